@@ -1,0 +1,19 @@
+/* A blocking HTTP client for the command line and the load generator: libcurl, opened on first use (dlopen), so that a
+ * server that never calls out does not carry it. One client is one keep-alive connection; it belongs to one thread. */
+#pragma once
+
+#include "base/base.h"
+
+struct http_client;
+struct http_answer {
+    int status;
+    struct buf body;
+    char content_type[128];
+    int64_t retry_after_s; /* -1: none */
+};
+err http_client_new(struct http_client **out); /* ERR_UNAVAILABLE with the package's name when libcurl is missing */
+void http_client_free(struct http_client *c);
+/* method "GET"…; fields "Name: value" lines, NULL-terminated, or NULL. The answer's body is at most body_max. The caller ends it
+ * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL; statuses are not errors. */
+err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields, struct str body,
+                   int64_t timeout_ns, size_t body_max, struct http_answer *out);

@@ -1,0 +1,41 @@
+/* The event loop: sockets, timers and wake-ups of one `io` thread (epoll, level-triggered).
+ *
+ *        other threads ── loop_post ──▶ ┌────────────┐ ◀── readiness ── sockets
+ *                                       │ loop_run   │ ◀── time ─────── timers
+ *                                       └────────────┘  calls back, one at a time
+ *
+ * Owner: the thread that calls loop_run; only loop_post and loop_stop may be called from elsewhere.
+ * Limits: timers in a heap, as many as connections; posted calls at most 65,536 (more aborts: who posts is bounded).
+ */
+#pragma once
+
+#include "base/base.h"
+
+struct loop;
+struct loop_watch; /* one descriptor */
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
+typedef void (*loop_ready_fn)(void *context, int events);
+typedef void (*loop_call_fn)(void *context);
+
+err loop_new(struct loop **out);
+void loop_free(struct loop *l);
+void loop_run(struct loop *l);  /* until loop_stop */
+void loop_stop(struct loop *l); /* from any thread */
+bool loop_post(struct loop *l, loop_call_fn fn, void *context); /* from any thread: runs fn on the loop's; false after its end */
+
+/* Watches a descriptor for `events`; change with loop_watch_set, end with loop_watch_end (which does not close it). A watch
+ * may be ended inside any callback, its own included. */
+err loop_watch(struct loop *l, int fd, int events, loop_ready_fn fn, void *context, struct loop_watch **out);
+void loop_watch_set(struct loop_watch *w, int events);
+void loop_watch_end(struct loop_watch *w);
+
+/* Timers live in the caller's memory. */
+struct loop_timer {
+    int64_t due_ns; /* monotonic */
+    loop_call_fn fn;
+    void *context;
+    size_t heap_index; /* 0: not set */
+};
+void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t monotonic_due_ns); /* sets again if set */
+void loop_timer_clear(struct loop *l, struct loop_timer *t);

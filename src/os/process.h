@@ -1,0 +1,18 @@
+/* This process: signals, environment, limits, figures about itself, the terminal. */
+#pragma once
+
+#include "base/base.h"
+
+/* Blocks SIGINT, SIGTERM and SIGHUP for all threads started later, ignores SIGPIPE, and waits for one of the first three
+ * (returns its number). Call process_signals_block in main before any thread. */
+void process_signals_block(void);
+int process_signal_wait(void);
+const char *process_env(const char *name);        /* NULL if unset */
+bool process_is_terminal(int fd);
+int process_terminal_columns(int fd);             /* 80 if unknown */
+uint64_t process_memory_limit_bytes(void);        /* the smaller of the control group's limit and the machine's memory */
+uint64_t process_resident_bytes(void);
+uint64_t process_anonymous_bytes(void);
+int process_cores(void);
+void process_open_files_raise(void);              /* raises the soft limit of open files to the hard one */
+int process_id(void);

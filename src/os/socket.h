@@ -1,0 +1,14 @@
+/* TCP sockets, non-blocking unless the name ends in _wait. Addresses are "host:port", "[v6]:port" or ":port"; only
+ * numeric hosts and "localhost" are understood here (names need DNS, which blocks). Port 0 picks a free one. */
+#pragma once
+
+#include "base/base.h"
+
+err socket_listen(const char *address, int *out_fd, char out_bound[64]); /* out_bound: the real address with its port */
+err socket_accept(int listen_fd, int *out_fd, char out_peer[64]);       /* *out_fd -1: none waiting */
+err socket_read(int fd, void *bytes, size_t n, size_t *out_n, bool *out_end); /* *out_n 0 and !end: would block */
+struct socket_piece { const void *p; size_t n; };
+err socket_write(int fd, const struct socket_piece *pieces, size_t count, size_t *out_n); /* may write less */
+void socket_shutdown_write(int fd);
+void socket_close(int fd);
+bool socket_address_is_loopback(const char *bound);

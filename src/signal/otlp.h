@@ -1,0 +1,69 @@
+/* OTLP: Export{Trace,Logs}ServiceRequest bytes → batch, and batch → protobuf and JSON again.
+ *
+ * Decoding is one pass, straight into a builder's columns: no message tree, no allocation per row; resource and scope are
+ * resolved once per group; the shape and the strings of the row before predict those of the next. Unknown fields are skipped.
+ *
+ * Refused rows are left out and counted with the first reason of each kind (partial success): ids of a wrong length or all
+ * zero (spans), times outside `limits`. Strings that are not UTF-8 are kept as they are and counted; output shows U+FFFD.
+ * A body that is not protobuf, or over a limit of counts or depth, is one ERR_INVALID or ERR_LIMIT naming the byte offset,
+ * and nothing of it is taken.
+ *
+ * Limits: AnyValue nesting 64; attributes of one row 16,384; rows of one request 2^20; a string 16 MiB; a body as `net` allows.
+ * Owner and threads: a decoder belongs to one thread and is reused; its builder's memory stays warm.
+ * Source: opentelemetry-proto 1.11 (trace.proto, logs.proto, common.proto, resource.proto, collector services); OTLP
+ * specification 1.11, JSON encoding.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "signal/batch.h"
+
+struct otlp_limits {
+    int64_t time_min, time_max; /* rows outside are refused, ns; INT64_MIN / INT64_MAX: no limit */
+};
+
+enum otlp_reason {
+    OTLP_BAD_TRACE_ID, /* not 16 bytes, or zero on a span */
+    OTLP_BAD_SPAN_ID,  /* not 8 bytes, or zero on a span; parent and link ids too */
+    OTLP_TOO_OLD,      /* before limits.time_min */
+    OTLP_TOO_NEW,      /* after limits.time_max */
+    OTLP_TOO_MANY,     /* attributes of one row */
+    OTLP_REASONS
+};
+extern const char *const otlp_reason_texts[OTLP_REASONS];
+
+struct otlp_result {
+    struct batch_blob *blob; /* NULL if no row was taken; the caller's reference */
+    uint32_t rows;           /* taken */
+    uint32_t rejected[OTLP_REASONS];
+    uint32_t invalid_utf8;   /* strings, taken as they are */
+};
+
+struct otlp_decoder;
+struct otlp_decoder *otlp_decoder_new(void);
+void otlp_decoder_free(struct otlp_decoder *d);
+/* On an error `out` is untouched. */
+err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, const struct otlp_limits *limits,
+                struct otlp_result *out);
+
+/* Export…ServiceRequest bytes of all rows (ResourceSpans and ScopeSpans grouped in row order). */
+void otlp_encode(const struct batch *b, struct buf *out);
+/* The same as OTLP/JSON ({"resourceSpans":[…]} or {"resourceLogs":[…]}): hex ids, 64-bit numbers as strings. */
+void otlp_write_json(const struct batch *b, struct json_writer *out);
+
+/* Export…ServiceResponse: empty for full success, else partial_success {rejected, message}. */
+void otlp_write_response(enum signal signal, uint64_t rejected, struct str message, struct buf *out);
+/* google.rpc.Status {code, message} as protobuf. */
+void otlp_write_status(int grpc_code, struct str message, struct buf *out);
+
+/* ---- values ----------------------------------------------------------------------------------------------------- */
+
+/* One attribute value or body as plain JSON: strings, numbers, booleans, null, arrays and objects; bytes as base64;
+ * NaN and infinities as strings. `value` is a slot of batch b. */
+void value_write_json(const struct batch *b, enum value_type type, uint64_t value, struct json_writer *out);
+/* The same as display text, without quotes around a string. */
+void value_write_text(const struct batch *b, enum value_type type, uint64_t value, struct buf *out);
+/* Builds AnyValue bytes of plain values, for the generator and tests. */
+void otlp_put_any_string(struct buf *out, struct str text);
+void otlp_put_any_int(struct buf *out, int64_t value);

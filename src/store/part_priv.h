@@ -1,0 +1,73 @@
+/* A part: up to some million rows of one table and one UTC day in one immutable file, in row groups of 16,384.
+ *
+ *   header │ row group 0 │ row group 1 │ … │ dictionaries │ trace index │ directory │ footer
+ *
+ * Bytes: docs/formats/part.md. The engine (store.c) names parts, decides what to write, merge and drop; this room only
+ * turns rows into files and files into rows.
+ *
+ * Invariants: rows stand in order of (start of their trace within what was written together, trace id, time); logs in order
+ * of time. Row groups are self-contained but for the part's dictionaries, to which they hold lists of codes: a merge
+ * copies a full row group and rewrites its lists only. Every block has a checksum, checked at its first touch (7).
+ * Threads: an open part is immutable and shared; part_write and part_merge run on the back thread.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "store/scan.h"
+
+enum { PART_GROUP_ROWS = 16384 };
+
+struct part;
+
+struct part_info {
+    enum signal signal;
+    uint64_t id;
+    uint64_t rows, bytes;
+    uint32_t groups;
+    uint32_t small_groups; /* with less than half of PART_GROUP_ROWS: worth re-encoding */
+    int64_t time_min, time_max;
+};
+
+/* Writes the rows of the batches whose time is in [time_min, time_max] and not in `drop` to a new file and syncs it (not its
+ * folder). No such row: ERR_NOT_FOUND and no file. On an error no file is left. */
+struct row_filter { bool (*drops)(void *context, const struct batch *b, uint32_t row); void *context; };
+err part_write(const char *path, enum signal signal, uint64_t id, const struct batch *batches, size_t count,
+               int64_t time_min, int64_t time_max, const struct row_filter *drop, struct part_info *out);
+/* Writes the rows of parts (one table, one day) to one new file: full row groups are copied, small ones and those that
+ * `touches` names are decoded, filtered and written anew. */
+struct merge_filter {
+    bool (*touches)(void *context, const struct part *p, uint32_t group); /* NULL: nothing is dropped */
+    bool (*drops)(void *context, const struct batch *b, uint32_t row);
+    void *context;
+};
+err part_merge(const char *path, uint64_t id, struct part *const *parts, size_t count, const struct merge_filter *filter,
+               struct part_info *out);
+
+/* Opens a file: checks header, footer, directory and dictionaries. */
+err part_open(const char *path, struct part **out);
+struct part *part_ref(struct part *p);
+void part_unref(struct part *p); /* the last one unmaps, and removes the file if part_doom was called */
+void part_doom(struct part *p);  /* no longer named by the manifest */
+const struct part_info *part_info(const struct part *p);
+const char *part_path(const struct part *p);
+void part_group_range(const struct part *p, uint32_t group, int64_t *out_time_min, int64_t *out_time_max,
+                      uint32_t *out_rows);
+
+/* One group, or one memory batch, against a request: fills *out (memory of the arena; n 0 if nothing matches). */
+err part_scan_group(struct part *p, uint32_t group, const struct scan_request *r, struct arena *a, struct chunk *out,
+                    struct scan_stats *stats);
+err batch_scan(const struct batch *b, const struct scan_request *r, struct arena *a, struct chunk *out,
+               struct scan_stats *stats);
+
+/* Rows of one group to a builder, in the order given (ascending is fastest). */
+err part_fetch(struct part *p, uint32_t group, const uint32_t *rows, size_t n, struct batch_builder *out,
+               struct scan_stats *stats);
+/* Calls fn for each group that holds rows of the trace, with their numbers, ascending. */
+err part_find_trace(struct part *p, const unsigned char id[16], struct arena *a,
+                    err (*fn)(void *context, uint32_t group, const uint32_t *rows, size_t n), void *context,
+                    struct scan_stats *stats);
+/* The part's distinct resources as a batch whose SET_RESOURCES has them (SET_ROWS is empty); owned by the part. */
+const struct batch *part_resources(struct part *p);
+
+err part_check(const char *path, struct buf *out, uint64_t *out_bad); /* every block */
+err part_dump(const char *path, uint64_t rows_max, struct buf *out);
