@@ -1,4 +1,6 @@
-/* This process: signals, environment, limits, figures about itself, the terminal. */
+/* This process: signals, environment, limits, figures about itself, the terminal.
+ * Figures in bytes, read from /proc and the control group at each call; 0 where the system does not say.
+ * Threads: any, but process_signals_block, which main calls before it starts one. */
 #pragma once
 
 #include "base/base.h"
@@ -7,6 +9,7 @@
  * (returns its number). Call process_signals_block in main before any thread. */
 void process_signals_block(void);
 int process_signal_wait(void);
+void process_signal_raise(void); /* makes a waiting process_signal_wait return SIGTERM */
 const char *process_env(const char *name);        /* NULL if unset */
 bool process_is_terminal(int fd);
 int process_terminal_columns(int fd);             /* 80 if unknown */
