@@ -1,0 +1,35 @@
+/* What sub-commands share: asking a running clew, printing, colours, progress. Threads: the main one, but where said. */
+#pragma once
+
+#include "app/options.h"
+#include "base/json.h"
+#include "net/client.h"
+
+err command_serve(const struct arguments *a);
+err command_load(const struct arguments *a);
+err command_trace(const struct arguments *a);
+err command_query_traces(const struct arguments *a);
+err command_query_logs(const struct arguments *a);
+err command_delete(const struct arguments *a);
+err command_backup(const struct arguments *a);
+err command_restore(const struct arguments *a);
+err command_check(const struct arguments *a);
+err command_dump(const struct arguments *a);
+err command_version(const struct arguments *a);
+
+/* Asks `path` (which starts with '/') of --server; a status over 299 becomes the error that the answer's text says. The caller ends
+ * *out with buf_done. */
+err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body, struct buf *out);
+/* Appends ?name=value or &name=value, percent-encoded, when the option was given. */
+void command_add_param(struct buf *path, const char *name, struct str value);
+void command_add_option(struct buf *path, const char *name, const struct arguments *a, enum option o);
+void command_print(const struct buf *text); /* to standard output, whole; exits quietly when nobody reads it */
+
+/* Colours: empty strings where they are off (--color, NO_COLOR, not a terminal). */
+struct colors {
+    const char *reset, *bold, *dim, *red, *yellow, *green, *cyan;
+};
+err command_colors(const struct arguments *a, struct colors *out);
+/* A progress line on standard error, rewritten in place, at most ten a second; nothing when that is no terminal. */
+void command_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void command_progress_end(void);

@@ -1,0 +1,231 @@
+/* clew load: from options to a plan, and from totals to a report. */
+#include "app/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "signal/otlp.h"
+
+enum { VERIFY_ASKS_MAX = 20000, LAW_STEP = 10 };
+#define SECOND ((int64_t)1000000000)
+
+/* ---- plan ------------------------------------------------------------------------------------------------------- */
+
+static err read_signals(const struct arguments *a, struct load_plan *out) {
+    struct str signal = argument_text(a, OPTION_SIGNAL), shape = argument_text(a, OPTION_SHAPE);
+    bool both = str_equal(signal, STR("both"));
+    out->signals[SIGNAL_SPANS] = both || str_equal(signal, STR("traces"));
+    out->signals[SIGNAL_LOGS] = both || str_equal(signal, STR("logs"));
+    if (!out->signals[SIGNAL_SPANS] && !out->signals[SIGNAL_LOGS])
+        return err_new(ERR_INVALID, "--signal: traces, logs or both, not \"" STR_FMT "\"", STR_ARG(signal));
+    out->shop = str_equal(shape, STR("shop"));
+    if (!out->shop && !str_equal(shape, STR("law")))
+        return err_new(ERR_INVALID, "--shape: law or shop, not \"" STR_FMT "\"", STR_ARG(shape));
+    return NULL;
+}
+
+static err read_plan(const struct arguments *a, struct load_plan *out) {
+    uint64_t count, connections, items;
+    int64_t for_ns, over_ns;
+    *out = (struct load_plan){.otlp = argument_text(a, OPTION_OTLP), .gzip = argument_flag(a, OPTION_GZIP)};
+    while (str_ends_with(out->otlp, STR("/"))) out->otlp.n--;
+    TRY(read_signals(a, out));
+    TRY(argument_u64(a, OPTION_RATE, &out->rate));
+    TRY(argument_u64(a, OPTION_COUNT, &count));
+    TRY(argument_u64(a, OPTION_CONNECTIONS, &connections));
+    TRY(argument_u64(a, OPTION_ITEMS, &items));
+    TRY(argument_duration(a, OPTION_FOR, &for_ns));
+    TRY(argument_duration(a, OPTION_OVER, &over_ns));
+    if (connections < 1 || connections > 1000) return err_new(ERR_INVALID, "--connections: from 1 to 1,000");
+    if (items < LAW_STEP || items > 100000 || items % LAW_STEP)
+        return err_new(ERR_INVALID, "--items: a multiple of %d, from %d to 100,000", LAW_STEP, LAW_STEP);
+    out->connections = (uint32_t)connections;
+    out->items = (uint32_t)items;
+    out->requests = out->shop ? count : (count + items - 1) / items;
+    out->stop_ns = for_ns ? clock_monotonic_ns() + for_ns : INT64_MAX;
+    if (out->requests) {
+        out->time_step = MAX(1, over_ns / (int64_t)(out->requests * (out->shop ? 1 : items / LAW_STEP)));
+        out->time_first = clock_wall_ns() - over_ns;
+    } else {
+        out->time_step = 1000; /* live: the traces of a request begin within its moment */
+    }
+    return NULL;
+}
+
+/* ---- report ----------------------------------------------------------------------------------------------------- */
+
+static int compare_u32(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double quantile_ms(const struct load_totals *t, double q) {
+    if (!t->latency_us.n) return 0;
+    size_t i = (size_t)(q * (double)(t->latency_us.n - 1) + 0.5);
+    return t->latency_us.v[i] / 1000.0;
+}
+
+static const double quantiles[] = {0.5, 0.9, 0.99, 1};
+static const char *const quantile_names[] = {"p50", "p90", "p99", "max"};
+
+static void report_json(const struct load_plan *plan, const struct load_totals *t, double seconds,
+                        const struct load_verified *v, struct buf *out) {
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_object(&w);
+    json_member(&w, "items", u64, t->items);
+    json_member(&w, "requests", u64, t->requests);
+    json_member(&w, "bytes", u64, t->bytes);
+    json_member(&w, "seconds", f64, seconds);
+    json_member(&w, "items_per_second", f64, (double)t->items / seconds);
+    json_member(&w, "connections", u64, plan->connections);
+    json_member(&w, "retried", u64, t->retried);
+    json_member(&w, "rejected", u64, t->rejected);
+    json_member(&w, "failed", u64, t->failed);
+    json_key(&w, STR("latency_ms"));
+    json_object(&w);
+    for (size_t i = 0; i < LENGTH(quantiles); i++) {
+        json_key(&w, str_of(quantile_names[i]));
+        json_f64(&w, quantile_ms(t, quantiles[i]));
+    }
+    json_object_end(&w);
+    if (v) {
+        json_key(&w, STR("verified"));
+        json_object(&w);
+        json_member(&w, "traces", u64, v->asked);
+        json_member(&w, "rows", u64, v->rows);
+        json_member(&w, "missing", u64, v->missing);
+        json_member(&w, "different", u64, v->different);
+        json_member(&w, "invented", u64, v->invented);
+        json_object_end(&w);
+    }
+    json_object_end(&w);
+    buf_add_byte(out, '\n');
+}
+
+static const char *items_name(const struct load_plan *plan) {
+    return plan->shop ? "requests of customers" : !plan->signals[SIGNAL_LOGS] ? "spans" : !plan->signals[SIGNAL_SPANS] ? "logs" : "rows";
+}
+
+static void report_text(const struct load_plan *plan, const struct load_totals *t, double seconds,
+                        const struct load_verified *v, struct buf *out) {
+    buf_add_text(out, "sent      ");
+    put_count(out, t->items);
+    buf_add_fmt(out, " %s in ", items_name(plan));
+    put_count(out, t->requests);
+    buf_add_fmt(out, " requests over %u connections, ", plan->connections);
+    put_size(out, t->bytes);
+    buf_add_fmt(out, "\nrate      ");
+    put_count(out, (uint64_t)((double)t->items / seconds));
+    buf_add_fmt(out, " a second for %.1f s\nlatency  ", seconds);
+    for (size_t i = 0; i < LENGTH(quantiles); i++) buf_add_fmt(out, " %s %.2f ms", quantile_names[i], quantile_ms(t, quantiles[i]));
+    buf_add_fmt(out, "\nrefused   %llu rows, %llu requests tried again, %llu failed%s%s\n", (unsigned long long)t->rejected,
+                (unsigned long long)t->retried, (unsigned long long)t->failed, t->failed ? ": " : "", t->first_failure);
+    if (!v) return;
+    buf_add_text(out, "read back ");
+    put_count(out, v->rows);
+    buf_add_text(out, " rows of ");
+    put_count(out, v->asked);
+    buf_add_fmt(out, " traces: %llu missing, %llu different, %llu invented\n", (unsigned long long)v->missing,
+                (unsigned long long)v->different, (unsigned long long)v->invented);
+}
+
+/* ---- to a file -------------------------------------------------------------------------------------------------- */
+
+static err write_bodies(const struct arguments *a, const struct load_plan *plan) {
+    AUTO_FREE char *path = str_dup(argument_text(a, OPTION_TO_FILE));
+    AUTO_CLOSE struct file *f = NULL;
+    AUTO_BUF struct buf body;
+    buf_init(&body, 64 * MIB);
+    TRY(file_open(path, FILE_CREATE_ANY, &f));
+    uint64_t at = 0;
+    for (uint64_t i = 0; i < MAX(plan->requests, 1); i++) {
+        uint32_t units = MAX(plan->items / LAW_STEP, 1u);
+        struct shape_request shape = {random_u64(), plan->time_first + (int64_t)(i * units) * plan->time_step,
+                                      plan->time_step, plan->items};
+        for (int signal = 0; signal < SIGNALS; signal++) {
+            if (!plan->signals[signal]) continue;
+            load_make_body(plan, (enum signal)signal, &shape, &body);
+            TRY(file_write(f, body.p, body.n, at));
+            at += body.n;
+        }
+    }
+    return NULL;
+}
+
+static err write_ids(const struct arguments *a, const struct load_plan *plan, const struct load_totals *t) {
+    AUTO_FREE char *path = str_dup(argument_text(a, OPTION_IDS));
+    AUTO_CLOSE struct file *f = NULL;
+    AUTO_BUF struct buf body, ids;
+    buf_init(&body, 64 * MIB);
+    buf_init(&ids, (size_t)1 << 30);
+    struct otlp_decoder *decoder = otlp_decoder_new();
+    struct otlp_limits limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+    err e = file_open(path, FILE_CREATE_ANY, &f);
+    for (size_t i = 0; i < t->sent.n && !e; i++) {
+        struct otlp_result r = {0};
+        struct batch b = {0};
+        load_make_body(plan, t->sent.v[i].signal, &t->sent.v[i].shape, &body);
+        if (body.n) e = otlp_decode(decoder, t->sent.v[i].signal, buf_str(&body), &limits, &r);
+        if (r.blob) batch_view(r.blob, &b);
+        uint32_t n = plan->shop ? MIN(b.rows, 1u) : t->sent.v[i].signal == SIGNAL_SPANS ? b.rows / LAW_STEP : b.rows;
+        for (uint32_t row = 0; row < n; row++) {
+            put_hex(&ids, batch_id16(&b, SET_ROWS, FIELD_TRACE_ID, row), 16);
+            buf_add_byte(&ids, '\n');
+        }
+        batch_unref(r.blob);
+    }
+    otlp_decoder_free(decoder);
+    return e ? e : file_write(f, ids.p, ids.n, 0);
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------------- */
+
+static void wait_for_signal(void *context) {
+    process_signal_wait();
+    atomic_store((atomic_bool *)context, true);
+}
+
+static err send_until_signal_wait(const struct load_plan *plan, struct load_totals *totals) {
+    static atomic_bool stop;
+    struct thread *watcher = NULL;
+    process_signals_block();
+    TRY(thread_start(&watcher, "signals", 0, wait_for_signal, &stop));
+    err e = load_send_wait(plan, &stop, totals);
+    process_signal_raise(); /* ends the watcher */
+    thread_join(watcher);
+    return e;
+}
+
+static err report(const struct arguments *a, const struct load_plan *plan, struct load_totals *t, double seconds) {
+    struct load_verified verified = {0};
+    bool verify = argument_flag(a, OPTION_VERIFY);
+    if (t->latency_us.n) qsort(t->latency_us.v, t->latency_us.n, sizeof *t->latency_us.v, compare_u32);
+    if (verify) TRY(load_verify_wait(a, plan, t, VERIFY_ASKS_MAX, &verified));
+    AUTO_BUF struct buf out;
+    buf_init(&out, 64 * KIB);
+    (argument_flag(a, OPTION_JSON) ? report_json : report_text)(plan, t, seconds, verify ? &verified : NULL, &out);
+    command_print(&out);
+    if (argument_text(a, OPTION_IDS).n) TRY(write_ids(a, plan, t));
+    if (verified.missing || verified.different || verified.invented)
+        return err_new(ERR_CORRUPT, "what came back is not what was sent");
+    if (!t->requests) return err_new(ERR_UNAVAILABLE, "nothing was acknowledged%s%s", t->failed ? ": " : "", t->first_failure);
+    return NULL;
+}
+
+err command_load(const struct arguments *a) {
+    struct load_plan plan;
+    TRY(read_plan(a, &plan));
+    if (argument_text(a, OPTION_TO_FILE).n) return write_bodies(a, &plan);
+    struct load_totals totals = {0};
+    int64_t begin = clock_monotonic_ns();
+    err e = send_until_signal_wait(&plan, &totals);
+    double seconds = (double)MAX(clock_monotonic_ns() - begin, 1) / 1e9;
+    if (!e) e = report(a, &plan, &totals, seconds);
+    load_totals_done(&totals);
+    return e;
+}

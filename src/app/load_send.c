@@ -1,0 +1,223 @@
+#include <stdio.h>
+
+#include "app/load.h"
+#include "base/text.h"
+#include "net/inflate.h"
+#include "os/clock.h"
+
+enum { RETRIES_MAX = 600, BODY_MAX = 64 * 1024 * 1024, ANSWER_MAX = 65536 };
+#define SECOND ((int64_t)1000000000)
+#define CALL_TIMEOUT_NS (60 * SECOND)
+
+struct sending {
+    const struct load_plan *plan;
+    atomic_bool *stop;
+    _Atomic uint64_t next, items; /* the next request's number; items acknowledged, for progress */
+    int64_t started_ns;
+    struct lock lock;       /* only to sleep on */
+    struct signal_flag wake;
+};
+
+struct sender {
+    struct sending *sending;
+    struct thread *thread;
+    struct http_client *client;
+    struct load_totals totals;
+    struct buf body, packed;
+};
+
+static void sleep_until_wait(struct sending *s, int64_t due_ns) {
+    while (!atomic_load(s->stop)) {
+        int64_t now = clock_monotonic_ns();
+        if (now >= due_ns) return;
+        lock_take(&s->lock);
+        flag_wait_until(&s->wake, &s->lock, MIN(due_ns, now + SECOND / 10)); /* looks at *stop ten times a second */
+        lock_give(&s->lock);
+    }
+}
+
+void load_make_body(const struct load_plan *plan, enum signal signal, const struct shape_request *shape, struct buf *out) {
+    struct buf other;
+    buf_clear(out);
+    if (!plan->shop) {
+        (signal == SIGNAL_SPANS ? shape_law_traces : shape_law_logs)(shape, out);
+        return;
+    }
+    buf_init(&other, BODY_MAX);
+    shape_shop(shape, signal == SIGNAL_SPANS ? out : &other, signal == SIGNAL_SPANS ? &other : out);
+    buf_done(&other);
+}
+
+/* ---- one request ------------------------------------------------------------------------------------------------ */
+
+/* How many rows a partial success refused: field 1 of the partial_success message (field 1), a varint. */
+static uint64_t rejected_rows(struct str answer) {
+    const unsigned char *p = (const unsigned char *)answer.p, *end = p + answer.n;
+    uint64_t v = 0;
+    if (answer.n < 3 || p[0] != 0x0a || p[2] != 0x08) return 0;
+    int shift = 0;
+    for (p += 3; p < end && shift < 64; shift += 7) {
+        v |= (uint64_t)(*p & 0x7f) << shift;
+        if (!(*p++ & 0x80)) break;
+    }
+    return v;
+}
+
+static void note_failure(struct sender *s, const char *why) {
+    s->totals.failed++;
+    if (!s->totals.first_failure[0]) snprintf(s->totals.first_failure, sizeof s->totals.first_failure, "%s", why);
+}
+
+static void note_success(struct sender *s, enum signal signal, const struct shape_request *shape, size_t bytes,
+                         int64_t took_ns, struct str answer) {
+    struct load_totals *t = &s->totals;
+    t->requests++;
+    t->items += shape->items;
+    t->bytes += bytes;
+    t->rejected += rejected_rows(answer);
+    atomic_fetch_add(&s->sending->items, shape->items);
+    if (t->latency_us.n < LOAD_LATENCIES_MAX) *vec_push(&t->latency_us) = (uint32_t)MIN(took_ns / 1000, UINT32_MAX);
+    if (t->sent.n < LOAD_SENT_MAX) *vec_push(&t->sent) = (struct load_sent){signal, *shape};
+}
+
+/* Sends the body until it is acknowledged, refused for good, or the plan is stopped: throttling is no failure. */
+static void post_wait(struct sender *s, enum signal signal, const struct shape_request *shape, struct str body) {
+    const struct load_plan *plan = s->sending->plan;
+    const char *fields[] = {"Content-Type: application/x-protobuf", plan->gzip ? "Content-Encoding: gzip" : NULL, NULL};
+    char url[512];
+    snprintf(url, sizeof url, STR_FMT "/v1/%s", STR_ARG(plan->otlp), signal == SIGNAL_SPANS ? "traces" : "logs");
+    for (int attempt = 0; attempt < RETRIES_MAX; attempt++) {
+        struct http_answer answer = {0};
+        int64_t begin = clock_monotonic_ns();
+        err e = http_call_wait(s->client, "POST", url, fields, body, CALL_TIMEOUT_NS, ANSWER_MAX, &answer);
+        if (e) {
+            note_failure(s, err_text(e));
+            err_free(e);
+            sleep_until_wait(s->sending, clock_monotonic_ns() + SECOND / 10);
+            return;
+        }
+        if (answer.status == 200)
+            note_success(s, signal, shape, body.n, clock_monotonic_ns() - begin, buf_str(&answer.body));
+        bool retry = answer.status == 429 || answer.status == 502 || answer.status == 503 || answer.status == 504;
+        int64_t pause = answer.retry_after_s > 0 ? MIN(answer.retry_after_s, 30) * SECOND : SECOND / 10;
+        char why[64];
+        snprintf(why, sizeof why, "the server answered %d", answer.status);
+        buf_done(&answer.body);
+        if (answer.status == 200) return;
+        if (!retry || atomic_load(s->sending->stop)) {
+            note_failure(s, why);
+            return;
+        }
+        s->totals.retried++;
+        sleep_until_wait(s->sending, clock_monotonic_ns() + pause);
+    }
+    note_failure(s, "still refused after 600 tries");
+}
+
+static void send_one_wait(struct sender *s, uint64_t number, enum signal signal, uint64_t seed) {
+    const struct load_plan *plan = s->sending->plan;
+    struct shape_request shape = {.seed = seed, .items = plan->items, .time_step = plan->time_step};
+    uint32_t units = MAX(plan->items / 10, 1u);
+    shape.time_first = plan->requests ? plan->time_first + (int64_t)number * units * plan->time_step : clock_wall_ns();
+    load_make_body(plan, signal, &shape, &s->body);
+    if (plan->shop) shape.items = 1; /* a story: counted as one */
+    struct str body = buf_str(&s->body);
+    if (plan->gzip) {
+        buf_clear(&s->packed);
+        err e = deflate_gzip(body, &s->packed);
+        if (e) {
+            note_failure(s, err_text(e));
+            err_free(e);
+            return;
+        }
+        body = buf_str(&s->packed);
+    }
+    post_wait(s, signal, &shape, body);
+}
+
+/* ---- senders ---------------------------------------------------------------------------------------------------- */
+
+static void send_all(void *context) {
+    struct sender *s = context;
+    struct sending *all = s->sending;
+    const struct load_plan *plan = all->plan;
+    while (!atomic_load(all->stop) && clock_monotonic_ns() < plan->stop_ns) {
+        uint64_t number = atomic_fetch_add(&all->next, 1);
+        if (plan->requests && number >= plan->requests) break;
+        if (plan->rate) sleep_until_wait(all, all->started_ns + (int64_t)((double)number * 1e9 / (double)plan->rate));
+        if (atomic_load(all->stop) || clock_monotonic_ns() >= plan->stop_ns) break;
+        uint64_t seed = random_u64();
+        for (int signal = 0; signal < SIGNALS; signal++)
+            if (plan->signals[signal]) send_one_wait(s, number, (enum signal)signal, seed);
+    }
+}
+
+static void watch(struct sending *s) {
+    const struct load_plan *plan = s->plan;
+    uint64_t want = plan->requests * plan->items * (uint64_t)(plan->signals[SIGNAL_SPANS] + plan->signals[SIGNAL_LOGS]);
+    while (!atomic_load(s->stop)) {
+        uint64_t items = atomic_load(&s->items), next = atomic_load(&s->next);
+        int64_t now = clock_monotonic_ns();
+        if ((plan->requests && next >= plan->requests) || now >= plan->stop_ns) return;
+        double seconds = (double)(now - s->started_ns) / 1e9;
+        if (plan->requests && !plan->shop)
+            command_progress("sending: %.0f %%, %.0f a second", 100.0 * (double)items / (double)want, (double)items / seconds);
+        else
+            command_progress("sending: %llu so far, %.0f a second", (unsigned long long)items, (double)items / seconds);
+        sleep_until_wait(s, MIN(now + SECOND / 5, plan->stop_ns));
+    }
+}
+
+static void add_totals(struct load_totals *out, struct load_totals *t) {
+    out->requests += t->requests;
+    out->items += t->items;
+    out->bytes += t->bytes;
+    out->retried += t->retried;
+    out->rejected += t->rejected;
+    out->failed += t->failed;
+    for (size_t i = 0; i < t->latency_us.n && out->latency_us.n < LOAD_LATENCIES_MAX; i++)
+        *vec_push(&out->latency_us) = t->latency_us.v[i];
+    for (size_t i = 0; i < t->sent.n && out->sent.n < LOAD_SENT_MAX; i++) *vec_push(&out->sent) = t->sent.v[i];
+    if (!out->first_failure[0]) memcpy(out->first_failure, t->first_failure, sizeof out->first_failure);
+}
+
+void load_totals_done(struct load_totals *t) {
+    vec_done(&t->latency_us);
+    vec_done(&t->sent);
+}
+
+static err start_sender(struct sending *all, struct sender *s) {
+    s->sending = all;
+    buf_init(&s->body, BODY_MAX);
+    buf_init(&s->packed, BODY_MAX);
+    TRY(http_client_new(&s->client));
+    return thread_start(&s->thread, "load", 0, send_all, s);
+}
+
+static void end_sender(struct sender *s, struct load_totals *out) {
+    thread_join(s->thread);
+    http_client_free(s->client);
+    add_totals(out, &s->totals);
+    load_totals_done(&s->totals);
+    buf_done(&s->body);
+    buf_done(&s->packed);
+}
+
+err load_send_wait(const struct load_plan *plan, atomic_bool *stop, struct load_totals *out) {
+    struct sending all = {.plan = plan, .stop = stop, .started_ns = clock_monotonic_ns()};
+    lock_init(&all.lock);
+    flag_init(&all.wake);
+    struct sender *senders = mem_new_array(struct sender, plan->connections);
+    err e = NULL;
+    for (uint32_t i = 0; i < plan->connections && !e; i++) e = start_sender(&all, &senders[i]);
+    if (e)
+        atomic_store(stop, true);
+    else
+        watch(&all);
+    for (uint32_t i = 0; i < plan->connections; i++) end_sender(&senders[i], out);
+    command_progress_end();
+    mem_free(senders);
+    flag_done(&all.wake);
+    lock_done(&all.lock);
+    return e;
+}

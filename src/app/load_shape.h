@@ -1,0 +1,25 @@
+/* What `clew load` sends: OTLP request bodies, made from a seed.
+ *
+ *   law   the load that figures are quoted for: a request is 10 ResourceSpans of 50 spans (50 traces of 10 spans, one a
+ *         service), or 10 ResourceLogs of 50 records; 606 B a span and 325 B a log on the wire
+ *   shop  one customer's request at a time through a small shop, with its logs, errors and a slow query now and then
+ *
+ * The same seed and times give the same body, so that --verify can make it again instead of keeping it. Ids come from the
+ * seed's generator (xoshiro256**, seeded from the system): nothing repeats that a compressor could use.
+ * Threads: pure. Units: times ns since 1970.
+ */
+#pragma once
+
+#include "base/base.h"
+#include "signal/field.h"
+
+struct shape_request {
+    uint64_t seed;
+    int64_t time_first, time_step; /* law: trace i of the request starts at time_first + i × time_step; shop: at time_first */
+    uint32_t items;                /* law: spans or logs, a multiple of 10 */
+};
+
+void shape_law_traces(const struct shape_request *r, struct buf *out);
+void shape_law_logs(const struct shape_request *r, struct buf *out);
+/* One shop request: spans to `traces`, its log records to `logs`. */
+void shape_shop(const struct shape_request *r, struct buf *traces, struct buf *logs);

@@ -1,0 +1,255 @@
+#include "app/options.h"
+
+#include <stdio.h>
+
+#include "base/text.h"
+#include "os/process.h"
+
+struct option_row {
+    const char *name;
+    const char *value;    /* what help calls the value; NULL: a flag */
+    const char *fallback; /* NULL: none */
+    const char *help;
+    bool repeats;
+};
+
+static const struct option_row rows[OPTIONS] = {
+    [OPTION_DATA] = {"data", "DIR", "data", "data directory"},
+    [OPTION_LISTEN] = {"listen", "ADDR:PORT", "127.0.0.1:8080", "API address; port 0 picks a free one"},
+    [OPTION_OTLP_HTTP] = {"otlp-http", "ADDR:PORT", "127.0.0.1:4318", "OTLP/HTTP address"},
+    [OPTION_RETENTION] = {"retention", "DURATION", "30d", "how long telemetry is kept; 0 keeps for ever"},
+    [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "", "budget of memory tables, queries and merges; default half of the "
+                                                         "memory, at most 4 GiB"},
+    [OPTION_FLUSH_AGE] = {"flush-age", "DURATION", "60s", "age at which a memory table becomes a part"},
+    [OPTION_DISK_USE_MAX] = {"disk-use-max", "PERCENT", "80", "of the file system, for clew's own files"},
+    [OPTION_DISK_FREE_MIN] = {"disk-free-min", "PERCENT", "5", "of the file system that stays free"},
+    [OPTION_WORKERS] = {"workers", "N", "", "threads for queries; default the cores, at least 2"},
+    [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "info", "debug, info, warn or error"},
+    [OPTION_LOG_FORMAT] = {"log-format", "FORMAT", "logfmt", "logfmt or json"},
+    [OPTION_SERVER] = {"server", "URL", "http://127.0.0.1:8080", "the clew to ask"},
+    [OPTION_JSON] = {"json", NULL, NULL, "print JSON"},
+    [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never"},
+    [OPTION_OTLP] = {"otlp", "URL", "http://127.0.0.1:4318", "where to send OTLP/HTTP"},
+    [OPTION_SIGNAL] = {"signal", "SIGNAL", "traces", "traces, logs or both"},
+    [OPTION_SHAPE] = {"shape", "SHAPE", "law", "law (the benchmark's) or shop (a small shop, as a person would look at it)"},
+    [OPTION_RATE] = {"rate", "N", "0", "requests a second in all; 0 is flat out"},
+    [OPTION_COUNT] = {"count", "N", "0", "spans or logs to send; 0 sends until --for ends or you interrupt"},
+    [OPTION_FOR] = {"for", "DURATION", "0", "how long to send; 0 is for ever"},
+    [OPTION_CONNECTIONS] = {"connections", "N", "4", "connections, each a closed loop"},
+    [OPTION_ITEMS] = {"items", "N", "500", "spans or logs a request"},
+    [OPTION_GZIP] = {"gzip", NULL, NULL, "compress bodies"},
+    [OPTION_VERIFY] = {"verify", NULL, NULL, "read everything back and compare"},
+    [OPTION_OVER] = {"over", "DURATION", "1h", "spread times over this long, ending now (with --count)"},
+    [OPTION_TO_FILE] = {"to-file", "FILE", NULL, "write the bodies one after another to a file instead of sending them"},
+    [OPTION_IDS] = {"ids", "FILE", NULL, "write the trace ids of acknowledged requests to a file, one a line"},
+    [OPTION_SERVICE] = {"service", "NAME", NULL, "service.name"},
+    [OPTION_ENVIRONMENT] = {"environment", "NAME", NULL, "deployment.environment.name"},
+    [OPTION_OPERATION] = {"operation", "NAME", NULL, "span name"},
+    [OPTION_WHERE] = {"where", "FILTER", NULL, "attribute filter, as 'http.status_code>=500'; may be repeated", true},
+    [OPTION_MIN_DURATION] = {"min-duration", "DURATION", NULL, "spans at least this long"},
+    [OPTION_MAX_DURATION] = {"max-duration", "DURATION", NULL, "spans at most this long"},
+    [OPTION_STATUS] = {"status", "STATUS", NULL, "error, ok or unset"},
+    [OPTION_SEVERITY] = {"severity", "LEVEL", NULL, "at least: trace, debug, info, warn, error or fatal"},
+    [OPTION_TEXT] = {"text", "WORDS", NULL, "words, begin*, \"a phrase\""},
+    [OPTION_TRACE] = {"trace", "ID", NULL, "trace id, 32 hex digits"},
+    [OPTION_START] = {"start", "TIME", NULL, "from: RFC 3339, unix time, or now-15m"},
+    [OPTION_END] = {"end", "TIME", NULL, "until: the same"},
+    [OPTION_LIMIT] = {"limit", "N", NULL, "how many at most"},
+    [OPTION_ORDER] = {"order", "ORDER", NULL, "newest or longest (traces); newest or oldest (logs)"},
+    [OPTION_CURSOR] = {"cursor", "CURSOR", NULL, "go on where the answer before ended"},
+    [OPTION_ROWS] = {"rows", "N", "10", "rows to print at most"},
+    [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},
+    [OPTION_TRACES] = {"traces", NULL, NULL, "of spans only"},
+    [OPTION_LOGS] = {"logs", NULL, NULL, "of logs only"},
+    [OPTION_HELP] = {"help", NULL, NULL, "this text"},
+};
+
+/* ---- finding ---------------------------------------------------------------------------------------------------- */
+
+/* Edits from a to b (Levenshtein), for "did you mean"; long words count as far. */
+static int distance(struct str a, struct str b) {
+    int row[64];
+    if (a.n >= LENGTH(row) || b.n >= LENGTH(row)) return 99;
+    for (size_t j = 0; j <= b.n; j++) row[j] = (int)j;
+    for (size_t i = 1; i <= a.n; i++) {
+        int diagonal = row[0]++;
+        for (size_t j = 1; j <= b.n; j++) {
+            int change = diagonal + (a.p[i - 1] != b.p[j - 1]);
+            diagonal = row[j];
+            row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[b.n];
+}
+
+static err unknown_option(const struct command *c, struct str name) {
+    const char *nearest = NULL;
+    int best = 4;
+    for (int o = 0; o < OPTIONS; o++) {
+        int d = c->options >> o & 1 ? distance(name, str_of(rows[o].name)) : 99;
+        if (d < best) best = d, nearest = rows[o].name;
+    }
+    return err_new(ERR_INVALID, "clew %s has no option --" STR_FMT "%s%s%s", c->name, STR_ARG(name),
+                   nearest ? "; did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static const struct command *find_command(int argc, char **argv, int *out_words) {
+    for (size_t i = 0; i < command_count; i++) {
+        struct str rest = str_of(commands[i].name), word;
+        int words = 0;
+        bool more = true, same = true;
+        while (more && same) {
+            more = str_cut(rest, ' ', &word, &rest);
+            same = words + 1 < argc && str_equal(word, str_of(argv[words + 1]));
+            words++;
+        }
+        if (same) {
+            *out_words = words;
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static err unknown_command(struct str name) {
+    const char *nearest = NULL;
+    int best = 4;
+    for (size_t i = 0; i < command_count; i++) {
+        int d = distance(name, str_of(commands[i].name));
+        if (d < best) best = d, nearest = commands[i].name;
+    }
+    return err_new(ERR_INVALID, "there is no command \"" STR_FMT "\"%s%s%s; `clew --help` lists them", STR_ARG(name),
+                   nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
+/* ---- parsing ---------------------------------------------------------------------------------------------------- */
+
+static err add_value(struct arguments *a, enum option o, struct str value) {
+    if (!rows[o].repeats) a->given[o] = 0;
+    if (a->given[o] == OPTION_REPEATS_MAX) return err_new(ERR_LIMIT, "--%s more than %d times", rows[o].name, OPTION_REPEATS_MAX);
+    a->values[o][a->given[o]++] = value;
+    return NULL;
+}
+
+static void environment_name(enum option o, char out[64]) {
+    int n = snprintf(out, 64, "CLEW_%s", rows[o].name);
+    for (int i = 5; i < n; i++) out[i] = out[i] == '-' ? '_' : (char)(out[i] >= 'a' && out[i] <= 'z' ? out[i] - 32 : out[i]);
+}
+
+static err read_environment(struct arguments *a) {
+    for (int o = 0; o < OPTIONS; o++) {
+        char name[64];
+        environment_name((enum option)o, name);
+        const char *value = a->command->options >> o & 1 ? process_env(name) : NULL;
+        if (!value) continue;
+        if (rows[o].value) {
+            TRY(add_value(a, (enum option)o, str_of(value)));
+            continue;
+        }
+        bool on;
+        TRY_WRAP(parse_bool(str_of(value), &on), "%s", name);
+        if (on) a->given[o] = 1;
+    }
+    return NULL;
+}
+
+static err parse_option(struct arguments *a, struct str text, int argc, char **argv, int *i, bool seen[OPTIONS]) {
+    struct str name, value;
+    bool attached = str_cut(text, '=', &name, &value);
+    for (int o = 0; o < OPTIONS; o++) {
+        if (!str_equal(name, str_of(rows[o].name)) || (!(a->command->options >> o & 1) && o != OPTION_HELP)) continue;
+        if (!seen[o]) a->given[o] = 0; /* a flag wins over the environment */
+        seen[o] = true;
+        if (!rows[o].value) {
+            if (attached) return err_new(ERR_INVALID, "--%s takes no value", rows[o].name);
+            a->given[o] = 1;
+            return NULL;
+        }
+        if (!attached && *i + 1 >= argc) return err_new(ERR_INVALID, "--%s needs a value: %s", rows[o].name, rows[o].value);
+        return add_value(a, (enum option)o, attached ? value : str_of(argv[++*i]));
+    }
+    return unknown_option(a->command, name);
+}
+
+static err check_positions(const struct arguments *a) {
+    const struct command *c = a->command;
+    if (a->position_count >= c->positions_min || a->given[OPTION_HELP]) return NULL;
+    return err_new(ERR_INVALID, "clew %s needs %s; `clew %s --help` explains", c->name, c->positions, c->name);
+}
+
+err arguments_parse(int argc, char **argv, struct arguments *out) {
+    memset(out, 0, sizeof *out);
+    struct str first = argc > 1 ? str_of(argv[1]) : STR("--help");
+    if (str_equal(first, STR("--help")) || str_equal(first, STR("-h")) || str_equal(first, STR("help"))) {
+        out->given[OPTION_HELP] = 1;
+        return NULL;
+    }
+    int words = 0;
+    if (str_equal(first, STR("--version"))) argv[1] = (char[]){"version"}, first = STR("version");
+    out->command = find_command(argc, argv, &words);
+    if (!out->command) return unknown_command(first);
+    TRY(read_environment(out));
+    bool seen[OPTIONS] = {false}, only_positions = false;
+    for (int i = words + 1; i < argc; i++) {
+        struct str arg = str_of(argv[i]);
+        if (!only_positions && str_equal(arg, STR("--"))) {
+            only_positions = true;
+        } else if (!only_positions && (str_equal(arg, STR("-h")))) {
+            out->given[OPTION_HELP] = 1;
+        } else if (!only_positions && str_starts_with(arg, STR("--"))) {
+            TRY(parse_option(out, (struct str){arg.p + 2, arg.n - 2}, argc, argv, &i, seen));
+        } else if (out->position_count == out->command->positions_max) {
+            return err_new(ERR_INVALID, "clew %s does not take \"%s\"", out->command->name, argv[i]);
+        } else {
+            out->positions[out->position_count++] = arg;
+        }
+    }
+    return check_positions(out);
+}
+
+/* ---- values ----------------------------------------------------------------------------------------------------- */
+
+bool argument_flag(const struct arguments *a, enum option o) { return a->given[o] > 0; }
+
+struct str argument_text(const struct arguments *a, enum option o) {
+    return a->given[o] ? a->values[o][a->given[o] - 1] : str_of(rows[o].fallback ? rows[o].fallback : "");
+}
+
+err argument_duration(const struct arguments *a, enum option o, int64_t *out_ns) {
+    TRY_WRAP(parse_duration(argument_text(a, o), out_ns), "--%s", rows[o].name);
+    return *out_ns < 0 ? err_new(ERR_INVALID, "--%s: must not be negative", rows[o].name) : NULL;
+}
+
+err argument_u64(const struct arguments *a, enum option o, uint64_t *out) {
+    return err_wrap(parse_u64(argument_text(a, o), out), "--%s", rows[o].name);
+}
+
+err argument_size(const struct arguments *a, enum option o, uint64_t *out) {
+    return err_wrap(parse_size(argument_text(a, o), out), "--%s", rows[o].name);
+}
+
+/* ---- help ------------------------------------------------------------------------------------------------------- */
+
+static void overview(struct buf *out) {
+    buf_add_text(out, "clew: traces and logs in, answers out, from one program.\n\nusage: clew COMMAND [OPTION ...]\n\n");
+    for (size_t i = 0; i < command_count; i++)
+        buf_add_fmt(out, "  %-13s %-10s %s\n", commands[i].name, commands[i].positions, commands[i].help);
+    buf_add_text(out, "\n`clew COMMAND --help` lists a command's options. Each is also CLEW_NAME in the environment.\n");
+}
+
+void arguments_help(const struct command *command, struct buf *out) {
+    if (!command) {
+        overview(out);
+        return;
+    }
+    buf_add_fmt(out, "usage: clew %s%s%s [OPTION ...]\n\n%s\n\n", command->name, *command->positions ? " " : "",
+                command->positions, command->help);
+    for (int o = 0; o < OPTIONS; o++) {
+        if (!(command->options >> o & 1)) continue;
+        char head[64];
+        snprintf(head, sizeof head, "--%s%s%s", rows[o].name, rows[o].value ? " " : "", rows[o].value ? rows[o].value : "");
+        buf_add_fmt(out, "  %-26s %s", head, rows[o].help);
+        if (rows[o].fallback && *rows[o].fallback) buf_add_fmt(out, " (%s)", rows[o].fallback);
+        buf_add_text(out, "\n");
+    }
+}

@@ -1,0 +1,131 @@
+/* clew query traces|logs: answers as lines. */
+#include <stdio.h>
+
+#include "app/command.h"
+#include "app/json_tree.h"
+#include "base/text.h"
+
+enum { ANSWER_TREE_MAX = 1 << 30 };
+
+static void add_filters(struct buf *path, const struct arguments *a) {
+    static const struct { const char *name; enum option option; } params[] = {
+        {"service", OPTION_SERVICE}, {"environment", OPTION_ENVIRONMENT}, {"operation", OPTION_OPERATION},
+        {"where", OPTION_WHERE},     {"min_duration", OPTION_MIN_DURATION}, {"max_duration", OPTION_MAX_DURATION},
+        {"status", OPTION_STATUS},   {"severity", OPTION_SEVERITY},       {"text", OPTION_TEXT},
+        {"trace_id", OPTION_TRACE},  {"start", OPTION_START},             {"end", OPTION_END},
+        {"limit", OPTION_LIMIT},     {"order", OPTION_ORDER},             {"cursor", OPTION_CURSOR},
+    };
+    for (size_t i = 0; i < LENGTH(params); i++) command_add_option(path, params[i].name, a, params[i].option);
+}
+
+/* The clock part of an RFC 3339 time, to the millisecond, after its date. */
+static void put_moment(struct buf *out, struct str time) {
+    struct str date, clock;
+    if (!str_cut(time, 'T', &date, &clock)) {
+        buf_add_str(out, time);
+        return;
+    }
+    while (str_ends_with(clock, STR("Z"))) clock.n--;
+    buf_add_fmt(out, "%.*s %-12.*s", STR_ARG(date), (int)MIN(clock.n, (size_t)12), clock.p);
+}
+
+static void put_trace(struct buf *out, const struct json_node *t, const struct colors *c) {
+    const struct json_node *root = json_tree_get(t, "root");
+    int64_t errors = json_tree_number(t, "error_count");
+    AUTO_BUF struct buf duration;
+    buf_init(&duration, 64);
+    put_duration_short(&duration, json_tree_number(t, "duration_ns"));
+    put_moment(out, json_tree_text(t, "start"));
+    buf_add_fmt(out, "  %s%.*s%s  %9s  %4lld spans  ", c->dim, STR_ARG(json_tree_text(t, "trace_id")), c->reset, duration.p,
+                (long long)json_tree_number(t, "span_count"));
+    if (errors) buf_add_fmt(out, "%s%lld errors%s  ", c->red, (long long)errors, c->reset);
+    put_terminal(out, json_tree_text(root, "service"));
+    buf_add_byte(out, ' ');
+    put_terminal(out, json_tree_text(root, "operation"));
+    buf_add_byte(out, '\n');
+}
+
+static const char *severity_color(struct str severity, const struct colors *c) {
+    if (str_equal(severity, STR("error")) || str_equal(severity, STR("fatal"))) return c->red;
+    return str_equal(severity, STR("warn")) ? c->yellow : "";
+}
+
+/* A body that is no string is shown as the JSON it is. */
+static void put_json(struct json_writer *w, const struct json_node *n) {
+    switch ((int)n->type) {
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        (n->type == JSON_OBJECT ? json_object : json_array)(w);
+        for (const struct json_node *child = n->first; child; child = child->next) {
+            if (n->type == JSON_OBJECT) json_key(w, child->key);
+            put_json(w, child);
+        }
+        (n->type == JSON_OBJECT ? json_object_end : json_array_end)(w);
+        break;
+    case JSON_STRING: json_str(w, n->text); break;
+    case JSON_NUMBER: {
+        double v = 0;
+        err_free(parse_f64(n->text, &v));
+        json_f64(w, v);
+        break;
+    }
+    case JSON_TRUE:
+    case JSON_FALSE: json_bool(w, n->type == JSON_TRUE); break;
+    default: json_null(w); break;
+    }
+}
+
+static void put_log(struct buf *out, const struct json_node *r, const struct colors *c) {
+    struct str severity = json_tree_text(r, "severity");
+    const struct json_node *body = json_tree_get(r, "body");
+    put_moment(out, json_tree_text(r, "time"));
+    buf_add_fmt(out, "  %s%-5.*s%s  ", severity_color(severity, c), STR_ARG(severity), c->reset);
+    put_terminal(out, json_tree_text(r, "service"));
+    buf_add_text(out, "  ");
+    if (body->type == JSON_STRING) {
+        put_terminal(out, body->text);
+    } else {
+        AUTO_BUF struct buf text;
+        struct json_writer w;
+        buf_init(&text, 16 * MIB);
+        json_writer_init(&w, &text);
+        put_json(&w, body);
+        put_terminal(out, buf_str(&text));
+    }
+    struct str trace = json_tree_text(r, "trace_id");
+    if (trace.n) buf_add_fmt(out, "  %strace=%.*s%s", c->dim, STR_ARG(trace), c->reset);
+    buf_add_byte(out, '\n');
+}
+
+/* Asks, and prints each member of the answer's array `list` by `put`. */
+static err query_wait(const struct arguments *a, const char *route, const char *list,
+                      void (*put)(struct buf *, const struct json_node *, const struct colors *)) {
+    AUTO_BUF struct buf path, answer = {0}, out;
+    AUTO_ARENA struct arena arena;
+    const struct json_node *tree = NULL;
+    struct colors colors;
+    buf_init(&path, 64 * KIB);
+    buf_init(&out, ANSWER_TREE_MAX);
+    arena_init(&arena, ANSWER_TREE_MAX);
+    TRY(command_colors(a, &colors));
+    buf_add_text(&path, route);
+    add_filters(&path, a);
+    TRY(command_ask_wait(a, "GET", path.p, (struct str){0}, &answer));
+    if (argument_flag(a, OPTION_JSON)) {
+        buf_add_byte(&answer, '\n');
+        command_print(&answer);
+        return NULL;
+    }
+    TRY(json_tree_read(&arena, buf_str(&answer), &tree));
+    for (const struct json_node *n = json_tree_get(tree, list)->first; n; n = n->next) put(&out, n, &colors);
+    command_print(&out);
+    if (!out.n) fputs("nothing matches; the range is the hour until now unless --start and --end say otherwise\n", stderr);
+    if (json_tree_get(tree, "partial")->type == JSON_TRUE)
+        fprintf(stderr, "partial: " STR_FMT "\n", STR_ARG(json_tree_text(tree, "partial_reason")));
+    struct str cursor = json_tree_text(tree, "next_cursor");
+    if (cursor.n) fprintf(stderr, "more: --cursor " STR_FMT "\n", STR_ARG(cursor));
+    return NULL;
+}
+
+err command_query_traces(const struct arguments *a) { return query_wait(a, "/api/v1/traces", "traces", put_trace); }
+err command_query_logs(const struct arguments *a) { return query_wait(a, "/api/v1/logs/query", "logs", put_log); }

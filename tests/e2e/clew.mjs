@@ -1,0 +1,55 @@
+// Starts a real clew for a test and ends it by its pid.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const binary = join(dirname(fileURLToPath(import.meta.url)), '../../build/clew');
+
+/** A running clew on free ports and a fresh data folder: {api, otlp, dir, stop()}. */
+export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'))) {
+  const args = ['serve', '--data', join(dir, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--json', ...options];
+  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let errors = '';
+  child.stderr.on('data', (d) => { errors += d; });
+  const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })));
+  const line = await new Promise((resolve, reject) => {
+    let out = '';
+    child.stdout.on('data', (d) => { out += d; if (out.includes('\n')) resolve(out.split('\n')[0]); });
+    exited.then(() => reject(new Error(`clew did not start: ${errors}`)));
+  });
+  const ready = JSON.parse(line);
+  return {
+    api: ready.api,
+    otlp: ready.otlp_http,
+    dir,
+    pid: child.pid,
+    errors: () => errors,
+    /** Ends it and removes the folder unless `keep`; gives the exit status. */
+    async stop({ signal = 'SIGTERM', keep = false } = {}) {
+      child.kill(signal);
+      const status = await exited;
+      if (!keep) rmSync(dir, { recursive: true, force: true });
+      return status;
+    },
+  };
+}
+
+export async function getJson(url) {
+  const answer = await fetch(url);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${url}: ${answer.status} ${text}`);
+  return JSON.parse(text);
+}
+
+/** Asks until `ready(answer)` or the time is over; the answer. */
+export async function until(ask, ready, seconds = 20) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const answer = await ask().catch((e) => ({ error: e }));
+    if (!answer.error && ready(answer)) return answer;
+    if (Date.now() > end) throw answer.error ?? new Error(`not in ${seconds} s: ${JSON.stringify(answer).slice(0, 500)}`);
+    await new Promise((r) => setTimeout(r, 50));
+  }
+}
