@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/command.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "os/clock.h"
 
@@ -48,6 +49,7 @@ static int fail(err e) {
 int main(int argc, char **argv) {
     struct arguments arguments;
     log_set_clock(clock_wall_ns);
+    hash_seed(random_u64(), random_u64());
     err e = arguments_parse(argc, argv, &arguments);
     if (e) return fail(e);
     if (argument_flag(&arguments, OPTION_HELP)) {

@@ -4,12 +4,15 @@
 
 #include "base/base.h"
 
+static inline size_t make_varint(unsigned char out[10], uint64_t v) {
+    size_t n = 0;
+    for (; v >= 0x80; v >>= 7) out[n++] = (unsigned char)(v | 0x80);
+    out[n++] = (unsigned char)v;
+    return n;
+}
 static inline void put_varint(struct buf *b, uint64_t v) {
     unsigned char bytes[10];
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7) bytes[n++] = (unsigned char)(v | 0x80);
-    bytes[n++] = (unsigned char)v;
-    buf_add(b, bytes, n);
+    buf_add(b, bytes, make_varint(bytes, v));
 }
 static inline void put_bytes_field(struct buf *b, uint32_t field, const void *p, size_t n) {
     put_varint(b, field << 3 | 2);
@@ -35,12 +38,12 @@ static inline size_t put_begin(struct buf *b, uint32_t field) {
     return b->n;
 }
 static inline void put_end(struct buf *b, size_t start) {
-    size_t n = b->n - start, length_size = n < 0x80 ? 1 : n < 0x4000 ? 2 : n < 0x200000 ? 3 : 4;
+    unsigned char length[10];
+    size_t n = b->n - start, length_size = make_varint(length, n);
     if (!buf_reserve(b, length_size)) return;
     memmove(b->p + start + length_size, b->p + start, n);
-    b->n = start;
-    put_varint(b, n);
-    b->n += n;
+    memcpy(b->p + start, length, length_size);
+    b->n += length_size;
 }
 static inline void put_text_attribute(struct buf *b, uint32_t field, struct str key, struct str value) {
     size_t attribute = put_begin(b, field);

@@ -21,11 +21,11 @@ struct arena {
 
 void arena_init(struct arena *a, size_t limit_bytes);
 void arena_done(struct arena *a);
-void arena_clear(struct arena *a); /* frees all but the first block */
-void *arena_alloc(struct arena *a, size_t n); /* NULL over the limit */
-void *arena_zero(struct arena *a, size_t n);  /* the same, zeroed */
+void arena_clear(struct arena *a);                    /* frees all but the first block */
+void *arena_alloc(struct arena *a, size_t n);         /* NULL over the limit */
+void *arena_zero(struct arena *a, size_t n);          /* the same, zeroed */
 struct str arena_copy(struct arena *a, struct str s); /* p = NULL over the limit; terminated by a zero not counted */
-err arena_err(const struct arena *a); /* the `limit` error, if full, else NULL */
+err arena_err(const struct arena *a);                 /* the `limit` error, if full, else NULL */
 #define arena_new(a, type) ((type *)arena_zero((a), sizeof(type)))
 #define arena_array(a, type, count) ((type *)arena_zero((a), sizeof(type) * (size_t)(count)))
 #define AUTO_ARENA __attribute__((cleanup(arena_done)))

@@ -94,7 +94,7 @@ void buf_clear(struct buf *b) {
     if (b->p) b->p[0] = 0;
 }
 
-bool buf_reserve(struct buf *b, size_t more) {
+bool buf_grow_(struct buf *b, size_t more) {
     if (b->full || more > b->max || b->n > b->max - more) {
         b->full = true;
         return false;
@@ -107,15 +107,6 @@ bool buf_reserve(struct buf *b, size_t more) {
     return true;
 }
 
-void buf_add(struct buf *b, const void *bytes, size_t n) {
-    if (!buf_reserve(b, n)) return;
-    if (n) memcpy(b->p + b->n, bytes, n);
-    b->n += n;
-    b->p[b->n] = 0;
-}
-
-void buf_add_byte(struct buf *b, char c) { buf_add(b, &c, 1); }
-void buf_add_str(struct buf *b, struct str s) { buf_add(b, s.p, s.n); }
 void buf_add_text(struct buf *b, const char *text) { buf_add(b, text, strlen(text)); }
 
 void buf_add_fmt(struct buf *b, const char *format, ...) {

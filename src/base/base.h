@@ -35,9 +35,9 @@
 void auto_free_(void *pointer);
 
 /* Heap memory that this program chose the size of; aborts when there is none. Never for sizes from outside. */
-void *mem_new(size_t size) __attribute__((malloc, returns_nonnull));      /* zeroed */
-void *mem_grow(void *old, size_t size) __attribute__((returns_nonnull));  /* as realloc; new bytes undefined */
-void mem_free(void *pointer);                                             /* takes NULL */
+void *mem_new(size_t size) __attribute__((malloc, returns_nonnull));     /* zeroed */
+void *mem_grow(void *old, size_t size) __attribute__((returns_nonnull)); /* as realloc; new bytes undefined */
+void mem_free(void *pointer);                                            /* takes NULL */
 #define mem_new_of(type) ((type *)mem_new(sizeof(type)))
 #define mem_new_array(type, count) ((type *)mem_new(sizeof(type) * (size_t)(count)))
 
@@ -58,8 +58,8 @@ static inline bool str_is_empty(struct str s) { return s.n == 0; }
 static inline bool str_equal(struct str a, struct str b) {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
-int str_compare(struct str a, struct str b); /* as memcmp; a prefix sorts first */
-bool str_equal_nocase(struct str a, struct str b);   /* ASCII letters only */
+int str_compare(struct str a, struct str b);       /* as memcmp; a prefix sorts first */
+bool str_equal_nocase(struct str a, struct str b); /* ASCII letters only */
 bool str_starts_with(struct str s, struct str prefix);
 bool str_ends_with(struct str s, struct str suffix);
 bool str_contains(struct str s, struct str part);
@@ -81,12 +81,22 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max_bytes);
-void buf_done(struct buf *b); /* frees; the object may be used again after buf_init */
+void buf_done(struct buf *b);  /* frees; the object may be used again after buf_init */
 void buf_clear(struct buf *b); /* keeps the memory */
-bool buf_reserve(struct buf *b, size_t more); /* room for `more` bytes at p + n; false: over max (sets full) */
-void buf_add(struct buf *b, const void *bytes, size_t n);
-void buf_add_byte(struct buf *b, char c);
-void buf_add_str(struct buf *b, struct str s);
+bool buf_grow_(struct buf *b, size_t more); /* the rare half of buf_reserve */
+/* Room for `more` bytes at p + n; false: over max (sets full). */
+static inline bool buf_reserve(struct buf *b, size_t more) {
+    if (__builtin_expect(more < b->capacity - b->n && !b->full && more <= b->max - b->n, 1)) return true;
+    return buf_grow_(b, more);
+}
+static inline void buf_add(struct buf *b, const void *bytes, size_t n) {
+    if (!buf_reserve(b, n)) return;
+    if (n) memcpy(b->p + b->n, bytes, n);
+    b->n += n;
+    b->p[b->n] = 0;
+}
+static inline void buf_add_byte(struct buf *b, char c) { buf_add(b, &c, 1); }
+static inline void buf_add_str(struct buf *b, struct str s) { buf_add(b, s.p, s.n); }
 void buf_add_text(struct buf *b, const char *text);
 void buf_add_fmt(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static inline struct str buf_str(const struct buf *b) { return (struct str){b->p, b->n}; }

@@ -16,7 +16,8 @@ static inline void budget_init(struct budget *b, uint64_t limit_bytes) {
     *b = (struct budget){.limit_bytes = limit_bytes};
 }
 bool budget_take(struct budget *b, uint64_t bytes); /* false: over the limit, nothing taken */
-void budget_take_always(struct budget *b, uint64_t bytes); /* for memory that must be had (replay); may pass the limit */
+void budget_take_always(struct budget *b,
+                        uint64_t bytes); /* for memory that must be had (replay); may pass the limit */
 void budget_give(struct budget *b, uint64_t bytes);
 static inline uint64_t budget_used(const struct budget *b) { return atomic_load(&b->used_bytes); }
 err budget_err(const struct budget *b, const char *what); /* ERR_BUSY "over memory.limit of N MiB: <what>" */

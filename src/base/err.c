@@ -10,7 +10,7 @@ enum { ERR_TEXT_MAX = 1024 };
 
 struct err_s {
     enum err_kind kind;
-    char text[];
+    const char *text; /* in the same piece of memory, behind the struct */
 };
 
 const struct err_kind_row err_kind_rows[ERR_KINDS] = {
@@ -29,21 +29,19 @@ const struct err_kind_row err_kind_rows[ERR_KINDS] = {
 };
 
 /* Stands in when there is no memory for an error; never freed. */
-static struct {
-    struct err_s head;
-    char text[16];
-} err_no_memory = {{.kind = ERR_INTERNAL}, "out of memory"};
+static struct err_s err_no_memory = {ERR_INTERNAL, "out of memory"};
 
 static err make(enum err_kind kind, const char *before, const char *after) {
     size_t n = strlen(before), m = after ? strlen(after) + 2 : 0;
     if (n > ERR_TEXT_MAX) n = ERR_TEXT_MAX;
     if (n + m > ERR_TEXT_MAX) m = ERR_TEXT_MAX - n;
     err e = malloc(sizeof *e + n + m + 1);
-    if (!e) return &err_no_memory.head;
-    e->kind = kind;
-    memcpy(e->text, before, n);
-    if (m) snprintf(e->text + n, m + 1, ": %s", after);
-    e->text[n + m] = 0;
+    if (!e) return &err_no_memory;
+    char *text = (char *)(e + 1);
+    memcpy(text, before, n);
+    if (m) snprintf(text + n, m + 1, ": %s", after);
+    text[n + m] = 0;
+    *e = (struct err_s){kind, text};
     return e;
 }
 
@@ -77,7 +75,7 @@ err err_errno(int errno_value, const char *format, ...) {
 }
 
 err err_as(err e, enum err_kind kind) {
-    if (e && e != &err_no_memory.head) e->kind = kind;
+    if (e && e != &err_no_memory) e->kind = kind;
     return e;
 }
 
@@ -86,5 +84,5 @@ const char *err_text(err e) { return e ? e->text : ""; }
 const struct err_kind_row *err_row(err e) { return &err_kind_rows[e->kind]; }
 
 void err_free(err e) {
-    if (e && e != &err_no_memory.head) free(e);
+    if (e && e != &err_no_memory) free(e);
 }

@@ -4,7 +4,7 @@
 
 #include "base/base.h"
 
-uint64_t hash_bytes(const void *p, size_t n);                    /* XXH3-64, the checksum of every block on disk */
+uint64_t hash_bytes(const void *p, size_t n);                     /* XXH3-64, the checksum of every block on disk */
 uint64_t hash_bytes_seed(const void *p, size_t n, uint64_t seed); /* XXH3-64 with a seed */
 
 static inline uint64_t hash_mix(uint64_t a, uint64_t b) {
@@ -13,11 +13,16 @@ static inline uint64_t hash_mix(uint64_t a, uint64_t b) {
 }
 static inline uint64_t hash_u64(uint64_t v) { return hash_mix(v, 0x8ebc6af09c88c6e3u); }
 
+/* What hash_fast is keyed with. Who does not know it cannot make texts that all hash alike and turn a table into a list: app
+ * calls hash_seed with random numbers before threads start. Without that call (tests) hashes are the same in every run. */
+extern uint64_t hash_secret[2];
+void hash_seed(uint64_t a, uint64_t b);
+
 /* In memory only: short strings in a few cycles. */
 static inline uint64_t hash_fast(const void *p, size_t n) {
     const unsigned char *b = (const unsigned char *)p;
     uint64_t x = 0, y = 0;
-    if (n > 16) return hash_bytes(p, n);
+    if (n > 16) return hash_bytes_seed(p, n, hash_secret[0]);
     if (n >= 8) {
         memcpy(&x, b, 8);
         memcpy(&y, b + n - 8, 8);
@@ -30,5 +35,5 @@ static inline uint64_t hash_fast(const void *p, size_t n) {
     } else if (n > 0) {
         x = (uint64_t)b[0] | (uint64_t)b[n / 2] << 8 | (uint64_t)b[n - 1] << 16;
     }
-    return hash_mix(x ^ n * 0xa0761d6478bd642fu, y);
+    return hash_mix(x ^ n * 0xa0761d6478bd642fu ^ hash_secret[0], y ^ hash_secret[1]);
 }

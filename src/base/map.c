@@ -24,7 +24,7 @@ uint32_t strings_append(struct strings *s, struct str text) {
         s->end = vec_grow_(s->end, &capacity, (size_t)s->n + 1, sizeof *s->end);
         s->capacity = (uint32_t)capacity;
     }
-    if (s->heap_size + text.n > s->heap_capacity)
+    if (s->heap_size + text.n >= s->heap_capacity) /* also for the first, empty text: the heap is never NULL */
         s->heap = vec_grow_(s->heap, &s->heap_capacity, s->heap_size + text.n, 1);
     if (text.n) memcpy(s->heap + s->heap_size, text.p, text.n);
     s->heap_size += text.n;

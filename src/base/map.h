@@ -22,9 +22,9 @@ struct strings {
 
 void strings_init(struct strings *s);
 void strings_done(struct strings *s);
-void strings_clear(struct strings *s); /* empties, keeps memory */
-uint32_t strings_intern(struct strings *s, struct str text);      /* the id of text, new or known */
-uint32_t strings_append(struct strings *s, struct str text);      /* a new id without looking whether text is known */
+void strings_clear(struct strings *s);                       /* empties, keeps memory */
+uint32_t strings_intern(struct strings *s, struct str text); /* the id of text, new or known */
+uint32_t strings_append(struct strings *s, struct str text); /* a new id without looking whether text is known */
 bool strings_find(const struct strings *s, struct str text, uint32_t *out_id);
 static inline struct str strings_get(const struct strings *s, uint32_t id) {
     uint32_t start = id ? s->end[id - 1] : 0;

@@ -3,7 +3,8 @@
  * Parsers take the whole slice or fail with ERR_INVALID that quotes it; `out` is untouched on failure.
  * Times: RFC 3339 (any offset, up to 9 fraction digits), or seconds, ms, µs or ns since 1970 by their number of digits
  * (≤ 11, ≤ 14, ≤ 17, more; a fraction is allowed for seconds), or `now`, `now-15m`, `now+1h` with the caller's now.
- * Durations: `1h30m`, `250ms`, `5s`, `2d`, `1w`, `1y` (365 d), µs/us, ns; plain 0; or a bare number where the caller says of what unit.
+ * Durations: `1h30m`, `250ms`, `1.5s`, `2d`, `1w`, `1y` (365 d), µs/us, ns; plain 0; never negative.
+ * Source: RFC 3339; Unicode 15, chapter 3.9 (maximal subparts are replaced, as the WHATWG decoder does).
  */
 #pragma once
 
@@ -11,7 +12,7 @@
 
 err parse_u64(struct str s, uint64_t *out);
 err parse_i64(struct str s, int64_t *out);
-err parse_f64(struct str s, double *out);             /* decimal and exponent form; no hex, no locale */
+err parse_f64(struct str s, double *out);             /* decimal and exponent form; no hex, no locale, no NaN */
 err parse_hex(struct str s, void *out, size_t bytes); /* exactly 2 × bytes digits, either case */
 err parse_time(struct str s, int64_t now_ns, int64_t *out_ns);
 err parse_duration(struct str s, int64_t *out_ns);
@@ -22,12 +23,12 @@ void put_hex(struct buf *b, const void *bytes, size_t n);
 void put_base64(struct buf *b, const void *bytes, size_t n);
 void put_u64(struct buf *b, uint64_t v);
 void put_i64(struct buf *b, int64_t v);
-void put_f64(struct buf *b, double v);               /* shortest round trip; NaN, +Inf, -Inf */
-void put_time(struct buf *b, int64_t ns);            /* 2026-11-25T01:02:03.000000004Z; fraction in 3, 6 or 9 digits, none if 0 */
-void put_duration_short(struct buf *b, int64_t ns);  /* for people: 1.25ms, 830µs, 2.1s, 3m12s */
-void put_duration_exact(struct buf *b, int64_t ns);  /* parse_duration reads it back: 1h30m */
-void put_size(struct buf *b, uint64_t bytes);        /* for people: 1.4 MiB */
-void put_count(struct buf *b, uint64_t n);           /* for people: 1,234,567 */
+void put_f64(struct buf *b, double v);    /* shortest round trip; NaN, +Inf, -Inf */
+void put_time(struct buf *b, int64_t ns); /* 2026-11-25T01:02:03.000000004Z; fraction in 3, 6 or 9 digits, none if 0 */
+void put_duration_short(struct buf *b, int64_t ns); /* for people: 1.25ms, 830µs, 2.1s, 3m12s */
+void put_duration_exact(struct buf *b, int64_t ns); /* parse_duration reads it back: 1h30m; of less than 0 not */
+void put_size(struct buf *b, uint64_t bytes);       /* for people: 1.4 MiB */
+void put_count(struct buf *b, uint64_t n);          /* for people: 1,234,567 */
 
 bool utf8_is_valid(struct str s);
 /* Appends s with each maximal ill-formed sequence replaced by U+FFFD. */

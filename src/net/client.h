@@ -15,5 +15,5 @@ err http_client_new(struct http_client **out); /* ERR_UNAVAILABLE with the packa
 void http_client_free(struct http_client *c);
 /* method "GET"…; fields "Name: value" lines, NULL-terminated, or NULL. The answer's body is at most body_max. The caller ends it
  * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL; statuses are not errors. */
-err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields, struct str body,
-                   int64_t timeout_ns, size_t body_max, struct http_answer *out);
+err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,
+                   struct str body, int64_t timeout_ns, size_t body_max, struct http_answer *out);

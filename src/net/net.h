@@ -9,10 +9,13 @@
  * Hostile input: strict framing (space before colon, bare CR or LF, obs-fold, both Content-Length and Transfer-Encoding, two
  * lengths, bad chunk sizes: 400 and close); head ≤ 32 KiB (431) and ≤ 100 fields; target ≤ 8 KiB (414); body ≤ limit (413, close,
  * judged by Content-Length before a byte of it is read); head within 10 s, body at ≥ 1 KiB/s after 10 s (408); idle 75 s; at most
- * `connections_max`, the idlest closed first when a new one comes, 503 when none is idle. HTTP/1.0 is answered and closed.
- * `Expect: 100-continue` is honoured. HEAD gets the head alone. A request without Host is 400.
+ * `connections_max`, the idlest closed first when a new one comes, 503 when none is idle. An answer must be read at ≥ 1 KiB/s
+ * over each minute. HTTP/1.0 is answered and closed. `Expect: 100-continue` is honoured. HEAD gets the head alone. A request
+ * without Host is 400.
  *
- * Memory: an idle connection keeps no buffers (≤ 1 KiB). Bodies in flight draw from the budget: over it 429 + Retry-After.
+ * Memory: an idle connection keeps no buffers (≤ 1 KiB); one with a request under way has 4 KiB. Bodies in flight, and heads
+ * beyond that, draw from the budget until the reply: over it 429 + Retry-After (a body ≤ 1 MiB is read over and the connection
+ * kept). Of a Content-Length 512 KiB are allocated at once, the rest as it comes.
  * Threads: one server belongs to one loop; http_reply may be called from any thread.
  */
 #pragma once
@@ -22,32 +25,40 @@
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
 
-struct http_field { struct str name, value; };
+struct http_field {
+    struct str name, value;
+};
 
 struct http_request; /* alive from the handler's call until http_reply */
 enum http_method http_method(const struct http_request *r);
 struct str http_method_text(const struct http_request *r);
 struct str http_target(const struct http_request *r); /* as sent: path and query */
-struct str http_path(const struct http_request *r);   /* percent-decoded, without query; "/" at least; never with NUL or "..": 400 */
-struct str http_query(const struct http_request *r);  /* raw, after '?' */
-struct str http_field(const struct http_request *r, struct str name); /* first of that name, any case; {NULL,0} if absent */
+/* Percent-decoded, without query; "/" at least; never with NUL or ".." (400). A decoded %2F looks like any other "/": who needs
+ * to tell them apart cuts http_target. */
+struct str http_path(const struct http_request *r);
+struct str http_query(const struct http_request *r); /* raw, after '?' */
+/* The first of that name, any case, without blanks around it; {NULL, 0} if absent. */
+struct str http_field(const struct http_request *r, struct str name);
 struct str http_body(const struct http_request *r);
-struct str http_peer(const struct http_request *r);   /* "127.0.0.1:4711" */
+struct str http_peer(const struct http_request *r); /* "127.0.0.1:4711" */
 void *http_listener_context(const struct http_request *r);
-/* A query or form parameter, decoded into memory of the request; false if absent. The n-th of the same name. */
+/* A parameter of the query or, after those, of a form body, decoded into memory of the request; false if absent. The n-th of
+ * the same name. A % that is no escape stands for itself. At most 1,000 parameters (400), forms at most 1 MiB (413). */
 bool http_param(struct http_request *r, struct str name, size_t nth, struct str *out);
 /* Calls fn for every parameter in order (to refuse unknown ones by name). */
-void http_params_each(struct http_request *r, void (*fn)(void *context, struct str name, struct str value), void *context);
+void http_params_each(struct http_request *r, void (*fn)(void *context, struct str name, struct str value),
+                      void *context);
 
 struct http_reply {
     int status;
-    struct str content_type;      /* empty: none */
-    struct str body;              /* copied if body_owned is NULL */
-    void *body_owned;             /* mem_free'd when sent: body points into it */
+    struct str content_type;         /* empty: none */
+    struct str body;                 /* copied if body_owned is NULL */
+    void *body_owned;                /* mem_free'd when sent: body points into it */
     const struct http_field *fields; /* more header fields; values are refused (assert) with CR, LF or NUL in them */
     size_t field_count;
     bool close;
 };
+/* Date, Content-Length and Connection are the server's to write. A 204 or 304 and the answer to HEAD go out without body. */
 void http_reply(struct http_request *r, const struct http_reply *reply);
 
 struct http_server;
@@ -55,15 +66,26 @@ struct http_server_options {
     void (*handler)(struct http_request *r);
     size_t body_max;        /* default 64 MiB */
     size_t connections_max; /* default 16,384 */
-    struct budget *budget;  /* NULL: none */
+    struct budget *budget;  /* NULL: none; outlives the last request */
+    /* 0: the default */
+    int64_t head_ns;   /* from the first byte of a request to the end of its head: 10 s */
+    int64_t idle_ns;   /* between requests: 75 s */
+    int64_t body_ns;   /* each such window must bring 1 KiB/s or the body's end: 10 s */
+    int64_t write_ns;  /* each such window must take 1 KiB/s or the answer's end: 60 s */
+    int64_t linger_ns; /* after a refusal: reading on, so that the client sees it before a reset: 2 s */
 };
 err http_server_new(struct loop *l, const struct http_server_options *o, struct http_server **out);
 /* One more address; context is told to the handler. out_bound: the real address. */
 err http_server_listen(struct http_server *s, const char *address, void *context, char out_bound[64]);
-/* Closes listeners and idle connections; calls done on the loop's thread when the last request was answered, or at the deadline. */
-void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, void (*done)(void *context), void *context);
+/* On the loop's thread. Closes listeners and idle connections, and every other one after its answer; calls done when the last
+ * request was answered, or at the deadline, never inside this call; done may free the server. */
+void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, void (*done)(void *context),
+                       void *context);
 void http_server_free(struct http_server *s); /* on the loop's thread or after it ended */
-struct http_server_stats { uint64_t connections, accepted, requests, bytes_in, bytes_out, refused[600 / 100 + 1]; };
+struct http_server_stats {
+    uint64_t connections, accepted, requests, bytes_in, bytes_out;
+    uint64_t refused[600 / 100 + 1]; /* by the server itself, not by the handler: [4] 4xx, [5] 5xx */
+};
 void http_server_get_stats(const struct http_server *s, struct http_server_stats *out); /* from any thread; roughly */
 
 const char *http_status_text(int status);

@@ -12,6 +12,8 @@
  * A string may stand under two ids (columns of unique-looking text are not deduplicated): compare bytes, not ids, across
  * columns. Rows of equal resource share a resource row within one batch where the sender grouped them.
  *
+ * Slots are not shared between rows: all rows together have at most as many attributes as there are slots.
+ *
  * Limits: rows, events, links ≤ 2^24 each; heap < 4 GiB; a blob < 2 GiB.
  * Owner: a blob is reference-counted and immutable (batch_ref / batch_unref); a builder is its maker's. Threads: blobs are
  * shared freely; a builder belongs to one thread.
@@ -120,7 +122,7 @@ struct batch_builder {
 
 void batch_builder_init(struct batch_builder *b, enum signal signal);
 void batch_builder_done(struct batch_builder *b);
-void batch_builder_clear(struct batch_builder *b); /* empties, keeps memory */
+void batch_builder_clear(struct batch_builder *b);         /* empties, keeps memory */
 size_t batch_builder_bytes(const struct batch_builder *b); /* about what the blob will take */
 
 /* Appends one zero row to a set and returns its index; the values are set afterwards, in any order. */
@@ -135,18 +137,26 @@ uint32_t batch_builder_shape(struct batch_builder *b, const uint32_t *keys, uint
 void batch_builder_attributes(struct batch_builder *b, enum set s, uint32_t row, const uint32_t *keys, uint32_t n,
                               uint32_t first_slot);
 /* Takes back the last row of SET_ROWS with its events, links and slots (marks from batch_builder_mark). */
-struct builder_mark { uint32_t n[SETS]; size_t slots; };
+struct builder_mark {
+    uint32_t n[SETS];
+    size_t slots;
+};
 struct builder_mark batch_builder_mark(const struct batch_builder *b);
 void batch_builder_rewind(struct batch_builder *b, struct builder_mark mark);
 
 /* Copies row `row` of `from` with its events, links, resource, scope and attributes to the end of b (resources and scopes
  * are deduplicated by content within b). Used by fetch, merge and the naive model. `cache`, zeroed by the caller and
  * one per (b, from) pair, remembers translations; end it with batch_copy_cache_done. */
-struct batch_copy_cache { uint32_t *strings, *keys, *shapes, *resources, *scopes; };
-void batch_builder_copy(struct batch_builder *b, const struct batch *from, uint32_t row, struct batch_copy_cache *cache);
+struct batch_copy_cache {
+    uint32_t *strings, *keys, *shapes, *resources, *scopes;
+};
+void batch_builder_copy(struct batch_builder *b, const struct batch *from, uint32_t row,
+                        struct batch_copy_cache *cache);
 void batch_copy_cache_done(struct batch_copy_cache *cache);
 
-/* Makes the blob (one reference, the caller's) and leaves the builder empty. */
+/* Makes the blob (one reference, the caller's) and leaves the builder empty. Rows always have a resource and a scope: if there
+ * is none, an empty one is added. A row without FIELD_EVENT_END or FIELD_LINK_END of its own has no events or links; the last
+ * end must be the size of the set. */
 struct batch_blob *batch_builder_finish(struct batch_builder *b);
 
 /* True if rows a and b (of two batches) say the same: every field, attribute in order, event, link, resource and scope. */

@@ -16,6 +16,7 @@
 #include "base/base.h"
 
 enum signal { SIGNAL_SPANS, SIGNAL_LOGS, SIGNALS };
+/* Numbers of sets and fields are on disk (docs/formats/batch.md): new fields need new numbers. */
 enum set { SET_ROWS, SET_EVENTS, SET_LINKS, SET_RESOURCES, SET_SCOPES, SETS };
 
 enum field_type {
@@ -27,25 +28,25 @@ enum field_type {
 };
 
 enum field {
-    FIELD_TRACE_ID,           /* rows, links */
-    FIELD_SPAN_ID,            /* rows, links */
-    FIELD_PARENT_ID,          /* spans */
-    FIELD_TIME,               /* span start, log time (observed time where time is 0), event time */
-    FIELD_DURATION,           /* spans: end - start */
-    FIELD_TIME_ABSENT,        /* logs: 1 where no time was sent and FIELD_TIME is the observed time (or the arrival's) */
-    FIELD_OBSERVED,           /* logs: observed_time_unix_nano */
-    FIELD_NAME,               /* span, event and scope name; a log's event_name */
-    FIELD_KIND,               /* spans */
-    FIELD_STATUS,             /* spans: status code */
-    FIELD_STATUS_MESSAGE,     /* spans */
-    FIELD_TRACE_STATE,        /* spans, links */
-    FIELD_FLAGS,              /* spans, logs, links */
-    FIELD_SEVERITY,           /* logs: severity_number */
-    FIELD_SEVERITY_TEXT,      /* logs */
-    FIELD_BODY,               /* logs: text, or for other types the AnyValue message's bytes */
-    FIELD_BODY_TYPE,          /* logs: enum value_type; VALUE_EMPTY = no body, VALUE_STRING, else VALUE_ANY */
-    FIELD_VERSION,            /* scopes */
-    FIELD_SCHEMA_URL,         /* resources, scopes */
+    FIELD_TRACE_ID,       /* rows, links */
+    FIELD_SPAN_ID,        /* rows, links */
+    FIELD_PARENT_ID,      /* spans */
+    FIELD_TIME,           /* span start, log time (observed time where time is 0), event time */
+    FIELD_DURATION,       /* spans: end - start */
+    FIELD_TIME_ABSENT,    /* logs: 1 where no time was sent and FIELD_TIME is the observed time (or the arrival's) */
+    FIELD_OBSERVED,       /* logs: observed_time_unix_nano */
+    FIELD_NAME,           /* span, event and scope name; a log's event_name */
+    FIELD_KIND,           /* spans */
+    FIELD_STATUS,         /* spans: status code */
+    FIELD_STATUS_MESSAGE, /* spans */
+    FIELD_TRACE_STATE,    /* spans, links */
+    FIELD_FLAGS,          /* spans, logs, links */
+    FIELD_SEVERITY,       /* logs: severity_number */
+    FIELD_SEVERITY_TEXT,  /* logs */
+    FIELD_BODY,           /* logs: text, or for other types the AnyValue message's bytes */
+    FIELD_BODY_TYPE,      /* logs: enum value_type; VALUE_EMPTY = no body, VALUE_STRING, else VALUE_ANY */
+    FIELD_VERSION,        /* scopes */
+    FIELD_SCHEMA_URL,     /* resources, scopes */
     FIELD_DROPPED_ATTRIBUTES, /* all sets */
     FIELD_DROPPED_EVENTS,     /* spans */
     FIELD_DROPPED_LINKS,      /* spans */

@@ -8,7 +8,8 @@
  * A body that is not protobuf, or over a limit of counts or depth, is one ERR_INVALID or ERR_LIMIT naming the byte offset,
  * and nothing of it is taken.
  *
- * Limits: AnyValue nesting 64; attributes of one row 16,384; rows of one request 2^20; a string 16 MiB; a body as `net` allows.
+ * Limits: AnyValue nesting 64; attributes of one row 16,384; of one request 2^20 rows, 2^20 events, 2^20 links, 2^24
+ * attributes; a string 16 MiB; a body as `net` allows, at most 512 MiB.
  * Owner and threads: a decoder belongs to one thread and is reused; its builder's memory stays warm.
  * Source: opentelemetry-proto 1.11 (trace.proto, logs.proto, common.proto, resource.proto, collector services); OTLP
  * specification 1.11, JSON encoding.
@@ -21,6 +22,7 @@
 
 struct otlp_limits {
     int64_t time_min, time_max; /* rows outside are refused, ns; INT64_MIN / INT64_MAX: no limit */
+    int64_t now;                /* arrival, ns: the time of a log record that was sent without any */
 };
 
 enum otlp_reason {
@@ -37,7 +39,7 @@ struct otlp_result {
     struct batch_blob *blob; /* NULL if no row was taken; the caller's reference */
     uint32_t rows;           /* taken */
     uint32_t rejected[OTLP_REASONS];
-    uint32_t invalid_utf8;   /* strings, taken as they are */
+    uint32_t invalid_utf8; /* strings and keys, taken as they are; equal ones may count once */
 };
 
 struct otlp_decoder;

@@ -53,9 +53,15 @@ const char *part_path(const struct part *p);
 void part_group_range(const struct part *p, uint32_t group, int64_t *out_time_min, int64_t *out_time_max,
                       uint32_t *out_rows);
 
-/* One group, or one memory batch, against a request: fills *out (memory of the arena; n 0 if nothing matches). */
-err part_scan_group(struct part *p, uint32_t group, const struct scan_request *r, struct arena *a, struct chunk *out,
-                    struct scan_stats *stats);
+/* A scan of one part: what a request needs to know once a part (which dictionary strings, resources and keys match).
+ * Memory of the arena, which must outlive the groups scanned; the request is borrowed. Cheap: the work is done as groups ask.
+ * *out_may_match false: no row of the part can match, nothing need be scanned. One thread at a time. */
+struct part_scan;
+err part_scan_open(struct part *p, const struct scan_request *r, struct arena *a, struct part_scan **out,
+                   bool *out_may_match);
+/* One group, or one memory batch, against a request: fills *out (memory of arena `a`, which may be another than the scan's and
+ * be cleared after the chunk; n 0 if nothing matches; chunk.source and rest_time_max are the caller's). */
+err part_scan_group(struct part_scan *s, uint32_t group, struct arena *a, struct chunk *out, struct scan_stats *stats);
 err batch_scan(const struct batch *b, const struct scan_request *r, struct arena *a, struct chunk *out,
                struct scan_stats *stats);
 

@@ -9,7 +9,7 @@
  *  - An attribute may stand several times or under several types: one value that matches is enough for the positive
  *    operators; for the negative ones no value may match.
  *  - OP_EQUAL compares with the value's text: a string by its bytes; int, double and bool where the predicate's text parses
- *    as that type and the values are equal; bytes and nested values by their JSON text.
+ *    as that type and the values are equal; bytes and nested values by their display text (value_write_text).
  *  - OP_LESS … compare numbers if the predicate's text is a number and the value int or double (int exactly); strings
  *    compare by bytes if the predicate's text is not a number. Anything else does not match.
  *  - OP_MATCH finds the regular expression anywhere in the value's text (PCRE2 limited to RE2's syntax; UTF-8 not required).
@@ -67,6 +67,8 @@ struct predicate {
  * compiled expression: end with predicate_done. */
 err predicate_make(struct arena *a, struct column_ref column, enum operator op, struct str text, struct predicate *out);
 void predicate_done(struct predicate *p);
+bool predicate_is_negative(const struct predicate *p); /* OP_NOT_EQUAL, OP_NOT_MATCH, OP_ABSENT */
+bool predicate_gave_up(const struct predicate *p);     /* a text went over the limits of matching and counted as none */
 
 /* One value against one predicate, as above; the negative operators are asked in their positive form (the caller negates). */
 bool predicate_matches_text(const struct predicate *p, struct str value); /* a string value */

@@ -1,0 +1,92 @@
+/* What changes the store by hand: flush, delete, backup. */
+#include "api/api_priv.h"
+
+static void answer_done(struct api_call *c, err e, const char *key, struct str text) {
+    if (e) {
+        call_fail(c, e);
+        return;
+    }
+    struct buf body;
+    struct json_writer w;
+    buf_init(&body, 64 * KIB);
+    json_writer_init(&w, &body);
+    json_object(&w);
+    json_key(&w, str_of(key));
+    if (text.p)
+        json_str(&w, text);
+    else
+        json_bool(&w, true);
+    json_object_end(&w);
+    call_answer_json(c, 200, &body);
+    buf_done(&body);
+}
+
+void handle_flush(struct api_call *c) {
+    answer_done(c, store_flush(c->api->options.store), "flushed", (struct str){NULL, 0});
+}
+
+void handle_backup(struct api_call *c) {
+    struct str to = call_text(c, "to");
+    err e = NULL;
+    if (to.p[0] != '/')
+        e = err_new(ERR_INVALID, "to: the folder must be an absolute path, since it is on the server");
+    else if (memchr(to.p, 0, to.n))
+        e = err_new(ERR_INVALID, "to: a path has no zero bytes");
+    char *path = str_dup(to);
+    if (!e) e = store_backup(c->api->options.store, path);
+    mem_free(path);
+    answer_done(c, e, "backup", to);
+}
+
+static err read_request(struct api_call *c, struct query *q, struct query_filter *f, struct delete_request *out) {
+    int64_t signal = call_number(c, "signal", 2);
+    *out = (struct delete_request){.time_min = call_number(c, "start", INT64_MIN),
+                                   .time_max = call_number(c, "end", INT64_MAX)};
+    out->signals[SIGNAL_SPANS] = signal != 1;
+    out->signals[SIGNAL_LOGS] = signal != 0;
+    out->by_trace = call_given(c, "trace_id");
+    if (out->by_trace) memcpy(out->trace_id, call_value(c, "trace_id")->bytes, 16);
+    if (!out->by_trace && !(call_given(c, "start") && call_given(c, "end")))
+        return err_new(ERR_INVALID, "say what to delete: trace_id, or both start and end");
+    if (out->time_min > out->time_max) return err_new(ERR_INVALID, "the range ends before it starts: end is before start");
+    query_filter_init(f);
+    for (size_t i = 0; i < c->where_count; i++)
+        TRY_WRAP(query_filter_where(q, f, c->wheres[i]), "where=" STR_FMT, STR_ARG(c->wheres[i]));
+    out->predicates = f->where;
+    out->predicate_count = f->where_count;
+    return NULL;
+}
+
+static err delete_rows(struct api_call *c, struct query *q, uint64_t *out_id, bool *out_done) {
+    struct store *store = c->api->options.store;
+    struct query_filter f;
+    struct delete_request r;
+    TRY(read_request(c, q, &f, &r));
+    TRY(store_delete(store, STR("default"), &r, out_id));
+    if (call_number(c, "verify", 0)) TRY(store_rewrite_now(store));
+    *out_done = store_delete_is_done(store, *out_id);
+    return NULL;
+}
+
+void handle_delete(struct api_call *c) {
+    struct query q;
+    uint64_t id;
+    bool done;
+    call_query_begin(c, &q);
+    err e = delete_rows(c, &q, &id, &done);
+    query_end(&q);
+    if (e) {
+        call_fail(c, e);
+        return;
+    }
+    struct buf body;
+    struct json_writer w;
+    buf_init(&body, 4 * KIB);
+    json_writer_init(&w, &body);
+    json_object(&w);
+    json_member(&w, "id", u64, id);
+    json_member(&w, "gone_from_disk", bool, done);
+    json_object_end(&w);
+    call_answer_json(c, 200, &body);
+    buf_done(&body);
+}

@@ -1,0 +1,84 @@
+/* api: what clew answers over HTTP: OTLP in, the native JSON API, health and metrics.
+ *
+ *   http_server ─▶ api_handle ─ route table ─ parameters checked ─┬─ on the io thread: small bodies, health, metrics
+ *                                                                 └─ queue (bounded; full: 429) ─▶ work threads
+ *
+ * Everything is in one table (api_routes): method, path, role, which port, where it runs, parameters with type, default,
+ * limits and help. Answers to wrong requests come out of it: 404 names the closest route, 405 the allowed methods,
+ * an unknown parameter the nearest known one.
+ *
+ * Errors of the native API: {"error":{"kind","message","hint"?}} with the status of the kind; of the OTLP routes:
+ * google.rpc.Status as application/x-protobuf.
+ *
+ * Threads: api_handle runs on an io thread and never blocks; replies may come from a work or the log thread.
+ * Limits: bodies ≤ 1 MiB are decoded where they arrive; `queue_max` requests wait for a work thread.
+ * Source: OTLP specification 1.11 (HTTP); docs/api.md.
+ */
+#pragma once
+
+#include "ingest/ingest.h"
+#include "net/net.h"
+#include "query/query.h"
+
+struct api;
+
+enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORTS };
+
+struct api_options {
+    struct store *store;
+    struct ingest *ingest;
+    struct budget *budget;       /* NULL: none */
+    size_t work_threads;         /* 0: requests run at once on the caller's thread (tests) */
+    size_t queue_max;            /* default 256 */
+    size_t query_memory_bytes;   /* default 256 MiB */
+    int64_t query_timeout_ns;    /* default 30 s; the timeout parameter may shorten it */
+    int64_t (*wall_ns)(void);    /* default clock_wall_ns */
+};
+void api_options_default(struct api_options *out);
+err api_new(const struct api_options *options, struct api **out);
+/* Waits for running requests and frees. Call it after the servers drained. Takes NULL. */
+void api_free(struct api *api);
+
+/* The handler of http_server_options, for every listener … */
+void api_handle(struct http_request *r);
+/* … whose context is this: http_server_listen(server, address, api_listener(api, API_PORT_OTLP), bound). */
+void *api_listener(struct api *api, enum api_port port);
+/* Servers whose figures /metrics adds up; at most 4. They must outlive the api. */
+void api_add_server(struct api *api, struct http_server *server);
+/* From now on /ready answers 503 "draining", and running queries are cancelled at `cancel`. From any thread. */
+void api_drain(struct api *api, bool cancel);
+
+/* ---- the route table -------------------------------------------------------------------------------------------- */
+
+enum api_role { ROLE_ANY, ROLE_INGEST, ROLE_READ, ROLE_OPERATE, ROLE_ADMIN }; /* not enforced yet */
+enum api_place { RUN_HERE, RUN_WORK };
+enum api_param_type {
+    PARAM_TEXT, PARAM_INTEGER, PARAM_BOOLEAN, PARAM_TIME, PARAM_DURATION, PARAM_CHOICE, PARAM_TRACE_ID, PARAM_SPAN_ID,
+    PARAM_SEVERITY, PARAM_WHERE
+};
+
+struct api_param {
+    const char *name;
+    enum api_param_type type;
+    const char *initial; /* default as text; NULL: none */
+    int64_t min, max;    /* PARAM_INTEGER */
+    const char *choices; /* PARAM_CHOICE: "newest longest" */
+    const char *help;
+    bool repeated, required;
+};
+
+struct api_call;
+struct api_route {
+    enum http_method method;
+    const char *path; /* /api/v1/traces/{trace_id}; literal segments win over parameters */
+    enum api_role role;
+    uint8_t ports;    /* bit p: served on enum api_port p */
+    enum api_place place;
+    void (*handler)(struct api_call *call);
+    const struct api_param *params; /* of the query string, ended by a row without name */
+    const char *help;
+};
+extern const struct api_route api_routes[];
+extern const size_t api_route_count;
+/* Documentation of the table as Markdown, sorted as the table is. */
+void api_put_routes(struct buf *out);

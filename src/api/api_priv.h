@@ -1,0 +1,158 @@
+/* What the rooms of api share: a call (one request from its route to its reply), its parameters, its answer.
+ *
+ *   call_new ─ route_find ─ params_parse ─▶ handler ─▶ call_answer | call_fail   (each call ends in exactly one of them)
+ *
+ * A call does not know the network: it is given method, target, fields and body, and hands its reply to a function. So
+ * tests drive every route without a socket.
+ * Owner: the call owns itself; after call_answer or call_fail it is gone.
+ * Threads: one at a time: an io thread, then maybe a work thread, or the log thread.
+ */
+#pragma once
+
+#include "api/api.h"
+#include "os/thread.h"
+
+enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4, SMALL_BODY_BYTES = 1 << 20 };
+
+struct api_reply {
+    int status;
+    struct str content_type, body;
+    const struct http_field *fields;
+    size_t field_count;
+};
+
+struct api_request {
+    enum api_port port;
+    enum http_method method;
+    struct str method_text, target; /* as sent: path and query */
+    struct str content_type, content_encoding;
+    bool has_content_type;
+    struct str body;
+    /* Sends the reply; copies what it needs. */
+    void (*reply)(void *context, const struct api_reply *reply);
+    void *context;
+};
+
+/* A parameter as given, or its default. */
+struct api_value {
+    bool given; /* or has a default */
+    struct str text;
+    int64_t number;          /* integer, boolean, time, duration, severity, index of the choice */
+    unsigned char bytes[16]; /* ids */
+};
+
+struct api_call {
+    struct api *api;
+    const struct api_route *route;
+    struct api_request request;
+    struct str path, query;
+    struct str path_values[API_PATH_VALUES_MAX]; /* decoded */
+    struct api_value values[API_PARAMS_MAX];     /* in order of route->params */
+    struct str wheres[QUERY_WHERE_MAX];          /* of the repeated parameter */
+    size_t where_count;
+    int64_t now_ns; /* wall time at its start: `now` of all its parameters */
+    bool has_range_end;
+    struct arena arena;
+};
+
+struct api {
+    struct api_options options;
+    struct queue *queue;
+    struct thread **threads;
+    size_t thread_count;
+    atomic_bool cancel, draining;
+    struct http_server *servers[API_SERVERS_MAX];
+    _Atomic size_t server_count;
+    struct api_surface { struct api *api; enum api_port port; } surfaces[API_PORTS];
+    _Atomic uint64_t answers[API_PORTS][6]; /* by hundreds of the status */
+    _Atomic uint64_t queue_refused;
+};
+
+/* The whole way of a request. */
+void api_serve(struct api *api, const struct api_request *request);
+/* Runs fn(call) on a work thread; a full queue ends the call with 429. */
+void call_run_on_work(struct api_call *c, void (*fn)(struct api_call *c));
+
+/* ---- ending a call ---------------------------------------------------------------------------------------------- */
+
+void call_reply(struct api_call *c, const struct api_reply *reply);
+/* Consumes e. JSON, or google.rpc.Status for OTLP; 429 and 503 get Retry-After. hint: "" for none. */
+void call_fail(struct api_call *c, err e);
+void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message, struct str hint,
+                  const struct http_field *field);
+void call_answer_json(struct api_call *c, int status, const struct buf *body);
+bool call_is_otlp(const struct api_call *c); /* by port and path: errors are google.rpc.Status */
+
+/* ---- parameters ------------------------------------------------------------------------------------------------- */
+
+/* Finds the route: NULL, having ended the call with 404 or 405. */
+const struct api_route *route_find(struct api_call *c);
+/* Parses the query string by the route's table. The error names the parameter. */
+err params_parse(struct api_call *c);
+/* Percent-decodes; with `plus`, + is a blank. ERR_INVALID for a broken escape. */
+err call_decode(struct arena *a, struct str text, bool plus, struct str *out);
+/* The nearest of `names` to `name`, NULL if none is near. */
+const char *nearest_name(struct str name, const char *const *names, size_t n);
+
+/* The route must have the parameter. */
+const struct api_value *call_value(const struct api_call *c, const char *name);
+bool call_given(const struct api_call *c, const char *name);
+struct str call_text(const struct api_call *c, const char *name); /* p NULL: not given */
+int64_t call_number(const struct api_call *c, const char *name, int64_t otherwise);
+
+/* ---- questions -------------------------------------------------------------------------------------------------- */
+
+/* Begins the query of a call: tenant, budget, time limit, cancel flag. Ended by query_end. */
+void call_query_begin(struct api_call *c, struct query *q);
+/* start and end, by default the last hour; `open_end`: without `end` the range has none. */
+err call_range(struct api_call *c, bool open_end, int64_t *out_min, int64_t *out_max);
+/* All parameters of FILTER_PARAMS that the route has. */
+err call_filter(struct api_call *c, struct query *q, bool open_end, struct query_filter *out);
+
+/* ---- answers ---------------------------------------------------------------------------------------------------- */
+
+/* A JSON object under construction, its memory charged to the query. */
+struct answer {
+    struct query *q;
+    struct buf body;
+    struct json_writer w;
+    uint64_t charged;
+};
+void answer_begin(struct answer *a, struct query *q); /* opens the object */
+err answer_settle(struct answer *a);                  /* charges what was written so far */
+/* Writes "partial" (and why), closes the object, sends it, or sends e; ends the query. */
+void answer_end(struct api_call *c, struct answer *a, err e);
+
+/* Answers with rows as OTLP/JSON and ends call and query; on an error neither has ended. */
+err call_answer_otlp(struct api_call *c, struct query *q, const struct batch *b, const uint32_t *rows, size_t n);
+
+void write_range(struct json_writer *w, int64_t time_min, int64_t time_max);
+void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row);
+void write_kind(struct json_writer *w, uint32_t kind);
+void write_status(struct json_writer *w, uint32_t status);
+void write_span_stats(struct json_writer *w, const struct query_span_stats *s);
+void write_services(struct json_writer *w, const struct query_service_count *v, size_t n);
+void write_id(struct json_writer *w, const void *id, size_t n); /* null if all zero */
+/* "resources": [...] and "scopes": [...] that rows refer to by index. */
+void write_resources(struct json_writer *w, const struct batch *b, struct arena *a);
+void write_scopes(struct json_writer *w, const struct batch *b);
+
+extern const char kind_choices[], status_choices[];
+
+/* ---- handlers --------------------------------------------------------------------------------------------------- */
+
+void handle_otlp_traces(struct api_call *c);
+void handle_otlp_logs(struct api_call *c);
+void handle_otlp_metrics(struct api_call *c);
+void handle_traces(struct api_call *c);
+void handle_trace_stats(struct api_call *c);
+void handle_trace(struct api_call *c);
+void handle_services(struct api_call *c);
+void handle_operations(struct api_call *c);
+void handle_logs(struct api_call *c);
+void handle_health(struct api_call *c);
+void handle_ready(struct api_call *c);
+void handle_metrics(struct api_call *c);
+void handle_flush(struct api_call *c);
+void handle_delete(struct api_call *c);
+void handle_backup(struct api_call *c);

@@ -1,0 +1,390 @@
+#include "api/stage_test_priv.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "net/inflate.h"
+
+static struct stage stage;
+
+static int open_stage(void **state) {
+    (void)state;
+    stage_open(&stage);
+    stage_fill(&stage);
+    return 0;
+}
+
+static int close_stage(void **state) {
+    (void)state;
+    stage_close(&stage);
+    return 0;
+}
+
+static void assert_has(const char *text, const char *part) {
+    if (!strstr(text, part)) fail_msg("'%s' is not in: %s", part, text);
+}
+
+/* ---- the OTLP endpoints ----------------------------------------------------------------------------------------- */
+
+/* A request to both ports; the answer must be a google.rpc.Status whose code and text are these. */
+static void check_otlp_error(const char *method, const char *path, const char *type, const char *encoding, struct str body,
+                             int status, int code, const char *message) {
+    for (int port = 0; port < 2; port++) {
+        struct buf request;
+        buf_init(&request, KIB);
+        buf_add_fmt(&request, "%s %s%s", method, port == API_PORT_MAIN ? "/otlp" : "", path);
+        int got = stage_send(&stage, (enum api_port)port, request.p, type, encoding, body);
+        if (got != status) fail_msg("%s %s: %d: %s", request.p, type ? type : "-", got, stage.body.p);
+        assert_string_equal(stage.content_type, "application/x-protobuf");
+        assert_int_equal(stage.body.p[0], 1 << 3); /* field 1: the code */
+        assert_int_equal(stage.body.p[1], code);
+        assert_int_equal(stage.body.p[2], 2 << 3 | 2); /* field 2: the message */
+        assert_has(stage.body.p + 3, message);
+        buf_done(&request);
+    }
+}
+
+static void otlp_requests_that_cannot_be_read_get_a_status(void **state) {
+    (void)state;
+    static const char proto[] = "application/x-protobuf";
+    check_otlp_error("POST", "/v1/traces", NULL, NULL, STR(""), 415, 3, "no Content-Type");
+    check_otlp_error("POST", "/v1/traces", "", NULL, STR(""), 415, 3, "Content-Type is not taken");
+    check_otlp_error("POST", "/v1/traces", "application/json", NULL, STR("{}"), 415, 3, "OTLP/JSON is not taken yet");
+    check_otlp_error("POST", "/v1/logs", "text/plain", NULL, STR("x"), 415, 3, "http/protobuf");
+    check_otlp_error("POST", "/v1/logs", "application/x-protobuffer", NULL, STR("x"), 415, 3, "http/protobuf");
+    check_otlp_error("POST", "/v1/traces", proto, "br", STR("x"), 415, 3, "Content-Encoding");
+    check_otlp_error("POST", "/v1/traces", proto, "deflate", STR("x"), 415, 3, "send gzip, or none");
+    check_otlp_error("POST", "/v1/traces", proto, "gzip", STR("no gzip"), 400, 3, "damaged");
+    check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\x05garbage"), 400, 3, "");
+    check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 400, 3, "");
+    check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), 400, 3, "");
+    check_otlp_error("GET", "/v1/traces", NULL, NULL, STR(""), 405, 12, "takes POST");
+    assert_string_equal(stage.fields, "Allow: POST\n");
+    check_otlp_error("PUT", "/v1/logs", proto, NULL, STR(""), 405, 12, "does not take PUT");
+    check_otlp_error("POST", "/v1/metrics", proto, NULL, STR(""), 404, 12, "later release");
+    check_otlp_error("POST", "/v1/trace", proto, NULL, STR(""), 404, 12, "did you mean");
+    check_otlp_error("POST", "/v1/traces?x=1", proto, NULL, STR(""), 400, 3, "unknown parameter 'x'");
+}
+
+static void otlp_content_types_may_have_parameters(void **state) {
+    (void)state;
+    static const char *const types[] = {"application/x-protobuf", "Application/X-Protobuf; charset=utf-8", " application/x-protobuf ;x=y"};
+    for (size_t i = 0; i < LENGTH(types); i++) {
+        assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", types[i], "identity", STR("")), 200);
+        assert_string_equal(stage.content_type, "application/x-protobuf");
+        assert_int_equal(stage.body.n, 0);
+    }
+}
+
+static void gzip_is_taken(void **state) {
+    (void)state;
+    struct buf body, zipped;
+    buf_init(&body, MIB);
+    buf_init(&zipped, MIB);
+    stage_put_traces(&body);
+    assert_null(deflate_gzip(buf_str(&body), &zipped));
+    assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", "gzip", buf_str(&zipped)), 200);
+    buf_done(&body);
+    buf_done(&zipped);
+}
+
+static void refused_rows_are_told_by_partial_success(void **state) {
+    (void)state;
+    /* one span without ids: resource_spans { scope_spans { spans { name: "x" } } } */
+    assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL,
+                                STR("\x0a\x07\x12\x05\x12\x03\x2a\x01x")), 200);
+    assert_int_equal(stage.body.p[0], 1 << 3 | 2); /* partial_success { rejected_spans: 1, error_message } */
+    assert_int_equal(stage.body.p[2], 1 << 3);
+    assert_int_equal(stage.body.p[3], 1);
+    assert_has(stage.body.p + 4, "1: trace id is not 16 bytes or is zero");
+}
+
+static void over_the_budget_senders_are_told_to_come_back(void **state) {
+    (void)state;
+    struct stage s;
+    struct buf body;
+    stage_open(&s);
+    buf_init(&body, MIB);
+    stage_put_traces(&body);
+    s.budget.limit_bytes = 1000;
+    assert_int_equal(stage_send(&s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)), 429);
+    assert_string_equal(s.fields, "Retry-After: 1\n");
+    assert_int_equal(s.body.p[1], 14); /* UNAVAILABLE */
+    assert_int_equal(stage_ask(&s, "GET /api/v1/traces"), 429);
+    assert_string_equal(s.fields, "Retry-After: 1\n");
+    assert_has(s.body.p, "\"kind\":\"busy\"");
+    s.budget.limit_bytes = 1 << 30;
+    assert_int_equal(stage_send(&s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)), 200);
+    buf_done(&body);
+    stage_close(&s);
+}
+
+/* ---- routes ----------------------------------------------------------------------------------------------------- */
+
+static void check_error(const char *request, int status, const char *part) {
+    int got = stage_ask(&stage, request);
+    if (got != status) fail_msg("%s: %d: %s", request, got, stage.body.p);
+    assert_string_equal(stage.content_type, "application/json");
+    assert_has(stage.body.p, "{\"error\":{\"kind\":\"");
+    if (!strstr(stage.body.p, part)) fail_msg("%s: %s", request, stage.body.p);
+}
+
+static void unknown_paths_name_the_closest_route(void **state) {
+    (void)state;
+    check_error("GET /api/v1/trace", 404, "did you mean /api/v1/traces?");
+    check_error("GET /api/v1/log/query", 404, "did you mean /api/v1/logs/query?");
+    check_error("GET /metric", 404, "did you mean /metrics?");
+    check_error("GET /", 404, "the API is below /api/v1/");
+    check_error("GET /api/v1/traces/", 404, "did you mean /api/v1/traces?");
+    check_error("GET /a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p", 404, "there is no");
+    check_error("POST /v1/traces", 404, "did you mean");
+    check_error("GET http://127.0.0.1:8080/nothing", 404, "there is no /nothing");
+    check_error("GET http://127.0.0.1:8080", 404, "there is no /");
+}
+
+static void wrong_methods_name_the_right_ones(void **state) {
+    (void)state;
+    check_error("POST /api/v1/traces", 405, "it takes GET, HEAD");
+    assert_string_equal(stage.fields, "Allow: GET, HEAD\n");
+    check_error("BREW /health", 405, "/health does not take BREW");
+    check_error("GET /api/v1/admin/flush", 405, "it takes POST");
+    assert_int_equal(stage_ask(&stage, "HEAD /health"), 200);
+}
+
+static void literal_segments_win_over_parameters(void **state) {
+    (void)state;
+    assert_int_equal(stage_ask(&stage, "GET /api/v1/traces/stats?start=0&end=now"), 200);
+    assert_has(stage_body(&stage), "\"step_ns\"");
+}
+
+static void names_in_paths_may_be_escaped(void **state) {
+    (void)state;
+    assert_int_equal(stage_ask(&stage, "GET /api/v1/services/a%2Fb%20c/operations"), 200);
+    assert_has(stage_body(&stage), "\"service\":\"a/b c\"");
+    assert_int_equal(stage_ask(&stage, "GET /api/v1/services/a+b/operations"), 200);
+    assert_has(stage_body(&stage), "\"service\":\"a+b\"");
+    check_error("GET /api/v1/services/a%zz/operations", 400, "broken %-escape");
+}
+
+static void bad_parameters_are_told_by_name(void **state) {
+    (void)state;
+    static const struct { const char *request, *part; } cases[] = {
+        {"GET /api/v1/traces?limt=5", "unknown parameter 'limt'; did you mean 'limit'?"},
+        {"GET /api/v1/traces?xyzzy=5", "unknown parameter 'xyzzy'; /api/v1/traces takes: service, environment"},
+        {"GET /health?x=1", "/health takes none"},
+        {"GET /api/v1/traces?limit=0", "limit: 0 is not within 1 to 1000"},
+        {"GET /api/v1/traces?limit=1001", "limit: 1001 is not within 1 to 1000"},
+        {"GET /api/v1/traces?limit=ten", "limit: "},
+        {"GET /api/v1/traces?limit=1&limit=2", "limit is given twice"},
+        {"GET /api/v1/traces?order=oldest", "order: 'oldest' is not one of: newest longest"},
+        {"GET /api/v1/traces?status=bad", "status: 'bad' is not one of: unset ok error"},
+        {"GET /api/v1/traces?kind=servr", "kind: 'servr' is not one of"},
+        {"GET /api/v1/traces?start=yesterday", "start: "},
+        {"GET /api/v1/traces?start=now&end=now-1h", "the range ends before it starts"},
+        {"GET /api/v1/traces?min_duration=fast", "min_duration: "},
+        {"GET /api/v1/traces?min_duration=-5s", "min_duration: "},
+        {"GET /api/v1/traces?cursor=abc", "the cursor is not one of ours"},
+        {"GET /api/v1/traces?where=a", "where=a: at 2: an operator is missing"},
+        {"GET /api/v1/traces?where=a~(", "where=a~(: at 3: "},
+        {"GET /api/v1/traces?service=%zz", "service: a broken %-escape"},
+        {"GET /api/v1/traces?text=%22open", "text: "},
+        {"GET /api/v1/traces/xyz", "'xyz' is not a trace id of 32 hexadecimal digits"},
+        {"GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c00", "is not a trace id"},
+        {"GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c?format=xml", "format: 'xml' is not one of: json otlp"},
+        {"GET /api/v1/traces/stats?start=0&end=now&step=1s", "step gives"},
+        {"GET /api/v1/logs/query?severity=loud", "severity: 'loud' is not one of: trace debug info warn error fatal, nor 1 to 24"},
+        {"GET /api/v1/logs/query?severity=25", "severity: "},
+        {"GET /api/v1/logs/query?trace_id=12", "trace_id: '12' is not 32 hexadecimal digits"},
+        {"GET /api/v1/logs/query?limit=10001", "limit: 10001 is not within 1 to 10000"},
+        {"GET /api/v1/services?counts=maybe", "counts: "},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) check_error(cases[i].request, 400, cases[i].part);
+}
+
+static void empty_parameters_are_not_given(void **state) {
+    (void)state;
+    assert_int_equal(stage_ask(&stage, "GET /api/v1/traces?service=&limit=&where=&&"), 200);
+    assert_has(stage_body(&stage), "0af7651916cd43dd8448eb211c80319c");
+}
+
+static void thirty_three_conditions_are_too_many(void **state) {
+    (void)state;
+    struct buf request;
+    buf_init(&request, 4 * KIB);
+    buf_add_text(&request, "GET /api/v1/traces?where=a%20absent");
+    for (int i = 1; i < 32; i++) buf_add_text(&request, "&where=a%20absent");
+    assert_int_equal(stage_ask(&stage, request.p), 200);
+    buf_add_text(&request, "&where=a%20absent");
+    check_error(request.p, 400, "where is given more than 32 times");
+    buf_done(&request);
+}
+
+static void a_deadline_ends_a_query(void **state) {
+    (void)state;
+    check_error("GET /api/v1/traces?timeout=1ns", 499, "\"kind\":\"cancelled\"");
+}
+
+/* ---- filters through the API ------------------------------------------------------------------------------------ */
+
+static void check_found(const char *query, const char *expected) {
+    struct buf request;
+    buf_init(&request, 4 * KIB);
+    buf_add_fmt(&request, "GET %s", query);
+    assert_int_equal(stage_ask(&stage, request.p), 200);
+    assert_has(stage_body(&stage), expected);
+    buf_done(&request);
+}
+
+static void filters_reach_the_query(void **state) {
+    (void)state;
+    static const char none[] = "{\"traces\":[],", first[] = "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"",
+                      second[] = "{\"traces\":[{\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"";
+    check_found("/api/v1/traces?service=cart", first);
+    check_found("/api/v1/traces?service=unknown_service", second);
+    check_found("/api/v1/traces?service=cart&operation=GET%20/checkout", none);
+    check_found("/api/v1/traces?environment=prod&status=error&kind=client", first);
+    check_found("/api/v1/traces?environment=default", second);
+    check_found("/api/v1/traces?min_duration=24ms", first);
+    check_found("/api/v1/traces?min_duration=24ms&max_duration=24500us", none);
+    check_found("/api/v1/traces?where=resource.host.name~web-.*&where=http.status_code=503", first);
+    check_found("/api/v1/traces?text=upstream", first);
+    check_found("/api/v1/traces?end=now-1m", none);
+    check_found("/api/v1/traces?start=now-6s", second);
+    check_found("/api/v1/logs/query?where=attempt%3C=3", "card expired");
+    check_found("/api/v1/logs/query?mode=count&severity=error", "\"count\":2");
+    check_found("/api/v1/logs/query?mode=count&span_id=b7ad6b7169203313", "\"count\":2");
+    check_found("/api/v1/logs/query?mode=count&environment=default", "\"count\":0");
+}
+
+static void cursors_page_through(void **state) {
+    (void)state;
+    struct buf request;
+    buf_init(&request, 4 * KIB);
+    assert_int_equal(stage_ask(&stage, "GET /api/v1/logs/query?limit=2"), 200);
+    int pages = 1;
+    for (const char *at; (at = strstr(stage_body(&stage), "\"next_cursor\":\"")); pages++) {
+        buf_clear(&request);
+        buf_add_fmt(&request, "GET /api/v1/logs/query?limit=2&cursor=%.128s", at + 15);
+        assert_int_equal(stage_ask(&stage, request.p), 200);
+    }
+    assert_int_equal(pages, 3);
+    assert_has(stage_body(&stage), "checkout started");
+    buf_done(&request);
+}
+
+/* ---- health, metrics, administration ---------------------------------------------------------------------------- */
+
+static void draining_is_not_ready(void **state) {
+    (void)state;
+    struct stage s;
+    stage_open(&s);
+    assert_int_equal(stage_ask(&s, "GET /ready"), 200);
+    api_drain(s.api, true);
+    assert_int_equal(stage_ask(&s, "GET /ready"), 503);
+    assert_has(s.body.p, "\"server\":\"draining\"");
+    assert_int_equal(stage_ask(&s, "GET /health"), 200);
+    assert_int_equal(stage_ask(&s, "GET /api/v1/traces"), 499);
+    stage_close(&s);
+}
+
+/* Every sample line belongs to a family with HELP and TYPE just before. */
+static void metrics_are_prometheus_text(void **state) {
+    (void)state;
+    assert_int_equal(stage_ask(&stage, "GET /metrics"), 200);
+    struct str rest = buf_str(&stage.body), line, family = {"", 0};
+    assert_has(stage.body.p, "\nclew_ingest_rows_total{signal=\"spans\"} ");
+    assert_has(stage.body.p, "\nclew_ingest_rejected_rows_total{signal=\"spans\",reason=\"bad_trace_id\"} ");
+    assert_has(stage.body.p, "\nclew_memory_limit_bytes 1073741824\n");
+    while (rest.n) {
+        str_cut(rest, '\n', &line, &rest);
+        if (str_starts_with(line, STR("# HELP "))) continue;
+        struct str name = line;
+        if (str_starts_with(line, STR("# TYPE "))) {
+            str_cut((struct str){line.p + 7, line.n - 7}, ' ', &family, &name);
+            assert_true(str_equal(name, STR("counter")) || str_equal(name, STR("gauge")));
+            continue;
+        }
+        assert_true(str_starts_with(line, family));
+        char after = line.p[family.n];
+        assert_true(after == ' ' || after == '{');
+    }
+}
+
+static void administration_says_what_it_needs(void **state) {
+    (void)state;
+    check_error("POST /api/v1/admin/delete", 400, "say what to delete: trace_id, or both start and end");
+    check_error("POST /api/v1/admin/delete?start=0", 400, "say what to delete");
+    check_error("POST /api/v1/admin/delete?start=now&end=0", 400, "ends before it starts");
+    check_error("POST /api/v1/admin/backup", 400, "to is missing: folder on the server to make");
+    check_error("POST /api/v1/admin/backup?to=relative", 400, "absolute path");
+    check_error("POST /api/v1/admin/backup?to=/a%00b", 400, "no zero bytes");
+    assert_int_equal(stage_ask(&stage, "POST /api/v1/admin/flush"), 200);
+    assert_string_equal(stage_body(&stage), "{\"flushed\":true}");
+}
+
+static void deleted_traces_are_gone_at_once(void **state) {
+    (void)state;
+    struct stage s;
+    stage_open(&s);
+    stage_fill(&s);
+    assert_int_equal(stage_ask(&s, "POST /api/v1/admin/delete?trace_id=0af7651916cd43dd8448eb211c80319c&verify=true"), 200);
+    assert_has(s.body.p, "\"gone_from_disk\":true");
+    assert_int_equal(stage_ask(&s, "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c"), 404);
+    assert_int_equal(stage_ask(&s, "GET /api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736"), 200);
+    assert_int_equal(stage_ask(&s, "GET /api/v1/logs/query?mode=count"), 200);
+    assert_has(s.body.p, "\"count\":2");
+    assert_int_equal(stage_ask(&s, "POST /api/v1/admin/delete?signal=logs&start=0&end=now&where=severity.x%20absent"), 200);
+    assert_int_equal(stage_ask(&s, "GET /api/v1/logs/query?mode=count"), 200);
+    assert_has(s.body.p, "\"count\":0");
+    assert_int_equal(stage_ask(&s, "GET /api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736"), 200);
+    stage_close(&s);
+}
+
+/* ---- the table -------------------------------------------------------------------------------------------------- */
+
+static void every_route_is_complete(void **state) {
+    (void)state;
+    for (size_t i = 0; i < api_route_count; i++) {
+        const struct api_route *r = &api_routes[i];
+        assert_true(r->handler && r->help && *r->help && r->ports);
+        for (const struct api_param *p = r->params; p && p->name; p++) {
+            assert_non_null(p->help);
+            assert_int_equal(p->type == PARAM_CHOICE, p->choices != NULL);
+            assert_int_equal(p->type == PARAM_INTEGER, p->max != 0);
+            assert_int_equal(p->type == PARAM_WHERE, p->repeated);
+            assert_true(p - r->params < API_PARAMS_MAX);
+        }
+        for (size_t k = 0; k < i; k++)
+            assert_false(r->method == api_routes[k].method && strcmp(r->path, api_routes[k].path) == 0);
+    }
+}
+
+#define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        STAGE_TEST(otlp_requests_that_cannot_be_read_get_a_status),
+        STAGE_TEST(otlp_content_types_may_have_parameters),
+        STAGE_TEST(gzip_is_taken),
+        STAGE_TEST(refused_rows_are_told_by_partial_success),
+        cmocka_unit_test(over_the_budget_senders_are_told_to_come_back),
+        STAGE_TEST(unknown_paths_name_the_closest_route),
+        STAGE_TEST(wrong_methods_name_the_right_ones),
+        STAGE_TEST(literal_segments_win_over_parameters),
+        STAGE_TEST(names_in_paths_may_be_escaped),
+        STAGE_TEST(bad_parameters_are_told_by_name),
+        STAGE_TEST(empty_parameters_are_not_given),
+        STAGE_TEST(thirty_three_conditions_are_too_many),
+        STAGE_TEST(a_deadline_ends_a_query),
+        STAGE_TEST(filters_reach_the_query),
+        STAGE_TEST(cursors_page_through),
+        cmocka_unit_test(draining_is_not_ready),
+        STAGE_TEST(metrics_are_prometheus_text),
+        STAGE_TEST(administration_says_what_it_needs),
+        cmocka_unit_test(deleted_traces_are_gone_at_once),
+        cmocka_unit_test(every_route_is_complete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,113 @@
+/* Answers of the whole API for one small fixed data set, byte for byte. UPDATE=1 writes them anew: the change is then seen
+ * in review. */
+#include "api/stage_test_priv.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const struct { const char *file, *request; int status; } cases[] = {
+    {"services", "GET /api/v1/services", 200},
+    {"services_counts", "GET /api/v1/services?counts=true&environment=prod", 200},
+    {"operations", "GET /api/v1/services/web/operations", 200},
+    {"operations_unknown", "GET /api/v1/services/unknown_service/operations?environment=default", 200},
+    {"traces", "GET /api/v1/traces", 200},
+    {"traces_page", "GET /api/v1/traces?limit=1&order=longest", 200},
+    {"traces_where", "GET /api/v1/traces?service=web&where=http.status_code%3E%3D500&where=event.exception.type+exists", 200},
+    {"traces_none", "GET /api/v1/traces?min_duration=1h", 200},
+    {"trace", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c", 200},
+    {"trace_parent_missing", "GET /api/v1/traces/4BF92F3577B34DA6A3CE929D0E0E4736", 200},
+    {"trace_otlp", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c?format=otlp", 200},
+    {"trace_unknown", "GET /api/v1/traces/00000000000000000000000000000001", 404},
+    {"stats", "GET /api/v1/traces/stats?start=now-15s&end=now&step=10s", 200},
+    {"logs", "GET /api/v1/logs/query", 200},
+    {"logs_page", "GET /api/v1/logs/query?limit=2&order=oldest", 200},
+    {"logs_filtered", "GET /api/v1/logs/query?severity=warn&text=payment&trace_id=0af7651916cd43dd8448eb211c80319c", 200},
+    {"logs_count", "GET /api/v1/logs/query?mode=count&start=0&end=now", 200},
+    {"logs_histogram", "GET /api/v1/logs/query?mode=histogram&start=now-10s&end=now&step=5s", 200},
+    {"logs_otlp", "GET /api/v1/logs/query?format=otlp&limit=1", 200},
+    {"health", "GET /health", 200},
+    {"ready", "GET /ready", 200},
+    {"error_parameter", "GET /api/v1/traces?servise=web", 400},
+    {"error_where", "GET /api/v1/traces?where=a+%3D%3D+b", 400},
+    {"error_path", "GET /api/v1/trace", 404},
+    {"error_method", "POST /api/v1/traces", 405},
+};
+
+static char *path_of(const char *name, const char *suffix) {
+    struct buf path;
+    buf_init(&path, 4 * KIB);
+    buf_add_fmt(&path, "%s/%s.%s", getenv("GOLDEN_DIR") ? getenv("GOLDEN_DIR") : GOLDEN_DIR, name, suffix);
+    return path.p;
+}
+
+static void check_file(const char *name, const char *suffix, struct str text) {
+    char *path = path_of(name, suffix);
+    if (getenv("UPDATE")) {
+        FILE *f = fopen(path, "wb");
+        assert_non_null(f);
+        assert_int_equal(fwrite(text.p, 1, text.n, f), text.n);
+        fclose(f);
+    }
+    FILE *f = fopen(path, "rb");
+    if (!f) fail_msg("%s is missing: run with UPDATE=1", path);
+    char *want = mem_new(text.n + 2);
+    size_t n = fread(want, 1, text.n + 1, f);
+    fclose(f);
+    if (!str_equal((struct str){want, n}, text)) fail_msg("%s differs:\n" STR_FMT, path, STR_ARG(text));
+    mem_free(want);
+    mem_free(path);
+}
+
+/* Line breaks after each value of the outer two levels, so that a change is a line in review. */
+static void put_pretty(struct buf *out, struct str json) {
+    int depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < json.n; i++) {
+        char c = json.p[i];
+        if (c == '"' && (i == 0 || json.p[i - 1] != '\\')) quoted = !quoted;
+        if (!quoted && (c == '}' || c == ']')) depth--;
+        buf_add_byte(out, c);
+        if (!quoted && (c == '{' || c == '[')) depth++;
+        if (!quoted && c == ',' && depth <= 3) buf_add_byte(out, '\n');
+    }
+    buf_add_byte(out, '\n');
+}
+
+static void answers_are_what_they_were(void **state) {
+    (void)state;
+    struct stage s;
+    struct buf text;
+    stage_open(&s);
+    stage_fill(&s);
+    buf_init(&text, MIB);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        assert_int_equal(stage_ask(&s, cases[i].request), cases[i].status);
+        buf_clear(&text);
+        buf_add_fmt(&text, "%s\n%d %s\n%s\n", cases[i].request, s.status, s.content_type, s.fields);
+        put_pretty(&text, buf_str(&s.body));
+        check_file(cases[i].file, "json", buf_str(&text));
+    }
+    buf_done(&text);
+    stage_close(&s);
+}
+
+static void the_table_of_routes_is_what_it_was(void **state) {
+    (void)state;
+    struct buf text;
+    buf_init(&text, MIB);
+    api_put_routes(&text);
+    check_file("routes", "md", buf_str(&text));
+    buf_done(&text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_are_what_they_were),
+        cmocka_unit_test(the_table_of_routes_is_what_it_was),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,49 @@
+/* /health and /ready. */
+#include "api/api_priv.h"
+
+void handle_health(struct api_call *c) {
+    struct buf body;
+    struct json_writer w;
+    buf_init(&body, 4 * KIB);
+    json_writer_init(&w, &body);
+    json_object(&w);
+    json_member(&w, "status", text, "healthy");
+    json_member(&w, "service", text, "clew");
+    json_member(&w, "version", text, CLEW_VERSION);
+    json_member(&w, "timestamp", time, c->now_ns);
+    json_object_end(&w);
+    call_answer_json(c, 200, &body);
+    buf_done(&body);
+}
+
+static void write_check(struct json_writer *w, struct str name, const char *problem) {
+    json_key(w, name);
+    json_text(w, problem ? problem : "healthy");
+}
+
+void handle_ready(struct api_call *c) {
+    const struct api *api = c->api;
+    const struct budget *budget = api->options.budget;
+    err store = store_health(api->options.store);
+    bool draining = atomic_load(&api->draining);
+    bool full = budget && budget_used(budget) >= budget->limit_bytes;
+    bool ready = !store && !draining;
+    struct buf body;
+    struct json_writer w;
+    buf_init(&body, 16 * KIB);
+    json_writer_init(&w, &body);
+    json_object(&w);
+    json_member(&w, "status", text, ready ? "ready" : "not ready");
+    json_member(&w, "ready", bool, ready);
+    json_key(&w, STR("checks"));
+    json_object(&w);
+    write_check(&w, STR("store"), store ? err_text(store) : NULL);
+    write_check(&w, STR("memory"), full ? "over memory.limit: writes are refused for now" : NULL);
+    write_check(&w, STR("server"), draining ? "draining" : NULL);
+    json_object_end(&w);
+    json_member(&w, "timestamp", time, c->now_ns);
+    json_object_end(&w);
+    call_answer_json(c, ready ? 200 : 503, &body);
+    buf_done(&body);
+    err_free(store);
+}

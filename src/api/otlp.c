@@ -1,0 +1,69 @@
+/* The OTLP endpoints: what of a request is taken, and how each outcome is said (OTLP specification 1.11, OTLP/HTTP). */
+#include "api/api_priv.h"
+
+static bool media_type_is(struct str content_type, struct str wanted) {
+    struct str head, rest;
+    str_cut(content_type, ';', &head, &rest);
+    return str_equal_nocase(str_trim(head), wanted);
+}
+
+static const char type_hint[] = "send Content-Type: application/x-protobuf (exporter protocol http/protobuf)";
+
+/* True if the body can be read; else the call has ended with 415. */
+static bool check_fields(struct api_call *c) {
+    struct str type = c->request.content_type, encoding = c->request.content_encoding, problem = {NULL, 0};
+    struct str hint = str_of(type_hint);
+    if (!c->request.has_content_type)
+        problem = STR("the request has no Content-Type");
+    else if (media_type_is(type, STR("application/json")))
+        problem = STR("OTLP/JSON is not taken yet");
+    else if (!media_type_is(type, STR("application/x-protobuf")))
+        problem = STR("this Content-Type is not taken");
+    if (!problem.p && encoding.n && !str_equal_nocase(encoding, STR("gzip")) &&
+        !str_equal_nocase(encoding, STR("identity"))) {
+        problem = STR("this Content-Encoding is not taken");
+        hint = STR("send gzip, or none");
+    }
+    if (!problem.p) return true;
+    call_fail_as(c, 415, 3, ERR_INVALID, problem, hint, NULL);
+    return false;
+}
+
+static enum signal signal_of(const struct api_call *c) {
+    return c->route->handler == handle_otlp_logs ? SIGNAL_LOGS : SIGNAL_SPANS;
+}
+
+/* On the log thread, or on the caller's when nothing had to be stored. */
+static void on_ingested(void *context, err e, const struct ingest_outcome *outcome) {
+    struct api_call *c = context;
+    if (e) {
+        call_fail(c, e);
+        return;
+    }
+    struct buf body;
+    buf_init(&body, 4 * KIB);
+    otlp_write_response(signal_of(c), outcome->rejected, str_of(outcome->message), &body);
+    call_reply(c, &(struct api_reply){.status = 200, .content_type = STR("application/x-protobuf"), .body = buf_str(&body)});
+    buf_done(&body);
+}
+
+static void take_body(struct api_call *c) {
+    ingest_body(c->api->options.ingest, STR("default"), signal_of(c), c->request.content_encoding, c->request.body,
+                on_ingested, c);
+}
+
+static void handle_signal(struct api_call *c) {
+    if (!check_fields(c)) return;
+    if (c->request.body.n <= SMALL_BODY_BYTES)
+        take_body(c);
+    else
+        call_run_on_work(c, take_body);
+}
+
+void handle_otlp_traces(struct api_call *c) { handle_signal(c); }
+void handle_otlp_logs(struct api_call *c) { handle_signal(c); }
+
+void handle_otlp_metrics(struct api_call *c) {
+    call_fail_as(c, 404, 12, ERR_NOT_FOUND, STR("metrics are not taken yet; they come with a later release"),
+                 STR("send traces to /v1/traces and logs to /v1/logs"), NULL);
+}

@@ -1,0 +1,151 @@
+/* Which route a path is, and what to say when it is none. */
+#include "api/api_priv.h"
+
+enum { SEGMENTS_MAX = 12 };
+
+struct segments {
+    struct str v[SEGMENTS_MAX];
+    size_t n;
+};
+
+/* "/a/b" → a, b. A path with too many segments, or that does not start with '/', has none. */
+static struct segments split(struct str path) {
+    struct segments s = {.n = 0};
+    struct str rest = path;
+    if (rest.n == 0 || rest.p[0] != '/') return s;
+    rest = (struct str){rest.p + 1, rest.n - 1};
+    for (bool more = true; more;) {
+        if (s.n == SEGMENTS_MAX) return (struct segments){.n = 0};
+        more = str_cut(rest, '/', &s.v[s.n++], &rest);
+    }
+    return s;
+}
+
+static bool is_param(struct str segment) { return segment.n > 2 && segment.p[0] == '{'; }
+
+/* How well a path fits: 0 not at all; else one bit a literal segment, the first one highest, plus one. */
+static uint32_t fit(const struct segments *pattern, const struct segments *path) {
+    uint32_t score = 0;
+    if (pattern->n != path->n) return 0;
+    for (size_t i = 0; i < path->n; i++) {
+        bool literal = !is_param(pattern->v[i]);
+        if (literal && !str_equal(pattern->v[i], path->v[i])) return 0;
+        if (!literal && path->v[i].n == 0) return 0;
+        score = score << 1 | literal;
+    }
+    return score + 1;
+}
+
+static err take_path_values(struct api_call *c, const struct segments *pattern, const struct segments *path) {
+    size_t n = 0;
+    for (size_t i = 0; i < path->n; i++) {
+        if (!is_param(pattern->v[i])) continue;
+        assert(n < API_PATH_VALUES_MAX);
+        TRY(call_decode(&c->arena, path->v[i], false, &c->path_values[n++]));
+    }
+    return NULL;
+}
+
+static bool method_is(const struct api_route *r, enum http_method method) {
+    return r->method == method || (r->method == HTTP_GET && method == HTTP_HEAD);
+}
+
+static const char *method_name(enum http_method method) { return method == HTTP_POST ? "POST" : "GET"; }
+
+static void fail_not_found(struct api_call *c) {
+    const char *paths[64];
+    size_t n = 0;
+    for (size_t i = 0; i < api_route_count && n < LENGTH(paths); i++)
+        if (api_routes[i].ports >> c->request.port & 1) paths[n++] = api_routes[i].path;
+    const char *near = nearest_name(c->path, paths, n);
+    struct buf message, hint;
+    buf_init(&message, 16 * KIB);
+    buf_init(&hint, KIB);
+    buf_add_fmt(&message, "there is no " STR_FMT, STR_ARG(c->path));
+    if (near) buf_add_fmt(&hint, "did you mean %s?", near);
+    if (!near) buf_add_text(&hint, c->request.port == API_PORT_OTLP ? "this port takes POST /v1/traces and /v1/logs"
+                                                                  : "the API is below /api/v1/, OTLP below /otlp/v1/");
+    call_fail_as(c, 404, 12, ERR_NOT_FOUND, buf_str(&message), buf_str(&hint), NULL);
+    buf_done(&message);
+    buf_done(&hint);
+}
+
+static void fail_method(struct api_call *c, const struct api_route *const *found, size_t n) {
+    struct buf allow, message;
+    buf_init(&allow, KIB);
+    buf_init(&message, KIB);
+    for (size_t i = 0; i < n; i++) {
+        buf_add_fmt(&allow, "%s%s", i ? ", " : "", method_name(found[i]->method));
+        if (found[i]->method == HTTP_GET) buf_add_text(&allow, ", HEAD");
+    }
+    buf_add_fmt(&message, "%s does not take " STR_FMT "; it takes %s", found[0]->path,
+                STR_ARG(c->request.method_text), allow.p);
+    struct http_field field = {STR("Allow"), buf_str(&allow)};
+    call_fail_as(c, 405, 12, ERR_INVALID, buf_str(&message), STR(""), &field);
+    buf_done(&allow);
+    buf_done(&message);
+}
+
+const struct api_route *route_find(struct api_call *c) {
+    const struct api_route *found[4], *best = NULL;
+    size_t n = 0;
+    uint32_t best_fit = 0;
+    struct segments path = split(c->path), pattern;
+    for (size_t i = 0; i < api_route_count; i++) {
+        if (!(api_routes[i].ports >> c->request.port & 1)) continue;
+        pattern = split(str_of(api_routes[i].path));
+        uint32_t f = fit(&pattern, &path);
+        if (f == 0 || f < best_fit) continue;
+        if (f > best_fit) {
+            n = 0;
+            best = NULL;
+        }
+        best_fit = f;
+        if (n < LENGTH(found)) found[n++] = &api_routes[i];
+        if (method_is(&api_routes[i], c->request.method)) best = &api_routes[i];
+    }
+    if (n == 0) {
+        fail_not_found(c);
+        return NULL;
+    }
+    if (!best) {
+        fail_method(c, found, n);
+        return NULL;
+    }
+    pattern = split(str_of(best->path));
+    err e = take_path_values(c, &pattern, &path);
+    if (!e) return best;
+    call_fail(c, e);
+    return NULL;
+}
+
+/* ---- documentation ---------------------------------------------------------------------------------------------- */
+
+static const char *const type_names[] = {
+    [PARAM_TEXT] = "text",         [PARAM_INTEGER] = "integer",   [PARAM_BOOLEAN] = "true or false",
+    [PARAM_TIME] = "time",         [PARAM_DURATION] = "duration", [PARAM_CHOICE] = "choice",
+    [PARAM_TRACE_ID] = "32 hex digits", [PARAM_SPAN_ID] = "16 hex digits", [PARAM_SEVERITY] = "severity",
+    [PARAM_WHERE] = "condition",
+};
+static const char *const role_names[] = {[ROLE_ANY] = "any", [ROLE_INGEST] = "ingest", [ROLE_READ] = "read",
+                                         [ROLE_OPERATE] = "operate", [ROLE_ADMIN] = "admin"};
+
+static void put_param(struct buf *out, const struct api_param *p) {
+    buf_add_fmt(out, "| `%s` | %s", p->name, type_names[p->type]);
+    if (p->type == PARAM_INTEGER) buf_add_fmt(out, " %lld to %lld", (long long)p->min, (long long)p->max);
+    if (p->type == PARAM_CHOICE) buf_add_fmt(out, ": %s", p->choices);
+    buf_add_fmt(out, "%s | %s | %s |\n", p->repeated ? ", repeatable" : "",
+                p->required ? "required" : p->initial ? p->initial : "", p->help);
+}
+
+void api_put_routes(struct buf *out) {
+    for (size_t i = 0; i < api_route_count; i++) {
+        const struct api_route *r = &api_routes[i];
+        const char *ports = r->ports == 3 ? "both ports" : r->ports == 1 ? "main port" : "OTLP port";
+        buf_add_fmt(out, "%s### %s %s\n\n%s (%s, role %s)\n", i ? "\n" : "", method_name(r->method), r->path, r->help, ports,
+                    role_names[r->role]);
+        if (!r->params || !r->params->name) continue;
+        buf_add_text(out, "\n| parameter | type | default | meaning |\n|---|---|---|---|\n");
+        for (const struct api_param *p = r->params; p->name; p++) put_param(out, p);
+    }
+}

@@ -1,0 +1,170 @@
+/* Trace search, statistics, services and operations as JSON. */
+#include "api/api_priv.h"
+
+static void write_summary(struct json_writer *w, const struct query_trace_summary *t) {
+    json_member(w, "trace_id", hex, t->trace_id, 16);
+    json_key(w, STR("root"));
+    json_object(w);
+    json_member(w, "service", str, t->root_service);
+    json_member(w, "operation", str, t->root_name);
+    json_member(w, "missing", bool, t->root_missing);
+    json_object_end(w);
+    json_member(w, "start", time, t->start);
+    json_member(w, "duration_ns", i64, t->duration);
+    json_member(w, "span_count", u64, t->spans);
+    json_member(w, "error_count", u64, t->errors);
+}
+
+static void write_cursor(struct json_writer *w, const char *cursor) {
+    json_key(w, STR("next_cursor"));
+    if (*cursor)
+        json_text(w, cursor);
+    else
+        json_null(w);
+}
+
+static err write_traces(struct api_call *c, struct query *q, struct answer *a) {
+    struct query_traces r = {.order = (enum query_order)call_number(c, "order", QUERY_NEWEST),
+                             .limit = (size_t)call_number(c, "limit", 20), .cursor = call_text(c, "cursor")};
+    struct query_traces_answer found;
+    TRY(call_filter(c, q, true, &r.filter));
+    TRY(query_traces(q, &r, &found));
+    json_key(&a->w, STR("traces"));
+    json_array(&a->w);
+    for (size_t i = 0; i < found.n; i++) {
+        const struct query_trace_summary *t = &found.traces[i];
+        json_object(&a->w);
+        write_summary(&a->w, t);
+        json_member(&a->w, "matched_count", u64, t->matched);
+        write_services(&a->w, t->services, t->service_count);
+        json_object_end(&a->w);
+    }
+    json_array_end(&a->w);
+    write_cursor(&a->w, found.next_cursor);
+    return answer_settle(a);
+}
+
+void handle_traces(struct api_call *c) {
+    struct query q;
+    struct answer a;
+    call_query_begin(c, &q);
+    answer_begin(&a, &q);
+    answer_end(c, &a, write_traces(c, &q, &a));
+}
+
+/* ---- statistics ------------------------------------------------------------------------------------------------- */
+
+static void write_operation(struct json_writer *w, const struct query_operation *o, bool with_service) {
+    json_object(w);
+    if (with_service) json_member(w, "service", str, o->service);
+    json_member(w, "operation", str, o->name);
+    json_key(w, STR("kind"));
+    write_kind(w, o->kind);
+    write_span_stats(w, &o->stats);
+    json_object_end(w);
+}
+
+static void write_buckets(struct json_writer *w, const struct query_trace_stats_answer *s) {
+    json_member(w, "step_ns", i64, s->step);
+    json_key(w, STR("buckets"));
+    json_array(w);
+    for (size_t i = 0; i < s->bucket_count; i++) {
+        json_object(w);
+        json_member(w, "start", time, s->buckets[i].start);
+        write_span_stats(w, &s->buckets[i].stats);
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
+static err write_trace_stats(struct api_call *c, struct query *q, struct answer *a) {
+    struct query_trace_stats r = {.step = call_number(c, "step", 0), .top = (size_t)call_number(c, "top", 20)};
+    struct query_trace_stats_answer s;
+    TRY(call_filter(c, q, false, &r.filter));
+    TRY(query_trace_stats(q, &r, &s));
+    write_range(&a->w, r.filter.time_min, r.filter.time_max);
+    json_member(&a->w, "trace_count", u64, s.traces);
+    if (s.traces_cut) json_member(&a->w, "trace_count_is_least", bool, true);
+    double seconds = ((double)r.filter.time_max - (double)r.filter.time_min) / 1e9;
+    json_member(&a->w, "spans_per_second", f64, seconds > 0 ? (double)s.total.spans / seconds : 0);
+    write_span_stats(&a->w, &s.total);
+    write_buckets(&a->w, &s);
+    json_key(&a->w, STR("operations"));
+    json_array(&a->w);
+    for (size_t i = 0; i < s.top_count; i++) write_operation(&a->w, &s.top[i], true);
+    json_array_end(&a->w);
+    return answer_settle(a);
+}
+
+void handle_trace_stats(struct api_call *c) {
+    struct query q;
+    struct answer a;
+    call_query_begin(c, &q);
+    answer_begin(&a, &q);
+    answer_end(c, &a, write_trace_stats(c, &q, &a));
+}
+
+/* ---- services and operations ------------------------------------------------------------------------------------ */
+
+static void write_service(struct json_writer *w, const struct query_service *s, bool counts) {
+    json_object(w);
+    json_member(w, "name", str, s->name);
+    json_member(w, "namespace", str, s->space);
+    json_member(w, "environment", str, s->environment);
+    json_key(w, STR("signals"));
+    json_array(w);
+    for (size_t i = 0; i < SIGNALS; i++)
+        if (s->signals[i]) json_text(w, signal_names[i]);
+    json_array_end(w);
+    if (counts) {
+        json_member(w, "span_count", u64, s->spans);
+        json_member(w, "error_count", u64, s->errors);
+        json_member(w, "log_count", u64, s->logs);
+        json_member(w, "last_seen", time, s->last_seen);
+    }
+    json_object_end(w);
+}
+
+static err write_services_of(struct api_call *c, struct query *q, struct answer *a) {
+    int64_t start, end;
+    bool counts = call_number(c, "counts", 0) != 0;
+    struct query_services_answer found;
+    TRY(call_range(c, true, &start, &end));
+    TRY(query_services(q, start, end, call_text(c, "environment"), counts, &found));
+    json_key(&a->w, STR("services"));
+    json_array(&a->w);
+    for (size_t i = 0; i < found.n; i++) write_service(&a->w, &found.services[i], counts);
+    json_array_end(&a->w);
+    return answer_settle(a);
+}
+
+void handle_services(struct api_call *c) {
+    struct query q;
+    struct answer a;
+    call_query_begin(c, &q);
+    answer_begin(&a, &q);
+    answer_end(c, &a, write_services_of(c, &q, &a));
+}
+
+static err write_operations(struct api_call *c, struct query *q, struct answer *a) {
+    struct query_filter f;
+    struct query_operations_answer found;
+    TRY(call_filter(c, q, true, &f));
+    f.service = c->path_values[0];
+    f.kind = (int)call_number(c, "kind", -1);
+    TRY(query_operations(q, &f, (size_t)call_number(c, "limit", 200), &found));
+    json_member(&a->w, "service", str, f.service);
+    json_key(&a->w, STR("operations"));
+    json_array(&a->w);
+    for (size_t i = 0; i < found.n; i++) write_operation(&a->w, &found.operations[i], false);
+    json_array_end(&a->w);
+    return answer_settle(a);
+}
+
+void handle_operations(struct api_call *c) {
+    struct query q;
+    struct answer a;
+    call_query_begin(c, &q);
+    answer_begin(&a, &q);
+    answer_end(c, &a, write_operations(c, &q, &a));
+}

@@ -1,0 +1,33 @@
+/* A stage for the tests of api: the real handlers over the naive store, a fixed clock, no socket. */
+#pragma once
+
+#include "api/api_priv.h"
+
+struct stage {
+    struct api *api;
+    struct store *store;
+    struct ingest *ingest;
+    struct budget budget;
+    /* the last reply */
+    int replies, status;
+    char content_type[128];
+    char fields[512]; /* "Name: value\n"… */
+    struct buf body;
+};
+
+void stage_open(struct stage *s);
+void stage_close(struct stage *s);
+/* The fixed small data set: two traces and a few logs, sent as OTLP through the API itself. */
+void stage_fill(struct stage *s);
+
+/* "GET /path?query", main port. Fails unless there was exactly one reply; returns its status. */
+int stage_ask(struct stage *s, const char *request);
+int stage_send(struct stage *s, enum api_port port, const char *request, const char *content_type,
+               const char *content_encoding, struct str body);
+/* The reply's body, terminated. */
+const char *stage_body(const struct stage *s);
+
+#define STAGE_NOW_NS ((int64_t)1767323045 * 1000000000) /* 2026-01-02T03:04:05Z */
+int64_t stage_now(void);
+void stage_put_traces(struct buf *out); /* bodies of the data set */
+void stage_put_logs(struct buf *out);

@@ -1,0 +1,212 @@
+#include "ingest/ingest.h"
+
+#include "net/inflate.h"
+#include "os/clock.h"
+#include "os/thread.h"
+
+enum {
+    BODY_MAX_BYTES = 64 << 20,
+    WARM_BODY_BYTES = 2 << 20, /* a decoder that saw a larger body is not kept: its columns stay as large */
+    POOL_MAX = 64,
+};
+
+struct ingest {
+    struct ingest_options options;
+    struct lock lock; /* of the pool and the statistics */
+    struct otlp_decoder *pool[POOL_MAX];
+    size_t pooled;
+    struct ingest_stats stats;
+};
+
+struct ingest *ingest_new(const struct ingest_options *options) {
+    struct ingest *in = mem_new_of(struct ingest);
+    in->options = *options;
+    if (!in->options.body_max_bytes) in->options.body_max_bytes = BODY_MAX_BYTES;
+    if (!in->options.wall_ns) in->options.wall_ns = clock_wall_ns;
+    lock_init(&in->lock);
+    return in;
+}
+
+void ingest_free(struct ingest *in) {
+    if (!in) return;
+    for (size_t i = 0; i < in->pooled; i++) otlp_decoder_free(in->pool[i]);
+    lock_done(&in->lock);
+    mem_free(in);
+}
+
+void ingest_get_stats(struct ingest *in, struct ingest_stats *out) {
+    lock_take(&in->lock);
+    *out = in->stats;
+    lock_give(&in->lock);
+}
+
+/* ---- decoders: the last one given back is the next taken, so its memory is warm --------------------------------- */
+
+static struct otlp_decoder *take_decoder(struct ingest *in) {
+    struct otlp_decoder *d = NULL;
+    lock_take(&in->lock);
+    if (in->pooled) d = in->pool[--in->pooled];
+    lock_give(&in->lock);
+    return d ? d : otlp_decoder_new();
+}
+
+static void give_decoder(struct ingest *in, struct otlp_decoder *d, size_t body_bytes) {
+    bool kept = false;
+    lock_take(&in->lock);
+    if (body_bytes <= WARM_BODY_BYTES && in->pooled < POOL_MAX) {
+        in->pool[in->pooled++] = d;
+        kept = true;
+    }
+    lock_give(&in->lock);
+    if (!kept) otlp_decoder_free(d);
+}
+
+/* ---- budget ----------------------------------------------------------------------------------------------------- */
+
+/* What one body holds of the budget while it is decoded. */
+struct loan {
+    struct budget *budget;
+    uint64_t bytes;
+};
+
+static err loan_grow(struct loan *l, uint64_t more) {
+    if (!l->budget) return NULL;
+    if (!budget_take(l->budget, more)) return budget_err(l->budget, "a request");
+    l->bytes += more;
+    return NULL;
+}
+
+static void loan_end(struct loan *l) {
+    if (l->budget && l->bytes) budget_give(l->budget, l->bytes);
+    l->bytes = 0;
+}
+
+/* ---- one body --------------------------------------------------------------------------------------------------- */
+
+/* gzip says at its end how long the content is (modulo 2^32). It may lie: then the whole limit is drawn instead. */
+static size_t claimed_bytes(struct str body, size_t max) {
+    max = MIN(max, body.n * 1032 + KIB); /* deflate makes no more of it */
+    if (body.n < 18) return max;
+    const unsigned char *end = (const unsigned char *)body.p + body.n;
+    size_t claim = (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
+    return MIN(claim, max);
+}
+
+static bool is_identity(struct str encoding) {
+    return encoding.n == 0 || str_equal_nocase(encoding, STR("identity"));
+}
+
+static err too_large(const struct ingest *in) {
+    return err_new(ERR_LIMIT, "the body is larger than %zu MiB", in->options.body_max_bytes / MIB);
+}
+
+static err unpack(struct ingest *in, struct loan *loan, struct str encoding, struct str body, struct str *out,
+                  void **out_owned) {
+    size_t max = in->options.body_max_bytes;
+    if (body.n > max) return too_large(in);
+    if (is_identity(encoding)) {
+        *out = body;
+        return NULL;
+    }
+    size_t claim = MAX(claimed_bytes(body, max), (size_t)1);
+    TRY(loan_grow(loan, claim));
+    err e = inflate_body(encoding, body, claim, out, out_owned);
+    if (e && err_kind(e) == ERR_LIMIT && claim < max) {
+        err_free(e);
+        TRY(loan_grow(loan, max - claim));
+        e = inflate_body(encoding, body, max, out, out_owned);
+    }
+    if (e && err_kind(e) == ERR_LIMIT) {
+        err_free(e);
+        return too_large(in);
+    }
+    return e;
+}
+
+static void describe(struct ingest_outcome *o) {
+    struct buf text;
+    buf_init(&text, sizeof o->message - 1);
+    for (size_t i = 0; i < OTLP_REASONS; i++)
+        if (o->rejected_by[i])
+            buf_add_fmt(&text, "%s%u: %s", text.n ? "; " : "", o->rejected_by[i], otlp_reason_texts[i]);
+    if (o->invalid_utf8)
+        buf_add_fmt(&text, "%s%u strings are not UTF-8; kept as they are", text.n ? "; " : "", o->invalid_utf8);
+    if (text.n) memcpy(o->message, text.p, text.n);
+    o->message[text.n] = 0;
+    buf_done(&text);
+}
+
+/* One body between decoding and durability. */
+struct flight {
+    struct ingest *in;
+    enum signal signal;
+    uint64_t bytes;
+    struct ingest_outcome outcome;
+    ingest_done_fn done;
+    void *context;
+};
+
+static void land(struct flight *f, err e) {
+    struct ingest *in = f->in;
+    lock_take(&in->lock);
+    struct ingest_stats *s = &in->stats;
+    s->bodies[f->signal]++;
+    s->bytes[f->signal] += f->bytes;
+    if (e) {
+        s->failed[f->signal][err_kind(e)]++;
+    } else {
+        s->rows[f->signal] += f->outcome.taken;
+        s->invalid_utf8[f->signal] += f->outcome.invalid_utf8;
+        for (size_t i = 0; i < OTLP_REASONS; i++) s->rejected[f->signal][i] += f->outcome.rejected_by[i];
+    }
+    lock_give(&in->lock);
+    f->done(f->context, e, e ? NULL : &f->outcome);
+    mem_free(f);
+}
+
+static void on_stored(void *context, err e) { land(context, e); }
+
+static err decode(struct flight *f, struct loan *loan, struct str encoding, struct str body, struct batch_blob **out) {
+    struct ingest *in = f->in;
+    struct str plain;
+    void *owned = NULL;
+    TRY(unpack(in, loan, encoding, body, &plain, &owned));
+    f->bytes = plain.n;
+    struct otlp_result result = {0};
+    struct otlp_limits limits;
+    limits.now = in->options.wall_ns();
+    store_time_limits(in->options.store, &limits.time_min, &limits.time_max);
+    err e = loan_grow(loan, 2 * (uint64_t)plain.n + 4 * KIB); /* the builder and the blob */
+    if (!e) {
+        struct otlp_decoder *decoder = take_decoder(in);
+        e = otlp_decode(decoder, f->signal, plain, &limits, &result);
+        give_decoder(in, decoder, plain.n);
+    }
+    mem_free(owned);
+    TRY(e);
+    f->outcome.taken = result.rows;
+    f->outcome.invalid_utf8 = result.invalid_utf8;
+    for (size_t i = 0; i < OTLP_REASONS; i++) {
+        f->outcome.rejected_by[i] = result.rejected[i];
+        f->outcome.rejected += result.rejected[i];
+    }
+    describe(&f->outcome);
+    *out = result.blob;
+    return NULL;
+}
+
+void ingest_body(struct ingest *in, struct str tenant, enum signal signal, struct str encoding, struct str body,
+                 ingest_done_fn done, void *context) {
+    struct flight *f = mem_new_of(struct flight);
+    *f = (struct flight){.in = in, .signal = signal, .bytes = body.n, .done = done, .context = context};
+    struct loan loan = {.budget = in->options.budget};
+    struct batch_blob *blob = NULL;
+    err e = decode(f, &loan, encoding, body, &blob);
+    bool flying = false;
+    if (!e && blob) {
+        e = store_append(in->options.store, tenant, blob, on_stored, f);
+        flying = e == NULL; /* f may be gone already */
+    }
+    loan_end(&loan); /* a batch that was taken is the store's, which accounts for it */
+    if (!flying) land(f, e);
+}

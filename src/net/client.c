@@ -1,0 +1,171 @@
+#include "net/client.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include "base/text.h"
+
+/* libcurl's functions, found once. The types are those of its header, so a wrong call does not compile. */
+static struct {
+    pthread_once_t once;
+    const char *missing; /* what could not be found; NULL: all there */
+    __typeof__(&curl_global_init) global_init;
+    __typeof__(&curl_easy_init) easy_init;
+    __typeof__(&curl_easy_setopt) setopt;
+    __typeof__(&curl_easy_getinfo) getinfo;
+    __typeof__(&curl_easy_perform) perform;
+    __typeof__(&curl_easy_strerror) strerror;
+    __typeof__(&curl_easy_reset) reset;
+    __typeof__(&curl_easy_cleanup) cleanup;
+    __typeof__(&curl_slist_append) list_append;
+    __typeof__(&curl_slist_free_all) list_free;
+} curl = {.once = PTHREAD_ONCE_INIT};
+
+static void curl_find(void) {
+    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL); /* for the life of the process */
+    const struct {
+        const char *name;
+        void *to;
+    } functions[] = {
+        {"curl_global_init", &curl.global_init},  {"curl_easy_init", &curl.easy_init},
+        {"curl_easy_setopt", &curl.setopt},       {"curl_easy_getinfo", &curl.getinfo},
+        {"curl_easy_perform", &curl.perform},     {"curl_easy_strerror", &curl.strerror},
+        {"curl_easy_reset", &curl.reset},         {"curl_easy_cleanup", &curl.cleanup},
+        {"curl_slist_append", &curl.list_append}, {"curl_slist_free_all", &curl.list_free},
+    };
+    if (!library) curl.missing = "libcurl.so.4";
+    for (size_t i = 0; library && i < LENGTH(functions); i++) {
+        void *found = dlsym(library, functions[i].name);
+        if (!found) curl.missing = functions[i].name;
+        memcpy(functions[i].to, &found, sizeof found); /* ISO C has no cast from data to function pointers */
+    }
+    if (!curl.missing && curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) curl.missing = "curl_global_init";
+}
+
+struct http_client {
+    CURL *handle;
+    char error[CURL_ERROR_SIZE];
+};
+
+err http_client_new(struct http_client **out) {
+    pthread_once(&curl.once, curl_find);
+    if (curl.missing)
+        return err_new(ERR_UNAVAILABLE, "HTTP calls need libcurl (Debian package libcurl4): %s is missing",
+                       curl.missing);
+    CURL *handle = curl.easy_init();
+    if (!handle) return err_new(ERR_UNAVAILABLE, "libcurl gives no handle");
+    struct http_client *c = mem_new_of(struct http_client);
+    c->handle = handle;
+    *out = c;
+    return NULL;
+}
+
+void http_client_free(struct http_client *c) {
+    if (!c) return;
+    curl.cleanup(c->handle);
+    mem_free(c);
+}
+
+/* ---- the answer as it comes ------------------------------------------------------------------------------------- */
+
+static size_t on_body(char *p, size_t one, size_t n, void *context) {
+    struct http_answer *answer = context;
+    (void)one; /* always 1 */
+    buf_add(&answer->body, p, n);
+    return answer->body.full ? 0 : n; /* less than n ends the transfer */
+}
+
+static size_t on_field(char *p, size_t one, size_t n, void *context) {
+    struct http_answer *answer = context;
+    struct str name, value;
+    uint64_t seconds;
+    (void)one;
+    if (!str_cut((struct str){p, n}, ':', &name, &value) || !str_equal_nocase(name, STR("retry-after"))) return n;
+    err e = parse_u64(str_trim(value), &seconds);
+    if (!e) answer->retry_after_s = (int64_t)MIN(seconds, (uint64_t)INT32_MAX);
+    err_free(e); /* a date: as if it were not there */
+    return n;
+}
+
+/* ---- the call --------------------------------------------------------------------------------------------------- */
+
+struct call {
+    const char *method, *url;
+    const char *const *fields;
+    struct str body;
+    int64_t timeout_ns;
+};
+
+static err field_list(const char *const *fields, struct curl_slist **out) {
+    struct curl_slist *list = curl.list_append(NULL, "Expect:"); /* no wait for 100 Continue before a body */
+    for (size_t i = 0; list && fields && fields[i]; i++) {
+        struct curl_slist *longer = curl.list_append(list, fields[i]);
+        if (!longer) curl.list_free(list);
+        list = longer;
+    }
+    if (!list) return err_new(ERR_UNAVAILABLE, "no memory for header fields");
+    *out = list;
+    return NULL;
+}
+
+static void set_options(struct http_client *c, const struct call *call, struct curl_slist *list,
+                        struct http_answer *answer) {
+    CURL *h = c->handle;
+    curl.reset(h); /* keeps the connection */
+    curl.setopt(h, CURLOPT_URL, call->url);
+    curl.setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl.setopt(h, CURLOPT_NOSIGNAL, 1L);
+    curl.setopt(h, CURLOPT_ERRORBUFFER, c->error);
+    curl.setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(call->timeout_ns / 1000000, (int64_t)1));
+    curl.setopt(h, CURLOPT_HTTPHEADER, list);
+    curl.setopt(h, CURLOPT_WRITEFUNCTION, on_body);
+    curl.setopt(h, CURLOPT_WRITEDATA, answer);
+    curl.setopt(h, CURLOPT_HEADERFUNCTION, on_field);
+    curl.setopt(h, CURLOPT_HEADERDATA, answer);
+    if (strcmp(call->method, "HEAD") == 0) {
+        curl.setopt(h, CURLOPT_NOBODY, 1L);
+        return;
+    }
+    if (call->body.n || strcmp(call->method, "POST") == 0) {
+        curl.setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
+        curl.setopt(h, CURLOPT_POSTFIELDS, call->body.n ? call->body.p : "");
+    }
+    curl.setopt(h, CURLOPT_CUSTOMREQUEST, call->method);
+}
+
+static err call_outcome(struct http_client *c, CURLcode code, const struct call *call, size_t body_max,
+                        struct http_answer *answer) {
+    if (answer->body.full)
+        return err_new(ERR_LIMIT, "%s %s: the answer is over %zu bytes", call->method, call->url, body_max);
+    if (code != CURLE_OK)
+        return err_new(ERR_UNAVAILABLE, "%s %s: %s", call->method, call->url,
+                       c->error[0] ? c->error : curl.strerror(code));
+    long status = 0;
+    char *type = NULL;
+    curl.getinfo(c->handle, CURLINFO_RESPONSE_CODE, &status);
+    curl.getinfo(c->handle, CURLINFO_CONTENT_TYPE, &type);
+    answer->status = (int)status;
+    struct str text = str_of(type);
+    text.n = MIN(text.n, sizeof answer->content_type - 1);
+    if (text.n) memcpy(answer->content_type, text.p, text.n);
+    return NULL;
+}
+
+err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,
+                   struct str body, int64_t timeout_ns, size_t body_max, struct http_answer *out) {
+    const struct call call = {method, url, fields, body, timeout_ns};
+    struct http_answer answer = {.retry_after_s = -1};
+    struct curl_slist *list;
+    buf_init(&answer.body, body_max);
+    TRY(field_list(fields, &list));
+    c->error[0] = 0;
+    set_options(c, &call, list, &answer);
+    err e = call_outcome(c, curl.perform(c->handle), &call, body_max, &answer);
+    curl.list_free(list);
+    if (e)
+        buf_done(&answer.body);
+    else
+        *out = answer;
+    return e;
+}

@@ -1,0 +1,130 @@
+/* The blocking client against our own server on another thread. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "net/client.h"
+#include "net/net.h"
+#include "os/loop.h"
+#include "os/thread.h"
+
+static const int64_t second = 1000000000;
+static struct {
+    struct loop *loop;
+    struct http_server *server;
+    struct thread *thread;
+    struct http_client *client;
+    char url[128], address[64];
+} t;
+
+/* Says what it was sent: "POST /path?query type=… body". */
+static void echo(struct http_request *r) {
+    AUTO_BUF struct buf b;
+    buf_init(&b, MIB);
+    struct str type = http_field(r, STR("x-type"));
+    buf_add_fmt(&b, STR_FMT " " STR_FMT " type=" STR_FMT " " STR_FMT, STR_ARG(http_method_text(r)),
+                STR_ARG(http_target(r)), STR_ARG(type), STR_ARG(http_body(r)));
+    bool busy = str_equal(http_path(r), STR("/busy"));
+    static const struct http_field retry = {STR("Retry-After"), STR("7")};
+    http_reply(r, &(struct http_reply){.status = busy ? 429 : 200,
+                                       .content_type = STR("text/plain"),
+                                       .body = buf_str(&b),
+                                       .fields = &retry,
+                                       .field_count = busy});
+}
+
+static void run_loop(void *context) {
+    (void)context;
+    loop_run(t.loop);
+}
+
+static int begin(void **state) {
+    (void)state;
+    if (loop_new(&t.loop) || http_server_new(t.loop, &(struct http_server_options){.handler = echo}, &t.server) ||
+        http_server_listen(t.server, "127.0.0.1:0", NULL, t.address) || http_client_new(&t.client) ||
+        thread_start(&t.thread, "loop", 0, run_loop, NULL))
+        return -1;
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    http_client_free(t.client);
+    loop_stop(t.loop);
+    thread_join(t.thread);
+    http_server_free(t.server);
+    loop_free(t.loop);
+    return 0;
+}
+
+static const char *url_of(const char *path) {
+    snprintf(t.url, sizeof t.url, "http://%s%s", t.address, path);
+    return t.url;
+}
+
+static void expect(const char *method, const char *path, struct str body, int status, const char *want) {
+    static const char *const fields[] = {"X-Type: a", NULL};
+    struct http_answer answer;
+    assert_null(http_call_wait(t.client, method, url_of(path), fields, body, 5 * second, MIB, &answer));
+    assert_int_equal(answer.status, status);
+    assert_string_equal(answer.body.p ? answer.body.p : "", want);
+    assert_string_equal(answer.content_type, "text/plain");
+    assert_int_equal(answer.retry_after_s, status == 429 ? 7 : -1);
+    buf_done(&answer.body);
+}
+
+static void every_method_goes_out_as_it_is_named(void **state) {
+    (void)state;
+    expect("GET", "/a?b=c", STR(""), 200, "GET /a?b=c type=a ");
+    expect("POST", "/a", STR("text"), 200, "POST /a type=a text");
+    expect("POST", "/a", STR(""), 200, "POST /a type=a ");
+    expect("PUT", "/a", STR("x"), 200, "PUT /a type=a x");
+    expect("DELETE", "/a", STR(""), 200, "DELETE /a type=a ");
+    expect("HEAD", "/a", STR(""), 200, "");
+    expect("GET", "/a", STR(""), 200, "GET /a type=a ");
+}
+
+static void a_status_is_no_error_and_tells_when_to_retry(void **state) {
+    (void)state;
+    expect("POST", "/busy", STR("x"), 429, "POST /busy type=a x");
+}
+
+static void the_connection_is_kept(void **state) {
+    (void)state;
+    struct http_server_stats before, after;
+    http_server_get_stats(t.server, &before);
+    for (int i = 0; i < 10; i++) expect("GET", "/", STR(""), 200, "GET / type=a ");
+    http_server_get_stats(t.server, &after);
+    assert_true(after.accepted <= before.accepted + 1);
+}
+
+static void expect_failure(const char *url, size_t body_max, enum err_kind kind, const char *text) {
+    struct http_answer answer = {.status = -5};
+    err e = http_call_wait(t.client, "GET", url, NULL, STR(""), 2 * second, body_max, &answer);
+    assert_non_null(e);
+    assert_int_equal(err_kind(e), kind);
+    if (!strstr(err_text(e), text)) fail_msg("\"%s\" is not in \"%s\"", text, err_text(e));
+    assert_int_equal(answer.status, -5);
+    err_free(e);
+}
+
+static void failures_name_the_url(void **state) {
+    (void)state;
+    expect_failure("http://127.0.0.1:1/x", 100, ERR_UNAVAILABLE, "GET http://127.0.0.1:1/x: ");
+    expect_failure("file:///etc/passwd", 100, ERR_UNAVAILABLE, "file:///etc/passwd");
+    expect_failure(url_of("/long"), 5, ERR_LIMIT, "over 5 bytes");
+    expect("GET", "/", STR(""), 200, "GET / type=a ");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_method_goes_out_as_it_is_named),
+        cmocka_unit_test(a_status_is_no_error_and_tells_when_to_retry),
+        cmocka_unit_test(the_connection_is_kept),
+        cmocka_unit_test(failures_name_the_url),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}

@@ -1,0 +1,120 @@
+/* One connection as bytes in, bytes out: no sockets, no clock, so that tests and the fuzzer drive it directly.
+ *
+ *             first byte        head         body            reply             all written
+ *      IDLE ───────────▶ HEAD ──────▶ BODY ──────▶ WAITING ──────▶ WRITING ─────────────────▶ IDLE, or HEAD (pipelined)
+ *                          │            │ over the budget, small: DISCARD ──▶ ▲   │ close
+ *                          └── refused ─┴─────────────────────────────────────┘   └▶ LINGER (input unread) ▶ DEAD
+ *
+ * Whoever drives it: room → read into it → fed; out → write → wrote; due → time_out; on an end of input, ended. After each of
+ * these, look at out and wants_input again.
+ *
+ * Invariants:
+ * 1. IDLE, LINGER and DEAD hold no request block, so an idle connection has no buffers (except between room and fed).
+ * 2. Input is taken in every state but WAITING and WRITING; there it waits in the kernel, or as leftover in the block.
+ * 3. Of a body that is not chunked nothing goes through the input buffer but what came along with the head.
+ * 4. Every byte of body memory is taken from the budget first and given back when the request ends.
+ * 5. A reply that closes, while input of the client is unread, lingers: a reset would take the reply with it.
+ *
+ * The engine is what connections of one server share. Owner and threads: the loop's, but for what is atomic.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "net/net.h"
+#include "net/request_priv.h"
+#include "os/socket.h"
+
+enum {
+    SCRATCH_SIZE = 64 * 1024,     /* where discarded input goes */
+    CHUNKED_READ_MAX = 24 * 1024, /* at once, so that what follows the body fits the input buffer */
+    BODY_AT_ONCE = 512 * 1024,    /* of a Content-Length; the rest as it comes */
+    DISCARD_MAX = 1024 * 1024,    /* a refused body up to this is read over and the connection kept */
+    BODY_POOL_MAX = 16,           /* buffers */
+    BODY_POOL_BYTES_MAX = 8 * 1024 * 1024,
+    BODY_POOLED_MIN = 64 * 1024, /* smaller ones are malloc's */
+    REQUESTS_SPARE_MAX = 64,
+    RATE_BYTES_S = 1024, /* what a body or an answer must move, window by window */
+};
+
+struct http_engine {
+    struct http_server_options options; /* with the defaults filled in */
+    /* Hands a reply that was not made inside the handler's call to the loop; it ends in connection_replied. */
+    void (*deliver)(struct http_engine *e, struct http_request *r);
+    bool dated; /* replies carry Date */
+    atomic_bool draining;
+    struct http_request *spare;
+    size_t spare_count, live_requests;
+    struct {
+        char *p;
+        size_t capacity;
+    } bodies[BODY_POOL_MAX];
+    size_t bodies_count, bodies_bytes;
+    char *scratch;
+    _Atomic uint64_t connections, accepted, requests, bytes_in, bytes_out, refused[600 / 100 + 1];
+};
+
+void engine_init(struct http_engine *e, const struct http_server_options *o);
+void engine_done(struct http_engine *e); /* requests still with a handler live on */
+char *body_take(struct http_engine *e, size_t n, size_t *out_capacity);
+void body_give(struct http_engine *e, char *p, size_t capacity);
+void body_pool_clear(struct http_engine *e);
+struct http_request *request_take(struct http_engine *e);
+void request_give(struct http_request *r);  /* loop's thread: back to the spare ones */
+void request_again(struct http_request *r); /* for the next request: what follows input_used goes to the front */
+/* Room for n bytes of input altogether; false over the budget. */
+bool request_input_reserve(struct http_request *r, size_t n);
+/* Body memory, from the budget first: nothing is taken when false. */
+bool request_body_budget(struct http_request *r, size_t n);
+void request_body_budget_return(struct http_request *r, size_t n);
+void request_body_drop(struct http_request *r);
+void request_forget(struct http_request *r); /* any thread, once the engine is done */
+
+enum connection_state {
+    CONNECTION_IDLE,
+    CONNECTION_HEAD,
+    CONNECTION_BODY,
+    CONNECTION_DISCARD,
+    CONNECTION_WAITING,
+    CONNECTION_WRITING,
+    CONNECTION_LINGER,
+    CONNECTION_DEAD
+};
+
+struct http_connection {
+    struct http_engine *engine;
+    struct http_request *request;
+    void *listener_context;
+    int64_t mark_ns;             /* when the state, or the window of its rate, began */
+    uint64_t window_bytes;       /* moved since */
+    uint64_t body_n;             /* bytes of body so far; of DISCARD: to come */
+    uint64_t out_n;              /* bytes of out and reply_body written */
+    uint8_t state, interim_left; /* of "HTTP/1.1 100 Continue" */
+    bool ended;                  /* the client sends no more */
+    bool unread;                 /* the client may still be sending what we will not read */
+    bool shut;                   /* set on the way to LINGER: shut the write side down, then clear it */
+    char peer[64];
+};
+
+void connection_open(struct http_connection *c, struct http_engine *e, void *listener_context, int64_t now_ns);
+void connection_close(struct http_connection *c); /* gone: DEAD; a handler keeps its request */
+
+bool connection_wants_input(const struct http_connection *c);
+struct room {
+    char *p;
+    size_t n;
+};
+/* wants_input holds; n is 0 if that refused the request: out has the answer. */
+struct room connection_room(struct http_connection *c, int64_t now_ns);
+void connection_fed(struct http_connection *c, size_t n, int64_t now_ns); /* n may be 0 */
+void connection_ended(struct http_connection *c, int64_t now_ns);
+
+enum { OUT_PIECES = 3 };
+size_t connection_out(struct http_connection *c, struct socket_piece out[OUT_PIECES]); /* 0: nothing to write */
+void connection_wrote(struct http_connection *c, size_t n, int64_t now_ns);
+void connection_replied(struct http_connection *c, int64_t now_ns);
+
+int64_t connection_due_ns(const struct http_connection *c); /* INT64_MAX: never */
+void connection_time_out(struct http_connection *c, int64_t now_ns);
+/* Answers 503 and closes: for a connection too many. */
+void connection_refuse_busy(struct http_connection *c, int64_t now_ns);

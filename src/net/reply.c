@@ -1,0 +1,133 @@
+#include "base/text.h"
+#include "net/connection_priv.h"
+#include "net/request_priv.h"
+#include "os/clock.h"
+
+const char *http_status_text(int status) {
+    switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 499: return "Client Closed Request";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 507: return "Insufficient Storage";
+    default: return "Status";
+    }
+}
+
+/* ---- Date ------------------------------------------------------------------------------------------------------- */
+
+enum { DATE_SIZE = 40 };
+
+/* Days since 1970 to year, month, day of the proleptic Gregorian calendar. A year that starts in March makes leap days the
+ * last of their year, and 153 days are five such months. */
+static void civil_of(int64_t days, int *year, int *month, int *day) {
+    int64_t z = days + 719468, era = z / 146097, of_era = z - era * 146097;
+    int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t m = (5 * of_year + 2) / 153;
+    *day = (int)(of_year - (153 * m + 2) / 5 + 1);
+    *month = (int)(m < 10 ? m + 3 : m - 9);
+    *year = (int)(year_of_era + era * 400 + (*month <= 2));
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 §5.6.7), made once a second in each thread. */
+static struct str date_text(void) {
+    static _Thread_local int64_t made_for = -1;
+    static _Thread_local struct buf text;
+    static _Thread_local char memory[DATE_SIZE];
+    int64_t second = clock_wall_ns() / 1000000000;
+    if (second == made_for) return buf_str(&text);
+    static const char days[] = "ThuFriSatSunMonTueWed", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    int year, month, day, of_day = (int)(second % 86400);
+    civil_of(second / 86400, &year, &month, &day);
+    text = (struct buf){.p = memory, .capacity = DATE_SIZE, .max = DATE_SIZE - 2};
+    buf_add_fmt(&text, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + second / 86400 % 7 * 3, day,
+                months + (month - 1) * 3, year, of_day / 3600, of_day / 60 % 60, of_day % 60);
+    made_for = second;
+    return buf_str(&text);
+}
+
+/* ---- the reply -------------------------------------------------------------------------------------------------- */
+
+static void put_field(struct buf *out, struct str name, struct str value) {
+    assert(name.n && !memchr(name.p, '\r', name.n) && !memchr(name.p, '\n', name.n) && !memchr(name.p, 0, name.n));
+    assert(!value.n ||
+           (!memchr(value.p, '\r', value.n) && !memchr(value.p, '\n', value.n) && !memchr(value.p, 0, value.n)));
+    buf_add_str(out, name);
+    buf_add(out, ": ", 2);
+    buf_add_str(out, value);
+    buf_add(out, "\r\n", 2);
+}
+
+static void put_status_line(struct buf *out, int status) {
+    buf_add(out, "HTTP/1.1 ", 9);
+    put_u64(out, (uint64_t)status);
+    buf_add_byte(out, ' ');
+    buf_add_text(out, http_status_text(status));
+    buf_add(out, "\r\n", 2);
+}
+
+void reply_write(struct http_request *r, const struct http_reply *reply) {
+    assert(reply->status >= 200 && reply->status <= 599);
+    struct buf *out = &r->out;
+    bool bodiless = reply->status == 204 || reply->status == 304;
+    r->reply_close = reply->close || !r->keep_alive || atomic_load_explicit(&r->engine->draining, memory_order_relaxed);
+    buf_clear(out);
+    out->max = SIZE_MAX / 2;
+    buf_reserve(out, 256 + (reply->body_owned ? 0 : reply->body.n));
+    put_status_line(out, reply->status);
+    if (r->engine->dated) put_field(out, STR("Date"), date_text());
+    if (reply->content_type.n) put_field(out, STR("Content-Type"), reply->content_type);
+    if (!bodiless) {
+        buf_add_text(out, "Content-Length: ");
+        put_u64(out, reply->body.n);
+        buf_add(out, "\r\n", 2);
+    }
+    for (size_t i = 0; i < reply->field_count; i++) put_field(out, reply->fields[i].name, reply->fields[i].value);
+    if (r->reply_close) buf_add_text(out, "Connection: close\r\n");
+    buf_add(out, "\r\n", 2);
+    r->reply_owned = reply->body_owned;
+    if (bodiless || r->method_code == HTTP_HEAD) return;
+    if (reply->body_owned)
+        r->reply_body = reply->body;
+    else
+        buf_add_str(out, reply->body);
+}

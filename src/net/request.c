@@ -1,0 +1,30 @@
+/* What a handler may ask about its request. */
+#include "net/connection_priv.h"
+
+enum http_method http_method(const struct http_request *r) { return r->method_code; }
+struct str http_method_text(const struct http_request *r) {
+    return request_piece(r, r->method);
+}
+struct str http_target(const struct http_request *r) {
+    return request_piece(r, r->fields.target);
+}
+struct str http_path(const struct http_request *r) {
+    return r->path_decoded.p ? r->path_decoded : request_piece(r, r->path);
+}
+struct str http_query(const struct http_request *r) {
+    return request_piece(r, r->query);
+}
+struct str http_body(const struct http_request *r) {
+    return r->body;
+}
+struct str http_peer(const struct http_request *r) {
+    return str_of(r->peer);
+}
+void *http_listener_context(const struct http_request *r) { return r->listener_context; }
+
+struct str http_field(const struct http_request *r, struct str name) {
+    for (size_t i = 0; i < r->fields.count; i++)
+        if (str_equal_nocase(request_piece(r, r->fields.names[i]), name))
+            return str_trim(request_piece(r, r->fields.values[i]));
+    return (struct str){0};
+}

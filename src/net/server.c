@@ -1,0 +1,446 @@
+/* Sockets, timers and threads around connection.c.
+ *
+ * Invariants:
+ * 1. Everything but `lock` and what it covers belongs to the loop's thread.
+ * 2. `idle` lists the connections in state IDLE, the idlest first.
+ * 3. A connection's timer is never later than its due time; when it fires early it is set again. So a request moves no timer.
+ * 4. A server lives until it was freed, no reply is posted and no handler holds a request: `holds` counts these.
+ * 5. Reading stays armed while a handler works, so that a request in the usual case costs no epoll_ctl. The first event in that
+ *    state (a pipelined request, the client's end) disarms it to hang-ups alone.
+ */
+#include "base/log.h"
+#include "net/connection_priv.h"
+#include "os/clock.h"
+#include "os/loop.h"
+#include "os/thread.h"
+
+enum {
+    ACCEPT_AT_ONCE = 64,
+    READ_AT_ONCE = 1024 * 1024, /* of one connection, before others get their turn */
+    TURNED_AWAY_MAX = 64,       /* connections too many that are being told so */
+};
+static const int64_t ACCEPT_PAUSE_NS = 100000000; /* after a failed accept (no descriptors left) */
+static const int64_t POOL_KEPT_NS = 2000000000;   /* spare body buffers go after so much quiet */
+
+struct listener {
+    struct http_server *server;
+    int fd;
+    void *context;
+    struct loop_watch *watch;
+    struct listener *next;
+};
+
+struct connection {
+    struct http_connection wire; /* first: a request knows its http_connection */
+    struct http_server *server;
+    int fd, watched;
+    bool in_idle, turned_away;
+    struct loop_watch *watch;
+    struct loop_timer timer;
+    struct connection *next, *before;           /* all */
+    struct connection *idle_next, *idle_before; /* in_idle */
+    int64_t idle_since_ns;
+};
+static_assert(sizeof(struct connection) <= 512, "an idle connection is at most 1 KiB with its watch");
+
+struct http_server {
+    struct http_engine engine; /* first: deliver gets it */
+    struct loop *loop;
+    struct listener *listeners;
+    struct connection *connections, *idle_first, *idle_last;
+    size_t connection_count, turned_away_count;
+    struct loop_timer accept_timer, drain_timer, pool_timer;
+    uint64_t pool_seen; /* requests when pool_timer was set */
+    int64_t drain_deadline_ns;
+    bool draining;
+    void (*drained)(void *context);
+    void *drained_context;
+
+    struct lock lock;
+    struct http_request *replies, **replies_end; /* made on other threads */
+    bool posted, freed;
+    size_t holds;
+};
+
+/* ---- connections: lists and ends -------------------------------------------------------------------------------- */
+
+static void idle_leave(struct connection *c) {
+    struct http_server *s = c->server;
+    if (!c->in_idle) return;
+    *(c->idle_before ? &c->idle_before->idle_next : &s->idle_first) = c->idle_next;
+    *(c->idle_next ? &c->idle_next->idle_before : &s->idle_last) = c->idle_before;
+    c->idle_next = c->idle_before = NULL;
+    c->in_idle = false;
+}
+
+static void idle_join(struct connection *c) {
+    struct http_server *s = c->server;
+    if (c->in_idle && c->idle_since_ns == c->wire.mark_ns) return;
+    idle_leave(c); /* it was used and is idle again */
+    c->idle_since_ns = c->wire.mark_ns;
+    c->idle_before = s->idle_last;
+    *(s->idle_last ? &s->idle_last->idle_next : &s->idle_first) = c;
+    s->idle_last = c;
+    c->in_idle = true;
+}
+
+static void drain_check(struct http_server *s) {
+    if (s->draining && !s->connections && s->engine.live_requests == 0) loop_timer_set(s->loop, &s->drain_timer, 0);
+}
+
+static void connection_end(struct connection *c) {
+    struct http_server *s = c->server;
+    connection_close(&c->wire);
+    idle_leave(c);
+    *(c->before ? &c->before->next : &s->connections) = c->next;
+    if (c->next) c->next->before = c->before;
+    s->connection_count--;
+    s->turned_away_count -= c->turned_away;
+    atomic_store_explicit(&s->engine.connections, s->connection_count, memory_order_relaxed);
+    loop_timer_clear(s->loop, &c->timer);
+    loop_watch_end(c->watch);
+    socket_close(c->fd);
+    mem_free(c);
+    drain_check(s);
+}
+
+/* ---- one connection's turn -------------------------------------------------------------------------------------- */
+
+/* Writes what there is. False: the connection broke. *out_blocked: the socket takes no more now. */
+static bool write_out(struct connection *c, int64_t now_ns, bool *out_blocked) {
+    struct socket_piece pieces[OUT_PIECES];
+    size_t n, written, wanted;
+    *out_blocked = false;
+    while ((n = connection_out(&c->wire, pieces)) > 0) {
+        wanted = 0;
+        for (size_t i = 0; i < n; i++) wanted += pieces[i].n;
+        err e = socket_write(c->fd, pieces, n, &written);
+        if (e) {
+            err_free(e); /* the client went away: nobody to tell */
+            return false;
+        }
+        connection_wrote(&c->wire, written, now_ns);
+        if (written < wanted) {
+            *out_blocked = true;
+            return true;
+        }
+    }
+    return true;
+}
+
+/* Reads once. False: the connection broke. *out_more: there may be more to read now. */
+static bool read_in(struct connection *c, int64_t now_ns, size_t *out_n, bool *out_more) {
+    *out_more = false;
+    *out_n = 0;
+    struct room room = connection_room(&c->wire, now_ns);
+    if (room.n == 0) return true;
+    bool end = false;
+    err e = socket_read(c->fd, room.p, room.n, out_n, &end);
+    if (e) {
+        err_free(e);
+        return false;
+    }
+    connection_fed(&c->wire, *out_n, now_ns);
+    if (end) connection_ended(&c->wire, now_ns);
+    *out_more = *out_n == room.n; /* less: the socket is empty, which the loop would tell for free */
+    return true;
+}
+
+static void watch_for(struct connection *c, int events) {
+    if (c->watched == events) return;
+    c->watched = events;
+    loop_watch_set(c->watch, events);
+}
+
+static void timer_settle(struct connection *c) {
+    int64_t due = connection_due_ns(&c->wire);
+    if (due == INT64_MAX || (c->timer.heap_index && c->timer.due_ns <= due)) return; /* (3) */
+    loop_timer_set(c->server->loop, &c->timer, due);
+}
+
+/* After anything happened: writes, puts the connection where it belongs, or ends it. May read on when may_read. */
+static void settle(struct connection *c, int64_t now_ns, bool may_read) {
+    struct http_server *s = c->server;
+    bool blocked = false, alive = true, more = may_read;
+    for (size_t n, sum = 0; alive; sum += n) {
+        n = 0;
+        alive = write_out(c, now_ns, &blocked);
+        if (!alive || !more || sum >= READ_AT_ONCE || !connection_wants_input(&c->wire)) break;
+        alive = read_in(c, now_ns, &n, &more);
+    }
+    if (alive && c->wire.shut) {
+        c->wire.shut = false;
+        socket_shutdown_write(c->fd);
+    }
+    bool idle = c->wire.state == CONNECTION_IDLE;
+    if (!alive || c->wire.state == CONNECTION_DEAD || (idle && s->draining)) {
+        connection_end(c);
+        return;
+    }
+    if (idle)
+        idle_join(c);
+    else
+        idle_leave(c);
+    int events = blocked ? LOOP_WRITE : 0;
+    if (connection_wants_input(&c->wire)) events |= LOOP_READ;
+    if (c->wire.state == CONNECTION_WAITING && !events)
+        events = c->watched & LOOP_READ ? LOOP_READ : LOOP_HANGUP; /* (5) */
+    watch_for(c, events);
+    timer_settle(c);
+    if (s->engine.bodies_count && !s->pool_timer.heap_index)
+        loop_timer_set(s->loop, &s->pool_timer, now_ns + POOL_KEPT_NS);
+}
+
+static void on_ready(void *context, int events) {
+    struct connection *c = context;
+    bool wants = connection_wants_input(&c->wire);
+    if (c->wire.state == CONNECTION_WAITING) { /* (5) */
+        if (events & LOOP_HANGUP) {
+            connection_end(c);
+            return;
+        }
+        if (events & LOOP_READ) watch_for(c, LOOP_HANGUP);
+        if (!(events & LOOP_WRITE)) return;
+    }
+    settle(c, clock_monotonic_ns(), wants && events & (LOOP_READ | LOOP_HANGUP));
+}
+
+static void on_time(void *context) {
+    struct connection *c = context;
+    int64_t now = clock_monotonic_ns();
+    connection_time_out(&c->wire, now);
+    settle(c, now, false);
+}
+
+/* ---- accepting -------------------------------------------------------------------------------------------------- */
+
+/* At the maximum: the idlest goes, or the new one is turned away. False: not even that. */
+static bool make_room(struct http_server *s, bool *out_turn_away) {
+    *out_turn_away = false;
+    if (s->connection_count - s->turned_away_count < s->engine.options.connections_max) return true;
+    if (s->idle_first) {
+        connection_end(s->idle_first);
+        return true;
+    }
+    *out_turn_away = true;
+    return s->turned_away_count < TURNED_AWAY_MAX;
+}
+
+static void connection_add(struct listener *from, int fd, const char *peer) {
+    struct http_server *s = from->server;
+    bool turn_away;
+    struct connection *c = NULL;
+    if (make_room(s, &turn_away)) c = mem_new_of(struct connection);
+    err e = c ? loop_watch(s->loop, fd, LOOP_READ, on_ready, c, &c->watch) : NULL;
+    if (!c || e) {
+        err_free(e);
+        mem_free(c);
+        socket_close(fd);
+        return;
+    }
+    int64_t now = clock_monotonic_ns();
+    connection_open(&c->wire, &s->engine, from->context, now);
+    memcpy(c->wire.peer, peer, sizeof c->wire.peer);
+    c->server = s;
+    c->fd = fd;
+    c->watched = LOOP_READ;
+    c->timer = (struct loop_timer){.fn = on_time, .context = c};
+    c->turned_away = turn_away;
+    c->next = s->connections;
+    if (c->next) c->next->before = c;
+    s->connections = c;
+    s->connection_count++;
+    s->turned_away_count += turn_away;
+    atomic_store_explicit(&s->engine.connections, s->connection_count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->engine.accepted, 1, memory_order_relaxed);
+    if (turn_away) connection_refuse_busy(&c->wire, now);
+    settle(c, now, false);
+}
+
+static void listeners_watch(struct http_server *s, int events) {
+    for (struct listener *l = s->listeners; l; l = l->next) loop_watch_set(l->watch, events);
+}
+
+static void on_accept_again(void *context) { listeners_watch(context, LOOP_READ); }
+
+static void on_accept(void *context, int events) {
+    struct listener *l = context;
+    struct http_server *s = l->server;
+    (void)events;
+    for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+        int fd = -1;
+        char peer[64];
+        err e = socket_accept(l->fd, &fd, peer);
+        if (e) { /* out of descriptors or memory: the idlest goes, and accepting pauses */
+            log_warn("accepting a connection failed", F_ERR(e));
+            err_free(e);
+            if (s->idle_first) connection_end(s->idle_first);
+            listeners_watch(s, 0);
+            loop_timer_set(s->loop, &s->accept_timer, clock_monotonic_ns() + ACCEPT_PAUSE_NS);
+            return;
+        }
+        if (fd < 0) return;
+        connection_add(l, fd, peer);
+    }
+}
+
+err http_server_listen(struct http_server *s, const char *address, void *context, char out_bound[64]) {
+    int fd = -1;
+    TRY(socket_listen(address, &fd, out_bound));
+    struct listener *l = mem_new_of(struct listener);
+    *l = (struct listener){.server = s, .fd = fd, .context = context, .next = s->listeners};
+    err e = loop_watch(s->loop, fd, LOOP_READ, on_accept, l, &l->watch);
+    if (e) {
+        socket_close(fd);
+        mem_free(l);
+        return e;
+    }
+    s->listeners = l;
+    return NULL;
+}
+
+static void listeners_end(struct http_server *s) {
+    for (struct listener *l = s->listeners, *next; l; l = next) {
+        next = l->next;
+        loop_watch_end(l->watch);
+        socket_close(l->fd);
+        mem_free(l);
+    }
+    s->listeners = NULL;
+    loop_timer_clear(s->loop, &s->accept_timer);
+}
+
+/* ---- replies from elsewhere ------------------------------------------------------------------------------------- */
+
+static void server_release(struct http_server *s) { /* lock held; gives it */
+    bool last = --s->holds == 0;
+    lock_give(&s->lock);
+    if (!last) return;
+    lock_done(&s->lock);
+    mem_free(s);
+}
+
+/* Posted to the loop. The post itself is a hold. */
+static void replies_take(void *context) {
+    struct http_server *s = context;
+    lock_take(&s->lock);
+    struct http_request *r = s->replies, *next;
+    s->replies = NULL;
+    s->replies_end = &s->replies;
+    s->posted = false;
+    lock_give(&s->lock);
+    int64_t now = r ? clock_monotonic_ns() : 0;
+    for (; r; r = next) {
+        next = r->next;
+        struct connection *c = (struct connection *)r->connection;
+        if (c) {
+            connection_replied(&c->wire, now);
+            settle(c, now, false);
+        } else {
+            request_give(r);
+        }
+    }
+    drain_check(s);
+    lock_take(&s->lock);
+    server_release(s);
+}
+
+static void deliver(struct http_engine *e, struct http_request *r) {
+    struct http_server *s = (struct http_server *)e;
+    lock_take(&s->lock);
+    if (s->freed) {
+        request_forget(r);
+        server_release(s);
+        return;
+    }
+    r->next = NULL;
+    *s->replies_end = r;
+    s->replies_end = &r->next;
+    if (!s->posted) { /* under the lock: after http_server_free the loop may be gone */
+        s->posted = loop_post(s->loop, replies_take, s);
+        s->holds += s->posted;
+    }
+    lock_give(&s->lock);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------- */
+
+static void on_drain(void *context) {
+    struct http_server *s = context;
+    while (s->connections) connection_end(s->connections); /* the deadline */
+    loop_timer_clear(s->loop, &s->drain_timer);
+    void (*done)(void *context) = take(&s->drained);
+    if (done) done(s->drained_context); /* may free the server */
+}
+
+void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, void (*done)(void *context),
+                       void *context) {
+    s->draining = true;
+    atomic_store(&s->engine.draining, true);
+    s->drained = done;
+    s->drained_context = context;
+    listeners_end(s);
+    while (s->idle_first) connection_end(s->idle_first);
+    loop_timer_set(s->loop, &s->drain_timer, deadline_monotonic_ns);
+    drain_check(s);
+}
+
+static void on_pool_quiet(void *context) {
+    struct http_server *s = context;
+    uint64_t requests = atomic_load_explicit(&s->engine.requests, memory_order_relaxed);
+    bool quiet = requests == s->pool_seen;
+    s->pool_seen = requests;
+    if (quiet)
+        body_pool_clear(&s->engine);
+    else
+        loop_timer_set(s->loop, &s->pool_timer, clock_monotonic_ns() + POOL_KEPT_NS);
+}
+
+err http_server_new(struct loop *l, const struct http_server_options *o, struct http_server **out) {
+    if (!o->handler) return err_new(ERR_INTERNAL, "an HTTP server without a handler");
+    struct http_server *s = mem_new_of(struct http_server);
+    engine_init(&s->engine, o);
+    s->engine.deliver = deliver;
+    s->loop = l;
+    s->accept_timer = (struct loop_timer){.fn = on_accept_again, .context = s};
+    s->drain_timer = (struct loop_timer){.fn = on_drain, .context = s};
+    s->pool_timer = (struct loop_timer){.fn = on_pool_quiet, .context = s};
+    s->replies_end = &s->replies;
+    s->holds = 1;
+    lock_init(&s->lock);
+    *out = s;
+    return NULL;
+}
+
+void http_server_free(struct http_server *s) {
+    if (!s) return;
+    s->draining = false;
+    listeners_end(s);
+    while (s->connections) connection_end(s->connections);
+    loop_timer_clear(s->loop, &s->drain_timer);
+    loop_timer_clear(s->loop, &s->pool_timer);
+    lock_take(&s->lock);
+    for (struct http_request *r = s->replies, *next; r; r = next) {
+        next = r->next;
+        request_give(r);
+    }
+    s->replies = NULL;
+    s->replies_end = &s->replies;
+    engine_done(&s->engine);
+    s->freed = true;
+    s->holds += s->engine.live_requests; /* (4): handlers still have these */
+    server_release(s);
+}
+
+void http_server_get_stats(const struct http_server *s, struct http_server_stats *out) {
+    const struct http_engine *e = &s->engine;
+    *out = (struct http_server_stats){
+        .connections = atomic_load_explicit(&e->connections, memory_order_relaxed),
+        .accepted = atomic_load_explicit(&e->accepted, memory_order_relaxed),
+        .requests = atomic_load_explicit(&e->requests, memory_order_relaxed),
+        .bytes_in = atomic_load_explicit(&e->bytes_in, memory_order_relaxed),
+        .bytes_out = atomic_load_explicit(&e->bytes_out, memory_order_relaxed),
+    };
+    for (size_t i = 0; i < LENGTH(out->refused); i++)
+        out->refused[i] = atomic_load_explicit(&e->refused[i], memory_order_relaxed);
+}

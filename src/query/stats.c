@@ -1,0 +1,230 @@
+/* Statistics of spans: over all, by time bucket, by operation. One scan fills all of them. */
+#include "query/query_priv.h"
+
+#include "base/hash.h"
+#include "query/histogram_priv.h"
+
+#include <stdlib.h>
+
+enum { GROUPS_MAX = 2000, TRACES_MAX = 4000000, GROUP_OTHER = GROUPS_MAX };
+
+struct tally {
+    uint64_t errors;
+    struct histogram *histogram; /* NULL: no span yet */
+};
+
+/* Groups by (service, operation, kind): texts in one dictionary, "service \0 name \0 kind". */
+struct groups {
+    struct strings names;
+    struct tally tallies[GROUPS_MAX + 1];
+    struct code_cache cache;
+};
+
+/* Distinct trace ids, by 64 bits of hash: 4 million at most, so one in 2 million such counts is short by one. */
+struct id_set {
+    uint64_t *slots;
+    size_t n, capacity;
+    bool cut;
+};
+
+struct stats {
+    struct query *q;
+    struct tally total;
+    struct tally *buckets; /* NULL: none */
+    struct bucketing bucketing;
+    struct groups *groups;
+    struct id_set *traces; /* NULL: not counted */
+};
+
+static err tally_add(struct query *q, struct tally *t, int64_t duration, bool failed) {
+    if (!t->histogram) {
+        t->histogram = arena_new(&q->arena, struct histogram);
+        if (!t->histogram) return arena_err(&q->arena);
+    }
+    histogram_add(t->histogram, duration);
+    t->errors += failed;
+    return NULL;
+}
+
+static struct query_span_stats tally_stats(const struct tally *t) {
+    static const double quantiles[QUERY_QUANTILES] = {0.5, 0.9, 0.95, 0.99};
+    struct query_span_stats s = {.errors = t->errors};
+    if (!t->histogram) return s;
+    s.spans = t->histogram->n;
+    s.duration_sum = t->histogram->sum;
+    s.duration_min = t->histogram->min;
+    s.duration_max = t->histogram->max;
+    for (size_t i = 0; i < QUERY_QUANTILES; i++) s.quantiles[i] = histogram_quantile(t->histogram, quantiles[i]);
+    return s;
+}
+
+static void id_set_add(struct id_set *s, const unsigned char *id) {
+    if (s->n * 2 >= s->capacity) {
+        size_t capacity = s->capacity ? s->capacity * 2 : 1024;
+        uint64_t *slots = mem_new_array(uint64_t, capacity);
+        for (size_t i = 0; i < s->capacity; i++) {
+            if (!s->slots[i]) continue;
+            size_t at = s->slots[i] & (capacity - 1);
+            while (slots[at]) at = (at + 1) & (capacity - 1);
+            slots[at] = s->slots[i];
+        }
+        mem_free(s->slots);
+        s->slots = slots;
+        s->capacity = capacity;
+    }
+    uint64_t h = hash_fast(id, 16) | 1; /* 0 is free */
+    size_t at = h & (s->capacity - 1);
+    while (s->slots[at] && s->slots[at] != h) at = (at + 1) & (s->capacity - 1);
+    if (s->slots[at]) return;
+    if (s->n == TRACES_MAX) {
+        s->cut = true;
+        return;
+    }
+    s->slots[at] = h;
+    s->n++;
+}
+
+/* ---- groups ----------------------------------------------------------------------------------------------------- */
+
+enum { COLUMN_SERVICE, COLUMN_NAME, COLUMN_KIND, COLUMN_STATUS, COLUMN_DURATION, COLUMN_TIME, COLUMN_TRACE, COLUMNS };
+static const struct column_ref stats_columns[COLUMNS] = {
+    [COLUMN_SERVICE] = RESOURCE_COLUMN("service.name"), [COLUMN_NAME] = FIELD_COLUMN(FIELD_NAME),
+    [COLUMN_KIND] = FIELD_COLUMN(FIELD_KIND),           [COLUMN_STATUS] = FIELD_COLUMN(FIELD_STATUS),
+    [COLUMN_DURATION] = FIELD_COLUMN(FIELD_DURATION),   [COLUMN_TIME] = FIELD_COLUMN(FIELD_TIME),
+    [COLUMN_TRACE] = FIELD_COLUMN(FIELD_TRACE_ID),
+};
+
+static uint32_t group_by_text(struct groups *g, struct str service, struct str name, uint32_t kind) {
+    struct buf key;
+    uint32_t found;
+    buf_init(&key, 64 * MIB);
+    buf_add(&key, &kind, sizeof kind);
+    buf_add(&key, &service.n, sizeof service.n);
+    buf_add_str(&key, service);
+    buf_add_str(&key, name);
+    if (!strings_find(&g->names, buf_str(&key), &found))
+        found = g->names.n < GROUPS_MAX && key.n < 64 * KIB ? strings_intern(&g->names, buf_str(&key)) : GROUP_OTHER;
+    buf_done(&key);
+    return found;
+}
+
+static uint32_t group_of(struct groups *g, const struct chunk *chunk, uint32_t i) {
+    const struct vector *c = chunk->columns;
+    uint32_t kind = (uint32_t)c[COLUMN_KIND].u64[i], group, slot;
+    uint32_t codes[CODE_CACHE_CODES] = {c[COLUMN_SERVICE].codes[i], c[COLUMN_NAME].codes[i], kind};
+    if (code_cache_find(&g->cache, codes, &group, &slot)) return group;
+    group = group_by_text(g, service_or_unknown(vector_text(&c[COLUMN_SERVICE], i)), vector_text(&c[COLUMN_NAME], i), kind);
+    code_cache_set(&g->cache, slot, codes, group);
+    return group;
+}
+
+static void group_read(const struct groups *g, uint32_t group, struct query *q, struct query_operation *out) {
+    *out = (struct query_operation){.service = STR("_other"), .name = STR("_other")};
+    if (group != GROUP_OTHER) {
+        struct str key = strings_get(&g->names, group);
+        size_t n;
+        memcpy(&out->kind, key.p, sizeof out->kind);
+        memcpy(&n, key.p + sizeof out->kind, sizeof n);
+        const char *text = key.p + sizeof out->kind + sizeof n;
+        out->service = query_keep(q, (struct str){text, n});
+        out->name = query_keep(q, (struct str){text + n, (size_t)(key.p + key.n - text) - n});
+    }
+    out->stats = tally_stats(&g->tallies[group]);
+}
+
+static int by_spans(const void *x, const void *y) {
+    const struct query_operation *a = x, *b = y;
+    if (a->stats.spans != b->stats.spans) return a->stats.spans > b->stats.spans ? -1 : 1;
+    int order = str_compare(a->service, b->service);
+    if (order == 0) order = str_compare(a->name, b->name);
+    return order ? order : a->kind < b->kind ? -1 : a->kind > b->kind;
+}
+
+static err groups_read(struct query *q, struct groups *g, size_t limit, const struct query_operation **out,
+                       size_t *out_n) {
+    struct query_operation *all = arena_array(&q->arena, struct query_operation, g->names.n + 1);
+    if (!all) return arena_err(&q->arena);
+    size_t n = 0;
+    for (uint32_t i = 0; i < g->names.n; i++) group_read(g, i, q, &all[n++]);
+    if (g->tallies[GROUP_OTHER].histogram) group_read(g, GROUP_OTHER, q, &all[n++]);
+    TRY(query_settle(q));
+    qsort(all, n, sizeof *all, by_spans);
+    *out = all;
+    *out_n = MIN(n, limit);
+    return NULL;
+}
+
+/* ---- scan ------------------------------------------------------------------------------------------------------- */
+
+static enum scan_next on_rows(void *context, const struct picked *rows, err *out_error) {
+    struct stats *s = context;
+    const struct vector *c = rows->chunk->columns;
+    code_cache_start(&s->groups->cache);
+    for (uint32_t k = 0; k < rows->n && !*out_error; k++) {
+        uint32_t i = picked_at(rows, k);
+        int64_t duration = (int64_t)c[COLUMN_DURATION].u64[i];
+        bool failed = c[COLUMN_STATUS].u64[i] == 2;
+        *out_error = tally_add(s->q, &s->groups->tallies[group_of(s->groups, rows->chunk, i)], duration, failed);
+        if (*out_error || !s->traces) continue;
+        *out_error = tally_add(s->q, &s->total, duration, failed);
+        if (*out_error) continue;
+        size_t bucket = bucketing_index(&s->bucketing, time_of(c[COLUMN_TIME].u64[i]));
+        if (bucket < s->bucketing.n) *out_error = tally_add(s->q, &s->buckets[bucket], duration, failed);
+        id_set_add(s->traces, c[COLUMN_TRACE].id16 + 16 * (size_t)i);
+    }
+    if (!*out_error && s->traces && s->traces->capacity * sizeof(uint64_t) > s->q->other_bytes)
+        *out_error = query_charge(s->q, s->traces->capacity * sizeof(uint64_t) - s->q->other_bytes);
+    return SCAN_GO_ON;
+}
+
+static err groups_new(struct query *q, struct groups **out) {
+    *out = arena_new(&q->arena, struct groups);
+    if (!*out) return arena_err(&q->arena);
+    strings_init(&(*out)->names);
+    return NULL;
+}
+
+static err read_stats(struct stats *s, size_t top, struct query_trace_stats_answer *out) {
+    struct query_bucket *buckets = arena_array(&s->q->arena, struct query_bucket, s->bucketing.n);
+    if (!buckets) return arena_err(&s->q->arena);
+    for (size_t i = 0; i < s->bucketing.n; i++)
+        buckets[i] = (struct query_bucket){s->bucketing.first + (int64_t)i * s->bucketing.step, tally_stats(&s->buckets[i])};
+    out->total = tally_stats(&s->total);
+    out->traces = s->traces->n;
+    out->traces_cut = s->traces->cut;
+    out->step = s->bucketing.step;
+    out->buckets = buckets;
+    out->bucket_count = s->bucketing.n;
+    return groups_read(s->q, s->groups, top, &out->top, &out->top_count);
+}
+
+err query_trace_stats(struct query *q, const struct query_trace_stats *r, struct query_trace_stats_answer *out) {
+    struct matcher m;
+    struct id_set traces = {0};
+    struct stats s = {.q = q, .traces = &traces};
+    TRY(bucketing_make(r->filter.time_min, r->filter.time_max, r->step, &s.bucketing));
+    TRY(matcher_make(q, SIGNAL_SPANS, &r->filter, &m));
+    s.buckets = arena_array(&q->arena, struct tally, s.bucketing.n);
+    if (!s.buckets) return arena_err(&q->arena);
+    TRY(groups_new(q, &s.groups));
+    struct query_trace_stats_answer made = {0};
+    err e = query_scan(q, &m, stats_columns, COLUMNS, on_rows, &s);
+    if (!e) e = read_stats(&s, r->top, &made);
+    strings_done(&s.groups->names);
+    mem_free(traces.slots);
+    if (!e) *out = made;
+    return e;
+}
+
+err query_operations(struct query *q, const struct query_filter *f, size_t limit, struct query_operations_answer *out) {
+    struct matcher m;
+    struct stats s = {.q = q};
+    TRY(matcher_make(q, SIGNAL_SPANS, f, &m));
+    TRY(groups_new(q, &s.groups));
+    struct query_operations_answer made = {0};
+    err e = query_scan(q, &m, stats_columns, COLUMN_TIME, on_rows, &s);
+    if (!e) e = groups_read(q, s.groups, limit, &made.operations, &made.n);
+    strings_done(&s.groups->names);
+    if (!e) *out = made;
+    return e;
+}

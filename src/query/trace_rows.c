@@ -1,0 +1,172 @@
+/* One trace's rows: loading, invariant 11, the summary. */
+#include "query/query_priv.h"
+
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+err trace_load(struct query *q, const unsigned char id[16], struct batch *out, struct batch_blob **blob, bool *out_cut) {
+    struct snapshot *sn;
+    *blob = NULL;
+    *out_cut = false;
+    TRY(query_snapshot(q, SIGNAL_SPANS, &sn));
+    TRY(query_check(q));
+    struct batch_builder builder;
+    batch_builder_init(&builder, SIGNAL_SPANS);
+    err e = snapshot_trace(sn, id, QUERY_SPANS_MAX + 1, &builder, &q->stats);
+    if (!e) e = query_check_builder(q, &builder);
+    if (!e && builder.sets[SET_ROWS].n > 0) {
+        *out_cut = builder.sets[SET_ROWS].n > QUERY_SPANS_MAX;
+        *blob = batch_builder_finish(&builder);
+        batch_view(*blob, out);
+    }
+    batch_builder_done(&builder);
+    return e;
+}
+
+struct start_row {
+    uint64_t start, span_id;
+    uint32_t row;
+};
+
+static int by_start(const void *x, const void *y) {
+    const struct start_row *a = x, *b = y;
+    if (a->start != b->start) return a->start < b->start ? -1 : 1;
+    if (a->span_id != b->span_id) return a->span_id < b->span_id ? -1 : 1;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+err trace_unique_rows(struct query *q, const struct batch *b, struct arena *a, uint32_t **out_rows, uint32_t *out_n) {
+    uint32_t rows = MIN(b->rows, (uint32_t)QUERY_SPANS_MAX), n = 0;
+    struct start_row *order = arena_array(a, struct start_row, MAX(rows, 1u));
+    uint32_t *unique = arena_array(a, uint32_t, MAX(rows, 1u));
+    if (!order || !unique) return arena_err(a);
+    for (uint32_t i = 0; i < rows; i++)
+        order[i] = (struct start_row){batch_u64(b, SET_ROWS, FIELD_TIME, i), batch_u64(b, SET_ROWS, FIELD_SPAN_ID, i), i};
+    qsort(order, rows, sizeof *order, by_start);
+    for (uint32_t i = 0; i < rows; i++) {
+        if (i > 0 && order[i].start == order[i - 1].start && order[i].span_id == order[i - 1].span_id) continue;
+        unique[n++] = order[i].row;
+    }
+    *out_rows = unique;
+    *out_n = n;
+    return query_check(q);
+}
+
+/* ---- summary ---------------------------------------------------------------------------------------------------- */
+
+struct summing {
+    struct query *q;
+    const struct batch *b;
+    struct arena *scratch;
+    struct strings services;
+    VEC(struct query_service_count) counts;
+    uint32_t *service_of_resource; /* + 1; 0: not looked up yet */
+};
+
+static uint32_t service_index(struct summing *s, uint32_t row) {
+    uint32_t resource = batch_u32(s->b, SET_ROWS, FIELD_RESOURCE, row);
+    if (s->service_of_resource[resource]) return s->service_of_resource[resource] - 1;
+    struct str name = query_resource_service(s->b, resource, s->scratch);
+    uint32_t index = strings_intern(&s->services, name);
+    if (index == s->counts.n) *vec_push(&s->counts) = (struct query_service_count){.service = query_keep(s->q, name)};
+    s->service_of_resource[resource] = index + 1;
+    return index;
+}
+
+static int by_spans(const void *x, const void *y) {
+    const struct query_service_count *a = x, *b = y;
+    if (a->spans != b->spans) return a->spans > b->spans ? -1 : 1;
+    return str_compare(a->service, b->service);
+}
+
+/* A span whose parent is not among the rows; rows are by start, so the first found is the earliest. */
+static err find_root(struct summing *s, const uint32_t *rows, uint32_t n, uint32_t *out_row, bool *out_missing) {
+    *out_missing = false;
+    for (uint32_t i = 0; i < n; i++)
+        if (batch_u64(s->b, SET_ROWS, FIELD_PARENT_ID, rows[i]) == 0) {
+            *out_row = rows[i];
+            return NULL;
+        }
+    size_t slots = 16;
+    while (slots < (size_t)n * 2) slots *= 2;
+    uint64_t *known = arena_array(s->scratch, uint64_t, slots);
+    if (!known) return arena_err(s->scratch);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t id = batch_u64(s->b, SET_ROWS, FIELD_SPAN_ID, rows[i]);
+        size_t at = hash_u64(id) & (slots - 1);
+        while (known[at] && known[at] != id) at = (at + 1) & (slots - 1);
+        known[at] = id;
+    }
+    *out_missing = true;
+    *out_row = rows[0]; /* all in a ring: the earliest */
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t parent = batch_u64(s->b, SET_ROWS, FIELD_PARENT_ID, rows[i]);
+        size_t at = hash_u64(parent) & (slots - 1);
+        while (known[at] && known[at] != parent) at = (at + 1) & (slots - 1);
+        if (known[at]) continue;
+        *out_row = rows[i];
+        break;
+    }
+    return NULL;
+}
+
+static int64_t end_of(int64_t start, int64_t duration) {
+    int64_t end;
+    if (duration < 0) return start;
+    return __builtin_add_overflow(start, duration, &end) ? INT64_MAX : end;
+}
+
+static void sum_rows(struct summing *s, const struct matcher *m, const uint32_t *rows, uint32_t n,
+                     struct query_trace_summary *out) {
+    int64_t end = INT64_MIN;
+    out->start = INT64_MAX;
+    out->matched_time = out->matched_duration = INT64_MIN;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t start = time_of(batch_u64(s->b, SET_ROWS, FIELD_TIME, rows[i]));
+        int64_t duration = (int64_t)batch_u64(s->b, SET_ROWS, FIELD_DURATION, rows[i]);
+        bool failed = batch_u32(s->b, SET_ROWS, FIELD_STATUS, rows[i]) == 2;
+        uint32_t service = service_index(s, rows[i]);
+        s->counts.v[service].spans++;
+        s->counts.v[service].errors += failed;
+        out->spans++;
+        out->errors += failed;
+        out->start = MIN(out->start, start);
+        end = MAX(end, end_of(start, duration));
+        if (!m || !matcher_matches_row(m, s->b, rows[i], s->scratch)) continue;
+        out->matched++;
+        out->matched_time = MAX(out->matched_time, start);
+        out->matched_duration = MAX(out->matched_duration, duration);
+    }
+    out->duration = end - out->start;
+}
+
+static err summarize(struct summing *s, const struct matcher *m, struct query_trace_summary *out) {
+    uint32_t *rows, n, root = 0;
+    TRY(trace_unique_rows(s->q, s->b, s->scratch, &rows, &n));
+    s->service_of_resource = arena_array(s->scratch, uint32_t, s->b->set_rows[SET_RESOURCES] + 1);
+    if (!s->service_of_resource) return arena_err(s->scratch);
+    memcpy(out->trace_id, batch_id16(s->b, SET_ROWS, FIELD_TRACE_ID, rows[0]), 16);
+    sum_rows(s, m, rows, n, out);
+    TRY(find_root(s, rows, n, &root, &out->root_missing));
+    out->root_service = s->counts.v[service_index(s, root)].service;
+    out->root_name = query_keep(s->q, batch_text(s->b, SET_ROWS, FIELD_NAME, root));
+    struct query_service_count *services = arena_array(&s->q->arena, struct query_service_count, s->counts.n);
+    if (!services) return arena_err(&s->q->arena);
+    memcpy(services, s->counts.v, s->counts.n * sizeof *services);
+    qsort(services, s->counts.n, sizeof *services, by_spans);
+    out->services = services;
+    out->service_count = s->counts.n;
+    return query_settle(s->q);
+}
+
+err trace_summarize(struct query *q, const struct batch *b, const struct matcher *m, struct arena *scratch,
+                    struct query_trace_summary *out) {
+    struct summing s = {.q = q, .b = b, .scratch = scratch};
+    strings_init(&s.services);
+    *out = (struct query_trace_summary){0};
+    err e = summarize(&s, m, out);
+    vec_done(&s.counts);
+    strings_done(&s.services);
+    return e;
+}

@@ -1,0 +1,387 @@
+/* The naive model: the door's second implementation, in memory, in the simplest way there is. It knows nothing of the log,
+ * parts, groups or encodings; it looks at every row with predicate_matches_row. What it answers is right by definition. */
+#include <stdlib.h>
+
+#include "os/clock.h"
+#include "os/thread.h"
+#include "signal/otlp.h"
+#include "store/delete_priv.h"
+
+enum { MODEL_REQUEST_BYTES = 1 << 20 };
+
+struct model_batch {
+    char tenant[TENANT_BYTES];
+    uint64_t sequence;
+    struct batch view; /* owns a reference of its blob */
+};
+
+struct model {
+    struct store base;
+    struct store_options o;
+    struct lock lock;
+    VEC(struct model_batch) batches;
+    struct delete_set *deletes;
+    uint64_t sequence;
+};
+
+struct model_snapshot {
+    struct snapshot base;
+    char tenant[TENANT_BYTES];
+    enum signal signal;
+    int64_t time_floor;
+    struct delete_set *deletes;
+    VEC(struct model_batch) batches;
+};
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+static err model_append(struct store *store, struct str tenant, struct batch_blob *blob, store_done_fn done,
+                        void *context) {
+    struct model *m = (struct model *)store;
+    struct model_batch b = {0};
+    if (!tenant_is_valid(tenant)) {
+        batch_unref(blob);
+        return err_new(ERR_INVALID, "not a tenant's name");
+    }
+    memcpy(b.tenant, tenant.p, tenant.n);
+    batch_view(blob, &b.view);
+    b.view.blob = blob;
+    lock_take(&m->lock);
+    b.sequence = ++m->sequence;
+    *vec_push(&m->batches) = b;
+    lock_give(&m->lock);
+    if (done) done(context, NULL);
+    return NULL;
+}
+
+static void model_time_limits(struct store *store, int64_t *out_min, int64_t *out_max) {
+    struct model *m = (struct model *)store;
+    retention_limits(m->o.retention_ns, m->o.wall_ns(), out_min, out_max);
+}
+
+static err model_delete(struct store *store, struct str tenant, const struct delete_request *r, uint64_t *out_id) {
+    struct model *m = (struct model *)store;
+    struct delete_entry *entry;
+    AUTO_BUF struct buf request;
+    buf_init(&request, MODEL_REQUEST_BYTES);
+    if (!tenant_is_valid(tenant)) return err_new(ERR_INVALID, "not a tenant's name");
+    TRY(delete_request_write(r, &request));
+    lock_take(&m->lock);
+    struct manifest_delete d = {.id = m->deletes->id_max + 1, .sequence = m->sequence, .request = buf_str(&request)};
+    memcpy(d.tenant, tenant.p, tenant.n);
+    err e = delete_entry_make(&d, &entry);
+    if (!e) {
+        struct delete_set *old = m->deletes;
+        m->deletes = delete_set_with(old, entry);
+        delete_set_unref(old);
+        *out_id = d.id;
+    }
+    lock_give(&m->lock);
+    return e;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+static const struct snapshot_functions model_snapshot_functions;
+
+static err model_snapshot(struct store *store, struct str tenant, enum signal signal, struct snapshot **out) {
+    struct model *m = (struct model *)store;
+    struct model_snapshot *sn = mem_new_of(struct model_snapshot);
+    int64_t newest;
+    sn->base.f = &model_snapshot_functions;
+    sn->signal = signal;
+    memcpy(sn->tenant, tenant.p, MIN(tenant.n, TENANT_BYTES - 1));
+    retention_limits(m->o.retention_ns, m->o.wall_ns(), &sn->time_floor, &newest);
+    lock_take(&m->lock);
+    sn->deletes = delete_set_ref(m->deletes);
+    for (size_t i = 0; i < m->batches.n; i++) {
+        const struct model_batch *b = &m->batches.v[i];
+        if (b->view.signal != signal || strcmp(b->tenant, sn->tenant) != 0) continue;
+        *vec_push(&sn->batches) = *b;
+        batch_ref(b->view.blob);
+    }
+    lock_give(&m->lock);
+    *out = &sn->base;
+    return NULL;
+}
+
+static void model_snapshot_free(struct snapshot *snapshot) {
+    struct model_snapshot *sn = (struct model_snapshot *)snapshot;
+    for (size_t i = 0; i < sn->batches.n; i++) batch_unref(sn->batches.v[i].view.blob);
+    vec_done(&sn->batches);
+    delete_set_unref(sn->deletes);
+    mem_free(sn);
+}
+
+static int64_t row_time(const struct batch *b, uint32_t row) {
+    uint64_t t = batch_u64(b, SET_ROWS, FIELD_TIME, row);
+    return t > INT64_MAX ? INT64_MAX : (int64_t)t;
+}
+
+static bool is_visible(const struct model_snapshot *sn, const struct model_batch *b, uint32_t row) {
+    if (row_time(&b->view, row) < sn->time_floor) return false;
+    for (size_t i = 0; i < sn->deletes->n; i++) {
+        const struct delete_entry *d = sn->deletes->v[i];
+        if (delete_is_of(d, sn->tenant, sn->signal) && b->sequence <= d->sequence && delete_matches_row(d, &b->view, row))
+            return false;
+    }
+    return true;
+}
+
+static bool matches(const struct model_snapshot *sn, const struct model_batch *b, uint32_t row,
+                    const struct scan_request *r) {
+    int64_t time = row_time(&b->view, row);
+    if (time < r->time_min || time > r->time_max || !is_visible(sn, b, row)) return false;
+    for (size_t i = 0; i < r->predicate_count; i++)
+        if (!predicate_matches_row(&r->predicates[i], &b->view, row)) return false;
+    return true;
+}
+
+/* ---- wanted columns --------------------------------------------------------------------------------------------- */
+
+static struct str value_text(struct arena *a, const struct batch *b, enum value_type type, uint64_t value) {
+    AUTO_BUF struct buf text;
+    buf_init(&text, 16 * MIB);
+    value_write_text(b, type, value, &text);
+    return arena_copy(a, buf_str(&text));
+}
+
+/* The text of an attribute of the row, of its resource or scope; false if it has none of that name. */
+static bool attribute_text(struct arena *a, const struct batch *b, uint32_t row, const struct column_ref *c,
+                           struct str *out) {
+    enum value_type type;
+    uint64_t value;
+    uint32_t resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), scope = batch_u32(b, SET_ROWS, FIELD_SCOPE, row);
+    bool found = false;
+    if (c->target == TARGET_ATTRIBUTE || c->target == TARGET_ANY)
+        found = batch_find_attribute(b, SET_ROWS, row, c->key, &type, &value);
+    if (!found && (c->target == TARGET_RESOURCE || c->target == TARGET_ANY))
+        found = batch_find_attribute(b, SET_RESOURCES, resource, c->key, &type, &value);
+    if (c->target == TARGET_SCOPE) {
+        bool name = str_equal(c->key, STR("name")), version = str_equal(c->key, STR("version"));
+        if (name || version) {
+            *out = batch_text(b, SET_SCOPES, name ? FIELD_NAME : FIELD_VERSION, scope);
+            return out->n > 0;
+        }
+        found = batch_find_attribute(b, SET_SCOPES, scope, c->key, &type, &value);
+    }
+    if (!found || type == VALUE_EMPTY) return false;
+    *out = value_text(a, b, type, value);
+    return true;
+}
+
+static void text_vector(struct arena *a, const struct batch *b, const struct chunk *c, const struct column_ref *ref,
+                        struct vector *out) {
+    uint32_t *codes = arena_array(a, uint32_t, c->n);
+    struct str *texts = arena_array(a, struct str, c->n);
+    *out = (struct vector){.type = VECTOR_TEXT, .codes = codes, .texts = texts, .text_count = c->n};
+    for (uint32_t i = 0; i < c->n && !a->full; i++) {
+        bool has = true;
+        if (ref->target == TARGET_FIELD) {
+            texts[i] = batch_text(b, SET_ROWS, ref->field, c->rows[i]);
+            has = texts[i].n > 0; /* a field without text is one that was not sent */
+        } else {
+            has = attribute_text(a, b, c->rows[i], ref, &texts[i]);
+        }
+        codes[i] = has ? i : CODE_ABSENT;
+    }
+}
+
+static void number_vector(struct arena *a, const struct batch *b, const struct chunk *c, enum field f,
+                          struct vector *out) {
+    uint64_t *v = arena_array(a, uint64_t, c->n);
+    bool narrow = field_rows[f].type == FIELD_U32;
+    for (uint32_t i = 0; i < c->n && !a->full; i++)
+        v[i] = narrow ? batch_u32(b, SET_ROWS, f, c->rows[i]) : batch_u64(b, SET_ROWS, f, c->rows[i]);
+    *out = (struct vector){.type = VECTOR_U64, .u64 = v};
+}
+
+static void id_vector(struct arena *a, const struct batch *b, const struct chunk *c, enum field f, struct vector *out) {
+    unsigned char *v = arena_array(a, unsigned char, 16 * (size_t)c->n);
+    for (uint32_t i = 0; i < c->n && !a->full; i++) memcpy(v + 16 * (size_t)i, batch_id16(b, SET_ROWS, f, c->rows[i]), 16);
+    *out = (struct vector){.type = VECTOR_ID16, .id16 = v};
+}
+
+static void make_vector(struct arena *a, const struct batch *b, const struct chunk *c, const struct column_ref *ref,
+                        struct vector *out) {
+    bool is_field = ref->target == TARGET_FIELD;
+    if (!is_field || field_rows[ref->field].type == FIELD_STRING) text_vector(a, b, c, ref, out);
+    else if (field_rows[ref->field].type == FIELD_ID16) id_vector(a, b, c, ref->field, out);
+    else number_vector(a, b, c, ref->field, out);
+}
+
+/* ---- scan ------------------------------------------------------------------------------------------------------- */
+
+static err scan_batch(const struct model_snapshot *sn, const struct model_batch *b, const struct scan_request *r,
+                      struct arena *a, struct chunk *out) {
+    uint32_t *rows = arena_array(a, uint32_t, b->view.rows);
+    struct vector *columns = arena_array(a, struct vector, r->column_count + 1);
+    TRY(arena_err(a));
+    *out = (struct chunk){.rows = r->count_only ? NULL : rows, .columns = columns};
+    for (uint32_t i = 0; i < b->view.rows; i++)
+        if (matches(sn, b, i, r)) rows[out->n++] = i;
+    for (size_t i = 0; i < r->column_count && !r->count_only && out->n; i++)
+        make_vector(a, &b->view, out, &r->columns[i], &columns[i]);
+    return arena_err(a);
+}
+
+struct order {
+    int64_t time_max;
+    uint32_t source;
+};
+
+static int newest_first(const void *a, const void *b) {
+    const struct order *x = a, *y = b;
+    if (x->time_max != y->time_max) return x->time_max > y->time_max ? -1 : 1;
+    return x->source < y->source ? -1 : x->source > y->source;
+}
+
+static err model_scan(struct snapshot *snapshot, const struct scan_request *r, struct arena *a, chunk_fn fn,
+                      void *context, struct scan_stats *stats) {
+    struct model_snapshot *sn = (struct model_snapshot *)snapshot;
+    size_t n = sn->batches.n;
+    AUTO_FREE struct order *order = mem_new_array(struct order, n + 1);
+    for (size_t i = 0; i < n; i++) order[i] = (struct order){sn->batches.v[i].view.time_max, (uint32_t)i};
+    qsort(order, n, sizeof *order, newest_first);
+    for (size_t i = 0; i < n; i++) {
+        struct chunk chunk;
+        if (r->cancel && atomic_load(r->cancel)) return err_new(ERR_CANCELLED, "cancelled");
+        if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns) return err_new(ERR_CANCELLED, "out of time");
+        arena_clear(a);
+        TRY(scan_batch(sn, &sn->batches.v[order[i].source], r, a, &chunk));
+        stats->rows_matched += chunk.n;
+        if (chunk.n == 0) continue;
+        chunk.source = order[i].source;
+        chunk.rest_time_max = i + 1 < n ? MIN(order[i + 1].time_max, r->time_max) : INT64_MIN;
+        if (fn(context, &chunk) == SCAN_STOP) return NULL;
+    }
+    return NULL;
+}
+
+static void copy_row(const struct model_batch *b, uint32_t row, struct batch_builder *out) {
+    struct batch_copy_cache cache = {0};
+    batch_builder_copy(out, &b->view, row, &cache);
+    batch_copy_cache_done(&cache);
+}
+
+static err model_fetch(struct snapshot *snapshot, const struct row_place *places, size_t n, struct batch_builder *out,
+                       struct scan_stats *stats) {
+    struct model_snapshot *sn = (struct model_snapshot *)snapshot;
+    (void)stats;
+    for (size_t i = 0; i < n; i++) copy_row(&sn->batches.v[places[i].source], places[i].row, out);
+    return NULL;
+}
+
+static err model_trace(struct snapshot *snapshot, const unsigned char id[16], size_t limit_rows,
+                       struct batch_builder *out, struct scan_stats *stats) {
+    struct model_snapshot *sn = (struct model_snapshot *)snapshot;
+    size_t taken = 0;
+    (void)stats;
+    for (size_t i = 0; i < sn->batches.n; i++) {
+        const struct model_batch *b = &sn->batches.v[i];
+        for (uint32_t row = 0; row < b->view.rows; row++) {
+            if (memcmp(batch_id16(&b->view, SET_ROWS, FIELD_TRACE_ID, row), id, 16) != 0 || !is_visible(sn, b, row))
+                continue;
+            if (limit_rows && taken == limit_rows) return NULL;
+            copy_row(b, row, out);
+            taken++;
+        }
+    }
+    return NULL;
+}
+
+static err model_resources(struct snapshot *snapshot, int64_t time_min, int64_t time_max,
+                           void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
+                           struct scan_stats *stats) {
+    struct model_snapshot *sn = (struct model_snapshot *)snapshot;
+    (void)stats;
+    for (size_t i = 0; i < sn->batches.n; i++) {
+        const struct model_batch *b = &sn->batches.v[i];
+        for (uint32_t row = 0; row < b->view.rows; row++) {
+            int64_t time = row_time(&b->view, row);
+            if (time >= time_min && time <= time_max && is_visible(sn, b, row))
+                fn(context, &b->view, batch_u32(&b->view, SET_ROWS, FIELD_RESOURCE, row));
+        }
+    }
+    return NULL;
+}
+
+static const struct snapshot_functions model_snapshot_functions = {
+    .free = model_snapshot_free,
+    .scan = model_scan,
+    .fetch = model_fetch,
+    .trace = model_trace,
+    .resources = model_resources,
+};
+
+/* ---- the rest of the door --------------------------------------------------------------------------------------- */
+
+static void model_abandon(struct store *store) {
+    struct model *m = (struct model *)store;
+    for (size_t i = 0; i < m->batches.n; i++) batch_unref(m->batches.v[i].view.blob);
+    vec_done(&m->batches);
+    delete_set_unref(m->deletes);
+    lock_done(&m->lock);
+    mem_free(m);
+}
+
+static err model_close(struct store *store) {
+    model_abandon(store);
+    return NULL;
+}
+
+static void model_get_stats(struct store *store, struct store_stats *out) {
+    struct model *m = (struct model *)store;
+    *out = (struct store_stats){0};
+    lock_take(&m->lock);
+    for (size_t i = 0; i < m->batches.n; i++) out->rows_appended[m->batches.v[i].view.signal] += m->batches.v[i].view.rows;
+    out->batches_appended = m->batches.n;
+    lock_give(&m->lock);
+}
+
+static err model_nothing(struct store *s) {
+    (void)s;
+    return NULL;
+}
+
+static bool model_delete_is_done(struct store *s, uint64_t id) {
+    (void)s, (void)id;
+    return true;
+}
+
+static bool model_pump(struct store *s, int kind) {
+    (void)s, (void)kind;
+    return false;
+}
+
+static err model_backup(struct store *s, const char *to) {
+    (void)s;
+    return err_new(ERR_INVALID, "the model has nothing to back up to %s", to);
+}
+
+static const struct store_functions model_functions = {
+    .close = model_close,
+    .abandon = model_abandon,
+    .append = model_append,
+    .time_limits = model_time_limits,
+    .snapshot = model_snapshot,
+    .delete_rows = model_delete,
+    .delete_is_done = model_delete_is_done,
+    .rewrite_now = model_nothing,
+    .flush = model_nothing,
+    .merge_all = model_nothing,
+    .backup = model_backup,
+    .get_stats = model_get_stats,
+    .health = model_nothing,
+    .pump = model_pump,
+};
+
+struct store *store_model_open(const struct store_options *options) {
+    struct model *m = mem_new_of(struct model);
+    m->base.f = &model_functions;
+    m->o = *options;
+    if (!m->o.wall_ns) m->o.wall_ns = clock_wall_ns;
+    lock_init(&m->lock);
+    m->deletes = delete_set_new(0);
+    return &m->base;
+}

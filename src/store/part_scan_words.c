@@ -1,0 +1,203 @@
+/* Words in the texts of a group's rows: each distinct string is looked at once, texts that are split answer from skeletons.
+ *
+ * First every column says which terms it may hold at all; if one term is nowhere, no row is looked at.
+ */
+#include "signal/otlp.h"
+#include "store/part_scan_priv.h"
+
+/* A column of texts that counts: one value a row (or child), or the values of a key. */
+struct source {
+    enum set set;
+    bool is_body;
+    struct column column;
+    const uint32_t *occurrences; /* of a key, per shape; NULL: a value each */
+    uint32_t *masks;             /* per distinct text: terms found (CODES, OWN) */
+    uint32_t possible;           /* terms that some value may have */
+};
+
+struct word_search {
+    struct part_scan *s;
+    struct plan *plan;
+    struct group_reader *r;
+    const struct words *words;
+    uint32_t all; /* every term */
+    struct source *sources;
+    uint32_t count, capacity;
+};
+
+static err mask_of_code(struct word_search *q, uint32_t code, uint32_t *out) {
+    struct plan *plan = q->plan;
+    uint32_t strings = q->s->part->strings.n;
+    if (!plan->words_found) {
+        plan->words_found = ARENA_ARRAY(q->s->arena, uint32_t, strings);
+        plan->words_known = ARENA_ZERO(q->s->arena, uint64_t, bit_words(strings));
+    }
+    if (!bit_is_set(plan->words_known, code)) {
+        plan->words_found[code] = words_find(q->words, part_string(&q->s->part->strings, code));
+        bit_set(plan->words_known, code);
+    }
+    *out = plan->words_found[code];
+    return NULL;
+}
+
+static err mask_list(struct word_search *q, struct source *x) {
+    struct column *c = &x->column;
+    const struct str *texts = c->texts.plain;
+    x->masks = ARENA_ARRAY(q->r->arena, uint32_t, c->count);
+    if (c->encoding == ENCODING_OWN && c->texts.split) {
+        struct str *all = ARENA_ARRAY(q->r->arena, struct str, c->count);
+        TRY(texts_get_some(q->r, &c->texts, NULL, c->count, all));
+        texts = all;
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->encoding == ENCODING_OWN)
+            x->masks[i] = words_find(q->words, texts[i]);
+        else
+            TRY(mask_of_code(q, column_list(c, i), &x->masks[i]));
+        x->possible |= x->masks[i];
+    }
+    return NULL;
+}
+
+static err open_text_match(struct word_search *q) {
+    struct part *p = q->s->part;
+    if (q->plan->has_text_match) return NULL;
+    struct text_skeletons skeletons = {p->skeletons.n, p->skeletons.end, p->skeletons.heap};
+    TRY(text_match_make(q->s->arena, &skeletons, q->words, &q->plan->text_match));
+    q->plan->has_text_match = true;
+    return NULL;
+}
+
+static err prepare(struct word_search *q, struct source *x) {
+    if (x->column.encoding == ENCODING_CODES || x->column.encoding == ENCODING_OWN) return mask_list(q, x);
+    x->possible = q->all;
+    return NULL;
+}
+
+static err add_source(struct word_search *q, struct source x) {
+    if (!x.column.encoding) return NULL; /* all empty */
+    TRY(prepare(q, &x));
+    if (!x.possible) return NULL;
+    if (q->count == q->capacity) {
+        uint32_t capacity = q->capacity ? q->capacity * 2 : 32;
+        struct source *more = ARENA_ARRAY(q->r->arena, struct source, capacity);
+        if (q->count) memcpy(more, q->sources, q->count * sizeof *more);
+        q->sources = more;
+        q->capacity = capacity;
+    }
+    q->sources[q->count++] = x;
+    return NULL;
+}
+
+static err add_field(struct word_search *q, enum set set, enum field f) {
+    struct source x = {.set = set, .is_body = f == FIELD_BODY};
+    TRY(column_open(q->r, set, (uint8_t)f, &x.column));
+    return add_source(q, x);
+}
+
+/* The string keys of a set, each once. */
+static err add_keys(struct word_search *q, enum set set) {
+    struct group_reader *r = q->r;
+    if (!r->g->set_rows[set]) return NULL;
+    TRY(group_open_shapes(r, set));
+    const struct set_shapes *s = &r->shapes[set];
+    bool *seen = ARENA_ZERO(r->arena, bool, r->part->key_count);
+    for (uint32_t i = 0; i < s->count; i++) {
+        uint32_t n;
+        const uint32_t *keys = part_shape(r->part, s->list[i], &n);
+        for (uint32_t k = 0; k < n; k++) {
+            if (seen[keys[k]] || r->part->keys[keys[k]].type != VALUE_STRING) continue;
+            seen[keys[k]] = true;
+            uint32_t *occurrences = ARENA_ARRAY(r->arena, uint32_t, s->count);
+            struct source x = {.set = set, .occurrences = occurrences};
+            shapes_have_key(r, set, keys[k], occurrences);
+            TRY(group_open_key(r, set, keys[k], shapes_count_values(r, set, occurrences), &x.column));
+            TRY(add_source(q, x));
+        }
+    }
+    return NULL;
+}
+
+/* ---- masks of every value ----------------------------------------------------------------------------------------- */
+
+static err value_masks(struct word_search *q, const struct source *x, uint32_t *out) {
+    const struct column *c = &x->column;
+    if (c->encoding != ENCODING_TEXTS) {
+        numbers_decode(&c->numbers, c->n, out);
+        for (uint32_t i = 0; i < c->n; i++) out[i] = x->masks[out[i]];
+        return NULL;
+    }
+    memset(out, 0, c->n * sizeof *out);
+    if (c->texts.split) {
+        TRY(open_text_match(q));
+        return text_problem(q->r, &c->texts, text_find_words(c->texts.split, &q->plan->text_match, q->words, out));
+    }
+    for (uint32_t i = 0; i < c->n; i++) out[i] = words_find(q->words, c->texts.plain[i]);
+    return NULL;
+}
+
+/* Bodies that are not strings count with their display text. */
+static err correct_bodies(struct word_search *q, const struct source *x, uint32_t *masks) {
+    struct group_reader *r = q->r;
+    struct column type_column;
+    uint32_t n = x->column.n;
+    uint64_t *types = ARENA_ARRAY(r->arena, uint64_t, n);
+    TRY(column_open(r, SET_ROWS, FIELD_BODY_TYPE, &type_column));
+    TRY(column_decode(r, SET_ROWS, FIELD_BODY_TYPE, &type_column, types));
+    AUTO_BUF struct buf text;
+    buf_init(&text, 64 * MIB);
+    for (uint32_t i = 0; i < n; i++) {
+        if (types[i] == VALUE_STRING) continue;
+        masks[i] = 0;
+        if (types[i] == VALUE_EMPTY) continue;
+        uint32_t code, count = 0;
+        const struct str *texts = NULL;
+        struct one_string one;
+        TRY(column_texts(r, &x->column, &i, 1, &code, &texts, &count));
+        buf_clear(&text);
+        value_write_text(one_string(&one, texts[code]), (enum value_type)types[i], 0, &text);
+        masks[i] = words_find(q->words, buf_str(&text));
+    }
+    return NULL;
+}
+
+/* Adds what a column has to what its rows have. */
+static err apply(struct word_search *q, const struct source *x, uint32_t *found) {
+    struct group_reader *r = q->r;
+    const struct set_shapes *s = &r->shapes[x->set];
+    uint32_t *masks = ARENA_ARRAY(r->arena, uint32_t, x->column.n), n = r->g->set_rows[x->set], at = 0;
+    TRY(value_masks(q, x, masks));
+    if (x->is_body) TRY(correct_bodies(q, x, masks));
+    if (x->set != SET_ROWS) TRY(group_open_children(r, x->set));
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = x->set == SET_ROWS ? i : r->child_rows[x->set][i];
+        uint32_t end = at + (x->occurrences ? x->occurrences[s->codes ? s->codes[i] : 0] : 1);
+        for (; at < end; at++) found[row] |= masks[at];
+    }
+    return NULL;
+}
+
+static err collect_sources(struct word_search *q) {
+    TRY(add_keys(q, SET_ROWS));
+    if (q->s->part->info.signal == SIGNAL_LOGS) return add_field(q, SET_ROWS, FIELD_BODY);
+    TRY(add_field(q, SET_ROWS, FIELD_NAME));
+    TRY(add_field(q, SET_ROWS, FIELD_STATUS_MESSAGE));
+    if (!q->r->g->set_rows[SET_EVENTS]) return NULL;
+    TRY(add_field(q, SET_EVENTS, FIELD_NAME));
+    return add_keys(q, SET_EVENTS);
+}
+
+err plan_match_words(struct part_scan *s, struct plan *plan, struct group_reader *r, const uint64_t *candidates,
+                     uint64_t *out) {
+    uint32_t terms = words_count(plan->p->words), possible = 0, n = r->g->set_rows[SET_ROWS];
+    struct word_search q = {.s = s, .plan = plan, .r = r, .words = plan->p->words};
+    q.all = terms == 32 ? UINT32_MAX : (1u << terms) - 1;
+    (void)candidates;
+    TRY(collect_sources(&q));
+    for (uint32_t i = 0; i < q.count; i++) possible |= q.sources[i].possible;
+    if (possible != q.all) return NULL;
+    uint32_t *found = ARENA_ZERO(r->arena, uint32_t, n);
+    for (uint32_t i = 0; i < q.count; i++) TRY(apply(&q, &q.sources[i], found));
+    for (uint32_t i = 0; i < n; i++) out[i / 64] |= (uint64_t)(found[i] == q.all) << i % 64;
+    return NULL;
+}

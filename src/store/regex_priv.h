@@ -1,0 +1,12 @@
+/* Regular expressions from outside: PCRE2 held to RE2's syntax, so that no pattern can look back, look around or recurse, with
+ * limits on steps, depth and memory of a match; compiled by the JIT where the system allows it.
+ * Owner: regex_free. Threads: one at a time (it carries its match data). Source: pcre2 10.42; RE2 syntax page. */
+#pragma once
+
+#include "base/base.h"
+
+struct regex;
+err regex_compile(struct str pattern, struct regex **out); /* ERR_INVALID with the position */
+void regex_free(struct regex *r);                           /* takes NULL */
+bool regex_found(struct regex *r, struct str text);         /* anywhere in text; a match over its limits is none */
+bool regex_gave_up(const struct regex *r);                  /* some match went over its limits */

@@ -1,0 +1,45 @@
+/* What is behind the door: one table of functions for each implementation (store.c calls through it). */
+#pragma once
+
+#include "store/store.h"
+
+struct store_functions {
+    err (*close)(struct store *s);
+    void (*abandon)(struct store *s);
+    err (*append)(struct store *s, struct str tenant, struct batch_blob *blob, store_done_fn done, void *context);
+    void (*time_limits)(struct store *s, int64_t *out_min, int64_t *out_max);
+    err (*snapshot)(struct store *s, struct str tenant, enum signal signal, struct snapshot **out);
+    err (*delete_rows)(struct store *s, struct str tenant, const struct delete_request *r, uint64_t *out_id);
+    bool (*delete_is_done)(struct store *s, uint64_t id);
+    err (*rewrite_now)(struct store *s);
+    err (*flush)(struct store *s);
+    err (*merge_all)(struct store *s);
+    err (*backup)(struct store *s, const char *to);
+    void (*get_stats)(struct store *s, struct store_stats *out);
+    err (*health)(struct store *s);
+    bool (*pump)(struct store *s, int kind);
+};
+
+struct store {
+    const struct store_functions *f;
+};
+
+struct snapshot_functions {
+    void (*free)(struct snapshot *sn);
+    err (*scan)(struct snapshot *sn, const struct scan_request *r, struct arena *a, chunk_fn fn, void *context,
+                struct scan_stats *stats);
+    err (*fetch)(struct snapshot *sn, const struct row_place *places, size_t n, struct batch_builder *out,
+                 struct scan_stats *stats);
+    err (*trace)(struct snapshot *sn, const unsigned char id[16], size_t limit_rows, struct batch_builder *out,
+                 struct scan_stats *stats);
+    err (*resources)(struct snapshot *sn, int64_t time_min, int64_t time_max,
+                     void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
+                     struct scan_stats *stats);
+};
+
+struct snapshot {
+    const struct snapshot_functions *f;
+};
+
+/* The times that are taken at `now` (10): retention 0 takes all. */
+void retention_limits(int64_t retention_ns, int64_t now_ns, int64_t *out_min, int64_t *out_max);
