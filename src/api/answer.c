@@ -167,7 +167,8 @@ void write_scopes(struct json_writer *w, const struct batch *b) {
     json_array_end(w);
 }
 
-err call_answer_otlp(struct api_call *c, struct query *q, const struct batch *b, const uint32_t *rows, size_t n) {
+err call_answer_otlp(struct api_call *c, struct query *q, enum answer_format format, const struct batch *b,
+                     const uint32_t *rows, size_t n) {
     struct batch_builder builder;
     struct batch_copy_cache cache = {0};
     struct batch picked;
@@ -182,14 +183,17 @@ err call_answer_otlp(struct api_call *c, struct query *q, const struct batch *b,
     err e = query_charge(q, batch_bytes(blob).n);
     if (!e) {
         batch_view(blob, &picked);
-        otlp_write_json(&picked, &a.w);
+        if (format == FORMAT_PROTOBUF)
+            otlp_encode(&picked, &a.body);
+        else
+            otlp_write_json(&picked, &a.w);
         e = answer_settle(&a);
     }
     batch_unref(blob);
     if (!e) {
         struct http_field partial = {STR("X-Clew-Partial"), STR("true")};
-        struct api_reply reply = {.status = 200, .content_type = STR("application/json"), .body = buf_str(&a.body),
-                                  .fields = &partial, .field_count = q->stats.bad_blocks > 0};
+        struct api_reply reply = {.status = 200, .content_type = format == FORMAT_PROTOBUF ? STR("application/x-protobuf") : STR("application/json"),
+                                  .body = buf_str(&a.body), .fields = &partial, .field_count = q->stats.bad_blocks > 0};
         query_end(q);
         call_reply(c, &reply);
     }

@@ -123,8 +123,11 @@ err answer_settle(struct answer *a);                  /* charges what was writte
 /* Writes "partial" (and why), closes the object, sends it, or sends e; ends the query. */
 void answer_end(struct api_call *c, struct answer *a, err e);
 
-/* Answers with rows as OTLP/JSON and ends call and query; on an error neither has ended. */
-err call_answer_otlp(struct api_call *c, struct query *q, const struct batch *b, const uint32_t *rows, size_t n);
+/* The choices of the format parameter, in their order. */
+enum answer_format { FORMAT_JSON, FORMAT_OTLP, FORMAT_PROTOBUF };
+/* Answers with rows as OTLP/JSON or protobuf and ends call and query; on an error neither has ended. */
+err call_answer_otlp(struct api_call *c, struct query *q, enum answer_format format, const struct batch *b,
+                     const uint32_t *rows, size_t n);
 
 void write_range(struct json_writer *w, int64_t time_min, int64_t time_max);
 void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row);

@@ -111,8 +111,9 @@ void handle_logs(struct api_call *c) {
     int64_t mode = call_number(c, "mode", MODE_ROWS);
     call_query_begin(c, &q);
     err e = mode == MODE_ROWS ? find_rows(c, &q, &found) : NULL;
-    if (!e && mode == MODE_ROWS && call_number(c, "format", 0) == 1) {
-        e = call_answer_otlp(c, &q, &found.batch, found.rows, found.n);
+    enum answer_format format = (enum answer_format)call_number(c, "format", FORMAT_JSON);
+    if (!e && mode == MODE_ROWS && format != FORMAT_JSON) {
+        e = call_answer_otlp(c, &q, format, &found.batch, found.rows, found.n);
         if (!e) return;
     }
     answer_begin(&a, &q);

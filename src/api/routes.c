@@ -42,8 +42,8 @@ static const struct api_param trace_stats_params[] = {
     {0},
 };
 static const struct api_param trace_params[] = {
-    {.name = "format", .type = PARAM_CHOICE, .choices = "json otlp", .initial = "json",
-     .help = "`otlp`: OTLP/JSON, as it came in"},
+    {.name = "format", .type = PARAM_CHOICE, .choices = "json otlp protobuf", .initial = "json",
+     .help = "`otlp`: OTLP/JSON, `protobuf`: OTLP protobuf, both as it came in"},
     TIMEOUT_PARAM,
     {0},
 };
@@ -74,7 +74,7 @@ static const struct api_param logs_params[] = {
     {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = QUERY_LOGS_MAX, .initial = "100", .help = "records a page (rows)"},
     {.name = "cursor", .type = PARAM_TEXT, .help = "`next_cursor` of the page before; it keeps that page's range (rows)"},
     {.name = "step", .type = PARAM_DURATION, .help = "width of a time bucket; by default about 60 buckets (histogram)"},
-    {.name = "format", .type = PARAM_CHOICE, .choices = "json otlp", .initial = "json", .help = "`otlp`: OTLP/JSON, as it came in (rows)"},
+    {.name = "format", .type = PARAM_CHOICE, .choices = "json otlp protobuf", .initial = "json", .help = "`otlp`: OTLP/JSON, `protobuf`: OTLP protobuf, both as it came in (rows)"},
     {0},
 };
 static const struct api_param delete_params[] = {

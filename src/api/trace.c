@@ -1,4 +1,4 @@
-/* One trace as JSON, or as OTLP/JSON. */
+/* One trace as JSON, OTLP/JSON or OTLP protobuf. */
 #include "api/api_priv.h"
 
 #include "base/text.h"
@@ -126,7 +126,7 @@ static err answer_otlp(struct api_call *c, struct query *q, const struct query_t
     uint32_t *rows = arena_array(&q->arena, uint32_t, t->n + 1);
     if (!rows) return arena_err(&q->arena);
     for (size_t i = 0; i < t->n; i++) rows[i] = t->spans[i].row;
-    return call_answer_otlp(c, q, &t->batch, rows, t->n);
+    return call_answer_otlp(c, q, (enum answer_format)call_number(c, "format", FORMAT_JSON), &t->batch, rows, t->n);
 }
 
 static err find_trace(struct api_call *c, struct query *q, struct query_trace_answer *out) {
@@ -143,7 +143,7 @@ void handle_trace(struct api_call *c) {
     struct query q;
     struct answer a;
     struct query_trace_answer t;
-    bool otlp = call_number(c, "format", 0) == 1;
+    bool otlp = call_number(c, "format", FORMAT_JSON) != FORMAT_JSON;
     call_query_begin(c, &q);
     err e = find_trace(c, &q, &t);
     if (!e && otlp) {

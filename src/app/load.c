@@ -144,7 +144,7 @@ static err write_bodies(const struct arguments *a, const struct load_plan *plan)
     TRY(file_open(path, FILE_CREATE_ANY, &f));
     uint64_t at = 0;
     for (uint64_t i = 0; i < MAX(plan->requests, 1); i++) {
-        uint32_t units = MAX(plan->items / LAW_STEP, 1u);
+        uint32_t units = plan->shop ? 1 : MAX(plan->items / LAW_STEP, 1u);
         struct shape_request shape = {random_u64(), plan->time_first + (int64_t)(i * units) * plan->time_step,
                                       plan->time_step, plan->items};
         for (int signal = 0; signal < SIGNALS; signal++) {

@@ -117,7 +117,7 @@ static void post_wait(struct sender *s, enum signal signal, const struct shape_r
 static void send_one_wait(struct sender *s, uint64_t number, enum signal signal, uint64_t seed) {
     const struct load_plan *plan = s->sending->plan;
     struct shape_request shape = {.seed = seed, .items = plan->items, .time_step = plan->time_step};
-    uint32_t units = MAX(plan->items / 10, 1u);
+    uint32_t units = plan->shop ? 1 : MAX(plan->items / 10, 1u); /* traces a request */
     shape.time_first = plan->requests ? plan->time_first + (int64_t)number * units * plan->time_step : clock_wall_ns();
     load_make_body(plan, signal, &shape, &s->body);
     if (plan->shop) shape.items = 1; /* a story: counted as one */

@@ -12,6 +12,7 @@ err command_check(const struct arguments *a) {
     TRY_WRAP(store_check(dir, &findings, &bad), "checking %s", dir);
     if (!argument_flag(a, OPTION_JSON)) {
         command_print(&findings);
+        if (!bad) puts("clean: every block reads as it was written");
     } else {
         AUTO_BUF struct buf out;
         struct json_writer w;
