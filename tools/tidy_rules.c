@@ -27,7 +27,10 @@ static void find(struct check *c, const char *path, size_t line, const char *for
     c->findings++;
 }
 
-#define each_file(f) (struct file *f = c->tree->files.v; f < c->tree->files.v + c->tree->files.n; f++)
+#define each_file(f)                                                                                                   \
+    struct file *f = c->tree->files.v;                                                                                 \
+    f < c->tree->files.v + c->tree->files.n;                                                                           \
+    f++
 
 static struct str next_word(struct str *s) {
     *s = str_trim(*s);
@@ -108,69 +111,64 @@ static bool may_include(struct str may, struct str module) {
 static void check_floors(struct check *c) {
     uint64_t floor, below;
     struct str may, ignored, path, module, tail, line;
-    for
-        each_file(f) {
-            if (!f->is_c || !*f->module) continue;
-            if (!floor_of(c, str_of(f->module), &floor, &may)) {
-                find(c, f->path, 1, "module %s has no row in src/FLOORS", f->module);
-                continue;
-            }
-            struct str rest = f->text;
-            for (size_t n = 1; next_line(&rest, &line); n++) {
-                if (!include_of(line, &path) || !str_cut(path, '/', &module, &tail) ||
-                    str_equal(module, str_of(f->module)))
-                    continue;
-                if (!floor_of(c, module, &below, &ignored))
-                    find(c, f->path, n, "\"" STR_FMT "\" is of no module of src/FLOORS", STR_ARG(path));
-                else if (below >= floor)
-                    find(c, f->path, n, STR_FMT " is not on a lower floor than %s", STR_ARG(module), f->module);
-                else if (!may_include(may, module))
-                    find(c, f->path, n, "src/FLOORS does not let %s include " STR_FMT, f->module, STR_ARG(module));
-            }
+    for (each_file(f)) {
+        if (!f->is_c || !*f->module) continue;
+        if (!floor_of(c, str_of(f->module), &floor, &may)) {
+            find(c, f->path, 1, "module %s has no row in src/FLOORS", f->module);
+            continue;
         }
+        struct str rest = f->text;
+        for (size_t n = 1; next_line(&rest, &line); n++) {
+            if (!include_of(line, &path) || !str_cut(path, '/', &module, &tail) || str_equal(module, str_of(f->module)))
+                continue;
+            if (!floor_of(c, module, &below, &ignored))
+                find(c, f->path, n, "\"" STR_FMT "\" is of no module of src/FLOORS", STR_ARG(path));
+            else if (below >= floor)
+                find(c, f->path, n, STR_FMT " is not on a lower floor than %s", STR_ARG(module), f->module);
+            else if (!may_include(may, module))
+                find(c, f->path, n, "src/FLOORS does not let %s include " STR_FMT, f->module, STR_ARG(module));
+        }
+    }
 }
 
 static void check_private_headers(struct check *c) {
-    struct str line, path, head, rest;
-    for
-        each_file(f) {
-            rest = f->is_c ? f->text : (struct str){0};
-            for (size_t n = 1; next_line(&rest, &line); n++) {
-                if (!include_of(line, &path) || !str_ends_with(path, STR("_priv.h"))) continue;
-                struct file *header = tree_include(c->tree, f, path);
-                bool fixture = header && f->is_test && header->is_test; /* tests share what makes their data */
-                if (header && !fixture && strcmp(header->module, f->module) != 0)
-                    find(c, f->path, n, STR_FMT " is private to %s; use its door", STR_ARG(path), header->module);
-            }
+    struct str line, path, rest;
+    for (each_file(f)) {
+        rest = f->is_c ? f->text : (struct str){0};
+        for (size_t n = 1; next_line(&rest, &line); n++) {
+            if (!include_of(line, &path) || !str_ends_with(path, STR("_priv.h"))) continue;
+            struct file *header = tree_include(c->tree, f, path);
+            bool fixture = header && f->is_test && header->is_test; /* tests share what makes their data */
+            if (header && !fixture && strcmp(header->module, f->module) != 0)
+                find(c, f->path, n, STR_FMT " is private to %s; use its door", STR_ARG(path), header->module);
         }
+    }
 }
 
 static bool is_included_from_outside(struct check *c, const struct file *header) {
     struct str line, path;
-    for
-        each_file(f) {
-            struct str rest = f->is_c && strcmp(f->module, header->module) != 0 ? f->text : (struct str){0};
-            while (next_line(&rest, &line))
-                if (include_of(line, &path) && tree_include(c->tree, f, path) == header) return true;
-        }
+    for (each_file(f)) {
+        struct str rest = f->is_c && strcmp(f->module, header->module) != 0 ? f->text : (struct str){0};
+        while (next_line(&rest, &line))
+            if (include_of(line, &path) && tree_include(c->tree, f, path) == header) return true;
+    }
     return false;
 }
 
 /* Others see a module's door, and what its README names. */
 static void check_public_headers(struct check *c) {
-    for
-        each_file(f) {
-            struct str name = path_base(f->path);
-            char readme[512], door[256];
-            snprintf(readme, sizeof readme, "src/%s/README.md", f->module);
-            snprintf(door, sizeof door, "%s.h", f->module);
-            if (!f->is_header || !*f->module || str_ends_with(name, STR("_priv.h")) || str_equal(name, str_of(door)))
-                continue;
-            struct file *page = tree_find(c->tree, readme);
-            if ((!page || !str_contains(page->text, name)) && is_included_from_outside(c, f))
-                find(c, f->path, 1, "other modules include it: name " STR_FMT " in %s, or make it private",
-                     STR_ARG(name), readme);
-        }
+    for (each_file(f)) {
+        struct str name = path_base(f->path);
+        char readme[512], door[256];
+        snprintf(readme, sizeof readme, "src/%s/README.md", f->module);
+        snprintf(door, sizeof door, "%s.h", f->module);
+        if (!f->is_header || !*f->module || str_ends_with(name, STR("_priv.h")) || str_equal(name, str_of(door)))
+            continue;
+        struct file *page = tree_find(c->tree, readme);
+        if ((!page || !str_contains(page->text, name)) && is_included_from_outside(c, f))
+            find(c, f->path, 1, "other modules include it: name " STR_FMT " in %s, or make it private", STR_ARG(name),
+                 readme);
+    }
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------ */
@@ -244,30 +242,28 @@ static bool next_call(const struct file *f, size_t *at, struct str *out_name, si
 }
 
 static void check_banned_calls(struct check *c) {
-    for
-        each_file(f) {
-            if (!f->is_c) continue;
-            struct str home = f->is_test ? STR("tests") : str_of(f->module), name;
-            size_t at = 0, offset;
-            while (next_call(f, &at, &name, &offset))
-                for (size_t i = 0; i < LENGTH(banned); i++)
-                    if (has_word(banned[i].calls, name) && !has_word(banned[i].homes, home))
-                        find(c, f->path, line_of(f, offset), STR_FMT ": %s", STR_ARG(name), banned[i].why);
-        }
+    for (each_file(f)) {
+        if (!f->is_c) continue;
+        struct str home = f->is_test ? STR("tests") : str_of(f->module), name;
+        size_t at = 0, offset;
+        while (next_call(f, &at, &name, &offset))
+            for (size_t i = 0; i < LENGTH(banned); i++)
+                if (has_word(banned[i].calls, name) && !has_word(banned[i].homes, home))
+                    find(c, f->path, line_of(f, offset), STR_FMT ": %s", STR_ARG(name), banned[i].why);
+    }
 }
 
 static void check_waits(struct check *c) {
-    for
-        each_file(f) {
-            bool never = false;
-            for (size_t i = 0; i < LENGTH(never_wait); i++) never |= strcmp(f->module, never_wait[i]) == 0;
-            if (!f->is_c || f->is_test || !never) continue;
-            struct str name;
-            size_t at = 0, offset, calls = 0, first = 1;
-            while (next_call(f, &at, &name, &offset))
-                if (str_ends_with(name, STR("_wait")) && calls++ == 0) first = line_of(f, offset);
-            hold(c, f->path, first, f->path, calls, 0, "calls of …_wait, which belong on other threads");
-        }
+    for (each_file(f)) {
+        bool never = false;
+        for (size_t i = 0; i < LENGTH(never_wait); i++) never |= strcmp(f->module, never_wait[i]) == 0;
+        if (!f->is_c || f->is_test || !never) continue;
+        struct str name;
+        size_t at = 0, offset, calls = 0, first = 1;
+        while (next_call(f, &at, &name, &offset))
+            if (str_ends_with(name, STR("_wait")) && calls++ == 0) first = line_of(f, offset);
+        hold(c, f->path, first, f->path, calls, 0, "calls of …_wait, which belong on other threads");
+    }
 }
 
 /* ---- lengths ---------------------------------------------------------------------------------------------------- */
@@ -275,41 +271,39 @@ static void check_waits(struct check *c) {
 static size_t count_lines(const struct file *f) { return line_of(f, f->text.n) - 1; }
 
 static void check_file_lengths(struct check *c) {
-    for
-        each_file(f) if (f->is_c) hold(c, f->path, 1, f->path, count_lines(f), FILE_LINES_MAX, "lines of this file");
+    for (each_file(f))
+        if (f->is_c) hold(c, f->path, 1, f->path, count_lines(f), FILE_LINES_MAX, "lines of this file");
 }
 
 static void check_function_lengths(struct check *c) {
-    for
-        each_file(f) {
-            for (size_t i = 0; i < f->functions.n; i++) {
-                const struct function *function = &f->functions.v[i];
-                char subject[1024], what[300];
-                snprintf(subject, sizeof subject, "%s:" STR_FMT, f->path, STR_ARG(function->name));
-                snprintf(what, sizeof what, "lines of " STR_FMT, STR_ARG(function->name));
-                hold(c, f->path, function->first_line, subject, function->lines, FUNCTION_LINES_MAX, what);
-            }
+    for (each_file(f)) {
+        for (size_t i = 0; i < f->functions.n; i++) {
+            const struct function *function = &f->functions.v[i];
+            char subject[1024], what[300];
+            snprintf(subject, sizeof subject, "%s:" STR_FMT, f->path, STR_ARG(function->name));
+            snprintf(what, sizeof what, "lines of " STR_FMT, STR_ARG(function->name));
+            hold(c, f->path, function->first_line, subject, function->lines, FUNCTION_LINES_MAX, what);
         }
+    }
 }
 
 static void check_doors(struct check *c) {
-    for
-        each_file(f) if (f->is_header && *f->module && !str_ends_with(str_of(f->path), STR("_priv.h")))
+    for (each_file(f))
+        if (f->is_header && *f->module && !str_ends_with(str_of(f->path), STR("_priv.h")))
             hold(c, f->path, 1, f->path, count_lines(f), DOOR_LINES_MAX, "lines of this door");
 }
 
 /* A private header may say what it is in one line. */
 static void check_header_comments(struct check *c) {
-    for
-        each_file(f) {
-            if (!f->is_header) continue;
-            size_t lines = 0, least = str_ends_with(str_of(f->path), STR("_priv.h")) ? 1 : DOOR_COMMENT_LINES_MIN;
-            const char *end = str_starts_with(f->text, STR("/*")) ? memmem(f->text.p, f->text.n, "*/", 2) : NULL;
-            if (end) lines = line_of(f, (size_t)(end - f->text.p));
-            if (lines < least)
-                find(c, f->path, 1,
-                     "start with a comment of %zu lines or more: what, invariants, limits, threads, errors", least);
-        }
+    for (each_file(f)) {
+        if (!f->is_header) continue;
+        size_t lines = 0, least = str_ends_with(str_of(f->path), STR("_priv.h")) ? 1 : DOOR_COMMENT_LINES_MIN;
+        const char *end = str_starts_with(f->text, STR("/*")) ? memmem(f->text.p, f->text.n, "*/", 2) : NULL;
+        if (end) lines = line_of(f, (size_t)(end - f->text.p));
+        if (lines < least)
+            find(c, f->path, 1, "start with a comment of %zu lines or more: what, invariants, limits, threads, errors",
+                 least);
+    }
 }
 
 /* ---- dead files ------------------------------------------------------------------------------------------------- */
@@ -324,36 +318,33 @@ static bool is_built(struct check *c, const struct file *f) {
     char whole[300], part[300];
     snprintf(whole, sizeof whole, STR_FMT "'", STR_ARG(name));
     snprintf(part, sizeof part, "'" STR_FMT "'", STR_ARG(stem));
-    for
-        each_file(m) {
-            struct str folder = str_of(m->path);
-            if (!str_equal(path_base(m->path), STR("meson.build"))) continue;
-            folder.n -= strlen("meson.build");
-            if (!str_starts_with(str_of(f->path), folder)) continue;
-            if (str_contains(m->text, str_of(whole)) || (stem.n < name.n && str_contains(m->text, str_of(part))))
-                return true;
-        }
+    for (each_file(m)) {
+        struct str folder = str_of(m->path);
+        if (!str_equal(path_base(m->path), STR("meson.build"))) continue;
+        folder.n -= strlen("meson.build");
+        if (!str_starts_with(str_of(f->path), folder)) continue;
+        if (str_contains(m->text, str_of(whole)) || (stem.n < name.n && str_contains(m->text, str_of(part))))
+            return true;
+    }
     return false;
 }
 
 static bool is_included(struct check *c, const struct file *header) {
     struct str line, path;
-    for
-        each_file(f) {
-            struct str rest = f->is_c ? f->text : (struct str){0};
-            while (next_line(&rest, &line))
-                if (include_of(line, &path) && tree_include(c->tree, f, path) == header) return true;
-        }
+    for (each_file(f)) {
+        struct str rest = f->is_c ? f->text : (struct str){0};
+        while (next_line(&rest, &line))
+            if (include_of(line, &path) && tree_include(c->tree, f, path) == header) return true;
+    }
     return false;
 }
 
 static void check_dead_files(struct check *c) {
-    for
-        each_file(f) {
-            if (!f->is_c) continue;
-            if (f->is_header && !is_included(c, f)) find(c, f->path, 1, "nobody includes it; remove it");
-            if (!f->is_header && !is_built(c, f)) find(c, f->path, 1, "no meson.build names it; add or remove it");
-        }
+    for (each_file(f)) {
+        if (!f->is_c) continue;
+        if (f->is_header && !is_included(c, f)) find(c, f->path, 1, "nobody includes it; remove it");
+        if (!f->is_header && !is_built(c, f)) find(c, f->path, 1, "no meson.build names it; add or remove it");
+    }
 }
 
 /* ---- pages and text --------------------------------------------------------------------------------------------- */
@@ -376,11 +367,10 @@ static bool link_leads_somewhere(struct check *c, const struct file *page, struc
         if (!full.n) return false;
         for (full.n--; full.n && full.p[full.n - 1] != '/';) full.n--;
     }
-    for
-        each_file(f) {
-            if (str_starts_with(str_of(f->path), buf_str(&full))) return true; /* a folder, with its / */
-            if (full.n && str_equal(str_of(f->path), str_span(full.p, full.n - 1))) return true;
-        }
+    for (each_file(f)) {
+        if (str_starts_with(str_of(f->path), buf_str(&full))) return true; /* a folder, with its / */
+        if (full.n && str_equal(str_of(f->path), str_span(full.p, full.n - 1))) return true;
+    }
     return false;
 }
 
@@ -399,17 +389,16 @@ static void check_links_of(struct check *c, const struct file *f, struct str lin
 }
 
 static void check_links(struct check *c) {
-    for
-        each_file(f) {
-            bool fenced = false;
-            struct str line, rest = str_ends_with(str_of(f->path), STR(".md")) ? f->text : (struct str){0};
-            for (size_t n = 1; next_line(&rest, &line); n++) {
-                if (str_starts_with(str_trim(line), STR("```")))
-                    fenced = !fenced;
-                else if (!fenced)
-                    check_links_of(c, f, line, n);
-            }
+    for (each_file(f)) {
+        bool fenced = false;
+        struct str line, rest = str_ends_with(str_of(f->path), STR(".md")) ? f->text : (struct str){0};
+        for (size_t n = 1; next_line(&rest, &line); n++) {
+            if (str_starts_with(str_trim(line), STR("```")))
+                fenced = !fenced;
+            else if (!fenced)
+                check_links_of(c, f, line, n);
         }
+    }
 }
 
 static void check_machine_paths(struct check *c) {
@@ -424,31 +413,29 @@ static void check_machine_paths(struct check *c) {
                                         "rk/",
                                         "/m"
                                         "nt/"};
-    for
-        each_file(f) {
-            struct str line, rest = f->text;
-            for (size_t n = 1; next_line(&rest, &line); n++)
-                for (size_t i = 0; i < LENGTH(homes); i++) {
-                    const char *at = memmem(line.p, line.n, homes[i], strlen(homes[i]));
-                    bool starts = at && (at == line.p || !(isalnum((unsigned char)at[-1]) || strchr("._-})/", at[-1])));
-                    if (starts) find(c, f->path, n, "a path of one machine (%s)", homes[i]);
-                }
-        }
+    for (each_file(f)) {
+        struct str line, rest = f->text;
+        for (size_t n = 1; next_line(&rest, &line); n++)
+            for (size_t i = 0; i < LENGTH(homes); i++) {
+                const char *at = memmem(line.p, line.n, homes[i], strlen(homes[i]));
+                bool starts = at && (at == line.p || !(isalnum((unsigned char)at[-1]) || strchr("._-})/", at[-1])));
+                if (starts) find(c, f->path, n, "a path of one machine (%s)", homes[i]);
+            }
+    }
 }
 
 static void check_blanks(struct check *c) {
-    for
-        each_file(f) {
-            struct str line, rest = f->text;
-            for (size_t n = 1; next_line(&rest, &line); n++) {
-                if (line.n && strchr(" \t\r", line.p[line.n - 1]))
-                    find(c, f->path, n, "blanks at the end of the line");
-                else if (str_find(line, '\t') >= 0)
-                    find(c, f->path, n, "a tab; indent with spaces");
-            }
-            if (f->text.n && f->text.p[f->text.n - 1] != '\n')
-                find(c, f->path, line_of(f, f->text.n), "the last line does not end");
+    for (each_file(f)) {
+        struct str line, rest = f->text;
+        for (size_t n = 1; next_line(&rest, &line); n++) {
+            if (line.n && strchr(" \t\r", line.p[line.n - 1]))
+                find(c, f->path, n, "blanks at the end of the line");
+            else if (str_find(line, '\t') >= 0)
+                find(c, f->path, n, "a tab; indent with spaces");
         }
+        if (f->text.n && f->text.p[f->text.n - 1] != '\n')
+            find(c, f->path, line_of(f, f->text.n), "the last line does not end");
+    }
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------ */
