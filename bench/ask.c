@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: ask PID ROUNDS < urls\n");
         return 2;
     }
-    int pid = atoi(argv[1]), rounds = atoi(argv[2]);
+    int pid = (int)strtol(argv[1], NULL, 10), rounds = (int)strtol(argv[2], NULL, 10);
     VEC(char *) urls = {0};
     VEC(double) times = {0};
     VEC(double) sizes = {0};

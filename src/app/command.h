@@ -1,4 +1,5 @@
-/* What sub-commands share: asking a running clew, printing, colours, progress. Threads: the main one, but where said. */
+/* What sub-commands share: asking a running clew, printing, colours, progress.
+ * Threads: the main one, but where said. Errors: those of net/client.h, and what the server answered. */
 #pragma once
 
 #include "app/options.h"

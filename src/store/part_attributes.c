@@ -4,18 +4,6 @@
 #include "store/ints_priv.h"
 #include "store/part_write_priv.h"
 
-static void column_push(struct part_writer *w, uint32_t key, uint64_t value) {
-    struct attribute_column *c = &w->key_memory.v[key].column;
-    if (c->n == c->capacity) {
-        if (c->n == 0) *vec_push(&w->touched_keys) = key;
-        c->capacity = c->capacity ? c->capacity * 2 : 64;
-        c->v = mem_grow(c->v, c->capacity * sizeof *c->v);
-    } else if (c->n == 0) {
-        *vec_push(&w->touched_keys) = key;
-    }
-    c->v[c->n++] = value;
-}
-
 static bool holds_string(enum value_type type) {
     return type == VALUE_STRING || type == VALUE_BYTES || type == VALUE_ANY;
 }
@@ -24,16 +12,48 @@ static enum value_type key_type(const struct part_writer *w, uint32_t key) {
     return (enum value_type)load_u32(strings_get(&w->keys, key).p + 4);
 }
 
+/* How many rows have each shape, and from that how many values each key will get: room is made once. */
+static void count_values(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
+    vec_clear(&w->touched_shapes);
+    while (w->shape_rows.n < w->shapes.n) *vec_push(&w->shape_rows) = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct part_source *s = &w->sources[rows[i].batch];
+        uint32_t shape = s->shapes[batch_u32(s->b, set, FIELD_SHAPE, rows[i].row)] - 1;
+        if (w->shape_rows.v[shape]++ == 0) *vec_push(&w->touched_shapes) = shape;
+    }
+    for (size_t i = 0; i < w->touched_shapes.n; i++) {
+        uint32_t shape = w->touched_shapes.v[i];
+        struct str keys = strings_get(&w->shapes, shape);
+        for (size_t k = 0; k < keys.n; k += 4) {
+            uint32_t key = load_u32(keys.p + k);
+            struct attribute_column *c = &w->key_memory.v[key].column;
+            if (c->n == 0) *vec_push(&w->touched_keys) = key;
+            c->n += w->shape_rows.v[shape];
+        }
+        w->shape_rows.v[shape] = 0;
+    }
+    for (size_t i = 0; i < w->touched_keys.n; i++) {
+        struct attribute_column *c = &w->key_memory.v[w->touched_keys.v[i]].column;
+        if (c->n > c->capacity) {
+            mem_free(c->v);
+            c->capacity = c->n + c->n / 4;
+            c->v = mem_grow(NULL, c->capacity * sizeof *c->v);
+        }
+        w->key_cursors.v[w->touched_keys.v[i]] = c->v;
+    }
+}
+
 /* Distributes the values of all rows to the columns of their keys: strings as references, numbers as they are. */
 static void scatter(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
+    uint64_t **cursors = w->key_cursors.v;
+    const uint64_t *masks = w->key_masks.v;
     for (uint32_t i = 0; i < n; i++) {
-        struct part_source *s = &w->sources[rows[i].batch];
+        const struct part_source *s = &w->sources[rows[i].batch];
         struct batch_attributes a = batch_attributes(s->b, set, rows[i].row);
         uint64_t batch = (uint64_t)rows[i].batch << 32;
         for (uint32_t j = 0; j < a.n; j++) {
-            bool text = holds_string((enum value_type)s->b->keys[a.keys[j]].type);
-            uint32_t known = s->keys[a.keys[j]];
-            column_push(w, known ? known - 1 : part_key_code(w, s, a.keys[j]), text ? batch | a.values[j] : a.values[j]);
+            uint32_t key = s->keys[a.keys[j]] - 1;
+            *cursors[key]++ = a.values[j] | (batch & masks[key]);
         }
     }
 }
@@ -104,6 +124,8 @@ static void encode_rest(struct part_writer *w, enum set set, const struct row_re
 
 void encode_attributes(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
     vec_clear(&w->touched_keys);
+    count_values(w, set, rows, n);
+    if (!w->touched_keys.n) return;
     scatter(w, set, rows, n);
     uint32_t rest = choose_rest(w);
     if (rest) encode_rest(w, set, rows, n, rest);

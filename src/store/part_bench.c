@@ -33,7 +33,7 @@ static double now_ms(void) { return (double)clock_process_cpu_ns() / 1e6; }
 static void make_batches(struct bench *b, size_t rows) {
     struct chance c = {42};
     struct otlp_decoder *d = otlp_decoder_new();
-    struct otlp_limits limits = {INT64_MIN, INT64_MAX};
+    struct otlp_limits limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
     struct buf body;
     double decode_ms = 0;
     buf_init(&body, 64 * MIB);

@@ -171,6 +171,13 @@ static bool mostly_distinct(struct part_writer *w, const uint64_t *refs, uint32_
     return distinct * count / n > (0.25 + 0.5 * (1 - share)) * sample;
 }
 
+/* Asked of the first group, and again when what it said seems to hold no more: looking at strings costs. */
+static bool seldom_repeats(struct part_writer *w, struct column_memory *memory, uint32_t count, uint32_t n) {
+    bool ask_again = memory->repeats == REPEATS_UNKNOWN || memory->groups % 16 == 0;
+    if (ask_again) memory->repeats = mostly_distinct(w, w->distinct, count, n) ? REPEATS_SELDOM : REPEATS_OFTEN;
+    return memory->repeats == REPEATS_SELDOM;
+}
+
 static bool texts_are_long(struct part_writer *w, uint32_t count) {
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) bytes += ref_text(w, w->distinct[i]).n;
@@ -196,7 +203,7 @@ uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, cons
     uint32_t count = number_refs(w, refs, n);
     if (count == 1 && ref_text(w, refs[0]).n == 0) return 0;
     memory->groups++;
-    if (count > n / 2 && count > 64 && mostly_distinct(w, w->distinct, count, n)) {
+    if (count > n / 2 && count > 64 && seldom_repeats(w, memory, count, n)) {
         put_texts(w, memory, refs, n, is_text, out);
         return ENCODING_TEXTS;
     }
@@ -209,6 +216,7 @@ uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, cons
     uint32_t fresh = w->strings.n - known;
     for (uint32_t i = 0; i < n; i++) w->codes[i] = w->remap[w->codes[i]];
     uint8_t encoding = encode_part_codes(w, w->codes, n, w->strings.n, out);
+    if (fresh > count / 2) memory->repeats = REPEATS_UNKNOWN;
     if (memory->groups > 1 && fresh > OWN_STRINGS_MIN && fresh > count / 2) memory->own = true;
     return encoding;
 }

@@ -10,7 +10,12 @@ uint32_t part_string_code(struct part_writer *w, struct part_source *s, uint32_t
 uint32_t part_key_intern(struct part_writer *w, struct str name, enum value_type type) {
     uint32_t key[2] = {strings_intern(&w->strings, name), type};
     uint32_t code = strings_intern(&w->keys, str_span(key, sizeof key));
-    while (w->key_memory.n <= code) *vec_push(&w->key_memory) = (struct key_memory){0};
+    if (code == w->key_memory.n) {
+        bool text = type == VALUE_STRING || type == VALUE_BYTES || type == VALUE_ANY;
+        *vec_push(&w->key_memory) = (struct key_memory){0};
+        *vec_push(&w->key_masks) = text ? UINT64_MAX : 0;
+        *vec_push(&w->key_cursors) = NULL;
+    }
     return code;
 }
 

@@ -36,8 +36,10 @@ static err fetch_strings(struct fetch *f, const struct column *c, const uint32_t
 static err fetch_entities(struct fetch *f, enum field field, const struct column *c, const uint32_t *rows, uint32_t n,
                           uint32_t first) {
     uint32_t *known = field == FIELD_RESOURCE ? f->resources : f->scopes;
+    uint32_t *codes = ARENA_ARRAY(f->r.arena, uint32_t, n);
+    TRY(column_entities(&f->r, c, rows, n, codes));
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t code = c->encoding ? column_list(c, numbers_get(&c->numbers, rows[i])) : 0;
+        uint32_t code = codes[i];
         if (!known[code]) {
             uint32_t resource, scope;
             part_copy_entities(f->out, &f->r.part->entities, &f->cache, field == FIELD_RESOURCE ? code : 0,
@@ -309,12 +311,15 @@ static err fetch_set(struct fetch *f, enum set set, const uint32_t *rows, uint32
 
 static err fetch_children(struct fetch *f, enum set set, const uint32_t *rows, uint32_t n, uint32_t first) {
     enum field field = set == SET_EVENTS ? FIELD_EVENT_END : FIELD_LINK_END;
-    uint32_t all = f->r.g->set_rows[SET_ROWS], count = 0;
+    uint32_t all = 0, count = 0;
     struct column c;
     if (!f->r.g->set_rows[set]) return NULL;
     TRY(column_open(&f->r, SET_ROWS, (uint8_t)field, &c));
-    uint64_t *ends = ARENA_ZERO(f->r.arena, uint64_t, all + 1); /* ends[i + 1]: behind the children of row i */
-    TRY(column_decode(&f->r, SET_ROWS, (uint8_t)field, &c, ends + 1));
+    for (uint32_t i = 0; i < n; i++) all = MAX(all, rows[i] + 1);
+    uint64_t *ends = ARENA_ARRAY(f->r.arena, uint64_t, all + 1); /* ends[i + 1]: behind the children of row i */
+    if (!c.encoding) return part_corrupt(&f->r, f->r.blocks, "children without counts");
+    ints_decode(&c.numbers.ints, 0, all, ends + 1);
+    ends[0] = 0;
     for (uint32_t i = 0; i < all; i++) ends[i + 1] += ends[i];
     for (uint32_t i = 0; i < n; i++) count += (uint32_t)(ends[rows[i] + 1] - ends[rows[i]]);
     uint32_t *children = ARENA_ARRAY(f->r.arena, uint32_t, count), base = f->out->sets[set].n;

@@ -26,17 +26,26 @@ void part_add_block(struct part_writer *w, enum set set, uint8_t field, uint32_t
 
 /* ---- gathering -------------------------------------------------------------------------------------------------- */
 
+/* Which batches the rows are of. */
+static void list_batches(struct part_writer *w, const struct row_ref *rows, uint32_t n) {
+    vec_clear(&w->batches);
+    for (uint32_t i = 0; i < n; i++) {
+        struct part_source *s = &w->sources[rows[i].batch];
+        if (s->in_set) continue;
+        s->in_set = true;
+        *vec_push(&w->batches) = rows[i].batch;
+    }
+    for (size_t i = 0; i < w->batches.n; i++) w->sources[w->batches.v[i]].in_set = false;
+}
+
 /* No batch that the rows are of has the field. */
-static bool is_absent(const struct part_writer *w, const struct row_ref *rows, uint32_t n, enum set set, enum field f) {
+static bool is_absent(const struct part_writer *w, enum set set, enum field f) {
     static const unsigned char zero[16];
     size_t size = field_rows[f].type == FIELD_ID16                                    ? 16
                   : field_rows[f].type == FIELD_U64 || field_rows[f].type == FIELD_ID8 ? 8
                                                                                        : 4;
-    uint32_t last = UINT32_MAX;
-    for (uint32_t i = 0; i < n; i++) {
-        if (rows[i].batch == last) continue;
-        last = rows[i].batch;
-        const struct batch_column *c = &w->sources[last].b->columns[set][f];
+    for (size_t i = 0; i < w->batches.n; i++) {
+        const struct batch_column *c = &w->sources[w->batches.v[i]].b->columns[set][f];
         if (c->mask || memcmp(c->p, zero, size) != 0) return false;
     }
     return true;
@@ -163,23 +172,26 @@ static uint8_t encode_field(struct part_writer *w, const struct row_ref *rows, u
 
 static void encode_set(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
     if (set == SET_ROWS) w->runs = 0;
+    list_batches(w, rows, n);
     for (int f = 0; f < FIELDS; f++) {
         if (!field_in((enum field)f, w->signal, set) || f == FIELD_SLOT || f == FIELD_EVENT_END || f == FIELD_LINK_END)
             continue;
         bool entity = f == FIELD_RESOURCE || f == FIELD_SCOPE; /* row 0 of a batch need not be code 0 of the part */
-        if (!entity && f != FIELD_TIME && f != FIELD_SPAN_ID && is_absent(w, rows, n, set, (enum field)f)) continue;
+        if (!entity && f != FIELD_TIME && f != FIELD_SPAN_ID && is_absent(w, set, (enum field)f)) continue;
         size_t start = w->bytes.n;
         uint8_t encoding = encode_field(w, rows, n, set, (enum field)f);
         part_add_block(w, set, (uint8_t)f, 0, encoding, n, start);
     }
-    encode_attributes(w, set, rows, n);
+    if (!is_absent(w, set, FIELD_SHAPE)) encode_attributes(w, set, rows, n);
 }
 
 /* Events or links: their counts as a column of the rows, then they themselves as a set. */
 static void encode_children(struct part_writer *w, const struct row_ref *rows, uint32_t n, enum set set,
                             struct part_group *g) {
     enum field f = set == SET_EVENTS ? FIELD_EVENT_END : FIELD_LINK_END;
-    if (w->signal != SIGNAL_SPANS || is_absent(w, rows, n, SET_ROWS, f)) return;
+    if (w->signal != SIGNAL_SPANS) return;
+    list_batches(w, rows, n);
+    if (is_absent(w, SET_ROWS, f)) return;
     size_t start = w->bytes.n;
     part_add_block(w, SET_ROWS, (uint8_t)f, 0, encode_child_counts(w, rows, n, f), n, start);
     uint32_t children = (uint32_t)w->children.n, k = 0;

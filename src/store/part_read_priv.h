@@ -152,6 +152,7 @@ static inline uint32_t column_list(const struct column *c, uint32_t i) { return 
 uint32_t *column_list_decode(struct group_reader *r, const struct column *c); /* NULL: arena full */
 err text_problem(const struct group_reader *r, const struct texts *t, err e);
 err texts_get_some(struct group_reader *r, const struct texts *t, const uint32_t *which, uint32_t n, struct str *out);
+err column_entities(struct group_reader *r, const struct column *c, const uint32_t *rows, uint32_t n, uint32_t *out);
 /* Texts of some values, ascending or not: out_codes[i] into *out_texts (arena), equal texts mostly under one code. */
 err column_texts(struct group_reader *r, const struct column *c, const uint32_t *rows, uint32_t n, uint32_t *out_codes,
                  const struct str **out_texts, uint32_t *out_text_count);

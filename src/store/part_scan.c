@@ -136,8 +136,10 @@ static err match_entity_rows(struct plan *plan, struct group_reader *r, enum fie
     uint32_t count = c.encoding ? c.count : 1, matching = 0, width = count;
     if (c.encoding && c.numbers.packed) width = (uint32_t)codes_wanted_words(&c.numbers.codes) * 64;
     uint64_t *wanted = ARENA_ZERO(r->arena, uint64_t, bit_words(MAX(width, count)) + 1);
+    uint32_t zero = 0, *list = c.encoding ? column_list_decode(r, &c) : &zero;
+    if (!list) return arena_err(r->arena);
     for (uint32_t i = 0; i < count; i++) {
-        if (!bit_is_set(plan->entities, c.encoding ? column_list(&c, i) : 0)) continue;
+        if (!bit_is_set(plan->entities, list[i])) continue;
         bit_set(wanted, i);
         matching++;
     }

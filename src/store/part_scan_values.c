@@ -67,7 +67,11 @@ err plan_match_texts(struct part_scan *s, struct plan *plan, struct group_reader
             for (uint32_t i = 0; i < c->n; i++) bit_set(out, i);
         return NULL;
     }
-    if (c->encoding != ENCODING_CODES) TRY(all_texts(r, &c->texts, &texts));
+    uint32_t *list = NULL;
+    if (c->encoding != ENCODING_CODES)
+        TRY(all_texts(r, &c->texts, &texts));
+    else if (!(list = column_list_decode(r, c)))
+        return arena_err(r->arena);
     if (c->encoding == ENCODING_TEXTS) {
         for (uint32_t i = 0; i < c->n; i++)
             if (text_matches(plan->p, texts[i], is_field, type)) bit_set(out, i);
@@ -79,7 +83,7 @@ err plan_match_texts(struct part_scan *s, struct plan *plan, struct group_reader
         if (texts)
             matches = text_matches(plan->p, texts[i], is_field, type);
         else
-            TRY(code_matches(s, plan, column_list(c, i), is_field, type, &matches));
+            TRY(code_matches(s, plan, list[i], is_field, type, &matches));
         if (matches) bit_set(wanted, i);
         any |= matches;
     }

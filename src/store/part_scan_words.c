@@ -23,6 +23,7 @@ struct word_search {
     uint32_t all; /* every term */
     struct source *sources;
     uint32_t count, capacity;
+    bool any_bodies; /* there is a column of body types that is not all strings */
 };
 
 static err mask_of_code(struct word_search *q, uint32_t code, uint32_t *out) {
@@ -43,7 +44,9 @@ static err mask_of_code(struct word_search *q, uint32_t code, uint32_t *out) {
 static err mask_list(struct word_search *q, struct source *x) {
     struct column *c = &x->column;
     const struct str *texts = c->texts.plain;
+    uint32_t *list = NULL;
     x->masks = ARENA_ARRAY(q->r->arena, uint32_t, c->count);
+    if (c->encoding == ENCODING_CODES && !(list = column_list_decode(q->r, c))) return arena_err(q->r->arena);
     if (c->encoding == ENCODING_OWN && c->texts.split) {
         struct str *all = ARENA_ARRAY(q->r->arena, struct str, c->count);
         TRY(texts_get_some(q->r, &c->texts, NULL, c->count, all));
@@ -53,7 +56,7 @@ static err mask_list(struct word_search *q, struct source *x) {
         if (c->encoding == ENCODING_OWN)
             x->masks[i] = words_find(q->words, texts[i]);
         else
-            TRY(mask_of_code(q, column_list(c, i), &x->masks[i]));
+            TRY(mask_of_code(q, list[i], &x->masks[i]));
         x->possible |= x->masks[i];
     }
     return NULL;
@@ -68,9 +71,27 @@ static err open_text_match(struct word_search *q) {
     return NULL;
 }
 
+/* The terms that some text of a block has or may have. */
+static uint32_t possible_terms(const struct word_search *q, const struct text_block *t) {
+    const struct text_match *m = &q->plan->text_match;
+    const uint32_t *ids, *counts;
+    uint32_t n = text_block_skeletons(t, &ids, &counts), possible = 0;
+    if (text_block_fallback_rows(t)) return q->all;
+    for (uint32_t i = 0; i < n; i++) possible |= m->found[ids[i]] | m->maybe[ids[i]];
+    return possible;
+}
+
 static err prepare(struct word_search *q, struct source *x) {
-    if (x->column.encoding == ENCODING_CODES || x->column.encoding == ENCODING_OWN) return mask_list(q, x);
+    bool any_bodies = x->is_body && q->any_bodies; /* their texts are other ones */
+    if (x->column.encoding == ENCODING_CODES || x->column.encoding == ENCODING_OWN) {
+        TRY(mask_list(q, x));
+        if (any_bodies) x->possible = q->all;
+        return NULL;
+    }
     x->possible = q->all;
+    if (!x->column.texts.split) return NULL;
+    TRY(open_text_match(q));
+    if (!any_bodies) x->possible = possible_terms(q, x->column.texts.split);
     return NULL;
 }
 
@@ -89,8 +110,17 @@ static err add_source(struct word_search *q, struct source x) {
     return NULL;
 }
 
+static err look_at_body_types(struct word_search *q) {
+    struct column types;
+    TRY(column_open(q->r, SET_ROWS, FIELD_BODY_TYPE, &types));
+    const struct ints *v = &types.numbers.ints;
+    q->any_bodies = !(types.encoding && v->kind == INTS_CONSTANT && ints_get(v, 0) == VALUE_STRING);
+    return NULL;
+}
+
 static err add_field(struct word_search *q, enum set set, enum field f) {
     struct source x = {.set = set, .is_body = f == FIELD_BODY};
+    if (x.is_body) TRY(look_at_body_types(q));
     TRY(column_open(q->r, set, (uint8_t)f, &x.column));
     return add_source(q, x);
 }
@@ -129,7 +159,6 @@ static err value_masks(struct word_search *q, const struct source *x, uint32_t *
     }
     memset(out, 0, c->n * sizeof *out);
     if (c->texts.split) {
-        TRY(open_text_match(q));
         return text_problem(q->r, &c->texts, text_find_words(c->texts.split, &q->plan->text_match, q->words, out));
     }
     for (uint32_t i = 0; i < c->n; i++) out[i] = words_find(q->words, c->texts.plain[i]);
@@ -167,7 +196,7 @@ static err apply(struct word_search *q, const struct source *x, uint32_t *found)
     const struct set_shapes *s = &r->shapes[x->set];
     uint32_t *masks = ARENA_ARRAY(r->arena, uint32_t, x->column.n), n = r->g->set_rows[x->set], at = 0;
     TRY(value_masks(q, x, masks));
-    if (x->is_body) TRY(correct_bodies(q, x, masks));
+    if (x->is_body && q->any_bodies) TRY(correct_bodies(q, x, masks));
     if (x->set != SET_ROWS) TRY(group_open_children(r, x->set));
     for (uint32_t i = 0; i < n; i++) {
         uint32_t row = x->set == SET_ROWS ? i : r->child_rows[x->set][i];

@@ -11,7 +11,11 @@ err group_open_shapes(struct group_reader *r, enum set set) {
     TRY(column_open(r, set, FIELD_SHAPE, &c));
     s->count = c.encoding ? c.count : 1;
     uint32_t *rows = ARENA_ZERO(r->arena, uint32_t, s->count);
-    if (c.encoding) {
+    if (c.encoding && c.count == 1) {
+        rows[0] = n;
+        s->list = column_list_decode(r, &c);
+        if (!s->list) return arena_err(r->arena);
+    } else if (c.encoding) {
         uint32_t *codes = ARENA_ARRAY(r->arena, uint32_t, n);
         s->list = column_list_decode(r, &c);
         if (!s->list) return arena_err(r->arena);

@@ -46,7 +46,7 @@ static void add_random(struct batches *b, struct chance *c, enum signal signal, 
 /* Requests of the load law, as the decoder makes them. */
 static void add_load(struct batches *b, struct chance *c, enum signal signal, int requests) {
     struct otlp_decoder *d = otlp_decoder_new();
-    struct otlp_limits limits = {INT64_MIN, INT64_MAX};
+    struct otlp_limits limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
     AUTO_BUF struct buf body;
     buf_init(&body, 64 * MIB);
     for (int i = 0; i < requests; i++) {

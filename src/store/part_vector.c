@@ -60,7 +60,18 @@ struct fill {
 
 static err fill_ids(struct fill *f, const struct column *c, struct vector *out) {
     unsigned char *ids = ARENA_ARRAY(f->r->arena, unsigned char, 16 * (size_t)f->n);
-    for (uint32_t i = 0; i < f->n; i++) memcpy(ids + 16 * (size_t)i, column_id16(c, f->rows[i]), 16);
+    uint32_t run = 0; /* rows ascend: so do their runs */
+    for (uint32_t i = 0; i < f->n; i++) {
+        const unsigned char *id;
+        if (c->encoding == ENCODING_RUNS) {
+            if (f->n > c->count / 8)
+                while (c->run_end[run] <= f->rows[i]) run++;
+            id = f->n > c->count / 8 ? c->raw + 16 * (size_t)run : column_id16(c, f->rows[i]);
+        } else {
+            id = column_id16(c, f->rows[i]);
+        }
+        memcpy(ids + 16 * (size_t)i, id, 16);
+    }
     *out = (struct vector){.type = VECTOR_ID16, .id16 = ids};
     return NULL;
 }
@@ -250,9 +261,7 @@ static err fill_key(struct fill *f, const struct want *w, const struct first_val
 static err entity_codes(struct fill *f, enum field field, uint32_t *out) {
     struct column c;
     TRY(column_open(f->r, SET_ROWS, (uint8_t)field, &c));
-    for (uint32_t i = 0; i < f->n; i++)
-        out[i] = c.encoding ? column_list(&c, numbers_get(&c.numbers, f->rows[i])) : 0;
-    return NULL;
+    return column_entities(f->r, &c, f->rows, f->n, out);
 }
 
 /* What is still absent takes the text of the row's resource or scope. */

@@ -73,6 +73,11 @@ void part_writer_done(struct part_writer *w) {
     vec_done(&w->blocks);
     vec_done(&w->traces);
     vec_done(&w->touched_keys);
+    vec_done(&w->key_cursors);
+    vec_done(&w->key_masks);
+    vec_done(&w->shape_rows);
+    vec_done(&w->touched_shapes);
+    vec_done(&w->batches);
     vec_done(&w->children);
     mem_free(w->local);
     buf_done(&w->bytes);

@@ -21,6 +21,7 @@ struct part_source {
     const struct batch *b;
     uint32_t *strings, *keys, *shapes, *entities[2]; /* entities: resources, scopes */
     struct batch_copy_cache cache;
+    bool in_set;    /* is among writer.batches */
     uint32_t *seen; /* per string id, zero between uses: scratch of encode_strings */
 };
 
@@ -32,6 +33,7 @@ struct row_ref {
 struct column_memory {
     bool own; /* values seldom come again: they stay in their group */
     uint32_t groups;
+    enum { REPEATS_UNKNOWN, REPEATS_SELDOM, REPEATS_OFTEN } repeats; /* of values that no batch repeats */
     struct text_encoder *texts;
 };
 
@@ -77,6 +79,11 @@ struct part_writer {
     uint32_t *local; /* per part string: local code + 1, zero between uses */
     uint32_t local_capacity;
     VEC(uint32_t) touched_keys;
+    VEC(uint64_t *) key_cursors; /* per part key: where its next value goes */
+    VEC(uint64_t) key_masks;     /* per part key: all ones if its values are strings */
+    VEC(uint32_t) shape_rows;    /* per part shape, zero between uses */
+    VEC(uint32_t) touched_shapes;
+    VEC(uint32_t) batches;       /* that the rows of the set being written are of */
     VEC(struct row_ref) children;
     uint32_t runs; /* of the trace ids of the group: 0 = no trace ids */
     uint32_t *run_rows;
