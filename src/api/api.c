@@ -86,7 +86,7 @@ void api_drain(struct api *api, bool cancel) {
 
 /* ---- from and to the network ------------------------------------------------------------------------------------ */
 
-static void send(void *context, const struct api_reply *reply) {
+static void send_reply(void *context, const struct api_reply *reply) {
     http_reply(context, &(struct http_reply){.status = reply->status, .content_type = reply->content_type,
                                              .body = reply->body, .fields = reply->fields,
                                              .field_count = reply->field_count});
@@ -98,7 +98,7 @@ void api_handle(struct http_request *r) {
     struct api_request request = {
         .port = surface->port, .method = http_method(r), .method_text = http_method_text(r), .target = target,
         .content_type = http_field(r, STR("content-type")), .content_encoding = http_field(r, STR("content-encoding")),
-        .body = http_body(r), .reply = send, .context = r};
+        .body = http_body(r), .reply = send_reply, .context = r};
     request.has_content_type = request.content_type.p != NULL;
     api_serve(surface->api, &request);
 }

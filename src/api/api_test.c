@@ -110,10 +110,10 @@ static void over_the_budget_senders_are_told_to_come_back(void **state) {
     stage_put_traces(&body);
     s.budget.limit_bytes = 1000;
     assert_int_equal(stage_send(&s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)), 429);
-    assert_string_equal(s.fields, "Retry-After: 1\n");
+    assert_string_equal(s.fields, "Retry-After: 2\n");
     assert_int_equal(s.body.p[1], 14); /* UNAVAILABLE */
     assert_int_equal(stage_ask(&s, "GET /api/v1/traces"), 429);
-    assert_string_equal(s.fields, "Retry-After: 1\n");
+    assert_string_equal(s.fields, "Retry-After: 2\n");
     assert_has(s.body.p, "\"kind\":\"busy\"");
     s.budget.limit_bytes = 1 << 30;
     assert_int_equal(stage_send(&s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)), 200);

@@ -47,7 +47,7 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
     size_t n = 0;
     if (field) fields[n++] = *field;
     if (status == 429 || status == 503)
-        fields[n++] = (struct http_field){STR("Retry-After"), status == 429 ? STR("1") : STR("5")};
+        fields[n++] = (struct http_field){STR("Retry-After"), status == 429 ? STR("2") : STR("5")};
     struct api_reply reply = {.status = status, .body = buf_str(&body), .fields = fields, .field_count = n,
                               .content_type = otlp ? STR("application/x-protobuf") : STR("application/json")};
     call_reply(c, &reply);

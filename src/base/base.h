@@ -81,8 +81,8 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max_bytes);
-void buf_done(struct buf *b);  /* frees; the object may be used again after buf_init */
-void buf_clear(struct buf *b); /* keeps the memory */
+void buf_done(struct buf *b);               /* frees; the object may be used again after buf_init */
+void buf_clear(struct buf *b);              /* keeps the memory */
 bool buf_grow_(struct buf *b, size_t more); /* the rare half of buf_reserve */
 /* Room for `more` bytes at p + n; false: over max (sets full). */
 static inline bool buf_reserve(struct buf *b, size_t more) {

@@ -28,7 +28,7 @@ static void answer(struct http_connection *c, int status, const char *reason, bo
     AUTO_BUF struct buf text;
     buf_init(&text, 1024);
     buf_add_fmt(&text, "%s\n", reason ? reason : http_status_text(status));
-    static const struct http_field retry = {STR("Retry-After"), STR("1")};
+    static const struct http_field retry = {STR("Retry-After"), STR("2")};
     bool again = status == 429 || status == 503;
     request_body_drop(r);
     reply_write(r, &(struct http_reply){.status = status,

@@ -576,7 +576,7 @@ static void over_the_budget_is_429_and_small_bodies_keep_the_connection(void **s
     begin();
     wire_open(&w, &o);
     wire_feed(&w, STR(POST "Content-Length: 11\r\n\r\n0123456789a"), SIZE_MAX);
-    assert_true(str_contains(buf_str(&w.out), STR("Retry-After: 1\r\n")));
+    assert_true(str_contains(buf_str(&w.out), STR("Retry-After: 2\r\n")));
     assert_int_equal(w.engine.refused[4], 1);
     wire_close(&w);
 }

@@ -1,6 +1,6 @@
 /* Scanning a memory batch: the same answers as from a part, row by row. */
 #include "signal/otlp.h"
-#include "store/part_priv.h"
+#include "store/batch_scan_priv.h"
 #include "store/part_format_priv.h"
 
 #define ARRAY(arena, type, count)                                                                                      \
@@ -38,9 +38,68 @@ static err keep_by_resource(const struct batch *b, const struct predicate *p, en
     return NULL;
 }
 
-static err keep_matching(const struct batch *b, const struct predicate *p, struct arena *a, uint32_t *rows, uint32_t *n) {
-    if (p->column.target == TARGET_RESOURCE) return keep_by_resource(b, p, FIELD_RESOURCE, a, rows, n);
-    if (p->column.target == TARGET_SCOPE) return keep_by_resource(b, p, FIELD_SCOPE, a, rows, n);
+/* ---- attributes: where a shape has the key is the same for all its rows ------------------------------------------- */
+
+enum { SHAPE_UNKNOWN = 0, SHAPE_WITHOUT = 1, SHAPE_SEVERAL = 2, SHAPE_AT = 3 /* + position */ };
+
+static uint32_t look_at_shape(const struct batch *b, uint32_t row, struct str name) {
+    struct batch_attributes attributes = batch_attributes(b, SET_ROWS, row);
+    uint32_t answer = SHAPE_WITHOUT;
+    for (uint32_t i = 0; i < attributes.n; i++) {
+        if (!str_equal(batch_string(b, b->keys[attributes.keys[i]].name), name)) continue;
+        answer = answer == SHAPE_WITHOUT ? SHAPE_AT + i : SHAPE_SEVERAL;
+    }
+    return answer;
+}
+
+struct attribute_memory {
+    uint32_t *shapes;             /* SHAPE_… */
+    uint8_t *strings, *resources; /* 0 unknown, 1 no, 2 yes */
+};
+
+static bool string_matches(const struct batch *b, const struct predicate *p, uint64_t id, uint8_t *known) {
+    if (!*known) *known = predicate_matches_text(p, batch_string(b, (uint32_t)id)) ? 2 : 1;
+    return *known == 2;
+}
+
+static bool row_matches(const struct batch *b, const struct predicate *p, uint32_t row, struct attribute_memory *m) {
+    uint32_t *shape = &m->shapes[batch_u32(b, SET_ROWS, FIELD_SHAPE, row)];
+    if (*shape == SHAPE_UNKNOWN) *shape = look_at_shape(b, row, p->column.key);
+    if (*shape == SHAPE_SEVERAL) return predicate_matches_row(p, b, row);
+    if (*shape == SHAPE_WITHOUT) { /* then it is the resource's, or nobody's */
+        uint8_t *known = &m->resources[batch_u32(b, SET_ROWS, FIELD_RESOURCE, row)];
+        if (!*known) *known = predicate_matches_row(p, b, row) ? 2 : 1;
+        return *known == 2;
+    }
+    struct batch_attributes attributes = batch_attributes(b, SET_ROWS, row);
+    uint32_t at = *shape - SHAPE_AT;
+    enum value_type type = (enum value_type)b->keys[attributes.keys[at]].type;
+    uint64_t value = attributes.values[at];
+    bool matches = type == VALUE_STRING ? string_matches(b, p, value, &m->strings[value])
+                                        : predicate_matches_value(p, b, type, value);
+    return matches != predicate_is_negative(p);
+}
+
+static err keep_by_attribute(const struct batch *b, const struct predicate *p, struct arena *a, uint32_t *rows,
+                             uint32_t *n) {
+    struct attribute_memory m = {arena_zero(a, (b->shape_count + 1) * sizeof *m.shapes), NULL, NULL};
+    m.strings = arena_zero(a, b->string_count + 1);
+    m.resources = arena_zero(a, b->set_rows[SET_RESOURCES] + 1);
+    if (!m.shapes || !m.strings || !m.resources) return arena_err(a);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < *n; i++)
+        if (row_matches(b, p, rows[i], &m)) rows[kept++] = rows[i];
+    *n = kept;
+    return NULL;
+}
+
+static err keep_matching(const struct batch *b, const struct predicate *p, struct arena *a, uint32_t *rows,
+                         uint32_t *n) {
+    enum target target = p->column.target;
+    if (target == TARGET_RESOURCE) return keep_by_resource(b, p, FIELD_RESOURCE, a, rows, n);
+    if (target == TARGET_SCOPE) return keep_by_resource(b, p, FIELD_SCOPE, a, rows, n);
+    if (target == TARGET_TEXT) return batch_keep_words(b, p, a, rows, n);
+    if (target == TARGET_ATTRIBUTE || target == TARGET_ANY) return keep_by_attribute(b, p, a, rows, n);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < *n; i++)
         if (predicate_matches_row(p, b, rows[i])) rows[kept++] = rows[i];
@@ -55,7 +114,8 @@ static int cost_of(const struct predicate *p) {
     return p->column.target == TARGET_TEXT ? 3 : 2;
 }
 
-static err match_rows(const struct batch *b, const struct scan_request *q, struct arena *a, uint32_t *rows, uint32_t *n) {
+static err match_rows(const struct batch *b, const struct scan_request *q, struct arena *a, uint32_t *rows,
+                      uint32_t *n) {
     *n = rows_in_time(b, q, rows);
     for (int cost = 0; cost <= 3; cost++)
         for (size_t i = 0; i < q->predicate_count && *n; i++)
@@ -79,7 +139,8 @@ static err value_text(struct arena *a, const struct batch *b, enum value_type ty
 
 static struct str absent(void) { return (struct str){0}; }
 
-static err set_text(struct arena *a, const struct batch *b, enum set set, uint32_t row, struct str key, struct str *out) {
+static err set_text(struct arena *a, const struct batch *b, enum set set, uint32_t row, struct str key,
+                    struct str *out) {
     enum value_type type;
     uint64_t value;
     *out = absent();
@@ -133,8 +194,8 @@ static uint32_t sameness(const struct batch *b, const struct column_ref *c, uint
     return UINT32_MAX;
 }
 
-static err fill_texts(const struct batch *b, const struct column_ref *c, const uint32_t *rows, uint32_t n, struct arena *a,
-                      struct vector *out) {
+static err fill_texts(const struct batch *b, const struct column_ref *c, const uint32_t *rows, uint32_t n,
+                      struct arena *a, struct vector *out) {
     uint32_t *codes = ARRAY(a, uint32_t, n), count = 0, limit;
     struct str *texts = ARRAY(a, struct str, n);
     limit = MAX(b->string_count, MAX(b->set_rows[SET_RESOURCES], b->set_rows[SET_SCOPES]));
@@ -165,7 +226,8 @@ static err fill_field(const struct batch *b, enum field f, const uint32_t *rows,
     }
     bool wide = field_rows[f].type == FIELD_U64 || field_rows[f].type == FIELD_ID8;
     uint64_t *v = ARRAY(a, uint64_t, n);
-    for (uint32_t i = 0; i < n; i++) v[i] = wide ? batch_u64(b, SET_ROWS, f, rows[i]) : batch_u32(b, SET_ROWS, f, rows[i]);
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = wide ? batch_u64(b, SET_ROWS, f, rows[i]) : batch_u32(b, SET_ROWS, f, rows[i]);
     *out = (struct vector){.type = VECTOR_U64, .u64 = v};
     return NULL;
 }

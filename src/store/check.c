@@ -107,6 +107,7 @@ static err check_segment(struct check *c, const char *log_dir, const struct chec
     err e = segment_read(map, path.text, &g->head, check_record, l, c->out, &reading);
     segment_unmap(file, map);
     c->bad += reading.bad;
+    l->path = NULL;
     l->last_sequence = MAX(l->last_sequence, MIN(reading.last_sequence, l->void_from - 1));
     return e;
 }

@@ -165,9 +165,8 @@ static bool attribute_text(struct arena *a, const struct batch *b, uint32_t row,
         }
         found = batch_find_attribute(b, SET_SCOPES, scope, c->key, &type, &value);
     }
-    if (!found || type == VALUE_EMPTY) return false;
-    *out = value_text(a, b, type, value);
-    return true;
+    if (found) *out = value_text(a, b, type, value);
+    return found;
 }
 
 static void text_vector(struct arena *a, const struct batch *b, const struct chunk *c, const struct column_ref *ref,

@@ -4,7 +4,8 @@
 #include "base/hash.h"
 #include "store/part_read_priv.h"
 
-void group_reader_init(struct group_reader *r, struct part *p, uint32_t group, struct arena *a, struct scan_stats *stats) {
+void group_reader_init(struct group_reader *r, struct part *p, uint32_t group, struct arena *a,
+                       struct scan_stats *stats) {
     *r = (struct group_reader){.part = p, .group = group, .g = &p->groups[group], .arena = a, .stats = stats};
     r->blocks = p->blocks + r->g->block_first;
 }
@@ -35,7 +36,8 @@ static void column_name(const struct part *p, const struct part_block *b, char o
 err part_corrupt(const struct group_reader *r, const struct part_block *b, const char *why) {
     char name[96];
     column_name(r->part, b, name);
-    return err_new(ERR_CORRUPT, "part %s, group %u, %s of %s: %s", r->part->path, r->group, name, set_names[b->set], why);
+    return err_new(ERR_CORRUPT, "part %s, group %u, %s of %s: %s", r->part->path, r->group, name, set_names[b->set],
+                   why);
 }
 
 const struct part_block *group_find_block(const struct group_reader *r, enum set set, uint8_t field, uint32_t key) {
@@ -96,7 +98,8 @@ static err check_parents(struct group_reader *r, const struct part_block *b, con
     for (uint32_t i = 0; i < c->n; i++) {
         uint64_t zigzag = all[i] - 2, row = i + ((zigzag >> 1) ^ -(zigzag & 1));
         if (all[i] == PARENT_ESCAPED) {
-            if (escapes == c->count || ints_get(&c->list, escapes) != i) return part_corrupt(r, b, "an escape is missing");
+            if (escapes == c->count || ints_get(&c->list, escapes) != i)
+                return part_corrupt(r, b, "an escape is missing");
             escapes++;
         } else if (all[i] > PARENT_ESCAPED && row >= c->n) {
             return part_corrupt(r, b, "a parent outside of the group");

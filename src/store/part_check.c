@@ -80,10 +80,10 @@ err part_check(const char *path, struct buf *out, uint64_t *out_bad) {
 /* ---- dump --------------------------------------------------------------------------------------------------------- */
 
 static const char *const encoding_names[ENCODINGS] = {
-    [ENCODING_INTS] = "ints",       [ENCODING_BASED] = "ints from the time", [ENCODING_RAW8] = "8 bytes",
+    [ENCODING_INTS] = "ints",        [ENCODING_BASED] = "ints from the time", [ENCODING_RAW8] = "8 bytes",
     [ENCODING_RUNS] = "runs of ids", [ENCODING_IDS] = "ids and codes",        [ENCODING_RUN_TIMES] = "times by run",
-    [ENCODING_PARENTS] = "parents", [ENCODING_CODES] = "part codes",         [ENCODING_OWN] = "own texts and codes",
-    [ENCODING_TEXTS] = "texts",     [ENCODING_REST] = "rare keys",
+    [ENCODING_PARENTS] = "parents",  [ENCODING_CODES] = "part codes",         [ENCODING_OWN] = "own texts and codes",
+    [ENCODING_TEXTS] = "texts",      [ENCODING_REST] = "rare keys",
 };
 
 void part_block_name(const struct part *p, const struct part_block *b, struct buf *out) {
@@ -102,15 +102,16 @@ void part_block_name(const struct part *p, const struct part_block *b, struct bu
 static void dump_group(const struct part *p, uint32_t group, struct buf *out) {
     const struct part_group *g = &p->groups[group];
     buf_add_fmt(out, "group %u: offset %llu, %llu bytes, %u rows, %u events, %u links, ", group,
-                (unsigned long long)g->offset, (unsigned long long)g->size, g->set_rows[SET_ROWS], g->set_rows[SET_EVENTS],
-                g->set_rows[SET_LINKS]);
+                (unsigned long long)g->offset, (unsigned long long)g->size, g->set_rows[SET_ROWS],
+                g->set_rows[SET_EVENTS], g->set_rows[SET_LINKS]);
     put_time(out, g->time_min);
     buf_add_text(out, " to ");
     put_time(out, g->time_max);
     buf_add_byte(out, '\n');
     for (uint32_t i = 0; i < g->block_count; i++) {
         const struct part_block *b = &p->blocks[g->block_first + i];
-        const char *encoding = b->encoding < ENCODINGS && encoding_names[b->encoding] ? encoding_names[b->encoding] : "unknown";
+        const char *encoding =
+            b->encoding < ENCODINGS && encoding_names[b->encoding] ? encoding_names[b->encoding] : "unknown";
         buf_add_text(out, "  ");
         part_block_name(p, b, out);
         buf_add_fmt(out, ": %s, %u values, %u bytes at +%u, checksum %016llx\n", encoding, b->count, b->size,
@@ -119,8 +120,8 @@ static void dump_group(const struct part *p, uint32_t group, struct buf *out) {
 }
 
 static void dump_header(const struct part *p, struct buf *out) {
-    static const char *const names[SECTIONS] = {"strings", "skeletons", "keys",   "shapes",
-                                                "resources and scopes", "trace index", "groups", "blocks"};
+    static const char *const names[SECTIONS] = {"strings",     "skeletons", "keys",  "shapes", "resources and scopes",
+                                                "trace index", "groups",    "blocks"};
     const struct part_footer *f = (const void *)(p->map.p + p->map.n - sizeof *f);
     buf_add_fmt(out, "part of %s, id %llu, format %d: %llu rows, %llu bytes, %u groups\n", signal_names[p->info.signal],
                 (unsigned long long)p->info.id, PART_VERSION, (unsigned long long)p->info.rows,

@@ -1,7 +1,9 @@
 /* A block as a column: parsed where it stands, values decoded when asked. */
 #include "store/part_read_priv.h"
 
-enum { FEW_VALUES = 32 }; /* more are decoded with their whole column: getting one costs some 30 ns, decoding one less than 1 */
+enum {
+    FEW_VALUES = 32
+}; /* more are decoded with their whole column: getting one costs some 30 ns, decoding one less than 1 */
 
 /* ---- parsing ------------------------------------------------------------------------------------------------------ */
 
@@ -42,7 +44,8 @@ static err take_numbers(struct cursor *c, uint32_t n, struct numbers *out) {
     const unsigned char *kind = NULL;
     TRY(take_bytes(c, 1, &kind));
     out->packed = *kind == NUMBERS_PACKED;
-    if (!out->packed) return *kind == NUMBERS_INTS ? take_ints(c, n, &out->ints) : part_corrupt(c->r, c->b, "unknown numbers");
+    if (!out->packed)
+        return *kind == NUMBERS_INTS ? take_ints(c, n, &out->ints) : part_corrupt(c->r, c->b, "unknown numbers");
     TRY(named(c, codes_open(c->rest, n, &out->codes)));
     c->rest = str_span(c->rest.p + out->codes.bytes, c->rest.n - out->codes.bytes);
     return NULL;
@@ -105,8 +108,9 @@ static err take_runs(struct cursor *c, struct column *out) {
 }
 
 static err parse_encoding(struct cursor *c, struct column *out) {
-    bool counted = out->encoding == ENCODING_RUNS || out->encoding == ENCODING_IDS || out->encoding == ENCODING_PARENTS ||
-                   out->encoding == ENCODING_CODES || out->encoding == ENCODING_OWN || out->encoding == ENCODING_REST;
+    bool counted = out->encoding == ENCODING_RUNS || out->encoding == ENCODING_IDS ||
+                   out->encoding == ENCODING_PARENTS || out->encoding == ENCODING_CODES ||
+                   out->encoding == ENCODING_OWN || out->encoding == ENCODING_REST;
     if (counted) {
         TRY(take_u32(c, &out->count));
         if (out->count > out->n || (out->count == 0 && out->encoding != ENCODING_PARENTS))
@@ -129,12 +133,8 @@ static err parse_encoding(struct cursor *c, struct column *out) {
         TRY(take_ints(c, out->n, &out->numbers.ints));
         TRY(take_ints(c, out->count, &out->list));
         return take_bytes(c, (uint64_t)out->count * 8, &out->raw);
-    case ENCODING_CODES:
-        TRY(take_ints(c, out->count, &out->list));
-        return take_numbers(c, out->n, &out->numbers);
-    case ENCODING_OWN:
-        TRY(take_numbers(c, out->n, &out->numbers));
-        return take_texts(c, out->count, &out->texts);
+    case ENCODING_CODES: TRY(take_ints(c, out->count, &out->list)); return take_numbers(c, out->n, &out->numbers);
+    case ENCODING_OWN: TRY(take_numbers(c, out->n, &out->numbers)); return take_texts(c, out->count, &out->texts);
     case ENCODING_TEXTS: return take_texts(c, out->n, &out->texts);
     case ENCODING_REST: {
         struct str raw = {0};
@@ -222,7 +222,8 @@ err group_open_children(struct group_reader *r, enum set set) {
     if (r->child_rows[set]) return NULL;
     struct column counts;
     TRY(column_open(r, SET_ROWS, set == SET_EVENTS ? FIELD_EVENT_END : FIELD_LINK_END, &counts));
-    if (n && !counts.encoding) return err_new(ERR_CORRUPT, "part %s, group %u: %s without rows", r->part->path, r->group, set_names[set]);
+    if (n && !counts.encoding)
+        return err_new(ERR_CORRUPT, "part %s, group %u: %s without rows", r->part->path, r->group, set_names[set]);
     uint32_t *owner = ARENA_ARRAY(r->arena, uint32_t, n);
     uint64_t *all = ARENA_ARRAY(r->arena, uint64_t, rows);
     if (n) {
@@ -343,9 +344,7 @@ err column_decode(struct group_reader *r, enum set set, uint8_t field, const str
     switch (c->encoding) {
     case 0: memset(out, 0, c->n * sizeof *out); return NULL;
     case ENCODING_RAW8: memcpy(out, c->raw, c->n * sizeof *out); return NULL;
-    case ENCODING_RUN_TIMES:
-        TRY(group_open_traces(r));
-        return decode_run_times(r, c, out);
+    case ENCODING_RUN_TIMES: TRY(group_open_traces(r)); return decode_run_times(r, c, out);
     case ENCODING_REST: memcpy(out, c->values, c->n * sizeof *out); return NULL;
     default: break;
     }
@@ -369,8 +368,8 @@ static uint64_t get_number(const struct group_reader *r, const struct column *c,
     }
 }
 
-err column_decode_some(struct group_reader *r, enum set set, uint8_t field, const struct column *c, const uint32_t *rows,
-                       uint32_t n, uint64_t *out) {
+err column_decode_some(struct group_reader *r, enum set set, uint8_t field, const struct column *c,
+                       const uint32_t *rows, uint32_t n, uint64_t *out) {
     if (n > FEW_VALUES && c->encoding && c->encoding != ENCODING_RAW8 && c->encoding != ENCODING_REST) {
         uint64_t *all = ARENA_ARRAY(r->arena, uint64_t, c->n);
         TRY(column_decode(r, set, field, c, all));
@@ -402,7 +401,8 @@ err texts_get_some(struct group_reader *r, const struct texts *t, const uint32_t
 /* Codes → the distinct ones in order of first use; codes[i] becomes the index in `used`. */
 static err compact(struct group_reader *r, uint32_t *codes, uint32_t n, uint32_t limit, uint32_t **out_used,
                    uint32_t *out_count) {
-    uint32_t *seen = ARENA_ZERO(r->arena, uint32_t, limit), *used = ARENA_ARRAY(r->arena, uint32_t, MIN(n, limit)), count = 0;
+    uint32_t *seen = ARENA_ZERO(r->arena, uint32_t, limit), *used = ARENA_ARRAY(r->arena, uint32_t, MIN(n, limit)),
+             count = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t *s = &seen[codes[i]];
         if (!*s) {
@@ -440,7 +440,8 @@ err column_entities(struct group_reader *r, const struct column *c, const uint32
     return NULL;
 }
 
-static err list_texts(struct group_reader *r, const struct column *c, const uint32_t *used, uint32_t n, struct str *out) {
+static err list_texts(struct group_reader *r, const struct column *c, const uint32_t *used, uint32_t n,
+                      struct str *out) {
     uint32_t *list = NULL;
     if (n > FEW_VALUES) {
         list = column_list_decode(r, c);

@@ -8,6 +8,7 @@
 enum {
     OWN_STRINGS_MIN = 256,     /* fewer distinct values always go to the part's dictionary */
     TEXT_MEAN_BYTES_MAX = 512, /* longer values never do */
+    SAMPLE_ROWS = 512,         /* of a column whose values seldom repeated so far */
 };
 
 void put_u32(struct buf *out, uint32_t v) { buf_add(out, &v, sizeof v); }
@@ -102,7 +103,8 @@ static uint32_t localize(struct part_writer *w, uint32_t *codes, uint32_t n, uin
     return count;
 }
 
-uint8_t encode_part_codes(struct part_writer *w, uint32_t *codes, uint32_t n, uint32_t dictionary_count, struct buf *out) {
+uint8_t encode_part_codes(struct part_writer *w, uint32_t *codes, uint32_t n, uint32_t dictionary_count,
+                          struct buf *out) {
     uint32_t count = localize(w, codes, n, dictionary_count);
     if (count == 1 && w->list[0] == 0) return 0;
     put_code_list(w, w->list, count, out);
@@ -200,6 +202,12 @@ static uint8_t put_own(struct part_writer *w, struct column_memory *memory, uint
  * part's dictionary. Which it is the first groups tell. */
 uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
                        bool is_text, struct buf *out) {
+    if (memory->repeats == REPEATS_SELDOM && n > 4 * SAMPLE_ROWS && memory->groups % 16 &&
+        number_refs(w, refs, SAMPLE_ROWS) > SAMPLE_ROWS / 2) {
+        memory->groups++;
+        put_texts(w, memory, refs, n, is_text, out);
+        return ENCODING_TEXTS;
+    }
     uint32_t count = number_refs(w, refs, n);
     if (count == 1 && ref_text(w, refs[0]).n == 0) return 0;
     memory->groups++;

@@ -9,7 +9,7 @@ enum { FETCH_BYTES_MAX = 1 << 30 };
 struct fetch {
     struct group_reader r;
     struct batch_builder *out;
-    uint32_t *keys;       /* per part key: the builder's + 1 */
+    uint32_t *keys;               /* per part key: the builder's + 1 */
     uint32_t *resources, *scopes; /* per part code: the builder's row + 1 */
     struct batch_copy_cache cache;
 };
@@ -19,7 +19,8 @@ struct fetch {
 static err intern_texts(struct fetch *f, bool unique, const struct str *texts, uint32_t n, uint32_t **out) {
     uint32_t *ids = ARENA_ARRAY(f->r.arena, uint32_t, n);
     struct strings *s = &f->out->strings;
-    for (uint32_t i = 0; i < n; i++) ids[i] = unique && texts[i].n ? strings_append(s, texts[i]) : strings_intern(s, texts[i]);
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = unique && texts[i].n ? strings_append(s, texts[i]) : strings_intern(s, texts[i]);
     *out = ids;
     return NULL;
 }
@@ -64,13 +65,15 @@ static err fetch_numbers(struct fetch *f, enum set set, enum field field, const 
     return NULL;
 }
 
-static err fetch_field(struct fetch *f, enum set set, enum field field, const uint32_t *rows, uint32_t n, uint32_t first) {
+static err fetch_field(struct fetch *f, enum set set, enum field field, const uint32_t *rows, uint32_t n,
+                       uint32_t first) {
     struct column c;
     TRY(column_open(&f->r, set, (uint8_t)field, &c));
     if (field == FIELD_RESOURCE || field == FIELD_SCOPE) return fetch_entities(f, field, &c, rows, n, first);
     if (!c.encoding) return NULL;
     if (field_rows[field].type == FIELD_ID16) {
-        for (uint32_t i = 0; i < n; i++) batch_builder_set_id16(f->out, set, field, first + i, column_id16(&c, rows[i]));
+        for (uint32_t i = 0; i < n; i++)
+            batch_builder_set_id16(f->out, set, field, first + i, column_id16(&c, rows[i]));
         return NULL;
     }
     if (field_rows[field].type != FIELD_STRING) return fetch_numbers(f, set, field, &c, rows, n, first);
@@ -93,9 +96,9 @@ struct attribute_fetch {
     uint32_t *key_number; /* per part key: number among the wanted + 1 */
     uint32_t *keys;       /* the wanted ones' part keys */
     uint32_t key_count;
-    uint32_t *counters;   /* per wanted key: values in the rows before the current one */
-    uint64_t *totals;     /* per wanted key: values in all rows of the group */
-    uint32_t *skipped;    /* per shape: rows of it since the last wanted row */
+    uint32_t *counters; /* per wanted key: values in the rows before the current one */
+    uint64_t *totals;   /* per wanted key: values in all rows of the group */
+    uint32_t *skipped;  /* per shape: rows of it since the last wanted row */
     struct wanted_value *values;
     uint32_t value_count;
 };
@@ -242,7 +245,8 @@ static err fetch_keys(struct attribute_fetch *a) {
 static uint32_t builder_key(struct fetch *f, uint32_t key) {
     const struct part_key *k = &f->r.part->keys[key];
     if (!f->keys[key])
-        f->keys[key] = batch_builder_key(f->out, part_string(&f->r.part->strings, k->name), (enum value_type)k->type) + 1;
+        f->keys[key] =
+            batch_builder_key(f->out, part_string(&f->r.part->strings, k->name), (enum value_type)k->type) + 1;
     return f->keys[key] - 1;
 }
 
@@ -257,7 +261,8 @@ static err builder_shape(struct attribute_fetch *a, uint32_t shape, uint32_t *ou
 }
 
 /* Gives the new rows their shapes and, one after another, their slots. */
-static err reserve_slots(struct attribute_fetch *a, const uint32_t *rows, uint32_t n, uint32_t first, uint32_t *out_slots) {
+static err reserve_slots(struct attribute_fetch *a, const uint32_t *rows, uint32_t n, uint32_t first,
+                         uint32_t *out_slots) {
     struct group_reader *r = &a->f->r;
     struct batch_builder *b = a->f->out;
     const struct set_shapes *s = &r->shapes[a->set];

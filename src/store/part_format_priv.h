@@ -13,32 +13,34 @@
 
 enum {
     PART_VERSION = 1,
-    PART_FEATURES = 0,           /* required-feature bits that this build knows */
+    PART_FEATURES = 0, /* required-feature bits that this build knows */
     PART_ALIGN_GROUP = 64,
     PART_ALIGN_BLOCK = 8,
-    PART_GROUP_BYTES_MAX = 64 << 20, /* of rows as they are in memory, by the mean: keeps a group below its 32-bit offsets */
-    PART_STRINGS_MAX = 1 << 20,  /* strings of the part's dictionary; more stay in their groups */
+    PART_GROUP_BYTES_MAX =
+        64 << 20,               /* of rows as they are in memory, by the mean: keeps a group below its 32-bit offsets */
+    PART_STRINGS_MAX = 1 << 20, /* strings of the part's dictionary; more stay in their groups */
     PART_STRINGS_BYTES_MAX = 64 << 20,
-    PART_TEXT_MAX = 16 << 20,    /* longer texts are not split */
-    PART_KEYS_FREQUENT = 256,    /* keys of a group that always get a column of their own */
-    PART_KEY_ROWS_MIN = 16,      /* … and those with so many values */
+    PART_TEXT_MAX = 16 << 20, /* longer texts are not split */
+    PART_KEYS_FREQUENT = 256, /* keys of a group that always get a column of their own */
+    PART_KEY_ROWS_MIN = 16,   /* … and those with so many values */
 };
 
 /* Columns beside those of enum field. */
 enum { COLUMN_ATTRIBUTE = 200, COLUMN_REST = 201 };
 
 enum part_encoding {
-    ENCODING_INTS = 1,      /* ints(n) */
-    ENCODING_BASED = 2,     /* ints(n): difference to the row's time (of events: to their span's) */
-    ENCODING_RAW8 = 3,      /* n × 8 bytes */
-    ENCODING_RUNS = 4,      /* u32 count │ count ids of 16 bytes │ ints(count): how many rows each lasts */
-    ENCODING_IDS = 5,       /* u32 count │ count distinct ids of 16 bytes │ numbers(n) */
-    ENCODING_RUN_TIMES = 6, /* ints(runs): first time of each run of trace ids │ ints(n): difference to the row before */
-    ENCODING_PARENTS = 7,   /* u32 count │ ints(n) │ ints(count): rows of the escapes │ count × 8 bytes */
-    ENCODING_CODES = 8,     /* u32 count │ ints(count): part codes │ numbers(n): strings, shapes, resources, scopes */
-    ENCODING_OWN = 9,       /* u32 count │ numbers(n) │ texts(count): distinct texts of this group */
-    ENCODING_TEXTS = 10,    /* texts(n) */
-    ENCODING_REST = 11,     /* u32 count │ ints(count): part keys │ bytes: values of rare keys, row by row */
+    ENCODING_INTS = 1,  /* ints(n) */
+    ENCODING_BASED = 2, /* ints(n): difference to the row's time (of events: to their span's) */
+    ENCODING_RAW8 = 3,  /* n × 8 bytes */
+    ENCODING_RUNS = 4,  /* u32 count │ count ids of 16 bytes │ ints(count): how many rows each lasts */
+    ENCODING_IDS = 5,   /* u32 count │ count distinct ids of 16 bytes │ numbers(n) */
+    ENCODING_RUN_TIMES =
+        6, /* ints(runs): first time of each run of trace ids │ ints(n): difference to the row before */
+    ENCODING_PARENTS = 7, /* u32 count │ ints(n) │ ints(count): rows of the escapes │ count × 8 bytes */
+    ENCODING_CODES = 8,   /* u32 count │ ints(count): part codes │ numbers(n): strings, shapes, resources, scopes */
+    ENCODING_OWN = 9,     /* u32 count │ numbers(n) │ texts(count): distinct texts of this group */
+    ENCODING_TEXTS = 10,  /* texts(n) */
+    ENCODING_REST = 11,   /* u32 count │ ints(count): part keys │ bytes: values of rare keys, row by row */
     ENCODINGS
 };
 /* numbers: NUMBERS_PACKED codes(n), or NUMBERS_INTS ints(n).
@@ -101,7 +103,7 @@ struct part_block {
     uint32_t key;    /* part key of COLUMN_ATTRIBUTE, else 0 */
     uint32_t offset; /* from the group's, / 8 */
     uint32_t size;
-    uint32_t count;  /* values */
+    uint32_t count; /* values */
     uint32_t reserved2;
     uint64_t checksum;
 };

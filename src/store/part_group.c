@@ -41,7 +41,7 @@ static void list_batches(struct part_writer *w, const struct row_ref *rows, uint
 /* No batch that the rows are of has the field. */
 static bool is_absent(const struct part_writer *w, enum set set, enum field f) {
     static const unsigned char zero[16];
-    size_t size = field_rows[f].type == FIELD_ID16                                    ? 16
+    size_t size = field_rows[f].type == FIELD_ID16                                     ? 16
                   : field_rows[f].type == FIELD_U64 || field_rows[f].type == FIELD_ID8 ? 8
                                                                                        : 4;
     for (size_t i = 0; i < w->batches.n; i++) {

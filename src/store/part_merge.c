@@ -14,7 +14,7 @@ enum {
 struct merge_source {
     struct part *part;
     uint32_t *strings, *keys, *shapes;
-    uint32_t *skeletons; /* not + 1: all of them, made when first needed */
+    uint32_t *skeletons;         /* not + 1: all of them, made when first needed */
     struct part_source entities; /* the part's resources and scopes as a batch */
 };
 
@@ -126,7 +126,8 @@ static err copy_texts(struct merge *m, struct merge_source *s, const struct colu
         head += 4 + 1 + (c->numbers.packed ? c->numbers.codes.bytes : c->numbers.ints.bytes);
     if (c->texts.split) {
         buf_add(out, bytes.p, head);
-        return text_block_remap(str_span(bytes.p + head, bytes.n - head), map_skeletons(m, s), s->part->skeletons.n, out);
+        return text_block_remap(str_span(bytes.p + head, bytes.n - head), map_skeletons(m, s), s->part->skeletons.n,
+                                out);
     }
     buf_add_str(out, bytes);
     return NULL;
@@ -232,8 +233,8 @@ static err merge_parts(struct merge *m, struct part *const *parts, size_t count,
     return part_writer_finish(&m->w, out);
 }
 
-err part_merge(const char *path, uint64_t id, struct part *const *parts, size_t count, const struct merge_filter *filter,
-               struct part_info *out) {
+err part_merge(const char *path, uint64_t id, struct part *const *parts, size_t count,
+               const struct merge_filter *filter, struct part_info *out) {
     assert(count > 0);
     struct merge m = {.filter = filter};
     enum signal signal = parts[0]->info.signal;

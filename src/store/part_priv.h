@@ -30,7 +30,10 @@ struct part_info {
 
 /* Writes the rows of the batches whose time is in [time_min, time_max] and not in `drop` to a new file and syncs it (not its
  * folder). No such row: ERR_NOT_FOUND and no file. On an error no file is left. */
-struct row_filter { bool (*drops)(void *context, const struct batch *b, uint32_t row); void *context; };
+struct row_filter {
+    bool (*drops)(void *context, const struct batch *b, uint32_t row);
+    void *context;
+};
 err part_write(const char *path, enum signal signal, uint64_t id, const struct batch *batches, size_t count,
                int64_t time_min, int64_t time_max, const struct row_filter *drop, struct part_info *out);
 /* Writes the rows of parts (one table, one day) to one new file: full row groups are copied, small ones and those that
@@ -40,8 +43,8 @@ struct merge_filter {
     bool (*drops)(void *context, const struct batch *b, uint32_t row);
     void *context;
 };
-err part_merge(const char *path, uint64_t id, struct part *const *parts, size_t count, const struct merge_filter *filter,
-               struct part_info *out);
+err part_merge(const char *path, uint64_t id, struct part *const *parts, size_t count,
+               const struct merge_filter *filter, struct part_info *out);
 
 /* Opens a file: checks header, footer, directory and dictionaries. */
 err part_open(const char *path, struct part **out);

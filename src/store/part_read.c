@@ -24,7 +24,8 @@ static err check_header(struct part *p) {
                        h->version, h->features);
     if (!checksum_holds(p, h, offsetof(struct part_header, checksum), h->checksum))
         return CORRUPT("the header's checksum differs");
-    if (h->version == 0 || h->signal >= SIGNALS || h->group_rows != PART_GROUP_ROWS) return CORRUPT("the header is wrong");
+    if (h->version == 0 || h->signal >= SIGNALS || h->group_rows != PART_GROUP_ROWS)
+        return CORRUPT("the header is wrong");
     p->info.signal = (enum signal)h->signal;
     p->info.id = h->id;
     return NULL;
@@ -50,7 +51,8 @@ static err check_footer(struct part *p, const struct part_footer **out) {
 
 /* ---- sections ----------------------------------------------------------------------------------------------------- */
 
-static err unzip_section(struct part *p, enum part_section section, struct str bytes, uint64_t raw_size, struct str *out) {
+static err unzip_section(struct part *p, enum part_section section, struct str bytes, uint64_t raw_size,
+                         struct str *out) {
     if (raw_size > SECTION_BYTES_MAX || ZSTD_getFrameContentSize(bytes.p, bytes.n) != raw_size)
         return CORRUPT("section %d has a wrong size", section);
     p->sections[section] = mem_grow(NULL, raw_size + 1);
@@ -66,7 +68,8 @@ static err open_section(struct part *p, const struct part_footer *f, enum part_s
     if (s->size > limit || s->offset > limit - s->size || s->offset % PART_ALIGN_BLOCK)
         return CORRUPT("section %d lies outside of the file", section);
     struct str bytes = str_span(p->map.p + s->offset, s->size);
-    if (!checksum_holds(p, bytes.p, bytes.n, s->checksum)) return CORRUPT("the checksum of section %d differs", section);
+    if (!checksum_holds(p, bytes.p, bytes.n, s->checksum))
+        return CORRUPT("the checksum of section %d differs", section);
     if (s->raw_size) return unzip_section(p, section, bytes, s->raw_size, out);
     *out = bytes;
     return NULL;
@@ -93,7 +96,8 @@ static err open_lists(const char *what, struct str bytes, size_t element, uint32
     return NULL;
 }
 
-static err open_strings(struct part *p, const struct part_footer *f, enum part_section section, struct part_strings *out) {
+static err open_strings(struct part *p, const struct part_footer *f, enum part_section section,
+                        struct part_strings *out) {
     struct str bytes;
     const char *heap;
     TRY(open_section(p, f, section, &bytes));
@@ -121,7 +125,8 @@ static err open_shapes(struct part *p, const struct part_footer *f) {
     p->shape_keys = (const void *)keys;
     if (p->shape_count == 0 || p->shape_end[0] != 0) return CORRUPT("shape 0 has keys");
     for (uint32_t i = 0; i < p->shape_end[p->shape_count - 1]; i++)
-        if (p->shape_keys[i] >= p->key_count) return CORRUPT("a shape has key %u of %u", p->shape_keys[i], p->key_count);
+        if (p->shape_keys[i] >= p->key_count)
+            return CORRUPT("a shape has key %u of %u", p->shape_keys[i], p->key_count);
     return NULL;
 }
 
@@ -187,7 +192,8 @@ static err open_directory(struct part *p, const struct part_footer *f) {
         TRY_WRAP(check_group(p, i, p->map.n - sizeof *f), "group %u", i);
         rows += p->groups[i].set_rows[SET_ROWS];
     }
-    if (rows != f->rows) return CORRUPT("%llu rows where the footer says %llu", (unsigned long long)rows, (unsigned long long)f->rows);
+    if (rows != f->rows)
+        return CORRUPT("%llu rows where the footer says %llu", (unsigned long long)rows, (unsigned long long)f->rows);
     p->checked = mem_new_array(_Atomic uint64_t, bit_words(p->block_count) + 1);
     return NULL;
 }

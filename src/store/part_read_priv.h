@@ -88,13 +88,13 @@ struct texts {
 /* An opened column of n values. encoding 0: no block, all values zero. */
 struct column {
     uint8_t encoding;
-    uint32_t n, count;       /* count: of the list, the ids, the runs, the escapes */
-    struct numbers numbers;  /* the values, or codes */
-    struct ints list;        /* part codes; bases of runs; rows of escapes */
-    const unsigned char *raw;/* ids, or 8-byte values */
-    const uint32_t *run_end; /* RUNS: row behind each run (arena) */
+    uint32_t n, count;        /* count: of the list, the ids, the runs, the escapes */
+    struct numbers numbers;   /* the values, or codes */
+    struct ints list;         /* part codes; bases of runs; rows of escapes */
+    const unsigned char *raw; /* ids, or 8-byte values */
+    const uint32_t *run_end;  /* RUNS: row behind each run (arena) */
     struct texts texts;
-    const uint64_t *values;  /* REST: numbers; or NULL and texts.plain */
+    const uint64_t *values; /* REST: numbers; or NULL and texts.plain */
 };
 
 struct set_shapes {
@@ -118,7 +118,8 @@ struct group_reader {
     const uint32_t *child_rows[3]; /* of events and links: the row each belongs to */
 };
 
-void group_reader_init(struct group_reader *r, struct part *p, uint32_t group, struct arena *a, struct scan_stats *stats);
+void group_reader_init(struct group_reader *r, struct part *p, uint32_t group, struct arena *a,
+                       struct scan_stats *stats);
 /* Ends a call on a group: a corrupt block is counted and named in the stats and the call succeeds with nothing (7). Other errors
  * are passed on. *out_bad tells. */
 err group_reader_end(struct group_reader *r, err e, bool *out_bad);
@@ -131,7 +132,8 @@ err part_corrupt(const struct group_reader *r, const struct part_block *b, const
     __attribute__((warn_unused_result));
 err part_unzip(struct arena *a, struct str bytes, uint64_t raw_size, struct str *out);
 
-void part_block_name(const struct part *p, const struct part_block *b, struct buf *out); /* "duration", "http.route (string)" */
+void part_block_name(const struct part *p, const struct part_block *b,
+                     struct buf *out); /* "duration", "http.route (string)" */
 
 /* part_column.c */
 err column_parse(struct group_reader *r, const struct part_block *b, struct str bytes, struct column *out);
@@ -142,8 +144,8 @@ err group_open_children(struct group_reader *r, enum set set);
 /* Value i as a number: of times, ids of 8 bytes, counts. `set` and `field` say what it is. */
 err column_decode(struct group_reader *r, enum set set, uint8_t field, const struct column *c, uint64_t *out);
 /* The same for some values only. */
-err column_decode_some(struct group_reader *r, enum set set, uint8_t field, const struct column *c, const uint32_t *rows,
-                       uint32_t n, uint64_t *out);
+err column_decode_some(struct group_reader *r, enum set set, uint8_t field, const struct column *c,
+                       const uint32_t *rows, uint32_t n, uint64_t *out);
 uint32_t numbers_get(const struct numbers *c, uint32_t i);
 void numbers_decode(const struct numbers *c, uint32_t n, uint32_t *out); /* the first n */
 /* Number i of the column is number i & mask of the result for strings: codes[i] into texts. */

@@ -177,7 +177,8 @@ static err match_body(struct part_scan *s, struct plan *plan, struct group_reade
         const struct str *texts = NULL;
         uint32_t count = 0;
         TRY(column_texts(r, c, &i, 1, &code, &texts, &count));
-        if (predicate_matches_value(plan->p, one_string(&one, texts[code]), (enum value_type)types[i], 0)) bit_set(out, i);
+        if (predicate_matches_value(plan->p, one_string(&one, texts[code]), (enum value_type)types[i], 0))
+            bit_set(out, i);
     }
     return NULL;
 }

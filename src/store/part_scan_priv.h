@@ -14,10 +14,10 @@
 struct plan {
     const struct predicate *p;
     bool negative;
-    int cost;              /* cheap first */
-    uint32_t *keys;        /* part keys of that name */
+    int cost;       /* cheap first */
+    uint32_t *keys; /* part keys of that name */
     uint32_t key_count;
-    uint64_t *entities;    /* RESOURCE, SCOPE, ANY: resources or scopes that match, negation not applied */
+    uint64_t *entities; /* RESOURCE, SCOPE, ANY: resources or scopes that match, negation not applied */
     bool all_entities, no_entity;
     uint8_t *string_known; /* per part string: STRING_… (made when first needed) */
     bool has_id;           /* the text is an id of id_bytes bytes in hex */
@@ -52,8 +52,8 @@ err part_keys_named(struct part *p, struct arena *a, struct str name, uint32_t *
 
 /* part_scan_values.c. `out` has bit_words(c->n) zeroed words; sets the bits of the values that match, positively.
  * is_field: a string that is empty does not exist. */
-err plan_match_texts(struct part_scan *s, struct plan *plan, struct group_reader *r, const struct column *c, bool is_field,
-                     enum value_type type, uint64_t *out);
+err plan_match_texts(struct part_scan *s, struct plan *plan, struct group_reader *r, const struct column *c,
+                     bool is_field, enum value_type type, uint64_t *out);
 err plan_match_numbers(struct plan *plan, struct group_reader *r, enum set set, uint8_t field, const struct column *c,
                        enum value_type type, uint64_t *out);
 err plan_match_ids(struct plan *plan, struct group_reader *r, enum field field, const struct column *c, uint64_t *out);

@@ -16,7 +16,8 @@ static bool text_matches(const struct predicate *p, struct str text, bool is_fie
 
 /* Of a part string, remembered for the next groups. Only string values share the memory: a text may be a string here and
  * bytes there. */
-static err code_matches(struct part_scan *s, struct plan *plan, uint32_t code, bool is_field, enum value_type type, bool *out) {
+static err code_matches(struct part_scan *s, struct plan *plan, uint32_t code, bool is_field, enum value_type type,
+                        bool *out) {
     if (type != VALUE_STRING) {
         *out = text_matches(plan->p, part_string(&s->part->strings, code), is_field, type);
         return NULL;
@@ -24,7 +25,8 @@ static err code_matches(struct part_scan *s, struct plan *plan, uint32_t code, b
     if (!plan->string_known) plan->string_known = ARENA_ZERO(s->arena, uint8_t, s->part->strings.n);
     uint8_t *known = &plan->string_known[code];
     if (*known == STRING_UNKNOWN)
-        *known = text_matches(plan->p, part_string(&s->part->strings, code), is_field, type) ? STRING_MATCHES : STRING_DIFFERS;
+        *known = text_matches(plan->p, part_string(&s->part->strings, code), is_field, type) ? STRING_MATCHES
+                                                                                             : STRING_DIFFERS;
     *out = *known == STRING_MATCHES;
     return NULL;
 }
@@ -58,8 +60,8 @@ static err all_texts(struct group_reader *r, const struct texts *t, const struct
     return texts_get_some(r, t, NULL, t->n, texts);
 }
 
-err plan_match_texts(struct part_scan *s, struct plan *plan, struct group_reader *r, const struct column *c, bool is_field,
-                     enum value_type type, uint64_t *out) {
+err plan_match_texts(struct part_scan *s, struct plan *plan, struct group_reader *r, const struct column *c,
+                     bool is_field, enum value_type type, uint64_t *out) {
     const struct str *texts = NULL;
     bool matches = false;
     if (!c->encoding) {

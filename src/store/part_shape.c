@@ -34,7 +34,8 @@ err group_open_shapes(struct group_reader *r, enum set set) {
         values += (uint64_t)keys * rows[i];
     }
     if (values > GROUP_VALUES_MAX)
-        return err_new(ERR_CORRUPT, "part %s, group %u: %s with too many attributes", r->part->path, r->group, set_names[set]);
+        return err_new(ERR_CORRUPT, "part %s, group %u: %s with too many attributes", r->part->path, r->group,
+                       set_names[set]);
     s->is_open = true;
     return NULL;
 }
@@ -66,7 +67,8 @@ static bool is_text(const struct part *p, uint32_t key) {
     return type == VALUE_STRING || type == VALUE_BYTES || type == VALUE_ANY;
 }
 
-static err read_rest_value(struct group_reader *r, const struct part_block *b, bool text, struct str *rest, struct str *out) {
+static err read_rest_value(struct group_reader *r, const struct part_block *b, bool text, struct str *rest,
+                           struct str *out) {
     uint64_t n = 8;
     if (text) {
         if (rest->n < 4) return part_corrupt(r, b, "cut short");

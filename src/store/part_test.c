@@ -135,9 +135,11 @@ static void assert_ordered(const struct batches *rows) {
     for (size_t i = 0; i < rows->all.n; i++) {
         const struct batch *b = &rows->all.v[i];
         for (uint32_t row = 1; row < b->rows; row++) {
-            uint64_t before = batch_u64(b, SET_ROWS, FIELD_TIME, row - 1), time = batch_u64(b, SET_ROWS, FIELD_TIME, row);
-            bool same_trace = b->signal == SIGNAL_LOGS || memcmp(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row),
-                                                                  batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row - 1), 16) == 0;
+            uint64_t before = batch_u64(b, SET_ROWS, FIELD_TIME, row - 1),
+                     time = batch_u64(b, SET_ROWS, FIELD_TIME, row);
+            bool same_trace =
+                b->signal == SIGNAL_LOGS || memcmp(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row),
+                                                   batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row - 1), 16) == 0;
             assert_true(!same_trace || before <= time);
         }
     }
@@ -352,7 +354,8 @@ static struct str some_value(struct chance *c, const struct batch *b, enum set s
     return buf_str(text);
 }
 
-static struct column_ref random_column(struct chance *c, const struct batch *b, uint32_t row, struct buf *text, bool wanted) {
+static struct column_ref random_column(struct chance *c, const struct batch *b, uint32_t row, struct buf *text,
+                                       bool wanted) {
     struct column_ref ref = {.target = (enum target)chance_below(c, wanted ? TARGET_ANY + 1 : TARGET_EVENT + 1)};
     enum set s = ref.target == TARGET_RESOURCE ? SET_RESOURCES : ref.target == TARGET_SCOPE ? SET_SCOPES : SET_ROWS;
     uint32_t of = s == SET_RESOURCES ? batch_u32(b, SET_ROWS, FIELD_RESOURCE, row)
@@ -402,11 +405,12 @@ static void random_predicate(struct chance *c, struct arena *a, const struct bat
     buf_init(&text, MIB);
     uint32_t row = chance_below(c, b->rows);
     struct column_ref ref = random_column(c, b, row, &text, false);
-    enum operator op = (enum operator)chance_below(c, OP_WORDS + 1);
+    enum operator op =(enum operator) chance_below(c, OP_WORDS + 1);
     struct str value = buf_str(&text);
     if (value.n > 4000) value.n = 4000;
     if (op == OP_WORDS) {
-        static const char *const words[] = {"a", "b* c", "\"ab\"", "completed", "GET", "re*", "\"0\" a*", "timeout error"};
+        static const char *const words[] = {"a",   "b* c", "\"ab\"",   "completed",
+                                            "GET", "re*",  "\"0\" a*", "timeout error"};
         ref = (struct column_ref){.target = TARGET_TEXT};
         value = is_plain(value) && chance_one_in(c, 2) ? value : str_of(words[chance_below(c, LENGTH(words))]);
     }
@@ -436,8 +440,8 @@ static void assert_vectors_equal(const struct vector *a, const struct vector *b,
 
 static const char *describe(const struct predicate *p) {
     static char text[256];
-    snprintf(text, sizeof text, "target %d field %d key " STR_FMT " op %d text %.100s", p->column.target, p->column.field,
-             STR_ARG(p->column.key), p->op, p->text.p);
+    snprintf(text, sizeof text, "target %d field %d key " STR_FMT " op %d text %.100s", p->column.target,
+             p->column.field, STR_ARG(p->column.key), p->op, p->text.p);
     return text;
 }
 
@@ -458,8 +462,10 @@ static void compare_scan(struct part *p, uint32_t group, const struct batch *row
         uint64_t raw = batch_u64(rows, SET_ROWS, FIELD_TIME, row);
         int64_t time = raw > INT64_MAX ? INT64_MAX : (int64_t)raw;
         bool want = time >= q->time_min && time <= q->time_max;
-        for (size_t i = 0; i < q->predicate_count; i++) want = want && predicate_matches_row(&q->predicates[i], rows, row);
-        bool in_part = n < from_part.n && from_part.rows[n] == row, in_batch = n < from_batch.n && from_batch.rows[n] == row;
+        for (size_t i = 0; i < q->predicate_count; i++)
+            want = want && predicate_matches_row(&q->predicates[i], rows, row);
+        bool in_part = n < from_part.n && from_part.rows[n] == row,
+             in_batch = n < from_batch.n && from_batch.rows[n] == row;
         if (in_part != want || in_batch != want)
             fail_msg("row %u: want %d, part %d, batch %d: %s", row, want, in_part, in_batch,
                      q->predicate_count ? describe(q->predicates) : "");
@@ -572,7 +578,8 @@ static void merge_case(uint64_t seed, enum signal signal, int requests, bool fil
 
 static void merged_parts_hold_the_union(void **state) {
     (void)state;
-    for (uint64_t seed = 0; seed < 10; seed++) merge_case(seed, seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS, seed < 2 ? 20 : 1, false);
+    for (uint64_t seed = 0; seed < 10; seed++)
+        merge_case(seed, seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS, seed < 2 ? 20 : 1, false);
     merge_case(11, SIGNAL_SPANS, 18, true);
     merge_case(12, SIGNAL_LOGS, 1, true);
 }
@@ -668,7 +675,8 @@ static void a_dump_names_every_column(void **state) {
     sim_reset(1);
     OK(part_write("p", SIGNAL_SPANS, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, &info));
     OK(part_dump("p", 2, &text));
-    const char *wanted[] = {"part of spans", "trace_id: runs of ids", "http.status_code (int)", "resourceSpans", "group 0"};
+    const char *wanted[] = {"part of spans", "trace_id: runs of ids", "http.status_code (int)", "resourceSpans",
+                            "group 0"};
     for (size_t i = 0; i < LENGTH(wanted); i++)
         if (!strstr(text.p, wanted[i])) fail_msg("%s is missing in\n%.3000s", wanted[i], text.p);
     batches_done(&b);
@@ -676,18 +684,12 @@ static void a_dump_names_every_column(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_rows_come_back_equal),
-        cmocka_unit_test(rows_of_the_load_come_back_equal),
-        cmocka_unit_test(many_keys_go_to_the_rest_column),
-        cmocka_unit_test(rows_outside_or_dropped_stay_out),
-        cmocka_unit_test(any_rows_in_any_order_are_fetched),
-        cmocka_unit_test(every_trace_is_found_whole),
-        cmocka_unit_test(scans_find_what_the_definition_says),
-        cmocka_unit_test(merged_parts_hold_the_union),
-        cmocka_unit_test(a_flipped_bit_is_never_an_answer),
-        cmocka_unit_test(a_failed_write_leaves_no_file),
-        cmocka_unit_test(a_newer_format_is_refused_with_advice),
-        cmocka_unit_test(a_dump_names_every_column),
+        cmocka_unit_test(random_rows_come_back_equal),           cmocka_unit_test(rows_of_the_load_come_back_equal),
+        cmocka_unit_test(many_keys_go_to_the_rest_column),       cmocka_unit_test(rows_outside_or_dropped_stay_out),
+        cmocka_unit_test(any_rows_in_any_order_are_fetched),     cmocka_unit_test(every_trace_is_found_whole),
+        cmocka_unit_test(scans_find_what_the_definition_says),   cmocka_unit_test(merged_parts_hold_the_union),
+        cmocka_unit_test(a_flipped_bit_is_never_an_answer),      cmocka_unit_test(a_failed_write_leaves_no_file),
+        cmocka_unit_test(a_newer_format_is_refused_with_advice), cmocka_unit_test(a_dump_names_every_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

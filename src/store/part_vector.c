@@ -13,7 +13,8 @@ static err value_text(struct arena *a, const struct batch *b, enum value_type ty
 }
 
 /* The scope's name or version where that is asked and there, else the first attribute of the key; p NULL: neither. */
-static err entity_text(struct arena *a, const struct batch *b, enum set set, uint32_t row, struct str key, struct str *out) {
+static err entity_text(struct arena *a, const struct batch *b, enum set set, uint32_t row, struct str key,
+                       struct str *out) {
     enum field f = str_equal(key, STR("name")) ? FIELD_NAME : str_equal(key, STR("version")) ? FIELD_VERSION : FIELDS;
     enum value_type type;
     uint64_t value;
@@ -108,7 +109,8 @@ static err correct_bodies(struct fill *f, uint32_t *codes, struct vector *v) {
             codes[i] = CODE_ABSENT;
             continue;
         }
-        TRY(value_text(f->r->arena, one_string(&one, texts[codes[i]]), (enum value_type)types[i], 0, &texts[v->text_count]));
+        TRY(value_text(f->r->arena, one_string(&one, texts[codes[i]]), (enum value_type)types[i], 0,
+                       &texts[v->text_count]));
         codes[i] = v->text_count++;
     }
     return NULL;
@@ -143,7 +145,7 @@ static err fill_field(struct fill *f, enum field field, struct vector *out) {
 
 /* The first attribute of a name in each row: of which of the keys, and its number among that key's values. */
 struct first_values {
-    uint32_t *key;   /* per row: index into want->keys, or CODE_ABSENT */
+    uint32_t *key; /* per row: index into want->keys, or CODE_ABSENT */
     uint32_t *index;
     uint32_t **occurrences; /* per key, per shape */
 };
@@ -199,8 +201,8 @@ static err number_texts(struct fill *f, enum value_type type, const uint64_t *v,
 }
 
 /* Texts of values `indexes` of one key. */
-static err key_texts(struct fill *f, uint32_t key, uint32_t values, const uint32_t *indexes, uint32_t n, uint32_t *codes,
-                     struct str **out_texts, uint32_t *out_count) {
+static err key_texts(struct fill *f, uint32_t key, uint32_t values, const uint32_t *indexes, uint32_t n,
+                     uint32_t *codes, struct str **out_texts, uint32_t *out_count) {
     struct arena *arena = f->r->arena;
     enum value_type type = (enum value_type)f->s->part->keys[key].type;
     struct column c;

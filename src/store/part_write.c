@@ -117,7 +117,8 @@ void part_writer_sources(struct part_writer *w, const struct batch *batches, siz
         const struct batch *b = &batches[i];
         uint32_t resources = b->set_rows[SET_RESOURCES], scopes = b->set_rows[SET_SCOPES];
         /* one piece of memory for all: what the ids of the batch are in the part */
-        uint32_t *ids = mem_new_array(uint32_t, 2 * (size_t)b->string_count + b->key_count + b->shape_count + resources + scopes);
+        uint32_t *ids =
+            mem_new_array(uint32_t, 2 * (size_t)b->string_count + b->key_count + b->shape_count + resources + scopes);
         struct part_source *s = &w->sources[i];
         s->b = b;
         s->strings = ids;

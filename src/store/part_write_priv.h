@@ -65,7 +65,7 @@ struct part_writer {
     VEC(struct part_group) groups;
     VEC(struct part_block) blocks;
     VEC(struct hash_index_entry) traces;
-    struct buf bytes;    /* of the group being made */
+    struct buf bytes; /* of the group being made */
     struct buf scratch, scratch2;
     struct ZSTD_CCtx_s *zstd;
 
@@ -83,7 +83,7 @@ struct part_writer {
     VEC(uint64_t) key_masks;     /* per part key: all ones if its values are strings */
     VEC(uint32_t) shape_rows;    /* per part shape, zero between uses */
     VEC(uint32_t) touched_shapes;
-    VEC(uint32_t) batches;       /* that the rows of the set being written are of */
+    VEC(uint32_t) batches; /* that the rows of the set being written are of */
     VEC(struct row_ref) children;
     uint32_t runs; /* of the trace ids of the group: 0 = no trace ids */
     uint32_t *run_rows;
@@ -132,7 +132,8 @@ uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, cons
                        bool is_text, struct buf *out);
 void put_code_list(struct part_writer *w, const uint32_t *list, uint32_t count, struct buf *out);
 /* Replaces codes of a part-wide dictionary by local ones + list: shapes, resources, scopes. */
-uint8_t encode_part_codes(struct part_writer *w, uint32_t *codes, uint32_t n, uint32_t dictionary_count, struct buf *out);
+uint8_t encode_part_codes(struct part_writer *w, uint32_t *codes, uint32_t n, uint32_t dictionary_count,
+                          struct buf *out);
 uint8_t encode_ids(struct part_writer *w, const unsigned char *ids, uint32_t n, bool are_traces, struct buf *out);
 uint8_t encode_raw8(const uint64_t *v, uint32_t n, struct buf *out);
 uint8_t encode_run_times(struct part_writer *w, const uint64_t *v, uint32_t n, struct buf *out);

@@ -12,7 +12,9 @@ struct text_block {
     struct codes locals;          /* per row: skeleton of the block, or `kept`: the fallback */
     struct ints slots, column_sizes;
     struct str column_bytes;
-    struct ints lengths, page_sizes, page_rows; /* of the fallback */
+    bool separated; /* texts of the fallback end with `separator`; else `lengths` says their sizes */
+    char separator;
+    struct ints lengths, page_sizes, page_raw, page_rows;
     struct str page_bytes;
 
     bool rows_ready, pages_ready;

@@ -29,7 +29,7 @@ struct text_encoder {
     VEC(uint32_t) codes;
     VEC(uint64_t) numbers;
     struct buf columns, fallback, raw, pages;
-    VEC(uint64_t) column_sizes, page_sizes, page_rows;
+    VEC(uint64_t) column_sizes, page_sizes, page_raw, page_rows;
     struct slot_encoder *column;
     ZSTD_CCtx *zstd;
     double zstd_ratio;
@@ -66,6 +66,7 @@ void text_encoder_free(struct text_encoder *t) {
     vec_done(&t->numbers);
     vec_done(&t->column_sizes);
     vec_done(&t->page_sizes);
+    vec_done(&t->page_raw);
     vec_done(&t->page_rows);
     struct buf *const bufs[] = {&t->columns, &t->fallback, &t->raw, &t->pages};
     for (size_t i = 0; i < LENGTH(bufs); i++) buf_done(bufs[i]);
@@ -172,46 +173,71 @@ static void end_page(struct text_encoder *t, uint32_t *rows) {
     size_t before = t->pages.n;
     if (!text_compress(t->zstd, buf_str(&t->raw), &t->pages)) buf_add_str(&t->pages, buf_str(&t->raw));
     *vec_push(&t->page_sizes) = t->pages.n - before;
+    *vec_push(&t->page_raw) = t->raw.n;
     *vec_push(&t->page_rows) = *rows;
     buf_clear(&t->raw);
     *rows = 0;
 }
 
-/* Lengths, page sizes, rows of pages, pages. */
+/* A byte that none of the texts has: it ends each of them, which compresses better than their sizes. */
+static bool find_separator(const struct str *texts, const uint32_t *rows, uint32_t n, char *out) {
+    static const char candidates[] = {0, '\n', 0x1f, (char)0xff};
+    for (size_t c = 0; c < LENGTH(candidates); c++) {
+        uint32_t i = 0;
+        while (i < n && str_find(texts[rows ? rows[i] : i], candidates[c]) < 0) i++;
+        *out = candidates[c];
+        if (i == n) return true;
+    }
+    return false;
+}
+
+/* How texts are told apart; pages: packed sizes, raw sizes, rows, bytes. */
 static void encode_fallback(struct text_encoder *t, const struct str *texts, const uint32_t *rows, uint32_t n) {
     uint32_t in_page = 0;
+    char separator;
+    bool separated = find_separator(texts, rows, n, &separator);
     buf_clear(&t->fallback);
     buf_clear(&t->raw);
     buf_clear(&t->pages);
-    t->page_sizes.n = t->page_rows.n = t->numbers.n = 0;
+    t->page_sizes.n = t->page_raw.n = t->page_rows.n = t->numbers.n = 0;
     vec_reserve(&t->numbers, n);
     for (uint32_t i = 0; i < n; i++) {
         struct str text = texts[rows ? rows[i] : i];
         t->numbers.v[i] = text.n;
         buf_add_str(&t->raw, text);
+        if (separated) buf_add_byte(&t->raw, separator);
         in_page++;
         if (t->raw.n >= TEXT_PAGE_BYTES) end_page(t, &in_page);
     }
     end_page(t, &in_page);
-    ints_encode(t->numbers.v, n, &t->fallback);
-    put_varint(&t->fallback, (uint32_t)t->page_sizes.n);
-    ints_encode(t->page_sizes.v, (uint32_t)t->page_sizes.n, &t->fallback);
-    ints_encode(t->page_rows.v, (uint32_t)t->page_rows.n, &t->fallback);
+    buf_add_byte(&t->fallback, separated);
+    if (separated)
+        buf_add_byte(&t->fallback, separator);
+    else
+        ints_encode(t->numbers.v, n, &t->fallback);
+    uint32_t pages = (uint32_t)t->page_sizes.n;
+    put_varint(&t->fallback, pages);
+    ints_encode(t->page_sizes.v, pages, &t->fallback);
+    ints_encode(t->page_raw.v, pages, &t->fallback);
+    ints_encode(t->page_rows.v, pages, &t->fallback);
     buf_add_str(&t->fallback, buf_str(&t->pages));
 }
 
 /* ---- step 5: does it pay? --------------------------------------------------------------------------------------- */
 
-/* What zstd makes of one page from the middle, per byte, lengths included. */
+/* What zstd makes of one page from the middle, per byte of text, separators included. */
 static double measure_zstd(struct text_encoder *t, const struct str *texts, uint32_t n, size_t total) {
     uint32_t first = total <= TEXT_PAGE_BYTES ? 0 : n / 3, rows = 0;
     buf_clear(&t->raw);
-    for (uint32_t i = first; i < n && t->raw.n < TEXT_PAGE_BYTES; i++, rows++) buf_add_str(&t->raw, texts[i]);
-    size_t raw = t->raw.n;
+    for (uint32_t i = first; i < n && t->raw.n < TEXT_PAGE_BYTES; i++, rows++) {
+        buf_add_str(&t->raw, texts[i]);
+        buf_add_byte(&t->raw, 0);
+    }
+    size_t raw = t->raw.n - rows;
     if (raw == 0) return 1;
     buf_clear(&t->pages);
-    size_t packed = text_compress(t->zstd, buf_str(&t->raw), &t->pages) ? t->pages.n : raw;
-    return ((double)packed + rows) / (double)raw;
+    size_t packed = text_compress(t->zstd, buf_str(&t->raw), &t->pages) ? t->pages.n : t->raw.n;
+    return (double)packed / (double)raw;
 }
 
 /* The split's bytes, with a third of those of skeletons new to the part (their dictionary is compressed). */

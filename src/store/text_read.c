@@ -67,10 +67,15 @@ static err open_split(struct text_block *t, struct cursor *c) {
 }
 
 static err open_fallback(struct text_block *t, struct cursor *c) {
-    TRY(open_ints(c, t->fallback_rows, &t->lengths));
+    t->separated = cursor_byte(c, 1) == 1;
+    if (t->separated)
+        t->separator = (char)cursor_byte(c, 255);
+    else
+        TRY(open_ints(c, t->fallback_rows, &t->lengths));
     t->pages = cursor_varint(c);
     if (t->pages > t->fallback_rows) return err_new(ERR_CORRUPT, "more pages than rows");
     TRY(open_ints(c, t->pages, &t->page_sizes));
+    TRY(open_ints(c, t->pages, &t->page_raw));
     TRY(open_ints(c, t->pages, &t->page_rows));
     t->page_bytes = cursor_rest(c);
     return NULL;
@@ -192,18 +197,45 @@ struct slot *block_slot(struct text_block *t, uint32_t local, uint32_t slot) {
     return t->column[i] = c;
 }
 
-/* Where the rows of a page end in it; returns its raw size, or UINT64_MAX. */
-static uint64_t page_ends(struct text_block *t, uint32_t first, uint32_t rows) {
+/* Where the texts of a page end by their sizes; false if they do not fill it. */
+static bool ends_by_length(struct text_block *t, uint32_t first, uint32_t rows, uint64_t raw) {
     uint64_t v[FRAME_ROWS], sum = 0;
     for (uint32_t at = 0; at < rows; at += FRAME_ROWS) {
         uint32_t n = MIN(rows - at, (uint32_t)FRAME_ROWS);
         ints_decode(&t->lengths, first + at, n, v);
         for (uint32_t i = 0; i < n; i++) {
-            if (v[i] > TEXT_BYTES_MAX || sum > TEXT_PAGE_BYTES) return UINT64_MAX; /* it would have been full */
+            if (v[i] > raw - sum) return false;
             t->page_end[at + i] = (uint32_t)(sum += v[i]);
         }
     }
-    return sum;
+    return sum == raw;
+}
+
+/* The same by separators, which are taken out: the texts then stand close together. */
+static bool ends_by_separator(struct text_block *t, uint32_t rows, uint64_t raw) {
+    const char *from = t->page_heap, *end = from + raw;
+    char *to = t->page_heap;
+    for (uint32_t i = 0; i < rows; i++) {
+        const char *mark = memchr(from, t->separator, (size_t)(end - from));
+        if (!mark) return false;
+        if (to != from) memmove(to, from, (size_t)(mark - from));
+        to += mark - from;
+        from = mark + 1;
+        t->page_end[i] = (uint32_t)(to - t->page_heap);
+    }
+    return from == end;
+}
+
+static bool reserve_page(struct text_block *t, uint32_t rows, uint64_t raw) {
+    if (rows > t->page_rows_capacity || !t->page_end) {
+        t->page_rows_capacity = rows;
+        if (!(t->page_end = arena_alloc(t->arena, sizeof *t->page_end * ((size_t)rows + 1)))) return full(t);
+    }
+    if (raw > t->page_capacity || !t->page_heap) {
+        t->page_capacity = (uint32_t)raw;
+        if (!(t->page_heap = arena_alloc(t->arena, raw + 1))) return full(t);
+    }
+    return true;
 }
 
 bool block_load_page(struct text_block *t, uint32_t page) {
@@ -211,37 +243,46 @@ bool block_load_page(struct text_block *t, uint32_t page) {
     if (t->failure) return false;
     uint32_t first = t->page_first[page], rows = t->page_first[page + 1] - first;
     struct str packed = {t->page_bytes.p + t->page_start[page], t->page_start[page + 1] - t->page_start[page]};
+    uint64_t raw = ints_get(&t->page_raw, page);
     t->page = UINT32_MAX;
-    if (rows > t->page_rows_capacity || !t->page_end) {
-        t->page_rows_capacity = rows;
-        if (!(t->page_end = arena_alloc(t->arena, sizeof *t->page_end * ((size_t)rows + 1)))) return full(t);
-    }
-    uint64_t raw = page_ends(t, first, rows);
-    if (raw == UINT64_MAX) return block_fail(t, true, "a page has texts of impossible sizes");
-    if (raw > t->page_capacity || !t->page_heap) {
-        t->page_capacity = (uint32_t)raw;
-        if (!(t->page_heap = arena_alloc(t->arena, raw + 1))) return full(t);
-    }
+    if (raw > TEXT_PAGE_BYTES + TEXT_BYTES_MAX + 1) return block_fail(t, true, "a page is too large");
+    if (!reserve_page(t, rows, raw)) return false;
     if (packed.n == raw)
         memcpy(t->page_heap, packed.p, raw);
     else if (ZSTD_decompress(t->page_heap, raw, packed.p, packed.n) != raw)
         return block_fail(t, true, "a page does not unpack");
+    if (t->separated ? !ends_by_separator(t, rows, raw) : !ends_by_length(t, first, rows, raw))
+        return block_fail(t, true, "a page has other texts than it says");
     t->page = page;
     return true;
 }
 
 /* ---- one text --------------------------------------------------------------------------------------------------- */
 
+/* How often `local` stands in the first n of local_of. Up to 32,768 are counted in 16 bits, which vectorises twice as wide. */
+__attribute__((always_inline)) static inline uint32_t count_loop(const uint16_t *local_of, uint32_t n, uint16_t local) {
+    uint32_t sum = 0;
+    for (uint32_t at = 0; at < n;) {
+        uint16_t here = 0;
+        uint32_t end = MIN(n, at + 32768);
+        for (; at < end; at++) here = (uint16_t)(here + (local_of[at] == local));
+        sum += here;
+    }
+    return sum;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static uint32_t count_avx2(const uint16_t *local_of, uint32_t n, uint16_t local) {
+    return count_loop(local_of, n, local);
+}
+#endif
+
 /* How often `local` stands before `row`: where the row's tokens are in its columns. */
 static uint32_t rank_of(const struct text_block *t, uint32_t row, uint16_t local) {
-    uint32_t rank = 0;
-    for (uint32_t at = 0; at < row;) {
-        uint16_t here = 0; /* counts up to 32,768 in 16 bits, which vectorises twice as wide */
-        uint32_t end = MIN(row, at + 32768);
-        for (; at < end; at++) here = (uint16_t)(here + (t->local_of[at] == local));
-        rank += here;
-    }
-    return rank;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) return count_avx2(t->local_of, row, local);
+#endif
+    return count_loop(t->local_of, row, local);
 }
 
 /* Text `at` of the fallback, in the page; p NULL on a failure. */
