@@ -188,8 +188,8 @@ static void put_body(struct buf *b, struct load_random *x, unsigned shape) {
     snprintf(text, sizeof text, formats[shape], request, n, user);
 #pragma GCC diagnostic pop
     size_t any = put_begin(b, 5);
-    size_t n = strlen(text);
-    if (rare) snprintf(text + n, sizeof text - n, " quetzalcoatlus");
+    size_t used = strlen(text);
+    if (rare) snprintf(text + used, sizeof text - used, " quetzalcoatlus");
     put_text_field(b, 1, str_of(text));
     put_end(b, any);
 }

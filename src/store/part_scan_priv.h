@@ -22,8 +22,7 @@ struct plan {
     uint8_t *string_known; /* per part string: STRING_… (made when first needed) */
     bool has_id;           /* the text is an id of id_bytes bytes in hex */
     unsigned char id[16];
-    uint32_t *words_found; /* OP_WORDS, per part string: bits + 2^32-less flag in words_known */
-    uint64_t *words_known;
+    uint32_t *words_found; /* OP_WORDS, per part string: terms it has (made when first needed) */
     struct text_match text_match;
     bool has_text_match;
 };

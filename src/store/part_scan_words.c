@@ -4,6 +4,7 @@
  */
 #include "signal/otlp.h"
 #include "store/part_scan_priv.h"
+#include "store/words_heap_priv.h"
 
 /* A column of texts that counts: one value a row (or child), or the values of a key. */
 struct source {
@@ -26,39 +27,13 @@ struct word_search {
     bool any_bodies; /* there is a column of body types that is not all strings */
 };
 
-static err mask_of_code(struct word_search *q, uint32_t code, uint32_t *out) {
-    struct plan *plan = q->plan;
-    uint32_t strings = q->s->part->strings.n;
-    if (!plan->words_found) {
-        plan->words_found = ARENA_ARRAY(q->s->arena, uint32_t, strings);
-        plan->words_known = ARENA_ZERO(q->s->arena, uint64_t, bit_words(strings));
-    }
-    if (!bit_is_set(plan->words_known, code)) {
-        plan->words_found[code] = words_find(q->words, part_string(&q->s->part->strings, code));
-        bit_set(plan->words_known, code);
-    }
-    *out = plan->words_found[code];
-    return NULL;
-}
-
-static err mask_list(struct word_search *q, struct source *x) {
-    struct column *c = &x->column;
-    const struct str *texts = c->texts.plain;
-    uint32_t *list = NULL;
-    x->masks = ARENA_ARRAY(q->r->arena, uint32_t, c->count);
-    if (c->encoding == ENCODING_CODES && !(list = column_list_decode(q->r, c))) return arena_err(q->r->arena);
-    if (c->encoding == ENCODING_OWN && c->texts.split) {
-        struct str *all = ARENA_ARRAY(q->r->arena, struct str, c->count);
-        TRY(texts_get_some(q->r, &c->texts, NULL, c->count, all));
-        texts = all;
-    }
-    for (uint32_t i = 0; i < c->count; i++) {
-        if (c->encoding == ENCODING_OWN)
-            x->masks[i] = words_find(q->words, texts[i]);
-        else
-            TRY(mask_of_code(q, list[i], &x->masks[i]));
-        x->possible |= x->masks[i];
-    }
+/* What the part's strings have, all of them at once. */
+static err open_string_masks(struct word_search *q) {
+    const struct part_strings *strings = &q->s->part->strings;
+    if (q->plan->words_found) return NULL;
+    uint32_t *found = ARENA_ZERO(q->s->arena, uint32_t, strings->n);
+    words_find_all(q->words, strings->heap, strings->end, strings->n, found);
+    q->plan->words_found = found;
     return NULL;
 }
 
@@ -81,22 +56,45 @@ static uint32_t possible_terms(const struct word_search *q, const struct text_bl
     return possible;
 }
 
-static err prepare(struct word_search *q, struct source *x) {
-    bool any_bodies = x->is_body && q->any_bodies; /* their texts are other ones */
-    if (x->column.encoding == ENCODING_CODES || x->column.encoding == ENCODING_OWN) {
-        TRY(mask_list(q, x));
-        if (any_bodies) x->possible = q->all;
-        return NULL;
+/* The terms that each of n texts has. */
+static err text_masks(struct word_search *q, const struct texts *t, uint32_t *out) {
+    if (t->split) {
+        memset(out, 0, t->n * sizeof *out);
+        return text_problem(q->r, t, text_find_words(t->split, &q->plan->text_match, q->words, out));
     }
+    for (uint32_t i = 0; i < t->n; i++) out[i] = words_find(q->words, t->plain[i]);
+    return NULL;
+}
+
+static err list_masks(struct word_search *q, const struct column *c, uint32_t *out) {
+    TRY(open_string_masks(q));
+    uint32_t *list = column_list_decode(q->r, c);
+    if (!list) return arena_err(q->r->arena);
+    for (uint32_t i = 0; i < c->count; i++) out[i] = q->plan->words_found[list[i]];
+    return NULL;
+}
+
+/* What the column may have at all, and for columns with codes what each code has. */
+static err prepare(struct word_search *q, struct source *x) {
+    struct column *c = &x->column;
+    bool any_bodies = x->is_body && q->any_bodies; /* then these are not the texts that count */
     x->possible = q->all;
-    if (!x->column.texts.split) return NULL;
-    TRY(open_text_match(q));
-    if (!any_bodies) x->possible = possible_terms(q, x->column.texts.split);
+    if (c->texts.split) {
+        TRY(open_text_match(q));
+        x->possible = possible_terms(q, c->texts.split);
+    }
+    if ((c->encoding == ENCODING_CODES || c->encoding == ENCODING_OWN) && x->possible) {
+        x->masks = ARENA_ARRAY(q->r->arena, uint32_t, c->count);
+        TRY(c->encoding == ENCODING_CODES ? list_masks(q, c, x->masks) : text_masks(q, &c->texts, x->masks));
+        x->possible = 0;
+        for (uint32_t i = 0; i < c->count; i++) x->possible |= x->masks[i];
+    }
+    if (!c->encoding) x->possible = 0;
+    if (any_bodies) x->possible = q->all;
     return NULL;
 }
 
 static err add_source(struct word_search *q, struct source x) {
-    if (!x.column.encoding) return NULL; /* all empty */
     TRY(prepare(q, &x));
     if (!x.possible) return NULL;
     if (q->count == q->capacity) {
@@ -152,16 +150,11 @@ static err add_keys(struct word_search *q, enum set set) {
 
 static err value_masks(struct word_search *q, const struct source *x, uint32_t *out) {
     const struct column *c = &x->column;
-    if (c->encoding != ENCODING_TEXTS) {
-        numbers_decode(&c->numbers, c->n, out);
-        for (uint32_t i = 0; i < c->n; i++) out[i] = x->masks[out[i]];
-        return NULL;
-    }
+    if (c->encoding == ENCODING_TEXTS) return text_masks(q, &c->texts, out);
     memset(out, 0, c->n * sizeof *out);
-    if (c->texts.split) {
-        return text_problem(q->r, &c->texts, text_find_words(c->texts.split, &q->plan->text_match, q->words, out));
-    }
-    for (uint32_t i = 0; i < c->n; i++) out[i] = words_find(q->words, c->texts.plain[i]);
+    if (!x->masks) return NULL;
+    numbers_decode(&c->numbers, c->n, out);
+    for (uint32_t i = 0; i < c->n; i++) out[i] = x->masks[out[i]];
     return NULL;
 }
 

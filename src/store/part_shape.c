@@ -81,42 +81,70 @@ static err read_rest_value(struct group_reader *r, const struct part_block *b, b
     return NULL;
 }
 
-/* Walks the values of all rare keys as the rows have them and keeps those of one. */
+/* Calls visit for each rare value in the order the rows have them: place of its key in the block's list, and bytes. */
 static err walk_rest(struct group_reader *r, enum set set, const struct part_block *b, const struct column *rest,
-                     uint32_t key, struct column *out) {
+                     void (*visit)(struct set_rest *all, uint32_t place, struct str value)) {
     const struct set_shapes *s = &r->shapes[set];
-    bool *rare = ARENA_ZERO(r->arena, bool, r->part->key_count);
-    for (uint32_t i = 0; i < rest->count; i++) rare[column_list(rest, i)] = true;
-    struct str bytes = str_span(rest->raw, rest->texts.n), value;
-    uint64_t *numbers = is_text(r->part, key) ? NULL : ARENA_ARRAY(r->arena, uint64_t, out->n);
-    struct str *texts = numbers ? NULL : ARENA_ARRAY(r->arena, struct str, out->n);
-    uint32_t found = 0;
+    struct set_rest *all = &r->rest[set];
+    struct str bytes = str_span(rest->raw, rest->texts.n), value = {0};
     for (uint32_t row = 0; row < r->g->set_rows[set]; row++) {
         uint32_t n;
         const uint32_t *keys = part_shape(r->part, s->list[s->codes ? s->codes[row] : 0], &n);
         for (uint32_t k = 0; k < n; k++) {
-            if (!rare[keys[k]]) continue;
+            if (all->places[keys[k]] == 0) continue;
             TRY(read_rest_value(r, b, is_text(r->part, keys[k]), &bytes, &value));
-            if (keys[k] != key) continue;
-            if (numbers)
-                numbers[found++] = load_u64(value.p);
-            else
-                texts[found++] = value;
+            visit(all, all->places[keys[k]] - 1, value);
         }
     }
-    out->values = numbers;
-    out->texts = (struct texts){.n = out->n, .plain = texts};
-    out->encoding = numbers ? ENCODING_REST : ENCODING_TEXTS;
+    return NULL;
+}
+
+static void count_rest(struct set_rest *all, uint32_t place, struct str value) {
+    (void)value;
+    all->end[place]++;
+}
+
+static void keep_rest(struct set_rest *all, uint32_t place, struct str value) { all->values[all->end[place]++] = value; }
+
+/* Sorts the values of all rare keys by key, once for a group: asking for each of 10,000 keys must not walk them each time. */
+static err open_rest(struct group_reader *r, enum set set, const struct part_block *b) {
+    struct set_rest *all = &r->rest[set];
+    struct column rest;
+    if (all->is_open) return NULL;
+    TRY(column_open_block(r, b, &rest));
+    all->places = ARENA_ZERO(r->arena, uint32_t, r->part->key_count);
+    all->end = ARENA_ZERO(r->arena, uint32_t, rest.count + 1);
+    for (uint32_t i = 0; i < rest.count; i++) all->places[column_list(&rest, i)] = i + 1;
+    TRY(walk_rest(r, set, b, &rest, count_rest));
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < rest.count; i++) {
+        uint32_t n = all->end[i];
+        all->end[i] = sum;
+        sum += n;
+    }
+    all->values = ARENA_ARRAY(r->arena, struct str, sum);
+    TRY(walk_rest(r, set, b, &rest, keep_rest));
+    all->is_open = true;
     return NULL;
 }
 
 static err open_rare_key(struct group_reader *r, enum set set, uint32_t key, struct column *out) {
     const struct part_block *b = group_find_block(r, set, COLUMN_REST, 0);
     if (!b) return NULL;
-    struct column rest;
-    TRY(column_open_block(r, b, &rest));
-    for (uint32_t i = 0; i < rest.count; i++)
-        if (column_list(&rest, i) == key) return walk_rest(r, set, b, &rest, key, out);
+    TRY(open_rest(r, set, b));
+    const struct set_rest *all = &r->rest[set];
+    if (all->places[key] == 0) return NULL;
+    uint32_t place = all->places[key] - 1, first = place ? all->end[place - 1] : 0;
+    if (all->end[place] - first != out->n) return part_corrupt(r, b, "not as many values as the shapes say");
+    if (is_text(r->part, key)) {
+        out->texts = (struct texts){.n = out->n, .plain = all->values + first};
+        out->encoding = ENCODING_TEXTS;
+        return NULL;
+    }
+    uint64_t *numbers = ARENA_ARRAY(r->arena, uint64_t, out->n);
+    for (uint32_t i = 0; i < out->n; i++) numbers[i] = load_u64(all->values[first + i].p);
+    out->values = numbers;
+    out->encoding = ENCODING_REST;
     return NULL;
 }
 

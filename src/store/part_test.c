@@ -12,6 +12,8 @@
 #include "signal/otlp.h"
 #include "signal/testing_priv.h"
 #include "store/part_read_priv.h"
+#include "store/words_heap_priv.h"
+#include "store/words_priv.h"
 
 static void ok_at(err e, int line) {
     if (e) fail_msg("line %d: %s", line, err_text(e));
@@ -337,6 +339,41 @@ static void every_trace_is_found_whole(void **state) {
         part_unref(p);
         batches_done(&back);
         batches_done(&b);
+    }
+}
+
+/* ---- words of many strings at once -------------------------------------------------------------------------------- */
+
+static void words_of_a_heap_are_those_of_its_strings(void **state) {
+    (void)state;
+    static const char *const searches[] = {
+        "ab", "a*",      "\"b a\"", "ab b* \"a\"", "\"[a\" \"{a\"", "\xc3\xa9* a\xc3\xa9", "ba ab aab", "\"a ab\" aba*",
+        "a",  "\"\xc3\""};
+    static const char letters[] = "abAB [{\xc3\xa9_1";
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct chance c = {seed};
+        AUTO_ARENA struct arena a;
+        char heap[2000];
+        uint32_t end[60], found[60] = {0}, n = 1 + chance_below(&c, LENGTH(end)), size = 0, any = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t k = chance_below(&c, chance_one_in(&c, 9) ? 100 : 9); k > 0 && size < sizeof heap; k--)
+                heap[size++] = letters[chance_below(&c, sizeof letters - 1)];
+            end[i] = size;
+        }
+        struct words *w;
+        arena_init(&a, MIB);
+        OK(words_parse(&a, str_of(searches[chance_below(&c, LENGTH(searches))]), &w));
+        char *exact = mem_new(size + 1); /* so that the sanitizer sees one byte too far */
+        memcpy(exact, heap, size);
+        exact = mem_grow(exact, size ? size : 1);
+        uint32_t got = words_find_all(w, exact, end, n, found);
+        for (uint32_t i = 0; i < n; i++) {
+            struct str text = {exact + (i ? end[i - 1] : 0), end[i] - (i ? end[i - 1] : 0)};
+            if (found[i] != words_find(w, text)) fail_msg("seed %d, string %u", (int)seed, i);
+            any |= found[i];
+        }
+        assert_int_equal(got, any);
+        mem_free(exact);
     }
 }
 
@@ -684,12 +721,19 @@ static void a_dump_names_every_column(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_rows_come_back_equal),           cmocka_unit_test(rows_of_the_load_come_back_equal),
-        cmocka_unit_test(many_keys_go_to_the_rest_column),       cmocka_unit_test(rows_outside_or_dropped_stay_out),
-        cmocka_unit_test(any_rows_in_any_order_are_fetched),     cmocka_unit_test(every_trace_is_found_whole),
-        cmocka_unit_test(scans_find_what_the_definition_says),   cmocka_unit_test(merged_parts_hold_the_union),
-        cmocka_unit_test(a_flipped_bit_is_never_an_answer),      cmocka_unit_test(a_failed_write_leaves_no_file),
-        cmocka_unit_test(a_newer_format_is_refused_with_advice), cmocka_unit_test(a_dump_names_every_column),
+        cmocka_unit_test(random_rows_come_back_equal),
+        cmocka_unit_test(rows_of_the_load_come_back_equal),
+        cmocka_unit_test(many_keys_go_to_the_rest_column),
+        cmocka_unit_test(rows_outside_or_dropped_stay_out),
+        cmocka_unit_test(any_rows_in_any_order_are_fetched),
+        cmocka_unit_test(every_trace_is_found_whole),
+        cmocka_unit_test(words_of_a_heap_are_those_of_its_strings),
+        cmocka_unit_test(scans_find_what_the_definition_says),
+        cmocka_unit_test(merged_parts_hold_the_union),
+        cmocka_unit_test(a_flipped_bit_is_never_an_answer),
+        cmocka_unit_test(a_failed_write_leaves_no_file),
+        cmocka_unit_test(a_newer_format_is_refused_with_advice),
+        cmocka_unit_test(a_dump_names_every_column),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,8 +94,8 @@ static inline uint64_t parse_eight_hex(uint64_t c, unsigned *flags) {
     uint64_t letter = c >> 6 & ones, lower = letter & c >> 5;
     uint64_t nibbles = (c & 0x0f * ones) + 9 * letter;
     uint64_t again = nibbles + 0x30 * ones + 0x27 * (((nibbles + 6 * ones) >> 4) & ones); /* what they look like */
-    *flags |=
-        (lower ? HEX_LOWER : 0u) | (letter & ~lower ? HEX_UPPER : 0u) | (again != (c | letter << 5) ? HEX_NONE : 0u);
+    *flags |= (lower ? HEX_LOWER : 0u) | (letter & ~lower ? HEX_UPPER : 0u) |
+              (again != (c | letter << 5) || nibbles & 0xf0 * ones ? HEX_NONE : 0u);
     nibbles = __builtin_bswap64(nibbles);
     nibbles = (nibbles | nibbles >> 4) & 0x00ff00ff00ff00ffu;
     nibbles = (nibbles | nibbles >> 8) & 0x0000ffff0000ffffu;

@@ -1,0 +1,199 @@
+/* Everything at once on the real disk: appenders, scanners, flushes, merges, deletes, backups. For TSan; what is counted at
+ * the end must be what was acknowledged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/thread.h"
+#include "store/store_format_priv.h"
+#include "store/store.h"
+
+enum { APPENDERS = 2, SCANNERS = 2, BATCH_ROWS = 20 };
+
+struct busy {
+    struct store *store;
+    atomic_bool stop;
+    _Atomic uint64_t acknowledged, waiting, scanned;
+    uint64_t batches; /* per appender */
+};
+
+static void acknowledged(void *context, err e) {
+    struct busy *b = context;
+    if (!e) atomic_fetch_add(&b->acknowledged, BATCH_ROWS);
+    atomic_fetch_sub(&b->waiting, 1);
+    err_free(e);
+}
+
+static struct batch_blob *some_rows(void) {
+    struct batch_builder b;
+    int64_t now = clock_wall_ns();
+    batch_builder_init(&b, SIGNAL_SPANS);
+    batch_builder_row(&b, SET_RESOURCES);
+    batch_builder_row(&b, SET_SCOPES);
+    for (uint32_t i = 0; i < BATCH_ROWS; i++) {
+        uint64_t id = random_u64();
+        batch_builder_row(&b, SET_ROWS);
+        batch_builder_set_u64(&b, SET_ROWS, FIELD_TIME, i, (uint64_t)(now - (int64_t)(id % 3) * day_ns));
+        batch_builder_set_u64(&b, SET_ROWS, FIELD_SPAN_ID, i, id);
+        batch_builder_set_id16(&b, SET_ROWS, FIELD_TRACE_ID, i, (uint64_t[2]){id % 64, 1});
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_NAME, i, strings_intern(&b.strings, STR("GET /things")));
+    }
+    struct batch_blob *blob = batch_builder_finish(&b);
+    batch_builder_done(&b);
+    return blob;
+}
+
+static void append_all(void *context) {
+    struct busy *b = context;
+    for (uint64_t i = 0; i < b->batches;) {
+        atomic_fetch_add(&b->waiting, 1);
+        err e = store_append(b->store, i % 7 ? STR("default") : STR("other"), some_rows(), acknowledged, b);
+        if (!e) i++;
+        else atomic_fetch_sub(&b->waiting, 1);
+        err_free(e);
+    }
+}
+
+static enum scan_next count_chunk(void *context, const struct chunk *c) {
+    *(uint64_t *)context += c->n;
+    return SCAN_GO_ON;
+}
+
+static uint64_t scan_once(struct store *s, const char *tenant) {
+    static const struct column_ref columns[] = {{TARGET_FIELD, FIELD_TIME, {0}}, {TARGET_FIELD, FIELD_NAME, {0}}};
+    struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX, .columns = columns, .column_count = 2};
+    struct scan_stats stats = {0};
+    struct snapshot *sn;
+    struct arena a;
+    uint64_t n = 0;
+    arena_init(&a, 64 * MIB);
+    assert_null(store_snapshot(s, str_of(tenant), SIGNAL_SPANS, &sn));
+    assert_null(snapshot_scan(sn, &r, &a, count_chunk, &n, &stats));
+    assert_int_equal(stats.bad_blocks, 0);
+    snapshot_free(sn);
+    arena_done(&a);
+    return n;
+}
+
+static void trace_once(struct store *s) {
+    struct scan_stats stats = {0};
+    struct batch_builder b;
+    struct snapshot *sn;
+    batch_builder_init(&b, SIGNAL_SPANS);
+    assert_null(store_snapshot(s, STR("default"), SIGNAL_SPANS, &sn));
+    assert_null(snapshot_trace(sn, (const unsigned char *)(uint64_t[2]){random_u64() % 64, 1}, 1000, &b, &stats));
+    snapshot_free(sn);
+    batch_builder_done(&b);
+}
+
+static void scan_all(void *context) {
+    struct busy *b = context;
+    while (!atomic_load(&b->stop)) {
+        atomic_fetch_add(&b->scanned, scan_once(b->store, "default"));
+        trace_once(b->store);
+    }
+}
+
+static void work_all(void *context) {
+    struct busy *b = context;
+    struct store_stats stats;
+    for (int i = 0; !atomic_load(&b->stop); i++) {
+        if (i % 3 == 0) assert_null(store_flush(b->store));
+        if (i % 3 == 1) assert_null(store_merge_all(b->store));
+        if (i % 3 == 2) assert_null(store_rewrite_now(b->store));
+        store_get_stats(b->store, &stats);
+        err_free(store_health(b->store));
+    }
+}
+
+/* Deletes that match no row, so that the count stays known; their masks and rewrites run all the same. */
+static void delete_all(void *context) {
+    struct busy *b = context;
+    AUTO_ARENA struct arena a;
+    struct predicate p;
+    arena_init(&a, MIB);
+    struct column_ref column = {TARGET_FIELD, FIELD_NAME, {0}};
+    assert_null(predicate_make(&a, column, OP_EQUAL, STR("no such name"), &p));
+    struct delete_request r = {.signals = {true, true}, .time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &p,
+                               .predicate_count = 1};
+    for (int i = 0; i < 10 && !atomic_load(&b->stop); i++) {
+        uint64_t id;
+        assert_null(store_delete(b->store, STR("default"), &r, &id));
+        assert_null(store_rewrite_now(b->store));
+        assert_true(store_delete_is_done(b->store, id));
+    }
+    predicate_done(&p);
+}
+
+static void run_all(struct busy *b) {
+    struct thread *appenders[APPENDERS], *others[SCANNERS + 2];
+    for (int i = 0; i < SCANNERS; i++) assert_null(thread_start(&others[i], "scan", 0, scan_all, b));
+    assert_null(thread_start(&others[SCANNERS], "work", 0, work_all, b));
+    assert_null(thread_start(&others[SCANNERS + 1], "delete", 0, delete_all, b));
+    for (int i = 0; i < APPENDERS; i++) assert_null(thread_start(&appenders[i], "append", 0, append_all, b));
+    for (int i = 0; i < APPENDERS; i++) thread_join(appenders[i]);
+    atomic_store(&b->stop, true);
+    for (int i = 0; i < SCANNERS + 2; i++) thread_join(others[i]);
+}
+
+static err remove_entry(void *context, const char *name, bool is_dir);
+
+static void remove_tree(const char *path) {
+    err_free(path_list(path, remove_entry, (void *)(uintptr_t)path));
+    err_free(path_remove_dir(path));
+}
+
+static err remove_entry(void *context, const char *name, bool is_dir) {
+    struct path path = path_make("%.3000s/%.255s", (const char *)context, name);
+    if (is_dir) remove_tree(path.text);
+    else err_free(path_remove(path.text));
+    return NULL;
+}
+
+static void test_all_at_once(void **state) {
+    (void)state;
+    struct path dir = path_make("store_thread_test.%016llx", (unsigned long long)random_u64());
+    struct path copy = path_make("%s.copy", dir.text);
+    struct budget budget;
+    struct store_options o;
+    struct busy b = {.batches = getenv("CLEW_LONG") ? 20000 : 400};
+    budget_init(&budget, 64 * MIB);
+    store_options_default(&o);
+    o.dir = dir.text;
+    o.budget = &budget;
+    o.retention_ns = 0;
+    o.disk_use_max_percent = 100;
+    o.disk_free_min_percent = 0;
+    o.flush_bytes = 256 * KIB;
+    o.segment_bytes = 256 * KIB;
+    assert_null(store_open(&o, &b.store));
+    run_all(&b);
+    assert_null(store_backup(b.store, copy.text));
+    assert_null(store_close(b.store));
+    uint64_t expected = APPENDERS * b.batches * BATCH_ROWS;
+    assert_int_equal(b.acknowledged, expected);
+    assert_int_equal(b.waiting, 0);
+    for (int i = 0; i < 2; i++) {
+        o.dir = i ? copy.text : dir.text;
+        assert_null(store_open(&o, &b.store));
+        assert_int_equal(scan_once(b.store, "default") + scan_once(b.store, "other"), expected);
+        assert_null(store_close(b.store));
+        AUTO_BUF struct buf out;
+        uint64_t bad;
+        buf_init(&out, MIB);
+        assert_null(store_check(o.dir, &out, &bad));
+        assert_int_equal(bad, 0);
+        remove_tree(o.dir);
+    }
+    assert_int_equal(budget_used(&budget), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_at_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

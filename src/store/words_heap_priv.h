@@ -1,0 +1,11 @@
+/* Words of many strings at once: their common heap is searched for each term's bytes, 16 places at a time, and what surrounds a
+ * hit decides. Strings without a hit are never looked at.
+ *
+ * Threads: pure. Equal, bit by bit, to words_find of each string.
+ */
+#pragma once
+
+#include "store/scan.h"
+
+/* String i is heap[end[i - 1] .. end[i]). found[i] |= bits of the terms it has. Returns the terms that any string has. */
+uint32_t words_find_all(const struct words *w, const char *heap, const uint32_t *end, uint32_t count, uint32_t *found);
