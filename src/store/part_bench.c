@@ -308,6 +308,31 @@ static void bench_merge(struct bench *b) {
     err_free(path_remove(b->merged));
 }
 
+/* Parts of 5,000 rows: every group is decoded and written anew. */
+static void bench_small_merge(struct bench *b) {
+    enum { PARTS = 16, BATCHES = 10 };
+    struct part *parts[PARTS];
+    struct part_info info;
+    size_t rows = 0;
+    char path[300];
+    if (b->count < PARTS * BATCHES) return;
+    for (int i = 0; i < PARTS; i++) {
+        snprintf(path, sizeof path, "%s.%d", b->path, i);
+        err_free(path_remove(path));
+        must(part_write(path, b->signal, 1, b->batches + i * BATCHES, BATCHES, INT64_MIN, INT64_MAX, NULL, &info));
+        must(part_open(path, &parts[i]));
+        part_doom(parts[i]);
+        rows += info.rows;
+    }
+    err_free(path_remove(b->merged));
+    double start = now_ms();
+    must(part_merge(b->merged, 2, parts, PARTS, NULL, &info));
+    printf("merge of small parts: %.3f µs a row, %.2f bytes a row\n", (now_ms() - start) * 1e3 / (double)rows,
+           (double)info.bytes / (double)rows);
+    err_free(path_remove(b->merged));
+    for (int i = 0; i < PARTS; i++) part_unref(parts[i]);
+}
+
 int main(int argc, char **argv) {
     struct bench b = {.signal = argc > 1 && strcmp(argv[1], "logs") == 0 ? SIGNAL_LOGS : SIGNAL_SPANS};
     uint64_t rows = 200000, writes = 5;
@@ -325,6 +350,7 @@ int main(int argc, char **argv) {
     bench_traces(&b);
     bench_searches(&b);
     bench_merge(&b);
+    bench_small_merge(&b);
     part_doom(b.part);
     part_unref(b.part);
     for (size_t i = 0; i < b.count; i++) batch_unref(b.batches[i].blob);

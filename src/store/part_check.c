@@ -17,20 +17,12 @@ static void finding(struct buf *out, uint64_t *bad, err e) {
 /* What blocks must agree on: each key has as many values as the shapes say. */
 static err check_keys(struct group_reader *r, enum set set) {
     if (!r->g->set_rows[set]) return NULL;
+    struct key_counts counts;
     TRY(group_open_shapes(r, set));
-    const struct set_shapes *s = &r->shapes[set];
-    bool *seen = ARENA_ZERO(r->arena, bool, r->part->key_count);
-    uint32_t *occurrences = ARENA_ARRAY(r->arena, uint32_t, s->count);
-    for (uint32_t i = 0; i < s->count; i++) {
-        uint32_t n;
-        const uint32_t *keys = part_shape(r->part, s->list[i], &n);
-        for (uint32_t k = 0; k < n; k++) {
-            struct column c;
-            if (seen[keys[k]]) continue;
-            seen[keys[k]] = true;
-            shapes_have_key(r, set, keys[k], occurrences);
-            TRY(group_open_key(r, set, keys[k], shapes_count_values(r, set, occurrences), &c));
-        }
+    TRY(group_count_keys(r, set, &counts));
+    for (uint32_t i = 0; i < counts.count; i++) {
+        struct column c;
+        TRY(group_open_key(r, set, counts.keys[i], counts.values[counts.keys[i]], &c));
     }
     return NULL;
 }

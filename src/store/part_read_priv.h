@@ -108,8 +108,16 @@ struct set_shapes {
 /* The values of rare keys, sorted by key. */
 struct set_rest {
     bool is_open;
-    uint32_t *places;   /* per part key: its place in the block's list + 1, or 0 */
-    uint32_t *end;      /* per place: behind its last value */
+    uint32_t *places; /* per part key: its place in the block's list + 1, or 0 */
+    uint32_t *end;    /* per place: behind its last value */
+    struct str *values;
+};
+
+/* Values of a set's rare keys, brought together by key: those of key k are values[start[k] .. start[k + 1]). */
+struct rest_values {
+    bool is_open;
+    bool *rare; /* per part key */
+    uint32_t *start;
     struct str *values;
 };
 
@@ -121,6 +129,7 @@ struct group_reader {
     struct arena *arena;
     struct scan_stats *stats;
     struct set_shapes shapes[3];
+    struct rest_values rest[3];
     struct set_rest rest[3];
     struct column traces, times, spans; /* what other columns lean on, opened when asked */
     bool has_traces, has_times, has_spans;
@@ -173,6 +182,17 @@ err group_open_shapes(struct group_reader *r, enum set set);
 /* How often each of the set's shapes has the key; false: none has. */
 bool shapes_have_key(const struct group_reader *r, enum set set, uint32_t key, uint32_t *out_occurrences);
 uint32_t shapes_count_values(const struct group_reader *r, enum set set, const uint32_t *occurrences);
+/* The keys that rows of the set have, and how many values each. */
+struct key_counts {
+    uint32_t *values; /* per part key */
+    uint32_t *keys, count;
+};
+err group_count_keys(struct group_reader *r, enum set set, struct key_counts *out);
+/* The row of each value of every key: value j of key k is of rows[start[k] + j]. */
+struct key_rows {
+    uint32_t *start, *rows;
+};
+err group_place_keys(struct group_reader *r, enum set set, const struct key_counts *counts, struct key_rows *out);
 /* The column of a key that `values` values of the set have, wherever it stands. */
 err group_open_key(struct group_reader *r, enum set set, uint32_t key, uint32_t values, struct column *out);
 

@@ -232,10 +232,11 @@ static err match_attributes(struct part_scan *s, struct plan *plan, struct group
 
 static err match_any(struct part_scan *s, struct plan *plan, struct group_reader *r, uint64_t *out) {
     uint32_t n = r->g->set_rows[SET_ROWS];
-    uint64_t *had = ARENA_ZERO(r->arena, uint64_t, bit_words(n));
     uint64_t *resources = ARENA_ZERO(r->arena, uint64_t, bit_words(n));
-    TRY(match_attributes(s, plan, r, SET_ROWS, had, out));
     if (!plan->no_entity) TRY(match_entity_rows(plan, r, FIELD_RESOURCE, resources));
+    if (bits_are_empty(resources, n)) return match_attributes(s, plan, r, SET_ROWS, NULL, out);
+    uint64_t *had = ARENA_ZERO(r->arena, uint64_t, bit_words(n));
+    TRY(match_attributes(s, plan, r, SET_ROWS, had, out));
     for (size_t i = 0; i < bit_words(n); i++) out[i] |= resources[i] & ~had[i];
     return NULL;
 }

@@ -11,9 +11,10 @@ struct source {
     enum set set;
     bool is_body;
     struct column column;
-    const uint32_t *occurrences; /* of a key, per shape; NULL: a value each */
-    uint32_t *masks;             /* per distinct text: terms found (CODES, OWN) */
-    uint32_t possible;           /* terms that some value may have */
+    bool is_key; /* else a value each */
+    uint32_t key;
+    uint32_t *masks;   /* per distinct text: terms found (CODES, OWN) */
+    uint32_t possible; /* terms that some value may have */
 };
 
 struct word_search {
@@ -24,7 +25,9 @@ struct word_search {
     uint32_t all; /* every term */
     struct source *sources;
     uint32_t count, capacity;
-    bool any_bodies; /* there is a column of body types that is not all strings */
+    struct key_counts counts[2]; /* of rows and events */
+    struct key_rows places[2];   /* made when many keys are to be applied */
+    bool any_bodies;             /* there is a column of body types that is not all strings */
 };
 
 /* What the part's strings have, all of them at once. */
@@ -126,22 +129,16 @@ static err add_field(struct word_search *q, enum set set, enum field f) {
 /* The string keys of a set, each once. */
 static err add_keys(struct word_search *q, enum set set) {
     struct group_reader *r = q->r;
+    struct key_counts *counts = &q->counts[set];
     if (!r->g->set_rows[set]) return NULL;
     TRY(group_open_shapes(r, set));
-    const struct set_shapes *s = &r->shapes[set];
-    bool *seen = ARENA_ZERO(r->arena, bool, r->part->key_count);
-    for (uint32_t i = 0; i < s->count; i++) {
-        uint32_t n;
-        const uint32_t *keys = part_shape(r->part, s->list[i], &n);
-        for (uint32_t k = 0; k < n; k++) {
-            if (seen[keys[k]] || r->part->keys[keys[k]].type != VALUE_STRING) continue;
-            seen[keys[k]] = true;
-            uint32_t *occurrences = ARENA_ARRAY(r->arena, uint32_t, s->count);
-            struct source x = {.set = set, .occurrences = occurrences};
-            shapes_have_key(r, set, keys[k], occurrences);
-            TRY(group_open_key(r, set, keys[k], shapes_count_values(r, set, occurrences), &x.column));
-            TRY(add_source(q, x));
-        }
+    TRY(group_count_keys(r, set, counts));
+    for (uint32_t i = 0; i < counts->count; i++) {
+        uint32_t key = counts->keys[i];
+        if (r->part->keys[key].type != VALUE_STRING) continue;
+        struct source x = {.set = set, .is_key = true, .key = key};
+        TRY(group_open_key(r, set, key, counts->values[key], &x.column));
+        TRY(add_source(q, x));
     }
     return NULL;
 }
@@ -183,19 +180,41 @@ static err correct_bodies(struct word_search *q, const struct source *x, uint32_
     return NULL;
 }
 
+enum { FEW_STEPS = 1 << 16 };
+
+static void add_found(const struct group_reader *r, enum set set, uint32_t i, uint32_t mask, uint32_t *found) {
+    found[set == SET_ROWS ? i : r->child_rows[set][i]] |= mask;
+}
+
+/* Values of a key go to the rows that have it: by counting occurrences in shapes, or, when that is much for every one of many
+ * keys, by an index made for all of them. */
+static err apply_key(struct word_search *q, const struct source *x, const uint32_t *masks, uint32_t *found) {
+    struct group_reader *r = q->r;
+    const struct set_shapes *s = &r->shapes[x->set];
+    struct key_rows *places = &q->places[x->set];
+    if ((uint64_t)q->count * s->count > FEW_STEPS) {
+        if (!places->start) TRY(group_place_keys(r, x->set, &q->counts[x->set], places));
+        const uint32_t *rows = places->rows + places->start[x->key];
+        for (uint32_t i = 0; i < x->column.n; i++) add_found(r, x->set, rows[i], masks[i], found);
+        return NULL;
+    }
+    uint32_t *occurrences = ARENA_ARRAY(r->arena, uint32_t, s->count), at = 0;
+    shapes_have_key(r, x->set, x->key, occurrences);
+    for (uint32_t i = 0; i < r->g->set_rows[x->set]; i++)
+        for (uint32_t end = at + occurrences[s->codes ? s->codes[i] : 0]; at < end; at++)
+            add_found(r, x->set, i, masks[at], found);
+    return NULL;
+}
+
 /* Adds what a column has to what its rows have. */
 static err apply(struct word_search *q, const struct source *x, uint32_t *found) {
     struct group_reader *r = q->r;
-    const struct set_shapes *s = &r->shapes[x->set];
-    uint32_t *masks = ARENA_ARRAY(r->arena, uint32_t, x->column.n), n = r->g->set_rows[x->set], at = 0;
+    uint32_t *masks = ARENA_ARRAY(r->arena, uint32_t, x->column.n);
     TRY(value_masks(q, x, masks));
     if (x->is_body && q->any_bodies) TRY(correct_bodies(q, x, masks));
     if (x->set != SET_ROWS) TRY(group_open_children(r, x->set));
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t row = x->set == SET_ROWS ? i : r->child_rows[x->set][i];
-        uint32_t end = at + (x->occurrences ? x->occurrences[s->codes ? s->codes[i] : 0] : 1);
-        for (; at < end; at++) found[row] |= masks[at];
-    }
+    if (x->is_key) return apply_key(q, x, masks, found);
+    for (uint32_t i = 0; i < x->column.n; i++) add_found(r, x->set, i, masks[i], found);
     return NULL;
 }
 

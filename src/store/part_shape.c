@@ -81,50 +81,46 @@ static err read_rest_value(struct group_reader *r, const struct part_block *b, b
     return NULL;
 }
 
-/* Calls visit for each rare value in the order the rows have them: place of its key in the block's list, and bytes. */
-static err walk_rest(struct group_reader *r, enum set set, const struct part_block *b, const struct column *rest,
-                     void (*visit)(struct set_rest *all, uint32_t place, struct str value)) {
+/* Where the values of each rare key will start, from how many rows have each shape. */
+static err place_rest(struct group_reader *r, enum set set, const struct part_block *b, struct rest_values *v) {
     const struct set_shapes *s = &r->shapes[set];
-    struct set_rest *all = &r->rest[set];
-    struct str bytes = str_span(rest->raw, rest->texts.n), value = {0};
+    uint64_t total = 0;
+    v->start = ARENA_ZERO(r->arena, uint32_t, r->part->key_count + 1);
+    for (uint32_t i = 0; i < s->count; i++) {
+        uint32_t n;
+        const uint32_t *keys = part_shape(r->part, s->list[i], &n);
+        for (uint32_t k = 0; k < n; k++) {
+            if (!v->rare[keys[k]]) continue;
+            v->start[keys[k] + 1] += s->rows[i];
+            total += s->rows[i];
+        }
+    }
+    for (uint32_t key = 0; key < r->part->key_count; key++) v->start[key + 1] += v->start[key];
+    return total == b->count ? NULL : part_corrupt(r, b, "not as many values as the shapes say");
+}
+
+/* Brings the values of all rare keys together by key, in one walk over the rows. */
+static err open_rest(struct group_reader *r, enum set set, const struct part_block *b) {
+    struct rest_values *v = &r->rest[set];
+    const struct set_shapes *s = &r->shapes[set];
+    struct column rest;
+    if (v->is_open) return NULL;
+    TRY(column_open_block(r, b, &rest));
+    v->rare = ARENA_ZERO(r->arena, bool, r->part->key_count);
+    for (uint32_t i = 0; i < rest.count; i++) v->rare[column_list(&rest, i)] = true;
+    TRY(place_rest(r, set, b, v));
+    v->values = ARENA_ARRAY(r->arena, struct str, b->count);
+    uint32_t *next = ARENA_ARRAY(r->arena, uint32_t, r->part->key_count);
+    memcpy(next, v->start, r->part->key_count * sizeof *next);
+    struct str bytes = str_span(rest.raw, rest.texts.n);
     for (uint32_t row = 0; row < r->g->set_rows[set]; row++) {
         uint32_t n;
         const uint32_t *keys = part_shape(r->part, s->list[s->codes ? s->codes[row] : 0], &n);
-        for (uint32_t k = 0; k < n; k++) {
-            if (all->places[keys[k]] == 0) continue;
-            TRY(read_rest_value(r, b, is_text(r->part, keys[k]), &bytes, &value));
-            visit(all, all->places[keys[k]] - 1, value);
-        }
+        for (uint32_t k = 0; k < n; k++)
+            if (v->rare[keys[k]])
+                TRY(read_rest_value(r, b, is_text(r->part, keys[k]), &bytes, &v->values[next[keys[k]]++]));
     }
-    return NULL;
-}
-
-static void count_rest(struct set_rest *all, uint32_t place, struct str value) {
-    (void)value;
-    all->end[place]++;
-}
-
-static void keep_rest(struct set_rest *all, uint32_t place, struct str value) { all->values[all->end[place]++] = value; }
-
-/* Sorts the values of all rare keys by key, once for a group: asking for each of 10,000 keys must not walk them each time. */
-static err open_rest(struct group_reader *r, enum set set, const struct part_block *b) {
-    struct set_rest *all = &r->rest[set];
-    struct column rest;
-    if (all->is_open) return NULL;
-    TRY(column_open_block(r, b, &rest));
-    all->places = ARENA_ZERO(r->arena, uint32_t, r->part->key_count);
-    all->end = ARENA_ZERO(r->arena, uint32_t, rest.count + 1);
-    for (uint32_t i = 0; i < rest.count; i++) all->places[column_list(&rest, i)] = i + 1;
-    TRY(walk_rest(r, set, b, &rest, count_rest));
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < rest.count; i++) {
-        uint32_t n = all->end[i];
-        all->end[i] = sum;
-        sum += n;
-    }
-    all->values = ARENA_ARRAY(r->arena, struct str, sum);
-    TRY(walk_rest(r, set, b, &rest, keep_rest));
-    all->is_open = true;
+    v->is_open = true;
     return NULL;
 }
 
@@ -132,19 +128,19 @@ static err open_rare_key(struct group_reader *r, enum set set, uint32_t key, str
     const struct part_block *b = group_find_block(r, set, COLUMN_REST, 0);
     if (!b) return NULL;
     TRY(open_rest(r, set, b));
-    const struct set_rest *all = &r->rest[set];
-    if (all->places[key] == 0) return NULL;
-    uint32_t place = all->places[key] - 1, first = place ? all->end[place - 1] : 0;
-    if (all->end[place] - first != out->n) return part_corrupt(r, b, "not as many values as the shapes say");
+    const struct rest_values *v = &r->rest[set];
+    uint32_t first = v->start[key], n = v->start[key + 1] - first;
+    if (!v->rare[key]) return NULL;
+    if (n != out->n) return part_corrupt(r, b, "not as many values as the shapes say");
     if (is_text(r->part, key)) {
-        out->texts = (struct texts){.n = out->n, .plain = all->values + first};
         out->encoding = ENCODING_TEXTS;
+        out->texts = (struct texts){.block = b, .n = n, .plain = v->values + first};
         return NULL;
     }
-    uint64_t *numbers = ARENA_ARRAY(r->arena, uint64_t, out->n);
-    for (uint32_t i = 0; i < out->n; i++) numbers[i] = load_u64(all->values[first + i].p);
-    out->values = numbers;
+    uint64_t *numbers = ARENA_ARRAY(r->arena, uint64_t, n);
+    for (uint32_t i = 0; i < n; i++) numbers[i] = load_u64(v->values[first + i].p);
     out->encoding = ENCODING_REST;
+    out->values = numbers;
     return NULL;
 }
 
@@ -154,4 +150,40 @@ err group_open_key(struct group_reader *r, enum set set, uint32_t key, uint32_t 
     if (!b) return open_rare_key(r, set, key, out);
     if (b->count != values) return part_corrupt(r, b, "not as many values as the shapes say");
     return column_open_block(r, b, out);
+}
+
+/* ---- all keys at once --------------------------------------------------------------------------------------------- */
+
+err group_count_keys(struct group_reader *r, enum set set, struct key_counts *out) {
+    const struct set_shapes *s = &r->shapes[set];
+    *out = (struct key_counts){.values = ARENA_ZERO(r->arena, uint32_t, r->part->key_count)};
+    out->keys = ARENA_ARRAY(r->arena, uint32_t, r->part->key_count);
+    for (uint32_t i = 0; i < s->count; i++) {
+        uint32_t n;
+        const uint32_t *keys = part_shape(r->part, s->list[i], &n);
+        for (uint32_t k = 0; k < n; k++) {
+            if (out->values[keys[k]] == 0) out->keys[out->count++] = keys[k];
+            out->values[keys[k]] += s->rows[i];
+        }
+    }
+    return NULL;
+}
+
+err group_place_keys(struct group_reader *r, enum set set, const struct key_counts *counts, struct key_rows *out) {
+    const struct set_shapes *s = &r->shapes[set];
+    uint64_t total = 0;
+    out->start = ARENA_ARRAY(r->arena, uint32_t, r->part->key_count);
+    for (uint32_t i = 0; i < counts->count; i++) {
+        out->start[counts->keys[i]] = (uint32_t)total;
+        total += counts->values[counts->keys[i]];
+    }
+    out->rows = ARENA_ARRAY(r->arena, uint32_t, total);
+    uint32_t *next = ARENA_ARRAY(r->arena, uint32_t, r->part->key_count);
+    memcpy(next, out->start, r->part->key_count * sizeof *next);
+    for (uint32_t row = 0; row < r->g->set_rows[set]; row++) {
+        uint32_t n;
+        const uint32_t *keys = part_shape(r->part, s->list[s->codes ? s->codes[row] : 0], &n);
+        for (uint32_t k = 0; k < n; k++) out->rows[next[keys[k]]++] = row;
+    }
+    return NULL;
 }

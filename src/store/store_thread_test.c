@@ -161,7 +161,7 @@ static void test_all_at_once(void **state) {
     struct path copy = path_make("%s.copy", dir.text);
     struct budget budget;
     struct store_options o;
-    struct busy b = {.batches = getenv("CLEW_LONG") ? 20000 : 400};
+    struct busy b = {.batches = getenv("CLEW_LONG") ? 20000 : 2000};
     budget_init(&budget, 64 * MIB);
     store_options_default(&o);
     o.dir = dir.text;
