@@ -5,14 +5,15 @@
 enum { DELETE_MEMORY_BYTES = 4 << 20 };
 
 static const char *const target_names[] = {
-    [TARGET_FIELD] = "field", [TARGET_ATTRIBUTE] = "attribute", [TARGET_RESOURCE] = "resource",
-    [TARGET_SCOPE] = "scope", [TARGET_ANY] = "any",             [TARGET_EVENT] = "event",
+    [TARGET_FIELD] = "field",       [TARGET_ATTRIBUTE] = "attribute",
+    [TARGET_RESOURCE] = "resource", [TARGET_SCOPE] = "scope",
+    [TARGET_ANY] = "any",           [TARGET_EVENT] = "event",
     [TARGET_TEXT] = "text",
 };
 static const char *const operator_names[] = {
-    [OP_EQUAL] = "=",          [OP_NOT_EQUAL] = "!=",      [OP_LESS] = "<",    [OP_LESS_EQUAL] = "<=",
-    [OP_GREATER] = ">",        [OP_GREATER_EQUAL] = ">=",  [OP_MATCH] = "~",   [OP_NOT_MATCH] = "!~",
-    [OP_EXISTS] = "exists",    [OP_ABSENT] = "absent",     [OP_WORDS] = "words",
+    [OP_EQUAL] = "=",       [OP_NOT_EQUAL] = "!=",     [OP_LESS] = "<",      [OP_LESS_EQUAL] = "<=",
+    [OP_GREATER] = ">",     [OP_GREATER_EQUAL] = ">=", [OP_MATCH] = "~",     [OP_NOT_MATCH] = "!~",
+    [OP_EXISTS] = "exists", [OP_ABSENT] = "absent",    [OP_WORDS] = "words",
 };
 
 static bool find_name(const char *const *names, size_t n, struct str name, uint32_t *out) {
@@ -92,7 +93,7 @@ static err compile(struct arena *a, const struct read_predicate *r, struct predi
     if (target != TARGET_FIELD) column.key = arena_copy(a, r->key);
     struct str text = arena_copy(a, r->text);
     TRY(arena_err(a));
-    return predicate_make(a, column, (enum operator) op, text, out);
+    return predicate_make(a, column, (enum operator)op, text, out);
 }
 
 static err compile_all(struct delete_entry *d, struct cursor *c, uint32_t count) {
@@ -167,7 +168,9 @@ static struct delete_set *set_of(size_t n, uint64_t id_max) {
     return set;
 }
 
-struct delete_set *delete_set_new(uint64_t id_max) { return set_of(0, id_max); }
+struct delete_set *delete_set_new(uint64_t id_max) {
+    return set_of(0, id_max);
+}
 
 struct delete_set *delete_set_ref(struct delete_set *set) {
     atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);

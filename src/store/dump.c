@@ -28,8 +28,8 @@ static err dump_manifest(struct str bytes, const char *path, struct buf *out) {
     struct manifest_reading reading = {0};
     buf_add_text(out, "manifest, format 1\n");
     TRY(manifest_read(bytes, path, dump_edit, out, out, &reading));
-    buf_add_fmt(out, "%llu edits in %llu bytes%s\n", (unsigned long long)reading.edits,
-                (unsigned long long)reading.end, reading.torn ? ", then one that was never durable" : "");
+    buf_add_fmt(out, "%llu edits in %llu bytes%s\n", (unsigned long long)reading.edits, (unsigned long long)reading.end,
+                reading.torn ? ", then one that was never durable" : "");
     return NULL;
 }
 

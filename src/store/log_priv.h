@@ -62,10 +62,10 @@ struct segment_head {
 err segment_head_read(struct str segment, const char *path, struct segment_head *out);
 
 struct segment_reading {
-    uint64_t records, bad; /* bad: places where something durable is damaged */
-    uint64_t end;          /* where the good bytes end */
+    uint64_t records, bad;  /* bad: places where something durable is damaged */
+    uint64_t end;           /* where the good bytes end */
     uint64_t last_sequence; /* of the last good record; first_sequence - 1 if none */
-    bool torn;             /* something that was never acknowledged follows */
+    bool torn;              /* something that was never acknowledged follows */
 };
 typedef err (*log_record_fn)(void *context, const struct log_record *r);
 /* Calls fn for each good record, void ones included. Findings, if wanted, get a line for each bad place. */

@@ -19,9 +19,7 @@ void record_log_done(struct record_log *l) {
     *l = (struct record_log){0};
 }
 
-uint64_t record_bytes(const struct log_record *r) {
-    return RECORD_HEAD_BYTES + ((r->blob.n + 7) & ~(uint64_t)7);
-}
+uint64_t record_bytes(const struct log_record *r) { return RECORD_HEAD_BYTES + ((r->blob.n + 7) & ~(uint64_t)7); }
 
 static uint64_t room(const struct record_log *l) {
     return l->file ? l->current.size_bytes - l->current.used_bytes : l->segment_bytes - SEGMENT_HEAD_BYTES;
@@ -53,8 +51,7 @@ static void segment_end(struct record_log *l) {
 
 static err head_write(struct file *f, uint64_t number, uint64_t nonce, uint64_t first_sequence) {
     struct format_head h;
-    format_head_make(&h, format_magic_log,
-                     (uint64_t[4]){number, nonce, first_sequence, (uint64_t)clock_wall_ns()});
+    format_head_make(&h, format_magic_log, (uint64_t[4]){number, nonce, first_sequence, (uint64_t)clock_wall_ns()});
     AUTO_FREE char *block = mem_new(SEGMENT_HEAD_BYTES);
     memcpy(block, &h, sizeof h);
     memcpy(block + SEGMENT_HEAD_COPY, &h, sizeof h);
@@ -85,8 +82,10 @@ static err segment_file(struct record_log *l, uint64_t number, uint64_t *size, s
 
 static err segment_begin(struct record_log *l, uint64_t first_sequence, uint64_t bytes, bool with_head) {
     segment_end(l);
-    struct log_segment s = {.number = l->next_number++, .size_bytes = MAX(l->segment_bytes, SEGMENT_HEAD_BYTES + bytes),
-                            .used_bytes = SEGMENT_HEAD_BYTES, .last_sequence = first_sequence - 1};
+    struct log_segment s = {.number = l->next_number++,
+                            .size_bytes = MAX(l->segment_bytes, SEGMENT_HEAD_BYTES + bytes),
+                            .used_bytes = SEGMENT_HEAD_BYTES,
+                            .last_sequence = first_sequence - 1};
     uint64_t nonce = random_u64();
     struct path path = path_segment(l->dir, s.number);
     struct file *f = NULL;
@@ -185,8 +184,10 @@ void record_log_retire(struct record_log *l, uint64_t first_needed) {
     while (gone < l->closed.n && l->closed.v[gone].number < first_needed) {
         struct log_segment s = l->closed.v[gone++];
         struct path path = path_segment(l->dir, s.number);
-        if (l->spare.n < SEGMENTS_SPARE && s.size_bytes == l->segment_bytes) *vec_push(&l->spare) = s;
-        else drop_path(&path);
+        if (l->spare.n < SEGMENTS_SPARE && s.size_bytes == l->segment_bytes)
+            *vec_push(&l->spare) = s;
+        else
+            drop_path(&path);
     }
     if (gone == 0) return;
     memmove(l->closed.v, l->closed.v + gone, (l->closed.n - gone) * sizeof *l->closed.v);

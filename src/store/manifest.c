@@ -49,7 +49,8 @@ static bool next_copy(struct str bytes, uint64_t offset, uint64_t *out_offset, u
 static size_t copy_bytes(struct str edit) { return EDIT_HEAD_BYTES + padded(edit.n); }
 
 /* The edit whose first copy should stand at `at`. False: there is none. */
-static err edit_at(struct str bytes, uint64_t at, const char *path, struct str *out, bool *out_mended, bool *out_found) {
+static err edit_at(struct str bytes, uint64_t at, const char *path, struct str *out, bool *out_mended,
+                   bool *out_found) {
     uint64_t where;
     uint32_t copy;
     struct str again;
@@ -62,8 +63,9 @@ static err edit_at(struct str bytes, uint64_t at, const char *path, struct str *
     if (!*out_found) return NULL;
     *out_mended = true;
     if (copy == 2 && where == at + copy_bytes(*out)) return NULL;
-    return err_new(ERR_CORRUPT, "%s: both copies of the edit at byte %llu are damaged, and edits follow: restore a backup",
-                   path, (unsigned long long)at);
+    return err_new(ERR_CORRUPT,
+                   "%s: both copies of the edit at byte %llu are damaged, and edits follow: restore a backup", path,
+                   (unsigned long long)at);
 }
 
 static bool has_bytes(struct str bytes, uint64_t from) {
@@ -138,7 +140,8 @@ static err file_bytes_of(const struct manifest_state *s, struct buf *out) {
 
 static err write_synced(const char *path, struct str bytes, size_t reserve_bytes) {
     AUTO_CLOSE struct file *f = NULL;
-    TRY(file_open(path, FILE_CREATE_ANY, &f));
+    err_free(path_remove(path)); /* a file whose sync failed is not written again (5) */
+    TRY(file_open(path, FILE_CREATE, &f));
     if (reserve_bytes) TRY(file_allocate(f, bytes.n + reserve_bytes));
     TRY(file_write(f, bytes.p, bytes.n, 0));
     return file_sync(f);

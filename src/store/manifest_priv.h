@@ -81,8 +81,8 @@ void edit_dump(struct str edit, struct buf *out);
 typedef err (*edit_fn)(void *context, uint64_t offset, struct str edit);
 struct manifest_reading {
     uint64_t edits, mended; /* mended: edits of which one copy is damaged */
-    uint64_t end, size;   /* where the edits end, and the file */
-    bool torn; /* an edit that was never durable follows */
+    uint64_t end, size;     /* where the edits end, and the file */
+    bool torn;              /* an edit that was never durable follows */
 };
 /* All edits of a file's bytes. ERR_CORRUPT: a damaged one with good ones after it. */
 err manifest_read(struct str bytes, const char *path, edit_fn fn, void *context, struct buf *findings,

@@ -163,8 +163,10 @@ static bool operation_read(struct cursor *c, struct operation *out) {
 
 static void set_covered(struct manifest_state *s, const struct manifest_table *t) {
     struct manifest_table *old = find_table(s, str_of(t->tenant), t->signal);
-    if (old) old->covered = MAX(old->covered, t->covered);
-    else *vec_push(&s->tables) = *t;
+    if (old)
+        old->covered = MAX(old->covered, t->covered);
+    else
+        *vec_push(&s->tables) = *t;
     s->sequence = MAX(s->sequence, t->covered);
 }
 
@@ -219,8 +221,9 @@ err manifest_state_apply(struct manifest_state *s, struct str edit) {
     struct operation o;
     while (c.n > 0) {
         if (!operation_read(&c, &o)) return err_new(ERR_CORRUPT, "an operation cannot be read");
-        if (!operation_apply(s, &o)) return err_new(ERR_CORRUPT, "operation %d on %llu, which is not there", (int)o.kind,
-                                                    (unsigned long long)o.id);
+        if (!operation_apply(s, &o))
+            return err_new(ERR_CORRUPT, "operation %d on %llu, which is not there", (int)o.kind,
+                           (unsigned long long)o.id);
     }
     return c.bad ? err_new(ERR_CORRUPT, "an operation cannot be read") : NULL;
 }
@@ -236,8 +239,7 @@ static void operation_dump(const struct operation *o, struct buf *out) {
     case OPERATION_PART_ADD: {
         struct path path = path_part(".", p->tenant, p->signal, p->day, p->id);
         buf_add_fmt(out, "  add %s: %llu rows, %llu bytes, deletes applied to %llu\n", path.text + 2,
-                    (unsigned long long)p->rows, (unsigned long long)p->bytes,
-                    (unsigned long long)p->deletes_applied);
+                    (unsigned long long)p->rows, (unsigned long long)p->bytes, (unsigned long long)p->deletes_applied);
         break;
     }
     case OPERATION_PART_REMOVE: buf_add_fmt(out, "  remove part %llu\n", (unsigned long long)o->id); break;
@@ -245,9 +247,7 @@ static void operation_dump(const struct operation *o, struct buf *out) {
         buf_add_fmt(out, "  %s/%s covered to sequence %llu\n", o->table.tenant, signal_names[o->table.signal],
                     (unsigned long long)o->table.covered);
         break;
-    case OPERATION_LOG_FROM:
-        buf_add_fmt(out, "  log from segment %llu\n", (unsigned long long)o->next.log_from);
-        break;
+    case OPERATION_LOG_FROM: buf_add_fmt(out, "  log from segment %llu\n", (unsigned long long)o->next.log_from); break;
     case OPERATION_DELETE:
         buf_add_fmt(out, "  delete %llu of %s, to sequence %llu\n", (unsigned long long)o->delete.id, o->delete.tenant,
                     (unsigned long long)o->delete.sequence);

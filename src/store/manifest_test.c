@@ -9,8 +9,15 @@
 #include "store/manifest_priv.h"
 
 static struct manifest_part part(uint64_t id) {
-    return (struct manifest_part){.tenant = "default", .signal = SIGNAL_LOGS, .id = id, .rows = id * 10, .bytes = id * 100,
-                                  .day = 20000, .time_min = 5, .time_max = 9, .deletes_applied = 3};
+    return (struct manifest_part){.tenant = "default",
+                                  .signal = SIGNAL_LOGS,
+                                  .id = id,
+                                  .rows = id * 10,
+                                  .bytes = id * 100,
+                                  .day = 20000,
+                                  .time_min = 5,
+                                  .time_max = 9,
+                                  .deletes_applied = 3};
 }
 
 static err add(struct manifest *m, uint64_t id) {
@@ -233,14 +240,10 @@ static void test_a_newer_format_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_state_survives_writing),
-        cmocka_unit_test(test_cut_edits_are_refused),
-        cmocka_unit_test(test_opens_what_it_wrote),
-        cmocka_unit_test(test_power_cut_at_every_call),
-        cmocka_unit_test(test_one_failure_is_survived),
-        cmocka_unit_test(test_a_full_disk_can_still_be_tidied),
-        cmocka_unit_test(test_it_grows_and_is_written_anew),
-        cmocka_unit_test(test_two_damaged_copies_are_refused),
+        cmocka_unit_test(test_a_state_survives_writing),     cmocka_unit_test(test_cut_edits_are_refused),
+        cmocka_unit_test(test_opens_what_it_wrote),          cmocka_unit_test(test_power_cut_at_every_call),
+        cmocka_unit_test(test_one_failure_is_survived),      cmocka_unit_test(test_a_full_disk_can_still_be_tidied),
+        cmocka_unit_test(test_it_grows_and_is_written_anew), cmocka_unit_test(test_two_damaged_copies_are_refused),
         cmocka_unit_test(test_a_newer_format_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,7 +83,9 @@ static struct part_set *part_set_new(size_t n) {
     return set;
 }
 
-struct part_set *part_set_empty(void) { return part_set_new(0); }
+struct part_set *part_set_empty(void) {
+    return part_set_new(0);
+}
 
 struct part_set *part_set_ref(struct part_set *set) {
     atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);

@@ -28,15 +28,16 @@ static void test_picks(void **state) {
     assert_picks(0, 5, 5, 5, 100000);
     assert_picks(4, 5, 5, 5, 100000, 5);
     assert_picks(8, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5);
-    assert_picks(0, 8000000, 8000000, 8000000, 8000000);     /* final */
-    assert_picks(2, 7000000, 7000000, 7000000, 7000000);     /* enough for a final one */
+    assert_picks(0, 8000000, 8000000, 8000000, 8000000); /* final */
+    assert_picks(2, 7000000, 7000000, 7000000, 7000000); /* enough for a final one */
 }
 
 static void test_neighbours_in_time_go_first(void **state) {
     (void)state;
     struct merge_candidate parts[12] = {{0}};
     size_t picked[MERGE_PARTS_MAX];
-    for (size_t i = 0; i < 12; i++) parts[i] = (struct merge_candidate){10, (int64_t)(i < 2 ? i * 100 : 1000 + i), 0, false};
+    for (size_t i = 0; i < 12; i++)
+        parts[i] = (struct merge_candidate){10, (int64_t)(i < 2 ? i * 100 : 1000 + i), 0, false};
     assert_int_equal(merge_policy_pick(parts, 12, picked), 8);
     for (size_t i = 0; i < 8; i++) assert_true(picked[i] >= 2);
 }

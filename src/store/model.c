@@ -122,7 +122,8 @@ static bool is_visible(const struct model_snapshot *sn, const struct model_batch
     if (row_time(&b->view, row) < sn->time_floor) return false;
     for (size_t i = 0; i < sn->deletes->n; i++) {
         const struct delete_entry *d = sn->deletes->v[i];
-        if (delete_is_of(d, sn->tenant, sn->signal) && b->sequence <= d->sequence && delete_matches_row(d, &b->view, row))
+        if (delete_is_of(d, sn->tenant, sn->signal) && b->sequence <= d->sequence &&
+            delete_matches_row(d, &b->view, row))
             return false;
     }
     return true;
@@ -197,16 +198,20 @@ static void number_vector(struct arena *a, const struct batch *b, const struct c
 
 static void id_vector(struct arena *a, const struct batch *b, const struct chunk *c, enum field f, struct vector *out) {
     unsigned char *v = arena_array(a, unsigned char, 16 * (size_t)c->n);
-    for (uint32_t i = 0; i < c->n && !a->full; i++) memcpy(v + 16 * (size_t)i, batch_id16(b, SET_ROWS, f, c->rows[i]), 16);
+    for (uint32_t i = 0; i < c->n && !a->full; i++)
+        memcpy(v + 16 * (size_t)i, batch_id16(b, SET_ROWS, f, c->rows[i]), 16);
     *out = (struct vector){.type = VECTOR_ID16, .id16 = v};
 }
 
 static void make_vector(struct arena *a, const struct batch *b, const struct chunk *c, const struct column_ref *ref,
                         struct vector *out) {
     bool is_field = ref->target == TARGET_FIELD;
-    if (!is_field || field_rows[ref->field].type == FIELD_STRING) text_vector(a, b, c, ref, out);
-    else if (field_rows[ref->field].type == FIELD_ID16) id_vector(a, b, c, ref->field, out);
-    else number_vector(a, b, c, ref->field, out);
+    if (!is_field || field_rows[ref->field].type == FIELD_STRING)
+        text_vector(a, b, c, ref, out);
+    else if (field_rows[ref->field].type == FIELD_ID16)
+        id_vector(a, b, c, ref->field, out);
+    else
+        number_vector(a, b, c, ref->field, out);
 }
 
 /* ---- scan ------------------------------------------------------------------------------------------------------- */
@@ -333,7 +338,8 @@ static void model_get_stats(struct store *store, struct store_stats *out) {
     struct model *m = (struct model *)store;
     *out = (struct store_stats){0};
     lock_take(&m->lock);
-    for (size_t i = 0; i < m->batches.n; i++) out->rows_appended[m->batches.v[i].view.signal] += m->batches.v[i].view.rows;
+    for (size_t i = 0; i < m->batches.n; i++)
+        out->rows_appended[m->batches.v[i].view.signal] += m->batches.v[i].view.rows;
     out->batches_appended = m->batches.n;
     lock_give(&m->lock);
 }

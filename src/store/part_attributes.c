@@ -43,6 +43,15 @@ static void count_values(struct part_writer *w, enum set set, const struct row_r
     }
 }
 
+enum { AHEAD = 8 };
+
+static void prefetch_slots(const struct part_writer *w, enum set set, struct row_ref row) {
+    const struct batch *b = w->sources[row.batch].b;
+    const uint64_t *slots = b->slots + batch_u32(b, set, FIELD_SLOT, row.row);
+    __builtin_prefetch(slots);
+    __builtin_prefetch(slots + 8);
+}
+
 /* Distributes the values of all rows to the columns of their keys: strings as references, numbers as they are. */
 static void scatter(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
     uint64_t **cursors = w->key_cursors.v;
@@ -51,6 +60,7 @@ static void scatter(struct part_writer *w, enum set set, const struct row_ref *r
         const struct part_source *s = &w->sources[rows[i].batch];
         struct batch_attributes a = batch_attributes(s->b, set, rows[i].row);
         uint64_t batch = (uint64_t)rows[i].batch << 32;
+        if (i + AHEAD < n) prefetch_slots(w, set, rows[i + AHEAD]);
         for (uint32_t j = 0; j < a.n; j++) {
             uint32_t key = s->keys[a.keys[j]] - 1;
             *cursors[key]++ = a.values[j] | (batch & masks[key]);

@@ -8,6 +8,7 @@
 enum {
     OWN_STRINGS_MIN = 256,     /* fewer distinct values always go to the part's dictionary */
     TEXT_MEAN_BYTES_MAX = 512, /* longer values never do */
+    AHEAD = 16,                /* values between asking the memory for something and needing it */
     SAMPLE_ROWS = 512,         /* of a column whose values seldom repeated so far */
 };
 
@@ -123,6 +124,7 @@ static void put_texts(struct part_writer *w, struct column_memory *memory, const
     size_t longest = 0;
     for (uint32_t i = 0; i < n; i++) {
         w->texts[i] = ref_text(w, refs[i]);
+        __builtin_prefetch(w->texts[i].p); /* the rows' order is not the heap's: the encoder would wait for each */
         longest = MAX(longest, w->texts[i].n);
     }
     if (is_text && longest <= PART_TEXT_MAX) {
@@ -146,14 +148,15 @@ static void put_texts(struct part_writer *w, struct column_memory *memory, const
 static uint32_t number_refs(struct part_writer *w, const uint64_t *refs, uint32_t n) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t *seen = &w->sources[refs[i] >> 32].seen[(uint32_t)refs[i]];
+        if (i + AHEAD < n) __builtin_prefetch(&w->sources[refs[i + AHEAD] >> 32].strings[(uint32_t)refs[i + AHEAD]]);
+        uint32_t *seen = &w->sources[refs[i] >> 32].strings[(uint32_t)refs[i]].seen;
         if (!*seen) {
             w->distinct[count] = refs[i];
             *seen = ++count;
         }
         w->codes[i] = *seen - 1;
     }
-    for (uint32_t i = 0; i < count; i++) w->sources[w->distinct[i] >> 32].seen[(uint32_t)w->distinct[i]] = 0;
+    for (uint32_t i = 0; i < count; i++) w->sources[w->distinct[i] >> 32].strings[(uint32_t)w->distinct[i]].seen = 0;
     return count;
 }
 
@@ -219,8 +222,11 @@ uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, cons
         return put_own(w, memory, count, n, is_text, out);
 
     uint32_t known = w->strings.n;
-    for (uint32_t i = 0; i < count; i++)
+    bool many = count > n / 4; /* then most are looked up, and their bytes far apart */
+    for (uint32_t i = 0; i < count; i++) {
+        if (many && i + AHEAD < count) __builtin_prefetch(ref_text(w, w->distinct[i + AHEAD]).p);
         w->remap[i] = part_string_code(w, &w->sources[w->distinct[i] >> 32], (uint32_t)w->distinct[i]);
+    }
     uint32_t fresh = w->strings.n - known;
     for (uint32_t i = 0; i < n; i++) w->codes[i] = w->remap[w->codes[i]];
     uint8_t encoding = encode_part_codes(w, w->codes, n, w->strings.n, out);

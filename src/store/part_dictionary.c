@@ -3,8 +3,9 @@
 #include "store/part_write_priv.h"
 
 uint32_t part_string_code(struct part_writer *w, struct part_source *s, uint32_t id) {
-    if (!s->strings[id]) s->strings[id] = strings_intern(&w->strings, batch_string(s->b, id)) + 1;
-    return s->strings[id] - 1;
+    uint32_t *code = &s->strings[id].code;
+    if (!*code) *code = strings_intern(&w->strings, batch_string(s->b, id)) + 1;
+    return *code - 1;
 }
 
 uint32_t part_key_intern(struct part_writer *w, struct str name, enum value_type type) {

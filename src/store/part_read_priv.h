@@ -105,14 +105,6 @@ struct set_shapes {
     const uint32_t *rows;  /* per shape: how many rows */
 };
 
-/* The values of rare keys, sorted by key. */
-struct set_rest {
-    bool is_open;
-    uint32_t *places; /* per part key: its place in the block's list + 1, or 0 */
-    uint32_t *end;    /* per place: behind its last value */
-    struct str *values;
-};
-
 /* Values of a set's rare keys, brought together by key: those of key k are values[start[k] .. start[k + 1]). */
 struct rest_values {
     bool is_open;
@@ -130,7 +122,6 @@ struct group_reader {
     struct scan_stats *stats;
     struct set_shapes shapes[3];
     struct rest_values rest[3];
-    struct set_rest rest[3];
     struct column traces, times, spans; /* what other columns lean on, opened when asked */
     bool has_traces, has_times, has_spans;
     const uint32_t *child_rows[3]; /* of events and links: the row each belongs to */

@@ -23,7 +23,10 @@ struct plan {
     bool has_id;           /* the text is an id of id_bytes bytes in hex */
     unsigned char id[16];
     uint32_t *words_found; /* OP_WORDS, per part string: terms it has (made when first needed) */
-    struct text_match text_match;
+    const struct words
+        *words; /* OP_WORDS: those asked; OP_EQUAL: the words of the text, which an equal one must have */
+    enum { EQUAL_UNKNOWN, EQUAL_HAS_WORDS, EQUAL_HAS_NONE } equal;
+    struct text_match text_match; /* of words */
     bool has_text_match;
 };
 
@@ -68,6 +71,11 @@ struct one_string {
     uint32_t end;
 };
 const struct batch *one_string(struct one_string *s, struct str text);
+
+/* What the skeletons of the part say about plan->words. */
+err plan_open_text_match(struct part_scan *s, struct plan *plan);
+/* The terms that some text of a block has or may have. */
+uint32_t plan_possible_terms(const struct plan *plan, const struct text_block *t);
 
 /* part_scan_words.c: rows that have all the words. *out_count: if count_only and counters alone tell. */
 err plan_match_words(struct part_scan *s, struct plan *plan, struct group_reader *r, const uint64_t *candidates,

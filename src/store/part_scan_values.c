@@ -1,5 +1,6 @@
 /* One column of a group against one predicate: strings once per distinct one, ids once per run, numbers one by one. */
 #include "store/part_scan_priv.h"
+#include "store/words_priv.h"
 
 const struct batch *one_string(struct one_string *s, struct str text) {
     s->b = (struct batch){.string_count = 1, .string_end = &s->end, .heap = text.p ? text.p : ""};
@@ -60,36 +61,93 @@ static err all_texts(struct group_reader *r, const struct texts *t, const struct
     return texts_get_some(r, t, NULL, t->n, texts);
 }
 
+/* ---- texts that are split ----------------------------------------------------------------------------------------- */
+
+err plan_open_text_match(struct part_scan *s, struct plan *plan) {
+    const struct part_strings *all = &s->part->skeletons;
+    if (plan->has_text_match) return NULL;
+    struct text_skeletons skeletons = {all->n, all->end, all->heap};
+    TRY(text_match_make(s->arena, &skeletons, plan->words, &plan->text_match));
+    plan->has_text_match = true;
+    return NULL;
+}
+
+uint32_t plan_possible_terms(const struct plan *plan, const struct text_block *t) {
+    const struct text_match *m = &plan->text_match;
+    const uint32_t *ids, *counts;
+    uint32_t n = text_block_skeletons(t, &ids, &counts), possible = 0;
+    if (text_block_fallback_rows(t)) return UINT32_MAX;
+    for (uint32_t i = 0; i < n; i++) possible |= m->found[ids[i]] | m->maybe[ids[i]];
+    return possible;
+}
+
+/* An equal text has all the words of the one asked for; a text without words, or too many, is compared with every value. */
+static bool equal_has_words(struct part_scan *s, struct plan *plan) {
+    if (plan->equal == EQUAL_UNKNOWN) {
+        struct words *w = NULL;
+        err e = words_parse(s->arena, plan->p->text, &w);
+        plan->words = w;
+        plan->equal = e ? EQUAL_HAS_NONE : EQUAL_HAS_WORDS;
+        err_free(e);
+    }
+    return plan->equal == EQUAL_HAS_WORDS;
+}
+
+/* Bits of the texts that are equal to the one asked for: only those that have its words are put together. */
+static err equal_texts(struct part_scan *s, struct plan *plan, struct group_reader *r, const struct texts *t,
+                       uint64_t *out) {
+    uint32_t terms = words_count(plan->words), all = terms == 32 ? UINT32_MAX : (1u << terms) - 1, n = 0;
+    TRY(plan_open_text_match(s, plan));
+    if ((plan_possible_terms(plan, t->split) & all) != all) return NULL;
+    uint32_t *found = ARENA_ZERO(r->arena, uint32_t, t->n), *which = ARENA_ARRAY(r->arena, uint32_t, t->n);
+    TRY(text_problem(r, t, text_find_words(t->split, &plan->text_match, plan->words, found)));
+    for (uint32_t i = 0; i < t->n; i++)
+        if (found[i] == all) which[n++] = i;
+    if (!n) return NULL;
+    struct str *texts = ARENA_ARRAY(r->arena, struct str, n);
+    TRY(texts_get_some(r, t, which, n, texts));
+    for (uint32_t i = 0; i < n; i++)
+        if (str_equal(texts[i], plan->p->text)) bit_set(out, which[i]);
+    return NULL;
+}
+
+/* Bits of the texts that match. */
+static err match_texts(struct part_scan *s, struct plan *plan, struct group_reader *r, const struct texts *t,
+                       bool is_field, enum value_type type, uint64_t *out) {
+    const struct str *texts = NULL;
+    bool equality = plan->p->op == OP_EQUAL || plan->p->op == OP_NOT_EQUAL;
+    if (equality && type == VALUE_STRING && t->split && equal_has_words(s, plan))
+        return equal_texts(s, plan, r, t, out);
+    TRY(all_texts(r, t, &texts));
+    for (uint32_t i = 0; i < t->n; i++)
+        if (text_matches(plan->p, texts[i], is_field, type)) bit_set(out, i);
+    return NULL;
+}
+
+static err match_list(struct part_scan *s, struct plan *plan, struct group_reader *r, const struct column *c,
+                      bool is_field, enum value_type type, uint64_t *out) {
+    uint32_t *list = column_list_decode(r, c);
+    if (!list) return arena_err(r->arena);
+    for (uint32_t i = 0; i < c->count; i++) {
+        bool matches = false;
+        TRY(code_matches(s, plan, list[i], is_field, type, &matches));
+        if (matches) bit_set(out, i);
+    }
+    return NULL;
+}
+
 err plan_match_texts(struct part_scan *s, struct plan *plan, struct group_reader *r, const struct column *c,
                      bool is_field, enum value_type type, uint64_t *out) {
-    const struct str *texts = NULL;
-    bool matches = false;
     if (!c->encoding) {
         if (text_matches(plan->p, STR(""), is_field, type))
             for (uint32_t i = 0; i < c->n; i++) bit_set(out, i);
         return NULL;
     }
-    uint32_t *list = NULL;
-    if (c->encoding != ENCODING_CODES)
-        TRY(all_texts(r, &c->texts, &texts));
-    else if (!(list = column_list_decode(r, c)))
-        return arena_err(r->arena);
-    if (c->encoding == ENCODING_TEXTS) {
-        for (uint32_t i = 0; i < c->n; i++)
-            if (text_matches(plan->p, texts[i], is_field, type)) bit_set(out, i);
-        return NULL;
-    }
+    if (c->encoding == ENCODING_TEXTS) return match_texts(s, plan, r, &c->texts, is_field, type, out);
     uint64_t *wanted = ARENA_ZERO(r->arena, uint64_t, wanted_words(c));
-    bool any = false;
-    for (uint32_t i = 0; i < c->count; i++) {
-        if (texts)
-            matches = text_matches(plan->p, texts[i], is_field, type);
-        else
-            TRY(code_matches(s, plan, list[i], is_field, type, &matches));
-        if (matches) bit_set(wanted, i);
-        any |= matches;
-    }
-    return any ? select_codes(r, c, wanted, out) : NULL;
+    TRY(c->encoding == ENCODING_OWN ? match_texts(s, plan, r, &c->texts, is_field, type, wanted)
+                                    : match_list(s, plan, r, c, is_field, type, wanted));
+    return bits_are_empty(wanted, c->count) ? NULL : select_codes(r, c, wanted, out);
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------ */

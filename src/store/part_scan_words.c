@@ -40,25 +40,6 @@ static err open_string_masks(struct word_search *q) {
     return NULL;
 }
 
-static err open_text_match(struct word_search *q) {
-    struct part *p = q->s->part;
-    if (q->plan->has_text_match) return NULL;
-    struct text_skeletons skeletons = {p->skeletons.n, p->skeletons.end, p->skeletons.heap};
-    TRY(text_match_make(q->s->arena, &skeletons, q->words, &q->plan->text_match));
-    q->plan->has_text_match = true;
-    return NULL;
-}
-
-/* The terms that some text of a block has or may have. */
-static uint32_t possible_terms(const struct word_search *q, const struct text_block *t) {
-    const struct text_match *m = &q->plan->text_match;
-    const uint32_t *ids, *counts;
-    uint32_t n = text_block_skeletons(t, &ids, &counts), possible = 0;
-    if (text_block_fallback_rows(t)) return q->all;
-    for (uint32_t i = 0; i < n; i++) possible |= m->found[ids[i]] | m->maybe[ids[i]];
-    return possible;
-}
-
 /* The terms that each of n texts has. */
 static err text_masks(struct word_search *q, const struct texts *t, uint32_t *out) {
     if (t->split) {
@@ -83,8 +64,8 @@ static err prepare(struct word_search *q, struct source *x) {
     bool any_bodies = x->is_body && q->any_bodies; /* then these are not the texts that count */
     x->possible = q->all;
     if (c->texts.split) {
-        TRY(open_text_match(q));
-        x->possible = possible_terms(q, c->texts.split);
+        TRY(plan_open_text_match(q->s, q->plan));
+        x->possible = plan_possible_terms(q->plan, c->texts.split);
     }
     if ((c->encoding == ENCODING_CODES || c->encoding == ENCODING_OWN) && x->possible) {
         x->masks = ARENA_ARRAY(q->r->arena, uint32_t, c->count);
@@ -234,9 +215,10 @@ err plan_match_words(struct part_scan *s, struct plan *plan, struct group_reader
     struct word_search q = {.s = s, .plan = plan, .r = r, .words = plan->p->words};
     q.all = terms == 32 ? UINT32_MAX : (1u << terms) - 1;
     (void)candidates;
+    plan->words = plan->p->words;
     TRY(collect_sources(&q));
     for (uint32_t i = 0; i < q.count; i++) possible |= q.sources[i].possible;
-    if (possible != q.all) return NULL;
+    if ((possible & q.all) != q.all) return NULL;
     uint32_t *found = ARENA_ZERO(r->arena, uint32_t, n);
     for (uint32_t i = 0; i < q.count; i++) TRY(apply(&q, &q.sources[i], found));
     for (uint32_t i = 0; i < n; i++) out[i / 64] |= (uint64_t)(found[i] == q.all) << i % 64;

@@ -475,10 +475,14 @@ static void assert_vectors_equal(const struct vector *a, const struct vector *b,
     }
 }
 
-static const char *describe(const struct predicate *p) {
-    static char text[256];
-    snprintf(text, sizeof text, "target %d field %d key " STR_FMT " op %d text %.100s", p->column.target,
-             p->column.field, STR_ARG(p->column.key), p->op, p->text.p);
+static const char *describe(const struct scan_request *q) {
+    static char text[1024];
+    size_t n = 0;
+    for (size_t i = 0; i < q->predicate_count; i++) {
+        const struct predicate *p = &q->predicates[i];
+        n += (size_t)snprintf(text + n, sizeof text - n, "; target %d field %d key " STR_FMT " op %d text %.100s",
+                              p->column.target, p->column.field, STR_ARG(p->column.key), p->op, p->text.p);
+    }
     return text;
 }
 
@@ -504,8 +508,7 @@ static void compare_scan(struct part *p, uint32_t group, const struct batch *row
         bool in_part = n < from_part.n && from_part.rows[n] == row,
              in_batch = n < from_batch.n && from_batch.rows[n] == row;
         if (in_part != want || in_batch != want)
-            fail_msg("row %u: want %d, part %d, batch %d: %s", row, want, in_part, in_batch,
-                     q->predicate_count ? describe(q->predicates) : "");
+            fail_msg("row %u: want %d, part %d, batch %d: %s", row, want, in_part, in_batch, describe(q));
         n += want;
     }
     assert_true(n == from_part.n && n == from_batch.n);

@@ -117,13 +117,11 @@ void part_writer_sources(struct part_writer *w, const struct batch *batches, siz
         const struct batch *b = &batches[i];
         uint32_t resources = b->set_rows[SET_RESOURCES], scopes = b->set_rows[SET_SCOPES];
         /* one piece of memory for all: what the ids of the batch are in the part */
-        uint32_t *ids =
-            mem_new_array(uint32_t, 2 * (size_t)b->string_count + b->key_count + b->shape_count + resources + scopes);
+        size_t ids = b->key_count + (size_t)b->shape_count + resources + scopes;
         struct part_source *s = &w->sources[i];
         s->b = b;
-        s->strings = ids;
-        s->seen = s->strings + b->string_count;
-        s->keys = s->seen + b->string_count;
+        s->strings = mem_new(b->string_count * sizeof *s->strings + ids * sizeof *s->keys);
+        s->keys = (uint32_t *)(s->strings + b->string_count);
         s->shapes = s->keys + b->key_count;
         s->entities[0] = s->shapes + b->shape_count;
         s->entities[1] = s->entities[0] + resources;

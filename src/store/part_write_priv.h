@@ -16,13 +16,19 @@
 #include "store/part_priv.h"
 #include "store/text_priv.h"
 
+/* What a string of a batch is in the part, and in the column being encoded: one cache line has both. */
+struct string_memory {
+    uint32_t code; /* + 1; 0: not asked yet */
+    uint32_t seen; /* + 1; zero between uses: scratch of encode_strings */
+};
+
 /* One input batch with what its ids are in the part: each array holds code + 1, or 0 where not yet asked. */
 struct part_source {
     const struct batch *b;
-    uint32_t *strings, *keys, *shapes, *entities[2]; /* entities: resources, scopes */
+    struct string_memory *strings;
+    uint32_t *keys, *shapes, *entities[2]; /* entities: resources, scopes */
     struct batch_copy_cache cache;
-    bool in_set;    /* is among writer.batches */
-    uint32_t *seen; /* per string id, zero between uses: scratch of encode_strings */
+    bool in_set; /* is among writer.batches */
 };
 
 struct row_ref {

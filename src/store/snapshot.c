@@ -42,8 +42,10 @@ err engine_snapshot(struct store *store, struct str tenant, enum signal signal, 
     lock_take(&s->lock);
     struct table *t = engine_table(s, tenant, signal, false);
     sn->deletes = delete_set_ref(s->deletes);
-    if (t) hold_table(sn, t);
-    else sn->parts = part_set_empty();
+    if (t)
+        hold_table(sn, t);
+    else
+        sn->parts = part_set_empty();
     lock_give(&s->lock);
     if (t) choose_deletes(sn, t->tenant);
     *out = &sn->base;
@@ -167,8 +169,8 @@ static err scan_group(const struct engine_snapshot *sn, struct part_scans *scans
     *out = (struct chunk){0};
     if (sn->delete_count) {
         const struct part_entry *p = is_part ? &sn->parts->v[g->source] : NULL;
-        bool masked = p ? snapshot_part_is_masked(sn, p)
-                        : snapshot_batch_is_masked(sn, sn->batches[g->source - sn->parts->n]);
+        bool masked =
+            p ? snapshot_part_is_masked(sn, p) : snapshot_batch_is_masked(sn, sn->batches[g->source - sn->parts->n]);
         if (masked) return snapshot_scan_masked(sn, g->source, g->group, r, a, out, stats);
     }
     if (is_part) return scan_part(sn, scans, g, r, a, out, stats);
@@ -218,7 +220,8 @@ enum { FETCH_ROWS_MAX = 4096 };
 /* How many places from the first on are of one group. */
 static size_t run_of_places(const struct row_place *places, size_t n) {
     size_t i = 1;
-    while (i < n && i < FETCH_ROWS_MAX && places[i].source == places[0].source && places[i].group == places[0].group) i++;
+    while (i < n && i < FETCH_ROWS_MAX && places[i].source == places[0].source && places[i].group == places[0].group)
+        i++;
     return i;
 }
 
@@ -276,8 +279,8 @@ static err trace_fetch(struct trace_read *t, uint32_t group, const uint32_t *row
 
 /* Some rows of the group may be deleted or too old: asks for the trace's as a scan does. */
 static err trace_masked(struct trace_read *t, uint32_t group) {
-    struct scan_request r = {.time_min = t->sn->time_floor, .time_max = INT64_MAX, .predicates = &t->is_trace,
-                             .predicate_count = 1};
+    struct scan_request r = {
+        .time_min = t->sn->time_floor, .time_max = INT64_MAX, .predicates = &t->is_trace, .predicate_count = 1};
     struct chunk chunk;
     AUTO_ARENA struct arena scratch;
     arena_init(&scratch, TRACE_MEMORY_BYTES);
@@ -311,7 +314,8 @@ static err trace_parts(struct trace_read *t) {
     for (size_t i = 0; i < t->sn->parts->n && trace_room(t); i++) {
         struct part_entry *p = &t->sn->parts->v[i];
         t->source = (uint32_t)i;
-        if (!p->part) count_missing(p, t->stats);
+        if (!p->part)
+            count_missing(p, t->stats);
         else if (p->time_max >= t->sn->time_floor)
             TRY(part_find_trace(p->part, t->id, &scratch, trace_group, t, t->stats));
         arena_clear(&scratch);
@@ -321,8 +325,8 @@ static err trace_parts(struct trace_read *t) {
 
 static err engine_snapshot_trace(struct snapshot *snapshot, const unsigned char id[16], size_t limit_rows,
                                  struct batch_builder *out, struct scan_stats *stats) {
-    struct trace_read t = {.sn = (struct engine_snapshot *)snapshot, .id = id, .limit = limit_rows, .out = out,
-                           .stats = stats};
+    struct trace_read t = {
+        .sn = (struct engine_snapshot *)snapshot, .id = id, .limit = limit_rows, .out = out, .stats = stats};
     AUTO_BUF struct buf hex;
     buf_init(&hex, 64);
     put_hex(&hex, id, 16);

@@ -20,7 +20,8 @@ bool snapshot_shows_row(const struct engine_snapshot *sn, const struct memory_ba
     uint64_t raw = batch_u64(&m->view, SET_ROWS, FIELD_TIME, row);
     if ((raw > INT64_MAX ? INT64_MAX : (int64_t)raw) < sn->time_floor) return false;
     for (size_t i = 0; i < sn->delete_count; i++)
-        if (m->sequence <= sn->of_table[i]->sequence && delete_matches_row(sn->of_table[i], &m->view, row)) return false;
+        if (m->sequence <= sn->of_table[i]->sequence && delete_matches_row(sn->of_table[i], &m->view, row))
+            return false;
     return true;
 }
 
@@ -81,8 +82,8 @@ static err take_away(struct arena *a, struct chunk *c, size_t columns, const str
     return NULL;
 }
 
-err snapshot_scan_masked(const struct engine_snapshot *sn, uint32_t source, uint32_t group, const struct scan_request *r,
-                         struct arena *a, struct chunk *out, struct scan_stats *stats) {
+err snapshot_scan_masked(const struct engine_snapshot *sn, uint32_t source, uint32_t group,
+                         const struct scan_request *r, struct arena *a, struct chunk *out, struct scan_stats *stats) {
     struct scan_request rows = *r;
     rows.count_only = false;
     if (r->count_only) rows.column_count = 0;

@@ -24,7 +24,7 @@ bool snapshot_part_is_masked(const struct engine_snapshot *sn, const struct part
 bool snapshot_batch_is_masked(const struct engine_snapshot *sn, const struct memory_batch *m);
 
 /* Scans one group (or batch), leaving out deleted rows. `scan` is the part's, opened for the request; NULL for a batch. */
-err snapshot_scan_masked(const struct engine_snapshot *sn, uint32_t source, uint32_t group, const struct scan_request *r,
-                         struct arena *a, struct chunk *out, struct scan_stats *stats);
+err snapshot_scan_masked(const struct engine_snapshot *sn, uint32_t source, uint32_t group,
+                         const struct scan_request *r, struct arena *a, struct chunk *out, struct scan_stats *stats);
 /* True if a row of a batch is to be seen. */
 bool snapshot_shows_row(const struct engine_snapshot *sn, const struct memory_batch *m, uint32_t row);

@@ -84,7 +84,8 @@ err engine_append(struct store *store, struct str tenant, struct batch_blob *blo
     struct engine *s = (struct engine *)store;
     if (!tenant_is_valid(tenant)) {
         batch_unref(blob);
-        return err_new(ERR_INVALID, "a tenant's name is 1 to %d of [A-Za-z0-9_.-] and begins with no dot", TENANT_BYTES - 1);
+        return err_new(ERR_INVALID, "a tenant's name is 1 to %d of [A-Za-z0-9_.-] and begins with no dot",
+                       TENANT_BYTES - 1);
     }
     if (!budget_take(s->o.budget, memory_batch_bytes(blob))) {
         batch_unref(blob);
@@ -253,8 +254,10 @@ static void commit_taken(struct engine *s) {
         finish(s, n);
         return;
     }
-    if (result == COMMIT_REFUSED) engine_disk_full(s, err_text(why));
-    else log_failed(s, err_text(why));
+    if (result == COMMIT_REFUSED)
+        engine_disk_full(s, err_text(why));
+    else
+        log_failed(s, err_text(why));
     engine_segments_publish(s);
     refuse_all(s, err_text(why));
     err_free(why);
@@ -275,8 +278,10 @@ static bool clean_log(struct engine *s) {
     s->check_idle = false;
     lock_give(&s->lock);
     if (!idle && !retire) return false;
-    if (idle) record_log_trim(&s->log);
-    else record_log_retire(&s->log, below);
+    if (idle)
+        record_log_trim(&s->log);
+    else
+        record_log_retire(&s->log, below);
     s->retired_below = MAX(below, s->retired_below);
     engine_segments_publish(s);
     return true;
@@ -288,8 +293,10 @@ bool engine_log_step(struct engine *s) {
     lock_take(&s->lock);
     bool read_only = s->read_only;
     lock_give(&s->lock);
-    if (read_only) refuse_all(s, "the store is read-only until restart");
-    else commit_taken(s);
+    if (read_only)
+        refuse_all(s, "the store is read-only until restart");
+    else
+        commit_taken(s);
     return true;
 }
 

@@ -71,7 +71,7 @@ bool engine_log_step(struct engine *s); /* false: there was nothing to do */
 void engine_log_thread(void *engine);
 void engine_segments_publish(struct engine *s); /* by whoever owns the log now */
 struct table *engine_table(struct engine *s, struct str tenant, enum signal signal, bool make); /* lock held; NULL */
-void engine_make_visible(struct engine *s, struct memory_batch *m, int64_t monotonic_ns);         /* lock held */
+void engine_make_visible(struct engine *s, struct memory_batch *m, int64_t monotonic_ns);       /* lock held */
 void engine_read_only(struct engine *s, const char *why);
 void engine_disk_full(struct engine *s, const char *why);
 err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken */
@@ -87,7 +87,7 @@ err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const 
 struct manifest_part engine_part_row(const struct table *t, const struct part_entry *p);
 
 /* store_merge.c: work held. */
-bool engine_merge_step(struct engine *s);   /* false: nothing to merge */
+bool engine_merge_step(struct engine *s);                 /* false: nothing to merge */
 bool engine_rewrite_step(struct engine *s, err *out_why); /* false: no part holds deleted rows that can be rewritten */
 err engine_merge_all(struct store *s);
 err engine_rewrite_now(struct store *s);

@@ -51,7 +51,8 @@ static struct memory_list *swap_lists(struct table *t) {
 
 /* Once a process and table: that a folder is there does not say that its entry is durable. */
 static err sync_table_dir(struct engine *s, struct table *t) {
-    struct path tenants = path_make("%.3800s/tenants", s->dir), dir = path_make("%.3800s/tenants/%s", s->dir, t->tenant);
+    struct path tenants = path_make("%.3800s/tenants", s->dir),
+                dir = path_make("%.3800s/tenants/%s", s->dir, t->tenant);
     struct path table = path_table(s->dir, t->tenant, t->signal);
     if (t->dir_durable) return NULL;
     TRY(path_make_dir(tenants.text));
@@ -76,8 +77,8 @@ static err flush_day(struct engine *s, struct flush *f, int32_t day, const struc
     struct part_entry p = {.id = next_part_id(s), .day = day, .deletes_applied = f->deletes->id_max};
     struct path path = path_part(s->dir, f->table->tenant, f->table->signal, day, p.id);
     struct part_info info;
-    err e = part_write(path.text, f->table->signal, p.id, f->views, f->list->n, day_first_ns(day), day_last_ns(day), drop,
-                       &info);
+    err e = part_write(path.text, f->table->signal, p.id, f->views, f->list->n, day_first_ns(day), day_last_ns(day),
+                       drop, &info);
     if (e && err_kind(e) == ERR_NOT_FOUND) {
         err_free(e);
         return NULL;
@@ -101,8 +102,13 @@ static err flush_days(struct engine *s, struct flush *f) {
 }
 
 struct manifest_part engine_part_row(const struct table *t, const struct part_entry *p) {
-    struct manifest_part row = {.signal = t->signal, .id = p->id, .rows = p->rows, .bytes = p->bytes, .day = p->day,
-                                .time_min = p->time_min, .time_max = p->time_max,
+    struct manifest_part row = {.signal = t->signal,
+                                .id = p->id,
+                                .rows = p->rows,
+                                .bytes = p->bytes,
+                                .day = p->day,
+                                .time_min = p->time_min,
+                                .time_max = p->time_max,
                                 .deletes_applied = p->deletes_applied};
     memcpy(row.tenant, t->tenant, sizeof row.tenant);
     return row;
@@ -233,7 +239,7 @@ static int64_t due_at(const struct engine *s, const struct table *t, int64_t now
     const struct memory_list *l = t->flushing ? t->flushing : t->active;
     if (l->n == 0 || s->read_only) return INT64_MAX;
     if (any) return now;
-    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes || (pressed && l->bytes >= MIB);
+    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes || (pressed && l->bytes >= MAX(MIB, s->o.budget->limit_bytes / 16));
     int64_t due = full ? now : l->born_ns + s->o.flush_age_ns;
     return MAX(due, t->retry_ns);
 }

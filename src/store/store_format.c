@@ -25,10 +25,11 @@ err format_head_read(struct str bytes, const char magic[8], const char *path, st
     if (h.check != hash_bytes(&h, offsetof(struct format_head, check)))
         return err_new(ERR_CORRUPT, "%s: header is damaged", path);
     if (h.version > FORMAT_VERSION || h.features)
-        return err_new(ERR_INVALID,
-                       "%s is of format %u (features %llx); this clew reads format %d: use the newer clew that wrote it, "
-                       "or restore a backup made by this version",
-                       path, h.version, (unsigned long long)h.features, FORMAT_VERSION);
+        return err_new(
+            ERR_INVALID,
+            "%s is of format %u (features %llx); this clew reads format %d: use the newer clew that wrote it, "
+            "or restore a backup made by this version",
+            path, h.version, (unsigned long long)h.features, FORMAT_VERSION);
     *out = h;
     return NULL;
 }
@@ -102,7 +103,9 @@ uint8_t cursor_u8(struct cursor *c) {
     return s.n ? (uint8_t)s.p[0] : 0;
 }
 
-struct str cursor_str(struct cursor *c) { return cursor_bytes(c, cursor_u32(c)); }
+struct str cursor_str(struct cursor *c) {
+    return cursor_bytes(c, cursor_u32(c));
+}
 
 void put_le_u64(struct buf *b, uint64_t v) { buf_add(b, &v, 8); }
 void put_le_u32(struct buf *b, uint32_t v) { buf_add(b, &v, 4); }

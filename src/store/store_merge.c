@@ -29,13 +29,28 @@ static void job_done(struct job *j) {
 
 static const struct part_entry *job_part(const struct job *j, size_t i) { return &j->parts->v[j->picked[i]]; }
 
-/* Its inputs cannot be read whole: they stay as they are and are not tried again until restart. */
+static bool is_damaged(const struct part_entry *p) {
+    AUTO_BUF struct buf findings;
+    uint64_t bad = 0;
+    buf_init(&findings, 64 * KIB);
+    err e = part_check(part_path(p->part), &findings, &bad);
+    if (bad) log_error("a part is damaged", F_STR("where", str_trim(buf_str(&findings))));
+    bad += e != NULL;
+    err_free(e);
+    return bad > 0;
+}
+
+/* Inputs that cannot be read whole stay as they are and are not tried again until restart; all of them, if it cannot be told
+ * which are to blame. */
 static void job_damaged(struct engine *s, const struct job *j) {
+    bool damaged[MERGE_PARTS_MAX], any = false;
+    for (size_t k = 0; k < j->picked_count; k++) any |= damaged[k] = is_damaged(job_part(j, k));
     lock_take(&s->lock);
     struct part_set *old = j->table->parts;
     struct part_set *set = part_set_change(old, NULL, 0, NULL, 0);
     for (size_t i = 0; i < set->n; i++)
-        for (size_t k = 0; k < j->picked_count; k++) set->v[i].damaged |= set->v[i].id == job_part(j, k)->id;
+        for (size_t k = 0; k < j->picked_count; k++)
+            set->v[i].damaged |= (damaged[k] || !any) && set->v[i].id == job_part(j, k)->id;
     j->table->parts = set;
     s->stats.bad_blocks++;
     lock_give(&s->lock);
@@ -282,8 +297,10 @@ bool engine_rewrite_step(struct engine *s, err *out_why) {
         if (picked) *out_why = rewrite_part(s, &j);
         job_done(&j);
     }
-    if (*out_why) job_failed(s, "rewrite for a delete failed", *out_why);
-    else if (picked) engine_finish_deletes(s);
+    if (*out_why)
+        job_failed(s, "rewrite for a delete failed", *out_why);
+    else if (picked)
+        engine_finish_deletes(s);
     return picked;
 }
 

@@ -129,8 +129,13 @@ static err refuse_lost_manifest(struct engine *s) {
 static void open_part(struct engine *s, const struct manifest_part *p) {
     struct table *t = engine_table(s, str_of(p->tenant), p->signal, true);
     if (!t) return;
-    struct part_entry entry = {.id = p->id, .rows = p->rows, .bytes = p->bytes, .deletes_applied = p->deletes_applied,
-                               .day = p->day, .time_min = p->time_min, .time_max = p->time_max};
+    struct part_entry entry = {.id = p->id,
+                               .rows = p->rows,
+                               .bytes = p->bytes,
+                               .deletes_applied = p->deletes_applied,
+                               .day = p->day,
+                               .time_min = p->time_min,
+                               .time_max = p->time_max};
     struct path path = path_part(s->dir, p->tenant, p->signal, p->day, p->id);
     err e = part_open(path.text, &entry.part);
     if (e) { /* (7) named, counted, left where it is */
@@ -182,8 +187,10 @@ static err replay_record(void *context, const struct log_record *r) {
     struct memory_batch *m = memory_batch_new(blob, s->o.budget);
     m->sequence = r->sequence;
     m->table = m->view.rows && m->view.signal == r->signal ? engine_table(s, r->tenant, r->signal, true) : NULL;
-    if (m->table) engine_make_visible(s, m, p->now);
-    else memory_batch_free(m);
+    if (m->table)
+        engine_make_visible(s, m, p->now);
+    else
+        memory_batch_free(m);
     s->stats.replayed_records += m->table != NULL;
     return NULL;
 }

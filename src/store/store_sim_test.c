@@ -43,8 +43,10 @@ static void live(struct world *w) {
     case 9: store_pump(w->real, 2); break;
     case 10: store_pump(w->real, 3); break;
     default:
-        if (chance_one_in(&w->chance, 3)) world_delete(w);
-        else sim_clock_advance((int64_t)chance_below(&w->chance, 40000) * 1000000000);
+        if (chance_one_in(&w->chance, 3))
+            world_delete(w);
+        else
+            sim_clock_advance((int64_t)chance_below(&w->chance, 40000) * 1000000000);
     }
 }
 
@@ -96,8 +98,10 @@ static void test_power_cuts_between_steps(void **state) {
             uint64_t steps = chance_below(&w.chance, 60);
             for (uint64_t i = 0; i < steps; i++) live(&w);
             store_abandon(w.real);
-            if (chance_one_in(&w.chance, 4)) sim_restart();
-            else sim_reboot();
+            if (chance_one_in(&w.chance, 4))
+                sim_restart();
+            else
+                sim_reboot();
             check_clean("data");
             err e = world_reopen(&w);
             if (e) fail_msg("seed %llu: reopen: %s", (unsigned long long)seed, err_text(e));
@@ -333,8 +337,11 @@ static enum scan_next count_chunk(void *context, const struct chunk *c) {
 
 /* Rows that a scan finds now, and whether it says that some are missing. */
 static uint64_t count_rows(struct store *s, enum signal signal, bool *out_partial) {
-    struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX, .columns = (struct column_ref[]){
-                             {TARGET_FIELD, FIELD_TIME, {0}}, {TARGET_FIELD, FIELD_NAME, {0}}}, .column_count = 2};
+    struct scan_request r = {
+        .time_min = INT64_MIN,
+        .time_max = INT64_MAX,
+        .columns = (struct column_ref[]){{TARGET_FIELD, FIELD_TIME, {0}}, {TARGET_FIELD, FIELD_NAME, {0}}},
+        .column_count = 2};
     struct scan_stats stats = {0};
     struct snapshot *sn;
     struct arena scratch;
@@ -428,8 +435,10 @@ static void test_flipped_bit_in_the_manifest(void **state) {
         store_abandon(w.real);
         assert_null(sim_flip_bit("data/manifest", at, at % 8));
         err e = world_reopen(&w);
-        if (at < 64) assert_true(!e || err_kind(e) == ERR_CORRUPT || err_kind(e) == ERR_INVALID);
-        else if (e) fail_msg("flip at %llu: %s", (unsigned long long)at, err_text(e));
+        if (at < 64)
+            assert_true(!e || err_kind(e) == ERR_CORRUPT || err_kind(e) == ERR_INVALID);
+        else if (e)
+            fail_msg("flip at %llu: %s", (unsigned long long)at, err_text(e));
         if (!e) {
             world_compare_all(&w); /* each edit stands twice: nothing is lost */
             store_abandon(w.real);

@@ -96,9 +96,8 @@ static const struct {
 };
 
 static const struct column_ref wanted[] = {
-    {TARGET_FIELD, FIELD_TIME, {0}},         {TARGET_FIELD, FIELD_TRACE_ID, {0}},
-    {TARGET_FIELD, FIELD_NAME, {0}},         {TARGET_FIELD, FIELD_FLAGS, {0}},
-    {TARGET_ATTRIBUTE, 0, {"http.route", 10}}, {TARGET_ANY, 0, {"x", 1}},
+    {TARGET_FIELD, FIELD_TIME, {0}},      {TARGET_FIELD, FIELD_TRACE_ID, {0}},       {TARGET_FIELD, FIELD_NAME, {0}},
+    {TARGET_FIELD, FIELD_FLAGS, {0}},     {TARGET_ATTRIBUTE, 0, {"http.route", 10}}, {TARGET_ANY, 0, {"x", 1}},
     {TARGET_RESOURCE, 0, {"user.id", 7}},
 };
 
@@ -238,7 +237,8 @@ static void compare_trace(struct world *w) {
 void world_compare_query(struct world *w) {
     struct arena memory;
     struct predicate predicates[3];
-    struct scan_request r = {.predicates = predicates, .columns = wanted,
+    struct scan_request r = {.predicates = predicates,
+                             .columns = wanted,
                              .column_count = chance_below(&w->chance, LENGTH(wanted) + 1),
                              .count_only = chance_one_in(&w->chance, 4)};
     arena_init(&memory, 4 * MIB);
@@ -273,8 +273,10 @@ uint64_t world_delete(struct world *w) {
     r.predicate_count = random_conditions(w, &memory, predicates, LENGTH(predicates));
     if (!r.by_trace && r.predicate_count == 0) r.time_max = r.time_min; /* not everything */
     err e = store_delete(w->real, str_of(tenant), &r, &id);
-    if (!e) assert_null(store_delete(w->model, str_of(tenant), &r, &model_id));
-    else id = 0;
+    if (!e)
+        assert_null(store_delete(w->model, str_of(tenant), &r, &model_id));
+    else
+        id = 0;
     err_free(e);
     for (size_t i = 0; i < r.predicate_count; i++) predicate_done(&predicates[i]);
     arena_done(&memory);

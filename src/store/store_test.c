@@ -26,8 +26,10 @@ static void remove_tree(const char *path) {
 
 static err remove_entry(void *context, const char *name, bool is_dir) {
     struct path path = path_make("%.3000s/%.255s", (const char *)context, name);
-    if (is_dir) remove_tree(path.text);
-    else err_free(path_remove(path.text));
+    if (is_dir)
+        remove_tree(path.text);
+    else
+        err_free(path_remove(path.text));
     return NULL;
 }
 
@@ -151,8 +153,10 @@ static void test_rows_are_there_after_each_life(void **state) {
         assert_int_equal(count(s, "default"), life * 30);
         for (int i = 0; i < 3; i++) assert_null(send(s, "default", rows_of_day(clock_wall_ns(), 10)));
         assert_int_equal(count(s, "default"), life * 30 + 30);
-        if (life % 2) store_abandon(s);
-        else assert_null(store_close(s));
+        if (life % 2)
+            store_abandon(s);
+        else
+            assert_null(store_close(s));
     }
     assert_int_equal(budget_used(&budget), 0);
 }
@@ -215,7 +219,8 @@ static void test_a_newer_folder_is_refused(void **state) {
     (void)state;
     const struct {
         const char *name, *magic;
-    } files[] = {{"manifest", format_magic_manifest}, {"LOCK", format_magic_lock}, {"log/00000001.log", format_magic_log}};
+    } files[] = {
+        {"manifest", format_magic_manifest}, {"LOCK", format_magic_lock}, {"log/00000001.log", format_magic_log}};
     for (size_t i = 0; i < LENGTH(files); i++) {
         struct store_options o = options();
         struct store *s = open_store(&o);

@@ -53,8 +53,10 @@ static void append_all(void *context) {
     for (uint64_t i = 0; i < b->batches;) {
         atomic_fetch_add(&b->waiting, 1);
         err e = store_append(b->store, i % 7 ? STR("default") : STR("other"), some_rows(), acknowledged, b);
-        if (!e) i++;
-        else atomic_fetch_sub(&b->waiting, 1);
+        if (!e)
+            i++;
+        else
+            atomic_fetch_sub(&b->waiting, 1);
         err_free(e);
     }
 }
@@ -119,8 +121,8 @@ static void delete_all(void *context) {
     arena_init(&a, MIB);
     struct column_ref column = {TARGET_FIELD, FIELD_NAME, {0}};
     assert_null(predicate_make(&a, column, OP_EQUAL, STR("no such name"), &p));
-    struct delete_request r = {.signals = {true, true}, .time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &p,
-                               .predicate_count = 1};
+    struct delete_request r = {
+        .signals = {true, true}, .time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &p, .predicate_count = 1};
     for (int i = 0; i < 10 && !atomic_load(&b->stop); i++) {
         uint64_t id;
         assert_null(store_delete(b->store, STR("default"), &r, &id));
@@ -130,12 +132,13 @@ static void delete_all(void *context) {
     predicate_done(&p);
 }
 
-static void run_all(struct busy *b) {
+static void run_all(struct busy *b, const char *copy) {
     struct thread *appenders[APPENDERS], *others[SCANNERS + 2];
     for (int i = 0; i < SCANNERS; i++) assert_null(thread_start(&others[i], "scan", 0, scan_all, b));
     assert_null(thread_start(&others[SCANNERS], "work", 0, work_all, b));
     assert_null(thread_start(&others[SCANNERS + 1], "delete", 0, delete_all, b));
     for (int i = 0; i < APPENDERS; i++) assert_null(thread_start(&appenders[i], "append", 0, append_all, b));
+    assert_null(store_backup(b->store, copy)); /* of a store that is written */
     for (int i = 0; i < APPENDERS; i++) thread_join(appenders[i]);
     atomic_store(&b->stop, true);
     for (int i = 0; i < SCANNERS + 2; i++) thread_join(others[i]);
@@ -150,8 +153,10 @@ static void remove_tree(const char *path) {
 
 static err remove_entry(void *context, const char *name, bool is_dir) {
     struct path path = path_make("%.3000s/%.255s", (const char *)context, name);
-    if (is_dir) remove_tree(path.text);
-    else err_free(path_remove(path.text));
+    if (is_dir)
+        remove_tree(path.text);
+    else
+        err_free(path_remove(path.text));
     return NULL;
 }
 
@@ -172,8 +177,7 @@ static void test_all_at_once(void **state) {
     o.flush_bytes = 256 * KIB;
     o.segment_bytes = 256 * KIB;
     assert_null(store_open(&o, &b.store));
-    run_all(&b);
-    assert_null(store_backup(b.store, copy.text));
+    run_all(&b, copy.text);
     assert_null(store_close(b.store));
     uint64_t expected = APPENDERS * b.batches * BATCH_ROWS;
     assert_int_equal(b.acknowledged, expected);
@@ -181,7 +185,9 @@ static void test_all_at_once(void **state) {
     for (int i = 0; i < 2; i++) {
         o.dir = i ? copy.text : dir.text;
         assert_null(store_open(&o, &b.store));
-        assert_int_equal(scan_once(b.store, "default") + scan_once(b.store, "other"), expected);
+        uint64_t rows = scan_once(b.store, "default") + scan_once(b.store, "other");
+        if (i == 0) assert_int_equal(rows, expected);
+        else assert_true(rows <= expected && rows % BATCH_ROWS == 0);
         assert_null(store_close(b.store));
         AUTO_BUF struct buf out;
         uint64_t bad;

@@ -129,7 +129,7 @@ static void texts_at_the_limits_come_back(void **state) {
         char *p = room + (size_t)i * SIZE;
         size_t n = 0, kind = i % 8;
         if (kind < 3) /* 63, 64, 65 slots */
-            for (size_t s = 0; s < 63 + kind; s++) n += (size_t)sprintf(p + n, "s%u,", (unsigned)(i * s));
+            for (size_t s = 0; s < 63 + kind; s++) n += (size_t)snprintf(p + n, SIZE - n, "s%u,", (unsigned)(i * s));
         else if (kind < 6) /* tokens of 127, 128, 129 bytes */
             for (n = 0; n < 124 + kind; n++) p[n] = (char)('0' + (n + i) % 10);
         else if (kind == 6) /* skeletons around 4 KiB */
@@ -251,7 +251,7 @@ static void a_remapped_block_reads_the_same(void **state) {
     assert_true(part.n == 5);
     for (uint32_t i = 0; i < 300; i++) { /* ids of more bits */
         char name[16];
-        sprintf(name, "other %c%c", (int)('a' + i % 26), (int)('a' + i / 26));
+        snprintf(name, sizeof name, "other %c%c", (int)('a' + i % 26), (int)('a' + i / 26));
         strings_intern(&other, str_of(name));
     }
     uint32_t map[5];
