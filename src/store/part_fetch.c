@@ -278,7 +278,7 @@ static err reserve_slots(struct attribute_fetch *a, const uint32_t *rows, uint32
         batch_builder_set_u32(b, a->set, FIELD_SHAPE, first + i, shapes[shape] - 1);
         if (count) batch_builder_set_u32(b, a->set, FIELD_SLOT, first + i, out_slots[i]);
         vec_reserve(&b->slots, count);
-        memset(b->slots.v + b->slots.n, 0, count * sizeof *b->slots.v);
+        if (count) memset(b->slots.v + b->slots.n, 0, count * sizeof *b->slots.v);
         b->slots.n += count;
     }
     return NULL;

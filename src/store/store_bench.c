@@ -87,7 +87,8 @@ static void run(const struct store_options *o, struct batch_blob *const *blobs, 
     cpu = clock_process_cpu_ns() - cpu;
     store_get_stats(s, &stats);
     double n = (double)stats.batches_appended;
-    printf("append: %d threads, %.0f batches of 500: %.1f us CPU and %.1f us wall a batch, latency %.0f us, %.0f commits/s of "
+    printf("append: %d threads, %.0f batches of 500: %.1f us CPU and %.1f us wall a batch, latency %.0f us, %.0f "
+           "commits/s of "
            "%.1f batches, %.0f MB/s\n",
            threads, n, (double)cpu / 1e3 / n, (double)wall / 1e3 / n, (double)latency / 1e3 / n,
            (double)stats.commits / ((double)wall / 1e9), n / (double)stats.commits,
@@ -104,7 +105,8 @@ static void run(const struct store_options *o, struct batch_blob *const *blobs, 
     store_get_stats(s, &stats);
     printf("flush: %.2f us a span, %.1f bytes a span, log left: %llu bytes\n",
            (double)wall / 1e3 / (double)MAX(stats.part_rows[SIGNAL_SPANS], 1),
-           (double)stats.part_bytes / (double)MAX(stats.part_rows[SIGNAL_SPANS], 1), (unsigned long long)stats.log_bytes);
+           (double)stats.part_bytes / (double)MAX(stats.part_rows[SIGNAL_SPANS], 1),
+           (unsigned long long)stats.log_bytes);
     must(store_close(s));
     mem_free(senders);
 }

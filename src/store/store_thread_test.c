@@ -186,8 +186,10 @@ static void test_all_at_once(void **state) {
         o.dir = i ? copy.text : dir.text;
         assert_null(store_open(&o, &b.store));
         uint64_t rows = scan_once(b.store, "default") + scan_once(b.store, "other");
-        if (i == 0) assert_int_equal(rows, expected);
-        else assert_true(rows <= expected && rows % BATCH_ROWS == 0);
+        if (i == 0)
+            assert_int_equal(rows, expected);
+        else
+            assert_true(rows <= expected && rows % BATCH_ROWS == 0);
         assert_null(store_close(b.store));
         AUTO_BUF struct buf out;
         uint64_t bad;
