@@ -27,6 +27,29 @@ static void find_days(const struct batch *b, day_list *out) {
     }
 }
 
+/* Two bits an id. */
+static uint64_t trace_hash(const unsigned char id[16]) {
+    uint64_t halves[2];
+    memcpy(halves, id, 16);
+    return hash_mix(halves[0], halves[1]);
+}
+
+static void filter_traces(struct memory_batch *m) {
+    const unsigned char *before = NULL;
+    for (uint32_t i = 0; i < m->view.rows; i++) {
+        const unsigned char *id = batch_id16(&m->view, SET_ROWS, FIELD_TRACE_ID, i);
+        if (before && memcmp(id, before, 16) == 0) continue;
+        uint64_t h = trace_hash(before = id), a = h % TRACE_FILTER_BITS, b = (h >> 32) % TRACE_FILTER_BITS;
+        m->traces[a / 64] |= (uint64_t)1 << a % 64;
+        m->traces[b / 64] |= (uint64_t)1 << b % 64;
+    }
+}
+
+bool memory_batch_may_have_trace(const struct memory_batch *m, const unsigned char id[16]) {
+    uint64_t h = trace_hash(id), a = h % TRACE_FILTER_BITS, b = (h >> 32) % TRACE_FILTER_BITS;
+    return (m->traces[a / 64] >> a % 64 & 1) && (m->traces[b / 64] >> b % 64 & 1);
+}
+
 uint64_t memory_batch_bytes(const struct batch_blob *blob) { return batch_bytes(blob).n + sizeof(struct memory_batch); }
 
 struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget) {
@@ -38,6 +61,7 @@ struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *bu
     m->bytes = memory_batch_bytes(blob);
     m->blob_check = hash_bytes(bytes.p, bytes.n);
     if (m->view.rows) find_days(&m->view, &m->days);
+    filter_traces(m);
     return m;
 }
 

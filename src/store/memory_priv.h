@@ -14,7 +14,7 @@
 #include "store/store_format_priv.h"
 #include "store/store_priv.h"
 
-enum { DAYS_MAX = 64 };
+enum { DAYS_MAX = 64, TRACE_FILTER_BITS = 2048 };
 
 struct table;
 
@@ -28,6 +28,7 @@ struct memory_batch {
     uint64_t sequence, bytes, blob_check;
     struct budget *budget;
     day_list days;
+    uint64_t traces[TRACE_FILTER_BITS / 64]; /* Bloom filter: a lookup by trace passes most batches by */
     struct table *table;
     store_done_fn done;
     void *context;
@@ -35,6 +36,7 @@ struct memory_batch {
 /* Takes over the reference of the blob. The bytes must have been taken from the budget. */
 struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget);
 void memory_batch_free(struct memory_batch *m); /* gives back to the budget; takes NULL */
+bool memory_batch_may_have_trace(const struct memory_batch *m, const unsigned char id[16]);
 uint64_t memory_batch_bytes(const struct batch_blob *blob);
 
 struct memory_list {

@@ -299,6 +299,7 @@ static void trace_batch(struct trace_read *t, const struct memory_batch *m) {
     const struct batch *b = &m->view;
     struct batch_copy_cache cache = {0};
     uint64_t want[2], have[2];
+    if (!memory_batch_may_have_trace(m, t->id)) return;
     memcpy(want, t->id, 16);
     for (uint32_t i = 0; i < b->rows && trace_room(t); i++) {
         memcpy(have, batch_id16(b, SET_ROWS, FIELD_TRACE_ID, i), 16);

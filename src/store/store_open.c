@@ -1,10 +1,11 @@
 /* Opening a data directory: lock, manifest, files nobody names, parts, log; and its end. */
 #include "store/store_engine_priv.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "os/clock.h"
 
 /* ---- the lock (one process a directory) ------------------------------------------------------------------------- */
@@ -59,10 +60,16 @@ struct sweep {
     uint64_t files;
 };
 
+/* By the id in its name first: a directory may have tens of thousands. */
 static bool is_named(const struct sweep *w, const char *name) {
-    for (size_t i = 0; i < w->s->manifest.state.parts.n; i++) {
+    struct str day, rest, id_text, end;
+    uint64_t id;
+    if (!str_cut(str_of(name), '-', &day, &rest) || !str_cut(rest, '.', &id_text, &end)) return false;
+    err e = parse_u64(id_text, &id);
+    err_free(e);
+    for (size_t i = 0; i < w->s->manifest.state.parts.n && !e; i++) {
         const struct manifest_part *p = &w->s->manifest.state.parts.v[i];
-        if (p->signal != w->signal || strcmp(p->tenant, w->tenant) != 0) continue;
+        if (p->id != id || p->signal != w->signal || strcmp(p->tenant, w->tenant) != 0) continue;
         struct path path = path_part("", p->tenant, p->signal, p->day, p->id);
         if (str_ends_with(str_of(path.text), str_of(name))) return true;
     }
@@ -126,7 +133,13 @@ static err refuse_lost_manifest(struct engine *s) {
 
 /* ---- parts and deletes ------------------------------------------------------------------------------------------ */
 
-static void open_part(struct engine *s, const struct manifest_part *p) {
+struct opened_part {
+    struct table *table;
+    struct part_entry entry;
+};
+typedef VEC(struct opened_part) opened_parts;
+
+static void open_part(struct engine *s, const struct manifest_part *p, opened_parts *out) {
     struct table *t = engine_table(s, str_of(p->tenant), p->signal, true);
     if (!t) return;
     struct part_entry entry = {.id = p->id,
@@ -144,9 +157,32 @@ static void open_part(struct engine *s, const struct manifest_part *p) {
         entry.part = NULL;
         err_free(e);
     }
-    struct part_set *old = t->parts;
-    t->parts = part_set_change(old, NULL, 0, &entry, 1);
-    part_set_unref(old);
+    *vec_push(out) = (struct opened_part){t, entry};
+}
+
+static int by_table(const void *a, const void *b) {
+    const struct opened_part *x = a, *y = b;
+    if (x->table != y->table) return (uintptr_t)x->table < (uintptr_t)y->table ? -1 : 1;
+    return x->entry.id < y->entry.id ? -1 : x->entry.id > y->entry.id;
+}
+
+/* All parts of a table join it at once. */
+static void open_parts(struct engine *s) {
+    opened_parts opened = {0};
+    VEC(struct part_entry) of_table = {0};
+    for (size_t i = 0; i < s->manifest.state.parts.n; i++) open_part(s, &s->manifest.state.parts.v[i], &opened);
+    if (opened.n) qsort(opened.v, opened.n, sizeof *opened.v, by_table);
+    for (size_t i = 0; i < opened.n; i++) {
+        struct table *t = opened.v[i].table;
+        *vec_push(&of_table) = opened.v[i].entry;
+        if (i + 1 < opened.n && opened.v[i + 1].table == t) continue;
+        struct part_set *old = t->parts;
+        t->parts = part_set_change(old, NULL, 0, of_table.v, of_table.n);
+        part_set_unref(old);
+        vec_clear(&of_table);
+    }
+    vec_done(&of_table);
+    vec_done(&opened);
 }
 
 static err open_deletes(struct engine *s) {
@@ -327,7 +363,7 @@ static err engine_load(struct engine *s) {
     TRY(path_make_dir(s->log_dir));
     TRY(path_sync_dir(s->dir));
     TRY(sweep_parts(s, false, &files));
-    for (size_t i = 0; i < s->manifest.state.parts.n; i++) open_part(s, &s->manifest.state.parts.v[i]);
+    open_parts(s);
     TRY(open_deletes(s));
     TRY(engine_replay(s));
     engine_segments_publish(s);

@@ -154,7 +154,7 @@ static void next_life(struct world *w, uint64_t n) {
 /* The power goes at the n-th call, for every n: opening included. */
 static void test_power_cut_at_every_call(void **state) {
     (void)state;
-    uint64_t step = rounds(3, 1);
+    uint64_t step = rounds(5, 1);
     for (uint64_t seed = 1; seed <= rounds(1, 10); seed++)
         for (uint64_t n = 1;; n += step) {
             struct world w;
@@ -170,10 +170,11 @@ static void test_power_cut_at_every_call(void **state) {
         }
 }
 
-static void fail_at_every_call(enum err_kind kind, bool also_cut) {
-    uint64_t step = rounds(3, 1);
+/* In a quick run each of the tests takes other calls. */
+static void fail_at_every_call(enum err_kind kind, bool also_cut, uint64_t first) {
+    uint64_t step = rounds(5, 1);
     for (uint64_t seed = 1; seed <= rounds(1, 5); seed++)
-        for (uint64_t n = 1;; n += step) {
+        for (uint64_t n = rounds(first, 1);; n += step) {
             struct world w;
             struct store_options o = options(0);
             sim_reset(seed * 1000 + n);
@@ -195,17 +196,17 @@ static void fail_at_every_call(enum err_kind kind, bool also_cut) {
 
 static void test_every_call_fails_once(void **state) {
     (void)state;
-    fail_at_every_call(ERR_IO, true);
+    fail_at_every_call(ERR_IO, true, 2);
 }
 
 static void test_disk_is_full_at_every_call(void **state) {
     (void)state;
-    fail_at_every_call(ERR_UNAVAILABLE, true);
+    fail_at_every_call(ERR_UNAVAILABLE, true, 3);
 }
 
 static void test_every_call_fails_once_then_close(void **state) {
     (void)state;
-    fail_at_every_call(ERR_IO, false);
+    fail_at_every_call(ERR_IO, false, 4);
 }
 
 static void test_first_failed_sync_logs_again(void **state) {
