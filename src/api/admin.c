@@ -48,7 +48,8 @@ static err read_request(struct api_call *c, struct query *q, struct query_filter
     if (out->by_trace) memcpy(out->trace_id, call_value(c, "trace_id")->bytes, 16);
     if (!out->by_trace && !(call_given(c, "start") && call_given(c, "end")))
         return err_new(ERR_INVALID, "say what to delete: trace_id, or both start and end");
-    if (out->time_min > out->time_max) return err_new(ERR_INVALID, "the range ends before it starts: end is before start");
+    if (out->time_min > out->time_max)
+        return err_new(ERR_INVALID, "the range ends before it starts: end is before start");
     query_filter_init(f);
     for (size_t i = 0; i < c->where_count; i++)
         TRY_WRAP(query_filter_where(q, f, c->wheres[i]), "where=" STR_FMT, STR_ARG(c->wheres[i]));

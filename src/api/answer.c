@@ -21,10 +21,14 @@ err answer_settle(struct answer *a) {
 
 void answer_end(struct api_call *c, struct answer *a, err e) {
     if (!e) {
-        json_member(&a->w, "partial", bool, a->q->stats.bad_blocks > 0);
+        bool gave_up = query_gave_up(a->q);
+        json_member(&a->w, "partial", bool, a->q->stats.bad_blocks > 0 || gave_up);
         if (a->q->stats.bad_blocks > 0) {
             json_member(&a->w, "bad_blocks", u64, a->q->stats.bad_blocks);
             json_member(&a->w, "partial_reason", text, a->q->stats.bad_text);
+        } else if (gave_up) {
+            json_member(&a->w, "partial_reason", text,
+                        "a text took a regular expression too many steps and counts as no match");
         }
         json_object_end(&a->w);
         e = answer_settle(a);
@@ -192,8 +196,12 @@ err call_answer_otlp(struct api_call *c, struct query *q, enum answer_format for
     batch_unref(blob);
     if (!e) {
         struct http_field partial = {STR("X-Clew-Partial"), STR("true")};
-        struct api_reply reply = {.status = 200, .content_type = format == FORMAT_PROTOBUF ? STR("application/x-protobuf") : STR("application/json"),
-                                  .body = buf_str(&a.body), .fields = &partial, .field_count = q->stats.bad_blocks > 0};
+        struct api_reply reply = {.status = 200,
+                                  .content_type = format == FORMAT_PROTOBUF ? STR("application/x-protobuf")
+                                                                            : STR("application/json"),
+                                  .body = buf_str(&a.body),
+                                  .fields = &partial,
+                                  .field_count = q->stats.bad_blocks > 0 || query_gave_up(q)};
         query_end(q);
         call_reply(c, &reply);
     }

@@ -35,8 +35,11 @@ void call_run_on_work(struct api_call *c, void (*fn)(struct api_call *c)) {
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
 void api_options_default(struct api_options *out) {
-    *out = (struct api_options){.work_threads = 2, .queue_max = 256, .query_memory_bytes = 256 * MIB,
-                                .query_timeout_ns = 30 * (int64_t)1000000000, .wall_ns = clock_wall_ns};
+    *out = (struct api_options){.work_threads = 2,
+                                .queue_max = 256,
+                                .query_memory_bytes = 256 * MIB,
+                                .query_timeout_ns = 30 * (int64_t)1000000000,
+                                .wall_ns = clock_wall_ns};
 }
 
 err api_new(const struct api_options *options, struct api **out) {
@@ -87,18 +90,25 @@ void api_drain(struct api *api, bool cancel) {
 /* ---- from and to the network ------------------------------------------------------------------------------------ */
 
 static void send_reply(void *context, const struct api_reply *reply) {
-    http_reply(context, &(struct http_reply){.status = reply->status, .content_type = reply->content_type,
-                                             .body = reply->body, .fields = reply->fields,
+    http_reply(context, &(struct http_reply){.status = reply->status,
+                                             .content_type = reply->content_type,
+                                             .body = reply->body,
+                                             .fields = reply->fields,
                                              .field_count = reply->field_count});
 }
 
 void api_handle(struct http_request *r) {
     const struct api_surface *surface = http_listener_context(r);
     struct str target = http_target(r);
-    struct api_request request = {
-        .port = surface->port, .method = http_method(r), .method_text = http_method_text(r), .target = target,
-        .content_type = http_field(r, STR("content-type")), .content_encoding = http_field(r, STR("content-encoding")),
-        .body = http_body(r), .reply = send_reply, .context = r};
+    struct api_request request = {.port = surface->port,
+                                  .method = http_method(r),
+                                  .method_text = http_method_text(r),
+                                  .target = target,
+                                  .content_type = http_field(r, STR("content-type")),
+                                  .content_encoding = http_field(r, STR("content-encoding")),
+                                  .body = http_body(r),
+                                  .reply = send_reply,
+                                  .context = r};
     request.has_content_type = request.content_type.p != NULL;
     api_serve(surface->api, &request);
 }

@@ -27,12 +27,12 @@ enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORTS };
 struct api_options {
     struct store *store;
     struct ingest *ingest;
-    struct budget *budget;       /* NULL: none */
-    size_t work_threads;         /* 0: requests run at once on the caller's thread (tests) */
-    size_t queue_max;            /* default 256 */
-    size_t query_memory_bytes;   /* default 256 MiB */
-    int64_t query_timeout_ns;    /* default 30 s; the timeout parameter may shorten it */
-    int64_t (*wall_ns)(void);    /* default clock_wall_ns */
+    struct budget *budget;     /* NULL: none */
+    size_t work_threads;       /* 0: requests run at once on the caller's thread (tests) */
+    size_t queue_max;          /* default 256 */
+    size_t query_memory_bytes; /* default 256 MiB */
+    int64_t query_timeout_ns;  /* default 30 s; the timeout parameter may shorten it */
+    int64_t (*wall_ns)(void);  /* default clock_wall_ns */
 };
 void api_options_default(struct api_options *out);
 err api_new(const struct api_options *options, struct api **out);
@@ -53,8 +53,16 @@ void api_drain(struct api *api, bool cancel);
 enum api_role { ROLE_ANY, ROLE_INGEST, ROLE_READ, ROLE_OPERATE, ROLE_ADMIN }; /* not enforced yet */
 enum api_place { RUN_HERE, RUN_WORK };
 enum api_param_type {
-    PARAM_TEXT, PARAM_INTEGER, PARAM_BOOLEAN, PARAM_TIME, PARAM_DURATION, PARAM_CHOICE, PARAM_TRACE_ID, PARAM_SPAN_ID,
-    PARAM_SEVERITY, PARAM_WHERE
+    PARAM_TEXT,
+    PARAM_INTEGER,
+    PARAM_BOOLEAN,
+    PARAM_TIME,
+    PARAM_DURATION,
+    PARAM_CHOICE,
+    PARAM_TRACE_ID,
+    PARAM_SPAN_ID,
+    PARAM_SEVERITY,
+    PARAM_WHERE
 };
 
 struct api_param {
@@ -72,7 +80,7 @@ struct api_route {
     enum http_method method;
     const char *path; /* /api/v1/traces/{trace_id}; literal segments win over parameters */
     enum api_role role;
-    uint8_t ports;    /* bit p: served on enum api_port p */
+    uint8_t ports; /* bit p: served on enum api_port p */
     enum api_place place;
     void (*handler)(struct api_call *call);
     const struct api_param *params; /* of the query string, ended by a row without name */

@@ -12,7 +12,7 @@
 #include "api/api.h"
 #include "os/thread.h"
 
-enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4, SMALL_BODY_BYTES = 1 << 20 };
+enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4 };
 
 struct api_reply {
     int status;
@@ -63,7 +63,10 @@ struct api {
     atomic_bool cancel, draining;
     struct http_server *servers[API_SERVERS_MAX];
     _Atomic size_t server_count;
-    struct api_surface { struct api *api; enum api_port port; } surfaces[API_PORTS];
+    struct api_surface {
+        struct api *api;
+        enum api_port port;
+    } surfaces[API_PORTS];
     _Atomic uint64_t answers[API_PORTS][6]; /* by hundreds of the status */
     _Atomic uint64_t queue_refused;
 };
@@ -78,8 +81,8 @@ void call_run_on_work(struct api_call *c, void (*fn)(struct api_call *c));
 void call_reply(struct api_call *c, const struct api_reply *reply);
 /* Consumes e. JSON, or google.rpc.Status for OTLP; 429 and 503 get Retry-After. hint: "" for none. */
 void call_fail(struct api_call *c, err e);
-void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message, struct str hint,
-                  const struct http_field *field);
+void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
+                  struct str hint, const struct http_field *field);
 void call_answer_json(struct api_call *c, int status, const struct buf *body);
 bool call_is_otlp(const struct api_call *c); /* by port and path: errors are google.rpc.Status */
 

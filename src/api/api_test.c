@@ -29,8 +29,8 @@ static void assert_has(const char *text, const char *part) {
 /* ---- the OTLP endpoints ----------------------------------------------------------------------------------------- */
 
 /* A request to both ports; the answer must be a google.rpc.Status whose code and text are these. */
-static void check_otlp_error(const char *method, const char *path, const char *type, const char *encoding, struct str body,
-                             int status, int code, const char *message) {
+static void check_otlp_error(const char *method, const char *path, const char *type, const char *encoding,
+                             struct str body, int status, int code, const char *message) {
     for (int port = 0; port < 2; port++) {
         struct buf request;
         buf_init(&request, KIB);
@@ -58,8 +58,10 @@ static void otlp_requests_that_cannot_be_read_get_a_status(void **state) {
     check_otlp_error("POST", "/v1/traces", proto, "deflate", STR("x"), 415, 3, "send gzip, or none");
     check_otlp_error("POST", "/v1/traces", proto, "gzip", STR("no gzip"), 400, 3, "damaged");
     check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\x05garbage"), 400, 3, "");
-    check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 400, 3, "");
-    check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), 400, 3, "");
+    check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 400, 3,
+                     "");
+    check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), 400, 3,
+                     "");
     check_otlp_error("GET", "/v1/traces", NULL, NULL, STR(""), 405, 12, "takes POST");
     assert_string_equal(stage.fields, "Allow: POST\n");
     check_otlp_error("PUT", "/v1/logs", proto, NULL, STR(""), 405, 12, "does not take PUT");
@@ -70,7 +72,8 @@ static void otlp_requests_that_cannot_be_read_get_a_status(void **state) {
 
 static void otlp_content_types_may_have_parameters(void **state) {
     (void)state;
-    static const char *const types[] = {"application/x-protobuf", "Application/X-Protobuf; charset=utf-8", " application/x-protobuf ;x=y"};
+    static const char *const types[] = {"application/x-protobuf", "Application/X-Protobuf; charset=utf-8",
+                                        " application/x-protobuf ;x=y"};
     for (size_t i = 0; i < LENGTH(types); i++) {
         assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", types[i], "identity", STR("")), 200);
         assert_string_equal(stage.content_type, "application/x-protobuf");
@@ -85,7 +88,8 @@ static void gzip_is_taken(void **state) {
     buf_init(&zipped, MIB);
     stage_put_traces(&body);
     assert_null(deflate_gzip(buf_str(&body), &zipped));
-    assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", "gzip", buf_str(&zipped)), 200);
+    assert_int_equal(
+        stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", "gzip", buf_str(&zipped)), 200);
     buf_done(&body);
     buf_done(&zipped);
 }
@@ -94,7 +98,8 @@ static void refused_rows_are_told_by_partial_success(void **state) {
     (void)state;
     /* one span without ids: resource_spans { scope_spans { spans { name: "x" } } } */
     assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL,
-                                STR("\x0a\x07\x12\x05\x12\x03\x2a\x01x")), 200);
+                                STR("\x0a\x07\x12\x05\x12\x03\x2a\x01x")),
+                     200);
     assert_int_equal(stage.body.p[0], 1 << 3 | 2); /* partial_success { rejected_spans: 1, error_message } */
     assert_int_equal(stage.body.p[2], 1 << 3);
     assert_int_equal(stage.body.p[3], 1);
@@ -109,14 +114,16 @@ static void over_the_budget_senders_are_told_to_come_back(void **state) {
     buf_init(&body, MIB);
     stage_put_traces(&body);
     s.budget.limit_bytes = 1000;
-    assert_int_equal(stage_send(&s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)), 429);
+    assert_int_equal(stage_send(&s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)),
+                     429);
     assert_string_equal(s.fields, "Retry-After: 2\n");
     assert_int_equal(s.body.p[1], 14); /* UNAVAILABLE */
     assert_int_equal(stage_ask(&s, "GET /api/v1/traces"), 429);
     assert_string_equal(s.fields, "Retry-After: 2\n");
     assert_has(s.body.p, "\"kind\":\"busy\"");
     s.budget.limit_bytes = 1 << 30;
-    assert_int_equal(stage_send(&s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)), 200);
+    assert_int_equal(stage_send(&s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)),
+                     200);
     buf_done(&body);
     stage_close(&s);
 }
@@ -170,7 +177,9 @@ static void names_in_paths_may_be_escaped(void **state) {
 
 static void bad_parameters_are_told_by_name(void **state) {
     (void)state;
-    static const struct { const char *request, *part; } cases[] = {
+    static const struct {
+        const char *request, *part;
+    } cases[] = {
         {"GET /api/v1/traces?limt=5", "unknown parameter 'limt'; did you mean 'limit'?"},
         {"GET /api/v1/traces?xyzzy=5", "unknown parameter 'xyzzy'; /api/v1/traces takes: service, environment"},
         {"GET /health?x=1", "/health takes none"},
@@ -194,7 +203,8 @@ static void bad_parameters_are_told_by_name(void **state) {
         {"GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c00", "is not a trace id"},
         {"GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c?format=xml", "format: 'xml' is not one of: json otlp"},
         {"GET /api/v1/traces/stats?start=0&end=now&step=1s", "step gives"},
-        {"GET /api/v1/logs/query?severity=loud", "severity: 'loud' is not one of: trace debug info warn error fatal, nor 1 to 24"},
+        {"GET /api/v1/logs/query?severity=loud",
+         "severity: 'loud' is not one of: trace debug info warn error fatal, nor 1 to 24"},
         {"GET /api/v1/logs/query?severity=25", "severity: "},
         {"GET /api/v1/logs/query?trace_id=12", "trace_id: '12' is not 32 hexadecimal digits"},
         {"GET /api/v1/logs/query?limit=10001", "limit: 10001 is not within 1 to 10000"},
@@ -329,13 +339,15 @@ static void deleted_traces_are_gone_at_once(void **state) {
     struct stage s;
     stage_open(&s);
     stage_fill(&s);
-    assert_int_equal(stage_ask(&s, "POST /api/v1/admin/delete?trace_id=0af7651916cd43dd8448eb211c80319c&verify=true"), 200);
+    assert_int_equal(stage_ask(&s, "POST /api/v1/admin/delete?trace_id=0af7651916cd43dd8448eb211c80319c&verify=true"),
+                     200);
     assert_has(s.body.p, "\"gone_from_disk\":true");
     assert_int_equal(stage_ask(&s, "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c"), 404);
     assert_int_equal(stage_ask(&s, "GET /api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736"), 200);
     assert_int_equal(stage_ask(&s, "GET /api/v1/logs/query?mode=count"), 200);
     assert_has(s.body.p, "\"count\":2");
-    assert_int_equal(stage_ask(&s, "POST /api/v1/admin/delete?signal=logs&start=0&end=now&where=severity.x%20absent"), 200);
+    assert_int_equal(stage_ask(&s, "POST /api/v1/admin/delete?signal=logs&start=0&end=now&where=severity.x%20absent"),
+                     200);
     assert_int_equal(stage_ask(&s, "GET /api/v1/logs/query?mode=count"), 200);
     assert_has(s.body.p, "\"count\":0");
     assert_int_equal(stage_ask(&s, "GET /api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736"), 200);

@@ -28,8 +28,8 @@ static void put_error_json(struct buf *out, enum err_kind kind, struct str messa
     json_object_end(&w);
 }
 
-void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message, struct str hint,
-                  const struct http_field *field) {
+void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
+                  struct str hint, const struct http_field *field) {
     bool otlp = call_is_otlp(c);
     struct buf body;
     buf_init(&body, 64 * KIB);
@@ -48,7 +48,10 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
     if (field) fields[n++] = *field;
     if (status == 429 || status == 503)
         fields[n++] = (struct http_field){STR("Retry-After"), status == 429 ? STR("2") : STR("5")};
-    struct api_reply reply = {.status = status, .body = buf_str(&body), .fields = fields, .field_count = n,
+    struct api_reply reply = {.status = status,
+                              .body = buf_str(&body),
+                              .fields = fields,
+                              .field_count = n,
                               .content_type = otlp ? STR("application/x-protobuf") : STR("application/json")};
     call_reply(c, &reply);
     buf_done(&body);
@@ -65,7 +68,8 @@ void call_answer_json(struct api_call *c, int status, const struct buf *body) {
         call_fail(c, err_new(ERR_LIMIT, "the answer is larger than %zu MiB; ask for less", body->max / MIB));
         return;
     }
-    call_reply(c, &(struct api_reply){.status = status, .content_type = STR("application/json"), .body = buf_str(body)});
+    call_reply(c,
+               &(struct api_reply){.status = status, .content_type = STR("application/json"), .body = buf_str(body)});
 }
 
 /* ---- questions -------------------------------------------------------------------------------------------------- */
@@ -73,8 +77,11 @@ void call_answer_json(struct api_call *c, int status, const struct buf *body) {
 void call_query_begin(struct api_call *c, struct query *q) {
     const struct api_options *o = &c->api->options;
     int64_t timeout = call_number(c, "timeout", o->query_timeout_ns);
-    query_begin(q, &(struct query_options){.store = o->store, .budget = o->budget, .tenant = STR("default"),
-                                           .memory_max_bytes = o->query_memory_bytes, .cancel = &c->api->cancel,
+    query_begin(q, &(struct query_options){.store = o->store,
+                                           .budget = o->budget,
+                                           .tenant = STR("default"),
+                                           .memory_max_bytes = o->query_memory_bytes,
+                                           .cancel = &c->api->cancel,
                                            .timeout_ns = MIN(timeout, o->query_timeout_ns)});
 }
 

@@ -64,7 +64,8 @@ static err write_rows(struct answer *a, const struct query_logs_answer *found) {
 
 static err find_rows(struct api_call *c, struct query *q, struct query_logs_answer *out) {
     struct query_logs r = {.order = call_number(c, "order", 0) ? QUERY_OLDEST : QUERY_NEWEST,
-                           .limit = (size_t)call_number(c, "limit", 100), .cursor = call_text(c, "cursor")};
+                           .limit = (size_t)call_number(c, "limit", 100),
+                           .cursor = call_text(c, "cursor")};
     TRY(call_filter(c, q, true, &r.filter));
     return query_logs(q, &r, out);
 }

@@ -21,15 +21,18 @@ static void by_signal(struct buf *out, const char *name, const char *type, const
 }
 
 static void put_ingest(struct buf *out, struct ingest *in) {
-    static const char *const reasons[OTLP_REASONS] = {
-        [OTLP_BAD_TRACE_ID] = "bad_trace_id", [OTLP_BAD_SPAN_ID] = "bad_span_id", [OTLP_TOO_OLD] = "too_old",
-        [OTLP_TOO_NEW] = "too_new",           [OTLP_TOO_MANY] = "too_many_attributes"};
+    static const char *const reasons[OTLP_REASONS] = {[OTLP_BAD_TRACE_ID] = "bad_trace_id",
+                                                      [OTLP_BAD_SPAN_ID] = "bad_span_id",
+                                                      [OTLP_TOO_OLD] = "too_old",
+                                                      [OTLP_TOO_NEW] = "too_new",
+                                                      [OTLP_TOO_MANY] = "too_many_attributes"};
     struct ingest_stats s;
     ingest_get_stats(in, &s);
     by_signal(out, "clew_ingest_bodies_total", "counter", "Request bodies, whatever became of them.", s.bodies);
     by_signal(out, "clew_ingest_bytes_total", "counter", "Bytes of bodies, after decompression.", s.bytes);
     by_signal(out, "clew_ingest_rows_total", "counter", "Rows taken and durable.", s.rows);
-    by_signal(out, "clew_ingest_invalid_utf8_total", "counter", "Strings taken though they are not UTF-8.", s.invalid_utf8);
+    by_signal(out, "clew_ingest_invalid_utf8_total", "counter", "Strings taken though they are not UTF-8.",
+              s.invalid_utf8);
     head(out, "clew_ingest_rejected_rows_total", "counter", "Rows refused by partial success, by reason.");
     for (size_t g = 0; g < SIGNALS; g++)
         for (size_t r = 0; r < OTLP_REASONS; r++)
@@ -46,10 +49,12 @@ static const struct {
     const char *name, *type, *help;
     size_t offset;
 } store_rows[] = {
-    {"clew_store_batches_appended_total", "counter", "Batches appended.", offsetof(struct store_stats, batches_appended)},
+    {"clew_store_batches_appended_total", "counter", "Batches appended.",
+     offsetof(struct store_stats, batches_appended)},
     {"clew_store_commits_total", "counter", "Group commits of the log.", offsetof(struct store_stats, commits)},
     {"clew_store_syncs_failed_total", "counter", "Disk syncs that failed.", offsetof(struct store_stats, syncs_failed)},
-    {"clew_store_logged_bytes_total", "counter", "Bytes written to the log.", offsetof(struct store_stats, bytes_logged)},
+    {"clew_store_logged_bytes_total", "counter", "Bytes written to the log.",
+     offsetof(struct store_stats, bytes_logged)},
     {"clew_store_parts", "gauge", "Live parts.", offsetof(struct store_stats, parts)},
     {"clew_store_part_bytes", "gauge", "Bytes of live parts.", offsetof(struct store_stats, part_bytes)},
     {"clew_store_groups", "gauge", "Row groups of live parts.", offsetof(struct store_stats, groups)},
@@ -58,10 +63,14 @@ static const struct {
     {"clew_store_flushes_total", "counter", "Memory tables written to parts.", offsetof(struct store_stats, flushes)},
     {"clew_store_merges_total", "counter", "Merges.", offsetof(struct store_stats, merges)},
     {"clew_store_merged_rows_total", "counter", "Rows written by merges.", offsetof(struct store_stats, rows_merged)},
-    {"clew_store_parts_dropped_total", "counter", "Parts dropped by retention.", offsetof(struct store_stats, parts_dropped)},
-    {"clew_store_deletes_pending", "gauge", "Deletes not yet done to bytes.", offsetof(struct store_stats, deletes_pending)},
-    {"clew_store_bad_blocks_total", "counter", "Blocks whose checksum differed.", offsetof(struct store_stats, bad_blocks)},
-    {"clew_store_replayed_records", "gauge", "Log records replayed at start.", offsetof(struct store_stats, replayed_records)},
+    {"clew_store_parts_dropped_total", "counter", "Parts dropped by retention.",
+     offsetof(struct store_stats, parts_dropped)},
+    {"clew_store_deletes_pending", "gauge", "Deletes not yet done to bytes.",
+     offsetof(struct store_stats, deletes_pending)},
+    {"clew_store_bad_blocks_total", "counter", "Blocks whose checksum differed.",
+     offsetof(struct store_stats, bad_blocks)},
+    {"clew_store_replayed_records", "gauge", "Log records replayed at start.",
+     offsetof(struct store_stats, replayed_records)},
 };
 
 static void put_store(struct buf *out, struct store *store) {
@@ -84,7 +93,8 @@ static void put_budget(struct buf *out, const struct budget *b) {
     one(out, "clew_memory_limit_bytes", "gauge", "memory.limit.", b->limit_bytes);
     one(out, "clew_memory_used_bytes", "gauge", "Drawn from memory.limit.", budget_used(b));
     one(out, "clew_memory_peak_bytes", "gauge", "The most that was ever drawn.", atomic_load(&b->peak_bytes));
-    one(out, "clew_memory_refused_total", "counter", "How often something was refused over the limit.", atomic_load(&b->refused));
+    one(out, "clew_memory_refused_total", "counter", "How often something was refused over the limit.",
+        atomic_load(&b->refused));
 }
 
 static void put_http(struct buf *out, struct api *api) {
@@ -110,7 +120,8 @@ static void put_http(struct buf *out, struct api *api) {
             buf_add_fmt(out, "clew_http_answers_total{port=\"%s\",status=\"%dxx\"} %llu\n", ports[p], h,
                         (unsigned long long)atomic_load(&api->answers[p][h]));
     one(out, "clew_work_queue_length", "gauge", "Requests that wait for a work thread.", queue_count(api->queue));
-    one(out, "clew_work_queue_refused_total", "counter", "Requests refused by a full queue.", atomic_load(&api->queue_refused));
+    one(out, "clew_work_queue_refused_total", "counter", "Requests refused by a full queue.",
+        atomic_load(&api->queue_refused));
 }
 
 static void put_process(struct buf *out) {
@@ -132,7 +143,8 @@ void handle_metrics(struct api_call *c) {
     put_budget(&body, c->api->options.budget);
     put_http(&body, c->api);
     put_process(&body);
-    call_reply(c, &(struct api_reply){.status = 200, .content_type = STR("text/plain; version=0.0.4; charset=utf-8"),
+    call_reply(c, &(struct api_reply){.status = 200,
+                                      .content_type = STR("text/plain; version=0.0.4; charset=utf-8"),
                                       .body = buf_str(&body)});
     buf_done(&body);
 }

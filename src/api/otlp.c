@@ -43,7 +43,8 @@ static void on_ingested(void *context, err e, const struct ingest_outcome *outco
     struct buf body;
     buf_init(&body, 4 * KIB);
     otlp_write_response(signal_of(c), outcome->rejected, str_of(outcome->message), &body);
-    call_reply(c, &(struct api_reply){.status = 200, .content_type = STR("application/x-protobuf"), .body = buf_str(&body)});
+    call_reply(
+        c, &(struct api_reply){.status = 200, .content_type = STR("application/x-protobuf"), .body = buf_str(&body)});
     buf_done(&body);
 }
 
@@ -54,9 +55,8 @@ static void take_body(struct api_call *c) {
 
 static void handle_signal(struct api_call *c) {
     if (!check_fields(c)) return;
-    if (c->request.body.n <= SMALL_BODY_BYTES)
-        take_body(c);
-    else
+    if (!ingest_body_if_small(c->api->options.ingest, STR("default"), signal_of(c), c->request.content_encoding,
+                              c->request.body, on_ingested, c))
         call_run_on_work(c, take_body);
 }
 

@@ -4,7 +4,10 @@
 #include "base/text.h"
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 err call_decode(struct arena *a, struct str text, bool plus, struct str *out) {
@@ -16,7 +19,8 @@ err call_decode(struct arena *a, struct str text, bool plus, struct str *out) {
         if (c == '+' && plus) {
             c = ' ';
         } else if (c == '%') {
-            int high = i + 2 < text.n ? hex_digit(text.p[i + 1]) : -1, low = i + 2 < text.n ? hex_digit(text.p[i + 2]) : -1;
+            int high = i + 2 < text.n ? hex_digit(text.p[i + 1]) : -1,
+                low = i + 2 < text.n ? hex_digit(text.p[i + 2]) : -1;
             if (high < 0 || low < 0) return err_new(ERR_INVALID, "a broken %%-escape in '" STR_FMT "'", STR_ARG(text));
             c = (char)(high * 16 + low);
             i += 2;
@@ -92,7 +96,8 @@ static err parse_severity(struct str text, int64_t *out) {
         return NULL;
     }
     err_free(e);
-    return err_new(ERR_INVALID, "'" STR_FMT "' is not one of: trace debug info warn error fatal, nor 1 to 24", STR_ARG(text));
+    return err_new(ERR_INVALID, "'" STR_FMT "' is not one of: trace debug info warn error fatal, nor 1 to 24",
+                   STR_ARG(text));
 }
 
 static err parse_integer(const struct api_param *p, struct str text, int64_t *out) {
@@ -141,8 +146,7 @@ static err refuse_unknown(const struct api_route *r, struct str name) {
     size_t n = 0;
     for (const struct api_param *p = r->params; p && p->name; p++) names[n++] = p->name;
     const char *near = nearest_name(name, names, n);
-    if (near)
-        return err_new(ERR_INVALID, "unknown parameter '" STR_FMT "'; did you mean '%s'?", STR_ARG(name), near);
+    if (near) return err_new(ERR_INVALID, "unknown parameter '" STR_FMT "'; did you mean '%s'?", STR_ARG(name), near);
     if (n == 0) return err_new(ERR_INVALID, "unknown parameter '" STR_FMT "'; %s takes none", STR_ARG(name), r->path);
     struct buf list;
     buf_init(&list, KIB);
@@ -196,7 +200,7 @@ const struct api_value *call_value(const struct api_call *c, const char *name) {
     const struct api_param *p = c->route->params;
     for (size_t i = 0; p && p[i].name; i++)
         if (strcmp(p[i].name, name) == 0) return &c->values[i];
-    assert(!"the route has such a parameter");
+    assert(false); /* the route has no such parameter */
     return &c->values[0];
 }
 

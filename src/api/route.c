@@ -63,8 +63,9 @@ static void fail_not_found(struct api_call *c) {
     buf_init(&hint, KIB);
     buf_add_fmt(&message, "there is no " STR_FMT, STR_ARG(c->path));
     if (near) buf_add_fmt(&hint, "did you mean %s?", near);
-    if (!near) buf_add_text(&hint, c->request.port == API_PORT_OTLP ? "this port takes POST /v1/traces and /v1/logs"
-                                                                  : "the API is below /api/v1/, OTLP below /otlp/v1/");
+    if (!near)
+        buf_add_text(&hint, c->request.port == API_PORT_OTLP ? "this port takes POST /v1/traces and /v1/logs"
+                                                             : "the API is below /api/v1/, OTLP below /otlp/v1/");
     call_fail_as(c, 404, 12, ERR_NOT_FOUND, buf_str(&message), buf_str(&hint), NULL);
     buf_done(&message);
     buf_done(&hint);
@@ -78,8 +79,8 @@ static void fail_method(struct api_call *c, const struct api_route *const *found
         buf_add_fmt(&allow, "%s%s", i ? ", " : "", method_name(found[i]->method));
         if (found[i]->method == HTTP_GET) buf_add_text(&allow, ", HEAD");
     }
-    buf_add_fmt(&message, "%s does not take " STR_FMT "; it takes %s", found[0]->path,
-                STR_ARG(c->request.method_text), allow.p);
+    buf_add_fmt(&message, "%s does not take " STR_FMT "; it takes %s", found[0]->path, STR_ARG(c->request.method_text),
+                allow.p);
     struct http_field field = {STR("Allow"), buf_str(&allow)};
     call_fail_as(c, 405, 12, ERR_INVALID, buf_str(&message), STR(""), &field);
     buf_done(&allow);
@@ -122,28 +123,40 @@ const struct api_route *route_find(struct api_call *c) {
 /* ---- documentation ---------------------------------------------------------------------------------------------- */
 
 static const char *const type_names[] = {
-    [PARAM_TEXT] = "text",         [PARAM_INTEGER] = "integer",   [PARAM_BOOLEAN] = "true or false",
-    [PARAM_TIME] = "time",         [PARAM_DURATION] = "duration", [PARAM_CHOICE] = "choice",
-    [PARAM_TRACE_ID] = "32 hex digits", [PARAM_SPAN_ID] = "16 hex digits", [PARAM_SEVERITY] = "severity",
+    [PARAM_TEXT] = "text",
+    [PARAM_INTEGER] = "integer",
+    [PARAM_BOOLEAN] = "true or false",
+    [PARAM_TIME] = "time",
+    [PARAM_DURATION] = "duration",
+    [PARAM_CHOICE] = "choice",
+    [PARAM_TRACE_ID] = "32 hex digits",
+    [PARAM_SPAN_ID] = "16 hex digits",
+    [PARAM_SEVERITY] = "severity",
     [PARAM_WHERE] = "condition",
 };
-static const char *const role_names[] = {[ROLE_ANY] = "any", [ROLE_INGEST] = "ingest", [ROLE_READ] = "read",
-                                         [ROLE_OPERATE] = "operate", [ROLE_ADMIN] = "admin"};
+static const char *const role_names[] = {[ROLE_ANY] = "any",
+                                         [ROLE_INGEST] = "ingest",
+                                         [ROLE_READ] = "read",
+                                         [ROLE_OPERATE] = "operate",
+                                         [ROLE_ADMIN] = "admin"};
 
 static void put_param(struct buf *out, const struct api_param *p) {
     buf_add_fmt(out, "| `%s` | %s", p->name, type_names[p->type]);
     if (p->type == PARAM_INTEGER) buf_add_fmt(out, " %lld to %lld", (long long)p->min, (long long)p->max);
     if (p->type == PARAM_CHOICE) buf_add_fmt(out, ": %s", p->choices);
     buf_add_fmt(out, "%s | %s | %s |\n", p->repeated ? ", repeatable" : "",
-                p->required ? "required" : p->initial ? p->initial : "", p->help);
+                p->required  ? "required"
+                : p->initial ? p->initial
+                             : "",
+                p->help);
 }
 
 void api_put_routes(struct buf *out) {
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *r = &api_routes[i];
         const char *ports = r->ports == 3 ? "both ports" : r->ports == 1 ? "main port" : "OTLP port";
-        buf_add_fmt(out, "%s### %s %s\n\n%s (%s, role %s)\n", i ? "\n" : "", method_name(r->method), r->path, r->help, ports,
-                    role_names[r->role]);
+        buf_add_fmt(out, "%s### %s %s\n\n%s (%s, role %s)\n", i ? "\n" : "", method_name(r->method), r->path, r->help,
+                    ports, role_names[r->role]);
         if (!r->params || !r->params->name) continue;
         buf_add_text(out, "\n| parameter | type | default | meaning |\n|---|---|---|---|\n");
         for (const struct api_param *p = r->params; p->name; p++) put_param(out, p);

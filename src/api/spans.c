@@ -25,7 +25,8 @@ static void write_cursor(struct json_writer *w, const char *cursor) {
 
 static err write_traces(struct api_call *c, struct query *q, struct answer *a) {
     struct query_traces r = {.order = (enum query_order)call_number(c, "order", QUERY_NEWEST),
-                             .limit = (size_t)call_number(c, "limit", 20), .cursor = call_text(c, "cursor")};
+                             .limit = (size_t)call_number(c, "limit", 20),
+                             .cursor = call_text(c, "cursor")};
     struct query_traces_answer found;
     TRY(call_filter(c, q, true, &r.filter));
     TRY(query_traces(q, &r, &found));

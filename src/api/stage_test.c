@@ -50,7 +50,8 @@ static void on_reply(void *context, const struct api_reply *reply) {
     struct buf fields;
     buf_init(&fields, sizeof s->fields - 1);
     for (size_t i = 0; i < reply->field_count; i++)
-        buf_add_fmt(&fields, STR_FMT ": " STR_FMT "\n", STR_ARG(reply->fields[i].name), STR_ARG(reply->fields[i].value));
+        buf_add_fmt(&fields, STR_FMT ": " STR_FMT "\n", STR_ARG(reply->fields[i].name),
+                    STR_ARG(reply->fields[i].value));
     put_text(s->fields, sizeof s->fields, buf_str(&fields));
     buf_done(&fields);
     buf_clear(&s->body);
@@ -64,11 +65,21 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
     struct str method, target;
     s->replies = 0;
     assert_true(str_cut(str_of(request), ' ', &method, &target));
-    static const struct { const char *name; enum http_method method; } methods[] = {
+    static const struct {
+        const char *name;
+        enum http_method method;
+    } methods[] = {
         {"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE}};
-    struct api_request r = {.port = port, .method = HTTP_OTHER, .method_text = method, .target = target,
-                            .content_type = str_of(content_type), .content_encoding = str_of(content_encoding),
-                            .has_content_type = content_type != NULL, .body = body, .reply = on_reply, .context = s};
+    struct api_request r = {.port = port,
+                            .method = HTTP_OTHER,
+                            .method_text = method,
+                            .target = target,
+                            .content_type = str_of(content_type),
+                            .content_encoding = str_of(content_encoding),
+                            .has_content_type = content_type != NULL,
+                            .body = body,
+                            .reply = on_reply,
+                            .context = s};
     for (size_t i = 0; i < LENGTH(methods); i++)
         if (str_equal(method, str_of(methods[i].name))) r.method = methods[i].method;
     api_serve(s->api, &r);
@@ -91,7 +102,9 @@ struct attributes {
     uint32_t keys[KEYS_MAX], n, first;
 };
 
-static struct attributes begin(struct batch_builder *b) { return (struct attributes){.b = b, .first = (uint32_t)b->slots.n}; }
+static struct attributes begin(struct batch_builder *b) {
+    return (struct attributes){.b = b, .first = (uint32_t)b->slots.n};
+}
 static void add(struct attributes *a, const char *name, enum value_type type, uint64_t value) {
     a->keys[a->n++] = batch_builder_key(a->b, str_of(name), type);
     *vec_push(&a->b->slots) = value;
@@ -132,8 +145,10 @@ static uint32_t put_scope(struct batch_builder *b) {
     return row;
 }
 
-static const unsigned char trace_1[16] = {0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c};
-static const unsigned char trace_2[16] = {0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36};
+static const unsigned char trace_1[16] = {0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd,
+                                          0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c};
+static const unsigned char trace_2[16] = {0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6,
+                                          0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36};
 
 static uint64_t id_of(unsigned char last) {
     unsigned char bytes[8] = {0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, last};
@@ -209,7 +224,8 @@ void stage_put_traces(struct buf *out) {
     struct batch_builder b;
     batch_builder_init(&b, SIGNAL_SPANS);
     put_scope(&b);
-    uint32_t web = put_resource(&b, "web", "prod"), cart = put_resource(&b, "cart", "prod"), bare = put_resource(&b, NULL, NULL);
+    uint32_t web = put_resource(&b, "web", "prod"), cart = put_resource(&b, "cart", "prod"),
+             bare = put_resource(&b, NULL, NULL);
     const struct span_row rows[] = {
         {trace_1, 0x11, 0, -10000, 25000000, 2, 0, "GET /checkout", web},
         {trace_1, 0x12, 0x11, -9998, 20000000, 3, 2, "POST /cart", web},
@@ -274,9 +290,11 @@ void stage_fill(struct stage *s) {
     struct buf body;
     buf_init(&body, MIB);
     stage_put_traces(&body);
-    assert_int_equal(stage_send(s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)), 200);
+    assert_int_equal(stage_send(s, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&body)),
+                     200);
     buf_clear(&body);
     stage_put_logs(&body);
-    assert_int_equal(stage_send(s, API_PORT_MAIN, "POST /otlp/v1/logs", "application/x-protobuf", NULL, buf_str(&body)), 200);
+    assert_int_equal(stage_send(s, API_PORT_MAIN, "POST /otlp/v1/logs", "application/x-protobuf", NULL, buf_str(&body)),
+                     200);
     buf_done(&body);
 }

@@ -134,7 +134,8 @@ static err find_trace(struct api_call *c, struct query *q, struct query_trace_an
     err e = parse_hex(c->path_values[0], id, sizeof id);
     if (e) {
         err_free(e);
-        return err_new(ERR_INVALID, "'" STR_FMT "' is not a trace id of 32 hexadecimal digits", STR_ARG(c->path_values[0]));
+        return err_new(ERR_INVALID, "'" STR_FMT "' is not a trace id of 32 hexadecimal digits",
+                       STR_ARG(c->path_values[0]));
     }
     return err_wrap(query_trace(q, id, out), "trace " STR_FMT, STR_ARG(c->path_values[0]));
 }

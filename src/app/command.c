@@ -36,7 +36,8 @@ static enum err_kind kind_of_status(int status) {
     return status < 500 ? ERR_INVALID : ERR_INTERNAL;
 }
 
-err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body, struct buf *out) {
+err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body,
+                     struct buf *out) {
     struct http_client *client = NULL;
     TRY(http_client_new(&client));
     AUTO_BUF struct buf url;
@@ -49,7 +50,10 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
     err e = url.full ? err_new(ERR_LIMIT, "the question is longer than 64 KiB")
                      : http_call_wait(client, method, url.p, NULL, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer);
     http_client_free(client);
-    if (e) return err_wrap(e, "asking clew (--server; is `clew serve` running?)");
+    if (e && err_kind(e) == ERR_UNAVAILABLE)
+        return err_wrap(e, "no answer from " STR_FMT " (start one with `clew serve`, or say where with --server)",
+                        STR_ARG(server));
+    if (e) return err_wrap(e, "asking " STR_FMT, STR_ARG(server));
     if (answer.status < 300) {
         *out = answer.body;
         return NULL;

@@ -46,6 +46,8 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     out->connections = (uint32_t)connections;
     out->items = (uint32_t)items;
     out->requests = out->shop ? count : (count + items - 1) / items;
+    out->items_last = out->shop || !count ? out->items : (uint32_t)(count - (out->requests - 1) * items);
+    out->items_last = (out->items_last + LAW_STEP - 1) / LAW_STEP * LAW_STEP;
     out->stop_ns = for_ns ? clock_monotonic_ns() + for_ns : INT64_MAX;
     if (out->requests) {
         out->time_step = MAX(1, over_ns / (int64_t)(out->requests * (out->shop ? 1 : items / LAW_STEP)));
@@ -108,7 +110,7 @@ static void report_json(const struct load_plan *plan, const struct load_totals *
 }
 
 static const char *items_name(const struct load_plan *plan) {
-    return plan->shop ? "requests of customers" : !plan->signals[SIGNAL_LOGS] ? "spans" : !plan->signals[SIGNAL_SPANS] ? "logs" : "rows";
+    return !plan->signals[SIGNAL_LOGS] ? "spans" : !plan->signals[SIGNAL_SPANS] ? "logs" : "spans and logs";
 }
 
 static void report_text(const struct load_plan *plan, const struct load_totals *t, double seconds,
@@ -121,10 +123,12 @@ static void report_text(const struct load_plan *plan, const struct load_totals *
     put_size(out, t->bytes);
     buf_add_fmt(out, "\nrate      ");
     put_count(out, (uint64_t)((double)t->items / seconds));
-    buf_add_fmt(out, " a second for %.1f s\nlatency  ", seconds);
-    for (size_t i = 0; i < LENGTH(quantiles); i++) buf_add_fmt(out, " %s %.2f ms", quantile_names[i], quantile_ms(t, quantiles[i]));
-    buf_add_fmt(out, "\nrefused   %llu rows, %llu requests tried again, %llu failed%s%s\n", (unsigned long long)t->rejected,
-                (unsigned long long)t->retried, (unsigned long long)t->failed, t->failed ? ": " : "", t->first_failure);
+    buf_add_fmt(out, " a second for %.*f s\nlatency  ", seconds < 1 ? 3 : 1, seconds);
+    for (size_t i = 0; i < LENGTH(quantiles); i++)
+        buf_add_fmt(out, " %s %.2f ms", quantile_names[i], quantile_ms(t, quantiles[i]));
+    buf_add_fmt(out, "\nrefused   %llu rows, %llu requests tried again, %llu failed%s%s\n",
+                (unsigned long long)t->rejected, (unsigned long long)t->retried, (unsigned long long)t->failed,
+                t->failed ? ": " : "", t->first_failure);
     if (!v) return;
     buf_add_text(out, "read back ");
     put_count(out, v->rows);
@@ -136,25 +140,54 @@ static void report_text(const struct load_plan *plan, const struct load_totals *
 
 /* ---- to a file -------------------------------------------------------------------------------------------------- */
 
+static err report_file(const struct arguments *a, const struct load_plan *plan, const struct load_totals *t) {
+    AUTO_BUF struct buf out;
+    buf_init(&out, 64 * KIB);
+    if (argument_flag(a, OPTION_JSON)) {
+        buf_add_fmt(&out, "{\"items\":%llu,\"requests\":%llu,\"bytes\":%llu}\n", (unsigned long long)t->items,
+                    (unsigned long long)t->requests, (unsigned long long)t->bytes);
+    } else {
+        buf_add_text(&out, "wrote ");
+        put_count(&out, t->items);
+        buf_add_fmt(&out, " %s in ", items_name(plan));
+        put_count(&out, t->requests);
+        buf_add_text(&out, t->requests == 1 ? " request, " : " requests, ");
+        put_size(&out, t->bytes);
+        buf_add_fmt(&out, " to " STR_FMT "\n", STR_ARG(argument_text(a, OPTION_TO_FILE)));
+    }
+    command_print(&out);
+    return NULL;
+}
+
+static err write_body(const struct load_plan *plan, struct file *f, uint64_t number, struct buf *body,
+                      struct load_totals *t) {
+    struct shape_request shape = load_shape_of(plan, number, random_u64());
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        if (!plan->signals[signal]) continue;
+        t->items += load_make_body(plan, (enum signal)signal, &shape, body);
+        TRY(file_write(f, body->p, body->n, t->bytes));
+        t->requests++;
+        t->bytes += body->n;
+    }
+    return NULL;
+}
+
 static err write_bodies(const struct arguments *a, const struct load_plan *plan) {
     AUTO_FREE char *path = str_dup(argument_text(a, OPTION_TO_FILE));
     AUTO_CLOSE struct file *f = NULL;
     AUTO_BUF struct buf body;
+    struct load_totals totals = {0};
+    uint64_t requests = MAX(plan->requests, 1);
+    err e = NULL;
     buf_init(&body, 64 * MIB);
     TRY(file_open(path, FILE_CREATE_ANY, &f));
-    uint64_t at = 0;
-    for (uint64_t i = 0; i < MAX(plan->requests, 1); i++) {
-        uint32_t units = plan->shop ? 1 : MAX(plan->items / LAW_STEP, 1u);
-        struct shape_request shape = {random_u64(), plan->time_first + (int64_t)(i * units) * plan->time_step,
-                                      plan->time_step, plan->items};
-        for (int signal = 0; signal < SIGNALS; signal++) {
-            if (!plan->signals[signal]) continue;
-            load_make_body(plan, (enum signal)signal, &shape, &body);
-            TRY(file_write(f, body.p, body.n, at));
-            at += body.n;
-        }
+    for (uint64_t i = 0; i < requests && !e; i++) {
+        command_progress("writing: %.0f %%", 100.0 * (double)i / (double)requests);
+        e = write_body(plan, f, i, &body, &totals);
     }
-    return NULL;
+    command_progress_end();
+    TRY(e);
+    return report_file(a, plan, &totals);
 }
 
 static err write_ids(const struct arguments *a, const struct load_plan *plan, const struct load_totals *t) {
@@ -185,47 +218,62 @@ static err write_ids(const struct arguments *a, const struct load_plan *plan, co
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
 
-static void wait_for_signal(void *context) {
-    process_signal_wait();
-    atomic_store((atomic_bool *)context, true);
+/* The first SIGINT or SIGTERM ends the sending, the next one what comes after it. */
+struct interrupts {
+    atomic_bool stop, done;
+};
+
+static void watch_signals(void *context) {
+    struct interrupts *i = context;
+    while (!atomic_load(&i->done)) {
+        process_signal_wait();
+        atomic_store(&i->stop, true);
+    }
 }
 
-static err send_until_signal_wait(const struct load_plan *plan, struct load_totals *totals) {
-    static atomic_bool stop;
-    struct thread *watcher = NULL;
-    process_signals_block();
-    TRY(thread_start(&watcher, "signals", 0, wait_for_signal, &stop));
-    err e = load_send_wait(plan, &stop, totals);
-    process_signal_raise(); /* ends the watcher */
-    thread_join(watcher);
-    return e;
-}
-
-static err report(const struct arguments *a, const struct load_plan *plan, struct load_totals *t, double seconds) {
+static err report(const struct arguments *a, const struct load_plan *plan, struct load_totals *t, atomic_bool *stop) {
     struct load_verified verified = {0};
     bool verify = argument_flag(a, OPTION_VERIFY);
+    double seconds = (double)MAX(t->ended_ns - t->begun_ns, 1) / 1e9;
+    if (!t->requests && t->failed)
+        return err_new(ERR_UNAVAILABLE, "nothing was acknowledged (--otlp): %s", t->first_failure);
     if (t->latency_us.n) qsort(t->latency_us.v, t->latency_us.n, sizeof *t->latency_us.v, compare_u32);
-    if (verify) TRY(load_verify_wait(a, plan, t, VERIFY_ASKS_MAX, &verified));
+    err verifying = verify ? load_verify_wait(a, plan, t, VERIFY_ASKS_MAX, stop, &verified) : NULL;
     AUTO_BUF struct buf out;
     buf_init(&out, 64 * KIB);
     (argument_flag(a, OPTION_JSON) ? report_json : report_text)(plan, t, seconds, verify ? &verified : NULL, &out);
     command_print(&out);
+    TRY(verifying);
     if (argument_text(a, OPTION_IDS).n) TRY(write_ids(a, plan, t));
     if (verified.missing || verified.different || verified.invented)
         return err_new(ERR_CORRUPT, "what came back is not what was sent");
-    if (!t->requests) return err_new(ERR_UNAVAILABLE, "nothing was acknowledged%s%s", t->failed ? ": " : "", t->first_failure);
+    if (t->failed)
+        return err_new(ERR_UNAVAILABLE, "%llu requests were not acknowledged: %s", (unsigned long long)t->failed,
+                       t->first_failure);
     return NULL;
 }
 
+static err send_and_report_wait(const struct arguments *a, const struct load_plan *plan,
+                                struct interrupts *interrupts) {
+    struct load_totals totals = {0};
+    err e = load_send_wait(plan, &interrupts->stop, &totals);
+    atomic_store(&interrupts->stop, false);
+    if (!e) e = report(a, plan, &totals, &interrupts->stop);
+    load_totals_done(&totals);
+    return e;
+}
+
 err command_load(const struct arguments *a) {
+    static struct interrupts interrupts;
     struct load_plan plan;
+    struct thread *watcher = NULL;
     TRY(read_plan(a, &plan));
     if (argument_text(a, OPTION_TO_FILE).n) return write_bodies(a, &plan);
-    struct load_totals totals = {0};
-    int64_t begin = clock_monotonic_ns();
-    err e = send_until_signal_wait(&plan, &totals);
-    double seconds = (double)MAX(clock_monotonic_ns() - begin, 1) / 1e9;
-    if (!e) e = report(a, &plan, &totals, seconds);
-    load_totals_done(&totals);
+    process_signals_block();
+    TRY(thread_start(&watcher, "signals", 0, watch_signals, &interrupts));
+    err e = send_and_report_wait(a, &plan, &interrupts);
+    atomic_store(&interrupts.done, true);
+    process_signal_raise(); /* ends the watcher */
+    thread_join(watcher);
     return e;
 }

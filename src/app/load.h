@@ -14,13 +14,14 @@
 
 struct load_plan {
     bool signals[SIGNALS], shop, gzip;
-    struct str otlp;       /* URL, without a slash at its end */
-    uint64_t rate;         /* requests a second; 0: flat out */
-    uint64_t requests;     /* in all; 0: no end */
-    uint32_t items;        /* spans or logs a request */
+    struct str otlp;     /* URL, without a slash at its end */
+    uint64_t rate;       /* requests a second; 0: flat out */
+    uint64_t requests;   /* in all; 0: no end */
+    uint32_t items;      /* law: spans or logs a request */
+    uint32_t items_last; /* law: of the last request (requests > 0) */
     uint32_t connections;
     int64_t time_first, time_step; /* law: of one trace to the next (requests > 0) */
-    int64_t stop_ns;       /* monotonic; INT64_MAX: never */
+    int64_t stop_ns;               /* monotonic; INT64_MAX: never */
 };
 
 /* One acknowledged request. */
@@ -31,19 +32,27 @@ struct load_sent {
 
 struct load_totals {
     uint64_t requests, items, bytes, retried, rejected, failed;
+    int64_t begun_ns, ended_ns; /* monotonic: the first request's start, the last acknowledgement */
     VEC(uint32_t) latency_us;
     VEC(struct load_sent) sent; /* at most LOAD_SENT_MAX */
     char first_failure[256];
 };
 enum { LOAD_SENT_MAX = 20000, LOAD_LATENCIES_MAX = 20000000 };
 
-/* Sends by plan until it is done or *stop; joins its threads. Totals are added up; the caller ends them with load_totals_done. */
+/* Sends by plan until it is done or *stop; sets *stop itself when clew cannot be reached from the start. Joins its threads. Totals are
+ * added up; the caller ends them with load_totals_done. */
 err load_send_wait(const struct load_plan *plan, atomic_bool *stop, struct load_totals *out);
 void load_totals_done(struct load_totals *t);
-/* The body of a request, as it was sent. */
-void load_make_body(const struct load_plan *plan, enum signal signal, const struct shape_request *shape, struct buf *out);
+/* What request `number` of a plan is made from. */
+struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number, uint64_t seed);
+/* The body of a request, as it was sent; returns its rows. */
+uint32_t load_make_body(const struct load_plan *plan, enum signal signal, const struct shape_request *shape,
+                        struct buf *out);
 
-struct load_verified { uint64_t rows, missing, different, invented, asked; };
-/* Asks clew (a's --server) for the rows of sent requests, at most `asks_max` questions spread evenly over them. */
+struct load_verified {
+    uint64_t rows, missing, different, invented, asked;
+};
+/* Asks clew (a's --server) for the rows of sent requests, at most `asks_max` questions spread evenly over them, until *stop
+ * (ERR_CANCELLED). */
 err load_verify_wait(const struct arguments *a, const struct load_plan *plan, const struct load_totals *totals,
-                     uint64_t asks_max, struct load_verified *out);
+                     uint64_t asks_max, atomic_bool *stop, struct load_verified *out);

@@ -73,17 +73,20 @@ static void put_route(char *out, size_t size, int service, unsigned route) {
     snprintf(out, size, "/api/v1/%s/{id}/%s", services[service], nouns[route]);
 }
 
-static void put_span_attributes(struct buf *b, struct load_random *x, const struct law_trace *t, int service, int error) {
+static void put_span_attributes(struct buf *b, struct load_random *x, const struct law_trace *t, int service,
+                                int error) {
     static const char *const nouns[ROUTES] = {"items", "orders", "quotes", "sessions", "reviews", "offers"};
     unsigned route_number = (unsigned)load_random_below(x, ROUTES), method = (unsigned)load_random_below(x, METHODS);
     char route[64];
     put_route(route, sizeof route, service, route_number);
     TEXT(name, 96, "%s %s", methods[method], route);
-    TEXT(target, 96, "/api/v1/%s/%u/%s", services[service], (unsigned)load_random_below(x, 100000), nouns[route_number]);
+    TEXT(target, 96, "/api/v1/%s/%u/%s", services[service], (unsigned)load_random_below(x, 100000),
+         nouns[route_number]);
     TEXT(ip, 32, "10.%u.%u.%u", (unsigned)load_random_below(x, 4), (unsigned)load_random_below(x, 20),
          (unsigned)load_random_below(x, 25));
-    TEXT(statement, 192, "SELECT %s_%u, total, currency, created_at, updated_at FROM %s WHERE tenant_id = $1 AND %s_id = $2 LIMIT 1", nouns[route_number],
-         (unsigned)load_random_below(x, 4), services[service], nouns[route_number]);
+    TEXT(statement, 192,
+         "SELECT %s_%u, total, currency, created_at, updated_at FROM %s WHERE tenant_id = $1 AND %s_id = $2 LIMIT 1",
+         nouns[route_number], (unsigned)load_random_below(x, 4), services[service], nouns[route_number]);
     TEXT(user, 32, "user-%05u", (unsigned)t->user);
     TEXT(order, 32, "ord-%011llx", (unsigned long long)t->order);
     TEXT(thread, 32, "http-nio-8080-exec-%u", (unsigned)load_random_below(x, 16));
@@ -167,8 +170,10 @@ void shape_law_traces(const struct shape_request *r, struct buf *out) {
 
 /* ---- logs ------------------------------------------------------------------------------------------------------- */
 
-static const struct severity { const char *text; int number; } severities[] = {
-    {"DEBUG", 5}, {"INFO", 9}, {"INFO", 9}, {"INFO", 9}, {"WARN", 13}, {"ERROR", 17}};
+static const struct severity {
+    const char *text;
+    int number;
+} severities[] = {{"DEBUG", 5}, {"INFO", 9}, {"INFO", 9}, {"INFO", 9}, {"WARN", 13}, {"ERROR", 17}};
 
 static void put_body(struct buf *b, struct load_random *x, unsigned shape) {
     char request[16];

@@ -6,7 +6,9 @@
 
 #include "base/base.h"
 
-struct load_random { uint64_t s[4]; };
+struct load_random {
+    uint64_t s[4];
+};
 
 static inline uint64_t load_random_next(struct load_random *x) {
     uint64_t *s = x->s, r = s[1] * 5, t = s[1] << 17;

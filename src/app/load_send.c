@@ -12,9 +12,9 @@ enum { RETRIES_MAX = 600, BODY_MAX = 64 * 1024 * 1024, ANSWER_MAX = 65536 };
 struct sending {
     const struct load_plan *plan;
     atomic_bool *stop;
-    _Atomic uint64_t next, items; /* the next request's number; items acknowledged, for progress */
+    _Atomic uint64_t next, items, ended; /* the next request's number; items acknowledged; senders that ended */
     int64_t started_ns;
-    struct lock lock;       /* only to sleep on */
+    struct lock lock; /* only to sleep on */
     struct signal_flag wake;
 };
 
@@ -36,16 +36,28 @@ static void sleep_until_wait(struct sending *s, int64_t due_ns) {
     }
 }
 
-void load_make_body(const struct load_plan *plan, enum signal signal, const struct shape_request *shape, struct buf *out) {
+struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number, uint64_t seed) {
+    struct shape_request shape = {.seed = seed, .items = plan->items, .time_step = plan->time_step};
+    uint32_t units = plan->shop ? 1 : plan->items / 10; /* traces a request */
+    if (plan->requests && number + 1 == plan->requests) shape.items = plan->items_last;
+    shape.time_first =
+        plan->requests ? plan->time_first + (int64_t)(number * units) * plan->time_step : clock_wall_ns();
+    return shape;
+}
+
+uint32_t load_make_body(const struct load_plan *plan, enum signal signal, const struct shape_request *shape,
+                        struct buf *out) {
     struct buf other;
     buf_clear(out);
     if (!plan->shop) {
         (signal == SIGNAL_SPANS ? shape_law_traces : shape_law_logs)(shape, out);
-        return;
+        return shape->items;
     }
     buf_init(&other, BODY_MAX);
-    shape_shop(shape, signal == SIGNAL_SPANS ? out : &other, signal == SIGNAL_SPANS ? &other : out);
+    struct shape_rows rows =
+        shape_shop(shape, signal == SIGNAL_SPANS ? out : &other, signal == SIGNAL_SPANS ? &other : out);
     buf_done(&other);
+    return signal == SIGNAL_SPANS ? rows.spans : rows.logs;
 }
 
 /* ---- one request ------------------------------------------------------------------------------------------------ */
@@ -68,71 +80,87 @@ static void note_failure(struct sender *s, const char *why) {
     if (!s->totals.first_failure[0]) snprintf(s->totals.first_failure, sizeof s->totals.first_failure, "%s", why);
 }
 
-static void note_success(struct sender *s, enum signal signal, const struct shape_request *shape, size_t bytes,
-                         int64_t took_ns, struct str answer) {
+/* What one request carries. */
+struct load_request {
+    enum signal signal;
+    struct shape_request shape;
+    uint32_t rows;
+    struct str body;
+};
+
+static void note_success(struct sender *s, const struct load_request *r, int64_t begin_ns, struct str answer) {
     struct load_totals *t = &s->totals;
+    t->ended_ns = clock_monotonic_ns();
+    int64_t took_ns = t->ended_ns - begin_ns;
     t->requests++;
-    t->items += shape->items;
-    t->bytes += bytes;
+    t->items += r->rows;
+    t->bytes += r->body.n;
     t->rejected += rejected_rows(answer);
-    atomic_fetch_add(&s->sending->items, shape->items);
+    atomic_fetch_add(&s->sending->items, r->rows);
     if (t->latency_us.n < LOAD_LATENCIES_MAX) *vec_push(&t->latency_us) = (uint32_t)MIN(took_ns / 1000, UINT32_MAX);
-    if (t->sent.n < LOAD_SENT_MAX) *vec_push(&t->sent) = (struct load_sent){signal, *shape};
+    if (t->sent.n < LOAD_SENT_MAX) *vec_push(&t->sent) = (struct load_sent){r->signal, r->shape};
+}
+
+/* Notes what one attempt came to; true if it is to be tried again. */
+static bool note_answer(struct sender *s, const struct load_request *r, int64_t begin_ns,
+                        const struct http_answer *answer) {
+    if (answer->status == 200) {
+        note_success(s, r, begin_ns, buf_str(&answer->body));
+        return false;
+    }
+    if (answer->status != 429 && answer->status != 502 && answer->status != 503 && answer->status != 504) {
+        char why[64];
+        snprintf(why, sizeof why, "the server answered %d", answer->status);
+        note_failure(s, why);
+        return false;
+    }
+    s->totals.retried++;
+    int64_t pause = answer->retry_after_s > 0 ? MIN(answer->retry_after_s, 30) * SECOND : SECOND / 10;
+    sleep_until_wait(s->sending, clock_monotonic_ns() + pause);
+    return !atomic_load(s->sending->stop); /* being interrupted while throttled is no failure */
 }
 
 /* Sends the body until it is acknowledged, refused for good, or the plan is stopped: throttling is no failure. */
-static void post_wait(struct sender *s, enum signal signal, const struct shape_request *shape, struct str body) {
+static void post_wait(struct sender *s, const struct load_request *r) {
     const struct load_plan *plan = s->sending->plan;
     const char *fields[] = {"Content-Type: application/x-protobuf", plan->gzip ? "Content-Encoding: gzip" : NULL, NULL};
     char url[512];
-    snprintf(url, sizeof url, STR_FMT "/v1/%s", STR_ARG(plan->otlp), signal == SIGNAL_SPANS ? "traces" : "logs");
-    for (int attempt = 0; attempt < RETRIES_MAX; attempt++) {
+    snprintf(url, sizeof url, STR_FMT "/v1/%s", STR_ARG(plan->otlp), r->signal == SIGNAL_SPANS ? "traces" : "logs");
+    bool again = true;
+    for (int attempt = 0; again && attempt < RETRIES_MAX; attempt++) {
         struct http_answer answer = {0};
         int64_t begin = clock_monotonic_ns();
-        err e = http_call_wait(s->client, "POST", url, fields, body, CALL_TIMEOUT_NS, ANSWER_MAX, &answer);
+        err e = http_call_wait(s->client, "POST", url, fields, r->body, CALL_TIMEOUT_NS, ANSWER_MAX, &answer);
         if (e) {
             note_failure(s, err_text(e));
             err_free(e);
+            if (!atomic_load(&s->sending->items))
+                atomic_store(s->sending->stop, true); /* nobody there from the start */
             sleep_until_wait(s->sending, clock_monotonic_ns() + SECOND / 10);
             return;
         }
-        if (answer.status == 200)
-            note_success(s, signal, shape, body.n, clock_monotonic_ns() - begin, buf_str(&answer.body));
-        bool retry = answer.status == 429 || answer.status == 502 || answer.status == 503 || answer.status == 504;
-        int64_t pause = answer.retry_after_s > 0 ? MIN(answer.retry_after_s, 30) * SECOND : SECOND / 10;
-        char why[64];
-        snprintf(why, sizeof why, "the server answered %d", answer.status);
+        again = note_answer(s, r, begin, &answer);
         buf_done(&answer.body);
-        if (answer.status == 200) return;
-        if (!retry || atomic_load(s->sending->stop)) {
-            note_failure(s, why);
-            return;
-        }
-        s->totals.retried++;
-        sleep_until_wait(s->sending, clock_monotonic_ns() + pause);
     }
-    note_failure(s, "still refused after 600 tries");
+    if (again) note_failure(s, "still refused after 600 tries");
 }
 
 static void send_one_wait(struct sender *s, uint64_t number, enum signal signal, uint64_t seed) {
     const struct load_plan *plan = s->sending->plan;
-    struct shape_request shape = {.seed = seed, .items = plan->items, .time_step = plan->time_step};
-    uint32_t units = plan->shop ? 1 : MAX(plan->items / 10, 1u); /* traces a request */
-    shape.time_first = plan->requests ? plan->time_first + (int64_t)number * units * plan->time_step : clock_wall_ns();
-    load_make_body(plan, signal, &shape, &s->body);
-    if (plan->shop) shape.items = 1; /* a story: counted as one */
-    struct str body = buf_str(&s->body);
+    struct load_request r = {.signal = signal, .shape = load_shape_of(plan, number, seed)};
+    r.rows = load_make_body(plan, signal, &r.shape, &s->body);
+    r.body = buf_str(&s->body);
     if (plan->gzip) {
         buf_clear(&s->packed);
-        err e = deflate_gzip(body, &s->packed);
+        err e = deflate_gzip(r.body, &s->packed);
         if (e) {
             note_failure(s, err_text(e));
             err_free(e);
             return;
         }
-        body = buf_str(&s->packed);
+        r.body = buf_str(&s->packed);
     }
-    post_wait(s, signal, &shape, body);
+    post_wait(s, &r);
 }
 
 /* ---- senders ---------------------------------------------------------------------------------------------------- */
@@ -144,27 +172,38 @@ static void send_all(void *context) {
     while (!atomic_load(all->stop) && clock_monotonic_ns() < plan->stop_ns) {
         uint64_t number = atomic_fetch_add(&all->next, 1);
         if (plan->requests && number >= plan->requests) break;
-        if (plan->rate) sleep_until_wait(all, all->started_ns + (int64_t)((double)number * 1e9 / (double)plan->rate));
+        if (plan->rate)
+            sleep_until_wait(
+                all, MIN(plan->stop_ns, all->started_ns + (int64_t)((double)number * 1e9 / (double)plan->rate)));
         if (atomic_load(all->stop) || clock_monotonic_ns() >= plan->stop_ns) break;
         uint64_t seed = random_u64();
         for (int signal = 0; signal < SIGNALS; signal++)
             if (plan->signals[signal]) send_one_wait(s, number, (enum signal)signal, seed);
     }
+    atomic_fetch_add(&all->ended, 1);
+    lock_take(&all->lock);
+    flag_wake_all(&all->wake); /* the watcher */
+    lock_give(&all->lock);
 }
 
 static void watch(struct sending *s) {
     const struct load_plan *plan = s->plan;
-    uint64_t want = plan->requests * plan->items * (uint64_t)(plan->signals[SIGNAL_SPANS] + plan->signals[SIGNAL_LOGS]);
-    while (!atomic_load(s->stop)) {
-        uint64_t items = atomic_load(&s->items), next = atomic_load(&s->next);
-        int64_t now = clock_monotonic_ns();
-        if ((plan->requests && next >= plan->requests) || now >= plan->stop_ns) return;
-        double seconds = (double)(now - s->started_ns) / 1e9;
-        if (plan->requests && !plan->shop)
-            command_progress("sending: %.0f %%, %.0f a second", 100.0 * (double)items / (double)want, (double)items / seconds);
+    uint64_t signals = (uint64_t)(plan->signals[SIGNAL_SPANS] + plan->signals[SIGNAL_LOGS]);
+    uint64_t want =
+        plan->shop || !plan->requests ? 0 : ((plan->requests - 1) * plan->items + plan->items_last) * signals;
+    while (atomic_load(&s->ended) < plan->connections) {
+        uint64_t items = atomic_load(&s->items);
+        double seconds = (double)(clock_monotonic_ns() - s->started_ns) / 1e9;
+        if (want)
+            command_progress("sending: %.0f %%, %.0f rows a second", 100.0 * (double)items / (double)want,
+                             (double)items / seconds);
         else
-            command_progress("sending: %llu so far, %.0f a second", (unsigned long long)items, (double)items / seconds);
-        sleep_until_wait(s, MIN(now + SECOND / 5, plan->stop_ns));
+            command_progress("sending: %llu rows so far, %.0f a second", (unsigned long long)items,
+                             (double)items / seconds);
+        lock_take(&s->lock);
+        if (atomic_load(&s->ended) < plan->connections)
+            flag_wait_until(&s->wake, &s->lock, clock_monotonic_ns() + SECOND / 5);
+        lock_give(&s->lock);
     }
 }
 
@@ -178,6 +217,7 @@ static void add_totals(struct load_totals *out, struct load_totals *t) {
     for (size_t i = 0; i < t->latency_us.n && out->latency_us.n < LOAD_LATENCIES_MAX; i++)
         *vec_push(&out->latency_us) = t->latency_us.v[i];
     for (size_t i = 0; i < t->sent.n && out->sent.n < LOAD_SENT_MAX; i++) *vec_push(&out->sent) = t->sent.v[i];
+    out->ended_ns = MAX(out->ended_ns, t->ended_ns);
     if (!out->first_failure[0]) memcpy(out->first_failure, t->first_failure, sizeof out->first_failure);
 }
 
@@ -205,6 +245,7 @@ static void end_sender(struct sender *s, struct load_totals *out) {
 
 err load_send_wait(const struct load_plan *plan, atomic_bool *stop, struct load_totals *out) {
     struct sending all = {.plan = plan, .stop = stop, .started_ns = clock_monotonic_ns()};
+    out->begun_ns = out->ended_ns = all.started_ns;
     lock_init(&all.lock);
     flag_init(&all.wake);
     struct sender *senders = mem_new_array(struct sender, plan->connections);
@@ -215,6 +256,7 @@ err load_send_wait(const struct load_plan *plan, atomic_bool *stop, struct load_
     else
         watch(&all);
     for (uint32_t i = 0; i < plan->connections; i++) end_sender(&senders[i], out);
+    if (plan->rate) out->ended_ns = clock_monotonic_ns(); /* a paced load takes its time, not its last answer's */
     command_progress_end();
     mem_free(senders);
     flag_done(&all.wake);

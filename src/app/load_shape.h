@@ -15,11 +15,16 @@
 
 struct shape_request {
     uint64_t seed;
-    int64_t time_first, time_step; /* law: trace i of the request starts at time_first + i × time_step; shop: at time_first */
-    uint32_t items;                /* law: spans or logs, a multiple of 10 */
+    int64_t time_first,
+        time_step;  /* law: trace i of the request starts at time_first + i × time_step; shop: at time_first */
+    uint32_t items; /* law: spans or logs, a multiple of 10 */
 };
 
+/* Each appends one request's body to `out`. */
 void shape_law_traces(const struct shape_request *r, struct buf *out);
 void shape_law_logs(const struct shape_request *r, struct buf *out);
 /* One shop request: spans to `traces`, its log records to `logs`. */
-void shape_shop(const struct shape_request *r, struct buf *traces, struct buf *logs);
+struct shape_rows {
+    uint32_t spans, logs;
+};
+struct shape_rows shape_shop(const struct shape_request *r, struct buf *traces, struct buf *logs);

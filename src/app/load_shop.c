@@ -26,7 +26,8 @@ struct shop_story {
 enum { INTERNAL = 1, SERVER = 2, CLIENT = 3, PRODUCER = 4, CONSUMER = 5 };
 
 static const struct shop_story stories[] = {
-    {"browse", 60,
+    {"browse",
+     60,
      {{"frontend", "GET /products", "http.request.method", "GET", -1, SERVER, 900, 0},
       {"frontend", "catalog.ListProducts", "rpc.system", "grpc", 0, CLIENT, 300, 0},
       {"catalog", "catalog.ListProducts", "rpc.system", "grpc", 1, SERVER, 700, 2},
@@ -34,7 +35,8 @@ static const struct shop_story stories[] = {
       {"frontend", "recommendation.List", "rpc.system", "grpc", 0, CLIENT, 250, 0},
       {"recommendation", "recommendation.List", "rpc.system", "grpc", 4, SERVER, 5200, 8}},
      6},
-    {"cart", 25,
+    {"cart",
+     25,
      {{"frontend", "POST /cart", "http.request.method", "POST", -1, SERVER, 700, 0},
       {"frontend", "cart.AddItem", "rpc.system", "grpc", 0, CLIENT, 200, 0},
       {"cart", "cart.AddItem", "rpc.system", "grpc", 1, SERVER, 500, 1},
@@ -42,7 +44,8 @@ static const struct shop_story stories[] = {
       {"cart", "catalog.GetProduct", "rpc.system", "grpc", 2, CLIENT, 180, 0},
       {"catalog", "catalog.GetProduct", "rpc.system", "grpc", 4, SERVER, 420, 1}},
      6},
-    {"checkout", 15,
+    {"checkout",
+     15,
      {{"frontend", "POST /checkout", "http.request.method", "POST", -1, SERVER, 1200, 0},
       {"frontend", "checkout.PlaceOrder", "rpc.system", "grpc", 0, CLIENT, 260, 0},
       {"checkout", "checkout.PlaceOrder", "rpc.system", "grpc", 1, SERVER, 1500, 0},
@@ -145,7 +148,8 @@ static void put_shop_log(struct buf *b, const struct shop_run *run, int i) {
     char text[192];
     double ms = (double)(run->end[i] - run->start[i]) / 1e6;
     if (run->error[i])
-        snprintf(text, sizeof text, "%s failed after %.1f ms for user-%05u: the call did not succeed", c->name, ms, run->user);
+        snprintf(text, sizeof text, "%s failed after %.1f ms for user-%05u: the call did not succeed", c->name, ms,
+                 run->user);
     else
         snprintf(text, sizeof text, "%s completed in %.1f ms for user-%05u", c->name, ms, run->user);
     size_t record = put_begin(b, 2);
@@ -168,7 +172,7 @@ static void put_shop_scope(struct buf *b) {
     put_end(b, scope);
 }
 
-void shape_shop(const struct shape_request *r, struct buf *traces, struct buf *logs) {
+struct shape_rows shape_shop(const struct shape_request *r, struct buf *traces, struct buf *logs) {
     struct shop_run run = {0};
     load_random_seed(&run.x, r->seed);
     run.story = pick_story(&run.x);
@@ -178,6 +182,7 @@ void shape_shop(const struct shape_request *r, struct buf *traces, struct buf *l
     load_random_bytes(&run.x, run.trace, sizeof run.trace);
     for (int i = 0; i < run.story->n; i++) run.spans[i] = load_random_next(&run.x) | 1;
     run_call(&run, 0, r->time_first);
+    struct shape_rows rows = {0};
     for (int i = 0; i < run.story->n; i++) {
         const struct shop_call *c = &run.story->calls[i];
         unsigned instance = (unsigned)load_random_below(&run.x, 2);
@@ -188,6 +193,7 @@ void shape_shop(const struct shape_request *r, struct buf *traces, struct buf *l
         put_shop_span(traces, &run, i);
         put_end(traces, scope);
         put_end(traces, group);
+        rows.spans++;
         if (c->kind != SERVER && c->kind != CONSUMER) continue;
         group = put_begin(logs, 1);
         put_shop_resource(logs, c->service, instance);
@@ -196,5 +202,7 @@ void shape_shop(const struct shape_request *r, struct buf *traces, struct buf *l
         put_shop_log(logs, &run, i);
         put_end(logs, scope);
         put_end(logs, group);
+        rows.logs++;
     }
+    return rows;
 }

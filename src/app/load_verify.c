@@ -11,6 +11,7 @@ enum { BODY_MAX = 64 * 1024 * 1024 };
 struct verifying {
     const struct arguments *arguments;
     const struct load_plan *plan;
+    atomic_bool *stop;
     struct otlp_decoder *decoder;
     struct load_verified *out;
     uint64_t every, asked; /* every n-th trace is asked for */
@@ -20,10 +21,12 @@ struct verifying {
 static const struct otlp_limits no_limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
 
 /* The rows clew has of that trace; rows 0 if it has none. */
-static err ask_trace_wait(struct verifying *v, enum signal signal, const unsigned char id[16], struct otlp_result *out) {
+static err ask_trace_wait(struct verifying *v, enum signal signal, const unsigned char id[16],
+                          struct otlp_result *out) {
     AUTO_BUF struct buf path, answer = {0};
     buf_init(&path, 256);
-    buf_add_text(&path, signal == SIGNAL_SPANS ? "/api/v1/traces/" : "/api/v1/logs/query?start=0&limit=10000&trace_id=");
+    buf_add_text(&path,
+                 signal == SIGNAL_SPANS ? "/api/v1/traces/" : "/api/v1/logs/query?start=0&limit=10000&trace_id=");
     put_hex(&path, id, 16);
     buf_add_text(&path, signal == SIGNAL_SPANS ? "?format=protobuf" : "&format=protobuf");
     err e = command_ask_wait(v->arguments, "GET", path.p, (struct str){0}, &answer);
@@ -40,7 +43,8 @@ static bool has_trace(const struct batch *b, uint32_t row, const unsigned char i
 }
 
 /* Each sent row of the trace must be among the answer's once; what the answer has beside them was invented. */
-static void compare(struct verifying *v, const struct batch *sent, const unsigned char id[16], const struct batch *got) {
+static void compare(struct verifying *v, const struct batch *sent, const unsigned char id[16],
+                    const struct batch *got) {
     uint32_t expected = 0, found = 0;
     for (uint32_t i = 0; i < sent->rows; i++) {
         if (!has_trace(sent, i, id)) continue;
@@ -60,7 +64,8 @@ static void compare(struct verifying *v, const struct batch *sent, const unsigne
     v->out->invented += got->rows > found ? got->rows - found : 0;
 }
 
-static err verify_trace_wait(struct verifying *v, enum signal signal, const struct batch *sent, const unsigned char id[16]) {
+static err verify_trace_wait(struct verifying *v, enum signal signal, const struct batch *sent,
+                             const unsigned char id[16]) {
     struct otlp_result result = {0};
     TRY(ask_trace_wait(v, signal, id, &result));
     struct batch got = {0};
@@ -81,7 +86,7 @@ static err verify_request_wait(struct verifying *v, const struct load_sent *requ
     /* The first ResourceSpans has one span of every trace; each log is a trace of its own in the law, shares one in the shop. */
     uint32_t step = 1, end = v->plan->shop ? MIN(1u, b.rows) : request->signal == SIGNAL_SPANS ? b.rows / 10 : b.rows;
     err e = NULL;
-    for (uint32_t i = 0; i < end && !e; i += step)
+    for (uint32_t i = 0; i < end && !e && !atomic_load(v->stop); i += step)
         if (v->asked++ % v->every == 0)
             e = verify_trace_wait(v, request->signal, &b, batch_id16(&b, SET_ROWS, FIELD_TRACE_ID, i));
     batch_unref(sent.blob);
@@ -89,8 +94,8 @@ static err verify_request_wait(struct verifying *v, const struct load_sent *requ
 }
 
 err load_verify_wait(const struct arguments *a, const struct load_plan *plan, const struct load_totals *totals,
-                     uint64_t asks_max, struct load_verified *out) {
-    struct verifying v = {.arguments = a, .plan = plan, .decoder = otlp_decoder_new(), .out = out};
+                     uint64_t asks_max, atomic_bool *stop, struct load_verified *out) {
+    struct verifying v = {.arguments = a, .plan = plan, .stop = stop, .decoder = otlp_decoder_new(), .out = out};
     uint64_t traces = 0;
     for (size_t i = 0; i < totals->sent.n; i++)
         traces += plan->shop ? 1 : totals->sent.v[i].signal == SIGNAL_SPANS ? plan->items / 10 : plan->items;
@@ -98,6 +103,8 @@ err load_verify_wait(const struct arguments *a, const struct load_plan *plan, co
     buf_init(&v.body, BODY_MAX);
     err e = NULL;
     for (size_t i = 0; i < totals->sent.n && !e; i++) {
+        if (atomic_load(stop)) e = err_new(ERR_CANCELLED, "interrupted at request %zu of %zu", i, totals->sent.n);
+        if (e) break;
         command_progress("verifying: %.0f %%", 100.0 * (double)i / (double)totals->sent.n);
         e = verify_request_wait(&v, &totals->sent.v[i]);
     }

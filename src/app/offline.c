@@ -2,48 +2,98 @@
 #include <stdio.h>
 
 #include "app/command.h"
+#include "base/text.h"
+#include "os/file.h"
 #include "store/store.h"
+
+/* A folder that never was clew's is a wrong path, not damage. */
+static err check_is_ours(const char *dir, const char *option) {
+    AUTO_BUF struct buf manifest, log;
+    buf_init(&manifest, 8 * KIB);
+    buf_init(&log, 8 * KIB);
+    buf_add_fmt(&manifest, "%s/manifest", dir);
+    buf_add_fmt(&log, "%s/log", dir);
+    if (manifest.full || log.full) return err_new(ERR_INVALID, "%s: the path is too long", option);
+    if (path_exists(manifest.p) || path_exists(log.p)) return NULL;
+    return err_new(ERR_NOT_FOUND, "%s: %s is no data directory of clew: %s", option, dir,
+                   path_exists(dir) ? "it has neither manifest nor log" : "it does not exist");
+}
+
+/* ---- check ------------------------------------------------------------------------------------------------------ */
+
+static void tell_progress(const struct store_checked *c) {
+    command_progress("checking: part %llu of %llu, %.1f MiB", (unsigned long long)c->parts,
+                     (unsigned long long)c->parts_all, (double)c->bytes / MIB);
+}
+
+static void report_text(const struct store_checked *c, uint64_t bad, const struct buf *findings) {
+    AUTO_BUF struct buf out;
+    buf_init(&out, 4 * KIB);
+    buf_add_text(&out, "checked ");
+    put_count(&out, c->parts);
+    buf_add_text(&out, c->parts == 1 ? " part with " : " parts with ");
+    put_count(&out, c->rows);
+    buf_add_text(&out, " rows in ");
+    put_size(&out, c->bytes);
+    buf_add_text(&out, ", and ");
+    put_size(&out, c->log_bytes);
+    buf_add_fmt(&out, " of log%s\n", bad ? "" : ": everything reads as it was written");
+    command_print(findings);
+    command_print(&out);
+}
+
+static void report_json(const struct store_checked *c, uint64_t bad, const struct buf *findings) {
+    AUTO_BUF struct buf out;
+    struct json_writer w;
+    struct str rest = buf_str(findings), line;
+    buf_init(&out, 128 * MIB);
+    json_writer_init(&w, &out);
+    json_object(&w);
+    json_member(&w, "bad", u64, bad);
+    json_member(&w, "parts", u64, c->parts);
+    json_member(&w, "rows", u64, c->rows);
+    json_member(&w, "bytes", u64, c->bytes);
+    json_member(&w, "log_segments", u64, c->segments);
+    json_member(&w, "log_bytes", u64, c->log_bytes);
+    json_key(&w, STR("findings"));
+    json_array(&w);
+    while (rest.n) {
+        str_cut(rest, '\n', &line, &rest);
+        if (line.n) json_str(&w, line);
+    }
+    json_array_end(&w);
+    json_object_end(&w);
+    buf_add_byte(&out, '\n');
+    command_print(&out);
+}
 
 err command_check(const struct arguments *a) {
     AUTO_FREE char *dir = str_dup(argument_text(a, OPTION_DATA));
     AUTO_BUF struct buf findings;
+    struct store_checked counts = {.tell = tell_progress};
     uint64_t bad = 0;
     buf_init(&findings, 64 * MIB);
-    TRY_WRAP(store_check(dir, &findings, &bad), "checking %s", dir);
-    if (!argument_flag(a, OPTION_JSON)) {
-        command_print(&findings);
-        if (!bad) puts("clean: every block reads as it was written");
-    } else {
-        AUTO_BUF struct buf out;
-        struct json_writer w;
-        struct str rest = buf_str(&findings), line;
-        buf_init(&out, 128 * MIB);
-        json_writer_init(&w, &out);
-        json_object(&w);
-        json_member(&w, "bad", u64, bad);
-        json_key(&w, STR("findings"));
-        json_array(&w);
-        while (rest.n) {
-            str_cut(rest, '\n', &line, &rest);
-            if (line.n) json_str(&w, line);
-        }
-        json_array_end(&w);
-        json_object_end(&w);
-        buf_add_byte(&out, '\n');
-        command_print(&out);
-    }
+    TRY(check_is_ours(dir, "--data"));
+    err e = store_check_counted(dir, &findings, &bad, &counts);
+    command_progress_end();
+    TRY(e);
+    (argument_flag(a, OPTION_JSON) ? report_json : report_text)(&counts, bad, &findings);
     if (bad)
-        return err_new(ERR_CORRUPT, "%llu bad place%s; rows of bad blocks are skipped by queries, `clew restore` brings a backup back",
-                       (unsigned long long)bad, bad == 1 ? "" : "s");
+        return err_new(
+            ERR_CORRUPT,
+            "%llu bad place%s; rows of bad blocks are skipped by queries, `clew restore` brings a backup back",
+            (unsigned long long)bad, bad == 1 ? "" : "s");
     return NULL;
 }
+
+/* ---- dump, restore ---------------------------------------------------------------------------------------------- */
 
 err command_dump(const struct arguments *a) {
     AUTO_FREE char *path = str_dup(a->positions[0]);
     AUTO_BUF struct buf out;
     uint64_t rows;
-    TRY(argument_u64(a, OPTION_ROWS, &rows));
     buf_init(&out, (size_t)1 << 30);
+    TRY(argument_u64(a, OPTION_ROWS, &rows));
     err e = store_dump(path, rows, &out);
     command_print(&out); /* what could be read is shown also when the rest is broken */
     return err_wrap(e, "dumping %s", path);
@@ -51,7 +101,11 @@ err command_dump(const struct arguments *a) {
 
 err command_restore(const struct arguments *a) {
     AUTO_FREE char *from = str_dup(a->positions[0]), *to = str_dup(argument_text(a, OPTION_DATA));
-    TRY_WRAP(store_restore(from, to), "restoring %s to %s", from, to);
+    TRY(check_is_ours(from, "BACKUP"));
+    command_progress("checking the backup, then copying it to %s", to);
+    err e = store_restore(from, to);
+    command_progress_end();
+    TRY_WRAP(e, "restoring %s", from);
     if (argument_flag(a, OPTION_JSON))
         printf("{\"restored\":true}\n");
     else

@@ -10,7 +10,8 @@ static err build_delete(const struct arguments *a, struct buf *path) {
     bool traces = argument_flag(a, OPTION_TRACES), logs = argument_flag(a, OPTION_LOGS);
     bool by_trace = a->given[OPTION_TRACE] > 0, by_range = a->given[OPTION_START] > 0 && a->given[OPTION_END] > 0;
     if (!by_trace && !by_range)
-        return err_new(ERR_INVALID, "say what to delete: --trace ID, or both --start and --end (with --service, --where)");
+        return err_new(ERR_INVALID,
+                       "say what to delete: --trace ID, or both --start and --end (with --service, --where)");
     buf_add_text(path, "/api/v1/admin/delete");
     command_add_param(path, "signal", traces == logs ? STR("all") : traces ? STR("spans") : STR("logs"));
     command_add_option(path, "trace_id", a, OPTION_TRACE);
@@ -24,7 +25,7 @@ static err build_delete(const struct arguments *a, struct buf *path) {
         buf_add_str(&where, argument_text(a, OPTION_SERVICE));
         command_add_param(path, "where", buf_str(&where));
     }
-    if (argument_flag(a, OPTION_VERIFY)) command_add_param(path, "verify", STR("true"));
+    if (argument_flag(a, OPTION_PROVE)) command_add_param(path, "verify", STR("true"));
     return path->full ? err_new(ERR_LIMIT, "too many conditions") : NULL;
 }
 
@@ -43,12 +44,16 @@ err command_delete(const struct arguments *a) {
     buf_init(&path, 32 * KIB);
     TRY(build_delete(a, &path));
     TRY(confirm(a));
-    TRY(command_ask_wait(a, "POST", path.p, (struct str){0}, &answer));
+    command_progress("deleting");
+    err e = command_ask_wait(a, "POST", path.p, (struct str){0}, &answer);
+    command_progress_end();
+    TRY(e);
     if (argument_flag(a, OPTION_JSON))
         command_print(&answer);
     else
-        puts(argument_flag(a, OPTION_VERIFY) ? "deleted: no answer shows these rows, and no byte of them is left on disk"
-                                             : "deleted: no answer shows these rows; their bytes go within 24 hours (--verify: now)");
+        puts(argument_flag(a, OPTION_PROVE)
+                 ? "deleted: no answer shows these rows, and no byte of them is left on disk"
+                 : "deleted: no answer shows these rows; their bytes go within 24 hours (--verify: now)");
     return NULL;
 }
 
@@ -59,11 +64,15 @@ err command_backup(const struct arguments *a) {
     buf_init(&path, 32 * KIB);
     buf_add_text(&path, "/api/v1/admin/backup");
     command_add_param(&path, "to", a->positions[0]);
-    TRY(command_ask_wait(a, "POST", path.p, (struct str){0}, &answer));
+    command_progress("copying to " STR_FMT, STR_ARG(a->positions[0]));
+    err e = command_ask_wait(a, "POST", path.p, (struct str){0}, &answer);
+    command_progress_end();
+    TRY(e);
     if (argument_flag(a, OPTION_JSON))
         command_print(&answer);
     else
-        printf(STR_FMT " holds everything acknowledged until now; bring it back with: clew restore " STR_FMT " --data DIR\n",
+        printf(STR_FMT " holds everything acknowledged until now; bring it back with: clew restore " STR_FMT
+                       " --data DIR\n",
                STR_ARG(a->positions[0]), STR_ARG(a->positions[0]));
     return NULL;
 }

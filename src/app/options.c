@@ -18,8 +18,9 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_LISTEN] = {"listen", "ADDR:PORT", "127.0.0.1:8080", "API address; port 0 picks a free one"},
     [OPTION_OTLP_HTTP] = {"otlp-http", "ADDR:PORT", "127.0.0.1:4318", "OTLP/HTTP address"},
     [OPTION_RETENTION] = {"retention", "DURATION", "30d", "how long telemetry is kept; 0 keeps for ever"},
-    [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "", "budget of memory tables, queries and merges; default half of the "
-                                                         "memory, at most 4 GiB"},
+    [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "",
+                             "budget of memory tables, queries and merges; default half of the "
+                             "memory, at most 4 GiB"},
     [OPTION_FLUSH_AGE] = {"flush-age", "DURATION", "60s", "age at which a memory table becomes a part"},
     [OPTION_DISK_USE_MAX] = {"disk-use-max", "PERCENT", "80", "of the file system, for clew's own files"},
     [OPTION_DISK_FREE_MIN] = {"disk-free-min", "PERCENT", "5", "of the file system that stays free"},
@@ -31,16 +32,19 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never"},
     [OPTION_OTLP] = {"otlp", "URL", "http://127.0.0.1:4318", "where to send OTLP/HTTP"},
     [OPTION_SIGNAL] = {"signal", "SIGNAL", "traces", "traces, logs or both"},
-    [OPTION_SHAPE] = {"shape", "SHAPE", "law", "law (the benchmark's) or shop (a small shop, as a person would look at it)"},
+    [OPTION_SHAPE] = {"shape", "SHAPE", "law",
+                      "law (the benchmark's) or shop (a small shop, as a person would look at it)"},
     [OPTION_RATE] = {"rate", "N", "0", "requests a second in all; 0 is flat out"},
-    [OPTION_COUNT] = {"count", "N", "0", "spans or logs to send; 0 sends until --for ends or you interrupt"},
+    [OPTION_COUNT] = {"count", "N", "0",
+                      "spans or logs to send (shop: customers); 0 sends until --for ends or you interrupt"},
     [OPTION_FOR] = {"for", "DURATION", "0", "how long to send; 0 is for ever"},
     [OPTION_CONNECTIONS] = {"connections", "N", "4", "connections, each a closed loop"},
-    [OPTION_ITEMS] = {"items", "N", "500", "spans or logs a request"},
+    [OPTION_ITEMS] = {"items", "N", "500", "spans or logs a request, a multiple of 10"},
     [OPTION_GZIP] = {"gzip", NULL, NULL, "compress bodies"},
     [OPTION_VERIFY] = {"verify", NULL, NULL, "read everything back and compare"},
     [OPTION_OVER] = {"over", "DURATION", "1h", "spread times over this long, ending now (with --count)"},
-    [OPTION_TO_FILE] = {"to-file", "FILE", NULL, "write the bodies one after another to a file instead of sending them"},
+    [OPTION_TO_FILE] = {"to-file", "FILE", NULL,
+                        "write the bodies one after another to a file instead of sending them"},
     [OPTION_IDS] = {"ids", "FILE", NULL, "write the trace ids of acknowledged requests to a file, one a line"},
     [OPTION_SERVICE] = {"service", "NAME", NULL, "service.name"},
     [OPTION_ENVIRONMENT] = {"environment", "NAME", NULL, "deployment.environment.name"},
@@ -58,6 +62,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_ORDER] = {"order", "ORDER", NULL, "newest or longest (traces); newest or oldest (logs)"},
     [OPTION_CURSOR] = {"cursor", "CURSOR", NULL, "go on where the answer before ended"},
     [OPTION_ROWS] = {"rows", "N", "10", "rows to print at most"},
+    [OPTION_PROVE] = {"verify", NULL, NULL, "erase the bytes now, not within 24 hours, and prove that none is left"},
     [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},
     [OPTION_TRACES] = {"traces", NULL, NULL, "of spans only"},
     [OPTION_LOGS] = {"logs", NULL, NULL, "of logs only"},
@@ -111,14 +116,30 @@ static const struct command *find_command(int argc, char **argv, int *out_words)
     return NULL;
 }
 
-static err unknown_command(struct str name) {
+/* A word that begins commands of two words: which? */
+static err half_command(struct str word) {
+    AUTO_BUF struct buf list;
+    buf_init(&list, 4 * KIB);
+    for (size_t i = 0; i < command_count; i++) {
+        struct str head, rest;
+        if (str_cut(str_of(commands[i].name), ' ', &head, &rest) && str_equal(head, word))
+            buf_add_fmt(&list, "%s`clew %s`", list.n ? " or " : "", commands[i].name);
+    }
+    return list.n ? err_new(ERR_INVALID, "clew " STR_FMT " what? %s", STR_ARG(word), list.p) : NULL;
+}
+
+static err unknown_command(struct str first, struct str second) {
+    TRY(half_command(first));
+    AUTO_BUF struct buf both;
+    buf_init(&both, 4 * KIB);
+    buf_add_fmt(&both, STR_FMT " " STR_FMT, STR_ARG(first), STR_ARG(second));
     const char *nearest = NULL;
     int best = 4;
     for (size_t i = 0; i < command_count; i++) {
-        int d = distance(name, str_of(commands[i].name));
+        int d = distance(strchr(commands[i].name, ' ') ? buf_str(&both) : first, str_of(commands[i].name));
         if (d < best) best = d, nearest = commands[i].name;
     }
-    return err_new(ERR_INVALID, "there is no command \"" STR_FMT "\"%s%s%s; `clew --help` lists them", STR_ARG(name),
+    return err_new(ERR_INVALID, "there is no command \"" STR_FMT "\"%s%s%s; `clew --help` lists them", STR_ARG(first),
                    nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
@@ -126,14 +147,16 @@ static err unknown_command(struct str name) {
 
 static err add_value(struct arguments *a, enum option o, struct str value) {
     if (!rows[o].repeats) a->given[o] = 0;
-    if (a->given[o] == OPTION_REPEATS_MAX) return err_new(ERR_LIMIT, "--%s more than %d times", rows[o].name, OPTION_REPEATS_MAX);
+    if (a->given[o] == OPTION_REPEATS_MAX)
+        return err_new(ERR_LIMIT, "--%s more than %d times", rows[o].name, OPTION_REPEATS_MAX);
     a->values[o][a->given[o]++] = value;
     return NULL;
 }
 
 static void environment_name(enum option o, char out[64]) {
     int n = snprintf(out, 64, "CLEW_%s", rows[o].name);
-    for (int i = 5; i < n; i++) out[i] = out[i] == '-' ? '_' : (char)(out[i] >= 'a' && out[i] <= 'z' ? out[i] - 32 : out[i]);
+    for (int i = 5; i < n; i++)
+        out[i] = out[i] == '-' ? '_' : (char)(out[i] >= 'a' && out[i] <= 'z' ? out[i] - 32 : out[i]);
 }
 
 static err read_environment(struct arguments *a) {
@@ -142,6 +165,7 @@ static err read_environment(struct arguments *a) {
         environment_name((enum option)o, name);
         const char *value = a->command->options >> o & 1 ? process_env(name) : NULL;
         if (!value) continue;
+        a->from_environment[o] = true;
         if (rows[o].value) {
             TRY(add_value(a, (enum option)o, str_of(value)));
             continue;
@@ -158,14 +182,15 @@ static err parse_option(struct arguments *a, struct str text, int argc, char **a
     bool attached = str_cut(text, '=', &name, &value);
     for (int o = 0; o < OPTIONS; o++) {
         if (!str_equal(name, str_of(rows[o].name)) || (!(a->command->options >> o & 1) && o != OPTION_HELP)) continue;
-        if (!seen[o]) a->given[o] = 0; /* a flag wins over the environment */
+        if (!seen[o]) a->given[o] = 0, a->from_environment[o] = false; /* a flag wins over the environment */
         seen[o] = true;
         if (!rows[o].value) {
             if (attached) return err_new(ERR_INVALID, "--%s takes no value", rows[o].name);
             a->given[o] = 1;
             return NULL;
         }
-        if (!attached && *i + 1 >= argc) return err_new(ERR_INVALID, "--%s needs a value: %s", rows[o].name, rows[o].value);
+        if (!attached && *i + 1 >= argc)
+            return err_new(ERR_INVALID, "--%s needs a value: %s", rows[o].name, rows[o].value);
         return add_value(a, (enum option)o, attached ? value : str_of(argv[++*i]));
     }
     return unknown_option(a->command, name);
@@ -177,33 +202,44 @@ static err check_positions(const struct arguments *a) {
     return err_new(ERR_INVALID, "clew %s needs %s; `clew %s --help` explains", c->name, c->positions, c->name);
 }
 
-err arguments_parse(int argc, char **argv, struct arguments *out) {
-    memset(out, 0, sizeof *out);
-    struct str first = argc > 1 ? str_of(argv[1]) : STR("--help");
-    if (str_equal(first, STR("--help")) || str_equal(first, STR("-h")) || str_equal(first, STR("help"))) {
-        out->given[OPTION_HELP] = 1;
-        return NULL;
-    }
-    int words = 0;
-    if (str_equal(first, STR("--version"))) argv[1] = (char[]){"version"}, first = STR("version");
-    out->command = find_command(argc, argv, &words);
-    if (!out->command) return unknown_command(first);
-    TRY(read_environment(out));
+/* Everything after the command's words. */
+static err parse_rest(struct arguments *a, int argc, char **argv, int first) {
     bool seen[OPTIONS] = {false}, only_positions = false;
-    for (int i = words + 1; i < argc; i++) {
+    for (int i = first; i < argc; i++) {
         struct str arg = str_of(argv[i]);
         if (!only_positions && str_equal(arg, STR("--"))) {
             only_positions = true;
-        } else if (!only_positions && (str_equal(arg, STR("-h")))) {
-            out->given[OPTION_HELP] = 1;
+        } else if (!only_positions && str_equal(arg, STR("-h"))) {
+            a->given[OPTION_HELP] = 1;
         } else if (!only_positions && str_starts_with(arg, STR("--"))) {
-            TRY(parse_option(out, (struct str){arg.p + 2, arg.n - 2}, argc, argv, &i, seen));
-        } else if (out->position_count == out->command->positions_max) {
-            return err_new(ERR_INVALID, "clew %s does not take \"%s\"", out->command->name, argv[i]);
+            TRY(parse_option(a, (struct str){arg.p + 2, arg.n - 2}, argc, argv, &i, seen));
+        } else if (a->position_count == a->command->positions_max) {
+            return err_new(ERR_INVALID, "clew %s does not take \"%s\"", a->command->name, argv[i]);
         } else {
-            out->positions[out->position_count++] = arg;
+            a->positions[a->position_count++] = arg;
         }
     }
+    return NULL;
+}
+
+static bool asks_for_help(struct str word) {
+    return str_equal(word, STR("--help")) || str_equal(word, STR("-h")) || str_equal(word, STR("help"));
+}
+
+err arguments_parse(int argc, char **argv, struct arguments *out) {
+    static char version[] = "version";
+    memset(out, 0, sizeof *out);
+    struct str first = argc > 1 ? str_of(argv[1]) : STR("--help"), second = argc > 2 ? str_of(argv[2]) : STR("");
+    if (str_equal(first, STR("--version"))) argv[1] = version, first = str_of(version);
+    int words = 0;
+    if (!asks_for_help(first)) out->command = find_command(argc, argv, &words);
+    if (!out->command && (asks_for_help(first) || asks_for_help(second))) { /* of all commands */
+        out->given[OPTION_HELP] = 1;
+        return NULL;
+    }
+    if (!out->command) return unknown_command(first, second);
+    TRY(read_environment(out));
+    TRY(parse_rest(out, argc, argv, words + 1));
     return check_positions(out);
 }
 
@@ -215,26 +251,36 @@ struct str argument_text(const struct arguments *a, enum option o) {
     return a->given[o] ? a->values[o][a->given[o] - 1] : str_of(rows[o].fallback ? rows[o].fallback : "");
 }
 
+/* A wrong value is blamed on where it came from. */
+static err blame(const struct arguments *a, enum option o, err e) {
+    char name[64];
+    if (!a->from_environment[o]) return err_wrap(e, "--%s", rows[o].name);
+    environment_name(o, name);
+    return err_wrap(e, "%s", name);
+}
+
 err argument_duration(const struct arguments *a, enum option o, int64_t *out_ns) {
-    TRY_WRAP(parse_duration(argument_text(a, o), out_ns), "--%s", rows[o].name);
-    return *out_ns < 0 ? err_new(ERR_INVALID, "--%s: must not be negative", rows[o].name) : NULL;
+    err e = parse_duration(argument_text(a, o), out_ns);
+    return blame(a, o, e || *out_ns >= 0 ? e : err_new(ERR_INVALID, "must not be negative"));
 }
 
 err argument_u64(const struct arguments *a, enum option o, uint64_t *out) {
-    return err_wrap(parse_u64(argument_text(a, o), out), "--%s", rows[o].name);
+    return blame(a, o, parse_u64(argument_text(a, o), out));
 }
 
 err argument_size(const struct arguments *a, enum option o, uint64_t *out) {
-    return err_wrap(parse_size(argument_text(a, o), out), "--%s", rows[o].name);
+    return blame(a, o, parse_size(argument_text(a, o), out));
 }
 
 /* ---- help ------------------------------------------------------------------------------------------------------- */
 
 static void overview(struct buf *out) {
-    buf_add_text(out, "clew: traces and logs in, answers out, from one program.\n\nusage: clew COMMAND [OPTION ...]\n\n");
+    buf_add_text(out,
+                 "clew: traces and logs in, answers out, from one program.\n\nusage: clew COMMAND [OPTION ...]\n\n");
     for (size_t i = 0; i < command_count; i++)
         buf_add_fmt(out, "  %-13s %-10s %s\n", commands[i].name, commands[i].positions, commands[i].help);
-    buf_add_text(out, "\n`clew COMMAND --help` lists a command's options. Each is also CLEW_NAME in the environment.\n");
+    buf_add_text(out, "\n`clew COMMAND --help` lists a command's options. Each is also CLEW_NAME in the environment: "
+                      "--data is CLEW_DATA.\n");
 }
 
 void arguments_help(const struct command *command, struct buf *out) {
@@ -247,7 +293,8 @@ void arguments_help(const struct command *command, struct buf *out) {
     for (int o = 0; o < OPTIONS; o++) {
         if (!(command->options >> o & 1)) continue;
         char head[64];
-        snprintf(head, sizeof head, "--%s%s%s", rows[o].name, rows[o].value ? " " : "", rows[o].value ? rows[o].value : "");
+        snprintf(head, sizeof head, "--%s%s%s", rows[o].name, rows[o].value ? " " : "",
+                 rows[o].value ? rows[o].value : "");
         buf_add_fmt(out, "  %-26s %s", head, rows[o].help);
         if (rows[o].fallback && *rows[o].fallback) buf_add_fmt(out, " (%s)", rows[o].fallback);
         buf_add_text(out, "\n");

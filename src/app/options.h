@@ -2,7 +2,7 @@
  *
  * Every option is also CLEW_NAME in the environment (--otlp-http is CLEW_OTLP_HTTP); a flag wins over the environment, which wins
  * over the default. `--name value` and `--name=value` both work; a flag takes no value. `--` ends options.
- * Errors: ERR_INVALID naming the option and the nearest known one.
+ * Two options may have one name if no command takes both. Errors: ERR_INVALID naming the option and the nearest known one.
  * Owner: values borrow from argv and the environment, which live as long as the process.
  */
 #pragma once
@@ -10,14 +10,54 @@
 #include "base/base.h"
 
 enum option {
-    OPTION_DATA, OPTION_LISTEN, OPTION_OTLP_HTTP, OPTION_RETENTION, OPTION_MEMORY_LIMIT, OPTION_FLUSH_AGE,
-    OPTION_DISK_USE_MAX, OPTION_DISK_FREE_MIN, OPTION_WORKERS, OPTION_LOG_LEVEL, OPTION_LOG_FORMAT,
-    OPTION_SERVER, OPTION_JSON, OPTION_COLOR,
-    OPTION_OTLP, OPTION_SIGNAL, OPTION_SHAPE, OPTION_RATE, OPTION_COUNT, OPTION_FOR, OPTION_CONNECTIONS, OPTION_ITEMS,
-    OPTION_GZIP, OPTION_VERIFY, OPTION_OVER, OPTION_TO_FILE, OPTION_IDS,
-    OPTION_SERVICE, OPTION_ENVIRONMENT, OPTION_OPERATION, OPTION_WHERE, OPTION_MIN_DURATION, OPTION_MAX_DURATION,
-    OPTION_STATUS, OPTION_SEVERITY, OPTION_TEXT, OPTION_TRACE, OPTION_START, OPTION_END, OPTION_LIMIT, OPTION_ORDER,
-    OPTION_CURSOR, OPTION_ROWS, OPTION_YES, OPTION_TRACES, OPTION_LOGS, OPTION_HELP,
+    OPTION_DATA,
+    OPTION_LISTEN,
+    OPTION_OTLP_HTTP,
+    OPTION_RETENTION,
+    OPTION_MEMORY_LIMIT,
+    OPTION_FLUSH_AGE,
+    OPTION_DISK_USE_MAX,
+    OPTION_DISK_FREE_MIN,
+    OPTION_WORKERS,
+    OPTION_LOG_LEVEL,
+    OPTION_LOG_FORMAT,
+    OPTION_SERVER,
+    OPTION_JSON,
+    OPTION_COLOR,
+    OPTION_OTLP,
+    OPTION_SIGNAL,
+    OPTION_SHAPE,
+    OPTION_RATE,
+    OPTION_COUNT,
+    OPTION_FOR,
+    OPTION_CONNECTIONS,
+    OPTION_ITEMS,
+    OPTION_GZIP,
+    OPTION_VERIFY,
+    OPTION_OVER,
+    OPTION_TO_FILE,
+    OPTION_IDS,
+    OPTION_SERVICE,
+    OPTION_ENVIRONMENT,
+    OPTION_OPERATION,
+    OPTION_WHERE,
+    OPTION_MIN_DURATION,
+    OPTION_MAX_DURATION,
+    OPTION_STATUS,
+    OPTION_SEVERITY,
+    OPTION_TEXT,
+    OPTION_TRACE,
+    OPTION_START,
+    OPTION_END,
+    OPTION_LIMIT,
+    OPTION_ORDER,
+    OPTION_CURSOR,
+    OPTION_ROWS,
+    OPTION_YES,
+    OPTION_PROVE,
+    OPTION_TRACES,
+    OPTION_LOGS,
+    OPTION_HELP,
     OPTIONS
 };
 
@@ -29,7 +69,7 @@ struct command {
     const char *name;      /* "query traces" has two words */
     const char *positions; /* "TRACE_ID" as help shows it; "" none */
     int positions_min, positions_max;
-    uint64_t options;      /* bit per enum option */
+    uint64_t options; /* bit per enum option */
     const char *help;
     err (*run)(const struct arguments *a);
 };
@@ -40,6 +80,7 @@ struct arguments {
     const struct command *command;
     struct str values[OPTIONS][OPTION_REPEATS_MAX];
     int given[OPTIONS]; /* how often, by flag or environment */
+    bool from_environment[OPTIONS];
     struct str positions[ARGUMENTS_MAX];
     int position_count;
 };

@@ -1,22 +1,37 @@
 /* clew query traces|logs: answers as lines. */
 #include <stdio.h>
 
-#include "app/command.h"
 #include "app/json_tree.h"
+#include "app/view.h"
 #include "base/text.h"
 
-enum { ANSWER_TREE_MAX = 1 << 30 };
+enum { SERVICE_COLUMNS = 14 };
 
 static void add_filters(struct buf *path, const struct arguments *a) {
-    static const struct { const char *name; enum option option; } params[] = {
-        {"service", OPTION_SERVICE}, {"environment", OPTION_ENVIRONMENT}, {"operation", OPTION_OPERATION},
-        {"where", OPTION_WHERE},     {"min_duration", OPTION_MIN_DURATION}, {"max_duration", OPTION_MAX_DURATION},
-        {"status", OPTION_STATUS},   {"severity", OPTION_SEVERITY},       {"text", OPTION_TEXT},
-        {"trace_id", OPTION_TRACE},  {"start", OPTION_START},             {"end", OPTION_END},
-        {"limit", OPTION_LIMIT},     {"order", OPTION_ORDER},             {"cursor", OPTION_CURSOR},
+    static const struct {
+        const char *name;
+        enum option option;
+    } params[] = {
+        {"service", OPTION_SERVICE},
+        {"environment", OPTION_ENVIRONMENT},
+        {"operation", OPTION_OPERATION},
+        {"where", OPTION_WHERE},
+        {"min_duration", OPTION_MIN_DURATION},
+        {"max_duration", OPTION_MAX_DURATION},
+        {"status", OPTION_STATUS},
+        {"severity", OPTION_SEVERITY},
+        {"text", OPTION_TEXT},
+        {"trace_id", OPTION_TRACE},
+        {"start", OPTION_START},
+        {"end", OPTION_END},
+        {"limit", OPTION_LIMIT},
+        {"order", OPTION_ORDER},
+        {"cursor", OPTION_CURSOR},
     };
     for (size_t i = 0; i < LENGTH(params); i++) command_add_option(path, params[i].name, a, params[i].option);
 }
+
+/* ---- drawing ---------------------------------------------------------------------------------------------------- */
 
 /* The clock part of an RFC 3339 time, to the millisecond, after its date. */
 static void put_moment(struct buf *out, struct str time) {
@@ -36,12 +51,14 @@ static void put_trace(struct buf *out, const struct json_node *t, const struct c
     buf_init(&duration, 64);
     put_duration_short(&duration, json_tree_number(t, "duration_ns"));
     put_moment(out, json_tree_text(t, "start"));
-    buf_add_fmt(out, "  %s%.*s%s  %9s  %4lld spans  ", c->dim, STR_ARG(json_tree_text(t, "trace_id")), c->reset, duration.p,
-                (long long)json_tree_number(t, "span_count"));
-    if (errors) buf_add_fmt(out, "%s%lld errors%s  ", c->red, (long long)errors, c->reset);
+    int64_t spans = json_tree_number(t, "span_count");
+    buf_add_fmt(out, "  %s%.*s%s  %*s%s  %4lld span%s  ", c->dim, STR_ARG(json_tree_text(t, "trace_id")), c->reset,
+                (int)(9 - MIN(view_columns_of(buf_str(&duration)), 9)), "", duration.p, (long long)spans,
+                spans == 1 ? " " : "s");
     put_terminal(out, json_tree_text(root, "service"));
     buf_add_byte(out, ' ');
     put_terminal(out, json_tree_text(root, "operation"));
+    if (errors) buf_add_fmt(out, "  %s%lld error%s%s", c->red, (long long)errors, errors == 1 ? "" : "s", c->reset);
     buf_add_byte(out, '\n');
 }
 
@@ -80,8 +97,11 @@ static void put_log(struct buf *out, const struct json_node *r, const struct col
     const struct json_node *body = json_tree_get(r, "body");
     put_moment(out, json_tree_text(r, "time"));
     buf_add_fmt(out, "  %s%-5.*s%s  ", severity_color(severity, c), STR_ARG(severity), c->reset);
-    put_terminal(out, json_tree_text(r, "service"));
-    buf_add_text(out, "  ");
+    AUTO_BUF struct buf service;
+    buf_init(&service, 64 * KIB);
+    put_terminal(&service, json_tree_text(r, "service"));
+    buf_add_str(out, buf_str(&service));
+    buf_add_fmt(out, "%*s  ", MAX(SERVICE_COLUMNS - view_columns_of(buf_str(&service)), 0), "");
     if (body->type == JSON_STRING) {
         put_terminal(out, body->text);
     } else {
@@ -97,16 +117,50 @@ static void put_log(struct buf *out, const struct json_node *r, const struct col
     buf_add_byte(out, '\n');
 }
 
-/* Asks, and prints each member of the answer's array `list` by `put`. */
-static err query_wait(const struct arguments *a, const char *route, const char *list,
-                      void (*put)(struct buf *, const struct json_node *, const struct colors *)) {
-    AUTO_BUF struct buf path, answer = {0}, out;
+/* Each member of the answer's array `list` by `put`, and what is to be said beside them. */
+static err view_list(struct str answer, const char *list,
+                     void (*put)(struct buf *, const struct json_node *, const struct colors *), const struct colors *c,
+                     struct buf *out, struct buf *notes) {
     AUTO_ARENA struct arena arena;
     const struct json_node *tree = NULL;
+    arena_init(&arena, VIEW_BYTES_MAX);
+    TRY(json_tree_read(&arena, answer, &tree));
+    const struct json_node *first = json_tree_get(tree, list)->first;
+    for (const struct json_node *n = first; n; n = n->next) put(out, n, c);
+    if (!first)
+        buf_add_text(notes,
+                     "nothing matches; the range is the hour until now unless --start and --end say otherwise\n");
+    if (json_tree_get(tree, "partial")->type == JSON_TRUE) {
+        buf_add_text(notes, "partial: ");
+        put_terminal(notes, json_tree_text(tree, "partial_reason"));
+        buf_add_byte(notes, '\n');
+    }
+    struct str cursor = json_tree_text(tree, "next_cursor");
+    if (cursor.n) {
+        buf_add_text(notes, "more: the same with --cursor ");
+        put_terminal(notes, cursor);
+        buf_add_byte(notes, '\n');
+    }
+    return NULL;
+}
+
+err view_traces(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
+    return view_list(answer, "traces", put_trace, c, out, notes);
+}
+
+err view_logs(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
+    return view_list(answer, "logs", put_log, c, out, notes);
+}
+
+/* ---- asking ----------------------------------------------------------------------------------------------------- */
+
+static err query_wait(const struct arguments *a, const char *route,
+                      err (*view)(struct str, const struct colors *, struct buf *, struct buf *)) {
+    AUTO_BUF struct buf path, answer = {0}, out, notes;
     struct colors colors;
     buf_init(&path, 64 * KIB);
-    buf_init(&out, ANSWER_TREE_MAX);
-    arena_init(&arena, ANSWER_TREE_MAX);
+    buf_init(&out, VIEW_BYTES_MAX);
+    buf_init(&notes, 64 * KIB);
     TRY(command_colors(a, &colors));
     buf_add_text(&path, route);
     add_filters(&path, a);
@@ -116,16 +170,11 @@ static err query_wait(const struct arguments *a, const char *route, const char *
         command_print(&answer);
         return NULL;
     }
-    TRY(json_tree_read(&arena, buf_str(&answer), &tree));
-    for (const struct json_node *n = json_tree_get(tree, list)->first; n; n = n->next) put(&out, n, &colors);
+    TRY(view(buf_str(&answer), &colors, &out, &notes));
     command_print(&out);
-    if (!out.n) fputs("nothing matches; the range is the hour until now unless --start and --end say otherwise\n", stderr);
-    if (json_tree_get(tree, "partial")->type == JSON_TRUE)
-        fprintf(stderr, "partial: " STR_FMT "\n", STR_ARG(json_tree_text(tree, "partial_reason")));
-    struct str cursor = json_tree_text(tree, "next_cursor");
-    if (cursor.n) fprintf(stderr, "more: --cursor " STR_FMT "\n", STR_ARG(cursor));
+    if (notes.n) fputs(notes.p, stderr);
     return NULL;
 }
 
-err command_query_traces(const struct arguments *a) { return query_wait(a, "/api/v1/traces", "traces", put_trace); }
-err command_query_logs(const struct arguments *a) { return query_wait(a, "/api/v1/logs/query", "logs", put_log); }
+err command_query_traces(const struct arguments *a) { return query_wait(a, "/api/v1/traces", view_traces); }
+err command_query_logs(const struct arguments *a) { return query_wait(a, "/api/v1/logs/query", view_logs); }

@@ -43,7 +43,8 @@ static err read_store_options(const struct arguments *a, struct server *s, struc
     TRY(argument_duration(a, OPTION_FLUSH_AGE, &out->flush_age_ns));
     TRY(argument_u64(a, OPTION_DISK_USE_MAX, &use_max));
     TRY(argument_u64(a, OPTION_DISK_FREE_MIN, &free_min));
-    if (use_max < 1 || use_max > 100 || free_min > 99) return err_new(ERR_INVALID, "--disk-…: a percentage from 1 to 100");
+    if (use_max < 1 || use_max > 100) return err_new(ERR_INVALID, "--disk-use-max: from 1 to 100 percent");
+    if (free_min > 99) return err_new(ERR_INVALID, "--disk-free-min: from 0 to 99 percent");
     out->disk_use_max_percent = (uint32_t)use_max;
     out->disk_free_min_percent = (uint32_t)free_min;
     return NULL;
@@ -62,12 +63,15 @@ static err setup_log(const struct arguments *a) {
     return err_new(ERR_INVALID, "--log-level: debug, info, warn or error");
 }
 
-static err open_api(const struct arguments *a, struct server *s) {
+static err read_workers(const struct arguments *a, uint64_t *out) {
+    *out = (uint64_t)MAX(2, process_cores());
+    if (argument_text(a, OPTION_WORKERS).n) TRY(argument_u64(a, OPTION_WORKERS, out));
+    return *out < 1 || *out > 256 ? err_new(ERR_INVALID, "--workers: from 1 to 256") : NULL;
+}
+
+static err open_api(struct server *s, uint64_t workers) {
     struct api_options options;
-    uint64_t workers = (uint64_t)MAX(2, process_cores());
     api_options_default(&options);
-    if (argument_text(a, OPTION_WORKERS).n) TRY(argument_u64(a, OPTION_WORKERS, &workers));
-    if (workers < 1 || workers > 256) return err_new(ERR_INVALID, "--workers: from 1 to 256");
     s->ingest = ingest_new(&(struct ingest_options){.store = s->store, .budget = &s->budget});
     options.store = s->store;
     options.ingest = s->ingest;
@@ -79,17 +83,27 @@ static err open_api(const struct arguments *a, struct server *s) {
 /* Without tokens (they come with their issue) only loopback may be bound. */
 static err listen_on(struct server *s, const char *option, struct str address, enum api_port port, char bound[64]) {
     AUTO_FREE char *text = str_dup(address);
-    TRY_WRAP(http_server_listen(s->http, text, api_listener(s->api, port), bound), "--%s", option);
+    err e = http_server_listen(s->http, text, api_listener(s->api, port), bound);
+    if (e && err_kind(e) == ERR_CONFLICT) {
+        err_free(e);
+        return err_new(ERR_CONFLICT,
+                       "--%s: %s is in use; stop what listens there, or let clew pick a free port: --%s 127.0.0.1:0",
+                       option, text, option);
+    }
+    TRY_WRAP(e, "--%s", option);
     if (!socket_address_is_loopback(bound))
-        return err_new(ERR_INVALID, "--%s: %s is not a loopback address, and there is no access control yet: put clew behind "
-                                    "a proxy that has one, or bind 127.0.0.1", option, bound);
+        return err_new(ERR_INVALID,
+                       "--%s: %s is not a loopback address, and there is no access control yet: put clew behind "
+                       "a proxy that has one, or bind 127.0.0.1",
+                       option, bound);
     return NULL;
 }
 
 static err open_network(const struct arguments *a, struct server *s) {
     process_open_files_raise();
     TRY(loop_new(&s->loop));
-    struct http_server_options options = {.handler = api_handle, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
+    struct http_server_options options = {
+        .handler = api_handle, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
     TRY(http_server_new(s->loop, &options, &s->http));
     api_add_server(s->api, s->http);
     TRY(listen_on(s, "listen", argument_text(a, OPTION_LISTEN), API_PORT_MAIN, s->listen));
@@ -119,10 +133,13 @@ static void drain(void *context) {
 static err open_server(const struct arguments *a, struct server *s) {
     AUTO_FREE char *dir = str_dup(argument_text(a, OPTION_DATA));
     struct store_options options;
+    uint64_t workers;
     TRY(read_store_options(a, s, &options));
     options.dir = dir;
-    TRY_WRAP(store_open(&options, &s->store), "opening the data directory %s", dir);
-    TRY(open_api(a, s));
+    TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
+    if (!*dir) return err_new(ERR_INVALID, "--data: must name a folder");
+    TRY(store_open(&options, &s->store));
+    TRY(open_api(s, workers));
     TRY(open_network(a, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }

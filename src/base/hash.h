@@ -13,10 +13,13 @@ static inline uint64_t hash_mix(uint64_t a, uint64_t b) {
 }
 static inline uint64_t hash_u64(uint64_t v) { return hash_mix(v, 0x8ebc6af09c88c6e3u); }
 
-/* What hash_fast is keyed with. Who does not know it cannot make texts that all hash alike and turn a table into a list: app
+/* What hash_fast and hash_keyed are keyed with. Who does not know it cannot make texts that all hash alike and turn a table into a list: app
  * calls hash_seed with random numbers before threads start. Without that call (tests) hashes are the same in every run. */
 extern uint64_t hash_secret[2];
 void hash_seed(uint64_t a, uint64_t b);
+
+/* In memory only, keyed as hash_fast is: numbers that the outside chooses. */
+static inline uint64_t hash_keyed(uint64_t a, uint64_t b) { return hash_mix(a ^ hash_secret[0], b ^ hash_secret[1]); }
 
 /* In memory only: short strings in a few cycles. */
 static inline uint64_t hash_fast(const void *p, size_t n) {

@@ -6,7 +6,8 @@
 
 enum {
     BODY_MAX_BYTES = 64 << 20,
-    WARM_BODY_BYTES = 2 << 20, /* a decoder that saw a larger body is not kept: its columns stay as large */
+    SMALL_BODY_BYTES = 1 << 20, /* before and after decompression */
+    WARM_BODY_BYTES = 2 << 20,  /* a decoder that saw a larger body is not kept: its columns stay as large */
     POOL_MAX = 64,
 };
 
@@ -92,27 +93,32 @@ static size_t claimed_bytes(struct str body, size_t max) {
     return MIN(claim, max);
 }
 
-static bool is_identity(struct str encoding) {
-    return encoding.n == 0 || str_equal_nocase(encoding, STR("identity"));
-}
+static bool is_identity(struct str encoding) { return encoding.n == 0 || str_equal_nocase(encoding, STR("identity")); }
 
 static err too_large(const struct ingest *in) {
     return err_new(ERR_LIMIT, "the body is larger than %zu MiB", in->options.body_max_bytes / MIB);
 }
 
-static err unpack(struct ingest *in, struct loan *loan, struct str encoding, struct str body, struct str *out,
-                  void **out_owned) {
+/* only_small: sets *out_large, and nothing else, for a body that is not. */
+static err unpack(struct ingest *in, struct loan *loan, struct str encoding, struct str body, bool only_small,
+                  bool *out_large, struct str *out, void **out_owned) {
     size_t max = in->options.body_max_bytes;
+    *out_large = only_small && body.n > SMALL_BODY_BYTES;
+    if (*out_large) return NULL;
     if (body.n > max) return too_large(in);
     if (is_identity(encoding)) {
         *out = body;
         return NULL;
     }
     size_t claim = MAX(claimed_bytes(body, max), (size_t)1);
+    *out_large = only_small && claim > SMALL_BODY_BYTES;
+    if (*out_large) return NULL;
     TRY(loan_grow(loan, claim));
     err e = inflate_body(encoding, body, claim, out, out_owned);
     if (e && err_kind(e) == ERR_LIMIT && claim < max) {
         err_free(e);
+        *out_large = only_small;
+        if (only_small) return NULL;
         TRY(loan_grow(loan, max - claim));
         e = inflate_body(encoding, body, max, out, out_owned);
     }
@@ -141,6 +147,7 @@ struct flight {
     struct ingest *in;
     enum signal signal;
     uint64_t bytes;
+    bool only_small, is_large; /* is_large: left alone, since only a small one is wanted */
     struct ingest_outcome outcome;
     ingest_done_fn done;
     void *context;
@@ -170,13 +177,14 @@ static err decode(struct flight *f, struct loan *loan, struct str encoding, stru
     struct ingest *in = f->in;
     struct str plain;
     void *owned = NULL;
-    TRY(unpack(in, loan, encoding, body, &plain, &owned));
+    TRY(unpack(in, loan, encoding, body, f->only_small, &f->is_large, &plain, &owned));
+    if (f->is_large) return NULL;
     f->bytes = plain.n;
     struct otlp_result result = {0};
-    struct otlp_limits limits;
-    limits.now = in->options.wall_ns();
+    struct otlp_limits limits = {.now = in->options.wall_ns(), .budget = loan->budget};
     store_time_limits(in->options.store, &limits.time_min, &limits.time_max);
-    err e = loan_grow(loan, 2 * (uint64_t)plain.n + 4 * KIB); /* the builder and the blob */
+    limits.granted_bytes = 2 * (uint64_t)plain.n + 4 * KIB; /* the builder and the blob, of most bodies */
+    err e = loan_grow(loan, limits.granted_bytes);
     if (!e) {
         struct otlp_decoder *decoder = take_decoder(in);
         e = otlp_decode(decoder, f->signal, plain, &limits, &result);
@@ -195,18 +203,38 @@ static err decode(struct flight *f, struct loan *loan, struct str encoding, stru
     return NULL;
 }
 
-void ingest_body(struct ingest *in, struct str tenant, enum signal signal, struct str encoding, struct str body,
-                 ingest_done_fn done, void *context) {
-    struct flight *f = mem_new_of(struct flight);
-    *f = (struct flight){.in = in, .signal = signal, .bytes = body.n, .done = done, .context = context};
+/* False if the body is large and only a small one is wanted; then f is gone, too. */
+static bool fly(struct flight *f, struct str tenant, struct str encoding, struct str body) {
+    struct ingest *in = f->in;
     struct loan loan = {.budget = in->options.budget};
     struct batch_blob *blob = NULL;
     err e = decode(f, &loan, encoding, body, &blob);
-    bool flying = false;
+    bool flying = false, large = f->is_large;
     if (!e && blob) {
         e = store_append(in->options.store, tenant, blob, on_stored, f);
         flying = e == NULL; /* f may be gone already */
     }
     loan_end(&loan); /* a batch that was taken is the store's, which accounts for it */
-    if (!flying) land(f, e);
+    if (large) mem_free(f);
+    if (!flying && !large) land(f, e);
+    return !large;
+}
+
+static struct flight *flight_new(struct ingest *in, enum signal signal, struct str body, ingest_done_fn done,
+                                 void *context) {
+    struct flight *f = mem_new_of(struct flight);
+    *f = (struct flight){.in = in, .signal = signal, .bytes = body.n, .done = done, .context = context};
+    return f;
+}
+
+void ingest_body(struct ingest *in, struct str tenant, enum signal signal, struct str encoding, struct str body,
+                 ingest_done_fn done, void *context) {
+    fly(flight_new(in, signal, body, done, context), tenant, encoding, body);
+}
+
+bool ingest_body_if_small(struct ingest *in, struct str tenant, enum signal signal, struct str encoding,
+                          struct str body, ingest_done_fn done, void *context) {
+    struct flight *f = flight_new(in, signal, body, done, context);
+    f->only_small = true;
+    return fly(f, tenant, encoding, body);
 }

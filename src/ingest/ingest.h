@@ -6,7 +6,8 @@
  * What a sender gets to know is the outcome: how many rows were taken, how many were refused for which reason (partial
  * success), and a sentence that says so. A body that is no protobuf, or over a limit, is one error; nothing of it is taken.
  *
- * Limits: a body 64 MiB, before and after decompression; about three times its size while it is decoded, from the budget.
+ * Limits: a body 64 MiB, before and after decompression; about three times its size while it is decoded, from the budget, and what
+ * its columns take beyond that.
  * Threads: ingest_body may be called from any, and works on the caller's; decoders are kept in a pool, as many as were
  * ever busy at once. `done` runs on the caller's thread before ingest_body returns, or later on the store's log thread:
  * it must not block.
@@ -23,8 +24,8 @@ struct ingest;
 
 struct ingest_options {
     struct store *store;
-    struct budget *budget; /* NULL: none */
-    size_t body_max_bytes; /* after decompression; 0: 64 MiB */
+    struct budget *budget;    /* NULL: none */
+    size_t body_max_bytes;    /* after decompression; 0: 64 MiB */
     int64_t (*wall_ns)(void); /* NULL: clock_wall_ns; the time of logs that were sent without */
 };
 struct ingest *ingest_new(const struct ingest_options *options);
@@ -44,12 +45,17 @@ typedef void (*ingest_done_fn)(void *context, err e, const struct ingest_outcome
 void ingest_body(struct ingest *in, struct str tenant, enum signal signal, struct str encoding, struct str body,
                  ingest_done_fn done, void *context);
 
+/* The same for a thread that must not work long: false, with nothing done and `done` not called, if the body is over 1 MiB, before
+ * or after decompression (2 KiB of gzip may be 2 MiB). */
+bool ingest_body_if_small(struct ingest *in, struct str tenant, enum signal signal, struct str encoding,
+                          struct str body, ingest_done_fn done, void *context);
+
 /* Counted since the start. */
 struct ingest_stats {
     uint64_t bodies[SIGNALS], bytes[SIGNALS]; /* bytes: after decompression */
     uint64_t rows[SIGNALS];                   /* durable */
     uint64_t rejected[SIGNALS][OTLP_REASONS];
-    uint64_t failed[SIGNALS][ERR_KINDS];      /* bodies that ended in an error */
+    uint64_t failed[SIGNALS][ERR_KINDS]; /* bodies that ended in an error */
     uint64_t invalid_utf8[SIGNALS];
 };
 void ingest_get_stats(struct ingest *in, struct ingest_stats *out);

@@ -20,7 +20,11 @@ static void put_bytes(struct buf *b, uint32_t field, struct str s) {
 }
 
 /* A request of spans with these trace ids' sizes and times; every span has its own span id. */
-struct span_given { size_t trace_id_bytes; uint64_t time; const char *name; };
+struct span_given {
+    size_t trace_id_bytes;
+    uint64_t time;
+    const char *name;
+};
 
 static void put_request(struct buf *out, const struct span_given *spans, size_t n) {
     struct buf scope, resource, span;
@@ -65,8 +69,8 @@ static void bench_open(struct bench *b, uint64_t budget, size_t body_max) {
     options.wall_ns = fixed_now;
     *b = (struct bench){.store = store_model_open(&options)};
     budget_init(&b->budget, budget);
-    b->ingest = ingest_new(&(struct ingest_options){.store = b->store, .budget = &b->budget, .body_max_bytes = body_max,
-                                                    .wall_ns = fixed_now});
+    b->ingest = ingest_new(&(struct ingest_options){
+        .store = b->store, .budget = &b->budget, .body_max_bytes = body_max, .wall_ns = fixed_now});
 }
 
 static void bench_close(struct bench *b) {
@@ -149,8 +153,10 @@ static void refused_rows_are_told_by_reason(void **state) {
     (void)state;
     struct bench b;
     struct buf body;
-    const struct span_given spans[] = {{16, NOW_S * second, "good"},        {15, NOW_S * second, "short id"},
-                                       {0, NOW_S * second, "no id"},        {16, (NOW_S - 40 * 86400) * second, "old"},
+    const struct span_given spans[] = {{16, NOW_S * second, "good"},
+                                       {15, NOW_S * second, "short id"},
+                                       {0, NOW_S * second, "no id"},
+                                       {16, (NOW_S - 40 * 86400) * second, "old"},
                                        {16, (NOW_S + 2 * 86400) * second, "new"}};
     buf_init(&body, MIB);
     put_request(&body, spans, LENGTH(spans));
@@ -246,7 +252,8 @@ static void members_that_follow_one_another_are_one_body(void **state) {
     (void)state;
     struct bench b;
     struct buf body, zipped;
-    const struct span_given spans[] = {{16, NOW_S * second, "a name that makes the first member longer than the second"}};
+    const struct span_given spans[] = {
+        {16, NOW_S * second, "a name that makes the first member longer than the second"}};
     buf_init(&body, MIB);
     buf_init(&zipped, MIB);
     put_request(&body, spans, 1);
@@ -262,6 +269,32 @@ static void members_that_follow_one_another_are_one_body(void **state) {
     buf_done(&body);
     buf_done(&zipped);
     buf_done(&second_member);
+    bench_close(&b);
+}
+
+/* 3 MiB in 3 KiB of gzip, which says so or lies. */
+static void a_body_that_unpacks_to_much_is_not_small(void **state) {
+    (void)state;
+    struct bench b;
+    struct buf plain, zipped;
+    buf_init(&plain, 4 * MIB);
+    buf_init(&zipped, 4 * MIB);
+    while (plain.n < 3 * MIB) buf_add_str(&plain, STR("\x0a\x00"));
+    assert_null(deflate_gzip(buf_str(&plain), &zipped));
+    bench_open(&b, 1 << 30, 0);
+    for (int lie = 0; lie < 2; lie++) {
+        if (lie) memcpy(zipped.p + zipped.n - 4, "\x10\0\0\0", 4);
+        assert_false(
+            ingest_body_if_small(b.ingest, STR("default"), SIGNAL_SPANS, STR("gzip"), buf_str(&zipped), on_done, &b));
+        assert_int_equal(b.calls, 0);
+        assert_int_equal(budget_used(&b.budget), 0);
+    }
+    assert_false(ingest_body_if_small(b.ingest, STR("default"), SIGNAL_SPANS, STR(""), buf_str(&plain), on_done, &b));
+    plain.n = MIB;
+    assert_true(ingest_body_if_small(b.ingest, STR("default"), SIGNAL_SPANS, STR(""), buf_str(&plain), on_done, &b));
+    assert_int_equal(b.calls, 1);
+    buf_done(&plain);
+    buf_done(&zipped);
     bench_close(&b);
 }
 
@@ -290,6 +323,7 @@ int main(void) {
         cmocka_unit_test(bad_bodies_are_refused_whole),
         cmocka_unit_test(a_gzip_bomb_is_refused_at_the_limit),
         cmocka_unit_test(members_that_follow_one_another_are_one_body),
+        cmocka_unit_test(a_body_that_unpacks_to_much_is_not_small),
         cmocka_unit_test(an_error_of_the_store_reaches_the_sender),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,9 @@ struct cursor_bytes {
 static_assert(sizeof(struct cursor_bytes) == 64, "no padding: the bytes are hashed");
 static_assert(2 * sizeof(struct cursor_bytes) < QUERY_CURSOR_MAX, "fits as text");
 
-static uint64_t mix_text(uint64_t h, struct str s) { return hash_bytes_seed(s.p ? s.p : "", s.n, h + s.n + (s.p != NULL)); }
+static uint64_t mix_text(uint64_t h, struct str s) {
+    return hash_bytes_seed(s.p ? s.p : "", s.n, h + s.n + (s.p != NULL));
+}
 static uint64_t mix(uint64_t h, const void *p, size_t n) { return hash_bytes_seed(p, n, h); }
 
 uint32_t cursor_question(enum signal signal, enum query_order order, const struct query_filter *f) {
@@ -42,8 +44,12 @@ uint32_t cursor_question(enum signal signal, enum query_order order, const struc
 static uint64_t check_of(const struct cursor_bytes *b) { return hash_bytes(b, offsetof(struct cursor_bytes, check)); }
 
 void cursor_write(const struct cursor *c, char out[QUERY_CURSOR_MAX]) {
-    struct cursor_bytes b = {.version = 1, .question = c->question, .time_min = c->time_min, .time_max = c->time_max,
-                             .key = c->key, .second = c->second};
+    struct cursor_bytes b = {.version = 1,
+                             .question = c->question,
+                             .time_min = c->time_min,
+                             .time_max = c->time_max,
+                             .key = c->key,
+                             .second = c->second};
     memcpy(b.id, c->id, sizeof b.id);
     b.check = check_of(&b);
     struct buf text;
@@ -63,8 +69,8 @@ err cursor_read(struct str text, uint32_t question, struct cursor *out) {
     }
     if (b.question != question)
         return err_new(ERR_INVALID, "the cursor belongs to another question; keep all other parameters as they were");
-    *out = (struct cursor){.question = b.question, .time_min = b.time_min, .time_max = b.time_max, .key = b.key,
-                           .second = b.second};
+    *out = (struct cursor){
+        .question = b.question, .time_min = b.time_min, .time_max = b.time_max, .key = b.key, .second = b.second};
     memcpy(out->id, b.id, sizeof b.id);
     return NULL;
 }

@@ -35,8 +35,8 @@ struct log_search {
 };
 
 static int compare_times(const struct log_search *s, const struct log_row *a, const struct log_row *b) {
-    int order = a->time != b->time ? (a->time < b->time ? -1 : 1)
-                                   : (a->observed > b->observed) - (a->observed < b->observed);
+    int order =
+        a->time != b->time ? (a->time < b->time ? -1 : 1) : (a->observed > b->observed) - (a->observed < b->observed);
     return s->oldest ? order : -order;
 }
 
@@ -111,7 +111,8 @@ static enum scan_next on_rows(void *context, const struct picked *rows, err *out
         uint32_t i = picked_at(rows, s->oldest ? k : rows->n - 1 - k); /* best first: the floor tightens at once */
         int64_t time = time_of(times->u64[i]);
         if (s->has_floor && (s->oldest ? time > s->floor.time : time < s->floor.time)) continue;
-        struct log_row row = {.time = time, .observed = time_of(observed->u64[i]),
+        struct log_row row = {.time = time,
+                              .observed = time_of(observed->u64[i]),
                               .place = {chunk->source, chunk->group, chunk->rows[i]}};
         add_row(s, &row);
     }
@@ -247,7 +248,8 @@ static err answer(struct log_search *s, const struct query_logs *r, struct curso
     return fetch_page(s, rows->v, n, out);
 }
 
-static err search_logs(struct log_search *s, const struct query_logs *r, log_rows *rows, struct query_logs_answer *out) {
+static err search_logs(struct log_search *s, const struct query_logs *r, log_rows *rows,
+                       struct query_logs_answer *out) {
     static const struct column_ref columns[] = {FIELD_COLUMN(FIELD_TIME), FIELD_COLUMN(FIELD_OBSERVED)};
     struct matcher m;
     struct query_filter filter = r->filter;
@@ -303,7 +305,8 @@ err query_log_count(struct query *q, const struct query_filter *f, uint64_t *out
     return NULL;
 }
 
-const char *const severity_class_names[SEVERITY_CLASSES] = {"unset", "trace", "debug", "info", "warn", "error", "fatal"};
+const char *const severity_class_names[SEVERITY_CLASSES] = {"unset", "trace", "debug", "info",
+                                                            "warn",  "error", "fatal"};
 
 int severity_class(uint32_t severity_number) {
     return severity_number < 1 || severity_number > 24 ? SEVERITY_UNSET : (int)(severity_number - 1) / 4 + 1;

@@ -21,8 +21,10 @@ static struct shown shown_sample(const struct sample *s) {
 }
 
 static struct shown shown_row(const struct batch *b, uint32_t row) {
-    struct shown out = {(int64_t)batch_u64(b, SET_ROWS, FIELD_TIME, row), (int64_t)batch_u64(b, SET_ROWS, FIELD_OBSERVED, row),
-                        batch_u32(b, SET_ROWS, FIELD_SEVERITY, row), {0}};
+    struct shown out = {(int64_t)batch_u64(b, SET_ROWS, FIELD_TIME, row),
+                        (int64_t)batch_u64(b, SET_ROWS, FIELD_OBSERVED, row),
+                        batch_u32(b, SET_ROWS, FIELD_SEVERITY, row),
+                        {0}};
     struct str body = batch_text(b, SET_ROWS, FIELD_BODY, row);
     memcpy(out.text, body.p, body.n);
     return out;
@@ -39,7 +41,8 @@ static void assert_same_rows(shown_rows *a, shown_rows *b) {
 }
 
 static bool in_order(enum query_order order, const struct shown *a, const struct shown *b) {
-    int by = a->time != b->time ? (a->time < b->time ? -1 : 1) : (a->observed > b->observed) - (a->observed < b->observed);
+    int by =
+        a->time != b->time ? (a->time < b->time ? -1 : 1) : (a->observed > b->observed) - (a->observed < b->observed);
     return order == QUERY_OLDEST ? by <= 0 : by >= 0;
 }
 
@@ -80,7 +83,8 @@ static void check_pages(struct world *w, size_t limit) {
     struct query q;
     world_query(w, &q);
     world_random_filter(w, &q, SIGNAL_LOGS, &f);
-    struct query_logs r = {.filter = f.filter, .order = world_below(w, 2) ? QUERY_NEWEST : QUERY_OLDEST, .limit = limit};
+    struct query_logs r = {
+        .filter = f.filter, .order = world_below(w, 2) ? QUERY_NEWEST : QUERY_OLDEST, .limit = limit};
     shown_rows expected = naive_logs(w, &f), got = all_pages(w, &r, NULL);
     uint64_t counted;
     ASSERT_OK(query_log_count(&q, &f.filter, &counted));
@@ -156,7 +160,8 @@ static void rows_of_one_time_stand_as_they_arrived(void **state) {
     struct sample rows[4];
     static const char *const texts[] = {"one", "two", "three", "four"};
     world_open(&w, 1);
-    for (size_t i = 0; i < 4; i++) rows[i] = (struct sample){.signal = SIGNAL_LOGS, .time = 5, .observed = 5, .name = texts[i], .code = -1};
+    for (size_t i = 0; i < 4; i++)
+        rows[i] = (struct sample){.signal = SIGNAL_LOGS, .time = 5, .observed = 5, .name = texts[i], .code = -1};
     world_add(&w, rows, 4);
     query_filter_init(&r.filter);
     world_query(&w, &q);
@@ -188,7 +193,8 @@ static void histograms_add_up(void **state) {
             if (sample_matches(&f, &w.rows.v[i])) expected[severity_class(w.rows.v[i].severity)]++;
         for (size_t i = 0; i < h.n; i++) {
             assert_true(h.buckets[i].start % step == 0);
-            for (size_t c = 0; c < SEVERITY_CLASSES; c++) total += h.buckets[i].counts[c], got[c] += h.buckets[i].counts[c];
+            for (size_t c = 0; c < SEVERITY_CLASSES; c++)
+                total += h.buckets[i].counts[c], got[c] += h.buckets[i].counts[c];
         }
         assert_memory_equal(expected, got, sizeof got);
         assert_int_equal(total, h.total);
@@ -210,7 +216,8 @@ static void too_many_buckets_are_refused_with_a_step_that_works(void **state) {
     f.time_max = (int64_t)10000 * 1000000000;
     err e = query_log_histogram(&q, &f, 1000000000, &h);
     assert_non_null(e);
-    assert_string_equal(err_text(e), "step gives 10001 buckets, at most 1000 are answered; take a step of at least 11s");
+    assert_string_equal(err_text(e),
+                        "step gives 10001 buckets, at most 1000 are answered; take a step of at least 11s");
     err_free(e);
     ASSERT_OK(query_log_histogram(&q, &f, (int64_t)11 * 1000000000, &h));
     ASSERT_OK(query_log_histogram(&q, &f, 0, &h));

@@ -4,13 +4,16 @@
 #include "signal/otlp.h"
 
 void query_filter_init(struct query_filter *f) {
-    *f = (struct query_filter){.time_min = INT64_MIN, .time_max = INT64_MAX, .status = -1, .kind = -1,
-                               .duration_min = INT64_MIN, .duration_max = INT64_MAX};
+    *f = (struct query_filter){.time_min = INT64_MIN,
+                               .time_max = INT64_MAX,
+                               .status = -1,
+                               .kind = -1,
+                               .duration_min = INT64_MIN,
+                               .duration_max = INT64_MAX};
 }
 
 err query_filter_where(struct query *q, struct query_filter *f, struct str text) {
-    if (f->where_count == QUERY_WHERE_MAX)
-        return err_new(ERR_LIMIT, "more than %d conditions", QUERY_WHERE_MAX);
+    if (f->where_count == QUERY_WHERE_MAX) return err_new(ERR_LIMIT, "more than %d conditions", QUERY_WHERE_MAX);
     struct predicate p = {0};
     TRY(where_parse(&q->arena, text, &p));
     TRY(query_hold_predicate(q, &p));

@@ -49,6 +49,9 @@ void query_end(struct query *q);
 /* Accounts for `more` bytes outside the arena that live as long as the query (the text of an answer). */
 err query_charge(struct query *q, uint64_t more);
 
+/* True if a text was too costly for a regular expression and counted as none: the answer is partial. */
+bool query_gave_up(const struct query *q);
+
 /* ---- filters ---------------------------------------------------------------------------------------------------- */
 
 /* All conditions must hold for one and the same row. */
@@ -84,17 +87,20 @@ struct query_traces {
     size_t limit;           /* 1 .. QUERY_TRACES_MAX */
     struct str cursor;      /* empty: the first page */
 };
-struct query_service_count { struct str service; uint32_t spans, errors; };
+struct query_service_count {
+    struct str service;
+    uint32_t spans, errors;
+};
 /* A summary is of the whole trace, also of spans outside the filter and the range; equal spans count once (11). */
 struct query_trace_summary {
     unsigned char trace_id[16];
     struct str root_service, root_name; /* the first span without a parent, else the first whose parent is missing */
     bool root_missing;                  /* the latter */
     int64_t start, duration;
-    uint32_t spans, errors, matched;    /* matched: spans that fulfil the filter */
+    uint32_t spans, errors, matched;            /* matched: spans that fulfil the filter */
     const struct query_service_count *services; /* most spans first */
     size_t service_count;
-    int64_t matched_time, matched_duration;     /* newest start and longest duration of matched spans */
+    int64_t matched_time, matched_duration; /* newest start and longest duration of matched spans */
 };
 struct query_traces_answer {
     const struct query_trace_summary *traces;
@@ -110,7 +116,10 @@ struct query_span_stats {
     int64_t duration_sum, duration_min, duration_max;
     int64_t quantiles[QUERY_QUANTILES];
 };
-struct query_bucket { int64_t start; struct query_span_stats stats; };
+struct query_bucket {
+    int64_t start;
+    struct query_span_stats stats;
+};
 struct query_operation {
     struct str service, name; /* "_other": what did not fit in 2,000 groups */
     uint32_t kind;
@@ -123,12 +132,12 @@ struct query_trace_stats {
 };
 struct query_trace_stats_answer {
     struct query_span_stats total;
-    uint64_t traces;      /* distinct; at least that many if traces_cut */
-    bool traces_cut;      /* more than 4 million */
+    uint64_t traces; /* distinct; at least that many if traces_cut */
+    bool traces_cut; /* more than 4 million */
     int64_t step;
     const struct query_bucket *buckets; /* all of the range's, oldest first, empty ones too */
     size_t bucket_count;
-    const struct query_operation *top;  /* by service, operation and kind, most spans first */
+    const struct query_operation *top; /* by service, operation and kind, most spans first */
     size_t top_count;
 };
 err query_trace_stats(struct query *q, const struct query_trace_stats *r, struct query_trace_stats_answer *out);
@@ -141,22 +150,28 @@ struct query_service {
     uint64_t spans, errors, logs; /* only if counted */
     int64_t last_seen;            /* only if counted */
 };
-struct query_services_answer { const struct query_service *services; size_t n; };
+struct query_services_answer {
+    const struct query_service *services;
+    size_t n;
+};
 /* Services of the range by name, from resources alone, so a service may show whose rows are just outside it. `count`
  * scans the rows too: then the range is exact. environment p NULL: all. */
 err query_services(struct query *q, int64_t time_min, int64_t time_max, struct str environment, bool count,
                    struct query_services_answer *out);
 
-struct query_operations_answer { const struct query_operation *operations; size_t n; };
+struct query_operations_answer {
+    const struct query_operation *operations;
+    size_t n;
+};
 /* Operations (name and kind) of f->service, most spans first. */
 err query_operations(struct query *q, const struct query_filter *f, size_t limit, struct query_operations_answer *out);
 
 /* ---- one trace -------------------------------------------------------------------------------------------------- */
 
 struct query_span {
-    uint32_t row;       /* of the batch */
-    uint32_t depth;     /* 0: a root */
-    int64_t self_time;  /* duration without what its children cover */
+    uint32_t row;      /* of the batch */
+    uint32_t depth;    /* 0: a root */
+    int64_t self_time; /* duration without what its children cover */
     bool parent_missing;
     uint32_t children;
     struct str service;
@@ -165,10 +180,10 @@ struct query_trace_answer {
     struct batch batch;             /* the spans, with duplicates */
     const struct query_span *spans; /* once each; parents before children, siblings by start */
     size_t n;
-    bool cut;                       /* more than QUERY_SPANS_MAX rows: the rest is left out */
-    size_t duplicates;              /* rows left out because they were equal (11) */
+    bool cut;          /* more than QUERY_SPANS_MAX rows, or than the memory holds: the rest is left out */
+    size_t duplicates; /* rows left out because they were equal (11) */
     struct query_trace_summary summary;
-    const uint64_t *missing;        /* the first 100 distinct parent ids that are not there, raw */
+    const uint64_t *missing; /* the first 100 distinct parent ids that are not there, raw */
     size_t missing_count;
 };
 err query_trace(struct query *q, const unsigned char id[16], struct query_trace_answer *out);
@@ -192,11 +207,22 @@ err query_logs(struct query *q, const struct query_logs *r, struct query_logs_an
 err query_log_count(struct query *q, const struct query_filter *f, uint64_t *out);
 
 /* severity_number by class: unset or unknown, trace 1–4, debug, info, warn, error, fatal 21–24. */
-enum { SEVERITY_UNSET, SEVERITY_TRACE, SEVERITY_DEBUG, SEVERITY_INFO, SEVERITY_WARN, SEVERITY_ERROR, SEVERITY_FATAL,
-       SEVERITY_CLASSES };
+enum {
+    SEVERITY_UNSET,
+    SEVERITY_TRACE,
+    SEVERITY_DEBUG,
+    SEVERITY_INFO,
+    SEVERITY_WARN,
+    SEVERITY_ERROR,
+    SEVERITY_FATAL,
+    SEVERITY_CLASSES
+};
 extern const char *const severity_class_names[SEVERITY_CLASSES];
 int severity_class(uint32_t severity_number);
-struct query_log_bucket { int64_t start; uint64_t counts[SEVERITY_CLASSES]; };
+struct query_log_bucket {
+    int64_t start;
+    uint64_t counts[SEVERITY_CLASSES];
+};
 struct query_log_histogram_answer {
     uint64_t total;
     int64_t step;

@@ -44,10 +44,12 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
 bool matcher_is_pushed_down(const struct matcher *m);
 
 /* COLUMN_… as a value, …_COLUMN in a table: gcc takes no nested compound literal as a constant. */
-#define FIELD_COLUMN(f) {.target = TARGET_FIELD, .field = (f)}
-#define RESOURCE_COLUMN(k) {.target = TARGET_RESOURCE, .key = STR(k)}
-#define COLUMN_FIELD(f) (struct column_ref)FIELD_COLUMN(f)
-#define COLUMN_RESOURCE(k) (struct column_ref)RESOURCE_COLUMN(k)
+#define FIELD_COLUMN(f)                                                                                                \
+    { .target = TARGET_FIELD, .field = (f) }
+#define RESOURCE_COLUMN(k)                                                                                             \
+    { .target = TARGET_RESOURCE, .key = STR(k) }
+#define COLUMN_FIELD(f) (struct column_ref) FIELD_COLUMN(f)
+#define COLUMN_RESOURCE(k) (struct column_ref) RESOURCE_COLUMN(k)
 
 /* The query's snapshot of a signal, taken at first use: all of a question sees one state. */
 err query_snapshot(struct query *q, enum signal signal, struct snapshot **out);
@@ -89,7 +91,9 @@ err cursor_read(struct str text, uint32_t question, struct cursor *out);
 enum { CODE_CACHE_SLOTS = 1024, CODE_CACHE_CODES = 4 };
 struct code_cache {
     uint32_t generation;
-    struct { uint32_t codes[CODE_CACHE_CODES], generation, group; } slots[CODE_CACHE_SLOTS];
+    struct {
+        uint32_t codes[CODE_CACHE_CODES], generation, group;
+    } slots[CODE_CACHE_SLOTS];
 };
 static inline void code_cache_start(struct code_cache *c) { c->generation++; }
 /* True and *out_group if known; else the slot to fill is *out_slot. */
@@ -98,7 +102,10 @@ bool code_cache_find(struct code_cache *c, const uint32_t codes[CODE_CACHE_CODES
 void code_cache_set(struct code_cache *c, uint32_t slot, const uint32_t codes[CODE_CACHE_CODES], uint32_t group);
 
 /* Buckets of `step` over a range: a given step is checked, 0 is chosen. `first` is the start of bucket 0. */
-struct bucketing { int64_t step, first; size_t n; };
+struct bucketing {
+    int64_t step, first;
+    size_t n;
+};
 err bucketing_make(int64_t time_min, int64_t time_max, int64_t step, struct bucketing *out);
 static inline size_t bucketing_index(const struct bucketing *b, int64_t time) {
     return (size_t)(((uint64_t)time - (uint64_t)b->first) / (uint64_t)b->step);

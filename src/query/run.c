@@ -61,9 +61,14 @@ err query_check(const struct query *q) {
     return NULL;
 }
 
+bool query_gave_up(const struct query *q) {
+    for (const struct query_held *h = q->held; h; h = h->next)
+        if (predicate_gave_up(&h->predicate)) return true;
+    return false;
+}
+
 err query_snapshot(struct query *q, enum signal signal, struct snapshot **out) {
-    if (!q->snapshots[signal])
-        TRY(store_snapshot(q->options.store, q->options.tenant, signal, &q->snapshots[signal]));
+    if (!q->snapshots[signal]) TRY(store_snapshot(q->options.store, q->options.tenant, signal, &q->snapshots[signal]));
     *out = q->snapshots[signal];
     return NULL;
 }
@@ -80,6 +85,7 @@ err query_hold_predicate(struct query *q, const struct predicate *p) {
     struct query_held *h = hold(q);
     if (h) {
         h->predicate = *p;
+        predicate_set_deadline(&h->predicate, q->deadline_ns);
         return NULL;
     }
     struct predicate ended = *p;
@@ -108,7 +114,9 @@ struct str query_keep(struct query *q, struct str text) {
     return copy.p ? copy : (struct str){"", 0}; /* the arena stays full: query_settle tells */
 }
 
-struct str service_or_unknown(struct str name) { return name.n ? name : STR("unknown_service"); }
+struct str service_or_unknown(struct str name) {
+    return name.n ? name : STR("unknown_service");
+}
 
 struct str environment_of(struct str name, struct str old_name) {
     return name.n ? name : old_name.n ? old_name : STR("default");
@@ -143,7 +151,8 @@ static bool passes(const struct scan_context *c, const struct chunk *chunk, uint
         if (verdict == VERDICT_EMPTY && !str_equal(c->m->environment, STR("default"))) return false;
         if (verdict == VERDICT_OTHER) return false;
     }
-    if (c->service_at && judge(chunk->columns + c->service_at, i, STR("unknown_service")) == VERDICT_OTHER) return false;
+    if (c->service_at && judge(chunk->columns + c->service_at, i, STR("unknown_service")) == VERDICT_OTHER)
+        return false;
     return true;
 }
 
@@ -199,10 +208,17 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
         c.service_at = n;
         wanted[n++] = COLUMN_RESOURCE("service.name");
     }
-    struct scan_request r = {.time_min = m->time_min, .time_max = m->time_max, .predicates = m->predicates,
-                             .predicate_count = m->predicate_count, .columns = wanted, .column_count = n,
-                             .count_only = n == 0, .deadline_ns = q->deadline_ns, .cancel = q->options.cancel};
+    struct scan_request r = {.time_min = m->time_min,
+                             .time_max = m->time_max,
+                             .predicates = m->predicates,
+                             .predicate_count = m->predicate_count,
+                             .columns = wanted,
+                             .column_count = n,
+                             .count_only = n == 0,
+                             .deadline_ns = q->deadline_ns,
+                             .cancel = q->options.cancel};
     err e = snapshot_scan(sn, &r, &scratch, on_chunk, &c, &q->stats);
+    if (!e && !c.error) e = query_check(q); /* a match cut off by the deadline is no answer */
     if (!c.error) return e;
     err_free(e);
     return c.error;
@@ -230,8 +246,9 @@ void code_cache_set(struct code_cache *c, uint32_t slot, const uint32_t codes[CO
 }
 
 err bucketing_make(int64_t time_min, int64_t time_max, int64_t step, struct bucketing *out) {
-    static const int64_t seconds[] = {1,    2,    5,     10,    15,    30,    60,    120,    300,     600,      900,
-                                      1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800, 2592000, 31536000, 315360000};
+    static const int64_t seconds[] = {1,     2,     5,      10,      15,       30,       60,    120,
+                                      300,   600,   900,    1800,    3600,     7200,     10800, 21600,
+                                      43200, 86400, 604800, 2592000, 31536000, 315360000};
     if (time_min < 0) time_min = 0;
     if (time_max < time_min) time_max = time_min;
     uint64_t range = (uint64_t)time_max - (uint64_t)time_min + 1;
@@ -246,6 +263,7 @@ err bucketing_make(int64_t time_min, int64_t time_max, int64_t step, struct buck
         return err_new(ERR_INVALID, "step gives %llu buckets, at most %d are answered; take a step of at least %llus",
                        (unsigned long long)(last - first + 1), QUERY_BUCKETS_MAX,
                        (unsigned long long)(range / QUERY_BUCKETS_MAX / 1000000000 + 1));
-    *out = (struct bucketing){.step = step, .first = (int64_t)(first * (uint64_t)step), .n = (size_t)(last - first + 1)};
+    *out =
+        (struct bucketing){.step = step, .first = (int64_t)(first * (uint64_t)step), .n = (size_t)(last - first + 1)};
     return NULL;
 }

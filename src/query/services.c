@@ -32,7 +32,8 @@ static uint32_t service_index(struct services *s, struct str name, struct str sp
         s->full = s->v.n == SERVICES_MAX || key.n > 64 * KIB;
         if (!s->full) {
             found = strings_intern(&s->keys, buf_str(&key));
-            *vec_push(&s->v) = (struct query_service){.name = query_keep(s->q, name), .space = query_keep(s->q, space),
+            *vec_push(&s->v) = (struct query_service){.name = query_keep(s->q, name),
+                                                      .space = query_keep(s->q, space),
                                                       .environment = query_keep(s->q, environment)};
         }
     }
@@ -109,7 +110,8 @@ static int by_name(const void *x, const void *y) {
     return order ? order : str_compare(a->environment, b->environment);
 }
 
-static err collect(struct services *s, int64_t time_min, int64_t time_max, bool count, struct query_services_answer *out) {
+static err collect(struct services *s, int64_t time_min, int64_t time_max, bool count,
+                   struct query_services_answer *out) {
     if (time_min > time_max) return err_new(ERR_INVALID, "the range ends before it starts");
     for (s->signal = 0; s->signal < SIGNALS; s->signal++) {
         struct snapshot *sn;

@@ -113,7 +113,8 @@ static uint32_t group_of(struct groups *g, const struct chunk *chunk, uint32_t i
     uint32_t kind = (uint32_t)c[COLUMN_KIND].u64[i], group, slot;
     uint32_t codes[CODE_CACHE_CODES] = {c[COLUMN_SERVICE].codes[i], c[COLUMN_NAME].codes[i], kind};
     if (code_cache_find(&g->cache, codes, &group, &slot)) return group;
-    group = group_by_text(g, service_or_unknown(vector_text(&c[COLUMN_SERVICE], i)), vector_text(&c[COLUMN_NAME], i), kind);
+    group =
+        group_by_text(g, service_or_unknown(vector_text(&c[COLUMN_SERVICE], i)), vector_text(&c[COLUMN_NAME], i), kind);
     code_cache_set(&g->cache, slot, codes, group);
     return group;
 }
@@ -188,7 +189,8 @@ static err read_stats(struct stats *s, size_t top, struct query_trace_stats_answ
     struct query_bucket *buckets = arena_array(&s->q->arena, struct query_bucket, s->bucketing.n);
     if (!buckets) return arena_err(&s->q->arena);
     for (size_t i = 0; i < s->bucketing.n; i++)
-        buckets[i] = (struct query_bucket){s->bucketing.first + (int64_t)i * s->bucketing.step, tally_stats(&s->buckets[i])};
+        buckets[i] =
+            (struct query_bucket){s->bucketing.first + (int64_t)i * s->bucketing.step, tally_stats(&s->buckets[i])};
     out->total = tally_stats(&s->total);
     out->traces = s->traces->n;
     out->traces_cut = s->traces->cut;

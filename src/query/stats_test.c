@@ -167,7 +167,8 @@ static void groups_beyond_the_limit_are_counted_as_other(void **state) {
     world_open(&w, 1);
     static char names[2100][8];
     for (uint32_t i = 0; i < 2100; i++) {
-        struct sample s = {.signal = SIGNAL_SPANS, .span_id = i + 1, .trace_id = {1}, .service = "cart", .name = names[i], .code = -1};
+        struct sample s = {
+            .signal = SIGNAL_SPANS, .span_id = i + 1, .trace_id = {1}, .service = "cart", .name = names[i], .code = -1};
         memcpy(names[i], "op\0\0\0\0\0", 8);
         names[i][2] = (char)('a' + i % 26);
         names[i][3] = (char)('a' + i / 26 % 26);

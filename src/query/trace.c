@@ -19,7 +19,9 @@ struct tree {
     uint32_t *stack;
 };
 
-static uint64_t span_id(const struct tree *t, uint32_t i) { return batch_u64(t->b, SET_ROWS, FIELD_SPAN_ID, t->rows[i]); }
+static uint64_t span_id(const struct tree *t, uint32_t i) {
+    return batch_u64(t->b, SET_ROWS, FIELD_SPAN_ID, t->rows[i]);
+}
 static uint64_t parent_id(const struct tree *t, uint32_t i) {
     return batch_u64(t->b, SET_ROWS, FIELD_PARENT_ID, t->rows[i]);
 }
@@ -32,7 +34,7 @@ static int64_t duration_of(const struct tree *t, uint32_t i) {
 }
 
 static uint32_t find_span(const struct tree *t, uint64_t id) {
-    for (size_t at = hash_u64(id) & t->slot_mask;; at = (at + 1) & t->slot_mask) {
+    for (size_t at = hash_keyed(id, 0) & t->slot_mask;; at = (at + 1) & t->slot_mask) {
         if (!t->slots[at]) return NONE;
         if (span_id(t, t->slots[at] - 1) == id) return t->slots[at] - 1;
     }
@@ -41,7 +43,7 @@ static uint32_t find_span(const struct tree *t, uint64_t id) {
 static void index_spans(struct tree *t) {
     for (uint32_t i = 0; i < t->n; i++) {
         uint64_t id = span_id(t, i);
-        size_t at = hash_u64(id) & t->slot_mask;
+        size_t at = hash_keyed(id, 0) & t->slot_mask;
         while (t->slots[at] && span_id(t, t->slots[at] - 1) != id) at = (at + 1) & t->slot_mask;
         if (!t->slots[at]) t->slots[at] = i + 1;
     }
@@ -73,9 +75,11 @@ static void visit(struct tree *t, uint32_t root) {
     uint32_t depth = 0, i = root;
     for (;;) {
         t->out_at[i] = t->out_n;
-        t->out[t->out_n++] = (struct query_span){
-            .row = t->rows[i], .depth = depth, .children = t->children[i],
-            .parent_missing = t->parent[i] == NONE && parent_id(t, i) && parent_id(t, i) != span_id(t, i)};
+        t->out[t->out_n++] = (struct query_span){.row = t->rows[i],
+                                                 .depth = depth,
+                                                 .children = t->children[i],
+                                                 .parent_missing = t->parent[i] == NONE && parent_id(t, i) &&
+                                                                   parent_id(t, i) != span_id(t, i)};
         t->stack[depth] = i;
         uint32_t next = t->first_child[i];
         if (next != NONE) {

@@ -5,18 +5,45 @@
 
 #include <stdlib.h>
 
-err trace_load(struct query *q, const unsigned char id[16], struct batch *out, struct batch_blob **blob, bool *out_cut) {
+enum { FIRST_ROWS = 128, GROWTH = 8 };
+
+/* How many rows to ask for next: more, but no more than the memory holds if the rest are as large as those that came.
+ * Not above `limit`: that was all. A quarter of the memory, since blob, tree and answer follow. */
+static size_t next_limit(const struct query *q, const struct batch_builder *b, size_t limit) {
+    size_t rows = b->sets[SET_ROWS].n, used = q->arena.used_bytes + q->other_bytes;
+    if (rows < limit || limit > QUERY_SPANS_MAX) return 0;
+    size_t room = used < q->options.memory_max_bytes ? (q->options.memory_max_bytes - used) / 4 : 0;
+    size_t affordable = room / (batch_builder_bytes(b) / rows + 1);
+    return MIN(MIN(limit * GROWTH, (size_t)QUERY_SPANS_MAX + 1), affordable);
+}
+
+/* Asks for few rows, then for more: a row may be of any size, and a builder knows no limit. */
+static err fetch_trace(struct query *q, struct snapshot *sn, const unsigned char id[16], struct batch_builder *b,
+                       bool *out_cut) {
+    struct scan_stats before = q->stats;
+    for (size_t limit = FIRST_ROWS, next;; limit = next) {
+        TRY(query_check(q));
+        TRY(snapshot_trace(sn, id, limit, b, &q->stats));
+        next = next_limit(q, b, limit);
+        if (next <= limit) {
+            *out_cut = b->sets[SET_ROWS].n > QUERY_SPANS_MAX || next > 0;
+            return query_check_builder(q, b);
+        }
+        batch_builder_clear(b);
+        q->stats = before;
+    }
+}
+
+err trace_load(struct query *q, const unsigned char id[16], struct batch *out, struct batch_blob **blob,
+               bool *out_cut) {
     struct snapshot *sn;
     *blob = NULL;
     *out_cut = false;
     TRY(query_snapshot(q, SIGNAL_SPANS, &sn));
-    TRY(query_check(q));
     struct batch_builder builder;
     batch_builder_init(&builder, SIGNAL_SPANS);
-    err e = snapshot_trace(sn, id, QUERY_SPANS_MAX + 1, &builder, &q->stats);
-    if (!e) e = query_check_builder(q, &builder);
+    err e = fetch_trace(q, sn, id, &builder, out_cut);
     if (!e && builder.sets[SET_ROWS].n > 0) {
-        *out_cut = builder.sets[SET_ROWS].n > QUERY_SPANS_MAX;
         *blob = batch_builder_finish(&builder);
         batch_view(*blob, out);
     }
@@ -42,7 +69,8 @@ err trace_unique_rows(struct query *q, const struct batch *b, struct arena *a, u
     uint32_t *unique = arena_array(a, uint32_t, MAX(rows, 1u));
     if (!order || !unique) return arena_err(a);
     for (uint32_t i = 0; i < rows; i++)
-        order[i] = (struct start_row){batch_u64(b, SET_ROWS, FIELD_TIME, i), batch_u64(b, SET_ROWS, FIELD_SPAN_ID, i), i};
+        order[i] =
+            (struct start_row){batch_u64(b, SET_ROWS, FIELD_TIME, i), batch_u64(b, SET_ROWS, FIELD_SPAN_ID, i), i};
     qsort(order, rows, sizeof *order, by_start);
     for (uint32_t i = 0; i < rows; i++) {
         if (i > 0 && order[i].start == order[i - 1].start && order[i].span_id == order[i - 1].span_id) continue;
@@ -94,7 +122,7 @@ static err find_root(struct summing *s, const uint32_t *rows, uint32_t n, uint32
     if (!known) return arena_err(s->scratch);
     for (uint32_t i = 0; i < n; i++) {
         uint64_t id = batch_u64(s->b, SET_ROWS, FIELD_SPAN_ID, rows[i]);
-        size_t at = hash_u64(id) & (slots - 1);
+        size_t at = hash_keyed(id, 0) & (slots - 1);
         while (known[at] && known[at] != id) at = (at + 1) & (slots - 1);
         known[at] = id;
     }
@@ -102,7 +130,7 @@ static err find_root(struct summing *s, const uint32_t *rows, uint32_t n, uint32
     *out_row = rows[0]; /* all in a ring: the earliest */
     for (uint32_t i = 0; i < n; i++) {
         uint64_t parent = batch_u64(s->b, SET_ROWS, FIELD_PARENT_ID, rows[i]);
-        size_t at = hash_u64(parent) & (slots - 1);
+        size_t at = hash_keyed(parent, 0) & (slots - 1);
         while (known[at] && known[at] != parent) at = (at + 1) & (slots - 1);
         if (known[at]) continue;
         *out_row = rows[i];
@@ -148,6 +176,7 @@ static err summarize(struct summing *s, const struct matcher *m, struct query_tr
     if (!s->service_of_resource) return arena_err(s->scratch);
     memcpy(out->trace_id, batch_id16(s->b, SET_ROWS, FIELD_TRACE_ID, rows[0]), 16);
     sum_rows(s, m, rows, n, out);
+    TRY(query_check(s->q));
     TRY(find_root(s, rows, n, &root, &out->root_missing));
     out->root_service = s->counts.v[service_index(s, root)].service;
     out->root_name = query_keep(s->q, batch_text(s->b, SET_ROWS, FIELD_NAME, root));

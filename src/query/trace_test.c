@@ -8,19 +8,33 @@
 
 static const unsigned char trace_id[16] = {9, 8, 7};
 
-struct row { uint64_t id, parent; int64_t start, duration; };
+struct row {
+    uint64_t id, parent;
+    int64_t start, duration;
+};
 
 static void add_rows(struct world *w, const struct row *rows, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        struct sample s = {.signal = SIGNAL_SPANS, .span_id = rows[i].id, .parent_id = rows[i].parent, .time = rows[i].start,
-                           .duration = rows[i].duration, .service = "cart", .name = "op", .code = -1};
+        struct sample s = {.signal = SIGNAL_SPANS,
+                           .span_id = rows[i].id,
+                           .parent_id = rows[i].parent,
+                           .time = rows[i].start,
+                           .duration = rows[i].duration,
+                           .service = "cart",
+                           .name = "op",
+                           .code = -1};
         memcpy(s.trace_id, trace_id, 16);
         world_add(w, &s, 1);
     }
 }
 
 /* Expected, one span a line: "id depth self". */
-struct line { uint64_t id; uint32_t depth; int64_t self; bool missing; };
+struct line {
+    uint64_t id;
+    uint32_t depth;
+    int64_t self;
+    bool missing;
+};
 
 static void check_tree(const struct row *rows, size_t n, const struct line *lines, size_t line_count) {
     struct world w;
@@ -163,8 +177,14 @@ static void a_chain_of_twenty_thousand_spans_is_no_recursion(void **state) {
     world_open(&w, 1);
     struct sample *rows = mem_new_array(struct sample, N);
     for (uint32_t i = 0; i < N; i++) {
-        rows[i] = (struct sample){.signal = SIGNAL_SPANS, .span_id = i + 1, .parent_id = i, .time = 1000 + i, .duration = N - i,
-                                  .service = "cart", .name = "op", .code = -1};
+        rows[i] = (struct sample){.signal = SIGNAL_SPANS,
+                                  .span_id = i + 1,
+                                  .parent_id = i,
+                                  .time = 1000 + i,
+                                  .duration = N - i,
+                                  .service = "cart",
+                                  .name = "op",
+                                  .code = -1};
         memcpy(rows[i].trace_id, trace_id, 16);
     }
     world_add(&w, rows, N);
@@ -173,6 +193,35 @@ static void a_chain_of_twenty_thousand_spans_is_no_recursion(void **state) {
     assert_int_equal(t.n, N);
     assert_int_equal(t.spans[N - 1].depth, N - 1);
     query_end(&q);
+    mem_free(rows);
+    world_close(&w);
+}
+
+static void a_trace_that_the_memory_does_not_hold_is_cut(void **state) {
+    (void)state;
+    enum { N = 20000 };
+    struct world w;
+    struct query q;
+    struct query_trace_answer t;
+    world_open(&w, 1);
+    struct sample *rows = mem_new_array(struct sample, N);
+    for (uint32_t i = 0; i < N; i++) {
+        rows[i] = (struct sample){
+            .signal = SIGNAL_SPANS, .span_id = i + 1, .time = 1000 + i, .service = "cart", .name = "op", .code = -1};
+        memcpy(rows[i].trace_id, trace_id, 16);
+    }
+    world_add(&w, rows, N);
+    query_begin(&q, &(struct query_options){.store = w.store, .budget = &w.budget, .memory_max_bytes = 2 * MIB});
+    ASSERT_OK(query_trace(&q, trace_id, &t));
+    assert_true(t.cut);
+    assert_true(t.n > 128 && t.n < N);
+    query_end(&q);
+    world_query(&w, &q);
+    ASSERT_OK(query_trace(&q, trace_id, &t));
+    assert_false(t.cut);
+    assert_int_equal(t.n, N);
+    query_end(&q);
+    assert_int_equal(budget_used(&w.budget), 0);
     mem_free(rows);
     world_close(&w);
 }
@@ -189,6 +238,7 @@ int main(void) {
         cmocka_unit_test(a_trace_that_is_not_there_is_not_found),
         cmocka_unit_test(random_traces_keep_their_shape),
         cmocka_unit_test(a_chain_of_twenty_thousand_spans_is_no_recursion),
+        cmocka_unit_test(a_trace_that_the_memory_does_not_hold_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

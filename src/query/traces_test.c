@@ -17,7 +17,8 @@ static bool seen_before(const struct world *w, size_t i) {
     const struct sample *s = &w->rows.v[i];
     for (size_t k = 0; k < i; k++) {
         const struct sample *t = &w->rows.v[k];
-        if (t->signal == s->signal && memcmp(t->trace_id, s->trace_id, 16) == 0 && t->span_id == s->span_id && t->time == s->time)
+        if (t->signal == s->signal && memcmp(t->trace_id, s->trace_id, 16) == 0 && t->span_id == s->span_id &&
+            t->time == s->time)
             return true;
     }
     return false;
@@ -118,7 +119,8 @@ static void pages_give_the_traces_that_brute_force_finds(void **state) {
     for (uint64_t seed = 1; seed <= 60; seed++) {
         struct world w;
         world_open(&w, seed);
-        world_fill(&w, SIGNAL_SPANS, 20 + (uint32_t)seed * 5, 3 + (uint32_t)seed, 1000000000000, seed % 3 ? 100000 : 40);
+        world_fill(&w, SIGNAL_SPANS, 20 + (uint32_t)seed * 5, 3 + (uint32_t)seed, 1000000000000,
+                   seed % 3 ? 100000 : 40);
         if (!has_unequal_twins(&w))
             for (size_t limit = 1; limit <= 7; limit += 2) check_pages(&w, limit);
         assert_int_equal(budget_used(&w.budget), 0);
@@ -126,7 +128,8 @@ static void pages_give_the_traces_that_brute_force_finds(void **state) {
     }
 }
 
-static void page(struct world *w, enum query_order order, char *cursor, size_t limit, unsigned char (*out)[16], size_t *out_n) {
+static void page(struct world *w, enum query_order order, char *cursor, size_t limit, unsigned char (*out)[16],
+                 size_t *out_n) {
     struct query q;
     struct query_traces_answer found;
     struct query_traces r = {.order = order, .limit = limit, .cursor = str_of(cursor)};
@@ -201,7 +204,13 @@ static void limits_end_a_query_with_their_error(void **state) {
     world_open(&w, 1);
     world_fill(&w, SIGNAL_SPANS, 500, 20, 1000000, 100000);
     query_filter_init(&r.filter);
-    static const struct { size_t memory; int64_t timeout; uint64_t budget; bool cancel; enum err_kind kind; } cases[] = {
+    static const struct {
+        size_t memory;
+        int64_t timeout;
+        uint64_t budget;
+        bool cancel;
+        enum err_kind kind;
+    } cases[] = {
 #ifndef WORLD_ENGINE /* the simulated clock stands still */
         {0, 1, 1 << 30, false, ERR_CANCELLED},
 #endif
@@ -211,8 +220,11 @@ static void limits_end_a_query_with_their_error(void **state) {
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         budget_init(&w.budget, cases[i].budget);
-        query_begin(&q, &(struct query_options){.store = w.store, .budget = &w.budget, .timeout_ns = cases[i].timeout,
-                                                .memory_max_bytes = cases[i].memory, .cancel = cases[i].cancel ? &cancel : NULL});
+        query_begin(&q, &(struct query_options){.store = w.store,
+                                                .budget = &w.budget,
+                                                .timeout_ns = cases[i].timeout,
+                                                .memory_max_bytes = cases[i].memory,
+                                                .cancel = cases[i].cancel ? &cancel : NULL});
         err e = query_traces(&q, &r, &found);
         if (!e) fail_msg("case %zu gave no error", i);
         if (err_kind(e) != cases[i].kind) fail_msg("case %zu: %s", i, err_text(e));

@@ -13,9 +13,7 @@ struct where_reader {
     struct arena *arena;
 };
 
-static err refuse(size_t at, const char *what) {
-    return err_new(ERR_INVALID, "at %zu: %s", at + 1, what);
-}
+static err refuse(size_t at, const char *what) { return err_new(ERR_INVALID, "at %zu: %s", at + 1, what); }
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -54,7 +52,10 @@ static struct str read_bare(struct where_reader *r) {
     return (struct str){r->text.p + start, r->at - start};
 }
 
-static const struct { struct str text; enum target target; } prefixes[] = {
+static const struct {
+    struct str text;
+    enum target target;
+} prefixes[] = {
     {STR("resource."), TARGET_RESOURCE}, {STR("span."), TARGET_ATTRIBUTE}, {STR("log."), TARGET_ATTRIBUTE},
     {STR("scope."), TARGET_SCOPE},       {STR("event."), TARGET_EVENT},
 };
@@ -78,12 +79,15 @@ static err read_key(struct where_reader *r, struct column_ref *out) {
 }
 
 /* Longer ones first. */
-static const struct { struct str text; enum operator op; } signs[] = {
+static const struct {
+    struct str text;
+    enum operator op;
+} signs[] = {
     {STR("!="), OP_NOT_EQUAL}, {STR("!~"), OP_NOT_MATCH}, {STR(">="), OP_GREATER_EQUAL}, {STR("<="), OP_LESS_EQUAL},
     {STR("="), OP_EQUAL},      {STR(">"), OP_GREATER},    {STR("<"), OP_LESS},           {STR("~"), OP_MATCH},
 };
 
-static err read_operator(struct where_reader *r, enum operator *out, bool *out_alone) {
+static err read_operator(struct where_reader *r, enum operator* out, bool *out_alone) {
     struct str rest = {r->text.p + r->at, r->text.n - r->at};
     *out_alone = false;
     if (str_starts_with(rest, STR("=="))) return refuse(r->at, "== is not an operator; write one =");

@@ -54,7 +54,9 @@ static void conditions_are_read(void **state) {
 
 static void mistakes_are_told_with_their_place(void **state) {
     (void)state;
-    static const struct { const char *text, *error; } cases[] = {
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
         {"", "at 1: the name of an attribute is missing"},
         {"=5", "at 1: the name of an attribute is missing"},
         {"resource.=5", "at 1: the name of an attribute is missing"},

@@ -132,7 +132,8 @@ static const char *const environments[] = {"prod", "test", "default", "", NULL, 
 static const char *const names[] = {"GET /a", "GET /b", "select", "send mail"};
 static const int codes[] = {-1, 200, 404, 503, 501};
 
-static struct sample random_sample(struct world *w, enum signal signal, uint32_t traces, int64_t time_min, int64_t spread) {
+static struct sample random_sample(struct world *w, enum signal signal, uint32_t traces, int64_t time_min,
+                                   int64_t spread) {
     struct sample s = {.signal = signal, .time = time_min + (int64_t)world_below(w, (uint32_t)spread)};
     uint32_t trace = world_below(w, traces) + 1;
     memcpy(s.trace_id + 5, &trace, sizeof trace);
@@ -172,7 +173,7 @@ void world_fill(struct world *w, enum signal signal, uint32_t n, uint32_t traces
 
 /* ---- filters ---------------------------------------------------------------------------------------------------- */
 
-static const char *const wheres[] = {"http.status_code=503", "http.status_code exists", "http.status_code absent",
+static const char *const wheres[] = {"http.status_code=503", "http.status_code exists",       "http.status_code absent",
                                      "http.status_code>404", "resource.service.namespace=eu", "http.status_code!=200",
                                      "http.status_code~^50"};
 
@@ -205,7 +206,9 @@ void world_random_filter(struct world *w, struct query *q, enum signal signal, s
     ASSERT_OK(query_filter_where(q, f, str_of(out->where)));
 }
 
-const char *sample_service(const struct sample *s) { return s->service && *s->service ? s->service : "unknown_service"; }
+const char *sample_service(const struct sample *s) {
+    return s->service && *s->service ? s->service : "unknown_service";
+}
 const char *sample_environment(const struct sample *s) {
     if (s->environment && *s->environment) return s->environment;
     return s->old_environment && *s->old_environment ? s->old_environment : "default";

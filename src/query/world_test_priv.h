@@ -15,8 +15,8 @@ struct sample {
     int64_t time, observed, duration;
     uint32_t kind, status, severity;
     const char *service, *environment, *old_environment, *space; /* NULL: absent */
-    const char *name; /* or a log's body */
-    int code;         /* http.status_code; -1: absent; odd ones as text */
+    const char *name;                                            /* or a log's body */
+    int code;                                                    /* http.status_code; -1: absent; odd ones as text */
 };
 
 struct world {

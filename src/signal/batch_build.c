@@ -159,7 +159,7 @@ void batch_builder_rewind(struct batch_builder *b, struct builder_mark mark) {
 uint32_t batch_builder_key(struct batch_builder *b, struct str name, enum value_type type) {
     struct index_table *t = &b->index->keys;
     uint32_t id = strings_intern(&b->strings, name);
-    uint32_t hash = (uint32_t)(hash_u64((uint64_t)id << 8 | type) >> 32), at;
+    uint32_t hash = (uint32_t)(hash_keyed(id, type) >> 32), at;
     for (at = hash & t->mask; t->slots && t->slots[at]; at = (at + 1) & t->mask) {
         uint32_t key = (uint32_t)t->slots[at] - 1;
         if (b->keys.v[key].name == id && b->keys.v[key].type == type) return key;
@@ -174,7 +174,7 @@ uint32_t batch_builder_shape(struct batch_builder *b, const uint32_t *keys, uint
     struct index_table *t = &b->index->shapes;
     if (n == 0) return 0;
     uint64_t long_hash = n;
-    for (uint32_t i = 0; i < n; i++) long_hash = hash_mix(long_hash, keys[i]);
+    for (uint32_t i = 0; i < n; i++) long_hash = hash_keyed(long_hash, keys[i]);
     uint32_t hash = (uint32_t)(long_hash >> 32), at;
     for (at = hash & t->mask; t->slots && t->slots[at]; at = (at + 1) & t->mask) {
         uint32_t shape = (uint32_t)t->slots[at] - 1, start = b->shape_end.v[shape - 1];

@@ -186,14 +186,14 @@ static bool fields_equal(const struct batch *a, uint32_t row_a, const struct bat
     return false;
 }
 
-static uint64_t hash_text(uint64_t h, struct str text) { return hash_mix(h, hash_fast(text.p, text.n) ^ text.n); }
+static uint64_t hash_text(uint64_t h, struct str text) { return hash_keyed(h, hash_fast(text.p, text.n) ^ text.n); }
 
 static uint64_t field_hash(const struct batch *b, enum set s, enum field f, uint32_t row, uint64_t h) {
     switch (field_rows[f].type) {
-    case FIELD_U32: return hash_mix(h, batch_u32(b, s, f, row));
+    case FIELD_U32: return hash_keyed(h, batch_u32(b, s, f, row));
     case FIELD_U64:
-    case FIELD_ID8: return hash_mix(h, batch_u64(b, s, f, row));
-    case FIELD_ID16: return hash_mix(h, hash_fast(batch_id16(b, s, f, row), 16));
+    case FIELD_ID8: return hash_keyed(h, batch_u64(b, s, f, row));
+    case FIELD_ID16: return hash_keyed(h, hash_fast(batch_id16(b, s, f, row), 16));
     case FIELD_STRING: return hash_text(h, batch_text(b, s, f, row));
     }
     return h;
@@ -219,12 +219,12 @@ static bool attributes_equal(const struct batch *a, uint32_t row_a, const struct
 
 static uint64_t attributes_hash(const struct batch *b, enum set s, uint32_t row, uint64_t h) {
     struct batch_attributes a = batch_attributes(b, s, row);
-    h = hash_mix(h, a.n);
+    h = hash_keyed(h, a.n);
     for (uint32_t i = 0; i < a.n; i++) {
         const struct batch_key *key = &b->keys[a.keys[i]];
-        h = hash_mix(hash_text(h, batch_string(b, key->name)), key->type);
+        h = hash_keyed(hash_text(h, batch_string(b, key->name)), key->type);
         if (key->type == VALUE_EMPTY) continue;
-        h = type_is_text(key->type) ? hash_text(h, batch_string(b, (uint32_t)a.values[i])) : hash_mix(h, a.values[i]);
+        h = type_is_text(key->type) ? hash_text(h, batch_string(b, (uint32_t)a.values[i])) : hash_keyed(h, a.values[i]);
     }
     return h;
 }
@@ -258,7 +258,7 @@ static bool children_equal(const struct batch *a, uint32_t row_a, const struct b
 
 static uint64_t children_hash(const struct batch *b, enum set s, enum field end, uint32_t row, uint64_t h) {
     uint32_t first, n = children(b, end, row, &first);
-    h = hash_mix(h, n);
+    h = hash_keyed(h, n);
     for (uint32_t i = 0; i < n; i++) h = set_row_hash(b, s, first + i, h);
     return h;
 }

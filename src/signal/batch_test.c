@@ -284,6 +284,33 @@ static void an_empty_builder_gives_an_empty_batch(void **state) {
     batch_unref(NULL);
 }
 
+/* A number that cancels the hash's own constant makes everything before it forgotten, unless the hash is keyed. */
+static void resources_made_to_collide_are_told_apart_fast(void **state) {
+    (void)state;
+    enum { RESOURCES = 20000 };
+    struct batch_builder from, to;
+    batch_builder_init(&from, SIGNAL_LOGS);
+    uint32_t keys[2] = {batch_builder_key(&from, STR("a"), VALUE_INT), batch_builder_key(&from, STR("b"), VALUE_INT)};
+    for (uint32_t i = 0; i < RESOURCES; i++) {
+        uint32_t first = (uint32_t)from.slots.n, row = batch_builder_row(&from, SET_ROWS);
+        *vec_push(&from.slots) = i;
+        *vec_push(&from.slots) = 0xe7037ed1a0b428dbu;
+        batch_builder_attributes(&from, SET_RESOURCES, batch_builder_row(&from, SET_RESOURCES), keys, 2, first);
+        batch_builder_set_u32(&from, SET_ROWS, FIELD_RESOURCE, row, i);
+    }
+    struct batch_blob *blob = batch_builder_finish(&from);
+    struct batch_copy_cache cache = {0};
+    struct batch b;
+    batch_view(blob, &b);
+    batch_builder_init(&to, SIGNAL_LOGS);
+    for (uint32_t i = 0; i < RESOURCES; i++) batch_builder_copy(&to, &b, i, &cache);
+    assert_int_equal(to.sets[SET_RESOURCES].n, RESOURCES);
+    batch_copy_cache_done(&cache);
+    batch_builder_done(&from);
+    batch_builder_done(&to);
+    batch_unref(blob);
+}
+
 static void every_field_has_a_row(void **state) {
     (void)state;
     for (int f = 0; f < FIELDS; f++) {
@@ -306,6 +333,7 @@ int main(void) {
         cmocka_unit_test(what_is_not_a_batch_is_refused),
         cmocka_unit_test(a_damaged_batch_is_refused_or_harmless),
         cmocka_unit_test(an_empty_builder_gives_an_empty_batch),
+        cmocka_unit_test(resources_made_to_collide_are_told_apart_fast),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,16 @@ void decode_fault(struct otlp_decoder *d, const unsigned char *at, enum err_kind
     d->fault = what;
 }
 
+bool decode_draw(struct otlp_decoder *d) {
+    /* At most twice as large when doubled, and as much again for the blob. */
+    uint64_t need = 4 * (uint64_t)batch_builder_bytes(d->b), have = d->limits->granted_bytes + d->drawn_bytes;
+    if (!d->limits->budget || need <= have) return true;
+    if (!budget_take(d->limits->budget, need - have))
+        return decode_fail(d, NULL, ERR_BUSY, "over memory.limit: the columns of a request");
+    d->drawn_bytes += need - have;
+    return true;
+}
+
 /* ---- whether values repeat ---------------------------------------------------------------------------------------- */
 
 static void judge(struct text_stats *s) {
@@ -109,7 +119,7 @@ static struct known_key *new_known_key(struct otlp_decoder *d, struct str name, 
 /* NULL: the name is too long, or the table full. */
 static struct known_key *find_key(struct otlp_decoder *d, struct str name) {
     if (name.n > KNOWN_NAME_MAX) return NULL;
-    uint32_t hash = name.n ? (uint32_t)hash_bytes(name.p, name.n) : 0, at = hash % KNOWN_SLOTS;
+    uint32_t hash = name.n ? (uint32_t)(hash_fast(name.p, name.n) >> 32) : 0, at = hash % KNOWN_SLOTS;
     for (; d->known_slots[at]; at = (at + 1) % KNOWN_SLOTS) {
         struct known_key *key = d->known[d->known_slots[at] - 1];
         if (key->hash == hash && key->prefix_n == name.n + 3 &&

@@ -64,6 +64,7 @@ struct otlp_decoder {
     const unsigned char *fault_at; /* NULL: no error */
     const char *fault;
     enum err_kind fault_kind;
+    uint64_t drawn_bytes; /* of limits->budget */
     uint32_t generation, invalid_utf8;
     uint32_t rejected[OTLP_REASONS];
     uint32_t known_count;
@@ -94,6 +95,8 @@ static inline bool decode_fail(struct otlp_decoder *d, const unsigned char *at, 
 #define decode_malformed(d, w) decode_fail((d), (w).p, ERR_INVALID, "not a valid protobuf message")
 
 void decode_begin(struct otlp_decoder *d); /* a new request */
+/* Before columns or slots double: draws from the budget what they and the blob of them may take; false if over it. */
+bool decode_draw(struct otlp_decoder *d) __attribute__((cold));
 void decode_forget_keys(struct otlp_decoder *d);
 uint32_t decode_text_slow(struct otlp_decoder *d, struct text_stats *stats, const unsigned char *p, size_t n,
                           struct cached_text *entry);
@@ -173,6 +176,7 @@ HOT_INLINE bool attributes_push(struct otlp_decoder *d, struct row_attributes *a
         a->too_many = true;
         return a->n == ATTRIBUTES_MAX || decode_fail(d, NULL, ERR_LIMIT, "over 2^24 attributes in one request");
     }
+    if (__builtin_expect(d->b->slots.n == d->b->slots.capacity, 0) && !decode_draw(d)) return false;
     uint32_t *id = &a->prediction->ids[a->n++];
     a->same &= *id == (uint32_t)key;
     *id = (uint32_t)key;

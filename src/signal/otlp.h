@@ -8,6 +8,7 @@
  * A body that is not protobuf, or over a limit of counts or depth, is one ERR_INVALID or ERR_LIMIT naming the byte offset,
  * and nothing of it is taken.
  *
+ * A body of a few MiB may hold 2^20 events or links of two bytes each, so columns are charged as they grow: ERR_BUSY.
  * Limits: AnyValue nesting 64; attributes of one row 16,384; of one request 2^20 rows, 2^20 events, 2^20 links, 2^24
  * attributes; a string 16 MiB; a body as `net` allows, at most 512 MiB.
  * Owner and threads: a decoder belongs to one thread and is reused; its builder's memory stays warm.
@@ -17,12 +18,15 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "base/json.h"
 #include "signal/batch.h"
 
 struct otlp_limits {
     int64_t time_min, time_max; /* rows outside are refused, ns; INT64_MIN / INT64_MAX: no limit */
     int64_t now;                /* arrival, ns: the time of a log record that was sent without any */
+    struct budget *budget;      /* columns that grow past `granted_bytes` draw from it until otlp_decode returns; NULL: none */
+    uint64_t granted_bytes;     /* what the caller has drawn for them already */
 };
 
 enum otlp_reason {

@@ -107,6 +107,7 @@ static __attribute__((cold)) void refuse_row(struct otlp_decoder *d, struct buil
 static inline bool add_row(struct otlp_decoder *d, enum set s, struct wire w, uint32_t *out) {
     if (__builtin_expect(d->b->sets[s].n >= REQUEST_ROWS_MAX, 0))
         return decode_fail(d, w.p, ERR_LIMIT, "over 2^20 rows, events or links in one request");
+    if (__builtin_expect(d->b->sets[s].n == d->b->sets[s].capacity, 0) && !decode_draw(d)) return false;
     *out = builder_add_row(d->b, s);
     return true;
 }
@@ -448,10 +449,20 @@ static bool decode_request(struct otlp_decoder *d, struct wire w) {
 
 /* ---- door --------------------------------------------------------------------------------------------------------- */
 
+/* What a builder holds, used or not: refused rows leave room behind that batch_builder_bytes does not show. */
+static size_t held_bytes(const struct batch_builder *b) {
+    size_t n = b->strings.heap_capacity + 4 * (size_t)b->strings.capacity + sizeof(struct batch_key) * b->keys.capacity +
+               4 * (b->shape_end.capacity + b->shape_keys.capacity) + 8 * b->slots.capacity;
+    for (int s = 0; s < SETS; s++)
+        for (int f = 0; f < FIELDS; f++)
+            if (b->sets[s].columns[f]) n += (size_t)b->sets[s].capacity * field_size((enum field)f);
+    return n;
+}
+
 /* A builder that one huge request has grown gives its memory back. */
-static void keep_small(struct batch_builder *b, size_t bytes) {
-    enum { WARM_BYTES_MAX = 8 << 20 };
-    if (bytes <= WARM_BYTES_MAX) return;
+static void keep_small(struct batch_builder *b) {
+    enum { WARM_BYTES_MAX = 16 << 20 };
+    if (held_bytes(b) <= WARM_BYTES_MAX) return;
     enum signal signal = b->signal;
     batch_builder_done(b);
     batch_builder_init(b, signal);
@@ -463,6 +474,11 @@ static err fault_err(const struct otlp_decoder *d, struct str body) {
                    (size_t)(d->fault_at - (const unsigned char *)body.p), body.n);
 }
 
+static void give_back(struct otlp_decoder *d) {
+    if (d->drawn_bytes) budget_give(d->limits->budget, d->drawn_bytes);
+    d->drawn_bytes = 0;
+}
+
 err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, const struct otlp_limits *limits,
                 struct otlp_result *out) {
     if (body.n > REQUEST_BYTES_MAX) return err_new(ERR_LIMIT, "a request of %zu bytes, over 512 MiB", body.n);
@@ -470,12 +486,11 @@ err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, con
     d->limits = limits;
     decode_begin(d);
     if (!decode_request(d, wire_of(body))) {
-        size_t bytes = batch_builder_bytes(d->b);
         batch_builder_clear(d->b);
-        keep_small(d->b, bytes);
+        keep_small(d->b);
+        give_back(d);
         return fault_err(d, body);
     }
-    size_t bytes = batch_builder_bytes(d->b);
     uint32_t rows = d->b->sets[SET_ROWS].n;
     *out = (struct otlp_result){.rows = rows, .invalid_utf8 = d->invalid_utf8};
     memcpy(out->rejected, d->rejected, sizeof out->rejected);
@@ -483,6 +498,7 @@ err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, con
         out->blob = batch_builder_finish(d->b);
     else
         batch_builder_clear(d->b);
-    keep_small(d->b, bytes);
+    keep_small(d->b);
+    give_back(d);
     return NULL;
 }

@@ -46,7 +46,7 @@ static void put_attribute(struct buf *out, uint32_t field, const char *key, cons
     put_wire_bytes(out, field, buf_str(&whole));
 }
 
-static const struct otlp_limits limits = {100, 1000, 500};
+static const struct otlp_limits limits = {.time_min = 100, .time_max = 1000, .now = 500};
 
 static struct otlp_result decode_ok(enum signal signal, const struct buf *body, struct batch *out) {
     struct otlp_decoder *d = otlp_decoder_new();
@@ -505,6 +505,35 @@ static void texts_made_to_collide_do_not(void **state) {
     batch_unref(r.blob);
 }
 
+/* Events of two bytes each become rows of twenty. */
+static void columns_that_outgrow_their_body_draw_from_the_budget(void **state) {
+    (void)state;
+    NEW_BUF(span);
+    put_ids(&span);
+    put_wire_fixed64(&span, 7, 500);
+    put_wire_bytes(&span, 11, STR("\x09" "12345678")); /* a time, so that there is a column */
+    for (uint32_t i = 0; i < 1u << 18; i++) put_wire_bytes(&span, 11, STR(""));
+    request_of(&span);
+    struct budget budget;
+    struct otlp_limits drawing = limits;
+    struct otlp_decoder *d = otlp_decoder_new();
+    struct otlp_result r = {.rows = 99};
+    drawing.budget = &budget;
+    drawing.granted_bytes = 2 * span.n;
+    budget_init(&budget, MIB);
+    err e = otlp_decode(d, SIGNAL_SPANS, buf_str(&span), &drawing, &r);
+    assert_true(e && err_kind(e) == ERR_BUSY && r.rows == 99);
+    err_free(e);
+    assert_int_equal(budget_used(&budget), 0);
+    budget_init(&budget, 64 * MIB);
+    assert_null(otlp_decode(d, SIGNAL_SPANS, buf_str(&span), &drawing, &r));
+    assert_int_equal(r.rows, 1);
+    assert_int_equal(budget_used(&budget), 0);
+    assert_true(atomic_load(&budget.peak_bytes) > MIB);
+    batch_unref(r.blob);
+    otlp_decoder_free(d);
+}
+
 /* ---- answers ---- */
 
 static void answers_are_protobuf(void **state) {
@@ -549,6 +578,7 @@ int main(void) {
         cmocka_unit_test(a_string_over_16_mib_is_over_the_limit),
         cmocka_unit_test(over_a_million_rows_is_over_the_limit),
         cmocka_unit_test(texts_made_to_collide_do_not),
+        cmocka_unit_test(columns_that_outgrow_their_body_draw_from_the_budget),
         cmocka_unit_test(answers_are_protobuf),
         cmocka_unit_test(every_reason_has_a_text),
     };

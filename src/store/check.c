@@ -10,6 +10,7 @@ struct check {
     struct buf *out;
     uint64_t bad;
     struct manifest_state state;
+    struct store_checked *counts;
 };
 
 static void found(struct check *c, const char *where, const char *what) {
@@ -104,6 +105,8 @@ static err check_segment(struct check *c, const char *log_dir, const struct chec
     uint64_t known = MAX(l->last_sequence, c->state.sequence);
     if (g->head.first_sequence > known + 1) found(c, path.text, "log records before this segment are missing");
     TRY(segment_map(path.text, &file, &map));
+    c->counts->segments++;
+    c->counts->log_bytes += map.n;
     err e = segment_read(map, path.text, &g->head, check_record, l, c->out, &reading);
     segment_unmap(file, map);
     c->bad += reading.bad;
@@ -152,7 +155,15 @@ static err check_all(struct check *c) {
     bool usable;
     TRY(check_manifest(c, &usable));
     if (!usable) return NULL;
-    for (size_t i = 0; i < c->state.parts.n; i++) TRY(check_part(c, &c->state.parts.v[i]));
+    c->counts->parts_all = c->state.parts.n;
+    for (size_t i = 0; i < c->state.parts.n; i++) {
+        const struct manifest_part *p = &c->state.parts.v[i];
+        TRY(check_part(c, p));
+        c->counts->parts++;
+        c->counts->rows += p->rows;
+        c->counts->bytes += p->bytes;
+        if (c->counts->tell) c->counts->tell(c->counts);
+    }
     return check_whole_log(c);
 }
 
@@ -173,7 +184,12 @@ static err take_lock(const char *dir, struct file **out) {
 }
 
 err store_check(const char *dir, struct buf *out, uint64_t *out_bad) {
-    struct check c = {.dir = dir, .out = out};
+    struct store_checked counts = {0};
+    return store_check_counted(dir, out, out_bad, &counts);
+}
+
+err store_check_counted(const char *dir, struct buf *out, uint64_t *out_bad, struct store_checked *counts) {
+    struct check c = {.dir = dir, .out = out, .counts = counts};
     AUTO_CLOSE struct file *lock_file = NULL;
     if (strlen(dir) > FORMAT_DIR_BYTES) return err_new(ERR_INVALID, "the path is too long");
     TRY(take_lock(dir, &lock_file));

@@ -95,7 +95,7 @@ struct dictionary {
 };
 
 static uint32_t dictionary_slot(const struct dictionary *d, uint64_t v) {
-    uint32_t at = (uint32_t)hash_u64(v) & (LENGTH(d->slots) - 1);
+    uint32_t at = (uint32_t)hash_keyed(v, 0) & (LENGTH(d->slots) - 1);
     while (d->slots[at] && d->values[d->slots[at] - 1] != v) at = (at + 1) & (LENGTH(d->slots) - 1);
     return at;
 }

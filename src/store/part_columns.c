@@ -262,7 +262,7 @@ static uint32_t number_ids(struct part_writer *w, const unsigned char *ids, uint
     mask--;
     for (uint32_t i = 0; i < n; i++) {
         const unsigned char *id = ids + 16 * (size_t)i;
-        uint32_t at = (uint32_t)hash_mix(load_u64(id), load_u64(id + 8)) & mask;
+        uint32_t at = (uint32_t)hash_fast(id, 16) & mask;
         while (table[at] && !id16_equal(ids + 16 * (size_t)w->list[table[at] - 1], id)) at = (at + 1) & mask;
         if (!table[at]) {
             if (count == limit) return 0;
@@ -340,12 +340,12 @@ static void find_parents_hashed(const uint64_t *parents, const uint64_t *spans, 
     AUTO_FREE uint32_t *table = mem_new_array(uint32_t, mask);
     mask--;
     for (uint32_t i = first; i < end; i++) {
-        uint32_t at = (uint32_t)hash_u64(spans[i]) & mask;
+        uint32_t at = (uint32_t)hash_keyed(spans[i], 0) & mask;
         while (table[at] && spans[table[at] - 1] != spans[i]) at = (at + 1) & mask;
         if (!table[at]) table[at] = i + 1;
     }
     for (uint32_t i = first; i < end; i++) {
-        uint32_t at = (uint32_t)hash_u64(parents[i]) & mask;
+        uint32_t at = (uint32_t)hash_keyed(parents[i], 0) & mask;
         while (table[at] && spans[table[at] - 1] != parents[i]) at = (at + 1) & mask;
         out_rows[i] = table[at] ? table[at] - 1 : i;
     }

@@ -2,6 +2,8 @@
  *
  * Linear in the rows: traces are numbered by a hash table, sorted by a radix sort, and the rows counted into place.
  */
+#include <stdlib.h>
+
 #include "base/hash.h"
 #include "store/part_write_priv.h"
 
@@ -72,7 +74,7 @@ static void traces_grow(struct traces *t) {
     t->mask = size - 1;
     for (uint32_t i = 0; i < t->all.n; i++) {
         const unsigned char *id = t->all.v[i].id;
-        uint32_t at = (uint32_t)hash_mix(load_u64(id), load_u64(id + 8)) & t->mask;
+        uint32_t at = (uint32_t)hash_fast(id, 16) & t->mask;
         while (t->table[at]) at = (at + 1) & t->mask;
         t->table[at] = i + 1;
     }
@@ -80,7 +82,7 @@ static void traces_grow(struct traces *t) {
 
 static uint32_t trace_number(struct traces *t, const unsigned char *id) {
     if (!t->table || t->all.n > t->mask / 2) traces_grow(t);
-    uint32_t at = (uint32_t)hash_mix(load_u64(id), load_u64(id + 8)) & t->mask;
+    uint32_t at = (uint32_t)hash_fast(id, 16) & t->mask;
     while (t->table[at] && memcmp(t->all.v[t->table[at] - 1].id, id, 16) != 0) at = (at + 1) & t->mask;
     if (!t->table[at]) {
         *vec_push(&t->all) = (struct trace){id, UINT64_MAX, 0};
@@ -89,16 +91,17 @@ static uint32_t trace_number(struct traces *t, const unsigned char *id) {
     return t->table[at] - 1;
 }
 
-/* Traces of equal start by their ids. */
+static int by_id(const void *x, const void *y, void *all) {
+    const struct trace *traces = all;
+    const struct timed *a = x, *b = y;
+    return memcmp(traces[a->row.batch].id, traces[b->row.batch].id, 16);
+}
+
+/* Traces of equal start by their ids; whoever sends may give all of them one start. */
 static void order_ties(const struct traces *t, struct timed *order, size_t n) {
-    for (size_t i = 1; i < n; i++) {
-        struct timed x = order[i];
-        size_t j = i;
-        for (; j > 0 && order[j - 1].key == x.key &&
-               memcmp(t->all.v[order[j - 1].row.batch].id, t->all.v[x.row.batch].id, 16) > 0;
-             j--)
-            order[j] = order[j - 1];
-        order[j] = x;
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && order[end].key == order[i].key;) end++;
+        if (end - i > 1) qsort_r(order + i, end - i, sizeof *order, by_id, t->all.v);
     }
 }
 

@@ -18,12 +18,13 @@ static err check_header(struct part *p) {
     const struct part_header *h = (const void *)p->map.p;
     if (p->map.n < sizeof *h || memcmp(h->magic, PART_MAGIC, sizeof h->magic) != 0)
         return CORRUPT("this is no part file");
+    /* First, so that a damaged version is not taken for a newer one: every version's header ends with this. */
+    if (!checksum_holds(p, h, offsetof(struct part_header, checksum), h->checksum))
+        return CORRUPT("the header's checksum differs");
     if (h->version > PART_VERSION || h->features & ~(uint32_t)PART_FEATURES)
         return err_new(ERR_INVALID,
                        "written by a newer clew (format %u, features %#x): open it with that release or a later one",
                        h->version, h->features);
-    if (!checksum_holds(p, h, offsetof(struct part_header, checksum), h->checksum))
-        return CORRUPT("the header's checksum differs");
     if (h->version == 0 || h->signal >= SIGNALS || h->group_rows != PART_GROUP_ROWS)
         return CORRUPT("the header is wrong");
     p->info.signal = (enum signal)h->signal;

@@ -33,6 +33,10 @@ void predicate_done(struct predicate *p) {
     p->regex = NULL;
 }
 
+void predicate_set_deadline(struct predicate *p, int64_t deadline_ns) {
+    if (p->regex) regex_set_deadline(p->regex, deadline_ns);
+}
+
 bool predicate_gave_up(const struct predicate *p) { return p->regex && regex_gave_up(p->regex); }
 
 bool predicate_is_negative(const struct predicate *p) {

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "os/clock.h"
 #include "signal/batch.h"
 #include "store/regex_priv.h"
 #include "store/scan.h"
+#include "store/words_heap_priv.h"
 #include "store/words_priv.h"
 
 /* ---- words ------------------------------------------------------------------------------------------------------ */
@@ -90,6 +92,50 @@ static void a_costly_match_gives_up(void **state) {
     assert_false(regex_found(r, str_span(text, sizeof text)));
     assert_true(regex_gave_up(r));
     regex_free(r);
+}
+
+/* PCRE2's own limit starts again at every byte: without ours this would take minutes. */
+static void a_long_text_costs_bounded_steps(void **state) {
+    (void)state;
+    struct regex *r = NULL;
+    size_t n = 1 << 20;
+    AUTO_FREE char *text = mem_new(n);
+    memset(text, 'a', n);
+    assert_null(regex_compile(STR("[^z]*z+y"), &r));
+    regex_set_deadline(r, clock_monotonic_ns() + 20000000);
+    assert_false(regex_found(r, str_span(text, n)));
+    assert_false(regex_found(r, STR("zy"))); /* late: nothing is looked at any more */
+    assert_false(regex_gave_up(r));
+    regex_set_deadline(r, 0);
+    regex_free(r);
+    assert_null(regex_compile(STR("a+b"), &r));
+    memcpy(text + n - 4, "aabc", 4);
+    assert_true(regex_found(r, str_span(text + n - 4096, 4096)));
+    regex_free(r);
+}
+
+/* Each place of the text fits the phrase for 2,000 bytes. */
+static void a_phrase_that_nearly_fits_everywhere_is_linear(void **state) {
+    (void)state;
+    AUTO_ARENA struct arena a;
+    struct words *w = NULL;
+    size_t n = 1 << 20;
+    char terms[4003];
+    AUTO_FREE char *text = mem_new(n);
+    arena_init(&a, 64 * KIB);
+    memset(terms, 'a', sizeof terms);
+    terms[0] = terms[4001] = '"';
+    terms[4002] = 0;
+    terms[2000] = 'b';
+    assert_null(words_parse(&a, str_of(terms), &w));
+    memset(text, 'A', n);
+    uint32_t end[2] = {(uint32_t)n / 2, (uint32_t)n}, found[2] = {0, 0};
+    assert_int_equal(words_find(w, str_span(text, n)), 0);
+    assert_int_equal(words_find_all(w, text, end, 2, found), 0);
+    text[n - 2500] = 'B';
+    assert_int_equal(words_find(w, str_span(text, n)), 1);
+    assert_int_equal(words_find_all(w, text, end, 2, found), 1);
+    assert_true(found[0] == 0 && found[1] == 1);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
@@ -210,6 +256,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_found_by_their_rules), cmocka_unit_test(bad_searches_are_refused),
         cmocka_unit_test(only_the_syntax_of_re2_is_taken), cmocka_unit_test(a_costly_match_gives_up),
+        cmocka_unit_test(a_long_text_costs_bounded_steps),
+        cmocka_unit_test(a_phrase_that_nearly_fits_everywhere_is_linear),
         cmocka_unit_test(rows_match_by_the_rules),         cmocka_unit_test(predicates_have_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,9 @@
 /* Regular expressions from outside: PCRE2 held to RE2's syntax, so that no pattern can look back, look around or recurse, with
  * limits on steps, depth and memory of a match; compiled by the JIT where the system allows it.
+ *
+ * PCRE2 counts its steps anew at every byte where a match may start, so the limit shrinks as the text grows; texts over 2 KiB are
+ * matched by code that calls back before each item, and stops after 2^26 calls or at the deadline. Between short texts the
+ * deadline is looked at every 4 KiB.
  * Owner: regex_free. Threads: one at a time (it carries its match data). Source: pcre2 10.42; RE2 syntax page. */
 #pragma once
 
@@ -9,4 +13,6 @@ struct regex;
 err regex_compile(struct str pattern, struct regex **out); /* ERR_INVALID with the position */
 void regex_free(struct regex *r);                           /* takes NULL */
 bool regex_found(struct regex *r, struct str text);         /* anywhere in text; a match over its limits is none */
+/* Monotonic; from then on nothing is found, and the caller is expected to look at the clock itself. 0: none. */
+void regex_set_deadline(struct regex *r, int64_t deadline_ns);
 bool regex_gave_up(const struct regex *r);                  /* some match went over its limits */

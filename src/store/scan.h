@@ -67,6 +67,7 @@ struct predicate {
  * compiled expression: end with predicate_done. */
 err predicate_make(struct arena *a, struct column_ref column, enum operator op, struct str text, struct predicate *out);
 void predicate_done(struct predicate *p);
+void predicate_set_deadline(struct predicate *p, int64_t deadline_ns); /* monotonic: no match of an expression goes on after it */
 bool predicate_is_negative(const struct predicate *p); /* OP_NOT_EQUAL, OP_NOT_MATCH, OP_ABSENT */
 bool predicate_gave_up(const struct predicate *p);     /* a text went over the limits of matching and counted as none */
 

@@ -120,6 +120,13 @@ bool store_pump(struct store *s, int kind);
 /* Checks a directory that no process has open: manifest, log, every block of every part. Findings are written to `out` as
  * lines; *out_bad counts them. */
 err store_check(const char *dir, struct buf *out, uint64_t *out_bad);
+/* The same, which counts what it looks at and calls `tell` (may be NULL) after each part: for a progress line and a summary. */
+struct store_checked {
+    uint64_t parts, parts_all, rows, bytes; /* rows and bytes: of parts looked at, as the manifest says */
+    uint64_t segments, log_bytes;
+    void (*tell)(const struct store_checked *so_far);
+};
+err store_check_counted(const char *dir, struct buf *out, uint64_t *out_bad, struct store_checked *counts);
 /* Any file of a data directory as text: header, directory, blocks, and rows up to `rows_max`. */
 err store_dump(const char *path, uint64_t rows_max, struct buf *out);
 /* Makes a backup the data directory `to`, which must not exist or be empty; checks it first. */

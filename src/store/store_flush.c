@@ -17,6 +17,7 @@ struct flush {
 
 static bool flush_drops(void *context, const struct batch *b, uint32_t row) {
     const struct flush *f = context;
+    assert(b >= f->views && b < f->views + f->list->n); /* part_write hands on the batches it was given */
     const struct memory_batch *m = f->list->v[b - f->views];
     for (size_t i = 0; i < f->deletes->n; i++) {
         const struct delete_entry *d = f->deletes->v[i];
@@ -239,7 +240,8 @@ static int64_t due_at(const struct engine *s, const struct table *t, int64_t now
     const struct memory_list *l = t->flushing ? t->flushing : t->active;
     if (l->n == 0 || s->read_only) return INT64_MAX;
     if (any) return now;
-    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes || (pressed && l->bytes >= MAX(MIB, s->o.budget->limit_bytes / 16));
+    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes ||
+                (pressed && l->bytes >= MAX(MIB, s->o.budget->limit_bytes / 16));
     int64_t due = full ? now : l->born_ns + s->o.flush_age_ns;
     return MAX(due, t->retry_ns);
 }

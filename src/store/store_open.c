@@ -139,9 +139,9 @@ struct opened_part {
 };
 typedef VEC(struct opened_part) opened_parts;
 
-static void open_part(struct engine *s, const struct manifest_part *p, opened_parts *out) {
+static err open_part(struct engine *s, const struct manifest_part *p, opened_parts *out) {
     struct table *t = engine_table(s, str_of(p->tenant), p->signal, true);
-    if (!t) return;
+    if (!t) return NULL;
     struct part_entry entry = {.id = p->id,
                                .rows = p->rows,
                                .bytes = p->bytes,
@@ -151,13 +151,15 @@ static void open_part(struct engine *s, const struct manifest_part *p, opened_pa
                                .time_max = p->time_max};
     struct path path = path_part(s->dir, p->tenant, p->signal, p->day, p->id);
     err e = part_open(path.text, &entry.part);
-    if (e) { /* (7) named, counted, left where it is */
+    if (e && err_kind(e) == ERR_INVALID) return e; /* of a newer format (12) */
+    if (e) {                                       /* (7) named, counted, left where it is */
         log_error("a part cannot be opened: answers over its range are partial", F_TEXT("path", path.text), F_ERR(e));
         s->stats.bad_blocks++;
         entry.part = NULL;
         err_free(e);
     }
     *vec_push(out) = (struct opened_part){t, entry};
+    return NULL;
 }
 
 static int by_table(const void *a, const void *b) {
@@ -167,22 +169,29 @@ static int by_table(const void *a, const void *b) {
 }
 
 /* All parts of a table join it at once. */
-static void open_parts(struct engine *s) {
-    opened_parts opened = {0};
+static void join_parts(opened_parts *opened) {
     VEC(struct part_entry) of_table = {0};
-    for (size_t i = 0; i < s->manifest.state.parts.n; i++) open_part(s, &s->manifest.state.parts.v[i], &opened);
-    if (opened.n) qsort(opened.v, opened.n, sizeof *opened.v, by_table);
-    for (size_t i = 0; i < opened.n; i++) {
-        struct table *t = opened.v[i].table;
-        *vec_push(&of_table) = opened.v[i].entry;
-        if (i + 1 < opened.n && opened.v[i + 1].table == t) continue;
+    if (opened->n) qsort(opened->v, opened->n, sizeof *opened->v, by_table);
+    for (size_t i = 0; i < opened->n; i++) {
+        struct table *t = opened->v[i].table;
+        *vec_push(&of_table) = opened->v[i].entry;
+        if (i + 1 < opened->n && opened->v[i + 1].table == t) continue;
         struct part_set *old = t->parts;
         t->parts = part_set_change(old, NULL, 0, of_table.v, of_table.n);
         part_set_unref(old);
         vec_clear(&of_table);
     }
     vec_done(&of_table);
+}
+
+static err open_parts(struct engine *s) {
+    opened_parts opened = {0};
+    err e = NULL;
+    for (size_t i = 0; i < s->manifest.state.parts.n && !e; i++)
+        e = open_part(s, &s->manifest.state.parts.v[i], &opened);
+    join_parts(&opened);
     vec_done(&opened);
+    return e;
 }
 
 static err open_deletes(struct engine *s) {
@@ -363,7 +372,7 @@ static err engine_load(struct engine *s) {
     TRY(path_make_dir(s->log_dir));
     TRY(path_sync_dir(s->dir));
     TRY(sweep_parts(s, false, &files));
-    open_parts(s);
+    TRY(open_parts(s));
     TRY(open_deletes(s));
     TRY(engine_replay(s));
     engine_segments_publish(s);

@@ -1,84 +1,17 @@
 #include "base/text.h"
 #include "store/codes_priv.h"
 #include "store/text_block_priv.h"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "store/words_heap_priv.h"
 
 /* ---- finding a term in many texts at once ----------------------------------------------------------------------- */
 
 static inline bool is_letter(char c) { return c >= 'a' && c <= 'z'; }
-static inline char other_case(char folded) { return is_letter(folded) ? (char)(folded - 0x20) : folded; }
-
-static bool folded_equal(const char *p, struct str folded) {
-    for (size_t i = 0; i < folded.n; i++)
-        if (word_fold((unsigned char)p[i]) != (unsigned char)folded.p[i]) return false;
-    return true;
-}
-
-#if defined(__SSE2__)
-/* Bit i: byte i of the 16 is c, in either case. */
-static inline uint32_t equal16(const char *p, char folded) {
-    __m128i v = _mm_loadu_si128((const __m128i *)p);
-    return (uint32_t)_mm_movemask_epi8(
-        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(folded)), _mm_cmpeq_epi8(v, _mm_set1_epi8(other_case(folded)))));
-}
-#endif
-
-/* The first place ≥ from where the folded bytes stand, or n. Looks for their first and last byte, 16 places at a time. */
-static size_t find_folded(const char *p, size_t n, size_t from, struct str folded) {
-    if (folded.n == 0 || folded.n > n) return n;
-    size_t last = n - folded.n, at = from;
-#if defined(__SSE2__)
-    for (; at + 15 <= last; at += 16) {
-        uint32_t both = equal16(p + at, folded.p[0]) & equal16(p + at + folded.n - 1, folded.p[folded.n - 1]);
-        for (; both; both &= both - 1) {
-            size_t here = at + (unsigned)__builtin_ctz(both);
-            if (folded_equal(p + here, folded)) return here;
-        }
-    }
-#endif
-    for (; at <= last; at++)
-        if (word_fold((unsigned char)p[at]) == (unsigned char)folded.p[0] && folded_equal(p + at, folded)) return at;
-    return n;
-}
-
-static bool is_word_at(const char *heap, size_t at) { return word_char((unsigned char)heap[at]); }
-
-/* The first text from `low` on that ends behind `at`. */
-static uint32_t text_at(const uint32_t *end, uint32_t low, uint32_t n, size_t at) {
-    uint32_t high = n;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (end[middle] <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void find_term(const struct word_term *t, uint32_t bit, const char *heap, const uint32_t *end, uint32_t n,
-                      uint32_t *found) {
-    size_t size = n ? end[n - 1] : 0;
-    uint32_t text = 0;
-    for (size_t at = find_folded(heap, size, 0, t->text); at < size;) {
-        text = text_at(end, text, n, at);
-        size_t start = text ? end[text - 1] : 0, behind = at + t->text.n;
-        bool here = behind <= end[text];
-        if (t->kind != WORD_PHRASE) here = here && (at == start || !is_word_at(heap, at - 1));
-        if (t->kind == WORD_WHOLE) here = here && (behind == end[text] || !is_word_at(heap, behind));
-        if (here) found[text] |= bit;
-        at = find_folded(heap, size, here ? end[text] : at + 1, t->text);
-    }
-}
 
 void texts_find_words(const struct words *w, uint32_t terms, const char *heap, const uint32_t *end, uint32_t n,
                       uint32_t *found) {
     for (; terms; terms &= terms - 1) {
         uint32_t t = (uint32_t)__builtin_ctz(terms);
-        find_term(&w->terms[t], 1u << t, heap, end, n, found);
+        words_find_term(&w->terms[t], 1u << t, heap, end, n, found);
     }
 }
 

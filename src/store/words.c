@@ -54,11 +54,44 @@ bool word_equals(const struct word_term *t, struct str word) {
     return folded_equal(t->text.p, word.p, t->text.n);
 }
 
+void word_finder_init(struct word_finder *f, struct str folded) {
+    assert(folded.n > 0 && folded.n <= WORD_BYTES_MAX);
+    f->folded = folded;
+    f->back[0] = 0;
+    for (size_t i = 1, fits = 0; i < folded.n; i++) {
+        while (fits && folded.p[i] != folded.p[fits]) fits = f->back[fits - 1];
+        fits += folded.p[i] == folded.p[fits];
+        f->back[i] = (uint16_t)fits;
+    }
+}
+
+size_t word_finder_next(const struct word_finder *f, struct str text, size_t from) {
+    for (size_t i = from, fits = 0; i < text.n; i++) {
+        unsigned char c = word_fold((unsigned char)text.p[i]);
+        while (fits && c != (unsigned char)f->folded.p[fits]) fits = f->back[fits - 1];
+        fits += c == (unsigned char)f->folded.p[fits];
+        if (fits == f->folded.n) return i + 1 - fits;
+    }
+    return text.n;
+}
+
+static bool find_linear(struct str folded, struct str text, size_t from) {
+    struct word_finder f;
+    word_finder_init(&f, folded);
+    return word_finder_next(&f, text, from) < text.n;
+}
+
 bool word_phrase_in(const struct word_term *t, struct str text) {
     if (t->text.n > text.n) return false;
-    unsigned char first = (unsigned char)t->text.p[0];
-    for (size_t i = 0; i + t->text.n <= text.n; i++)
-        if (word_fold((unsigned char)text.p[i]) == first && folded_equal(t->text.p, text.p + i, t->text.n)) return true;
+    unsigned char first = (unsigned char)t->text.p[0], last = (unsigned char)t->text.p[t->text.n - 1];
+    size_t tried_bytes = 0;
+    for (size_t i = 0; i + t->text.n <= text.n; i++) {
+        if (word_fold((unsigned char)text.p[i]) != first) continue;
+        if (word_fold((unsigned char)text.p[i + t->text.n - 1]) != last) continue;
+        if (folded_equal(t->text.p, text.p + i, t->text.n)) return true;
+        tried_bytes += t->text.n;
+        if (tried_bytes > 2 * text.n + 64 * KIB) return find_linear(t->text, text, i + 1);
+    }
     return false;
 }
 

@@ -1,0 +1,257 @@
+/* The whole way through real sockets and threads over the naive store: small and large bodies, queries from several clients
+ * at once, a full queue, draining. */
+#include "api/api_priv.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "api/stage_test_priv.h"
+#include "net/client.h"
+#include "os/clock.h"
+
+enum { CLIENTS = 3, ROUNDS = 40 };
+static const int64_t second = 1000000000;
+
+static struct {
+    struct store *store;
+    struct ingest *ingest;
+    struct api *api;
+    struct loop *loop;
+    struct http_server *server;
+    struct thread *loop_thread;
+    struct budget budget;
+    char addresses[API_PORTS][64];
+    _Atomic int failed;
+} t;
+
+static void run_loop(void *context) {
+    (void)context;
+    loop_run(t.loop);
+}
+
+static int begin(void **state) {
+    (void)state;
+    struct store_options store;
+    struct api_options options;
+    budget_init(&t.budget, 1 << 30);
+    store_options_default(&store);
+    store.wall_ns = stage_now;
+    t.store = store_model_open(&store);
+    t.ingest = ingest_new(&(struct ingest_options){.store = t.store, .budget = &t.budget, .wall_ns = stage_now});
+    api_options_default(&options);
+    options.store = t.store;
+    options.ingest = t.ingest;
+    options.budget = &t.budget;
+    options.wall_ns = stage_now;
+    struct http_server_options server = {.handler = api_handle, .body_max = 4 * MIB, .budget = &t.budget};
+    if (api_new(&options, &t.api) || loop_new(&t.loop) || http_server_new(t.loop, &server, &t.server)) return -1;
+    for (int p = 0; p < API_PORTS; p++)
+        if (http_server_listen(t.server, "127.0.0.1:0", api_listener(t.api, (enum api_port)p), t.addresses[p]))
+            return -1;
+    api_add_server(t.api, t.server);
+    return thread_start(&t.loop_thread, "loop", 0, run_loop, NULL) ? -1 : 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    api_drain(t.api, true);
+    loop_stop(t.loop);
+    thread_join(t.loop_thread);
+    api_free(t.api);
+    http_server_free(t.server);
+    loop_free(t.loop);
+    ingest_free(t.ingest);
+    return store_close(t.store) ? -1 : 0;
+}
+
+/* Status of one request; the body is the caller's. */
+static int ask(struct http_client *client, enum api_port port, const char *method, const char *target,
+               const char *field, struct str body, struct http_answer *out) {
+    char url[512];
+    const char *fields[] = {field, NULL};
+    snprintf(url, sizeof url, "http://%s%s", t.addresses[port], target);
+    err e = http_call_wait(client, method, url, field ? fields : NULL, body, 20 * second, 16 * MIB, out);
+    if (!e) return out->status;
+    fail_msg("%s %s: %s", method, target, err_text(e));
+    return 0;
+}
+
+static int ask_status(struct http_client *client, enum api_port port, const char *method, const char *target,
+                      const char *field, struct str body) {
+    struct http_answer answer;
+    int status = ask(client, port, method, target, field, body, &answer);
+    buf_done(&answer.body);
+    return status;
+}
+
+static const char protobuf[] = "Content-Type: application/x-protobuf";
+
+static void requests_go_the_whole_way(void **state) {
+    (void)state;
+    struct http_client *client;
+    struct http_answer answer;
+    struct buf traces;
+    buf_init(&traces, MIB);
+    stage_put_traces(&traces);
+    assert_null(http_client_new(&client));
+    assert_int_equal(ask_status(client, API_PORT_OTLP, "POST", "/v1/traces", protobuf, buf_str(&traces)), 200);
+    assert_int_equal(ask_status(client, API_PORT_MAIN, "POST", "/otlp/v1/traces", protobuf, buf_str(&traces)), 200);
+    assert_int_equal(ask_status(client, API_PORT_MAIN, "POST", "/v1/traces", protobuf, buf_str(&traces)), 404);
+    assert_int_equal(
+        ask_status(client, API_PORT_OTLP, "POST", "/v1/traces", "Content-Type: text/plain", buf_str(&traces)), 415);
+    assert_int_equal(ask_status(client, API_PORT_OTLP, "GET", "/v1/traces", NULL, STR("")), 405);
+    assert_int_equal(ask_status(client, API_PORT_OTLP, "GET", "/health", NULL, STR("")), 200);
+    assert_int_equal(
+        ask(client, API_PORT_MAIN, "GET", "/api/v1/traces/0af7651916cd43dd8448eb211c80319c", NULL, STR(""), &answer),
+        200);
+    assert_non_null(strstr(answer.body.p, "\"span_count\":3"));
+    buf_done(&answer.body);
+    assert_int_equal(ask(client, API_PORT_MAIN, "GET", "/api/v1/services/a%2Fb/operations", NULL, STR(""), &answer),
+                     200);
+    assert_non_null(strstr(answer.body.p, "\"service\":\"a/b\""));
+    buf_done(&answer.body);
+    assert_int_equal(ask(client, API_PORT_MAIN, "GET", "/metrics", NULL, STR(""), &answer), 200);
+    assert_non_null(strstr(answer.body.p, "clew_http_requests_total "));
+    buf_done(&answer.body);
+    http_client_free(client);
+    buf_done(&traces);
+}
+
+/* A field that no one knows, of `bytes` bytes: a large body that is quickly made and taken. */
+static void put_padding(struct buf *out, size_t bytes) {
+    assert_true(buf_reserve(out, bytes + 8));
+    buf_add_byte(out, (char)(15 << 3 | 2));
+    for (size_t v = bytes; v || out->n < 2; v >>= 7) buf_add_byte(out, (char)((v & 0x7f) | (v >= 0x80 ? 0x80 : 0)));
+    memset(out->p + out->n, 'x', bytes);
+    out->n += bytes;
+}
+
+static void large_bodies_are_taken_by_work_threads(void **state) {
+    (void)state;
+    struct http_client *client;
+    struct buf body;
+    buf_init(&body, 16 * MIB);
+    stage_put_traces(&body);
+    put_padding(&body, 2 * MIB);
+    assert_null(http_client_new(&client));
+    assert_int_equal(ask_status(client, API_PORT_OTLP, "POST", "/v1/traces", protobuf, buf_str(&body)), 200);
+    buf_clear(&body);
+    put_padding(&body, 5 * MIB);
+    struct http_answer answer;
+    err e = http_call_wait(client, "POST", "http://", NULL, STR(""), second, KIB,
+                           &answer); /* a broken address is an error */
+    assert_non_null(e);
+    err_free(e);
+    assert_int_equal(ask_status(client, API_PORT_OTLP, "POST", "/v1/traces", protobuf, buf_str(&body)), 413);
+    http_client_free(client);
+    buf_done(&body);
+}
+
+static void be_client(void *context) {
+    struct http_client *client;
+    struct buf traces, logs;
+    (void)context;
+    static const char *const targets[] = {
+        "/api/v1/traces?limit=5",
+        "/api/v1/services?counts=true",
+        "/api/v1/traces/stats?start=now-1h",
+        "/metrics",
+        "/api/v1/logs/query?text=payment",
+        "/api/v1/services/web/operations",
+        "/api/v1/traces/0af7651916cd43dd8448eb211c80319c",
+    };
+    buf_init(&traces, MIB);
+    buf_init(&logs, MIB);
+    stage_put_traces(&traces);
+    stage_put_logs(&logs);
+    if (http_client_new(&client)) {
+        atomic_fetch_add(&t.failed, 1);
+        return;
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        int sent = ask_status(client, API_PORT_OTLP, "POST", i % 2 ? "/v1/logs" : "/v1/traces", protobuf,
+                              i % 2 ? buf_str(&logs) : buf_str(&traces));
+        int got = ask_status(client, API_PORT_MAIN, "GET", targets[(size_t)i % LENGTH(targets)], NULL, STR(""));
+        if (sent != 200 || got != 200) atomic_fetch_add(&t.failed, 1);
+    }
+    http_client_free(client);
+    buf_done(&traces);
+    buf_done(&logs);
+}
+
+static void several_clients_send_and_ask_at_once(void **state) {
+    (void)state;
+    struct thread *clients[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) assert_null(thread_start(&clients[i], "client", 0, be_client, NULL));
+    for (int i = 0; i < CLIENTS; i++) thread_join(clients[i]);
+    assert_int_equal(atomic_load(&t.failed), 0);
+}
+
+/* Two work threads are held up and one request waits; the next finds the queue full. */
+static struct {
+    struct lock lock;
+    struct signal_flag flag;
+    int held, replies, refused;
+    bool open;
+} gate;
+
+static void hold(struct api_call *c) {
+    lock_take(&gate.lock);
+    gate.held++;
+    flag_wake_all(&gate.flag);
+    while (!gate.open) flag_wait(&gate.flag, &gate.lock);
+    lock_give(&gate.lock);
+    handle_health(c);
+}
+
+static void on_reply(void *context, const struct api_reply *reply) {
+    (void)context;
+    lock_take(&gate.lock);
+    gate.replies++;
+    gate.refused += reply->status == 429;
+    lock_give(&gate.lock);
+}
+
+static void a_full_queue_refuses(void **state) {
+    (void)state;
+    struct api_options options = t.api->options;
+    struct api *api;
+    options.queue_max = 1;
+    lock_init(&gate.lock);
+    flag_init(&gate.flag);
+    assert_null(api_new(&options, &api));
+    for (int i = 0; i < 4; i++) {
+        struct api_call *c = mem_new_of(struct api_call);
+        c->api = api;
+        c->request = (struct api_request){.port = API_PORT_MAIN, .reply = on_reply};
+        c->path = STR("/");
+        arena_init(&c->arena, MIB);
+        call_run_on_work(c, hold);
+        lock_take(&gate.lock);
+        while (i < 2 && gate.held < i + 1) flag_wait(&gate.flag, &gate.lock);
+        lock_give(&gate.lock);
+    }
+    lock_take(&gate.lock);
+    assert_int_equal(gate.refused, 1);
+    gate.open = true;
+    flag_wake_all(&gate.flag);
+    lock_give(&gate.lock);
+    api_free(api);
+    assert_int_equal(gate.replies, 4);
+    assert_int_equal(gate.held, 3);
+    flag_done(&gate.flag);
+    lock_done(&gate.lock);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_go_the_whole_way),
+        cmocka_unit_test(large_bodies_are_taken_by_work_threads),
+        cmocka_unit_test(several_clients_send_and_ask_at_once),
+        cmocka_unit_test(a_full_queue_refuses),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}

@@ -1,0 +1,39 @@
+/* The sub-commands of clew, as a table. */
+#include <stdio.h>
+
+#include "app/command.h"
+
+#define O(name) (1ull << OPTION_##name)
+#define ASKING (O(SERVER) | O(JSON))
+#define FILTERS (O(SERVICE) | O(ENVIRONMENT) | O(WHERE) | O(TEXT) | O(START) | O(END) | O(LIMIT) | O(ORDER) | O(CURSOR))
+
+const struct command commands[] = {
+    {"serve", "", 0, 0,
+     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) |
+         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON),
+     "take in telemetry and answer questions", command_serve},
+    {"load", "", 0, 0,
+     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) |
+         O(VERIFY) | O(OVER) | O(TO_FILE) | O(IDS),
+     "send generated telemetry, measure, and read it back", command_load},
+    {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},
+    {"query traces", "", 0, 0,
+     ASKING | O(COLOR) | FILTERS | O(OPERATION) | O(MIN_DURATION) | O(MAX_DURATION) | O(STATUS), "find traces",
+     command_query_traces},
+    {"query logs", "", 0, 0, ASKING | O(COLOR) | FILTERS | O(SEVERITY) | O(TRACE), "find log records",
+     command_query_logs},
+    {"delete", "", 0, 0,
+     ASKING | O(TRACE) | O(START) | O(END) | O(SERVICE) | O(WHERE) | O(TRACES) | O(LOGS) | O(PROVE) | O(YES),
+     "delete telemetry by trace, range or filter", command_delete},
+    {"backup", "DIR", 1, 1, ASKING, "copy the data directory of a running clew", command_backup},
+    {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},
+    {"check", "", 0, 0, O(DATA) | O(JSON), "check every block of a data directory", command_check},
+    {"dump", "FILE", 1, 1, O(ROWS) | O(JSON), "print any file of a data directory", command_dump},
+    {"version", "", 0, 0, O(JSON), "print the version", command_version},
+};
+const size_t command_count = LENGTH(commands);
+
+err command_version(const struct arguments *a) {
+    printf(argument_flag(a, OPTION_JSON) ? "{\"version\":\"%s\"}\n" : "clew %s\n", CLEW_VERSION);
+    return NULL;
+}

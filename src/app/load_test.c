@@ -1,0 +1,206 @@
+/* The load keeps its law: figures quoted for it mean what bench/README.md says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <zstd.h>
+
+#include "app/load_shape.h"
+#include "base/vec.h"
+#include "signal/otlp.h"
+
+enum { REQUESTS = 20, ITEMS = 500, SPANS_A_TRACE = 10 };
+
+static const struct otlp_limits no_limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+
+static struct shape_request request(uint64_t seed) {
+    return (struct shape_request){seed, (int64_t)1764032523 * 1000000000 + (int64_t)seed * 50000000, 1000000, ITEMS};
+}
+
+static void make(enum signal signal, uint64_t seed, struct buf *out) {
+    struct shape_request r = request(seed);
+    (signal == SIGNAL_SPANS ? shape_law_traces : shape_law_logs)(&r, out);
+    assert_false(out->full);
+}
+
+/* Decodes a body, of which nothing may be refused. */
+static struct batch_blob *decode(enum signal signal, struct str body, struct batch *out) {
+    struct otlp_decoder *d = otlp_decoder_new();
+    struct otlp_result r = {0};
+    assert_null(otlp_decode(d, signal, body, &no_limits, &r));
+    otlp_decoder_free(d);
+    for (int i = 0; i < OTLP_REASONS; i++) assert_int_equal(r.rejected[i], 0);
+    assert_int_equal(r.invalid_utf8, 0);
+    assert_non_null(r.blob);
+    batch_view(r.blob, out);
+    return r.blob;
+}
+
+static void bodies_have_their_size_and_cannot_be_packed_away(enum signal signal, double least, double most) {
+    AUTO_BUF struct buf all;
+    buf_init(&all, 64 * MIB);
+    for (uint64_t seed = 1; seed <= REQUESTS; seed++) make(signal, seed, &all);
+    double items = REQUESTS * ITEMS, bytes = (double)all.n / items;
+    size_t room = ZSTD_compressBound(all.n);
+    AUTO_FREE char *packed = mem_new(room);
+    size_t n = ZSTD_compress(packed, room, all.p, all.n, 3);
+    assert_false(ZSTD_isError(n));
+    if (bytes < least || bytes > most) fail_msg("%.1f bytes an item, not %.0f to %.0f", bytes, least, most);
+    if ((double)n / items < 70) fail_msg("zstd -3 packs an item into %.1f bytes", (double)n / items);
+}
+
+static void a_span_takes_about_606_bytes(void **state) {
+    (void)state;
+    bodies_have_their_size_and_cannot_be_packed_away(SIGNAL_SPANS, 590, 620);
+}
+
+static void a_log_takes_about_325_bytes(void **state) {
+    (void)state;
+    bodies_have_their_size_and_cannot_be_packed_away(SIGNAL_LOGS, 315, 335);
+}
+
+static void a_seed_makes_its_body_again_and_no_other(void **state) {
+    (void)state;
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        AUTO_BUF struct buf a, b, c;
+        buf_init(&a, 4 * MIB);
+        buf_init(&b, 4 * MIB);
+        buf_init(&c, 4 * MIB);
+        make((enum signal)signal, 7, &a);
+        make((enum signal)signal, 7, &b);
+        make((enum signal)signal, 8, &c);
+        assert_true(str_equal(buf_str(&a), buf_str(&b)));
+        assert_false(str_equal(buf_str(&a), buf_str(&c)));
+    }
+}
+
+static int compare_u64(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void span_ids_are_unique(void **state) {
+    (void)state;
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        VEC(uint64_t) ids = {0};
+        for (uint64_t seed = 1; seed <= REQUESTS; seed++) {
+            AUTO_BUF struct buf body;
+            struct batch b;
+            buf_init(&body, 4 * MIB);
+            make((enum signal)signal, seed, &body);
+            struct batch_blob *blob = decode((enum signal)signal, buf_str(&body), &b);
+            for (uint32_t i = 0; i < b.rows; i++) *vec_push(&ids) = batch_u64(&b, SET_ROWS, FIELD_SPAN_ID, i);
+            batch_unref(blob);
+        }
+        assert_int_equal(ids.n, REQUESTS * ITEMS);
+        qsort(ids.v, ids.n, sizeof *ids.v, compare_u64);
+        for (size_t i = 1; i < ids.n; i++) assert_true(ids.v[i] != ids.v[i - 1]);
+        vec_done(&ids);
+    }
+}
+
+/* How deep span `row` hangs; the root is 1. */
+static int depth_of(const struct batch *b, uint32_t row) {
+    int depth = 1;
+    for (uint64_t parent; (parent = batch_u64(b, SET_ROWS, FIELD_PARENT_ID, row)); depth++) {
+        uint32_t i = 0;
+        while (i < b->rows && batch_u64(b, SET_ROWS, FIELD_SPAN_ID, i) != parent) i++;
+        assert_true(i < b->rows);
+        assert_memory_equal(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, i), batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row),
+                            16);
+        row = i;
+    }
+    return depth;
+}
+
+static void spans_have_their_attributes_depth_and_errors(void **state) {
+    (void)state;
+    double errors = 0;
+    for (uint64_t seed = 1; seed <= REQUESTS; seed++) {
+        AUTO_BUF struct buf body;
+        struct batch b;
+        int deepest = 0, roots = 0;
+        buf_init(&body, 4 * MIB);
+        make(SIGNAL_SPANS, seed, &body);
+        struct batch_blob *blob = decode(SIGNAL_SPANS, buf_str(&body), &b);
+        assert_int_equal(b.rows, ITEMS);
+        assert_int_equal(b.set_rows[SET_RESOURCES], SPANS_A_TRACE);
+        for (uint32_t i = 0; i < b.set_rows[SET_RESOURCES]; i++)
+            assert_int_equal(batch_attributes(&b, SET_RESOURCES, i).n, 12);
+        for (uint32_t i = 0; i < b.rows; i++) {
+            int depth = depth_of(&b, i);
+            assert_int_equal(batch_attributes(&b, SET_ROWS, i).n, 11);
+            errors += batch_u32(&b, SET_ROWS, FIELD_STATUS, i) == 2;
+            deepest = MAX(deepest, depth);
+            roots += depth == 1;
+        }
+        assert_int_equal(deepest, 4);
+        assert_int_equal(roots, ITEMS / SPANS_A_TRACE);
+        batch_unref(blob);
+    }
+    errors /= REQUESTS * ITEMS;
+    if (errors < 0.042 || errors > 0.058) fail_msg("%.2f %% of spans are errors, not 5", errors * 100); /* 3.7 sigma */
+}
+
+static void logs_have_their_attributes(void **state) {
+    (void)state;
+    AUTO_BUF struct buf body;
+    struct batch b;
+    buf_init(&body, 4 * MIB);
+    make(SIGNAL_LOGS, 1, &body);
+    struct batch_blob *blob = decode(SIGNAL_LOGS, buf_str(&body), &b);
+    assert_int_equal(b.rows, ITEMS);
+    assert_int_equal(b.set_rows[SET_RESOURCES], 10);
+    for (uint32_t i = 0; i < b.set_rows[SET_RESOURCES]; i++)
+        assert_int_equal(batch_attributes(&b, SET_RESOURCES, i).n, 12);
+    for (uint32_t i = 0; i < b.rows; i++) assert_int_equal(batch_attributes(&b, SET_ROWS, i).n, 5);
+    batch_unref(blob);
+}
+
+/* Spans and logs of a customer: counted right, one trace, and the logs belong to spans of it. */
+static void one_customer_is_one_trace(uint64_t seed) {
+    AUTO_BUF struct buf traces, logs;
+    struct batch t, l;
+    struct shape_request r = request(seed);
+    buf_init(&traces, MIB);
+    buf_init(&logs, MIB);
+    struct shape_rows rows = shape_shop(&r, &traces, &logs);
+    struct batch_blob *spans = decode(SIGNAL_SPANS, buf_str(&traces), &t),
+                      *records = decode(SIGNAL_LOGS, buf_str(&logs), &l);
+    assert_int_equal(t.rows, rows.spans);
+    assert_int_equal(l.rows, rows.logs);
+    const unsigned char *id = batch_id16(&t, SET_ROWS, FIELD_TRACE_ID, 0);
+    for (uint32_t i = 0; i < t.rows; i++) {
+        assert_memory_equal(batch_id16(&t, SET_ROWS, FIELD_TRACE_ID, i), id, 16);
+        assert_true(depth_of(&t, i) <= 10);
+    }
+    for (uint32_t i = 0; i < l.rows; i++) {
+        uint32_t j = 0;
+        assert_memory_equal(batch_id16(&l, SET_ROWS, FIELD_TRACE_ID, i), id, 16);
+        while (j < t.rows && batch_u64(&t, SET_ROWS, FIELD_SPAN_ID, j) != batch_u64(&l, SET_ROWS, FIELD_SPAN_ID, i))
+            j++;
+        assert_true(j < t.rows);
+    }
+    batch_unref(spans);
+    batch_unref(records);
+}
+
+static void a_shop_story_is_one_trace_with_its_logs(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++) one_customer_is_one_trace(seed);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_span_takes_about_606_bytes),
+        cmocka_unit_test(a_log_takes_about_325_bytes),
+        cmocka_unit_test(a_seed_makes_its_body_again_and_no_other),
+        cmocka_unit_test(span_ids_are_unique),
+        cmocka_unit_test(spans_have_their_attributes_depth_and_errors),
+        cmocka_unit_test(logs_have_their_attributes),
+        cmocka_unit_test(a_shop_story_is_one_trace_with_its_logs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

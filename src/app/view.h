@@ -1,0 +1,16 @@
+/* Answers of the API as people read them in a terminal. Each takes the JSON text and appends lines to `out`.
+ *
+ * Text from outside goes through put_terminal: no control character reaches the terminal. Colours are the caller's, empty where
+ * they are off. Threads: pure. Errors: ERR_INVALID when the text is no JSON, ERR_LIMIT when its tree takes over 1 GiB. */
+#pragma once
+
+#include "app/command.h"
+
+enum { VIEW_BYTES_MAX = 1 << 30, VIEW_COLUMNS_MIN = 60, VIEW_COLUMNS_MAX = 200 };
+
+/* GET /api/v1/traces/{id} as a waterfall of that width. */
+err view_trace(struct str answer, int columns, const struct colors *c, struct buf *out);
+/* GET /api/v1/traces and /api/v1/logs/query: a line each; `notes` gets what is said beside them (none, partial, more). */
+err view_traces(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+err view_logs(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */
