@@ -110,6 +110,8 @@ void api_handle(struct http_request *r) {
                                   .reply = send_reply,
                                   .context = r};
     request.has_content_type = request.content_type.p != NULL;
+    request.host = http_field(r, STR("host"));
+    request.origin = http_field(r, STR("origin"));
     api_serve(surface->api, &request);
 }
 
@@ -127,6 +129,11 @@ void api_serve(struct api *api, const struct api_request *request) {
         for (int slashes = 0; slashes < 3 && rest.n; slashes++)
             if (!str_cut(rest, '/', &c->path, &rest)) rest.n = 0;
         c->path = rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
+    }
+    if (!origin_is_allowed(request->host, request->origin)) {
+        call_fail_as(c, 403, 7, ERR_DENIED, STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent or the same"),
+                     STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);
+        return;
     }
     const struct api_route *route = route_find(c);
     if (!route) return; /* c has ended */

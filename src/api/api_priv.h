@@ -27,6 +27,7 @@ struct api_request {
     struct str method_text, target; /* as sent: path and query */
     struct str content_type, content_encoding;
     bool has_content_type;
+    struct str host, origin; /* p NULL: not sent */
     struct str body;
     /* Sends the reply; copies what it needs. */
     void (*reply)(void *context, const struct api_reply *reply);
@@ -85,6 +86,9 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
                   struct str hint, const struct http_field *field);
 void call_answer_json(struct api_call *c, int status, const struct buf *body);
 bool call_is_otlp(const struct api_call *c); /* by port and path: errors are google.rpc.Status */
+
+/* Host and Origin as sent (p NULL: not). */
+bool origin_is_allowed(struct str host, struct str origin);
 
 /* ---- parameters ------------------------------------------------------------------------------------------------- */
 

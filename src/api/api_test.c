@@ -356,6 +356,33 @@ static void deleted_traces_are_gone_at_once(void **state) {
 
 /* ---- the table -------------------------------------------------------------------------------------------------- */
 
+static void strangers_pages_may_not_ask(void **state) {
+    (void)state;
+    static const struct {
+        const char *host, *origin;
+        bool allowed;
+    } cases[] = {
+        {NULL, NULL, true},
+        {"127.0.0.1:8080", NULL, true},
+        {"localhost:8080", "http://localhost:8080", true},
+        {"LOCALHOST", NULL, true},
+        {"[::1]:8080", "http://[::1]:8080", true},
+        {"127.0.0.1:8080", "http://127.0.0.1:8081", false},
+        {"127.0.0.1:8080", "http://evil.example", false},
+        {"127.0.0.1:8080", "null", false},
+        {"evil.example:8080", NULL, false},
+        {"127.evil.example", NULL, false},
+        {"localhost.evil.example", NULL, false},
+        {"evil.example:8080", "http://evil.example:8080", false},
+        {"", NULL, false},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct str host = cases[i].host ? str_of(cases[i].host) : (struct str){NULL, 0};
+        struct str origin = cases[i].origin ? str_of(cases[i].origin) : (struct str){NULL, 0};
+        if (origin_is_allowed(host, origin) != cases[i].allowed) fail_msg("Host %s, Origin %s", cases[i].host, cases[i].origin);
+    }
+}
+
 static void every_route_is_complete(void **state) {
     (void)state;
     for (size_t i = 0; i < api_route_count; i++) {
@@ -396,6 +423,7 @@ int main(void) {
         STAGE_TEST(metrics_are_prometheus_text),
         STAGE_TEST(administration_says_what_it_needs),
         cmocka_unit_test(deleted_traces_are_gone_at_once),
+        cmocka_unit_test(strangers_pages_may_not_ask),
         cmocka_unit_test(every_route_is_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,9 @@ static void put_label(struct view *v, const struct view_span *s, bool error) {
 
 static int column_of(const struct view *v, int64_t time_ns) {
     if (v->duration_ns <= 0) return 0;
-    double part = ((double)time_ns - (double)v->start_ns) / (double)v->duration_ns; /* times are the sender's: anything */
+    int64_t since_ns; /* times are the sender's: anything */
+    if (__builtin_sub_overflow(time_ns, v->start_ns, &since_ns)) since_ns = time_ns < v->start_ns ? INT64_MIN : INT64_MAX;
+    double part = (double)since_ns / (double)v->duration_ns;
     return (int)(MAX(0.0, MIN(part, 1.0)) * v->bar_columns);
 }
 

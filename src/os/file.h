@@ -40,7 +40,7 @@ err file_resize(struct file *f, uint64_t size);       /* ftruncate */
 err file_allocate(struct file *f, uint64_t size);     /* reserves space so that writing below size cannot meet a full disk */
 /* The whole file as memory, read-only, until file_unmap; an empty file gives {NULL, 0}. */
 err file_map(struct file *f, struct str *out);
-void file_unmap(struct file *f, struct str map);
+void file_unmap(struct file *f, struct str map); /* f may be closed already: NULL then */
 /* An exclusive lock for this process, released by file_close or death; ERR_CONFLICT if another process holds it. */
 err file_lock(struct file *f);
 

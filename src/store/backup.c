@@ -102,12 +102,21 @@ static err backup_locked(struct engine *s, const char *to) {
     return sync_dirs(to, state);
 }
 
+static void hold_log(struct engine *s, bool hold) {
+    lock_take(&s->lock);
+    s->backup_running = hold;
+    flag_wake_all(&s->log_wake);
+    lock_give(&s->lock);
+}
+
 err engine_backup(struct store *store, const char *to) {
     struct engine *s = (struct engine *)store;
     TRY_WRAP(make_empty_dir(to), "backing up to %s", to);
     lock_take(&s->work);
     lock_take(&s->editing);
+    hold_log(s, true);
     err e = backup_locked(s, to);
+    hold_log(s, false);
     lock_give(&s->editing);
     lock_give(&s->work);
     return err_wrap(e, "backing up to %s", to);

@@ -148,8 +148,9 @@ static err commit_void(struct record_log *l) {
 enum commit_result record_log_commit(struct record_log *l, const struct log_record *records, size_t n, err *out_why) {
     uint64_t bytes = total_bytes(records, n);
     if (!l->file || bytes > room(l)) {
+        /* No record was written: whatever the reason (a full disk, no descriptor left), nothing is in doubt. */
         *out_why = segment_begin(l, records[0].sequence, bytes, true);
-        if (*out_why) return err_kind(*out_why) == ERR_UNAVAILABLE ? COMMIT_REFUSED : COMMIT_FAILED;
+        if (*out_why) return COMMIT_REFUSED;
     }
     err e = records_write(l, records, n, false);
     if (!e) return COMMIT_DONE;

@@ -230,8 +230,11 @@ static struct part *part_new(const char *path) {
 
 err part_open(const char *path, struct part **out) {
     struct part *p = part_new(path);
-    err e = file_open(path, FILE_READ, &p->file);
-    if (!e) e = file_map(p->file, &p->map);
+    struct file *f = NULL;
+    err e = file_open(path, FILE_READ, &f);
+    if (!e) e = file_map(f, &p->map);
+    file_close(f); /* the map stays: thousands of parts must not use up the descriptors */
+    p->is_file = true;
     if (!e) e = open_all(p);
     if (e) {
         part_unref(p);
@@ -261,9 +264,8 @@ struct part *part_ref(struct part *p) {
 
 void part_unref(struct part *p) {
     if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
-    if (p->file) {
-        if (p->map.p) file_unmap(p->file, p->map);
-        file_close(p->file);
+    if (p->is_file) {
+        if (p->map.p) file_unmap(NULL, p->map);
         if (atomic_load(&p->doomed)) err_free(path_remove(p->path)); /* else removed at the next start (3) */
     }
     for (int i = 0; i < SECTIONS; i++) mem_free(p->sections[i]);

@@ -35,7 +35,7 @@ struct part {
     atomic_uint refs;
     atomic_bool doomed;
     char *path;
-    struct file *file; /* NULL: opened from memory */
+    bool is_file; /* mapped from path; else bytes of the caller */
     struct str map;
     bool trust_checksums; /* fuzzing: a wrong checksum is no error */
     struct part_info info;

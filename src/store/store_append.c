@@ -12,7 +12,7 @@
 err engine_refusal(const struct engine *s) {
     if (s->closing) return err_new(ERR_UNAVAILABLE, "the store is closing");
     if (s->read_only) return err_new(ERR_UNAVAILABLE, "the store is read-only until restart: %s", s->why);
-    if (s->disk_full) return err_new(ERR_UNAVAILABLE, "the disk is full: %s", s->why);
+    if (s->disk_full) return err_new(ERR_UNAVAILABLE, "the disk takes no writes: %s", s->why);
     return NULL;
 }
 
@@ -89,6 +89,9 @@ err engine_append(struct store *store, struct str tenant, struct batch_blob *blo
     }
     if (!budget_take(s->o.budget, memory_batch_bytes(blob))) {
         batch_unref(blob);
+        lock_take(&s->lock);
+        flag_wake_all(&s->back_wake); /* a flush gives memory back */
+        lock_give(&s->lock);
         return budget_err(s->o.budget, "rows not yet written to parts");
     }
     struct memory_batch *m = memory_batch_new(blob, s->o.budget);
@@ -140,7 +143,7 @@ struct answer {
 static void finish(struct engine *s, size_t n) {
     AUTO_FREE struct answer *answers = mem_new_array(struct answer, n);
     int64_t now = clock_monotonic_ns();
-    bool wake = false;
+    bool wake = engine_is_pressed(s);
     lock_take(&s->lock);
     for (size_t i = 0; i < n; i++) {
         struct memory_batch *m = s->taken.v[i];
@@ -274,8 +277,10 @@ static bool everything_flushed(const struct engine *s) {
 static bool clean_log(struct engine *s) {
     lock_take(&s->lock);
     uint64_t below = s->retire_below;
-    bool idle = s->check_idle && everything_flushed(s) && !s->read_only, retire = below > s->retired_below;
-    s->check_idle = false;
+    bool hold = s->backup_running; /* it copies segments */
+    bool idle = !hold && s->check_idle && everything_flushed(s) && !s->read_only;
+    bool retire = !hold && below > s->retired_below;
+    if (!hold) s->check_idle = false;
     lock_give(&s->lock);
     if (!idle && !retire) return false;
     if (idle)
@@ -305,7 +310,8 @@ void engine_log_thread(void *engine) {
     for (;;) {
         while (engine_log_step(s)) {}
         lock_take(&s->lock);
-        while (!s->pending && !s->stop_log && !s->check_idle && s->retire_below <= s->retired_below)
+        while (!s->pending && !s->stop_log &&
+               (s->backup_running || (!s->check_idle && s->retire_below <= s->retired_below)))
             flag_wait(&s->log_wake, &s->lock);
         bool stop = s->stop_log && !s->pending;
         lock_give(&s->lock);

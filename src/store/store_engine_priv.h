@@ -48,6 +48,7 @@ struct engine {
     struct segments_view segments;
     uint64_t retire_below; /* segments below that number may go */
     bool check_idle;       /* a flush has emptied a table */
+    bool backup_running;   /* no segment may go meanwhile */
     bool closing, stop_log, stop_back, read_only, disk_full;
     char why[160];
     struct store_stats stats; /* those that are counted, not looked up */
@@ -79,6 +80,7 @@ err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken
 /* store_flush.c: work held. */
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did);
 struct table *engine_flush_due(struct engine *s, int64_t monotonic_ns, bool any, int64_t *out_next_ns);
+bool engine_is_pressed(const struct engine *s); /* over half of the budget is used */
 err engine_flush_all(struct engine *s);
 err engine_flush(struct store *s);
 /* Appends an edit and, if it is durable, puts a changed part set in the table's place; else read-only if need be. */

@@ -236,12 +236,28 @@ err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
 /* ---- which ------------------------------------------------------------------------------------------------------ */
 
 /* When a table should be flushed: now (≤ now), later, or never. */
-static int64_t due_at(const struct engine *s, const struct table *t, int64_t now, bool any, bool pressed) {
-    const struct memory_list *l = t->flushing ? t->flushing : t->active;
+static const struct memory_list *list_of(const struct table *t) { return t->flushing ? t->flushing : t->active; }
+
+bool engine_is_pressed(const struct engine *s) { return budget_used(s->o.budget) > s->o.budget->limit_bytes / 2; }
+
+/* Under pressure: how large a list must be to be flushed before its time: the largest of all, if they are what the memory is
+ * used for. lock held. */
+static uint64_t pressed_bytes(const struct engine *s) {
+    uint64_t sum = 0, largest = 0;
+    if (!engine_is_pressed(s)) return UINT64_MAX;
+    for (size_t i = 0; i < s->tables.n; i++) {
+        uint64_t bytes = list_of(s->tables.v[i])->bytes;
+        sum += bytes;
+        largest = MAX(largest, bytes);
+    }
+    return sum >= s->o.budget->limit_bytes / 8 ? largest : MAX(MIB, s->o.budget->limit_bytes / 16);
+}
+
+static int64_t due_at(const struct engine *s, const struct table *t, int64_t now, bool any, uint64_t pressed) {
+    const struct memory_list *l = list_of(t);
     if (l->n == 0 || s->read_only) return INT64_MAX;
     if (any) return now;
-    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes ||
-                (pressed && l->bytes >= MAX(MIB, s->o.budget->limit_bytes / 16));
+    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes || l->bytes >= pressed;
     int64_t due = full ? now : l->born_ns + s->o.flush_age_ns;
     return MAX(due, t->retry_ns);
 }
@@ -249,8 +265,8 @@ static int64_t due_at(const struct engine *s, const struct table *t, int64_t now
 struct table *engine_flush_due(struct engine *s, int64_t now, bool any, int64_t *out_next_ns) {
     struct table *first = NULL;
     int64_t first_due = INT64_MAX;
-    bool pressed = budget_used(s->o.budget) > s->o.budget->limit_bytes / 2;
     lock_take(&s->lock);
+    uint64_t pressed = pressed_bytes(s);
     for (size_t i = 0; i < s->tables.n; i++) {
         int64_t due = due_at(s, s->tables.v[i], now, any, pressed);
         if (due >= first_due) continue;

@@ -299,21 +299,34 @@ bool engine_rewrite_step(struct engine *s, err *out_why) {
     }
     if (*out_why)
         job_failed(s, "rewrite for a delete failed", *out_why);
-    else if (picked)
-        engine_finish_deletes(s);
+    else
+        engine_finish_deletes(s); /* also when nothing was picked: a delete may concern no part at all */
     return picked;
 }
 
+/* Whether a delete up to that id is not done yet; *out_last: the newest there is. */
+static bool has_outstanding(struct engine *s, uint64_t up_to, uint64_t *out_last) {
+    bool found = false;
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->deletes->n; i++) found |= s->deletes->v[i]->id <= up_to;
+    *out_last = s->deletes->id_max;
+    lock_give(&s->lock);
+    return found;
+}
+
+/* Ends with the deletes that were there when it began, however many are asked for meanwhile. */
 err engine_rewrite_now(struct store *store) {
     struct engine *s = (struct engine *)store;
+    uint64_t last, newest;
     err why = NULL;
+    if (!has_outstanding(s, UINT64_MAX, &last)) return NULL;
     lock_take(&s->work);
-    lock_take(&s->lock);
-    bool outstanding = s->deletes->n > 0;
-    lock_give(&s->lock);
-    if (outstanding) why = engine_flush_all(s);
-    while (!why && engine_rewrite_step(s, &why)) {}
-    engine_finish_deletes(s);
+    why = engine_flush_all(s);
     lock_give(&s->work);
+    for (bool did = true; did && !why && has_outstanding(s, last, &newest);) {
+        lock_take(&s->work); /* given between steps: flushes must not wait for all of it */
+        did = engine_rewrite_step(s, &why);
+        lock_give(&s->work);
+    }
     return why;
 }

@@ -302,6 +302,9 @@ static err replay_all(struct engine *s, const segment_numbers *numbers, replay_s
         TRY(segment_replay(s, &segments->v[i], &r));
     }
     s->visible_sequence = MAX(s->visible_sequence, s->manifest.state.sequence);
+    /* A delete holds for records up to its sequence. After a damaged log none of those to come may get such a number. */
+    for (size_t i = 0; i < s->deletes->n; i++)
+        s->visible_sequence = MAX(s->visible_sequence, s->deletes->v[i]->sequence);
     return NULL;
 }
 

@@ -1,0 +1,35 @@
+/* Who may ask while there are no tokens. Only loopback is bound then, but a browser on this machine carries the pages of strangers:
+ * they post across origins without being asked first, and a name of theirs may resolve to 127.0.0.1 (rebinding). So the name asked for
+ * must be a loopback name, and a page must be of the same origin. Programs send no Origin. */
+#include "api/api_priv.h"
+
+#include "base/text.h"
+
+/* "name:port" or "[address]:port" → what is before the port. */
+static struct str host_name(struct str host) {
+    size_t n = host.n;
+    while (n > 0 && host.p[n - 1] >= '0' && host.p[n - 1] <= '9') n--;
+    return n > 0 && host.p[n - 1] == ':' ? (struct str){host.p, n - 1} : host;
+}
+
+static bool is_loopback_name(struct str name) {
+    if (str_equal_nocase(name, STR("localhost")) || str_equal(name, STR("[::1]"))) return true;
+    if (!str_starts_with(name, STR("127."))) return false;
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] != '.' && (name.p[i] < '0' || name.p[i] > '9')) return false;
+    return true;
+}
+
+static bool is_origin_of(struct str origin, struct str host) {
+    static const struct str schemes[] = {STR("http://"), STR("https://")};
+    for (size_t i = 0; i < LENGTH(schemes); i++) {
+        size_t n = schemes[i].n;
+        if (str_starts_with(origin, schemes[i]) && str_equal_nocase((struct str){origin.p + n, origin.n - n}, host)) return true;
+    }
+    return false;
+}
+
+bool origin_is_allowed(struct str host, struct str origin) {
+    if (host.p && !is_loopback_name(host_name(host))) return false;
+    return !origin.p || is_origin_of(origin, host);
+}
