@@ -41,6 +41,8 @@ void api_free(struct api *api);
 
 /* The handler of http_server_options, for every listener … */
 void api_handle(struct http_request *r);
+/* The refusal of http_server_options: what the server itself refuses gets the bodies that the routes give. */
+struct str api_refusal(void *listener, int status, struct str reason, struct buf *out);
 /* … whose context is this: http_server_listen(server, address, api_listener(api, API_PORT_OTLP), bound). */
 void *api_listener(struct api *api, enum api_port port);
 /* Servers whose figures /metrics adds up; at most 4. They must outlive the api. */

@@ -28,6 +28,24 @@ static void put_error_json(struct buf *out, enum err_kind kind, struct str messa
     json_object_end(&w);
 }
 
+/* The row of the first kind with that status; 4xx that no kind has are the request's fault. */
+static enum err_kind kind_of_status(int status) {
+    for (int k = 0; k < ERR_KINDS; k++)
+        if (err_kind_rows[k].http == status) return (enum err_kind)k;
+    return status < 500 ? ERR_INVALID : ERR_UNAVAILABLE;
+}
+
+struct str api_refusal(void *listener, int status, struct str reason, struct buf *out) {
+    const struct api_surface *surface = listener;
+    enum err_kind kind = kind_of_status(status);
+    if (surface->port == API_PORT_OTLP) {
+        otlp_write_status(err_kind_rows[kind].grpc, reason, out);
+        return STR("application/x-protobuf");
+    }
+    put_error_json(out, kind, reason, STR(""));
+    return STR("application/json");
+}
+
 void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
                   struct str hint, const struct http_field *field) {
     bool otlp = call_is_otlp(c);

@@ -46,7 +46,7 @@ static int begin(void **state) {
     options.ingest = t.ingest;
     options.budget = &t.budget;
     options.wall_ns = stage_now;
-    struct http_server_options server = {.handler = api_handle, .body_max = 4 * MIB, .budget = &t.budget};
+    struct http_server_options server = {.handler = api_handle, .refusal = api_refusal, .body_max = 4 * MIB, .budget = &t.budget};
     if (api_new(&options, &t.api) || loop_new(&t.loop) || http_server_new(t.loop, &server, &t.server)) return -1;
     for (int p = 0; p < API_PORTS; p++)
         if (http_server_listen(t.server, "127.0.0.1:0", api_listener(t.api, (enum api_port)p), t.addresses[p]))
@@ -118,6 +118,30 @@ static void requests_go_the_whole_way(void **state) {
     buf_done(&answer.body);
     http_client_free(client);
     buf_done(&traces);
+}
+
+/* What the server refuses before any route sees it speaks the port's language all the same. */
+static void refusals_of_the_server_have_the_ports_bodies(void **state) {
+    (void)state;
+    struct http_client *client;
+    struct http_answer answer;
+    struct buf large;
+    buf_init(&large, 8 * MIB);
+    assert_true(buf_reserve(&large, 5 * MIB));
+    memset(large.p, 0, large.n = 5 * MIB);
+    assert_null(http_client_new(&client));
+    assert_int_equal(ask(client, API_PORT_OTLP, "POST", "/v1/traces", protobuf, buf_str(&large), &answer), 413);
+    assert_string_equal(answer.content_type, "application/x-protobuf");
+    assert_memory_equal(answer.body.p, "\x08\x08\x12", 3); /* RESOURCE_EXHAUSTED, and a message */
+    buf_done(&answer.body);
+    http_client_free(client);
+    assert_null(http_client_new(&client));
+    assert_int_equal(ask(client, API_PORT_MAIN, "POST", "/otlp/v1/traces", protobuf, buf_str(&large), &answer), 413);
+    assert_string_equal(answer.content_type, "application/json");
+    assert_non_null(strstr(answer.body.p, "{\"error\":{\"kind\":\"limit\""));
+    buf_done(&answer.body);
+    http_client_free(client);
+    buf_done(&large);
 }
 
 /* A field that no one knows, of `bytes` bytes: a large body that is quickly made and taken. */
@@ -249,6 +273,7 @@ static void a_full_queue_refuses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_go_the_whole_way),
+        cmocka_unit_test(refusals_of_the_server_have_the_ports_bodies),
         cmocka_unit_test(large_bodies_are_taken_by_work_threads),
         cmocka_unit_test(several_clients_send_and_ask_at_once),
         cmocka_unit_test(a_full_queue_refuses),

@@ -33,9 +33,13 @@ struct view {
 /* The character at s.p[*i], which is UTF-8; moves *i past it and returns its columns: 0 for marks that join the one before, 2 for
  * wide ones. Source: Unicode 15 EastAsianWidth, the large blocks only. */
 static int next_columns(struct str s, size_t *i) {
-    static const struct { uint32_t first, last; int columns; } ranges[] = {
-        {0x0300, 0x036f, 0}, {0x1100, 0x115f, 2}, {0x200b, 0x200f, 0}, {0x2e80, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},
-        {0xfe00, 0xfe0f, 0}, {0xfe30, 0xfe6f, 2}, {0xff01, 0xff60, 2}, {0x1f300, 0x1f64f, 2}, {0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
+    static const struct {
+        uint32_t first, last;
+        int columns;
+    } ranges[] = {
+        {0x0300, 0x036f, 0}, {0x1100, 0x115f, 2},   {0x200b, 0x200f, 0},   {0x2e80, 0xa4cf, 2},
+        {0xac00, 0xd7a3, 2}, {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},   {0xfe30, 0xfe6f, 2},
+        {0xff01, 0xff60, 2}, {0x1f300, 0x1f64f, 2}, {0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
     };
     unsigned char lead = (unsigned char)s.p[(*i)++];
     uint32_t c = lead < 0xc0 ? lead : lead < 0xe0 ? lead & 0x1f : lead < 0xf0 ? lead & 0x0f : lead & 0x07;
@@ -110,7 +114,8 @@ static void put_label(struct view *v, const struct view_span *s, bool error) {
 static int column_of(const struct view *v, int64_t time_ns) {
     if (v->duration_ns <= 0) return 0;
     int64_t since_ns; /* times are the sender's: anything */
-    if (__builtin_sub_overflow(time_ns, v->start_ns, &since_ns)) since_ns = time_ns < v->start_ns ? INT64_MIN : INT64_MAX;
+    if (__builtin_sub_overflow(time_ns, v->start_ns, &since_ns))
+        since_ns = time_ns < v->start_ns ? INT64_MIN : INT64_MAX;
     double part = (double)since_ns / (double)v->duration_ns;
     return (int)(MAX(0.0, MIN(part, 1.0)) * v->bar_columns);
 }

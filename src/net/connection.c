@@ -27,12 +27,16 @@ static void answer(struct http_connection *c, int status, const char *reason, bo
     struct http_request *r = c->request;
     AUTO_BUF struct buf text;
     buf_init(&text, 1024);
-    buf_add_fmt(&text, "%s\n", reason ? reason : http_status_text(status));
+    struct str type = STR("text/plain; charset=utf-8"), why = str_of(reason ? reason : http_status_text(status));
+    if (c->engine->options.refusal)
+        type = c->engine->options.refusal(c->listener_context, status, why, &text);
+    else
+        buf_add_fmt(&text, STR_FMT "\n", STR_ARG(why));
     static const struct http_field retry = {STR("Retry-After"), STR("2")};
     bool again = status == 429 || status == 503;
     request_body_drop(r);
     reply_write(r, &(struct http_reply){.status = status,
-                                        .content_type = STR("text/plain; charset=utf-8"),
+                                        .content_type = type,
                                         .body = buf_str(&text),
                                         .fields = &retry,
                                         .field_count = again,

@@ -761,6 +761,31 @@ static void traces_made_to_collide_take_no_longer(void **state) {
     batches_done(&b);
 }
 
+/* Spans of half a million events each: a group of all of them could be written, but never opened. */
+static void events_of_many_rows_are_spread_over_groups(void **state) {
+    (void)state;
+    enum { SPANS = 40, EVENTS = 1 << 19 };
+    struct batches b = {0};
+    struct batch_builder builder;
+    batch_builder_init(&builder, SIGNAL_SPANS);
+    for (uint32_t i = 0; i < SPANS; i++) {
+        if (i % 10 == 0 && i) add_blob(&b, batch_builder_finish(&builder));
+        uint32_t row = batch_builder_row(&builder, SET_ROWS);
+        batch_builder_set_id16(&builder, SET_ROWS, FIELD_TRACE_ID, row, "0123456789abcdef");
+        batch_builder_set_u64(&builder, SET_ROWS, FIELD_TIME, row, i);
+        for (uint32_t k = 0; k < EVENTS; k++) batch_builder_row(&builder, SET_EVENTS);
+        batch_builder_set_u32(&builder, SET_ROWS, FIELD_EVENT_END, row, builder.sets[SET_EVENTS].n);
+    }
+    add_blob(&b, batch_builder_finish(&builder));
+    batch_builder_done(&builder);
+    sim_reset(1);
+    struct part *p = write_open("p", SIGNAL_SPANS, &b);
+    assert_int_equal(part_info(p)->rows, SPANS);
+    assert_int_equal(part_info(p)->groups, SPANS / 2);
+    part_unref(p);
+    batches_done(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_rows_come_back_equal),
@@ -777,6 +802,7 @@ int main(void) {
         cmocka_unit_test(a_newer_format_is_refused_with_advice),
         cmocka_unit_test(a_dump_names_every_column),
         cmocka_unit_test(traces_made_to_collide_take_no_longer),
+        cmocka_unit_test(events_of_many_rows_are_spread_over_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

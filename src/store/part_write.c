@@ -152,6 +152,23 @@ static size_t choose_groups(const struct batch *batches, size_t count, size_t ro
     return MIN(MAX(by_rows, by_bytes), rows);
 }
 
+static uint32_t count_children(const struct batch *b, uint32_t row, enum field end) {
+    return batch_u32(b, SET_ROWS, end, row) - (row ? batch_u32(b, SET_ROWS, end, row - 1) : 0);
+}
+
+/* How many of n rows a group takes, so that its events and links stay few; one row's are always taken. */
+static uint32_t count_fitting(const struct batch *batches, const struct row_ref *rows, uint32_t n) {
+    uint64_t children = 0;
+    if (batches[rows[0].batch].signal != SIGNAL_SPANS) return n;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct batch *b = &batches[rows[i].batch];
+        if (b->set_rows[SET_EVENTS]) children += count_children(b, rows[i].row, FIELD_EVENT_END);
+        if (b->set_rows[SET_LINKS]) children += count_children(b, rows[i].row, FIELD_LINK_END);
+        if (i > 0 && children > PART_GROUP_CHILDREN_MAX) return i;
+    }
+    return n;
+}
+
 err part_writer_add_batches(struct part_writer *w, const struct batch *batches, size_t count, int64_t time_min,
                             int64_t time_max, const struct row_filter *drop) {
     row_refs rows = {0};
@@ -162,8 +179,11 @@ err part_writer_add_batches(struct part_writer *w, const struct batch *batches, 
         size_t groups = choose_groups(batches, count, rows.n), first = 0;
         for (size_t g = 0; g < groups && !e; g++) {
             size_t end = rows.n * (g + 1) / groups;
-            e = part_writer_add_group(w, rows.v + first, (uint32_t)(end - first));
-            first = end;
+            while (first < end && !e) {
+                uint32_t n = count_fitting(batches, rows.v + first, (uint32_t)(end - first));
+                e = part_writer_add_group(w, rows.v + first, n);
+                first += n;
+            }
         }
     }
     vec_done(&rows);

@@ -38,7 +38,7 @@ static bool back_step(struct engine *s, int64_t *out_next) {
     int64_t now = clock_monotonic_ns();
     lock_take(&s->work);
     bool did = flush_step(s, now, false, out_next) || retention_due_step(s, now);
-    if (!did) did = rewrite_step(s) || engine_merge_step(s);
+    if (!did && now >= s->jobs_due_ns) did = rewrite_step(s) || engine_merge_step(s);
     *out_next = MIN(MIN(*out_next, s->retention_due_ns), now + retry_every_ns);
     lock_give(&s->work);
     return did;

@@ -64,6 +64,7 @@ struct engine {
 
     /* under work */
     int64_t retention_due_ns;
+    int64_t jobs_due_ns; /* merges and rewrites wait until then after one that failed */
 };
 
 /* store_append.c */

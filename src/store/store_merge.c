@@ -2,6 +2,7 @@
 #include "store/store_engine_priv.h"
 
 #include "base/log.h"
+#include "os/clock.h"
 #include "store/merge_policy_priv.h"
 
 enum { TOUCH_MEMORY_BYTES = 256 << 20 };
@@ -97,6 +98,8 @@ static err merged_part(struct engine *s, const struct job *j, const struct merge
     return e;
 }
 
+static const int64_t jobs_retry_ns = 60000000000;
+
 /* part_merge from the picked parts to one new one, and the edit. */
 static err job_run(struct engine *s, const struct job *j, const struct merge_filter *filter) {
     struct part_entry made = {.id = next_part_id(s), .day = job_part(j, 0)->day, .deletes_applied = j->deletes->id_max};
@@ -114,8 +117,9 @@ static err job_run(struct engine *s, const struct job *j, const struct merge_fil
 }
 
 static void job_failed(struct engine *s, const char *what, err e) {
+    /* No room for a merge is no reason to refuse writes: the log and flushes need far less. */
     log_warn(what, F_ERR(e));
-    if (err_kind(e) == ERR_UNAVAILABLE) engine_disk_full(s, err_text(e));
+    s->jobs_due_ns = clock_monotonic_ns() + jobs_retry_ns;
 }
 
 /* ---- merges ----------------------------------------------------------------------------------------------------- */
