@@ -28,7 +28,7 @@ void answer_end(struct api_call *c, struct answer *a, err e) {
             json_member(&a->w, "partial_reason", text, a->q->stats.bad_text);
         } else if (gave_up) {
             json_member(&a->w, "partial_reason", text,
-                        "a text took a regular expression too many steps and counts as no match");
+                        "a text took a regular expression too many steps and counts as no match, or a trace was too large to look at");
         }
         json_object_end(&a->w);
         e = answer_settle(a);

@@ -24,7 +24,8 @@ static bool is_origin_of(struct str origin, struct str host) {
     static const struct str schemes[] = {STR("http://"), STR("https://")};
     for (size_t i = 0; i < LENGTH(schemes); i++) {
         size_t n = schemes[i].n;
-        if (str_starts_with(origin, schemes[i]) && str_equal_nocase((struct str){origin.p + n, origin.n - n}, host)) return true;
+        if (str_starts_with(origin, schemes[i]) && str_equal_nocase((struct str){origin.p + n, origin.n - n}, host))
+            return true;
     }
     return false;
 }

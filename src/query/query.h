@@ -42,6 +42,7 @@ struct query {
     uint64_t charged_bytes;  /* taken from the budget so far */
     uint64_t other_bytes;    /* of these, outside the arena */
     struct snapshot *snapshots[SIGNALS];
+    bool left_out;           /* a trace too large for this query: the answer is partial */
     struct query_held *held; /* predicates and batches that end with the query */
 };
 void query_begin(struct query *q, const struct query_options *options);
@@ -49,7 +50,8 @@ void query_end(struct query *q);
 /* Accounts for `more` bytes outside the arena that live as long as the query (the text of an answer). */
 err query_charge(struct query *q, uint64_t more);
 
-/* True if a text was too costly for a regular expression and counted as none: the answer is partial. */
+/* True if a text was too costly for a regular expression and counted as none, or a trace too large to be looked at and left
+ * out: the answer is partial. */
 bool query_gave_up(const struct query *q);
 
 /* ---- filters ---------------------------------------------------------------------------------------------------- */

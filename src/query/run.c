@@ -62,6 +62,7 @@ err query_check(const struct query *q) {
 }
 
 bool query_gave_up(const struct query *q) {
+    if (q->left_out) return true;
     for (const struct query_held *h = q->held; h; h = h->next)
         if (predicate_gave_up(&h->predicate)) return true;
     return false;
@@ -104,6 +105,7 @@ err query_hold_blob(struct query *q, struct batch_blob *blob) {
 }
 
 err query_check_builder(const struct query *q, const struct batch_builder *b) {
+    if (b->overfull) return err_new(ERR_LIMIT, "the rows of the answer have more than 2^24 events or links");
     if (batch_builder_bytes(b) <= q->options.memory_max_bytes) return NULL;
     return err_new(ERR_LIMIT, "the rows of the answer are more than the %zu MiB of memory that a query may use",
                    q->options.memory_max_bytes / MIB);

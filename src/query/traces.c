@@ -127,10 +127,16 @@ static err summarize(struct search *s, const struct candidate *c, struct arena *
     struct batch_blob *blob;
     bool cut;
     *out_fits = false;
-    TRY(trace_load(s->q, c->id, &b, &blob, &cut));
+    err e = trace_load(s->q, c->id, &b, &blob, &cut);
+    if (e && err_kind(e) == ERR_LIMIT) { /* one huge trace must not take the others' place */
+        err_free(e);
+        s->q->left_out = true;
+        return NULL;
+    }
+    TRY(e);
     if (!blob) return NULL; /* its rows stand in a bad block, which is counted */
     arena_clear(scratch);
-    err e = trace_summarize(s->q, &b, &s->matcher, scratch, out);
+    e = trace_summarize(s->q, &b, &s->matcher, scratch, out);
     batch_unref(blob);
     TRY(e);
     int64_t key = s->r->order == QUERY_LONGEST ? out->matched_duration : out->matched_time;

@@ -112,6 +112,7 @@ struct builder_set {
 
 struct batch_builder {
     enum signal signal;
+    bool overfull; /* batch_builder_copy left children out that would have been over 2^24 */
     struct builder_set sets[SETS];
     struct strings strings;
     VEC(struct batch_key) keys;

@@ -90,6 +90,7 @@ void batch_builder_clear(struct batch_builder *b) {
     index_clear(&b->index->shapes);
     forget_contents(b, 0);
     forget_contents(b, 1);
+    b->overfull = false;
     add_zeroes(b);
 }
 

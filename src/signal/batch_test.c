@@ -311,6 +311,31 @@ static void resources_made_to_collide_are_told_apart_fast(void **state) {
     batch_unref(blob);
 }
 
+static void children_over_the_limit_of_a_batch_are_told(void **state) {
+    (void)state;
+    struct batch_builder from, to;
+    struct batch_copy_cache cache = {0};
+    struct batch b;
+    batch_builder_init(&from, SIGNAL_SPANS);
+    uint32_t row = batch_builder_row(&from, SET_ROWS);
+    for (uint32_t i = 0; i < 1u << 22; i++) batch_builder_row(&from, SET_EVENTS);
+    batch_builder_set_u32(&from, SET_ROWS, FIELD_EVENT_END, row, 1u << 22);
+    struct batch_blob *blob = batch_builder_finish(&from);
+    batch_view(blob, &b);
+    batch_builder_init(&to, SIGNAL_SPANS);
+    for (int i = 0; i < 6; i++) {
+        batch_builder_copy(&to, &b, 0, &cache);
+        assert_int_equal(to.overfull, i >= 4);
+    }
+    assert_int_equal(to.sets[SET_EVENTS].n, 1u << 24);
+    batch_builder_clear(&to);
+    assert_false(to.overfull);
+    batch_copy_cache_done(&cache);
+    batch_builder_done(&from);
+    batch_builder_done(&to);
+    batch_unref(blob);
+}
+
 static void every_field_has_a_row(void **state) {
     (void)state;
     for (int f = 0; f < FIELDS; f++) {
@@ -334,6 +359,7 @@ int main(void) {
         cmocka_unit_test(a_damaged_batch_is_refused_or_harmless),
         cmocka_unit_test(an_empty_builder_gives_an_empty_batch),
         cmocka_unit_test(resources_made_to_collide_are_told_apart_fast),
+        cmocka_unit_test(children_over_the_limit_of_a_batch_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,16 @@ bool memory_batch_may_have_trace(const struct memory_batch *m, const unsigned ch
     return (m->traces[a / 64] >> a % 64 & 1) && (m->traces[b / 64] >> b % 64 & 1);
 }
 
-uint64_t memory_batch_bytes(const struct batch_blob *blob) { return batch_bytes(blob).n + sizeof(struct memory_batch); }
+/* A column of equal values takes no room in the blob, but its rows do when they are sorted and encoded: a few kilobytes that stand
+ * for a million rows are charged for those. Ordinary rows are larger than this anyway. */
+enum { ROW_BYTES_MIN = 96 };
+
+uint64_t memory_batch_bytes(const struct batch_blob *blob) {
+    struct batch b;
+    batch_view((struct batch_blob *)(uintptr_t)blob, &b);
+    uint64_t rows = (uint64_t)b.rows + b.set_rows[SET_EVENTS] + b.set_rows[SET_LINKS];
+    return MAX(batch_bytes(blob).n, rows * ROW_BYTES_MIN) + sizeof(struct memory_batch);
+}
 
 struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget) {
     struct memory_batch *m = mem_new_of(struct memory_batch);

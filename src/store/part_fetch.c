@@ -327,6 +327,8 @@ static err fetch_children(struct fetch *f, enum set set, const uint32_t *rows, u
     ends[0] = 0;
     for (uint32_t i = 0; i < all; i++) ends[i + 1] += ends[i];
     for (uint32_t i = 0; i < n; i++) count += (uint32_t)(ends[rows[i] + 1] - ends[rows[i]]);
+    if (count > PART_FETCH_CHILDREN_MAX - MIN(f->out->sets[set].n, (uint32_t)PART_FETCH_CHILDREN_MAX))
+        return err_new(ERR_LIMIT, "more than 2^24 events or links in one answer");
     uint32_t *children = ARENA_ARRAY(f->r.arena, uint32_t, count), base = f->out->sets[set].n;
     count = 0;
     for (uint32_t i = 0; i < n; i++) {

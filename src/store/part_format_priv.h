@@ -19,6 +19,7 @@ enum {
     PART_GROUP_BYTES_MAX =
         64 << 20,               /* of rows as they are in memory, by the mean: keeps a group below its 32-bit offsets */
     PART_GROUP_CHILDREN_MAX = 1 << 20, /* events and links of a group of more than one row */
+    PART_FETCH_CHILDREN_MAX = 1 << 24, /* what a batch can hold */
     PART_STRINGS_MAX = 1 << 20, /* strings of the part's dictionary; more stay in their groups */
     PART_STRINGS_BYTES_MAX = 64 << 20,
     PART_TEXT_MAX = 16 << 20, /* longer texts are not split */

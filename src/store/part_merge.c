@@ -7,6 +7,7 @@
 enum {
     DECODED_BYTES_MAX = 128 << 20, /* decoded rows that wait to be written */
     BUILDER_BYTES_MAX = 16 << 20,
+    BUILDER_CHILDREN_MAX = 1 << 22,
     GROUP_ARENA_MAX = 1 << 30,
 };
 
@@ -62,7 +63,9 @@ static err decode_group(struct merge *m, struct part *p, uint32_t group) {
     for (uint32_t i = 0; i < n; i++) rows[i] = i;
     TRY(part_fetch(p, group, rows, n, &m->builder, &stats));
     if (stats.bad_blocks) return err_new(ERR_CORRUPT, "%s", stats.bad_text);
-    if (batch_builder_bytes(&m->builder) > BUILDER_BYTES_MAX) finish_builder(m);
+    const struct builder_set *sets = m->builder.sets; /* events without fields take no bytes */
+    bool many = MAX(sets[SET_EVENTS].n, sets[SET_LINKS].n) > BUILDER_CHILDREN_MAX;
+    if (many || batch_builder_bytes(&m->builder) > BUILDER_BYTES_MAX) finish_builder(m);
     return m->decoded_bytes > DECODED_BYTES_MAX ? write_decoded(m) : NULL;
 }
 
