@@ -131,6 +131,35 @@ static void check_floors(struct check *c) {
     }
 }
 
+/* Cuts the room out of a path in a module, "store/part/part_read.c"; false if the file is of the module's top. */
+static bool room_of(struct str path, struct str *out_module, struct str *out_room) {
+    struct str tail, file;
+    return str_cut(path, '/', out_module, &tail) && str_cut(tail, '/', out_room, &file);
+}
+
+/* Rooms of one module have floors as well: a file in one may include the module's top and the rooms its row names. */
+static void check_rooms(struct check *c) {
+    struct str module, room, other_module, other, line, path;
+    for (each_file(f)) {
+        bool in_room = f->is_c && *f->module && !f->is_test && room_of(str_of(f->path + strlen("src/")), &module, &room);
+        struct str rest = in_room ? f->text : (struct str){0};
+        for (size_t n = 1; next_line(&rest, &line); n++) {
+            if (!include_of(line, &path) || !room_of(path, &other_module, &other) || !str_equal(module, other_module) ||
+                str_equal(room, other))
+                continue;
+            char row[128], below_row[128];
+            snprintf(row, sizeof row, STR_FMT "/" STR_FMT, STR_ARG(module), STR_ARG(room));
+            snprintf(below_row, sizeof below_row, STR_FMT "/" STR_FMT, STR_ARG(module), STR_ARG(other));
+            uint64_t floor, below;
+            struct str may, ignored;
+            if (!floor_of(c, str_of(row), &floor, &may) || !floor_of(c, str_of(below_row), &below, &ignored))
+                find(c, f->path, n, "room %s or %s has no row in src/FLOORS", row, below_row);
+            else if (below >= floor || !may_include(may, other))
+                find(c, f->path, n, "src/FLOORS does not let room %s include " STR_FMT, row, STR_ARG(path));
+        }
+    }
+}
+
 static void check_private_headers(struct check *c) {
     struct str line, path, rest;
     for (each_file(f)) {
@@ -308,21 +337,22 @@ static void check_header_comments(struct check *c) {
 
 /* ---- dead files ------------------------------------------------------------------------------------------------- */
 
-/* Whether a meson.build of the file's folder, or one above, names it: as 'part.c', or by its stem ('part', from which
- * 'part' + '_test.c' is made). */
+/* Whether a meson.build of the file's folder, or one above, names it: as 'room/part.c', or by its stem ('room/part', from
+ * which 'room/part' + '_test.c' is made). */
 static bool is_built(struct check *c, const struct file *f) {
     static const struct str endings[] = {STR("_test.c"), STR("_fuzz.c"), STR("_bench.c")};
-    struct str name = path_base(f->path), stem = name;
-    for (size_t i = 0; i < LENGTH(endings); i++)
-        if (str_ends_with(name, endings[i])) stem.n = name.n - endings[i].n;
-    char whole[300], part[300];
-    snprintf(whole, sizeof whole, STR_FMT "'", STR_ARG(name));
-    snprintf(part, sizeof part, "'" STR_FMT "'", STR_ARG(stem));
     for (each_file(m)) {
-        struct str folder = str_of(m->path);
+        struct str folder = str_of(m->path), name = str_of(f->path);
         if (!str_equal(path_base(m->path), STR("meson.build"))) continue;
         folder.n -= strlen("meson.build");
-        if (!str_starts_with(str_of(f->path), folder)) continue;
+        if (!str_starts_with(name, folder)) continue;
+        name = (struct str){name.p + folder.n, name.n - folder.n};
+        struct str stem = name;
+        for (size_t i = 0; i < LENGTH(endings); i++)
+            if (str_ends_with(name, endings[i])) stem.n = name.n - endings[i].n;
+        char whole[300], part[300];
+        snprintf(whole, sizeof whole, "'" STR_FMT "'", STR_ARG(name));
+        snprintf(part, sizeof part, "'" STR_FMT "'", STR_ARG(stem));
         if (str_contains(m->text, str_of(whole)) || (stem.n < name.n && str_contains(m->text, str_of(part))))
             return true;
     }
@@ -445,6 +475,7 @@ static const struct {
     void (*check)(struct check *c);
 } rules[] = {
     {"floors", check_floors},
+    {"rooms", check_rooms},
     {"private-header", check_private_headers},
     {"public-header", check_public_headers},
     {"banned-call", check_banned_calls},

@@ -16,7 +16,8 @@ static const char *const good_files[][2] = {
     {"src/low/README.md",
      "# low\nAlso `more.h`. See [high](../high/README.md#top), [low](.), [web](https://example.com).\n"},
     {"src/high/README.md", "# high\n"},
-    {"src/meson.build", "['low.c', 'high.c', 'x.c', 'query.c']\nforeach name : ['high']\n"},
+    {"src/meson.build", "['low/low.c', 'low/x.c', 'low/in/a.c', 'low/in/b.c', 'high/high.c', 'high/x.c', 'other/x.c', 'query/query.c']\n"
+                       "foreach name : ['high/high']\n"},
     {"src/low/low.h", TOP "void low_run(void);\n"},
     {"src/low/more.h", TOP "int more;\n"},
     {"src/low/low_priv.h", "/* private */\nint hidden;\n"},
@@ -62,6 +63,17 @@ static void floors_are_held(void **state) {
     reports("src/low/x.c:2: floors: beside is not on a lower floor than low\n", "src/low/x.c",
             "\n#include \"beside/b.h\"\n", NULL);
     reports("src/other/x.c:1: floors: module other has no row in src/FLOORS\n", "src/other/x.c", "int x;\n", NULL);
+}
+
+static void rooms_have_floors(void **state) {
+    (void)state;
+    static const char floors[] = "low 0\nhigh 1 low\nlow/in 0\nlow/on 1 in\n";
+    reports("src/low/in/a.c:2: rooms: src/FLOORS does not let room low/in include low/on/on_priv.h\n"
+            "src/low/in/b.c:1: rooms: room low/in or low/new has no row in src/FLOORS\n",
+            "src/FLOORS", floors, "src/low/on/on_priv.h", "/* on */\n#include \"low/in/in_priv.h\"\n",
+            "src/low/in/in_priv.h", "/* in */\n#include \"low/low_priv.h\"\n", "src/low/in/a.c",
+            "#include \"low/in/in_priv.h\"\n#include \"low/on/on_priv.h\"\n", "src/low/in/b.c",
+            "#include \"low/new/new_priv.h\"\n", "src/low/new/new_priv.h", "/* new */\n", NULL);
 }
 
 static void private_headers_stay_private(void **state) {
@@ -210,6 +222,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_tree_is_left_alone),
         cmocka_unit_test(floors_are_held),
+        cmocka_unit_test(rooms_have_floors),
         cmocka_unit_test(private_headers_stay_private),
         cmocka_unit_test(public_headers_are_named_in_the_readme),
         cmocka_unit_test(calls_have_a_home),

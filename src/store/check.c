@@ -1,8 +1,8 @@
 /* clew check: reads everything of a data directory that no process has open, changes nothing, and says what is damaged. */
 #include "base/log.h"
-#include "store/log_priv.h"
-#include "store/manifest_priv.h"
-#include "store/part_priv.h"
+#include "store/journal/log_priv.h"
+#include "store/journal/manifest_priv.h"
+#include "store/part/part_priv.h"
 #include "store/store.h"
 
 struct check {

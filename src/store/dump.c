@@ -2,10 +2,10 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "signal/otlp.h"
-#include "store/delete_priv.h"
-#include "store/log_priv.h"
-#include "store/manifest_priv.h"
-#include "store/part_priv.h"
+#include "store/engine/delete_priv.h"
+#include "store/journal/log_priv.h"
+#include "store/journal/manifest_priv.h"
+#include "store/part/part_priv.h"
 #include "store/store.h"
 
 static err dump_lock(struct str bytes, const char *path, struct buf *out) {

@@ -5,7 +5,7 @@
 #include "os/clock.h"
 #include "os/thread.h"
 #include "signal/otlp.h"
-#include "store/delete_priv.h"
+#include "store/engine/delete_priv.h"
 
 enum { MODEL_REQUEST_BYTES = 1 << 20 };
 

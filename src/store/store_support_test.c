@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-#include "store/store_format_priv.h"
+#include "store/journal/store_format_priv.h"
 #include "store/store_testing_priv.h"
 
 const char *const world_tenants[2] = {"default", "other"};

@@ -10,7 +10,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/thread.h"
-#include "store/store_format_priv.h"
+#include "store/journal/store_format_priv.h"
 #include "store/store.h"
 
 /* ---- a folder that goes away ------------------------------------------------------------------------------------ */

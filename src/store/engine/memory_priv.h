@@ -1,0 +1,90 @@
+/* Memory tables: what is durable in the log and not yet in parts, as lists of whole batches.
+ *
+ *   table   active list ──swap──▶ flushing list ──part written, manifest edit──▶ gone
+ *
+ * Invariants: a list grows at its end only, under the engine's small lock; batches of a list have rising sequences, and all
+ * of the flushing list are below those of the active one. A batch lives as long as a list that has it; snapshots hold lists.
+ * Limits: a table's lists and pending batches touch at most DAYS_MAX days (10); memory is the budget's (9).
+ */
+#pragma once
+
+#include "base/budget.h"
+#include "base/vec.h"
+#include "store/part/part_priv.h"
+#include "store/journal/store_format_priv.h"
+#include "store/store_priv.h"
+
+enum { DAYS_MAX = 64, TRACE_FILTER_BITS = 2048 };
+
+struct table;
+
+typedef VEC(int32_t) day_list;
+/* False: the day is not there and there are `max` already. */
+bool day_list_add(day_list *days, int32_t day, size_t max);
+
+struct memory_batch {
+    struct memory_batch *next; /* in the queue of pending ones */
+    struct batch view;         /* of the blob, which it owns a reference of */
+    uint64_t sequence, bytes, blob_check;
+    struct budget *budget;
+    day_list days;
+    uint64_t traces[TRACE_FILTER_BITS / 64]; /* Bloom filter: a lookup by trace passes most batches by */
+    struct table *table;
+    store_done_fn done;
+    void *context;
+};
+/* Takes over the reference of the blob. The bytes must have been taken from the budget. */
+struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget);
+void memory_batch_free(struct memory_batch *m); /* gives back to the budget; takes NULL */
+bool memory_batch_may_have_trace(const struct memory_batch *m, const unsigned char id[16]);
+uint64_t memory_batch_bytes(const struct batch_blob *blob);
+
+struct memory_list {
+    atomic_uint refs;
+    struct memory_batch **v;
+    size_t n, capacity;
+    uint64_t bytes, rows;
+    int64_t born_ns; /* monotonic, of the first batch */
+    day_list days;
+};
+struct memory_list *memory_list_new(void);
+struct memory_list *memory_list_ref(struct memory_list *l);
+void memory_list_unref(struct memory_list *l); /* takes NULL */
+void memory_list_push(struct memory_list *l, struct memory_batch *m, int64_t monotonic_ns);
+
+/* ---- parts and tables ------------------------------------------------------------------------------------------- */
+
+/* One live part as the manifest names it; part is NULL if its file cannot be opened (7). */
+struct part_entry {
+    struct part *part;
+    uint64_t id, rows, bytes, deletes_applied;
+    int32_t day;
+    int64_t time_min, time_max;
+    bool damaged; /* cannot be merged or rewritten */
+};
+
+/* Immutable; a table's live parts. */
+struct part_set {
+    atomic_uint refs;
+    size_t n;
+    struct part_entry v[];
+};
+struct part_set *part_set_ref(struct part_set *set);
+void part_set_unref(struct part_set *set);
+/* A new set: the old one without some ids, with some entries (whose references it takes over). */
+struct part_set *part_set_change(const struct part_set *old, const uint64_t *removed, size_t removed_count,
+                                 const struct part_entry *added, size_t added_count);
+struct part_set *part_set_empty(void);
+
+struct table {
+    char tenant[TENANT_BYTES];
+    enum signal signal;
+    struct part_set *parts;
+    struct memory_list *active, *flushing; /* flushing: NULL, or being made parts */
+    day_list days;                         /* of active and of pending batches */
+    bool dir_durable;                      /* its folder's entry and those above; under the engine's `work` */
+    bool flush_now;                        /* its days are full */
+    int64_t retry_ns;                      /* monotonic: after a failed flush not before this */
+};
+struct table *table_new(struct str tenant, enum signal signal);
+void table_free(struct table *t);

@@ -1,0 +1,54 @@
+#include "store/engine/merge_policy_priv.h"
+
+#include <stdlib.h>
+
+enum { TIERS = 16, ROWS_OF_TIER_0 = 64 };
+
+static int tier_of(uint64_t rows) {
+    int tier = 0;
+    for (uint64_t top = ROWS_OF_TIER_0; rows >= top && tier < TIERS - 1; top *= 4) tier++;
+    return tier;
+}
+
+struct place {
+    int64_t time_min;
+    size_t index;
+    uint64_t rows;
+};
+
+static int by_time(const void *a, const void *b) {
+    const struct place *x = a, *y = b;
+    if (x->time_min != y->time_min) return x->time_min < y->time_min ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Of the parts of a tier in order of time, the run that spans the least time; it stops before it would be too big. */
+static size_t pick_run(struct place *v, size_t n, size_t *out) {
+    size_t size = MIN(n, MERGE_PARTS_MAX), best = 0;
+    qsort(v, n, sizeof *v, by_time);
+    for (size_t i = 1; i + size <= n; i++)
+        if (v[i + size - 1].time_min - v[i].time_min < v[best + size - 1].time_min - v[best].time_min) best = i;
+    size_t count = 0;
+    for (uint64_t rows = 0; count < size && (count < 2 || rows < PART_ROWS_FINAL); count++) {
+        out[count] = v[best + count].index;
+        rows += v[best + count].rows;
+    }
+    return count;
+}
+
+size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, size_t out_picked[MERGE_PARTS_MAX]) {
+    size_t counts[TIERS] = {0}, picked = 0;
+    int tier = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!parts[i].excluded && parts[i].rows < PART_ROWS_FINAL) counts[tier_of(parts[i].rows)]++;
+    while (tier < TIERS && counts[tier] < MERGE_PARTS_MIN) tier++;
+    if (tier == TIERS) return 0;
+    struct place *v = mem_new_array(struct place, counts[tier]);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!parts[i].excluded && parts[i].rows < PART_ROWS_FINAL && tier_of(parts[i].rows) == tier)
+            v[count++] = (struct place){parts[i].time_min, i, parts[i].rows};
+    picked = pick_run(v, count, out_picked);
+    mem_free(v);
+    return picked;
+}

@@ -1,0 +1,150 @@
+/* What goes, and when: parts older than the retention; the oldest closed days when the disk is short; and the end of a full
+ * disk. Whole parts only: a part that is partly old waits, and scans do not show its old rows. */
+#include "store/engine/store_engine_priv.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+/* Takes parts of one table out of the manifest and off the disk. */
+static err drop_parts(struct engine *s, struct table *t, const struct part_set *parts, const uint64_t *ids, size_t n) {
+    AUTO_BUF struct buf edit;
+    buf_init(&edit, 16 * MIB);
+    for (size_t i = 0; i < n; i++) edit_part_remove(&edit, ids[i]);
+    TRY(engine_edit_parts(s, t, buf_str(&edit), ids, n, NULL, 0, false));
+    for (size_t i = 0; i < parts->n; i++)
+        for (size_t k = 0; k < n; k++) {
+            if (parts->v[i].id != ids[k]) continue;
+            struct path path = path_part(s->dir, t->tenant, t->signal, parts->v[i].day, ids[k]);
+            if (parts->v[i].part)
+                part_doom(parts->v[i].part);
+            else
+                err_free(path_remove(path.text)); /* one that could not be opened */
+        }
+    lock_take(&s->lock);
+    s->stats.parts_dropped += n;
+    lock_give(&s->lock);
+    return NULL;
+}
+
+struct choice {
+    int64_t older_than; /* parts whose newest row is older go; INT64_MIN: none */
+    int32_t day;        /* or all parts of that day; INT32_MIN: none */
+};
+
+static err drop_chosen(struct engine *s, struct table *t, const struct choice *c, size_t *out_dropped) {
+    lock_take(&s->lock);
+    struct part_set *parts = part_set_ref(t->parts);
+    lock_give(&s->lock);
+    uint64_t *ids = mem_new_array(uint64_t, MAX(parts->n, 1));
+    size_t n = 0;
+    for (size_t i = 0; i < parts->n; i++)
+        if (parts->v[i].time_max < c->older_than || parts->v[i].day == c->day) ids[n++] = parts->v[i].id;
+    err e = n ? drop_parts(s, t, parts, ids, n) : NULL;
+    if (!e) *out_dropped += n;
+    mem_free(ids);
+    part_set_unref(parts);
+    return e;
+}
+
+static size_t table_count(struct engine *s) {
+    lock_take(&s->lock);
+    size_t n = s->tables.n;
+    lock_give(&s->lock);
+    return n;
+}
+
+static size_t drop_everywhere(struct engine *s, const struct choice *c) {
+    size_t dropped = 0, n = table_count(s);
+    for (size_t i = 0; i < n; i++) {
+        lock_take(&s->lock);
+        struct table *t = s->tables.v[i];
+        bool read_only = s->read_only;
+        lock_give(&s->lock);
+        err e = read_only ? NULL : drop_chosen(s, t, c, &dropped);
+        if (e) log_warn("old parts are not dropped", F_TEXT("tenant", t->tenant), F_ERR(e));
+        err_free(e);
+    }
+    return dropped;
+}
+
+/* ---- by size ---------------------------------------------------------------------------------------------------- */
+
+/* Bytes of our own files, and the oldest day that gets no more rows (INT32_MIN: there is none). */
+static void look(struct engine *s, uint64_t *out_own_bytes, int32_t *out_oldest_day) {
+    int32_t today = day_of(s->o.wall_ns());
+    *out_own_bytes = 0;
+    *out_oldest_day = INT32_MIN;
+    lock_take(&s->lock);
+    *out_own_bytes = s->segments.disk_bytes;
+    for (size_t i = 0; i < s->tables.n; i++)
+        for (size_t j = 0; j < s->tables.v[i]->parts->n; j++) {
+            const struct part_entry *p = &s->tables.v[i]->parts->v[j];
+            *out_own_bytes += p->bytes;
+            if (p->day < today && (*out_oldest_day == INT32_MIN || p->day < *out_oldest_day)) *out_oldest_day = p->day;
+        }
+    lock_give(&s->lock);
+}
+
+/* Why the disk is short, in `why`; false: it is not. */
+static bool disk_is_short(struct engine *s, uint64_t own_bytes, char why[160]) {
+    uint64_t total = 0, free_bytes = 0;
+    err e = path_space(s->dir, &total, &free_bytes);
+    if (e) { /* cannot tell: that alone refuses nothing */
+        log_warn("disk space is unknown", F_ERR(e));
+        err_free(e);
+        return false;
+    }
+    uint64_t free_min = total / 100 * s->o.disk_free_min_percent, own_max = total / 100 * s->o.disk_use_max_percent;
+    if (free_bytes < free_min) {
+        snprintf(why, 160, "%llu MiB free, fewer than %u %% of the file system", (unsigned long long)(free_bytes / MIB),
+                 s->o.disk_free_min_percent);
+        return true;
+    }
+    if (own_bytes <= own_max) return false;
+    snprintf(why, 160, "the data takes %llu MiB, more than %u %% of the file system",
+             (unsigned long long)(own_bytes / MIB), s->o.disk_use_max_percent);
+    return true;
+}
+
+/* A disk that was found full by a write: is there room for a segment again? */
+static bool has_room(struct engine *s) {
+    uint64_t total, free_bytes = 0;
+    err e = path_space(s->dir, &total, &free_bytes);
+    bool room = !e && free_bytes > s->o.segment_bytes + MIB;
+    err_free(e);
+    return room;
+}
+
+static bool end_full(struct engine *s) {
+    lock_take(&s->lock);
+    bool was = s->disk_full;
+    s->disk_full = false;
+    if (was && !s->read_only) s->why[0] = 0;
+    lock_give(&s->lock);
+    if (was) log_info("disk has room again");
+    return was;
+}
+
+static bool by_size(struct engine *s) {
+    uint64_t own;
+    int32_t day;
+    char why[160];
+    look(s, &own, &day);
+    if (!disk_is_short(s, own, why)) return has_room(s) && end_full(s);
+    if (day == INT32_MIN) {
+        engine_disk_full(s, why);
+        return false;
+    }
+    log_warn("disk is short: the oldest day goes", F_TEXT("why", why), F_I64("day", day));
+    return drop_everywhere(s, &(struct choice){INT64_MIN, day}) > 0;
+}
+
+bool engine_retention_step(struct engine *s) {
+    int64_t from, to;
+    retention_limits(s->o.retention_ns, s->o.wall_ns(), &from, &to);
+    size_t dropped = from == INT64_MIN ? 0 : drop_everywhere(s, &(struct choice){from, INT32_MIN});
+    bool changed = by_size(s);
+    if (dropped || changed) engine_finish_deletes(s);
+    return dropped || changed;
+}

@@ -1,0 +1,320 @@
+/* The way in: admission, group commit, visibility (1, 2, 5, 9, 10). */
+#include "store/engine/store_engine_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "os/clock.h"
+
+/* ---- state ------------------------------------------------------------------------------------------------------ */
+
+err engine_refusal(const struct engine *s) {
+    if (s->closing) return err_new(ERR_UNAVAILABLE, "the store is closing");
+    if (s->read_only) return err_new(ERR_UNAVAILABLE, "the store is read-only until restart: %s", s->why);
+    if (s->disk_full) return err_new(ERR_UNAVAILABLE, "the disk takes no writes: %s", s->why);
+    return NULL;
+}
+
+static void keep_why(struct engine *s, const char *why) { snprintf(s->why, sizeof s->why, "%s", why); }
+
+void engine_read_only(struct engine *s, const char *why) {
+    lock_take(&s->lock);
+    bool news = !s->read_only;
+    s->read_only = true;
+    if (news) keep_why(s, why);
+    lock_give(&s->lock);
+    if (news) log_error("store is read-only until restart", F_TEXT("why", why));
+}
+
+void engine_disk_full(struct engine *s, const char *why) {
+    lock_take(&s->lock);
+    bool news = !s->disk_full;
+    s->disk_full = true;
+    if (!s->read_only) keep_why(s, why);
+    flag_wake_all(&s->back_wake);
+    lock_give(&s->lock);
+    if (news) log_warn("disk full, writes are refused", F_TEXT("why", why));
+}
+
+struct table *engine_table(struct engine *s, struct str tenant, enum signal signal, bool make) {
+    for (size_t i = 0; i < s->tables.n; i++) {
+        struct table *t = s->tables.v[i];
+        if (t->signal == signal && str_equal(str_of(t->tenant), tenant)) return t;
+    }
+    if (!make || s->tables.n >= TABLES_MAX) return NULL;
+    struct table *t = table_new(tenant, signal);
+    *vec_push(&s->tables) = t;
+    return t;
+}
+
+/* ---- admission -------------------------------------------------------------------------------------------------- */
+
+/* The days of the batch join those of its table, or none do. */
+static err admit_days(struct engine *s, struct table *t, const struct memory_batch *m) {
+    if (m->days.n > DAYS_MAX) return err_new(ERR_LIMIT, "one request has rows of more than %d days", DAYS_MAX);
+    if (t->active->n == 0 && s->pending_count == 0) vec_clear(&t->days); /* left by refused ones */
+    size_t before = t->days.n;
+    for (size_t i = 0; i < m->days.n; i++) {
+        if (day_list_add(&t->days, m->days.v[i], DAYS_MAX)) continue;
+        t->days.n = before;
+        t->flush_now = true;
+        flag_wake_all(&s->back_wake);
+        return err_new(ERR_BUSY, "rows of more than %d days wait to be written", DAYS_MAX);
+    }
+    return NULL;
+}
+
+static err admit_locked(struct engine *s, struct str tenant, struct memory_batch *m) {
+    TRY(engine_refusal(s));
+    if (s->pending_count >= PENDING_MAX) return err_new(ERR_BUSY, "%d requests wait for the disk", PENDING_MAX);
+    struct table *t = engine_table(s, tenant, m->view.signal, true);
+    if (!t) return err_new(ERR_LIMIT, "there are %d tables already", TABLES_MAX);
+    TRY(admit_days(s, t, m));
+    m->table = t;
+    m->next = NULL;
+    *s->pending_end = m;
+    s->pending_end = &m->next;
+    s->pending_count++;
+    flag_wake_one(&s->log_wake);
+    return NULL;
+}
+
+err engine_append(struct store *store, struct str tenant, struct batch_blob *blob, store_done_fn done, void *context) {
+    struct engine *s = (struct engine *)store;
+    if (!tenant_is_valid(tenant)) {
+        batch_unref(blob);
+        return err_new(ERR_INVALID, "a tenant's name is 1 to %d of [A-Za-z0-9_.-] and begins with no dot",
+                       TENANT_BYTES - 1);
+    }
+    if (!budget_take(s->o.budget, memory_batch_bytes(blob))) {
+        batch_unref(blob);
+        lock_take(&s->lock);
+        flag_wake_all(&s->back_wake); /* a flush gives memory back */
+        lock_give(&s->lock);
+        return budget_err(s->o.budget, "rows not yet written to parts");
+    }
+    struct memory_batch *m = memory_batch_new(blob, s->o.budget);
+    m->done = done;
+    m->context = context;
+    err e = m->view.rows ? NULL : err_new(ERR_INVALID, "a batch without rows");
+    if (!e) {
+        lock_take(&s->lock);
+        e = admit_locked(s, tenant, m);
+        lock_give(&s->lock);
+    }
+    if (e) memory_batch_free(m);
+    return e;
+}
+
+/* ---- commit ----------------------------------------------------------------------------------------------------- */
+
+static struct log_record record_of(const struct memory_batch *m) {
+    return (struct log_record){m->sequence, m->view.signal, str_of(m->table->tenant), batch_bytes(m->view.blob),
+                               m->blob_check};
+}
+
+static bool take_pending(struct engine *s) {
+    lock_take(&s->lock);
+    for (struct memory_batch *m = s->pending; m; m = m->next) *vec_push(&s->taken) = m;
+    s->pending = NULL;
+    s->pending_end = &s->pending;
+    lock_give(&s->lock);
+    return s->taken.n > 0;
+}
+
+static void forget_taken(struct engine *s, size_t n) {
+    s->taken.n -= n;
+    memmove(s->taken.v, s->taken.v + n, s->taken.n * sizeof *s->taken.v);
+}
+
+void engine_make_visible(struct engine *s, struct memory_batch *m, int64_t monotonic_ns) {
+    struct table *t = m->table;
+    for (size_t i = 0; i < m->days.n; i++) day_list_add(&t->days, m->days.v[i], SIZE_MAX);
+    memory_list_push(t->active, m, monotonic_ns);
+    s->visible_sequence = m->sequence;
+}
+
+struct answer {
+    store_done_fn done;
+    void *context;
+};
+
+static void finish(struct engine *s, size_t n) {
+    AUTO_FREE struct answer *answers = mem_new_array(struct answer, n);
+    int64_t now = clock_monotonic_ns();
+    bool wake = engine_is_pressed(s);
+    lock_take(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct memory_batch *m = s->taken.v[i];
+        answers[i] = (struct answer){m->done, m->context}; /* once visible, a flush may free the batch */
+        s->stats.rows_appended[m->view.signal] += m->view.rows;
+        s->stats.bytes_logged += record_bytes(&s->records.v[i]);
+        engine_make_visible(s, m, now);
+        wake |= m->table->active->bytes >= s->o.flush_bytes || m->table->active->n == 1;
+    }
+    s->stats.batches_appended += n;
+    s->stats.commits++;
+    s->pending_count -= n;
+    if (wake) flag_wake_all(&s->back_wake);
+    lock_give(&s->lock);
+    engine_segments_publish(s);
+    for (size_t i = 0; i < n; i++) answers[i].done(answers[i].context, NULL);
+    forget_taken(s, n);
+}
+
+static void refuse_all(struct engine *s, const char *why) {
+    size_t n = s->taken.n;
+    lock_take(&s->lock);
+    s->pending_count -= n;
+    lock_give(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct memory_batch *m = s->taken.v[i];
+        m->done(m->context, err_new(ERR_UNAVAILABLE, "%s", why));
+        memory_batch_free(m);
+    }
+    vec_clear(&s->taken);
+}
+
+void engine_segments_publish(struct engine *s) {
+    lock_take(&s->lock);
+    struct segments_view *v = &s->segments;
+    vec_clear(&v->closed);
+    for (size_t i = 0; i < s->log.closed.n; i++) *vec_push(&v->closed) = s->log.closed.v[i];
+    v->open_number = s->log.file ? s->log.current.number : s->log.next_number;
+    v->open_used_bytes = s->log.file ? s->log.current.used_bytes : 0;
+    v->disk_bytes = record_log_bytes(&s->log);
+    lock_give(&s->lock);
+}
+
+/* ---- failure (5) ------------------------------------------------------------------------------------------------ */
+
+struct unflushed {
+    VEC(struct memory_list *) lists;
+    VEC(struct log_record) records;
+};
+
+static void add_list(struct unflushed *u, struct memory_list *l) {
+    if (!l || l->n == 0) return;
+    *vec_push(&u->lists) = memory_list_ref(l);
+    for (size_t i = 0; i < l->n; i++) *vec_push(&u->records) = record_of(l->v[i]);
+}
+
+static int by_sequence(const void *a, const void *b) {
+    uint64_t x = ((const struct log_record *)a)->sequence, y = ((const struct log_record *)b)->sequence;
+    return x < y ? -1 : x > y;
+}
+
+/* Logs again, to a new segment, all that is visible and not in parts. */
+static err log_again(struct engine *s) {
+    struct unflushed u = {0};
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->tables.n; i++) {
+        add_list(&u, s->tables.v[i]->flushing);
+        add_list(&u, s->tables.v[i]->active);
+    }
+    uint64_t first = s->visible_sequence + 1;
+    lock_give(&s->lock);
+    if (u.records.n) {
+        qsort(u.records.v, u.records.n, sizeof *u.records.v, by_sequence);
+        first = u.records.v[0].sequence;
+    }
+    err e = record_log_restart(&s->log, first, u.records.v, u.records.n);
+    for (size_t i = 0; i < u.lists.n; i++) memory_list_unref(u.lists.v[i]);
+    vec_done(&u.lists);
+    vec_done(&u.records);
+    return e;
+}
+
+static void log_failed(struct engine *s, const char *why) {
+    bool first = s->log_failures++ == 0;
+    lock_take(&s->lock);
+    s->stats.syncs_failed++;
+    lock_give(&s->lock);
+    log_error("log write failed", F_TEXT("why", why));
+    if (!first) {
+        engine_read_only(s, why);
+        return;
+    }
+    err e = log_again(s);
+    if (e) engine_read_only(s, err_text(e));
+    err_free(e);
+}
+
+/* ---- the log thread --------------------------------------------------------------------------------------------- */
+
+static void commit_taken(struct engine *s) {
+    uint64_t sequence = s->visible_sequence; /* only this thread changes it */
+    vec_clear(&s->records);
+    for (size_t i = 0; i < s->taken.n; i++) {
+        s->taken.v[i]->sequence = ++sequence;
+        *vec_push(&s->records) = record_of(s->taken.v[i]);
+    }
+    err why = NULL;
+    size_t n = record_log_fit(&s->log, s->records.v, s->records.n);
+    enum commit_result result = record_log_commit(&s->log, s->records.v, n, &why);
+    if (result == COMMIT_DONE) {
+        finish(s, n);
+        return;
+    }
+    if (result == COMMIT_REFUSED)
+        engine_disk_full(s, err_text(why));
+    else
+        log_failed(s, err_text(why));
+    engine_segments_publish(s);
+    refuse_all(s, err_text(why));
+    err_free(why);
+}
+
+static bool everything_flushed(const struct engine *s) {
+    if (s->pending) return false;
+    for (size_t i = 0; i < s->tables.n; i++)
+        if (s->tables.v[i]->flushing || s->tables.v[i]->active->n) return false;
+    return true;
+}
+
+/* Segments that a flush has passed go (4). */
+static bool clean_log(struct engine *s) {
+    lock_take(&s->lock);
+    uint64_t below = s->retire_below;
+    bool hold = s->backup_running; /* it copies segments */
+    bool idle = !hold && s->check_idle && everything_flushed(s) && !s->read_only;
+    bool retire = !hold && below > s->retired_below;
+    if (!hold) s->check_idle = false;
+    lock_give(&s->lock);
+    if (!idle && !retire) return false;
+    if (idle)
+        record_log_trim(&s->log);
+    else
+        record_log_retire(&s->log, below);
+    s->retired_below = MAX(below, s->retired_below);
+    engine_segments_publish(s);
+    return true;
+}
+
+bool engine_log_step(struct engine *s) {
+    bool cleaned = clean_log(s);
+    if (s->taken.n == 0 && !take_pending(s)) return cleaned;
+    lock_take(&s->lock);
+    bool read_only = s->read_only;
+    lock_give(&s->lock);
+    if (read_only)
+        refuse_all(s, "the store is read-only until restart");
+    else
+        commit_taken(s);
+    return true;
+}
+
+void engine_log_thread(void *engine) {
+    struct engine *s = engine;
+    for (;;) {
+        while (engine_log_step(s)) {}
+        lock_take(&s->lock);
+        while (!s->pending && !s->stop_log &&
+               (s->backup_running || (!s->check_idle && s->retire_below <= s->retired_below)))
+            flag_wait(&s->log_wake, &s->lock);
+        bool stop = s->stop_log && !s->pending;
+        lock_give(&s->lock);
+        if (stop) return;
+    }
+}

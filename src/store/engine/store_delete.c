@@ -1,0 +1,112 @@
+/* The engine's deletes: durable when asked for, done when no part holds a row of them. */
+#include "store/engine/store_engine_priv.h"
+
+#include "base/log.h"
+
+enum { REQUEST_BYTES_MAX = 1 << 20 };
+
+/* editing held */
+static err delete_locked(struct engine *s, struct manifest_delete *m) {
+    struct delete_entry *entry = NULL;
+    AUTO_BUF struct buf edit;
+    buf_init(&edit, 2 * REQUEST_BYTES_MAX);
+    m->id = s->manifest.state.next_delete;
+    lock_take(&s->lock);
+    m->sequence = s->visible_sequence;
+    size_t outstanding = s->deletes->n;
+    lock_give(&s->lock);
+    if (outstanding >= DELETES_MAX) return err_new(ERR_BUSY, "%d deletes are outstanding", DELETES_MAX);
+    TRY(delete_entry_make(m, &entry));
+    edit_delete(&edit, m);
+    err e = manifest_append(&s->manifest, buf_str(&edit));
+    if (e) {
+        delete_entry_unref(entry);
+        return e;
+    }
+    lock_take(&s->lock);
+    struct delete_set *old = s->deletes;
+    s->deletes = delete_set_with(old, entry);
+    flag_wake_all(&s->back_wake);
+    lock_give(&s->lock);
+    delete_set_unref(old);
+    return NULL;
+}
+
+err engine_delete(struct store *store, struct str tenant, const struct delete_request *r, uint64_t *out_id) {
+    struct engine *s = (struct engine *)store;
+    AUTO_BUF struct buf request;
+    buf_init(&request, REQUEST_BYTES_MAX);
+    if (!tenant_is_valid(tenant)) return err_new(ERR_INVALID, "not a tenant's name");
+    TRY(delete_request_write(r, &request));
+    struct manifest_delete m = {.created_ns = s->o.wall_ns(), .request = buf_str(&request)};
+    memcpy(m.tenant, tenant.p, tenant.n);
+    lock_take(&s->lock);
+    err e = s->read_only ? engine_refusal(s) : NULL;
+    lock_give(&s->lock);
+    TRY(e);
+    lock_take(&s->editing);
+    e = delete_locked(s, &m);
+    bool broken = s->manifest.broken;
+    lock_give(&s->editing);
+    if (e && broken) engine_read_only(s, err_text(e));
+    if (!e) *out_id = m.id;
+    return err_wrap(e, "deleting");
+}
+
+bool engine_delete_is_done(struct store *store, uint64_t id) {
+    struct engine *s = (struct engine *)store;
+    bool found = false;
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->deletes->n; i++) found |= s->deletes->v[i]->id == id;
+    lock_give(&s->lock);
+    return !found;
+}
+
+static bool list_holds(const struct memory_list *l, const struct delete_entry *d) {
+    return l && l->n && l->v[0]->sequence <= d->sequence;
+}
+
+/* lock held */
+static bool is_outstanding(const struct engine *s, const struct delete_entry *d) {
+    for (size_t i = 0; i < s->tables.n; i++) {
+        const struct table *t = s->tables.v[i];
+        if (!delete_is_of(d, t->tenant, t->signal)) continue;
+        if (list_holds(t->flushing, d) || list_holds(t->active, d)) return true;
+        for (size_t j = 0; j < t->parts->n; j++)
+            if (delete_touches_part(d, &t->parts->v[j])) return true;
+    }
+    return false;
+}
+
+static uint64_t find_finished(struct engine *s) {
+    uint64_t id = 0;
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->deletes->n && !id && !s->read_only; i++)
+        if (!is_outstanding(s, s->deletes->v[i])) id = s->deletes->v[i]->id;
+    lock_give(&s->lock);
+    return id;
+}
+
+void engine_finish_deletes(struct engine *s) {
+    for (uint64_t id; (id = find_finished(s)) != 0;) {
+        AUTO_BUF struct buf edit;
+        buf_init(&edit, KIB);
+        edit_delete_done(&edit, id);
+        lock_take(&s->editing);
+        err e = manifest_append(&s->manifest, buf_str(&edit));
+        bool broken = s->manifest.broken;
+        if (!e) {
+            lock_take(&s->lock);
+            struct delete_set *old = s->deletes;
+            s->deletes = delete_set_without(old, id);
+            lock_give(&s->lock);
+            delete_set_unref(old);
+        }
+        lock_give(&s->editing);
+        if (!e) continue;
+        if (broken) engine_read_only(s, err_text(e));
+        log_warn("a delete's end is not written", F_U64("delete", id), F_ERR(e));
+        err_free(e);
+        return;
+    }
+}

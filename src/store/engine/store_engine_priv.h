@@ -1,0 +1,116 @@
+/* The engine: the implementation of the door that keeps its data on disk.
+ *
+ *   store_open.c    open, replay, close         store_append.c  the way in and the log thread's step
+ *   store_flush.c   memory tables → parts       store_merge.c   merges, rewrites for deletes
+ *   store_delete.c  deletes                     retention.c     by age, by size, full disk
+ *   store_back.c    the back thread, pump       snapshot.c      reading;  snapshot_mask.c  deletes at read
+ *   backup.c  check.c  dump.c                   tools
+ *
+ * Locks, taken in this order:
+ *   work      held through a flush, merge, rewrite, drop or backup: one of them at a time
+ *   editing   the manifest: held through its sync, and until what it says is in the tables
+ *   lock      the small one: tables, lists, sets, the queue of pending batches, flags, figures; never held over a call to os
+ * The record_log belongs to the log thread; what others need of it is copied to `segments` under `lock`.
+ */
+#pragma once
+
+#include "os/thread.h"
+#include "store/engine/delete_priv.h"
+#include "store/journal/log_priv.h"
+#include "store/journal/manifest_priv.h"
+#include "store/engine/memory_priv.h"
+
+enum { PENDING_MAX = 4096, TABLES_MAX = 2048 };
+
+struct segments_view {
+    VEC(struct log_segment) closed;
+    uint64_t open_number;     /* of the segment being written, or of the next */
+    uint64_t open_used_bytes; /* durable; 0: none is open */
+    uint64_t disk_bytes;
+};
+
+struct engine {
+    struct store base;
+    struct store_options o;
+    char *dir, *log_dir;
+    struct file *lock_file;
+
+    struct lock work, editing, lock;
+    struct signal_flag log_wake, back_wake;
+    struct thread *log_thread, *back_thread;
+
+    /* under lock */
+    VEC(struct table *) tables;
+    struct delete_set *deletes;
+    struct memory_batch *pending, **pending_end;
+    size_t pending_count; /* also those the log thread has taken and not yet answered */
+    uint64_t visible_sequence;
+    struct segments_view segments;
+    uint64_t retire_below; /* segments below that number may go */
+    bool check_idle;       /* a flush has emptied a table */
+    bool backup_running;   /* no segment may go meanwhile */
+    bool closing, stop_log, stop_back, read_only, disk_full;
+    char why[160];
+    struct store_stats stats; /* those that are counted, not looked up */
+
+    /* the log thread's */
+    struct record_log log;
+    VEC(struct memory_batch *) taken;
+    VEC(struct log_record) records;
+    int log_failures;
+    uint64_t retired_below;
+
+    struct manifest manifest; /* under editing */
+
+    /* under work */
+    int64_t retention_due_ns;
+    int64_t jobs_due_ns; /* merges and rewrites wait until then after one that failed */
+};
+
+/* store_append.c */
+err engine_append(struct store *s, struct str tenant, struct batch_blob *blob, store_done_fn done, void *context);
+bool engine_log_step(struct engine *s); /* false: there was nothing to do */
+void engine_log_thread(void *engine);
+void engine_segments_publish(struct engine *s); /* by whoever owns the log now */
+struct table *engine_table(struct engine *s, struct str tenant, enum signal signal, bool make); /* lock held; NULL */
+void engine_make_visible(struct engine *s, struct memory_batch *m, int64_t monotonic_ns);       /* lock held */
+void engine_read_only(struct engine *s, const char *why);
+void engine_disk_full(struct engine *s, const char *why);
+err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken */
+
+/* store_flush.c: work held. */
+err engine_flush_table(struct engine *s, struct table *t, bool *out_did);
+struct table *engine_flush_due(struct engine *s, int64_t monotonic_ns, bool any, int64_t *out_next_ns);
+bool engine_is_pressed(const struct engine *s); /* over half of the budget is used */
+err engine_flush_all(struct engine *s);
+err engine_flush(struct store *s);
+/* Appends an edit and, if it is durable, puts a changed part set in the table's place; else read-only if need be. */
+err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
+                      const struct part_entry *added, size_t added_count, bool flushed);
+struct manifest_part engine_part_row(const struct table *t, const struct part_entry *p);
+
+/* store_merge.c: work held. */
+bool engine_merge_step(struct engine *s);                 /* false: nothing to merge */
+bool engine_rewrite_step(struct engine *s, err *out_why); /* false: no part holds deleted rows that can be rewritten */
+err engine_merge_all(struct store *s);
+err engine_rewrite_now(struct store *s);
+
+/* store_delete.c */
+err engine_delete(struct store *s, struct str tenant, const struct delete_request *r, uint64_t *out_id);
+bool engine_delete_is_done(struct store *s, uint64_t id);
+void engine_finish_deletes(struct engine *s); /* work held */
+
+/* retention.c: work held. */
+bool engine_retention_step(struct engine *s); /* false: nothing went and nothing changed */
+
+/* store_back.c */
+void engine_back_thread(void *engine);
+bool engine_pump(struct store *s, int kind);
+
+/* snapshot.c, backup.c */
+err engine_snapshot(struct store *s, struct str tenant, enum signal signal, struct snapshot **out);
+err engine_backup(struct store *s, const char *to);
+
+/* store_open.c */
+extern const struct store_functions engine_functions;
+err engine_replay(struct engine *s);

@@ -1,0 +1,303 @@
+/* Memory tables become parts: one a day they touch, in one manifest edit (3, 10). */
+#include "store/engine/store_engine_priv.h"
+
+#include "base/log.h"
+#include "os/clock.h"
+
+static const int64_t retry_after_ns = 1000000000;
+
+/* What one flush works on: its batches as an array, and which deletes they are under. */
+struct flush {
+    struct memory_list *list;
+    struct delete_set *deletes;
+    struct batch *views;
+    struct table *table;
+    VEC(struct part_entry) made;
+};
+
+static bool flush_drops(void *context, const struct batch *b, uint32_t row) {
+    const struct flush *f = context;
+    assert(b >= f->views && b < f->views + f->list->n); /* part_write hands on the batches it was given */
+    const struct memory_batch *m = f->list->v[b - f->views];
+    for (size_t i = 0; i < f->deletes->n; i++) {
+        const struct delete_entry *d = f->deletes->v[i];
+        if (m->sequence <= d->sequence && delete_is_of(d, f->table->tenant, f->table->signal) &&
+            delete_matches_row(d, b, row))
+            return true;
+    }
+    return false;
+}
+
+static bool any_delete_touches(const struct flush *f) {
+    for (size_t i = 0; i < f->deletes->n; i++)
+        for (size_t j = 0; j < f->list->n; j++)
+            if (delete_is_of(f->deletes->v[i], f->table->tenant, f->table->signal) &&
+                delete_touches_batch(f->deletes->v[i], f->list->v[j]))
+                return true;
+    return false;
+}
+
+/* The active list becomes the flushing one, unless one is still waiting. NULL: nothing to flush. */
+static struct memory_list *swap_lists(struct table *t) {
+    if (t->flushing) return t->flushing;
+    if (t->active->n == 0) return NULL;
+    t->flushing = t->active;
+    t->active = memory_list_new();
+    vec_done(&t->flushing->days);
+    t->flushing->days = t->days;
+    t->days = (day_list){0};
+    t->flush_now = false;
+    return t->flushing;
+}
+
+/* Once a process and table: that a folder is there does not say that its entry is durable. */
+static err sync_table_dir(struct engine *s, struct table *t) {
+    struct path tenants = path_make("%.3800s/tenants", s->dir),
+                dir = path_make("%.3800s/tenants/%s", s->dir, t->tenant);
+    struct path table = path_table(s->dir, t->tenant, t->signal);
+    if (t->dir_durable) return NULL;
+    TRY(path_make_dir(tenants.text));
+    TRY(path_make_dir(dir.text));
+    TRY(path_make_dir(table.text));
+    TRY(path_sync_dir(dir.text));
+    TRY(path_sync_dir(tenants.text));
+    TRY(path_sync_dir(s->dir));
+    t->dir_durable = true;
+    return NULL;
+}
+
+static uint64_t next_part_id(struct engine *s) {
+    lock_take(&s->editing);
+    uint64_t id = s->manifest.state.next_part++;
+    lock_give(&s->editing);
+    return id;
+}
+
+/* The rows of one day to a part; none left by the deletes: no part. */
+static err flush_day(struct engine *s, struct flush *f, int32_t day, const struct row_filter *drop) {
+    struct part_entry p = {.id = next_part_id(s), .day = day, .deletes_applied = f->deletes->id_max};
+    struct path path = path_part(s->dir, f->table->tenant, f->table->signal, day, p.id);
+    struct part_info info;
+    err e = part_write(path.text, f->table->signal, p.id, f->views, f->list->n, day_first_ns(day), day_last_ns(day),
+                       drop, &info);
+    if (e && err_kind(e) == ERR_NOT_FOUND) {
+        err_free(e);
+        return NULL;
+    }
+    TRY(e);
+    p.rows = info.rows;
+    p.bytes = info.bytes;
+    p.time_min = info.time_min;
+    p.time_max = info.time_max;
+    *vec_push(&f->made) = p;
+    return part_open(path.text, &f->made.v[f->made.n - 1].part);
+}
+
+static err flush_days(struct engine *s, struct flush *f) {
+    struct row_filter filter = {flush_drops, f};
+    const struct row_filter *drop = any_delete_touches(f) ? &filter : NULL;
+    TRY(sync_table_dir(s, f->table));
+    for (size_t i = 0; i < f->list->days.n; i++) TRY(flush_day(s, f, f->list->days.v[i], drop));
+    struct path dir = path_table(s->dir, f->table->tenant, f->table->signal);
+    return path_sync_dir(dir.text);
+}
+
+struct manifest_part engine_part_row(const struct table *t, const struct part_entry *p) {
+    struct manifest_part row = {.signal = t->signal,
+                                .id = p->id,
+                                .rows = p->rows,
+                                .bytes = p->bytes,
+                                .day = p->day,
+                                .time_min = p->time_min,
+                                .time_max = p->time_max,
+                                .deletes_applied = p->deletes_applied};
+    memcpy(row.tenant, t->tenant, sizeof row.tenant);
+    return row;
+}
+
+/* The first log segment that is needed once `flushed` is in parts. lock held. */
+static uint64_t first_needed_segment(const struct engine *s, const struct memory_list *flushed) {
+    uint64_t needed = s->visible_sequence + 1;
+    for (size_t i = 0; i < s->tables.n; i++) {
+        const struct memory_list *lists[] = {s->tables.v[i]->flushing, s->tables.v[i]->active};
+        for (int j = 0; j < 2; j++)
+            if (lists[j] && lists[j] != flushed && lists[j]->n) needed = MIN(needed, lists[j]->v[0]->sequence);
+    }
+    const struct segments_view *v = &s->segments;
+    for (size_t i = 0; i < v->closed.n; i++)
+        if (v->closed.v[i].last_sequence >= needed) return v->closed.v[i].number;
+    return v->open_number;
+}
+
+static void put_flush_edit(struct engine *s, const struct flush *f, struct buf *edit) {
+    const struct table *t = f->table;
+    for (size_t i = 0; i < f->made.n; i++) {
+        struct manifest_part row = engine_part_row(t, &f->made.v[i]);
+        edit_part_add(edit, &row);
+    }
+    struct manifest_table covered = {.signal = t->signal, .covered = f->list->v[f->list->n - 1]->sequence};
+    memcpy(covered.tenant, t->tenant, sizeof covered.tenant);
+    edit_covered(edit, &covered);
+    lock_take(&s->lock);
+    uint64_t segment = first_needed_segment(s, f->list);
+    lock_give(&s->lock);
+    edit_log_from(edit, segment);
+}
+
+err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
+                      const struct part_entry *added, size_t added_count, bool flushed) {
+    struct memory_list *gone = NULL;
+    lock_take(&s->editing);
+    err e = manifest_append(&s->manifest, edit);
+    bool broken = s->manifest.broken;
+    uint64_t log_from = s->manifest.state.log_from;
+    if (!e) {
+        lock_take(&s->lock);
+        struct part_set *old = t->parts;
+        t->parts = part_set_change(old, removed, removed_count, added, added_count);
+        if (flushed) gone = take(&t->flushing);
+        s->retire_below = MAX(s->retire_below, log_from);
+        s->check_idle |= flushed;
+        if (flushed) flag_wake_all(&s->log_wake);
+        lock_give(&s->lock);
+        part_set_unref(old);
+    }
+    lock_give(&s->editing);
+    memory_list_unref(gone);
+    if (e && broken) engine_read_only(s, err_text(e));
+    return e;
+}
+
+/* Parts of a flush or merge that came to nothing. If the manifest may name them, the files stay (3). */
+static void discard_made(struct engine *s, struct flush *f) {
+    lock_take(&s->editing);
+    bool keep = s->manifest.broken;
+    lock_give(&s->editing);
+    for (size_t i = 0; i < f->made.n; i++) {
+        struct part_entry *p = &f->made.v[i];
+        struct path path = path_part(s->dir, f->table->tenant, f->table->signal, p->day, p->id);
+        if (p->part) part_unref(p->part);
+        if (!keep) err_free(path_remove(path.text));
+    }
+}
+
+static void flush_init(struct flush *f, struct table *t, struct memory_list *list, struct delete_set *deletes) {
+    *f = (struct flush){.list = list, .deletes = deletes, .table = t};
+    f->views = mem_new_array(struct batch, list->n);
+    for (size_t i = 0; i < list->n; i++) f->views[i] = list->v[i]->view;
+}
+
+static void flush_done(struct flush *f) {
+    memory_list_unref(f->list);
+    delete_set_unref(f->deletes);
+    mem_free(f->views);
+    vec_done(&f->made);
+}
+
+static void flush_failed(struct engine *s, struct table *t, err e) {
+    lock_take(&s->lock);
+    t->retry_ns = clock_monotonic_ns() + retry_after_ns;
+    lock_give(&s->lock);
+    log_warn("flush failed", F_TEXT("tenant", t->tenant), F_ERR(e));
+    if (err_kind(e) == ERR_UNAVAILABLE) engine_disk_full(s, err_text(e));
+}
+
+err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
+    lock_take(&s->lock);
+    struct memory_list *list = s->read_only ? NULL : memory_list_ref(swap_lists(t));
+    struct delete_set *deletes = delete_set_ref(s->deletes);
+    lock_give(&s->lock);
+    *out_did = list != NULL;
+    if (!list) {
+        delete_set_unref(deletes);
+        return NULL;
+    }
+    AUTO_BUF struct buf edit;
+    struct flush f;
+    buf_init(&edit, MIB);
+    flush_init(&f, t, list, deletes);
+    err e = flush_days(s, &f);
+    if (!e) {
+        put_flush_edit(s, &f, &edit);
+        e = engine_edit_parts(s, t, buf_str(&edit), NULL, 0, f.made.v, f.made.n, true);
+    }
+    if (e) {
+        discard_made(s, &f);
+        flush_failed(s, t, e);
+    } else {
+        lock_take(&s->lock);
+        s->stats.flushes++;
+        lock_give(&s->lock);
+    }
+    flush_done(&f);
+    return e ? err_wrap(e, "flushing %s/%s", t->tenant, signal_names[t->signal]) : NULL;
+}
+
+/* ---- which ------------------------------------------------------------------------------------------------------ */
+
+/* When a table should be flushed: now (≤ now), later, or never. */
+static const struct memory_list *list_of(const struct table *t) { return t->flushing ? t->flushing : t->active; }
+
+bool engine_is_pressed(const struct engine *s) { return budget_used(s->o.budget) > s->o.budget->limit_bytes / 2; }
+
+/* Under pressure: how large a list must be to be flushed before its time: the largest of all, if they are what the memory is
+ * used for. lock held. */
+static uint64_t pressed_bytes(const struct engine *s) {
+    uint64_t sum = 0, largest = 0;
+    if (!engine_is_pressed(s)) return UINT64_MAX;
+    for (size_t i = 0; i < s->tables.n; i++) {
+        uint64_t bytes = list_of(s->tables.v[i])->bytes;
+        sum += bytes;
+        largest = MAX(largest, bytes);
+    }
+    return sum >= s->o.budget->limit_bytes / 8 ? largest : MAX(MIB, s->o.budget->limit_bytes / 16);
+}
+
+static int64_t due_at(const struct engine *s, const struct table *t, int64_t now, bool any, uint64_t pressed) {
+    const struct memory_list *l = list_of(t);
+    if (l->n == 0 || s->read_only) return INT64_MAX;
+    if (any) return now;
+    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes || l->bytes >= pressed;
+    int64_t due = full ? now : l->born_ns + s->o.flush_age_ns;
+    return MAX(due, t->retry_ns);
+}
+
+struct table *engine_flush_due(struct engine *s, int64_t now, bool any, int64_t *out_next_ns) {
+    struct table *first = NULL;
+    int64_t first_due = INT64_MAX;
+    lock_take(&s->lock);
+    uint64_t pressed = pressed_bytes(s);
+    for (size_t i = 0; i < s->tables.n; i++) {
+        int64_t due = due_at(s, s->tables.v[i], now, any, pressed);
+        if (due >= first_due) continue;
+        first_due = due;
+        first = s->tables.v[i];
+    }
+    lock_give(&s->lock);
+    if (out_next_ns) *out_next_ns = first_due;
+    return first_due <= now ? first : NULL;
+}
+
+err engine_flush_all(struct engine *s) {
+    size_t n;
+    lock_take(&s->lock);
+    n = s->tables.n;
+    lock_give(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        lock_take(&s->lock);
+        struct table *t = s->tables.v[i];
+        lock_give(&s->lock);
+        bool did = true;
+        for (int turn = 0; turn < 2 && did; turn++) TRY(engine_flush_table(s, t, &did)); /* one may have been waiting */
+    }
+    return NULL;
+}
+
+err engine_flush(struct store *store) {
+    struct engine *s = (struct engine *)store;
+    lock_take(&s->work);
+    err e = engine_flush_all(s);
+    engine_finish_deletes(s);
+    lock_give(&s->work);
+    return e;
+}

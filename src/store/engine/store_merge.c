@@ -1,0 +1,336 @@
+/* Parts become fewer parts, and lose the rows of deletes. One edit each (3). */
+#include "store/engine/store_engine_priv.h"
+
+#include "base/log.h"
+#include "os/clock.h"
+#include "store/engine/merge_policy_priv.h"
+
+enum { TOUCH_MEMORY_BYTES = 256 << 20 };
+
+/* ---- common ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t next_part_id(struct engine *s) {
+    lock_take(&s->editing);
+    uint64_t id = s->manifest.state.next_part++;
+    lock_give(&s->editing);
+    return id;
+}
+
+struct job {
+    struct table *table;
+    struct part_set *parts; /* as when the job was chosen */
+    struct delete_set *deletes;
+    size_t picked[MERGE_PARTS_MAX], picked_count;
+};
+
+static void job_done(struct job *j) {
+    part_set_unref(j->parts);
+    delete_set_unref(j->deletes);
+}
+
+static const struct part_entry *job_part(const struct job *j, size_t i) { return &j->parts->v[j->picked[i]]; }
+
+static bool is_damaged(const struct part_entry *p) {
+    AUTO_BUF struct buf findings;
+    uint64_t bad = 0;
+    buf_init(&findings, 64 * KIB);
+    err e = part_check(part_path(p->part), &findings, &bad);
+    if (bad) log_error("a part is damaged", F_STR("where", str_trim(buf_str(&findings))));
+    bad += e != NULL;
+    err_free(e);
+    return bad > 0;
+}
+
+/* Inputs that cannot be read whole stay as they are and are not tried again until restart; all of them, if it cannot be told
+ * which are to blame. */
+static void job_damaged(struct engine *s, const struct job *j) {
+    bool damaged[MERGE_PARTS_MAX], any = false;
+    for (size_t k = 0; k < j->picked_count; k++) any |= damaged[k] = is_damaged(job_part(j, k));
+    lock_take(&s->lock);
+    struct part_set *old = j->table->parts;
+    struct part_set *set = part_set_change(old, NULL, 0, NULL, 0);
+    for (size_t i = 0; i < set->n; i++)
+        for (size_t k = 0; k < j->picked_count; k++)
+            set->v[i].damaged |= (damaged[k] || !any) && set->v[i].id == job_part(j, k)->id;
+    j->table->parts = set;
+    s->stats.bad_blocks++;
+    lock_give(&s->lock);
+    part_set_unref(old);
+}
+
+/* Puts the merged part, if any row is left, in the place of the picked ones. */
+static err job_commit(struct engine *s, const struct job *j, struct part_entry *made) {
+    AUTO_BUF struct buf edit;
+    uint64_t removed[MERGE_PARTS_MAX];
+    buf_init(&edit, MIB);
+    for (size_t i = 0; i < j->picked_count; i++) edit_part_remove(&edit, removed[i] = job_part(j, i)->id);
+    if (made) {
+        struct manifest_part row = engine_part_row(j->table, made);
+        edit_part_add(&edit, &row);
+    }
+    TRY(engine_edit_parts(s, j->table, buf_str(&edit), removed, j->picked_count, made, made != NULL, false));
+    for (size_t i = 0; i < j->picked_count; i++) part_doom(job_part(j, i)->part);
+    return NULL;
+}
+
+static void drop_made(struct engine *s, struct part_entry *made, const char *path) {
+    part_unref(made->part);
+    lock_take(&s->editing);
+    bool keep = s->manifest.broken; /* the manifest may name it (3) */
+    lock_give(&s->editing);
+    if (!keep) err_free(path_remove(path));
+}
+
+static err merged_part(struct engine *s, const struct job *j, const struct merge_filter *filter, const char *path,
+                       struct part_entry *made) {
+    struct part *inputs[MERGE_PARTS_MAX];
+    struct part_info info;
+    for (size_t i = 0; i < j->picked_count; i++) inputs[i] = job_part(j, i)->part;
+    TRY(part_merge(path, made->id, inputs, j->picked_count, filter, &info));
+    made->rows = info.rows;
+    made->bytes = info.bytes;
+    made->time_min = info.time_min;
+    made->time_max = info.time_max;
+    struct path dir = path_table(s->dir, j->table->tenant, j->table->signal);
+    err e = path_sync_dir(dir.text);
+    if (!e) e = part_open(path, &made->part);
+    if (e) err_free(path_remove(path));
+    return e;
+}
+
+static const int64_t jobs_retry_ns = 60000000000;
+
+/* part_merge from the picked parts to one new one, and the edit. */
+static err job_run(struct engine *s, const struct job *j, const struct merge_filter *filter) {
+    struct part_entry made = {.id = next_part_id(s), .day = job_part(j, 0)->day, .deletes_applied = j->deletes->id_max};
+    struct path path = path_part(s->dir, j->table->tenant, j->table->signal, made.day, made.id);
+    err e = merged_part(s, j, filter, path.text, &made);
+    if (e && err_kind(e) == ERR_NOT_FOUND) { /* no row is left */
+        err_free(e);
+        return job_commit(s, j, NULL);
+    }
+    if (e && err_kind(e) == ERR_CORRUPT) job_damaged(s, j);
+    TRY(e);
+    e = job_commit(s, j, &made);
+    if (e) drop_made(s, &made, path.text);
+    return e;
+}
+
+static void job_failed(struct engine *s, const char *what, err e) {
+    /* No room for a merge is no reason to refuse writes: the log and flushes need far less. */
+    log_warn(what, F_ERR(e));
+    s->jobs_due_ns = clock_monotonic_ns() + jobs_retry_ns;
+}
+
+/* ---- merges ----------------------------------------------------------------------------------------------------- */
+
+static bool is_under_delete(const struct delete_set *deletes, const struct table *t, const struct part_entry *p) {
+    for (size_t i = 0; i < deletes->n; i++)
+        if (delete_is_of(deletes->v[i], t->tenant, t->signal) && delete_touches_part(deletes->v[i], p)) return true;
+    return false;
+}
+
+/* A merge within one day of a table. */
+static bool pick_in_day(struct job *j, int32_t day) {
+    size_t n = 0;
+    AUTO_FREE struct merge_candidate *candidates = mem_new_array(struct merge_candidate, MAX(j->parts->n, 1));
+    AUTO_FREE size_t *indexes = mem_new_array(size_t, MAX(j->parts->n, 1));
+    for (size_t i = 0; i < j->parts->n; i++) {
+        const struct part_entry *p = &j->parts->v[i];
+        if (p->day != day) continue;
+        bool excluded = !p->part || p->damaged || is_under_delete(j->deletes, j->table, p);
+        candidates[n] = (struct merge_candidate){p->rows, p->time_min, p->time_max, excluded};
+        indexes[n++] = i;
+    }
+    j->picked_count = merge_policy_pick(candidates, n, j->picked);
+    for (size_t i = 0; i < j->picked_count; i++) j->picked[i] = indexes[j->picked[i]];
+    return j->picked_count > 0;
+}
+
+static bool pick_in_table(struct job *j) {
+    day_list days = {0};
+    bool found = false;
+    for (size_t i = 0; i < j->parts->n && !found; i++) {
+        size_t known = days.n;
+        day_list_add(&days, j->parts->v[i].day, SIZE_MAX);
+        if (days.n > known) found = pick_in_day(j, j->parts->v[i].day);
+    }
+    vec_done(&days);
+    return found;
+}
+
+/* The table's parts and the deletes as they are now; false past the last table. */
+static bool job_of_table(struct engine *s, size_t index, struct job *out) {
+    *out = (struct job){0};
+    lock_take(&s->lock);
+    bool there = index < s->tables.n && !s->read_only;
+    if (there) {
+        out->table = s->tables.v[index];
+        out->parts = part_set_ref(out->table->parts);
+        out->deletes = delete_set_ref(s->deletes);
+    }
+    lock_give(&s->lock);
+    return there;
+}
+
+static bool merge_run(struct engine *s, const struct job *j) {
+    uint64_t rows = 0;
+    for (size_t i = 0; i < j->picked_count; i++) rows += job_part(j, i)->rows;
+    err e = job_run(s, j, NULL);
+    lock_take(&s->lock);
+    if (!e) {
+        s->stats.merges++;
+        s->stats.rows_merged += rows;
+    }
+    lock_give(&s->lock);
+    if (e) job_failed(s, "merge failed", e);
+    bool again = !e || err_kind(e) == ERR_CORRUPT; /* then without the damaged ones */
+    err_free(e);
+    return again;
+}
+
+bool engine_merge_step(struct engine *s) {
+    struct job j;
+    bool did = false;
+    for (size_t i = 0; !did && job_of_table(s, i, &j); i++) {
+        bool picked = pick_in_table(&j);
+        if (picked) did = merge_run(s, &j);
+        job_done(&j);
+        if (picked && !did) return false;
+    }
+    return did;
+}
+
+err engine_merge_all(struct store *store) {
+    struct engine *s = (struct engine *)store;
+    lock_take(&s->work);
+    while (engine_merge_step(s)) {}
+    lock_give(&s->work);
+    return NULL;
+}
+
+/* ---- rewrites for deletes --------------------------------------------------------------------------------------- */
+
+struct rewrite {
+    const struct job *job;
+    const struct part_entry *part;
+    bool *touched; /* per group */
+};
+
+static bool rewrite_touches(void *context, const struct part *p, uint32_t group) {
+    (void)p;
+    return ((const struct rewrite *)context)->touched[group];
+}
+
+static bool concerns(const struct rewrite *r, const struct delete_entry *d) {
+    return delete_is_of(d, r->job->table->tenant, r->job->table->signal) && delete_touches_part(d, r->part);
+}
+
+static bool rewrite_drops(void *context, const struct batch *b, uint32_t row) {
+    const struct rewrite *r = context;
+    for (size_t i = 0; i < r->job->deletes->n; i++)
+        if (concerns(r, r->job->deletes->v[i]) && delete_matches_row(r->job->deletes->v[i], b, row)) return true;
+    return false;
+}
+
+/* Which groups hold rows of one delete. */
+static err mark_touched(struct rewrite *r, const struct delete_entry *d, bool *out_any) {
+    AUTO_ARENA struct arena whole, scratch;
+    struct part_scan *scan;
+    bool may_match;
+    arena_init(&whole, TOUCH_MEMORY_BYTES);
+    arena_init(&scratch, TOUCH_MEMORY_BYTES);
+    TRY(part_scan_open(r->part->part, &d->request, &whole, &scan, &may_match));
+    for (uint32_t g = 0; may_match && g < part_info(r->part->part)->groups; g++) {
+        struct chunk chunk = {0};
+        struct scan_stats stats = {0};
+        TRY(part_scan_group(scan, g, &scratch, &chunk, &stats));
+        if (stats.bad_blocks) return err_new(ERR_CORRUPT, "%s", stats.bad_text);
+        r->touched[g] |= chunk.n > 0;
+        *out_any |= chunk.n > 0;
+        arena_clear(&scratch);
+    }
+    return NULL;
+}
+
+/* No row of the part is deleted: it only says so. */
+static err mark_clean(struct engine *s, const struct job *j) {
+    struct part_entry same = *job_part(j, 0);
+    AUTO_BUF struct buf edit;
+    buf_init(&edit, MIB);
+    same.deletes_applied = j->deletes->id_max;
+    struct manifest_part row = engine_part_row(j->table, &same);
+    edit_part_remove(&edit, same.id);
+    edit_part_add(&edit, &row);
+    part_ref(same.part);
+    err e = engine_edit_parts(s, j->table, buf_str(&edit), &same.id, 1, &same, 1, false);
+    if (e) part_unref(same.part);
+    return e;
+}
+
+static err rewrite_part(struct engine *s, struct job *j) {
+    const struct part_entry *p = job_part(j, 0);
+    struct rewrite r = {j, p, mem_new_array(bool, MAX(part_info(p->part)->groups, 1))};
+    bool any = false;
+    err e = NULL;
+    for (size_t i = 0; i < j->deletes->n && !e; i++)
+        if (concerns(&r, j->deletes->v[i])) e = mark_touched(&r, j->deletes->v[i], &any);
+    if (e && err_kind(e) == ERR_CORRUPT) job_damaged(s, j);
+    if (!e) e = any ? job_run(s, j, &(struct merge_filter){rewrite_touches, rewrite_drops, &r}) : mark_clean(s, j);
+    mem_free(r.touched);
+    return err_wrap(e, "rewriting %s", part_path(p->part));
+}
+
+static bool pick_rewrite(struct job *j) {
+    for (size_t i = 0; i < j->parts->n; i++) {
+        const struct part_entry *p = &j->parts->v[i];
+        if (!p->part || p->damaged || !is_under_delete(j->deletes, j->table, p)) continue;
+        j->picked[0] = i;
+        j->picked_count = 1;
+        return true;
+    }
+    return false;
+}
+
+bool engine_rewrite_step(struct engine *s, err *out_why) {
+    struct job j;
+    bool picked = false;
+    *out_why = NULL;
+    for (size_t i = 0; !picked && job_of_table(s, i, &j); i++) {
+        picked = pick_rewrite(&j);
+        if (picked) *out_why = rewrite_part(s, &j);
+        job_done(&j);
+    }
+    if (*out_why)
+        job_failed(s, "rewrite for a delete failed", *out_why);
+    else
+        engine_finish_deletes(s); /* also when nothing was picked: a delete may concern no part at all */
+    return picked;
+}
+
+/* Whether a delete up to that id is not done yet; *out_last: the newest there is. */
+static bool has_outstanding(struct engine *s, uint64_t up_to, uint64_t *out_last) {
+    bool found = false;
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->deletes->n; i++) found |= s->deletes->v[i]->id <= up_to;
+    *out_last = s->deletes->id_max;
+    lock_give(&s->lock);
+    return found;
+}
+
+/* Ends with the deletes that were there when it began, however many are asked for meanwhile. */
+err engine_rewrite_now(struct store *store) {
+    struct engine *s = (struct engine *)store;
+    uint64_t last, newest;
+    err why = NULL;
+    if (!has_outstanding(s, UINT64_MAX, &last)) return NULL;
+    lock_take(&s->work);
+    why = engine_flush_all(s);
+    lock_give(&s->work);
+    for (bool did = true; did && !why && has_outstanding(s, last, &newest);) {
+        lock_take(&s->work); /* given between steps: flushes must not wait for all of it */
+        did = engine_rewrite_step(s, &why);
+        lock_give(&s->work);
+    }
+    return why;
+}

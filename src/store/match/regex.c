@@ -1,0 +1,162 @@
+#include "store/match/regex_priv.h"
+
+#include "os/clock.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+enum { MATCH_STEPS_MAX = 1000000, MATCH_DEPTH_MAX = 2000, MATCH_HEAP_MAX_KIB = 1024, PATTERN_BYTES_MAX = 4096 };
+enum {
+    SHORT_TEXT_BYTES = 2 << 10,
+    SHORT_TEXT_STEPS = 1 << 28, /* of all starts together */
+    LONG_TEXT_CALLS = 1 << 26,
+    CLOCK_EVERY_CALLS = 64,
+    CLOCK_EVERY_BYTES = 4 << 10,
+};
+
+struct regex {
+    pcre2_code *code, *long_code; /* long_code: with callouts, made when the first long text comes */
+    pcre2_match_data *match;
+    pcre2_match_context *limits;
+    char *pattern;
+    size_t pattern_bytes, bytes_since_clock;
+    int64_t deadline_ns; /* 0: none */
+    uint32_t calls;
+    bool gave_up, late;
+};
+
+/* After "(?": RE2 knows (?:…), (?P<name>…), (?<name>…) and flags of imsU. */
+static bool group_is_allowed(struct str s) {
+    if (!s.n) return false;
+    if (s.p[0] == 'P') return s.n > 1 && s.p[1] == '<';
+    if (s.p[0] == '<') return s.n > 1 && s.p[1] != '=' && s.p[1] != '!';
+    size_t i = 0;
+    while (i < s.n && strchr("imsU-", s.p[i]) && s.p[i]) i++;
+    return i < s.n && (s.p[i] == ':' || s.p[i] == ')');
+}
+
+static bool escape_is_allowed(char c) {
+    return strchr("dDwWsSbBAzafnrtvxpPQE", c) || !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
+}
+
+/* The index after the character class that starts at i. */
+static size_t skip_class(struct str p, size_t i) {
+    i++;
+    if (i < p.n && p.p[i] == '^') i++;
+    if (i < p.n && p.p[i] == ']') i++;
+    while (i < p.n && p.p[i] != ']') {
+        if (p.p[i] == '\\') i++;
+        else if (p.p[i] == '[' && i + 1 < p.n && p.p[i + 1] == ':')
+            for (i += 2; i < p.n && p.p[i] != ']';) i++;
+        i++;
+    }
+    return i + 1;
+}
+
+/* The index after the construct at i, or an error for what PCRE2 has and RE2 has not. */
+static err check_syntax_at(struct str p, size_t *at) {
+    size_t i = *at;
+    struct str rest = {p.p + i, p.n - i};
+    if (p.p[i] == '\\') {
+        if (i + 1 < p.n && !escape_is_allowed(p.p[i + 1]))
+            return err_new(ERR_INVALID, "regular expression: \\%c at byte %zu is not supported (no back-references)",
+                           p.p[i + 1], i);
+        *at = i + 2;
+    } else if (p.p[i] == '[') {
+        *at = skip_class(p, i);
+    } else if (str_starts_with(rest, STR("(*")) ||
+               (str_starts_with(rest, STR("(?")) && !group_is_allowed((struct str){rest.p + 2, rest.n - 2}))) {
+        return err_new(ERR_INVALID, "regular expression: the group at byte %zu is not supported (no look-around)", i);
+    } else if (strchr("*+?}", p.p[i]) && p.p[i] && i + 1 < p.n && p.p[i + 1] == '+') {
+        return err_new(ERR_INVALID, "regular expression: possessive repeat at byte %zu is not supported", i);
+    } else {
+        *at = i + 1;
+    }
+    return NULL;
+}
+
+static pcre2_code *compile(struct str pattern, uint32_t more, int *out_code, PCRE2_SIZE *out_at) {
+    uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UTF | PCRE2_DOLLAR_ENDONLY | more;
+    pcre2_code *made =
+        pcre2_compile((PCRE2_SPTR)(pattern.n ? pattern.p : ""), pattern.n, options, out_code, out_at, NULL);
+    if (made) pcre2_jit_compile(made, PCRE2_JIT_COMPLETE); /* refused where memory may not be executable: interpreted then */
+    return made;
+}
+
+static bool is_late(struct regex *r) {
+    r->late = r->late || (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns);
+    return r->late;
+}
+
+/* Before each item of a long match. */
+static int on_item(pcre2_callout_block *block, void *context) {
+    struct regex *r = context;
+    (void)block;
+    r->calls++;
+    bool stop = r->calls > LONG_TEXT_CALLS || (r->calls % CLOCK_EVERY_CALLS == 0 && is_late(r));
+    return stop ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+err regex_compile(struct str pattern, struct regex **out) {
+    if (pattern.n > PATTERN_BYTES_MAX)
+        return err_new(ERR_LIMIT, "regular expression: %zu bytes, at most %d", pattern.n, PATTERN_BYTES_MAX);
+    for (size_t i = 0; i < pattern.n;) TRY(check_syntax_at(pattern, &i));
+    int code = 0;
+    PCRE2_SIZE at = 0;
+    pcre2_code *compiled = compile(pattern, 0, &code, &at);
+    if (!compiled) {
+        PCRE2_UCHAR why[128] = "";
+        pcre2_get_error_message(code, why, sizeof why);
+        return err_new(ERR_INVALID, "regular expression: %s at byte %zu", (const char *)why, (size_t)at);
+    }
+    struct regex *r = mem_new_of(struct regex);
+    r->code = compiled;
+    r->pattern = str_dup(pattern);
+    r->pattern_bytes = pattern.n;
+    r->match = pcre2_match_data_create(1, NULL);
+    r->limits = pcre2_match_context_create(NULL);
+    pcre2_set_depth_limit(r->limits, MATCH_DEPTH_MAX);
+    pcre2_set_heap_limit(r->limits, MATCH_HEAP_MAX_KIB);
+    pcre2_set_callout(r->limits, on_item, r);
+    *out = r;
+    return NULL;
+}
+
+void regex_free(struct regex *r) {
+    if (!r) return;
+    pcre2_code_free(r->code);
+    pcre2_code_free(r->long_code);
+    mem_free(r->pattern);
+    pcre2_match_data_free(r->match);
+    pcre2_match_context_free(r->limits);
+    mem_free(r);
+}
+
+void regex_set_deadline(struct regex *r, int64_t deadline_ns) { r->deadline_ns = deadline_ns; }
+
+/* The code for a text of n bytes, with the limits for it. */
+static const pcre2_code *prepare(struct regex *r, size_t n) {
+    int code;
+    PCRE2_SIZE at;
+    r->calls = 0;
+    if (n > SHORT_TEXT_BYTES && !r->long_code)
+        r->long_code = compile((struct str){r->pattern, r->pattern_bytes}, PCRE2_AUTO_CALLOUT, &code, &at);
+    bool is_long = n > SHORT_TEXT_BYTES && r->long_code;
+    size_t steps = is_long ? MATCH_STEPS_MAX : SHORT_TEXT_STEPS / MAX(n, (size_t)1);
+    pcre2_set_match_limit(r->limits, (uint32_t)MIN(steps, (size_t)MATCH_STEPS_MAX));
+    return is_long ? r->long_code : r->code;
+}
+
+bool regex_found(struct regex *r, struct str text) {
+    r->bytes_since_clock += text.n;
+    if (r->bytes_since_clock > CLOCK_EVERY_BYTES) {
+        r->bytes_since_clock = 0;
+        is_late(r);
+    }
+    if (r->late) return false;
+    int n = pcre2_match(prepare(r, text.n), (PCRE2_SPTR)(text.n ? text.p : ""), text.n, 0, 0, r->match, r->limits);
+    if (n < 0 && n != PCRE2_ERROR_NOMATCH && !r->late) r->gave_up = true;
+    return n >= 0;
+}
+
+bool regex_gave_up(const struct regex *r) { return r->gave_up; }
