@@ -2,6 +2,8 @@
 #include "api/api_priv.h"
 
 #include "base/text.h"
+#include "signal/batch_build.h"
+#include "signal/otlp.h"
 
 void answer_begin(struct answer *a, struct query *q) {
     a->q = q;

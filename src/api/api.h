@@ -16,11 +16,12 @@
  */
 #pragma once
 
-#include "ingest/ingest.h"
 #include "net/net.h"
-#include "query/query.h"
 
 struct api;
+struct budget;
+struct ingest;
+struct store;
 
 enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORTS };
 

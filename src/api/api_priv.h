@@ -10,7 +10,9 @@
 #pragma once
 
 #include "api/api.h"
+#include "base/json.h"
 #include "os/thread.h"
+#include "query/query.h"
 
 enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4 };
 

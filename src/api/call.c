@@ -2,6 +2,7 @@
 #include "api/api_priv.h"
 
 #include "base/text.h"
+#include "signal/otlp.h"
 
 void call_reply(struct api_call *c, const struct api_reply *reply) {
     int hundreds = reply->status / 100;

@@ -1,6 +1,8 @@
 /* /health and /ready. */
 #include "api/api_priv.h"
 
+#include "base/budget.h"
+
 void handle_health(struct api_call *c) {
     struct buf body;
     struct json_writer w;

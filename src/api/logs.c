@@ -1,6 +1,8 @@
 /* Log queries as JSON: rows, a count, a histogram; or OTLP/JSON. */
 #include "api/api_priv.h"
 
+#include "signal/otlp.h"
+
 static void write_body(struct json_writer *w, const struct batch *b, uint32_t row) {
     enum value_type type = (enum value_type)batch_u32(b, SET_ROWS, FIELD_BODY_TYPE, row);
     json_key(w, STR("body"));

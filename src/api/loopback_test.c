@@ -9,8 +9,10 @@
 #include <cmocka.h>
 
 #include "api/stage_test_priv.h"
+#include "ingest/ingest.h"
 #include "net/client.h"
 #include "os/clock.h"
+#include "os/loop.h"
 
 enum { CLIENTS = 3, ROUNDS = 40 };
 static const int64_t second = 1000000000;

@@ -1,7 +1,9 @@
 /* /metrics: figures about itself, as Prometheus text (exposition format 0.0.4). */
 #include "api/api_priv.h"
 
+#include "base/budget.h"
 #include "base/text.h"
+#include "ingest/ingest.h"
 #include "os/clock.h"
 #include "os/process.h"
 

@@ -1,6 +1,8 @@
 /* The OTLP endpoints: what of a request is taken, and how each outcome is said (OTLP specification 1.11, OTLP/HTTP). */
 #include "api/api_priv.h"
 
+#include "ingest/ingest.h"
+
 static bool media_type_is(struct str content_type, struct str wanted) {
     struct str head, rest;
     str_cut(content_type, ';', &head, &rest);

@@ -1,5 +1,8 @@
 #include "api/stage_test_priv.h"
 
+#include "ingest/ingest.h"
+#include "signal/batch_build.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 

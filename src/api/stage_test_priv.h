@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/api_priv.h"
+#include "base/budget.h"
 
 struct stage {
     struct api *api;

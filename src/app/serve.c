@@ -7,10 +7,12 @@
 
 #include "api/api.h"
 #include "app/command.h"
+#include "base/budget.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "ingest/ingest.h"
 #include "os/clock.h"
+#include "os/loop.h"
 #include "os/process.h"
 #include "os/socket.h"
 #include "os/thread.h"

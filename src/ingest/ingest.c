@@ -1,8 +1,10 @@
 #include "ingest/ingest.h"
 
+#include "base/budget.h"
 #include "net/inflate.h"
 #include "os/clock.h"
 #include "os/thread.h"
+#include "store/store.h"
 
 enum {
     BODY_MAX_BYTES = 64 << 20,

@@ -16,9 +16,10 @@
  */
 #pragma once
 
-#include "base/budget.h"
 #include "signal/otlp.h"
-#include "store/store.h"
+
+struct budget;
+struct store;
 
 struct ingest;
 

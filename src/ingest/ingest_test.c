@@ -5,7 +5,9 @@
 
 #include <cmocka.h>
 
+#include "base/budget.h"
 #include "net/inflate.h"
+#include "store/store.h"
 
 /* ---- protobuf by hand ------------------------------------------------------------------------------------------- */
 

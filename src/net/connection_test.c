@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "base/budget.h"
 #include "base/text.h"
 #include "net/wire_test_priv.h"
 

@@ -1,6 +1,8 @@
 /* What the connections of a server share: options, spare request blocks, spare body buffers. */
 #include "net/connection_priv.h"
 
+#include "base/budget.h"
+
 enum { REQUEST_MEMORY = 4 * 1024 * 1024, BODY_STEP = 64 * 1024, OUT_KEPT_MAX = 1024 };
 
 static int64_t or_default(int64_t value, int64_t standard) { return value > 0 ? value : standard; }

@@ -2,6 +2,8 @@
  * to the same bytes in one piece, and all memory of bodies must come back. */
 #include "net/wire_test_priv.h"
 
+#include "base/budget.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t seen_params;

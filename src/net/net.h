@@ -20,8 +20,10 @@
  */
 #pragma once
 
-#include "base/budget.h"
-#include "os/loop.h"
+#include "base/base.h"
+
+struct budget;
+struct loop;
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_OTHER };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "base/budget.h"
 #include "net/net.h"
 #include "os/clock.h"
 #include "os/loop.h"

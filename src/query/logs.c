@@ -9,6 +9,9 @@
  */
 #include "query/query_priv.h"
 
+#include "base/vec.h"
+#include "signal/batch_build.h"
+
 #include <stdlib.h>
 
 enum { FETCH_ROWS = 2048 };

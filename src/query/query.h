@@ -19,7 +19,6 @@
  */
 #pragma once
 
-#include "base/budget.h"
 #include "store/store.h"
 
 struct query_options {

@@ -1,6 +1,8 @@
 #include "query/query_priv.h"
 
+#include "base/budget.h"
 #include "os/clock.h"
+#include "signal/batch_build.h"
 
 enum { SCRATCH_BYTES = 4 << 20, STEP_BYTES = 1 << 20 };
 

@@ -1,6 +1,9 @@
 /* Services from resources; with counts, also from rows. */
 #include "query/query_priv.h"
 
+#include "base/map.h"
+#include "base/vec.h"
+
 #include <stdlib.h>
 
 enum { SERVICES_MAX = 100000 };

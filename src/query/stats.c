@@ -2,6 +2,8 @@
 #include "query/query_priv.h"
 
 #include "base/hash.h"
+#include "base/map.h"
+#include "base/vec.h"
 #include "query/histogram_priv.h"
 
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 #include "query/query_priv.h"
 
 #include "base/hash.h"
+#include "signal/batch_build.h"
 
 #include <stdlib.h>
 

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "signal/batch_build.h"
+
 #ifdef WORLD_ENGINE
 #include "os/sim/sim.h"
 

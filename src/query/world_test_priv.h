@@ -6,6 +6,8 @@
  * Built twice: over the naive store, and (WORLD_ENGINE) over the real one on a simulated disk, flushed and merged at random. */
 #pragma once
 
+#include "base/budget.h"
+#include "base/vec.h"
 #include "query/query.h"
 
 struct sample {

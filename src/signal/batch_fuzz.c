@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/json.h"
 #include "signal/otlp.h"
 #include "signal/testing.h"
 

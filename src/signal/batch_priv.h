@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/hash.h"
-#include "signal/batch.h"
+#include "signal/batch_build.h"
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blobs are little-endian and used in place");
 

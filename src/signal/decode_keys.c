@@ -1,6 +1,8 @@
 /* The slow half of decoding attributes: keys met for the first time, texts not in the cache, values in unusual form. */
 #include "signal/decode_priv.h"
 
+#include "base/budget.h"
+
 void decode_fault(struct otlp_decoder *d, const unsigned char *at, enum err_kind kind, const char *what) {
     if (d->fault) return;
     d->fault_at = at;

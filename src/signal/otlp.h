@@ -17,10 +17,10 @@
  */
 #pragma once
 
-#include "base/arena.h"
-#include "base/budget.h"
-#include "base/json.h"
 #include "signal/batch.h"
+
+struct budget;
+struct json_writer;
 
 struct otlp_limits {
     int64_t time_min, time_max; /* rows outside are refused, ns; INT64_MIN / INT64_MAX: no limit */

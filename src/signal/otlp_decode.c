@@ -6,6 +6,7 @@
  * attributes accumulate. */
 #include "signal/otlp.h"
 
+#include "base/budget.h"
 #include "signal/decode_priv.h"
 
 const char *const otlp_reason_texts[OTLP_REASONS] = {

@@ -2,6 +2,7 @@
  * strings, enumerations as numbers, members that are zero left out. Bytes that are not UTF-8 become U+FFFD in the writer. */
 #include "signal/otlp.h"
 
+#include "base/json.h"
 #include "base/text.h"
 #include "signal/any_priv.h"
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "signal/otlp.h"
 #include "signal/testing.h"

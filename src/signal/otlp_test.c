@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "base/budget.h"
+#include "base/json.h"
 #include "signal/otlp.h"
 #include "signal/testing.h"
 

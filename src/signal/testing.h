@@ -3,7 +3,7 @@
  * Library signal_testing (not in the product). Equal seeds give equal bytes. */
 #pragma once
 
-#include "signal/batch.h"
+#include "signal/batch_build.h"
 
 struct chance {
     uint64_t state;

@@ -1,6 +1,7 @@
 /* Attribute values and bodies for people: plain JSON, and text. */
 #include "signal/otlp.h"
 
+#include "base/json.h"
 #include "base/text.h"
 #include "signal/any_priv.h"
 

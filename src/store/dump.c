@@ -1,6 +1,7 @@
 /* clew dump: any file of a data directory as text. */
 #include "base/json.h"
 #include "base/text.h"
+#include "signal/batch_build.h"
 #include "signal/otlp.h"
 #include "store/engine/delete_priv.h"
 #include "store/journal/log_priv.h"

@@ -4,6 +4,7 @@
 
 #include "os/clock.h"
 #include "os/thread.h"
+#include "signal/batch_build.h"
 #include "signal/otlp.h"
 #include "store/engine/delete_priv.h"
 

@@ -26,8 +26,9 @@
  */
 #pragma once
 
-#include "base/budget.h"
 #include "store/scan.h"
+
+struct budget;
 
 struct store;
 struct snapshot;

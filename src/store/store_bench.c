@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/budget.h"
 #include "base/text.h"
 #include "os/clock.h"
 #include "os/file.h"

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/budget.h"
 #include "base/vec.h"
 #include "signal/testing_priv.h"
 #include "store/store.h"

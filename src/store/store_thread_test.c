@@ -7,9 +7,11 @@
 
 #include <cmocka.h>
 
+#include "base/budget.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/thread.h"
+#include "signal/batch_build.h"
 #include "store/journal/store_format_priv.h"
 #include "store/store.h"
 

@@ -11,7 +11,6 @@
  */
 #pragma once
 
-#include "base/arena.h"
 #include "base/map.h"
 #include "store/column/ints_priv.h"
 #include "store/match/words_priv.h"

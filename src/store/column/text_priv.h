@@ -16,9 +16,7 @@
  */
 #pragma once
 
-#include "base/arena.h"
 #include "base/map.h"
-#include "store/scan.h"
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 

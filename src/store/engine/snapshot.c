@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "os/clock.h"
+#include "signal/batch_build.h"
 #include "store/engine/store_engine_priv.h"
 
 /* ---- making and freeing ----------------------------------------------------------------------------------------- */

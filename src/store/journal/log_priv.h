@@ -20,7 +20,6 @@
 
 #include "base/vec.h"
 #include "os/file.h"
-#include "signal/batch.h"
 #include "store/journal/store_format_priv.h"
 
 enum {

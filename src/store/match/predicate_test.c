@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "os/clock.h"
-#include "signal/batch.h"
+#include "signal/batch_build.h"
 #include "store/match/regex_priv.h"
 #include "store/scan.h"
 #include "store/match/words_heap_priv.h"

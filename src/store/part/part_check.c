@@ -1,5 +1,7 @@
 /* A part looked at whole: every block checked, or everything as text. */
+#include "base/json.h"
 #include "base/text.h"
+#include "signal/batch_build.h"
 #include "signal/otlp.h"
 #include "store/part/part_read_priv.h"
 

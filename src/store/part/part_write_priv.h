@@ -10,7 +10,7 @@
 
 #include "base/vec.h"
 #include "os/file.h"
-#include "signal/batch.h"
+#include "signal/batch_build.h"
 #include "store/column/hash_index_priv.h"
 #include "store/part/part_format_priv.h"
 #include "store/part/part_priv.h"
