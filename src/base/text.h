@@ -3,6 +3,7 @@
  * Parsers take the whole slice or fail with ERR_INVALID that quotes it; `out` is untouched on failure.
  * Times: RFC 3339 (any offset, up to 9 fraction digits), or seconds, ms, µs or ns since 1970 by their number of digits
  * (≤ 11, ≤ 14, ≤ 17, more; a fraction is allowed for seconds), or `now`, `now-15m`, `now+1h` with the caller's now.
+ * A time outside of what int64 ns hold (1677-09-21 to 2262-04-11) is the nearest end.
  * Durations: `1h30m`, `250ms`, `1.5s`, `2d`, `1w`, `1y` (365 d), µs/us, ns; plain 0; never negative.
  * Source: RFC 3339; Unicode 15, chapter 3.9 (maximal subparts are replaced, as the WHATWG decoder does).
  */

@@ -79,13 +79,8 @@ static bool take_offset(struct str *s, int64_t *out_s) {
     return true;
 }
 
-/* seconds and 0 ≤ ns < 1 s, as one number; false over its range (1677-09-21 to 2262-04-11). */
-static bool join_ns(int64_t seconds, int64_t ns, int64_t *out_ns) {
-    __int128 v = (__int128)seconds * second_ns + ns;
-    if (v < INT64_MIN || v > INT64_MAX) return false;
-    *out_ns = (int64_t)v;
-    return true;
-}
+/* Nothing is kept from outside 1677-09-21 to 2262-04-11, so what lies there is as good as the nearest end. */
+static int64_t clamp_ns(__int128 ns) { return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns; }
 
 static bool parse_rfc3339(struct str s, int64_t *out_ns) {
     int year, month, day, hour, minute, second;
@@ -97,7 +92,8 @@ static bool parse_rfc3339(struct str s, int64_t *out_ns) {
     if (month < 1 || month > 12 || day < 1 || day > days_of_month(year, month)) return false;
     if (hour > 23 || minute > 59 || second > 60) return false; /* 60: a leap second counts as the next minute's first */
     int64_t seconds = days_of_date(year, month, day) * day_s + hour * 3600 + minute * 60 + second - offset_s;
-    return join_ns(seconds, fraction_ns, out_ns);
+    *out_ns = clamp_ns((__int128)seconds * second_ns + fraction_ns);
+    return true;
 }
 
 static bool parse_epoch(struct str s, int64_t *out_ns) {
@@ -105,13 +101,13 @@ static bool parse_epoch(struct str s, int64_t *out_ns) {
     if (negative) s = (struct str){s.p + 1, s.n - 1};
     uint64_t v;
     size_t n = text_digits(s, &v);
-    if (n == 0 || n == TEXT_DIGITS_OVER || v > INT64_MAX) return false;
-    int64_t unit_ns = n <= 11 ? second_ns : n <= 14 ? 1000000 : n <= 17 ? 1000 : 1, fraction_ns, ns;
+    if (n == 0 || n == TEXT_DIGITS_OVER) return false;
+    int64_t unit_ns = n <= 11 ? second_ns : n <= 14 ? 1000000 : n <= 17 ? 1000 : 1, fraction_ns;
     s = (struct str){s.p + n, s.n - n};
     if (s.n && unit_ns != second_ns) return false;
     if (!take_fraction(&s, &fraction_ns) || s.n) return false;
-    if (__builtin_mul_overflow((int64_t)v, unit_ns, &ns) || __builtin_add_overflow(ns, fraction_ns, &ns)) return false;
-    *out_ns = negative ? -ns : ns;
+    __int128 ns = (__int128)v * unit_ns + fraction_ns;
+    *out_ns = clamp_ns(negative ? -ns : ns);
     return true;
 }
 
@@ -126,7 +122,8 @@ static bool parse_relative(struct str s, int64_t now_ns, int64_t *out_ns) {
         if (e) return false;
         if (s.p[0] == '-') by_ns = -by_ns;
     }
-    return !__builtin_add_overflow(now_ns, by_ns, out_ns);
+    *out_ns = clamp_ns((__int128)now_ns + by_ns);
+    return true;
 }
 
 err parse_time(struct str s, int64_t now_ns, int64_t *out_ns) {
