@@ -208,13 +208,18 @@ static void the_table_measures_the_tree(void **state) {
     struct tree t = {0};
     AUTO_BUF struct buf out = {.max = 1 << 20};
     AUTO_FREE char *longer = long_text("#include \"low/low.h\"\nvoid f(void) {\n", 98, "}\nvoid g(void) {}\n");
-    tree_add(&t, "src/FLOORS", STR("# x\nlow 0\n"));
+    tree_add(&t, "src/FLOORS", STR("# x\nlow 0\nlow/room 0\nlow/other 0\n"));
     tree_add(&t, "src/low/low.h", STR("/* a\n * b */\nvoid f(void);\nint x; // c\n"));
+    tree_add(&t, "src/low/room/a.c", STR("int a;\n"));
     tree_add(&t, "src/low/low.c", str_of(longer));
     tree_add(&t, "src/low/low_test.c", str_of(longer));
     tidy_table(&t, &out);
     assert_non_null(
-        strstr(out.p, "low         106      2    100 / 100      50.0 %         1         75 %        0.96\n"));
+        strstr(out.p, "low              107      2    100 / 100      50.0 %         1         75 %        0.95\n"));
+    assert_non_null(
+        strstr(out.p, "low/room           1      0      0 / 0         0.0 %         0          0 %        0.00\n"));
+    assert_non_null(
+        strstr(out.p, "low/other          0      0      0 / 0         0.0 %         0          0 %        0.00\n"));
     tree_done(&t);
 }
 
