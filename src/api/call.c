@@ -107,7 +107,7 @@ void call_query_begin(struct api_call *c, struct query *q) {
 err call_range(struct api_call *c, bool open_end, int64_t *out_min, int64_t *out_max) {
     int64_t hour = 3600 * (int64_t)1000000000;
     int64_t end = call_number(c, "end", open_end ? INT64_MAX : c->now_ns);
-    int64_t start = call_number(c, "start", MIN(end, c->now_ns) - hour);
+    int64_t start = call_number(c, "start", MAX(MIN(end, c->now_ns), INT64_MIN + hour) - hour);
     if (start > end) return err_new(ERR_INVALID, "the range ends before it starts: end is before start");
     *out_min = start;
     *out_max = end;

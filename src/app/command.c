@@ -1,5 +1,6 @@
 #include "app/command.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,32 +14,41 @@ enum { ANSWER_BYTES_MAX = 1 << 30 };
 
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
-/* The message of {"error":{"kind":…,"message":…,"hint":…}}, or "" if the body is something else. */
-static void read_error(struct str body, struct buf *out) {
+/* What {"error":{"kind":…,"message":…,"hint":…}} says; a body that is something else leaves both as they are. */
+static void read_error(struct str body, enum err_kind *kind, struct buf *out) {
     struct json_reader r;
+    struct str key = {0};
     json_reader_init(&r, body, 16);
-    bool want = false;
-    const char *before = "";
     for (enum json_token t; (t = json_next(&r)) != JSON_END && t != JSON_ERROR;) {
-        if (want && t == JSON_STRING) {
-            buf_add_text(out, before);
+        if (t == JSON_STRING && (str_equal(key, STR("message")) || str_equal(key, STR("hint")))) {
+            buf_add_text(out, out->n ? "\n  " : "");
             put_terminal(out, r.value);
-            before = "\n  ";
         }
-        want = t == JSON_KEY && (str_equal(r.value, STR("message")) || str_equal(r.value, STR("hint")));
+        for (int k = 0; t == JSON_STRING && str_equal(key, STR("kind")) && k < ERR_KINDS; k++)
+            if (str_equal(r.value, str_of(err_kind_rows[k].name))) *kind = (enum err_kind)k;
+        key = t == JSON_KEY ? r.value : (struct str){0};
     }
     json_reader_done(&r);
 }
 
+/* Of an answer that does not say its kind; several are 500, of which it is the last, ERR_INTERNAL. */
 static enum err_kind kind_of_status(int status) {
-    for (int k = 0; k < ERR_KINDS; k++)
+    for (int k = ERR_KINDS; k-- > 0;)
         if (err_kind_rows[k].http == status) return (enum err_kind)k;
     return status < 500 ? ERR_INVALID : ERR_INTERNAL;
+}
+
+err command_check_url(const struct arguments *a, enum option o) {
+    struct str url = argument_text(a, o), scheme, rest;
+    bool has_scheme = str_cut(url, ':', &scheme, &rest) && str_starts_with(rest, STR("//"));
+    if (url.n && (!has_scheme || str_equal(scheme, STR("http")) || str_equal(scheme, STR("https")))) return NULL;
+    return argument_blame(a, o, err_new(ERR_INVALID, "\"" STR_FMT "\" is no http://HOST:PORT", STR_ARG(url)));
 }
 
 err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body,
                      struct buf *out) {
     struct http_client *client = NULL;
+    TRY(command_check_url(a, OPTION_SERVER));
     TRY(http_client_new(&client));
     AUTO_BUF struct buf url;
     buf_init(&url, 64 * KIB);
@@ -60,10 +70,11 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
     }
     AUTO_BUF struct buf message;
     buf_init(&message, 4096);
-    read_error(buf_str(&answer.body), &message);
+    enum err_kind kind = kind_of_status(answer.status);
+    read_error(buf_str(&answer.body), &kind, &message);
     if (!message.n) buf_add_fmt(&message, "the server answered %d", answer.status);
     buf_done(&answer.body);
-    return err_new(kind_of_status(answer.status), "%s", message.p);
+    return err_new(kind, "%s", message.p);
 }
 
 void command_add_param(struct buf *path, const char *name, struct str value) {
@@ -85,9 +96,21 @@ void command_add_option(struct buf *path, const char *name, const struct argumen
 
 /* ---- printing --------------------------------------------------------------------------------------------------- */
 
-void command_print(const struct buf *text) {
-    if (text->n && fwrite(text->p, 1, text->n, stdout) != text->n) exit(0); /* `clew … | head` is no failure */
-    fflush(stdout);
+static void end_output(bool written) {
+    if (written && fflush(stdout) == 0) return;
+    if (errno == EPIPE) exit(0); /* `clew … | head` is no failure */
+    perror("clew: writing to standard output");
+    exit(err_kind_rows[ERR_IO].exit_code);
+}
+
+void command_print(const struct buf *text) { end_output(!text->n || fwrite(text->p, 1, text->n, stdout) == text->n); }
+
+void command_say(const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    bool written = vprintf(format, ap) >= 0 && putchar('\n') != EOF;
+    va_end(ap);
+    end_output(written);
 }
 
 err command_colors(const struct arguments *a, struct colors *out) {

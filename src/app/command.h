@@ -24,7 +24,11 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
 /* Appends ?name=value or &name=value, percent-encoded, when the option was given. */
 void command_add_param(struct buf *path, const char *name, struct str value);
 void command_add_option(struct buf *path, const char *name, const struct arguments *a, enum option o);
-void command_print(const struct buf *text); /* to standard output, whole; exits quietly when nobody reads it */
+/* ERR_INVALID unless the option is an address that can be asked. */
+err command_check_url(const struct arguments *a, enum option o);
+/* To standard output, whole: exits with 0 when nobody reads it any more, with the status of ERR_IO when it cannot be written. */
+void command_print(const struct buf *text);
+void command_say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line */
 
 /* Colours: empty strings where they are off (--color, NO_COLOR, not a terminal). */
 struct colors {

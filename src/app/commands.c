@@ -34,6 +34,6 @@ const struct command commands[] = {
 const size_t command_count = LENGTH(commands);
 
 err command_version(const struct arguments *a) {
-    printf(argument_flag(a, OPTION_JSON) ? "{\"version\":\"%s\"}\n" : "clew %s\n", CLEW_VERSION);
+    command_say(argument_flag(a, OPTION_JSON) ? "{\"version\":\"%s\"}" : "clew %s", CLEW_VERSION);
     return NULL;
 }

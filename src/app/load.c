@@ -10,7 +10,8 @@
 #include "os/process.h"
 #include "signal/otlp.h"
 
-enum { VERIFY_ASKS_MAX = 20000, LAW_STEP = 10 };
+enum { VERIFY_ASKS_MAX = 20000, LAW_STEP = 10, RATE_MAX = 1000000000, URL_MAX = 480 };
+#define COUNT_MAX ((uint64_t)1000000000000)
 #define SECOND ((int64_t)1000000000)
 
 /* ---- plan ------------------------------------------------------------------------------------------------------- */
@@ -28,11 +29,21 @@ static err read_signals(const struct arguments *a, struct load_plan *out) {
     return NULL;
 }
 
+/* Where it goes: to a server, or to a file, which acknowledges nothing. */
+static err check_target(const struct arguments *a) {
+    if (argument_text(a, OPTION_TO_FILE).n && (argument_flag(a, OPTION_VERIFY) || argument_text(a, OPTION_IDS).n))
+        return err_new(ERR_INVALID, "--to-file sends nothing that --verify or --ids could tell of");
+    if (argument_text(a, OPTION_OTLP).n > URL_MAX) return err_new(ERR_INVALID, "--otlp: over %d bytes", URL_MAX);
+    TRY(command_check_url(a, OPTION_OTLP));
+    return argument_flag(a, OPTION_VERIFY) ? command_check_url(a, OPTION_SERVER) : NULL;
+}
+
 static err read_plan(const struct arguments *a, struct load_plan *out) {
     uint64_t count, connections, items;
     int64_t for_ns, over_ns;
     *out = (struct load_plan){.otlp = argument_text(a, OPTION_OTLP), .gzip = argument_flag(a, OPTION_GZIP)};
     while (str_ends_with(out->otlp, STR("/"))) out->otlp.n--;
+    TRY(check_target(a));
     TRY(read_signals(a, out));
     TRY(argument_u64(a, OPTION_RATE, &out->rate));
     TRY(argument_u64(a, OPTION_COUNT, &count));
@@ -40,6 +51,9 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     TRY(argument_u64(a, OPTION_ITEMS, &items));
     TRY(argument_duration(a, OPTION_FOR, &for_ns));
     TRY(argument_duration(a, OPTION_OVER, &over_ns));
+    if (out->rate > RATE_MAX) return err_new(ERR_INVALID, "--rate: at most %d", RATE_MAX);
+    if (count > COUNT_MAX) return err_new(ERR_INVALID, "--count: at most %llu", (unsigned long long)COUNT_MAX);
+    if (over_ns > clock_wall_ns()) return err_new(ERR_INVALID, "--over: begins before 1970");
     if (connections < 1 || connections > 1000) return err_new(ERR_INVALID, "--connections: from 1 to 1,000");
     if (items < LAW_STEP || items > 100000 || items % LAW_STEP)
         return err_new(ERR_INVALID, "--items: a multiple of %d, from %d to 100,000", LAW_STEP, LAW_STEP);
@@ -48,7 +62,8 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     out->requests = out->shop ? count : (count + items - 1) / items;
     out->items_last = out->shop || !count ? out->items : (uint32_t)(count - (out->requests - 1) * items);
     out->items_last = (out->items_last + LAW_STEP - 1) / LAW_STEP * LAW_STEP;
-    out->stop_ns = for_ns ? clock_monotonic_ns() + for_ns : INT64_MAX;
+    int64_t now_ns = clock_monotonic_ns();
+    out->stop_ns = for_ns && for_ns < INT64_MAX - now_ns ? now_ns + for_ns : INT64_MAX;
     if (out->requests) {
         out->time_step = MAX(1, over_ns / (int64_t)(out->requests * (out->shop ? 1 : items / LAW_STEP)));
         out->time_first = clock_wall_ns() - over_ns;
@@ -218,7 +233,8 @@ static err write_ids(const struct arguments *a, const struct load_plan *plan, co
 
 /* ---- running ---------------------------------------------------------------------------------------------------- */
 
-/* The first SIGINT or SIGTERM ends the sending, the next one what comes after it. */
+/* The first SIGINT or SIGTERM ends the sending, the next one what comes after it. One that comes before the one before was heeded
+ * (a server that does not answer is waited for up to a minute) ends the program. */
 struct interrupts {
     atomic_bool stop, done;
 };
@@ -226,8 +242,9 @@ struct interrupts {
 static void watch_signals(void *context) {
     struct interrupts *i = context;
     while (!atomic_load(&i->done)) {
-        process_signal_wait();
-        atomic_store(&i->stop, true);
+        int number = process_signal_wait();
+        bool unheeded = atomic_exchange(&i->stop, true);
+        if (unheeded && !atomic_load(&i->done)) process_end_by_signal(number);
     }
 }
 

@@ -116,8 +116,9 @@ static bool note_answer(struct sender *s, const struct load_request *r, int64_t 
     }
     s->totals.retried++;
     int64_t pause = answer->retry_after_s > 0 ? MIN(answer->retry_after_s, 30) * SECOND : SECOND / 10;
-    sleep_until_wait(s->sending, clock_monotonic_ns() + pause);
-    return !atomic_load(s->sending->stop); /* being interrupted while throttled is no failure */
+    sleep_until_wait(s->sending, MIN(clock_monotonic_ns() + pause, s->sending->plan->stop_ns));
+    /* Being interrupted, or at the end of --for, while throttled is no failure. */
+    return !atomic_load(s->sending->stop) && clock_monotonic_ns() < s->sending->plan->stop_ns;
 }
 
 /* Sends the body until it is acknowledged, refused for good, or the plan is stopped: throttling is no failure. */

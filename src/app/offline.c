@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "base/text.h"
 #include "os/file.h"
+#include "os/process.h"
 #include "store/store.h"
 
 /* A folder that never was clew's is a wrong path, not damage. */
@@ -14,6 +15,7 @@ static err check_is_ours(const char *dir, const char *option) {
     buf_add_fmt(&manifest, "%s/manifest", dir);
     buf_add_fmt(&log, "%s/log", dir);
     if (manifest.full || log.full) return err_new(ERR_INVALID, "%s: the path is too long", option);
+    if (!*dir) return err_new(ERR_INVALID, "%s: must name a folder", option);
     if (path_exists(manifest.p) || path_exists(log.p)) return NULL;
     return err_new(ERR_NOT_FOUND, "%s: %s is no data directory of clew: %s", option, dir,
                    path_exists(dir) ? "it has neither manifest nor log" : "it does not exist");
@@ -86,29 +88,110 @@ err command_check(const struct arguments *a) {
     return NULL;
 }
 
-/* ---- dump, restore ---------------------------------------------------------------------------------------------- */
+/* ---- dump ------------------------------------------------------------------------------------------------------- */
+
+static void dump_json(struct str path, const struct buf *lines) {
+    AUTO_BUF struct buf out;
+    struct json_writer w;
+    struct str rest = buf_str(lines), line;
+    buf_init(&out, (size_t)2 << 30);
+    json_writer_init(&w, &out);
+    json_object(&w);
+    json_key(&w, STR("file"));
+    json_str(&w, path);
+    json_key(&w, STR("lines"));
+    json_array(&w);
+    while (rest.n) {
+        str_cut(rest, '\n', &line, &rest);
+        json_str(&w, line);
+    }
+    json_array_end(&w);
+    json_object_end(&w);
+    buf_add_byte(&out, '\n');
+    command_print(&out);
+}
 
 err command_dump(const struct arguments *a) {
     AUTO_FREE char *path = str_dup(a->positions[0]);
-    AUTO_BUF struct buf out;
+    AUTO_BUF struct buf out, inside;
     uint64_t rows;
     buf_init(&out, (size_t)1 << 30);
+    buf_init(&inside, 64 * KIB);
     TRY(argument_u64(a, OPTION_ROWS, &rows));
+    buf_add_fmt(&inside, "%s/.", path);
+    if (*path && path_exists(inside.p))
+        return err_new(ERR_INVALID, "%s is a folder: name one of its files, or check all of it with clew check", path);
     err e = store_dump(path, rows, &out);
-    command_print(&out); /* what could be read is shown also when the rest is broken */
+    /* What could be read is shown also when the rest is broken. */
+    if (argument_flag(a, OPTION_JSON))
+        dump_json(a->positions[0], &out);
+    else
+        command_print(&out);
     return err_wrap(e, "dumping %s", path);
+}
+
+/* ---- restore ---------------------------------------------------------------------------------------------------- */
+
+struct restoring {
+    const char *from, *to;
+};
+
+static err restore(void *context) {
+    const struct restoring *r = context;
+    return store_restore(r->from, r->to);
+}
+
+static err count_entry(void *context, const char *name, bool is_dir) {
+    (void)name, (void)is_dir;
+    ++*(size_t *)context;
+    return NULL;
+}
+
+static err remove_entry(void *context, const char *name, bool is_dir) {
+    AUTO_BUF struct buf path;
+    buf_init(&path, 8 * KIB);
+    buf_add_fmt(&path, "%s/%s", (const char *)context, name);
+    if (path.full) return err_new(ERR_INVALID, "the path is too long");
+    if (!is_dir) return path_remove(path.p);
+    TRY(path_list(path.p, remove_entry, path.p));
+    return path_remove_dir(path.p);
+}
+
+/* A restore that ended early leaves the folder as it was before: not there, or empty. */
+static void take_away(const char *to, bool existed) {
+    err e = path_exists(to) ? path_list(to, remove_entry, (void *)(uintptr_t)to) : NULL;
+    if (!e && !existed && path_exists(to)) e = path_remove_dir(to);
+    if (e) fprintf(stderr, "clew: what was restored so far stays in %s: %s\n", to, err_text(e));
+    err_free(e);
+}
+
+static err restore_or_take_away_wait(struct restoring *r, int *out_signal) {
+    bool existed = path_exists(r->to);
+    size_t entries = 0;
+    if (existed) TRY(path_list(r->to, count_entry, &entries));
+    if (entries) return err_new(ERR_CONFLICT, "%s is not empty", r->to);
+    err e = process_run_wait(restore, r, out_signal);
+    if (e) take_away(r->to, existed);
+    return e;
 }
 
 err command_restore(const struct arguments *a) {
     AUTO_FREE char *from = str_dup(a->positions[0]), *to = str_dup(argument_text(a, OPTION_DATA));
+    int interrupted = 0;
     TRY(check_is_ours(from, "BACKUP"));
+    if (!*to) return err_new(ERR_INVALID, "--data: must name a folder");
+    process_signals_block();
     command_progress("checking the backup, then copying it to %s", to);
-    err e = store_restore(from, to);
+    err e = restore_or_take_away_wait(&(struct restoring){from, to}, &interrupted);
     command_progress_end();
+    if (interrupted) {
+        fprintf(stderr, "clew: interrupted: nothing was restored\n");
+        process_end_by_signal(interrupted);
+    }
     TRY_WRAP(e, "restoring %s", from);
     if (argument_flag(a, OPTION_JSON))
-        printf("{\"restored\":true}\n");
+        command_say("{\"restored\":true}");
     else
-        printf("%s is now a data directory made from %s; start it with: clew serve --data %s\n", to, from, to);
+        command_say("%s is now a data directory made from %s; start it with: clew serve --data %s", to, from, to);
     return NULL;
 }

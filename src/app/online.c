@@ -49,11 +49,11 @@ err command_delete(const struct arguments *a) {
     command_progress_end();
     TRY(e);
     if (argument_flag(a, OPTION_JSON))
-        command_print(&answer);
+        command_say(STR_FMT, STR_ARG(buf_str(&answer)));
     else
-        puts(argument_flag(a, OPTION_PROVE)
-                 ? "deleted: no answer shows these rows, and no byte of them is left on disk"
-                 : "deleted: no answer shows these rows; their bytes go within 24 hours (--verify: now)");
+        command_say("deleted: no answer shows these rows%s", argument_flag(a, OPTION_PROVE)
+                                                                 ? ", and no byte of them is left on disk"
+                                                                 : "; their bytes go within 24 hours (--verify: now)");
     return NULL;
 }
 
@@ -69,10 +69,10 @@ err command_backup(const struct arguments *a) {
     command_progress_end();
     TRY(e);
     if (argument_flag(a, OPTION_JSON))
-        command_print(&answer);
+        command_say(STR_FMT, STR_ARG(buf_str(&answer)));
     else
-        printf(STR_FMT " holds everything acknowledged until now; bring it back with: clew restore " STR_FMT
-                       " --data DIR\n",
-               STR_ARG(a->positions[0]), STR_ARG(a->positions[0]));
+        command_say(STR_FMT " holds everything acknowledged until now; bring it back with: clew restore " STR_FMT
+                            " --data DIR",
+                    STR_ARG(a->positions[0]), STR_ARG(a->positions[0]));
     return NULL;
 }

@@ -87,9 +87,12 @@ static int distance(struct str a, struct str b) {
     return row[b.n];
 }
 
+/* Edits from which on a name is another one: a third of a short word would be any word. */
+static int far_from(struct str name) { return MIN(4, (int)MIN(name.n, 8u) / 2 + 1); }
+
 static err unknown_option(const struct command *c, struct str name) {
     const char *nearest = NULL;
-    int best = 4;
+    int best = far_from(name);
     for (int o = 0; o < OPTIONS; o++) {
         int d = c->options >> o & 1 ? distance(name, str_of(rows[o].name)) : 99;
         if (d < best) best = d, nearest = rows[o].name;
@@ -134,7 +137,7 @@ static err unknown_command(struct str first, struct str second) {
     buf_init(&both, 4 * KIB);
     buf_add_fmt(&both, STR_FMT " " STR_FMT, STR_ARG(first), STR_ARG(second));
     const char *nearest = NULL;
-    int best = 4;
+    int best = far_from(first);
     for (size_t i = 0; i < command_count; i++) {
         int d = distance(strchr(commands[i].name, ' ') ? buf_str(&both) : first, str_of(commands[i].name));
         if (d < best) best = d, nearest = commands[i].name;
@@ -251,8 +254,7 @@ struct str argument_text(const struct arguments *a, enum option o) {
     return a->given[o] ? a->values[o][a->given[o] - 1] : str_of(rows[o].fallback ? rows[o].fallback : "");
 }
 
-/* A wrong value is blamed on where it came from. */
-static err blame(const struct arguments *a, enum option o, err e) {
+err argument_blame(const struct arguments *a, enum option o, err e) {
     char name[64];
     if (!a->from_environment[o]) return err_wrap(e, "--%s", rows[o].name);
     environment_name(o, name);
@@ -261,15 +263,15 @@ static err blame(const struct arguments *a, enum option o, err e) {
 
 err argument_duration(const struct arguments *a, enum option o, int64_t *out_ns) {
     err e = parse_duration(argument_text(a, o), out_ns);
-    return blame(a, o, e || *out_ns >= 0 ? e : err_new(ERR_INVALID, "must not be negative"));
+    return argument_blame(a, o, e || *out_ns >= 0 ? e : err_new(ERR_INVALID, "must not be negative"));
 }
 
 err argument_u64(const struct arguments *a, enum option o, uint64_t *out) {
-    return blame(a, o, parse_u64(argument_text(a, o), out));
+    return argument_blame(a, o, parse_u64(argument_text(a, o), out));
 }
 
 err argument_size(const struct arguments *a, enum option o, uint64_t *out) {
-    return blame(a, o, parse_size(argument_text(a, o), out));
+    return argument_blame(a, o, parse_size(argument_text(a, o), out));
 }
 
 /* ---- help ------------------------------------------------------------------------------------------------------- */

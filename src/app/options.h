@@ -91,6 +91,8 @@ void arguments_help(const struct command *command, struct buf *out); /* NULL: th
 
 bool argument_flag(const struct arguments *a, enum option o);
 struct str argument_text(const struct arguments *a, enum option o); /* the default if not given; "" if there is none */
+/* Puts where the value came from before e: --listen, or CLEW_LISTEN. */
+err argument_blame(const struct arguments *a, enum option o, err e);
 err argument_duration(const struct arguments *a, enum option o, int64_t *out_ns);
 err argument_u64(const struct arguments *a, enum option o, uint64_t *out);
 err argument_size(const struct arguments *a, enum option o, uint64_t *out);

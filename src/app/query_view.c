@@ -5,7 +5,7 @@
 #include "app/view.h"
 #include "base/text.h"
 
-enum { SERVICE_COLUMNS = 14 };
+enum { SERVICE_COLUMNS = 14, SEVERITY_COLUMNS = 5 };
 
 static void add_filters(struct buf *path, const struct arguments *a) {
     static const struct {
@@ -33,15 +33,24 @@ static void add_filters(struct buf *path, const struct arguments *a) {
 
 /* ---- drawing ---------------------------------------------------------------------------------------------------- */
 
-/* The clock part of an RFC 3339 time, to the millisecond, after its date. */
+/* Date and clock of an RFC 3339 time, to the millisecond. */
 static void put_moment(struct buf *out, struct str time) {
+    AUTO_BUF struct buf safe;
     struct str date, clock;
-    if (!str_cut(time, 'T', &date, &clock)) {
-        buf_add_str(out, time);
+    buf_init(&safe, 4 * KIB);
+    put_terminal(&safe, (struct str){time.p, MIN(time.n, (size_t)40)});
+    if (!str_cut(buf_str(&safe), 'T', &date, &clock)) {
+        buf_add_str(out, buf_str(&safe));
         return;
     }
     while (str_ends_with(clock, STR("Z"))) clock.n--;
-    buf_add_fmt(out, "%.*s %-12.*s", STR_ARG(date), (int)MIN(clock.n, (size_t)12), clock.p);
+    buf_add_fmt(out, STR_FMT " %-12.*s", STR_ARG(date), (int)MIN(clock.n, (size_t)12), clock.p);
+}
+
+static void put_dim(struct buf *out, const char *before, struct str text, const struct colors *c) {
+    buf_add_fmt(out, "%s%s", before, c->dim);
+    put_terminal(out, text);
+    buf_add_text(out, c->reset);
 }
 
 static void put_trace(struct buf *out, const struct json_node *t, const struct colors *c) {
@@ -52,9 +61,9 @@ static void put_trace(struct buf *out, const struct json_node *t, const struct c
     put_duration_short(&duration, json_tree_number(t, "duration_ns"));
     put_moment(out, json_tree_text(t, "start"));
     int64_t spans = json_tree_number(t, "span_count");
-    buf_add_fmt(out, "  %s%.*s%s  %*s%s  %4lld span%s  ", c->dim, STR_ARG(json_tree_text(t, "trace_id")), c->reset,
-                (int)(9 - MIN(view_columns_of(buf_str(&duration)), 9)), "", duration.p, (long long)spans,
-                spans == 1 ? " " : "s");
+    put_dim(out, "  ", json_tree_text(t, "trace_id"), c);
+    buf_add_fmt(out, "  %*s%s  %4lld span%s  ", (int)(9 - MIN(view_columns_of(buf_str(&duration)), 9)), "", duration.p,
+                (long long)spans, spans == 1 ? " " : "s");
     put_terminal(out, json_tree_text(root, "service"));
     buf_add_byte(out, ' ');
     put_terminal(out, json_tree_text(root, "operation"));
@@ -92,16 +101,23 @@ static void put_json(struct json_writer *w, const struct json_node *n) {
     }
 }
 
+static void put_padded(struct buf *out, struct str text, int columns) {
+    AUTO_BUF struct buf safe;
+    buf_init(&safe, 64 * KIB);
+    put_terminal(&safe, text);
+    buf_add_str(out, buf_str(&safe));
+    buf_add_fmt(out, "%*s", MAX(columns - view_columns_of(buf_str(&safe)), 0), "");
+}
+
 static void put_log(struct buf *out, const struct json_node *r, const struct colors *c) {
     struct str severity = json_tree_text(r, "severity");
     const struct json_node *body = json_tree_get(r, "body");
     put_moment(out, json_tree_text(r, "time"));
-    buf_add_fmt(out, "  %s%-5.*s%s  ", severity_color(severity, c), STR_ARG(severity), c->reset);
-    AUTO_BUF struct buf service;
-    buf_init(&service, 64 * KIB);
-    put_terminal(&service, json_tree_text(r, "service"));
-    buf_add_str(out, buf_str(&service));
-    buf_add_fmt(out, "%*s  ", MAX(SERVICE_COLUMNS - view_columns_of(buf_str(&service)), 0), "");
+    buf_add_fmt(out, "  %s", severity_color(severity, c));
+    put_padded(out, severity, SEVERITY_COLUMNS);
+    buf_add_fmt(out, "%s  ", c->reset);
+    put_padded(out, json_tree_text(r, "service"), SERVICE_COLUMNS);
+    buf_add_text(out, "  ");
     if (body->type == JSON_STRING) {
         put_terminal(out, body->text);
     } else {
@@ -113,7 +129,7 @@ static void put_log(struct buf *out, const struct json_node *r, const struct col
         put_terminal(out, buf_str(&text));
     }
     struct str trace = json_tree_text(r, "trace_id");
-    if (trace.n) buf_add_fmt(out, "  %strace=%.*s%s", c->dim, STR_ARG(trace), c->reset);
+    if (trace.n) put_dim(out, "  trace=", trace, c);
     buf_add_byte(out, '\n');
 }
 

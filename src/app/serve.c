@@ -82,7 +82,6 @@ static err open_api(struct server *s, uint64_t workers) {
     return api_new(&options, &s->api);
 }
 
-/* Without tokens (they come with their issue) only loopback may be bound. */
 static err listen_on(struct server *s, const char *option, struct str address, enum api_port port, char bound[64]) {
     AUTO_FREE char *text = str_dup(address);
     err e = http_server_listen(s->http, text, api_listener(s->api, port), bound);
@@ -92,13 +91,7 @@ static err listen_on(struct server *s, const char *option, struct str address, e
                        "--%s: %s is in use; stop what listens there, or let clew pick a free port: --%s 127.0.0.1:0",
                        option, text, option);
     }
-    TRY_WRAP(e, "--%s", option);
-    if (!socket_address_is_loopback(bound))
-        return err_new(ERR_INVALID,
-                       "--%s: %s is not a loopback address, and there is no access control yet: put clew behind "
-                       "a proxy that has one, or bind 127.0.0.1",
-                       option, bound);
-    return NULL;
+    return err_wrap(e, "--%s", option);
 }
 
 static err open_network(const struct arguments *a, struct server *s) {
@@ -132,6 +125,18 @@ static void drain(void *context) {
     http_server_drain(s->http, clock_monotonic_ns() + DRAIN_NS, stop_loop, s);
 }
 
+/* Without tokens (they come with their issue) only loopback may be bound. */
+static err check_address(const struct arguments *a, enum option o) {
+    AUTO_FREE char *text = str_dup(argument_text(a, o));
+    err e = socket_address_check(text);
+    if (!e && !socket_address_is_loopback(text))
+        e = err_new(ERR_INVALID,
+                    "%s is not a loopback address, and there is no access control yet: put clew behind a proxy that "
+                    "has one, or bind 127.0.0.1",
+                    text);
+    return argument_blame(a, o, e);
+}
+
 static err open_server(const struct arguments *a, struct server *s) {
     AUTO_FREE char *dir = str_dup(argument_text(a, OPTION_DATA));
     struct store_options options;
@@ -139,6 +144,8 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(read_store_options(a, s, &options));
     options.dir = dir;
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
+    TRY(check_address(a, OPTION_LISTEN));
+    TRY(check_address(a, OPTION_OTLP_HTTP));
     if (!*dir) return err_new(ERR_INVALID, "--data: must name a folder");
     TRY(store_open(&options, &s->store));
     TRY(open_api(s, workers));

@@ -37,9 +37,10 @@ static int next_columns(struct str s, size_t *i) {
         uint32_t first, last;
         int columns;
     } ranges[] = {
-        {0x0300, 0x036f, 0}, {0x1100, 0x115f, 2},   {0x200b, 0x200f, 0},   {0x2e80, 0xa4cf, 2},
-        {0xac00, 0xd7a3, 2}, {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},   {0xfe30, 0xfe6f, 2},
-        {0xff01, 0xff60, 2}, {0x1f300, 0x1f64f, 2}, {0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
+        {0x0300, 0x036f, 0},   {0x1100, 0x115f, 2},   {0x200b, 0x200f, 0},   {0x2e80, 0xa4cf, 2},
+        {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},   {0xfe30, 0xfe6f, 2},
+        {0xff01, 0xff60, 2},   {0xffe0, 0xffe6, 2},   {0x1f300, 0x1f64f, 2}, {0x1f680, 0x1f6ff, 2},
+        {0x1f900, 0x1f9ff, 2}, {0x1fa70, 0x1faff, 2}, {0x20000, 0x3fffd, 2},
     };
     unsigned char lead = (unsigned char)s.p[(*i)++];
     uint32_t c = lead < 0xc0 ? lead : lead < 0xe0 ? lead & 0x1f : lead < 0xf0 ? lead & 0x0f : lead & 0x07;
@@ -172,8 +173,11 @@ static void put_head(struct view *v, const struct json_node *trace) {
     put_terminal(v->out, json_tree_text(root, "service"));
     buf_add_byte(v->out, ' ');
     put_terminal(v->out, json_tree_text(root, "operation"));
-    buf_add_fmt(v->out, "%s  trace %.*s\n%.*s, ", v->colors.reset, STR_ARG(json_tree_text(trace, "trace_id")),
-                STR_ARG(json_tree_text(trace, "start")));
+    buf_add_fmt(v->out, "%s  trace ", v->colors.reset);
+    put_terminal(v->out, json_tree_text(trace, "trace_id"));
+    buf_add_byte(v->out, '\n');
+    put_terminal(v->out, json_tree_text(trace, "start"));
+    buf_add_text(v->out, ", ");
     put_duration_short(v->out, v->duration_ns);
     buf_add_fmt(v->out, ", %lld span%s", (long long)spans, spans == 1 ? "" : "s");
     if (errors) buf_add_fmt(v->out, ", %s%lld with errors%s", v->colors.red, (long long)errors, v->colors.reset);

@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- signals ---------------------------------------------------------------------------------------------------- */
@@ -34,6 +38,76 @@ int process_signal_wait(void) {
 }
 
 void process_signal_raise(void) { kill(getpid(), SIGTERM); }
+
+void process_end_by_signal(int number) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    signal(number, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    raise(number);
+    _exit(128 + number); /* it was one that ends nothing */
+}
+
+/* ---- work that a signal may end ---------------------------------------------------------------------------------- */
+
+/* How the work ended, as it goes through the pipe: fits in what one write gives whole. */
+struct work_end {
+    bool failed;
+    enum err_kind kind;
+    char text[1024];
+};
+static_assert(sizeof(struct work_end) <= PIPE_BUF, "written at once");
+
+static void run_in_child(err (*work)(void *context), void *context, int to) {
+    struct work_end end = {0};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    err e = work(context);
+    if (e) {
+        end.failed = true;
+        end.kind = err_kind(e);
+        snprintf(end.text, sizeof end.text, "%s", err_text(e));
+    }
+    _exit(write(to, &end, sizeof end) == (ssize_t)sizeof end ? 0 : 1);
+}
+
+/* Waits for the child or for an ending signal, which kills it; the signal, or 0. */
+static int wait_for_child(pid_t child) {
+    sigset_t set = ending_signals();
+    sigaddset(&set, SIGCHLD);
+    int number = 0;
+    while (sigwait(&set, &number) != 0 || (number == SIGCHLD && waitpid(child, NULL, WNOHANG) == 0)) {}
+    if (number == SIGCHLD) return 0;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    return number;
+}
+
+static err end_of_child(pid_t child, int from, int *out_signal) {
+    struct work_end end;
+    *out_signal = wait_for_child(child);
+    if (*out_signal) return err_new(ERR_CANCELLED, "interrupted by signal %d", *out_signal);
+    if (read(from, &end, sizeof end) != sizeof end) return err_new(ERR_INTERNAL, "the process that did the work died");
+    return end.failed ? err_new(end.kind, "%s", end.text) : NULL;
+}
+
+err process_run_wait(err (*work)(void *context), void *context, int *out_signal) {
+    int ends[2];
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGCHLD, SIG_DFL); /* ignored, as a parent may have left it, it would not come */
+    if (pipe2(ends, O_CLOEXEC) != 0) return err_errno(errno, "making a pipe");
+    pid_t child = fork();
+    if (child == 0) run_in_child(work, context, ends[1]);
+    err e = child < 0 ? err_errno(errno, "starting a process") : NULL;
+    close(ends[1]);
+    *out_signal = 0;
+    if (!e) e = end_of_child(child, ends[0], out_signal);
+    close(ends[0]);
+    return e;
+}
 
 /* ---- environment and terminal ----------------------------------------------------------------------------------- */
 

@@ -10,12 +10,17 @@
 void process_signals_block(void);
 int process_signal_wait(void);
 void process_signal_raise(void); /* makes a waiting process_signal_wait return SIGTERM */
-const char *process_env(const char *name);        /* NULL if unset */
+/* Ends this process as the signal does that nobody handles: a shell sees 128 + its number. */
+_Noreturn void process_end_by_signal(int number);
+/* Runs work in a child process and gives its error, cut at 1 KiB. A blocked signal that comes meanwhile kills the child, and is
+ * *out_signal (else 0): what the child has made is the caller's to take away. After process_signals_block, before any thread. */
+err process_run_wait(err (*work)(void *context), void *context, int *out_signal);
+const char *process_env(const char *name); /* NULL if unset */
 bool process_is_terminal(int fd);
-int process_terminal_columns(int fd);             /* 80 if unknown */
-uint64_t process_memory_limit_bytes(void);        /* the smaller of the control group's limit and the machine's memory */
+int process_terminal_columns(int fd);      /* 80 if unknown */
+uint64_t process_memory_limit_bytes(void); /* the smaller of the control group's limit and the machine's memory */
 uint64_t process_resident_bytes(void);
 uint64_t process_anonymous_bytes(void);
 int process_cores(void);
-void process_open_files_raise(void);              /* raises the soft limit of open files to the hard one */
+void process_open_files_raise(void); /* raises the soft limit of open files to the hard one */
 int process_id(void);

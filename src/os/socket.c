@@ -71,6 +71,11 @@ static err parse_address(const char *text, union address *out) {
     return err_new(ERR_INVALID, "address \"%.100s\": the host is neither a number nor localhost", text);
 }
 
+err socket_address_check(const char *address) {
+    union address a;
+    return parse_address(address, &a);
+}
+
 static void format_address(const union address *a, char out[ADDRESS_TEXT]) {
     char host[INET6_ADDRSTRLEN] = "?";
     if (a->any.sa_family == AF_INET) {
