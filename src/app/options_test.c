@@ -185,6 +185,155 @@ static void each_name_of_a_command_is_one_option(void **state) {
     }
 }
 
+/* ---- every option of every command ------------------------------------------------------------------------------ */
+
+/* Words that call a command with what it needs, then these; returns the error. */
+static err call(const struct command *c, struct arguments *a, const char *one, const char *two) {
+    char text[64];
+    const char *words[8] = {NULL};
+    int n = 0;
+    snprintf(text, sizeof text, "%s", c->name);
+    char *space = strchr(text, ' ');
+    if (space) *space = 0;
+    words[n++] = text;
+    if (space) words[n++] = space + 1;
+    for (int i = 0; i < c->positions_min; i++) words[n++] = "position";
+    if (one) words[n++] = one;
+    if (two) words[n++] = two;
+    return parse(a, words);
+}
+
+static void expect(err e, const char *want, const char *what) {
+    if (!want && e) fail_msg("%s: %s", what, err_text(e));
+    if (want && (!e || !strstr(err_text(e), want))) fail_msg("%s: \"%s\", not \"%s\"", what, err_text(e), want);
+    err_free(e);
+}
+
+/* The name of an option and whether it takes a value, from the help of a command that has it. */
+static bool option_name(enum option o, char name[40], bool *out_value) {
+    for (size_t i = 0; i < command_count; i++) {
+        if (!(commands[i].options >> o & 1)) continue;
+        struct command alone = commands[i];
+        AUTO_BUF struct buf help;
+        alone.options = 1ull << o;
+        buf_init(&help, 64 * KIB);
+        arguments_help(&alone, &help);
+        const char *at = strstr(help.p, "\n  --");
+        assert_non_null(at);
+        size_t n = strcspn(at + 5, " \n");
+        snprintf(name, 40, "--%.*s", (int)n, at + 5);
+        *out_value = at[5 + n] == ' ' && at[6 + n] >= 'A' && at[6 + n] <= 'Z';
+        return true;
+    }
+    return false;
+}
+
+static void each_option_is_taken_by_its_commands_alone(void **state) {
+    (void)state;
+    struct arguments a;
+    int taken = 0, refused = 0;
+    for (int o = 0; o < OPTIONS; o++) {
+        char name[40], attached[64], what[128];
+        bool value;
+        if (!option_name((enum option)o, name, &value)) {
+            assert_int_equal(o, OPTION_HELP); /* of all */
+            continue;
+        }
+        snprintf(attached, sizeof attached, "%s=7", name);
+        for (size_t i = 0; i < command_count; i++) {
+            const struct command *c = &commands[i];
+            snprintf(what, sizeof what, "clew %s %s", c->name, name);
+            bool has = c->options >> o & 1;
+            if (!has && o == OPTION_PROVE && c->options >> OPTION_VERIFY & 1) continue; /* the same name for another */
+            if (!has && o == OPTION_VERIFY && c->options >> OPTION_PROVE & 1) continue;
+            expect(call(c, &a, name, value ? "7" : NULL), has ? NULL : " has no option --", what);
+            assert_int_equal(a.given[o], has);
+            expect(call(c, &a, attached, NULL), !has ? " has no option --" : value ? NULL : " takes no value", what);
+            if (has && value) expect(call(c, &a, name, NULL), " needs a value: ", what);
+            taken += has, refused += !has;
+        }
+    }
+    assert_true(taken > 60 && refused > 200);
+}
+
+/* default < environment < flag, for every pair of command and option. */
+static void flag_environment_and_default_in_that_order(void **state) {
+    (void)state;
+    struct arguments a;
+    for (int o = 0; o < OPTIONS; o++) {
+        char name[40], variable[48] = "CLEW_";
+        bool value;
+        if (!option_name((enum option)o, name, &value)) continue;
+        for (size_t i = 2; name[i]; i++)
+            variable[i + 3] = name[i] == '-' ? '_' : (char)(name[i] - 'a' + 'A'), variable[i + 4] = 0;
+        for (size_t i = 0; i < command_count; i++) {
+            const struct command *c = &commands[i];
+            if (!(c->options >> o & 1)) continue;
+            unsetenv(variable);
+            expect(call(c, &a, NULL, NULL), NULL, name);
+            assert_int_equal(a.given[o], 0);
+            struct str fallback = argument_text(&a, (enum option)o);
+            setenv(variable, value ? "from-environment" : "true", 1);
+            expect(call(c, &a, NULL, NULL), NULL, name);
+            assert_int_equal(a.given[o], 1);
+            assert_true(a.from_environment[o]);
+            if (value) assert_true(text_is(&a, (enum option)o, "from-environment") && fallback.n < 40);
+            expect(call(c, &a, name, value ? "from-flag" : NULL), NULL, name);
+            assert_int_equal(a.given[o], 1);
+            assert_false(a.from_environment[o]);
+            if (value) assert_true(text_is(&a, (enum option)o, "from-flag"));
+            setenv(variable, value ? "" : "off", 1);
+            expect(call(c, &a, NULL, NULL), NULL, name);
+            assert_int_equal(a.given[o], value); /* an empty value is a value */
+            if (!value) {
+                setenv(variable, "perhaps", 1);
+                expect(call(c, &a, NULL, NULL), variable, name);
+            }
+        }
+        unsetenv(variable);
+    }
+}
+
+/* Each name with one letter left out, doubled or changed is answered with a name of the command that is as near. */
+static void a_slip_is_answered_with_the_nearest_name(void **state) {
+    (void)state;
+    struct arguments a;
+    for (size_t i = 0; i < command_count; i++) {
+        for (int o = 0; o < OPTIONS; o++) {
+            char name[40], slip[48], want[64];
+            bool value;
+            if (!(commands[i].options >> o & 1) || !option_name((enum option)o, name, &value) || strlen(name) < 7)
+                continue;
+            for (int kind = 0; kind < 3; kind++) {
+                snprintf(slip, sizeof slip, "%s", name);
+                if (kind == 0) memmove(slip + 3, slip + 4, strlen(slip + 4) + 1);
+                if (kind == 1) snprintf(slip, sizeof slip, "%.4s%s", name, name + 3);
+                if (kind == 2) slip[4] = '#';
+                snprintf(want, sizeof want, "did you mean %s?", name);
+                expect(call(&commands[i], &a, slip, NULL), want, slip);
+            }
+        }
+        expect(call(&commands[i], &a, "--zzzzzzzzzzzz", NULL), "has no option --zzzzzzzzzzzz", "far");
+        err e = call(&commands[i], &a, "--q", NULL);
+        assert_null(strstr(err_text(e), "did you mean"));
+        err_free(e);
+    }
+}
+
+static void positions_are_counted(void **state) {
+    (void)state;
+    struct arguments a;
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *c = &commands[i];
+        expect(call(c, &a, NULL, NULL), NULL, c->name);
+        assert_int_equal(a.position_count, c->positions_min);
+        if (c->positions_max == c->positions_min) expect(call(c, &a, "more", NULL), "does not take \"more\"", c->name);
+        expect(call(c, &a, "--help", NULL), NULL, c->name);
+        expect(call(c, &a, "-h", NULL), NULL, c->name);
+        assert_int_equal(a.given[OPTION_HELP], 1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_come_attached_or_after),
@@ -197,6 +346,10 @@ int main(void) {
         cmocka_unit_test(wrong_values_are_blamed_on_their_option),
         cmocka_unit_test(help_can_be_asked_for_anywhere),
         cmocka_unit_test(each_name_of_a_command_is_one_option),
+        cmocka_unit_test(each_option_is_taken_by_its_commands_alone),
+        cmocka_unit_test(flag_environment_and_default_in_that_order),
+        cmocka_unit_test(a_slip_is_answered_with_the_nearest_name),
+        cmocka_unit_test(positions_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

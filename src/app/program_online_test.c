@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "app/protobuf_put.h"
 #include "base/text.h"
+#include "os/clock.h"
 #include "os/file.h"
 
 /* Sends a small load and gives one of its trace ids. */
@@ -213,6 +215,78 @@ static void answers_that_are_none_end_in_a_sentence(void **state) {
     }
 }
 
+/* ---- odd traces ------------------------------------------------------------------------------------------------- */
+
+struct odd_span {
+    uint64_t id, parent;
+    int64_t after_ns, duration_ns;
+    const char *name;
+};
+
+static void put_odd_trace(struct buf *body, const struct odd_span *spans, size_t n, unsigned char fill) {
+    unsigned char id[16];
+    int64_t now_ns = clock_wall_ns();
+    memset(id, fill, sizeof id);
+    size_t group = put_begin(body, 1), scope = put_begin(body, 2);
+    for (size_t i = 0; i < n; i++) {
+        size_t span = put_begin(body, 2);
+        put_bytes_field(body, 1, id, 16);
+        put_bytes_field(body, 2, &spans[i].id, 8);
+        if (spans[i].parent) put_bytes_field(body, 4, &spans[i].parent, 8);
+        put_text_field(body, 5, str_of(spans[i].name));
+        put_fixed64_field(body, 7, (uint64_t)(now_ns + spans[i].after_ns));
+        put_fixed64_field(body, 8, (uint64_t)(now_ns + spans[i].after_ns + spans[i].duration_ns));
+        put_end(body, span);
+    }
+    put_end(body, scope);
+    put_end(body, group);
+}
+
+/* Every span of a trace that is no tree is drawn once: parents missing, of itself, in a ring; clocks that run apart. */
+static void traces_that_are_no_trees_are_drawn_whole(void **state) {
+    (void)state;
+    enum { SECOND = 1000000000 };
+    static const struct {
+        struct odd_span spans[5];
+        size_t n;
+        const char *head;
+    } cases[] = {
+        {{{1, 0, 0, SECOND, "root"}, {2, 99, 5, 10, "orphan"}, {3, 2, 6, 1, "its child"}},
+         3,
+         "3 spans, 1 parent is missing"},
+        {{{1, 1, 0, SECOND, "own parent"}}, 1, "1 span"},
+        {{{1, 2, 0, SECOND, "ring a"}, {2, 1, 5, 10, "ring b"}, {3, 2, 6, 1, "below"}}, 3, "3 spans"},
+        {{{1, 0, 0, 5, "root"},
+          {2, 1, -60 * (int64_t)SECOND, SECOND, "early"},
+          {3, 1, 60 * (int64_t)SECOND, 0, "late"}},
+         3,
+         "3 spans"},
+        {{{1, 0, 0, 0, "zero"}, {2, 1, 0, 0, "nothing"}}, 2, "0s, 2 spans"},
+        {{{1, 0, 0, -5, "ends before"}, {2, 1, 0, 10, "normal"}}, 2, "2 spans"},
+        {{{1, 0, 0, 5, "twin a"}, {2, 0, 0, 5, "twin b"}}, 2, "2 spans"},
+        {{{1, 0, 0, 5, "same id"}, {1, 0, 7, 5, "same id again"}}, 2, "2 spans"},
+    };
+    struct served s;
+    served_start(&s, "data");
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        AUTO_BUF struct buf body;
+        struct program p;
+        char id[33];
+        buf_init(&body, MIB);
+        put_odd_trace(&body, cases[i].spans, cases[i].n, (unsigned char)(17 * (i + 1)));
+        post(s.otlp, "/v1/traces", buf_str(&body));
+        for (int k = 0; k < 16; k++) snprintf(id + 2 * k, 3, "%02x", (unsigned)(17 * (i + 1)) & 0xff);
+        RUN(&p, "trace", id, "--server", s.api);
+        program_check(&p, 0, cases[i].head, "");
+        for (size_t k = 0; k < cases[i].n; k++) program_check(&p, 0, cases[i].spans[k].name, "");
+        size_t lines = 0;
+        for (size_t k = 0; k < p.out.n; k++) lines += p.out.p[k] == '\n';
+        if (lines != 3 + cases[i].n) fail_msg("case %zu: %zu lines:\n%s", i, lines, p.out.p);
+        program_done(&p);
+    }
+    served_stop(&s);
+}
+
 /* ---- load ------------------------------------------------------------------------------------------------------- */
 
 static void load_finds_rows_that_are_lost_changed_or_invented(void **state) {
@@ -317,6 +391,7 @@ int main(void) {
         TEST(colors_and_progress_are_for_terminals),
         TEST(a_hostile_server_cannot_write_to_the_terminal),
         TEST(answers_that_are_none_end_in_a_sentence),
+        TEST(traces_that_are_no_trees_are_drawn_whole),
         TEST(load_finds_rows_that_are_lost_changed_or_invented),
         TEST(a_rate_is_kept_and_a_count_is_exact),
         TEST(ids_are_unique),

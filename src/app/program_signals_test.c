@@ -94,19 +94,6 @@ static void a_stuck_load_ends_by_the_second_signal(void **state) {
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
-/* Data with a part and a log (the server is killed), and a backup of it. */
-static void make_data(const char *data, const char *backup) {
-    struct served s;
-    served_start(&s, data);
-    for (int i = 0; i < 2; i++)
-        CHECK(0, "sent      4,000 ", "", "load", "--otlp", s.otlp, "--count", "2000", "--signal", "both", "--over",
-              "10m");
-    CHECK(0, "bring it back with", "", "backup", in_folder(backup), "--server", s.api);
-    kill(s.program.pid, SIGKILL);
-    program_wait(&s.program);
-    program_done(&s.program);
-}
-
 /* All of it or nothing, whenever the signal comes: here right after the folder was made. */
 static void a_restore_is_whole_or_leaves_nothing(void **state) {
     (void)state;

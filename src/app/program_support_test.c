@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/json_tree.h"
+#include "net/client.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/thread.h"
@@ -151,14 +152,19 @@ int folder_setup(void **state) {
     return mkdtemp(folder) ? 0 : -1;
 }
 
-int folder_teardown(void **state) {
-    (void)state;
+void folder_remove(const char *path) {
     pid_t pid = fork();
     if (pid == 0) {
-        execl("/bin/rm", "rm", "-rf", folder, (char *)NULL);
+        execl("/bin/rm", "rm", "-rf", path, (char *)NULL);
         _exit(127);
     }
-    return pid < 0 || waitpid(pid, NULL, 0) != pid ? -1 : 0;
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+int folder_teardown(void **state) {
+    (void)state;
+    folder_remove(folder);
+    return 0;
 }
 
 const char *in_folder(const char *name) {
@@ -218,6 +224,33 @@ void served_stop(struct served *s) {
     program_wait(&s->program);
     program_check(&s->program, 0, NULL, "");
     program_done(&s->program);
+}
+
+void post(const char *server, const char *path, struct str body) {
+    static const char *const fields[] = {"Content-Type: application/x-protobuf", NULL};
+    char url[256];
+    struct http_client *client = NULL;
+    struct http_answer answer = {0};
+    snprintf(url, sizeof url, "%s%s", server, path);
+    assert_null(http_client_new(&client));
+    assert_null(http_call_wait(client, "POST", url, fields, body, DEADLINE_NS, MIB, &answer));
+    assert_int_equal(answer.status, 200);
+    buf_done(&answer.body);
+    http_client_free(client);
+}
+
+void make_data(const char *data, const char *backup) {
+    struct served s;
+    served_start(&s, data);
+    for (int i = 0; i < 2; i++) {
+        CHECK(0, "sent      4,000 ", "", "load", "--otlp", s.otlp, "--count", "2000", "--signal", "both", "--over",
+              "10m");
+        if (i == 0) post(s.api, "/api/v1/admin/flush", (struct str){0});
+    }
+    CHECK(0, "bring it back with", "", "backup", in_folder(backup), "--server", s.api);
+    kill(s.program.pid, SIGKILL);
+    program_wait(&s.program);
+    program_done(&s.program);
 }
 
 static const struct json_node *find_path(const struct json_node *node, struct str path) {

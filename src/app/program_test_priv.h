@@ -44,7 +44,8 @@ void check_run(int status, const char *out, const char *error, const char *const
 int folder_setup(void **state);
 int folder_teardown(void **state);
 const char *in_folder(const char *name); /* the last 32 stay */
-size_t entries_of(const char *path);     /* 0 if it is not there */
+void folder_remove(const char *path);
+size_t entries_of(const char *path); /* 0 if it is not there */
 void write_text(const char *path, const void *text, size_t n);
 void read_bytes(const char *path, struct buf *out);
 
@@ -54,7 +55,11 @@ struct served {
     char api[64], otlp[64];
 };
 void served_start(struct served *s, const char *name);
-void served_stop(struct served *s); /* by SIGTERM; it must end well */
+void post(const char *server, const char *path, struct str body); /* must be answered with 200 */
+void served_stop(struct served *s);                               /* by SIGTERM; it must end well */
+
+/* Data with a part and a log (the server is killed), and a backup of it. */
+void make_data(const char *data, const char *backup);
 
 /* Fails unless text is one JSON value that has these fields: "items latency_ms.p99". */
 void check_json(struct str text, const char *fields);

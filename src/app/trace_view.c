@@ -148,11 +148,11 @@ static void put_message(struct view *v, const struct view_span *s, struct str me
     buf_add_fmt(v->out, "%s\n", v->colors.reset);
 }
 
-static err put_span(struct view *v, const struct view_span *s) {
-    int64_t start_ns, duration_ns = MAX(json_tree_number(s->node, "duration_ns"), 0);
+static void put_span(struct view *v, const struct view_span *s) {
+    int64_t start_ns = v->start_ns, duration_ns = MAX(json_tree_number(s->node, "duration_ns"), 0);
     const struct json_node *status = json_tree_get(s->node, "status");
     bool error = str_equal(json_tree_text(status, "code"), STR("error"));
-    TRY(parse_time(json_tree_text(s->node, "start"), 0, &start_ns));
+    err_free(parse_time(json_tree_text(s->node, "start"), 0, &start_ns)); /* none: drawn at the trace's start */
     put_label(v, s, error);
     put_bar(v, start_ns, duration_ns, error);
     AUTO_BUF struct buf duration;
@@ -161,7 +161,6 @@ static err put_span(struct view *v, const struct view_span *s) {
     buf_add_fmt(v->out, "%*s%s\n", MAX(DURATION_COLUMNS - view_columns_of(buf_str(&duration)), 0), "", duration.p);
     struct str message = json_tree_text(status, "message");
     if (message.n) put_message(v, s, message);
-    return NULL;
 }
 
 /* ---- head ------------------------------------------------------------------------------------------------------- */
@@ -206,10 +205,9 @@ err view_trace(struct str answer, int columns, const struct colors *c, struct bu
     TRY(parse_time(json_tree_text(trace, "start"), 0, &v.start_ns));
     put_head(&v, trace);
     read_spans(&v, trace);
-    err e = NULL;
-    for (size_t i = 0; i < v.spans.n && !e; i++) e = put_span(&v, &v.spans.v[i]);
+    for (size_t i = 0; i < v.spans.n; i++) put_span(&v, &v.spans.v[i]);
     vec_done(&v.spans);
-    return e;
+    return NULL;
 }
 
 /* ---- asking ----------------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -248,6 +249,81 @@ static void an_ending_signal_is_waited_for(void **state) {
     assert_int_equal(process_signal_wait(), SIGTERM);
 }
 
+/* ---- work in a process of its own ------------------------------------------------------------------------------- */
+
+static err do_work(void *context) {
+    const char *what = context;
+    char text[3000];
+    if (strcmp(what, "fail") == 0) return err_new(ERR_CONFLICT, "it is %s", "taken");
+    memset(text, 'x', sizeof text);
+    if (strcmp(what, "fail long") == 0) return err_new(ERR_IO, "%.*s", (int)sizeof text, text);
+    if (strcmp(what, "die") == 0) kill(getpid(), SIGKILL);
+    if (strcmp(what, "call parent") == 0) kill(getppid(), SIGINT);
+    while (strcmp(what, "hang") == 0 || strcmp(what, "call parent") == 0) pause();
+    return NULL;
+}
+
+static void work_in_a_child_gives_its_error(void **state) {
+    (void)state;
+    static const struct {
+        const char *what;
+        enum err_kind kind;
+        const char *text; /* NULL: none */
+    } cases[] = {{"succeed", ERR_INTERNAL, NULL},
+                 {"fail", ERR_CONFLICT, "it is taken"},
+                 {"fail long", ERR_IO, "xxxxx"},
+                 {"die", ERR_INTERNAL, "the process that did the work died"}};
+    process_signals_block();
+    signal(SIGCHLD, SIG_IGN); /* as a careless parent leaves it */
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        int number = -1;
+        err e = process_run_wait(do_work, (void *)(uintptr_t)cases[i].what, &number);
+        assert_int_equal(number, 0);
+        assert_int_equal(e == NULL, cases[i].text == NULL);
+        if (e) {
+            assert_int_equal(err_kind(e), cases[i].kind);
+            assert_true(str_starts_with(str_of(err_text(e)), str_of(cases[i].text)));
+        }
+        err_free(e);
+    }
+}
+
+static void a_signal_kills_the_child_and_is_told(void **state) {
+    (void)state;
+    int number = 0;
+    process_signals_block();
+    err e = process_run_wait(do_work, (void *)(uintptr_t) "call parent", &number);
+    assert_int_equal(number, SIGINT);
+    assert_int_equal(err_kind(e), ERR_CANCELLED);
+    err_free(e);
+    kill(getpid(), SIGTERM); /* one that came before counts, too */
+    e = process_run_wait(do_work, (void *)(uintptr_t) "hang", &number);
+    assert_int_equal(number, SIGTERM);
+    err_free(e);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+}
+
+static void a_process_may_end_as_the_signal_ends_it(void **state) {
+    (void)state;
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < LENGTH(numbers); i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            process_signals_block();
+            process_end_by_signal(numbers[i]);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), numbers[i]);
+    }
+    pid_t pid = fork();
+    if (pid == 0) process_end_by_signal(SIGCHLD); /* which ends nothing by itself */
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGCHLD);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clocks_go_forward),
@@ -263,6 +339,9 @@ int main(void) {
         cmocka_unit_test(a_descriptor_that_is_no_terminal_has_80_columns),
         cmocka_unit_test(the_environment_is_read_by_name),
         cmocka_unit_test(an_ending_signal_is_waited_for),
+        cmocka_unit_test(work_in_a_child_gives_its_error),
+        cmocka_unit_test(a_signal_kills_the_child_and_is_told),
+        cmocka_unit_test(a_process_may_end_as_the_signal_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
