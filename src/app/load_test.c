@@ -7,8 +7,10 @@
 #include <cmocka.h>
 #include <zstd.h>
 
-#include "app/load_shape.h"
+#include "app/load.h"
+#include "app/load_random.h"
 #include "base/vec.h"
+#include "os/clock.h"
 #include "signal/otlp.h"
 
 enum { REQUESTS = 20, ITEMS = 500, SPANS_A_TRACE = 10 };
@@ -192,6 +194,118 @@ static void a_shop_story_is_one_trace_with_its_logs(void **state) {
     for (uint64_t seed = 1; seed <= 200; seed++) one_customer_is_one_trace(seed);
 }
 
+/* ---- plans ------------------------------------------------------------------------------------------------------ */
+
+/* Which times and how many rows each request of a plan gets. */
+static void a_plan_is_spread_over_its_time(void **state) {
+    (void)state;
+    static const struct {
+        struct load_plan plan;
+        uint64_t number;
+        int64_t time_first;
+        uint32_t items;
+    } cases[] = {
+        {{.requests = 4, .items = 20, .items_last = 10, .time_first = 1000, .time_step = 7}, 0, 1000, 20},
+        {{.requests = 4, .items = 20, .items_last = 10, .time_first = 1000, .time_step = 7}, 1, 1014, 20},
+        {{.requests = 4, .items = 20, .items_last = 10, .time_first = 1000, .time_step = 7}, 3, 1042, 10},
+        {{.requests = 1, .items = 500, .items_last = 500, .time_first = -5, .time_step = 1}, 0, -5, 500},
+        {{.requests = 3, .shop = true, .items = 500, .items_last = 500, .time_first = 0, .time_step = 9}, 2, 18, 500},
+        {{.requests = 1000000000, .items = 1000, .items_last = 10, .time_first = 0, .time_step = 36},
+         999999999,
+         (int64_t)999999999 * 100 * 36,
+         10},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct shape_request r = load_shape_of(&cases[i].plan, cases[i].number, 42);
+        assert_true(r.time_first == cases[i].time_first);
+        assert_int_equal(r.items, cases[i].items);
+        assert_int_equal(r.seed, 42);
+    }
+    struct load_plan live = {.items = 10, .time_step = 1000};
+    int64_t before = clock_wall_ns();
+    struct shape_request r = load_shape_of(&live, 12345, 1);
+    assert_in_range(r.time_first, before, clock_wall_ns());
+}
+
+/* A body has the rows it says, and their times lie in the time of their request. */
+static void bodies_keep_to_their_plan(void **state) {
+    (void)state;
+    for (int shop = 0; shop < 2; shop++) {
+        struct load_plan plan = {.requests = 20,
+                                 .shop = shop,
+                                 .items = 50,
+                                 .items_last = 10,
+                                 .time_first = (int64_t)1764032523 * 1000000000,
+                                 .time_step = 100000000};
+        for (uint64_t number = 0; number < plan.requests; number++) {
+            struct shape_request r = load_shape_of(&plan, number, number + 1);
+            for (int signal = 0; signal < SIGNALS; signal++) {
+                AUTO_BUF struct buf body;
+                struct batch b;
+                buf_init(&body, 4 * MIB);
+                buf_add_text(&body, "what was there before goes");
+                uint32_t rows = load_make_body(&plan, (enum signal)signal, &r, &body);
+                if (!rows) continue;
+                struct batch_blob *blob = decode((enum signal)signal, buf_str(&body), &b);
+                assert_int_equal(b.rows, rows);
+                if (!shop) assert_int_equal(rows, number == 19 ? 10 : 50);
+                assert_true(b.time_min >= r.time_first);
+                assert_true(b.time_max < r.time_first + 5 * plan.time_step + (int64_t)60 * 1000000000);
+                batch_unref(blob);
+            }
+        }
+    }
+}
+
+/* The plan of another seed shares no id with it: what --verify finds is what was sent. */
+static void requests_share_no_ids(void **state) {
+    (void)state;
+    VEC(uint64_t) ids = {0};
+    struct load_plan plan = {.shop = true, .items = 10, .time_step = 1};
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        AUTO_BUF struct buf body;
+        struct batch b;
+        struct shape_request r = load_shape_of(&plan, seed, seed);
+        uint64_t half;
+        buf_init(&body, MIB);
+        load_make_body(&plan, SIGNAL_SPANS, &r, &body);
+        struct batch_blob *blob = decode(SIGNAL_SPANS, buf_str(&body), &b);
+        memcpy(&half, batch_id16(&b, SET_ROWS, FIELD_TRACE_ID, 0), 8);
+        *vec_push(&ids) = half;
+        batch_unref(blob);
+    }
+    qsort(ids.v, ids.n, sizeof *ids.v, compare_u64);
+    for (size_t i = 1; i < ids.n; i++) assert_true(ids.v[i] != ids.v[i - 1]);
+    vec_done(&ids);
+}
+
+/* xoshiro256** and its seeding, against numbers of the authors' own programs: splitmix64 of 0 begins with e220a8397b1dcdaf. */
+static void chance_is_the_generator_it_says(void **state) {
+    (void)state;
+    struct load_random x;
+    load_random_seed(&x, 0);
+    assert_true(x.s[0] == 0xe220a8397b1dcdaf);
+    double sum = 0, squares = 0;
+    enum { DRAWS = 100000 };
+    uint64_t below[10] = {0};
+    for (int i = 0; i < DRAWS; i++) {
+        double v = load_random_normal(&x), unit = load_random_unit(&x);
+        assert_true(unit > 0 && unit <= 1);
+        sum += v;
+        squares += v * v;
+        below[load_random_below(&x, 10)]++;
+    }
+    assert_true(fabs(sum / DRAWS) < 0.02);
+    assert_true(fabs(squares / DRAWS - 1) < 0.03);
+    double chi = 0;
+    for (int i = 0; i < 10; i++)
+        chi += ((double)below[i] - DRAWS / 10) * ((double)below[i] - DRAWS / 10) / (DRAWS / 10);
+    assert_true(chi < 35); /* 9 degrees: beyond 33.7 once in 10,000 seeds */
+    unsigned char bytes[21] = {0};
+    load_random_bytes(&x, bytes, 20);
+    assert_int_equal(bytes[20], 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_span_takes_about_606_bytes),
@@ -201,6 +315,10 @@ int main(void) {
         cmocka_unit_test(spans_have_their_attributes_depth_and_errors),
         cmocka_unit_test(logs_have_their_attributes),
         cmocka_unit_test(a_shop_story_is_one_trace_with_its_logs),
+        cmocka_unit_test(a_plan_is_spread_over_its_time),
+        cmocka_unit_test(bodies_keep_to_their_plan),
+        cmocka_unit_test(requests_share_no_ids),
+        cmocka_unit_test(chance_is_the_generator_it_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,9 +20,10 @@ static err build_delete(const struct arguments *a, struct buf *path) {
     command_add_option(path, "where", a, OPTION_WHERE);
     if (a->given[OPTION_SERVICE]) {
         AUTO_BUF struct buf where;
-        buf_init(&where, 8 * KIB);
+        buf_init(&where, 32 * KIB);
         buf_add_text(&where, "resource.service.name=");
         buf_add_str(&where, argument_text(a, OPTION_SERVICE));
+        if (where.full) return err_new(ERR_LIMIT, "--service is too long"); /* a shorter one would be another's */
         command_add_param(path, "where", buf_str(&where));
     }
     if (argument_flag(a, OPTION_PROVE)) command_add_param(path, "verify", STR("true"));

@@ -328,6 +328,7 @@ static void serve_connection(struct fake *f, int fd) {
     buf_init(&message, 64 * MIB);
     buf_init(&answer, 64 * MIB);
     while (receive(fd, &message)) {
+        snprintf(f->line, sizeof f->line, "%.*s", (int)strcspn(message.p, "\r"), message.p);
         atomic_fetch_add(&f->requests, 1);
         buf_clear(&answer);
         if (f->act == FAKE_SILENT) continue;

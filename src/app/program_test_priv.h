@@ -77,6 +77,7 @@ struct fake {
     const char *text, *to, *from_text, *to_text;
     char url[64];
     _Atomic int requests;
+    char line[4096]; /* of the last request; to be read after fake_stop */
     int fd;
     struct thread *thread;
 };
