@@ -287,6 +287,37 @@ static void traces_that_are_no_trees_are_drawn_whole(void **state) {
     served_stop(&s);
 }
 
+static err dump_entry(void *context, const char *name, bool is_dir) {
+    char path[512];
+    struct program p;
+    int *dumped = context;
+    assert_false(is_dir);
+    snprintf(path, sizeof path, "%s/%s", in_folder("data/tenants/default/spans"), name);
+    RUN(&p, "dump", path, "--rows", "100");
+    program_check(&p, 0, "1 rows", "");
+    for (size_t i = 0; i < p.out.n; i++)
+        if ((unsigned char)p.out.p[i] < ' ' && p.out.p[i] != '\n') fail_msg("byte %02x in: %s", p.out.p[i], p.out.p);
+    program_done(&p);
+    ++*dumped;
+    return NULL;
+}
+
+/* What senders wrote into names is printed by dump as text, too. */
+static void dump_prints_no_control_characters(void **state) {
+    (void)state;
+    static const struct odd_span span = {1, 0, 0, 5, "\x1b]0;owned\x07\r\x1b[31m"};
+    struct served s;
+    AUTO_BUF struct buf body;
+    int dumped = 0;
+    served_start(&s, "data");
+    buf_init(&body, MIB);
+    put_odd_trace(&body, &span, 1, 0x11);
+    post(s.otlp, "/v1/traces", buf_str(&body));
+    served_stop(&s);
+    assert_null(path_list(in_folder("data/tenants/default/spans"), dump_entry, &dumped));
+    assert_int_equal(dumped, 1);
+}
+
 /* ---- load ------------------------------------------------------------------------------------------------------- */
 
 static void load_finds_rows_that_are_lost_changed_or_invented(void **state) {
@@ -392,6 +423,7 @@ int main(void) {
         TEST(a_hostile_server_cannot_write_to_the_terminal),
         TEST(answers_that_are_none_end_in_a_sentence),
         TEST(traces_that_are_no_trees_are_drawn_whole),
+        TEST(dump_prints_no_control_characters),
         TEST(load_finds_rows_that_are_lost_changed_or_invented),
         TEST(a_rate_is_kept_and_a_count_is_exact),
         TEST(ids_are_unique),
