@@ -20,7 +20,7 @@ static err parse(struct arguments *a, const char *const *words) {
     }
     return arguments_parse(argc, argv, a);
 }
-#define PARSE(a, ...) parse(a, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define PARSE(a, ...) parse(a, &((const char *const[]){"clew", ##__VA_ARGS__, NULL})[1])
 
 static void fails_with(const char *text, const char *const *words) {
     struct arguments a;
