@@ -52,9 +52,18 @@ err query_settle(struct query *q) {
     return query_charge(q, 0);
 }
 
+static bool is_abandoned(const struct query *q) {
+    return q->options.is_abandoned && q->options.is_abandoned(q->options.asker);
+}
+
+static bool is_cancelled(const void *query) {
+    const struct query *q = query;
+    return (q->options.cancel && atomic_load_explicit(q->options.cancel, memory_order_relaxed)) || is_abandoned(q);
+}
+
 err query_check(const struct query *q) {
-    if (q->options.cancel && atomic_load_explicit(q->options.cancel, memory_order_relaxed))
-        return err_new(ERR_CANCELLED, "the query was cancelled");
+    if (is_abandoned(q)) return err_new(ERR_CANCELLED, "the query was cancelled: its client has gone");
+    if (is_cancelled(q)) return err_new(ERR_CANCELLED, "the query was cancelled");
     if (clock_monotonic_ns() > q->deadline_ns)
         return err_new(ERR_CANCELLED, "the query took longer than its %lld ms",
                        (long long)(q->options.timeout_ns / 1000000));
@@ -218,7 +227,9 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
                              .column_count = n,
                              .count_only = n == 0,
                              .deadline_ns = q->deadline_ns,
-                             .cancel = q->options.cancel};
+                             .oldest_first = m->oldest_first,
+                             .is_cancelled = is_cancelled,
+                             .cancel_context = q};
     err e = snapshot_scan(sn, &r, &scratch, on_chunk, &c, &q->stats);
     if (!e && !c.error) e = query_check(q); /* a match cut off by the deadline is no answer */
     if (!c.error) return e;
