@@ -37,6 +37,8 @@ static err write_traces(struct api_call *c, struct query *q, struct answer *a) {
         json_object(&a->w);
         write_summary(&a->w, t);
         json_member(&a->w, "matched_count", u64, t->matched);
+        json_member(&a->w, "matched_start", time, t->matched_time);
+        json_member(&a->w, "matched_duration_ns", i64, t->matched_duration);
         write_services(&a->w, t->services, t->service_count);
         json_object_end(&a->w);
     }
