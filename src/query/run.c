@@ -259,9 +259,10 @@ void code_cache_set(struct code_cache *c, uint32_t slot, const uint32_t codes[CO
 }
 
 err bucketing_make(int64_t time_min, int64_t time_max, int64_t step, struct bucketing *out) {
-    static const int64_t seconds[] = {1,     2,     5,      10,      15,       30,       60,    120,
-                                      300,   600,   900,    1800,    3600,     7200,     10800, 21600,
-                                      43200, 86400, 604800, 2592000, 31536000, 315360000};
+    static const int64_t seconds[] = {1,       2,       5,       10,       15,       30,       60,
+                                      120,     300,     600,     900,      1800,     3600,     7200,
+                                      10800,   21600,   43200,   86400,    172800,   259200,   604800,
+                                      1209600, 2592000, 7776000, 15552000, 31536000, 94608000, 315360000};
     if (time_min < 0) time_min = 0;
     if (time_max < time_min) time_max = time_min;
     uint64_t range = (uint64_t)time_max - (uint64_t)time_min + 1;
@@ -273,9 +274,10 @@ err bucketing_make(int64_t time_min, int64_t time_max, int64_t step, struct buck
     if (step < 1000000) return err_new(ERR_INVALID, "step is less than 1ms");
     uint64_t first = (uint64_t)time_min / (uint64_t)step, last = (uint64_t)time_max / (uint64_t)step;
     if (last - first + 1 > QUERY_BUCKETS_MAX)
-        return err_new(ERR_INVALID, "step gives %llu buckets, at most %d are answered; take a step of at least %llus",
-                       (unsigned long long)(last - first + 1), QUERY_BUCKETS_MAX,
-                       (unsigned long long)(range / QUERY_BUCKETS_MAX / 1000000000 + 1));
+        return err_new(
+            ERR_INVALID, "step gives %llu buckets, at most %d are answered; take a step of at least %llus",
+            (unsigned long long)(last - first + 1), QUERY_BUCKETS_MAX,
+            (unsigned long long)(range / (QUERY_BUCKETS_MAX - 2) / 1000000000 + 1)); /* both ends may be cut */
     *out =
         (struct bucketing){.step = step, .first = (int64_t)(first * (uint64_t)step), .n = (size_t)(last - first + 1)};
     return NULL;
