@@ -97,6 +97,8 @@ static void send_reply(void *context, const struct api_reply *reply) {
                                              .field_count = reply->field_count});
 }
 
+static bool is_abandoned(const void *context) { return http_is_abandoned(context); }
+
 void api_handle(struct http_request *r) {
     const struct api_surface *surface = http_listener_context(r);
     struct str target = http_target(r);
@@ -108,6 +110,7 @@ void api_handle(struct http_request *r) {
                                   .content_encoding = http_field(r, STR("content-encoding")),
                                   .body = http_body(r),
                                   .reply = send_reply,
+                                  .is_abandoned = is_abandoned,
                                   .context = r};
     request.has_content_type = request.content_type.p != NULL;
     request.host = http_field(r, STR("host"));
@@ -131,7 +134,9 @@ void api_serve(struct api *api, const struct api_request *request) {
         c->path = rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
     }
     if (!origin_is_allowed(request->host, request->origin)) {
-        call_fail_as(c, 403, 7, ERR_DENIED, STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent or the same"),
+        call_fail_as(c, 403, 7, ERR_DENIED,
+                     STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent "
+                         "or the same"),
                      STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);
         return;
     }

@@ -33,6 +33,7 @@ struct api_request {
     struct str body;
     /* Sends the reply; copies what it needs. */
     void (*reply)(void *context, const struct api_reply *reply);
+    bool (*is_abandoned)(const void *context); /* nobody waits for the reply, which is due all the same; NULL: no */
     void *context;
 };
 
@@ -71,7 +72,7 @@ struct api {
         enum api_port port;
     } surfaces[API_PORTS];
     _Atomic uint64_t answers[API_PORTS][6]; /* by hundreds of the status */
-    _Atomic uint64_t queue_refused;
+    _Atomic uint64_t queue_refused, abandoned;
 };
 
 /* The whole way of a request. */

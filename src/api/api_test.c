@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -284,6 +285,84 @@ static void cursors_page_through(void **state) {
     buf_done(&request);
 }
 
+/* The values of `key` in the last answer, in order, each behind a blank. */
+static void collect(const char *key, struct buf *out) {
+    char wanted[32];
+    snprintf(wanted, sizeof wanted, "\"%s\":\"", key);
+    for (const char *at = stage_body(&stage); (at = strstr(at, wanted));) {
+        at += strlen(wanted);
+        buf_add_fmt(out, " %.*s", (int)strcspn(at, "\""), at);
+    }
+}
+
+/* However small its pages, a question's pages together are its answer; a cursor is for its own question alone. */
+static void pages_together_are_the_answer(void **state) {
+    (void)state;
+    static const struct {
+        const char *question, *other, *key;
+        int limit_max;
+    } cases[] = {
+        {"/api/v1/traces?order=newest", "/api/v1/traces?order=longest", "start", 3},
+        {"/api/v1/traces?order=longest", "/api/v1/traces?order=longest&kind=server", "start", 3},
+        {"/api/v1/logs/query?order=newest", "/api/v1/logs/query?order=newest&severity=trace", "body", 6},
+        {"/api/v1/logs/query?order=oldest", "/api/v1/logs/query?order=newest", "body", 6},
+        {"/api/v1/logs/query?order=oldest&service=cart&where=host.name%20absent", "/api/v1/logs/query?order=oldest",
+         "body", 6},
+        {"/api/v1/logs/query?order=oldest&severity=info", "/api/v1/logs/query?order=oldest&severity=warn", "body", 6},
+    };
+    struct buf whole, pages, request;
+    buf_init(&whole, MIB);
+    buf_init(&pages, MIB);
+    buf_init(&request, 4 * KIB);
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        for (int limit = 1; limit <= cases[i].limit_max; limit++) {
+            char cursor[QUERY_CURSOR_MAX] = "";
+            buf_clear(&whole);
+            buf_clear(&pages);
+            buf_clear(&request);
+            buf_add_fmt(&request, "GET %s", cases[i].question);
+            assert_int_equal(stage_ask(&stage, request.p), 200);
+            collect(cases[i].key, &whole);
+            for (bool more = true; more;) {
+                buf_clear(&request);
+                buf_add_fmt(&request, "GET %s&limit=%d&cursor=%s", cases[i].question, limit, cursor);
+                assert_int_equal(stage_ask(&stage, request.p), 200);
+                collect(cases[i].key, &pages);
+                const char *at = strstr(stage_body(&stage), "\"next_cursor\":\"");
+                more = at != NULL;
+                if (!more) break;
+                snprintf(cursor, sizeof cursor, "%.*s", (int)strcspn(at + 15, "\""), at + 15);
+                buf_clear(&request);
+                buf_add_fmt(&request, "GET %s&cursor=%s", cases[i].other, cursor);
+                check_error(request.p, 400, "the cursor belongs to another question");
+            }
+            if (!str_equal(buf_str(&whole), buf_str(&pages)))
+                fail_msg("%s by %d:" STR_FMT "\n not" STR_FMT, cases[i].question, limit, STR_ARG(buf_str(&pages)),
+                         STR_ARG(buf_str(&whole)));
+        }
+    buf_done(&whole);
+    buf_done(&pages);
+    buf_done(&request);
+}
+
+/* Without `end` a search has no end, statistics end now; without `start` it is an hour before either. */
+static void ranges_have_their_defaults(void **state) {
+    (void)state;
+    static const struct {
+        const char *request, *part;
+    } cases[] = {
+        {"/api/v1/logs/query?mode=count", "\"range\":{\"start\":\"2026-01-02T02:04:05Z\",\"end\":null},\"count\":5"},
+        {"/api/v1/logs/query?mode=count&end=now-5s", "\"end\":\"2026-01-02T03:04:00Z\"},\"count\":3"},
+        {"/api/v1/logs/query?mode=count&start=now-4s", "\"end\":null},\"count\":2"},
+        {"/api/v1/logs/query?mode=count&end=now-2h",
+         "{\"start\":\"2026-01-02T00:04:05Z\",\"end\":\"2026-01-02T01:04:05Z\"}"},
+        {"/api/v1/logs/query?mode=count&start=0&end=0", "\"count\":0"},
+        {"/api/v1/logs/query?mode=histogram", "{\"start\":\"2026-01-02T02:04:05Z\",\"end\":\"2026-01-02T03:04:05Z\"}"},
+        {"/api/v1/traces/stats", "{\"start\":\"2026-01-02T02:04:05Z\",\"end\":\"2026-01-02T03:04:05Z\"}"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) check_found(cases[i].request, cases[i].part);
+}
+
 /* ---- health, metrics, administration ---------------------------------------------------------------------------- */
 
 static void draining_is_not_ready(void **state) {
@@ -379,7 +458,8 @@ static void strangers_pages_may_not_ask(void **state) {
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct str host = cases[i].host ? str_of(cases[i].host) : (struct str){NULL, 0};
         struct str origin = cases[i].origin ? str_of(cases[i].origin) : (struct str){NULL, 0};
-        if (origin_is_allowed(host, origin) != cases[i].allowed) fail_msg("Host %s, Origin %s", cases[i].host, cases[i].origin);
+        if (origin_is_allowed(host, origin) != cases[i].allowed)
+            fail_msg("Host %s, Origin %s", cases[i].host, cases[i].origin);
     }
 }
 
@@ -419,6 +499,8 @@ int main(void) {
         STAGE_TEST(a_deadline_ends_a_query),
         STAGE_TEST(filters_reach_the_query),
         STAGE_TEST(cursors_page_through),
+        STAGE_TEST(pages_together_are_the_answer),
+        STAGE_TEST(ranges_have_their_defaults),
         cmocka_unit_test(draining_is_not_ready),
         STAGE_TEST(metrics_are_prometheus_text),
         STAGE_TEST(administration_says_what_it_needs),

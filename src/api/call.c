@@ -77,6 +77,8 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
 }
 
 void call_fail(struct api_call *c, err e) {
+    bool gone = c->request.is_abandoned && c->request.is_abandoned(c->request.context);
+    if (gone && err_kind(e) == ERR_CANCELLED) atomic_fetch_add(&c->api->abandoned, 1);
     const struct err_kind_row *row = err_row(e);
     call_fail_as(c, row->http, row->grpc, err_kind(e), str_of(err_text(e)), STR(""), NULL);
     err_free(e);
@@ -101,6 +103,8 @@ void call_query_begin(struct api_call *c, struct query *q) {
                                            .tenant = STR("default"),
                                            .memory_max_bytes = o->query_memory_bytes,
                                            .cancel = &c->api->cancel,
+                                           .is_abandoned = c->request.is_abandoned,
+                                           .asker = c->request.context,
                                            .timeout_ns = MIN(timeout, o->query_timeout_ns)});
 }
 

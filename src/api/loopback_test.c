@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -13,6 +15,8 @@
 #include "net/client.h"
 #include "os/clock.h"
 #include "os/loop.h"
+#include "os/socket.h"
+#include "signal/batch_build.h"
 
 enum { CLIENTS = 3, ROUNDS = 40 };
 static const int64_t second = 1000000000;
@@ -48,7 +52,8 @@ static int begin(void **state) {
     options.ingest = t.ingest;
     options.budget = &t.budget;
     options.wall_ns = stage_now;
-    struct http_server_options server = {.handler = api_handle, .refusal = api_refusal, .body_max = 4 * MIB, .budget = &t.budget};
+    struct http_server_options server = {
+        .handler = api_handle, .refusal = api_refusal, .body_max = 4 * MIB, .budget = &t.budget};
     if (api_new(&options, &t.api) || loop_new(&t.loop) || http_server_new(t.loop, &server, &t.server)) return -1;
     for (int p = 0; p < API_PORTS; p++)
         if (http_server_listen(t.server, "127.0.0.1:0", api_listener(t.api, (enum api_port)p), t.addresses[p]))
@@ -87,6 +92,12 @@ static int ask_status(struct http_client *client, enum api_port port, const char
     int status = ask(client, port, method, target, field, body, &answer);
     buf_done(&answer.body);
     return status;
+}
+
+static void on_stored(void *context, err e) {
+    assert(!e);
+    (void)e;
+    atomic_fetch_add((_Atomic int *)context, 1);
 }
 
 static const char protobuf[] = "Content-Type: application/x-protobuf";
@@ -216,6 +227,74 @@ static void several_clients_send_and_ask_at_once(void **state) {
     assert_int_equal(atomic_load(&t.failed), 0);
 }
 
+/* Rows whose texts take an expression its most steps each: a query that would go on until its deadline. */
+static void store_costly_rows(int batches) {
+    _Atomic int done = 0;
+    for (int i = 0; i < batches; i++) {
+        struct batch_builder b;
+        char text[64];
+        memset(text, 'a', sizeof text);
+        text[sizeof text - 1] = 'b';
+        batch_builder_init(&b, SIGNAL_LOGS);
+        uint32_t resource = batch_builder_row(&b, SET_RESOURCES), scope = batch_builder_row(&b, SET_SCOPES);
+        uint32_t row = batch_builder_row(&b, SET_ROWS), first = (uint32_t)b.slots.n;
+        uint32_t key = batch_builder_key(&b, STR("costly"), VALUE_STRING);
+        *vec_push(&b.slots) = strings_intern(&b.strings, str_span(text, sizeof text));
+        batch_builder_set_u64(&b, SET_ROWS, FIELD_TIME, row, (uint64_t)STAGE_NOW_NS);
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_RESOURCE, row, resource);
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_SCOPE, row, scope);
+        batch_builder_attributes(&b, SET_ROWS, row, &key, 1, first);
+        assert_null(store_append(t.store, STR("default"), batch_builder_finish(&b), on_stored, &done));
+        batch_builder_done(&b);
+    }
+    assert_int_equal(atomic_load(&done), batches);
+}
+
+/* A value of /metrics. */
+static long metric(struct http_client *client, const char *name) {
+    struct http_answer answer;
+    assert_int_equal(ask(client, API_PORT_MAIN, "GET", "/metrics", NULL, STR(""), &answer), 200);
+    const char *at = strstr(answer.body.p, name);
+    assert_non_null(at);
+    long value = strtol(at + strlen(name), NULL, 10);
+    buf_done(&answer.body);
+    return value;
+}
+
+/* Both work threads have a query of many seconds when their clients go, one by a reset, one by closing its side; another is waiting
+ * behind them and gets its answer long before they would have ended. */
+static void queries_end_when_their_clients_go(void **state) {
+    (void)state;
+    static const char text[] =
+        "GET /api/v1/logs/query?mode=count&start=0&where=costly~%5E(a%2B)%2B%24 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct http_client *client;
+    assert_null(http_client_new(&client));
+    store_costly_rows(4000);
+    for (int reset = 0; reset < 2; reset++) {
+        int fds[2];
+        for (int i = 0; i < 2; i++) {
+            size_t n = 0;
+            assert_null(socket_connect_wait(t.addresses[API_PORT_MAIN], 5 * second, &fds[i]));
+            assert_null(socket_write(fds[i], &(struct socket_piece){text, strlen(text)}, 1, &n));
+        }
+        long before = metric(client, "\nclew_query_abandoned_total "),
+             requests = metric(client, "\nclew_http_requests_total ");
+        assert_true(requests > 0);
+        int64_t gone = clock_monotonic_ns();
+        for (int i = 0; i < 2; i++) {
+            struct linger hard = {.l_onoff = 1};
+            if (reset) assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+            socket_close(fds[i]);
+        }
+        assert_int_equal(ask_status(client, API_PORT_MAIN, "GET", "/api/v1/services", NULL, STR("")), 200);
+        while (metric(client, "\nclew_query_abandoned_total ") < before + 2 &&
+               clock_monotonic_ns() - gone < 20 * second) {}
+        assert_int_equal(metric(client, "\nclew_query_abandoned_total "), before + 2);
+        assert_true(clock_monotonic_ns() - gone < 10 * second); /* a second of grace, and a batch under way; not 30 s */
+    }
+    http_client_free(client);
+}
+
 /* Two work threads are held up and one request waits; the next finds the queue full. */
 static struct {
     struct lock lock;
@@ -278,6 +357,7 @@ int main(void) {
         cmocka_unit_test(refusals_of_the_server_have_the_ports_bodies),
         cmocka_unit_test(large_bodies_are_taken_by_work_threads),
         cmocka_unit_test(several_clients_send_and_ask_at_once),
+        cmocka_unit_test(queries_end_when_their_clients_go),
         cmocka_unit_test(a_full_queue_refuses),
     };
     return cmocka_run_group_tests(tests, begin, end);

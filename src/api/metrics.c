@@ -122,6 +122,8 @@ static void put_http(struct buf *out, struct api *api) {
             buf_add_fmt(out, "clew_http_answers_total{port=\"%s\",status=\"%dxx\"} %llu\n", ports[p], h,
                         (unsigned long long)atomic_load(&api->answers[p][h]));
     one(out, "clew_work_queue_length", "gauge", "Requests that wait for a work thread.", queue_count(api->queue));
+    one(out, "clew_query_abandoned_total", "counter", "Queries ended early because their client had gone.",
+        atomic_load(&api->abandoned));
     one(out, "clew_work_queue_refused_total", "counter", "Requests refused by a full queue.",
         atomic_load(&api->queue_refused));
 }

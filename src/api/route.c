@@ -1,7 +1,7 @@
 /* Which route a path is, and what to say when it is none. */
 #include "api/api_priv.h"
 
-enum { SEGMENTS_MAX = 12 };
+enum { SEGMENTS_MAX = 12, METHOD_SHOWN_MAX = 32 };
 
 struct segments {
     struct str v[SEGMENTS_MAX];
@@ -79,8 +79,8 @@ static void fail_method(struct api_call *c, const struct api_route *const *found
         buf_add_fmt(&allow, "%s%s", i ? ", " : "", method_name(found[i]->method));
         if (found[i]->method == HTTP_GET) buf_add_text(&allow, ", HEAD");
     }
-    buf_add_fmt(&message, "%s does not take " STR_FMT "; it takes %s", found[0]->path, STR_ARG(c->request.method_text),
-                allow.p);
+    struct str method = {c->request.method_text.p, MIN(c->request.method_text.n, (size_t)METHOD_SHOWN_MAX)};
+    buf_add_fmt(&message, "%s does not take " STR_FMT "; it takes %s", found[0]->path, STR_ARG(method), allow.p);
     struct http_field field = {STR("Allow"), buf_str(&allow)};
     call_fail_as(c, 405, 12, ERR_INVALID, buf_str(&message), STR(""), &field);
     buf_done(&allow);

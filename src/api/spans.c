@@ -15,6 +15,20 @@ static void write_summary(struct json_writer *w, const struct query_trace_summar
     json_member(w, "error_count", u64, t->errors);
 }
 
+/* Of a trace that is too large to be looked at as a whole, what was not seen is null. */
+static void write_match(struct json_writer *w, const struct query_trace_summary *t) {
+    json_key(w, STR("matched_start"));
+    if (t->matched_time == INT64_MIN)
+        json_null(w);
+    else
+        json_time(w, t->matched_time);
+    json_key(w, STR("matched_duration_ns"));
+    if (t->matched_duration == INT64_MIN)
+        json_null(w);
+    else
+        json_i64(w, t->matched_duration);
+}
+
 static void write_cursor(struct json_writer *w, const char *cursor) {
     json_key(w, STR("next_cursor"));
     if (*cursor)
@@ -37,6 +51,7 @@ static err write_traces(struct api_call *c, struct query *q, struct answer *a) {
         json_object(&a->w);
         write_summary(&a->w, t);
         json_member(&a->w, "matched_count", u64, t->matched);
+        write_match(&a->w, t);
         write_services(&a->w, t->services, t->service_count);
         json_object_end(&a->w);
     }

@@ -137,7 +137,7 @@ static void lists_are_what_they_were(void **state) {
             "\"GET /\"}},"
             "{\"trace_id\":\"1af7651916cd43dd8448eb211c80319c\",\"start\":\"2026-11-25T01:02:03Z\",\"duration_ns\":"
             "12300000,"
-            "\"span_count\":12,\"error_count\":0,\"root\":{\"service\":\"we\\u001bb\",\"operation\":\"POST /\"}}],"
+            "\"span_count\":12,\"error_count\":0,\"matched_duration_ns\":12000000,\"root\":{\"service\":\"we\\u001bb\",\"operation\":\"POST /\"}}],"
             "\"next_cursor\":\"0abc\",\"partial\":true,\"partial_reason\":\"1 block is damaged\"}"),
         &plain, &out, &out));
     assert_null(view_traces(STR("{\"traces\":[]}"), &plain, &out, &out));

@@ -53,6 +53,16 @@ static void put_dim(struct buf *out, const char *before, struct str text, const 
     buf_add_text(out, c->reset);
 }
 
+/* The order of --order longest is by matching spans: theirs is told where the trace's is another. */
+static void put_longest_match(struct buf *out, const struct json_node *t, const struct colors *c) {
+    const struct json_node *longest = json_tree_get(t, "matched_duration_ns");
+    int64_t duration = json_tree_number(t, "matched_duration_ns");
+    if (longest->type != JSON_NUMBER || duration == json_tree_number(t, "duration_ns")) return;
+    buf_add_fmt(out, "  %slongest match ", c->dim);
+    put_duration_short(out, duration);
+    buf_add_text(out, c->reset);
+}
+
 static void put_trace(struct buf *out, const struct json_node *t, const struct colors *c) {
     const struct json_node *root = json_tree_get(t, "root");
     int64_t errors = json_tree_number(t, "error_count");
@@ -67,6 +77,7 @@ static void put_trace(struct buf *out, const struct json_node *t, const struct c
     put_terminal(out, json_tree_text(root, "service"));
     buf_add_byte(out, ' ');
     put_terminal(out, json_tree_text(root, "operation"));
+    put_longest_match(out, t, c);
     if (errors) buf_add_fmt(out, "  %s%lld error%s%s", c->red, (long long)errors, errors == 1 ? "" : "s", c->reset);
     buf_add_byte(out, '\n');
 }

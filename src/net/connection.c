@@ -89,6 +89,7 @@ static void dispatch(struct http_connection *c, int64_t now_ns) {
     struct http_request *r = c->request;
     if (params_are_too_many(c, now_ns)) return;
     state_set(c, CONNECTION_WAITING, now_ns);
+    c->end_seen = false;
     r->connection = c;
     r->listener_context = c->listener_context;
     memcpy(r->peer, c->peer, sizeof r->peer);
@@ -337,10 +338,16 @@ void connection_ended(struct http_connection *c, int64_t now_ns) {
     case CONNECTION_DISCARD: refuse(c, 400, "the request ends early", now_ns); break;
     case CONNECTION_IDLE:
     case CONNECTION_LINGER: connection_close(c); break;
-    case CONNECTION_WAITING:
+    case CONNECTION_WAITING: connection_end_seen(c, now_ns); break;
     case CONNECTION_WRITING: /* half-closed: it still gets its answer */
     case CONNECTION_DEAD: break;
     }
+}
+
+void connection_end_seen(struct http_connection *c, int64_t now_ns) {
+    if (c->state != CONNECTION_WAITING || c->end_seen) return;
+    c->end_seen = true;
+    c->mark_ns = now_ns;
 }
 
 /* ---- output ----------------------------------------------------------------------------------------------------- */
@@ -401,11 +408,15 @@ void connection_open(struct http_connection *c, struct http_engine *e, void *lis
     state_set(c, CONNECTION_IDLE, now_ns);
 }
 
+static void abandon(struct http_request *r) { atomic_store_explicit(&r->abandoned, true, memory_order_relaxed); }
+
 void connection_close(struct http_connection *c) {
-    if (c->state == CONNECTION_WAITING)
+    if (c->state == CONNECTION_WAITING) {
         c->request->connection = NULL; /* the handler's until its reply */
-    else if (c->request)
+        abandon(c->request);
+    } else if (c->request) {
         request_give(c->request);
+    }
     c->request = NULL;
     c->interim_left = 0;
     c->state = CONNECTION_DEAD;
@@ -421,6 +432,8 @@ int64_t connection_due_ns(const struct http_connection *c) {
     case CONNECTION_WRITING: return c->mark_ns + o->write_ns;
     case CONNECTION_LINGER: return c->mark_ns + o->linger_ns;
     case CONNECTION_WAITING:
+        if (c->end_seen && !http_is_abandoned(c->request)) return c->mark_ns + o->end_ns;
+        break;
     case CONNECTION_DEAD: break;
     }
     return INT64_MAX;
@@ -447,7 +460,7 @@ void connection_time_out(struct http_connection *c, int64_t now_ns) {
         break;
     case CONNECTION_IDLE:
     case CONNECTION_LINGER: connection_close(c); break;
-    case CONNECTION_WAITING:
+    case CONNECTION_WAITING: abandon(c->request); break; /* the answer, if one comes, is still sent */
     case CONNECTION_DEAD: break;
     }
 }

@@ -85,12 +85,13 @@ struct http_connection {
     struct http_engine *engine;
     struct http_request *request;
     void *listener_context;
-    int64_t mark_ns;             /* when the state, or the window of its rate, began */
+    int64_t mark_ns;             /* when the state, or the window of its rate, began; WAITING: when the end was seen */
     uint64_t window_bytes;       /* moved since */
     uint64_t body_n;             /* bytes of body so far; of DISCARD: to come */
     uint64_t out_n;              /* bytes of out and reply_body written */
     uint8_t state, interim_left; /* of "HTTP/1.1 100 Continue" */
     bool ended;                  /* the client sends no more */
+    bool end_seen;               /* WAITING: so it is, though there may be input before the end */
     bool unread;                 /* the client may still be sending what we will not read */
     bool shut;                   /* set on the way to LINGER: shut the write side down, then clear it */
     char peer[64];
@@ -108,6 +109,8 @@ struct room {
 struct room connection_room(struct http_connection *c, int64_t now_ns);
 void connection_fed(struct http_connection *c, size_t n, int64_t now_ns); /* n may be 0 */
 void connection_ended(struct http_connection *c, int64_t now_ns);
+/* WAITING: the client's end of input is in the kernel, unread (2). After end_ns its request is abandoned. */
+void connection_end_seen(struct http_connection *c, int64_t now_ns);
 
 enum { OUT_PIECES = 3 };
 size_t connection_out(struct http_connection *c, struct socket_piece out[OUT_PIECES]); /* 0: nothing to write */

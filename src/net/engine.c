@@ -17,6 +17,7 @@ void engine_init(struct http_engine *e, const struct http_server_options *o) {
     to->idle_ns = or_default(o->idle_ns, 75 * second);
     to->body_ns = or_default(o->body_ns, 10 * second);
     to->write_ns = or_default(o->write_ns, 60 * second);
+    to->end_ns = or_default(o->end_ns, second);
     to->linger_ns = or_default(o->linger_ns, 2 * second);
 }
 

@@ -4,7 +4,8 @@
  *
  * The server reads a whole request before it calls the handler (bodies are inflated by the caller: net/inflate.h). A handler
  * answers with http_reply, once, at once or later and from any thread; until then the connection reads nothing more, so a
- * client that pipelines waits. A connection that went away makes http_reply a no-op.
+ * client that pipelines waits. A connection that went away makes http_reply a no-op; a handler that works for long asks
+ * http_is_abandoned now and then.
  *
  * Hostile input: strict framing (space before colon, bare CR or LF, obs-fold, both Content-Length and Transfer-Encoding, two
  * lengths, bad chunk sizes: 400 and close); head ≤ 32 KiB (431) and ≤ 100 fields; target ≤ 8 KiB (414); body ≤ limit (413, close,
@@ -44,6 +45,9 @@ struct str http_field(const struct http_request *r, struct str name);
 struct str http_body(const struct http_request *r);
 struct str http_peer(const struct http_request *r); /* "127.0.0.1:4711" */
 void *http_listener_context(const struct http_request *r);
+/* Nobody waits for the answer any more: the connection broke, or its client ended its side `end_ns` ago. From any thread, until
+ * http_reply, which is still due. */
+bool http_is_abandoned(const struct http_request *r);
 /* A parameter of the query or, after those, of a form body, decoded into memory of the request; false if absent. The n-th of
  * the same name. A % that is no escape stands for itself. At most 1,000 parameters (400), forms at most 1 MiB (413). */
 bool http_param(struct http_request *r, struct str name, size_t nth, struct str *out);
@@ -77,6 +81,7 @@ struct http_server_options {
     int64_t idle_ns;   /* between requests: 75 s */
     int64_t body_ns;   /* each such window must bring 1 KiB/s or the body's end: 10 s */
     int64_t write_ns;  /* each such window must take 1 KiB/s or the answer's end: 60 s */
+    int64_t end_ns;    /* a client that sends no more may be half-closed: it still waits for so long: 1 s */
     int64_t linger_ns; /* after a refusal: reading on, so that the client sees it before a reset: 2 s */
 };
 err http_server_new(struct loop *l, const struct http_server_options *o, struct http_server **out);

@@ -21,6 +21,9 @@ struct str http_peer(const struct http_request *r) {
     return str_of(r->peer);
 }
 void *http_listener_context(const struct http_request *r) { return r->listener_context; }
+bool http_is_abandoned(const struct http_request *r) {
+    return atomic_load_explicit(&r->abandoned, memory_order_relaxed);
+}
 
 struct str http_field(const struct http_request *r, struct str name) {
     for (size_t i = 0; i < r->fields.count; i++)

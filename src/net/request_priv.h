@@ -83,7 +83,7 @@ struct http_request {
     struct str reply_body;
     void *reply_owned;
     bool reply_close;
-    atomic_bool replied;
+    atomic_bool replied, abandoned;
     const char *reason; /* of a refusal */
 
     struct head_fields fields;

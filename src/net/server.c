@@ -6,7 +6,7 @@
  * 3. A connection's timer is never later than its due time; when it fires early it is set again. So a request moves no timer.
  * 4. A server lives until it was freed, no reply is posted and no handler holds a request: `holds` counts these.
  * 5. Reading stays armed while a handler works, so that a request in the usual case costs no epoll_ctl. The first event in that
- *    state (a pipelined request, the client's end) disarms it to hang-ups alone.
+ *    state (a pipelined request, the client's end) disarms it to the end of input, and that to hang-ups alone: nothing is read.
  */
 #include "base/log.h"
 #include "net/connection_priv.h"
@@ -184,7 +184,7 @@ static void settle(struct connection *c, int64_t now_ns, bool may_read) {
     int events = blocked ? LOOP_WRITE : 0;
     if (connection_wants_input(&c->wire)) events |= LOOP_READ;
     if (c->wire.state == CONNECTION_WAITING && !events)
-        events = c->watched & LOOP_READ ? LOOP_READ : LOOP_HANGUP; /* (5) */
+        events = c->watched & LOOP_READ ? LOOP_READ : c->wire.end_seen ? LOOP_HANGUP : LOOP_HANGUP | LOOP_END; /* (5) */
     watch_for(c, events);
     timer_settle(c);
     if (s->engine.bodies_count && !s->pool_timer.heap_index)
@@ -199,7 +199,13 @@ static void on_ready(void *context, int events) {
             connection_end(c);
             return;
         }
-        if (events & LOOP_READ) watch_for(c, LOOP_HANGUP);
+        if (events & LOOP_END) {
+            connection_end_seen(&c->wire, clock_monotonic_ns());
+            timer_settle(c);
+            watch_for(c, LOOP_HANGUP);
+        } else if (events & LOOP_READ) {
+            watch_for(c, LOOP_HANGUP | LOOP_END);
+        }
         if (!(events & LOOP_WRITE)) return;
     }
     settle(c, clock_monotonic_ns(), wants && events & (LOOP_READ | LOOP_HANGUP));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "net/connection_priv.h"
 #include "os/clock.h"
@@ -250,6 +251,62 @@ static void a_client_that_goes_away_is_no_trouble(void **state) {
     end();
 }
 
+static bool is_abandoned(void *request) { return http_is_abandoned(request); }
+
+/* What of a client's going is seen, and when; pipelined input before the end hides nothing. */
+static void a_handler_learns_that_its_client_has_gone(void **state) {
+    (void)state;
+    static const struct {
+        const char *sent;
+        bool reset; /* else an end of input */
+    } cases[] = {{GET, false}, {GET GET, false}, {GET, true}, {GET GET, true}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        begin(&(struct http_server_options){.end_ns = 30 * ms});
+        t.hold = true;
+        int fd = dial();
+        send_text(fd, cases[i].sent);
+        expect_held(1);
+        assert_false(http_is_abandoned(t.held[0]));
+        struct linger hard = {.l_onoff = 1};
+        if (cases[i].reset) assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+        int64_t gone = clock_monotonic_ns();
+        socket_close(fd);
+        drive(is_abandoned, t.held[0]);
+        if (!cases[i].reset) assert_true(clock_monotonic_ns() - gone >= 30 * ms);
+        size_t rest = cases[i].reset ? 0 : 1; /* a connection that broke is gone; one that ended may want its answer */
+        assert_int_equal(stats().connections, rest);
+        t.hold = false;
+        answer_from_elsewhere(t.held[0]);
+        expect_connections(0);
+        end();
+    }
+}
+
+static void a_half_closed_client_gets_what_it_asked_for(void **state) {
+    (void)state;
+    for (int late = 0; late < 2; late++) { /* the second time the grace is over when the answer comes */
+        begin(&(struct http_server_options){.end_ns = late ? 10 * ms : 10000 * ms});
+        t.hold = true;
+        struct inbox in = inbox_of(dial());
+        send_text(in.fd, GET GET);
+        socket_shutdown_write(in.fd);
+        expect_held(1);
+        if (late) drive(is_abandoned, t.held[0]);
+        assert_true(http_is_abandoned(t.held[0]) == late);
+        answer_from_elsewhere(t.held[0]);
+        expect_text(&in, "ok");
+        expect_held(2); /* what was sent before the end is read and answered, its grace its own */
+        assert_false(http_is_abandoned(t.held[1]));
+        if (late) drive(is_abandoned, t.held[1]);
+        answer_from_elsewhere(t.held[1]);
+        expect_text(&in, "ok");
+        expect_end(&in);
+        hang_up(&in);
+        expect_connections(0);
+        end();
+    }
+}
+
 static void slow_heads_bodies_and_idlers_are_timed_out(void **state) {
     (void)state;
     begin(&(struct http_server_options){
@@ -466,6 +523,8 @@ int main(void) {
         cmocka_unit_test(a_client_that_shut_its_side_gets_its_answer),
         cmocka_unit_test(a_large_answer_goes_out_as_the_client_reads),
         cmocka_unit_test(a_client_that_goes_away_is_no_trouble),
+        cmocka_unit_test(a_handler_learns_that_its_client_has_gone),
+        cmocka_unit_test(a_half_closed_client_gets_what_it_asked_for),
         cmocka_unit_test(slow_heads_bodies_and_idlers_are_timed_out),
         cmocka_unit_test(a_refused_body_still_in_flight_does_not_hide_the_answer),
         cmocka_unit_test(the_idlest_makes_room_and_else_503),

@@ -26,7 +26,8 @@ static struct {
     struct thread *loop_thread, *workers[WORKERS], *clients[CLIENTS];
     char address[64];
     struct budget budget;
-    _Atomic int handled, answered, received, drained, impolite;
+    _Atomic int handled, answered, received, drained, impolite, abandoned;
+    bool until_abandoned; /* work goes on until nobody wants it any more */
 } t;
 
 static void handler(struct http_request *r) {
@@ -40,6 +41,8 @@ static void work(void *context) {
     (void)context;
     for (struct http_request *r; (r = queue_pop_wait(t.queue));) {
         assert(str_equal(http_body(r), STR("hello")) && http_peer(r).n);
+        for (int i = 0; t.until_abandoned && i < 10000 && !http_is_abandoned(r); i++) poll(NULL, 0, 1);
+        atomic_fetch_add(&t.abandoned, http_is_abandoned(r));
         char *body = str_dup(STR("answer"));
         atomic_fetch_add(&t.answered, 1);
         http_reply(r, &(struct http_reply){.status = 200, .body = {body, 6}, .body_owned = body});
@@ -100,18 +103,34 @@ static void be_client(void *context) {
     for (int i = 0; i < rounds && one_connection(i); i++) {}
 }
 
-static void begin(int *rounds) {
+/* Sends one request and leaves; every other one also sends what nobody will read. */
+static void be_leaving_client(void *context) {
+    int rounds = *(int *)context;
+    for (int i = 0; i < rounds; i++) {
+        int fd;
+        size_t n = 0;
+        const char *text = i % 2 ? POST POST : POST;
+        if (socket_connect_wait(t.address, second, &fd)) continue;
+        err_free(socket_write(fd, &(struct socket_piece){text, strlen(text)}, 1, &n));
+        socket_close(fd);
+    }
+}
+
+static void begin_with(void (*client)(void *context), int *rounds, bool until_abandoned) {
     memset(&t, 0, sizeof t);
+    t.until_abandoned = until_abandoned;
     budget_init(&t.budget, MIB);
     t.queue = queue_new(4096);
     assert_null(loop_new(&t.loop));
-    assert_null(
-        http_server_new(t.loop, &(struct http_server_options){.handler = handler, .budget = &t.budget}, &t.server));
+    assert_null(http_server_new(
+        t.loop, &(struct http_server_options){.handler = handler, .budget = &t.budget, .end_ns = second / 50},
+        &t.server));
     assert_null(http_server_listen(t.server, "127.0.0.1:0", NULL, t.address));
     for (int i = 0; i < WORKERS; i++) assert_null(thread_start(&t.workers[i], "worker", 0, work, NULL));
     assert_null(thread_start(&t.loop_thread, "loop", 0, run_loop, NULL));
-    for (int i = 0; i < CLIENTS; i++) assert_null(thread_start(&t.clients[i], "client", 0, be_client, rounds));
+    for (int i = 0; i < CLIENTS; i++) assert_null(thread_start(&t.clients[i], "client", 0, client, rounds));
 }
+static void begin(int *rounds) { begin_with(be_client, rounds, false); }
 
 static void join_clients(void) {
     for (int i = 0; i < CLIENTS; i++) thread_join(t.clients[i]);
@@ -137,6 +156,21 @@ static void replies_come_from_any_thread(void **state) {
     assert_int_equal(t.received, polite);
     assert_true(t.impolite > 0 && t.handled >= polite);
     assert_int_equal(t.handled, t.answered);
+    assert_int_equal(budget_used(&t.budget), 0);
+}
+
+static void workers_learn_that_their_clients_have_gone(void **state) {
+    (void)state;
+    int rounds = 10;
+    begin_with(be_leaving_client, &rounds, true);
+    join_clients();
+    while (t.answered < CLIENTS * rounds) poll(NULL, 0, 1);
+    loop_stop(t.loop);
+    thread_join(t.loop_thread);
+    http_server_free(t.server);
+    join_workers();
+    assert_int_equal(t.abandoned, t.answered); /* none ran into its 10 s */
+    loop_free(t.loop);
     assert_int_equal(budget_used(&t.budget), 0);
 }
 
@@ -179,6 +213,7 @@ int main(void) {
     process_signals_block();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_come_from_any_thread),
+        cmocka_unit_test(workers_learn_that_their_clients_have_gone),
         cmocka_unit_test(drain_under_load_answers_what_it_took),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,7 @@ static int watch_control(struct loop_watch *w, int events) {
     struct epoll_event event = {.data.ptr = w};
     if (events & LOOP_READ) event.events |= EPOLLIN;
     if (events & LOOP_WRITE) event.events |= EPOLLOUT;
+    if (events & LOOP_END) event.events |= EPOLLRDHUP;
     int action = !events ? EPOLL_CTL_DEL : w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (!events && !w->events) return 0;
     w->events = events;
@@ -242,6 +243,7 @@ static void ready_run(struct loop *l, const struct epoll_event *events, int n) {
         int ready = 0;
         if (events[i].events & EPOLLIN) ready |= LOOP_READ;
         if (events[i].events & EPOLLOUT) ready |= LOOP_WRITE;
+        if (events[i].events & EPOLLRDHUP) ready |= LOOP_END;
         if (events[i].events & (EPOLLHUP | EPOLLERR)) ready |= LOOP_HANGUP;
         ready &= w->events | LOOP_HANGUP; /* an earlier callback of this round may have changed what is wanted */
         if (ready && w->events) w->fn(w->context, ready);

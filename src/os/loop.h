@@ -14,7 +14,7 @@
 struct loop;
 struct loop_watch; /* one descriptor */
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4, LOOP_END = 8 };
 typedef void (*loop_ready_fn)(void *context, int events);
 typedef void (*loop_call_fn)(void *context);
 
@@ -26,7 +26,8 @@ bool loop_post(struct loop *l, loop_call_fn fn, void *context); /* from any thre
 
 /* Watches a descriptor for `events`; change with loop_watch_set, end with loop_watch_end (which does not close it: end first,
  * then close). A watch may be ended inside any callback, its own included. Hang-ups (the connection is dead both ways, not
- * half-closed) are reported unasked; watched for 0 nothing is, for LOOP_HANGUP nothing else. Read to the end before
+ * half-closed) are reported unasked; watched for 0 nothing is, for LOOP_HANGUP nothing else. LOOP_END: the peer sends no more,
+ * though what it sent may not have been read; reported again and again, so stop watching once told. Read to the end before
  * believing a hang-up: bytes may still wait. */
 err loop_watch(struct loop *l, int fd, int events, loop_ready_fn fn, void *context, struct loop_watch **out);
 void loop_watch_set(struct loop_watch *w, int events);

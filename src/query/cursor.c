@@ -14,12 +14,12 @@ static_assert(sizeof(struct cursor_bytes) == 64, "no padding: the bytes are hash
 static_assert(2 * sizeof(struct cursor_bytes) < QUERY_CURSOR_MAX, "fits as text");
 
 static uint64_t mix_text(uint64_t h, struct str s) {
-    return hash_bytes_seed(s.p ? s.p : "", s.n, h + s.n + (s.p != NULL));
+    return hash_bytes_seed(s.p ? s.p : "", s.n, hash_mix(h, hash_u64(2 * (uint64_t)s.n + (s.p != NULL))));
 }
 static uint64_t mix(uint64_t h, const void *p, size_t n) { return hash_bytes_seed(p, n, h); }
 
 uint32_t cursor_question(enum signal signal, enum query_order order, const struct query_filter *f) {
-    uint64_t h = (uint64_t)signal << 8 | (uint64_t)order;
+    uint64_t h = hash_u64((uint64_t)signal << 8 | (uint64_t)order);
     h = mix_text(h, f->service);
     h = mix_text(h, f->environment);
     h = mix_text(h, f->operation);

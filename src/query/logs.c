@@ -4,21 +4,24 @@
  *   scan ─▶ rows with the cursor's times ──────────▶ hashed, those already given dropped ─┐
  *      └──▶ the first k others, with all ties of the last ─▶ ties of the last hashed ─────┴▶ page ─▶ whole rows
  *
- * Hashing needs whole rows, so only ties at the two ends of a page are hashed. Within a page, rows of one time stand as
- * they arrived.
+ * Hashing needs whole rows, so only ties at the two ends of a page are hashed; of many ties only those that the page can show.
+ * For that the upper half of a hash is the row's sign, made of columns that a scan sees: one scan of that time chooses the page's
+ * worth of least signs. So what is held and fetched is in proportion to the page, and to how many rows of one time share a sign.
+ * Within a page, rows of one time stand as they arrived.
  */
 #include "query/query_priv.h"
 
+#include "base/hash.h"
 #include "base/vec.h"
 #include "signal/batch_build.h"
 
 #include <stdlib.h>
 
-enum { FETCH_ROWS = 2048 };
+enum { FETCH_ROWS = 2048, TIES_HELD_MAX = 4096 };
 
 struct log_row {
     int64_t time, observed;
-    uint64_t hash; /* 0 until it was needed */
+    uint64_t hash; /* 0 until it was needed; sign, then 32 bits of the whole row's hash */
     struct row_place place;
 };
 typedef VEC(struct log_row) log_rows;
@@ -30,10 +33,13 @@ struct log_search {
     bool has_cursor;
     struct log_row cursor; /* time, observed, hash of the last row given */
     uint64_t given;        /* how many rows equal to it were given */
-    log_rows best, ties;   /* ties: rows with the cursor's times */
+    log_rows best;         /* rows that come after the cursor's times */
+    log_rows ties;         /* rows with the cursor's times */
+    bool ties_many;        /* there are more than TIES_HELD_MAX: none is held */
     size_t compact_at;
     bool has_floor;
-    struct log_row floor;
+    struct log_row floor; /* rows that come after its times are not wanted */
+    bool floor_many;      /* more than TIES_HELD_MAX rows have its times: none is held */
     uint64_t charged;
 };
 
@@ -71,35 +77,49 @@ static void sort_rows(struct log_search *s, struct log_row *v, size_t n,
     if (n > 1) qsort_r(v, n, sizeof *v, order, s);
 }
 
-/* Keeps the wanted rows, and all that tie with the last of them. */
+/* [*from, *to) of sorted v: the run of rows whose times are those of v[at]. */
+static void run_of_ties(const struct log_search *s, const log_rows *rows, size_t at, size_t *from, size_t *to) {
+    for (*from = at; *from > 0 && compare_times(s, &rows->v[*from - 1], &rows->v[at]) == 0;) --*from;
+    for (*to = at + 1; *to < rows->n && compare_times(s, &rows->v[*to], &rows->v[at]) == 0;) ++*to;
+}
+
+/* Keeps the wanted rows, and those that tie with the last of them unless they are many. */
 static void compact(struct log_search *s) {
     if (s->best.n >= s->want) {
+        size_t from, to;
         sort_rows(s, s->best.v, s->best.n, order_times);
-        size_t kept = s->want;
-        while (kept < s->best.n && compare_times(s, &s->best.v[kept], &s->best.v[s->want - 1]) == 0) kept++;
-        s->best.n = kept;
+        run_of_ties(s, &s->best, s->want - 1, &from, &to);
         s->has_floor = true;
         s->floor = s->best.v[s->want - 1];
+        s->floor_many = to - from > TIES_HELD_MAX;
+        s->best.n = s->floor_many ? from : to;
     }
     s->compact_at = MAX(4 * s->want, 2 * s->best.n) + 256;
 }
 
+static void add_tie(struct log_search *s, const struct log_row *row) {
+    if (s->ties_many) return;
+    *vec_push(&s->ties) = *row;
+    s->ties_many = s->ties.n > TIES_HELD_MAX;
+    if (s->ties_many) vec_clear(&s->ties);
+}
+
 static void add_row(struct log_search *s, const struct log_row *row) {
-    if (s->has_floor && compare_times(s, row, &s->floor) > 0) return;
+    if (s->has_floor) {
+        int order = compare_times(s, row, &s->floor);
+        if (order > 0 || (order == 0 && s->floor_many)) return;
+    }
     if (s->has_cursor) {
         int order = compare_times(s, row, &s->cursor);
-        if (order < 0) return;
-        if (order == 0) {
-            *vec_push(&s->ties) = *row;
-            return;
-        }
+        if (order == 0) add_tie(s, row);
+        if (order <= 0) return;
     }
     *vec_push(&s->best) = *row;
     if (s->best.n >= s->compact_at) compact(s);
 }
 
-static err charge_rows(struct log_search *s) {
-    uint64_t bytes = (s->best.capacity + s->ties.capacity) * sizeof(struct log_row);
+static err charge_rows(struct log_search *s, size_t others) {
+    uint64_t bytes = (s->best.capacity + s->ties.capacity + others) * sizeof(struct log_row);
     if (bytes <= s->charged) return NULL;
     uint64_t more = bytes - s->charged;
     s->charged = bytes;
@@ -119,9 +139,116 @@ static enum scan_next on_rows(void *context, const struct picked *rows, err *out
                               .place = {chunk->source, chunk->group, chunk->rows[i]}};
         add_row(s, &row);
     }
-    *out_error = charge_rows(s);
+    *out_error = charge_rows(s, 0);
     if (s->best.n >= s->want) compact(s);
-    return !s->oldest && s->has_floor && s->floor.time > chunk->rest_time_max ? SCAN_STOP : SCAN_GO_ON;
+    if (!s->has_floor) return SCAN_GO_ON;
+    bool enough = s->oldest ? s->floor.time < chunk->rest_time_min : s->floor.time > chunk->rest_time_max;
+    return enough ? SCAN_STOP : SCAN_GO_ON;
+}
+
+/* ---- signs: what of many ties a page can show -------------------------------------------------------------------- */
+
+enum { SIGN_OBSERVED, SIGN_TRACE, SIGN_SPAN, SIGN_SEVERITY, SIGN_BODY_TYPE, SIGN_BODY, SIGN_COLUMNS };
+
+/* Of columns that stand alike in memory and in parts; a body that is no text has its whole row's hash alone. */
+static uint64_t sign_of(const unsigned char *trace_id, uint64_t span_id, uint64_t severity, uint64_t body_type,
+                        struct str body) {
+    uint64_t h = hash_bytes_seed(trace_id, 16, hash_mix(span_id, severity ^ 0x9e3779b97f4a7c15u));
+    if (body_type == VALUE_STRING && body.n) h = hash_bytes_seed(body.p, body.n, h);
+    return h >> 32;
+}
+
+static uint64_t hash_of(const struct batch *b, uint32_t row) {
+    uint64_t sign = sign_of(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row), batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row),
+                            batch_u32(b, SET_ROWS, FIELD_SEVERITY, row), batch_u32(b, SET_ROWS, FIELD_BODY_TYPE, row),
+                            batch_text(b, SET_ROWS, FIELD_BODY, row));
+    return sign << 32 | (uint32_t)batch_row_hash(b, row);
+}
+
+/* The rows of one time that have the sign of the cursor, and `want` more, and all that share the last sign. */
+struct choice {
+    struct log_search *s;
+    const struct log_row *times;
+    bool after_cursor;           /* rows of sign_min are had besides those wanted */
+    uint64_t sign_min, sign_max; /* of rows that are looked at */
+    size_t want, filter_at;
+    VEC(uint32_t) least; /* a heap of the `want` least signs, the greatest on top */
+    log_rows chosen;     /* in order of the scan; hash: the sign << 32 */
+};
+
+static void least_sift_down(struct choice *c) {
+    uint32_t *v = c->least.v;
+    for (size_t i = 0, child; (child = 2 * i + 1) < c->least.n; i = child) {
+        if (child + 1 < c->least.n && v[child + 1] > v[child]) child++;
+        if (v[child] <= v[i]) return;
+        uint32_t swap = v[i];
+        v[i] = v[child];
+        v[child] = swap;
+    }
+}
+
+static void least_add(struct choice *c, uint32_t sign) {
+    if (c->least.n == c->want) {
+        if (sign >= c->least.v[0]) return;
+        c->least.v[0] = sign;
+        least_sift_down(c);
+    } else {
+        *vec_push(&c->least) = sign;
+        uint32_t *v = c->least.v;
+        for (size_t i = c->least.n - 1, up; i > 0 && v[up = (i - 1) / 2] < v[i]; i = up) {
+            uint32_t swap = v[i];
+            v[i] = v[up];
+            v[up] = swap;
+        }
+    }
+    if (c->least.n == c->want) c->sign_max = c->least.v[0];
+}
+
+static void choice_add(struct choice *c, uint64_t sign, struct row_place place) {
+    if (sign < c->sign_min || sign > c->sign_max) return;
+    if (!c->after_cursor || sign > c->sign_min) least_add(c, (uint32_t)sign);
+    if (sign > c->sign_max) return;
+    *vec_push(&c->chosen) = (struct log_row){c->times->time, c->times->observed, sign << 32, place};
+}
+
+/* Drops what was chosen before lesser signs came. */
+static void choice_filter(struct choice *c) {
+    size_t kept = 0;
+    for (size_t i = 0; i < c->chosen.n; i++)
+        if (c->chosen.v[i].hash >> 32 <= c->sign_max) c->chosen.v[kept++] = c->chosen.v[i];
+    c->chosen.n = kept;
+    c->filter_at = 2 * kept + TIES_HELD_MAX;
+}
+
+static enum scan_next on_signs(void *context, const struct picked *rows, err *out_error) {
+    struct choice *c = context;
+    const struct chunk *chunk = rows->chunk;
+    const struct vector *v = chunk->columns;
+    for (uint32_t k = 0; k < rows->n; k++) {
+        uint32_t i = picked_at(rows, k);
+        if (time_of(v[SIGN_OBSERVED].u64[i]) != c->times->observed) continue;
+        uint64_t sign = sign_of(v[SIGN_TRACE].id16 + 16 * (size_t)i, v[SIGN_SPAN].u64[i], v[SIGN_SEVERITY].u64[i],
+                                v[SIGN_BODY_TYPE].u64[i], vector_text(&v[SIGN_BODY], i));
+        choice_add(c, sign, (struct row_place){chunk->source, chunk->group, chunk->rows[i]});
+    }
+    if (c->chosen.n >= c->filter_at) choice_filter(c);
+    *out_error = charge_rows(c->s, c->chosen.capacity);
+    return SCAN_GO_ON;
+}
+
+static err choose(struct choice *c, const struct matcher *all) {
+    static const struct column_ref columns[SIGN_COLUMNS] = {
+        [SIGN_OBSERVED] = FIELD_COLUMN(FIELD_OBSERVED),   [SIGN_TRACE] = FIELD_COLUMN(FIELD_TRACE_ID),
+        [SIGN_SPAN] = FIELD_COLUMN(FIELD_SPAN_ID),        [SIGN_SEVERITY] = FIELD_COLUMN(FIELD_SEVERITY),
+        [SIGN_BODY_TYPE] = FIELD_COLUMN(FIELD_BODY_TYPE), [SIGN_BODY] = FIELD_COLUMN(FIELD_BODY),
+    };
+    struct matcher m = *all;
+    m.time_min = MAX(m.time_min, c->times->time);
+    m.time_max = MIN(m.time_max, c->times->time);
+    choice_filter(c);
+    TRY(query_scan(c->s->q, &m, columns, SIGN_COLUMNS, on_signs, c));
+    choice_filter(c);
+    return NULL;
 }
 
 /* ---- whole rows ------------------------------------------------------------------------------------------------- */
@@ -146,26 +273,72 @@ static err fetch(struct log_search *s, const struct log_row *v, size_t n, struct
     return NULL;
 }
 
-/* Sets the hashes of rows of equal times and sorts by them. A row that cannot be fetched keeps hash 0. */
+/* Sets the hashes of at most FETCH_ROWS rows; if one cannot be fetched they keep what they have. */
+static err hash_some(struct log_search *s, struct log_row *v, size_t n, struct batch_builder *builder) {
+    err e = fetch(s, v, n, builder);
+    if (!e && builder->sets[SET_ROWS].n == n) {
+        struct batch b;
+        struct batch_blob *blob = batch_builder_finish(builder);
+        batch_view(blob, &b);
+        for (size_t i = 0; i < n; i++) v[i].hash = hash_of(&b, (uint32_t)i);
+        batch_unref(blob);
+    }
+    batch_builder_clear(builder);
+    return e;
+}
+
+/* Hashes rows of equal times and sorts by hash. */
 static err hash_rows(struct log_search *s, struct log_row *v, size_t n) {
     struct batch_builder builder;
     err e = NULL;
     qsort(v, n, sizeof *v, by_place); /* ascending is fastest to fetch */
     batch_builder_init(&builder, SIGNAL_LOGS);
-    for (size_t at = 0; at < n && !e; at += FETCH_ROWS) {
-        size_t part = MIN(n - at, (size_t)FETCH_ROWS);
-        e = fetch(s, v + at, part, &builder);
-        if (!e && builder.sets[SET_ROWS].n == part) {
-            struct batch b;
-            struct batch_blob *blob = batch_builder_finish(&builder);
-            batch_view(blob, &b);
-            for (size_t i = 0; i < part; i++) v[at + i].hash = batch_row_hash(&b, (uint32_t)i);
-            batch_unref(blob);
-        }
-        batch_builder_clear(&builder);
-    }
+    for (size_t at = 0; at < n && !e; at += FETCH_ROWS)
+        e = hash_some(s, v + at, MIN(n - at, (size_t)FETCH_ROWS), &builder);
     batch_builder_done(&builder);
     if (!e) sort_rows(s, v, n, order_hashes);
+    return e;
+}
+
+/* The same of however many, of which only the `want` least hashes from `least` on are kept. */
+static err hash_least(struct log_search *s, log_rows *rows, size_t want, uint64_t least) {
+    struct batch_builder builder;
+    err e = NULL;
+    size_t kept = 0;
+    uint64_t most = UINT64_MAX;
+    batch_builder_init(&builder, SIGNAL_LOGS);
+    for (size_t at = 0; at < rows->n && !e; at += FETCH_ROWS) {
+        size_t end = MIN(rows->n, at + FETCH_ROWS);
+        e = hash_some(s, rows->v + at, end - at, &builder);
+        for (size_t i = at; i < end; i++)
+            if (rows->v[i].hash >= least && rows->v[i].hash <= most) rows->v[kept++] = rows->v[i];
+        if (kept < 2 * want + FETCH_ROWS) continue;
+        sort_rows(s, rows->v, kept, order_hashes);
+        kept = want;
+        most = rows->v[want - 1].hash;
+    }
+    batch_builder_done(&builder);
+    sort_rows(s, rows->v, kept, order_hashes);
+    rows->n = MIN(kept, want);
+    return e;
+}
+
+/* Of more rows with these times than are held: the first `want` by hash, after the cursor those from its own hash on. */
+static err choose_ties(struct log_search *s, const struct matcher *m, const struct log_row *times, size_t want,
+                       log_rows *out) {
+    struct choice c = {.s = s, .times = times, .want = want, .sign_max = UINT32_MAX};
+    uint64_t least = 0;
+    if (times == &s->cursor) {
+        c.after_cursor = true;
+        least = s->cursor.hash;
+        c.sign_min = least >> 32;
+        want += (size_t)MIN(s->given, (uint64_t)SIZE_MAX / 4);
+    }
+    err e = choose(&c, m);
+    if (!e) e = hash_least(s, &c.chosen, MIN(want, c.chosen.n), least);
+    for (size_t i = 0; i < c.chosen.n && !e; i++) *vec_push(out) = c.chosen.v[i];
+    vec_done(&c.chosen);
+    vec_done(&c.least);
     return e;
 }
 
@@ -174,7 +347,7 @@ static err hash_rows(struct log_search *s, struct log_row *v, size_t n) {
 /* Of the rows with the cursor's times, those that were not given yet. */
 static err drop_given(struct log_search *s) {
     if (s->ties.n == 0) return NULL;
-    TRY(hash_rows(s, s->ties.v, s->ties.n));
+    if (!s->ties_many) TRY(hash_rows(s, s->ties.v, s->ties.n));
     size_t skip = 0;
     uint64_t equal = 0;
     while (skip < s->ties.n && s->ties.v[skip].hash < s->cursor.hash) skip++;
@@ -188,17 +361,21 @@ static err drop_given(struct log_search *s) {
 }
 
 /* Joins ties and best in order; hashes and sorts the run of equal times that the page's end cuts. */
-static err order_rows(struct log_search *s, size_t limit, log_rows *out) {
+static err order_rows(struct log_search *s, const struct matcher *m, size_t limit, log_rows *out) {
+    if (s->ties_many) TRY(choose_ties(s, m, &s->cursor, s->want, &s->ties));
     TRY(drop_given(s));
     sort_rows(s, s->best.v, s->best.n, order_times);
     vec_reserve(out, s->ties.n + s->best.n + 1);
     if (s->ties.n) memcpy(out->v, s->ties.v, s->ties.n * sizeof *out->v);
     if (s->best.n) memcpy(out->v + s->ties.n, s->best.v, s->best.n * sizeof *out->v);
-    out->n = s->ties.n + s->best.n;
+    size_t held = out->n = s->ties.n + s->best.n;
+    if (s->floor_many && out->n < s->want) TRY(choose_ties(s, m, &s->floor, s->want - out->n, out));
+    TRY(charge_rows(s, out->capacity));
     if (out->n <= limit || limit <= s->ties.n) return NULL;
-    size_t from = limit - 1, to = limit;
-    while (from > s->ties.n && compare_times(s, &out->v[from - 1], &out->v[limit - 1]) == 0) from--;
-    while (to < out->n && compare_times(s, &out->v[to], &out->v[limit - 1]) == 0) to++;
+    size_t from, to;
+    run_of_ties(s, out, limit - 1, &from, &to);
+    if (from >= held) return NULL; /* chosen by hash already */
+    from = MAX(from, s->ties.n);   /* so were, or dropped from, those */
     return hash_rows(s, out->v + from, to - from);
 }
 
@@ -240,9 +417,9 @@ static err fetch_page(struct log_search *s, struct log_row *v, size_t n, struct 
     return e;
 }
 
-static err answer(struct log_search *s, const struct query_logs *r, struct cursor *cursor, log_rows *rows,
-                  struct query_logs_answer *out) {
-    TRY(order_rows(s, r->limit, rows));
+static err answer(struct log_search *s, const struct query_logs *r, const struct matcher *m, struct cursor *cursor,
+                  log_rows *rows, struct query_logs_answer *out) {
+    TRY(order_rows(s, m, r->limit, rows));
     size_t n = MIN(rows->n, r->limit);
     if (rows->n > r->limit) {
         next_cursor(s, rows->v, n, cursor);
@@ -270,12 +447,13 @@ static err search_logs(struct log_search *s, const struct query_logs *r, log_row
     cursor.time_min = filter.time_min;
     cursor.time_max = filter.time_max;
     TRY(matcher_make(s->q, SIGNAL_LOGS, &filter, &m));
+    m.oldest_first = s->oldest;
     if (s->has_cursor && s->oldest) m.time_min = MAX(m.time_min, s->cursor.time);
     if (s->has_cursor && !s->oldest) m.time_max = MIN(m.time_max, s->cursor.time);
     compact(s);
     TRY(query_scan(s->q, &m, columns, LENGTH(columns), on_rows, s));
     compact(s);
-    return answer(s, r, &cursor, rows, out);
+    return answer(s, r, &m, &cursor, rows, out);
 }
 
 err query_logs(struct query *q, const struct query_logs *r, struct query_logs_answer *out) {

@@ -8,21 +8,35 @@
 
 /* What of a record is compared: enough to tell records of this world apart. */
 struct shown {
-    int64_t time, observed;
+    int64_t time, observed, code;
+    uint64_t span_id;
     uint32_t severity;
     char text[28]; /* no padding: compared as bytes */
 };
 typedef VEC(struct shown) shown_rows;
 
 static struct shown shown_sample(const struct sample *s) {
-    struct shown out = {s->time, s->observed, s->severity, {0}};
+    struct shown out = {s->time, s->observed, s->code, s->span_id, s->severity, {0}};
     memcpy(out.text, s->name, strlen(s->name));
     return out;
+}
+
+static int64_t code_of(const struct batch *b, uint32_t row) {
+    enum value_type type;
+    uint64_t value;
+    if (!batch_find_attribute(b, SET_ROWS, row, STR("http.status_code"), &type, &value)) return -1;
+    if (type == VALUE_INT) return (int64_t)value;
+    struct str text = batch_string(b, (uint32_t)value);
+    int64_t code = 0;
+    for (size_t i = 0; i < text.n; i++) code = 10 * code + (text.p[i] - '0');
+    return code;
 }
 
 static struct shown shown_row(const struct batch *b, uint32_t row) {
     struct shown out = {(int64_t)batch_u64(b, SET_ROWS, FIELD_TIME, row),
                         (int64_t)batch_u64(b, SET_ROWS, FIELD_OBSERVED, row),
+                        code_of(b, row),
+                        batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row),
                         batch_u32(b, SET_ROWS, FIELD_SEVERITY, row),
                         {0}};
     struct str body = batch_text(b, SET_ROWS, FIELD_BODY, row);
@@ -130,6 +144,108 @@ static void pages_are_exact_when_every_row_has_one_time(void **state) {
     world_close(&w);
 }
 
+/* How rows of a few times differ from one another: by what a scan sees, only by what it does not see, or not at all. */
+enum likeness { BY_SPAN, BY_ATTRIBUTE, BY_NOTHING, BY_CHANCE, LIKENESSES };
+
+static struct sample tied_row(struct world *w, enum likeness likeness, uint32_t i) {
+    struct sample s = {
+        .signal = SIGNAL_LOGS, .time = 77, .observed = 77, .service = "cart", .name = "one text", .code = -1};
+    if (likeness == BY_CHANCE) {
+        s.time += world_below(w, 2);
+        s.observed += world_below(w, 2);
+        s.severity = world_below(w, 3) == 0;
+    }
+    if (likeness == BY_SPAN || (likeness == BY_CHANCE && world_below(w, 2))) s.span_id = i + 1;
+    if (likeness == BY_ATTRIBUTE || (likeness == BY_CHANCE && world_below(w, 3) == 0)) s.code = 2 * (int)(i / 2);
+    return s;
+}
+
+static void add_tied_rows(struct world *w, enum likeness likeness, uint32_t n) {
+    struct sample rows[500];
+    for (uint32_t at = 0; at < n; at += LENGTH(rows)) {
+        for (uint32_t i = 0; i < LENGTH(rows); i++) rows[i] = tied_row(w, likeness, at + i);
+        world_add(w, rows, LENGTH(rows));
+        world_shake(w);
+    }
+}
+
+/* More ties than are held, moved about between pages. */
+static void pages_are_exact_over_thousands_of_ties(void **state) {
+    (void)state;
+    static const size_t limits[] = {1100, 1700, 4500};
+    for (enum likeness likeness = 0; likeness < LIKENESSES; likeness++) {
+        struct world w;
+        struct world_filter all = {0};
+        world_open(&w, likeness + 1);
+        query_filter_init(&all.filter);
+        world_fill(&w, SIGNAL_LOGS, 100, 3, 70, 6);
+        add_tied_rows(&w, likeness, 6000);
+        world_fill(&w, SIGNAL_LOGS, 100, 3, 80, 6);
+        for (size_t i = 0; i < LENGTH(limits); i++) {
+            struct query_logs r = {
+                .filter = all.filter, .order = (likeness + i) % 2 ? QUERY_OLDEST : QUERY_NEWEST, .limit = limits[i]};
+            shown_rows expected = naive_logs(&w, &all), got = all_pages(&w, &r, NULL);
+            assert_same_rows(&expected, &got);
+            vec_done(&expected);
+            vec_done(&got);
+        }
+        assert_int_equal(budget_used(&w.budget), 0);
+        world_close(&w);
+    }
+}
+
+/* A page of many ties is got with memory for a page. */
+static void many_ties_need_no_memory_of_their_own(void **state) {
+    (void)state;
+    struct world w;
+    struct query q;
+    struct query_logs_answer found;
+    struct query_logs r = {.order = QUERY_NEWEST, .limit = 10};
+    world_open(&w, 1);
+    add_tied_rows(&w, BY_SPAN, 20000);
+    query_filter_init(&r.filter);
+    world_query(&w, &q);
+    ASSERT_OK(query_logs(&q, &r, &found));
+    assert_int_equal(found.n, 10);
+    assert_true(q.other_bytes < 512 * KIB); /* all of them would be more than 800,000 bytes, twice */
+    query_end(&q);
+    world_close(&w);
+}
+
+/* Both ends of a long range are as near: a page looks at the batch or row group it is in, and one more to know that it is full. */
+static void a_page_looks_at_its_own_end_of_the_range(void **state) {
+    (void)state;
+    enum { BATCHES = 30, ROWS = 20 };
+    struct world w;
+    world_open(&w, 4);
+    for (int b = 0; b < BATCHES; b++) {
+        struct sample rows[ROWS];
+        int at = b * 7 % BATCHES; /* times come in no order */
+        for (int i = 0; i < ROWS; i++) {
+            int64_t time = 1000000 + at * 1000 + i;
+            rows[i] = (struct sample){.signal = SIGNAL_LOGS, .time = time, .observed = time, .name = "n", .code = -1};
+        }
+        world_add(&w, rows, ROWS);
+    }
+    uint64_t looked[2];
+    for (int oldest = 0; oldest < 2; oldest++) {
+        struct query q;
+        struct query_logs_answer found;
+        struct query_logs r = {.order = oldest ? QUERY_OLDEST : QUERY_NEWEST, .limit = ROWS / 2};
+        query_filter_init(&r.filter);
+        world_query(&w, &q);
+        ASSERT_OK(query_logs(&q, &r, &found));
+        assert_int_equal(found.n, ROWS / 2);
+        int64_t first = (int64_t)batch_u64(&found.batch, SET_ROWS, FIELD_TIME, found.rows[0]);
+        assert_true(first == (oldest ? 1000000 : 1000000 + (BATCHES - 1) * 1000 + ROWS - 1));
+        looked[oldest] = q.stats.rows_matched;
+        query_end(&q);
+    }
+    assert_int_equal(looked[0], looked[1]);
+    assert_true(looked[0] <= 2 * ROWS);
+    world_close(&w);
+}
+
 static void add_newer(struct world *w) { world_fill(w, SIGNAL_LOGS, 10, 5, 9000000, 3); }
 
 static void new_rows_neither_repeat_nor_hide_rows_of_later_pages(void **state) {
@@ -233,6 +349,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_give_the_rows_that_brute_force_finds),
         cmocka_unit_test(pages_are_exact_when_every_row_has_one_time),
+        cmocka_unit_test(pages_are_exact_over_thousands_of_ties),
+        cmocka_unit_test(a_page_looks_at_its_own_end_of_the_range),
+        cmocka_unit_test(many_ties_need_no_memory_of_their_own),
         cmocka_unit_test(new_rows_neither_repeat_nor_hide_rows_of_later_pages),
         cmocka_unit_test(rows_of_one_time_stand_as_they_arrived),
         cmocka_unit_test(histograms_add_up),

@@ -2,8 +2,8 @@
  *
  *   query_begin ─▶ build a filter in q->arena ─▶ query_traces | query_logs | … ─▶ read the answer ─▶ query_end
  *
- * Every question has a deadline, a memory limit drawn from the budget, and a cancel flag. The answer's memory is the
- * query's. q->stats.bad_blocks > 0 means: the answer is partial (invariant 7 of the store).
+ * Every question has a deadline, a memory limit drawn from the budget, a cancel flag and an asker who may go away: time,
+ * flag and asker are looked at before each row group. The answer's memory is the query's. q->stats.bad_blocks > 0 means: the answer is partial (invariant 7 of the store).
  *
  * Words: the service of a row is its resource's service.name, or "unknown_service"; the environment is
  * deployment.environment.name, else deployment.environment, else "default" (empty values count as absent). An error is a
@@ -15,9 +15,11 @@
  * Owner and threads: a query belongs to one thread; any number run at once. Only `cancel` may be set from elsewhere.
  * Limits: 256 MiB and 30 s by default; 32 conditions; traces 1,000 and logs 10,000 a page; 100,000 spans of a trace shown.
  * Errors: ERR_INVALID (condition or cursor; has the position), ERR_NOT_FOUND (trace), ERR_LIMIT (memory of this question),
- * ERR_BUSY (the budget of all), ERR_CANCELLED (deadline, cancel flag), and those of the store.
+ * ERR_BUSY (the budget of all), ERR_CANCELLED (deadline, cancel flag, asker gone), and those of the store.
  */
 #pragma once
+
+#include <stdatomic.h>
 
 #include "store/store.h"
 
@@ -28,6 +30,8 @@ struct query_options {
     size_t memory_max_bytes; /* 0: 256 MiB */
     int64_t timeout_ns;      /* 0: 30 s */
     atomic_bool *cancel;     /* NULL: none */
+    bool (*is_abandoned)(const void *asker); /* nobody waits for the answer any more; NULL: somebody always does */
+    const void *asker;
 };
 
 enum { QUERY_WHERE_MAX = 32, QUERY_TRACES_MAX = 1000, QUERY_LOGS_MAX = 10000, QUERY_SPANS_MAX = 100000 };

@@ -19,6 +19,7 @@ struct matcher {
     size_t predicate_count;
     struct str environment; /* p NULL: any */
     bool unknown_service;   /* wanted: rows without a service name */
+    bool oldest_first;      /* the order of chunks */
 };
 /* Compiles a filter; its memory is the query's. */
 err matcher_make(struct query *q, enum signal signal, const struct query_filter *f, struct matcher *out);
@@ -53,7 +54,9 @@ bool matcher_is_pushed_down(const struct matcher *m);
 
 /* The query's snapshot of a signal, taken at first use: all of a question sees one state. */
 err query_snapshot(struct query *q, enum signal signal, struct snapshot **out);
-/* ERR_CANCELLED after the deadline or when the flag is set. */
+/* Memory that was charged is freed again. What was taken from the budget is kept for what comes. */
+static inline void query_discharge(struct query *q, uint64_t bytes) { q->other_bytes -= bytes; }
+/* ERR_CANCELLED after the deadline, when the flag is set or the asker gone. */
 err query_check(const struct query *q);
 /* Brings what was taken from the budget up to the arena's use; `limit` if the arena is full. */
 err query_settle(struct query *q);

@@ -54,9 +54,18 @@ err query_settle(struct query *q) {
     return query_charge(q, 0);
 }
 
+static bool is_abandoned(const struct query *q) {
+    return q->options.is_abandoned && q->options.is_abandoned(q->options.asker);
+}
+
+static bool is_cancelled(const void *query) {
+    const struct query *q = query;
+    return (q->options.cancel && atomic_load_explicit(q->options.cancel, memory_order_relaxed)) || is_abandoned(q);
+}
+
 err query_check(const struct query *q) {
-    if (q->options.cancel && atomic_load_explicit(q->options.cancel, memory_order_relaxed))
-        return err_new(ERR_CANCELLED, "the query was cancelled");
+    if (is_abandoned(q)) return err_new(ERR_CANCELLED, "the query was cancelled: its client has gone");
+    if (is_cancelled(q)) return err_new(ERR_CANCELLED, "the query was cancelled");
     if (clock_monotonic_ns() > q->deadline_ns)
         return err_new(ERR_CANCELLED, "the query took longer than its %lld ms",
                        (long long)(q->options.timeout_ns / 1000000));
@@ -220,7 +229,9 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
                              .column_count = n,
                              .count_only = n == 0,
                              .deadline_ns = q->deadline_ns,
-                             .cancel = q->options.cancel};
+                             .oldest_first = m->oldest_first,
+                             .is_cancelled = is_cancelled,
+                             .cancel_context = q};
     err e = snapshot_scan(sn, &r, &scratch, on_chunk, &c, &q->stats);
     if (!e && !c.error) e = query_check(q); /* a match cut off by the deadline is no answer */
     if (!c.error) return e;
@@ -250,9 +261,10 @@ void code_cache_set(struct code_cache *c, uint32_t slot, const uint32_t codes[CO
 }
 
 err bucketing_make(int64_t time_min, int64_t time_max, int64_t step, struct bucketing *out) {
-    static const int64_t seconds[] = {1,     2,     5,      10,      15,       30,       60,    120,
-                                      300,   600,   900,    1800,    3600,     7200,     10800, 21600,
-                                      43200, 86400, 604800, 2592000, 31536000, 315360000};
+    static const int64_t seconds[] = {1,       2,       5,       10,       15,       30,       60,
+                                      120,     300,     600,     900,      1800,     3600,     7200,
+                                      10800,   21600,   43200,   86400,    172800,   259200,   604800,
+                                      1209600, 2592000, 7776000, 15552000, 31536000, 94608000, 315360000};
     if (time_min < 0) time_min = 0;
     if (time_max < time_min) time_max = time_min;
     uint64_t range = (uint64_t)time_max - (uint64_t)time_min + 1;
@@ -264,9 +276,10 @@ err bucketing_make(int64_t time_min, int64_t time_max, int64_t step, struct buck
     if (step < 1000000) return err_new(ERR_INVALID, "step is less than 1ms");
     uint64_t first = (uint64_t)time_min / (uint64_t)step, last = (uint64_t)time_max / (uint64_t)step;
     if (last - first + 1 > QUERY_BUCKETS_MAX)
-        return err_new(ERR_INVALID, "step gives %llu buckets, at most %d are answered; take a step of at least %llus",
-                       (unsigned long long)(last - first + 1), QUERY_BUCKETS_MAX,
-                       (unsigned long long)(range / QUERY_BUCKETS_MAX / 1000000000 + 1));
+        return err_new(
+            ERR_INVALID, "step gives %llu buckets, at most %d are answered; take a step of at least %llus",
+            (unsigned long long)(last - first + 1), QUERY_BUCKETS_MAX,
+            (unsigned long long)(range / (QUERY_BUCKETS_MAX - 2) / 1000000000 + 1)); /* both ends may be cut */
     *out =
         (struct bucketing){.step = step, .first = (int64_t)(first * (uint64_t)step), .n = (size_t)(last - first + 1)};
     return NULL;

@@ -15,8 +15,9 @@ struct services {
     struct code_cache *cache;
     enum signal signal;
     struct str environment; /* p NULL: all */
-    struct arena scratch;
-    bool full;
+    struct arena scratch;   /* of one resource */
+    bool full;              /* some service was left out */
+    err error;              /* of a callback that cannot return it */
 };
 
 enum { SERVICE_NONE = UINT32_MAX };
@@ -32,8 +33,10 @@ static uint32_t service_index(struct services *s, struct str name, struct str sp
     buf_add_str(&key, environment);
     if (!strings_find(&s->keys, buf_str(&key), &found)) {
         found = SERVICE_NONE;
-        s->full = s->v.n == SERVICES_MAX || key.n > 64 * KIB;
-        if (!s->full) {
+        bool fits = s->v.n < SERVICES_MAX && key.n <= 64 * KIB;
+        s->full = s->full || !fits;
+        if (fits && !s->error) s->error = query_charge(s->q, key.n + sizeof(struct query_service));
+        if (fits && !s->error) {
             found = strings_intern(&s->keys, buf_str(&key));
             *vec_push(&s->v) = (struct query_service){.name = query_keep(s->q, name),
                                                       .space = query_keep(s->q, space),
@@ -46,6 +49,7 @@ static uint32_t service_index(struct services *s, struct str name, struct str sp
 
 static void on_resource(void *context, const struct batch *b, uint32_t resource) {
     struct services *s = context;
+    arena_clear(&s->scratch);
     struct str environment = query_resource_environment(b, resource, &s->scratch);
     if (s->environment.p && !str_equal(environment, s->environment)) return;
     uint32_t i = service_index(s, query_resource_service(b, resource, &s->scratch),
@@ -73,7 +77,6 @@ static uint32_t service_of_row(struct services *s, const struct vector *c, uint3
 static enum scan_next on_rows(void *context, const struct picked *rows, err *out_error) {
     struct services *s = context;
     const struct vector *c = rows->chunk->columns;
-    (void)out_error;
     code_cache_start(s->cache);
     for (uint32_t k = 0; k < rows->n; k++) {
         uint32_t i = picked_at(rows, k), at = service_of_row(s, c, i);
@@ -85,6 +88,7 @@ static enum scan_next on_rows(void *context, const struct picked *rows, err *out
         service->logs += s->signal == SIGNAL_LOGS;
         service->errors += s->signal == SIGNAL_SPANS && c[COLUMN_STATUS].u64[i] == 2;
     }
+    *out_error = take(&s->error);
     return SCAN_GO_ON;
 }
 
@@ -124,6 +128,7 @@ static err collect(struct services *s, int64_t time_min, int64_t time_max, bool 
             TRY(count_rows(s, time_min, time_max));
         else
             TRY(snapshot_resources(sn, time_min, time_max, on_resource, s, &s->q->stats));
+        if (s->error) return take(&s->error);
         TRY(query_settle(s->q));
     }
     if (s->full) return err_new(ERR_LIMIT, "more than %d services, or a name of more than 64 KiB", SERVICES_MAX);
@@ -142,6 +147,7 @@ err query_services(struct query *q, int64_t time_min, int64_t time_max, struct s
     strings_init(&s.keys);
     arena_init(&s.scratch, q->options.memory_max_bytes);
     err e = collect(&s, time_min, time_max, count, out);
+    err_free(s.error);
     arena_done(&s.scratch);
     strings_done(&s.keys);
     vec_done(&s.v);

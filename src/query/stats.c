@@ -60,30 +60,37 @@ static struct query_span_stats tally_stats(const struct tally *t) {
     return s;
 }
 
-static void id_set_add(struct id_set *s, const unsigned char *id) {
-    if (s->n * 2 >= s->capacity) {
-        size_t capacity = s->capacity ? s->capacity * 2 : 1024;
-        uint64_t *slots = mem_new_array(uint64_t, capacity);
-        for (size_t i = 0; i < s->capacity; i++) {
-            if (!s->slots[i]) continue;
-            size_t at = s->slots[i] & (capacity - 1);
-            while (slots[at]) at = (at + 1) & (capacity - 1);
-            slots[at] = s->slots[i];
-        }
-        mem_free(s->slots);
-        s->slots = slots;
-        s->capacity = capacity;
+/* Charges first: while it grows there are two tables. */
+static err id_set_grow(struct id_set *s, struct query *q) {
+    size_t capacity = s->capacity ? s->capacity * 2 : 1024;
+    TRY(query_charge(q, capacity * sizeof(uint64_t)));
+    uint64_t *slots = mem_new_array(uint64_t, capacity);
+    for (size_t i = 0; i < s->capacity; i++) {
+        if (!s->slots[i]) continue;
+        size_t at = s->slots[i] & (capacity - 1);
+        while (slots[at]) at = (at + 1) & (capacity - 1);
+        slots[at] = s->slots[i];
     }
+    mem_free(s->slots);
+    query_discharge(q, s->capacity * sizeof(uint64_t));
+    s->slots = slots;
+    s->capacity = capacity;
+    return NULL;
+}
+
+static err id_set_add(struct id_set *s, struct query *q, const unsigned char *id) {
+    if (s->n * 2 >= s->capacity) TRY(id_set_grow(s, q));
     uint64_t h = hash_fast(id, 16) | 1; /* 0 is free */
     size_t at = h & (s->capacity - 1);
     while (s->slots[at] && s->slots[at] != h) at = (at + 1) & (s->capacity - 1);
-    if (s->slots[at]) return;
+    if (s->slots[at]) return NULL;
     if (s->n == TRACES_MAX) {
         s->cut = true;
-        return;
+        return NULL;
     }
     s->slots[at] = h;
     s->n++;
+    return NULL;
 }
 
 /* ---- groups ----------------------------------------------------------------------------------------------------- */
@@ -96,29 +103,35 @@ static const struct column_ref stats_columns[COLUMNS] = {
     [COLUMN_TRACE] = FIELD_COLUMN(FIELD_TRACE_ID),
 };
 
-static uint32_t group_by_text(struct groups *g, struct str service, struct str name, uint32_t kind) {
+static err group_by_text(struct query *q, struct groups *g, struct str service, struct str name, uint32_t kind,
+                         uint32_t *out) {
     struct buf key;
-    uint32_t found;
+    err e = NULL;
     buf_init(&key, 64 * MIB);
     buf_add(&key, &kind, sizeof kind);
     buf_add(&key, &service.n, sizeof service.n);
     buf_add_str(&key, service);
     buf_add_str(&key, name);
-    if (!strings_find(&g->names, buf_str(&key), &found))
-        found = g->names.n < GROUPS_MAX && key.n < 64 * KIB ? strings_intern(&g->names, buf_str(&key)) : GROUP_OTHER;
+    if (!strings_find(&g->names, buf_str(&key), out)) {
+        *out = GROUP_OTHER;
+        if (g->names.n < GROUPS_MAX && key.n < 64 * KIB) {
+            e = query_charge(q, key.n);
+            if (!e) *out = strings_intern(&g->names, buf_str(&key));
+        }
+    }
     buf_done(&key);
-    return found;
+    return e;
 }
 
-static uint32_t group_of(struct groups *g, const struct chunk *chunk, uint32_t i) {
+static err group_of(struct query *q, struct groups *g, const struct chunk *chunk, uint32_t i, uint32_t *out) {
     const struct vector *c = chunk->columns;
-    uint32_t kind = (uint32_t)c[COLUMN_KIND].u64[i], group, slot;
+    uint32_t kind = (uint32_t)c[COLUMN_KIND].u64[i], slot;
     uint32_t codes[CODE_CACHE_CODES] = {c[COLUMN_SERVICE].codes[i], c[COLUMN_NAME].codes[i], kind};
-    if (code_cache_find(&g->cache, codes, &group, &slot)) return group;
-    group =
-        group_by_text(g, service_or_unknown(vector_text(&c[COLUMN_SERVICE], i)), vector_text(&c[COLUMN_NAME], i), kind);
-    code_cache_set(&g->cache, slot, codes, group);
-    return group;
+    if (code_cache_find(&g->cache, codes, out, &slot)) return NULL;
+    struct str service = service_or_unknown(vector_text(&c[COLUMN_SERVICE], i));
+    TRY(group_by_text(q, g, service, vector_text(&c[COLUMN_NAME], i), kind, out));
+    code_cache_set(&g->cache, slot, codes, *out);
+    return NULL;
 }
 
 static void group_read(const struct groups *g, uint32_t group, struct query *q, struct query_operation *out) {
@@ -159,24 +172,24 @@ static err groups_read(struct query *q, struct groups *g, size_t limit, const st
 
 /* ---- scan ------------------------------------------------------------------------------------------------------- */
 
+static err add_row(struct stats *s, const struct chunk *chunk, uint32_t i) {
+    const struct vector *c = chunk->columns;
+    int64_t duration = (int64_t)c[COLUMN_DURATION].u64[i];
+    bool failed = c[COLUMN_STATUS].u64[i] == 2;
+    uint32_t group;
+    TRY(group_of(s->q, s->groups, chunk, i, &group));
+    TRY(tally_add(s->q, &s->groups->tallies[group], duration, failed));
+    if (!s->traces) return NULL;
+    TRY(tally_add(s->q, &s->total, duration, failed));
+    size_t bucket = bucketing_index(&s->bucketing, time_of(c[COLUMN_TIME].u64[i]));
+    if (bucket < s->bucketing.n) TRY(tally_add(s->q, &s->buckets[bucket], duration, failed));
+    return id_set_add(s->traces, s->q, c[COLUMN_TRACE].id16 + 16 * (size_t)i);
+}
+
 static enum scan_next on_rows(void *context, const struct picked *rows, err *out_error) {
     struct stats *s = context;
-    const struct vector *c = rows->chunk->columns;
     code_cache_start(&s->groups->cache);
-    for (uint32_t k = 0; k < rows->n && !*out_error; k++) {
-        uint32_t i = picked_at(rows, k);
-        int64_t duration = (int64_t)c[COLUMN_DURATION].u64[i];
-        bool failed = c[COLUMN_STATUS].u64[i] == 2;
-        *out_error = tally_add(s->q, &s->groups->tallies[group_of(s->groups, rows->chunk, i)], duration, failed);
-        if (*out_error || !s->traces) continue;
-        *out_error = tally_add(s->q, &s->total, duration, failed);
-        if (*out_error) continue;
-        size_t bucket = bucketing_index(&s->bucketing, time_of(c[COLUMN_TIME].u64[i]));
-        if (bucket < s->bucketing.n) *out_error = tally_add(s->q, &s->buckets[bucket], duration, failed);
-        id_set_add(s->traces, c[COLUMN_TRACE].id16 + 16 * (size_t)i);
-    }
-    if (!*out_error && s->traces && s->traces->capacity * sizeof(uint64_t) > s->q->other_bytes)
-        *out_error = query_charge(s->q, s->traces->capacity * sizeof(uint64_t) - s->q->other_bytes);
+    for (uint32_t k = 0; k < rows->n && !*out_error; k++) *out_error = add_row(s, rows->chunk, picked_at(rows, k));
     return SCAN_GO_ON;
 }
 

@@ -177,6 +177,7 @@ static err summarize(struct summing *s, const struct matcher *m, struct query_tr
     if (!s->service_of_resource) return arena_err(s->scratch);
     memcpy(out->trace_id, batch_id16(s->b, SET_ROWS, FIELD_TRACE_ID, rows[0]), 16);
     sum_rows(s, m, rows, n, out);
+    TRY(arena_err(s->scratch));
     TRY(query_check(s->q));
     TRY(find_root(s, rows, n, &root, &out->root_missing));
     out->root_service = s->counts.v[service_index(s, root)].service;

@@ -10,14 +10,21 @@ void decode_fault(struct otlp_decoder *d, const unsigned char *at, enum err_kind
     d->fault = what;
 }
 
-bool decode_draw(struct otlp_decoder *d) {
-    /* At most twice as large when doubled, and as much again for the blob. */
-    uint64_t need = 4 * (uint64_t)batch_builder_bytes(d->b), have = d->limits->granted_bytes + d->drawn_bytes;
+static bool draw_up_to(struct otlp_decoder *d, uint64_t need) {
+    uint64_t have = d->limits->granted_bytes + d->drawn_bytes;
     if (!d->limits->budget || need <= have) return true;
     if (!budget_take(d->limits->budget, need - have))
         return decode_fail(d, NULL, ERR_BUSY, "over memory.limit: the columns of a request");
     d->drawn_bytes += need - have;
     return true;
+}
+
+/* At most twice as large when doubled, and as much again for the blob. */
+bool decode_draw(struct otlp_decoder *d) { return draw_up_to(d, 4 * (uint64_t)batch_builder_bytes(d->b)); }
+
+/* Columns that were warm grew for nothing: they and the blob are drawn for before it is made. */
+bool decode_draw_blob(struct otlp_decoder *d) {
+    return !d->limits->budget || draw_up_to(d, 2 * (uint64_t)batch_builder_bytes(d->b));
 }
 
 /* ---- whether values repeat ---------------------------------------------------------------------------------------- */

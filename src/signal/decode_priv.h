@@ -97,6 +97,7 @@ static inline bool decode_fail(struct otlp_decoder *d, const unsigned char *at, 
 void decode_begin(struct otlp_decoder *d); /* a new request */
 /* Before columns or slots double: draws from the budget what they and the blob of them may take; false if over it. */
 bool decode_draw(struct otlp_decoder *d) __attribute__((cold));
+bool decode_draw_blob(struct otlp_decoder *d);
 void decode_forget_keys(struct otlp_decoder *d);
 uint32_t decode_text_slow(struct otlp_decoder *d, struct text_stats *stats, const unsigned char *p, size_t n,
                           struct cached_text *entry);

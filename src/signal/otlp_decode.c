@@ -486,7 +486,7 @@ err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, con
     d->b = &d->builders[signal];
     d->limits = limits;
     decode_begin(d);
-    if (!decode_request(d, wire_of(body))) {
+    if (!decode_request(d, wire_of(body)) || !decode_draw_blob(d)) {
         batch_builder_clear(d->b);
         keep_small(d->b);
         give_back(d);

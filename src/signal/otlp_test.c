@@ -533,6 +533,16 @@ static void columns_that_outgrow_their_body_draw_from_the_budget(void **state) {
     assert_int_equal(budget_used(&budget), 0);
     assert_true(atomic_load(&budget.peak_bytes) > MIB);
     batch_unref(r.blob);
+    for (int round = 0; round < 2; round++) { /* columns that are warm grow no more, and are drawn for all the same */
+        budget_init(&budget, 64 * MIB);
+        assert_null(otlp_decode(d, SIGNAL_SPANS, buf_str(&span), &drawing, &r));
+        assert_true(atomic_load(&budget.peak_bytes) > MIB && budget_used(&budget) == 0);
+        batch_unref(r.blob);
+        budget_init(&budget, MIB);
+        e = otlp_decode(d, SIGNAL_SPANS, buf_str(&span), &drawing, &r);
+        assert_true(e && err_kind(e) == ERR_BUSY && budget_used(&budget) == 0);
+        err_free(e);
+    }
     otlp_decoder_free(d);
 }
 

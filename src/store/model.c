@@ -231,7 +231,7 @@ static err scan_batch(const struct model_snapshot *sn, const struct model_batch 
 }
 
 struct order {
-    int64_t time_max;
+    int64_t time_min, time_max;
     uint32_t source;
 };
 
@@ -241,16 +241,23 @@ static int newest_first(const void *a, const void *b) {
     return x->source < y->source ? -1 : x->source > y->source;
 }
 
+static int oldest_first(const void *a, const void *b) {
+    const struct order *x = a, *y = b;
+    if (x->time_min != y->time_min) return x->time_min < y->time_min ? -1 : 1;
+    return x->source < y->source ? -1 : x->source > y->source;
+}
+
 static err model_scan(struct snapshot *snapshot, const struct scan_request *r, struct arena *a, chunk_fn fn,
                       void *context, struct scan_stats *stats) {
     struct model_snapshot *sn = (struct model_snapshot *)snapshot;
     size_t n = sn->batches.n;
     AUTO_FREE struct order *order = mem_new_array(struct order, n + 1);
-    for (size_t i = 0; i < n; i++) order[i] = (struct order){sn->batches.v[i].view.time_max, (uint32_t)i};
-    qsort(order, n, sizeof *order, newest_first);
+    for (size_t i = 0; i < n; i++)
+        order[i] = (struct order){sn->batches.v[i].view.time_min, sn->batches.v[i].view.time_max, (uint32_t)i};
+    qsort(order, n, sizeof *order, r->oldest_first ? oldest_first : newest_first);
     for (size_t i = 0; i < n; i++) {
         struct chunk chunk;
-        if (r->cancel && atomic_load(r->cancel)) return err_new(ERR_CANCELLED, "cancelled");
+        if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
         if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns) return err_new(ERR_CANCELLED, "out of time");
         arena_clear(a);
         TRY(scan_batch(sn, &sn->batches.v[order[i].source], r, a, &chunk));
@@ -258,6 +265,7 @@ static err model_scan(struct snapshot *snapshot, const struct scan_request *r, s
         if (chunk.n == 0) continue;
         chunk.source = order[i].source;
         chunk.rest_time_max = i + 1 < n ? MIN(order[i + 1].time_max, r->time_max) : INT64_MIN;
+        chunk.rest_time_min = i + 1 < n ? MAX(order[i + 1].time_min, r->time_min) : INT64_MAX;
         if (fn(context, &chunk) == SCAN_STOP) return NULL;
     }
     return NULL;

@@ -1,7 +1,7 @@
 /* What a scan asks and gets: predicates, wanted columns, chunks of matching rows. Shared by every implementation of the
  * door (parts, memory tables, the naive model), so that they cannot disagree about what matches.
  *
- *   request: time range + predicates (all must hold) + columns ──▶ chunk, chunk, …  (one a row group, newest group first)
+ *   request: time range + predicates (all must hold) + columns ──▶ chunk, chunk, …  (one a row group, newest group first or oldest)
  *
  * Matching, precisely:
  *  - A target that a row does not have never matches, but for OP_NOT_EQUAL, OP_NOT_MATCH (an absent value differs from any)
@@ -21,8 +21,6 @@
  * Owner: the caller owns requests; chunks and what they point to live until the callback returns.
  */
 #pragma once
-
-#include <stdatomic.h>
 
 #include "base/arena.h"
 #include "signal/batch.h"
@@ -109,7 +107,8 @@ struct chunk {
     uint32_t n;                    /* rows that match */
     const uint32_t *rows;          /* their numbers within the group, ascending; NULL in a count-only scan */
     const struct vector *columns;  /* one per wanted column, n values each */
-    int64_t rest_time_max;         /* no row of any later chunk is newer; INT64_MIN in the last */
+    int64_t rest_time_max;         /* newest first: no row of any later chunk is newer; INT64_MIN in the last */
+    int64_t rest_time_min;         /* oldest first: none is older; INT64_MAX in the last */
 };
 
 enum scan_next { SCAN_GO_ON, SCAN_STOP };
@@ -122,8 +121,10 @@ struct scan_request {
     const struct column_ref *columns; /* wanted in chunks; TARGET_TEXT and TARGET_EVENT cannot be wanted */
     size_t column_count;
     bool count_only;       /* chunks have n alone: rows may be counted without being looked at */
+    bool oldest_first;     /* groups in order of their oldest row, oldest first */
     int64_t deadline_ns;   /* monotonic; 0: none → ERR_CANCELLED */
-    atomic_bool *cancel;   /* NULL: none */
+    bool (*is_cancelled)(const void *context); /* asked before each group; NULL: never → ERR_CANCELLED */
+    const void *cancel_context;
 };
 
 struct scan_stats {

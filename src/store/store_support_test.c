@@ -107,7 +107,7 @@ struct answer {
     const struct scan_request *request;
     VEC(uint64_t) hashes; /* of each row with its wanted columns */
     uint64_t counted;
-    int64_t rest_time_max;
+    int64_t rest_time_max, rest_time_min;
     struct scan_stats stats;
 };
 
@@ -143,11 +143,13 @@ static enum scan_next take_chunk(void *context, const struct chunk *c) {
     assert_int_equal(view.rows, c->n);
     for (uint32_t i = 0; i < c->n; i++) {
         uint64_t h = batch_row_hash(&view, i);
-        assert_true(time_of(&view, i) <= a->rest_time_max);
+        assert_true(a->request->oldest_first ? time_of(&view, i) >= a->rest_time_min
+                                              : time_of(&view, i) <= a->rest_time_max);
         for (size_t k = 0; k < a->request->column_count; k++) h = hash_mix(h, value_hash(&c->columns[k], i));
         *vec_push(&a->hashes) = h;
     }
     a->rest_time_max = c->rest_time_max;
+    a->rest_time_min = c->rest_time_min;
     batch_unref(blob);
     batch_builder_done(&b);
     return SCAN_GO_ON;
@@ -161,7 +163,7 @@ static int by_value(const void *a, const void *b) {
 static void ask(struct store *s, const char *tenant, enum signal signal, const struct scan_request *r,
                 struct answer *out) {
     struct arena scratch;
-    *out = (struct answer){.signal = signal, .request = r, .rest_time_max = INT64_MAX};
+    *out = (struct answer){.signal = signal, .request = r, .rest_time_max = INT64_MAX, .rest_time_min = INT64_MIN};
     arena_init(&scratch, 64 * MIB);
     assert_null(store_snapshot(s, str_of(tenant), signal, &out->snapshot));
     err e = snapshot_scan(out->snapshot, r, &scratch, take_chunk, out, &out->stats);
@@ -242,6 +244,7 @@ void world_compare_query(struct world *w) {
                              .column_count = chance_below(&w->chance, LENGTH(wanted) + 1),
                              .count_only = chance_one_in(&w->chance, 4)};
     arena_init(&memory, 4 * MIB);
+    r.oldest_first = r.column_count % 2;
     random_range(w, &r.time_min, &r.time_max);
     r.predicate_count = random_conditions(w, &memory, predicates, LENGTH(predicates));
     compare(w, chance_one_in(&w->chance, 4), (enum signal)chance_below(&w->chance, SIGNALS), &r);

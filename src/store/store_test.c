@@ -425,13 +425,14 @@ static void test_a_snapshot_stays_as_it_is(void **state) {
     assert_null(store_close(s));
 }
 
+static bool says_yes(const void *context) { return context == NULL; }
+
 static void test_scans_stop_when_told(void **state) {
     (void)state;
     struct store_options o = options();
     struct store *s = open_store(&o);
     struct snapshot *sn;
-    atomic_bool cancel = true;
-    struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX, .cancel = &cancel};
+    struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX, .is_cancelled = says_yes};
     struct scan_stats stats = {0};
     AUTO_ARENA struct arena a;
     uint64_t n = 0;
@@ -439,7 +440,7 @@ static void test_scans_stop_when_told(void **state) {
     assert_null(send(s, "default", rows_of_day(1, 4)));
     assert_null(store_snapshot(s, STR("default"), SIGNAL_SPANS, &sn));
     assert_fails(snapshot_scan(sn, &r, &a, count_chunk, &n, &stats), ERR_CANCELLED);
-    r.cancel = NULL;
+    r.is_cancelled = NULL;
     r.deadline_ns = 1;
     assert_fails(snapshot_scan(sn, &r, &a, count_chunk, &n, &stats), ERR_CANCELLED);
     snapshot_free(sn);

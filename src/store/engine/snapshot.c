@@ -66,18 +66,19 @@ static void engine_snapshot_free(struct snapshot *snapshot) {
 
 /* ---- the order of a scan ---------------------------------------------------------------------------------------- */
 
+/* key: time_max, or time_min turned round when the oldest come first; it bounds what is to come. */
 struct group_ref {
-    int64_t time_max;
+    int64_t key;
     uint32_t source, group;
 };
 
-/* A heap of groups, newest first; ties by source, then group, so that a scan is the same every time. */
+/* A heap of groups, greatest key first; ties by source, then group, so that a scan is the same every time. */
 struct group_heap {
     VEC(struct group_ref) refs;
 };
 
 static bool comes_before(const struct group_ref *a, const struct group_ref *b) {
-    if (a->time_max != b->time_max) return a->time_max > b->time_max;
+    if (a->key != b->key) return a->key > b->key;
     return a->source != b->source ? a->source < b->source : a->group < b->group;
 }
 
@@ -106,6 +107,13 @@ static bool overlaps(int64_t time_min, int64_t time_max, const struct scan_reque
     return time_min <= r->time_max && time_max >= r->time_min;
 }
 
+/* Its own inverse, over all of int64. */
+static int64_t turned(int64_t time) { return -1 - time; }
+
+static int64_t group_key(const struct scan_request *r, int64_t time_min, int64_t time_max) {
+    return r->oldest_first ? turned(time_min) : time_max;
+}
+
 /* A part that cannot be opened makes the answer partial (7). */
 static void count_missing(const struct part_entry *p, struct scan_stats *stats) {
     if (stats->bad_blocks++ == 0)
@@ -123,13 +131,14 @@ static void collect_groups(const struct engine_snapshot *sn, const struct scan_r
             int64_t from, to;
             uint32_t rows;
             part_group_range(p->part, g, &from, &to, &rows);
-            if (overlaps(from, to, r)) *vec_push(&h->refs) = (struct group_ref){to, (uint32_t)i, g};
+            if (overlaps(from, to, r)) *vec_push(&h->refs) = (struct group_ref){group_key(r, from, to), (uint32_t)i, g};
         }
     }
     for (size_t i = 0; i < sn->batch_count; i++) {
         const struct batch *b = &sn->batches[i]->view;
         if (overlaps(b->time_min, b->time_max, r))
-            *vec_push(&h->refs) = (struct group_ref){b->time_max, (uint32_t)(sn->parts->n + i), 0};
+            *vec_push(&h->refs) =
+                (struct group_ref){group_key(r, b->time_min, b->time_max), (uint32_t)(sn->parts->n + i), 0};
     }
     heap_make(h);
 }
@@ -146,7 +155,7 @@ struct part_scans {
 };
 
 static err scan_stopped(const struct scan_request *r) {
-    if (r->cancel && atomic_load_explicit(r->cancel, memory_order_relaxed)) return err_new(ERR_CANCELLED, "cancelled");
+    if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
     if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns)
         return err_new(ERR_CANCELLED, "the query's time is over");
     return NULL;
@@ -178,6 +187,16 @@ static err scan_group(const struct engine_snapshot *sn, struct part_scans *scans
     return batch_scan(&sn->batches[g->source - sn->parts->n]->view, r, a, out, stats);
 }
 
+static void set_rest(struct chunk *chunk, const struct group_heap *h, const struct scan_request *r) {
+    chunk->rest_time_max = INT64_MIN;
+    chunk->rest_time_min = INT64_MAX;
+    if (h->refs.n == 0) return;
+    if (r->oldest_first)
+        chunk->rest_time_min = MAX(turned(h->refs.v[0].key), r->time_min);
+    else
+        chunk->rest_time_max = MIN(h->refs.v[0].key, r->time_max);
+}
+
 static err scan_groups(const struct engine_snapshot *sn, struct part_scans *scans, struct group_heap *h,
                        const struct scan_request *r, struct arena *a, chunk_fn fn, void *context,
                        struct scan_stats *stats) {
@@ -190,7 +209,7 @@ static err scan_groups(const struct engine_snapshot *sn, struct part_scans *scan
         if (chunk.n == 0) continue;
         chunk.source = g.source;
         chunk.group = g.group;
-        chunk.rest_time_max = h->refs.n ? MIN(h->refs.v[0].time_max, r->time_max) : INT64_MIN;
+        set_rest(&chunk, h, r);
         if (fn(context, &chunk) == SCAN_STOP) return NULL;
     }
     return NULL;

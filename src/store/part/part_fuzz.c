@@ -77,7 +77,12 @@ static void scan(struct part *p, uint32_t group, struct column_ref column, enum 
     struct column_ref wanted[] = {{.field = FIELD_TRACE_ID}, {.field = FIELD_PARENT_ID}, {.field = FIELD_TIME},
                                   {.field = FIELD_NAME},     {.field = FIELD_OBSERVED},  attribute("http.target"),
                                   {.field = FIELD_BODY},     attribute("user.id"),       attribute("service.name")};
-    struct scan_request q = {INT64_MIN, INT64_MAX - 1, &predicate, 1, wanted, LENGTH(wanted), false, 0, NULL};
+    struct scan_request q = {.time_min = INT64_MIN,
+                             .time_max = INT64_MAX - 1,
+                             .predicates = &predicate,
+                             .predicate_count = 1,
+                             .columns = wanted,
+                             .column_count = LENGTH(wanted)};
     bool may_match;
     arena_init(&a, MEMORY_MAX);
     must(predicate_make(&a, column, op, str_of(text), &predicate));
