@@ -15,7 +15,8 @@
 
 /* ---- slices ------------------------------------------------------------------------------------------------------- */
 
-static const struct str texts[] = {{"", 0}, {NULL, 0}, {"\0", 1}, {"a", 1}, {"A", 1}, {"ab", 2}, {"a\0b", 3}, {"b", 1}, {"\xff", 1}, {"\x7f", 1}};
+static const struct str texts[] = {{"", 0},   {NULL, 0},   {"\0", 1}, {"a", 1},    {"A", 1},
+                                   {"ab", 2}, {"a\0b", 3}, {"b", 1},  {"\xff", 1}, {"\x7f", 1}};
 
 /* By its definition: bytes as unsigned numbers, a prefix first. */
 static int plain_compare(struct str a, struct str b) {
@@ -44,13 +45,19 @@ static void parts_are_found_wherever_they_are(void **state) {
         struct str s, part;
         bool in;
     } cases[] = {
-        {{"", 0}, {"", 0}, true},         {{"a", 1}, {"", 0}, true},       {{"", 0}, {"a", 1}, false},
-        {{"aab", 3}, {"ab", 2}, true},    {{"aaab", 4}, {"aab", 3}, true}, {{"abab", 4}, {"baa", 3}, false},
-        {{"a\0b", 3}, {"\0b", 2}, true},  {{"a\0b", 3}, {"\0c", 2}, false}, {{"ab", 2}, {"abc", 3}, false},
-        {{"xyz", 3}, {"xyz", 3}, true},   {{"\xc3\xa9", 2}, {"\xa9", 1}, true},
+        {{"", 0}, {"", 0}, true},
+        {{"a", 1}, {"", 0}, true},
+        {{"", 0}, {"a", 1}, false},
+        {{"aab", 3}, {"ab", 2}, true},
+        {{"aaab", 4}, {"aab", 3}, true},
+        {{"abab", 4}, {"baa", 3}, false},
+        {{"a\0b", 3}, {"\0b", 2}, true},
+        {{"a\0b", 3}, {"\0c", 2}, false},
+        {{"ab", 2}, {"abc", 3}, false},
+        {{"xyz", 3}, {"xyz", 3}, true},
+        {{"\xc3\xa9", 2}, {"\xa9", 1}, true},
     };
-    for (size_t i = 0; i < LENGTH(cases); i++)
-        assert_int_equal(str_contains(cases[i].s, cases[i].part), cases[i].in);
+    for (size_t i = 0; i < LENGTH(cases); i++) assert_int_equal(str_contains(cases[i].s, cases[i].part), cases[i].in);
     assert_int_equal(str_find(STR("a\0b"), 'b'), 2);
     assert_int_equal(str_find(STR("a\0b"), 0), 1);
     assert_int_equal(str_find(STR(""), 'a'), -1);
@@ -63,9 +70,10 @@ static void slices_are_trimmed_and_cut(void **state) {
         const char *text, *trimmed, *head, *rest;
         bool cut;
     } cases[] = {
-        {"", "", "", "", false},       {" ", "", " ", "", false},      {"a", "a", "a", "", false},
-        {" a=b ", "a=b", " a", "b ", true}, {"=", "=", "", "", true},  {"==", "==", "", "=", true},
-        {"a=", "a=", "a", "", true},   {"\t\r\n x", "x", "\t\r\n x", "", false},
+        {"", "", "", "", false},     {" ", "", " ", "", false},
+        {"a", "a", "a", "", false},  {" a=b ", "a=b", " a", "b ", true},
+        {"=", "=", "", "", true},    {"==", "==", "", "=", true},
+        {"a=", "a=", "a", "", true}, {"\t\r\n x", "x", "\t\r\n x", "", false},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct str head, rest;
@@ -139,7 +147,8 @@ static void pieces_do_not_overlap(void **state) {
             *vec_push(&pieces) = (struct str){p, n};
         }
         for (size_t i = 0; i < pieces.n; i++)
-            for (size_t k = 0; k < pieces.v[i].n; k++) assert_int_equal((unsigned char)pieces.v[i].p[k], (unsigned char)i);
+            for (size_t k = 0; k < pieces.v[i].n; k++)
+                assert_int_equal((unsigned char)pieces.v[i].p[k], (unsigned char)i);
         assert_true(pieces.n > 100 && a.used_bytes <= 4 * MIB);
         vec_done(&pieces);
     }

@@ -71,7 +71,8 @@ static void a_million_brackets_are_one_error(void **state) {
 /* What is skipped is what would have been read. */
 static void skipping_ends_where_reading_ends(void **state) {
     (void)state;
-    static const char *const values[] = {"1", "\"a\\n\"", "null", "[]", "{}", "[1,[2,{\"a\":[3]}],\"]\"]", "{\"}\":{\"a\":\"{\"}}", "-0.5e3"};
+    static const char *const values[] = {
+        "1", "\"a\\n\"", "null", "[]", "{}", "[1,[2,{\"a\":[3]}],\"]\"]", "{\"}\":{\"a\":\"{\"}}", "-0.5e3"};
     for (size_t i = 0; i < LENGTH(values); i++)
         for (size_t k = 0; k < LENGTH(values); k++) {
             AUTO_BUF struct buf text;
@@ -93,10 +94,23 @@ static void skipping_ends_where_reading_ends(void **state) {
 
 static void numbers_follow_the_grammar(void **state) {
     (void)state;
-    static const char *const good[] = {"0", "-0", "1", "-1", "10", "0.0", "-0.0e0", "1e1", "1E+1", "1e-1", "123456789012345678901234567890",
-                                       "1e99999", "0.00000000000000000000000001", "1.5E-300"};
-    static const char *const bad[] = {"00", "-", "-a", "--1", "+1", ".1", "1.", "1.e1", "1e", "1e+", "1e1.5", "0x1", "1_000", "01.5",
-                                      "-01", "1a", "Infinity", "-Infinity", "NaN", "1,", "\xef\xbc\x91"};
+    static const char *const good[] = {"0",
+                                       "-0",
+                                       "1",
+                                       "-1",
+                                       "10",
+                                       "0.0",
+                                       "-0.0e0",
+                                       "1e1",
+                                       "1E+1",
+                                       "1e-1",
+                                       "123456789012345678901234567890",
+                                       "1e99999",
+                                       "0.00000000000000000000000001",
+                                       "1.5E-300"};
+    static const char *const bad[] = {"00",   "-",  "-a",       "--1",       "+1",  ".1",    "1.",
+                                      "1.e1", "1e", "1e+",      "1e1.5",     "0x1", "1_000", "01.5",
+                                      "-01",  "1a", "Infinity", "-Infinity", "NaN", "1,",    "\xef\xbc\x91"};
     for (size_t i = 0; i < LENGTH(good); i++) {
         struct json_reader r;
         json_reader_init(&r, str_of(good[i]), 1);
@@ -118,7 +132,7 @@ static void any_double_reads_back(void **state) {
         char text[64];
         AUTO_BUF struct buf b = {.max = 100};
         struct json_writer w;
-        if (seed % 4 == 1) bits &= ~0x7ff0000000000000u;                    /* below the normal ones */
+        if (seed % 4 == 1) bits &= ~0x7ff0000000000000u;                            /* below the normal ones */
         if (seed % 4 == 2) bits = (bits & 63) << 46 | (0x3ffull + bits % 64) << 52; /* few bits */
         memcpy(&v, &bits, sizeof v);
         json_writer_init(&w, &b);
@@ -147,7 +161,8 @@ static void whole_numbers_at_their_edges(void **state) {
         json_u64(&w, (uint64_t)edges[i]);
         json_u64_text(&w, (uint64_t)edges[i]);
         json_array_end(&w);
-        snprintf(want, sizeof want, "[%lld,%llu,\"%llu\"]", (long long)edges[i], (unsigned long long)edges[i], (unsigned long long)edges[i]);
+        snprintf(want, sizeof want, "[%lld,%llu,\"%llu\"]", (long long)edges[i], (unsigned long long)edges[i],
+                 (unsigned long long)edges[i]);
         assert_string_equal(b.p, want);
     }
 }
@@ -164,7 +179,8 @@ static void every_escape_is_its_character(void **state) {
         if (c < 0x10000)
             snprintf(text, sizeof text, c & 1 ? "\"\\u%04x\"" : "\"\\u%04X\"", c);
         else
-            snprintf(text, sizeof text, "\"\\u%04x\\u%04X\"", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
+            snprintf(text, sizeof text, "\"\\u%04x\\u%04X\"", 0xd800 + ((c - 0x10000) >> 10),
+                     0xdc00 + ((c - 0x10000) & 0x3ff));
         json_reader_init(&r, str_of(text), 1);
         assert_int_equal(json_next(&r), surrogate ? JSON_ERROR : JSON_STRING);
         if (!surrogate) assert_true(str_equal(r.value, str_span(want, utf8_encode(c, want))));
@@ -216,7 +232,8 @@ static void any_bytes_are_written_as_json(void **state) {
 
 /* ---- damage ------------------------------------------------------------------------------------------------------- */
 
-static const char document[] = " {\"a\\u00e9\\ud83d\\udca1\" : [1, -2.5e+3, true, false, null, \"x\\\"y\xc3\xa9\"], \"b\": {\"c\": []}, \"\": \"\"}\n";
+static const char document[] = " {\"a\\u00e9\\ud83d\\udca1\" : [1, -2.5e+3, true, false, null, \"x\\\"y\xc3\xa9\"], "
+                               "\"b\": {\"c\": []}, \"\": \"\"}\n";
 
 static void every_cut_is_an_error(void **state) {
     (void)state;

@@ -62,7 +62,8 @@ static void durations_reach_the_last_nanosecond(void **state) {
     for (size_t i = 0; i < LENGTH(cases); i++) {
         int64_t ns = -7;
         bool bad = refused(parse_duration(str_of(cases[i].text), &ns));
-        if (bad != (cases[i].ns < 0) || ns != (bad ? -7 : cases[i].ns)) fail_msg("%s: %lld", cases[i].text, (long long)ns);
+        if (bad != (cases[i].ns < 0) || ns != (bad ? -7 : cases[i].ns))
+            fail_msg("%s: %lld", cases[i].text, (long long)ns);
     }
     int64_t ns;
     assert_true(refused(parse_duration(STR("1s\0"), &ns)));
@@ -70,7 +71,8 @@ static void durations_reach_the_last_nanosecond(void **state) {
 
 static void exact_durations_say_everything(void **state) {
     (void)state;
-    static const int64_t edges[] = {0, 1, 999, 1000, 1001, 999999, 59999999999, 60000000000, 86399999999999, 86400000000000, INT64_MAX};
+    static const int64_t edges[] = {
+        0, 1, 999, 1000, 1001, 999999, 59999999999, 60000000000, 86399999999999, 86400000000000, INT64_MAX};
     for (size_t i = 0; i < LENGTH(edges) + 5000; i++) {
         AUTO_BUF struct buf b = {.max = 100};
         int64_t ns = i < LENGTH(edges) ? edges[i] : (int64_t)(hash_u64(i) >> 1 >> i % 60), back = -1;
@@ -87,11 +89,30 @@ static void short_durations_change_units_at_their_edges(void **state) {
         int64_t ns;
         const char *text;
     } cases[] = {
-        {0, "0s"}, {1, "1ns"}, {999, "999ns"}, {1000, "1\xc2\xb5s"}, {1001, "1\xc2\xb5s"}, {1010, "1.01\xc2\xb5s"},
-        {999999, "999\xc2\xb5s"}, {1000000, "1ms"}, {999999999, "999ms"}, {1000000000, "1s"}, {59999999999, "59.9s"},
-        {60000000000, "1m0s"}, {3599999999999, "59m59s"}, {3600000000000, "1h0m"}, {86400000000000, "24h0m"},
-        {172799999999999, "47h59m"}, {172800000000000, "2d0h"}, {INT64_MAX, "106751d23h"}, {-1, "-1ns"},
-        {-1500000, "-1.5ms"}, {INT64_MIN, "-106751d23h"}, {1100, "1.1\xc2\xb5s"}, {12345, "12.3\xc2\xb5s"}, {123456, "123\xc2\xb5s"},
+        {0, "0s"},
+        {1, "1ns"},
+        {999, "999ns"},
+        {1000, "1\xc2\xb5s"},
+        {1001, "1\xc2\xb5s"},
+        {1010, "1.01\xc2\xb5s"},
+        {999999, "999\xc2\xb5s"},
+        {1000000, "1ms"},
+        {999999999, "999ms"},
+        {1000000000, "1s"},
+        {59999999999, "59.9s"},
+        {60000000000, "1m0s"},
+        {3599999999999, "59m59s"},
+        {3600000000000, "1h0m"},
+        {86400000000000, "24h0m"},
+        {172799999999999, "47h59m"},
+        {172800000000000, "2d0h"},
+        {INT64_MAX, "106751d23h"},
+        {-1, "-1ns"},
+        {-1500000, "-1.5ms"},
+        {INT64_MIN, "-106751d23h"},
+        {1100, "1.1\xc2\xb5s"},
+        {12345, "12.3\xc2\xb5s"},
+        {123456, "123\xc2\xb5s"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         AUTO_BUF struct buf b = {.max = 100};
@@ -135,7 +156,7 @@ static void numbers_are_times_by_their_digits(void **state) {
         {"9223372037", 0, true},
         {"9223372036.854775807", INT64_MAX, false},
         {"9223372036.854775808", 0, true},
-        {"99999999999", 0, true},                  /* 11 digits: seconds */
+        {"99999999999", 0, true},                    /* 11 digits: seconds */
         {"100000000000", 100000000000000000, false}, /* 12 digits: ms */
         {"99999999999999", 0, true},
         {"9223372036854", 9223372036854000000, false},
@@ -169,12 +190,18 @@ static void relative_times_stop_at_the_ends_of_time(void **state) {
         int64_t ns;
         bool bad;
     } cases[] = {
-        {INT64_MAX, "now", INT64_MAX, false},      {INT64_MAX, "now+0", INT64_MAX, false},
-        {INT64_MAX, "now+1ns", 0, true},           {INT64_MIN, "now-1ns", 0, true},
-        {INT64_MIN, "now+9223372036854775807ns", -1, false}, {0, "now-9223372036854775807ns", -INT64_MAX, false},
-        {-1, "now-9223372036854775807ns", INT64_MIN, false}, {5, "now--1ns", 0, true},
-        {5, "NOW", 0, true},                       {5, "now-1", 0, true},
-        {5, "now-5ns", 0, false},                  {5, "now-1.5h", 5 - 5400000000000, false},
+        {INT64_MAX, "now", INT64_MAX, false},
+        {INT64_MAX, "now+0", INT64_MAX, false},
+        {INT64_MAX, "now+1ns", 0, true},
+        {INT64_MIN, "now-1ns", 0, true},
+        {INT64_MIN, "now+9223372036854775807ns", -1, false},
+        {0, "now-9223372036854775807ns", -INT64_MAX, false},
+        {-1, "now-9223372036854775807ns", INT64_MIN, false},
+        {5, "now--1ns", 0, true},
+        {5, "NOW", 0, true},
+        {5, "now-1", 0, true},
+        {5, "now-5ns", 0, false},
+        {5, "now-1.5h", 5 - 5400000000000, false},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         int64_t ns = 77;
@@ -186,7 +213,8 @@ static void relative_times_stop_at_the_ends_of_time(void **state) {
 /* A good time with any byte replaced by any other, or cut anywhere: a time or an error, and no byte outside is read. */
 static void any_text_is_a_time_or_an_error(void **state) {
     (void)state;
-    static const char *const good[] = {"2024-02-29T23:59:60.123456789+23:59", "1795568523.25", "now-1h30m", "1h1.5m3us"};
+    static const char *const good[] = {"2024-02-29T23:59:60.123456789+23:59", "1795568523.25", "now-1h30m",
+                                       "1h1.5m3us"};
     for (size_t g = 0; g < LENGTH(good); g++)
         for (size_t at = 0; at <= strlen(good[g]); at++)
             for (int c = 0; c < 256; c += c < 128 ? 1 : 37) {
@@ -208,10 +236,24 @@ static void whole_numbers_end_where_their_type_ends(void **state) {
         const char *text;
         bool u64, i64;
     } cases[] = {
-        {"0", 1, 1}, {"-0", 0, 1}, {"9223372036854775807", 1, 1}, {"9223372036854775808", 1, 0}, {"-9223372036854775808", 0, 1},
-        {"-9223372036854775809", 0, 0}, {"18446744073709551615", 1, 0}, {"18446744073709551616", 0, 0},
-        {"00000000000000000000000000000001", 1, 1}, {"-", 0, 0}, {"", 0, 0}, {"1.0", 0, 0}, {"1e3", 0, 0}, {"0x1", 0, 0},
-        {"1_000", 0, 0}, {"\xd9\xa1", 0, 0}, {"--1", 0, 0}, {"- 1", 0, 0},
+        {"0", 1, 1},
+        {"-0", 0, 1},
+        {"9223372036854775807", 1, 1},
+        {"9223372036854775808", 1, 0},
+        {"-9223372036854775808", 0, 1},
+        {"-9223372036854775809", 0, 0},
+        {"18446744073709551615", 1, 0},
+        {"18446744073709551616", 0, 0},
+        {"00000000000000000000000000000001", 1, 1},
+        {"-", 0, 0},
+        {"", 0, 0},
+        {"1.0", 0, 0},
+        {"1e3", 0, 0},
+        {"0x1", 0, 0},
+        {"1_000", 0, 0},
+        {"\xd9\xa1", 0, 0},
+        {"--1", 0, 0},
+        {"- 1", 0, 0},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         uint64_t u;
@@ -230,15 +272,33 @@ static void sizes_end_where_their_type_ends(void **state) {
         uint64_t bytes;
         bool bad;
     } cases[] = {
-        {"18446744073709551615", UINT64_MAX, false}, {"8388607TiB", 8388607ull << 40, false}, {"8388608TiB", 0, true},
-        {"0", 0, false}, {"0.5", 0, false}, {"1.5K", 1536, false}, {"1.5KB", 1500, false}, {" 1K", 0, true}, {"1 K", 1024, false},
-        {"1K ", 1024, false}, {"1kib", 1024, false}, {"1KiBs", 0, true}, {"1.5.5K", 0, true}, {".K", 0, true}, {".5K", 512, false},
-        {"K", 0, true}, {"1e3K", 0, true}, {"-1", 0, true}, {"+1", 0, true}, {"nan", 0, true}, {"infK", 0, true},
+        {"18446744073709551615", UINT64_MAX, false},
+        {"8388607TiB", 8388607ull << 40, false},
+        {"8388608TiB", 0, true},
+        {"0", 0, false},
+        {"0.5", 0, false},
+        {"1.5K", 1536, false},
+        {"1.5KB", 1500, false},
+        {" 1K", 0, true},
+        {"1 K", 1024, false},
+        {"1K ", 1024, false},
+        {"1kib", 1024, false},
+        {"1KiBs", 0, true},
+        {"1.5.5K", 0, true},
+        {".K", 0, true},
+        {".5K", 512, false},
+        {"K", 0, true},
+        {"1e3K", 0, true},
+        {"-1", 0, true},
+        {"+1", 0, true},
+        {"nan", 0, true},
+        {"infK", 0, true},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         uint64_t bytes = 77;
         bool bad = refused(parse_size(str_of(cases[i].text), &bytes));
-        if (bad != cases[i].bad || bytes != (bad ? 77 : cases[i].bytes)) fail_msg("%s: %llu", cases[i].text, (unsigned long long)bytes);
+        if (bad != cases[i].bad || bytes != (bad ? 77 : cases[i].bytes))
+            fail_msg("%s: %llu", cases[i].text, (unsigned long long)bytes);
     }
 }
 
@@ -278,7 +338,8 @@ static void every_character_is_encoded_and_decoded(void **state) {
         const unsigned char *p = (const unsigned char *)text;
         assert_int_equal(utf8_step(p, p + n), (int)n);
         assert_int_equal(utf8_decode(p, (int)n), c);
-        for (size_t cut = 1; cut < n; cut++) assert_int_equal(utf8_step(p, p + cut), -(int)cut); /* one maximal subpart */
+        for (size_t cut = 1; cut < n; cut++)
+            assert_int_equal(utf8_step(p, p + cut), -(int)cut); /* one maximal subpart */
     }
 }
 
@@ -287,9 +348,9 @@ static bool plain_is_valid(const unsigned char *p, size_t n) {
     static const struct {
         unsigned char first, last, second_min, second_max;
         size_t n;
-    } rows[] = {{0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-                {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-                {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    } rows[] = {{0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+                {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
     for (size_t i = 0; i < n;) {
         size_t row = 0;
         while (row < LENGTH(rows) && !(p[i] >= rows[row].first && p[i] <= rows[row].last)) row++;
@@ -304,14 +365,15 @@ static bool plain_is_valid(const unsigned char *p, size_t n) {
 
 static void validity_is_that_of_the_table(void **state) {
     (void)state;
-    static const unsigned char edges[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0,
-                                          0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
+    static const unsigned char edges[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf,
+                                          0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
     enum { N = LENGTH(edges) };
     uint32_t valid = 0;
     for (uint32_t i = 0; i < N * N * N * N; i++) {
         unsigned char text[4] = {edges[i % N], edges[i / N % N], edges[i / N / N % N], edges[i / N / N / N]};
         bool want = plain_is_valid(text, 4);
-        if (utf8_is_valid(str_span(text, 4)) != want) fail_msg("%02x %02x %02x %02x", text[0], text[1], text[2], text[3]);
+        if (utf8_is_valid(str_span(text, 4)) != want)
+            fail_msg("%02x %02x %02x %02x", text[0], text[1], text[2], text[3]);
         valid += want;
     }
     assert_true(valid > 500);

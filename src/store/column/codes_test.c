@@ -34,7 +34,8 @@ static void widths_are_those_of_the_highest_bit(void **state) {
         assert_int_equal(bytes_of(bits_mask(w)), (w + 7) / 8);
     }
     assert_true(bits_mask(0) == 0 && bits_mask(64) == UINT64_MAX);
-    assert_true(bits_bytes(0, 64) == 0 && bits_bytes(3, 0) == 0 && bits_bytes(3, 3) == 2 && bits_bytes(UINT32_MAX, 64) == 8ull * UINT32_MAX);
+    assert_true(bits_bytes(0, 64) == 0 && bits_bytes(3, 0) == 0 && bits_bytes(3, 3) == 2 &&
+                bits_bytes(UINT32_MAX, 64) == 8ull * UINT32_MAX);
 }
 
 static void zigzag_is_undone(void **state) {
@@ -92,7 +93,8 @@ static void varints_are_read_back_or_refused(void **state) {
             assert_int_equal(c.bad, n < b.n);
         }
     }
-    static const struct str bad[] = {{"\xff\xff\xff\xff\x7f", 5}, {"\x80\x80\x80\x80\x10", 5}, {"\x80\x80\x80\x80\x80\x00", 6}};
+    static const struct str bad[] = {
+        {"\xff\xff\xff\xff\x7f", 5}, {"\x80\x80\x80\x80\x10", 5}, {"\x80\x80\x80\x80\x80\x00", 6}};
     for (size_t i = 0; i < LENGTH(bad); i++) {
         struct cursor c = cursor_of(bad[i]);
         assert_int_equal(cursor_varint(&c), 0);
@@ -269,7 +271,8 @@ static void assert_ints(const uint64_t *v, uint32_t n) {
         assert_true(ints_get(&c, i) == v[i]);
         for (uint32_t k = 0; k < n; k++) want += v[k] == v[i];
         assert_int_equal(found, want);
-        if (ints_frame_range(&c, i / FRAME_ROWS, &low, &high)) assert_true(low <= (int64_t)v[i] && (int64_t)v[i] <= high);
+        if (ints_frame_range(&c, i / FRAME_ROWS, &low, &high))
+            assert_true(low <= (int64_t)v[i] && (int64_t)v[i] <= high);
     }
     assert_int_equal(ints_find(&c, 0x123456789abcdefu, rows), 0);
 }

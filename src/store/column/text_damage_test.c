@@ -80,11 +80,49 @@ static bool refused(struct str bytes, uint32_t n, const struct strings *part, st
 /* Two tokens share the slot of one skeleton, each pair in either order. */
 static void tokens_at_their_edges_come_back(void **state) {
     (void)state;
-    static const char *const tokens[] = {
-        "0", "00", "1", "01", "9", "10", "000000000000000000001", "18446744073709551615", "18446744073709551616",
-        "99999999999999999999", "4294967295", "4294967296", "a0", "A0", "aA0", "0a", "0x0", "deadbeef0", "DEADBEEF0",
-        "DeadBeef0", "ffffffffffffffff", "FFFFFFFFFFFFFFFF", "10000000000000000f", "1e5", "1E5", "-1", "+1", "1.0", "1,000",
-        "0b1", "g1", "_1", "1_", "\xc3\xa9""1", "1\xff", "\x01""1", "1\n", "\t2", "", " ", "x"};
+    static const char *const tokens[] = {"0",
+                                         "00",
+                                         "1",
+                                         "01",
+                                         "9",
+                                         "10",
+                                         "000000000000000000001",
+                                         "18446744073709551615",
+                                         "18446744073709551616",
+                                         "99999999999999999999",
+                                         "4294967295",
+                                         "4294967296",
+                                         "a0",
+                                         "A0",
+                                         "aA0",
+                                         "0a",
+                                         "0x0",
+                                         "deadbeef0",
+                                         "DEADBEEF0",
+                                         "DeadBeef0",
+                                         "ffffffffffffffff",
+                                         "FFFFFFFFFFFFFFFF",
+                                         "10000000000000000f",
+                                         "1e5",
+                                         "1E5",
+                                         "-1",
+                                         "+1",
+                                         "1.0",
+                                         "1,000",
+                                         "0b1",
+                                         "g1",
+                                         "_1",
+                                         "1_",
+                                         "\xc3\xa9"
+                                         "1",
+                                         "1\xff",
+                                         "\x01"
+                                         "1",
+                                         "1\n",
+                                         "\t2",
+                                         "",
+                                         " ",
+                                         "x"};
     for (size_t a = 0; a < LENGTH(tokens); a++)
         for (size_t b = 0; b < LENGTH(tokens); b++) {
             char room[8][64];
@@ -96,7 +134,7 @@ static void tokens_at_their_edges_come_back(void **state) {
                 int n = snprintf(room[i], sizeof room[i], "took %s ms", tokens[i % 3 ? a : b]);
                 texts[i] = str_span(room[i], (size_t)n);
             }
-                encode(&m);
+            encode(&m);
             struct text_skeletons s = skeletons_of(&m.part);
             arena_init(&arena, MIB);
             assert_null(text_block_open(&arena, &s, buf_str(&m.block), m.n, &t));
@@ -177,7 +215,8 @@ static void a_remap_refuses_what_it_cannot_map(void **state) {
         make_kind(&m, (enum texts)kind, 150);
         AUTO_FREE uint32_t *map = mem_new_array(uint32_t, m.part.n + 1);
         for (uint32_t i = 0; i < m.part.n; i++) map[i] = m.part.n - 1 - i;
-        for (uint32_t n = 0; n < MIN(m.part.n, 40u); n++) { /* skeletons are numbered as they come: the last one is used */
+        for (uint32_t n = 0; n < MIN(m.part.n, 40u);
+             n++) { /* skeletons are numbered as they come: the last one is used */
             err e = text_block_remap(buf_str(&m.block), map, n, &out);
             assert_true(e && err_kind(e) == ERR_CORRUPT);
             err_free(e);

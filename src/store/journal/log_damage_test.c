@@ -15,7 +15,7 @@ static const uint32_t commits[][2] = {{1, 2}, {3, 3}, {6, 1}};
 
 struct made {
     char *good, *bytes;
-    size_t n; /* up to the end of the last record, and 64 bytes more */
+    size_t n;                    /* up to the end of the last record, and 64 bytes more */
     uint64_t start[RECORDS + 2]; /* of record s; of what follows */
 };
 
@@ -24,7 +24,8 @@ static struct log_record record(uint64_t sequence) {
     char *p = blobs[sequence];
     memset(p, (int)sequence, sizeof blobs[0]);
     struct str blob = {p, 40 * (size_t)sequence};
-    return (struct log_record){sequence, (enum signal)(sequence % SIGNALS), STR("tenant-1"), blob, hash_bytes(blob.p, blob.n)};
+    return (struct log_record){sequence, (enum signal)(sequence % SIGNALS), STR("tenant-1"), blob,
+                               hash_bytes(blob.p, blob.n)};
 }
 
 static void made_init(struct made *m) {
@@ -218,8 +219,8 @@ static void wrong_blob(struct record_head *h) { h->blob_check++; }
 
 static void a_forged_head_loses_its_record(void **state) {
     (void)state;
-    static void (*const changes[])(struct record_head *) = {huge_blob,  padded_blob, long_blob,     one_byte_more,
-                                                            long_tenant, other_kind, no_signal,     old_sequence,
+    static void (*const changes[])(struct record_head *) = {huge_blob,     padded_blob, long_blob, one_byte_more,
+                                                            long_tenant,   other_kind,  no_signal, old_sequence,
                                                             same_sequence, wrong_magic, wrong_blob};
     struct made m;
     made_init(&m);
@@ -252,7 +253,8 @@ static void a_record_inside_a_blob_is_not_read_on_its_own(void **state) {
     struct made m;
     struct segment_reading r;
     made_init(&m);
-    memmove(m.bytes + m.start[6] + RECORD_HEAD_BYTES, m.good + m.start[1], 160); /* into record 6's blob: it is torn now */
+    memmove(m.bytes + m.start[6] + RECORD_HEAD_BYTES, m.good + m.start[1],
+            160); /* into record 6's blob: it is torn now */
     assert_int_equal(read_bytes(&m, m.n, &r, NULL), bits_to(5));
     assert_true(r.torn && r.end == m.start[6]);
     made_done(&m);
@@ -298,8 +300,9 @@ static void make_file(const char *path) {
 static void segments_are_listed_by_number(void **state) {
     (void)state;
     segment_numbers numbers = {0};
-    static const char *const names[] = {"log/100000000.log", "log/00000002.log", "log/00000010.log", "log/9.log",
-                                        "log/x.log", "log/1.log.tmp", "log/.log", "log/12", "log/-3.log"};
+    static const char *const names[] = {"log/100000000.log", "log/00000002.log", "log/00000010.log",
+                                        "log/9.log",         "log/x.log",        "log/1.log.tmp",
+                                        "log/.log",          "log/12",           "log/-3.log"};
     static const uint64_t want[] = {2, 9, 10, 100000000};
     sim_reset(1);
     assert_null(segment_list("log", &numbers)); /* no folder: none */
@@ -327,7 +330,8 @@ static void a_commit_takes_what_fits_and_at_least_one(void **state) {
     assert_null(path_make_dir("log"));
     record_log_init(&l, "log", 64 * KIB);
     for (size_t i = 0; i < LENGTH(records); i++)
-        records[i] = (struct log_record){i + 1, SIGNAL_LOGS, STR("t"), str_span(blob, 20 * KIB), hash_bytes(blob, 20 * KIB)};
+        records[i] =
+            (struct log_record){i + 1, SIGNAL_LOGS, STR("t"), str_span(blob, 20 * KIB), hash_bytes(blob, 20 * KIB)};
     assert_int_equal(record_log_fit(&l, records, LENGTH(records)), 2);
     records[0].blob = (struct str){blob, sizeof blob}; /* larger than a segment: alone */
     records[0].blob_check = hash_bytes(blob, sizeof blob);

@@ -77,7 +77,8 @@ static err read_bytes(const struct made *m, size_t n, struct manifest_reading *o
     memcpy(exact, m->bytes, n);
     manifest_state_init(&s);
     err e = manifest_read(str_span(exact, n), "m", apply, &s, NULL, out);
-    for (size_t i = 0; i < s.parts.n; i++) assert_int_equal(s.parts.v[i].id, i + 1); /* a beginning of what was written */
+    for (size_t i = 0; i < s.parts.n; i++)
+        assert_int_equal(s.parts.v[i].id, i + 1); /* a beginning of what was written */
     if (!e) assert_int_equal(s.sequence, s.parts.n * 10);
     *out_parts = s.parts.n;
     manifest_state_done(&s);
@@ -201,8 +202,10 @@ static void another_kind_of_file_is_refused(void **state) {
     (void)state;
     struct format_head h, out;
     format_head_make(&h, format_magic_log, (uint64_t[4]){1, 2, 3, 4});
-    refused(format_head_read(str_span(&h, sizeof h), format_magic_manifest, "x", &out), ERR_CORRUPT, "not a file of this kind");
-    refused(format_head_read(str_span(&h, sizeof h), format_magic_lock, "x", &out), ERR_CORRUPT, "not a file of this kind");
+    refused(format_head_read(str_span(&h, sizeof h), format_magic_manifest, "x", &out), ERR_CORRUPT,
+            "not a file of this kind");
+    refused(format_head_read(str_span(&h, sizeof h), format_magic_lock, "x", &out), ERR_CORRUPT,
+            "not a file of this kind");
     assert_null(format_head_read(str_span(&h, sizeof h), format_magic_log, "x", &out));
     for (uint64_t i = 0; i < 4; i++) assert_int_equal(out.own[i], i + 1);
 }
@@ -235,7 +238,8 @@ static void what_is_not_there_cannot_be_removed(void **state) {
     edit_delete_done(&edit, 5);
     assert_null(manifest_state_apply(&s, buf_str(&edit))); /* in this order it says something */
     assert_true(s.parts.n == 0 && s.deletes.n == 0 && s.next_part == 4 && s.next_delete == 6);
-    refused(manifest_state_apply(&s, str_span(edit.p + edit.n - 9, 9)), ERR_CORRUPT, "which is not there"); /* done twice */
+    refused(manifest_state_apply(&s, str_span(edit.p + edit.n - 9, 9)), ERR_CORRUPT,
+            "which is not there"); /* done twice */
     manifest_state_done(&s);
 }
 
@@ -265,7 +269,8 @@ static void counters_never_fall(void **state) {
 /* Every operation cut at every byte, and every byte of it set to every value: an error or an edit, and a state that can be kept. */
 static void any_bytes_are_an_edit_or_an_error(void **state) {
     (void)state;
-    struct manifest_part p = {.tenant = "some-tenant", .signal = SIGNAL_LOGS, .id = 1, .day = -1, .time_min = INT64_MIN};
+    struct manifest_part p = {
+        .tenant = "some-tenant", .signal = SIGNAL_LOGS, .id = 1, .day = -1, .time_min = INT64_MIN};
     struct manifest_table t = {.tenant = "b", .covered = UINT64_MAX};
     struct manifest_delete d = {.id = UINT64_MAX, .sequence = 1, .tenant = "c", .request = STR("req")};
     AUTO_BUF struct buf edit;
@@ -307,7 +312,7 @@ static void any_bytes_are_an_edit_or_an_error(void **state) {
 static void a_huge_count_is_a_cut_edit(void **state) {
     (void)state;
     static const struct str bad[] = {
-        {"\x02\xff\xff\xff\xff", 5}, /* a tenant of 4 GiB */
+        {"\x02\xff\xff\xff\xff", 5},                                      /* a tenant of 4 GiB */
         {"\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 14}, /* a tenant without name */
         {"\x00", 1},
         {"\x08", 1},
@@ -338,7 +343,8 @@ static void any_state_survives_writing(void **state) {
             uint64_t r = dice = hash_u64(dice + 1);
             struct manifest_part p = {.tenant = "t", .signal = r >> 8 & 1, .id = ids + 1, .rows = r, .day = (int32_t)r};
             struct manifest_table t = {.tenant = "x.y-z_1", .signal = r >> 9 & 1, .covered = r >> 32};
-            struct manifest_delete d = {.id = deletes + 1, .sequence = r, .tenant = "t", .request = str_span("request", r % 7)};
+            struct manifest_delete d = {
+                .id = deletes + 1, .sequence = r, .tenant = "t", .request = str_span("request", r % 7)};
             buf_init(&edit, KIB);
             if (r % 5 == 0) edit_part_add(&edit, &p), ids++;
             if (r % 5 == 1) edit_covered(&edit, &t);
@@ -360,10 +366,12 @@ static void any_state_survives_writing(void **state) {
 
 static void tenants_have_plain_names(void **state) {
     (void)state;
-    static const char *const good[] = {"a", "A-1_b.c", "0", "default", "_", "-", "a..b",
-                                       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
-    static const char *const bad[] = {"", ".", "..", ".a", "a/b", "a b", "a\n", "\xc3\xa9", "a\\", "a:b", "../x",
-                                      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    static const char *const good[] = {
+        "a", "A-1_b.c", "0",    "default",
+        "_", "-",       "a..b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    static const char *const bad[] = {
+        "",    ".",        "..",  ".a",  "a/b",  "a b",
+        "a\n", "\xc3\xa9", "a\\", "a:b", "../x", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < LENGTH(good); i++) assert_true(tenant_is_valid(str_of(good[i])));
     for (size_t i = 0; i < LENGTH(bad); i++) assert_false(tenant_is_valid(str_of(bad[i])));
     assert_false(tenant_is_valid(STR("a\0b")));
@@ -391,14 +399,16 @@ static void paths_say_tenant_signal_day_and_number(void **state) {
     static const struct {
         int32_t day;
         const char *path;
-    } cases[] = {{0, "d/tenants/t/logs/19700101-0000000007.part"},      {-1, "d/tenants/t/logs/19691231-0000000007.part"},
-                 {20417, "d/tenants/t/logs/20251125-0000000007.part"},   {19782, "d/tenants/t/logs/20240229-0000000007.part"},
-                 {11016, "d/tenants/t/logs/20000229-0000000007.part"},   {106751, "d/tenants/t/logs/22620411-0000000007.part"},
-                 {-25509, "d/tenants/t/logs/19000228-0000000007.part"},  {-25508, "d/tenants/t/logs/19000301-0000000007.part"}};
+    } cases[] = {
+        {0, "d/tenants/t/logs/19700101-0000000007.part"},      {-1, "d/tenants/t/logs/19691231-0000000007.part"},
+        {20417, "d/tenants/t/logs/20251125-0000000007.part"},  {19782, "d/tenants/t/logs/20240229-0000000007.part"},
+        {11016, "d/tenants/t/logs/20000229-0000000007.part"},  {106751, "d/tenants/t/logs/22620411-0000000007.part"},
+        {-25509, "d/tenants/t/logs/19000228-0000000007.part"}, {-25508, "d/tenants/t/logs/19000301-0000000007.part"}};
     for (size_t i = 0; i < LENGTH(cases); i++)
         assert_string_equal(path_part("d", "t", SIGNAL_LOGS, cases[i].day, 7).text, cases[i].path);
     assert_string_equal(path_table("d", "t", SIGNAL_SPANS).text, "d/tenants/t/spans");
-    assert_string_equal(path_part("d", "t", SIGNAL_SPANS, 0, UINT64_MAX).text, "d/tenants/t/spans/19700101-18446744073709551615.part");
+    assert_string_equal(path_part("d", "t", SIGNAL_SPANS, 0, UINT64_MAX).text,
+                        "d/tenants/t/spans/19700101-18446744073709551615.part");
 }
 
 static void copies_stop_where_they_are_told(void **state) {

@@ -86,12 +86,54 @@ static void patterns_find_what_they_say(void **state) {
 }
 
 static const char *const forbidden[] = {
-    "(?=a)",   "(?!a)",     "(?<=a)b", "(?<!a)b",    "(?>a)",      "(a)\\1",   "(?P<n>a)(?P=n)", "(?P<n>a)(?P>n)",
-    "(?R)",    "(?0)",      "(?1)",    "(?+1)",      "(?&n)",      "(?(1)a)",  "(?|a|b)",        "(?#note)",
-    "(?C)",    "(?C1)",     "(?'n'a)", "(*ACCEPT)",  "(*UTF)",     "(*FAIL)",  "(*LIMIT_MATCH=9)", "a++",
-    "a*+",     "a?+",       "a{2}+",   "\\Ka",       "\\Ga",       "\\R",      "\\X",            "\\C",
-    "\\h",     "\\N",       "\\g1",    "\\g{-1}",    "\\k<n>",     "(?x)a",    "(?J)a",          "(?^)a",
-    "(?*a)",   "(?<*a)",    "(*pla:a)", "(*atomic:a)", "(?<",      "(?P",      "(?",             "(?i",
+    "(?=a)",
+    "(?!a)",
+    "(?<=a)b",
+    "(?<!a)b",
+    "(?>a)",
+    "(a)\\1",
+    "(?P<n>a)(?P=n)",
+    "(?P<n>a)(?P>n)",
+    "(?R)",
+    "(?0)",
+    "(?1)",
+    "(?+1)",
+    "(?&n)",
+    "(?(1)a)",
+    "(?|a|b)",
+    "(?#note)",
+    "(?C)",
+    "(?C1)",
+    "(?'n'a)",
+    "(*ACCEPT)",
+    "(*UTF)",
+    "(*FAIL)",
+    "(*LIMIT_MATCH=9)",
+    "a++",
+    "a*+",
+    "a?+",
+    "a{2}+",
+    "\\Ka",
+    "\\Ga",
+    "\\R",
+    "\\X",
+    "\\C",
+    "\\h",
+    "\\N",
+    "\\g1",
+    "\\g{-1}",
+    "\\k<n>",
+    "(?x)a",
+    "(?J)a",
+    "(?^)a",
+    "(?*a)",
+    "(?<*a)",
+    "(*pla:a)",
+    "(*atomic:a)",
+    "(?<",
+    "(?P",
+    "(?",
+    "(?i",
 };
 
 static void what_pcre2_has_and_re2_has_not_is_refused(void **state) {
@@ -102,9 +144,10 @@ static void what_pcre2_has_and_re2_has_not_is_refused(void **state) {
 /* The class before it is closed, so that it is no member of one. */
 static void what_follows_a_closed_class_is_looked_at(void **state) {
     (void)state;
-    static const char *const closed[] = {"[[:a]",  "[[:alpha]",  "[[:]",     "\\Q[\\E",   "\\Q[",     "[\\Q]\\E]", "[[]",
-                                         "[[:digit:]]", "[\\\\]", "[^]]",    "[]]",       "[\\Q\\\\E]", "[a\\Qb\\E]", "[[:a:]b]",
-                                         "[[:alpha:]]", "[\\Q[:\\E]", "[[:\\]x]"};
+    static const char *const closed[] = {"[[:a]",      "[[:alpha]",  "[[:]",        "\\Q[\\E",  "\\Q[",
+                                         "[\\Q]\\E]",  "[[]",        "[[:digit:]]", "[\\\\]",   "[^]]",
+                                         "[]]",        "[\\Q\\\\E]", "[a\\Qb\\E]",  "[[:a:]b]", "[[:alpha:]]",
+                                         "[\\Q[:\\E]", "[[:\\]x]"};
     for (size_t i = 0; i < LENGTH(closed); i++) {
         char pattern[64];
         snprintf(pattern, sizeof pattern, "%s%s(?=b)]", closed[i], strcmp(closed[i], "\\Q[") == 0 ? "\\E" : "");
@@ -114,8 +157,10 @@ static void what_follows_a_closed_class_is_looked_at(void **state) {
 
 static void broken_patterns_are_refused(void **state) {
     (void)state;
-    static const char *const bad[] = {"(a", "a)", "[a", "[z-a]", "*a", "+", "?", "a**", "a{3,2}", "\\", "(?P<>a)", "(?<1>a)",
-                                      "[[:nope:]]", "\\x{110000000}", "(?i", "a{70000}", "\\pQ", "(?<n>a)(?<n>b)"};
+    static const char *const bad[] = {
+        "(a",  "a)",       "[a",   "[z-a]",         "*a",      "+",          "?",
+        "a**", "a{3,2}",   "\\",   "(?P<>a)",       "(?<1>a)", "[[:nope:]]", "\\x{110000000}",
+        "(?i", "a{70000}", "\\pQ", "(?<n>a)(?<n>b)"};
     for (size_t i = 0; i < LENGTH(bad); i++) refused(str_of(bad[i]), ERR_INVALID);
 }
 

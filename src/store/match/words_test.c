@@ -94,8 +94,10 @@ static void a_full_arena_is_a_limit_and_no_half_search(void **state) {
         struct words *w = NULL;
         arena_init(&a, limit);
         err e = words_parse(&a, STR("some words"), &w);
-        if (e) assert_int_equal(err_kind(e), ERR_LIMIT);
-        else assert_int_equal(words_find(w, STR("words, some")), 3);
+        if (e)
+            assert_int_equal(err_kind(e), ERR_LIMIT);
+        else
+            assert_int_equal(words_find(w, STR("words, some")), 3);
         assert_true(e || limit);
         err_free(e);
     }
@@ -180,13 +182,15 @@ static void the_linear_finder_finds_every_place(void **state) {
 /* 16 places at a time, over the borders of strings, up to the last byte: as each string by itself. */
 static void a_heap_of_strings_is_searched_as_each_of_them(void **state) {
     (void)state;
-    static const char *const searches[] = {"a", "ab", "a*", "\"ab\"", "\"b\" a", "aab*", "\"a b\"", "1 a1", "\xc3\xa9 \"\xa9\""};
+    static const char *const searches[] = {"a",    "ab",      "a*",   "\"ab\"",           "\"b\" a",
+                                           "aab*", "\"a b\"", "1 a1", "\xc3\xa9 \"\xa9\""};
     for (uint64_t round = 0; round < 1500; round++) {
         AUTO_ARENA struct arena a;
         struct words *w = NULL;
         uint64_t seed = round;
         uint32_t end[40], found[40] = {0}, n = 1 + (uint32_t)(round % 40), size = 0;
-        for (uint32_t i = 0; i < n; i++) end[i] = size += (uint32_t)((seed = hash_u64(seed + i)) % (round % 3 ? 6 : 40));
+        for (uint32_t i = 0; i < n; i++)
+            end[i] = size += (uint32_t)((seed = hash_u64(seed + i)) % (round % 3 ? 6 : 40));
         char *heap = mem_new(size + 1);
         random_text(&seed, heap, size, "abAB 1\xc3\xa9", 8);
         char *exact = mem_new(size ? size : 1);

@@ -161,13 +161,20 @@ static const struct {
     enum operator op;
     const char *text;
 } questions[] = {
-    {{TARGET_FIELD, FIELD_TIME, {0}}, OP_GREATER, "0"},     {{TARGET_FIELD, FIELD_NAME, {0}}, OP_NOT_EQUAL, "a"},
-    {{TARGET_FIELD, FIELD_SPAN_ID, {0}}, OP_EXISTS, ""},    {{TARGET_FIELD, FIELD_TRACE_ID, {0}}, OP_MATCH, "[1-9]"},
-    {{TARGET_FIELD, FIELD_FLAGS, {0}}, OP_LESS, "1000"},    {{TARGET_ATTRIBUTE, 0, {"x", 1}}, OP_EXISTS, ""},
-    {{TARGET_ANY, 0, {"a.b", 3}}, OP_NOT_MATCH, "a"},       {{TARGET_RESOURCE, 0, {"user.id", 7}}, OP_ABSENT, ""},
-    {{TARGET_SCOPE, 0, {"name", 4}}, OP_GREATER_EQUAL, "b"}, {{TARGET_EVENT, 0, {"name", 4}}, OP_EXISTS, ""},
-    {{TARGET_TEXT, 0, {0}}, OP_WORDS, "a*"},                {{TARGET_FIELD, FIELD_BODY, {0}}, OP_MATCH, "a"},
-    {{TARGET_FIELD, FIELD_PARENT_ID, {0}}, OP_ABSENT, ""},  {{TARGET_ATTRIBUTE, 0, {"http.route", 10}}, OP_LESS, "5"},
+    {{TARGET_FIELD, FIELD_TIME, {0}}, OP_GREATER, "0"},
+    {{TARGET_FIELD, FIELD_NAME, {0}}, OP_NOT_EQUAL, "a"},
+    {{TARGET_FIELD, FIELD_SPAN_ID, {0}}, OP_EXISTS, ""},
+    {{TARGET_FIELD, FIELD_TRACE_ID, {0}}, OP_MATCH, "[1-9]"},
+    {{TARGET_FIELD, FIELD_FLAGS, {0}}, OP_LESS, "1000"},
+    {{TARGET_ATTRIBUTE, 0, {"x", 1}}, OP_EXISTS, ""},
+    {{TARGET_ANY, 0, {"a.b", 3}}, OP_NOT_MATCH, "a"},
+    {{TARGET_RESOURCE, 0, {"user.id", 7}}, OP_ABSENT, ""},
+    {{TARGET_SCOPE, 0, {"name", 4}}, OP_GREATER_EQUAL, "b"},
+    {{TARGET_EVENT, 0, {"name", 4}}, OP_EXISTS, ""},
+    {{TARGET_TEXT, 0, {0}}, OP_WORDS, "a*"},
+    {{TARGET_FIELD, FIELD_BODY, {0}}, OP_MATCH, "a"},
+    {{TARGET_FIELD, FIELD_PARENT_ID, {0}}, OP_ABSENT, ""},
+    {{TARGET_ATTRIBUTE, 0, {"http.route", 10}}, OP_LESS, "5"},
 };
 
 /* A question to the part: the right rows unless a bad block is named. `right`: wrong answers fail. */
@@ -181,9 +188,14 @@ static void ask(struct small *s, struct part *p, size_t question, bool right) {
     struct part_scan *scan;
     bool may_match = false;
     arena_init(&a, 64 * MIB);
-    OK(predicate_make(&a, questions[question].column, questions[question].op, str_of(questions[question].text), &predicate));
-    struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX - 1, .predicates = &predicate,
-                             .predicate_count = 1, .columns = wanted, .column_count = LENGTH(wanted)};
+    OK(predicate_make(&a, questions[question].column, questions[question].op, str_of(questions[question].text),
+                      &predicate));
+    struct scan_request r = {.time_min = INT64_MIN,
+                             .time_max = INT64_MAX - 1,
+                             .predicates = &predicate,
+                             .predicate_count = 1,
+                             .columns = wanted,
+                             .column_count = LENGTH(wanted)};
     err e = part_scan_open(p, &r, &a, &scan, &may_match);
     if (!e && may_match) e = part_scan_group(scan, 0, &a, &chunk, &stats);
     if (right && !e && !stats.bad_blocks) {
@@ -274,8 +286,10 @@ static void flip_every_byte(enum signal signal, bool trust) {
         for (unsigned bit = 0; bit < (all ? 9u : 1u); bit++) {
             unsigned flip = all ? (bit == 8 ? 0xff : 1u << bit) : 1u << hash_u64(at) % 8;
             s.bytes[at] = (char)(s.good[at] ^ (int)flip);
-            if (use(&s, trust, at)) opened++;
-            else refused++;
+            if (use(&s, trust, at))
+                opened++;
+            else
+                refused++;
             s.bytes[at] = s.good[at];
         }
     assert_true(opened > 100 && refused > 100);
@@ -283,8 +297,12 @@ static void flip_every_byte(enum signal signal, bool trust) {
     small_done(&s);
 }
 
-static void any_flipped_byte_of_spans_is_no_wrong_answer(void **state) { (void)state, flip_every_byte(SIGNAL_SPANS, false); }
-static void any_flipped_byte_of_logs_is_no_wrong_answer(void **state) { (void)state, flip_every_byte(SIGNAL_LOGS, false); }
+static void any_flipped_byte_of_spans_is_no_wrong_answer(void **state) {
+    (void)state, flip_every_byte(SIGNAL_SPANS, false);
+}
+static void any_flipped_byte_of_logs_is_no_wrong_answer(void **state) {
+    (void)state, flip_every_byte(SIGNAL_LOGS, false);
+}
 /* With checksums that fit, answers may be wrong; the sanitizers are the judges. */
 static void any_byte_of_spans_may_be_forged(void **state) { (void)state, flip_every_byte(SIGNAL_SPANS, true); }
 static void any_byte_of_logs_may_be_forged(void **state) { (void)state, flip_every_byte(SIGNAL_LOGS, true); }

@@ -166,7 +166,8 @@ static bool value_holds(const struct sample *s, enum operator op, const struct a
     if (op == OP_EXISTS || op == OP_ABSENT) return true;
     switch (s->type) {
     case VALUE_INT: return q->is_number && number_holds(op, (long double)s->integer, number_of(q->text));
-    case VALUE_DOUBLE: return q->is_number && number_holds(op, (long double)s->number, (long double)strtod(q->text.p, NULL));
+    case VALUE_DOUBLE:
+        return q->is_number && number_holds(op, (long double)s->number, (long double)strtod(q->text.p, NULL));
     case VALUE_BOOL: return equality && str_equal(q->text, s->integer ? STR("true") : STR("false"));
     case VALUE_STRING:
         if (equality) return str_equal(s->text, q->text);
@@ -286,7 +287,8 @@ static void values_of_scopes_and_events_match_by_their_type(void **state) {
 /* The expression is asked of the text that value_write_text gives. */
 static void expressions_are_asked_of_the_display_text(void **state) {
     (void)state;
-    static const char *const patterns[] = {"", "^$", "^0", "^-", "1", "^true$", "(?i)^abc$", "e\\+", "NaN|Inf", "\\d{2}", "\\[", "\xc3\xa9"};
+    static const char *const patterns[] = {"",          "^$",   "^0",      "^-",     "1",   "^true$",
+                                           "(?i)^abc$", "e\\+", "NaN|Inf", "\\d{2}", "\\[", "\xc3\xa9"};
     struct asking a;
     asking_init(&a, SIGNAL_LOGS, sample_rows(SIGNAL_LOGS, TARGET_ATTRIBUTE));
     for (size_t i = 0; i < LENGTH(patterns); i++)
@@ -296,7 +298,8 @@ static void expressions_are_asked_of_the_display_text(void **state) {
             arena_init(&memory, MIB);
             struct column_ref k = {.target = TARGET_ATTRIBUTE, .key = STR("k")};
             OK(predicate_make(&memory, k, (enum operator)op, str_of(patterns[i]), &p));
-            struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &p, .predicate_count = 1};
+            struct scan_request r = {
+                .time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &p, .predicate_count = 1};
             part_compare_scan(a.part, 0, &a.rows, &r);
             for (uint32_t row = 0; row < a.rows.rows; row++) {
                 AUTO_BUF struct buf text;
@@ -343,10 +346,12 @@ static void several_values_of_a_name_are_asked_together(void **state) {
             arena_init(&memory, MIB);
             struct column_ref k = {.target = TARGET_ANY, .key = STR("k")};
             OK(predicate_make(&memory, k, ops[o], asked[i].text, &p));
-            struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &p, .predicate_count = 1};
+            struct scan_request r = {
+                .time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &p, .predicate_count = 1};
             part_compare_scan(a.part, 0, &a.rows, &r);
             for (uint32_t row = 0; row < PAIRS; row++) {
-                bool one = value_holds(&samples[row], ops[o], &asked[i]), two = value_holds(&samples[row + 1], ops[o], &asked[i]);
+                bool one = value_holds(&samples[row], ops[o], &asked[i]),
+                     two = value_holds(&samples[row + 1], ops[o], &asked[i]);
                 assert_int_equal(predicate_matches_row(&p, &a.rows, row), (one || two) != is_negative(ops[o]));
             }
             predicate_done(&p);
@@ -369,8 +374,17 @@ static struct batch_blob *random_blob(uint64_t seed, enum signal signal, uint32_
 /* Every field of either signal, those that it has not included, with every operator. */
 static void every_field_answers_every_operator(void **state) {
     (void)state;
-    static const char *const texts[] = {"", "0", "1", "a", "-1", "9223372036854775807", "1e10", "0000000000000000",
-                                        "00000000000000000000000000000000", "ABCDEF0123456789", "b.*"};
+    static const char *const texts[] = {"",
+                                        "0",
+                                        "1",
+                                        "a",
+                                        "-1",
+                                        "9223372036854775807",
+                                        "1e10",
+                                        "0000000000000000",
+                                        "00000000000000000000000000000000",
+                                        "ABCDEF0123456789",
+                                        "b.*"};
     for (int signal = 0; signal < SIGNALS; signal++) {
         struct asking a;
         asking_init(&a, (enum signal)signal, random_blob(5, (enum signal)signal, 90));
@@ -451,7 +465,8 @@ static void ask_model(struct chance *c, struct snapshot *model, const struct ask
     arena_init(&memory, 16 * MIB);
     arena_init(&scratch, 64 * MIB);
     buf_init(&text, MIB);
-    struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = predicates, .columns = columns};
+    struct scan_request r = {
+        .time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = predicates, .columns = columns};
     for (r.predicate_count = 0; r.predicate_count < chance_below(c, 3); r.predicate_count++)
         random_predicate(c, &memory, &a->rows, &predicates[r.predicate_count]);
     for (; r.column_count < LENGTH(columns); r.column_count++)
@@ -535,8 +550,10 @@ static void ask_with_little(const struct asking *a, const struct predicate *p, s
     err e = part_scan_open(fresh, &r, &memory, &scan, &may_match);
     if (!e && may_match) e = part_scan_group(scan, 0, &memory, &chunk, &stats);
     if (stats.bad_blocks) fail_msg("with %zu bytes: %s", limit, stats.bad_text);
-    if (e) assert_int_equal(err_kind(e), ERR_LIMIT);
-    else assert_int_equal(chunk.n, want);
+    if (e)
+        assert_int_equal(err_kind(e), ERR_LIMIT);
+    else
+        assert_int_equal(chunk.n, want);
     *(e ? &out->limited : &out->answered) += 1;
     err_free(e);
     part_unref(fresh);

@@ -18,7 +18,8 @@ void ok_at(err e, int line) {
 
 void refused_at(err e, enum err_kind kind, const char *text, int line) {
     if (!e) fail_msg("line %d: taken, but it should say '%s'", line, text);
-    if (err_kind(e) != kind || !strstr(err_text(e), text)) fail_msg("line %d: '%s' is not '%s'", line, err_text(e), text);
+    if (err_kind(e) != kind || !strstr(err_text(e), text))
+        fail_msg("line %d: '%s' is not '%s'", line, err_text(e), text);
     err_free(e);
 }
 
@@ -178,8 +179,7 @@ static struct str some_value(struct chance *c, const struct batch *b, enum set s
     return buf_str(text);
 }
 
-struct column_ref random_column(struct chance *c, const struct batch *b, uint32_t row, struct buf *text,
-                                       bool wanted) {
+struct column_ref random_column(struct chance *c, const struct batch *b, uint32_t row, struct buf *text, bool wanted) {
     struct column_ref ref = {.target = (enum target)chance_below(c, wanted ? TARGET_ANY + 1 : TARGET_EVENT + 1)};
     enum set s = ref.target == TARGET_RESOURCE ? SET_RESOURCES : ref.target == TARGET_SCOPE ? SET_SCOPES : SET_ROWS;
     uint32_t of = s == SET_RESOURCES ? batch_u32(b, SET_ROWS, FIELD_RESOURCE, row)

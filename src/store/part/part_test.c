@@ -21,7 +21,8 @@ static void random_rows_come_back_equal(void **state) {
         struct chance c = {seed};
         struct batches b = {0};
         enum signal signal = seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS;
-        for (uint32_t n = 1 + chance_below(&c, 6); n > 0; n--) batches_add_random(&b, &c, signal, 1 + chance_below(&c, 200));
+        for (uint32_t n = 1 + chance_below(&c, 6); n > 0; n--)
+            batches_add_random(&b, &c, signal, 1 + chance_below(&c, 200));
         sim_reset(seed);
         part_roundtrip(signal, &b);
         batches_done(&b);
