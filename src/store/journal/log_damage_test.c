@@ -343,6 +343,107 @@ static void a_commit_takes_what_fits_and_at_least_one(void **state) {
     record_log_done(&l);
 }
 
+/* ---- a disk that fails -------------------------------------------------------------------------------------------- */
+
+/* What the log says after a start: a bit a record; a segment's first sequence voids what earlier ones have from there on. */
+static uint64_t read_log(void) {
+    segment_numbers numbers = {0};
+    uint64_t bits = 0;
+    assert_null(segment_list("log", &numbers));
+    for (size_t i = 0; i < numbers.n; i++) {
+        struct path path = path_segment("log", numbers.v[i]);
+        struct segment_reading r;
+        struct segment_head head;
+        struct seen seen = {0};
+        struct file *f = NULL;
+        struct str map;
+        assert_null(segment_map(path.text, &f, &map));
+        err e = segment_head_read(map, path.text, &head);
+        if (!e) {
+            assert_null(segment_read(map, path.text, &head, see, &seen, NULL, &r));
+            assert_int_equal(r.bad, 0);
+            bits = (bits & ((1ull << head.first_sequence) - 1)) | seen.bits;
+        }
+        err_free(e);
+        segment_unmap(f, map);
+    }
+    vec_done(&numbers);
+    return bits;
+}
+
+struct outcome {
+    uint64_t done, refused, unknown; /* a bit a record */
+};
+
+/* Commits the records one by one; after a failure the log is restarted with what is durable. */
+static struct outcome commit_all(void) {
+    struct record_log l;
+    struct outcome o = {0};
+    record_log_init(&l, "log", SEGMENT_HEAD_BYTES + 600); /* so that segments follow each other */
+    for (uint64_t s = 1; s <= RECORDS && !o.unknown; s++) {
+        struct log_record r = record(s), again[RECORDS];
+        err why = NULL;
+        size_t n = 0;
+        enum commit_result result = record_log_commit(&l, &r, 1, &why);
+        err_free(why);
+        if (result == COMMIT_DONE) o.done |= 1ull << s;
+        if (result == COMMIT_REFUSED) o.refused |= 1ull << s;
+        if (result != COMMIT_FAILED) continue;
+        for (uint64_t k = 1; k < s; k++)
+            if (o.done >> k & 1) again[n++] = record(k);
+        err e = record_log_restart(&l, 1, again, n);
+        if (e)
+            o.unknown = UINT64_MAX << s; /* the engine is read-only from here on */
+        else
+            o.refused |= 1ull << s;
+        err_free(e);
+    }
+    record_log_done(&l);
+    return o;
+}
+
+static void log_folder(uint64_t seed) {
+    sim_reset(seed);
+    assert_null(path_make_dir("log"));
+    assert_null(path_sync_dir("."));
+}
+
+/* Every call fails once, as broken and as full: what is done is there after a power cut, what is refused never comes back. */
+static void any_failure_keeps_what_was_done(void **state) {
+    (void)state;
+    for (uint64_t n = 1;; n++) {
+        bool failed = false;
+        for (int full = 0; full < 2; full++) {
+            log_folder(n);
+            sim_fail_at(n, full ? ERR_UNAVAILABLE : ERR_IO);
+            struct outcome o = commit_all();
+            failed = failed || sim_faults() > 0;
+            sim_calm();
+            sim_reboot();
+            uint64_t bits = read_log();
+            assert_true((bits & o.done) == o.done && (bits & o.refused) == 0);
+            assert_true((bits & ~(o.done | o.unknown)) == 0);
+        }
+        if (!failed) break;
+    }
+}
+
+static void any_power_cut_keeps_what_was_done(void **state) {
+    (void)state;
+    for (uint64_t n = 1;; n++)
+        for (uint64_t seed = 0; seed < 6; seed++) {
+            log_folder(n * 10 + seed);
+            sim_cut_at(n);
+            struct outcome o = commit_all();
+            bool cut = sim_faults() > 0;
+            sim_reboot();
+            uint64_t bits = read_log();
+            assert_true((bits & o.done) == o.done);
+            assert_true((bits & (bits + 2)) == 0); /* a beginning of the records, without a hole */
+            if (!cut) return;
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cut_segment_ends_at_its_last_whole_record),
@@ -355,6 +456,8 @@ int main(void) {
         cmocka_unit_test(newer_segments_are_refused_with_advice),
         cmocka_unit_test(segments_are_listed_by_number),
         cmocka_unit_test(a_commit_takes_what_fits_and_at_least_one),
+        cmocka_unit_test(any_failure_keeps_what_was_done),
+        cmocka_unit_test(any_power_cut_keeps_what_was_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
