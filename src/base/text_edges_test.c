@@ -130,7 +130,7 @@ static void every_day_is_the_one_after_the_day_before(void **state) {
     int year = 1970, month = 1, day = 1;
     for (int64_t n = 0; n < 106750; n++) {
         AUTO_BUF struct buf b = {.max = 40};
-        char want[32];
+        char want[48];
         int64_t back;
         snprintf(want, sizeof want, "%04d-%02d-%02dT12:34:56Z", year, month, day);
         put_time(&b, (n * 86400 + 45296) * 1000000000);
