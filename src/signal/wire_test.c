@@ -65,7 +65,7 @@ static void what_is_written_is_read(void **state) {
         put_wire_fixed32(&b, field, (uint32_t)v);
         put_wire_bytes(&b, field, str_span(&v, seed % 9));
         AUTO_FREE char *memory = NULL;
-        struct wire w = exactly(buf_str(&b), &memory), bytes;
+        struct wire w = exactly(buf_str(&b), &memory), bytes = {0};
         uint32_t word;
         assert_true(wire_tag(&w, &tag) && tag == WIRE_TAG(field, WIRE_VARINT) && wire_varint(&w, &got) && got == v);
         assert_true(wire_tag(&w, &tag) && tag == WIRE_TAG(field, WIRE_FIXED64) && wire_fixed64(&w, &got) && got == v);
