@@ -52,7 +52,7 @@ static bool add_block(struct arena *a, size_t n) {
 }
 
 void *arena_alloc(struct arena *a, size_t n) {
-    n = (n + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    n = n > SIZE_MAX / 2 ? SIZE_MAX : (MAX(n, (size_t)1) + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     if (n > (size_t)(a->end - a->next) && !add_block(a, n)) return NULL;
     void *p = a->next;
     a->next += n;

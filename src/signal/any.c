@@ -50,10 +50,12 @@ bool any_read(struct wire *w, struct any *out) {
 
 bool any_next(struct wire *list, struct wire *out) {
     while (list->p < list->end) {
-        uint32_t tag;
-        if (!wire_tag(list, &tag)) return false;
-        if (tag == WIRE_TAG(1, WIRE_BYTES)) return wire_bytes(list, out);
-        if (!wire_skip(list, tag)) return false;
+        const unsigned char *start = list->p;
+        uint32_t tag = 0;
+        bool whole = wire_tag(list, &tag), is_item = tag == WIRE_TAG(1, WIRE_BYTES);
+        whole = whole && (is_item ? wire_bytes(list, out) : wire_skip(list, tag));
+        if (!whole) list->p = start; /* a cut item is not the end */
+        if (!whole || is_item) return whole;
     }
     return false;
 }

@@ -21,7 +21,7 @@ struct any {
 
 /* One level of an AnyValue message; false if it is malformed (w->p at the place). */
 bool any_read(struct wire *w, struct any *out);
-/* The next AnyValue of an array, or KeyValue of a map: false at the end or where malformed. */
+/* The next AnyValue of an array, or KeyValue of a map: false at the end, or before it where malformed. */
 bool any_next(struct wire *list, struct wire *out);
 /* Key and value of a KeyValue message; an absent value is empty. */
 bool any_read_key_value(struct wire *w, struct str *out_key, struct wire *out_value);

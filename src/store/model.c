@@ -178,7 +178,11 @@ static void text_vector(struct arena *a, const struct batch *b, const struct chu
     *out = (struct vector){.type = VECTOR_TEXT, .codes = codes, .texts = texts, .text_count = c->n};
     for (uint32_t i = 0; i < c->n && !a->full; i++) {
         bool has = true;
-        if (ref->target == TARGET_FIELD) {
+        if (ref->target == TARGET_FIELD && ref->field == FIELD_BODY) {
+            enum value_type type = (enum value_type)batch_u32(b, SET_ROWS, FIELD_BODY_TYPE, c->rows[i]);
+            has = type != VALUE_EMPTY;
+            if (has) texts[i] = value_text(a, b, type, batch_u32(b, SET_ROWS, FIELD_BODY, c->rows[i]));
+        } else if (ref->target == TARGET_FIELD) {
             texts[i] = batch_text(b, SET_ROWS, ref->field, c->rows[i]);
             has = texts[i].n > 0; /* a field without text is one that was not sent */
         } else {

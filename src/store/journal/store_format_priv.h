@@ -43,9 +43,7 @@ struct path path_make(const char *format, ...) __attribute__((format(printf, 1, 
 
 enum { DAY_NS_PER_S = 86400 };
 static const int64_t day_ns = (int64_t)DAY_NS_PER_S * 1000000000;
-static inline int32_t day_of(int64_t ns) {
-    return (int32_t)((ns >= 0 ? ns : ns - day_ns + 1) / day_ns);
-} /* since 1970 */
+static inline int32_t day_of(int64_t ns) { return (int32_t)(ns / day_ns - (ns % day_ns < 0)); } /* since 1970 */
 static inline int64_t day_first_ns(int32_t day) { return day * day_ns; }
 int64_t day_last_ns(int32_t day); /* INT64_MAX on the last day there is */
 /* tenants/NAME/spans/20261125-0000000007.part */

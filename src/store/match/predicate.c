@@ -72,6 +72,14 @@ bool predicate_matches_text(const struct predicate *p, struct str value) {
 /* -1, 0, 1; a pair that has no order (NaN) gives 2, which no operator takes. */
 static int compare_doubles(double a, double b) { return a < b ? -1 : a > b ? 1 : a == b ? 0 : 2; }
 
+/* The same, exact where a double cannot hold the whole number. */
+static int compare_whole(int64_t a, double b) {
+    if (b >= 0x1p63) return -1;
+    if (b < -0x1p63) return 1;
+    int64_t whole = (int64_t)b;
+    return a != whole ? (a > whole) - (a < whole) : compare_doubles(0, b - (double)whole);
+}
+
 static bool ordered_number_holds(const struct predicate *p, int order) {
     return order != 2 && order_holds(p->op, order);
 }
@@ -85,7 +93,7 @@ bool predicate_matches_number(const struct predicate *p, int64_t value) {
         return regex_found(p->regex, buf_str(&text));
     }
     if (p->is_int) return order_holds(p->op, (value > p->integer) - (value < p->integer));
-    return p->is_number && ordered_number_holds(p, compare_doubles((double)value, p->number));
+    return p->is_number && ordered_number_holds(p, compare_whole(value, p->number));
 }
 
 static bool matches_double(const struct predicate *p, uint64_t bits) {

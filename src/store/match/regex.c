@@ -25,11 +25,16 @@ struct regex {
     bool gave_up, late;
 };
 
+static bool name_begins(struct str s) {
+    char c = s.n ? (char)(s.p[0] | 0x20) : 0;
+    return (c >= 'a' && c <= 'z') || (s.n && s.p[0] == '_');
+}
+
 /* After "(?": RE2 knows (?:…), (?P<name>…), (?<name>…) and flags of imsU. */
 static bool group_is_allowed(struct str s) {
     if (!s.n) return false;
-    if (s.p[0] == 'P') return s.n > 1 && s.p[1] == '<';
-    if (s.p[0] == '<') return s.n > 1 && s.p[1] != '=' && s.p[1] != '!';
+    if (s.p[0] == 'P') return s.n > 1 && s.p[1] == '<' && name_begins((struct str){s.p + 2, s.n - 2});
+    if (s.p[0] == '<') return name_begins((struct str){s.p + 1, s.n - 1});
     size_t i = 0;
     while (i < s.n && strchr("imsU-", s.p[i]) && s.p[i]) i++;
     return i < s.n && (s.p[i] == ':' || s.p[i] == ')');
@@ -39,16 +44,32 @@ static bool escape_is_allowed(char c) {
     return strchr("dDwWsSbBAzafnrtvxpPQE", c) || !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
 }
 
+/* The index after the escape at i; after \Q everything up to \E is text. */
+static size_t skip_escape(struct str p, size_t i) {
+    if (i + 1 >= p.n || p.p[i + 1] != 'Q') return i + 2;
+    for (i += 2; i < p.n; i++)
+        if (p.p[i] == '\\' && i + 1 < p.n && p.p[i + 1] == 'E') return i + 2;
+    return i;
+}
+
+/* The index after [:name:] at i; without its end the bracket is a bracket: the next index. */
+static size_t skip_class_name(struct str p, size_t i) {
+    if (i + 1 >= p.n || p.p[i + 1] != ':') return i + 1;
+    for (size_t k = i + 2; k + 1 < p.n && p.p[k] != ']' && p.p[k] != '[' && p.p[k] != '\\'; k++)
+        if (p.p[k] == ':' && p.p[k + 1] == ']') return k + 2;
+    return i + 1;
+}
+
 /* The index after the character class that starts at i. */
 static size_t skip_class(struct str p, size_t i) {
     i++;
     if (i < p.n && p.p[i] == '^') i++;
     if (i < p.n && p.p[i] == ']') i++;
     while (i < p.n && p.p[i] != ']') {
-        if (p.p[i] == '\\') i++;
-        else if (p.p[i] == '[' && i + 1 < p.n && p.p[i + 1] == ':')
-            for (i += 2; i < p.n && p.p[i] != ']';) i++;
-        i++;
+        if (p.p[i] == '\\')
+            i = skip_escape(p, i);
+        else
+            i = p.p[i] == '[' ? skip_class_name(p, i) : i + 1;
     }
     return i + 1;
 }
@@ -61,7 +82,7 @@ static err check_syntax_at(struct str p, size_t *at) {
         if (i + 1 < p.n && !escape_is_allowed(p.p[i + 1]))
             return err_new(ERR_INVALID, "regular expression: \\%c at byte %zu is not supported (no back-references)",
                            p.p[i + 1], i);
-        *at = i + 2;
+        *at = skip_escape(p, i);
     } else if (p.p[i] == '[') {
         *at = skip_class(p, i);
     } else if (str_starts_with(rest, STR("(*")) ||

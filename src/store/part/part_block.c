@@ -68,14 +68,14 @@ err part_unzip(struct arena *a, struct str bytes, uint64_t raw_size, struct str 
 
 /* ---- the first touch ---------------------------------------------------------------------------------------------- */
 
-static bool numbers_are_below(struct group_reader *r, const struct numbers *c, uint32_t n, uint32_t limit) {
-    if (c->packed) return codes_are_below(&c->codes, limit);
-    uint64_t *all = arena_alloc(r->arena, n * sizeof *all + 8);
-    if (!all) return false;
+static err numbers_are_below(struct group_reader *r, const struct numbers *c, uint32_t n, uint32_t limit, bool *out) {
+    *out = c->packed && codes_are_below(&c->codes, limit);
+    if (c->packed) return NULL;
+    uint64_t *all = ARENA_ARRAY(r->arena, uint64_t, n), most = 0;
     ints_decode(&c->ints, 0, n, all);
-    for (uint32_t i = 0; i < n; i++)
-        if (all[i] >= limit) return false;
-    return true;
+    for (uint32_t i = 0; i < n; i++) most = MAX(most, all[i]);
+    *out = n == 0 || most < limit;
+    return NULL;
 }
 
 static uint32_t dictionary_size(const struct part *p, const struct part_block *b) {
@@ -138,8 +138,11 @@ static err check_column(struct group_reader *r, const struct part_block *b, cons
     case ENCODING_PARENTS: return check_parents(r, b, c);
     default: break;
     }
-    if (c->encoding == ENCODING_CODES || c->encoding == ENCODING_OWN || c->encoding == ENCODING_IDS)
-        return numbers_are_below(r, &c->numbers, c->n, c->count) ? NULL : part_corrupt(r, b, "a code behind the list");
+    if (c->encoding == ENCODING_CODES || c->encoding == ENCODING_OWN || c->encoding == ENCODING_IDS) {
+        bool below;
+        TRY(numbers_are_below(r, &c->numbers, c->n, c->count, &below));
+        return below ? NULL : part_corrupt(r, b, "a code behind the list");
+    }
     if (b->field == FIELD_EVENT_END || b->field == FIELD_LINK_END) return check_counts(r, b, c);
     if (b->field == FIELD_BODY_TYPE) return check_body_types(r, b, c);
     return NULL;

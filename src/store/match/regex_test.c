@@ -1,0 +1,243 @@
+/* Regular expressions from outside: RE2's syntax and no more, whatever is wrapped around it; what matches; limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "store/match/regex_priv.h"
+
+static struct regex *compiled(const char *pattern) {
+    struct regex *r = NULL;
+    err e = regex_compile(str_of(pattern), &r);
+    if (e) fail_msg("%s: %s", pattern, err_text(e));
+    return r;
+}
+
+static void refused(struct str pattern, enum err_kind kind) {
+    struct regex *r = NULL;
+    err e = regex_compile(pattern, &r);
+    if (!e) fail_msg("'" STR_FMT "' was taken", STR_ARG(pattern));
+    assert_int_equal(err_kind(e), kind);
+    assert_null(r);
+    err_free(e);
+}
+
+static void patterns_find_what_they_say(void **state) {
+    (void)state;
+    static const struct {
+        const char *pattern, *text;
+        bool found;
+    } cases[] = {
+        {"", "", true},
+        {"", "x", true},
+        {"^$", "", true},
+        {"^$", "x", false},
+        {"^$", "\n", false}, /* $ is the end of the text alone */
+        {"a$", "a\n", false},
+        {"(?m)a$", "a\nb", true},
+        {"a.c", "a\nc", false},
+        {"(?s)a.c", "a\nc", true},
+        {"(?i)straSSe", "STRASSE", true},
+        {"(?i:A)b", "ab", true},
+        {"(?i:A)b", "aB", false},
+        {"(?i-s:a)", "A", true},
+        {"(?U)a+", "aa", true},
+        {"\\bGET\\b", "a GET b", true},
+        {"\\bGET\\b", "GETS", false},
+        {"\\AGET", "GET", true},
+        {"GET\\z", "xGET", true},
+        {"\\d{3}", "a123", true},
+        {"^\\d{3}$", "1234", false},
+        {"\\D\\W\\S", "a-b", true},
+        {"[[:digit:]]+", "x9", true},
+        {"[^[:digit:]]", "12", false},
+        {"[]a]", "]", true},
+        {"[^]a]", "]", false},
+        {"[\\]]", "]", true},
+        {"[a\\-z]", "-", true},
+        {"[[:alpha:]]{2}[0-9]", "ab1", true},
+        {"a{,2}", "a{,2}", true}, /* no repeat: these letters */
+        {"x*?y+?z?", "xy", true},
+        {"\\Qa.b\\E", "a.b", true},
+        {"\\Qa.b\\E", "axb", false},
+        {"\\Qa.b", "xa.b", true},
+        {"\\Q\\E", "x", true},
+        {"\\Q(?=\\E", "(?=", true},
+        {"[\\Qa]\\E]x", "]x", true},
+        {"\\Q[\\E(a)", "[a", true},
+        {"\\x41\\t", "A\t", true},
+        {"caf\xc3\xa9", "un caf\xc3\xa9", true},
+        {"^....$", "caf\xc3\xa9", false}, /* bytes, not letters */
+        {"\xff", "a\xff", true},
+        {"(a|b)*c", "ababc", true},
+        {"(?P<name>a)(?<other>b)", "ab", true},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct regex *r = compiled(cases[i].pattern);
+        if (regex_found(r, str_of(cases[i].text)) != cases[i].found)
+            fail_msg("'%s' in '%s' should be %d", cases[i].pattern, cases[i].text, cases[i].found);
+        assert_false(regex_gave_up(r));
+        regex_free(r);
+    }
+}
+
+static const char *const forbidden[] = {
+    "(?=a)",
+    "(?!a)",
+    "(?<=a)b",
+    "(?<!a)b",
+    "(?>a)",
+    "(a)\\1",
+    "(?P<n>a)(?P=n)",
+    "(?P<n>a)(?P>n)",
+    "(?R)",
+    "(?0)",
+    "(?1)",
+    "(?+1)",
+    "(?&n)",
+    "(?(1)a)",
+    "(?|a|b)",
+    "(?#note)",
+    "(?C)",
+    "(?C1)",
+    "(?'n'a)",
+    "(*ACCEPT)",
+    "(*UTF)",
+    "(*FAIL)",
+    "(*LIMIT_MATCH=9)",
+    "a++",
+    "a*+",
+    "a?+",
+    "a{2}+",
+    "\\Ka",
+    "\\Ga",
+    "\\R",
+    "\\X",
+    "\\C",
+    "\\h",
+    "\\N",
+    "\\g1",
+    "\\g{-1}",
+    "\\k<n>",
+    "(?x)a",
+    "(?J)a",
+    "(?^)a",
+    "(?*a)",
+    "(?<*a)",
+    "(*pla:a)",
+    "(*atomic:a)",
+    "(?<",
+    "(?P",
+    "(?",
+    "(?i",
+};
+
+static void what_pcre2_has_and_re2_has_not_is_refused(void **state) {
+    (void)state;
+    for (size_t i = 0; i < LENGTH(forbidden); i++) refused(str_of(forbidden[i]), ERR_INVALID);
+}
+
+/* The class before it is closed, so that it is no member of one. */
+static void what_follows_a_closed_class_is_looked_at(void **state) {
+    (void)state;
+    static const char *const closed[] = {"[[:a]",      "[[:alpha]",  "[[:]",        "\\Q[\\E",  "\\Q[",
+                                         "[\\Q]\\E]",  "[[]",        "[[:digit:]]", "[\\\\]",   "[^]]",
+                                         "[]]",        "[\\Q\\\\E]", "[a\\Qb\\E]",  "[[:a:]b]", "[[:alpha:]]",
+                                         "[\\Q[:\\E]", "[[:\\]x]"};
+    for (size_t i = 0; i < LENGTH(closed); i++) {
+        char pattern[64];
+        snprintf(pattern, sizeof pattern, "%s%s(?=b)]", closed[i], strcmp(closed[i], "\\Q[") == 0 ? "\\E" : "");
+        refused(str_of(pattern), ERR_INVALID);
+    }
+}
+
+static void broken_patterns_are_refused(void **state) {
+    (void)state;
+    static const char *const bad[] = {
+        "(a",  "a)",       "[a",   "[z-a]",         "*a",      "+",          "?",
+        "a**", "a{3,2}",   "\\",   "(?P<>a)",       "(?<1>a)", "[[:nope:]]", "\\x{110000000}",
+        "(?i", "a{70000}", "\\pQ", "(?<n>a)(?<n>b)"};
+    for (size_t i = 0; i < LENGTH(bad); i++) refused(str_of(bad[i]), ERR_INVALID);
+}
+
+/* Any bytes: an error or an expression, and matching it ends. */
+static void any_bytes_are_no_harm(void **state) {
+    (void)state;
+    static const char letters[] = "ab()[]{}*+?|\\^$.:-<>=!PQE1,0\xff i";
+    uint32_t taken = 0;
+    for (uint64_t seed = 0; seed < 6000; seed++) {
+        char pattern[24];
+        size_t n = hash_u64(seed) % sizeof pattern;
+        struct regex *r = NULL;
+        for (size_t i = 0; i < n; i++) pattern[i] = letters[hash_u64(seed * 100 + i) % (sizeof letters - 1)];
+        err e = regex_compile(str_span(pattern, n), &r);
+        if (e) assert_int_equal(err_kind(e), ERR_INVALID);
+        taken += e == NULL;
+        if (r) (void)regex_found(r, STR("ab(a)[b]1,0 ab ab\xff"));
+        err_free(e);
+        regex_free(r);
+    }
+    assert_true(taken > 300);
+}
+
+static void patterns_have_a_limit(void **state) {
+    (void)state;
+    char longer[4097];
+    struct regex *r = NULL;
+    memset(longer, 'a', sizeof longer);
+    refused(str_span(longer, sizeof longer), ERR_LIMIT);
+    assert_null(regex_compile(str_span(longer, sizeof longer - 1), &r));
+    assert_true(regex_found(r, str_span(longer, sizeof longer)));
+    assert_false(regex_found(r, str_span(longer, sizeof longer - 2)));
+    regex_free(r);
+    memset(longer, '(', sizeof longer - 1);
+    refused(str_span(longer, sizeof longer - 1), ERR_INVALID);
+    regex_free(NULL);
+}
+
+/* A zero byte is a byte like any other, in the pattern and in the text. */
+static void a_zero_byte_is_no_end(void **state) {
+    (void)state;
+    struct regex *r = NULL;
+    assert_null(regex_compile(STR("a\0b"), &r));
+    assert_true(regex_found(r, STR("xa\0b")));
+    assert_false(regex_found(r, STR("ab")));
+    regex_free(r);
+    assert_null(regex_compile(STR("b$"), &r));
+    assert_true(regex_found(r, STR("a\0b")));
+    regex_free(r);
+}
+
+/* Steps are bounded for texts of any length, and a text that was given up is counted as none. */
+static void costly_matches_give_up_at_any_length(void **state) {
+    (void)state;
+    static const char *const costly[] = {"^(a+)+$", "(a|a)*b", "(a*)*c", "(.*)(.*)(.*)(.*)x", "(a|aa)+$"};
+    static const size_t sizes[] = {30, 200, 2000, 2049, 20000};
+    for (size_t i = 0; i < LENGTH(costly); i++)
+        for (size_t s = 0; s < LENGTH(sizes); s++) {
+            AUTO_FREE char *text = mem_new(sizes[s]);
+            struct regex *r = compiled(costly[i]);
+            memset(text, 'a', sizes[s]);
+            text[sizes[s] - 1] = '!';
+            assert_false(regex_found(r, str_span(text, sizes[s])));
+            regex_free(r);
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(patterns_find_what_they_say),
+        cmocka_unit_test(what_pcre2_has_and_re2_has_not_is_refused),
+        cmocka_unit_test(what_follows_a_closed_class_is_looked_at),
+        cmocka_unit_test(broken_patterns_are_refused),
+        cmocka_unit_test(any_bytes_are_no_harm),
+        cmocka_unit_test(patterns_have_a_limit),
+        cmocka_unit_test(a_zero_byte_is_no_end),
+        cmocka_unit_test(costly_matches_give_up_at_any_length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

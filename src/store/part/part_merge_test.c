@@ -1,0 +1,362 @@
+/* Merges: any number of parts in any order hold the union of their rows, without those that a filter drops; a merge that fails
+ * leaves its parts as they are and no file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "os/sim/sim.h"
+#include "store/part/part_testing_priv.h"
+
+static bool drops_odd(void *context, const struct batch *b, uint32_t row) {
+    (void)context;
+    return batch_u64(b, SET_ROWS, FIELD_TIME, row) & 1;
+}
+
+static bool touches_some(void *context, const struct part *p, uint32_t group) {
+    (void)context;
+    return (part_info(p)->id + group) % 2 == 0;
+}
+
+/* Parts of both kinds of data, merged, and the result merged again, hold the union. */
+static void merge_case(uint64_t seed, enum signal signal, int requests, bool filtered) {
+    struct chance c = {seed};
+    struct batches all = {0}, back = {0};
+    struct part *parts[3], *merged = NULL, *again = NULL;
+    struct part_info info;
+    struct merge_filter filter = {touches_some, NULL, NULL};
+    sim_reset(seed);
+    for (uint64_t i = 0; i < LENGTH(parts); i++) {
+        char path[16];
+        struct batches b = {0};
+        snprintf(path, sizeof path, "p%d", (int)i);
+        batches_add_random(&b, &c, signal, 1 + chance_below(&c, 100));
+        batches_add_load(&b, &c, signal, requests);
+        OK(part_write(path, signal, i, b.all.v, b.all.n, INT64_MIN, INT64_MAX, NULL, &info));
+        OK(part_open(path, &parts[i]));
+        for (size_t j = 0; j < b.all.n; j++) batches_add_blob(&all, b.all.v[j].blob);
+        vec_done(&b.all);
+    }
+    if (filtered) filter.drops = drops_odd;
+    OK(part_merge("m", 9, parts, LENGTH(parts), filtered ? &filter : NULL, &info));
+    OK(part_open("m", &merged));
+    assert_same_info(&info, part_info(merged));
+    OK(part_merge("n", 10, &merged, 1, NULL, &info));
+    OK(part_open("n", &again));
+    part_check_clean("n");
+    part_fetch_all(again, &back);
+    if (!filtered) assert_same_rows(&all, &back);
+    for (int i = 0; i < 12; i++) {
+        uint32_t group = chance_below(&c, info.groups);
+        part_scan_at_random(&c, again, group, &back.all.v[group]);
+    }
+    for (size_t i = 0; i < LENGTH(parts); i++) part_unref(parts[i]);
+    part_unref(merged);
+    part_unref(again);
+    batches_done(&back);
+    batches_done(&all);
+}
+
+static void merged_parts_hold_the_union(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 10; seed++)
+        merge_case(seed, seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS, seed < 2 ? 20 : 1, false);
+    merge_case(11, SIGNAL_SPANS, 18, true);
+    merge_case(12, SIGNAL_LOGS, 1, true);
+}
+
+/* ---- sets of parts ------------------------------------------------------------------------------------------------ */
+
+enum { PARTS_MAX = 5 };
+
+struct part_set {
+    struct part *v[PARTS_MAX];
+    size_t n;
+    enum signal signal;
+    struct batches rows; /* of all of them */
+};
+
+/* Parts p0, p1, … of `rows` random rows each, and of requests of the load. */
+static void set_init(struct part_set *s, uint64_t seed, enum signal signal, size_t n, uint32_t rows, int requests) {
+    struct chance c = {seed};
+    *s = (struct part_set){.n = n, .signal = signal};
+    for (size_t i = 0; i < n; i++) {
+        struct batches b = {0};
+        struct part_info info;
+        char path[16];
+        snprintf(path, sizeof path, "p%zu", i);
+        if (rows) batches_add_random(&b, &c, signal, 1 + chance_below(&c, rows));
+        if (requests) batches_add_load(&b, &c, signal, requests);
+        OK(part_write(path, signal, i + 1, b.all.v, b.all.n, INT64_MIN, INT64_MAX, NULL, &info));
+        OK(part_open(path, &s->v[i]));
+        for (size_t j = 0; j < b.all.n; j++) batches_add_blob(&s->rows, b.all.v[j].blob);
+        vec_done(&b.all);
+    }
+}
+
+static void set_done(struct part_set *s) {
+    for (size_t i = 0; i < s->n; i++) part_unref(s->v[i]);
+    batches_done(&s->rows);
+}
+
+static struct part *merge_open(const char *path, struct part *const *v, size_t n, const struct merge_filter *filter) {
+    struct part_info info;
+    struct part *p = NULL;
+    OK(part_merge(path, 99, v, n, filter, &info));
+    OK(part_open(path, &p));
+    assert_same_info(&info, part_info(p));
+    part_check_clean(path);
+    return p;
+}
+
+static void assert_part_has(struct part *p, const struct batches *rows) {
+    struct batches back = {0};
+    part_fetch_all(p, &back);
+    assert_int_equal(part_info(p)->rows, rows->rows);
+    assert_same_rows(rows, &back);
+    assert_ordered(&back);
+    batches_done(&back);
+}
+
+/* How many rows of a part match, over all its groups. */
+static uint64_t count_matches(struct part *p, const struct scan_request *q) {
+    uint64_t n = 0;
+    for (uint32_t group = 0; group < part_info(p)->groups; group++) {
+        AUTO_ARENA struct arena a;
+        struct scan_stats stats = {0};
+        struct chunk chunk = {0};
+        struct part_scan *scan;
+        bool may_match;
+        arena_init(&a, 64 * MIB);
+        OK(part_scan_open(p, q, &a, &scan, &may_match));
+        if (may_match) OK(part_scan_group(scan, group, &a, &chunk, &stats));
+        assert_int_equal(stats.bad_blocks, 0);
+        n += chunk.n;
+    }
+    return n;
+}
+
+static void next_order(struct part **v, size_t n, uint64_t k) { /* k-th permutation, by factorial digits */
+    for (size_t i = 0; i + 1 < n; i++) {
+        size_t j = i + k % (n - i);
+        k /= n - i;
+        struct part *x = v[i];
+        v[i] = v[j];
+        v[j] = x;
+    }
+}
+
+static void merges_in_any_order_answer_alike(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        struct part_set s;
+        sim_reset(seed);
+        set_init(&s, seed, seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS, 3, 60, 0);
+        for (uint64_t order = 0; order < 6; order++) {
+            struct part *v[3] = {s.v[0], s.v[1], s.v[2]};
+            next_order(v, 3, order);
+            struct part *merged = merge_open("m", v, 3, NULL);
+            assert_part_has(merged, &s.rows);
+            for (uint64_t q = 0; q < 8; q++) {
+                AUTO_ARENA struct arena a;
+                struct chance c = {seed * 100 + q};
+                struct predicate p;
+                arena_init(&a, MIB);
+                random_predicate(&c, &a, &s.rows.all.v[0], &p);
+                struct scan_request r = {
+                    .time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &p, .predicate_count = 1};
+                uint64_t want = 0;
+                for (size_t i = 0; i < s.n; i++) want += count_matches(s.v[i], &r);
+                assert_int_equal(count_matches(merged, &r), want);
+                predicate_done(&p);
+            }
+            part_doom(merged);
+            part_unref(merged);
+        }
+        set_done(&s);
+    }
+}
+
+/* ((a b) (c d)) e, and a part merged with itself: the union counts each row as often as it stood. */
+static void merges_of_merges_hold_the_union(void **state) {
+    (void)state;
+    for (uint64_t seed = 20; seed < 26; seed++) {
+        struct part_set s;
+        sim_reset(seed);
+        set_init(&s, seed, seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS, 5, 50, 0);
+        struct part *left = merge_open("l", s.v, 2, NULL), *right = merge_open("r", s.v + 2, 2, NULL);
+        struct part *both = merge_open("b", (struct part *[]){right, left}, 2, NULL);
+        struct part *all = merge_open("a", (struct part *[]){s.v[4], both}, 2, NULL);
+        assert_part_has(all, &s.rows);
+        struct part *twice = merge_open("t", (struct part *[]){s.v[0], s.v[0]}, 2, NULL);
+        assert_int_equal(part_info(twice)->rows, 2 * part_info(s.v[0])->rows);
+        for (size_t i = 0; i < 5; i++) part_unref((struct part *[]){left, right, both, all, twice}[i]);
+        set_done(&s);
+    }
+}
+
+/* ---- groups that are copied --------------------------------------------------------------------------------------- */
+
+/* Large groups are not decoded: their lists of strings, keys, shapes, skeletons, resources and scopes are rewritten. */
+static void copied_groups_keep_their_rows(void **state) {
+    (void)state;
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        struct part_set s;
+        sim_reset(3);
+        set_init(&s, 40 + (uint64_t)signal, (enum signal)signal, 2, 0, 17); /* 8,500 rows a part */
+        assert_int_equal(part_info(s.v[0])->small_groups, 0);
+        struct part *merged = merge_open("m", s.v, 2, NULL);
+        assert_int_equal(part_info(merged)->groups, 2);
+        assert_part_has(merged, &s.rows);
+        part_unref(merged);
+        set_done(&s);
+    }
+}
+
+/* ---- filters ------------------------------------------------------------------------------------------------------ */
+
+static bool drops_by_name(void *context, const struct batch *b, uint32_t row) {
+    const struct predicate *p = context;
+    return predicate_matches_row(p, b, row);
+}
+
+static bool touches_all(void *context, const struct part *p, uint32_t group) {
+    (void)context, (void)p, (void)group;
+    return true;
+}
+
+/* The rows that the filter keeps, copied. */
+static void keep(const struct batches *all, const struct predicate *p, enum signal signal, struct batches *out) {
+    struct batch_builder b;
+    batch_builder_init(&b, signal);
+    for (size_t i = 0; i < all->all.n; i++) {
+        struct batch_copy_cache cache = {0};
+        for (uint32_t row = 0; row < all->all.v[i].rows; row++)
+            if (!predicate_matches_row(p, &all->all.v[i], row)) batch_builder_copy(&b, &all->all.v[i], row, &cache);
+        batch_copy_cache_done(&cache);
+    }
+    batches_add_blob(out, batch_builder_finish(&b));
+    batch_builder_done(&b);
+}
+
+static void merge_with_deletes(uint64_t seed, enum signal signal, int requests) {
+    AUTO_ARENA struct arena a;
+    struct part_set s;
+    struct chance c = {seed};
+    struct predicate p;
+    struct batches kept = {0};
+    struct part_info info;
+    sim_reset(seed);
+    set_init(&s, seed, signal, requests ? 1 : 3, requests ? 0 : 70, requests);
+    arena_init(&a, MIB);
+    random_predicate(&c, &a, &s.rows.all.v[0], &p);
+    keep(&s.rows, &p, signal, &kept);
+    struct merge_filter filter = {touches_all, drops_by_name, &p};
+    if (kept.rows) {
+        struct part *merged = merge_open("m", s.v, s.n, &filter);
+        assert_part_has(merged, &kept);
+        part_unref(merged);
+    } else {
+        REFUSED(part_merge("m", 9, s.v, s.n, &filter, &info), NOT_FOUND, "no rows");
+        assert_false(path_exists("m"));
+    }
+    predicate_done(&p);
+    batches_done(&kept);
+    set_done(&s);
+}
+
+static void deletes_are_applied_row_by_row(void **state) {
+    (void)state;
+    uint64_t seeds = getenv("CLEW_LONG") ? 2000 : 50;
+    for (uint64_t seed = 0; seed < seeds; seed++) merge_with_deletes(seed, seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS, 0);
+    merge_with_deletes(7, SIGNAL_LOGS, 17); /* a large group is decoded because the filter touches it */
+}
+
+static bool drops_all(void *context, const struct batch *b, uint32_t row) {
+    (void)context, (void)b, (void)row;
+    return true;
+}
+
+static void a_merge_that_drops_everything_leaves_no_file(void **state) {
+    (void)state;
+    struct part_set s;
+    struct part_info info;
+    struct merge_filter filter = {touches_all, drops_all, NULL};
+    sim_reset(1);
+    set_init(&s, 1, SIGNAL_SPANS, 3, 30, 0);
+    REFUSED(part_merge("m", 9, s.v, s.n, &filter, &info), NOT_FOUND, "no rows");
+    assert_false(path_exists("m"));
+    set_done(&s);
+}
+
+/* ---- failures ----------------------------------------------------------------------------------------------------- */
+
+/* Every call to the disk fails once: no file, or a whole one; the parts merged can still be merged. */
+static void a_merge_that_fails_leaves_its_parts(void **state) {
+    (void)state;
+    for (uint64_t n = 1;; n++) {
+        struct part_set s;
+        struct part_info info;
+        sim_reset(2);
+        set_init(&s, 2, SIGNAL_LOGS, 2, 40, 0);
+        sim_fail_at(n, n % 2 ? ERR_IO : ERR_UNAVAILABLE);
+        err e = part_merge("m", 9, s.v, s.n, NULL, &info);
+        bool failed = sim_faults() > 0;
+        assert_true(failed == (e != NULL) || !e); /* only the removal of what failed may fail unseen */
+        if (e) assert_non_null(strstr(err_text(e), "merging into part m"));
+        err_free(e);
+        sim_calm();
+        struct part *merged = merge_open("again", s.v, s.n, NULL);
+        assert_part_has(merged, &s.rows);
+        part_unref(merged);
+        set_done(&s);
+        if (!failed) break;
+    }
+}
+
+/* A damaged group is never merged into a good-looking one: refused, or the union is right (the flip hit no byte that counts). */
+static void damage_stops_a_merge(void **state) {
+    (void)state;
+    uint32_t refused = 0;
+    for (uint64_t seed = 0; seed < 150; seed++) {
+        struct chance c = {seed};
+        struct part_set s;
+        struct part_info info;
+        struct part *damaged = NULL, *merged;
+        sim_reset(1);
+        set_init(&s, seed, seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS, 2, 20, 0);
+        OK(sim_flip_bit("p1", chance_below(&c, (uint32_t)part_info(s.v[1])->bytes), chance_below(&c, 8)));
+        err e = part_open("p1", &damaged);
+        if (!e) e = part_merge("m", 9, (struct part *[]){s.v[0], damaged}, 2, NULL, &info);
+        if (e) {
+            assert_true(err_kind(e) == ERR_CORRUPT || err_kind(e) == ERR_INVALID);
+            assert_false(path_exists("m"));
+            refused++;
+        } else {
+            OK(part_open("m", &merged));
+            assert_part_has(merged, &s.rows);
+            part_unref(merged);
+        }
+        err_free(e);
+        part_unref(damaged);
+        set_done(&s);
+    }
+    assert_true(refused > 100);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(merged_parts_hold_the_union),
+        cmocka_unit_test(merges_in_any_order_answer_alike),
+        cmocka_unit_test(merges_of_merges_hold_the_union),
+        cmocka_unit_test(copied_groups_keep_their_rows),
+        cmocka_unit_test(deletes_are_applied_row_by_row),
+        cmocka_unit_test(a_merge_that_drops_everything_leaves_no_file),
+        cmocka_unit_test(a_merge_that_fails_leaves_its_parts),
+        cmocka_unit_test(damage_stops_a_merge),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
