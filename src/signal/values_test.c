@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "signal/any_priv.h"
+#include "base/json.h"
 #include "signal/otlp.h"
 #include "signal/testing.h"
 

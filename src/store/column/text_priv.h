@@ -18,6 +18,9 @@
 
 #include "base/map.h"
 
+struct arena;
+struct words;
+
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
 struct text_encoder; /* of one column of one part: holds the part's skeletons */
