@@ -255,6 +255,7 @@ static void commit_taken(struct engine *s) {
     enum commit_result result = record_log_commit(&s->log, s->records.v, n, &why);
     if (result == COMMIT_DONE) {
         finish(s, n);
+        record_log_mark(&s->log); /* after the answers: nobody waits for it */
         return;
     }
     if (result == COMMIT_REFUSED)
