@@ -60,13 +60,15 @@ struct part_entry {
     uint64_t id, rows, bytes, deletes_applied;
     int32_t day;
     int64_t time_min, time_max;
-    bool damaged; /* cannot be merged or rewritten */
+    bool damaged;     /* cannot be merged or rewritten */
+    int64_t retry_ns; /* monotonic: after a failed merge or rewrite not before this */
 };
 
-/* Immutable; a table's live parts. */
+/* Immutable but for `rests`; a table's live parts. */
 struct part_set {
     atomic_uint refs;
     size_t n;
+    bool rests; /* nothing of it is to be merged; under the engine's `work` */
     struct part_entry v[];
 };
 struct part_set *part_set_ref(struct part_set *set);

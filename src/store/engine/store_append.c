@@ -42,7 +42,7 @@ struct table *engine_table(struct engine *s, struct str tenant, enum signal sign
         struct table *t = s->tables.v[i];
         if (t->signal == signal && str_equal(str_of(t->tenant), tenant)) return t;
     }
-    if (!make || s->tables.n >= TABLES_MAX) return NULL;
+    if (!make) return NULL;
     struct table *t = table_new(tenant, signal);
     *vec_push(&s->tables) = t;
     return t;
@@ -68,7 +68,7 @@ static err admit_days(struct engine *s, struct table *t, const struct memory_bat
 static err admit_locked(struct engine *s, struct str tenant, struct memory_batch *m) {
     TRY(engine_refusal(s));
     if (s->pending_count >= PENDING_MAX) return err_new(ERR_BUSY, "%d requests wait for the disk", PENDING_MAX);
-    struct table *t = engine_table(s, tenant, m->view.signal, true);
+    struct table *t = engine_table(s, tenant, m->view.signal, s->tables.n < TABLES_MAX);
     if (!t) return err_new(ERR_LIMIT, "there are %d tables already", TABLES_MAX);
     TRY(admit_days(s, t, m));
     m->table = t;

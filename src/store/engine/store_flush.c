@@ -139,9 +139,9 @@ static void put_flush_edit(struct engine *s, const struct flush *f, struct buf *
     memcpy(covered.tenant, t->tenant, sizeof covered.tenant);
     edit_covered(edit, &covered);
     lock_take(&s->lock);
-    uint64_t segment = first_needed_segment(s, f->list);
+    uint64_t segment = s->replaying ? 0 : first_needed_segment(s, f->list);
     lock_give(&s->lock);
-    edit_log_from(edit, segment);
+    if (segment) edit_log_from(edit, segment);
 }
 
 err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
@@ -278,6 +278,20 @@ struct table *engine_flush_due(struct engine *s, int64_t now, bool any, int64_t 
     return first_due <= now ? first : NULL;
 }
 
+/* Read-only, nothing is flushed any more: whoever asks for it must hear so. */
+static err flush_refusal(struct engine *s) {
+    uint64_t rows = 0;
+    err e = NULL;
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->tables.n && s->read_only; i++)
+        rows += s->tables.v[i]->active->rows + (s->tables.v[i]->flushing ? s->tables.v[i]->flushing->rows : 0);
+    if (rows)
+        e = err_new(ERR_UNAVAILABLE, "%llu rows stay in the log: the store is read-only until restart: %s",
+                    (unsigned long long)rows, s->why);
+    lock_give(&s->lock);
+    return e;
+}
+
 err engine_flush_all(struct engine *s) {
     size_t n;
     lock_take(&s->lock);
@@ -290,7 +304,7 @@ err engine_flush_all(struct engine *s) {
         bool did = true;
         for (int turn = 0; turn < 2 && did; turn++) TRY(engine_flush_table(s, t, &did)); /* one may have been waiting */
     }
-    return NULL;
+    return flush_refusal(s);
 }
 
 err engine_flush(struct store *store) {

@@ -141,7 +141,6 @@ typedef VEC(struct opened_part) opened_parts;
 
 static err open_part(struct engine *s, const struct manifest_part *p, opened_parts *out) {
     struct table *t = engine_table(s, str_of(p->tenant), p->signal, true);
-    if (!t) return NULL;
     struct part_entry entry = {.id = p->id,
                                .rows = p->rows,
                                .bytes = p->bytes,
@@ -213,30 +212,48 @@ struct replay {
     struct engine *s;
     uint64_t void_from; /* records from here on were refused, or stand in a later segment */
     int64_t now;
+    bool flush_failed;
 };
+
+/* What has come so far goes to parts, so that a log larger than the memory can be read. One that fails waits for the end: a full
+ * disk must not keep the data from being read. */
+static void replay_flush(struct replay *p, struct table *t) {
+    struct engine *s = p->s;
+    bool due = t->active->bytes >= s->o.flush_bytes || engine_is_pressed(s), did;
+    if (!due || p->flush_failed) return;
+    err e = t->active->bytes >= s->o.flush_bytes ? engine_flush_table(s, t, &did) : engine_flush_all(s);
+    p->flush_failed = e != NULL; /* it was logged */
+    err_free(e);
+}
+
+static err record_batch(struct engine *s, const struct log_record *r, struct memory_batch **out) {
+    struct batch_blob *blob;
+    TRY(batch_open(r->blob, &blob));
+    budget_take_always(s->o.budget, memory_batch_bytes(blob));
+    *out = memory_batch_new(blob, s->o.budget);
+    if (tenant_is_valid(r->tenant) && (*out)->view.rows && (*out)->view.signal == r->signal) return NULL;
+    memory_batch_free(*out);
+    return err_new(ERR_CORRUPT, "it is not a batch of its table");
+}
 
 static err replay_record(void *context, const struct log_record *r) {
     struct replay *p = context;
     struct engine *s = p->s;
-    struct batch_blob *blob;
-    if (r->sequence >= p->void_from || !tenant_is_valid(r->tenant)) return NULL;
-    if (r->sequence <= manifest_covered(&s->manifest.state, r->tenant, r->signal)) return NULL;
-    err e = batch_open(r->blob, &blob);
+    struct memory_batch *m;
+    if (r->sequence >= p->void_from || r->sequence <= manifest_covered(&s->manifest.state, r->tenant, r->signal))
+        return NULL;
+    err e = record_batch(s, r, &m);
     if (e) {
         log_error("a log record cannot be read", F_U64("sequence", r->sequence), F_ERR(e));
         s->stats.bad_blocks++;
         err_free(e);
         return NULL;
     }
-    budget_take_always(s->o.budget, memory_batch_bytes(blob));
-    struct memory_batch *m = memory_batch_new(blob, s->o.budget);
     m->sequence = r->sequence;
-    m->table = m->view.rows && m->view.signal == r->signal ? engine_table(s, r->tenant, r->signal, true) : NULL;
-    if (m->table)
-        engine_make_visible(s, m, p->now);
-    else
-        memory_batch_free(m);
-    s->stats.replayed_records += m->table != NULL;
+    m->table = engine_table(s, r->tenant, r->signal, true);
+    engine_make_visible(s, m, p->now);
+    s->stats.replayed_records++;
+    replay_flush(p, m->table);
     return NULL;
 }
 
@@ -312,8 +329,10 @@ err engine_replay(struct engine *s) {
     segment_numbers numbers = {0};
     replay_segments segments = {0};
     s->log.next_number = s->manifest.state.log_from;
+    s->replaying = true;
     err e = segment_list(s->log_dir, &numbers);
     if (!e) e = replay_all(s, &numbers, &segments);
+    s->replaying = false;
     vec_done(&numbers);
     vec_done(&segments);
     return err_wrap(e, "reading the log");
@@ -338,6 +357,7 @@ static struct engine *engine_new(const struct store_options *options) {
     struct path log_dir = path_make("%s/log", s->dir);
     s->log_dir = str_dup(str_of(log_dir.text));
     s->pending_end = &s->pending;
+    lock_init(&s->copying);
     lock_init(&s->work);
     lock_init(&s->editing);
     lock_init(&s->lock);
@@ -358,6 +378,7 @@ static void engine_free(struct engine *s) {
     vec_done(&s->segments.closed);
     flag_done(&s->log_wake);
     flag_done(&s->back_wake);
+    lock_done(&s->copying);
     lock_done(&s->work);
     lock_done(&s->editing);
     lock_done(&s->lock);
