@@ -103,7 +103,7 @@ err engine_append(struct store *store, struct str tenant, struct batch_blob *blo
         e = admit_locked(s, tenant, m);
         lock_give(&s->lock);
     }
-    if (e) memory_batch_free(m);
+    if (e) memory_batch_unref(m);
     return e;
 }
 
@@ -171,7 +171,7 @@ static void refuse_all(struct engine *s, const char *why) {
     for (size_t i = 0; i < n; i++) {
         struct memory_batch *m = s->taken.v[i];
         m->done(m->context, err_new(ERR_UNAVAILABLE, "%s", why));
-        memory_batch_free(m);
+        memory_batch_unref(m);
     }
     vec_clear(&s->taken);
 }

@@ -42,6 +42,9 @@ struct engine {
     struct store_options o;
     char *dir, *log_dir;
     struct file *lock_file;
+    /* Of the budget, held from open to close: what a flush or a merge (one at a time) may take. So the flush that gives memory back
+     * never has to ask for it. */
+    uint64_t work_bytes;
 
     struct lock copying, work, editing, lock;
     struct signal_flag log_wake, back_wake;
@@ -91,7 +94,7 @@ err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken
 /* store_flush.c: work held. */
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did);
 struct table *engine_flush_due(struct engine *s, int64_t monotonic_ns, bool any, int64_t *out_next_ns);
-bool engine_is_pressed(const struct engine *s); /* over half of the budget is used */
+bool engine_is_pressed(const struct engine *s); /* over half of what is not for flushes and merges is used */
 err engine_flush_all(struct engine *s);
 err engine_flush(struct store *s);
 /* Appends an edit and, if it is durable, puts a changed part set in the table's place; else read-only if need be. */
@@ -124,3 +127,4 @@ err engine_backup(struct store *s, const char *to);
 /* store_open.c */
 extern const struct store_functions engine_functions;
 err engine_replay(struct engine *s);
+err engine_part_open(struct engine *s, const char *path, struct part **out); /* its memory is the budget's */

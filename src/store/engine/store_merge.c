@@ -99,14 +99,14 @@ static err merged_part(struct engine *s, const struct job *j, const struct merge
     struct part *inputs[MERGE_PARTS_MAX];
     struct part_info info;
     for (size_t i = 0; i < j->picked_count; i++) inputs[i] = job_part(j, i)->part;
-    TRY(part_merge(path, made->id, inputs, j->picked_count, filter, &info));
+    TRY(part_merge(path, made->id, inputs, j->picked_count, filter, s->work_bytes, &info));
     made->rows = info.rows;
     made->bytes = info.bytes;
     made->time_min = info.time_min;
     made->time_max = info.time_max;
     struct path dir = path_table(s->dir, j->table->tenant, j->table->signal);
     err e = path_sync_dir(dir.text);
-    if (!e) e = part_open(path, &made->part);
+    if (!e) e = engine_part_open(s, path, &made->part);
     if (e) err_free(path_remove(path));
     return e;
 }
@@ -159,21 +159,24 @@ static int by_day(const void *a, const void *b) {
 }
 
 /* A merge within one day of a table. *out_waits: a part of it is not looked at until some time has passed. */
-static bool pick_in_day(struct job *j, const struct part_of_day *v, size_t n, int64_t now, bool *out_waits) {
+static bool pick_in_day(struct job *j, const struct part_of_day *v, size_t n, uint64_t memory, int64_t now,
+                        bool *out_waits) {
     AUTO_FREE struct merge_candidate *candidates = mem_new_array(struct merge_candidate, n);
     for (size_t i = 0; i < n; i++) {
         const struct part_entry *p = &j->parts->v[v[i].index];
         bool waits = p->retry_ns > now, excluded = !p->part || p->damaged || is_under_delete(j->deletes, j->table, p);
-        candidates[i] = (struct merge_candidate){p->rows, p->time_min, p->time_max, excluded || waits};
+        uint64_t need = excluded ? 0 : part_merge_bytes(p->part);
+        excluded |= need > memory / 2;
+        candidates[i] = (struct merge_candidate){p->rows, need, p->time_min, p->time_max, excluded || waits};
         *out_waits |= waits;
     }
-    j->picked_count = merge_policy_pick(candidates, n, j->picked);
+    j->picked_count = merge_policy_pick(candidates, n, memory, j->picked);
     for (size_t i = 0; i < j->picked_count; i++) j->picked[i] = v[j->picked[i]].index;
     return j->picked_count > 0;
 }
 
 /* Linear, but for the sort, and done once a part set. What a delete excludes comes in another set when it is written anew. */
-static bool pick_in_table(struct job *j) {
+static bool pick_in_table(struct job *j, uint64_t memory) {
     size_t n = j->parts->n;
     bool found = false, waits = false;
     if (j->parts->rests || n < MERGE_PARTS_MIN) return false;
@@ -183,7 +186,7 @@ static bool pick_in_table(struct job *j) {
     qsort(v, n, sizeof *v, by_day);
     for (size_t i = 0, end; i < n && !found; i = end) {
         for (end = i + 1; end < n && v[end].day == v[i].day;) end++;
-        if (end - i >= MERGE_PARTS_MIN) found = pick_in_day(j, v + i, end - i, now, &waits);
+        if (end - i >= MERGE_PARTS_MIN) found = pick_in_day(j, v + i, end - i, memory, now, &waits);
     }
     j->parts->rests = !found && !waits;
     return found;
@@ -208,6 +211,7 @@ static void merge_run(struct engine *s, const struct job *j) {
     for (size_t i = 0; i < j->picked_count; i++) rows += job_part(j, i)->rows;
     err e = job_run(s, j, NULL);
     if (e) job_failed(s, j, "merge failed", e);
+    mem_release();
     lock_take(&s->lock);
     if (!e) {
         s->stats.merges++;
@@ -221,7 +225,7 @@ bool engine_merge_step(struct engine *s) {
     struct job j;
     bool picked = false;
     for (size_t i = 0; !picked && job_of_table(s, i, &j); i++) {
-        picked = pick_in_table(&j);
+        picked = pick_in_table(&j, s->work_bytes);
         if (picked) merge_run(s, &j);
         job_done(&j);
     }

@@ -139,6 +139,12 @@ struct opened_part {
 };
 typedef VEC(struct opened_part) opened_parts;
 
+err engine_part_open(struct engine *s, const char *path, struct part **out) {
+    TRY(part_open(path, out));
+    part_charge(*out, s->o.budget);
+    return NULL;
+}
+
 static err open_part(struct engine *s, const struct manifest_part *p, opened_parts *out) {
     struct table *t = engine_table(s, str_of(p->tenant), p->signal, true);
     struct part_entry entry = {.id = p->id,
@@ -149,7 +155,7 @@ static err open_part(struct engine *s, const struct manifest_part *p, opened_par
                                .time_min = p->time_min,
                                .time_max = p->time_max};
     struct path path = path_part(s->dir, p->tenant, p->signal, p->day, p->id);
-    err e = part_open(path.text, &entry.part);
+    err e = engine_part_open(s, path.text, &entry.part);
     if (e && err_kind(e) == ERR_INVALID) return e; /* of a newer format (12) */
     if (e) {                                       /* (7) named, counted, left where it is */
         log_error("a part cannot be opened: answers over its range are partial", F_TEXT("path", path.text), F_ERR(e));
@@ -215,15 +221,15 @@ struct replay {
     bool flush_failed;
 };
 
-/* What has come so far goes to parts, so that a log larger than the memory can be read. One that fails waits for the end: a full
- * disk must not keep the data from being read. */
-static void replay_flush(struct replay *p, struct table *t) {
-    struct engine *s = p->s;
-    bool due = t->active->bytes >= s->o.flush_bytes || engine_is_pressed(s), did;
-    if (!due || p->flush_failed) return;
-    err e = t->active->bytes >= s->o.flush_bytes ? engine_flush_table(s, t, &did) : engine_flush_all(s);
-    p->flush_failed = e != NULL; /* it was logged */
-    err_free(e);
+/* What has come so far goes to parts as it would later, so that a log larger than the memory can be read. One that fails waits for
+ * the end: a full disk must not keep the data from being read. */
+static void replay_flush(struct replay *p) {
+    bool did = true;
+    for (struct table *t; did && !p->flush_failed && (t = engine_flush_due(p->s, p->now, false, NULL));) {
+        err e = engine_flush_table(p->s, t, &did);
+        p->flush_failed = e != NULL; /* it was logged */
+        err_free(e);
+    }
 }
 
 static err record_batch(struct engine *s, const struct log_record *r, struct memory_batch **out) {
@@ -232,7 +238,7 @@ static err record_batch(struct engine *s, const struct log_record *r, struct mem
     budget_take_always(s->o.budget, memory_batch_bytes(blob));
     *out = memory_batch_new(blob, s->o.budget);
     if (tenant_is_valid(r->tenant) && (*out)->view.rows && (*out)->view.signal == r->signal) return NULL;
-    memory_batch_free(*out);
+    memory_batch_unref(*out);
     return err_new(ERR_CORRUPT, "it is not a batch of its table");
 }
 
@@ -253,7 +259,7 @@ static err replay_record(void *context, const struct log_record *r) {
     m->table = engine_table(s, r->tenant, r->signal, true);
     engine_make_visible(s, m, p->now);
     s->stats.replayed_records++;
-    replay_flush(p, m->table);
+    replay_flush(p);
     return NULL;
 }
 
@@ -352,6 +358,8 @@ static struct engine *engine_new(const struct store_options *options) {
     if (!s->o.disk_use_max_percent) s->o.disk_use_max_percent = 100;
     if (!s->o.wall_ns) s->o.wall_ns = clock_wall_ns;
     s->o.segment_bytes = MAX(s->o.segment_bytes, 64 * KIB);
+    s->work_bytes = MIN(s->o.budget->limit_bytes / 4, (uint64_t)PART_MEMORY_MAX);
+    budget_take_always(s->o.budget, s->work_bytes);
     s->dir = str_dup(str_of(options->dir));
     s->o.dir = s->dir;
     struct path log_dir = path_make("%s/log", s->dir);
@@ -383,6 +391,7 @@ static void engine_free(struct engine *s) {
     lock_done(&s->editing);
     lock_done(&s->lock);
     file_close(s->lock_file);
+    budget_give(s->o.budget, s->work_bytes);
     mem_free(s->dir);
     mem_free(s->log_dir);
     mem_free(s);
@@ -443,10 +452,10 @@ err store_open(const struct store_options *options, struct store **out) {
 static void engine_abandon(struct store *store) {
     struct engine *s = (struct engine *)store;
     stop_threads(s);
-    for (size_t i = 0; i < s->taken.n; i++) memory_batch_free(s->taken.v[i]);
+    for (size_t i = 0; i < s->taken.n; i++) memory_batch_unref(s->taken.v[i]);
     for (struct memory_batch *m = s->pending, *next; m; m = next) {
         next = m->next;
-        memory_batch_free(m);
+        memory_batch_unref(m);
     }
     engine_free(s);
 }
