@@ -1,5 +1,6 @@
 #include "base/base.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ static void *or_abort(void *p, size_t size) {
 void *mem_new(size_t size) { return or_abort(calloc(1, size ? size : 1), size); }
 void *mem_grow(void *old, size_t size) { return or_abort(realloc(old, size ? size : 1), size); }
 void mem_free(void *pointer) { free(pointer); }
+void mem_release(void) { malloc_trim(0); }
 
 void *vec_grow_(void *v, size_t *capacity, size_t need, size_t element_size) {
     size_t n = *capacity + *capacity / 2 + 8;

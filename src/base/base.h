@@ -37,7 +37,8 @@ void auto_free_(void *pointer);
 /* Heap memory that this program chose the size of; aborts when there is none. Never for sizes from outside. */
 void *mem_new(size_t size) __attribute__((malloc, returns_nonnull));     /* zeroed */
 void *mem_grow(void *old, size_t size) __attribute__((returns_nonnull)); /* as realloc; new bytes undefined */
-void mem_free(void *pointer);                                            /* takes NULL */
+void mem_release(void); /* gives what was freed back to the system: after work that took much; takes milliseconds */
+void mem_free(void *pointer); /* takes NULL */
 #define mem_new_of(type) ((type *)mem_new(sizeof(type)))
 #define mem_new_array(type, count) ((type *)mem_new(sizeof(type) * (size_t)(count)))
 

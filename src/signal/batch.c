@@ -42,11 +42,10 @@ static void view_section(struct batch *b, const struct blob_section *t, const vo
     }
 }
 
-void batch_view(struct batch_blob *blob, struct batch *out) {
-    const struct blob_header *h = (const void *)blob->bytes;
+static void view_bytes(const unsigned char *bytes, struct batch *out) {
+    const struct blob_header *h = (const void *)bytes;
     const struct blob_section *table = (const void *)(h + 1);
-    *out = (struct batch){.blob = blob,
-                          .signal = (enum signal)h->signal,
+    *out = (struct batch){.signal = (enum signal)h->signal,
                           .rows = h->set_rows[SET_ROWS],
                           .string_end = (const void *)nothing,
                           .heap = (const void *)nothing,
@@ -59,7 +58,12 @@ void batch_view(struct batch_blob *blob, struct batch *out) {
     memcpy(out->set_rows, h->set_rows, sizeof out->set_rows);
     for (int s = 0; s < SETS; s++)
         for (int f = 0; f < FIELDS; f++) out->columns[s][f] = (struct batch_column){nothing, 0};
-    for (uint32_t i = 0; i < h->section_count; i++) view_section(out, &table[i], blob->bytes + table[i].offset);
+    for (uint32_t i = 0; i < h->section_count; i++) view_section(out, &table[i], bytes + table[i].offset);
+}
+
+void batch_view(struct batch_blob *blob, struct batch *out) {
+    view_bytes(blob->bytes, out);
+    out->blob = blob;
 }
 
 bool batch_find_attribute(const struct batch *b, enum set s, uint32_t row, struct str name, enum value_type *out_type,
@@ -144,8 +148,7 @@ static err check_sections(const struct blob_header *h) {
 }
 
 /* Of a section that may be absent: its bytes. */
-static uint32_t section_size(const struct batch_blob *blob, uint32_t id) {
-    const struct blob_header *h = (const void *)blob->bytes;
+static uint32_t section_size(const struct blob_header *h, uint32_t id) {
     const struct blob_section *table = (const void *)(h + 1);
     for (uint32_t i = 0; i < h->section_count; i++)
         if (table[i].id == id) return table[i].size_bytes;
@@ -153,11 +156,11 @@ static uint32_t section_size(const struct batch_blob *blob, uint32_t id) {
 }
 
 /* Strings, keys and shapes: everything that columns and slots point to. */
-static err check_dictionaries(const struct batch *b) {
+static err check_dictionaries(const struct blob_header *h, const struct batch *b) {
     if (b->string_count == 0 || b->string_end[0] != 0) return CORRUPT("string 0 is not the empty string");
     for (uint32_t i = 1; i < b->string_count; i++)
         if (b->string_end[i] < b->string_end[i - 1]) return CORRUPT("string %u ends before it starts", i);
-    if (b->string_end[b->string_count - 1] != section_size(b->blob, SECTION_HEAP))
+    if (b->string_end[b->string_count - 1] != section_size(h, SECTION_HEAP))
         return CORRUPT("the strings do not end with the heap");
     for (uint32_t i = 0; i < b->key_count; i++)
         if (b->keys[i].name >= b->string_count || b->keys[i].type >= VALUE_TYPES || b->keys[i].unique > 1 ||
@@ -166,7 +169,7 @@ static err check_dictionaries(const struct batch *b) {
     if (b->shape_count == 0 || b->shape_end[0] != 0) return CORRUPT("shape 0 has keys");
     for (uint32_t i = 1; i < b->shape_count; i++)
         if (b->shape_end[i] < b->shape_end[i - 1]) return CORRUPT("shape %u ends before it starts", i);
-    uint32_t shape_keys = section_size(b->blob, SECTION_SHAPE_KEYS) / 4;
+    uint32_t shape_keys = section_size(h, SECTION_SHAPE_KEYS) / 4;
     if (b->shape_end[b->shape_count - 1] != shape_keys) return CORRUPT("the shapes do not end with their keys");
     for (uint32_t i = 0; i < shape_keys; i++)
         if (b->shape_keys[i] >= b->key_count)
@@ -270,22 +273,29 @@ static err check_times(const struct batch *b) {
     return low == b->time_min && high == b->time_max ? NULL : CORRUPT("the range of times is not that of the rows");
 }
 
-err batch_open(struct str bytes, struct batch_blob **out) {
+static err check_head(struct str bytes) {
     struct blob_header header;
     if (bytes.n < sizeof header || bytes.n > BLOB_SIZE_MAX) return CORRUPT("%zu bytes are none", bytes.n);
     memcpy(&header, bytes.p, sizeof header);
-    TRY(check_header(&header, bytes.n));
+    return check_header(&header, bytes.n);
+}
 
+err batch_open_in_place(struct str bytes, struct batch *out) {
+    TRY(check_head(bytes));
+    const struct blob_header *h = (const void *)bytes.p;
+    TRY(check_sections(h));
+    view_bytes((const void *)bytes.p, out);
+    TRY(check_dictionaries(h, out));
+    TRY(check_values(out));
+    return check_times(out);
+}
+
+err batch_open(struct str bytes, struct batch_blob **out) {
+    struct batch b;
+    TRY(check_head(bytes));
     struct batch_blob *blob = batch_blob_new(bytes.n);
     memcpy(blob->bytes, bytes.p, bytes.n);
-    struct batch b;
-    err e = check_sections((const void *)blob->bytes);
-    if (!e) {
-        batch_view(blob, &b);
-        e = check_dictionaries(&b);
-    }
-    if (!e) e = check_values(&b);
-    if (!e) e = check_times(&b);
+    err e = batch_open_in_place(str_span(blob->bytes, bytes.n), &b);
     if (e) {
         batch_unref(blob);
         return e;

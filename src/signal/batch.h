@@ -97,6 +97,8 @@ void batch_unref(struct batch_blob *blob); /* takes NULL; from any thread */
 struct str batch_bytes(const struct batch_blob *blob);
 /* Copies bytes from outside (a log record) into a blob and checks them whole. */
 err batch_open(struct str bytes, struct batch_blob **out);
+/* The same without a copy: a view, with no blob, of bytes that stay where they are, at a multiple of 8. */
+err batch_open_in_place(struct str bytes, struct batch *out);
 /* Fills the view of a blob that batch_open or batch_builder_finish made; cheap (no allocation). */
 void batch_view(struct batch_blob *blob, struct batch *out);
 

@@ -51,7 +51,8 @@ void store_options_default(struct store_options *out);
 err store_open(const struct store_options *options, struct store **out);
 /* The naive model behind the same door: no files, no threads, no budget; appends are acknowledged at once. */
 struct store *store_model_open(const struct store_options *options);
-/* Flushes all memory tables, ends the threads, leaves nothing to replay. Takes NULL. No other call may be running. */
+/* Flushes all memory tables, ends the threads, leaves nothing to replay. Takes NULL. No other call may be running. An error (a full
+ * disk, read-only): what is not in parts is in the log, for the next open; the store is closed all the same. */
 err store_close(struct store *s);
 /* Ends without flushing, as a crash would but for the process: tests only. */
 void store_abandon(struct store *s);
@@ -84,7 +85,9 @@ err snapshot_resources(struct snapshot *sn, int64_t time_min, int64_t time_max,
                        struct scan_stats *stats);
 
 /* Deletes: rows of the range that match the predicates (none = all), from reads at once, from bytes by rewriting parts in the
- * background within 24 h. Durable when it returns. Blocks for a disk sync. *out_id names it. */
+ * background within 24 h. Durable when it returns. Blocks for a disk sync. *out_id names it. An error that leaves the store
+ * read-only (a manifest that could not be written) tells nothing: the delete may hold from the next open on. After any other error
+ * it never holds. */
 struct delete_request {
     bool signals[SIGNALS];
     int64_t time_min, time_max;
@@ -97,9 +100,11 @@ err store_delete(struct store *s, struct str tenant, const struct delete_request
 bool store_delete_is_done(struct store *s, uint64_t id); /* no byte of it is left in any part */
 err store_rewrite_now(struct store *s); /* does the outstanding rewrites now; blocks */
 
-err store_flush(struct store *s);       /* memory tables to parts, now; blocks */
+/* Memory tables to parts, now; blocks. ERR_UNAVAILABLE: read-only, and rows are left that only the log has. */
+err store_flush(struct store *s);
 err store_merge_all(struct store *s);   /* merges until nothing is left to merge; blocks (bench, tests) */
-/* A copy that opens as a data directory: hard links of parts, manifest and log tail. `to` must not exist. Blocks. */
+/* A copy that opens as a data directory: hard links of parts (copies, on another file system), manifest and log tail. `to` must not
+ * exist or be empty, and is so again after an error. Blocks; work goes on meanwhile. One at a time. */
 err store_backup(struct store *s, const char *to);
 
 struct store_stats {

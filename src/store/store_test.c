@@ -449,6 +449,49 @@ static void test_scans_stop_when_told(void **state) {
 
 #define on_disk(test) cmocka_unit_test_setup_teardown(test, make_test_dir, remove_test_dir)
 
+struct backing {
+    struct store *s;
+    char to[80];
+    err e;
+};
+
+static void back_up(void *context) {
+    struct backing *b = context;
+    b->e = store_backup(b->s, b->to);
+}
+
+/* The manifest of a copy is written last: one that is not there yet says that the backup goes on. */
+static bool flushes_meanwhile(struct store *s, struct backing *b) {
+    struct thread *thread;
+    struct path log = path_make("%.70s/log", b->to), manifest = path_make("%.70s/manifest", b->to);
+    assert_null(send(s, "default", rows_of_day(clock_wall_ns(), 10)));
+    assert_null(thread_start(&thread, "backup", 0, back_up, b));
+    while (!path_exists(log.text)) {}
+    assert_null(store_flush(s));
+    bool meanwhile = !path_exists(manifest.text);
+    thread_join(thread);
+    assert_null(b->e);
+    remove_tree(b->to);
+    return meanwhile;
+}
+
+/* To another file system a backup copies; flushes do not wait for it. */
+static void test_a_backup_holds_no_flush(void **state) {
+    (void)state;
+    struct store_options o = options();
+    struct store *s = open_store(&o);
+    struct backing b = {.s = s};
+    snprintf(b.to, sizeof b.to, "/dev/shm/%s", test_dir);
+    for (int i = 0; i < 40; i++) {
+        assert_null(send(s, "default", rows_of_day(clock_wall_ns(), 10000)));
+        assert_null(store_flush(s));
+    }
+    bool meanwhile = false;
+    for (int i = 0; i < 20 && !meanwhile; i++) meanwhile = flushes_meanwhile(s, &b);
+    assert_true(meanwhile);
+    assert_null(store_close(s));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         on_disk(test_rows_are_there_after_each_life),
@@ -464,6 +507,7 @@ int main(void) {
         on_disk(test_many_small_parts_become_few),
         on_disk(test_a_snapshot_stays_as_it_is),
         on_disk(test_scans_stop_when_told),
+        on_disk(test_a_backup_holds_no_flush),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,8 @@
 /* Backup and restore: a data directory copied while it is in use. Parts are immutable, so a hard link is a copy; the
- * manifest is written from memory; the log is copied up to where it was durable at that moment. */
+ * manifest is written from memory; the log is copied up to where it was durable at that moment.
+ *
+ * What is to be copied is settled in a moment, under the locks. Then they are given back: the parts are held by references, so
+ * that their files stay, the log's segments by `backup_running` until they are copied. */
 #include "store/engine/store_engine_priv.h"
 
 /* ---- the directories of a copy ---------------------------------------------------------------------------------- */
@@ -44,6 +47,20 @@ static err link_parts(const char *from, const char *to, const struct manifest_st
     return NULL;
 }
 
+/* Everything in a folder that was empty when we began. Best effort: it follows an error. */
+static err remove_entry(void *context, const char *name, bool is_dir) {
+    struct path path = path_make("%.3800s/%.255s", (const char *)context, name);
+    if (is_dir) {
+        err_free(path_list(path.text, remove_entry, path.text));
+        err_free(path_remove_dir(path.text));
+    } else {
+        err_free(path_remove(path.text));
+    }
+    return NULL;
+}
+
+static void remove_made(const char *to) { err_free(path_list(to, remove_entry, (void *)(uintptr_t)to)); }
+
 static err count_entry(void *context, const char *name, bool is_dir) {
     (void)name, (void)is_dir;
     ++*(size_t *)context;
@@ -57,7 +74,9 @@ static err make_empty_dir(const char *to) {
     TRY(path_make_dir(to));
     TRY(path_list(to, count_entry, &entries));
     if (entries) return err_new(ERR_CONFLICT, "%s is not empty", to);
-    return path_make_dir(log.text);
+    err e = path_make_dir(log.text);
+    if (e) remove_made(to);
+    return e;
 }
 
 /* ---- backup ----------------------------------------------------------------------------------------------------- */
@@ -65,60 +84,94 @@ static err make_empty_dir(const char *to) {
 struct log_piece {
     uint64_t number, bytes;
 };
-typedef VEC(struct log_piece) log_pieces;
 
-static void list_log(struct engine *s, log_pieces *out) {
-    lock_take(&s->lock);
+struct backup {
+    struct manifest_state state;
+    VEC(struct part_set *) held; /* parts that the state names */
+    VEC(struct log_piece) log;
+};
+
+static void list_log(struct engine *s, struct backup *b) {
     const struct segments_view *v = &s->segments;
     for (size_t i = 0; i < v->closed.n; i++)
-        *vec_push(out) = (struct log_piece){v->closed.v[i].number, v->closed.v[i].used_bytes};
-    if (v->open_used_bytes) *vec_push(out) = (struct log_piece){v->open_number, v->open_used_bytes};
-    lock_give(&s->lock);
+        *vec_push(&b->log) = (struct log_piece){v->closed.v[i].number, v->closed.v[i].used_bytes};
+    if (v->open_used_bytes) *vec_push(&b->log) = (struct log_piece){v->open_number, v->open_used_bytes};
 }
 
-static err copy_log(struct engine *s, const char *to, const log_pieces *pieces, uint64_t log_from) {
+/* work held, so that nothing the manifest names goes away; editing held, so that it names nothing new. */
+static err backup_settle(struct engine *s, struct backup *b) {
+    AUTO_BUF struct buf edit;
+    buf_init(&edit, UINT32_MAX);
+    manifest_state_write(&s->manifest.state, &edit);
+    TRY(manifest_state_apply(&b->state, buf_str(&edit)));
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->tables.n; i++) *vec_push(&b->held) = part_set_ref(s->tables.v[i]->parts);
+    list_log(s, b);
+    s->backup_running = true;
+    lock_give(&s->lock);
+    return NULL;
+}
+
+static void backup_done(struct backup *b) {
+    for (size_t i = 0; i < b->held.n; i++) part_set_unref(b->held.v[i]);
+    vec_done(&b->held);
+    vec_done(&b->log);
+    manifest_state_done(&b->state);
+}
+
+static err copy_log(struct engine *s, const char *to, const struct backup *b) {
     struct path log = path_make("%.3800s/log", to);
-    for (size_t i = 0; i < pieces->n; i++) {
-        if (pieces->v[i].number < log_from) continue; /* may be renamed for reuse any time */
-        struct path source = path_segment(s->log_dir, pieces->v[i].number);
-        struct path copy = path_segment(log.text, pieces->v[i].number);
-        TRY(file_copy(source.text, copy.text, pieces->v[i].bytes));
+    for (size_t i = 0; i < b->log.n; i++) {
+        if (b->log.v[i].number < b->state.log_from) continue; /* may be renamed for reuse any time */
+        struct path source = path_segment(s->log_dir, b->log.v[i].number);
+        struct path copy = path_segment(log.text, b->log.v[i].number);
+        err e = file_copy(source.text, copy.text, b->log.v[i].bytes);
+        if (!e || err_kind(e) != ERR_NOT_FOUND) TRY(e);
+        err_free(e); /* the log thread was just removing it: all of it is in parts */
     }
     return NULL;
 }
 
-/* work held, so that nothing the manifest names goes away; editing held, so that it names nothing new. */
-static err backup_locked(struct engine *s, const char *to) {
-    const struct manifest_state *state = &s->manifest.state;
-    struct path manifest = path_make("%.3800s/manifest", to);
-    log_pieces pieces = {0};
-    TRY(make_table_dirs(to, state));
-    TRY(link_parts(s->dir, to, state));
-    list_log(s, &pieces);
-    err e = copy_log(s, to, &pieces, state->log_from);
-    vec_done(&pieces);
-    TRY(e);
-    TRY(manifest_write(state, manifest.text));
-    return sync_dirs(to, state);
-}
-
-static void hold_log(struct engine *s, bool hold) {
+static void release_log(struct engine *s) {
     lock_take(&s->lock);
-    s->backup_running = hold;
+    s->backup_running = false;
     flag_wake_all(&s->log_wake);
     lock_give(&s->lock);
 }
 
-err engine_backup(struct store *store, const char *to) {
-    struct engine *s = (struct engine *)store;
-    TRY_WRAP(make_empty_dir(to), "backing up to %s", to);
+static err backup_copy(struct engine *s, const char *to, const struct backup *b) {
+    struct path manifest = path_make("%.3800s/manifest", to);
+    err e = copy_log(s, to, b);
+    release_log(s);
+    TRY(e);
+    TRY(make_table_dirs(to, &b->state));
+    TRY(link_parts(s->dir, to, &b->state));
+    TRY(manifest_write(&b->state, manifest.text)); /* last: without it the directory is refused, not half there */
+    return sync_dirs(to, &b->state);
+}
+
+static err backup_to(struct engine *s, const char *to) {
+    struct backup b = {0};
+    manifest_state_init(&b.state);
     lock_take(&s->work);
     lock_take(&s->editing);
-    hold_log(s, true);
-    err e = backup_locked(s, to);
-    hold_log(s, false);
+    err e = backup_settle(s, &b);
     lock_give(&s->editing);
     lock_give(&s->work);
+    if (!e) e = backup_copy(s, to, &b);
+    backup_done(&b);
+    return e;
+}
+
+err engine_backup(struct store *store, const char *to) {
+    struct engine *s = (struct engine *)store;
+    lock_take(&s->copying);
+    err e = make_empty_dir(to);
+    if (!e) {
+        e = backup_to(s, to);
+        if (e) remove_made(to);
+    }
+    lock_give(&s->copying);
     return err_wrap(e, "backing up to %s", to);
 }
 
@@ -165,5 +218,7 @@ err store_restore(const char *from, const char *to) {
     str_cut(buf_str(&findings), '\n', &first, &rest);
     if (bad) return err_new(ERR_CORRUPT, "the backup is damaged: " STR_FMT, STR_ARG(first));
     TRY_WRAP(make_empty_dir(to), "restoring to %s", to);
-    return err_wrap(restore_checked(from, to), "restoring to %s", to);
+    err e = restore_checked(from, to);
+    if (e) remove_made(to);
+    return err_wrap(e, "restoring to %s", to);
 }

@@ -64,6 +64,7 @@ uint64_t memory_batch_bytes(const struct batch_blob *blob) {
 struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget) {
     struct memory_batch *m = mem_new_of(struct memory_batch);
     struct str bytes = batch_bytes(blob);
+    atomic_init(&m->refs, 1);
     batch_view(blob, &m->view);
     m->view.blob = blob;
     m->budget = budget;
@@ -74,8 +75,8 @@ struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *bu
     return m;
 }
 
-void memory_batch_free(struct memory_batch *m) {
-    if (!m) return;
+void memory_batch_unref(struct memory_batch *m) {
+    if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1) return;
     if (m->budget) budget_give(m->budget, m->bytes);
     batch_unref(m->view.blob);
     vec_done(&m->days);
@@ -95,7 +96,7 @@ struct memory_list *memory_list_ref(struct memory_list *l) {
 
 void memory_list_unref(struct memory_list *l) {
     if (!l || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) > 1) return;
-    for (size_t i = 0; i < l->n; i++) memory_batch_free(l->v[i]);
+    for (size_t i = 0; i < l->n; i++) memory_batch_unref(l->v[i]);
     mem_free(l->v);
     vec_done(&l->days);
     mem_free(l);
@@ -107,6 +108,28 @@ void memory_list_push(struct memory_list *l, struct memory_batch *m, int64_t mon
     l->v[l->n++] = m;
     l->bytes += m->bytes;
     l->rows += m->view.rows;
+}
+
+size_t memory_list_fit(const struct memory_list *l, uint64_t work_bytes) {
+    uint64_t need = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        need += part_source_bytes(&l->v[i]->view);
+        if (i > 0 && need > work_bytes) return i;
+    }
+    return l->n;
+}
+
+void memory_list_split(const struct memory_list *l, size_t n, struct memory_list **out_first,
+                       struct memory_list **out_rest) {
+    struct memory_list *two[2] = {memory_list_new(), memory_list_new()};
+    for (size_t i = 0; i < l->n; i++) {
+        struct memory_list *to = two[i >= n];
+        atomic_fetch_add_explicit(&l->v[i]->refs, 1, memory_order_relaxed);
+        memory_list_push(to, l->v[i], l->born_ns);
+        for (size_t d = 0; d < l->v[i]->days.n; d++) day_list_add(&to->days, l->v[i]->days.v[d], SIZE_MAX);
+    }
+    *out_first = two[0];
+    *out_rest = two[1];
 }
 
 static struct part_set *part_set_new(size_t n) {

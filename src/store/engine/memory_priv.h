@@ -3,7 +3,7 @@
  *   table   active list ──swap──▶ flushing list ──part written, manifest edit──▶ gone
  *
  * Invariants: a list grows at its end only, under the engine's small lock; batches of a list have rising sequences, and all
- * of the flushing list are below those of the active one. A batch lives as long as a list that has it; snapshots hold lists.
+ * of the flushing list are below those of the active one. Batches are counted by the lists that have them; snapshots hold lists.
  * Limits: a table's lists and pending batches touch at most DAYS_MAX days (10); memory is the budget's (9).
  */
 #pragma once
@@ -23,6 +23,7 @@ typedef VEC(int32_t) day_list;
 bool day_list_add(day_list *days, int32_t day, size_t max);
 
 struct memory_batch {
+    atomic_uint refs;
     struct memory_batch *next; /* in the queue of pending ones */
     struct batch view;         /* of the blob, which it owns a reference of */
     uint64_t sequence, bytes, blob_check;
@@ -35,7 +36,7 @@ struct memory_batch {
 };
 /* Takes over the reference of the blob. The bytes must have been taken from the budget. */
 struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget);
-void memory_batch_free(struct memory_batch *m); /* gives back to the budget; takes NULL */
+void memory_batch_unref(struct memory_batch *m); /* the last one gives back to the budget; takes NULL */
 bool memory_batch_may_have_trace(const struct memory_batch *m, const unsigned char id[16]);
 uint64_t memory_batch_bytes(const struct batch_blob *blob);
 
@@ -50,7 +51,13 @@ struct memory_list {
 struct memory_list *memory_list_new(void);
 struct memory_list *memory_list_ref(struct memory_list *l);
 void memory_list_unref(struct memory_list *l); /* takes NULL */
+/* Takes over a reference of the batch. */
 void memory_list_push(struct memory_list *l, struct memory_batch *m, int64_t monotonic_ns);
+/* How many of the first batches, at least one, can be written with about so much memory. */
+size_t memory_list_fit(const struct memory_list *l, uint64_t work_bytes);
+/* Two new lists, of the first n batches and of the others. */
+void memory_list_split(const struct memory_list *l, size_t n, struct memory_list **out_first,
+                       struct memory_list **out_rest);
 
 /* ---- parts and tables ------------------------------------------------------------------------------------------- */
 
@@ -60,13 +67,15 @@ struct part_entry {
     uint64_t id, rows, bytes, deletes_applied;
     int32_t day;
     int64_t time_min, time_max;
-    bool damaged; /* cannot be merged or rewritten */
+    bool damaged;     /* cannot be merged or rewritten */
+    int64_t retry_ns; /* monotonic: after a failed merge or rewrite not before this */
 };
 
-/* Immutable; a table's live parts. */
+/* Immutable but for `rests`; a table's live parts. */
 struct part_set {
     atomic_uint refs;
     size_t n;
+    bool rests; /* nothing of it is to be merged; under the engine's `work` */
     struct part_entry v[];
 };
 struct part_set *part_set_ref(struct part_set *set);

@@ -13,7 +13,7 @@ static int tier_of(uint64_t rows) {
 struct place {
     int64_t time_min;
     size_t index;
-    uint64_t rows;
+    uint64_t rows, memory;
 };
 
 static int by_time(const void *a, const void *b) {
@@ -23,20 +23,23 @@ static int by_time(const void *a, const void *b) {
 }
 
 /* Of the parts of a tier in order of time, the run that spans the least time; it stops before it would be too big. */
-static size_t pick_run(struct place *v, size_t n, size_t *out) {
+static size_t pick_run(struct place *v, size_t n, uint64_t memory, size_t *out) {
     size_t size = MIN(n, MERGE_PARTS_MAX), best = 0;
     qsort(v, n, sizeof *v, by_time);
     for (size_t i = 1; i + size <= n; i++)
         if (v[i + size - 1].time_min - v[i].time_min < v[best + size - 1].time_min - v[best].time_min) best = i;
     size_t count = 0;
-    for (uint64_t rows = 0; count < size && (count < 2 || rows < PART_ROWS_FINAL); count++) {
+    for (uint64_t rows = 0, used = 0; count < size; count++) {
+        used += v[best + count].memory;
+        if (count >= 2 && (rows >= PART_ROWS_FINAL || used > memory)) break;
         out[count] = v[best + count].index;
         rows += v[best + count].rows;
     }
     return count;
 }
 
-size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, size_t out_picked[MERGE_PARTS_MAX]) {
+size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, uint64_t memory,
+                         size_t out_picked[MERGE_PARTS_MAX]) {
     size_t counts[TIERS] = {0}, picked = 0;
     int tier = 0;
     for (size_t i = 0; i < n; i++)
@@ -47,8 +50,8 @@ size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, size_t o
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
         if (!parts[i].excluded && parts[i].rows < PART_ROWS_FINAL && tier_of(parts[i].rows) == tier)
-            v[count++] = (struct place){parts[i].time_min, i, parts[i].rows};
-    picked = pick_run(v, count, out_picked);
+            v[count++] = (struct place){parts[i].time_min, i, parts[i].rows, parts[i].memory};
+    picked = pick_run(v, count, memory, out_picked);
     mem_free(v);
     return picked;
 }

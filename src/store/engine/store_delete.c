@@ -50,7 +50,7 @@ err engine_delete(struct store *store, struct str tenant, const struct delete_re
     lock_give(&s->editing);
     if (e && broken) engine_read_only(s, err_text(e));
     if (!e) *out_id = m.id;
-    return err_wrap(e, "deleting");
+    return err_wrap(e, broken ? "deleting (it may hold after a restart)" : "deleting");
 }
 
 bool engine_delete_is_done(struct store *store, uint64_t id) {

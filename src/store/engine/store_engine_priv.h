@@ -7,7 +7,8 @@
  *   backup.c  check.c  dump.c                   tools
  *
  * Locks, taken in this order:
- *   work      held through a flush, merge, rewrite, drop or backup: one of them at a time
+ *   copying   held through a backup: one at a time
+ *   work      held through a flush, merge, rewrite or drop: one of them at a time
  *   editing   the manifest: held through its sync, and until what it says is in the tables
  *   lock      the small one: tables, lists, sets, the queue of pending batches, flags, figures; never held over a call to os
  * The record_log belongs to the log thread; what others need of it is copied to `segments` under `lock`.
@@ -20,6 +21,7 @@
 #include "store/journal/manifest_priv.h"
 #include "store/engine/memory_priv.h"
 
+/* TABLES_MAX: over it no append makes a new one; what is on disk is always opened. */
 enum { PENDING_MAX = 4096, TABLES_MAX = 2048 };
 
 struct segments_view {
@@ -29,13 +31,22 @@ struct segments_view {
     uint64_t disk_bytes;
 };
 
+/* The last day that was dropped because the disk had too little left. */
+struct size_drop {
+    uint64_t bytes;                   /* of its parts; 0: there was none since the disk last had room */
+    uint64_t own_before, free_before; /* bytes of our files, and free ones of the file system */
+};
+
 struct engine {
     struct store base;
     struct store_options o;
     char *dir, *log_dir;
     struct file *lock_file;
+    /* Of the budget, held from open to close: what a flush or a merge (one at a time) may take. So the flush that gives memory back
+     * never has to ask for it. */
+    uint64_t work_bytes;
 
-    struct lock work, editing, lock;
+    struct lock copying, work, editing, lock;
     struct signal_flag log_wake, back_wake;
     struct thread *log_thread, *back_thread;
 
@@ -48,7 +59,8 @@ struct engine {
     struct segments_view segments;
     uint64_t retire_below; /* segments below that number may go */
     bool check_idle;       /* a flush has emptied a table */
-    bool backup_running;   /* no segment may go meanwhile */
+    bool backup_running;   /* it copies the log: no segment may go meanwhile */
+    bool replaying;        /* at open: segments not yet read are all needed */
     bool closing, stop_log, stop_back, read_only, disk_full;
     char why[160];
     struct store_stats stats; /* those that are counted, not looked up */
@@ -64,7 +76,8 @@ struct engine {
 
     /* under work */
     int64_t retention_due_ns;
-    int64_t jobs_due_ns; /* merges and rewrites wait until then after one that failed */
+    struct size_drop last_drop;
+    int64_t jobs_due_ns; /* merges and rewrites wait until then after one that failed; its parts longer */
 };
 
 /* store_append.c */
@@ -81,7 +94,7 @@ err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken
 /* store_flush.c: work held. */
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did);
 struct table *engine_flush_due(struct engine *s, int64_t monotonic_ns, bool any, int64_t *out_next_ns);
-bool engine_is_pressed(const struct engine *s); /* over half of the budget is used */
+bool engine_is_pressed(const struct engine *s); /* over half of what is not for flushes and merges is used */
 err engine_flush_all(struct engine *s);
 err engine_flush(struct store *s);
 /* Appends an edit and, if it is durable, puts a changed part set in the table's place; else read-only if need be. */
@@ -114,3 +127,4 @@ err engine_backup(struct store *s, const char *to);
 /* store_open.c */
 extern const struct store_functions engine_functions;
 err engine_replay(struct engine *s);
+err engine_part_open(struct engine *s, const char *path, struct part **out); /* its memory is the budget's */

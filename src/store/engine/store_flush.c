@@ -5,6 +5,7 @@
 #include "os/clock.h"
 
 static const int64_t retry_after_ns = 1000000000;
+enum { RELEASE_BYTES_MIN = 4 << 20 };
 
 /* What one flush works on: its batches as an array, and which deletes they are under. */
 struct flush {
@@ -37,10 +38,17 @@ static bool any_delete_touches(const struct flush *f) {
     return false;
 }
 
-/* The active list becomes the flushing one, unless one is still waiting. NULL: nothing to flush. */
-static struct memory_list *swap_lists(struct table *t) {
+/* The active list becomes the flushing one, or as many of its first batches as can be written with the memory there is, unless one
+ * is still waiting. NULL: nothing to flush. lock held; *out_old: to be given up without it. */
+static struct memory_list *swap_lists(const struct engine *s, struct table *t, struct memory_list **out_old) {
     if (t->flushing) return t->flushing;
     if (t->active->n == 0) return NULL;
+    size_t n = memory_list_fit(t->active, s->work_bytes);
+    if (n < t->active->n) { /* t->days: those of the rest, and of pending ones, are among them */
+        *out_old = t->active;
+        memory_list_split(*out_old, n, &t->flushing, &t->active);
+        return t->flushing;
+    }
     t->flushing = t->active;
     t->active = memory_list_new();
     vec_done(&t->flushing->days);
@@ -79,7 +87,7 @@ static err flush_day(struct engine *s, struct flush *f, int32_t day, const struc
     struct path path = path_part(s->dir, f->table->tenant, f->table->signal, day, p.id);
     struct part_info info;
     err e = part_write(path.text, f->table->signal, p.id, f->views, f->list->n, day_first_ns(day), day_last_ns(day),
-                       drop, &info);
+                       drop, s->work_bytes, &info);
     if (e && err_kind(e) == ERR_NOT_FOUND) {
         err_free(e);
         return NULL;
@@ -90,7 +98,7 @@ static err flush_day(struct engine *s, struct flush *f, int32_t day, const struc
     p.time_min = info.time_min;
     p.time_max = info.time_max;
     *vec_push(&f->made) = p;
-    return part_open(path.text, &f->made.v[f->made.n - 1].part);
+    return engine_part_open(s, path.text, &f->made.v[f->made.n - 1].part);
 }
 
 static err flush_days(struct engine *s, struct flush *f) {
@@ -139,9 +147,9 @@ static void put_flush_edit(struct engine *s, const struct flush *f, struct buf *
     memcpy(covered.tenant, t->tenant, sizeof covered.tenant);
     edit_covered(edit, &covered);
     lock_take(&s->lock);
-    uint64_t segment = first_needed_segment(s, f->list);
+    uint64_t segment = s->replaying ? 0 : first_needed_segment(s, f->list);
     lock_give(&s->lock);
-    edit_log_from(edit, segment);
+    if (segment) edit_log_from(edit, segment);
 }
 
 err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
@@ -203,10 +211,12 @@ static void flush_failed(struct engine *s, struct table *t, err e) {
 }
 
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
+    struct memory_list *old = NULL;
     lock_take(&s->lock);
-    struct memory_list *list = s->read_only ? NULL : memory_list_ref(swap_lists(t));
+    struct memory_list *list = s->read_only ? NULL : memory_list_ref(swap_lists(s, t, &old));
     struct delete_set *deletes = delete_set_ref(s->deletes);
     lock_give(&s->lock);
+    memory_list_unref(old);
     *out_did = list != NULL;
     if (!list) {
         delete_set_unref(deletes);
@@ -229,7 +239,9 @@ err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
         s->stats.flushes++;
         lock_give(&s->lock);
     }
+    bool much = list->bytes > RELEASE_BYTES_MIN;
     flush_done(&f);
+    if (much) mem_release();
     return e ? err_wrap(e, "flushing %s/%s", t->tenant, signal_names[t->signal]) : NULL;
 }
 
@@ -238,7 +250,9 @@ err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
 /* When a table should be flushed: now (≤ now), later, or never. */
 static const struct memory_list *list_of(const struct table *t) { return t->flushing ? t->flushing : t->active; }
 
-bool engine_is_pressed(const struct engine *s) { return budget_used(s->o.budget) > s->o.budget->limit_bytes / 2; }
+bool engine_is_pressed(const struct engine *s) {
+    return budget_used(s->o.budget) - s->work_bytes > (s->o.budget->limit_bytes - s->work_bytes) / 2;
+}
 
 /* Under pressure: how large a list must be to be flushed before its time: the largest of all, if they are what the memory is
  * used for. lock held. */
@@ -278,19 +292,41 @@ struct table *engine_flush_due(struct engine *s, int64_t now, bool any, int64_t 
     return first_due <= now ? first : NULL;
 }
 
-err engine_flush_all(struct engine *s) {
-    size_t n;
+/* Read-only, nothing is flushed any more: whoever asks for it must hear so. */
+static err flush_refusal(struct engine *s) {
+    uint64_t rows = 0;
+    err e = NULL;
     lock_take(&s->lock);
-    n = s->tables.n;
+    for (size_t i = 0; i < s->tables.n && s->read_only; i++)
+        rows += s->tables.v[i]->active->rows + (s->tables.v[i]->flushing ? s->tables.v[i]->flushing->rows : 0);
+    if (rows)
+        e = err_new(ERR_UNAVAILABLE, "%llu rows stay in the log: the store is read-only until restart: %s",
+                    (unsigned long long)rows, s->why);
+    lock_give(&s->lock);
+    return e;
+}
+
+/* Is there a batch up to that sequence? Those that come meanwhile are not waited for. */
+static bool holds_up_to(struct engine *s, struct table *t, uint64_t sequence) {
+    lock_take(&s->lock);
+    const struct memory_list *l = t->flushing ? t->flushing : t->active;
+    bool holds = l->n && l->v[0]->sequence <= sequence;
+    lock_give(&s->lock);
+    return holds;
+}
+
+err engine_flush_all(struct engine *s) {
+    lock_take(&s->lock);
+    size_t n = s->tables.n;
+    uint64_t sequence = s->visible_sequence;
     lock_give(&s->lock);
     for (size_t i = 0; i < n; i++) {
         lock_take(&s->lock);
         struct table *t = s->tables.v[i];
         lock_give(&s->lock);
-        bool did = true;
-        for (int turn = 0; turn < 2 && did; turn++) TRY(engine_flush_table(s, t, &did)); /* one may have been waiting */
+        for (bool did = true; did && holds_up_to(s, t, sequence);) TRY(engine_flush_table(s, t, &did));
     }
-    return NULL;
+    return flush_refusal(s);
 }
 
 err engine_flush(struct store *store) {

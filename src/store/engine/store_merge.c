@@ -1,6 +1,8 @@
 /* Parts become fewer parts, and lose the rows of deletes. One edit each (3). */
 #include "store/engine/store_engine_priv.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "os/clock.h"
 #include "store/engine/merge_policy_priv.h"
@@ -41,21 +43,32 @@ static bool is_damaged(const struct part_entry *p) {
     return bad > 0;
 }
 
+/* Puts entries like those of the picked parts, but for what `damaged` and `retry_ns` say, in their place. work held. */
+static void job_mark(struct engine *s, const struct job *j, const bool *damaged, int64_t retry_ns) {
+    lock_take(&s->lock);
+    struct part_set *old = j->table->parts;
+    struct part_set *set = part_set_change(old, NULL, 0, NULL, 0);
+    for (size_t i = 0; i < set->n; i++)
+        for (size_t k = 0; k < j->picked_count; k++) {
+            if (set->v[i].id != job_part(j, k)->id) continue;
+            set->v[i].damaged |= damaged[k];
+            set->v[i].retry_ns = retry_ns;
+        }
+    j->table->parts = set;
+    lock_give(&s->lock);
+    part_set_unref(old);
+}
+
 /* Inputs that cannot be read whole stay as they are and are not tried again until restart; all of them, if it cannot be told
  * which are to blame. */
 static void job_damaged(struct engine *s, const struct job *j) {
     bool damaged[MERGE_PARTS_MAX], any = false;
     for (size_t k = 0; k < j->picked_count; k++) any |= damaged[k] = is_damaged(job_part(j, k));
+    for (size_t k = 0; k < j->picked_count && !any; k++) damaged[k] = true;
+    job_mark(s, j, damaged, 0);
     lock_take(&s->lock);
-    struct part_set *old = j->table->parts;
-    struct part_set *set = part_set_change(old, NULL, 0, NULL, 0);
-    for (size_t i = 0; i < set->n; i++)
-        for (size_t k = 0; k < j->picked_count; k++)
-            set->v[i].damaged |= (damaged[k] || !any) && set->v[i].id == job_part(j, k)->id;
-    j->table->parts = set;
     s->stats.bad_blocks++;
     lock_give(&s->lock);
-    part_set_unref(old);
 }
 
 /* Puts the merged part, if any row is left, in the place of the picked ones. */
@@ -86,19 +99,20 @@ static err merged_part(struct engine *s, const struct job *j, const struct merge
     struct part *inputs[MERGE_PARTS_MAX];
     struct part_info info;
     for (size_t i = 0; i < j->picked_count; i++) inputs[i] = job_part(j, i)->part;
-    TRY(part_merge(path, made->id, inputs, j->picked_count, filter, &info));
+    TRY(part_merge(path, made->id, inputs, j->picked_count, filter, s->work_bytes, &info));
     made->rows = info.rows;
     made->bytes = info.bytes;
     made->time_min = info.time_min;
     made->time_max = info.time_max;
     struct path dir = path_table(s->dir, j->table->tenant, j->table->signal);
     err e = path_sync_dir(dir.text);
-    if (!e) e = part_open(path, &made->part);
+    if (!e) e = engine_part_open(s, path, &made->part);
     if (e) err_free(path_remove(path));
     return e;
 }
 
-static const int64_t jobs_retry_ns = 60000000000;
+/* After a failure its parts wait, and everything else a little: the others have their turn, but not in one rush. */
+static const int64_t part_retry_ns = 60000000000, jobs_retry_ns = 1000000000;
 
 /* part_merge from the picked parts to one new one, and the edit. */
 static err job_run(struct engine *s, const struct job *j, const struct merge_filter *filter) {
@@ -116,10 +130,13 @@ static err job_run(struct engine *s, const struct job *j, const struct merge_fil
     return e;
 }
 
-static void job_failed(struct engine *s, const char *what, err e) {
+static void job_failed(struct engine *s, const struct job *j, const char *what, err e) {
+    static const bool none[MERGE_PARTS_MAX];
+    int64_t now = clock_monotonic_ns();
     /* No room for a merge is no reason to refuse writes: the log and flushes need far less. */
     log_warn(what, F_ERR(e));
-    s->jobs_due_ns = clock_monotonic_ns() + jobs_retry_ns;
+    s->jobs_due_ns = now + jobs_retry_ns;
+    if (err_kind(e) != ERR_CORRUPT) job_mark(s, j, none, now + part_retry_ns);
 }
 
 /* ---- merges ----------------------------------------------------------------------------------------------------- */
@@ -130,32 +147,48 @@ static bool is_under_delete(const struct delete_set *deletes, const struct table
     return false;
 }
 
-/* A merge within one day of a table. */
-static bool pick_in_day(struct job *j, int32_t day) {
-    size_t n = 0;
-    AUTO_FREE struct merge_candidate *candidates = mem_new_array(struct merge_candidate, MAX(j->parts->n, 1));
-    AUTO_FREE size_t *indexes = mem_new_array(size_t, MAX(j->parts->n, 1));
-    for (size_t i = 0; i < j->parts->n; i++) {
-        const struct part_entry *p = &j->parts->v[i];
-        if (p->day != day) continue;
-        bool excluded = !p->part || p->damaged || is_under_delete(j->deletes, j->table, p);
-        candidates[n] = (struct merge_candidate){p->rows, p->time_min, p->time_max, excluded};
-        indexes[n++] = i;
+struct part_of_day {
+    int32_t day;
+    size_t index;
+};
+
+static int by_day(const void *a, const void *b) {
+    const struct part_of_day *x = a, *y = b;
+    if (x->day != y->day) return x->day < y->day ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* A merge within one day of a table. *out_waits: a part of it is not looked at until some time has passed. */
+static bool pick_in_day(struct job *j, const struct part_of_day *v, size_t n, uint64_t memory, int64_t now,
+                        bool *out_waits) {
+    AUTO_FREE struct merge_candidate *candidates = mem_new_array(struct merge_candidate, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct part_entry *p = &j->parts->v[v[i].index];
+        bool waits = p->retry_ns > now, excluded = !p->part || p->damaged || is_under_delete(j->deletes, j->table, p);
+        uint64_t need = excluded ? 0 : part_merge_bytes(p->part);
+        excluded |= need > memory / 2;
+        candidates[i] = (struct merge_candidate){p->rows, need, p->time_min, p->time_max, excluded || waits};
+        *out_waits |= waits;
     }
-    j->picked_count = merge_policy_pick(candidates, n, j->picked);
-    for (size_t i = 0; i < j->picked_count; i++) j->picked[i] = indexes[j->picked[i]];
+    j->picked_count = merge_policy_pick(candidates, n, memory, j->picked);
+    for (size_t i = 0; i < j->picked_count; i++) j->picked[i] = v[j->picked[i]].index;
     return j->picked_count > 0;
 }
 
-static bool pick_in_table(struct job *j) {
-    day_list days = {0};
-    bool found = false;
-    for (size_t i = 0; i < j->parts->n && !found; i++) {
-        size_t known = days.n;
-        day_list_add(&days, j->parts->v[i].day, SIZE_MAX);
-        if (days.n > known) found = pick_in_day(j, j->parts->v[i].day);
+/* Linear, but for the sort, and done once a part set. What a delete excludes comes in another set when it is written anew. */
+static bool pick_in_table(struct job *j, uint64_t memory) {
+    size_t n = j->parts->n;
+    bool found = false, waits = false;
+    if (j->parts->rests || n < MERGE_PARTS_MIN) return false;
+    AUTO_FREE struct part_of_day *v = mem_new_array(struct part_of_day, n);
+    int64_t now = clock_monotonic_ns();
+    for (size_t i = 0; i < n; i++) v[i] = (struct part_of_day){j->parts->v[i].day, i};
+    qsort(v, n, sizeof *v, by_day);
+    for (size_t i = 0, end; i < n && !found; i = end) {
+        for (end = i + 1; end < n && v[end].day == v[i].day;) end++;
+        if (end - i >= MERGE_PARTS_MIN) found = pick_in_day(j, v + i, end - i, memory, now, &waits);
     }
-    vec_done(&days);
+    j->parts->rests = !found && !waits;
     return found;
 }
 
@@ -173,32 +206,30 @@ static bool job_of_table(struct engine *s, size_t index, struct job *out) {
     return there;
 }
 
-static bool merge_run(struct engine *s, const struct job *j) {
+static void merge_run(struct engine *s, const struct job *j) {
     uint64_t rows = 0;
     for (size_t i = 0; i < j->picked_count; i++) rows += job_part(j, i)->rows;
     err e = job_run(s, j, NULL);
+    if (e) job_failed(s, j, "merge failed", e);
+    mem_release();
     lock_take(&s->lock);
     if (!e) {
         s->stats.merges++;
         s->stats.rows_merged += rows;
     }
     lock_give(&s->lock);
-    if (e) job_failed(s, "merge failed", e);
-    bool again = !e || err_kind(e) == ERR_CORRUPT; /* then without the damaged ones */
     err_free(e);
-    return again;
 }
 
 bool engine_merge_step(struct engine *s) {
     struct job j;
-    bool did = false;
-    for (size_t i = 0; !did && job_of_table(s, i, &j); i++) {
-        bool picked = pick_in_table(&j);
-        if (picked) did = merge_run(s, &j);
+    bool picked = false;
+    for (size_t i = 0; !picked && job_of_table(s, i, &j); i++) {
+        picked = pick_in_table(&j, s->work_bytes);
+        if (picked) merge_run(s, &j);
         job_done(&j);
-        if (picked && !did) return false;
     }
-    return did;
+    return picked;
 }
 
 err engine_merge_all(struct store *store) {
@@ -282,9 +313,10 @@ static err rewrite_part(struct engine *s, struct job *j) {
 }
 
 static bool pick_rewrite(struct job *j) {
-    for (size_t i = 0; i < j->parts->n; i++) {
+    int64_t now = clock_monotonic_ns();
+    for (size_t i = 0; i < j->parts->n && j->deletes->n; i++) {
         const struct part_entry *p = &j->parts->v[i];
-        if (!p->part || p->damaged || !is_under_delete(j->deletes, j->table, p)) continue;
+        if (!p->part || p->damaged || p->retry_ns > now || !is_under_delete(j->deletes, j->table, p)) continue;
         j->picked[0] = i;
         j->picked_count = 1;
         return true;
@@ -299,12 +331,10 @@ bool engine_rewrite_step(struct engine *s, err *out_why) {
     for (size_t i = 0; !picked && job_of_table(s, i, &j); i++) {
         picked = pick_rewrite(&j);
         if (picked) *out_why = rewrite_part(s, &j);
+        if (*out_why) job_failed(s, &j, "rewrite for a delete failed", *out_why);
         job_done(&j);
     }
-    if (*out_why)
-        job_failed(s, "rewrite for a delete failed", *out_why);
-    else
-        engine_finish_deletes(s); /* also when nothing was picked: a delete may concern no part at all */
+    if (!*out_why) engine_finish_deletes(s); /* also when nothing was picked: a delete may concern no part at all */
     return picked;
 }
 
@@ -318,19 +348,39 @@ static bool has_outstanding(struct engine *s, uint64_t up_to, uint64_t *out_last
     return found;
 }
 
-/* Ends with the deletes that were there when it began, however many are asked for meanwhile. */
+/* What waits after a failure is tried now. work held. */
+static void forget_failures(struct engine *s) {
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->tables.n; i++) {
+        struct part_set *old = s->tables.v[i]->parts, *set = part_set_change(old, NULL, 0, NULL, 0);
+        for (size_t k = 0; k < set->n; k++) set->v[k].retry_ns = 0;
+        s->tables.v[i]->parts = set;
+        part_set_unref(old);
+    }
+    lock_give(&s->lock);
+}
+
+/* Ends with the deletes that were there when it began, however many are asked for meanwhile. A part that fails does not keep
+ * the others: the first error is told at the end. */
 err engine_rewrite_now(struct store *store) {
     struct engine *s = (struct engine *)store;
     uint64_t last, newest;
     err why = NULL;
     if (!has_outstanding(s, UINT64_MAX, &last)) return NULL;
     lock_take(&s->work);
+    forget_failures(s);
     why = engine_flush_all(s);
     lock_give(&s->work);
-    for (bool did = true; did && !why && has_outstanding(s, last, &newest);) {
+    if (why) return why;
+    for (bool did = true; did && has_outstanding(s, last, &newest);) {
+        err e;
         lock_take(&s->work); /* given between steps: flushes must not wait for all of it */
-        did = engine_rewrite_step(s, &why);
+        did = engine_rewrite_step(s, &e);
         lock_give(&s->work);
+        if (why)
+            err_free(e);
+        else
+            why = e;
     }
     return why;
 }

@@ -139,9 +139,14 @@ struct opened_part {
 };
 typedef VEC(struct opened_part) opened_parts;
 
+err engine_part_open(struct engine *s, const char *path, struct part **out) {
+    TRY(part_open(path, out));
+    part_charge(*out, s->o.budget);
+    return NULL;
+}
+
 static err open_part(struct engine *s, const struct manifest_part *p, opened_parts *out) {
     struct table *t = engine_table(s, str_of(p->tenant), p->signal, true);
-    if (!t) return NULL;
     struct part_entry entry = {.id = p->id,
                                .rows = p->rows,
                                .bytes = p->bytes,
@@ -150,7 +155,7 @@ static err open_part(struct engine *s, const struct manifest_part *p, opened_par
                                .time_min = p->time_min,
                                .time_max = p->time_max};
     struct path path = path_part(s->dir, p->tenant, p->signal, p->day, p->id);
-    err e = part_open(path.text, &entry.part);
+    err e = engine_part_open(s, path.text, &entry.part);
     if (e && err_kind(e) == ERR_INVALID) return e; /* of a newer format (12) */
     if (e) {                                       /* (7) named, counted, left where it is */
         log_error("a part cannot be opened: answers over its range are partial", F_TEXT("path", path.text), F_ERR(e));
@@ -213,30 +218,48 @@ struct replay {
     struct engine *s;
     uint64_t void_from; /* records from here on were refused, or stand in a later segment */
     int64_t now;
+    bool flush_failed;
 };
+
+/* What has come so far goes to parts as it would later, so that a log larger than the memory can be read. One that fails waits for
+ * the end: a full disk must not keep the data from being read. */
+static void replay_flush(struct replay *p) {
+    bool did = true;
+    for (struct table *t; did && !p->flush_failed && (t = engine_flush_due(p->s, p->now, false, NULL));) {
+        err e = engine_flush_table(p->s, t, &did);
+        p->flush_failed = e != NULL; /* it was logged */
+        err_free(e);
+    }
+}
+
+static err record_batch(struct engine *s, const struct log_record *r, struct memory_batch **out) {
+    struct batch_blob *blob;
+    TRY(batch_open(r->blob, &blob));
+    budget_take_always(s->o.budget, memory_batch_bytes(blob));
+    *out = memory_batch_new(blob, s->o.budget);
+    if (tenant_is_valid(r->tenant) && (*out)->view.rows && (*out)->view.signal == r->signal) return NULL;
+    memory_batch_unref(*out);
+    return err_new(ERR_CORRUPT, "it is not a batch of its table");
+}
 
 static err replay_record(void *context, const struct log_record *r) {
     struct replay *p = context;
     struct engine *s = p->s;
-    struct batch_blob *blob;
-    if (r->sequence >= p->void_from || !tenant_is_valid(r->tenant)) return NULL;
-    if (r->sequence <= manifest_covered(&s->manifest.state, r->tenant, r->signal)) return NULL;
-    err e = batch_open(r->blob, &blob);
+    struct memory_batch *m;
+    if (r->sequence >= p->void_from || r->sequence <= manifest_covered(&s->manifest.state, r->tenant, r->signal))
+        return NULL;
+    err e = record_batch(s, r, &m);
     if (e) {
         log_error("a log record cannot be read", F_U64("sequence", r->sequence), F_ERR(e));
         s->stats.bad_blocks++;
         err_free(e);
         return NULL;
     }
-    budget_take_always(s->o.budget, memory_batch_bytes(blob));
-    struct memory_batch *m = memory_batch_new(blob, s->o.budget);
     m->sequence = r->sequence;
-    m->table = m->view.rows && m->view.signal == r->signal ? engine_table(s, r->tenant, r->signal, true) : NULL;
-    if (m->table)
-        engine_make_visible(s, m, p->now);
-    else
-        memory_batch_free(m);
-    s->stats.replayed_records += m->table != NULL;
+    m->table = engine_table(s, r->tenant, r->signal, true);
+    engine_make_visible(s, m, p->now);
+    s->stats.replayed_records++;
+    replay_flush(p);
     return NULL;
 }
 
@@ -312,8 +335,10 @@ err engine_replay(struct engine *s) {
     segment_numbers numbers = {0};
     replay_segments segments = {0};
     s->log.next_number = s->manifest.state.log_from;
+    s->replaying = true;
     err e = segment_list(s->log_dir, &numbers);
     if (!e) e = replay_all(s, &numbers, &segments);
+    s->replaying = false;
     vec_done(&numbers);
     vec_done(&segments);
     return err_wrap(e, "reading the log");
@@ -333,11 +358,14 @@ static struct engine *engine_new(const struct store_options *options) {
     if (!s->o.disk_use_max_percent) s->o.disk_use_max_percent = 100;
     if (!s->o.wall_ns) s->o.wall_ns = clock_wall_ns;
     s->o.segment_bytes = MAX(s->o.segment_bytes, 64 * KIB);
+    s->work_bytes = MIN(s->o.budget->limit_bytes / 4, (uint64_t)PART_MEMORY_MAX);
+    budget_take_always(s->o.budget, s->work_bytes);
     s->dir = str_dup(str_of(options->dir));
     s->o.dir = s->dir;
     struct path log_dir = path_make("%s/log", s->dir);
     s->log_dir = str_dup(str_of(log_dir.text));
     s->pending_end = &s->pending;
+    lock_init(&s->copying);
     lock_init(&s->work);
     lock_init(&s->editing);
     lock_init(&s->lock);
@@ -358,10 +386,12 @@ static void engine_free(struct engine *s) {
     vec_done(&s->segments.closed);
     flag_done(&s->log_wake);
     flag_done(&s->back_wake);
+    lock_done(&s->copying);
     lock_done(&s->work);
     lock_done(&s->editing);
     lock_done(&s->lock);
     file_close(s->lock_file);
+    budget_give(s->o.budget, s->work_bytes);
     mem_free(s->dir);
     mem_free(s->log_dir);
     mem_free(s);
@@ -422,10 +452,10 @@ err store_open(const struct store_options *options, struct store **out) {
 static void engine_abandon(struct store *store) {
     struct engine *s = (struct engine *)store;
     stop_threads(s);
-    for (size_t i = 0; i < s->taken.n; i++) memory_batch_free(s->taken.v[i]);
+    for (size_t i = 0; i < s->taken.n; i++) memory_batch_unref(s->taken.v[i]);
     for (struct memory_batch *m = s->pending, *next; m; m = next) {
         next = m->next;
-        memory_batch_free(m);
+        memory_batch_unref(m);
     }
     engine_free(s);
 }

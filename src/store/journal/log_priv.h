@@ -6,7 +6,9 @@
  *
  * Invariants:
  *  - A commit is written and synced as one, into one segment. Each record says where its commit began: a damaged record
- *    before another's commit was durable and is corruption (named, skipped); one in the last commit is a torn tail, the end.
+ *    before another's commit was durable and is corruption (named, skipped); one with no commit after it is a torn tail, the end.
+ *  - Behind the last synced commit stands a mark, a head without a blob whose "commit" begins at itself: it says that all before it
+ *    is durable. The next commit overwrites it. It is not synced: it tells damage from a torn tail unless the power went too.
  *  - The check of a record head is seeded with the segment's nonce, so bytes of a recycled segment are never records.
  *  - A segment's first_sequence voids the records of earlier segments from that number on: they were refused, or are logged
  *    again here. After a failure a segment is never written again (5).
@@ -29,6 +31,7 @@ enum {
     RECORD_HEAD_BYTES = 128,
     RECORD_MAGIC = 0x72776c63, /* "clwr" */
     RECORD_KIND_BATCH = 1,
+    RECORD_KIND_MARK = 2,
 };
 
 struct record_head {
@@ -110,6 +113,8 @@ enum commit_result {
 };
 /* Writes and syncs records that fit; *out_why is the caller's unless done. */
 enum commit_result record_log_commit(struct record_log *l, const struct log_record *records, size_t n, err *out_why);
+/* Says behind the last commit that it is durable, without a sync; best effort. */
+void record_log_mark(struct record_log *l);
 /* After a failure: a new segment that begins with all that is not yet in parts; everything of earlier segments from
  * first_sequence on is void. On an error the old segments still count. */
 err record_log_restart(struct record_log *l, uint64_t first_sequence, const struct log_record *records, size_t n);

@@ -21,7 +21,8 @@ static bool head_at(struct str segment, uint64_t offset, uint64_t nonce, struct 
     memcpy(out, segment.p + offset, RECORD_HEAD_BYTES);
     return out->magic == RECORD_MAGIC &&
            out->check == hash_bytes_seed(out, offsetof(struct record_head, check), nonce) &&
-           out->kind == RECORD_KIND_BATCH && out->signal < SIGNALS && out->tenant_bytes < TENANT_BYTES;
+           (out->kind == RECORD_KIND_BATCH || out->kind == RECORD_KIND_MARK) && out->signal < SIGNALS &&
+           out->tenant_bytes < TENANT_BYTES;
 }
 
 static uint64_t body_bytes(const struct record_head *h) { return (h->blob_bytes + 7) & ~(uint64_t)7; }
@@ -71,6 +72,7 @@ err segment_read(struct str segment, const char *path, const struct segment_head
         struct record_head h;
         struct str blob = {0};
         bool whole_head = head_at(segment, at, head->nonce, &h);
+        if (whole_head && h.kind == RECORD_KIND_MARK) break; /* whatever follows was never synced */
         if (whole_head && h.sequence > r.last_sequence && blob_at(segment, at, &h, &blob)) {
             struct log_record record = {h.sequence, (enum signal)h.signal, str_span(h.tenant, h.tenant_bytes), blob,
                                         h.blob_check};

@@ -155,6 +155,48 @@ static void test_damage_in_the_last_commit_is_its_end(void **state) {
     record_log_done(&l);
 }
 
+/* With a mark behind it, the last commit was durable: damage in it is named wherever it is. */
+static void test_damage_before_a_mark_is_named(void **state) {
+    (void)state;
+    struct record_log l;
+    for (uint64_t at = SEGMENT_HEAD_BYTES; at < SEGMENT_HEAD_BYTES + 3 * 632 + RECORD_HEAD_BYTES; at += 7) {
+        struct seen seen = {0};
+        log_begin(&l, at);
+        commit(&l, 1, 3, 500);
+        record_log_mark(&l);
+        flip(at);
+        struct segment_reading r = read_segment(1, &seen);
+        bool in_mark = at >= SEGMENT_HEAD_BYTES + 3 * 632, in_padding = (at - SEGMENT_HEAD_BYTES) % 632 >= 628;
+        assert_int_equal(r.bad, !in_mark && !in_padding);
+        assert_int_equal(r.records, 3 - r.bad);
+        record_log_done(&l);
+    }
+}
+
+/* A mark that a cut commit has overwritten in part never makes that commit one that was durable. */
+static void test_a_torn_commit_over_a_mark_is_no_damage(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        struct record_log l;
+        struct seen seen = {0};
+        struct log_record records[3];
+        err why = NULL;
+        log_begin(&l, seed);
+        assert_null(path_sync_dir("."));
+        commit(&l, 1, 2, 300 + seed);
+        record_log_mark(&l);
+        for (uint64_t i = 0; i < 3; i++) records[i] = record(3 + i, 500 + seed % 97 * 8);
+        sim_cut_at(1 + seed % 2); /* the write, or the sync */
+        record_log_commit(&l, records, 3, &why);
+        err_free(why);
+        record_log_done(&l);
+        sim_reboot();
+        struct segment_reading r = read_segment(1, &seen);
+        assert_int_equal(r.bad, 0);
+        assert_true(r.records >= 2);
+    }
+}
+
 static void test_one_damaged_head_copy_is_no_loss(void **state) {
     (void)state;
     struct record_log l;
@@ -207,6 +249,8 @@ int main(void) {
         cmocka_unit_test(test_recycled_bytes_are_not_records),
         cmocka_unit_test(test_damage_before_a_later_commit_is_named),
         cmocka_unit_test(test_damage_in_the_last_commit_is_its_end),
+        cmocka_unit_test(test_damage_before_a_mark_is_named),
+        cmocka_unit_test(test_a_torn_commit_over_a_mark_is_no_damage),
         cmocka_unit_test(test_one_damaged_head_copy_is_no_loss),
         cmocka_unit_test(test_restart_is_all_or_nothing),
     };

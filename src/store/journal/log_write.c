@@ -102,6 +102,14 @@ static err segment_begin(struct record_log *l, uint64_t first_sequence, uint64_t
     return NULL;
 }
 
+void record_log_mark(struct record_log *l) {
+    struct record_head h = {.magic = RECORD_MAGIC, .kind = RECORD_KIND_MARK, .sequence = l->current.last_sequence};
+    if (!l->file || room(l) < sizeof h) return;
+    h.commit_offset = l->current.used_bytes;
+    h.check = hash_bytes_seed(&h, offsetof(struct record_head, check), l->nonce);
+    err_free(file_write(l->file, &h, sizeof h, h.commit_offset)); /* without it a bad last commit counts as torn */
+}
+
 static void record_head_make(const struct record_log *l, const struct log_record *r, uint64_t commit_offset,
                              struct record_head *out) {
     *out = (struct record_head){.magic = RECORD_MAGIC,

@@ -61,7 +61,7 @@ static void bench_write(struct bench *b, uint64_t times) {
     for (uint64_t i = 0; i < times; i++) {
         err_free(path_remove(b->path));
         double start = now_ms();
-        must(part_write(b->path, b->signal, 1, b->batches, b->count, INT64_MIN, INT64_MAX, NULL, &info));
+        must(part_write(b->path, b->signal, 1, b->batches, b->count, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info));
         best = MIN(best, now_ms() - start);
     }
     printf("write: %.3f µs a row, %.2f bytes a row, %u groups\n", best * 1e3 / (double)b->rows,
@@ -303,7 +303,7 @@ static void bench_merge(struct bench *b) {
     struct part *parts[] = {b->part};
     err_free(path_remove(b->merged));
     double start = now_ms();
-    must(part_merge(b->merged, 2, parts, 1, NULL, &info));
+    must(part_merge(b->merged, 2, parts, 1, NULL, 64 * MIB, &info));
     printf("merge by copying groups: %.3f µs a row\n", (now_ms() - start) * 1e3 / (double)b->rows);
     err_free(path_remove(b->merged));
 }
@@ -319,14 +319,15 @@ static void bench_small_merge(struct bench *b) {
     for (int i = 0; i < PARTS; i++) {
         snprintf(path, sizeof path, "%s.%d", b->path, i);
         err_free(path_remove(path));
-        must(part_write(path, b->signal, 1, b->batches + i * BATCHES, BATCHES, INT64_MIN, INT64_MAX, NULL, &info));
+        must(part_write(path, b->signal, 1, b->batches + i * BATCHES, BATCHES, INT64_MIN, INT64_MAX, NULL, 64 * MIB,
+                        &info));
         must(part_open(path, &parts[i]));
         part_doom(parts[i]);
         rows += info.rows;
     }
     err_free(path_remove(b->merged));
     double start = now_ms();
-    must(part_merge(b->merged, 2, parts, PARTS, NULL, &info));
+    must(part_merge(b->merged, 2, parts, PARTS, NULL, 64 * MIB, &info));
     printf("merge of small parts: %.3f µs a row, %.2f bytes a row\n", (now_ms() - start) * 1e3 / (double)rows,
            (double)info.bytes / (double)rows);
     err_free(path_remove(b->merged));

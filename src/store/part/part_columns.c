@@ -190,7 +190,7 @@ static bool texts_are_long(struct part_writer *w, uint32_t count) {
 }
 
 static bool dictionary_is_full(const struct part_writer *w) {
-    return w->strings.n > PART_STRINGS_MAX || w->strings.heap_size > PART_STRINGS_BYTES_MAX;
+    return w->strings.n > writer_dictionary_strings(w) || w->strings.heap_size > writer_dictionary_bytes(w);
 }
 
 static uint8_t put_own(struct part_writer *w, struct column_memory *memory, uint32_t count, uint32_t n, bool is_text,

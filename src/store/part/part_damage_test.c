@@ -24,7 +24,7 @@ static void a_flipped_bit_is_never_an_answer(void **state) {
         struct part_info info;
         batches_add_random(&b, &c, signal, 60);
         sim_reset(1);
-        OK(part_write("p", signal, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, &info));
+        OK(part_write("p", signal, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info));
         OK(sim_flip_bit("p", chance_below(&c, (uint32_t)info.bytes), chance_below(&c, 8)));
         err e = part_open("p", &p);
         if (e) {
@@ -61,7 +61,7 @@ static void a_failed_write_leaves_no_file(void **state) {
         batches_add_random(&b, &c, SIGNAL_SPANS, 50);
         sim_reset(1);
         sim_fail_at(n, ERR_IO);
-        err e = part_write("p", SIGNAL_SPANS, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, &info);
+        err e = part_write("p", SIGNAL_SPANS, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info);
         batches_done(&b);
         if (!e) {
             assert_int_equal(sim_faults(), 0);
@@ -80,7 +80,7 @@ static void a_newer_format_is_refused_with_advice(void **state) {
     struct part *p;
     batches_add_random(&b, &c, SIGNAL_SPANS, 5);
     sim_reset(1);
-    OK(part_write("p", SIGNAL_SPANS, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, &info));
+    OK(part_write("p", SIGNAL_SPANS, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info));
     struct part_header header;
     struct file *f;
     size_t n;
@@ -110,7 +110,7 @@ static void a_dump_names_every_column(void **state) {
     buf_init(&text, 64 * MIB);
     batches_add_load(&b, &c, SIGNAL_SPANS, 1);
     sim_reset(1);
-    OK(part_write("p", SIGNAL_SPANS, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, &info));
+    OK(part_write("p", SIGNAL_SPANS, 1, b.all.v, 1, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info));
     OK(part_dump("p", 2, &text));
     const char *wanted[] = {"part of spans", "trace_id: runs of ids", "http.status_code (int)", "resourceSpans",
                             "group 0"};

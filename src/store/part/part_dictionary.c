@@ -92,7 +92,10 @@ static err write_section(struct part_writer *w, struct part_footer *footer, enum
                          bool compress) {
     struct part_section_place *place = &footer->sections[section];
     struct str bytes = raw;
-    if (compress && raw.n > 64) {
+    if (w->scratch.full || raw.n > w->section_bytes_max) /* what could not be read is not written */
+        return err_new(ERR_LIMIT, "section %d is over %llu MiB", section,
+                       (unsigned long long)(w->section_bytes_max / MIB));
+    if (compress && part_section_is_zipped(raw.n)) {
         buf_clear(&w->scratch2);
         put_zstd(w, &w->scratch2, raw, 3);
         bytes = buf_str(&w->scratch2);
@@ -109,22 +112,16 @@ static err write_section(struct part_writer *w, struct part_footer *footer, enum
     return NULL;
 }
 
-/* Strings as: count, sizes, bytes. */
-static err write_strings(struct part_writer *w, struct part_footer *footer, enum part_section section,
-                         const struct strings *s) {
+/* Strings as: count, sizes, bytes; or, to be read in place: count, ends, bytes. The same of shapes, in keys of 4 bytes. */
+static err write_lists(struct part_writer *w, struct part_footer *footer, enum part_section section,
+                       const struct strings *s, uint32_t element) {
+    bool zipped = part_section_is_zipped(4 + 4 * (size_t)s->n + s->heap_size);
     buf_clear(&w->scratch);
     put_u32(&w->scratch, s->n);
-    for (uint32_t i = 0; i < s->n; i++) put_u32(&w->scratch, (uint32_t)strings_get(s, i).n);
+    for (uint32_t i = 0; i < s->n; i++)
+        put_u32(&w->scratch, (zipped ? (uint32_t)strings_get(s, i).n : s->end[i]) / element);
     buf_add(&w->scratch, s->heap, s->heap_size);
     return write_section(w, footer, section, buf_str(&w->scratch), true);
-}
-
-static err write_shapes(struct part_writer *w, struct part_footer *footer) {
-    buf_clear(&w->scratch);
-    put_u32(&w->scratch, w->shapes.n);
-    for (uint32_t i = 0; i < w->shapes.n; i++) put_u32(&w->scratch, (uint32_t)strings_get(&w->shapes, i).n / 4);
-    buf_add(&w->scratch, w->shapes.heap, w->shapes.heap_size);
-    return write_section(w, footer, SECTION_SHAPES, buf_str(&w->scratch), true);
 }
 
 static err write_entities(struct part_writer *w, struct part_footer *footer) {
@@ -135,10 +132,10 @@ static err write_entities(struct part_writer *w, struct part_footer *footer) {
 }
 
 err part_write_sections(struct part_writer *w, struct part_footer *footer) {
-    TRY(write_strings(w, footer, SECTION_STRINGS, &w->strings));
-    TRY(write_strings(w, footer, SECTION_SKELETONS, &w->skeletons));
+    TRY(write_lists(w, footer, SECTION_STRINGS, &w->strings, 1));
+    TRY(write_lists(w, footer, SECTION_SKELETONS, &w->skeletons, 1));
     TRY(write_section(w, footer, SECTION_KEYS, str_span(w->keys.heap, w->keys.heap_size), true));
-    TRY(write_shapes(w, footer));
+    TRY(write_lists(w, footer, SECTION_SHAPES, &w->shapes, 4));
     TRY(write_entities(w, footer));
     buf_clear(&w->scratch);
     hash_index_encode(w->traces.v, (uint32_t)w->traces.n, &w->scratch);

@@ -13,18 +13,18 @@
 
 enum {
     PART_VERSION = 1,
-    PART_FEATURES = 0, /* required-feature bits that this build knows */
+    PART_FEATURE_ENDS = 1, /* strings and shapes that are not compressed have the end of each in place of its size */
+    PART_FEATURES = PART_FEATURE_ENDS, /* required-feature bits that this build knows, and writes */
     PART_ALIGN_GROUP = 64,
     PART_ALIGN_BLOCK = 8,
-    PART_GROUP_BYTES_MAX =
-        64 << 20,               /* of rows as they are in memory, by the mean: keeps a group below its 32-bit offsets */
-    PART_GROUP_CHILDREN_MAX = 1 << 20, /* events and links of a group of more than one row */
+    PART_GROUP_SMALL_BYTES = 1 << 20, /* a group of fewer bytes and rows is worth writing anew in a merge */
+    PART_SECTION_BYTES_MAX = 1 << 30, /* of a section, decompressed: neither written nor read */
+    PART_SECTION_ZIPPED_MAX =
+        128 << 10, /* larger sections are not compressed: they are read in place and take no memory */
     PART_FETCH_CHILDREN_MAX = 1 << 24, /* what a batch can hold */
-    PART_STRINGS_MAX = 1 << 20, /* strings of the part's dictionary; more stay in their groups */
-    PART_STRINGS_BYTES_MAX = 64 << 20,
-    PART_TEXT_MAX = 16 << 20, /* longer texts are not split */
-    PART_KEYS_FREQUENT = 256, /* keys of a group that always get a column of their own */
-    PART_KEY_ROWS_MIN = 16,   /* … and those with so many values */
+    PART_TEXT_MAX = 16 << 20,          /* longer texts are not split */
+    PART_KEYS_FREQUENT = 256,          /* keys of a group that always get a column of their own */
+    PART_KEY_ROWS_MIN = 16,            /* … and those with so many values */
 };
 
 /* Columns beside those of enum field. */
@@ -62,10 +62,10 @@ struct part_header {
 _Static_assert(sizeof(struct part_header) == 64, "on disk");
 
 enum part_section {
-    SECTION_STRINGS,   /* zstd: count, sizes, bytes */
+    SECTION_STRINGS,   /* zstd: count, sizes, bytes; or, if not compressed: count, ends, bytes */
     SECTION_SKELETONS, /* the same */
     SECTION_KEYS,      /* zstd: {name code, value type} */
-    SECTION_SHAPES,    /* zstd: count, key counts, keys */
+    SECTION_SHAPES,    /* zstd: count, key counts, keys; or count, ends, keys */
     SECTION_ENTITIES,  /* zstd: a batch blob with resources and scopes */
     SECTION_TRACES,    /* hash_index */
     SECTION_GROUPS,    /* struct part_group */
@@ -115,6 +115,9 @@ static inline uint64_t part_block_order(uint8_t set, uint8_t field, uint32_t key
     return (uint64_t)set << 40 | (uint64_t)field << 32 | key;
 }
 
+/* Whether a section of so many bytes is compressed, if it is of a kind that is. */
+static inline bool part_section_is_zipped(size_t n) { return n > 64 && n <= PART_SECTION_ZIPPED_MAX; }
+
 static inline uint32_t load_u32(const void *p) {
     uint32_t v;
     memcpy(&v, p, sizeof v);
@@ -127,7 +130,7 @@ static inline uint64_t load_u64(const void *p) {
 }
 /* Worth writing anew when parts merge: few rows, and not because they are huge. */
 static inline bool part_group_is_small(const struct part_group *g) {
-    return g->set_rows[SET_ROWS] < PART_GROUP_ROWS / 2 && g->size < PART_GROUP_BYTES_MAX / 8;
+    return g->set_rows[SET_ROWS] < PART_GROUP_ROWS / 2 && g->size < PART_GROUP_SMALL_BYTES;
 }
 /* Times from 2^63 on count as the maximum. */
 static inline int64_t time_clamp(uint64_t time) { return time > INT64_MAX ? INT64_MAX : (int64_t)time; }

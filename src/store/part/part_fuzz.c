@@ -45,7 +45,7 @@ static struct str make_part(enum signal signal) {
     struct batch_blob *blobs[] = {batch_builder_finish(&b), decode_request(&c, signal)};
     for (int i = 0; i < 2; i++) batch_view(blobs[i], &batches[i]);
     sim_reset(1);
-    must(part_write("p", signal, 1, batches, 2, INT64_MIN, INT64_MAX, NULL, &info));
+    must(part_write("p", signal, 1, batches, 2, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info));
     char *bytes = mem_new((size_t)info.bytes);
     must(file_open("p", FILE_READ, &f));
     must(file_read(f, bytes, (size_t)info.bytes, 0, &n));
@@ -138,7 +138,7 @@ static void merge(struct part *p) {
     struct part_info info;
     struct part *merged;
     sim_reset(1);
-    err e = part_merge("m", 2, &p, 1, NULL, &info);
+    err e = part_merge("m", 2, &p, 1, NULL, 64 * MIB, &info);
     if (!e) {
         must(part_open("m", &merged));
         use(merged);

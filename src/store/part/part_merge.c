@@ -4,12 +4,11 @@
 #include "store/part/part_read_priv.h"
 #include "store/part/part_write_priv.h"
 
-enum {
-    DECODED_BYTES_MAX = 128 << 20, /* decoded rows that wait to be written */
-    BUILDER_BYTES_MAX = 16 << 20,
-    BUILDER_CHILDREN_MAX = 1 << 22,
-    GROUP_ARENA_MAX = 1 << 30,
-};
+enum { BUILDER_CHILDREN_MAX = 1 << 22, GROUP_ARENA_MAX = 1 << 30 };
+
+/* Of decoded rows that wait to be written, and of those among them that are not yet a batch. */
+static uint64_t decoded_bytes_max(const struct part_writer *w) { return w->memory_bytes / 4; }
+static uint64_t builder_bytes_max(const struct part_writer *w) { return MIN(w->memory_bytes / 16, 16 * MIB); }
 
 /* One input part with what its codes are in the output; code + 1, 0 where not yet asked. */
 struct merge_source {
@@ -65,8 +64,8 @@ static err decode_group(struct merge *m, struct part *p, uint32_t group) {
     if (stats.bad_blocks) return err_new(ERR_CORRUPT, "%s", stats.bad_text);
     const struct builder_set *sets = m->builder.sets; /* events without fields take no bytes */
     bool many = MAX(sets[SET_EVENTS].n, sets[SET_LINKS].n) > BUILDER_CHILDREN_MAX;
-    if (many || batch_builder_bytes(&m->builder) > BUILDER_BYTES_MAX) finish_builder(m);
-    return m->decoded_bytes > DECODED_BYTES_MAX ? write_decoded(m) : NULL;
+    if (many || batch_builder_bytes(&m->builder) > builder_bytes_max(&m->w)) finish_builder(m);
+    return m->decoded_bytes > decoded_bytes_max(&m->w) ? write_decoded(m) : NULL;
 }
 
 /* ---- codes of one part in another --------------------------------------------------------------------------------- */
@@ -236,12 +235,23 @@ static err merge_parts(struct merge *m, struct part *const *parts, size_t count,
     return part_writer_finish(&m->w, out);
 }
 
+uint64_t part_merge_bytes(const struct part *p) {
+    enum { STRING = 32, KEY = 256, SHAPE = 64, TRACE = 48 };
+    uint64_t strings = (uint64_t)p->strings.n + p->skeletons.n;
+    uint64_t heaps = (p->strings.n ? p->strings.end[p->strings.n - 1] : 0) +
+                     (p->skeletons.n ? p->skeletons.end[p->skeletons.n - 1] : 0);
+    uint64_t directory = p->info.groups * sizeof *p->groups + p->block_count * sizeof *p->blocks;
+    return heaps + heaps / 2 + strings * STRING + (uint64_t)p->key_count * KEY + (uint64_t)p->shape_count * SHAPE +
+           (uint64_t)p->shape_end[p->shape_count - 1] * 8 + p->entities_bytes * 4 + directory * 2 +
+           (uint64_t)p->traces.n * TRACE;
+}
+
 err part_merge(const char *path, uint64_t id, struct part *const *parts, size_t count,
-               const struct merge_filter *filter, struct part_info *out) {
+               const struct merge_filter *filter, uint64_t memory_bytes, struct part_info *out) {
     assert(count > 0);
     struct merge m = {.filter = filter};
     enum signal signal = parts[0]->info.signal;
-    TRY_WRAP(part_writer_init(&m.w, path, signal, id), "merging into part %s", path);
+    TRY_WRAP(part_writer_init(&m.w, path, signal, id, memory_bytes), "merging into part %s", path);
     batch_builder_init(&m.builder, signal);
     err e = merge_parts(&m, parts, count, out);
     free_decoded(&m);

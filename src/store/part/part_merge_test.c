@@ -35,16 +35,16 @@ static void merge_case(uint64_t seed, enum signal signal, int requests, bool fil
         snprintf(path, sizeof path, "p%d", (int)i);
         batches_add_random(&b, &c, signal, 1 + chance_below(&c, 100));
         batches_add_load(&b, &c, signal, requests);
-        OK(part_write(path, signal, i, b.all.v, b.all.n, INT64_MIN, INT64_MAX, NULL, &info));
+        OK(part_write(path, signal, i, b.all.v, b.all.n, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info));
         OK(part_open(path, &parts[i]));
         for (size_t j = 0; j < b.all.n; j++) batches_add_blob(&all, b.all.v[j].blob);
         vec_done(&b.all);
     }
     if (filtered) filter.drops = drops_odd;
-    OK(part_merge("m", 9, parts, LENGTH(parts), filtered ? &filter : NULL, &info));
+    OK(part_merge("m", 9, parts, LENGTH(parts), filtered ? &filter : NULL, 64 * MIB, &info));
     OK(part_open("m", &merged));
     assert_same_info(&info, part_info(merged));
-    OK(part_merge("n", 10, &merged, 1, NULL, &info));
+    OK(part_merge("n", 10, &merged, 1, NULL, 64 * MIB, &info));
     OK(part_open("n", &again));
     part_check_clean("n");
     part_fetch_all(again, &back);
@@ -90,7 +90,7 @@ static void set_init(struct part_set *s, uint64_t seed, enum signal signal, size
         snprintf(path, sizeof path, "p%zu", i);
         if (rows) batches_add_random(&b, &c, signal, 1 + chance_below(&c, rows));
         if (requests) batches_add_load(&b, &c, signal, requests);
-        OK(part_write(path, signal, i + 1, b.all.v, b.all.n, INT64_MIN, INT64_MAX, NULL, &info));
+        OK(part_write(path, signal, i + 1, b.all.v, b.all.n, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info));
         OK(part_open(path, &s->v[i]));
         for (size_t j = 0; j < b.all.n; j++) batches_add_blob(&s->rows, b.all.v[j].blob);
         vec_done(&b.all);
@@ -105,7 +105,7 @@ static void set_done(struct part_set *s) {
 static struct part *merge_open(const char *path, struct part *const *v, size_t n, const struct merge_filter *filter) {
     struct part_info info;
     struct part *p = NULL;
-    OK(part_merge(path, 99, v, n, filter, &info));
+    OK(part_merge(path, 99, v, n, filter, 64 * MIB, &info));
     OK(part_open(path, &p));
     assert_same_info(&info, part_info(p));
     part_check_clean(path);
@@ -260,7 +260,7 @@ static void merge_with_deletes(uint64_t seed, enum signal signal, int requests) 
         assert_part_has(merged, &kept);
         part_unref(merged);
     } else {
-        REFUSED(part_merge("m", 9, s.v, s.n, &filter, &info), NOT_FOUND, "no rows");
+        REFUSED(part_merge("m", 9, s.v, s.n, &filter, 64 * MIB, &info), NOT_FOUND, "no rows");
         assert_false(path_exists("m"));
     }
     predicate_done(&p);
@@ -287,7 +287,7 @@ static void a_merge_that_drops_everything_leaves_no_file(void **state) {
     struct merge_filter filter = {touches_all, drops_all, NULL};
     sim_reset(1);
     set_init(&s, 1, SIGNAL_SPANS, 3, 30, 0);
-    REFUSED(part_merge("m", 9, s.v, s.n, &filter, &info), NOT_FOUND, "no rows");
+    REFUSED(part_merge("m", 9, s.v, s.n, &filter, 64 * MIB, &info), NOT_FOUND, "no rows");
     assert_false(path_exists("m"));
     set_done(&s);
 }
@@ -303,7 +303,7 @@ static void a_merge_that_fails_leaves_its_parts(void **state) {
         sim_reset(2);
         set_init(&s, 2, SIGNAL_LOGS, 2, 40, 0);
         sim_fail_at(n, n % 2 ? ERR_IO : ERR_UNAVAILABLE);
-        err e = part_merge("m", 9, s.v, s.n, NULL, &info);
+        err e = part_merge("m", 9, s.v, s.n, NULL, 64 * MIB, &info);
         bool failed = sim_faults() > 0;
         assert_true(failed == (e != NULL) || !e); /* only the removal of what failed may fail unseen */
         if (e) assert_non_null(strstr(err_text(e), "merging into part m"));
@@ -330,7 +330,7 @@ static void damage_stops_a_merge(void **state) {
         set_init(&s, seed, seed & 1 ? SIGNAL_LOGS : SIGNAL_SPANS, 2, 20, 0);
         OK(sim_flip_bit("p1", chance_below(&c, (uint32_t)part_info(s.v[1])->bytes), chance_below(&c, 8)));
         err e = part_open("p1", &damaged);
-        if (!e) e = part_merge("m", 9, (struct part *[]){s.v[0], damaged}, 2, NULL, &info);
+        if (!e) e = part_merge("m", 9, (struct part *[]){s.v[0], damaged}, 2, NULL, 64 * MIB, &info);
         if (e) {
             assert_true(err_kind(e) == ERR_CORRUPT || err_kind(e) == ERR_INVALID);
             assert_false(path_exists("m"));

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/budget.h"
 #include "store/scan.h"
 
 enum { PART_GROUP_ROWS = 16384 };
@@ -28,6 +29,10 @@ struct part_info {
     int64_t time_min, time_max;
 };
 
+/* What writing a part may take of memory, about: decides how large row groups and dictionaries get. Beyond it go a single row of
+ * more bytes than that, and what part_source_bytes and part_merge_bytes say of the inputs: choosing those is the caller's. */
+enum { PART_MEMORY_MIN = 256 << 10, PART_MEMORY_MAX = 256 << 20 };
+
 /* Writes the rows of the batches whose time is in [time_min, time_max] and not in `drop` to a new file and syncs it (not its
  * folder). No such row: ERR_NOT_FOUND and no file. On an error no file is left. */
 struct row_filter {
@@ -35,7 +40,10 @@ struct row_filter {
     void *context;
 };
 err part_write(const char *path, enum signal signal, uint64_t id, const struct batch *batches, size_t count,
-               int64_t time_min, int64_t time_max, const struct row_filter *drop, struct part_info *out);
+               int64_t time_min, int64_t time_max, const struct row_filter *drop, uint64_t memory_bytes,
+               struct part_info *out);
+/* What a batch adds to the memory that writing it takes: rows to be ordered, dictionaries. */
+uint64_t part_source_bytes(const struct batch *b);
 /* Writes the rows of parts (one table, one day) to one new file: full row groups are copied, small ones and those that
  * `touches` names are decoded, filtered and written anew. */
 struct merge_filter {
@@ -44,10 +52,14 @@ struct merge_filter {
     void *context;
 };
 err part_merge(const char *path, uint64_t id, struct part *const *parts, size_t count,
-               const struct merge_filter *filter, struct part_info *out);
+               const struct merge_filter *filter, uint64_t memory_bytes, struct part_info *out);
+/* What a part adds to the memory that merging it takes. */
+uint64_t part_merge_bytes(const struct part *p);
 
 /* Opens a file: checks header, footer, directory and dictionaries. */
 err part_open(const char *path, struct part **out);
+/* Takes from the budget what the part takes while it is open, but for its file's pages; the last part_unref gives it back. */
+void part_charge(struct part *p, struct budget *budget);
 struct part *part_ref(struct part *p);
 void part_unref(struct part *p); /* the last one unmaps, and removes the file if part_doom was called */
 void part_doom(struct part *p);  /* no longer named by the manifest */

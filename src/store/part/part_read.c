@@ -6,8 +6,6 @@
 
 #define CORRUPT(...) err_new(ERR_CORRUPT, __VA_ARGS__)
 
-enum { SECTION_BYTES_MAX = 1 << 30 }; /* decompressed */
-
 /* ---- header, footer ----------------------------------------------------------------------------------------------- */
 
 static bool checksum_holds(const struct part *p, const void *bytes, size_t n, uint64_t checksum) {
@@ -54,12 +52,13 @@ static err check_footer(struct part *p, const struct part_footer **out) {
 
 static err unzip_section(struct part *p, enum part_section section, struct str bytes, uint64_t raw_size,
                          struct str *out) {
-    if (raw_size > SECTION_BYTES_MAX || ZSTD_getFrameContentSize(bytes.p, bytes.n) != raw_size)
+    if (raw_size > PART_SECTION_BYTES_MAX || ZSTD_getFrameContentSize(bytes.p, bytes.n) != raw_size)
         return CORRUPT("section %d has a wrong size", section);
     p->sections[section] = mem_grow(NULL, raw_size + 1);
     size_t n = ZSTD_decompress(p->sections[section], raw_size, bytes.p, bytes.n);
     if (ZSTD_isError(n) || n != raw_size) return CORRUPT("section %d cannot be decompressed", section);
     *out = str_span(p->sections[section], raw_size);
+    p->section_bytes[section] = raw_size;
     return NULL;
 }
 
@@ -76,21 +75,41 @@ static err open_section(struct part *p, const struct part_footer *f, enum part_s
     return NULL;
 }
 
-/* Count, sizes, bytes → ends and heap; used for strings (elements of 1 byte) and shapes (of 4). */
-static err open_lists(const char *what, struct str bytes, size_t element, uint32_t *out_n, uint32_t **out_end,
-                      const char **out_heap) {
-    if (bytes.n < 4) return CORRUPT("%s are cut short", what);
-    uint32_t n = load_u32(bytes.p);
-    if (n > (bytes.n - 4) / 4) return CORRUPT("%s are cut short", what);
+/* Where each element of a list ends: made of sizes, or as the file has it. */
+static err open_ends(struct part *p, enum part_section section, const char *what, const char *bytes, uint32_t n,
+                     bool in_place, const uint32_t **out) {
     uint64_t end = 0;
-    uint32_t *ends = mem_new_array(uint32_t, n + 1);
-    *out_end = ends;
+    if (in_place) {
+        const uint32_t *ends = (const void *)bytes;
+        for (uint32_t i = 1; i < n; i++)
+            if (ends[i] < ends[i - 1]) return CORRUPT("%s end before they begin", what);
+        *out = ends;
+        return NULL;
+    }
+    uint32_t *ends = p->ends[section] = mem_new_array(uint32_t, n + 1);
     for (uint32_t i = 0; i < n; i++) {
-        end += load_u32(bytes.p + 4 + 4 * (size_t)i);
+        end += load_u32(bytes + 4 * (size_t)i);
         if (end > UINT32_MAX) return CORRUPT("%s are too large", what);
         ends[i] = (uint32_t)end;
     }
+    p->ends_bytes += 4 * (uint64_t)n;
+    *out = ends;
+    return NULL;
+}
+
+/* Count, sizes or ends, bytes → ends and heap; used for strings (elements of 1 byte) and shapes (of 4). */
+static err open_lists(struct part *p, const struct part_footer *f, enum part_section section, const char *what,
+                      size_t element, uint32_t *out_n, const uint32_t **out_end, const char **out_heap) {
+    const struct part_header *h = (const void *)p->map.p;
+    struct str bytes;
+    TRY(open_section(p, f, section, &bytes));
+    if (bytes.n < 4) return CORRUPT("%s are cut short", what);
+    uint32_t n = load_u32(bytes.p);
+    if (n > (bytes.n - 4) / 4) return CORRUPT("%s are cut short", what);
     size_t head = 4 + 4 * (size_t)n;
+    bool in_place = h->features & PART_FEATURE_ENDS && !f->sections[section].raw_size;
+    TRY(open_ends(p, section, what, bytes.p + 4, n, in_place, out_end));
+    uint64_t end = n ? (*out_end)[n - 1] : 0;
     if (bytes.n - head != end * element) return CORRUPT("%s do not end with their bytes", what);
     *out_heap = bytes.p + head;
     *out_n = n;
@@ -99,10 +118,8 @@ static err open_lists(const char *what, struct str bytes, size_t element, uint32
 
 static err open_strings(struct part *p, const struct part_footer *f, enum part_section section,
                         struct part_strings *out) {
-    struct str bytes;
     const char *heap;
-    TRY(open_section(p, f, section, &bytes));
-    TRY(open_lists("strings", bytes, 1, &out->n, &out->end, &heap));
+    TRY(open_lists(p, f, section, "strings", 1, &out->n, &out->end, &heap));
     out->heap = (char *)(uintptr_t)heap;
     return NULL;
 }
@@ -119,10 +136,8 @@ static err open_keys(struct part *p, const struct part_footer *f) {
 }
 
 static err open_shapes(struct part *p, const struct part_footer *f) {
-    struct str bytes;
     const char *keys;
-    TRY(open_section(p, f, SECTION_SHAPES, &bytes));
-    TRY(open_lists("shapes", bytes, 4, &p->shape_count, &p->shape_end, &keys));
+    TRY(open_lists(p, f, SECTION_SHAPES, "shapes", 4, &p->shape_count, &p->shape_end, &keys));
     p->shape_keys = (const void *)keys;
     if (p->shape_count == 0 || p->shape_end[0] != 0) return CORRUPT("shape 0 has keys");
     for (uint32_t i = 0; i < p->shape_end[p->shape_count - 1]; i++)
@@ -134,8 +149,8 @@ static err open_shapes(struct part *p, const struct part_footer *f) {
 static err open_entities(struct part *p, const struct part_footer *f) {
     struct str bytes;
     TRY(open_section(p, f, SECTION_ENTITIES, &bytes));
-    TRY(batch_open(bytes, &p->entities_blob));
-    batch_view(p->entities_blob, &p->entities);
+    TRY(batch_open_in_place(bytes, &p->entities));
+    p->entities_bytes = bytes.n;
     const uint32_t *rows = p->entities.set_rows;
     if (p->entities.signal != p->info.signal || !rows[SET_RESOURCES] || !rows[SET_SCOPES] || rows[SET_ROWS])
         return CORRUPT("resources and scopes are missing");
@@ -257,6 +272,18 @@ err part_open_bytes(struct str bytes, bool trust_checksums, struct part **out) {
     return NULL;
 }
 
+static uint64_t open_bytes(const struct part *p) {
+    uint64_t bytes = sizeof *p + p->ends_bytes + p->block_count / 8;
+    for (int i = 0; i < SECTIONS; i++) bytes += p->section_bytes[i];
+    return bytes;
+}
+
+void part_charge(struct part *p, struct budget *budget) {
+    p->budget = budget;
+    p->charged_bytes = open_bytes(p);
+    budget_take_always(budget, p->charged_bytes);
+}
+
 struct part *part_ref(struct part *p) {
     atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
     return p;
@@ -268,12 +295,10 @@ void part_unref(struct part *p) {
         if (p->map.p) file_unmap(NULL, p->map);
         if (atomic_load(&p->doomed)) err_free(path_remove(p->path)); /* else removed at the next start (3) */
     }
+    if (p->budget) budget_give(p->budget, p->charged_bytes);
     for (int i = 0; i < SECTIONS; i++) mem_free(p->sections[i]);
-    mem_free(p->strings.end);
-    mem_free(p->skeletons.end);
-    mem_free(p->shape_end);
+    for (int i = 0; i < SECTIONS; i++) mem_free(p->ends[i]);
     mem_free((void *)p->checked);
-    batch_unref(p->entities_blob);
     mem_free(p->path);
     mem_free(p);
 }

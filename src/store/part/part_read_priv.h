@@ -27,7 +27,7 @@ struct part_key {
 
 struct part_strings {
     uint32_t n;
-    uint32_t *end;
+    const uint32_t *end; /* of the file, or of part.ends */
     char *heap;
 };
 
@@ -46,11 +46,16 @@ struct part {
     struct part_strings strings, skeletons;
     const struct part_key *keys;
     uint32_t key_count, shape_count;
-    uint32_t *shape_end; /* shape s: shape_keys[shape_end[s - 1] .. shape_end[s]) */
+    const uint32_t *shape_end; /* shape s: shape_keys[shape_end[s - 1] .. shape_end[s]) */
     const uint32_t *shape_keys;
     char *sections[SECTIONS]; /* what had to be decompressed */
-    struct batch_blob *entities_blob;
-    struct batch entities;
+    uint64_t section_bytes[SECTIONS];
+    struct budget *budget; /* NULL: not charged */
+    uint64_t charged_bytes;
+    uint32_t *ends[SECTIONS]; /* of strings and shapes that are compressed */
+    uint64_t ends_bytes;
+    size_t entities_bytes;
+    struct batch entities; /* in place */
     struct hash_index traces;
 };
 

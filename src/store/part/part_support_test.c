@@ -70,7 +70,7 @@ void assert_same_info(const struct part_info *a, const struct part_info *b) {
 struct part *part_write_open(const char *path, enum signal signal, const struct batches *b) {
     struct part_info info;
     struct part *p = NULL;
-    OK(part_write(path, signal, 7, b->all.v, b->all.n, INT64_MIN, INT64_MAX, NULL, &info));
+    OK(part_write(path, signal, 7, b->all.v, b->all.n, INT64_MIN, INT64_MAX, NULL, 64 * MIB, &info));
     OK(part_open(path, &p));
     assert_same_info(&info, part_info(p));
     return p;

@@ -4,8 +4,9 @@
 #include "base/hash.h"
 #include "store/part/part_write_priv.h"
 
-err part_writer_init(struct part_writer *w, const char *path, enum signal signal, uint64_t id) {
-    *w = (struct part_writer){.path = path, .signal = signal, .id = id};
+err part_writer_init(struct part_writer *w, const char *path, enum signal signal, uint64_t id, uint64_t memory_bytes) {
+    *w = (struct part_writer){.path = path, .signal = signal, .id = id, .section_bytes_max = PART_SECTION_BYTES_MAX};
+    w->memory_bytes = MIN(MAX(memory_bytes, (uint64_t)PART_MEMORY_MIN), (uint64_t)PART_MEMORY_MAX);
     strings_init(&w->strings);
     strings_init(&w->keys);
     strings_init(&w->shapes);
@@ -140,15 +141,15 @@ void part_writer_sources_done(struct part_writer *w) {
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
-/* Groups of equal size, none over PART_GROUP_ROWS nor, by the batches' mean, over PART_GROUP_BYTES_MAX: no small rest. */
-static size_t choose_groups(const struct batch *batches, size_t count, size_t rows) {
+/* Groups of equal size, none over PART_GROUP_ROWS nor, by the batches' mean, over so many bytes: no small rest. */
+static size_t choose_groups(const struct batch *batches, size_t count, size_t rows, uint64_t group_bytes) {
     size_t bytes = 0, all = 0;
     for (size_t i = 0; i < count; i++) {
         bytes += batches[i].blob ? batch_bytes(batches[i].blob).n : 0;
         all += batches[i].rows;
     }
     size_t by_rows = (rows + PART_GROUP_ROWS - 1) / PART_GROUP_ROWS;
-    size_t by_bytes = (size_t)((double)bytes / (double)all * (double)rows / PART_GROUP_BYTES_MAX) + 1;
+    size_t by_bytes = (size_t)((double)bytes / (double)all * (double)rows / (double)group_bytes) + 1;
     return MIN(MAX(by_rows, by_bytes), rows);
 }
 
@@ -156,17 +157,29 @@ static uint32_t count_children(const struct batch *b, uint32_t row, enum field e
     return batch_u32(b, SET_ROWS, end, row) - (row ? batch_u32(b, SET_ROWS, end, row - 1) : 0);
 }
 
-/* How many of n rows a group takes, so that its events and links stay few; one row's are always taken. */
-static uint32_t count_fitting(const struct batch *batches, const struct row_ref *rows, uint32_t n) {
+/* How many of n rows a group takes, so that its bytes, events and links stay few; one row's are always taken. The bytes of a row
+ * are taken to be those of its batch by the mean, up to twice as many as choose_groups hoped for. */
+static uint32_t count_fitting(const struct part_writer *w, const struct row_ref *rows, uint32_t n) {
     uint64_t children = 0;
-    if (batches[rows[0].batch].signal != SIGNAL_SPANS) return n;
+    double bytes = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const struct batch *b = &batches[rows[i].batch];
-        if (b->set_rows[SET_EVENTS]) children += count_children(b, rows[i].row, FIELD_EVENT_END);
-        if (b->set_rows[SET_LINKS]) children += count_children(b, rows[i].row, FIELD_LINK_END);
-        if (i > 0 && children > PART_GROUP_CHILDREN_MAX) return i;
+        const struct batch *b = w->sources[rows[i].batch].b;
+        if (b->blob) bytes += (double)batch_bytes(b->blob).n / b->rows;
+        if (w->signal == SIGNAL_SPANS && b->set_rows[SET_EVENTS])
+            children += count_children(b, rows[i].row, FIELD_EVENT_END);
+        if (w->signal == SIGNAL_SPANS && b->set_rows[SET_LINKS])
+            children += count_children(b, rows[i].row, FIELD_LINK_END);
+        if (i > 0 && (children > writer_group_children(w) || bytes > 2 * (double)writer_group_bytes(w))) return i;
     }
     return n;
+}
+
+uint64_t part_source_bytes(const struct batch *b) {
+    enum { ROW = 80, STRING = 32, KEY = 256, SHAPE = 64, ENTITY = 256 };
+    uint64_t entities = (uint64_t)b->set_rows[SET_RESOURCES] + b->set_rows[SET_SCOPES];
+    uint64_t bytes = b->blob ? batch_bytes(b->blob).n : 0;
+    return bytes + bytes / 2 + (uint64_t)b->rows * ROW + (uint64_t)b->string_count * STRING +
+           (uint64_t)b->key_count * KEY + (uint64_t)b->shape_count * SHAPE + entities * ENTITY;
 }
 
 err part_writer_add_batches(struct part_writer *w, const struct batch *batches, size_t count, int64_t time_min,
@@ -176,11 +189,11 @@ err part_writer_add_batches(struct part_writer *w, const struct batch *batches, 
     err e = rows.n ? NULL : err_new(ERR_NOT_FOUND, "no rows to write");
     if (!e) {
         part_writer_sources(w, batches, count);
-        size_t groups = choose_groups(batches, count, rows.n), first = 0;
+        size_t groups = choose_groups(batches, count, rows.n, writer_group_bytes(w)), first = 0;
         for (size_t g = 0; g < groups && !e; g++) {
             size_t end = rows.n * (g + 1) / groups;
             while (first < end && !e) {
-                uint32_t n = count_fitting(batches, rows.v + first, (uint32_t)(end - first));
+                uint32_t n = count_fitting(w, rows.v + first, (uint32_t)(end - first));
                 e = part_writer_add_group(w, rows.v + first, n);
                 first += n;
             }
@@ -224,9 +237,10 @@ err part_writer_finish(struct part_writer *w, struct part_info *out) {
 }
 
 err part_write(const char *path, enum signal signal, uint64_t id, const struct batch *batches, size_t count,
-               int64_t time_min, int64_t time_max, const struct row_filter *drop, struct part_info *out) {
+               int64_t time_min, int64_t time_max, const struct row_filter *drop, uint64_t memory_bytes,
+               struct part_info *out) {
     struct part_writer w;
-    TRY_WRAP(part_writer_init(&w, path, signal, id), "writing part %s", path);
+    TRY_WRAP(part_writer_init(&w, path, signal, id, memory_bytes), "writing part %s", path);
     err e = part_writer_add_batches(&w, batches, count, time_min, time_max, drop);
     if (!e) e = part_writer_finish(&w, out);
     part_writer_done(&w);

@@ -59,6 +59,8 @@ struct part_writer {
     struct file *file;
     enum signal signal;
     uint64_t id, offset;
+    uint64_t memory_bytes;
+    uint64_t section_bytes_max; /* PART_SECTION_BYTES_MAX, but in tests */
 
     struct part_source *sources;
     uint32_t source_count;
@@ -95,7 +97,13 @@ struct part_writer {
     uint32_t *run_rows;
 };
 
-err part_writer_init(struct part_writer *w, const char *path, enum signal signal, uint64_t id);
+err part_writer_init(struct part_writer *w, const char *path, enum signal signal, uint64_t id, uint64_t memory_bytes);
+/* Limits that follow from the memory: of rows as they are in batches, by the mean; of events and links of a group of more than
+ * one row; of strings in the part's dictionary, beyond which they stay in their groups. */
+static inline uint64_t writer_group_bytes(const struct part_writer *w) { return MIN(w->memory_bytes / 8, 16 * MIB); }
+static inline uint64_t writer_group_children(const struct part_writer *w) { return w->memory_bytes / 512; }
+static inline uint64_t writer_dictionary_bytes(const struct part_writer *w) { return w->memory_bytes / 4; }
+static inline uint64_t writer_dictionary_strings(const struct part_writer *w) { return w->memory_bytes / 128; }
 void part_writer_done(struct part_writer *w); /* closes; removes the file unless finished */
 /* Makes room in the scratch arrays for n values. */
 void part_writer_room(struct part_writer *w, uint32_t n);
