@@ -87,19 +87,55 @@ static err copy_log(struct engine *s, const char *to, const log_pieces *pieces, 
     return NULL;
 }
 
+static err copy_parts(struct engine *s, const char *to, const struct manifest_state *state) {
+    TRY(make_table_dirs(to, state));
+    return link_parts(s->dir, to, state);
+}
+
+static err finish_copy(const char *to, const struct manifest_state *state) {
+    struct path manifest = path_make("%.3800s/manifest", to);
+    TRY(manifest_write(state, manifest.text));
+    return sync_dirs(to, state);
+}
+
 /* work held, so that nothing the manifest names goes away; editing held, so that it names nothing new. */
 static err backup_locked(struct engine *s, const char *to) {
     const struct manifest_state *state = &s->manifest.state;
-    struct path manifest = path_make("%.3800s/manifest", to);
     log_pieces pieces = {0};
-    TRY(make_table_dirs(to, state));
-    TRY(link_parts(s->dir, to, state));
+    TRY(copy_parts(s, to, state));
     list_log(s, &pieces);
     err e = copy_log(s, to, &pieces, state->log_from);
     vec_done(&pieces);
     TRY(e);
-    TRY(manifest_write(state, manifest.text));
-    return sync_dirs(to, state);
+    return finish_copy(to, state);
+}
+
+/* Of one tenant. The log is shared by all, so none of it is copied: the tenant was flushed just before. */
+static err backup_tenant_locked(struct engine *s, struct str tenant, const char *to) {
+    const struct manifest_state *all = &s->manifest.state;
+    struct manifest_state own = *all;
+    memset(&own.tables, 0, sizeof own.tables);
+    memset(&own.parts, 0, sizeof own.parts);
+    memset(&own.deletes, 0, sizeof own.deletes);
+    for (size_t i = 0; i < all->tables.n; i++)
+        if (str_equal(str_of(all->tables.v[i].tenant), tenant)) *vec_push(&own.tables) = all->tables.v[i];
+    for (size_t i = 0; i < all->parts.n; i++)
+        if (str_equal(str_of(all->parts.v[i].tenant), tenant)) *vec_push(&own.parts) = all->parts.v[i];
+    for (size_t i = 0; i < all->deletes.n; i++)
+        if (str_equal(str_of(all->deletes.v[i].tenant), tenant)) *vec_push(&own.deletes) = all->deletes.v[i];
+    err e = copy_parts(s, to, &own);
+    if (!e) e = finish_copy(to, &own);
+    vec_done(&own.tables);
+    vec_done(&own.parts);
+    vec_done(&own.deletes); /* their texts are the manifest's */
+    return e;
+}
+
+static err flush_before_backup(struct engine *s, struct str tenant) {
+    lock_take(&s->lock);
+    err e = engine_refusal(s);
+    lock_give(&s->lock);
+    return e ? e : engine_flush_tenant(s, tenant);
 }
 
 static void hold_log(struct engine *s, bool hold) {
@@ -109,13 +145,14 @@ static void hold_log(struct engine *s, bool hold) {
     lock_give(&s->lock);
 }
 
-err engine_backup(struct store *store, const char *to) {
+err engine_backup(struct store *store, struct str tenant, const char *to) {
     struct engine *s = (struct engine *)store;
     TRY_WRAP(make_empty_dir(to), "backing up to %s", to);
     lock_take(&s->work);
+    err e = tenant.p ? flush_before_backup(s, tenant) : NULL;
     lock_take(&s->editing);
     hold_log(s, true);
-    err e = backup_locked(s, to);
+    if (!e) e = tenant.p ? backup_tenant_locked(s, tenant, to) : backup_locked(s, to);
     hold_log(s, false);
     lock_give(&s->editing);
     lock_give(&s->work);

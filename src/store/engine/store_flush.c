@@ -278,7 +278,7 @@ struct table *engine_flush_due(struct engine *s, int64_t now, bool any, int64_t 
     return first_due <= now ? first : NULL;
 }
 
-err engine_flush_all(struct engine *s) {
+err engine_flush_tenant(struct engine *s, struct str tenant) {
     size_t n;
     lock_take(&s->lock);
     n = s->tables.n;
@@ -287,16 +287,18 @@ err engine_flush_all(struct engine *s) {
         lock_take(&s->lock);
         struct table *t = s->tables.v[i];
         lock_give(&s->lock);
-        bool did = true;
+        bool did = !tenant.p || str_equal(str_of(t->tenant), tenant);
         for (int turn = 0; turn < 2 && did; turn++) TRY(engine_flush_table(s, t, &did)); /* one may have been waiting */
     }
     return NULL;
 }
 
-err engine_flush(struct store *store) {
+err engine_flush_all(struct engine *s) { return engine_flush_tenant(s, (struct str){0}); }
+
+err engine_flush(struct store *store, struct str tenant) {
     struct engine *s = (struct engine *)store;
     lock_take(&s->work);
-    err e = engine_flush_all(s);
+    err e = engine_flush_tenant(s, tenant);
     engine_finish_deletes(s);
     lock_give(&s->work);
     return e;
