@@ -14,7 +14,7 @@ static const int64_t second_ns = 1000000000;
 
 const struct access_refusal access_refusals[ACCESS_OUTCOMES] = {
     [ACCESS_NOBODY] = {"nobody", 401, 16, "this needs a token",
-                       "send `Authorization: Bearer TOKEN`; `clew token new NAME --role ROLE` makes one"},
+                       "send `Authorization: Bearer TOKEN` (the command line: CLEW_TOKEN); `clew token new NAME --role ROLE` makes one"},
     [ACCESS_BAD_TOKEN] = {"bad_token", 401, 16, "this token is not known", "it may have been revoked"},
     [ACCESS_EXPIRED] = {"expired", 401, 16, "this token has expired", "`clew token new` makes another"},
     [ACCESS_DOUBLED] = {"doubled", 400, 3, "Authorization, X-Scope-OrgID or Origin was sent twice", ""},
