@@ -14,7 +14,8 @@ static const int64_t second_ns = 1000000000;
 
 const struct access_refusal access_refusals[ACCESS_OUTCOMES] = {
     [ACCESS_NOBODY] = {"nobody", 401, 16, "this needs a token",
-                       "send `Authorization: Bearer TOKEN` (the command line: CLEW_TOKEN); `clew token new NAME --role ROLE` makes one"},
+                       "send `Authorization: Bearer TOKEN` (the command line: CLEW_TOKEN); `clew token new NAME --role "
+                       "ROLE` makes one"},
     [ACCESS_BAD_TOKEN] = {"bad_token", 401, 16, "this token is not known", "it may have been revoked"},
     [ACCESS_EXPIRED] = {"expired", 401, 16, "this token has expired", "`clew token new` makes another"},
     [ACCESS_DOUBLED] = {"doubled", 400, 3, "Authorization, X-Scope-OrgID or Origin was sent twice", ""},
@@ -184,7 +185,8 @@ static void become(struct caller *out, const struct token *t) {
     *out = (struct caller){.role = t->role, .token_id = t->id, .expires = t->expires};
     memcpy(out->name, t->name, sizeof out->name);
     out->any_tenant = strcmp(t->tenant, "*") == 0;
-    memcpy(out->tenant, out->any_tenant ? "default" : t->tenant, out->any_tenant ? sizeof "default" : sizeof out->tenant);
+    memcpy(out->tenant, out->any_tenant ? "default" : t->tenant,
+           out->any_tenant ? sizeof "default" : sizeof out->tenant);
 }
 
 static enum access_outcome judge(const struct token *t, int64_t now, struct caller *out) {

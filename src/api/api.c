@@ -179,9 +179,10 @@ static bool admit_page(struct api_call *c) {
         return false;
     }
     if (listed || page_may_ask(c)) return true;
-    call_fail_as(c, 403, 7, ERR_DENIED,
-                 STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent or the same"),
-                 STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);
+    call_fail_as(
+        c, 403, 7, ERR_DENIED,
+        STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent or the same"),
+        STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);
     return false;
 }
 

@@ -36,10 +36,10 @@ struct api_options {
     size_t query_memory_bytes; /* default 256 MiB */
     int64_t query_timeout_ns;  /* default 30 s; the timeout parameter may shorten it */
     int64_t (*wall_ns)(void);  /* default clock_wall_ns */
-    const char *dir;         /* data directory, for tokens.json and audit.jsonl; NULL: neither */
-    struct str tokens;       /* the document of tokens.json (CLEW_TOKENS); p NULL: the file */
-    struct str limits;       /* the document of --limits; p NULL: the defaults */
-    struct str cors_origins; /* pages of these may ask too: exact origins with commas between */
+    const char *dir;           /* data directory, for tokens.json and audit.jsonl; NULL: neither */
+    struct str tokens;         /* the document of tokens.json (CLEW_TOKENS); p NULL: the file */
+    struct str limits;         /* the document of --limits; p NULL: the defaults */
+    struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
 };
 void api_options_default(struct api_options *out);
 err api_new(const struct api_options *options, struct api **out);
@@ -90,9 +90,9 @@ struct api_param {
 struct api_call;
 struct api_route {
     enum http_method method;
-    const char *path; /* /api/v1/traces/{trace_id}; literal segments win over parameters */
+    const char *path;   /* /api/v1/traces/{trace_id}; literal segments win over parameters */
     enum api_role role; /* which the caller's must include; ROLE_ANY: nobody is asked who they are */
-    uint8_t ports; /* bit p: served on enum api_port p */
+    uint8_t ports;      /* bit p: served on enum api_port p */
     enum api_place place;
     void (*handler)(struct api_call *call);
     const struct api_param *params; /* of the query string, ended by a row without name */

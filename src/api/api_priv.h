@@ -21,8 +21,8 @@ struct api_reply {
     struct str content_type, body;
     const struct http_field *fields;
     size_t field_count;
-    bool is_tls;             /* set by call_reply, as the next */
-    struct str cors_origin;  /* of a page that may read this; empty: none */
+    bool is_tls;            /* set by call_reply, as the next */
+    struct str cors_origin; /* of a page that may read this; empty: none */
 };
 enum { REPLY_FIELDS_MAX = 16 };
 /* The reply's fields and those that every answer has (security, caching, CORS), to out[REPLY_FIELDS_MAX]; how many. */

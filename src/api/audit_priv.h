@@ -22,9 +22,9 @@ struct audit_parameter {
 
 struct audit_record {
     int64_t time;
-    const char *action;              /* "call", "token_added", "token_removed", "tokens_in_force" */
-    struct str token, tenant, peer;  /* empty: none */
-    struct str method, path;         /* of a call */
+    const char *action;             /* "call", "token_added", "token_removed", "tokens_in_force" */
+    struct str token, tenant, peer; /* empty: none */
+    struct str method, path;        /* of a call */
     const struct audit_parameter *parameters;
     size_t parameter_count;
     int status; /* of a call; 0: none */
@@ -34,6 +34,6 @@ enum { AUDIT_FILE_BYTES = 16 << 20, AUDIT_FILES = 8, AUDIT_REFUSALS_A_MINUTE = 6
 
 /* The folder must exist. file_bytes 0: AUDIT_FILE_BYTES (tests take less). */
 err audit_open(const char *dir, uint64_t file_bytes, struct audit **out);
-void audit_close(struct audit *a); /* takes NULL */
+void audit_close(struct audit *a);                               /* takes NULL */
 void audit_write(struct audit *a, const struct audit_record *r); /* takes NULL: nothing is kept */
 void audit_get_counts(struct audit *a, uint64_t *out_written, uint64_t *out_failed, uint64_t *out_suppressed);

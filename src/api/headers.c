@@ -2,8 +2,7 @@
 #include "api/api_priv.h"
 
 /* Pages bring scripts and styles from here alone, and stand in nobody's frame. */
-#define PAGE_POLICY                                                                                                    \
-    "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+#define PAGE_POLICY "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 
 static void add(struct http_field *out, size_t *n, struct str name, struct str value) {
     for (size_t i = 0; i < *n; i++)

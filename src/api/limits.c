@@ -8,9 +8,8 @@
 
 enum { SLOTS = 4096, NAME_BYTES = 64, RULES_MAX = 1000, NUMBER_MAX_DIGITS = 15 };
 
-const char *const limit_names[LIMITS] = {[LIMIT_REQUESTS] = "requests_per_second",
-                                         [LIMIT_BYTES] = "bytes_per_second",
-                                         [LIMIT_QUERIES] = "queries"};
+const char *const limit_names[LIMITS] = {
+    [LIMIT_REQUESTS] = "requests_per_second", [LIMIT_BYTES] = "bytes_per_second", [LIMIT_QUERIES] = "queries"};
 
 struct rule {
     char tenant[NAME_BYTES];

@@ -28,7 +28,8 @@ static struct limits *open_limits(const char *json) {
 
 static void rates_hold_over_time(void **state) {
     (void)state;
-    struct limits *l = open_limits("{\"default\":{\"requests_per_second\":10},\"tenants\":{\"free\":{\"requests_per_second\":0}}}");
+    struct limits *l =
+        open_limits("{\"default\":{\"requests_per_second\":10},\"tenants\":{\"free\":{\"requests_per_second\":0}}}");
     uint32_t retry = 0;
     int taken = 0;
     for (int64_t now = second; now < 11 * second; now += second / 100) {

@@ -74,9 +74,8 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
     static const struct {
         const char *name;
         enum http_method method;
-    } methods[] = {
-        {"GET", HTTP_GET}, {"HEAD", HTTP_HEAD},     {"POST", HTTP_POST},
-        {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE}, {"OPTIONS", HTTP_OPTIONS}};
+    } methods[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD},     {"POST", HTTP_POST},
+                   {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE}, {"OPTIONS", HTTP_OPTIONS}};
     struct api_request r = {.port = port,
                             .method = HTTP_OTHER,
                             .method_text = method,

@@ -63,7 +63,8 @@ static void the_hash_is_sha256(void **state) {
 
 static void roles_include_what_they_say(void **state) {
     (void)state;
-    static const char *const table[ROLES] = {"1....", "11...", "1.1..", "1.11.", "11111"}; /* any ingest read operate admin */
+    static const char *const table[ROLES] = {"1....", "11...", "1.1..", "1.11.",
+                                             "11111"}; /* any ingest read operate admin */
     for (int has = 0; has < ROLES; has++)
         for (int needed = 0; needed < ROLES; needed++)
             assert_int_equal(role_includes((enum api_role)has, (enum api_role)needed), table[has][needed] == '1');
@@ -73,8 +74,8 @@ static void names_are_checked(void **state) {
     (void)state;
     struct tokens t = {0};
     char out[128];
-    static const char *const bad[] = {"", ".x", "a b", "a/b", "ä", "*",
-                                      "0123456789012345678901234567890123456789012345678901234567890123"};
+    static const char *const bad[] = {
+        "", ".x", "a b", "a/b", "ä", "*", "0123456789012345678901234567890123456789012345678901234567890123"};
     for (size_t i = 0; i < LENGTH(bad); i++) {
         assert_fails(token_new(&t, str_of(bad[i]), ROLE_READ, STR("a"), 1, 0, out), ERR_INVALID);
         if (strcmp(bad[i], "*") != 0)
@@ -108,7 +109,7 @@ static void documents_come_back(void **state) {
 }
 
 #define TOKEN(more)                                                                                                    \
-    "{\"version\":1,\"tokens\":[{\"id\":\"0123456789abcdef\",\"name\":\"a\",\"role\":\"read\",\"tenant\":\"t\","         \
+    "{\"version\":1,\"tokens\":[{\"id\":\"0123456789abcdef\",\"name\":\"a\",\"role\":\"read\",\"tenant\":\"t\","       \
     "\"created\":\"2026-01-01T00:00:00Z\",\"sha256\":"                                                                 \
     "\"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"" more
 

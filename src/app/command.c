@@ -89,8 +89,9 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
     buf_add_str(&url, server);
     buf_add_text(&url, path);
     struct http_answer answer = {0};
-    err e = url.full ? err_new(ERR_LIMIT, "the question is longer than 64 KiB")
-                     : http_call_wait(client, method, url.p, who.fields, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer);
+    err e = url.full
+                ? err_new(ERR_LIMIT, "the question is longer than 64 KiB")
+                : http_call_wait(client, method, url.p, who.fields, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer);
     http_client_free(client);
     if (e && err_kind(e) == ERR_UNAVAILABLE)
         return err_wrap(e, "no answer from " STR_FMT " (start one with `clew serve`, or say where with --server)",

@@ -85,7 +85,8 @@ static err read_origins(const struct arguments *a, struct buf *out) {
         for (size_t k = 2; good && k < rest.n; k++)
             good = (unsigned char)rest.p[k] > ' ' && rest.p[k] != 0x7f && !strchr("/,?#*", rest.p[k]);
         if (!good)
-            return err_new(ERR_INVALID, "--cors-origin: an origin is as https://grafana.example:3000, not \"" STR_FMT "\"",
+            return err_new(ERR_INVALID,
+                           "--cors-origin: an origin is as https://grafana.example:3000, not \"" STR_FMT "\"",
                            STR_ARG(origin));
         buf_add_fmt(out, "%s" STR_FMT, out->n ? "," : "", STR_ARG(origin));
     }
