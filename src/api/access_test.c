@@ -663,6 +663,8 @@ static void pages_log_in_and_out(void **state) {
     be("", NULL);
     assert_int_equal(log_in("clew_wrong", cookie), 401);
     assert_int_equal(log_in(expired, cookie), 401);
+    snprintf(another, sizeof another, "%s\\u0000", token[ROLE_ADMIN][TENANT_A]);
+    assert_int_equal(log_in(another, cookie), 401);
     assert_string_equal(cookie, "");
     assert_int_equal(log_in(token[ROLE_ADMIN][TENANT_A], cookie), 200);
     assert_has(stage.fields, "; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200\n");

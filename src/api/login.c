@@ -5,18 +5,18 @@
 
 #include "api/session_priv.h"
 
-/* {"token": "clew_…"} and nothing else. */
-static err read_token(struct str body, char out[TOKEN_TEXT_BYTES + 1]) {
+/* {"token": "clew_…"} and nothing else. Of a longer text one byte more than a token has, so that it fits none. */
+static err read_token(struct str body, char bytes[TOKEN_TEXT_BYTES + 1], struct str *out) {
     struct json_reader r;
     json_reader_init(&r, body, 4);
     bool good = json_next(&r) == JSON_OBJECT && json_next(&r) == JSON_KEY && str_equal(r.value, STR("token")) &&
                 json_next(&r) == JSON_STRING;
-    size_t n = good ? MIN(r.value.n, (size_t)TOKEN_TEXT_BYTES + 1) : 0; /* a longer one fits none either */
-    if (n) memcpy(out, r.value.p, n);
+    size_t n = good ? MIN(r.value.n, (size_t)TOKEN_TEXT_BYTES + 1) : 0;
+    if (n) memcpy(bytes, r.value.p, n);
     good = good && json_next(&r) == JSON_OBJECT_END && json_next(&r) == JSON_END;
     json_reader_done(&r);
     if (!good) return err_new(ERR_INVALID, "send {\"token\": \"clew_…\"}");
-    memset(out + n, 0, TOKEN_TEXT_BYTES + 1 - n);
+    *out = (struct str){bytes, n};
     return NULL;
 }
 
@@ -54,20 +54,20 @@ static void answer_login(struct api_call *c, const char *cookie) {
 static_assert(SESSION_HOURS * 3600 == 43200, "as the cookie says");
 
 void handle_login(struct api_call *c) {
-    char token[TOKEN_TEXT_BYTES + 1], cookie[SESSION_TEXT_BYTES];
+    char bytes[TOKEN_TEXT_BYTES + 1], cookie[SESSION_TEXT_BYTES];
+    struct str token;
     if (!access_is_required(c->api->access)) {
         call_fail(c, err_new(ERR_CONFLICT, "there are no tokens: everything is open to this machine"));
         return;
     }
-    err e = is_json(c->request.content_type) ? read_token(c->request.body, token)
+    err e = is_json(c->request.content_type) ? read_token(c->request.body, bytes, &token)
                                              : err_new(ERR_INVALID, "send Content-Type: application/json");
     if (e) {
         call_fail(c, e);
         return;
     }
-    struct str text = {token, token[TOKEN_TEXT_BYTES] ? TOKEN_TEXT_BYTES + 1 : strlen(token)};
     enum access_outcome why =
-        access_login(c->api->access, text, c->request.credentials.peer, c->now_ns, &c->caller, cookie);
+        access_login(c->api->access, token, c->request.credentials.peer, c->now_ns, &c->caller, cookie);
     if (why != ACCESS_ALLOWED)
         call_fail_access(c, why);
     else
