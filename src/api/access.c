@@ -212,7 +212,7 @@ static enum access_outcome by_session(struct access *a, struct str text, int64_t
     const struct token *t = NULL;
     for (size_t i = 0; one && i < a->tokens.v.n; i++)
         if (a->tokens.v.v[i].id == one->token_id) t = &a->tokens.v.v[i];
-    enum access_outcome outcome = one ? judge(t, now, out) : ACCESS_NOBODY;
+    enum access_outcome outcome = t ? judge(t, now, out) : ACCESS_NOBODY; /* an ended session is no guess */
     lock_give(&a->lock);
     return outcome;
 }

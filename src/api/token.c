@@ -283,7 +283,10 @@ err tokens_load(const char *dir, struct buf *out_text) {
     buf_init(out_text, FILE_BYTES_MAX + 1);
     buf_reserve(out_text, size);
     err e = file_read(f, out_text->p, size, 0, &out_text->n);
-    if (e) buf_done(out_text);
+    if (e)
+        buf_done(out_text);
+    else
+        out_text->p[out_text->n] = 0;
     return e;
 }
 

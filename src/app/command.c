@@ -38,8 +38,8 @@ static enum err_kind kind_of_status(int status) {
     return status < 500 ? ERR_INVALID : ERR_INTERNAL;
 }
 
-err command_read_file(const struct arguments *a, enum option o, size_t bytes_max, struct buf *out) {
-    AUTO_FREE char *path = str_dup(argument_text(a, o));
+err command_read_file(struct str name, size_t bytes_max, struct buf *out) {
+    AUTO_FREE char *path = str_dup(name);
     AUTO_CLOSE struct file *f = NULL;
     uint64_t size;
     TRY(file_open(path, FILE_READ, &f));
@@ -47,7 +47,9 @@ err command_read_file(const struct arguments *a, enum option o, size_t bytes_max
     if (size > bytes_max) return err_new(ERR_LIMIT, "%s is larger than %zu bytes", path, bytes_max);
     buf_init(out, bytes_max + 1);
     buf_reserve(out, size);
-    return file_read(f, out->p, size, 0, &out->n);
+    TRY(file_read(f, out->p, size, 0, &out->n));
+    out->p[out->n] = 0;
+    return NULL;
 }
 
 /* What stands in a header field: no control character may end it. */
@@ -63,7 +65,7 @@ err command_credentials(const struct arguments *a, struct command_credentials *o
     struct str token = argument_text(a, OPTION_TOKEN), tenant = argument_text(a, OPTION_TENANT);
     size_t n = 0;
     if (!token.n && a->given[OPTION_TOKEN_FILE]) {
-        TRY_WRAP(command_read_file(a, OPTION_TOKEN_FILE, 4 * KIB, &file), "--token-file");
+        TRY_WRAP(command_read_file(argument_text(a, OPTION_TOKEN_FILE), 4 * KIB, &file), "--token-file");
         token = str_trim(buf_str(&file));
     }
     TRY(check_field(token, 400, "the token"));

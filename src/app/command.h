@@ -30,8 +30,8 @@ struct command_credentials {
     const char *fields[3]; /* ended by NULL; point into this object */
 };
 err command_credentials(const struct arguments *a, struct command_credentials *out);
-/* A small file of the operator's; the caller ends *out. */
-err command_read_file(const struct arguments *a, enum option o, size_t bytes_max, struct buf *out);
+/* A whole file; the caller ends *out, also after an error. */
+err command_read_file(struct str path, size_t bytes_max, struct buf *out);
 /* Appends ?name=value or &name=value, percent-encoded, when the option was given. */
 void command_add_param(struct buf *path, const char *name, struct str value);
 void command_add_option(struct buf *path, const char *name, const struct arguments *a, enum option o);

@@ -99,7 +99,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     buf_init(&s->origins, 64 * KIB);
     TRY(read_origins(a, &s->origins));
     if (a->given[OPTION_LIMITS]) {
-        TRY_WRAP(command_read_file(a, OPTION_LIMITS, LIMITS_BYTES_MAX, &s->limits), "--limits");
+        TRY_WRAP(command_read_file(argument_text(a, OPTION_LIMITS), LIMITS_BYTES_MAX, &s->limits), "--limits");
         options.limits = s->limits.p ? buf_str(&s->limits) : STR("");
     }
     options.dir = s->dir;
