@@ -93,12 +93,10 @@ static void put_request(const struct api_route *r, const char *trace, const char
     for (bool more = true; more;) {
         more = str_cut(rest, '/', &segment, &rest);
         buf_add_byte(out, '/');
-        if (str_equal(segment, STR("{trace_id}")))
-            buf_add_text(out, trace);
-        else if (str_equal(segment, STR("{service}")))
-            buf_add_text(out, service);
-        else
+        if (!str_starts_with(segment, STR("{")))
             buf_add_str(out, segment);
+        else
+            buf_add_text(out, str_starts_with(segment, STR("{trace")) ? trace : service);
     }
 }
 
