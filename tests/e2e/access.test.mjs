@@ -87,6 +87,7 @@ test('what the SDK sends with a token, its tenant reads and the other one does n
   writeFileSync(join(dir, 'token'), `${all}\n`);
   const chosen = run(['trace', one.spanContext().traceId, '--server', clew.api, '--token-file', join(dir, 'token'), '--tenant', 'a']);
   assert.equal(chosen.code, 0, chosen.err);
+  for (const odd of ['a\nX-Scope-OrgID: b', 'a b', 'x'.repeat(500)]) assert.equal(run(['query', 'traces', '--server', clew.api, '--token', odd]).code, 2);
   const refused = run(['trace', one.spanContext().traceId, '--server', clew.api]);
   assert.equal(refused.code, 4);
   assert.match(refused.err, /needs a token/);
