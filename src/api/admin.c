@@ -22,7 +22,14 @@ static void answer_done(struct api_call *c, err e, const char *key, struct str t
 }
 
 void handle_flush(struct api_call *c) {
-    answer_done(c, store_flush(c->api->options.store), "flushed", (struct str){NULL, 0});
+    struct store *store = c->api->options.store;
+    err e = caller_is_for_all(&c->caller) ? store_flush(store) : store_flush_tenant(store, call_tenant(c));
+    answer_done(c, e, "flushed", (struct str){NULL, 0});
+}
+
+static err back_up(struct api_call *c, const char *to) {
+    struct store *store = c->api->options.store;
+    return caller_is_for_all(&c->caller) ? store_backup(store, to) : store_backup_tenant(store, call_tenant(c), to);
 }
 
 void handle_backup(struct api_call *c) {
@@ -33,7 +40,7 @@ void handle_backup(struct api_call *c) {
     else if (memchr(to.p, 0, to.n))
         e = err_new(ERR_INVALID, "to: a path has no zero bytes");
     char *path = str_dup(to);
-    if (!e) e = store_backup(c->api->options.store, path);
+    if (!e) e = back_up(c, path);
     mem_free(path);
     answer_done(c, e, "backup", to);
 }
@@ -63,7 +70,7 @@ static err delete_rows(struct api_call *c, struct query *q, uint64_t *out_id, bo
     struct query_filter f;
     struct delete_request r;
     TRY(read_request(c, q, &f, &r));
-    TRY(store_delete(store, STR("default"), &r, out_id));
+    TRY(store_delete(store, call_tenant(c), &r, out_id));
     if (call_number(c, "verify", 0)) TRY(store_rewrite_now(store));
     *out_done = store_delete_is_done(store, *out_id);
     return NULL;

@@ -1,5 +1,6 @@
 #include "api/api_priv.h"
 
+#include "api/origin_priv.h"
 #include "os/clock.h"
 
 /* ---- the pool of work threads ----------------------------------------------------------------------------------- */
@@ -42,7 +43,7 @@ void api_options_default(struct api_options *out) {
                                 .wall_ns = clock_wall_ns};
 }
 
-err api_new(const struct api_options *options, struct api **out) {
+static struct api *api_make(const struct api_options *options) {
     struct api *api = mem_new_of(struct api);
     api->options = *options;
     if (!api->options.wall_ns) api->options.wall_ns = clock_wall_ns;
@@ -52,16 +53,33 @@ err api_new(const struct api_options *options, struct api **out) {
     for (size_t p = 0; p < API_PORTS; p++) api->surfaces[p] = (struct api_surface){api, (enum api_port)p};
     api->queue = queue_new(api->options.queue_max);
     api->threads = mem_new_array(struct thread *, options->work_threads + 1);
-    for (size_t i = 0; i < options->work_threads; i++) {
-        err e = thread_start(&api->threads[i], "work", 0, work, api);
-        if (e) {
-            api_free(api);
-            return err_wrap(e, "starting the work threads");
-        }
+    return api;
+}
+
+static err open_access(struct api *api) {
+    const struct api_options *o = &api->options;
+    if (o->dir) TRY(audit_open(o->dir, 0, &api->audit));
+    TRY(limits_new(o->limits, &api->limits));
+    return access_new(o->dir, o->tokens, api->audit, o->wall_ns(), &api->access);
+}
+
+static err start_work(struct api *api) {
+    for (size_t i = 0; i < api->options.work_threads; i++) {
+        TRY_WRAP(thread_start(&api->threads[i], "work", 0, work, api), "starting the work threads");
         api->thread_count++;
     }
-    *out = api;
     return NULL;
+}
+
+err api_new(const struct api_options *options, struct api **out) {
+    struct api *api = api_make(options);
+    err e = open_access(api);
+    if (!e) e = start_work(api);
+    if (e)
+        api_free(api);
+    else
+        *out = api;
+    return e;
 }
 
 void api_free(struct api *api) {
@@ -70,8 +88,14 @@ void api_free(struct api *api) {
     for (size_t i = 0; i < api->thread_count; i++) thread_join(api->threads[i]);
     queue_free(api->queue);
     mem_free(api->threads);
+    access_free(api->access);
+    limits_free(api->limits);
+    audit_close(api->audit);
     mem_free(api);
 }
+
+bool api_needs_tokens(struct api *api) { return access_is_required(api->access); }
+void api_reload_tokens(struct api *api) { access_reload(api->access, api->options.wall_ns()); }
 
 void *api_listener(struct api *api, enum api_port port) { return &api->surfaces[port]; }
 
@@ -90,11 +114,25 @@ void api_drain(struct api *api, bool cancel) {
 /* ---- from and to the network ------------------------------------------------------------------------------------ */
 
 static void send_reply(void *context, const struct api_reply *reply) {
+    struct http_field fields[REPLY_FIELDS_MAX];
     http_reply(context, &(struct http_reply){.status = reply->status,
                                              .content_type = reply->content_type,
                                              .body = reply->body,
-                                             .fields = reply->fields,
-                                             .field_count = reply->field_count});
+                                             .fields = fields,
+                                             .field_count = reply_fields(reply, fields)});
+}
+
+static struct credentials credentials_of(const struct http_request *r) {
+    static const struct str once[] = {STR("authorization"), STR("x-scope-orgid"), STR("origin")};
+    struct credentials c = {.authorization = http_field(r, STR("authorization")),
+                            .cookie = http_field(r, STR("cookie")),
+                            .org_id = http_field(r, STR("x-scope-orgid")),
+                            .host = http_field(r, STR("host")),
+                            .origin = http_field(r, STR("origin")),
+                            .peer = http_peer(r)};
+    for (size_t i = 0; i < LENGTH(once); i++) c.doubled |= http_field_count(r, once[i]) > 1;
+    c.unsafe = http_method(r) != HTTP_GET && http_method(r) != HTTP_HEAD;
+    return c;
 }
 
 static bool is_abandoned(const void *context) { return http_is_abandoned(context); }
@@ -113,12 +151,82 @@ void api_handle(struct http_request *r) {
                                   .is_abandoned = is_abandoned,
                                   .context = r};
     request.has_content_type = request.content_type.p != NULL;
-    request.host = http_field(r, STR("host"));
-    request.origin = http_field(r, STR("origin"));
+    request.credentials = credentials_of(r);
     api_serve(surface->api, &request);
 }
 
+/* ---- the way of a request --------------------------------------------------------------------------------------- */
+
 static void run_handler(struct api_call *c) { c->route->handler(c); }
+
+static void take_target(struct api_call *c) {
+    if (!str_cut(c->request.target, '?', &c->path, &c->query)) c->query = (struct str){"", 0};
+    if (c->path.n != 0 && c->path.p[0] == '/') return;
+    struct str rest = c->path; /* absolute form: http://host/path */
+    for (int slashes = 0; slashes < 3 && rest.n; slashes++)
+        if (!str_cut(rest, '/', &c->path, &rest)) rest.n = 0;
+    c->path = rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
+}
+
+static bool page_may_ask(const struct api_call *c) {
+    struct str host = c->request.credentials.host, origin = c->request.credentials.origin;
+    if (access_is_required(c->api->access)) return !origin.p || origin_is_of(origin, host);
+    return origin_is_allowed(host, origin);
+}
+
+/* False: the call has ended. A listed page is told by call_reply that it may read the answer. */
+static bool admit_page(struct api_call *c) {
+    bool listed = origin_is_listed(c->request.credentials.origin, c->api->options.cors_origins);
+    if (listed && c->request.method == HTTP_OPTIONS) {
+        call_reply(c, &(struct api_reply){.status = 204});
+        return false;
+    }
+    if (listed || page_may_ask(c)) return true;
+    call_fail_as(
+        c, 403, 7, ERR_DENIED,
+        STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent or the same"),
+        STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);
+    return false;
+}
+
+/* What its tenant may take. */
+static err take_share(struct api_call *c) {
+    struct limits *l = c->api->limits;
+    if (c->route->role == ROLE_INGEST)
+        return limits_take_ingest(l, call_tenant(c), c->request.body.n, c->now_ns, &c->retry_after_s);
+    if (c->route->role != ROLE_READ || c->route->place != RUN_WORK) return NULL;
+    TRY(limits_begin_query(l, call_tenant(c), c->now_ns, &c->retry_after_s));
+    c->is_query = true;
+    return NULL;
+}
+
+static void admit(struct api_call *c) {
+    const struct api_route *r = c->route;
+    enum access_outcome why =
+        access_decide(c->api->access, &c->request.credentials, r->role, r->all_tenants, c->now_ns, &c->caller);
+    if (why != ACCESS_ALLOWED) {
+        call_fail_access(c, why);
+        return;
+    }
+    err e = take_share(c);
+    if (!e) e = params_parse(c);
+    if (e)
+        call_fail(c, e);
+    else if (r->place == RUN_WORK && !c->is_audited)
+        call_run_on_work(c, run_handler);
+    else
+        run_handler(c);
+}
+
+static void admit_audited(struct api_call *c) {
+    c->is_audited = true;
+    admit(c);
+}
+
+/* Written down whatever becomes of it; that waits for the disk, so already the refusal is made on a work thread. */
+static bool is_audited(const struct api_route *r) {
+    return r->role >= ROLE_OPERATE || r->handler == handle_login || r->handler == handle_logout;
+}
 
 void api_serve(struct api *api, const struct api_request *request) {
     struct api_call *c = mem_new_of(struct api_call);
@@ -126,28 +234,13 @@ void api_serve(struct api *api, const struct api_request *request) {
     c->request = *request;
     c->now_ns = api->options.wall_ns();
     arena_init(&c->arena, MIB);
-    if (!str_cut(request->target, '?', &c->path, &c->query)) c->query = (struct str){"", 0};
-    if (c->path.n == 0 || c->path.p[0] != '/') { /* absolute form: http://host/path */
-        struct str rest = c->path;
-        for (int slashes = 0; slashes < 3 && rest.n; slashes++)
-            if (!str_cut(rest, '/', &c->path, &rest)) rest.n = 0;
-        c->path = rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
-    }
-    if (!origin_is_allowed(request->host, request->origin)) {
-        call_fail_as(c, 403, 7, ERR_DENIED,
-                     STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent "
-                         "or the same"),
-                     STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);
-        return;
-    }
+    take_target(c);
+    if (!admit_page(c)) return;
     const struct api_route *route = route_find(c);
     if (!route) return; /* c has ended */
     c->route = route;
-    err e = params_parse(c);
-    if (e)
-        call_fail(c, e);
-    else if (c->route->place == RUN_WORK)
-        call_run_on_work(c, run_handler);
+    if (is_audited(c->route))
+        call_run_on_work(c, admit_audited);
     else
-        run_handler(c);
+        admit(c);
 }

@@ -10,12 +10,15 @@
  * Errors of the native API: {"error":{"kind","message","hint"?}} with the status of the kind; of the OTLP routes:
  * google.rpc.Status as application/x-protobuf.
  *
+ * Who may ask is in access_priv.h, what a tenant may take in limits_priv.h, what is written down in audit_priv.h.
+ *
  * Threads: api_handle runs on an io thread and never blocks; replies may come from a work or the log thread.
  * Limits: bodies ≤ 1 MiB are decoded where they arrive; `queue_max` requests wait for a work thread.
  * Source: OTLP specification 1.11 (HTTP); docs/api.md.
  */
 #pragma once
 
+#include "api/token.h"
 #include "net/net.h"
 
 struct api;
@@ -34,9 +37,17 @@ struct api_options {
     size_t query_memory_bytes; /* default 256 MiB */
     int64_t query_timeout_ns;  /* default 30 s; the timeout parameter may shorten it */
     int64_t (*wall_ns)(void);  /* default clock_wall_ns */
+    const char *dir;           /* data directory, for tokens.json and audit.jsonl; NULL: neither */
+    struct str tokens;         /* the document of tokens.json (CLEW_TOKENS); p NULL: the file */
+    struct str limits;         /* the document of --limits; p NULL: the defaults */
+    struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
 };
 void api_options_default(struct api_options *out);
 err api_new(const struct api_options *options, struct api **out);
+/* Whether every question needs a token: once there were some, for as long as the process lives. */
+bool api_needs_tokens(struct api *api);
+/* Reads tokens.json again if it changed. Waits for the disk: not from an io thread. */
+void api_reload_tokens(struct api *api);
 /* Waits for running requests and frees. Call it after the servers drained. Takes NULL. */
 void api_free(struct api *api);
 
@@ -53,7 +64,6 @@ void api_drain(struct api *api, bool cancel);
 
 /* ---- the route table -------------------------------------------------------------------------------------------- */
 
-enum api_role { ROLE_ANY, ROLE_INGEST, ROLE_READ, ROLE_OPERATE, ROLE_ADMIN }; /* not enforced yet */
 enum api_place { RUN_HERE, RUN_WORK };
 enum api_param_type {
     PARAM_TEXT,
@@ -81,13 +91,14 @@ struct api_param {
 struct api_call;
 struct api_route {
     enum http_method method;
-    const char *path; /* /api/v1/traces/{trace_id}; literal segments win over parameters */
-    enum api_role role;
-    uint8_t ports; /* bit p: served on enum api_port p */
+    const char *path;   /* /api/v1/traces/{trace_id}; literal segments win over parameters */
+    enum api_role role; /* which the caller's must include; ROLE_ANY: nobody is asked who they are */
+    uint8_t ports;      /* bit p: served on enum api_port p */
     enum api_place place;
     void (*handler)(struct api_call *call);
     const struct api_param *params; /* of the query string, ended by a row without name */
     const char *help;
+    bool all_tenants; /* only for tokens of tenant `*` */
 };
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;

@@ -9,7 +9,9 @@
  */
 #pragma once
 
+#include "api/access_priv.h"
 #include "api/api.h"
+#include "api/limits_priv.h"
 #include "base/json.h"
 #include "os/thread.h"
 #include "query/query.h"
@@ -21,7 +23,12 @@ struct api_reply {
     struct str content_type, body;
     const struct http_field *fields;
     size_t field_count;
+    bool is_tls;            /* set by call_reply, as the next */
+    struct str cors_origin; /* of a page that may read this; empty: none */
 };
+enum { REPLY_FIELDS_MAX = 16 };
+/* The reply's fields and those that every answer has (security, caching, CORS), to out[REPLY_FIELDS_MAX]; how many. */
+size_t reply_fields(const struct api_reply *reply, struct http_field *out);
 
 struct api_request {
     enum api_port port;
@@ -29,7 +36,8 @@ struct api_request {
     struct str method_text, target; /* as sent: path and query */
     struct str content_type, content_encoding;
     bool has_content_type;
-    struct str host, origin; /* p NULL: not sent */
+    struct credentials credentials;
+    bool is_tls;
     struct str body;
     /* Sends the reply; copies what it needs. */
     void (*reply)(void *context, const struct api_reply *reply);
@@ -57,10 +65,19 @@ struct api_call {
     int64_t now_ns; /* wall time at its start: `now` of all its parameters */
     bool has_range_end;
     struct arena arena;
+    struct caller caller;
+    uint32_t retry_after_s; /* of a refusal; 0: by its status */
+    bool is_query;          /* counted as under way */
+    bool is_audited;        /* its end is written down */
 };
+/* The tenant that it works on. */
+static inline struct str call_tenant(const struct api_call *c) { return str_of(c->caller.tenant); }
 
 struct api {
     struct api_options options;
+    struct access *access;
+    struct limits *limits;
+    struct audit *audit; /* NULL: none */
     struct queue *queue;
     struct thread **threads;
     size_t thread_count;
@@ -88,10 +105,8 @@ void call_fail(struct api_call *c, err e);
 void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
                   struct str hint, const struct http_field *field);
 void call_answer_json(struct api_call *c, int status, const struct buf *body);
+void call_fail_access(struct api_call *c, enum access_outcome why);
 bool call_is_otlp(const struct api_call *c); /* by port and path: errors are google.rpc.Status */
-
-/* Host and Origin as sent (p NULL: not). */
-bool origin_is_allowed(struct str host, struct str origin);
 
 /* ---- parameters ------------------------------------------------------------------------------------------------- */
 
@@ -166,6 +181,8 @@ void handle_logs(struct api_call *c);
 void handle_health(struct api_call *c);
 void handle_ready(struct api_call *c);
 void handle_metrics(struct api_call *c);
+void handle_login(struct api_call *c);
+void handle_logout(struct api_call *c);
 void handle_flush(struct api_call *c);
 void handle_delete(struct api_call *c);
 void handle_backup(struct api_call *c);

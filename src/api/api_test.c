@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "api/origin_priv.h"
 #include "net/inflate.h"
 
 static struct stage stage;

@@ -1,13 +1,54 @@
 /* How a call ends, and what its query is. */
 #include "api/api_priv.h"
 
+#include <stdio.h>
+
+#include "api/origin_priv.h"
 #include "base/text.h"
 #include "signal/otlp.h"
 
+/* Of the query string: what the route's table has. A value that no parameter has may be a secret in the wrong place. */
+static size_t audit_parameters(struct api_call *c, struct audit_parameter *out, size_t max) {
+    struct str rest = c->query, pair, name, value;
+    size_t n = 0;
+    for (bool more = rest.n > 0; more && n < max;) {
+        more = str_cut(rest, '&', &pair, &rest);
+        if (!str_cut(pair, '=', &name, &value)) value = STR("");
+        const struct api_param *p = c->route->params;
+        while (p && p->name && !str_equal(name, str_of(p->name))) p++;
+        err e = p && p->name ? call_decode(&c->arena, value, true, &value) : NULL;
+        out[n++] = p && p->name ? (struct audit_parameter){str_of(p->name), e ? STR("not decoded") : value}
+                                : (struct audit_parameter){STR("unknown"), STR("not kept")};
+        err_free(e);
+    }
+    return n;
+}
+
+static void audit_call(struct api_call *c, int status) {
+    struct audit_parameter parameters[API_PARAMS_MAX];
+    audit_write(c->api->audit,
+                &(struct audit_record){.time = c->now_ns,
+                                       .action = "call",
+                                       .token = str_of(c->caller.name),
+                                       .tenant = caller_is_for_all(&c->caller) ? STR("*") : call_tenant(c),
+                                       .peer = c->request.credentials.peer,
+                                       .method = c->request.method_text,
+                                       .path = c->path,
+                                       .parameters = parameters,
+                                       .parameter_count = audit_parameters(c, parameters, LENGTH(parameters)),
+                                       .status = status});
+}
+
 void call_reply(struct api_call *c, const struct api_reply *reply) {
     int hundreds = reply->status / 100;
+    struct api_reply whole = *reply;
     atomic_fetch_add(&c->api->answers[c->request.port][hundreds < 6 ? hundreds : 5], 1);
-    c->request.reply(c->request.context, reply);
+    if (c->is_query) limits_end_query(c->api->limits, call_tenant(c));
+    if (c->is_audited) audit_call(c, reply->status);
+    whole.is_tls = c->request.is_tls;
+    if (origin_is_listed(c->request.credentials.origin, c->api->options.cors_origins))
+        whole.cors_origin = c->request.credentials.origin;
+    c->request.reply(c->request.context, &whole);
     arena_done(&c->arena);
     mem_free(c);
 }
@@ -63,10 +104,14 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
         put_error_json(&body, kind, message, hint);
     }
     struct http_field fields[2];
+    char seconds[16];
     size_t n = 0;
     if (field) fields[n++] = *field;
-    if (status == 429 || status == 503)
-        fields[n++] = (struct http_field){STR("Retry-After"), status == 429 ? STR("2") : STR("5")};
+    if (status == 429 || status == 503) {
+        uint32_t wait_s = c->retry_after_s ? c->retry_after_s : status == 429 ? 2 : 5;
+        snprintf(seconds, sizeof seconds, "%u", wait_s);
+        fields[n++] = (struct http_field){STR("Retry-After"), str_of(seconds)};
+    }
     struct api_reply reply = {.status = status,
                               .body = buf_str(&body),
                               .fields = fields,
@@ -82,6 +127,16 @@ void call_fail(struct api_call *c, err e) {
     const struct err_kind_row *row = err_row(e);
     call_fail_as(c, row->http, row->grpc, err_kind(e), str_of(err_text(e)), STR(""), NULL);
     err_free(e);
+}
+
+void call_fail_access(struct api_call *c, enum access_outcome why) {
+    static const struct http_field challenge = {STR("WWW-Authenticate"), STR("Bearer realm=\"clew\"")},
+                                   invalid = {STR("WWW-Authenticate"),
+                                              STR("Bearer realm=\"clew\", error=\"invalid_token\"")};
+    const struct access_refusal *r = &access_refusals[why];
+    enum err_kind kind = r->status == 400 ? ERR_INVALID : r->status == 429 ? ERR_BUSY : ERR_DENIED;
+    const struct http_field *field = r->status != 401 ? NULL : why == ACCESS_NOBODY ? &challenge : &invalid;
+    call_fail_as(c, r->status, r->grpc, kind, str_of(r->message), str_of(r->hint), field);
 }
 
 void call_answer_json(struct api_call *c, int status, const struct buf *body) {
@@ -100,7 +155,7 @@ void call_query_begin(struct api_call *c, struct query *q) {
     int64_t timeout = call_number(c, "timeout", o->query_timeout_ns);
     query_begin(q, &(struct query_options){.store = o->store,
                                            .budget = o->budget,
-                                           .tenant = STR("default"),
+                                           .tenant = call_tenant(c),
                                            .memory_max_bytes = o->query_memory_bytes,
                                            .cancel = &c->api->cancel,
                                            .is_abandoned = c->request.is_abandoned,

@@ -10,10 +10,12 @@
 
 #include <cmocka.h>
 
+#include "api/session_priv.h"
 #include "api/stage_test_priv.h"
 #include "ingest/ingest.h"
 #include "net/client.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/loop.h"
 #include "os/socket.h"
 #include "signal/batch_build.h"
@@ -351,6 +353,74 @@ static void a_full_queue_refuses(void **state) {
     lock_done(&gate.lock);
 }
 
+/* Tokens come and go while others are asked about: each question is judged by the old ones or by the new ones. */
+static struct {
+    struct access *access;
+    char stays[TOKEN_TEXT_BYTES + 8 + 1];
+    atomic_bool stop;
+    _Atomic int asked, wrong;
+} judged;
+
+static void ask_always(void *context) {
+    char session[SESSION_TEXT_BYTES];
+    struct caller caller;
+    struct credentials good = {.authorization = str_of(judged.stays), .peer = STR("192.0.2.1:1")},
+                       bad = {.authorization = STR("Bearer x"), .peer = STR("192.0.2.1:2")};
+    (void)context;
+    while (!atomic_load(&judged.stop)) {
+        enum access_outcome yes = access_decide(judged.access, &good, ROLE_READ, false, stage_now(), &caller),
+                            no = access_decide(judged.access, &bad, ROLE_READ, false, stage_now(), &caller),
+                            in = access_login(judged.access, str_of(judged.stays + 7), good.peer, stage_now(), &caller,
+                                              session);
+        if (yes != ACCESS_ALLOWED || no == ACCESS_ALLOWED || in != ACCESS_ALLOWED) atomic_fetch_add(&judged.wrong, 1);
+        atomic_fetch_add(&judged.asked, 1);
+    }
+}
+
+static err add_or_remove(void *context, struct tokens *tokens) {
+    char text[TOKEN_TEXT_BYTES];
+    err e = token_revoke(tokens, STR("goes"));
+    (void)context;
+    if (!e) return NULL;
+    err_free(e);
+    return token_new(tokens, STR("goes"), ROLE_ADMIN, STR("*"), 1, 0, text);
+}
+
+static err add_stays(void *context, struct tokens *tokens) {
+    return token_new(tokens, STR("stays"), ROLE_READ, STR("a"), 1, 0, context);
+}
+
+static err remove_file(void *context, const char *name, bool is_dir) {
+    char path[512];
+    (void)is_dir;
+    snprintf(path, sizeof path, "%s/%s", (const char *)context, name);
+    return path_remove(path);
+}
+
+static void tokens_change_while_they_are_asked_about(void **state) {
+    (void)state;
+    char dir[] = "/tmp/clew-loopback-XXXXXX";
+    struct thread *threads[CLIENTS];
+    struct audit *audit;
+    assert_non_null(mkdtemp(dir));
+    memcpy(judged.stays, "Bearer ", 7);
+    assert_null(tokens_change(dir, add_stays, judged.stays + 7));
+    assert_null(audit_open(dir, 0, &audit));
+    assert_null(access_new(dir, (struct str){0}, audit, stage_now(), &judged.access));
+    for (int i = 0; i < CLIENTS; i++) assert_null(thread_start(&threads[i], "asks", 0, ask_always, NULL));
+    for (int i = 0; i < ROUNDS || atomic_load(&judged.asked) < ROUNDS; i++) {
+        assert_null(tokens_change(dir, add_or_remove, NULL));
+        access_reload(judged.access, stage_now());
+    }
+    atomic_store(&judged.stop, true);
+    for (int i = 0; i < CLIENTS; i++) thread_join(threads[i]);
+    assert_int_equal(atomic_load(&judged.wrong), 0);
+    access_free(judged.access);
+    audit_close(audit);
+    assert_null(path_list(dir, remove_file, dir));
+    assert_null(path_remove_dir(dir));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_go_the_whole_way),
@@ -359,6 +429,7 @@ int main(void) {
         cmocka_unit_test(several_clients_send_and_ask_at_once),
         cmocka_unit_test(queries_end_when_their_clients_go),
         cmocka_unit_test(a_full_queue_refuses),
+        cmocka_unit_test(tokens_change_while_they_are_asked_about),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

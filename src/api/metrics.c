@@ -137,16 +137,92 @@ static void put_process(struct buf *out) {
     one(out, "clew_process_anonymous_bytes", "gauge", "Resident anonymous memory.", process_anonymous_bytes());
 }
 
+static void put_access(struct buf *out, struct api *api, int64_t now) {
+    struct access_counts a;
+    uint64_t written, failed, suppressed;
+    access_get_counts(api->access, now, &a);
+    audit_get_counts(api->audit, &written, &failed, &suppressed);
+    one(out, "clew_access_required", "gauge", "1: every question needs a token.", a.required);
+    one(out, "clew_access_tokens", "gauge", "Tokens in force.", a.tokens);
+    one(out, "clew_access_sessions", "gauge", "Sessions of the page.", a.sessions);
+    head(out, "clew_access_refused_total", "counter", "Requests refused, by reason.");
+    for (size_t i = ACCESS_ALLOWED + 1; i < ACCESS_OUTCOMES; i++)
+        buf_add_fmt(out, "clew_access_refused_total{reason=\"%s\"} %llu\n", access_refusals[i].name,
+                    (unsigned long long)a.refused[i]);
+    one(out, "clew_audit_lines_total", "counter", "Lines of the audit log.", written);
+    one(out, "clew_audit_failed_total", "counter", "Lines that could not be written.", failed);
+    one(out, "clew_audit_suppressed_total", "counter", "Refusals over 60 a minute, not written.", suppressed);
+}
+
+/* ---- by tenant; names of tenants need no escaping --------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *type, *help;
+    size_t offset;
+} tenant_rows[] = {
+    {"clew_tenant_ingest_requests_total", "counter", "Bodies sent.", offsetof(struct tenant_counts, ingest_requests)},
+    {"clew_tenant_ingest_bytes_total", "counter", "Bytes of bodies, as sent.",
+     offsetof(struct tenant_counts, ingest_bytes)},
+    {"clew_tenant_queries_total", "counter", "Queries begun.", offsetof(struct tenant_counts, queries)},
+    {"clew_tenant_queries_running", "gauge", "Queries under way.", offsetof(struct tenant_counts, queries_running)},
+};
+
+static const struct {
+    const char *name, *help, *label, *const *values;
+    size_t offset, count;
+} tenant_arrays[] = {
+    {"clew_tenant_rows_total", "Rows taken and durable.", "signal", signal_names, offsetof(struct tenant_counts, rows),
+     SIGNALS},
+    {"clew_tenant_rejected_rows_total", "Rows refused by partial success.", "signal", signal_names,
+     offsetof(struct tenant_counts, rejected_rows), SIGNALS},
+    {"clew_tenant_refused_total", "Requests over a limit.", "limit", limit_names,
+     offsetof(struct tenant_counts, refused), LIMITS},
+};
+
+static unsigned long long number_at(const struct tenant_counts *t, size_t offset, size_t i) {
+    uint64_t value;
+    memcpy(&value, (const char *)t + offset + i * sizeof value, sizeof value);
+    return value;
+}
+
+static void put_tenants(struct buf *out, struct limits *l, struct str tenant) {
+    struct tenant_counts *t = mem_new_array(struct tenant_counts, LIMIT_TENANTS_MAX);
+    size_t n = limits_get_counts(l, tenant, t);
+    for (size_t r = 0; r < LENGTH(tenant_rows); r++) {
+        head(out, tenant_rows[r].name, tenant_rows[r].type, tenant_rows[r].help);
+        for (size_t i = 0; i < n; i++)
+            buf_add_fmt(out, "%s{tenant=\"%s\"} %llu\n", tenant_rows[r].name, t[i].tenant,
+                        number_at(&t[i], tenant_rows[r].offset, 0));
+    }
+    for (size_t r = 0; r < LENGTH(tenant_arrays); r++) {
+        head(out, tenant_arrays[r].name, "counter", tenant_arrays[r].help);
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; k < tenant_arrays[r].count; k++)
+                buf_add_fmt(out, "%s{tenant=\"%s\",%s=\"%s\"} %llu\n", tenant_arrays[r].name, t[i].tenant,
+                            tenant_arrays[r].label, tenant_arrays[r].values[k],
+                            number_at(&t[i], tenant_arrays[r].offset, k));
+    }
+    mem_free(t);
+}
+
+static void put_all(struct buf *out, struct api_call *c) {
+    put_ingest(out, c->api->options.ingest);
+    put_store(out, c->api->options.store);
+    put_budget(out, c->api->options.budget);
+    put_http(out, c->api);
+    put_process(out);
+    put_access(out, c->api, c->now_ns);
+}
+
+/* The figures of the whole program are for operators of all tenants; everybody else sees their own. */
 void handle_metrics(struct api_call *c) {
     struct buf body;
-    buf_init(&body, MIB);
+    bool all = caller_is_for_all(&c->caller) && role_includes(c->caller.role, ROLE_OPERATE);
+    buf_init(&body, 4 * MIB);
     head(&body, "clew_build_info", "gauge", "The version that runs.");
     buf_add_text(&body, "clew_build_info{version=\"" CLEW_VERSION "\"} 1\n");
-    put_ingest(&body, c->api->options.ingest);
-    put_store(&body, c->api->options.store);
-    put_budget(&body, c->api->options.budget);
-    put_http(&body, c->api);
-    put_process(&body);
+    if (all) put_all(&body, c);
+    put_tenants(&body, c->api->limits, all ? (struct str){0} : call_tenant(c));
     call_reply(c, &(struct api_reply){.status = 200,
                                       .content_type = STR("text/plain; version=0.0.4; charset=utf-8"),
                                       .body = buf_str(&body)});

@@ -1,9 +1,7 @@
 /* Who may ask while there are no tokens. Only loopback is bound then, but a browser on this machine carries the pages of strangers:
  * they post across origins without being asked first, and a name of theirs may resolve to 127.0.0.1 (rebinding). So the name asked for
  * must be a loopback name, and a page must be of the same origin. Programs send no Origin. */
-#include "api/api_priv.h"
-
-#include "base/text.h"
+#include "api/origin_priv.h"
 
 /* "name:port" or "[address]:port" → what is before the port. */
 static struct str host_name(struct str host) {
@@ -20,7 +18,7 @@ static bool is_loopback_name(struct str name) {
     return true;
 }
 
-static bool is_origin_of(struct str origin, struct str host) {
+bool origin_is_of(struct str origin, struct str host) {
     static const struct str schemes[] = {STR("http://"), STR("https://")};
     for (size_t i = 0; i < LENGTH(schemes); i++) {
         size_t n = schemes[i].n;
@@ -32,5 +30,14 @@ static bool is_origin_of(struct str origin, struct str host) {
 
 bool origin_is_allowed(struct str host, struct str origin) {
     if (host.p && !is_loopback_name(host_name(host))) return false;
-    return !origin.p || is_origin_of(origin, host);
+    return !origin.p || origin_is_of(origin, host);
+}
+
+bool origin_is_listed(struct str origin, struct str list) {
+    struct str one;
+    for (bool more = list.n > 0 && origin.n > 0; more;) {
+        more = str_cut(list, ',', &one, &list);
+        if (str_equal(str_trim(one), origin)) return true;
+    }
+    return false;
 }

@@ -43,6 +43,7 @@ static void on_ingested(void *context, err e, const struct ingest_outcome *outco
         return;
     }
     struct buf body;
+    limits_count_rows(c->api->limits, call_tenant(c), signal_of(c), outcome->taken, outcome->rejected);
     buf_init(&body, 4 * KIB);
     otlp_write_response(signal_of(c), outcome->rejected, str_of(outcome->message), &body);
     call_reply(
@@ -51,13 +52,13 @@ static void on_ingested(void *context, err e, const struct ingest_outcome *outco
 }
 
 static void take_body(struct api_call *c) {
-    ingest_body(c->api->options.ingest, STR("default"), signal_of(c), c->request.content_encoding, c->request.body,
+    ingest_body(c->api->options.ingest, call_tenant(c), signal_of(c), c->request.content_encoding, c->request.body,
                 on_ingested, c);
 }
 
 static void handle_signal(struct api_call *c) {
     if (!check_fields(c)) return;
-    if (!ingest_body_if_small(c->api->options.ingest, STR("default"), signal_of(c), c->request.content_encoding,
+    if (!ingest_body_if_small(c->api->options.ingest, call_tenant(c), signal_of(c), c->request.content_encoding,
                               c->request.body, on_ingested, c))
         call_run_on_work(c, take_body);
 }

@@ -134,12 +134,6 @@ static const char *const type_names[] = {
     [PARAM_SEVERITY] = "severity",
     [PARAM_WHERE] = "condition",
 };
-static const char *const role_names[] = {[ROLE_ANY] = "any",
-                                         [ROLE_INGEST] = "ingest",
-                                         [ROLE_READ] = "read",
-                                         [ROLE_OPERATE] = "operate",
-                                         [ROLE_ADMIN] = "admin"};
-
 static void put_param(struct buf *out, const struct api_param *p) {
     buf_add_fmt(out, "| `%s` | %s", p->name, type_names[p->type]);
     if (p->type == PARAM_INTEGER) buf_add_fmt(out, " %lld to %lld", (long long)p->min, (long long)p->max);
@@ -155,8 +149,8 @@ void api_put_routes(struct buf *out) {
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *r = &api_routes[i];
         const char *ports = r->ports == 3 ? "both ports" : r->ports == 1 ? "main port" : "OTLP port";
-        buf_add_fmt(out, "%s### %s %s\n\n%s (%s, role %s)\n", i ? "\n" : "", method_name(r->method), r->path, r->help,
-                    ports, role_names[r->role]);
+        buf_add_fmt(out, "%s### %s %s\n\n%s (%s, role %s%s)\n", i ? "\n" : "", method_name(r->method), r->path, r->help,
+                    ports, role_names[r->role], r->all_tenants ? ", only of tenant `*`" : "");
         if (!r->params || !r->params->name) continue;
         buf_add_text(out, "\n| parameter | type | default | meaning |\n|---|---|---|---|\n");
         for (const struct api_param *p = r->params; p->name; p++) put_param(out, p);

@@ -164,10 +164,13 @@ const struct api_route api_routes[] = {
     {HTTP_GET, "/metrics", ROLE_READ, MAIN, RUN_HERE, handle_metrics, NULL,
      "Figures about itself, as Prometheus text."},
     {HTTP_POST, "/api/v1/admin/flush", ROLE_OPERATE, MAIN, RUN_WORK, handle_flush, NULL,
-     "Writes what is in memory to parts now."},
+     "Writes what is in memory to parts now: of the caller's tenant, or of all."},
     {HTTP_POST, "/api/v1/admin/delete", ROLE_ADMIN, MAIN, RUN_WORK, handle_delete, delete_params,
      "Deletes rows: from answers at once, from bytes within 24 h."},
     {HTTP_POST, "/api/v1/admin/backup", ROLE_ADMIN, MAIN, RUN_WORK, handle_backup, backup_params,
-     "Makes a copy that opens as a data folder."},
+     "Makes a copy that opens as a data folder: of all tenants, or of the one that X-Scope-OrgID names.", true},
+    {HTTP_POST, "/api/v1/login", ROLE_ANY, MAIN, RUN_WORK, handle_login, NULL,
+     "Takes {\"token\"} as application/json and sets the cookie of the page's session."},
+    {HTTP_POST, "/api/v1/logout", ROLE_ANY, MAIN, RUN_WORK, handle_logout, NULL, "Ends the session of the cookie."},
 };
 const size_t api_route_count = LENGTH(api_routes);

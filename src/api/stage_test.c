@@ -8,9 +8,12 @@
 
 #include <cmocka.h>
 
-int64_t stage_now(void) { return STAGE_NOW_NS; }
+int64_t stage_later_ns;
+int64_t stage_now(void) { return STAGE_NOW_NS + stage_later_ns; }
 
-void stage_open(struct stage *s) {
+void stage_open(struct stage *s) { stage_open_as(s, NULL, NULL, NULL); }
+
+void stage_open_as(struct stage *s, const char *dir, const char *tokens, const char *limits) {
     struct store_options store;
     struct api_options options;
     *s = (struct stage){0};
@@ -26,6 +29,9 @@ void stage_open(struct stage *s) {
     options.budget = &s->budget;
     options.work_threads = 0;
     options.wall_ns = stage_now;
+    options.dir = dir;
+    options.tokens = str_of(tokens);
+    options.limits = str_of(limits);
     assert_null(api_new(&options, &s->api));
 }
 
@@ -71,8 +77,8 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
     static const struct {
         const char *name;
         enum http_method method;
-    } methods[] = {
-        {"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE}};
+    } methods[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD},     {"POST", HTTP_POST},
+                   {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE}, {"OPTIONS", HTTP_OPTIONS}};
     struct api_request r = {.port = port,
                             .method = HTTP_OTHER,
                             .method_text = method,
@@ -80,11 +86,14 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
                             .content_type = str_of(content_type),
                             .content_encoding = str_of(content_encoding),
                             .has_content_type = content_type != NULL,
+                            .credentials = s->credentials,
+                            .is_tls = s->is_tls,
                             .body = body,
                             .reply = on_reply,
                             .context = s};
     for (size_t i = 0; i < LENGTH(methods); i++)
         if (str_equal(method, str_of(methods[i].name))) r.method = methods[i].method;
+    r.credentials.unsafe = r.method != HTTP_GET && r.method != HTTP_HEAD;
     api_serve(s->api, &r);
     assert_int_equal(s->replies, 1);
     return s->status;

@@ -9,6 +9,9 @@ struct stage {
     struct store *store;
     struct ingest *ingest;
     struct budget budget;
+    /* what the next requests say of who asks; empty: not sent */
+    struct credentials credentials;
+    bool is_tls;
     /* the last reply */
     int replies, status;
     char content_type[128];
@@ -17,6 +20,8 @@ struct stage {
 };
 
 void stage_open(struct stage *s);
+/* The same with a data folder and a document of tokens (either may be NULL, "") and of limits. */
+void stage_open_as(struct stage *s, const char *dir, const char *tokens, const char *limits);
 void stage_close(struct stage *s);
 /* The fixed small data set: two traces and a few logs, sent as OTLP through the API itself. */
 void stage_fill(struct stage *s);
@@ -29,6 +34,7 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
 const char *stage_body(const struct stage *s);
 
 #define STAGE_NOW_NS ((int64_t)1767323045 * 1000000000) /* 2026-01-02T03:04:05Z */
+extern int64_t stage_later_ns;                          /* added to it */
 int64_t stage_now(void);
 void stage_put_traces(struct buf *out); /* bodies of the data set */
 void stage_put_logs(struct buf *out);

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/process.h"
 
 enum { ANSWER_BYTES_MAX = 1 << 30 };
@@ -33,6 +34,7 @@ static void read_error(struct str body, enum err_kind *kind, struct buf *out) {
 
 /* Of an answer that does not say its kind; several are 500, of which it is the last, ERR_INTERNAL. */
 static enum err_kind kind_of_status(int status) {
+    if (status == 401) return ERR_DENIED;
     for (int k = ERR_KINDS; k-- > 0;)
         if (err_kind_rows[k].http == status) return (enum err_kind)k;
     return status < 500 ? ERR_INVALID : ERR_INTERNAL;
@@ -45,10 +47,52 @@ err command_check_url(const struct arguments *a, enum option o) {
     return argument_blame(a, o, err_new(ERR_INVALID, "\"" STR_FMT "\" is no http://HOST:PORT", STR_ARG(url)));
 }
 
+err command_read_file(struct str name, size_t bytes_max, struct buf *out) {
+    AUTO_FREE char *path = str_dup(name);
+    AUTO_CLOSE struct file *f = NULL;
+    uint64_t size;
+    TRY(file_open(path, FILE_READ, &f));
+    TRY(file_size(f, &size));
+    if (size > bytes_max) return err_new(ERR_LIMIT, "%s is larger than %zu bytes", path, bytes_max);
+    buf_init(out, bytes_max + 1);
+    buf_reserve(out, size);
+    TRY(file_read(f, out->p, size, 0, &out->n));
+    out->p[out->n] = 0;
+    return NULL;
+}
+
+/* What stands in a header field: no control character may end it. */
+static err check_field(struct str value, size_t max, const char *option) {
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] <= ' ' || value.p[i] == 0x7f)
+            return err_new(ERR_INVALID, "%s has a blank or a control character in it", option);
+    return value.n <= max ? NULL : err_new(ERR_INVALID, "%s is longer than %zu bytes", option, max);
+}
+
+err command_credentials(const struct arguments *a, struct command_credentials *out) {
+    AUTO_BUF struct buf file = {0};
+    struct str token = argument_text(a, OPTION_TOKEN), tenant = argument_text(a, OPTION_TENANT);
+    size_t n = 0;
+    if (!token.n && a->given[OPTION_TOKEN_FILE]) {
+        TRY_WRAP(command_read_file(argument_text(a, OPTION_TOKEN_FILE), 4 * KIB, &file), "--token-file");
+        token = str_trim(buf_str(&file));
+    }
+    TRY(check_field(token, 400, "the token"));
+    TRY(check_field(tenant, 63, "--tenant"));
+    snprintf(out->authorization, sizeof out->authorization, "Authorization: Bearer " STR_FMT, STR_ARG(token));
+    snprintf(out->tenant, sizeof out->tenant, "X-Scope-OrgID: " STR_FMT, STR_ARG(tenant));
+    if (token.n) out->fields[n++] = out->authorization;
+    if (tenant.n) out->fields[n++] = out->tenant;
+    out->fields[n] = NULL;
+    return NULL;
+}
+
 err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body,
                      struct buf *out) {
     struct http_client *client = NULL;
+    struct command_credentials who;
     TRY(command_check_url(a, OPTION_SERVER));
+    TRY(command_credentials(a, &who));
     TRY(http_client_new(&client));
     AUTO_BUF struct buf url;
     buf_init(&url, 64 * KIB);
@@ -57,8 +101,9 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
     buf_add_str(&url, server);
     buf_add_text(&url, path);
     struct http_answer answer = {0};
-    err e = url.full ? err_new(ERR_LIMIT, "the question is longer than 64 KiB")
-                     : http_call_wait(client, method, url.p, NULL, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer);
+    err e = url.full
+                ? err_new(ERR_LIMIT, "the question is longer than 64 KiB")
+                : http_call_wait(client, method, url.p, who.fields, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer);
     http_client_free(client);
     if (e && err_kind(e) == ERR_UNAVAILABLE)
         return err_wrap(e, "no answer from " STR_FMT " (start one with `clew serve`, or say where with --server)",

@@ -12,6 +12,9 @@ err command_trace(const struct arguments *a);
 err command_query_traces(const struct arguments *a);
 err command_query_logs(const struct arguments *a);
 err command_delete(const struct arguments *a);
+err command_token_new(const struct arguments *a);
+err command_token_list(const struct arguments *a);
+err command_token_revoke(const struct arguments *a);
 err command_backup(const struct arguments *a);
 err command_restore(const struct arguments *a);
 err command_check(const struct arguments *a);
@@ -21,6 +24,14 @@ err command_version(const struct arguments *a);
 /* Asks `path` (which starts with '/') of --server; a status over 299 becomes the error that the answer's text says. The caller ends
  * *out with buf_done. */
 err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body, struct buf *out);
+/* Who asks, as header fields for net/client.h: Authorization from --token or --token-file, X-Scope-OrgID from --tenant. */
+struct command_credentials {
+    char authorization[512], tenant[128];
+    const char *fields[3]; /* ended by NULL; point into this object */
+};
+err command_credentials(const struct arguments *a, struct command_credentials *out);
+/* A whole file; the caller ends *out, also after an error. */
+err command_read_file(struct str path, size_t bytes_max, struct buf *out);
 /* Appends ?name=value or &name=value, percent-encoded, when the option was given. */
 void command_add_param(struct buf *path, const char *name, struct str value);
 void command_add_option(struct buf *path, const char *name, const struct arguments *a, enum option o);

@@ -4,13 +4,13 @@
 #include "app/command.h"
 
 #define O(name) (1ull << OPTION_##name)
-#define ASKING (O(SERVER) | O(JSON))
+#define ASKING (O(SERVER) | O(JSON) | O(TOKEN) | O(TOKEN_FILE) | O(TENANT))
 #define FILTERS (O(SERVICE) | O(ENVIRONMENT) | O(WHERE) | O(TEXT) | O(START) | O(END) | O(LIMIT) | O(ORDER) | O(CURSOR))
 
 const struct command commands[] = {
     {"serve", "", 0, 0,
      O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) |
-         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON),
+         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) |
@@ -25,6 +25,11 @@ const struct command commands[] = {
     {"delete", "", 0, 0,
      ASKING | O(TRACE) | O(START) | O(END) | O(SERVICE) | O(WHERE) | O(TRACES) | O(LOGS) | O(PROVE) | O(YES),
      "delete telemetry by trace, range or filter", command_delete},
+    {"token new", "NAME", 1, 1, O(DATA) | O(ROLE) | O(TENANT) | O(EXPIRES) | O(JSON), "make a token; prints it once",
+     command_token_new},
+    {"token list", "", 0, 0, O(DATA) | O(JSON), "the tokens, without their secrets", command_token_list},
+    {"token revoke", "NAME", 1, 1, O(DATA) | O(JSON), "end a token; a running clew knows within a second",
+     command_token_revoke},
     {"backup", "DIR", 1, 1, ASKING, "copy the data directory of a running clew", command_backup},
     {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},
     {"check", "", 0, 0, O(DATA) | O(JSON), "check every block of a data directory", command_check},

@@ -285,6 +285,7 @@ err command_load(const struct arguments *a) {
     struct load_plan plan;
     struct thread *watcher = NULL;
     TRY(read_plan(a, &plan));
+    TRY(command_credentials(a, &plan.who));
     if (argument_text(a, OPTION_TO_FILE).n) return write_bodies(a, &plan);
     process_signals_block();
     TRY(thread_start(&watcher, "signals", 0, watch_signals, &interrupts));

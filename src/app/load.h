@@ -22,6 +22,7 @@ struct load_plan {
     uint32_t connections;
     int64_t time_first, time_step; /* law: of one trace to the next (requests > 0) */
     int64_t stop_ns;               /* monotonic; INT64_MAX: never */
+    struct command_credentials who;
 };
 
 /* One acknowledged request. */

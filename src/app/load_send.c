@@ -112,6 +112,7 @@ static bool note_answer(struct sender *s, const struct load_request *r, int64_t 
         char why[64];
         snprintf(why, sizeof why, "the server answered %d", answer->status);
         note_failure(s, why);
+        if (answer->status == 401 || answer->status == 403) atomic_store(s->sending->stop, true);
         return false;
     }
     s->totals.retried++;
@@ -124,7 +125,10 @@ static bool note_answer(struct sender *s, const struct load_request *r, int64_t 
 /* Sends the body until it is acknowledged, refused for good, or the plan is stopped: throttling is no failure. */
 static void post_wait(struct sender *s, const struct load_request *r) {
     const struct load_plan *plan = s->sending->plan;
-    const char *fields[] = {"Content-Type: application/x-protobuf", plan->gzip ? "Content-Encoding: gzip" : NULL, NULL};
+    const char *fields[6] = {"Content-Type: application/x-protobuf"};
+    size_t n = 1;
+    if (plan->gzip) fields[n++] = "Content-Encoding: gzip";
+    for (const char *const *f = plan->who.fields; *f; f++) fields[n++] = *f;
     char url[512];
     snprintf(url, sizeof url, STR_FMT "/v1/%s", STR_ARG(plan->otlp), r->signal == SIGNAL_SPANS ? "traces" : "logs");
     bool again = true;

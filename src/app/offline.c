@@ -7,6 +7,8 @@
 #include "os/process.h"
 #include "store/store.h"
 
+enum { DUMP_TEXT_BYTES_MAX = 64 << 20 };
+
 /* A folder that never was clew's is a wrong path, not damage. */
 static err check_is_ours(const char *dir, const char *option) {
     AUTO_BUF struct buf manifest, log;
@@ -111,7 +113,24 @@ static void dump_json(struct str path, const struct buf *lines) {
     command_print(&out);
 }
 
+/* What is text already: tokens.json, audit.jsonl. Line by line, as nothing of it may steer the terminal. */
+static err dump_text(struct str path) {
+    AUTO_BUF struct buf text = {0}, out;
+    struct str rest, line;
+    buf_init(&out, (size_t)1 << 30);
+    TRY(command_read_file(path, DUMP_TEXT_BYTES_MAX, &text));
+    for (rest = buf_str(&text); rest.n;) {
+        str_cut(rest, '\n', &line, &rest);
+        put_terminal(&out, line);
+        buf_add_byte(&out, '\n');
+    }
+    command_print(&out);
+    return NULL;
+}
+
 err command_dump(const struct arguments *a) {
+    if (str_ends_with(a->positions[0], STR(".json")) || str_ends_with(a->positions[0], STR(".jsonl")))
+        return dump_text(a->positions[0]);
     AUTO_FREE char *path = str_dup(a->positions[0]);
     AUTO_BUF struct buf out, inside;
     uint64_t rows;

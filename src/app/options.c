@@ -66,8 +66,17 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},
     [OPTION_TRACES] = {"traces", NULL, NULL, "of spans only"},
     [OPTION_LOGS] = {"logs", NULL, NULL, "of logs only"},
+    [OPTION_TOKEN] = {"token", "TOKEN", NULL, "the token to ask with; others may see it here, so rather CLEW_TOKEN"},
+    [OPTION_TOKEN_FILE] = {"token-file", "FILE", NULL, "a file with the token"},
+    [OPTION_TENANT] = {"tenant", "NAME", NULL, "the tenant; `*` is any (token new), default `default`"},
+    [OPTION_ROLE] = {"role", "ROLE", NULL, "ingest, read, operate (and read) or admin (all)"},
+    [OPTION_EXPIRES] = {"expires", "DURATION", NULL, "from now; without it the token holds until it is revoked"},
+    [OPTION_LIMITS] = {"limits", "FILE", NULL, "JSON: what tenants may send and ask at once (docs/formats/limits.md)"},
+    [OPTION_CORS_ORIGIN] = {"cors-origin", "ORIGIN", NULL,
+                            "pages of this origin may ask, as 'https://grafana.example'; may be repeated", true},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},
 };
+static_assert(OPTIONS <= 64, "a command has a bit for each");
 
 /* ---- finding ---------------------------------------------------------------------------------------------------- */
 

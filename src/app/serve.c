@@ -2,6 +2,7 @@
  *
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
+ *   watch  reads tokens.json again
  */
 #include <stdio.h>
 
@@ -19,7 +20,8 @@
 #include "store/store.h"
 
 #define DRAIN_NS ((int64_t)10 * 1000000000)
-enum { CONNECTIONS_MAX = 16384 };
+#define WATCH_NS ((int64_t)500 * 1000000)
+enum { CONNECTIONS_MAX = 16384, LIMITS_BYTES_MAX = 1 << 20 };
 
 struct server {
     struct budget budget;
@@ -28,7 +30,12 @@ struct server {
     struct api *api;
     struct loop *loop;
     struct http_server *http;
-    struct thread *io;
+    struct thread *io, *watch;
+    struct lock lock; /* of `ending` */
+    struct signal_flag ending_flag;
+    bool ending;
+    char *dir;
+    struct buf origins, limits; /* as the api borrows them */
     char listen[64], otlp_http[64];
     int64_t started_ns;
 };
@@ -71,9 +78,35 @@ static err read_workers(const struct arguments *a, uint64_t *out) {
     return *out < 1 || *out > 256 ? err_new(ERR_INVALID, "--workers: from 1 to 256") : NULL;
 }
 
-static err open_api(struct server *s, uint64_t workers) {
+/* Origins with commas between. An origin is a scheme, a name and maybe a port; `*` would open everything to everybody. */
+static err read_origins(const struct arguments *a, struct buf *out) {
+    for (int i = 0; i < a->given[OPTION_CORS_ORIGIN]; i++) {
+        struct str origin = a->values[OPTION_CORS_ORIGIN][i], scheme, rest;
+        bool cut = str_cut(origin, ':', &scheme, &rest) && str_starts_with(rest, STR("//"));
+        bool good = cut && (str_equal(scheme, STR("http")) || str_equal(scheme, STR("https"))) && rest.n > 2;
+        for (size_t k = 2; good && k < rest.n; k++)
+            good = (unsigned char)rest.p[k] > ' ' && rest.p[k] != 0x7f && !strchr("/,?#*", rest.p[k]);
+        if (!good)
+            return err_new(ERR_INVALID,
+                           "--cors-origin: an origin is as https://grafana.example:3000, not \"" STR_FMT "\"",
+                           STR_ARG(origin));
+        buf_add_fmt(out, "%s" STR_FMT, out->n ? "," : "", STR_ARG(origin));
+    }
+    return NULL;
+}
+
+static err open_api(const struct arguments *a, struct server *s, uint64_t workers) {
     struct api_options options;
     api_options_default(&options);
+    buf_init(&s->origins, 64 * KIB);
+    TRY(read_origins(a, &s->origins));
+    if (a->given[OPTION_LIMITS]) {
+        TRY_WRAP(command_read_file(argument_text(a, OPTION_LIMITS), LIMITS_BYTES_MAX, &s->limits), "--limits");
+        options.limits = s->limits.p ? buf_str(&s->limits) : STR("");
+    }
+    options.dir = s->dir;
+    options.tokens = str_of(process_env("CLEW_TOKENS"));
+    options.cors_origins = buf_str(&s->origins);
     s->ingest = ingest_new(&(struct ingest_options){.store = s->store, .budget = &s->budget});
     options.store = s->store;
     options.ingest = s->ingest;
@@ -82,6 +115,7 @@ static err open_api(struct server *s, uint64_t workers) {
     return api_new(&options, &s->api);
 }
 
+/* Without tokens only loopback may be bound. */
 static err listen_on(struct server *s, const char *option, struct str address, enum api_port port, char bound[64]) {
     AUTO_FREE char *text = str_dup(address);
     err e = http_server_listen(s->http, text, api_listener(s->api, port), bound);
@@ -91,7 +125,12 @@ static err listen_on(struct server *s, const char *option, struct str address, e
                        "--%s: %s is in use; stop what listens there, or let clew pick a free port: --%s 127.0.0.1:0",
                        option, text, option);
     }
-    return err_wrap(e, "--%s", option);
+    TRY_WRAP(e, "--%s", option);
+    if (api_needs_tokens(s->api) || socket_address_is_loopback(bound)) return NULL;
+    return err_new(ERR_INVALID,
+                   "--%s: %s is not a loopback address, and without tokens anybody could read and delete everything: "
+                   "make one with `clew token new NAME --role ROLE --data DIR`, or bind 127.0.0.1",
+                   option, bound);
 }
 
 static err open_network(const struct arguments *a, struct server *s) {
@@ -106,6 +145,26 @@ static err open_network(const struct arguments *a, struct server *s) {
 }
 
 static void run_loop(void *context) { loop_run(((struct server *)context)->loop); }
+
+static void watch_tokens(void *context) {
+    struct server *s = context;
+    lock_take(&s->lock);
+    while (!s->ending) {
+        flag_wait_until(&s->ending_flag, &s->lock, clock_monotonic_ns() + WATCH_NS);
+        lock_give(&s->lock);
+        api_reload_tokens(s->api);
+        lock_take(&s->lock);
+    }
+    lock_give(&s->lock);
+}
+
+static void end_watch(struct server *s) {
+    lock_take(&s->lock);
+    s->ending = true;
+    flag_wake_all(&s->ending_flag);
+    lock_give(&s->lock);
+    thread_join(s->watch);
+}
 
 static void tell_ready(const struct arguments *a, const struct server *s) {
     double ms = (double)(clock_monotonic_ns() - s->started_ns) / 1e6;
@@ -125,31 +184,25 @@ static void drain(void *context) {
     http_server_drain(s->http, clock_monotonic_ns() + DRAIN_NS, stop_loop, s);
 }
 
-/* Without tokens (they come with their issue) only loopback may be bound. */
 static err check_address(const struct arguments *a, enum option o) {
     AUTO_FREE char *text = str_dup(argument_text(a, o));
-    err e = socket_address_check(text);
-    if (!e && !socket_address_is_loopback(text))
-        e = err_new(ERR_INVALID,
-                    "%s is not a loopback address, and there is no access control yet: put clew behind a proxy that "
-                    "has one, or bind 127.0.0.1",
-                    text);
-    return argument_blame(a, o, e);
+    return argument_blame(a, o, socket_address_check(text));
 }
 
 static err open_server(const struct arguments *a, struct server *s) {
-    AUTO_FREE char *dir = str_dup(argument_text(a, OPTION_DATA));
     struct store_options options;
     uint64_t workers;
+    s->dir = str_dup(argument_text(a, OPTION_DATA));
     TRY(read_store_options(a, s, &options));
-    options.dir = dir;
+    options.dir = s->dir;
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
     TRY(check_address(a, OPTION_LISTEN));
     TRY(check_address(a, OPTION_OTLP_HTTP));
-    if (!*dir) return err_new(ERR_INVALID, "--data: must name a folder");
+    if (!*s->dir) return err_new(ERR_INVALID, "--data: must name a folder");
     TRY(store_open(&options, &s->store));
-    TRY(open_api(s, workers));
+    TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
+    TRY(thread_start(&s->watch, "watch", 0, watch_tokens, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }
 
@@ -161,16 +214,24 @@ static err close_server(struct server *s) {
         thread_join(s->io);
     }
     if (s->api) api_drain(s->api, true);
+    end_watch(s);
     http_server_free(s->http);
     api_free(s->api);
     loop_free(s->loop);
     ingest_free(s->ingest);
+    buf_done(&s->origins);
+    buf_done(&s->limits);
+    mem_free(s->dir);
+    lock_done(&s->lock);
+    flag_done(&s->ending_flag);
     return err_wrap(store_close(s->store), "closing the data directory");
 }
 
 err command_serve(const struct arguments *a) {
     struct server s = {.started_ns = clock_monotonic_ns()};
     process_signals_block();
+    lock_init(&s.lock);
+    flag_init(&s.ending_flag);
     TRY(setup_log(a));
     err e = open_server(a, &s);
     if (!e) {

@@ -32,14 +32,16 @@ static void answer(struct http_connection *c, int status, const char *reason, bo
         type = c->engine->options.refusal(c->listener_context, status, why, &text);
     else
         buf_add_fmt(&text, STR_FMT "\n", STR_ARG(why));
-    static const struct http_field retry = {STR("Retry-After"), STR("2")};
+    static const struct http_field fields[] = {{STR("X-Content-Type-Options"), STR("nosniff")},
+                                               {STR("Cache-Control"), STR("no-store")},
+                                               {STR("Retry-After"), STR("2")}};
     bool again = status == 429 || status == 503;
     request_body_drop(r);
     reply_write(r, &(struct http_reply){.status = status,
                                         .content_type = type,
                                         .body = buf_str(&text),
-                                        .fields = &retry,
-                                        .field_count = again,
+                                        .fields = fields,
+                                        .field_count = again ? LENGTH(fields) : LENGTH(fields) - 1,
                                         .close = close});
     count(&c->engine->refused[status / 100], 1);
     c->out_n = 0;

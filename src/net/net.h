@@ -42,6 +42,7 @@ struct str http_path(const struct http_request *r);
 struct str http_query(const struct http_request *r); /* raw, after '?' */
 /* The first of that name, any case, without blanks around it; {NULL, 0} if absent. */
 struct str http_field(const struct http_request *r, struct str name);
+size_t http_field_count(const struct http_request *r, struct str name); /* how many of that name were sent */
 struct str http_body(const struct http_request *r);
 struct str http_peer(const struct http_request *r); /* "127.0.0.1:4711" */
 void *http_listener_context(const struct http_request *r);

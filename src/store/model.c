@@ -372,8 +372,13 @@ static bool model_pump(struct store *s, int kind) {
     return false;
 }
 
-static err model_backup(struct store *s, const char *to) {
-    (void)s;
+static err model_flush(struct store *s, struct str tenant) {
+    (void)s, (void)tenant;
+    return NULL;
+}
+
+static err model_backup(struct store *s, struct str tenant, const char *to) {
+    (void)s, (void)tenant;
     return err_new(ERR_INVALID, "the model has nothing to back up to %s", to);
 }
 
@@ -386,7 +391,7 @@ static const struct store_functions model_functions = {
     .delete_rows = model_delete,
     .delete_is_done = model_delete_is_done,
     .rewrite_now = model_nothing,
-    .flush = model_nothing,
+    .flush = model_flush,
     .merge_all = model_nothing,
     .backup = model_backup,
     .get_stats = model_get_stats,

@@ -2,6 +2,7 @@
 #include "store/store_priv.h"
 
 #include "os/clock.h"
+#include "store/journal/store_format_priv.h"
 
 void store_options_default(struct store_options *out) {
     *out = (struct store_options){.retention_ns = (int64_t)30 * 86400 * 1000000000,
@@ -23,6 +24,8 @@ err store_close(struct store *s) { return s ? s->f->close(s) : NULL; }
 void store_abandon(struct store *s) {
     if (s) s->f->abandon(s);
 }
+
+bool store_tenant_is_valid(struct str name) { return tenant_is_valid(name); }
 
 err store_append(struct store *s, struct str tenant, struct batch_blob *blob, store_done_fn done, void *context) {
     return s->f->append(s, tenant, blob, done, context);
@@ -65,9 +68,11 @@ err store_delete(struct store *s, struct str tenant, const struct delete_request
 
 bool store_delete_is_done(struct store *s, uint64_t id) { return s->f->delete_is_done(s, id); }
 err store_rewrite_now(struct store *s) { return s->f->rewrite_now(s); }
-err store_flush(struct store *s) { return s->f->flush(s); }
+err store_flush(struct store *s) { return s->f->flush(s, (struct str){0}); }
+err store_flush_tenant(struct store *s, struct str tenant) { return s->f->flush(s, tenant); }
 err store_merge_all(struct store *s) { return s->f->merge_all(s); }
-err store_backup(struct store *s, const char *to) { return s->f->backup(s, to); }
+err store_backup(struct store *s, const char *to) { return s->f->backup(s, (struct str){0}, to); }
+err store_backup_tenant(struct store *s, struct str tenant, const char *to) { return s->f->backup(s, tenant, to); }
 void store_get_stats(struct store *s, struct store_stats *out) { s->f->get_stats(s, out); }
 err store_health(struct store *s) { return s->f->health(s); }
 bool store_pump(struct store *s, int kind) { return s->f->pump(s, kind); }

@@ -57,6 +57,9 @@ err store_close(struct store *s);
 /* Ends without flushing, as a crash would but for the process: tests only. */
 void store_abandon(struct store *s);
 
+/* A tenant's name is 1 to 63 bytes of [A-Za-z0-9_.-] and begins with no dot. */
+bool store_tenant_is_valid(struct str name);
+
 /* Takes over one reference of the blob. Later, from the log thread (or within store_pump), calls done(context, e): NULL
  * means durable and visible; else nothing of it is kept and e is the callee's. Returns an error at once, without calling
  * done and having dropped the reference, when refused: ERR_BUSY, ERR_UNAVAILABLE, ERR_LIMIT (10), ERR_INVALID (tenant name). */
@@ -102,10 +105,13 @@ err store_rewrite_now(struct store *s); /* does the outstanding rewrites now; bl
 
 /* Memory tables to parts, now; blocks. ERR_UNAVAILABLE: read-only, and rows are left that only the log has. */
 err store_flush(struct store *s);
+err store_flush_tenant(struct store *s, struct str tenant); /* the same for one */
 err store_merge_all(struct store *s);   /* merges until nothing is left to merge; blocks (bench, tests) */
 /* A copy that opens as a data directory: hard links of parts (copies, on another file system), manifest and log tail. `to` must not
  * exist or be empty, and is so again after an error. Blocks; work goes on meanwhile. One at a time. */
 err store_backup(struct store *s, const char *to);
+/* The same of one tenant: flushes it and copies its parts alone. ERR_UNAVAILABLE if nothing can be flushed. */
+err store_backup_tenant(struct store *s, struct str tenant, const char *to);
 
 struct store_stats {
     uint64_t rows_appended[SIGNALS], batches_appended, commits, syncs_failed, bytes_logged;

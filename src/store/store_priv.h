@@ -12,9 +12,9 @@ struct store_functions {
     err (*delete_rows)(struct store *s, struct str tenant, const struct delete_request *r, uint64_t *out_id);
     bool (*delete_is_done)(struct store *s, uint64_t id);
     err (*rewrite_now)(struct store *s);
-    err (*flush)(struct store *s);
+    err (*flush)(struct store *s, struct str tenant); /* p NULL: all */
     err (*merge_all)(struct store *s);
-    err (*backup)(struct store *s, const char *to);
+    err (*backup)(struct store *s, struct str tenant, const char *to); /* p NULL: all */
     void (*get_stats)(struct store *s, struct store_stats *out);
     err (*health)(struct store *s);
     bool (*pump)(struct store *s, int kind);

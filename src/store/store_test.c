@@ -447,6 +447,38 @@ static void test_scans_stop_when_told(void **state) {
     assert_null(store_close(s));
 }
 
+static uint64_t count_after_restore(const char *copy, const char *again, const char *tenant) {
+    struct store_options o = options();
+    o.dir = again;
+    assert_null(store_restore(copy, again));
+    struct store *s = open_store(&o);
+    uint64_t n = count(s, tenant);
+    assert_null(store_close(s));
+    return n;
+}
+
+static void test_one_tenant_is_backed_up_alone(void **state) {
+    (void)state;
+    struct store_options o = options();
+    struct store *s = open_store(&o);
+    char copy[100], again[100];
+    snprintf(copy, sizeof copy, "%s/copy", test_dir);
+    snprintf(again, sizeof again, "%s/again", test_dir);
+    assert_null(send(s, "a", rows_of_day(20000 * day_ns, 4)));
+    assert_null(send(s, "b", rows_of_day(20000 * day_ns, 3)));
+    assert_null(store_flush_tenant(s, STR("b")));
+    struct store_stats stats;
+    store_get_stats(s, &stats);
+    assert_int_equal(stats.part_rows[SIGNAL_SPANS], 3); /* of b alone */
+    assert_int_equal(stats.memory_rows[SIGNAL_SPANS], 4);
+    assert_null(send(s, "b", rows_of_day(20000 * day_ns, 2)));
+    assert_null(store_backup_tenant(s, STR("b"), copy));
+    assert_null(store_close(s));
+    assert_int_equal(count_after_restore(copy, again, "b"), 5);
+    remove_tree(again);
+    assert_int_equal(count_after_restore(copy, again, "a"), 0);
+}
+
 #define on_disk(test) cmocka_unit_test_setup_teardown(test, make_test_dir, remove_test_dir)
 
 struct backing {
@@ -508,6 +540,7 @@ int main(void) {
         on_disk(test_a_snapshot_stays_as_it_is),
         on_disk(test_scans_stop_when_told),
         on_disk(test_a_backup_holds_no_flush),
+        on_disk(test_one_tenant_is_backed_up_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,15 +98,35 @@ static void list_log(struct engine *s, struct backup *b) {
     if (v->open_used_bytes) *vec_push(&b->log) = (struct log_piece){v->open_number, v->open_used_bytes};
 }
 
-/* work held, so that nothing the manifest names goes away; editing held, so that it names nothing new. */
-static err backup_settle(struct engine *s, struct backup *b) {
+/* Leaves what is of one tenant. */
+static void keep_tenant(struct manifest_state *s, struct str tenant) {
+    size_t tables = 0, parts = 0, deletes = 0;
+    for (size_t i = 0; i < s->tables.n; i++)
+        if (str_equal(str_of(s->tables.v[i].tenant), tenant)) s->tables.v[tables++] = s->tables.v[i];
+    for (size_t i = 0; i < s->parts.n; i++)
+        if (str_equal(str_of(s->parts.v[i].tenant), tenant)) s->parts.v[parts++] = s->parts.v[i];
+    for (size_t i = 0; i < s->deletes.n; i++) {
+        if (str_equal(str_of(s->deletes.v[i].tenant), tenant))
+            s->deletes.v[deletes++] = s->deletes.v[i];
+        else
+            mem_free((char *)(uintptr_t)s->deletes.v[i].request.p);
+    }
+    s->tables.n = tables;
+    s->parts.n = parts;
+    s->deletes.n = deletes;
+}
+
+/* work held, so that nothing the manifest names goes away; editing held, so that it names nothing new. One tenant's copy has no
+ * log, which all share: the tenant was flushed just before. */
+static err backup_settle(struct engine *s, struct str tenant, struct backup *b) {
     AUTO_BUF struct buf edit;
     buf_init(&edit, UINT32_MAX);
     manifest_state_write(&s->manifest.state, &edit);
     TRY(manifest_state_apply(&b->state, buf_str(&edit)));
+    if (tenant.p) keep_tenant(&b->state, tenant);
     lock_take(&s->lock);
     for (size_t i = 0; i < s->tables.n; i++) *vec_push(&b->held) = part_set_ref(s->tables.v[i]->parts);
-    list_log(s, b);
+    if (!tenant.p) list_log(s, b);
     s->backup_running = true;
     lock_give(&s->lock);
     return NULL;
@@ -150,12 +170,20 @@ static err backup_copy(struct engine *s, const char *to, const struct backup *b)
     return sync_dirs(to, &b->state);
 }
 
-static err backup_to(struct engine *s, const char *to) {
+static err flush_before_backup(struct engine *s, struct str tenant) {
+    lock_take(&s->lock);
+    err e = engine_refusal(s);
+    lock_give(&s->lock);
+    return e ? e : engine_flush_tenant(s, tenant);
+}
+
+static err backup_to(struct engine *s, struct str tenant, const char *to) {
     struct backup b = {0};
     manifest_state_init(&b.state);
     lock_take(&s->work);
+    err e = tenant.p ? flush_before_backup(s, tenant) : NULL;
     lock_take(&s->editing);
-    err e = backup_settle(s, &b);
+    if (!e) e = backup_settle(s, tenant, &b);
     lock_give(&s->editing);
     lock_give(&s->work);
     if (!e) e = backup_copy(s, to, &b);
@@ -163,12 +191,12 @@ static err backup_to(struct engine *s, const char *to) {
     return e;
 }
 
-err engine_backup(struct store *store, const char *to) {
+err engine_backup(struct store *store, struct str tenant, const char *to) {
     struct engine *s = (struct engine *)store;
     lock_take(&s->copying);
     err e = make_empty_dir(to);
     if (!e) {
-        e = backup_to(s, to);
+        e = backup_to(s, tenant, to);
         if (e) remove_made(to);
     }
     lock_give(&s->copying);

@@ -96,7 +96,8 @@ err engine_flush_table(struct engine *s, struct table *t, bool *out_did);
 struct table *engine_flush_due(struct engine *s, int64_t monotonic_ns, bool any, int64_t *out_next_ns);
 bool engine_is_pressed(const struct engine *s); /* over half of what is not for flushes and merges is used */
 err engine_flush_all(struct engine *s);
-err engine_flush(struct store *s);
+err engine_flush_tenant(struct engine *s, struct str tenant); /* work held; p NULL: all */
+err engine_flush(struct store *s, struct str tenant);
 /* Appends an edit and, if it is durable, puts a changed part set in the table's place; else read-only if need be. */
 err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
                       const struct part_entry *added, size_t added_count, bool flushed);
@@ -122,7 +123,7 @@ bool engine_pump(struct store *s, int kind);
 
 /* snapshot.c, backup.c */
 err engine_snapshot(struct store *s, struct str tenant, enum signal signal, struct snapshot **out);
-err engine_backup(struct store *s, const char *to);
+err engine_backup(struct store *s, struct str tenant, const char *to);
 
 /* store_open.c */
 extern const struct store_functions engine_functions;

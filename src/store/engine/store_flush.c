@@ -315,7 +315,7 @@ static bool holds_up_to(struct engine *s, struct table *t, uint64_t sequence) {
     return holds;
 }
 
-err engine_flush_all(struct engine *s) {
+err engine_flush_tenant(struct engine *s, struct str tenant) {
     lock_take(&s->lock);
     size_t n = s->tables.n;
     uint64_t sequence = s->visible_sequence;
@@ -324,15 +324,18 @@ err engine_flush_all(struct engine *s) {
         lock_take(&s->lock);
         struct table *t = s->tables.v[i];
         lock_give(&s->lock);
-        for (bool did = true; did && holds_up_to(s, t, sequence);) TRY(engine_flush_table(s, t, &did));
+        bool did = !tenant.p || str_equal(str_of(t->tenant), tenant);
+        while (did && holds_up_to(s, t, sequence)) TRY(engine_flush_table(s, t, &did));
     }
     return flush_refusal(s);
 }
 
-err engine_flush(struct store *store) {
+err engine_flush_all(struct engine *s) { return engine_flush_tenant(s, (struct str){0}); }
+
+err engine_flush(struct store *store, struct str tenant) {
     struct engine *s = (struct engine *)store;
     lock_take(&s->work);
-    err e = engine_flush_all(s);
+    err e = engine_flush_tenant(s, tenant);
     engine_finish_deletes(s);
     lock_give(&s->work);
     return e;
