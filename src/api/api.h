@@ -87,8 +87,12 @@ struct api_route {
     void (*handler)(struct api_call *call);
     const struct api_param *params; /* of the query string, ended by a row without name */
     const char *help;
+    const char *answer; /* schema of the answer (src/api/docs/schemas.json); NULL: text */
+    const char *body;   /* schema of the request's body; NULL: none */
 };
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;
-/* Documentation of the table as Markdown, sorted as the table is. */
+/* Documentation of the table, sorted as it is: Markdown, an OpenAPI 3.1 document, a page of HTML. */
 void api_put_routes(struct buf *out);
+void api_put_openapi(struct buf *out);
+void api_put_docs_page(struct buf *out);

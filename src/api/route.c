@@ -140,6 +140,8 @@ static const char *const role_names[] = {[ROLE_ANY] = "any",
                                          [ROLE_OPERATE] = "operate",
                                          [ROLE_ADMIN] = "admin"};
 
+const char *param_type_name(enum api_param_type type) { return type_names[type]; }
+
 static void put_param(struct buf *out, const struct api_param *p) {
     buf_add_fmt(out, "| `%s` | %s", p->name, type_names[p->type]);
     if (p->type == PARAM_INTEGER) buf_add_fmt(out, " %lld to %lld", (long long)p->min, (long long)p->max);
@@ -149,6 +151,16 @@ static void put_param(struct buf *out, const struct api_param *p) {
                 : p->initial ? p->initial
                              : "",
                 p->help);
+}
+
+const char *route_method(const struct api_route *r) { return method_name(r->method); }
+const char *route_role(const struct api_route *r) { return role_names[r->role]; }
+
+struct str route_topic(const struct api_route *r) {
+    struct segments s = split(str_of(r->path));
+    if (r->ports >> API_PORT_OTLP & 1 && r->role == ROLE_INGEST) return STR("otlp");
+    if (s.n > 2 && str_equal(s.v[0], STR("api"))) return s.v[2];
+    return s.n > 1 ? s.v[0] : STR("server");
 }
 
 void api_put_routes(struct buf *out) {
