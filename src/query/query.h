@@ -168,6 +168,19 @@ struct query_operations_answer {
 /* Operations (name and kind) of f->service, most spans first. */
 err query_operations(struct query *q, const struct query_filter *f, size_t limit, struct query_operations_answer *out);
 
+/* A caller and whom it calls: spans of one service whose parent is of another. */
+struct query_edge {
+    struct str parent, child;
+    uint64_t calls, errors; /* errors: of the child's spans. A span that was sent twice counts twice. */
+};
+struct query_edges_answer {
+    const struct query_edge *edges; /* most calls first */
+    size_t n;
+    bool cut; /* more than the newest 4 million spans, or 10,000 pairs: the rest is left out */
+};
+/* Both ends must fulfil the filter, its range included. */
+err query_edges(struct query *q, const struct query_filter *f, struct query_edges_answer *out);
+
 /* ---- one trace -------------------------------------------------------------------------------------------------- */
 
 struct query_span {
