@@ -130,6 +130,13 @@ void api_serve(struct api *api, const struct api_request *request) {
             if (!str_cut(rest, '/', &c->path, &rest)) rest.n = 0;
         c->path = rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
     }
+    if (request->port == API_PORT_JAEGER) {
+        struct buf path;
+        buf_init(&path, 64 * KIB);
+        buf_add_fmt(&path, "/jaeger" STR_FMT, STR_ARG(c->path));
+        c->path = arena_copy(&c->arena, buf_str(&path));
+        buf_done(&path);
+    }
     if (!origin_is_allowed(request->host, request->origin)) {
         call_fail_as(c, 403, 7, ERR_DENIED, STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent or the same"),
                      STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);

@@ -22,7 +22,8 @@
 
 struct api;
 
-enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORTS };
+/* API_PORT_JAEGER serves the routes below /jaeger at its root. */
+enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORT_JAEGER, API_PORTS };
 
 struct api_options {
     struct store *store;
@@ -89,6 +90,7 @@ struct api_route {
     const char *help;
     const char *answer; /* schema of the answer (src/api/docs/schemas.json); NULL: text */
     const char *body;   /* schema of the request's body; NULL: none */
+    bool lenient;       /* unknown parameters are ignored: foreign clients send more than they need */
 };
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;

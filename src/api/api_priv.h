@@ -49,7 +49,8 @@ struct api_call {
     struct str path, query;
     struct str path_values[API_PATH_VALUES_MAX]; /* decoded */
     struct api_value values[API_PARAMS_MAX];     /* in order of route->params */
-    struct str wheres[QUERY_WHERE_MAX];          /* of the repeated parameter */
+    struct str wheres[QUERY_WHERE_MAX];          /* of the repeated parameters, in the order given */
+    uint8_t where_of[QUERY_WHERE_MAX];           /* which parameter */
     size_t where_count;
     int64_t now_ns; /* wall time at its start: `now` of all its parameters */
     bool has_range_end;

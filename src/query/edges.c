@@ -6,13 +6,14 @@
 
 #include <stdlib.h>
 
+#define COUNTED ((uint64_t)1 << 63) /* in a slot: the span's call was counted */
 enum { SPANS_MAX = 4000000, EDGES_MAX = 10000, SERVICES_MAX = 10000 };
 
 /* Span → number of its service, by 64 bits of hash of trace and span id: one in 2 million full maps takes a stranger for a parent. */
 struct span_map {
     struct {
-        uint64_t key; /* 0: free */
-        uint64_t service;
+        uint64_t key;     /* 0: free */
+        uint64_t service; /* and COUNTED */
     } * slots;
     size_t n, capacity;
 };
@@ -117,8 +118,12 @@ static enum scan_next on_children(void *context, const struct picked *rows, err 
         uint32_t i = picked_at(rows, k);
         uint64_t parent = c[COLUMN_PARENT].u64[i];
         if (parent == 0) continue;
-        size_t at = span_slot(&e->spans, span_key(c[COLUMN_TRACE].id16 + 16 * (size_t)i, parent));
+        const unsigned char *trace = c[COLUMN_TRACE].id16 + 16 * (size_t)i;
+        size_t at = span_slot(&e->spans, span_key(trace, parent));
         if (e->spans.slots[at].key == 0) continue; /* it did not arrive, or is outside the range */
+        size_t own = span_slot(&e->spans, span_key(trace, c[COLUMN_SPAN].u64[i]));
+        if (e->spans.slots[own].service & COUNTED) continue; /* sent again */
+        e->spans.slots[own].service |= COUNTED;
         uint32_t child = service_of(e, c, i), caller = (uint32_t)e->spans.slots[at].service;
         if (child != caller) count_call(e, caller, child, c[COLUMN_STATUS].u64[i] == 2);
     }

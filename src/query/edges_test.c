@@ -96,6 +96,34 @@ static void edges_equal_brute_force(void **state) {
     }
 }
 
+static void a_span_that_was_sent_again_counts_once(void **state) {
+    (void)state;
+    struct world w;
+    struct query q;
+    struct query_filter f;
+    struct query_edges_answer found;
+    struct sample rows[3] = {
+        {.signal = SIGNAL_SPANS, .trace_id = {1}, .span_id = 1, .time = 5, .code = -1, .name = "a", .service = "web"},
+        {.signal = SIGNAL_SPANS,
+         .trace_id = {1},
+         .span_id = 2,
+         .parent_id = 1,
+         .time = 6,
+         .code = -1,
+         .name = "b",
+         .service = "cart"}};
+    rows[2] = rows[1];
+    world_open(&w, 1);
+    world_add(&w, rows, LENGTH(rows));
+    world_query(&w, &q);
+    query_filter_init(&f);
+    ASSERT_OK(query_edges(&q, &f, &found));
+    assert_int_equal(found.n, 1);
+    assert_int_equal(found.edges[0].calls, 1);
+    query_end(&q);
+    world_close(&w);
+}
+
 static void without_spans_there_are_no_edges(void **state) {
     (void)state;
     struct world w;
@@ -134,6 +162,7 @@ static void too_little_memory_is_said_before_it_is_taken(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edges_equal_brute_force),
+        cmocka_unit_test(a_span_that_was_sent_again_counts_once),
         cmocka_unit_test(without_spans_there_are_no_edges),
         cmocka_unit_test(too_little_memory_is_said_before_it_is_taken),
     };

@@ -171,7 +171,7 @@ err query_operations(struct query *q, const struct query_filter *f, size_t limit
 /* A caller and whom it calls: spans of one service whose parent is of another. */
 struct query_edge {
     struct str parent, child;
-    uint64_t calls, errors; /* errors: of the child's spans. A span that was sent twice counts twice. */
+    uint64_t calls, errors; /* errors: of the child's spans. A span that was sent twice counts once. */
 };
 struct query_edges_answer {
     const struct query_edge *edges; /* most calls first */
