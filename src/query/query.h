@@ -248,6 +248,14 @@ struct query_log_histogram_answer {
 err query_log_histogram(struct query *q, const struct query_filter *f, int64_t step,
                         struct query_log_histogram_answer *out);
 
+/* ---- rows that come later --------------------------------------------------------------------------------------- */
+
+/* A filter for batches that the caller brings (ingest/live.h). It is the query's, which must live as long. */
+struct query_follow;
+err query_follow_make(struct query *q, enum signal signal, const struct query_filter *f, struct query_follow **out);
+/* Rows of the batch that fulfil the filter, ascending; `rows` has room for all. Each call has the query's time limit anew. */
+err query_follow_pick(struct query_follow *f, const struct batch *b, uint32_t *rows, uint32_t *out_n);
+
 /* The service and environment of a row or a resource, by the rules above. Text that is no string attribute is made in `a`. */
 struct str query_row_service(const struct batch *b, uint32_t row, struct arena *a);
 struct str query_row_environment(const struct batch *b, uint32_t row, struct arena *a);
