@@ -159,13 +159,23 @@ void api_handle(struct http_request *r) {
 
 static void run_handler(struct api_call *c) { c->route->handler(c); }
 
+/* Absolute form, http://host/path → /path. */
+static struct str path_of_absolute(struct str target) {
+    struct str rest = target, ignored;
+    for (int slashes = 0; slashes < 3 && rest.n; slashes++)
+        if (!str_cut(rest, '/', &ignored, &rest)) rest.n = 0;
+    return rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
+}
+
 static void take_target(struct api_call *c) {
     if (!str_cut(c->request.target, '?', &c->path, &c->query)) c->query = (struct str){"", 0};
-    if (c->path.n != 0 && c->path.p[0] == '/') return;
-    struct str rest = c->path; /* absolute form: http://host/path */
-    for (int slashes = 0; slashes < 3 && rest.n; slashes++)
-        if (!str_cut(rest, '/', &c->path, &rest)) rest.n = 0;
-    c->path = rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
+    if (c->path.n == 0 || c->path.p[0] != '/') c->path = path_of_absolute(c->path);
+    if (c->request.port != API_PORT_JAEGER) return;
+    struct buf path;
+    buf_init(&path, 64 * KIB);
+    buf_add_fmt(&path, "/jaeger" STR_FMT, STR_ARG(c->path));
+    c->path = arena_copy(&c->arena, buf_str(&path));
+    buf_done(&path);
 }
 
 static bool page_may_ask(const struct api_call *c) {

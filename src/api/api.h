@@ -26,7 +26,8 @@ struct budget;
 struct ingest;
 struct store;
 
-enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORTS };
+/* API_PORT_JAEGER serves the routes below /jaeger at its root. */
+enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORT_JAEGER, API_PORTS };
 
 struct api_options {
     struct store *store;
@@ -98,9 +99,14 @@ struct api_route {
     void (*handler)(struct api_call *call);
     const struct api_param *params; /* of the query string, ended by a row without name */
     const char *help;
+    const char *answer; /* schema of the answer (src/api/docs/schemas.json); NULL: text */
+    const char *body;   /* schema of the request's body; NULL: none */
+    bool lenient;       /* unknown parameters are ignored: foreign clients send more than they need */
     bool all_tenants; /* only for tokens of tenant `*` */
 };
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;
-/* Documentation of the table as Markdown, sorted as the table is. */
+/* Documentation of the table, sorted as it is: Markdown, an OpenAPI 3.1 document, a page of HTML. */
 void api_put_routes(struct buf *out);
+void api_put_openapi(struct buf *out);
+void api_put_docs_page(struct buf *out);

@@ -60,7 +60,8 @@ struct api_call {
     struct str path, query;
     struct str path_values[API_PATH_VALUES_MAX]; /* decoded */
     struct api_value values[API_PARAMS_MAX];     /* in order of route->params */
-    struct str wheres[QUERY_WHERE_MAX];          /* of the repeated parameter */
+    struct str wheres[QUERY_WHERE_MAX];          /* of the repeated parameters, in the order given */
+    uint8_t where_of[QUERY_WHERE_MAX];           /* which parameter */
     size_t where_count;
     int64_t now_ns; /* wall time at its start: `now` of all its parameters */
     bool has_range_end;
@@ -167,6 +168,18 @@ void write_scopes(struct json_writer *w, const struct batch *b);
 
 extern const char kind_choices[], status_choices[];
 
+/* ---- documentation ---------------------------------------------------------------------------------------------- */
+
+extern const char schemas_json[], docs_css[]; /* files of src/api/docs, carried by the program */
+extern const size_t schemas_json_n, docs_css_n;
+const char *route_method(const struct api_route *r);
+const char *route_role(const struct api_route *r);
+const char *param_type_name(enum api_param_type type);
+/* What a route is about, as headings and tags say it: "traces", "otlp", "server". */
+struct str route_topic(const struct api_route *r);
+/* The JSON Schema of that name out of schemas.json; p NULL if there is none. */
+struct str schema_find(const char *name);
+
 /* ---- handlers --------------------------------------------------------------------------------------------------- */
 
 void handle_otlp_traces(struct api_call *c);
@@ -186,3 +199,6 @@ void handle_logout(struct api_call *c);
 void handle_flush(struct api_call *c);
 void handle_delete(struct api_call *c);
 void handle_backup(struct api_call *c);
+void handle_openapi(struct api_call *c);
+void handle_docs(struct api_call *c);
+void handle_docs_style(struct api_call *c);

@@ -476,9 +476,32 @@ static void every_route_is_complete(void **state) {
             assert_int_equal(p->type == PARAM_WHERE, p->repeated);
             assert_true(p - r->params < API_PARAMS_MAX);
         }
+        if (r->answer && !schema_find(r->answer).p) fail_msg("%s: no schema %s", r->path, r->answer);
+        if (r->body && !schema_find(r->body).p) fail_msg("%s: no schema %s", r->path, r->body);
         for (size_t k = 0; k < i; k++)
             assert_false(r->method == api_routes[k].method && strcmp(r->path, api_routes[k].path) == 0);
     }
+}
+
+static void schemas_are_found_by_name(void **state) {
+    (void)state;
+    struct str status = schema_find("OtlpStatus"), partial = schema_find("Partial");
+    assert_true(str_starts_with(status, STR("{\n")) && str_ends_with(status, STR("}")));
+    assert_true(str_contains(partial, STR("boolean")) && !str_contains(partial, STR("OperationStats")));
+    assert_null(schema_find("Partia").p);
+    assert_null(schema_find("").p);
+}
+
+static void the_page_for_people_names_every_route_and_nothing_from_elsewhere(void **state) {
+    (void)state;
+    assert_int_equal(stage_ask(&stage, "GET /docs"), 200);
+    assert_string_equal(stage.content_type, "text/html; charset=utf-8");
+    assert_non_null(strstr(stage.fields, "Content-Security-Policy: default-src 'none'"));
+    for (size_t i = 0; i < api_route_count; i++) assert_non_null(strstr(stage_body(&stage), api_routes[i].path));
+    assert_null(strstr(stage_body(&stage), "<script"));
+    assert_null(strstr(stage_body(&stage), "://"));
+    assert_int_equal(stage_ask(&stage, "GET /docs.css"), 200);
+    assert_string_equal(stage.content_type, "text/css; charset=utf-8");
 }
 
 #define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
@@ -508,6 +531,8 @@ int main(void) {
         cmocka_unit_test(deleted_traces_are_gone_at_once),
         cmocka_unit_test(strangers_pages_may_not_ask),
         cmocka_unit_test(every_route_is_complete),
+        cmocka_unit_test(schemas_are_found_by_name),
+        STAGE_TEST(the_page_for_people_names_every_route_and_nothing_from_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "api/jaeger/jaeger_priv.h"
 #include "api/origin_priv.h"
 #include "base/text.h"
 #include "signal/otlp.h"
@@ -100,6 +101,8 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
         if (hint.n) buf_add_fmt(&text, "; " STR_FMT, STR_ARG(hint));
         otlp_write_status(grpc_code, buf_str(&text), &body);
         buf_done(&text);
+    } else if (str_starts_with(c->path, STR("/jaeger/"))) {
+        jaeger_put_error(&body, c->path, status, message);
     } else {
         put_error_json(&body, kind, message, hint);
     }
@@ -150,9 +153,16 @@ void call_answer_json(struct api_call *c, int status, const struct buf *body) {
 
 /* ---- questions -------------------------------------------------------------------------------------------------- */
 
+static bool route_has(const struct api_route *r, const char *name) {
+    for (const struct api_param *p = r->params; p && p->name; p++)
+        if (strcmp(p->name, name) == 0) return true;
+    return false;
+}
+
 void call_query_begin(struct api_call *c, struct query *q) {
     const struct api_options *o = &c->api->options;
-    int64_t timeout = call_number(c, "timeout", o->query_timeout_ns);
+    int64_t timeout =
+        route_has(c->route, "timeout") ? call_number(c, "timeout", o->query_timeout_ns) : o->query_timeout_ns;
     query_begin(q, &(struct query_options){.store = o->store,
                                            .budget = o->budget,
                                            .tenant = call_tenant(c),
@@ -171,12 +181,6 @@ err call_range(struct api_call *c, bool open_end, int64_t *out_min, int64_t *out
     *out_min = start;
     *out_max = end;
     return NULL;
-}
-
-static bool route_has(const struct api_route *r, const char *name) {
-    for (const struct api_param *p = r->params; p && p->name; p++)
-        if (strcmp(p->name, name) == 0) return true;
-    return false;
 }
 
 err call_filter(struct api_call *c, struct query *q, bool open_end, struct query_filter *out) {

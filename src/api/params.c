@@ -160,14 +160,16 @@ static err take_param(struct api_call *c, struct str name, struct str value) {
     size_t i = 0;
     const struct api_param *p = c->route->params;
     while (p && p[i].name && !str_equal(name, str_of(p[i].name))) i++;
-    if (!p || !p[i].name) return refuse_unknown(c->route, name);
+    if (!p || !p[i].name) return c->route->lenient ? NULL : refuse_unknown(c->route, name);
     if (value.n == 0) return NULL; /* an empty form field is not given */
     if (p[i].type == PARAM_WHERE) {
         if (c->where_count == QUERY_WHERE_MAX)
             return err_new(ERR_INVALID, "%s is given more than %d times", p[i].name, QUERY_WHERE_MAX);
+        c->where_of[c->where_count] = (uint8_t)i;
         c->wheres[c->where_count++] = value;
         return NULL;
     }
+    if (c->values[i].given && c->route->lenient) return NULL; /* the first counts */
     if (c->values[i].given) return err_new(ERR_INVALID, "%s is given twice", p[i].name);
     return err_wrap(parse_value(c, &p[i], value, &c->values[i]), "%s", p[i].name);
 }

@@ -134,6 +134,8 @@ static const char *const type_names[] = {
     [PARAM_SEVERITY] = "severity",
     [PARAM_WHERE] = "condition",
 };
+const char *param_type_name(enum api_param_type type) { return type_names[type]; }
+
 static void put_param(struct buf *out, const struct api_param *p) {
     buf_add_fmt(out, "| `%s` | %s", p->name, type_names[p->type]);
     if (p->type == PARAM_INTEGER) buf_add_fmt(out, " %lld to %lld", (long long)p->min, (long long)p->max);
@@ -145,10 +147,23 @@ static void put_param(struct buf *out, const struct api_param *p) {
                 p->help);
 }
 
+const char *route_method(const struct api_route *r) { return method_name(r->method); }
+const char *route_role(const struct api_route *r) { return role_names[r->role]; }
+
+struct str route_topic(const struct api_route *r) {
+    struct segments s = split(str_of(r->path));
+    if (r->ports >> API_PORT_OTLP & 1 && r->role == ROLE_INGEST) return STR("otlp");
+    if (s.n > 2 && str_equal(s.v[0], STR("api"))) return s.v[2];
+    return s.n > 1 ? s.v[0] : STR("server");
+}
+
 void api_put_routes(struct buf *out) {
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *r = &api_routes[i];
-        const char *ports = r->ports == 3 ? "both ports" : r->ports == 1 ? "main port" : "OTLP port";
+        const char *ports = r->ports >> API_PORT_JAEGER & 1 ? "main port, and at the root of --jaeger"
+                            : r->ports == 3                 ? "both ports"
+                            : r->ports == 1                 ? "main port"
+                                                            : "OTLP port";
         buf_add_fmt(out, "%s### %s %s\n\n%s (%s, role %s%s)\n", i ? "\n" : "", method_name(r->method), r->path, r->help,
                     ports, role_names[r->role], r->all_tenants ? ", only of tenant `*`" : "");
         if (!r->params || !r->params->name) continue;

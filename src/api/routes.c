@@ -1,5 +1,5 @@
 /* The table of routes. A row here is everything that a route needs: parsing, refusals and documentation come out of it. */
-#include "api/api_priv.h"
+#include "api/jaeger/jaeger_priv.h"
 
 const char kind_choices[] = "unspecified internal server client producer consumer"; /* in order of their numbers */
 const char status_choices[] = "unset ok error";
@@ -136,41 +136,138 @@ static const struct api_param backup_params[] = {
     {0},
 };
 
-enum { MAIN = 1 << API_PORT_MAIN, OTLP = 1 << API_PORT_OTLP };
+/* Jaeger's names and units. */
+#define JAEGER_INTEGER(named, most, text)                                                                              \
+    { .name = named, .type = PARAM_INTEGER, .min = 0, .max = most, .help = text }
+#define BOTH(name_today, name_older, kind, text)                                                                       \
+    {.name = name_today, .type = kind, .help = text}, { .name = name_older, .type = kind, .help = "older spelling" }
+#define MICROS_MAX (INT64_MAX / 1000)
+#define MILLIS_MAX (INT64_MAX / 1000000)
+static const struct api_param jaeger_traces_params[] = {
+    {.name = "service", .type = PARAM_TEXT, .help = "required, but with traceID"},
+    {.name = "operation", .type = PARAM_TEXT, .help = "name of the span"},
+    {.name = "tags",
+     .type = PARAM_TEXT,
+     .help = "attributes as JSON: `{\"http.status_code\":\"500\",\"error\":\"true\"}`"},
+    {.name = "tag", .type = PARAM_WHERE, .repeated = true, .help = "`key:value`, or `key` for any value"},
+    {.name = "traceID", .type = PARAM_WHERE, .repeated = true, .help = "these traces, instead of a search"},
+    {.name = "minDuration", .type = PARAM_DURATION, .help = "of a span: `1.2s`, `100ms`, `500us`"},
+    {.name = "maxDuration", .type = PARAM_DURATION, .help = "of a span"},
+    JAEGER_INTEGER("start", MICROS_MAX, "microseconds since 1970; by default two days before `end`"),
+    JAEGER_INTEGER("end", MICROS_MAX, "microseconds since 1970; by default now"),
+    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = QUERY_TRACES_MAX, .initial = "100", .help = "traces"},
+    {0},
+};
+static const struct api_param jaeger_operations_params[] = {
+    {.name = "service", .type = PARAM_TEXT, .help = "required"},
+    {.name = "spanKind", .type = PARAM_TEXT, .help = "server, client, …"},
+    {0},
+};
+static const struct api_param jaeger_v3_operations_params[] = {
+    {.name = "service", .type = PARAM_TEXT, .help = "required"},
+    BOTH("spanKind", "span_kind", PARAM_TEXT, "server, client, …"),
+    {0},
+};
+static const struct api_param jaeger_dependencies_params[] = {
+    {.name = "endTs",
+     .type = PARAM_INTEGER,
+     .min = 0,
+     .max = MILLIS_MAX,
+     .required = true,
+     .help = "milliseconds since 1970"},
+    JAEGER_INTEGER("lookback", MILLIS_MAX, "milliseconds; by default a day"),
+    {0},
+};
+static const struct api_param jaeger_v3_dependencies_params[] = {
+    {.name = "startTime", .type = PARAM_TIME, .required = true, .help = "from this time on"},
+    {.name = "endTime", .type = PARAM_TIME, .required = true, .help = "up to this time"},
+    {0},
+};
+static const struct api_param jaeger_v3_search_params[] = {
+    BOTH("query.serviceName", "query.service_name", PARAM_TEXT, "service.name"),
+    BOTH("query.operationName", "query.operation_name", PARAM_TEXT, "name of the span"),
+    BOTH("query.startTimeMin", "query.start_time_min", PARAM_TIME, "required"),
+    BOTH("query.startTimeMax", "query.start_time_max", PARAM_TIME, "required"),
+    BOTH("query.durationMin", "query.duration_min", PARAM_DURATION, "of a span"),
+    BOTH("query.durationMax", "query.duration_max", PARAM_DURATION, "of a span"),
+    JAEGER_INTEGER("query.searchDepth", QUERY_TRACES_MAX, "traces, by default 100"),
+    JAEGER_INTEGER("query.search_depth", QUERY_TRACES_MAX, "older spelling"),
+    JAEGER_INTEGER("query.num_traces", QUERY_TRACES_MAX, "oldest spelling"),
+    {.name = "query.attributes", .type = PARAM_TEXT, .help = "attributes as JSON"},
+    {0},
+};
+
+enum { MAIN = 1 << API_PORT_MAIN, OTLP = 1 << API_PORT_OTLP, JAEGER = MAIN | 1 << API_PORT_JAEGER };
+
+#define JAEGER_ROUTE(path, handler, params, help, answer)                                                              \
+    { HTTP_GET, "/jaeger/api/" path, ROLE_READ, JAEGER, RUN_WORK, handler, params, help, answer, .lenient = true }
 
 const struct api_route api_routes[] = {
     {HTTP_POST, "/v1/traces", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_traces, NULL,
-     "Takes spans: OTLP protobuf, plain or gzip."},
+     "Takes spans: OTLP protobuf, plain or gzip.", "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/v1/logs", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_logs, NULL,
-     "Takes log records: OTLP protobuf, plain or gzip."},
-    {HTTP_POST, "/v1/metrics", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_metrics, NULL, "Refused with 404 for now."},
-    {HTTP_POST, "/otlp/v1/traces", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_traces, NULL, "The same on the main port."},
-    {HTTP_POST, "/otlp/v1/logs", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_logs, NULL, "The same on the main port."},
-    {HTTP_POST, "/otlp/v1/metrics", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_metrics, NULL,
-     "Refused with 404 for now."},
-    {HTTP_GET, "/api/v1/services", ROLE_READ, MAIN, RUN_WORK, handle_services, services_params, "Who sends telemetry."},
+     "Takes log records: OTLP protobuf, plain or gzip.", "OtlpAnswer", "OtlpRequest"},
+    {HTTP_POST, "/v1/metrics", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_metrics, NULL, "Refused with 404 for now.",
+     "OtlpAnswer", "OtlpRequest"},
+    {HTTP_POST, "/otlp/v1/traces", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_traces, NULL, "The same on the main port.",
+     "OtlpAnswer", "OtlpRequest"},
+    {HTTP_POST, "/otlp/v1/logs", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_logs, NULL, "The same on the main port.",
+     "OtlpAnswer", "OtlpRequest"},
+    {HTTP_POST, "/otlp/v1/metrics", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_metrics, NULL, "Refused with 404 for now.",
+     "OtlpAnswer", "OtlpRequest"},
+    {HTTP_GET, "/api/v1/services", ROLE_READ, MAIN, RUN_WORK, handle_services, services_params, "Who sends telemetry.",
+     "Services"},
     {HTTP_GET, "/api/v1/services/{service}/operations", ROLE_READ, MAIN, RUN_WORK, handle_operations, operations_params,
-     "What a service does: span names with calls, errors and durations."},
+     "What a service does: span names with calls, errors and durations.", "Operations"},
     {HTTP_GET, "/api/v1/traces", ROLE_READ, MAIN, RUN_WORK, handle_traces, traces_params,
-     "Traces with at least one span that fulfils all conditions."},
+     "Traces with at least one span that fulfils all conditions.", "Traces"},
     {HTTP_GET, "/api/v1/traces/stats", ROLE_READ, MAIN, RUN_WORK, handle_trace_stats, trace_stats_params,
-     "Counts, errors and durations of the spans that fulfil all conditions: in all, by time, by operation."},
+     "Counts, errors and durations of the spans that fulfil all conditions: in all, by time, by operation.",
+     "TraceStats"},
     {HTTP_GET, "/api/v1/traces/{trace_id}", ROLE_READ, MAIN, RUN_WORK, handle_trace, trace_params,
-     "One trace, parents before children."},
+     "One trace, parents before children.", "Trace"},
     {HTTP_GET, "/api/v1/logs/query", ROLE_READ, MAIN, RUN_WORK, handle_logs, logs_params,
-     "Log records that fulfil all conditions."},
-    {HTTP_GET, "/health", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_health, NULL, "200 while the process runs."},
-    {HTTP_GET, "/ready", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_ready, NULL, "200 if it takes and answers, else 503."},
+     "Log records that fulfil all conditions.", "Logs"},
+    {HTTP_GET, "/health", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_health, NULL, "200 while the process runs.",
+     "Health"},
+    {HTTP_GET, "/ready", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_ready, NULL, "200 if it takes and answers, else 503.",
+     "Ready"},
     {HTTP_GET, "/metrics", ROLE_READ, MAIN, RUN_HERE, handle_metrics, NULL,
      "Figures about itself, as Prometheus text."},
     {HTTP_POST, "/api/v1/admin/flush", ROLE_OPERATE, MAIN, RUN_WORK, handle_flush, NULL,
-     "Writes what is in memory to parts now: of the caller's tenant, or of all."},
+     "Writes what is in memory to parts now: of the caller's tenant, or of all.", "Flushed"},
     {HTTP_POST, "/api/v1/admin/delete", ROLE_ADMIN, MAIN, RUN_WORK, handle_delete, delete_params,
-     "Deletes rows: from answers at once, from bytes within 24 h."},
+     "Deletes rows: from answers at once, from bytes within 24 h.", "Deleted"},
     {HTTP_POST, "/api/v1/admin/backup", ROLE_ADMIN, MAIN, RUN_WORK, handle_backup, backup_params,
-     "Makes a copy that opens as a data folder: of all tenants, or of the one that X-Scope-OrgID names.", true},
+     "Makes a copy that opens as a data folder: of all tenants, or of the one that X-Scope-OrgID names.", "Backup",
+     .all_tenants = true},
     {HTTP_POST, "/api/v1/login", ROLE_ANY, MAIN, RUN_WORK, handle_login, NULL,
-     "Takes {\"token\"} as application/json and sets the cookie of the page's session."},
-    {HTTP_POST, "/api/v1/logout", ROLE_ANY, MAIN, RUN_WORK, handle_logout, NULL, "Ends the session of the cookie."},
+     "Takes {\"token\"} as application/json and sets the cookie of the page's session.", "Session", "Login"},
+    {HTTP_POST, "/api/v1/logout", ROLE_ANY, MAIN, RUN_WORK, handle_logout, NULL, "Ends the session of the cookie.",
+     "LoggedOut"},
+    JAEGER_ROUTE("services", handle_jaeger_services, NULL, "Names of services.", "JaegerNames"),
+    JAEGER_ROUTE("services/{service}/operations", handle_jaeger_service_operations, NULL, "Names of its spans.",
+                 "JaegerNames"),
+    JAEGER_ROUTE("operations", handle_jaeger_operations, jaeger_operations_params, "Names and kinds of its spans.",
+                 "JaegerOperations"),
+    JAEGER_ROUTE("traces", handle_jaeger_traces, jaeger_traces_params, "Whole traces, newest first.", "JaegerTraces"),
+    JAEGER_ROUTE("traces/{trace_id}", handle_jaeger_trace, NULL, "One trace; its id may have fewer digits.",
+                 "JaegerTraces"),
+    JAEGER_ROUTE("dependencies", handle_jaeger_dependencies, jaeger_dependencies_params,
+                 "Which service calls which, how often.", "JaegerDependencies"),
+    JAEGER_ROUTE("v3/services", handle_jaeger_v3_services, NULL, "Names of services.", "JaegerV3Services"),
+    JAEGER_ROUTE("v3/operations", handle_jaeger_v3_operations, jaeger_v3_operations_params,
+                 "Names and kinds of its spans.", "JaegerV3Operations"),
+    JAEGER_ROUTE("v3/traces", handle_jaeger_v3_traces, jaeger_v3_search_params, "Whole traces, as OTLP/JSON.",
+                 "JaegerV3Traces"),
+    JAEGER_ROUTE("v3/traces/{trace_id}", handle_jaeger_v3_trace, NULL, "One trace, as OTLP/JSON.", "JaegerV3Traces"),
+    JAEGER_ROUTE("v3/trace-summaries", handle_jaeger_v3_summaries, jaeger_v3_search_params, "Traces without spans.",
+                 "JaegerV3Summaries"),
+    JAEGER_ROUTE("v3/dependencies", handle_jaeger_v3_dependencies, jaeger_v3_dependencies_params,
+                 "Which service calls which, how often.", "JaegerV3Dependencies"),
+    {HTTP_GET, "/openapi.json", ROLE_ANY, MAIN, RUN_HERE, handle_openapi, NULL, "This API as an OpenAPI 3.1 document.",
+     "OpenApi"},
+    {HTTP_GET, "/docs", ROLE_ANY, MAIN, RUN_HERE, handle_docs, NULL, "This API as a page to read."},
+    {HTTP_GET, "/docs.css", ROLE_ANY, MAIN, RUN_HERE, handle_docs_style, NULL, "The looks of that page."},
 };
 const size_t api_route_count = LENGTH(api_routes);

@@ -20,6 +20,8 @@ err command_restore(const struct arguments *a);
 err command_check(const struct arguments *a);
 err command_dump(const struct arguments *a);
 err command_version(const struct arguments *a);
+err command_completion(const struct arguments *a);
+err command_man(const struct arguments *a);
 
 /* Asks `path` (which starts with '/') of --server; a status over 299 becomes the error that the answer's text says. The caller ends
  * *out with buf_done. */

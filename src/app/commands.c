@@ -34,6 +34,8 @@ const struct command commands[] = {
     {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},
     {"check", "", 0, 0, O(DATA) | O(JSON), "check every block of a data directory", command_check},
     {"dump", "FILE", 1, 1, O(ROWS) | O(JSON), "print any file of a data directory", command_dump},
+    {"completion", "SHELL", 1, 1, 0, "print completion for bash or zsh", command_completion},
+    {"man", "", 0, 0, 0, "print the manual page: `clew man | man -l -`", command_man},
     {"version", "", 0, 0, O(JSON), "print the version", command_version},
 };
 const size_t command_count = LENGTH(commands);

@@ -5,14 +5,6 @@
 #include "base/text.h"
 #include "os/process.h"
 
-struct option_row {
-    const char *name;
-    const char *value;    /* what help calls the value; NULL: a flag */
-    const char *fallback; /* NULL: none */
-    const char *help;
-    bool repeats;
-};
-
 static const struct option_row rows[OPTIONS] = {
     [OPTION_DATA] = {"data", "DIR", "data", "data directory"},
     [OPTION_LISTEN] = {"listen", "ADDR:PORT", "127.0.0.1:8080", "API address; port 0 picks a free one"},
@@ -25,15 +17,17 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_DISK_USE_MAX] = {"disk-use-max", "PERCENT", "80", "of the file system, for clew's own files"},
     [OPTION_DISK_FREE_MIN] = {"disk-free-min", "PERCENT", "5", "of the file system that stays free"},
     [OPTION_WORKERS] = {"workers", "N", "", "threads for queries; default the cores, at least 2"},
-    [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "info", "debug, info, warn or error"},
-    [OPTION_LOG_FORMAT] = {"log-format", "FORMAT", "logfmt", "logfmt or json"},
+    [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "info", "debug, info, warn or error",
+                          .choices = "debug info warn error"},
+    [OPTION_LOG_FORMAT] = {"log-format", "FORMAT", "logfmt", "logfmt or json", .choices = "logfmt json"},
     [OPTION_SERVER] = {"server", "URL", "http://127.0.0.1:8080", "the clew to ask"},
     [OPTION_JSON] = {"json", NULL, NULL, "print JSON"},
-    [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never"},
+    [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never", .choices = "auto always never"},
     [OPTION_OTLP] = {"otlp", "URL", "http://127.0.0.1:4318", "where to send OTLP/HTTP"},
-    [OPTION_SIGNAL] = {"signal", "SIGNAL", "traces", "traces, logs or both"},
+    [OPTION_SIGNAL] = {"signal", "SIGNAL", "traces", "traces, logs or both", .choices = "traces logs both"},
     [OPTION_SHAPE] = {"shape", "SHAPE", "law",
-                      "law (the benchmark's) or shop (a small shop, as a person would look at it)"},
+                      "law (the benchmark's) or shop (a small shop, as a person would look at it)",
+                      .choices = "law shop"},
     [OPTION_RATE] = {"rate", "N", "0", "requests a second in all; 0 is flat out"},
     [OPTION_COUNT] = {"count", "N", "0",
                       "spans or logs to send (shop: customers); 0 sends until --for ends or you interrupt"},
@@ -52,14 +46,16 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_WHERE] = {"where", "FILTER", NULL, "attribute filter, as 'http.status_code>=500'; may be repeated", true},
     [OPTION_MIN_DURATION] = {"min-duration", "DURATION", NULL, "spans at least this long"},
     [OPTION_MAX_DURATION] = {"max-duration", "DURATION", NULL, "spans at most this long"},
-    [OPTION_STATUS] = {"status", "STATUS", NULL, "error, ok or unset"},
-    [OPTION_SEVERITY] = {"severity", "LEVEL", NULL, "at least: trace, debug, info, warn, error or fatal"},
+    [OPTION_STATUS] = {"status", "STATUS", NULL, "error, ok or unset", .choices = "error ok unset"},
+    [OPTION_SEVERITY] = {"severity", "LEVEL", NULL, "at least: trace, debug, info, warn, error or fatal",
+                         .choices = "trace debug info warn error fatal"},
     [OPTION_TEXT] = {"text", "WORDS", NULL, "words, begin*, \"a phrase\""},
     [OPTION_TRACE] = {"trace", "ID", NULL, "trace id, 32 hex digits"},
     [OPTION_START] = {"start", "TIME", NULL, "from: RFC 3339, unix time, or now-15m"},
     [OPTION_END] = {"end", "TIME", NULL, "until: the same"},
     [OPTION_LIMIT] = {"limit", "N", NULL, "how many at most"},
-    [OPTION_ORDER] = {"order", "ORDER", NULL, "newest or longest (traces); newest or oldest (logs)"},
+    [OPTION_ORDER] = {"order", "ORDER", NULL, "newest or longest (traces); newest or oldest (logs)",
+                      .choices = "newest longest oldest"},
     [OPTION_CURSOR] = {"cursor", "CURSOR", NULL, "go on where the answer before ended"},
     [OPTION_ROWS] = {"rows", "N", "10", "rows to print at most"},
     [OPTION_PROVE] = {"verify", NULL, NULL, "erase the bytes now, not within 24 hours, and prove that none is left"},
@@ -165,7 +161,9 @@ static err add_value(struct arguments *a, enum option o, struct str value) {
     return NULL;
 }
 
-static void environment_name(enum option o, char out[64]) {
+const struct option_row *option_row(enum option o) { return &rows[o]; }
+
+void option_environment(enum option o, char out[64]) {
     int n = snprintf(out, 64, "CLEW_%s", rows[o].name);
     for (int i = 5; i < n; i++)
         out[i] = out[i] == '-' ? '_' : (char)(out[i] >= 'a' && out[i] <= 'z' ? out[i] - 32 : out[i]);
@@ -174,7 +172,7 @@ static void environment_name(enum option o, char out[64]) {
 static err read_environment(struct arguments *a) {
     for (int o = 0; o < OPTIONS; o++) {
         char name[64];
-        environment_name((enum option)o, name);
+        option_environment((enum option)o, name);
         const char *value = a->command->options >> o & 1 ? process_env(name) : NULL;
         if (!value) continue;
         a->from_environment[o] = true;
@@ -266,7 +264,7 @@ struct str argument_text(const struct arguments *a, enum option o) {
 err argument_blame(const struct arguments *a, enum option o, err e) {
     char name[64];
     if (!a->from_environment[o]) return err_wrap(e, "--%s", rows[o].name);
-    environment_name(o, name);
+    option_environment(o, name);
     return err_wrap(e, "%s", name);
 }
 

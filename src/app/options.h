@@ -1,4 +1,4 @@
-/* Options and commands of the command line, as tables: parsing, environment, help and (later) completion come out of them.
+/* Options and commands of the command line, as tables: parsing, environment, help, completion and the manual come out of them.
  *
  * Every option is also CLEW_NAME in the environment (--otlp-http is CLEW_OTLP_HTTP); a flag wins over the environment, which wins
  * over the default. `--name value` and `--name=value` both work; a flag takes no value. `--` ends options.
@@ -69,6 +69,17 @@ enum option {
 };
 
 enum { OPTION_REPEATS_MAX = 32, ARGUMENTS_MAX = 16 };
+
+struct option_row {
+    const char *name;
+    const char *value;    /* what help calls the value; NULL: a flag */
+    const char *fallback; /* NULL: none */
+    const char *help;
+    bool repeats;
+    const char *choices; /* "auto always never"; NULL: any value */
+};
+const struct option_row *option_row(enum option o);
+void option_environment(enum option o, char out[64]); /* CLEW_… */
 
 struct arguments;
 

@@ -196,3 +196,8 @@ void json_u64_text(struct json_writer *w, uint64_t v) {
     put_u64(w->out, v);
     quote(w);
 }
+
+void json_raw(struct json_writer *w, struct str json) {
+    before_value(w);
+    buf_add_str(w->out, json);
+}

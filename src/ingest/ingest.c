@@ -1,3 +1,4 @@
+#include "ingest/live.h"
 #include "ingest/ingest.h"
 
 #include "base/budget.h"
@@ -153,6 +154,8 @@ struct flight {
     struct ingest_outcome outcome;
     ingest_done_fn done;
     void *context;
+    struct batch_blob *followed; /* NULL: nobody follows */
+    char *tenant;                /* of `followed` */
 };
 
 static void land(struct flight *f, err e) {
@@ -169,6 +172,9 @@ static void land(struct flight *f, err e) {
         for (size_t i = 0; i < OTLP_REASONS; i++) s->rejected[f->signal][i] += f->outcome.rejected_by[i];
     }
     lock_give(&in->lock);
+    if (f->followed && !e) live_publish(in->options.live, str_of(f->tenant), f->signal, f->followed);
+    batch_unref(f->followed);
+    mem_free(f->tenant);
     f->done(f->context, e, e ? NULL : &f->outcome);
     mem_free(f);
 }
@@ -212,6 +218,10 @@ static bool fly(struct flight *f, struct str tenant, struct str encoding, struct
     struct batch_blob *blob = NULL;
     err e = decode(f, &loan, encoding, body, &blob);
     bool flying = false, large = f->is_large;
+    if (!e && blob && live_is_followed(in->options.live, tenant, f->signal)) {
+        f->followed = batch_ref(blob);
+        f->tenant = str_dup(tenant);
+    }
     if (!e && blob) {
         e = store_append(in->options.store, tenant, blob, on_stored, f);
         flying = e == NULL; /* f may be gone already */

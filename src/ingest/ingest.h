@@ -26,6 +26,7 @@ struct ingest;
 struct ingest_options {
     struct store *store;
     struct budget *budget;    /* NULL: none */
+    struct live *live;        /* gets what became durable; NULL: nobody follows */
     size_t body_max_bytes;    /* after decompression; 0: 64 MiB */
     int64_t (*wall_ns)(void); /* NULL: clock_wall_ns; the time of logs that were sent without */
 };

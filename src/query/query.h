@@ -171,6 +171,19 @@ struct query_operations_answer {
 /* Operations (name and kind) of f->service, most spans first. */
 err query_operations(struct query *q, const struct query_filter *f, size_t limit, struct query_operations_answer *out);
 
+/* A caller and whom it calls: spans of one service whose parent is of another. */
+struct query_edge {
+    struct str parent, child;
+    uint64_t calls, errors; /* errors: of the child's spans. A span that was sent twice counts once. */
+};
+struct query_edges_answer {
+    const struct query_edge *edges; /* most calls first */
+    size_t n;
+    bool cut; /* more than the newest 4 million spans, or 10,000 pairs: the rest is left out */
+};
+/* Both ends must fulfil the filter, its range included. */
+err query_edges(struct query *q, const struct query_filter *f, struct query_edges_answer *out);
+
 /* ---- one trace -------------------------------------------------------------------------------------------------- */
 
 struct query_span {
@@ -237,6 +250,14 @@ struct query_log_histogram_answer {
 /* step 0: chosen for about 60 buckets. */
 err query_log_histogram(struct query *q, const struct query_filter *f, int64_t step,
                         struct query_log_histogram_answer *out);
+
+/* ---- rows that come later --------------------------------------------------------------------------------------- */
+
+/* A filter for batches that the caller brings (ingest/live.h). It is the query's, which must live as long. */
+struct query_follow;
+err query_follow_make(struct query *q, enum signal signal, const struct query_filter *f, struct query_follow **out);
+/* Rows of the batch that fulfil the filter, ascending; `rows` has room for all. Each call has the query's time limit anew. */
+err query_follow_pick(struct query_follow *f, const struct batch *b, uint32_t *rows, uint32_t *out_n);
 
 /* The service and environment of a row or a resource, by the rules above. Text that is no string attribute is made in `a`. */
 struct str query_row_service(const struct batch *b, uint32_t row, struct arena *a);

@@ -1,0 +1,86 @@
+// The OpenAPI document is valid, and what clew answers is what the document says: every GET route is asked, and its answer may
+// hold nothing that the schemas do not name.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import Ajv from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { startClew, getJson } from './clew.mjs';
+import { log, logs, post, span, traces } from './otlp.mjs';
+
+/** Objects with named members may have no others. */
+function closed(schema) {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (schema === null || typeof schema !== 'object') return schema;
+  const copy = Object.fromEntries(Object.entries(schema).map(([k, v]) => [k, k === 'examples' || k === 'enum' ? v : closed(v)]));
+  if (copy.type === 'object' && copy.properties && copy.additionalProperties === undefined) copy.additionalProperties = false;
+  return copy;
+}
+
+function checker(document) {
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  addFormats(ajv);
+  ajv.addSchema({ $id: 'clew', components: { schemas: closed(document.components.schemas) } });
+  return (schema, value, what) => {
+    const validate = ajv.compile({ $ref: `clew${schema.$ref}` });
+    assert.ok(validate(value), `${what}: ${JSON.stringify(validate.errors?.slice(0, 3))}\n${JSON.stringify(value).slice(0, 2000)}`);
+  };
+}
+
+const trace = '5b8efff798038103d269b633813fc60c';
+
+async function filled() {
+  const clew = await startClew();
+  await post(`${clew.otlp}/v1/traces`, traces([span({ trace, name: 'GET /' }), span({ trace, name: 'child' })]));
+  await post(`${clew.otlp}/v1/logs`, logs([log({ trace, body: 'hello' })]));
+  return clew;
+}
+
+test('the document is valid OpenAPI 3.1', async () => {
+  const clew = await startClew();
+  const result = await new Validator().validate(await getJson(`${clew.api}/openapi.json`));
+  await clew.stop();
+  assert.ok(result.valid, JSON.stringify(result.errors));
+});
+
+test('every GET route answers by its schema, and refuses an unknown parameter by Error', async () => {
+  const clew = await filled();
+  const document = await getJson(`${clew.api}/openapi.json`);
+  const check = checker(document);
+  const asks = { '/api/v1/services': ['?counts=true', ''], '/api/v1/logs/query': ['', '?mode=count', '?mode=histogram', '?limit=1'],
+    '/jaeger/api/services/{service}/operations': [''], '/jaeger/api/operations': ['?service=raw'],
+    '/jaeger/api/traces': ['?service=raw', `?traceID=${trace}`], '/jaeger/api/dependencies': [`?endTs=${Date.now()}`],
+    '/jaeger/api/v3/operations': ['?service=raw'],
+    '/jaeger/api/v3/traces': ['?query.service_name=raw&query.start_time_min=2020-01-01T00:00:00Z&query.start_time_max=2100-01-01T00:00:00Z'],
+    '/jaeger/api/v3/trace-summaries': ['?query.serviceName=raw&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00Z'],
+    '/jaeger/api/v3/dependencies': ['?startTime=2020-01-01T00:00:00Z&endTime=2100-01-01T00:00:00Z'],
+    '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody'] };
+  let asked = 0;
+  for (const [path, { get }] of Object.entries(document.paths)) {
+    const schema = get?.responses['200'].content['application/json']?.schema;
+    if (!schema || path.endsWith('/tail')) continue;
+    for (const query of asks[path] ?? ['']) {
+      const url = clew.api + path.replace('{trace_id}', trace).replace('{service}', 'e2e') + query;
+      check(schema, await getJson(url), url);
+      asked++;
+    }
+    if (!path.startsWith('/api/v1/')) continue;
+    const bad = await fetch(`${clew.api}${path.replace('{trace_id}', trace)}?no_such=1`);
+    assert.equal(bad.status, 400);
+    check({ $ref: '#/components/schemas/Error' }, await bad.json(), path);
+  }
+  await clew.stop();
+  assert.ok(asked >= 24, `${asked} asked`);
+});
+
+test('administrative answers are by their schemas', async () => {
+  const clew = await filled();
+  const document = await getJson(`${clew.api}/openapi.json`);
+  const check = checker(document);
+  for (const [path, query] of [['flush', ''], ['delete', `?trace_id=${trace}&verify=true`], ['backup', `?to=${clew.dir}/copy`]]) {
+    const answer = await fetch(`${clew.api}/api/v1/admin/${path}${query}`, { method: 'POST' });
+    assert.equal(answer.status, 200);
+    check(document.paths[`/api/v1/admin/${path}`].post.responses['200'].content['application/json'].schema, await answer.json(), path);
+  }
+  await clew.stop();
+});
