@@ -41,9 +41,8 @@ static err end_torn_line(struct audit *a) {
 
 static err open_file(struct audit *a) {
     AUTO_FREE char *path = path_of(a, 0);
-    bool fresh = !path_exists(path);
-    TRY(file_open(path, fresh ? FILE_CREATE : FILE_WRITE, &a->file));
-    if (fresh) TRY(path_sync_dir(a->dir));
+    TRY(file_open(path, path_exists(path) ? FILE_WRITE : FILE_CREATE, &a->file));
+    TRY(path_sync_dir(a->dir)); /* also of a file that is there: whoever made it may have failed here */
     TRY(file_size(a->file, &a->size));
     return end_torn_line(a);
 }
@@ -52,7 +51,9 @@ static err rotate(struct audit *a) {
     file_close(take(&a->file));
     for (int i = AUDIT_FILES - 1; i > 0; i--) {
         AUTO_FREE char *from = path_of(a, i - 1), *to = path_of(a, i);
-        if (path_exists(from)) TRY(path_rename(from, to));
+        err e = path_rename(from, to);
+        if (e && err_kind(e) != ERR_NOT_FOUND) return e; /* else the next rename would write over this file */
+        err_free(e);
     }
     TRY(path_sync_dir(a->dir));
     return open_file(a);

@@ -322,10 +322,20 @@ static err change_locked(const char *dir, err (*change)(void *context, struct to
     return e;
 }
 
+/* A folder that is made here is there after a power cut, too. */
+static err make_dir(const char *dir) {
+    struct str parent = str_of(dir);
+    if (path_exists(dir)) return NULL;
+    TRY(path_make_dir(dir));
+    while (parent.n && parent.p[parent.n - 1] != '/') parent.n--;
+    AUTO_FREE char *path = str_dup(parent.n ? parent : STR("."));
+    return path_sync_dir(path);
+}
+
 err tokens_change(const char *dir, err (*change)(void *context, struct tokens *t), void *context) {
     AUTO_FREE char *path = path_in(dir, "tokens.lock");
     AUTO_CLOSE struct file *lock = NULL;
-    TRY(path_make_dir(dir));
+    TRY(make_dir(dir));
     TRY(file_open(path, FILE_CREATE_ANY, &lock));
     err e = file_lock(lock);
     if (e && err_kind(e) == ERR_CONFLICT) {
