@@ -86,6 +86,10 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
                   struct str hint, const struct http_field *field);
 void call_answer_json(struct api_call *c, int status, const struct buf *body);
 bool call_is_otlp(const struct api_call *c); /* by port and path: errors are google.rpc.Status */
+/* OTLP answers are of the request's type: application/json (any parameters), else application/x-protobuf. */
+bool otlp_is_json(struct str content_type);
+struct str otlp_content_type(bool json);
+void otlp_put_status(bool json, int grpc_code, struct str message, struct buf *out); /* google.rpc.Status */
 
 /* Host and Origin as sent (p NULL: not). */
 bool origin_is_allowed(struct str host, struct str origin);

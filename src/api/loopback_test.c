@@ -46,7 +46,8 @@ static int begin(void **state) {
     options.ingest = t.ingest;
     options.budget = &t.budget;
     options.wall_ns = stage_now;
-    struct http_server_options server = {.handler = api_handle, .refusal = api_refusal, .body_max = 4 * MIB, .budget = &t.budget};
+    struct http_server_options server = {
+        .handler = api_handle, .refusal = api_refusal, .body_max = 4 * MIB, .budget = &t.budget};
     if (api_new(&options, &t.api) || loop_new(&t.loop) || http_server_new(t.loop, &server, &t.server)) return -1;
     for (int p = 0; p < API_PORTS; p++)
         if (http_server_listen(t.server, "127.0.0.1:0", api_listener(t.api, (enum api_port)p), t.addresses[p]))
@@ -133,6 +134,14 @@ static void refusals_of_the_server_have_the_ports_bodies(void **state) {
     assert_int_equal(ask(client, API_PORT_OTLP, "POST", "/v1/traces", protobuf, buf_str(&large), &answer), 413);
     assert_string_equal(answer.content_type, "application/x-protobuf");
     assert_memory_equal(answer.body.p, "\x08\x08\x12", 3); /* RESOURCE_EXHAUSTED, and a message */
+    buf_done(&answer.body);
+    http_client_free(client);
+    assert_null(http_client_new(&client));
+    assert_int_equal(ask(client, API_PORT_OTLP, "POST", "/v1/traces", "Content-Type: application/json; charset=utf-8",
+                         buf_str(&large), &answer),
+                     413);
+    assert_string_equal(answer.content_type, "application/json");
+    assert_non_null(strstr(answer.body.p, "{\"code\":8,\"message\":\""));
     buf_done(&answer.body);
     http_client_free(client);
     assert_null(http_client_new(&client));

@@ -173,11 +173,11 @@ static void land(struct flight *f, err e) {
 
 static void on_stored(void *context, err e) { land(context, e); }
 
-static err decode(struct flight *f, struct loan *loan, struct str encoding, struct str body, struct batch_blob **out) {
+static err decode(struct flight *f, struct loan *loan, const struct ingest_request *request, struct batch_blob **out) {
     struct ingest *in = f->in;
     struct str plain;
     void *owned = NULL;
-    TRY(unpack(in, loan, encoding, body, f->only_small, &f->is_large, &plain, &owned));
+    TRY(unpack(in, loan, request->encoding, request->body, f->only_small, &f->is_large, &plain, &owned));
     if (f->is_large) return NULL;
     f->bytes = plain.n;
     struct otlp_result result = {0};
@@ -187,7 +187,8 @@ static err decode(struct flight *f, struct loan *loan, struct str encoding, stru
     err e = loan_grow(loan, limits.granted_bytes);
     if (!e) {
         struct otlp_decoder *decoder = take_decoder(in);
-        e = otlp_decode(decoder, f->signal, plain, &limits, &result);
+        e = (request->format == OTLP_JSON ? otlp_decode_json : otlp_decode)(decoder, f->signal, plain, &limits,
+                                                                            &result);
         give_decoder(in, decoder, plain.n);
     }
     mem_free(owned);
@@ -204,14 +205,14 @@ static err decode(struct flight *f, struct loan *loan, struct str encoding, stru
 }
 
 /* False if the body is large and only a small one is wanted; then f is gone, too. */
-static bool fly(struct flight *f, struct str tenant, struct str encoding, struct str body) {
+static bool fly(struct flight *f, const struct ingest_request *request) {
     struct ingest *in = f->in;
     struct loan loan = {.budget = in->options.budget};
     struct batch_blob *blob = NULL;
-    err e = decode(f, &loan, encoding, body, &blob);
+    err e = decode(f, &loan, request, &blob);
     bool flying = false, large = f->is_large;
     if (!e && blob) {
-        e = store_append(in->options.store, tenant, blob, on_stored, f);
+        e = store_append(in->options.store, request->tenant, blob, on_stored, f);
         flying = e == NULL; /* f may be gone already */
     }
     loan_end(&loan); /* a batch that was taken is the store's, which accounts for it */
@@ -220,21 +221,20 @@ static bool fly(struct flight *f, struct str tenant, struct str encoding, struct
     return !large;
 }
 
-static struct flight *flight_new(struct ingest *in, enum signal signal, struct str body, ingest_done_fn done,
+static struct flight *flight_new(struct ingest *in, const struct ingest_request *request, ingest_done_fn done,
                                  void *context) {
     struct flight *f = mem_new_of(struct flight);
-    *f = (struct flight){.in = in, .signal = signal, .bytes = body.n, .done = done, .context = context};
+    *f = (struct flight){
+        .in = in, .signal = request->signal, .bytes = request->body.n, .done = done, .context = context};
     return f;
 }
 
-void ingest_body(struct ingest *in, struct str tenant, enum signal signal, struct str encoding, struct str body,
-                 ingest_done_fn done, void *context) {
-    fly(flight_new(in, signal, body, done, context), tenant, encoding, body);
+void ingest_body(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context) {
+    fly(flight_new(in, request, done, context), request);
 }
 
-bool ingest_body_if_small(struct ingest *in, struct str tenant, enum signal signal, struct str encoding,
-                          struct str body, ingest_done_fn done, void *context) {
-    struct flight *f = flight_new(in, signal, body, done, context);
+bool ingest_body_if_small(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context) {
+    struct flight *f = flight_new(in, request, done, context);
     f->only_small = true;
-    return fly(f, tenant, encoding, body);
+    return fly(f, request);
 }

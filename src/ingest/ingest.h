@@ -4,14 +4,14 @@
  *             └── memory of both drawn from the budget first ──┘
  *
  * What a sender gets to know is the outcome: how many rows were taken, how many were refused for which reason (partial
- * success), and a sentence that says so. A body that is no protobuf, or over a limit, is one error; nothing of it is taken.
+ * success), and a sentence that says so. A body that is no protobuf or JSON, or over a limit, is one error; nothing of it is taken.
  *
  * Limits: a body 64 MiB, before and after decompression; about three times its size while it is decoded, from the budget, and what
  * its columns take beyond that.
  * Threads: ingest_body may be called from any, and works on the caller's; decoders are kept in a pool, as many as were
  * ever busy at once. `done` runs on the caller's thread before ingest_body returns, or later on the store's log thread:
  * it must not block.
- * Errors (of done): ERR_INVALID (not protobuf, unknown encoding), ERR_LIMIT (413), ERR_BUSY (429: over the budget),
+ * Errors (of done): ERR_INVALID (not protobuf or JSON, unknown encoding), ERR_LIMIT (413), ERR_BUSY (429: over the budget),
  * ERR_UNAVAILABLE (503: disk full, closing).
  */
 #pragma once
@@ -41,14 +41,19 @@ struct ingest_outcome {
 /* Called exactly once a body. `e` is the callee's; outcome is NULL when there is an error, else lives until it returns. */
 typedef void (*ingest_done_fn)(void *context, err e, const struct ingest_outcome *outcome);
 
-/* `encoding` is the Content-Encoding ("" for none). The body is not looked at any more once this returned. */
-void ingest_body(struct ingest *in, struct str tenant, enum signal signal, struct str encoding, struct str body,
-                 ingest_done_fn done, void *context);
+struct ingest_request {
+    struct str tenant;
+    enum signal signal;
+    enum otlp_format format;
+    struct str encoding; /* Content-Encoding; "" for none */
+    struct str body;
+};
+/* The request is not looked at any more once this returned. */
+void ingest_body(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context);
 
 /* The same for a thread that must not work long: false, with nothing done and `done` not called, if the body is over 1 MiB, before
  * or after decompression (2 KiB of gzip may be 2 MiB). */
-bool ingest_body_if_small(struct ingest *in, struct str tenant, enum signal signal, struct str encoding,
-                          struct str body, ingest_done_fn done, void *context);
+bool ingest_body_if_small(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context);
 
 /* Counted since the start. */
 struct ingest_stats {

@@ -30,8 +30,9 @@
 struct otlp_limits {
     int64_t time_min, time_max; /* rows outside are refused, ns; INT64_MIN / INT64_MAX: no limit */
     int64_t now;                /* arrival, ns: the time of a log record that was sent without any */
-    struct budget *budget;      /* columns that grow past `granted_bytes` draw from it until otlp_decode returns; NULL: none */
-    uint64_t granted_bytes;     /* what the caller has drawn for them already */
+    struct budget
+        *budget; /* columns that grow past `granted_bytes` draw from it until otlp_decode returns; NULL: none */
+    uint64_t granted_bytes; /* what the caller has drawn for them already */
 };
 
 enum otlp_reason {
@@ -51,6 +52,9 @@ struct otlp_result {
     uint32_t invalid_utf8; /* strings and keys, taken as they are; equal ones may count once */
 };
 
+/* How requests and answers are written: application/x-protobuf, application/json. */
+enum otlp_format { OTLP_PROTOBUF, OTLP_JSON };
+
 struct otlp_decoder;
 struct otlp_decoder *otlp_decoder_new(void);
 void otlp_decoder_free(struct otlp_decoder *d);
@@ -65,10 +69,12 @@ void otlp_encode(const struct batch *b, struct buf *out);
 /* The same as OTLP/JSON ({"resourceSpans":[…]} or {"resourceLogs":[…]}): hex ids, 64-bit numbers as strings. */
 void otlp_write_json(const struct batch *b, struct json_writer *out);
 
-/* Export…ServiceResponse: empty for full success, else partial_success {rejected, message}. */
+/* Export…ServiceResponse: empty ({} in JSON) for full success, else partial_success {rejected, message}. */
 void otlp_write_response(enum signal signal, uint64_t rejected, struct str message, struct buf *out);
-/* google.rpc.Status {code, message} as protobuf. */
+void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out);
+/* google.rpc.Status {code, message}. */
 void otlp_write_status(int grpc_code, struct str message, struct buf *out);
+void otlp_write_status_json(int grpc_code, struct str message, struct json_writer *out);
 
 /* ---- values ----------------------------------------------------------------------------------------------------- */
 
