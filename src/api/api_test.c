@@ -54,7 +54,7 @@ static void otlp_requests_that_cannot_be_read_get_a_status(void **state) {
     check_otlp_error("POST", "/v1/logs", "text/plain", NULL, STR("x"), 415, 3, "http/protobuf");
     check_otlp_error("POST", "/v1/logs", "application/x-protobuffer", NULL, STR("x"), 415, 3, "http/protobuf");
     check_otlp_error("POST", "/v1/traces", proto, "br", STR("x"), 415, 3, "Content-Encoding");
-    check_otlp_error("POST", "/v1/traces", proto, "deflate", STR("x"), 415, 3, "send gzip, or none");
+    check_otlp_error("POST", "/v1/traces", proto, "deflate", STR("x"), 415, 3, "send gzip or zstd, or none");
     check_otlp_error("POST", "/v1/traces", proto, "gzip, gzip", STR("x"), 415, 3,
                      "a list of Content-Encodings is not taken");
     check_otlp_error("POST", "/v1/traces", proto, "gzip", STR("no gzip"), 400, 3, "damaged");
@@ -105,6 +105,9 @@ static void json_is_answered_in_json(void **state) {
     check_json("POST /v1/traces", json, NULL, str_of(json_span), 200, "{}");
     check_json("POST /v1/traces", "Application/JSON; charset=\"utf-8\"", "identity", str_of(json_span), 200, "{}");
     check_json("POST /v1/traces", json, "gzip", buf_str(&zipped), 200, "{}");
+    check_json("POST /v1/traces", json, "zstd", STR("\x28\xb5\x2f\xfd\x20\x02\x11\0\0{}"), 200, "{}");
+    check_json("POST /v1/traces", json, "gzip, zstd", STR("x"), 415,
+               "a list of Content-Encodings is not taken; send gzip or zstd, or none");
     check_json("POST /v1/logs", json, NULL, STR("{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{}]}]}]}"), 200,
                "{}");
     assert_int_equal(stage.body.n, 2);

@@ -10,6 +10,7 @@
 
 #include "api/stage_test_priv.h"
 #include "net/client.h"
+#include "net/inflate.h"
 #include "os/clock.h"
 
 enum { CLIENTS = 3, ROUNDS = 40 };
@@ -153,6 +154,38 @@ static void refusals_of_the_server_have_the_ports_bodies(void **state) {
     buf_done(&large);
 }
 
+/* Every encoding, of protobuf and JSON, in a body whose length nobody said. */
+static void encodings_are_taken_chunked(void **state) {
+    (void)state;
+    static const char json[] = "Content-Type: application/json";
+    AUTO_BUF struct buf traces, zipped;
+    buf_init(&traces, MIB);
+    buf_init(&zipped, MIB);
+    stage_put_traces(&traces);
+    assert_null(deflate_gzip(buf_str(&traces), &zipped));
+    const struct {
+        const char *type, *encoding;
+        struct str body;
+    } cases[] = {
+        {protobuf, "Content-Encoding: identity", buf_str(&traces)},
+        {protobuf, "Content-Encoding: gzip", buf_str(&zipped)},
+        {json, "Content-Encoding: zstd", STR("\x28\xb5\x2f\xfd\x20\x14\xa1\0\0{\"resourceSpans\":[]}")},
+        {json, "X-Nothing: 1", STR("{\"resourceSpans\":[]}")},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct http_client *client;
+        struct http_answer answer;
+        char url[512];
+        const char *fields[] = {cases[i].type, cases[i].encoding, "Transfer-Encoding: chunked", NULL};
+        snprintf(url, sizeof url, "http://%s/v1/traces", t.addresses[API_PORT_OTLP]);
+        assert_null(http_client_new(&client));
+        assert_null(http_call_wait(client, "POST", url, fields, cases[i].body, 20 * second, MIB, &answer));
+        if (answer.status != 200) fail_msg("case %zu: %d %s", i, answer.status, answer.body.p);
+        buf_done(&answer.body);
+        http_client_free(client);
+    }
+}
+
 /* A field that no one knows, of `bytes` bytes: a large body that is quickly made and taken. */
 static void put_padding(struct buf *out, size_t bytes) {
     assert_true(buf_reserve(out, bytes + 8));
@@ -283,6 +316,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_go_the_whole_way),
         cmocka_unit_test(refusals_of_the_server_have_the_ports_bodies),
+        cmocka_unit_test(encodings_are_taken_chunked),
         cmocka_unit_test(large_bodies_are_taken_by_work_threads),
         cmocka_unit_test(several_clients_send_and_ask_at_once),
         cmocka_unit_test(a_full_queue_refuses),

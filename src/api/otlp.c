@@ -26,7 +26,7 @@ static const char type_hint[] =
     "send Content-Type: application/x-protobuf or application/json (exporter protocols http/protobuf, http/json)";
 
 static bool encoding_is_taken(struct str encoding) {
-    static const struct str taken[] = {STR(""), STR("gzip"), STR("identity")};
+    static const struct str taken[] = {STR(""), STR("gzip"), STR("zstd"), STR("identity")};
     for (size_t i = 0; i < LENGTH(taken); i++)
         if (str_equal_nocase(encoding, taken[i])) return true;
     return false;
@@ -43,7 +43,7 @@ static bool check_fields(struct api_call *c) {
     if (!problem.p && !encoding_is_taken(encoding)) {
         bool is_list = str_find(encoding, ',') >= 0;
         problem = is_list ? STR("a list of Content-Encodings is not taken") : STR("this Content-Encoding is not taken");
-        hint = STR("send gzip, or none");
+        hint = STR("send gzip or zstd, or none");
     }
     if (!problem.p) return true;
     call_fail_as(c, 415, 3, ERR_INVALID, problem, hint, NULL);

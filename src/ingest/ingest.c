@@ -84,15 +84,6 @@ static void loan_end(struct loan *l) {
 
 /* ---- one body --------------------------------------------------------------------------------------------------- */
 
-/* gzip says at its end how long the content is (modulo 2^32). It may lie: then the whole limit is drawn instead. */
-static size_t claimed_bytes(struct str body, size_t max) {
-    max = MIN(max, body.n * 1032 + KIB); /* deflate makes no more of it */
-    if (body.n < 18) return max;
-    const unsigned char *end = (const unsigned char *)body.p + body.n;
-    size_t claim = (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
-    return MIN(claim, max);
-}
-
 static bool is_identity(struct str encoding) { return encoding.n == 0 || str_equal_nocase(encoding, STR("identity")); }
 
 static err too_large(const struct ingest *in) {
@@ -110,7 +101,7 @@ static err unpack(struct ingest *in, struct loan *loan, struct str encoding, str
         *out = body;
         return NULL;
     }
-    size_t claim = MAX(claimed_bytes(body, max), (size_t)1);
+    size_t claim = MAX(inflate_claim(encoding, body, max), (size_t)1); /* if it lies, the whole limit is drawn instead */
     *out_large = only_small && claim > SMALL_BODY_BYTES;
     if (*out_large) return NULL;
     TRY(loan_grow(loan, claim));

@@ -288,31 +288,37 @@ static void close_field(struct buf *out, size_t start, uint32_t tag) {
 
 static bool put_any(struct json_in *in, int depth);
 
-/* At the value of a KeyValue's member. */
-static bool put_key_value_member(struct json_in *in, int which, size_t start, int depth) {
-    struct wire key;
-    size_t value = in->any.n;
-    if (which == 1) {
-        if (!json_enter(in, JSON_OBJECT) || !put_any(in, depth)) return false;
-        close_field(&in->any, value, WIRE_TAG(2, WIRE_BYTES));
-        return true;
-    }
-    if (!json_read_text(in, &key)) return false;
+/* Puts the key before the value that may have come first. */
+static void put_key(struct buf *out, size_t start, struct str key) {
     unsigned char head[11] = {WIRE_TAG(1, WIRE_BYTES)};
-    size_t head_n = 1 + varint_bytes(wire_left(&key), head + 1), n = head_n + wire_left(&key), size = in->any.n - start;
-    if (!buf_reserve(&in->any, n)) return true;
-    if (size) memmove(in->any.p + start + n, in->any.p + start, size); /* the value came first */
-    memcpy(in->any.p + start, head, head_n);
-    memcpy(in->any.p + start + head_n, key.p, wire_left(&key));
-    in->any.n += n;
-    return true;
+    size_t head_n = 1 + varint_bytes(key.n, head + 1), n = head_n + key.n, size = out->n - start;
+    if (!buf_reserve(out, n)) return;
+    if (size) memmove(out->p + start + n, out->p + start, size);
+    memcpy(out->p + start, head, head_n);
+    if (key.n) memcpy(out->p + start + head_n, key.p, key.n);
+    out->n += n;
 }
 
+/* An entry of a map; what is not there is written as empty. */
 static bool put_key_value(struct json_in *in, int depth) {
     struct json_object_in o = {&key_value_names, 0, 0};
     size_t start = in->any.n;
-    for (int which; (which = json_member_next(in, &o)) >= 0;)
-        if (!put_key_value_member(in, which, start, depth)) return false;
+    bool has_key = false, has_value = false;
+    for (int which; (which = json_member_next(in, &o)) >= 0;) {
+        struct wire key;
+        size_t value = in->any.n;
+        if (which == 0) {
+            if (!json_read_text(in, &key)) return false;
+            put_key(&in->any, start, wire_str(&key));
+            has_key = true;
+        } else {
+            if (!json_enter(in, JSON_OBJECT) || !put_any(in, depth)) return false;
+            close_field(&in->any, value, WIRE_TAG(2, WIRE_BYTES));
+            has_value = true;
+        }
+    }
+    if (!has_key) put_key(&in->any, start, STR(""));
+    if (!has_value) close_field(&in->any, in->any.n, WIRE_TAG(2, WIRE_BYTES));
     return !in->d->fault;
 }
 
