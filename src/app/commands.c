@@ -10,7 +10,7 @@
 const struct command commands[] = {
     {"serve", "", 0, 0,
      O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) |
-         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON),
+         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) |
@@ -27,6 +27,8 @@ const struct command commands[] = {
      "delete telemetry by trace, range or filter", command_delete},
     {"backup", "DIR", 1, 1, ASKING, "copy the data directory of a running clew", command_backup},
     {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},
+    {"check redact", "", 0, 0, O(RULES) | O(DATA) | O(INPUT) | O(SHOW) | O(LIMIT) | O(JSON),
+     "show what rules of redaction would change", command_check_redact},
     {"check", "", 0, 0, O(DATA) | O(JSON), "check every block of a data directory", command_check},
     {"dump", "FILE", 1, 1, O(ROWS) | O(JSON), "print any file of a data directory", command_dump},
     {"version", "", 0, 0, O(JSON), "print the version", command_version},

@@ -27,6 +27,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_WORKERS] = {"workers", "N", "", "threads for queries; default the cores, at least 2"},
     [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "info", "debug, info, warn or error"},
     [OPTION_LOG_FORMAT] = {"log-format", "FORMAT", "logfmt", "logfmt or json"},
+    [OPTION_REDACT] = {"redact", "FILE", NULL, "rules for what is dropped, masked or hashed before it is kept"},
     [OPTION_SERVER] = {"server", "URL", "http://127.0.0.1:8080", "the clew to ask"},
     [OPTION_JSON] = {"json", NULL, NULL, "print JSON"},
     [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never"},
@@ -66,6 +67,9 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},
     [OPTION_TRACES] = {"traces", NULL, NULL, "of spans only"},
     [OPTION_LOGS] = {"logs", NULL, NULL, "of logs only"},
+    [OPTION_RULES] = {"rules", "FILE", NULL, "rules of redaction (docs/redaction.md)"},
+    [OPTION_INPUT] = {"input", "FILE", NULL, "OTLP/JSON to look at instead of a data directory"},
+    [OPTION_SHOW] = {"show", NULL, NULL, "show what would be hidden"},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},
 };
 

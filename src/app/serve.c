@@ -22,6 +22,7 @@ enum { CONNECTIONS_MAX = 16384 };
 struct server {
     struct budget budget;
     struct store *store;
+    struct redact_rules *redact;
     struct ingest *ingest;
     struct api *api;
     struct loop *loop;
@@ -69,10 +70,17 @@ static err read_workers(const struct arguments *a, uint64_t *out) {
     return *out < 1 || *out > 256 ? err_new(ERR_INVALID, "--workers: from 1 to 256") : NULL;
 }
 
-static err open_api(struct server *s, uint64_t workers) {
+static err read_redaction(const struct arguments *a, struct server *s) {
+    AUTO_FREE char *path = str_dup(argument_text(a, OPTION_REDACT));
+    return *path ? err_wrap(redact_rules_read(path, &s->redact), "--redact") : NULL;
+}
+
+static err open_api(const char *dir, struct server *s, uint64_t workers) {
     struct api_options options;
+    struct ingest_options ingest = {.store = s->store, .budget = &s->budget, .redact = s->redact};
+    if (s->redact) TRY(redact_secret_open(dir, ingest.redact_secret));
     api_options_default(&options);
-    s->ingest = ingest_new(&(struct ingest_options){.store = s->store, .budget = &s->budget});
+    s->ingest = ingest_new(&ingest);
     options.store = s->store;
     options.ingest = s->ingest;
     options.budget = &s->budget;
@@ -136,10 +144,11 @@ static err open_server(const struct arguments *a, struct server *s) {
     uint64_t workers;
     TRY(read_store_options(a, s, &options));
     options.dir = dir;
+    TRY(read_redaction(a, s));
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
     if (!*dir) return err_new(ERR_INVALID, "--data: must name a folder");
     TRY(store_open(&options, &s->store));
-    TRY(open_api(s, workers));
+    TRY(open_api(dir, s, workers));
     TRY(open_network(a, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }
@@ -156,6 +165,7 @@ static err close_server(struct server *s) {
     api_free(s->api);
     loop_free(s->loop);
     ingest_free(s->ingest);
+    redact_rules_free(s->redact);
     return err_wrap(store_close(s->store), "closing the data directory");
 }
 

@@ -11,10 +11,16 @@ enum {
     POOL_MAX = 64,
 };
 
+/* What one body needs while it is decoded. */
+struct worker {
+    struct otlp_decoder *decoder;
+    struct redactor *redactor; /* NULL: there are no rules */
+};
+
 struct ingest {
     struct ingest_options options;
     struct lock lock; /* of the pool and the statistics */
-    struct otlp_decoder *pool[POOL_MAX];
+    struct worker pool[POOL_MAX];
     size_t pooled;
     struct ingest_stats stats;
 };
@@ -28,9 +34,14 @@ struct ingest *ingest_new(const struct ingest_options *options) {
     return in;
 }
 
+static void worker_free(struct worker w) {
+    otlp_decoder_free(w.decoder);
+    redactor_free(w.redactor);
+}
+
 void ingest_free(struct ingest *in) {
     if (!in) return;
-    for (size_t i = 0; i < in->pooled; i++) otlp_decoder_free(in->pool[i]);
+    for (size_t i = 0; i < in->pooled; i++) worker_free(in->pool[i]);
     lock_done(&in->lock);
     mem_free(in);
 }
@@ -41,25 +52,28 @@ void ingest_get_stats(struct ingest *in, struct ingest_stats *out) {
     lock_give(&in->lock);
 }
 
-/* ---- decoders: the last one given back is the next taken, so its memory is warm --------------------------------- */
+/* ---- workers: the last one given back is the next taken, so its memory is warm ------------------------------------ */
 
-static struct otlp_decoder *take_decoder(struct ingest *in) {
-    struct otlp_decoder *d = NULL;
+static err take_worker(struct ingest *in, struct worker *out) {
+    *out = (struct worker){0};
     lock_take(&in->lock);
-    if (in->pooled) d = in->pool[--in->pooled];
+    if (in->pooled) *out = in->pool[--in->pooled];
     lock_give(&in->lock);
-    return d ? d : otlp_decoder_new();
+    if (out->decoder) return NULL;
+    if (in->options.redact) TRY(redactor_new(in->options.redact, in->options.redact_secret, &out->redactor));
+    out->decoder = otlp_decoder_new();
+    return NULL;
 }
 
-static void give_decoder(struct ingest *in, struct otlp_decoder *d, size_t body_bytes) {
+static void give_worker(struct ingest *in, struct worker w, size_t body_bytes) {
     bool kept = false;
     lock_take(&in->lock);
     if (body_bytes <= WARM_BODY_BYTES && in->pooled < POOL_MAX) {
-        in->pool[in->pooled++] = d;
+        in->pool[in->pooled++] = w;
         kept = true;
     }
     lock_give(&in->lock);
-    if (!kept) otlp_decoder_free(d);
+    if (!kept) worker_free(w);
 }
 
 /* ---- budget ----------------------------------------------------------------------------------------------------- */
@@ -101,7 +115,8 @@ static err unpack(struct ingest *in, struct loan *loan, struct str encoding, str
         *out = body;
         return NULL;
     }
-    size_t claim = MAX(inflate_claim(encoding, body, max), (size_t)1); /* if it lies, the whole limit is drawn instead */
+    size_t claim =
+        MAX(inflate_claim(encoding, body, max), (size_t)1); /* if it lies, the whole limit is drawn instead */
     *out_large = only_small && claim > SMALL_BODY_BYTES;
     if (*out_large) return NULL;
     TRY(loan_grow(loan, claim));
@@ -139,6 +154,7 @@ struct flight {
     enum signal signal;
     uint64_t bytes;
     bool only_small, is_large; /* is_large: left alone, since only a small one is wanted */
+    struct redact_counts redacted;
     struct ingest_outcome outcome;
     ingest_done_fn done;
     void *context;
@@ -156,6 +172,8 @@ static void land(struct flight *f, err e) {
         s->rows[f->signal] += f->outcome.taken;
         s->invalid_utf8[f->signal] += f->outcome.invalid_utf8;
         for (size_t i = 0; i < OTLP_REASONS; i++) s->rejected[f->signal][i] += f->outcome.rejected_by[i];
+        for (size_t i = 0; i < REDACT_RULES_MAX; i++) s->redacted.changed[i] += f->redacted.changed[i];
+        s->redacted.gave_up += f->redacted.gave_up;
     }
     lock_give(&in->lock);
     f->done(f->context, e, e ? NULL : &f->outcome);
@@ -164,24 +182,44 @@ static void land(struct flight *f, err e) {
 
 static void on_stored(void *context, err e) { land(context, e); }
 
-static err decode(struct flight *f, struct loan *loan, const struct ingest_request *request, struct batch_blob **out) {
+/* The batch by the rules; on an error *blob is left for the caller to end. */
+static err redact(struct flight *f, struct worker w, struct loan *loan, struct batch_blob **blob) {
+    struct batch b;
+    if (!w.redactor || !*blob) return NULL;
+    TRY(loan_grow(loan, 2 * (uint64_t)batch_bytes(*blob).n + 4 * KIB)); /* a second builder, and its blob */
+    batch_view(*blob, &b);
+    struct batch_blob *changed = redactor_apply(w.redactor, &b, &f->redacted);
+    if (!changed) return NULL;
+    batch_unref(*blob);
+    *blob = changed;
+    return NULL;
+}
+
+/* Plain bytes to the batch that may be kept. */
+static err decode_plain(struct flight *f, struct loan *loan, enum otlp_format format, struct str plain,
+                        struct otlp_result *out) {
     struct ingest *in = f->in;
-    struct str plain;
-    void *owned = NULL;
-    TRY(unpack(in, loan, request->encoding, request->body, f->only_small, &f->is_large, &plain, &owned));
-    if (f->is_large) return NULL;
-    f->bytes = plain.n;
-    struct otlp_result result = {0};
+    struct worker w;
     struct otlp_limits limits = {.now = in->options.wall_ns(), .budget = loan->budget};
     store_time_limits(in->options.store, &limits.time_min, &limits.time_max);
     limits.granted_bytes = 2 * (uint64_t)plain.n + 4 * KIB; /* the builder and the blob, of most bodies */
-    err e = loan_grow(loan, limits.granted_bytes);
-    if (!e) {
-        struct otlp_decoder *decoder = take_decoder(in);
-        e = (request->format == OTLP_JSON ? otlp_decode_json : otlp_decode)(decoder, f->signal, plain, &limits,
-                                                                            &result);
-        give_decoder(in, decoder, plain.n);
-    }
+    TRY(loan_grow(loan, limits.granted_bytes));
+    TRY(take_worker(in, &w));
+    err e = (format == OTLP_JSON ? otlp_decode_json : otlp_decode)(w.decoder, f->signal, plain, &limits, out);
+    if (!e) e = redact(f, w, loan, &out->blob);
+    give_worker(in, w, plain.n);
+    if (e) batch_unref(take(&out->blob));
+    return e;
+}
+
+static err decode(struct flight *f, struct loan *loan, const struct ingest_request *request, struct batch_blob **out) {
+    struct str plain;
+    void *owned = NULL;
+    TRY(unpack(f->in, loan, request->encoding, request->body, f->only_small, &f->is_large, &plain, &owned));
+    if (f->is_large) return NULL;
+    f->bytes = plain.n;
+    struct otlp_result result = {0};
+    err e = decode_plain(f, loan, request->format, plain, &result);
     mem_free(owned);
     TRY(e);
     f->outcome.taken = result.rows;

@@ -1,6 +1,6 @@
 /* ingest: the way in. One request body in, one answer out when its rows are durable. The only caller of store_append.
  *
- *   body ─ inflate ─ decode into columns ─▶ batch ─ store_append ─▶ … durable … ─▶ done(outcome)
+ *   body ─ inflate ─ decode into columns ─▶ batch ─ redact ─ store_append ─▶ … durable … ─▶ done(outcome)
  *             └── memory of both drawn from the budget first ──┘
  *
  * What a sender gets to know is the outcome: how many rows were taken, how many were refused for which reason (partial
@@ -17,6 +17,7 @@
 #pragma once
 
 #include "base/budget.h"
+#include "ingest/redact.h"
 #include "signal/otlp.h"
 #include "store/store.h"
 
@@ -24,9 +25,11 @@ struct ingest;
 
 struct ingest_options {
     struct store *store;
-    struct budget *budget;    /* NULL: none */
-    size_t body_max_bytes;    /* after decompression; 0: 64 MiB */
-    int64_t (*wall_ns)(void); /* NULL: clock_wall_ns; the time of logs that were sent without */
+    struct budget *budget;             /* NULL: none */
+    size_t body_max_bytes;             /* after decompression; 0: 64 MiB */
+    int64_t (*wall_ns)(void);          /* NULL: clock_wall_ns; the time of logs that were sent without */
+    const struct redact_rules *redact; /* NULL: none; outlives the ingest */
+    unsigned char redact_secret[REDACT_SECRET_BYTES];
 };
 struct ingest *ingest_new(const struct ingest_options *options);
 void ingest_free(struct ingest *in); /* no body may be under way; takes NULL */
@@ -62,5 +65,6 @@ struct ingest_stats {
     uint64_t rejected[SIGNALS][OTLP_REASONS];
     uint64_t failed[SIGNALS][ERR_KINDS]; /* bodies that ended in an error */
     uint64_t invalid_utf8[SIGNALS];
+    struct redact_counts redacted;
 };
 void ingest_get_stats(struct ingest *in, struct ingest_stats *out);

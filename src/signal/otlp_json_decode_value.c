@@ -261,37 +261,19 @@ static const struct json_names list_names = {1, {STR("values")}};
 static const struct json_names key_value_names = {2, {STR("key"), STR("value")}};
 static const char int64_expected[] = "expected a signed 64-bit integer, as a number or a string";
 
-static size_t varint_bytes(uint64_t v, unsigned char out[static 10]) {
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7) out[n++] = (unsigned char)(v | 0x80);
-    out[n++] = (unsigned char)v;
-    return n;
-}
-
 static void put_varint(struct buf *out, uint64_t v) {
     unsigned char bytes[10];
-    buf_add(out, bytes, varint_bytes(v, bytes));
+    buf_add(out, bytes, any_varint(v, bytes));
 }
 
-/* Puts the tag and size of a field before its content, which lies from `start` on. Each level moves what is in it once more: at
- * most 64 times 16 MiB. */
-static void close_field(struct buf *out, size_t start, uint32_t tag) {
-    unsigned char head[11];
-    size_t size = out->n - start;
-    head[0] = (unsigned char)tag;
-    size_t n = 1 + varint_bytes(size, head + 1);
-    if (!buf_reserve(out, n)) return;
-    memmove(out->p + start + n, out->p + start, size);
-    memcpy(out->p + start, head, n);
-    out->n += n;
-}
+/* any_close: each level moves what is in it once more: at most 64 times 16 MiB. */
 
 static bool put_any(struct json_in *in, int depth);
 
 /* Puts the key before the value that may have come first. */
 static void put_key(struct buf *out, size_t start, struct str key) {
     unsigned char head[11] = {WIRE_TAG(1, WIRE_BYTES)};
-    size_t head_n = 1 + varint_bytes(key.n, head + 1), n = head_n + key.n, size = out->n - start;
+    size_t head_n = 1 + any_varint(key.n, head + 1), n = head_n + key.n, size = out->n - start;
     if (!buf_reserve(out, n)) return;
     if (size) memmove(out->p + start + n, out->p + start, size);
     memcpy(out->p + start, head, head_n);
@@ -313,12 +295,12 @@ static bool put_key_value(struct json_in *in, int depth) {
             has_key = true;
         } else {
             if (!json_enter(in, JSON_OBJECT) || !put_any(in, depth)) return false;
-            close_field(&in->any, value, WIRE_TAG(2, WIRE_BYTES));
+            any_close(&in->any, value, WIRE_TAG(2, WIRE_BYTES));
             has_value = true;
         }
     }
     if (!has_key) put_key(&in->any, start, STR(""));
-    if (!has_value) close_field(&in->any, in->any.n, WIRE_TAG(2, WIRE_BYTES));
+    if (!has_value) any_close(&in->any, in->any.n, WIRE_TAG(2, WIRE_BYTES));
     return !in->d->fault;
 }
 
@@ -331,7 +313,7 @@ static bool put_list(struct json_in *in, int depth, bool map) {
         while (json_element_next(in)) {
             size_t start = in->any.n;
             if (!(map ? put_key_value : put_any)(in, depth + 1)) return false;
-            close_field(&in->any, start, WIRE_TAG(1, WIRE_BYTES));
+            any_close(&in->any, start, WIRE_TAG(1, WIRE_BYTES));
         }
         if (in->d->fault) return false;
     }
@@ -349,7 +331,7 @@ static bool put_any_member(struct json_in *in, int which, int depth) {
     case NAME_STRING:
         if (!json_read_text(in, &text)) return false;
         buf_add_str(out, wire_str(&text));
-        close_field(out, start, WIRE_TAG(1, WIRE_BYTES));
+        any_close(out, start, WIRE_TAG(1, WIRE_BYTES));
         return true;
     case NAME_BOOL:
     case NAME_INT:
@@ -366,11 +348,11 @@ static bool put_any_member(struct json_in *in, int which, int depth) {
         return true;
     case NAME_BYTES:
         if (!read_base64(in, out)) return false;
-        close_field(out, start, WIRE_TAG(7, WIRE_BYTES));
+        any_close(out, start, WIRE_TAG(7, WIRE_BYTES));
         return true;
     default:
         if (!put_list(in, depth, which == NAME_MAP)) return false;
-        close_field(out, start, which == NAME_MAP ? WIRE_TAG(6, WIRE_BYTES) : WIRE_TAG(5, WIRE_BYTES));
+        any_close(out, start, which == NAME_MAP ? WIRE_TAG(6, WIRE_BYTES) : WIRE_TAG(5, WIRE_BYTES));
         return true;
     }
 }
