@@ -13,7 +13,7 @@ const struct command commands[] = {
          O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
-     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) |
+     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) | O(ENCODING) |
          O(VERIFY) | O(OVER) | O(TO_FILE) | O(IDS),
      "send generated telemetry, measure, and read it back", command_load},
     {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},

@@ -28,12 +28,20 @@ static err read_signals(const struct arguments *a, struct load_plan *out) {
     return NULL;
 }
 
+static err read_encoding(const struct arguments *a, struct load_plan *out) {
+    struct str encoding = argument_text(a, OPTION_ENCODING);
+    out->json = str_equal(encoding, STR("json"));
+    if (out->json || str_equal(encoding, STR("protobuf"))) return NULL;
+    return err_new(ERR_INVALID, "--encoding: protobuf or json, not \"" STR_FMT "\"", STR_ARG(encoding));
+}
+
 static err read_plan(const struct arguments *a, struct load_plan *out) {
     uint64_t count, connections, items;
     int64_t for_ns, over_ns;
     *out = (struct load_plan){.otlp = argument_text(a, OPTION_OTLP), .gzip = argument_flag(a, OPTION_GZIP)};
     while (str_ends_with(out->otlp, STR("/"))) out->otlp.n--;
     TRY(read_signals(a, out));
+    TRY(read_encoding(a, out));
     TRY(argument_u64(a, OPTION_RATE, &out->rate));
     TRY(argument_u64(a, OPTION_COUNT, &count));
     TRY(argument_u64(a, OPTION_CONNECTIONS, &connections));

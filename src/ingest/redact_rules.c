@@ -1,6 +1,7 @@
 /* The rules' file: YAML by libfyaml, checked member by member so that errors have a line. */
 #include <libfyaml.h>
 
+#include "base/text.h"
 #include "ingest/redact_priv.h"
 #include "os/file.h"
 #include "store/match/regex.h"
@@ -164,8 +165,22 @@ static err yaml_error(const struct reading *r, struct fy_diag *diag) {
     return err_new(ERR_INVALID, "%s:%d: not YAML: %s", r->file, e->line, e->msg ? e->msg : "");
 }
 
+/* What libfyaml 0.7.12 was seen to loop on: bytes that are not UTF-8, in directives (%YAML …), which no one needs here. */
+static err check_text(const struct reading *r, struct str text) {
+    struct str line;
+    for (int n = 1; text.n; n++) {
+        str_cut(text, '\n', &line, &text);
+        if (!utf8_is_valid(line) || memchr(line.p, 0, line.n)) return at_line(r, n, "not UTF-8 text");
+        if ((line.n && line.p[0] == '%') || str_contains(line, STR("\r%")))
+            return at_line(r, n, "a directive of YAML is not taken");
+    }
+    return NULL;
+}
+
 err redact_rules_parse(struct str text, const char *name, struct redact_rules **out) {
-    struct reading r = {name, mem_new_of(struct redact_rules)};
+    struct reading r = {.file = name};
+    TRY(check_text(&r, text));
+    r.rules = mem_new_of(struct redact_rules);
     struct fy_diag_cfg silent;
     fy_diag_cfg_default(&silent);
     silent.fp = NULL;

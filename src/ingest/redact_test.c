@@ -217,6 +217,8 @@ static void wrong_rules_are_refused_with_their_line(void **state) {
         {"redact:\n- do: mask\n  key: [a", "r.yaml:"},
         {"redact:\n- do: mask\n  do: drop\n  key: a", "r.yaml:"},
         {"redact: [*a]", "r.yaml:"},
+        {"redact:\n% {\n", "r.yaml:2: a directive of YAML is not taken"},
+        {"redact:\n- do: \xff\n", "r.yaml:2: not UTF-8 text"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct redact_rules *rules = NULL;

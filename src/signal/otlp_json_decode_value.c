@@ -155,7 +155,7 @@ bool json_read_integer(struct json_in *in, int64_t min, uint64_t max, const char
 bool json_read_enum(struct json_in *in, uint32_t *out) {
     static const char expected[] = "expected an integer: OTLP/JSON has enumerations as numbers, not as names";
     uint64_t v;
-    if (null_comes(&in->r) || json_next(&in->r) != JSON_NUMBER) return json_fail(in, ERR_INVALID, expected);
+    if (json_next(&in->r) != JSON_NUMBER) return json_fail(in, ERR_INVALID, expected);
     bool negative = in->r.value.p[0] == '-';
     struct str digits = {in->r.value.p + negative, in->r.value.n - negative};
     if (!parse_whole(digits, &v) || v > (uint64_t)INT32_MAX + negative) return json_fail(in, ERR_INVALID, expected);
