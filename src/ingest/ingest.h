@@ -55,7 +55,7 @@ struct ingest_request {
 void ingest_body(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context);
 
 /* The same for a thread that must not work long: false, with nothing done and `done` not called, if the body is over 1 MiB, before
- * or after decompression (2 KiB of gzip may be 2 MiB). */
+ * or after decompression (2 KiB of gzip may be 2 MiB), or there are rules of redaction, whose patterns may take 2 s. */
 bool ingest_body_if_small(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context);
 
 /* Counted since the start. */
