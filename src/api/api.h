@@ -8,7 +8,7 @@
  * an unknown parameter the nearest known one.
  *
  * Errors of the native API: {"error":{"kind","message","hint"?}} with the status of the kind; of the OTLP routes:
- * google.rpc.Status as application/x-protobuf.
+ * google.rpc.Status in the request's encoding: application/json where that was sent, else application/x-protobuf.
  *
  * Who may ask is in access_priv.h, what a tenant may take in limits_priv.h, what is written down in audit_priv.h.
  *
@@ -55,7 +55,7 @@ void api_free(struct api *api);
 /* The handler of http_server_options, for every listener … */
 void api_handle(struct http_request *r);
 /* The refusal of http_server_options: what the server itself refuses gets the bodies that the routes give. */
-struct str api_refusal(void *listener, int status, struct str reason, struct buf *out);
+struct str api_refusal(void *listener, struct str content_type, int status, struct str reason, struct buf *out);
 /* … whose context is this: http_server_listen(server, address, api_listener(api, API_PORT_OTLP), bound). */
 void *api_listener(struct api *api, enum api_port port);
 /* Servers whose figures /metrics adds up; at most 4. They must outlive the api. */

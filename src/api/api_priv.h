@@ -108,6 +108,10 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
 void call_answer_json(struct api_call *c, int status, const struct buf *body);
 void call_fail_access(struct api_call *c, enum access_outcome why);
 bool call_is_otlp(const struct api_call *c); /* by port and path: errors are google.rpc.Status */
+/* OTLP answers are of the request's type: application/json (any parameters), else application/x-protobuf. */
+bool otlp_is_json(struct str content_type);
+struct str otlp_content_type(bool json);
+void otlp_put_status(bool json, int grpc_code, struct str message, struct buf *out); /* google.rpc.Status */
 
 /* ---- parameters ------------------------------------------------------------------------------------------------- */
 

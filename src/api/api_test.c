@@ -53,11 +53,12 @@ static void otlp_requests_that_cannot_be_read_get_a_status(void **state) {
     static const char proto[] = "application/x-protobuf";
     check_otlp_error("POST", "/v1/traces", NULL, NULL, STR(""), 415, 3, "no Content-Type");
     check_otlp_error("POST", "/v1/traces", "", NULL, STR(""), 415, 3, "Content-Type is not taken");
-    check_otlp_error("POST", "/v1/traces", "application/json", NULL, STR("{}"), 415, 3, "OTLP/JSON is not taken yet");
     check_otlp_error("POST", "/v1/logs", "text/plain", NULL, STR("x"), 415, 3, "http/protobuf");
     check_otlp_error("POST", "/v1/logs", "application/x-protobuffer", NULL, STR("x"), 415, 3, "http/protobuf");
     check_otlp_error("POST", "/v1/traces", proto, "br", STR("x"), 415, 3, "Content-Encoding");
-    check_otlp_error("POST", "/v1/traces", proto, "deflate", STR("x"), 415, 3, "send gzip, or none");
+    check_otlp_error("POST", "/v1/traces", proto, "deflate", STR("x"), 415, 3, "send gzip or zstd, or none");
+    check_otlp_error("POST", "/v1/traces", proto, "gzip, gzip", STR("x"), 415, 3,
+                     "a list of Content-Encodings is not taken");
     check_otlp_error("POST", "/v1/traces", proto, "gzip", STR("no gzip"), 400, 3, "damaged");
     check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\x05garbage"), 400, 3, "");
     check_otlp_error("POST", "/v1/traces", proto, NULL, STR("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 400, 3,
@@ -81,6 +82,50 @@ static void otlp_content_types_may_have_parameters(void **state) {
         assert_string_equal(stage.content_type, "application/x-protobuf");
         assert_int_equal(stage.body.n, 0);
     }
+}
+
+/* ---- OTLP/JSON ---- */
+
+static void check_json(const char *request, const char *type, const char *encoding, struct str body, int status,
+                       const char *answer) {
+    int got = stage_send(&stage, API_PORT_OTLP, request, type, encoding, body);
+    if (got != status || !strstr(stage_body(&stage), answer))
+        fail_msg("%s: %d %s, not %d %s", request, got, stage_body(&stage), status, answer);
+    assert_string_equal(stage.content_type, "application/json");
+}
+
+static const char json_span[] =
+    "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"5b8efff798038103d269b633813fc60c\","
+    "\"spanId\":\"eee19b7ec3c1b174\",\"startTimeUnixNano\":\"1767323045000000000\"}]}]}]}";
+
+static void json_is_answered_in_json(void **state) {
+    (void)state;
+    static const char json[] = "application/json";
+    AUTO_BUF struct buf zipped;
+    buf_init(&zipped, MIB);
+    assert_null(deflate_gzip(str_of(json_span), &zipped));
+    check_json("POST /v1/traces", json, NULL, str_of(json_span), 200, "{}");
+    check_json("POST /v1/traces", "Application/JSON; charset=\"utf-8\"", "identity", str_of(json_span), 200, "{}");
+    check_json("POST /v1/traces", json, "gzip", buf_str(&zipped), 200, "{}");
+    check_json("POST /v1/traces", json, "zstd", STR("\x28\xb5\x2f\xfd\x20\x02\x11\0\0{}"), 200, "{}");
+    check_json("POST /v1/traces", json, "gzip, zstd", STR("x"), 415,
+               "a list of Content-Encodings is not taken; send gzip or zstd, or none");
+    check_json("POST /v1/logs", json, NULL, STR("{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{}]}]}]}"), 200,
+               "{}");
+    assert_int_equal(stage.body.n, 2);
+    check_json(
+        "POST /v1/traces", json, NULL, STR("{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{}]}]}]}"), 200,
+        "{\"partialSuccess\":{\"rejectedSpans\":\"1\",\"errorMessage\":\"1: trace id is not 16 bytes or is zero\"}}");
+    check_json("POST /v1/logs", json, NULL,
+               STR("{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"traceId\":\"aa\"}]}]}]}"), 200,
+               "{\"partialSuccess\":{\"rejectedLogRecords\":\"1\",");
+    check_json("POST /v1/traces", json, NULL, STR("{\"resourceSpans\":[{\"schemaUrl\":1}]}"), 400,
+               "{\"code\":3,\"message\":\"resourceSpans[0].schemaUrl: expected a string, at byte 31 of 35\"}");
+    check_json("POST /v1/traces", json, "br", STR("x"), 415,
+               "{\"code\":3,\"message\":\"this Content-Encoding is not taken");
+    check_json("POST /v1/traces?x=1", json, NULL, STR("{}"), 400, "{\"code\":3,\"message\":\"");
+    check_json("GET /v1/traces", json, NULL, STR(""), 405, "{\"code\":12,\"message\":\"");
+    check_json("POST /v1/metrics", json, NULL, STR("{}"), 404, "{\"code\":12,\"message\":\"");
 }
 
 static void gzip_is_taken(void **state) {
@@ -509,6 +554,7 @@ static void the_page_for_people_names_every_route_and_nothing_from_elsewhere(voi
 int main(void) {
     const struct CMUnitTest tests[] = {
         STAGE_TEST(otlp_requests_that_cannot_be_read_get_a_status),
+        STAGE_TEST(json_is_answered_in_json),
         STAGE_TEST(otlp_content_types_may_have_parameters),
         STAGE_TEST(gzip_is_taken),
         STAGE_TEST(refused_rows_are_told_by_partial_success),

@@ -78,12 +78,13 @@ static enum err_kind kind_of_status(int status) {
     return status < 500 ? ERR_INVALID : ERR_UNAVAILABLE;
 }
 
-struct str api_refusal(void *listener, int status, struct str reason, struct buf *out) {
+struct str api_refusal(void *listener, struct str content_type, int status, struct str reason, struct buf *out) {
     const struct api_surface *surface = listener;
     enum err_kind kind = kind_of_status(status);
     if (surface->port == API_PORT_OTLP) {
-        otlp_write_status(err_kind_rows[kind].grpc, reason, out);
-        return STR("application/x-protobuf");
+        bool json = otlp_is_json(content_type);
+        otlp_put_status(json, err_kind_rows[kind].grpc, reason, out);
+        return otlp_content_type(json);
     }
     put_error_json(out, kind, reason, STR(""));
     return STR("application/json");
@@ -91,7 +92,7 @@ struct str api_refusal(void *listener, int status, struct str reason, struct buf
 
 void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
                   struct str hint, const struct http_field *field) {
-    bool otlp = call_is_otlp(c);
+    bool otlp = call_is_otlp(c), json = otlp_is_json(c->request.content_type);
     struct buf body;
     buf_init(&body, 64 * KIB);
     if (otlp) {
@@ -99,7 +100,7 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
         buf_init(&text, 16 * KIB);
         put_utf8_clean(&text, message);
         if (hint.n) buf_add_fmt(&text, "; " STR_FMT, STR_ARG(hint));
-        otlp_write_status(grpc_code, buf_str(&text), &body);
+        otlp_put_status(json, grpc_code, buf_str(&text), &body);
         buf_done(&text);
     } else if (str_starts_with(c->path, STR("/jaeger/"))) {
         jaeger_put_error(&body, c->path, status, message);
@@ -119,7 +120,7 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
                               .body = buf_str(&body),
                               .fields = fields,
                               .field_count = n,
-                              .content_type = otlp ? STR("application/x-protobuf") : STR("application/json")};
+                              .content_type = otlp_content_type(!otlp || json)};
     call_reply(c, &reply);
     buf_done(&body);
 }

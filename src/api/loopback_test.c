@@ -14,6 +14,7 @@
 #include "api/stage_test_priv.h"
 #include "ingest/ingest.h"
 #include "net/client.h"
+#include "net/inflate.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/loop.h"
@@ -151,12 +152,52 @@ static void refusals_of_the_server_have_the_ports_bodies(void **state) {
     buf_done(&answer.body);
     http_client_free(client);
     assert_null(http_client_new(&client));
+    assert_int_equal(ask(client, API_PORT_OTLP, "POST", "/v1/traces", "Content-Type: application/json; charset=utf-8",
+                         buf_str(&large), &answer),
+                     413);
+    assert_string_equal(answer.content_type, "application/json");
+    assert_non_null(strstr(answer.body.p, "{\"code\":8,\"message\":\""));
+    buf_done(&answer.body);
+    http_client_free(client);
+    assert_null(http_client_new(&client));
     assert_int_equal(ask(client, API_PORT_MAIN, "POST", "/otlp/v1/traces", protobuf, buf_str(&large), &answer), 413);
     assert_string_equal(answer.content_type, "application/json");
     assert_non_null(strstr(answer.body.p, "{\"error\":{\"kind\":\"limit\""));
     buf_done(&answer.body);
     http_client_free(client);
     buf_done(&large);
+}
+
+/* Every encoding, of protobuf and JSON, in a body whose length nobody said. */
+static void encodings_are_taken_chunked(void **state) {
+    (void)state;
+    static const char json[] = "Content-Type: application/json";
+    AUTO_BUF struct buf traces, zipped;
+    buf_init(&traces, MIB);
+    buf_init(&zipped, MIB);
+    stage_put_traces(&traces);
+    assert_null(deflate_gzip(buf_str(&traces), &zipped));
+    const struct {
+        const char *type, *encoding;
+        struct str body;
+    } cases[] = {
+        {protobuf, "Content-Encoding: identity", buf_str(&traces)},
+        {protobuf, "Content-Encoding: gzip", buf_str(&zipped)},
+        {json, "Content-Encoding: zstd", STR("\x28\xb5\x2f\xfd\x20\x14\xa1\0\0{\"resourceSpans\":[]}")},
+        {json, "X-Nothing: 1", STR("{\"resourceSpans\":[]}")},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct http_client *client;
+        struct http_answer answer;
+        char url[512];
+        const char *fields[] = {cases[i].type, cases[i].encoding, "Transfer-Encoding: chunked", NULL};
+        snprintf(url, sizeof url, "http://%s/v1/traces", t.addresses[API_PORT_OTLP]);
+        assert_null(http_client_new(&client));
+        assert_null(http_call_wait(client, "POST", url, fields, cases[i].body, 20 * second, MIB, &answer));
+        if (answer.status != 200) fail_msg("case %zu: %d %s", i, answer.status, answer.body.p);
+        buf_done(&answer.body);
+        http_client_free(client);
+    }
 }
 
 /* A field that no one knows, of `bytes` bytes: a large body that is quickly made and taken. */
@@ -425,6 +466,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_go_the_whole_way),
         cmocka_unit_test(refusals_of_the_server_have_the_ports_bodies),
+        cmocka_unit_test(encodings_are_taken_chunked),
         cmocka_unit_test(large_bodies_are_taken_by_work_threads),
         cmocka_unit_test(several_clients_send_and_ask_at_once),
         cmocka_unit_test(queries_end_when_their_clients_go),

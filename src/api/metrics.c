@@ -35,6 +35,11 @@ static void put_ingest(struct buf *out, struct ingest *in) {
     by_signal(out, "clew_ingest_rows_total", "counter", "Rows taken and durable.", s.rows);
     by_signal(out, "clew_ingest_invalid_utf8_total", "counter", "Strings taken though they are not UTF-8.",
               s.invalid_utf8);
+    uint64_t redacted = 0;
+    for (size_t i = 0; i < REDACT_RULES_MAX; i++) redacted += s.redacted.changed[i];
+    one(out, "clew_ingest_redacted_values_total", "counter", "Values that rules of redaction changed.", redacted);
+    one(out, "clew_ingest_redact_gave_up_total", "counter", "Texts masked whole because a pattern took too long.",
+        s.redacted.gave_up);
     head(out, "clew_ingest_rejected_rows_total", "counter", "Rows refused by partial success, by reason.");
     for (size_t g = 0; g < SIGNALS; g++)
         for (size_t r = 0; r < OTLP_REASONS; r++)

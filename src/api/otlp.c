@@ -9,22 +9,43 @@ static bool media_type_is(struct str content_type, struct str wanted) {
     return str_equal_nocase(str_trim(head), wanted);
 }
 
-static const char type_hint[] = "send Content-Type: application/x-protobuf (exporter protocol http/protobuf)";
+bool otlp_is_json(struct str content_type) { return media_type_is(content_type, STR("application/json")); }
+
+struct str otlp_content_type(bool json) {
+    return json ? STR("application/json") : STR("application/x-protobuf");
+}
+
+void otlp_put_status(bool json, int grpc_code, struct str message, struct buf *out) {
+    struct json_writer w;
+    json_writer_init(&w, out);
+    if (json)
+        otlp_write_status_json(grpc_code, message, &w);
+    else
+        otlp_write_status(grpc_code, message, out);
+}
+
+static const char type_hint[] =
+    "send Content-Type: application/x-protobuf or application/json (exporter protocols http/protobuf, http/json)";
+
+static bool encoding_is_taken(struct str encoding) {
+    static const struct str taken[] = {STR(""), STR("gzip"), STR("zstd"), STR("identity")};
+    for (size_t i = 0; i < LENGTH(taken); i++)
+        if (str_equal_nocase(encoding, taken[i])) return true;
+    return false;
+}
 
 /* True if the body can be read; else the call has ended with 415. */
 static bool check_fields(struct api_call *c) {
-    struct str type = c->request.content_type, encoding = c->request.content_encoding, problem = {NULL, 0};
+    struct str type = c->request.content_type, encoding = str_trim(c->request.content_encoding), problem = {NULL, 0};
     struct str hint = str_of(type_hint);
     if (!c->request.has_content_type)
         problem = STR("the request has no Content-Type");
-    else if (media_type_is(type, STR("application/json")))
-        problem = STR("OTLP/JSON is not taken yet");
-    else if (!media_type_is(type, STR("application/x-protobuf")))
+    else if (!otlp_is_json(type) && !media_type_is(type, STR("application/x-protobuf")))
         problem = STR("this Content-Type is not taken");
-    if (!problem.p && encoding.n && !str_equal_nocase(encoding, STR("gzip")) &&
-        !str_equal_nocase(encoding, STR("identity"))) {
-        problem = STR("this Content-Encoding is not taken");
-        hint = STR("send gzip, or none");
+    if (!problem.p && !encoding_is_taken(encoding)) {
+        bool is_list = str_find(encoding, ',') >= 0;
+        problem = is_list ? STR("a list of Content-Encodings is not taken") : STR("this Content-Encoding is not taken");
+        hint = STR("send gzip or zstd, or none");
     }
     if (!problem.p) return true;
     call_fail_as(c, 415, 3, ERR_INVALID, problem, hint, NULL);
@@ -33,6 +54,14 @@ static bool check_fields(struct api_call *c) {
 
 static enum signal signal_of(const struct api_call *c) {
     return c->route->handler == handle_otlp_logs ? SIGNAL_LOGS : SIGNAL_SPANS;
+}
+
+static struct ingest_request request_of(const struct api_call *c) {
+    return (struct ingest_request){.tenant = call_tenant(c),
+                                   .signal = signal_of(c),
+                                   .format = otlp_is_json(c->request.content_type) ? OTLP_JSON : OTLP_PROTOBUF,
+                                   .encoding = str_trim(c->request.content_encoding),
+                                   .body = c->request.body};
 }
 
 /* On the log thread, or on the caller's when nothing had to be stored. */
@@ -44,23 +73,27 @@ static void on_ingested(void *context, err e, const struct ingest_outcome *outco
     }
     struct buf body;
     limits_count_rows(c->api->limits, call_tenant(c), signal_of(c), outcome->taken, outcome->rejected);
+    struct json_writer w;
+    bool json = otlp_is_json(c->request.content_type);
     buf_init(&body, 4 * KIB);
-    otlp_write_response(signal_of(c), outcome->rejected, str_of(outcome->message), &body);
-    call_reply(
-        c, &(struct api_reply){.status = 200, .content_type = STR("application/x-protobuf"), .body = buf_str(&body)});
+    json_writer_init(&w, &body);
+    if (json)
+        otlp_write_response_json(signal_of(c), outcome->rejected, str_of(outcome->message), &w);
+    else
+        otlp_write_response(signal_of(c), outcome->rejected, str_of(outcome->message), &body);
+    call_reply(c, &(struct api_reply){.status = 200, .content_type = otlp_content_type(json), .body = buf_str(&body)});
     buf_done(&body);
 }
 
 static void take_body(struct api_call *c) {
-    ingest_body(c->api->options.ingest, call_tenant(c), signal_of(c), c->request.content_encoding, c->request.body,
-                on_ingested, c);
+    struct ingest_request request = request_of(c);
+    ingest_body(c->api->options.ingest, &request, on_ingested, c);
 }
 
 static void handle_signal(struct api_call *c) {
     if (!check_fields(c)) return;
-    if (!ingest_body_if_small(c->api->options.ingest, call_tenant(c), signal_of(c), c->request.content_encoding,
-                              c->request.body, on_ingested, c))
-        call_run_on_work(c, take_body);
+    struct ingest_request request = request_of(c);
+    if (!ingest_body_if_small(c->api->options.ingest, &request, on_ingested, c)) call_run_on_work(c, take_body);
 }
 
 void handle_otlp_traces(struct api_call *c) { handle_signal(c); }

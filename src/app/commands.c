@@ -10,10 +10,10 @@
 const struct command commands[] = {
     {"serve", "", 0, 0,
      O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) |
-         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN),
+         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
-     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) |
+     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) | O(ENCODING) |
          O(VERIFY) | O(OVER) | O(TO_FILE) | O(IDS),
      "send generated telemetry, measure, and read it back", command_load},
     {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},
@@ -32,6 +32,8 @@ const struct command commands[] = {
      command_token_revoke},
     {"backup", "DIR", 1, 1, ASKING, "copy the data directory of a running clew", command_backup},
     {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},
+    {"check redact", "", 0, 0, O(RULES) | O(DATA) | O(INPUT) | O(SHOW) | O(LIMIT) | O(JSON),
+     "show what rules of redaction would change", command_check_redact},
     {"check", "", 0, 0, O(DATA) | O(JSON), "check every block of a data directory", command_check},
     {"dump", "FILE", 1, 1, O(ROWS) | O(JSON), "print any file of a data directory", command_dump},
     {"completion", "SHELL", 1, 1, 0, "print completion for bash or zsh", command_completion},

@@ -38,6 +38,13 @@ static err check_target(const struct arguments *a) {
     return argument_flag(a, OPTION_VERIFY) ? command_check_url(a, OPTION_SERVER) : NULL;
 }
 
+static err read_encoding(const struct arguments *a, struct load_plan *out) {
+    struct str encoding = argument_text(a, OPTION_ENCODING);
+    out->json = str_equal(encoding, STR("json"));
+    if (out->json || str_equal(encoding, STR("protobuf"))) return NULL;
+    return err_new(ERR_INVALID, "--encoding: protobuf or json, not \"" STR_FMT "\"", STR_ARG(encoding));
+}
+
 static err read_plan(const struct arguments *a, struct load_plan *out) {
     uint64_t count, connections, items;
     int64_t for_ns, over_ns;
@@ -45,6 +52,7 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     while (str_ends_with(out->otlp, STR("/"))) out->otlp.n--;
     TRY(check_target(a));
     TRY(read_signals(a, out));
+    TRY(read_encoding(a, out));
     TRY(argument_u64(a, OPTION_RATE, &out->rate));
     TRY(argument_u64(a, OPTION_COUNT, &count));
     TRY(argument_u64(a, OPTION_CONNECTIONS, &connections));

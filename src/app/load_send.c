@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "net/inflate.h"
 #include "os/clock.h"
+#include "signal/otlp.h"
 
 enum { RETRIES_MAX = 600, BODY_MAX = 64 * 1024 * 1024, ANSWER_MAX = 65536 };
 #define SECOND ((int64_t)1000000000)
@@ -23,7 +24,8 @@ struct sender {
     struct thread *thread;
     struct http_client *client;
     struct load_totals totals;
-    struct buf body, packed;
+    struct otlp_decoder *decoder; /* of bodies that are to be JSON */
+    struct buf body, text, packed;
 };
 
 static void sleep_until_wait(struct sending *s, int64_t due_ns) {
@@ -62,6 +64,20 @@ uint32_t load_make_body(const struct load_plan *plan, enum signal signal, const 
 
 /* ---- one request ------------------------------------------------------------------------------------------------ */
 
+/* How many rows a partial success in JSON refused: rejectedSpans or rejectedLogRecords, a number in a string. */
+static uint64_t rejected_rows_json(struct str answer) {
+    struct json_reader r;
+    uint64_t rows = 0;
+    bool comes = false;
+    json_reader_init(&r, answer, 8);
+    for (enum json_token t; (t = json_next(&r)) != JSON_END && t != JSON_ERROR;) {
+        if (t == JSON_STRING && comes) err_free(parse_u64(r.value, &rows));
+        comes = t == JSON_KEY && str_starts_with(r.value, STR("rejected"));
+    }
+    json_reader_done(&r);
+    return rows;
+}
+
 /* How many rows a partial success refused: field 1 of the partial_success message (field 1), a varint. */
 static uint64_t rejected_rows(struct str answer) {
     const unsigned char *p = (const unsigned char *)answer.p, *end = p + answer.n;
@@ -95,7 +111,7 @@ static void note_success(struct sender *s, const struct load_request *r, int64_t
     t->requests++;
     t->items += r->rows;
     t->bytes += r->body.n;
-    t->rejected += rejected_rows(answer);
+    t->rejected += (s->sending->plan->json ? rejected_rows_json : rejected_rows)(answer);
     atomic_fetch_add(&s->sending->items, r->rows);
     if (t->latency_us.n < LOAD_LATENCIES_MAX) *vec_push(&t->latency_us) = (uint32_t)MIN(took_ns / 1000, UINT32_MAX);
     if (t->sent.n < LOAD_SENT_MAX) *vec_push(&t->sent) = (struct load_sent){r->signal, r->shape};
@@ -125,7 +141,7 @@ static bool note_answer(struct sender *s, const struct load_request *r, int64_t 
 /* Sends the body until it is acknowledged, refused for good, or the plan is stopped: throttling is no failure. */
 static void post_wait(struct sender *s, const struct load_request *r) {
     const struct load_plan *plan = s->sending->plan;
-    const char *fields[6] = {"Content-Type: application/x-protobuf"};
+    const char *fields[6] = {plan->json ? "Content-Type: application/json" : "Content-Type: application/x-protobuf"};
     size_t n = 1;
     if (plan->gzip) fields[n++] = "Content-Encoding: gzip";
     for (const char *const *f = plan->who.fields; *f; f++) fields[n++] = *f;
@@ -150,20 +166,45 @@ static void post_wait(struct sender *s, const struct load_request *r) {
     if (again) note_failure(s, "still refused after 600 tries");
 }
 
+/* The rows of s->body as OTLP/JSON into s->text. */
+static err make_json(struct sender *s, enum signal signal) {
+    static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 0};
+    struct otlp_result result = {0};
+    struct batch rows;
+    struct json_writer w;
+    TRY(otlp_decode(s->decoder, signal, buf_str(&s->body), &all_times, &result));
+    buf_clear(&s->text);
+    json_writer_init(&w, &s->text);
+    batch_view(result.blob, &rows);
+    otlp_write_json(&rows, &w);
+    batch_unref(result.blob);
+    return s->text.full ? err_new(ERR_LIMIT, "a request over 64 MiB") : NULL;
+}
+
+/* Turns the body into what goes over the wire. */
+static err encode_body(struct sender *s, struct load_request *r) {
+    const struct load_plan *plan = s->sending->plan;
+    r->body = buf_str(&s->body);
+    if (plan->json) {
+        TRY(make_json(s, r->signal));
+        r->body = buf_str(&s->text);
+    }
+    if (!plan->gzip) return NULL;
+    buf_clear(&s->packed);
+    TRY(deflate_gzip(r->body, &s->packed));
+    r->body = buf_str(&s->packed);
+    return NULL;
+}
+
 static void send_one_wait(struct sender *s, uint64_t number, enum signal signal, uint64_t seed) {
     const struct load_plan *plan = s->sending->plan;
     struct load_request r = {.signal = signal, .shape = load_shape_of(plan, number, seed)};
     r.rows = load_make_body(plan, signal, &r.shape, &s->body);
-    r.body = buf_str(&s->body);
-    if (plan->gzip) {
-        buf_clear(&s->packed);
-        err e = deflate_gzip(r.body, &s->packed);
-        if (e) {
-            note_failure(s, err_text(e));
-            err_free(e);
-            return;
-        }
-        r.body = buf_str(&s->packed);
+    err e = encode_body(s, &r);
+    if (e) {
+        note_failure(s, err_text(e));
+        err_free(e);
+        return;
     }
     post_wait(s, &r);
 }
@@ -234,7 +275,9 @@ void load_totals_done(struct load_totals *t) {
 static err start_sender(struct sending *all, struct sender *s) {
     s->sending = all;
     buf_init(&s->body, BODY_MAX);
+    buf_init(&s->text, BODY_MAX);
     buf_init(&s->packed, BODY_MAX);
+    s->decoder = otlp_decoder_new();
     TRY(http_client_new(&s->client));
     return thread_start(&s->thread, "load", 0, send_all, s);
 }
@@ -245,7 +288,9 @@ static void end_sender(struct sender *s, struct load_totals *out) {
     add_totals(out, &s->totals);
     load_totals_done(&s->totals);
     buf_done(&s->body);
+    buf_done(&s->text);
     buf_done(&s->packed);
+    otlp_decoder_free(s->decoder);
 }
 
 err load_send_wait(const struct load_plan *plan, atomic_bool *stop, struct load_totals *out) {

@@ -20,6 +20,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_LOG_LEVEL] = {"log-level", "LEVEL", "info", "debug, info, warn or error",
                           .choices = "debug info warn error"},
     [OPTION_LOG_FORMAT] = {"log-format", "FORMAT", "logfmt", "logfmt or json", .choices = "logfmt json"},
+    [OPTION_REDACT] = {"redact", "FILE", NULL, "rules for what is dropped, masked or hashed before it is kept"},
     [OPTION_SERVER] = {"server", "URL", "http://127.0.0.1:8080", "the clew to ask"},
     [OPTION_JSON] = {"json", NULL, NULL, "print JSON"},
     [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never", .choices = "auto always never"},
@@ -35,6 +36,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_CONNECTIONS] = {"connections", "N", "4", "connections, each a closed loop"},
     [OPTION_ITEMS] = {"items", "N", "500", "spans or logs a request, a multiple of 10"},
     [OPTION_GZIP] = {"gzip", NULL, NULL, "compress bodies"},
+    [OPTION_ENCODING] = {"encoding", "ENCODING", "protobuf", "of requests: protobuf or json"},
     [OPTION_VERIFY] = {"verify", NULL, NULL, "read everything back and compare"},
     [OPTION_OVER] = {"over", "DURATION", "1h", "spread times over this long, ending now (with --count)"},
     [OPTION_TO_FILE] = {"to-file", "FILE", NULL,
@@ -70,6 +72,9 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_LIMITS] = {"limits", "FILE", NULL, "JSON: what tenants may send and ask at once (docs/formats/limits.md)"},
     [OPTION_CORS_ORIGIN] = {"cors-origin", "ORIGIN", NULL,
                             "pages of this origin may ask, as 'https://grafana.example'; may be repeated", true},
+    [OPTION_RULES] = {"rules", "FILE", NULL, "rules of redaction (docs/redaction.md)"},
+    [OPTION_INPUT] = {"input", "FILE", NULL, "OTLP/JSON to look at instead of a data directory"},
+    [OPTION_SHOW] = {"show", NULL, NULL, "show what would be hidden"},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},
 };
 static_assert(OPTIONS <= 64, "a command has a bit for each");

@@ -26,6 +26,7 @@ enum { CONNECTIONS_MAX = 16384, LIMITS_BYTES_MAX = 1 << 20 };
 struct server {
     struct budget budget;
     struct store *store;
+    struct redact_rules *redact;
     struct ingest *ingest;
     struct api *api;
     struct loop *loop;
@@ -95,8 +96,15 @@ static err read_origins(const struct arguments *a, struct buf *out) {
     return NULL;
 }
 
+static err read_redaction(const struct arguments *a, struct server *s) {
+    AUTO_FREE char *path = str_dup(argument_text(a, OPTION_REDACT));
+    return *path ? err_wrap(redact_rules_read(path, &s->redact), "--redact") : NULL;
+}
+
 static err open_api(const struct arguments *a, struct server *s, uint64_t workers) {
     struct api_options options;
+    struct ingest_options ingest = {.store = s->store, .budget = &s->budget, .redact = s->redact};
+    if (s->redact) TRY(redact_secret_open(s->dir, ingest.redact_secret));
     api_options_default(&options);
     buf_init(&s->origins, 64 * KIB);
     TRY(read_origins(a, &s->origins));
@@ -107,7 +115,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.dir = s->dir;
     options.tokens = str_of(process_env("CLEW_TOKENS"));
     options.cors_origins = buf_str(&s->origins);
-    s->ingest = ingest_new(&(struct ingest_options){.store = s->store, .budget = &s->budget});
+    s->ingest = ingest_new(&ingest);
     options.store = s->store;
     options.ingest = s->ingest;
     options.budget = &s->budget;
@@ -195,6 +203,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     s->dir = str_dup(argument_text(a, OPTION_DATA));
     TRY(read_store_options(a, s, &options));
     options.dir = s->dir;
+    TRY(read_redaction(a, s));
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
     TRY(check_address(a, OPTION_LISTEN));
     TRY(check_address(a, OPTION_OTLP_HTTP));
@@ -224,6 +233,7 @@ static err close_server(struct server *s) {
     mem_free(s->dir);
     lock_done(&s->lock);
     flag_done(&s->ending_flag);
+    redact_rules_free(s->redact);
     return err_wrap(store_close(s->store), "closing the data directory");
 }
 

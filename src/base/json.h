@@ -33,7 +33,8 @@ enum { JSON_DEPTH_MAX = 320 }; /* a nested OTLP value takes four levels each of 
 
 struct json_reader {
     struct str text;
-    size_t at;        /* byte offset of the next token */
+    size_t at;        /* byte offset behind the last token */
+    size_t token;     /* byte offset of the last token */
     struct str value; /* of KEY, STRING (unescaped) and NUMBER (as written) */
     struct buf scratch;
     const char *error; /* what is wrong at `at` */
@@ -45,7 +46,11 @@ struct json_reader {
 void json_reader_init(struct json_reader *r, struct str text, int depth_max);
 void json_reader_done(struct json_reader *r);
 enum json_token json_next(struct json_reader *r);
-bool json_skip(struct json_reader *r);      /* skips the value that starts at the next token; false on an error */
+bool json_skip(struct json_reader *r); /* skips the value that starts at the next token; false on an error */
+/* For who reads values of one known form by itself: how many bytes from `at` on are ASCII that stands for itself in a string; and
+ * that one whole value (with the comma before it) has been read up to `at`. */
+size_t json_plain_bytes(const struct json_reader *r, size_t at);
+void json_jump(struct json_reader *r, size_t at);
 err json_reader_err(struct json_reader *r); /* ERR_INVALID "…, at byte N" */
 
 struct json_writer {

@@ -90,10 +90,23 @@ static bool read_escape(struct json_reader *r) {
     return true;
 }
 
+/* How many of the next bytes, in steps of eight, are plain ASCII: no quote, backslash or control character. */
+static size_t plain_ascii(const unsigned char *p, size_t n) {
+    static const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    size_t i = 0;
+    for (uint64_t word; i + 8 <= n; i += 8) {
+        memcpy(&word, p + i, 8);
+        uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+        if (((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones)) & highs) != 0) break;
+    }
+    return i;
+}
+
 /* Goes over bytes that stand for themselves; false: they are not UTF-8 or a control character. */
 static bool pass_plain(struct json_reader *r) {
     const unsigned char *p = (const unsigned char *)r->text.p + r->at;
     const unsigned char *end = (const unsigned char *)r->text.p + r->text.n;
+    p += plain_ascii(p, (size_t)(end - p));
     while (p < end && *p != '"' && *p != '\\') {
         int n = *p < 0x80 ? 1 : utf8_step(p, end);
         if (*p < 0x20 || n < 0) {
@@ -214,15 +227,30 @@ enum json_token json_next(struct json_reader *r) {
     char c = peek(r), in = r->depth ? (char)r->stack[r->depth - 1] : 0;
     if (r->state == AFTER_VALUE) {
         if (r->depth == 0) return r->at == r->text.n ? JSON_END : fail(r, "more text after the value");
+        r->token = r->at;
         if (c == (in == '{' ? '}' : ']')) return close_container(r);
         if (c != ',') return fail(r, r->at < r->text.n ? "a comma is missing" : "the text ends too early");
         r->at++;
         skip_blanks(r);
         r->state = in == '{' ? WANT_KEY : WANT_VALUE;
     }
+    r->token = r->at;
     if (r->state == WANT_FIRST_KEY && c == '}') return close_container(r);
     if (r->state == WANT_FIRST_VALUE && c == ']') return close_container(r);
     return r->state == WANT_KEY || r->state == WANT_FIRST_KEY ? read_key(r) : read_value(r);
+}
+
+size_t json_plain_bytes(const struct json_reader *r, size_t at) {
+    const unsigned char *p = (const unsigned char *)r->text.p + at, *end = (const unsigned char *)r->text.p + r->text.n;
+    const unsigned char *q = p + plain_ascii(p, (size_t)(end - p));
+    while (q < end && *q >= 0x20 && *q < 0x80 && *q != '"' && *q != '\\') q++;
+    return (size_t)(q - p);
+}
+
+void json_jump(struct json_reader *r, size_t at) {
+    assert(r->state == WANT_VALUE || r->state == WANT_FIRST_VALUE || r->state == AFTER_VALUE);
+    r->at = at;
+    r->state = AFTER_VALUE;
 }
 
 bool json_skip(struct json_reader *r) {

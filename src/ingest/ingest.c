@@ -14,10 +14,16 @@ enum {
     POOL_MAX = 64,
 };
 
+/* What one body needs while it is decoded. */
+struct worker {
+    struct otlp_decoder *decoder;
+    struct redactor *redactor; /* NULL: there are no rules */
+};
+
 struct ingest {
     struct ingest_options options;
     struct lock lock; /* of the pool and the statistics */
-    struct otlp_decoder *pool[POOL_MAX];
+    struct worker pool[POOL_MAX];
     size_t pooled;
     struct ingest_stats stats;
 };
@@ -31,9 +37,14 @@ struct ingest *ingest_new(const struct ingest_options *options) {
     return in;
 }
 
+static void worker_free(struct worker w) {
+    otlp_decoder_free(w.decoder);
+    redactor_free(w.redactor);
+}
+
 void ingest_free(struct ingest *in) {
     if (!in) return;
-    for (size_t i = 0; i < in->pooled; i++) otlp_decoder_free(in->pool[i]);
+    for (size_t i = 0; i < in->pooled; i++) worker_free(in->pool[i]);
     lock_done(&in->lock);
     mem_free(in);
 }
@@ -44,25 +55,28 @@ void ingest_get_stats(struct ingest *in, struct ingest_stats *out) {
     lock_give(&in->lock);
 }
 
-/* ---- decoders: the last one given back is the next taken, so its memory is warm --------------------------------- */
+/* ---- workers: the last one given back is the next taken, so its memory is warm ------------------------------------ */
 
-static struct otlp_decoder *take_decoder(struct ingest *in) {
-    struct otlp_decoder *d = NULL;
+static err take_worker(struct ingest *in, struct worker *out) {
+    *out = (struct worker){0};
     lock_take(&in->lock);
-    if (in->pooled) d = in->pool[--in->pooled];
+    if (in->pooled) *out = in->pool[--in->pooled];
     lock_give(&in->lock);
-    return d ? d : otlp_decoder_new();
+    if (out->decoder) return NULL;
+    if (in->options.redact) TRY(redactor_new(in->options.redact, in->options.redact_secret, &out->redactor));
+    out->decoder = otlp_decoder_new();
+    return NULL;
 }
 
-static void give_decoder(struct ingest *in, struct otlp_decoder *d, size_t body_bytes) {
+static void give_worker(struct ingest *in, struct worker w, size_t body_bytes) {
     bool kept = false;
     lock_take(&in->lock);
     if (body_bytes <= WARM_BODY_BYTES && in->pooled < POOL_MAX) {
-        in->pool[in->pooled++] = d;
+        in->pool[in->pooled++] = w;
         kept = true;
     }
     lock_give(&in->lock);
-    if (!kept) otlp_decoder_free(d);
+    if (!kept) worker_free(w);
 }
 
 /* ---- budget ----------------------------------------------------------------------------------------------------- */
@@ -87,15 +101,6 @@ static void loan_end(struct loan *l) {
 
 /* ---- one body --------------------------------------------------------------------------------------------------- */
 
-/* gzip says at its end how long the content is (modulo 2^32). It may lie: then the whole limit is drawn instead. */
-static size_t claimed_bytes(struct str body, size_t max) {
-    max = MIN(max, body.n * 1032 + KIB); /* deflate makes no more of it */
-    if (body.n < 18) return max;
-    const unsigned char *end = (const unsigned char *)body.p + body.n;
-    size_t claim = (size_t)end[-4] | (size_t)end[-3] << 8 | (size_t)end[-2] << 16 | (size_t)end[-1] << 24;
-    return MIN(claim, max);
-}
-
 static bool is_identity(struct str encoding) { return encoding.n == 0 || str_equal_nocase(encoding, STR("identity")); }
 
 static err too_large(const struct ingest *in) {
@@ -113,7 +118,8 @@ static err unpack(struct ingest *in, struct loan *loan, struct str encoding, str
         *out = body;
         return NULL;
     }
-    size_t claim = MAX(claimed_bytes(body, max), (size_t)1);
+    size_t claim =
+        MAX(inflate_claim(encoding, body, max), (size_t)1); /* if it lies, the whole limit is drawn instead */
     *out_large = only_small && claim > SMALL_BODY_BYTES;
     if (*out_large) return NULL;
     TRY(loan_grow(loan, claim));
@@ -151,6 +157,7 @@ struct flight {
     enum signal signal;
     uint64_t bytes;
     bool only_small, is_large; /* is_large: left alone, since only a small one is wanted */
+    struct redact_counts redacted;
     struct ingest_outcome outcome;
     ingest_done_fn done;
     void *context;
@@ -170,6 +177,8 @@ static void land(struct flight *f, err e) {
         s->rows[f->signal] += f->outcome.taken;
         s->invalid_utf8[f->signal] += f->outcome.invalid_utf8;
         for (size_t i = 0; i < OTLP_REASONS; i++) s->rejected[f->signal][i] += f->outcome.rejected_by[i];
+        for (size_t i = 0; i < REDACT_RULES_MAX; i++) s->redacted.changed[i] += f->redacted.changed[i];
+        s->redacted.gave_up += f->redacted.gave_up;
     }
     lock_give(&in->lock);
     if (f->followed && !e) live_publish(in->options.live, str_of(f->tenant), f->signal, f->followed);
@@ -181,23 +190,48 @@ static void land(struct flight *f, err e) {
 
 static void on_stored(void *context, err e) { land(context, e); }
 
-static err decode(struct flight *f, struct loan *loan, struct str encoding, struct str body, struct batch_blob **out) {
+/* The batch by the rules; on an error *blob is left for the caller to end. */
+static err redact(struct flight *f, struct worker w, struct loan *loan, struct batch_blob **blob) {
+    struct batch b;
+    if (!w.redactor || !*blob) return NULL;
+    TRY(loan_grow(loan, 2 * (uint64_t)batch_bytes(*blob).n + 4 * KIB)); /* a second builder, and its blob */
+    batch_view(*blob, &b);
+    struct batch_blob *changed = redactor_apply(w.redactor, &b, &f->redacted);
+    if (!changed) return NULL;
+    batch_unref(*blob);
+    *blob = changed;
+    return NULL;
+}
+
+/* Plain bytes to the batch that may be kept. */
+static err decode_plain(struct flight *f, struct loan *loan, enum otlp_format format, struct str plain,
+                        struct otlp_result *out) {
     struct ingest *in = f->in;
-    struct str plain;
-    void *owned = NULL;
-    TRY(unpack(in, loan, encoding, body, f->only_small, &f->is_large, &plain, &owned));
-    if (f->is_large) return NULL;
-    f->bytes = plain.n;
-    struct otlp_result result = {0};
+    struct worker w;
     struct otlp_limits limits = {.now = in->options.wall_ns(), .budget = loan->budget};
     store_time_limits(in->options.store, &limits.time_min, &limits.time_max);
     limits.granted_bytes = 2 * (uint64_t)plain.n + 4 * KIB; /* the builder and the blob, of most bodies */
-    err e = loan_grow(loan, limits.granted_bytes);
-    if (!e) {
-        struct otlp_decoder *decoder = take_decoder(in);
-        e = otlp_decode(decoder, f->signal, plain, &limits, &result);
-        give_decoder(in, decoder, plain.n);
+    TRY(loan_grow(loan, limits.granted_bytes));
+    TRY(take_worker(in, &w));
+    err e = (format == OTLP_JSON ? otlp_decode_json : otlp_decode)(w.decoder, f->signal, plain, &limits, out);
+    if (!e) e = redact(f, w, loan, &out->blob);
+    give_worker(in, w, plain.n);
+    if (e) batch_unref(take(&out->blob));
+    return e;
+}
+
+static err decode(struct flight *f, struct loan *loan, const struct ingest_request *request, struct batch_blob **out) {
+    struct str plain;
+    void *owned = NULL;
+    if (f->only_small && f->in->options.redact) { /* patterns may take long */
+        f->is_large = true;
+        return NULL;
     }
+    TRY(unpack(f->in, loan, request->encoding, request->body, f->only_small, &f->is_large, &plain, &owned));
+    if (f->is_large) return NULL;
+    f->bytes = plain.n;
+    struct otlp_result result = {0};
+    err e = decode_plain(f, loan, request->format, plain, &result);
     mem_free(owned);
     TRY(e);
     f->outcome.taken = result.rows;
@@ -212,18 +246,18 @@ static err decode(struct flight *f, struct loan *loan, struct str encoding, stru
 }
 
 /* False if the body is large and only a small one is wanted; then f is gone, too. */
-static bool fly(struct flight *f, struct str tenant, struct str encoding, struct str body) {
+static bool fly(struct flight *f, const struct ingest_request *request) {
     struct ingest *in = f->in;
     struct loan loan = {.budget = in->options.budget};
     struct batch_blob *blob = NULL;
-    err e = decode(f, &loan, encoding, body, &blob);
+    err e = decode(f, &loan, request, &blob);
     bool flying = false, large = f->is_large;
-    if (!e && blob && live_is_followed(in->options.live, tenant, f->signal)) {
+    if (!e && blob && live_is_followed(in->options.live, request->tenant, f->signal)) {
         f->followed = batch_ref(blob);
-        f->tenant = str_dup(tenant);
+        f->tenant = str_dup(request->tenant);
     }
     if (!e && blob) {
-        e = store_append(in->options.store, tenant, blob, on_stored, f);
+        e = store_append(in->options.store, request->tenant, blob, on_stored, f);
         flying = e == NULL; /* f may be gone already */
     }
     loan_end(&loan); /* a batch that was taken is the store's, which accounts for it */
@@ -232,21 +266,20 @@ static bool fly(struct flight *f, struct str tenant, struct str encoding, struct
     return !large;
 }
 
-static struct flight *flight_new(struct ingest *in, enum signal signal, struct str body, ingest_done_fn done,
+static struct flight *flight_new(struct ingest *in, const struct ingest_request *request, ingest_done_fn done,
                                  void *context) {
     struct flight *f = mem_new_of(struct flight);
-    *f = (struct flight){.in = in, .signal = signal, .bytes = body.n, .done = done, .context = context};
+    *f = (struct flight){
+        .in = in, .signal = request->signal, .bytes = request->body.n, .done = done, .context = context};
     return f;
 }
 
-void ingest_body(struct ingest *in, struct str tenant, enum signal signal, struct str encoding, struct str body,
-                 ingest_done_fn done, void *context) {
-    fly(flight_new(in, signal, body, done, context), tenant, encoding, body);
+void ingest_body(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context) {
+    fly(flight_new(in, request, done, context), request);
 }
 
-bool ingest_body_if_small(struct ingest *in, struct str tenant, enum signal signal, struct str encoding,
-                          struct str body, ingest_done_fn done, void *context) {
-    struct flight *f = flight_new(in, signal, body, done, context);
+bool ingest_body_if_small(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context) {
+    struct flight *f = flight_new(in, request, done, context);
     f->only_small = true;
-    return fly(f, tenant, encoding, body);
+    return fly(f, request);
 }

@@ -98,7 +98,8 @@ static void on_done(void *context, err e, const struct ingest_outcome *outcome) 
 
 static void send(struct bench *b, const char *encoding, struct str body) {
     int before = b->calls;
-    ingest_body(b->ingest, STR("default"), SIGNAL_SPANS, str_of(encoding), body, on_done, b);
+    struct ingest_request request = {STR("default"), SIGNAL_SPANS, OTLP_PROTOBUF, str_of(encoding), body};
+    ingest_body(b->ingest, &request, on_done, b);
     assert_int_equal(b->calls, before + 1);
 }
 
@@ -286,14 +287,15 @@ static void a_body_that_unpacks_to_much_is_not_small(void **state) {
     bench_open(&b, 1 << 30, 0);
     for (int lie = 0; lie < 2; lie++) {
         if (lie) memcpy(zipped.p + zipped.n - 4, "\x10\0\0\0", 4);
-        assert_false(
-            ingest_body_if_small(b.ingest, STR("default"), SIGNAL_SPANS, STR("gzip"), buf_str(&zipped), on_done, &b));
+        struct ingest_request small = {STR("default"), SIGNAL_SPANS, OTLP_PROTOBUF, STR("gzip"), buf_str(&zipped)};
+        assert_false(ingest_body_if_small(b.ingest, &small, on_done, &b));
         assert_int_equal(b.calls, 0);
         assert_int_equal(budget_used(&b.budget), 0);
     }
-    assert_false(ingest_body_if_small(b.ingest, STR("default"), SIGNAL_SPANS, STR(""), buf_str(&plain), on_done, &b));
-    plain.n = MIB;
-    assert_true(ingest_body_if_small(b.ingest, STR("default"), SIGNAL_SPANS, STR(""), buf_str(&plain), on_done, &b));
+    struct ingest_request request = {STR("default"), SIGNAL_SPANS, OTLP_PROTOBUF, STR(""), buf_str(&plain)};
+    assert_false(ingest_body_if_small(b.ingest, &request, on_done, &b));
+    request.body.n = MIB;
+    assert_true(ingest_body_if_small(b.ingest, &request, on_done, &b));
     assert_int_equal(b.calls, 1);
     buf_done(&plain);
     buf_done(&zipped);
@@ -308,7 +310,7 @@ static void an_error_of_the_store_reaches_the_sender(void **state) {
     buf_init(&body, MIB);
     put_request(&body, spans, 1);
     bench_open(&b, 1 << 30, 0);
-    ingest_body(b.ingest, STR("../x"), SIGNAL_SPANS, STR(""), buf_str(&body), on_done, &b);
+    ingest_body(b.ingest, &(struct ingest_request){.tenant = STR("../x"), .body = buf_str(&body)}, on_done, &b);
     assert_int_equal(b.calls, 1);
     assert_true(b.failed);
     assert_int_equal(b.kind, ERR_INVALID);

@@ -28,8 +28,9 @@ static void answer(struct http_connection *c, int status, const char *reason, bo
     AUTO_BUF struct buf text;
     buf_init(&text, 1024);
     struct str type = STR("text/plain; charset=utf-8"), why = str_of(reason ? reason : http_status_text(status));
+    struct str content_type = r->head_n ? http_field(r, STR("content-type")) : (struct str){0};
     if (c->engine->options.refusal)
-        type = c->engine->options.refusal(c->listener_context, status, why, &text);
+        type = c->engine->options.refusal(c->listener_context, content_type, status, why, &text);
     else
         buf_add_fmt(&text, STR_FMT "\n", STR_ARG(why));
     static const struct http_field fields[] = {{STR("X-Content-Type-Options"), STR("nosniff")},

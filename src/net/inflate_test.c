@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <libdeflate.h>
+#include <zstd.h>
 
 #include "net/inflate.h"
 
@@ -146,6 +147,103 @@ static void damage_is_refused(void **state) {
     }
 }
 
+/* ---- zstd --------------------------------------------------------------------------------------------------------- */
+
+/* By the streaming interface, since that alone makes frames without the content's size, of large windows and with checksums. */
+static void zstd_of(struct str s, int window_log, bool with_size, struct buf *out) {
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    buf_init(out, 80 * MIB);
+    assert_true(buf_reserve(out, ZSTD_compressBound(s.n) + 64));
+    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
+    ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, with_size);
+    if (window_log) ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log);
+    if (with_size) ZSTD_CCtx_setPledgedSrcSize(c, s.n);
+    ZSTD_inBuffer in = {s.p, s.n, 0};
+    ZSTD_outBuffer to = {out->p, out->capacity, 0};
+    if (!with_size) ZSTD_compressStream2(c, &to, &in, ZSTD_e_flush);
+    while (ZSTD_compressStream2(c, &to, &in, ZSTD_e_end) != 0) {}
+    out->n = to.pos;
+    ZSTD_freeCCtx(c);
+}
+
+static void zstd_comes_out(void **state) {
+    (void)state;
+    for (size_t n = 0; n < 3000000; n = n * 7 + 1) {
+        for (int with_size = 0; with_size < 2; with_size++) {
+            AUTO_BUF struct buf plain, packed;
+            fill(&plain, n);
+            zstd_of(buf_str(&plain), 0, with_size, &packed);
+            expect(STR("ZStd"), buf_str(&packed), n, buf_str(&plain)); /* the limit exactly */
+            expect(STR("zstd"), buf_str(&packed), 64 * MIB, buf_str(&plain));
+            if (n) refuse(STR("zstd"), buf_str(&packed), n - 1, ERR_LIMIT, "when decompressed");
+            assert_true(inflate_claim(STR("zstd"), buf_str(&packed), 64 * MIB) <= 64 * MIB);
+        }
+    }
+}
+
+static void zstd_frames_are_joined_and_skippable_ones_passed(void **state) {
+    (void)state;
+    AUTO_BUF struct buf plain, one, all, want;
+    fill(&plain, 5000);
+    zstd_of(buf_str(&plain), 0, true, &one);
+    buf_init(&all, MIB);
+    buf_init(&want, MIB);
+    for (int i = 0; i < 20; i++) {
+        buf_add(&all, "\x5e\x2a\x4d\x18\x03\0\0\0abc", 11);
+        buf_add_str(&all, buf_str(&one));
+        buf_add_str(&want, buf_str(&plain));
+    }
+    expect(STR("zstd"), buf_str(&all), 100000, buf_str(&want));
+    refuse(STR("zstd"), buf_str(&all), 99999, ERR_LIMIT, "over 99999");
+    buf_add(&all, "\x50\x2a\x4d\x18\xff\xff\xff\xff", 8);
+    refuse(STR("zstd"), buf_str(&all), 200000, ERR_INVALID, "damaged");
+    expect(STR("zstd"), str_span("\x50\x2a\x4d\x18\0\0\0\0", 8), 10, STR(""));
+}
+
+static void zstd_bombs_and_windows_have_a_limit(void **state) {
+    (void)state;
+    AUTO_BUF struct buf bomb, wide, allowed;
+    AUTO_FREE char *zeros = mem_new(64 * MIB);
+    zstd_of((struct str){zeros, 64 * MIB}, 0, true, &bomb); /* 2 KiB that become 64 MiB */
+    assert_true(bomb.n < 10000);
+    refuse(STR("zstd"), buf_str(&bomb), MIB, ERR_LIMIT, "over 1048576 bytes");
+    assert_int_equal(inflate_claim(STR("zstd"), buf_str(&bomb), 128 * MIB), 64 * MIB);
+    zstd_of((struct str){zeros, 20 * MIB}, 24, false, &wide);
+    refuse(STR("zstd"), buf_str(&wide), 64 * MIB, ERR_INVALID, "a window of over 8 MiB");
+    zstd_of((struct str){zeros, 20 * MIB}, 23, false, &allowed);
+    expect(STR("zstd"), buf_str(&allowed), 64 * MIB, (struct str){zeros, 20 * MIB});
+    /* A size that is claimed and not there costs nothing but the claim, which its bytes could make. */
+    assert_int_equal(inflate_claim(STR("zstd"), str_span("\x28\xb5\x2f\xfd\xa0\xff\xff\xff\xff", 9), 64 * MIB),
+                     9 * 32 * KIB);
+}
+
+static void zstd_damage_is_refused(void **state) {
+    (void)state;
+    AUTO_BUF struct buf plain, packed;
+    fill(&plain, 2000);
+    zstd_of(buf_str(&plain), 0, true, &packed);
+    refuse(STR("zstd"), STR(""), 100, ERR_INVALID, "cut short");
+    refuse(STR("zstd"), str_span("\x27\xb5\x2f\xfd\0\0\0\0\0\0\0\0", 12), 100, ERR_INVALID,
+           "damaged"); /* version 0.7 */
+    refuse(STR("zstd"), str_span("\x28\xb5\x2f\xfd\x21\x07\x00\x01\0\0", 10), 100, ERR_INVALID,
+           "damaged"); /* a dictionary */
+    for (size_t n = 0; n < packed.n; n++) {
+        AUTO_FREE char *cut = mem_grow(NULL, n); /* so that ASan sees a byte too far */
+        memcpy(cut, packed.p, n);
+        refuse(STR("zstd"), (struct str){cut, n}, 100000, ERR_INVALID, "cut short");
+    }
+    for (size_t i = 0; i < packed.n; i++) {
+        packed.p[i] ^= 1;
+        struct str out;
+        void *owned = NULL;
+        err e = inflate_body(STR("zstd"), buf_str(&packed), 100000, &out, &owned);
+        if (!e && !str_equal(out, buf_str(&plain))) fail_msg("byte %zu flipped, and not seen", i);
+        if (!e) mem_free(owned); /* bits that mean nothing */
+        err_free(e);
+        packed.p[i] ^= 1;
+    }
+}
+
 static void packing_keeps_what_the_buffer_had_and_its_maximum(void **state) {
     (void)state;
     AUTO_BUF struct buf b;
@@ -169,6 +267,10 @@ int main(void) {
         cmocka_unit_test(a_lying_size_is_not_believed),
         cmocka_unit_test(a_bomb_is_refused_at_the_limit),
         cmocka_unit_test(damage_is_refused),
+        cmocka_unit_test(zstd_comes_out),
+        cmocka_unit_test(zstd_frames_are_joined_and_skippable_ones_passed),
+        cmocka_unit_test(zstd_bombs_and_windows_have_a_limit),
+        cmocka_unit_test(zstd_damage_is_refused),
         cmocka_unit_test(packing_keeps_what_the_buffer_had_and_its_maximum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

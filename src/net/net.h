@@ -72,8 +72,10 @@ struct http_server;
 struct http_server_options {
     void (*handler)(struct http_request *r);
     /* What the server itself refuses (bad framing, limits, timeouts, the budget) in the words of whoever listens there: appends the
-     * body and gives its content type (static text). NULL: the reason as plain text. Must not block. */
-    struct str (*refusal)(void *listener_context, int status, struct str reason, struct buf *out);
+     * body and gives its content type (static text). NULL: the reason as plain text. content_type: the request's; p NULL if it has
+     * none or was not read so far. Must not block. */
+    struct str (*refusal)(void *listener_context, struct str content_type, int status, struct str reason,
+                          struct buf *out);
     size_t body_max;        /* default 64 MiB */
     size_t connections_max; /* default 16,384 */
     struct budget *budget;  /* NULL: none; outlives the last request */

@@ -123,3 +123,21 @@ static enum any_fault check_at(struct wire w, struct any_check *c, int depth) {
 }
 
 enum any_fault any_check(struct wire w, struct any_check *c) { return check_at(w, c, 1); }
+
+size_t any_varint(uint64_t v, unsigned char out[static 10]) {
+    size_t n = 0;
+    for (; v >= 0x80; v >>= 7) out[n++] = (unsigned char)(v | 0x80);
+    out[n++] = (unsigned char)v;
+    return n;
+}
+
+void any_close(struct buf *out, size_t start, uint32_t tag) {
+    unsigned char head[11];
+    size_t size = out->n - start;
+    head[0] = (unsigned char)tag;
+    size_t n = 1 + any_varint(size, head + 1);
+    if (!buf_reserve(out, n)) return;
+    memmove(out->p + start + n, out->p + start, size);
+    memcpy(out->p + start, head, n);
+    out->n += n;
+}

@@ -36,3 +36,10 @@ enum any_fault any_check(struct wire w, struct any_check *c);
 
 /* True if the bytes are UTF-8 (RFC 3629); fast for ASCII. */
 bool any_utf8_is_valid(const unsigned char *p, size_t n);
+
+/* ---- writing: content first, then what stands before it ---- */
+
+/* A varint; returns its size. */
+size_t any_varint(uint64_t v, unsigned char out[static 10]);
+/* Puts tag (one byte) and size before the content that lies from `start` to the end of `out`. */
+void any_close(struct buf *out, size_t start, uint32_t tag);

@@ -116,6 +116,9 @@ static struct known_key *new_known_key(struct otlp_decoder *d, struct str name, 
     key->hash = hash;
     key->generation = d->generation - 1;
     key->invalid_utf8 = !any_utf8_is_valid((const unsigned char *)name.p, name.n);
+    key->needs_escape = key->invalid_utf8;
+    for (size_t i = 0; i < name.n; i++)
+        key->needs_escape |= (unsigned char)name.p[i] < 0x20 || name.p[i] == '"' || name.p[i] == '\\';
     key->prefix_n = (uint8_t)(name.n + 3);
     key->prefix[0] = WIRE_TAG(1, WIRE_BYTES);
     key->prefix[1] = (unsigned char)name.n;
@@ -125,8 +128,7 @@ static struct known_key *new_known_key(struct otlp_decoder *d, struct str name, 
     return key;
 }
 
-/* NULL: the name is too long, or the table full. */
-static struct known_key *find_key(struct otlp_decoder *d, struct str name) {
+struct known_key *decode_find_key(struct otlp_decoder *d, struct str name) {
     if (name.n > KNOWN_NAME_MAX) return NULL;
     uint32_t hash = name.n ? (uint32_t)(hash_fast(name.p, name.n) >> 32) : 0, at = hash % KNOWN_SLOTS;
     for (; d->known_slots[at]; at = (at + 1) % KNOWN_SLOTS) {
@@ -168,7 +170,7 @@ bool decode_attribute_slow(struct otlp_decoder *d, struct row_attributes *a, str
     struct wire value;
     if (!any_read_key_value(&w, &name, &value)) return decode_malformed(d, w);
     if (name.n > ANY_STRING_MAX) return decode_fail(d, w.p, ERR_LIMIT, "a key over 16 MiB");
-    struct known_key *key = find_key(d, name);
+    struct known_key *key = decode_find_key(d, name);
     if (key && a->n < PREDICTED_MAX) a->prediction->keys[a->n] = key;
     if (key) return decode_value_slow(d, a, key, name, value);
     if (!any_utf8_is_valid((const unsigned char *)name.p, name.n)) d->invalid_utf8++;

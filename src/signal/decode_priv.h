@@ -43,6 +43,7 @@ struct known_key {
     int32_t ids[VALUE_TYPES]; /* keys of the builder, or NO_KEY */
     struct text_stats stats;
     bool invalid_utf8;
+    bool needs_escape; /* in JSON: not UTF-8, or has a quote, a backslash or a control character */
     uint8_t prefix_n;
     unsigned char prefix[]; /* the bytes of a KeyValue up to the value's length: 0a, size, name, 12 */
 };
@@ -101,6 +102,8 @@ bool decode_draw_blob(struct otlp_decoder *d);
 void decode_forget_keys(struct otlp_decoder *d);
 uint32_t decode_text_slow(struct otlp_decoder *d, struct text_stats *stats, const unsigned char *p, size_t n,
                           struct cached_text *entry);
+/* The known key of that name, made if it is new; NULL: the name is too long, or the table full. */
+struct known_key *decode_find_key(struct otlp_decoder *d, struct str name);
 bool decode_attribute_slow(struct otlp_decoder *d, struct row_attributes *a, struct wire w);
 bool decode_value_slow(struct otlp_decoder *d, struct row_attributes *a, struct known_key *key, struct str name,
                        struct wire value);

@@ -1,12 +1,17 @@
-/* OTLP: Export{Trace,Logs}ServiceRequest bytes → batch, and batch → protobuf and JSON again.
+/* OTLP: Export{Trace,Logs}ServiceRequest as protobuf or JSON → batch, and batch → protobuf and JSON again.
  *
  * Decoding is one pass, straight into a builder's columns: no message tree, no allocation per row; resource and scope are
  * resolved once per group; the shape and the strings of the row before predict those of the next. Unknown fields are skipped.
  *
  * Refused rows are left out and counted with the first reason of each kind (partial success): ids of a wrong length or all
  * zero (spans), times outside `limits`. Strings that are not UTF-8 are kept as they are and counted; output shows U+FFFD.
- * A body that is not protobuf, or over a limit of counts or depth, is one ERR_INVALID or ERR_LIMIT naming the byte offset,
+ * A body that is not protobuf or JSON, or over a limit of counts or depth, is one ERR_INVALID or ERR_LIMIT naming the byte offset,
  * and nothing of it is taken.
+ *
+ * JSON: members in any order, lowerCamelCase, unknown ones passed over, null as absent, a known one twice refused; ids as hex in either
+ * case; enumerations as integers; 64-bit integers as numbers or strings, whole and exact; NaN and infinities as strings; bytes in
+ * either base64 alphabet, padded or not. Errors name the place: "resourceSpans[0].scopeSpans[2].spans[5].traceId: expected …".
+ * An id that is hex of a wrong length refuses its row, as in protobuf; one that is no hex (base64) refuses the body.
  *
  * A body of a few MiB may hold 2^20 events or links of two bytes each, so columns are charged as they grow: ERR_BUSY.
  * Limits: AnyValue nesting 64; attributes of one row 16,384; of one request 2^20 rows, 2^20 events, 2^20 links, 2^24
@@ -25,8 +30,9 @@ struct json_writer;
 struct otlp_limits {
     int64_t time_min, time_max; /* rows outside are refused, ns; INT64_MIN / INT64_MAX: no limit */
     int64_t now;                /* arrival, ns: the time of a log record that was sent without any */
-    struct budget *budget;      /* columns that grow past `granted_bytes` draw from it until otlp_decode returns; NULL: none */
-    uint64_t granted_bytes;     /* what the caller has drawn for them already */
+    struct budget
+        *budget; /* columns that grow past `granted_bytes` draw from it until otlp_decode returns; NULL: none */
+    uint64_t granted_bytes; /* what the caller has drawn for them already */
 };
 
 enum otlp_reason {
@@ -46,22 +52,29 @@ struct otlp_result {
     uint32_t invalid_utf8; /* strings and keys, taken as they are; equal ones may count once */
 };
 
+/* How requests and answers are written: application/x-protobuf, application/json. */
+enum otlp_format { OTLP_PROTOBUF, OTLP_JSON };
+
 struct otlp_decoder;
 struct otlp_decoder *otlp_decoder_new(void);
 void otlp_decoder_free(struct otlp_decoder *d);
 /* On an error `out` is untouched. */
 err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, const struct otlp_limits *limits,
                 struct otlp_result *out);
+err otlp_decode_json(struct otlp_decoder *d, enum signal signal, struct str body, const struct otlp_limits *limits,
+                     struct otlp_result *out);
 
 /* Export…ServiceRequest bytes of all rows (ResourceSpans and ScopeSpans grouped in row order). */
 void otlp_encode(const struct batch *b, struct buf *out);
 /* The same as OTLP/JSON ({"resourceSpans":[…]} or {"resourceLogs":[…]}): hex ids, 64-bit numbers as strings. */
 void otlp_write_json(const struct batch *b, struct json_writer *out);
 
-/* Export…ServiceResponse: empty for full success, else partial_success {rejected, message}. */
+/* Export…ServiceResponse: empty ({} in JSON) for full success, else partial_success {rejected, message}. */
 void otlp_write_response(enum signal signal, uint64_t rejected, struct str message, struct buf *out);
-/* google.rpc.Status {code, message} as protobuf. */
+void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out);
+/* google.rpc.Status {code, message}. */
 void otlp_write_status(int grpc_code, struct str message, struct buf *out);
+void otlp_write_status_json(int grpc_code, struct str message, struct json_writer *out);
 
 /* ---- values ----------------------------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #include "signal/otlp.h"
 
 #include "base/budget.h"
-#include "signal/decode_priv.h"
+#include "signal/decode_rows_priv.h"
 
 const char *const otlp_reason_texts[OTLP_REASONS] = {
     [OTLP_BAD_TRACE_ID] = "trace id is not 16 bytes or is zero",
@@ -31,10 +31,6 @@ void otlp_decoder_free(struct otlp_decoder *d) {
 }
 
 /* ---- columns ------------------------------------------------------------------------------------------------------ */
-
-static inline void put_u32(struct otlp_decoder *d, enum set s, enum field f, uint32_t row, uint64_t value) {
-    builder_put_u32(d->b, s, f, row, (uint32_t)value);
-}
 
 static inline bool put_text(struct otlp_decoder *d, enum set s, enum field f, uint32_t row, struct wire *w) {
     struct wire text;
@@ -71,45 +67,6 @@ static inline bool put_attributes(struct otlp_decoder *d, struct row_attributes 
         if (!wire_bytes(w, &attribute)) return false;
         if (!decode_attribute(d, a, attribute)) return false;
     } while (w->p < w->end && *w->p == tag && w->p++);
-    return true;
-}
-
-/* ---- ids ---------------------------------------------------------------------------------------------------------- */
-
-enum { NO_REASON = -1 };
-
-/* An id: all zero is absent, as is one of no bytes; false if it has another wrong length. */
-static inline bool read_id8(struct wire id, uint64_t *out) {
-    *out = 0;
-    if (wire_left(&id) == 8) *out = load64(id.p);
-    return wire_left(&id) == 8 || wire_left(&id) == 0;
-}
-
-static inline bool put_id16(struct otlp_decoder *d, enum set s, uint32_t row, struct wire id, bool *out_present) {
-    *out_present = false;
-    if (wire_left(&id) != 16) return wire_left(&id) == 0;
-    *out_present = (load64(id.p) | load64(id.p + 8)) != 0;
-    if (*out_present) memcpy((char *)builder_column(d->b, s, FIELD_TRACE_ID) + 16 * (size_t)row, id.p, 16);
-    return true;
-}
-
-static inline int check_time(const struct otlp_decoder *d, uint64_t time) {
-    int64_t t = time > INT64_MAX ? INT64_MAX : (int64_t)time;
-    return t < d->limits->time_min ? OTLP_TOO_OLD : t > d->limits->time_max ? OTLP_TOO_NEW : NO_REASON;
-}
-
-/* Counts the row as refused and takes it back. */
-static __attribute__((cold)) void refuse_row(struct otlp_decoder *d, struct builder_mark mark, int reason) {
-    d->rejected[reason]++;
-    batch_builder_rewind(d->b, mark);
-}
-
-/* A new row of a set of which a request may have 2^20. */
-static inline bool add_row(struct otlp_decoder *d, enum set s, struct wire w, uint32_t *out) {
-    if (__builtin_expect(d->b->sets[s].n >= REQUEST_ROWS_MAX, 0))
-        return decode_fail(d, w.p, ERR_LIMIT, "over 2^20 rows, events or links in one request");
-    if (__builtin_expect(d->b->sets[s].n == d->b->sets[s].capacity, 0) && !decode_draw(d)) return false;
-    *out = builder_add_row(d->b, s);
     return true;
 }
 
@@ -156,11 +113,8 @@ static bool decode_link(struct otlp_decoder *d, struct wire w, int *reason) {
         if (!ok) return decode_malformed(d, w);
     }
     attributes_end(d, &a, row);
-    uint64_t span_id;
-    bool present;
-    if (!put_id16(d, SET_LINKS, row, trace, &present)) *reason = OTLP_BAD_TRACE_ID;
-    if (!read_id8(span, &span_id)) *reason = OTLP_BAD_SPAN_ID;
-    builder_put_u64(d->b, SET_LINKS, FIELD_SPAN_ID, row, span_id);
+    int bad = finish_link(d, trace, span, row);
+    if (bad != NO_REASON) *reason = bad;
     if (a.too_many) *reason = OTLP_TOO_MANY;
     return true;
 }
@@ -197,13 +151,6 @@ static bool decode_status(struct otlp_decoder *d, uint32_t row, struct wire *out
     return true;
 }
 
-/* What the fields of a span leave to be judged when all are seen. */
-struct span_parts {
-    struct wire trace, span, parent;
-    uint64_t start, end;
-    bool has_children;
-};
-
 static inline bool span_field(struct otlp_decoder *d, struct span_parts *s, struct row_attributes *a, uint32_t row,
                               uint32_t tag, struct wire *w) {
     struct wire skipped;
@@ -227,23 +174,6 @@ static inline bool span_field(struct otlp_decoder *d, struct span_parts *s, stru
     default: return wire_skip(w, tag);
     }
 }
-
-/* Ids and times into their columns; the reason to refuse the row, or NO_REASON. */
-static inline int finish_span(struct otlp_decoder *d, const struct span_parts *s, uint32_t row) {
-    uint64_t span, parent;
-    bool traced;
-    if (!put_id16(d, SET_ROWS, row, s->trace, &traced) || !traced) return OTLP_BAD_TRACE_ID;
-    if (!read_id8(s->span, &span) || !span || !read_id8(s->parent, &parent)) return OTLP_BAD_SPAN_ID;
-    builder_put_u64(d->b, SET_ROWS, FIELD_SPAN_ID, row, span);
-    builder_put_u64(d->b, SET_ROWS, FIELD_PARENT_ID, row, parent);
-    builder_put_u64(d->b, SET_ROWS, FIELD_TIME, row, s->start);
-    builder_put_u64(d->b, SET_ROWS, FIELD_DURATION, row, s->end - s->start);
-    return check_time(d, s->start);
-}
-
-struct group {
-    uint32_t resource, scope;
-};
 
 static bool decode_span(struct otlp_decoder *d, struct group g, struct wire message) {
     struct wire w = message;
@@ -291,11 +221,6 @@ static bool decode_body(struct otlp_decoder *d, uint32_t row, struct wire *outer
     return true;
 }
 
-struct log_parts {
-    struct wire trace, span;
-    uint64_t time, observed;
-};
-
 static inline bool log_field(struct otlp_decoder *d, struct log_parts *l, struct row_attributes *a, uint32_t row,
                              uint32_t tag, struct wire *w) {
     switch (tag) {
@@ -312,18 +237,6 @@ static inline bool log_field(struct otlp_decoder *d, struct log_parts *l, struct
     case WIRE_TAG(12, WIRE_BYTES): return put_text(d, SET_ROWS, FIELD_NAME, row, w);
     default: return wire_skip(w, tag);
     }
-}
-
-static inline int finish_log(struct otlp_decoder *d, const struct log_parts *l, uint32_t row) {
-    uint64_t span, time = l->time ? l->time : l->observed ? l->observed : (uint64_t)d->limits->now;
-    bool traced;
-    if (!put_id16(d, SET_ROWS, row, l->trace, &traced)) return OTLP_BAD_TRACE_ID;
-    if (!read_id8(l->span, &span)) return OTLP_BAD_SPAN_ID;
-    builder_put_u64(d->b, SET_ROWS, FIELD_SPAN_ID, row, span);
-    builder_put_u64(d->b, SET_ROWS, FIELD_TIME, row, time);
-    builder_put_u64(d->b, SET_ROWS, FIELD_OBSERVED, row, l->observed);
-    put_u32(d, SET_ROWS, FIELD_TIME_ABSENT, row, l->time == 0);
-    return check_time(d, time);
 }
 
 static bool decode_log(struct otlp_decoder *d, struct group g, struct wire w) {
@@ -434,7 +347,8 @@ static bool decode_resource_group(struct otlp_decoder *d, struct wire w) {
     return true;
 }
 
-static bool decode_request(struct otlp_decoder *d, struct wire w) {
+static bool decode_request(struct otlp_decoder *d, struct str body) {
+    struct wire w = wire_of(body);
     uint32_t tag;
     while (w.p < w.end) {
         struct wire group;
@@ -452,8 +366,9 @@ static bool decode_request(struct otlp_decoder *d, struct wire w) {
 
 /* What a builder holds, used or not: refused rows leave room behind that batch_builder_bytes does not show. */
 static size_t held_bytes(const struct batch_builder *b) {
-    size_t n = b->strings.heap_capacity + 4 * (size_t)b->strings.capacity + sizeof(struct batch_key) * b->keys.capacity +
-               4 * (b->shape_end.capacity + b->shape_keys.capacity) + 8 * b->slots.capacity;
+    size_t n = b->strings.heap_capacity + 4 * (size_t)b->strings.capacity +
+               sizeof(struct batch_key) * b->keys.capacity + 4 * (b->shape_end.capacity + b->shape_keys.capacity) +
+               8 * b->slots.capacity;
     for (int s = 0; s < SETS; s++)
         for (int f = 0; f < FIELDS; f++)
             if (b->sets[s].columns[f]) n += (size_t)b->sets[s].capacity * field_size((enum field)f);
@@ -469,37 +384,36 @@ static void keep_small(struct batch_builder *b) {
     batch_builder_init(b, signal);
 }
 
-static err fault_err(const struct otlp_decoder *d, struct str body) {
-    if (!d->fault_at) return err_new(d->fault_kind, "%s", d->fault);
-    return err_new(d->fault_kind, "%s, at byte %zu of %zu", d->fault,
-                   (size_t)(d->fault_at - (const unsigned char *)body.p), body.n);
-}
-
 static void give_back(struct otlp_decoder *d) {
     if (d->drawn_bytes) budget_give(d->limits->budget, d->drawn_bytes);
     d->drawn_bytes = 0;
 }
 
-err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, const struct otlp_limits *limits,
-                struct otlp_result *out) {
-    if (body.n > REQUEST_BYTES_MAX) return err_new(ERR_LIMIT, "a request of %zu bytes, over 512 MiB", body.n);
+bool decode_run(struct otlp_decoder *d, enum signal signal, const struct otlp_limits *limits,
+                bool (*request)(struct otlp_decoder *d, struct str body), struct str body, struct otlp_result *out) {
     d->b = &d->builders[signal];
     d->limits = limits;
     decode_begin(d);
-    if (!decode_request(d, wire_of(body)) || !decode_draw_blob(d)) {
-        batch_builder_clear(d->b);
-        keep_small(d->b);
-        give_back(d);
-        return fault_err(d, body);
+    bool ok = body.n <= REQUEST_BYTES_MAX || decode_fail(d, NULL, ERR_LIMIT, "a request over 512 MiB");
+    ok = ok && request(d, body) && decode_draw_blob(d);
+    uint32_t rows = ok ? d->b->sets[SET_ROWS].n : 0;
+    if (ok) {
+        *out = (struct otlp_result){.rows = rows, .invalid_utf8 = d->invalid_utf8};
+        memcpy(out->rejected, d->rejected, sizeof out->rejected);
     }
-    uint32_t rows = d->b->sets[SET_ROWS].n;
-    *out = (struct otlp_result){.rows = rows, .invalid_utf8 = d->invalid_utf8};
-    memcpy(out->rejected, d->rejected, sizeof out->rejected);
     if (rows)
         out->blob = batch_builder_finish(d->b);
     else
         batch_builder_clear(d->b);
     keep_small(d->b);
     give_back(d);
-    return NULL;
+    return ok;
+}
+
+err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, const struct otlp_limits *limits,
+                struct otlp_result *out) {
+    if (decode_run(d, signal, limits, decode_request, body, out)) return NULL;
+    if (!d->fault_at) return err_new(d->fault_kind, "%s", d->fault);
+    return err_new(d->fault_kind, "%s, at byte %zu of %zu", d->fault,
+                   (size_t)(d->fault_at - (const unsigned char *)body.p), body.n);
 }

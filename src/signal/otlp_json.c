@@ -291,3 +291,25 @@ void otlp_write_json(const struct batch *b, struct json_writer *out) {
     json_array_end(out);
     json_object_end(out);
 }
+
+/* ---- answers ------------------------------------------------------------------------------------------------------ */
+
+void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out) {
+    json_object(out);
+    if (rejected || message.n) {
+        json_key(out, STR("partialSuccess"));
+        json_object(out);
+        json_key(out, signal == SIGNAL_SPANS ? STR("rejectedSpans") : STR("rejectedLogRecords"));
+        json_u64_text(out, rejected);
+        if (message.n) json_member(out, "errorMessage", str, message);
+        json_object_end(out);
+    }
+    json_object_end(out);
+}
+
+void otlp_write_status_json(int grpc_code, struct str message, struct json_writer *out) {
+    json_object(out);
+    json_member(out, "code", i64, grpc_code);
+    json_member(out, "message", str, message);
+    json_object_end(out);
+}

@@ -13,6 +13,8 @@
 #include "signal/otlp.h"
 #include "signal/testing.h"
 
+static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
+
 /* ---- JSON → protobuf, driven by a table of the messages ---- */
 
 enum kind { TEXT, HEX, FIXED64, FIXED32, VARINT, DOUBLE, BASE64, MESSAGE };
@@ -170,8 +172,18 @@ static void translate(struct json_reader *r, const struct member *members, struc
     assert_int_equal(t, JSON_OBJECT_END);
 }
 
+/* The decoder of JSON says the same as that of protobuf after the translation. */
+static void check_decoder(struct otlp_decoder *d, enum signal signal, struct str json, const struct batch *translated) {
+    struct otlp_result result = {0};
+    struct batch b;
+    err e = otlp_decode_json(d, signal, json, &all_times, &result);
+    if (e) fail_msg("%s", err_text(e));
+    batch_view(result.blob, &b);
+    assert_batches_equal(&b, translated);
+    batch_unref(result.blob);
+}
+
 static struct batch_blob *from_json(struct otlp_decoder *d, enum signal signal, struct str json, struct batch *out) {
-    static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
     struct json_reader r;
     struct otlp_result result = {0};
     AUTO_BUF struct buf body;
@@ -185,6 +197,7 @@ static struct batch_blob *from_json(struct otlp_decoder *d, enum signal signal, 
     if (e) fail_msg("%s", err_text(e));
     assert_non_null(result.blob);
     batch_view(result.blob, out);
+    check_decoder(d, signal, json, out);
     return result.blob;
 }
 
@@ -302,7 +315,6 @@ static void json_is_written_as_specified(void **state) {
 static void a_load_comes_back_through_json(void **state) {
     (void)state;
     for (int s = 0; s < SIGNALS; s++) {
-        static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
         struct chance c = {3};
         struct batch b;
         struct json_writer w;

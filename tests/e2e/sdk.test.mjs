@@ -1,4 +1,4 @@
-// The real OpenTelemetry JS SDK (http/protobuf, gzip): what it sends is what clew gives back.
+// The real OpenTelemetry JS SDK (http/protobuf and http/json, gzip): what it sends is what clew gives back.
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import net from 'node:net';
@@ -7,8 +7,10 @@ import { SeverityNumber } from '@opentelemetry/api-logs';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { NodeTracerProvider, BatchSpanProcessor, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { LoggerProvider, SimpleLogRecordProcessor } from '@opentelemetry/sdk-logs';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
-import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
+import { OTLPTraceExporter as ProtoTraces } from '@opentelemetry/exporter-trace-otlp-proto';
+import { OTLPLogExporter as ProtoLogs } from '@opentelemetry/exporter-logs-otlp-proto';
+import { OTLPTraceExporter as JsonTraces } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPLogExporter as JsonLogs } from '@opentelemetry/exporter-logs-otlp-http';
 import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
 import { startClew, getJson, until } from './clew.mjs';
 
@@ -16,6 +18,7 @@ const resource = resourceFromAttributes({
   'service.name': 'e2e-shop', 'service.version': '1.2.3', 'deployment.environment.name': 'test', 'process.pid': 4711, 'tags': ['a', 'b'],
 });
 const gzip = CompressionAlgorithm.GZIP;
+const encodings = [{ name: 'protobuf', Traces: ProtoTraces, Logs: ProtoLogs }, { name: 'JSON', Traces: JsonTraces, Logs: JsonLogs }];
 
 const spanAttributes = {
   text: 'grüße, 世界 🙂', empty: '', yes: true, no: false, int: 42, negative: -7, big: 9007199254740991, double: 0.25,
@@ -68,16 +71,16 @@ class Remember {
   shutdown() { return this.next.shutdown(); }
 }
 
-function tracing(clew, timeoutMillis = 10000) {
-  const exporter = new OTLPTraceExporter({ url: `${clew.otlp}/v1/traces`, compression: gzip, timeoutMillis });
+function tracing(clew, { Traces = ProtoTraces, timeoutMillis = 10000 } = {}) {
+  const exporter = new Traces({ url: `${clew.otlp}/v1/traces`, compression: gzip, timeoutMillis });
   const memory = new Remember(new BatchSpanProcessor(exporter, { scheduledDelayMillis: 50, exportTimeoutMillis: 60000 }));
   const provider = new NodeTracerProvider({ resource, spanProcessors: [memory] });
   return { provider, memory, tracer: provider.getTracer('e2e.tracer', '0.9') };
 }
 
-test('spans of the SDK come back equal, with every attribute type, events and links', async () => {
+for (const { name, Traces } of encodings) test(`spans of the SDK come back equal by ${name}, with every attribute type, events and links`, async () => {
   const clew = await startClew();
-  const { provider, memory, tracer } = tracing(clew);
+  const { provider, memory, tracer } = tracing(clew, { Traces });
   const elsewhere = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: TraceFlags.SAMPLED };
   const root = tracer.startSpan('GET /orders', {
     kind: SpanKind.SERVER, attributes: spanAttributes, links: [{ context: elsewhere, attributes: { why: 'retry', n: 2 } }],
@@ -104,9 +107,9 @@ test('spans of the SDK come back equal, with every attribute type, events and li
   assert.deepEqual(await clew.stop(), { code: 0, signal: null });
 });
 
-test('log records of the SDK come back equal, with bodies and attributes of every type', async () => {
+for (const { name, Logs } of encodings) test(`log records of the SDK come back equal by ${name}, with bodies and attributes of every type`, async () => {
   const clew = await startClew();
-  const exporter = new OTLPLogExporter({ url: `${clew.otlp}/v1/logs`, compression: gzip });
+  const exporter = new Logs({ url: `${clew.otlp}/v1/logs`, compression: gzip });
   const provider = new LoggerProvider({ resource, processors: [new SimpleLogRecordProcessor({ exporter })] });
   const logger = provider.getLogger('e2e.logger', '3.1');
   const nested = { list: [1, 'two', { three: 3.5 }], map: { deep: { deeper: true } }, nothing: null };
@@ -149,7 +152,7 @@ function fillBudget(otlp, connections) {
 test('refused for 5 s by a full memory budget, everything arrives afterwards', { timeout: 60000 }, async () => {
   const clew = await startClew(['--memory-limit', '16MiB']);
   const release = fillBudget(clew.otlp, 3);
-  const { provider, memory, tracer } = tracing(clew, 60000);
+  const { provider, memory, tracer } = tracing(clew, { timeoutMillis: 60000 });
   try {
     await until(async () => {
       const probe = await fetch(`${clew.otlp}/v1/traces`, { method: 'POST', headers: { 'Content-Type': 'application/x-protobuf' }, body: new Uint8Array(2 << 20) });

@@ -1,6 +1,6 @@
 #include "base/text.h"
 #include "signal/otlp.h"
-#include "store/match/regex_priv.h"
+#include "store/match/regex.h"
 #include "store/scan.h"
 #include "store/match/words_priv.h"
 

@@ -8,7 +8,7 @@
 
 #include "os/clock.h"
 #include "signal/batch_build.h"
-#include "store/match/regex_priv.h"
+#include "store/match/regex.h"
 #include "store/scan.h"
 #include "store/match/words_heap_priv.h"
 #include "store/match/words_priv.h"

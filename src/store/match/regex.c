@@ -1,4 +1,4 @@
-#include "store/match/regex_priv.h"
+#include "store/match/regex.h"
 
 #include "os/clock.h"
 
@@ -134,7 +134,7 @@ err regex_compile(struct str pattern, struct regex **out) {
     r->code = compiled;
     r->pattern = str_dup(pattern);
     r->pattern_bytes = pattern.n;
-    r->match = pcre2_match_data_create(1, NULL);
+    r->match = pcre2_match_data_create(2, NULL);
     r->limits = pcre2_match_context_create(NULL);
     pcre2_set_depth_limit(r->limits, MATCH_DEPTH_MAX);
     pcre2_set_heap_limit(r->limits, MATCH_HEAP_MAX_KIB);
@@ -153,7 +153,10 @@ void regex_free(struct regex *r) {
     mem_free(r);
 }
 
-void regex_set_deadline(struct regex *r, int64_t deadline_ns) { r->deadline_ns = deadline_ns; }
+void regex_set_deadline(struct regex *r, int64_t deadline_ns) {
+    r->deadline_ns = deadline_ns;
+    r->late = false;
+}
 
 /* The code for a text of n bytes, with the limits for it. */
 static const pcre2_code *prepare(struct regex *r, size_t n) {
@@ -168,16 +171,29 @@ static const pcre2_code *prepare(struct regex *r, size_t n) {
     return is_long ? r->long_code : r->code;
 }
 
-bool regex_found(struct regex *r, struct str text) {
+/* pcre2_match's return; PCRE2_ERROR_CALLOUT when it is late. */
+static int match_from(struct regex *r, struct str text, size_t from) {
     r->bytes_since_clock += text.n;
     if (r->bytes_since_clock > CLOCK_EVERY_BYTES) {
         r->bytes_since_clock = 0;
         is_late(r);
     }
-    if (r->late) return false;
-    int n = pcre2_match(prepare(r, text.n), (PCRE2_SPTR)(text.n ? text.p : ""), text.n, 0, 0, r->match, r->limits);
+    if (r->late) return PCRE2_ERROR_CALLOUT;
+    int n = pcre2_match(prepare(r, text.n), (PCRE2_SPTR)(text.n ? text.p : ""), text.n, from, 0, r->match, r->limits);
     if (n < 0 && n != PCRE2_ERROR_NOMATCH && !r->late) r->gave_up = true;
-    return n >= 0;
+    return n;
+}
+
+bool regex_found(struct regex *r, struct str text) { return match_from(r, text, 0) >= 0; }
+
+enum regex_search regex_search(struct regex *r, struct str text, size_t from, struct str *out_part, size_t *out_end) {
+    int n = match_from(r, text, from);
+    if (n < 0) return n == PCRE2_ERROR_NOMATCH ? REGEX_NOT_FOUND : REGEX_GAVE_UP;
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
+    size_t i = n != 1 && at[2] != PCRE2_UNSET ? 2 : 0; /* n is 0 where more groups matched than have room */
+    *out_part = (struct str){text.p + at[i], at[i + 1] - at[i]};
+    *out_end = at[1];
+    return REGEX_FOUND;
 }
 
 bool regex_gave_up(const struct regex *r) { return r->gave_up; }

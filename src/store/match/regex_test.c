@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
-#include "store/match/regex_priv.h"
+#include "store/match/regex.h"
 
 static struct regex *compiled(const char *pattern) {
     struct regex *r = NULL;
