@@ -94,7 +94,9 @@ static void send_reply(void *context, const struct api_reply *reply) {
                                              .content_type = reply->content_type,
                                              .body = reply->body,
                                              .fields = reply->fields,
-                                             .field_count = reply->field_count});
+                                             .field_count = reply->field_count,
+                                             .trailers = reply->trailers,
+                                             .trailer_count = reply->trailer_count});
 }
 
 void api_handle(struct http_request *r) {
@@ -112,6 +114,9 @@ void api_handle(struct http_request *r) {
     request.has_content_type = request.content_type.p != NULL;
     request.host = http_field(r, STR("host"));
     request.origin = http_field(r, STR("origin"));
+    request.is_h2 = http_is_h2(r);
+    request.grpc_encoding = http_field(r, STR("grpc-encoding"));
+    request.grpc_timeout = http_field(r, STR("grpc-timeout"));
     api_serve(surface->api, &request);
 }
 
@@ -131,7 +136,9 @@ void api_serve(struct api *api, const struct api_request *request) {
         c->path = rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
     }
     if (!origin_is_allowed(request->host, request->origin)) {
-        call_fail_as(c, 403, 7, ERR_DENIED, STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent or the same"),
+        call_fail_as(c, 403, 7, ERR_DENIED,
+                     STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent "
+                         "or the same"),
                      STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);
         return;
     }

@@ -16,9 +16,10 @@ enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4 };
 
 struct api_reply {
     int status;
+    int outcome; /* what /metrics counts it as; 0: status. gRPC's errors are 200 to HTTP */
     struct str content_type, body;
-    const struct http_field *fields;
-    size_t field_count;
+    const struct http_field *fields, *trailers;
+    size_t field_count, trailer_count;
 };
 
 struct api_request {
@@ -28,6 +29,8 @@ struct api_request {
     struct str content_type, content_encoding;
     bool has_content_type;
     struct str host, origin; /* p NULL: not sent */
+    bool is_h2;
+    struct str grpc_encoding, grpc_timeout;
     struct str body;
     /* Sends the reply; copies what it needs. */
     void (*reply)(void *context, const struct api_reply *reply);
@@ -51,7 +54,8 @@ struct api_call {
     struct api_value values[API_PARAMS_MAX];     /* in order of route->params */
     struct str wheres[QUERY_WHERE_MAX];          /* of the repeated parameter */
     size_t where_count;
-    int64_t now_ns; /* wall time at its start: `now` of all its parameters */
+    int64_t now_ns;      /* wall time at its start: `now` of all its parameters */
+    int64_t deadline_ns; /* wall time after which nobody waits for the answer; 0: none */
     bool has_range_end;
     struct arena arena;
 };
@@ -86,6 +90,14 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
                   struct str hint, const struct http_field *field);
 void call_answer_json(struct api_call *c, int status, const struct buf *body);
 bool call_is_otlp(const struct api_call *c); /* by port and path: errors are google.rpc.Status */
+/* By Content-Type, over HTTP/2: outcomes are said in gRPC's fields. */
+bool call_is_grpc(const struct api_call *c);
+void call_fail_grpc(struct api_call *c, int status, int grpc_code, struct str message);
+void call_answer_grpc(struct api_call *c, struct str message);
+/* Takes the one message of a unary call as the request's body, and its deadline; false: the call has ended. */
+bool call_take_message(struct api_call *c);
+/* The deadline has passed: the call has ended, before any work was done for it. */
+bool call_is_late(struct api_call *c);
 
 /* Host and Origin as sent (p NULL: not). */
 bool origin_is_allowed(struct str host, struct str origin);
@@ -154,6 +166,11 @@ extern const char kind_choices[], status_choices[];
 void handle_otlp_traces(struct api_call *c);
 void handle_otlp_logs(struct api_call *c);
 void handle_otlp_metrics(struct api_call *c);
+/* Ingests the request's body, in its content_encoding. */
+void otlp_take(struct api_call *c);
+void handle_grpc_traces(struct api_call *c);
+void handle_grpc_logs(struct api_call *c);
+void handle_grpc_metrics(struct api_call *c);
 void handle_traces(struct api_call *c);
 void handle_trace_stats(struct api_call *c);
 void handle_trace(struct api_call *c);

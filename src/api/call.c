@@ -4,7 +4,7 @@
 #include "base/text.h"
 
 void call_reply(struct api_call *c, const struct api_reply *reply) {
-    int hundreds = reply->status / 100;
+    int hundreds = (reply->outcome ? reply->outcome : reply->status) / 100;
     atomic_fetch_add(&c->api->answers[c->request.port][hundreds < 6 ? hundreds : 5], 1);
     c->request.reply(c->request.context, reply);
     arena_done(&c->arena);
@@ -46,32 +46,36 @@ struct str api_refusal(void *listener, int status, struct str reason, struct buf
     return STR("application/json");
 }
 
-void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
-                  struct str hint, const struct http_field *field) {
-    bool otlp = call_is_otlp(c);
-    struct buf body;
-    buf_init(&body, 64 * KIB);
-    if (otlp) {
-        struct buf text;
-        buf_init(&text, 16 * KIB);
-        put_utf8_clean(&text, message);
-        if (hint.n) buf_add_fmt(&text, "; " STR_FMT, STR_ARG(hint));
-        otlp_write_status(grpc_code, buf_str(&text), &body);
-        buf_done(&text);
-    } else {
-        put_error_json(&body, kind, message, hint);
-    }
+static void fail_with(struct api_call *c, int status, const char *type, struct str body,
+                      const struct http_field *field) {
     struct http_field fields[2];
     size_t n = 0;
     if (field) fields[n++] = *field;
     if (status == 429 || status == 503)
         fields[n++] = (struct http_field){STR("Retry-After"), status == 429 ? STR("2") : STR("5")};
-    struct api_reply reply = {.status = status,
-                              .body = buf_str(&body),
-                              .fields = fields,
-                              .field_count = n,
-                              .content_type = otlp ? STR("application/x-protobuf") : STR("application/json")};
-    call_reply(c, &reply);
+    call_reply(c,
+               &(struct api_reply){
+                   .status = status, .body = body, .fields = fields, .field_count = n, .content_type = str_of(type)});
+}
+
+void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
+                  struct str hint, const struct http_field *field) {
+    bool otlp = call_is_otlp(c), grpc = call_is_grpc(c);
+    struct buf body, text;
+    buf_init(&body, 64 * KIB);
+    buf_init(&text, 16 * KIB);
+    if (otlp || grpc) {
+        put_utf8_clean(&text, message);
+        if (hint.n) buf_add_fmt(&text, "; " STR_FMT, STR_ARG(hint));
+    }
+    if (grpc)
+        call_fail_grpc(c, status, grpc_code, buf_str(&text));
+    else if (otlp)
+        otlp_write_status(grpc_code, buf_str(&text), &body);
+    else
+        put_error_json(&body, kind, message, hint);
+    buf_done(&text);
+    if (!grpc) fail_with(c, status, otlp ? "application/x-protobuf" : "application/json", buf_str(&body), field);
     buf_done(&body);
 }
 

@@ -9,8 +9,8 @@
 
 const struct command commands[] = {
     {"serve", "", 0, 0,
-     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) |
-         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON),
+     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) |
+         O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) |

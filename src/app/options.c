@@ -17,6 +17,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_DATA] = {"data", "DIR", "data", "data directory"},
     [OPTION_LISTEN] = {"listen", "ADDR:PORT", "127.0.0.1:8080", "API address; port 0 picks a free one"},
     [OPTION_OTLP_HTTP] = {"otlp-http", "ADDR:PORT", "127.0.0.1:4318", "OTLP/HTTP address"},
+    [OPTION_OTLP_GRPC] = {"otlp-grpc", "ADDR:PORT", "127.0.0.1:4317", "OTLP/gRPC address"},
     [OPTION_RETENTION] = {"retention", "DURATION", "30d", "how long telemetry is kept; 0 keeps for ever"},
     [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "",
                              "budget of memory tables, queries and merges; default half of the "

@@ -1,6 +1,6 @@
 #include "net/connection_priv.h"
 
-#include "base/text.h"
+#include "net/h2_priv.h"
 
 /* The request whose handler runs on this thread now: its reply needs no trip through the loop. */
 static _Thread_local struct {
@@ -24,24 +24,7 @@ static void state_set(struct http_connection *c, enum connection_state state, in
 /* ---- refusals --------------------------------------------------------------------------------------------------- */
 
 static void answer(struct http_connection *c, int status, const char *reason, bool close, int64_t now_ns) {
-    struct http_request *r = c->request;
-    AUTO_BUF struct buf text;
-    buf_init(&text, 1024);
-    struct str type = STR("text/plain; charset=utf-8"), why = str_of(reason ? reason : http_status_text(status));
-    if (c->engine->options.refusal)
-        type = c->engine->options.refusal(c->listener_context, status, why, &text);
-    else
-        buf_add_fmt(&text, STR_FMT "\n", STR_ARG(why));
-    static const struct http_field retry = {STR("Retry-After"), STR("2")};
-    bool again = status == 429 || status == 503;
-    request_body_drop(r);
-    reply_write(r, &(struct http_reply){.status = status,
-                                        .content_type = type,
-                                        .body = buf_str(&text),
-                                        .fields = &retry,
-                                        .field_count = again,
-                                        .close = close});
-    count(&c->engine->refused[status / 100], 1);
+    reply_write_refusal(c->request, c->listener_context, status, reason, close);
     c->out_n = 0;
     state_set(c, CONNECTION_WRITING, now_ns);
 }
@@ -78,27 +61,33 @@ void connection_refuse_busy(struct http_connection *c, int64_t now_ns) {
 
 /* ---- the handler ------------------------------------------------------------------------------------------------ */
 
-static bool params_are_too_many(struct http_connection *c, int64_t now_ns) {
-    struct http_request *r = c->request;
-    if (params_count(r) <= PARAMS_MAX) return false;
-    refuse(c, 400, "more than 1,000 parameters", now_ns);
-    return true;
-}
-
-static void dispatch(struct http_connection *c, int64_t now_ns) {
-    struct http_request *r = c->request;
-    if (params_are_too_many(c, now_ns)) return;
-    state_set(c, CONNECTION_WAITING, now_ns);
+int request_dispatch(struct http_request *r, struct http_connection *c, bool *out_replied) {
+    *out_replied = false;
+    if (params_count(r) > PARAMS_MAX) {
+        r->reason = "more than 1,000 parameters";
+        return 400;
+    }
     r->connection = c;
     r->listener_context = c->listener_context;
     memcpy(r->peer, c->peer, sizeof r->peer);
-    c->out_n = 0;
     count(&c->engine->requests, 1);
     handling.request = r;
     handling.replied = false;
     c->engine->options.handler(r);
     handling.request = NULL;
-    if (handling.replied) state_set(c, CONNECTION_WRITING, now_ns);
+    *out_replied = handling.replied;
+    return 0;
+}
+
+static void dispatch(struct http_connection *c, int64_t now_ns) {
+    bool replied;
+    state_set(c, CONNECTION_WAITING, now_ns);
+    c->out_n = 0;
+    int status = request_dispatch(c->request, c, &replied);
+    if (status)
+        refuse(c, status, c->request->reason, now_ns);
+    else if (replied)
+        state_set(c, CONNECTION_WRITING, now_ns);
 }
 
 void http_reply(struct http_request *r, const struct http_reply *reply) {
@@ -112,11 +101,16 @@ void http_reply(struct http_request *r, const struct http_reply *reply) {
         r->engine->deliver(r->engine, r);
 }
 
-void connection_replied(struct http_connection *c, int64_t now_ns) { state_set(c, CONNECTION_WRITING, now_ns); }
+void connection_replied(struct http_request *r, int64_t now_ns) {
+    if (r->connection->h2)
+        h2_replied(r, now_ns);
+    else
+        state_set(r->connection, CONNECTION_WRITING, now_ns);
+}
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------- */
 
-static size_t body_max_of(struct http_request *r) {
+size_t request_body_max(const struct http_request *r) {
     size_t most = r->engine->options.body_max;
     return request_is_form(r) ? MIN(most, (size_t)FORM_MAX) : most;
 }
@@ -132,7 +126,7 @@ static void chunked_fed(struct http_connection *c, size_t n, int64_t now_ns) {
         return;
     }
     c->body_n += data;
-    size_t most = body_max_of(r);
+    size_t most = request_body_max(r);
     if (c->body_n > most || (r->chunks.state == CHUNK_DATA && r->chunks.left > most - c->body_n)) {
         refuse(c, 413, "the body is over the limit", now_ns);
         return;
@@ -185,7 +179,7 @@ static bool length_budget(struct http_request *r) {
 static void length_begin(struct http_connection *c, int64_t now_ns) {
     struct http_request *r = c->request;
     size_t along = r->input_n - r->input_used;
-    if (r->length > body_max_of(r)) {
+    if (r->length > request_body_max(r)) {
         refuse(c, 413, "the body is over the limit", now_ns);
     } else if (!length_budget(r)) {
         refuse_for_budget(c, now_ns);
@@ -221,7 +215,27 @@ static void body_begin(struct http_connection *c, int64_t now_ns) {
 
 /* ---- input ------------------------------------------------------------------------------------------------------ */
 
+void connection_use_h2(struct http_connection *c, int64_t now_ns) {
+    if (!h2_open(c, now_ns)) connection_close(c); /* over the memory budget */
+}
+
+/* HTTP/2's preface, or what may still become it: true, and nothing else may be done with these bytes. */
+static bool is_preface(struct http_connection *c, int64_t now_ns) {
+    struct str preface = STR(H2_PREFACE);
+    struct http_request *r = c->request;
+    if (c->begun) return false;
+    c->begun = memcmp(r->input, preface.p, MIN((size_t)r->input_n, preface.n)) != 0;
+    if (c->begun || r->input_n < preface.n) return !c->begun && !c->ended;
+    c->begun = true;
+    c->request = NULL;
+    connection_use_h2(c, now_ns);
+    if (c->h2) h2_fed(c, r->input, r->input_n, now_ns);
+    request_give(r);
+    return true;
+}
+
 static void head_step(struct http_connection *c, int64_t now_ns) {
+    if (is_preface(c, now_ns)) return;
     int status = head_read(c->request);
     if (status == HEAD_COMPLETE)
         body_begin(c, now_ns);
@@ -232,6 +246,7 @@ static void head_step(struct http_connection *c, int64_t now_ns) {
 }
 
 bool connection_wants_input(const struct http_connection *c) {
+    if (c->h2) return h2_wants_input(c);
     return c->state != CONNECTION_WAITING && c->state != CONNECTION_WRITING && c->state != CONNECTION_DEAD;
 }
 
@@ -275,6 +290,7 @@ static struct room scratch_room(struct http_engine *e, uint64_t most) {
 }
 
 struct room connection_room(struct http_connection *c, int64_t now_ns) {
+    if (c->h2) return scratch_room(c->engine, SCRATCH_SIZE); /* nghttp2 takes all of it at once */
     switch ((enum connection_state)c->state) {
     case CONNECTION_IDLE:
         if (!c->request) c->request = request_take(c->engine);
@@ -283,6 +299,7 @@ struct room connection_room(struct http_connection *c, int64_t now_ns) {
     case CONNECTION_BODY: return body_room(c, now_ns);
     case CONNECTION_DISCARD: return scratch_room(c->engine, c->body_n);
     case CONNECTION_LINGER: return scratch_room(c->engine, SCRATCH_SIZE);
+    case CONNECTION_STREAMS:
     case CONNECTION_WAITING:
     case CONNECTION_WRITING:
     case CONNECTION_DEAD: break;
@@ -304,6 +321,10 @@ static void body_fed(struct http_connection *c, size_t n, int64_t now_ns) {
 
 void connection_fed(struct http_connection *c, size_t n, int64_t now_ns) {
     count(&c->engine->bytes_in, n);
+    if (c->h2) {
+        h2_fed(c, c->engine->scratch, n, now_ns);
+        return;
+    }
     c->window_bytes += n;
     switch ((enum connection_state)c->state) {
     case CONNECTION_IDLE:
@@ -318,6 +339,7 @@ void connection_fed(struct http_connection *c, size_t n, int64_t now_ns) {
         head_step(c, now_ns);
         break;
     case CONNECTION_BODY: body_fed(c, n, now_ns); break;
+    case CONNECTION_STREAMS: break;
     case CONNECTION_DISCARD:
         c->body_n -= n;
         if (c->body_n == 0) answer(c, 429, over_budget, false, now_ns);
@@ -331,12 +353,17 @@ void connection_fed(struct http_connection *c, size_t n, int64_t now_ns) {
 
 void connection_ended(struct http_connection *c, int64_t now_ns) {
     c->ended = true;
+    if (c->h2) {
+        h2_ended(c, now_ns);
+        return;
+    }
     switch ((enum connection_state)c->state) {
     case CONNECTION_HEAD:
     case CONNECTION_BODY:
     case CONNECTION_DISCARD: refuse(c, 400, "the request ends early", now_ns); break;
     case CONNECTION_IDLE:
     case CONNECTION_LINGER: connection_close(c); break;
+    case CONNECTION_STREAMS:
     case CONNECTION_WAITING:
     case CONNECTION_WRITING: /* half-closed: it still gets its answer */
     case CONNECTION_DEAD: break;
@@ -347,6 +374,7 @@ void connection_ended(struct http_connection *c, int64_t now_ns) {
 
 size_t connection_out(struct http_connection *c, struct socket_piece out[OUT_PIECES]) {
     size_t n = 0;
+    if (c->h2) return h2_out(c, out);
     if (c->interim_left)
         out[n++] = (struct socket_piece){continue_text + CONTINUE_SIZE - c->interim_left, c->interim_left};
     if (c->state != CONNECTION_WRITING) return n;
@@ -386,6 +414,10 @@ static void written(struct http_connection *c, int64_t now_ns) {
 
 void connection_wrote(struct http_connection *c, size_t n, int64_t now_ns) {
     count(&c->engine->bytes_out, n);
+    if (c->h2) {
+        h2_wrote(c, n, now_ns);
+        return;
+    }
     size_t interim = MIN(n, (size_t)c->interim_left);
     c->interim_left = (uint8_t)(c->interim_left - interim);
     if (c->state != CONNECTION_WRITING) return;
@@ -402,6 +434,7 @@ void connection_open(struct http_connection *c, struct http_engine *e, void *lis
 }
 
 void connection_close(struct http_connection *c) {
+    h2_close(c);
     if (c->state == CONNECTION_WAITING)
         c->request->connection = NULL; /* the handler's until its reply */
     else if (c->request)
@@ -414,6 +447,7 @@ void connection_close(struct http_connection *c) {
 int64_t connection_due_ns(const struct http_connection *c) {
     const struct http_server_options *o = &c->engine->options;
     switch ((enum connection_state)c->state) {
+    case CONNECTION_STREAMS: return h2_due_ns(c);
     case CONNECTION_IDLE: return c->mark_ns + o->idle_ns;
     case CONNECTION_HEAD: return c->mark_ns + o->head_ns;
     case CONNECTION_BODY:
@@ -436,6 +470,10 @@ static bool is_fast_enough(struct http_connection *c, int64_t window_ns, int64_t
 void connection_time_out(struct http_connection *c, int64_t now_ns) {
     const struct http_server_options *o = &c->engine->options;
     if (now_ns < connection_due_ns(c)) return;
+    if (c->h2) {
+        h2_time_out(c, now_ns);
+        return;
+    }
     switch ((enum connection_state)c->state) {
     case CONNECTION_HEAD: refuse(c, 408, "the head did not come in time", now_ns); break;
     case CONNECTION_BODY:
@@ -447,7 +485,12 @@ void connection_time_out(struct http_connection *c, int64_t now_ns) {
         break;
     case CONNECTION_IDLE:
     case CONNECTION_LINGER: connection_close(c); break;
+    case CONNECTION_STREAMS:
     case CONNECTION_WAITING:
     case CONNECTION_DEAD: break;
     }
+}
+
+void connection_drain(struct http_connection *c, int64_t now_ns) {
+    if (c->h2) h2_drain(c, now_ns);
 }

@@ -1,4 +1,4 @@
-/* net: HTTP/1.1 (RFC 9112) on an event loop, and a blocking client for the command line.
+/* net: HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113) on an event loop, and a blocking client for the command line.
  *
  *   loop ─ accept ─▶ connection ─ llhttp ─▶ request (head, then body ≤ limit) ─▶ handler ─▶ reply, now or later
  *
@@ -12,6 +12,9 @@
  * `connections_max`, the idlest closed first when a new one comes, 503 when none is idle. An answer must be read at ≥ 1 KiB/s
  * over each minute. HTTP/1.0 is answered and closed. `Expect: 100-continue` is honoured. HEAD gets the head alone. A request
  * without Host is 400.
+ *
+ * HTTP/2 is spoken to who begins with its preface; a stream is a request like any other, with the same limits, and h2_priv.h says
+ * what floods meet. There a refusal ends its stream alone, and `close` of a reply says nothing.
  *
  * Memory: an idle connection keeps no buffers (≤ 1 KiB); one with a request under way has 4 KiB. Bodies in flight, and heads
  * beyond that, draw from the budget until the reply: over it 429 + Retry-After (a body ≤ 1 MiB is read over and the connection
@@ -40,6 +43,7 @@ struct str http_query(const struct http_request *r); /* raw, after '?' */
 /* The first of that name, any case, without blanks around it; {NULL, 0} if absent. */
 struct str http_field(const struct http_request *r, struct str name);
 struct str http_body(const struct http_request *r);
+bool http_is_h2(const struct http_request *r);
 struct str http_peer(const struct http_request *r); /* "127.0.0.1:4711" */
 void *http_listener_context(const struct http_request *r);
 /* A parameter of the query or, after those, of a form body, decoded into memory of the request; false if absent. The n-th of
@@ -56,6 +60,8 @@ struct http_reply {
     void *body_owned;                /* mem_free'd when sent: body points into it */
     const struct http_field *fields; /* more header fields; values are refused (assert) with CR, LF or NUL in them */
     size_t field_count;
+    const struct http_field *trailers; /* after the body; HTTP/1.1 leaves them out */
+    size_t trailer_count;
     bool close;
 };
 /* Date, Content-Length and Connection are the server's to write. A 204 or 304 and the answer to HEAD go out without body. */

@@ -184,7 +184,8 @@ static void settle(struct connection *c, int64_t now_ns, bool may_read) {
     int events = blocked ? LOOP_WRITE : 0;
     if (connection_wants_input(&c->wire)) events |= LOOP_READ;
     if (c->wire.state == CONNECTION_WAITING && !events)
-        events = c->watched & LOOP_READ ? LOOP_READ : LOOP_HANGUP; /* (5) */
+        events = c->watched & LOOP_READ ? LOOP_READ : LOOP_HANGUP;            /* (5) */
+    if (c->wire.state == CONNECTION_STREAMS && !events) events = LOOP_HANGUP; /* half-closed, handlers at work */
     watch_for(c, events);
     timer_settle(c);
     if (s->engine.bodies_count && !s->pool_timer.heap_index)
@@ -201,6 +202,10 @@ static void on_ready(void *context, int events) {
         }
         if (events & LOOP_READ) watch_for(c, LOOP_HANGUP);
         if (!(events & LOOP_WRITE)) return;
+    }
+    if (c->wire.state == CONNECTION_STREAMS && !wants && events & LOOP_HANGUP) {
+        connection_end(c);
+        return;
     }
     settle(c, clock_monotonic_ns(), wants && events & (LOOP_READ | LOOP_HANGUP));
 }
@@ -334,7 +339,7 @@ static void replies_take(void *context) {
         next = r->next;
         struct connection *c = (struct connection *)r->connection;
         if (c) {
-            connection_replied(&c->wire, now);
+            connection_replied(r, now);
             settle(c, now, false);
         } else {
             request_give(r);
@@ -380,6 +385,12 @@ void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, voi
     s->drained = done;
     s->drained_context = context;
     listeners_end(s);
+    int64_t now = clock_monotonic_ns();
+    for (struct connection *c = s->connections, *next; c; c = next) {
+        next = c->next;
+        connection_drain(&c->wire, now);
+        if (c->wire.h2) settle(c, now, false);
+    }
     while (s->idle_first) connection_end(s->idle_first);
     loop_timer_set(s->loop, &s->drain_timer, deadline_monotonic_ns);
     drain_check(s);

@@ -14,7 +14,7 @@ struct wire {
 static inline void wire_deliver(struct http_engine *e, struct http_request *r) {
     (void)e;
     if (r->connection)
-        connection_replied(r->connection, 0);
+        connection_replied(r, 0);
     else
         request_give(r);
 }
