@@ -1,6 +1,7 @@
 #include "net/connection_priv.h"
 
 #include "net/h2_priv.h"
+#include "net/stream_priv.h"
 
 /* The request whose handler runs on this thread now: its reply needs no trip through the loop. */
 static _Thread_local struct {
@@ -86,8 +87,8 @@ static void dispatch(struct http_connection *c, int64_t now_ns) {
     int status = request_dispatch(c->request, c, &replied);
     if (status)
         refuse(c, status, c->request->reason, now_ns);
-    else if (replied)
-        state_set(c, CONNECTION_WRITING, now_ns);
+    else if (replied && c->state == CONNECTION_WAITING) /* else more was delivered meanwhile */
+        state_set(c, c->request->push ? CONNECTION_PUSHING : CONNECTION_WRITING, now_ns);
 }
 
 void http_reply(struct http_request *r, const struct http_reply *reply) {
@@ -98,14 +99,7 @@ void http_reply(struct http_request *r, const struct http_reply *reply) {
     if (handling.request == r)
         handling.replied = true;
     else
-        r->engine->deliver(r->engine, r);
-}
-
-void connection_replied(struct http_request *r, int64_t now_ns) {
-    if (r->connection->h2)
-        h2_replied(r, now_ns);
-    else
-        state_set(r->connection, CONNECTION_WRITING, now_ns);
+        r->engine->deliver(r->engine, r, !r->push);
 }
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------- */
@@ -247,6 +241,10 @@ static void head_step(struct http_connection *c, int64_t now_ns) {
 
 bool connection_wants_input(const struct http_connection *c) {
     if (c->h2) return h2_wants_input(c);
+    if (c->state == CONNECTION_PUSHING) {
+        const struct http_request *r = c->request;
+        return !c->ended && r->input_used == r->input_n && r->input_n < r->input_capacity;
+    }
     return c->state != CONNECTION_WAITING && c->state != CONNECTION_WRITING && c->state != CONNECTION_DEAD;
 }
 
@@ -295,7 +293,8 @@ struct room connection_room(struct http_connection *c, int64_t now_ns) {
     case CONNECTION_IDLE:
         if (!c->request) c->request = request_take(c->engine);
         return input_room(c, now_ns);
-    case CONNECTION_HEAD: return input_room(c, now_ns);
+    case CONNECTION_HEAD:
+    case CONNECTION_PUSHING: return input_room(c, now_ns);
     case CONNECTION_BODY: return body_room(c, now_ns);
     case CONNECTION_DISCARD: return scratch_room(c->engine, c->body_n);
     case CONNECTION_LINGER: return scratch_room(c->engine, SCRATCH_SIZE);
@@ -339,6 +338,7 @@ void connection_fed(struct http_connection *c, size_t n, int64_t now_ns) {
         head_step(c, now_ns);
         break;
     case CONNECTION_BODY: body_fed(c, n, now_ns); break;
+    case CONNECTION_PUSHING: c->request->input_n += (uint32_t)n; break;
     case CONNECTION_STREAMS: break;
     case CONNECTION_DISCARD:
         c->body_n -= n;
@@ -362,6 +362,7 @@ void connection_ended(struct http_connection *c, int64_t now_ns) {
     case CONNECTION_BODY:
     case CONNECTION_DISCARD: refuse(c, 400, "the request ends early", now_ns); break;
     case CONNECTION_IDLE:
+    case CONNECTION_PUSHING: /* who wants to hear more does not hang up */
     case CONNECTION_LINGER: connection_close(c); break;
     case CONNECTION_STREAMS:
     case CONNECTION_WAITING:
@@ -377,7 +378,7 @@ size_t connection_out(struct http_connection *c, struct socket_piece out[OUT_PIE
     if (c->h2) return h2_out(c, out);
     if (c->interim_left)
         out[n++] = (struct socket_piece){continue_text + CONTINUE_SIZE - c->interim_left, c->interim_left};
-    if (c->state != CONNECTION_WRITING) return n;
+    if (c->state != CONNECTION_WRITING && c->state != CONNECTION_PUSHING) return n;
     struct http_request *r = c->request;
     if (c->out_n < r->out.n) out[n++] = (struct socket_piece){r->out.p + c->out_n, r->out.n - c->out_n};
     size_t body_at = c->out_n > r->out.n ? (size_t)c->out_n - r->out.n : 0;
@@ -412,6 +413,35 @@ static void written(struct http_connection *c, int64_t now_ns) {
     if (c->ended || !unread) connection_close(c);
 }
 
+/* The next chunk, once all before it was written; or the end. */
+static void push_on(struct http_connection *c, int64_t now_ns) {
+    struct http_request *r = c->request;
+    char bytes[STREAM_STEP];
+    if (c->out_n < r->out.n) return;
+    size_t n = stream_take(r->push, bytes, sizeof bytes);
+    buf_clear(&r->out);
+    c->out_n = 0;
+    if (n && !r->is_http10) buf_add_fmt(&r->out, "%zx\r\n", n);
+    buf_add(&r->out, bytes, n);
+    if (n && !r->is_http10) buf_add_text(&r->out, "\r\n");
+    if (n == 0 && !r->is_final) return;
+    if (n == 0 && !r->is_http10 && r->method_code != HTTP_HEAD) buf_add_text(&r->out, "0\r\n\r\n");
+    state_set(c, n ? CONNECTION_PUSHING : CONNECTION_WRITING, now_ns);
+    if (n == 0 && r->out.n == 0) written(c, now_ns);
+}
+
+void connection_replied(struct http_request *r, int64_t now_ns) {
+    struct http_connection *c = r->connection;
+    if (!c && r->push) stream_gone(r->push);
+    if (!c && r->is_final) request_give(r);
+    if (!c) return;
+    if (c->h2)
+        h2_replied(r, now_ns);
+    else if (c->state == CONNECTION_WAITING)
+        state_set(c, r->push ? CONNECTION_PUSHING : CONNECTION_WRITING, now_ns);
+    if (c->state == CONNECTION_PUSHING) push_on(c, now_ns);
+}
+
 void connection_wrote(struct http_connection *c, size_t n, int64_t now_ns) {
     count(&c->engine->bytes_out, n);
     if (c->h2) {
@@ -420,9 +450,13 @@ void connection_wrote(struct http_connection *c, size_t n, int64_t now_ns) {
     }
     size_t interim = MIN(n, (size_t)c->interim_left);
     c->interim_left = (uint8_t)(c->interim_left - interim);
-    if (c->state != CONNECTION_WRITING) return;
+    if (c->state != CONNECTION_WRITING && c->state != CONNECTION_PUSHING) return;
     c->out_n += n - interim;
     c->window_bytes += n;
+    if (c->state == CONNECTION_PUSHING) {
+        push_on(c, now_ns);
+        return;
+    }
     if (!c->interim_left && c->out_n == c->request->out.n + c->request->reply_body.n) written(c, now_ns);
 }
 
@@ -435,8 +469,9 @@ void connection_open(struct http_connection *c, struct http_engine *e, void *lis
 
 void connection_close(struct http_connection *c) {
     h2_close(c);
-    if (c->state == CONNECTION_WAITING)
-        c->request->connection = NULL; /* the handler's until its reply */
+    if (c->state == CONNECTION_PUSHING) stream_gone(c->request->push);
+    if (c->state == CONNECTION_WAITING || (c->state == CONNECTION_PUSHING && !c->request->is_final))
+        c->request->connection = NULL; /* the handler's until its reply, or its end */
     else if (c->request)
         request_give(c->request);
     c->request = NULL;
@@ -448,6 +483,7 @@ int64_t connection_due_ns(const struct http_connection *c) {
     const struct http_server_options *o = &c->engine->options;
     switch ((enum connection_state)c->state) {
     case CONNECTION_STREAMS: return h2_due_ns(c);
+    case CONNECTION_PUSHING: return c->out_n < c->request->out.n ? c->mark_ns + o->write_ns : INT64_MAX;
     case CONNECTION_IDLE: return c->mark_ns + o->idle_ns;
     case CONNECTION_HEAD: return c->mark_ns + o->head_ns;
     case CONNECTION_BODY:
@@ -480,6 +516,7 @@ void connection_time_out(struct http_connection *c, int64_t now_ns) {
     case CONNECTION_DISCARD:
         if (!is_fast_enough(c, o->body_ns, now_ns)) refuse(c, 408, "the body comes too slowly", now_ns);
         break;
+    case CONNECTION_PUSHING:
     case CONNECTION_WRITING:
         if (!is_fast_enough(c, o->write_ns, now_ns)) connection_close(c);
         break;

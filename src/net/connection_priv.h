@@ -2,6 +2,7 @@
  *
  *             first byte        head         body            reply             all written
  *      IDLE ───────────▶ HEAD ──────▶ BODY ──────▶ WAITING ──────▶ WRITING ─────────────────▶ IDLE, or HEAD (pipelined)
+ *                          │            │                            │ in pieces: PUSHING ⟲ ─ last piece ▶ WRITING
  *                          │            │ over the budget, small: DISCARD ──▶ ▲   │ close
  *                          └── refused ─┴─────────────────────────────────────┘   └▶ LINGER (input unread) ▶ DEAD
  *
@@ -15,7 +16,7 @@
  * Invariants:
  * 1. IDLE, LINGER and DEAD hold no request block, so an idle connection has no buffers (except between room and fed, and what HTTP/2
  *    keeps: its header tables).
- * 2. Input is taken in every state but WAITING and WRITING; there it waits in the kernel, or as leftover in the block.
+ * 2. Input is taken in every state but WAITING and WRITING (in PUSHING to learn of the client's end, until there is some); there it waits in the kernel, or as leftover in the block.
  * 3. Of a body that is not chunked nothing goes through the input buffer but what came along with the head.
  * 4. Every byte of body memory is taken from the budget first and given back when the request ends.
  * 5. A reply that closes, while input of the client is unread, lingers: a reset would take the reply with it.
@@ -44,8 +45,9 @@ enum {
 
 struct http_engine {
     struct http_server_options options; /* with the defaults filled in */
-    /* Hands a reply that was not made inside the handler's call to the loop; it ends in connection_replied. */
-    void (*deliver)(struct http_engine *e, struct http_request *r);
+    /* Hands to the loop a reply that was not made inside the handler's call, or news of one in pieces; it ends in connection_replied.
+     * is_last: none follows for this request. */
+    void (*deliver)(struct http_engine *e, struct http_request *r, bool is_last);
     bool dated; /* replies carry Date */
     atomic_bool draining;
     struct http_request *spare;
@@ -87,6 +89,7 @@ enum connection_state {
     CONNECTION_DISCARD,
     CONNECTION_WAITING,
     CONNECTION_WRITING,
+    CONNECTION_PUSHING, /* an answer in pieces */
     CONNECTION_STREAMS, /* HTTP/2 with streams open, or something to say */
     CONNECTION_LINGER,
     CONNECTION_DEAD
@@ -130,7 +133,8 @@ void connection_ended(struct http_connection *c, int64_t now_ns);
 enum { OUT_PIECES = 3 };
 size_t connection_out(struct http_connection *c, struct socket_piece out[OUT_PIECES]); /* 0: nothing to write */
 void connection_wrote(struct http_connection *c, size_t n, int64_t now_ns);
-void connection_replied(struct http_request *r, int64_t now_ns); /* r->connection is there */
+/* The reply is there, or more of one in pieces; r->connection may be NULL: then the request ends here, if it is final. */
+void connection_replied(struct http_request *r, int64_t now_ns);
 
 int64_t connection_due_ns(const struct http_connection *c); /* INT64_MAX: never */
 void connection_time_out(struct http_connection *c, int64_t now_ns);

@@ -282,7 +282,10 @@ void h2_ended(struct http_connection *c, int64_t now_ns) {
 void h2_replied(struct http_request *r, int64_t now_ns) {
     struct http_connection *c = r->connection;
     c->h2->now_ns = now_ns;
-    stream_reply(r->stream);
+    if (r->stream->state == H2_WAITING)
+        stream_reply(r->stream);
+    else
+        stream_pushed(r->stream);
     settle(c);
 }
 

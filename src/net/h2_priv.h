@@ -48,7 +48,8 @@ struct h2_stream {
     int32_t id;
     int status; /* to refuse with, once the head is whole; 0: none */
     enum h2_state state;
-    bool client_is_done; /* END_STREAM came */
+    bool client_is_done;  /* END_STREAM came */
+    bool nothing_to_send; /* an answer in pieces, of which none waits */
 };
 
 struct h2 {
@@ -97,6 +98,7 @@ void stream_head_done(struct h2_stream *s);
 void stream_trailer_field(struct h2_stream *s, struct str name, struct str value);
 void stream_data(struct h2_stream *s, struct str data);
 void stream_input_done(struct h2_stream *s);
-void stream_reply(struct h2_stream *s); /* the request's reply is written: sends it */
+void stream_reply(struct h2_stream *s);  /* the request's reply is written: sends it */
+void stream_pushed(struct h2_stream *s); /* more of a reply in pieces, or its end */
 int64_t stream_due_ns(const struct h2_stream *s);
 void stream_time_out(struct h2_stream *s);

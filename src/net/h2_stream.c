@@ -1,6 +1,7 @@
 /* A stream of HTTP/2: its head and body become a request, the request's reply becomes frames. */
 #include "net/grpc.h"
 #include "net/h2_priv.h"
+#include "net/stream_priv.h"
 
 enum { BODY_START = 32 * 1024 };
 static const char over_budget[] = "over the memory budget: retry later";
@@ -44,23 +45,44 @@ void stream_end(struct h2_stream *s) {
     if (h->stream_count == 0) h->connection->mark_ns = h->now_ns; /* idle from now on */
     r->stream = NULL;
     r->connection = NULL;
-    if (s->state != H2_WAITING) request_give(r); /* else the handler's until its reply */
+    bool pushing = s->state == H2_WRITING && r->push;
+    if (pushing) stream_gone(r->push);
+    if (s->state != H2_WAITING && (!pushing || r->is_final))
+        request_give(r); /* else the handler's until its reply, or its end */
     h2_memory_free(h, s);
 }
 
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
-static void fields_of(const struct http_request *r, size_t *at, size_t n, nghttp2_nv *out) {
+static void fields_of(const struct buf *from, size_t *at, size_t n, nghttp2_nv *out) {
+    assert(n <= H2_REPLY_FIELDS_MAX);
     for (size_t i = 0; i < n; i++) {
-        struct http_field f = reply_field_next(r, at);
+        struct http_field f = reply_field_next(from, at);
         out[i] = (nghttp2_nv){(uint8_t *)f.name.p, (uint8_t *)f.value.p, f.name.n, f.value.n, NGHTTP2_NV_FLAG_NONE};
     }
 }
 
-static void trailers_send(struct h2_stream *s) {
+/* All of the body is on its way; then trailers, if there are any. */
+static void body_end(struct h2_stream *s, uint32_t *flags) {
+    const struct http_request *r = s->request;
     nghttp2_nv fields[H2_REPLY_FIELDS_MAX];
-    fields_of(s->request, &s->trailers_at, s->request->reply_trailers, fields);
-    h2_check(s->h2, nghttp2_submit_trailer(s->h2->session, s->id, fields, s->request->reply_trailers));
+    const struct buf *from = &r->out;
+    uint32_t n = r->reply_trailers;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (r->push) from = stream_trailers(r->push, &n);
+    if (n == 0) return;
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    fields_of(from, &s->trailers_at, n, fields);
+    h2_check(s->h2, nghttp2_submit_trailer(s->h2->session, s->id, fields, n));
+}
+
+static ssize_t pushed_read(struct h2_stream *s, uint8_t *out, size_t n, uint32_t *flags) {
+    n = stream_take(s->request->push, (char *)out, n);
+    s->window_bytes += n;
+    s->nothing_to_send = n == 0 && !s->request->is_final;
+    if (s->nothing_to_send) return NGHTTP2_ERR_DEFERRED;
+    if (n == 0) body_end(s, flags);
+    return (ssize_t)n;
 }
 
 static ssize_t body_read(nghttp2_session *session, int32_t id, uint8_t *out, size_t n, uint32_t *flags,
@@ -68,16 +90,12 @@ static ssize_t body_read(nghttp2_session *session, int32_t id, uint8_t *out, siz
     struct h2_stream *s = source->ptr;
     struct str body = s->request->reply_body;
     (void)session, (void)id, (void)context;
+    if (s->request->push) return pushed_read(s, out, n, flags);
     n = MIN(n, body.n - s->out_at);
     if (n) memcpy(out, body.p + s->out_at, n);
     s->out_at += n;
     s->window_bytes += n;
-    if (s->out_at < body.n) return (ssize_t)n;
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (s->request->reply_trailers) {
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        trailers_send(s);
-    }
+    if (s->out_at == body.n) body_end(s, flags);
     return (ssize_t)n;
 }
 
@@ -85,11 +103,18 @@ void stream_reply(struct h2_stream *s) {
     struct http_request *r = s->request;
     nghttp2_data_provider body = {.source.ptr = s, .read_callback = body_read};
     nghttp2_nv fields[H2_REPLY_FIELDS_MAX];
-    bool bare = r->reply_body.n == 0 && r->reply_trailers == 0;
-    assert(r->reply_fields <= H2_REPLY_FIELDS_MAX && r->reply_trailers <= H2_REPLY_FIELDS_MAX);
-    fields_of(r, &s->trailers_at, r->reply_fields, fields);
+    bool bare = r->reply_body.n == 0 && r->reply_trailers == 0 && !r->push;
+    fields_of(&r->out, &s->trailers_at, r->reply_fields, fields);
+    if (r->push) s->trailers_at = 0; /* they will stand in a place of their own */
     state_set(s, H2_WRITING);
     h2_check(s->h2, nghttp2_submit_response(s->h2->session, s->id, fields, r->reply_fields, bare ? NULL : &body));
+}
+
+void stream_pushed(struct h2_stream *s) {
+    if (!s->nothing_to_send) return;
+    s->nothing_to_send = false;
+    state_set(s, H2_WRITING);
+    h2_check(s->h2, nghttp2_session_resume_data(s->h2->session, s->id));
 }
 
 static void refuse(struct h2_stream *s, int status, const char *reason) {
@@ -198,7 +223,7 @@ void stream_input_done(struct h2_stream *s) {
     int status = request_dispatch(r, s->h2->connection, &replied);
     if (status)
         refuse(s, status, r->reason);
-    else if (replied)
+    else if (replied && s->state == H2_WAITING) /* else more was delivered meanwhile */
         stream_reply(s);
 }
 
@@ -221,7 +246,7 @@ int64_t stream_due_ns(const struct h2_stream *s) {
 }
 
 void stream_time_out(struct h2_stream *s) {
-    bool fast = (double)s->window_bytes >= (double)window_ns(s) * RATE_BYTES_S / 1e9;
+    bool fast = s->nothing_to_send || (double)s->window_bytes >= (double)window_ns(s) * RATE_BYTES_S / 1e9;
     if (s->state == H2_HEAD) { /* no other stream can go on before its end */
         h2_calm(s->h2);
         s->mark_ns = INT64_MAX - window_ns(s);

@@ -67,6 +67,25 @@ struct http_reply {
 /* Date, Content-Length and Connection are the server's to write. A 204 or 304 and the answer to HEAD go out without body. */
 void http_reply(struct http_request *r, const struct http_reply *reply);
 
+/* An answer in pieces, for server-sent events and calls that stream: chunked in HTTP/1.1 (until the end in 1.0), DATA in HTTP/2.
+ *
+ *   http_stream_begin ─ write … write ─▶ http_stream_end, always: also when the client is gone
+ *
+ * From any thread, one at a time for one stream but is_gone and held. What a slow reader leaves lying here is at most held_max (and 48
+ * KiB on its way), drawn from the budget. The times of `write_ns` count while something waits for the reader. */
+struct http_stream;
+enum http_stream_state {
+    HTTP_STREAM_OK,
+    HTTP_STREAM_SLOW, /* nothing was taken: over held_max, or the budget; try later, or drop */
+    HTTP_STREAM_GONE, /* nobody reads: the client went away, or the server drains */
+};
+/* Answers r, in place of http_reply: status, type and fields of head, which has no body. r lives until http_stream_end. */
+struct http_stream *http_stream_begin(struct http_request *r, const struct http_reply *head, size_t held_max);
+enum http_stream_state http_stream_write(struct http_stream *s, struct str bytes); /* all or nothing */
+size_t http_stream_held(struct http_stream *s);                                    /* bytes that wait */
+bool http_stream_is_gone(struct http_stream *s);
+void http_stream_end(struct http_stream *s, const struct http_field *trailers, size_t n); /* s and r are gone */
+
 struct http_server;
 struct http_server_options {
     void (*handler)(struct http_request *r);

@@ -113,7 +113,8 @@ static void put_h1_head(struct http_request *r, const struct http_reply *reply) 
     put_status_line(out, reply->status);
     if (r->engine->dated) put_field(out, STR("Date"), date_text());
     if (reply->content_type.n) put_field(out, STR("Content-Type"), reply->content_type);
-    if (!is_bodiless(reply->status)) {
+    if (r->push && !r->is_http10) put_field(out, STR("Transfer-Encoding"), STR("chunked"));
+    if (!is_bodiless(reply->status) && !r->push) {
         buf_add_text(out, "Content-Length: ");
         put_u64(out, reply->body.n);
         buf_add(out, "\r\n", 2);
@@ -128,17 +129,17 @@ struct field_sizes {
     uint32_t name, value;
 };
 
-static void put_h2_field(struct buf *out, struct str name, struct str value) {
+void reply_field_put(struct buf *out, struct str name, struct str value) {
     struct field_sizes sizes = {(uint32_t)name.n, (uint32_t)value.n};
     buf_add(out, &sizes, sizeof sizes);
     buf_add_str(out, name);
     buf_add_str(out, value);
 }
 
-struct http_field reply_field_next(const struct http_request *r, size_t *at) {
+struct http_field reply_field_next(const struct buf *from, size_t *at) {
     struct field_sizes sizes;
-    memcpy(&sizes, r->out.p + *at, sizeof sizes);
-    const char *name = r->out.p + *at + sizeof sizes;
+    memcpy(&sizes, from->p + *at, sizeof sizes);
+    const char *name = from->p + *at + sizeof sizes;
     *at += sizeof sizes + sizes.name + sizes.value;
     return (struct http_field){{name, sizes.name}, {name + sizes.name, sizes.value}};
 }
@@ -147,19 +148,19 @@ static void put_h2_head(struct http_request *r, const struct http_reply *reply) 
     struct buf *out = &r->out;
     char digits[24];
     struct buf number = {.p = digits, .capacity = sizeof digits, .max = sizeof digits - 1};
-    bool has_length = !is_bodiless(reply->status) && reply->trailer_count == 0;
+    bool has_length = !is_bodiless(reply->status) && reply->trailer_count == 0 && !r->push;
     put_u64(&number, (uint64_t)reply->status);
-    put_h2_field(out, STR(":status"), buf_str(&number));
-    if (r->engine->dated) put_h2_field(out, STR("date"), date_text());
-    if (reply->content_type.n) put_h2_field(out, STR("content-type"), reply->content_type);
+    reply_field_put(out, STR(":status"), buf_str(&number));
+    if (r->engine->dated) reply_field_put(out, STR("date"), date_text());
+    if (reply->content_type.n) reply_field_put(out, STR("content-type"), reply->content_type);
     if (has_length) {
         buf_clear(&number);
         put_u64(&number, reply->body.n);
-        put_h2_field(out, STR("content-length"), buf_str(&number));
+        reply_field_put(out, STR("content-length"), buf_str(&number));
     }
-    for (size_t i = 0; i < reply->field_count; i++) put_h2_field(out, reply->fields[i].name, reply->fields[i].value);
+    for (size_t i = 0; i < reply->field_count; i++) reply_field_put(out, reply->fields[i].name, reply->fields[i].value);
     for (size_t i = 0; i < reply->trailer_count; i++)
-        put_h2_field(out, reply->trailers[i].name, reply->trailers[i].value);
+        reply_field_put(out, reply->trailers[i].name, reply->trailers[i].value);
     r->reply_fields = (uint32_t)(1 + r->engine->dated + (reply->content_type.n > 0) + has_length + reply->field_count);
     r->reply_trailers = (uint32_t)reply->trailer_count;
 }

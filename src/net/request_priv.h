@@ -48,12 +48,16 @@ struct chunk_decoder {
 struct http_engine;
 struct http_connection;
 struct h2_stream;
+struct http_stream;
 
 struct http_request {
     struct http_engine *engine;
     struct http_connection *connection; /* the loop thread's; NULL: it went away */
     struct http_request *next;          /* among spare blocks, or among replies on their way to the loop */
     struct h2_stream *stream;           /* the loop thread's; NULL in HTTP/1.1, or when the stream was closed */
+    struct http_stream *push;           /* its answer comes in pieces */
+    bool is_listed, is_last;            /* the server's, under its lock: among replies; no delivery follows */
+    bool is_final; /* the loop thread's: it has seen the last delivery, and owns the request again */
     void *listener_context;
     char peer[64]; /* a copy: the connection may end before the request */
 
@@ -133,5 +137,6 @@ size_t params_count(const struct http_request *r);
 void reply_write(struct http_request *r, const struct http_reply *reply);
 /* What the server itself says in place of a handler, in the words of whoever listens there. */
 void reply_write_refusal(struct http_request *r, void *listener_context, int status, const char *reason, bool close);
-/* HTTP/2: the field that stands at *at of r->out; moves on. */
-struct http_field reply_field_next(const struct http_request *r, size_t *at);
+/* Fields on their way to HTTP/2: appends one; reads the one that stands at *at and moves on. */
+void reply_field_put(struct buf *out, struct str name, struct str value);
+struct http_field reply_field_next(const struct buf *from, size_t *at);
