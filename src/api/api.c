@@ -50,6 +50,8 @@ err api_new(const struct api_options *options, struct api **out) {
     if (!api->options.query_memory_bytes) api->options.query_memory_bytes = 256 * MIB;
     if (!api->options.query_timeout_ns) api->options.query_timeout_ns = 30 * (int64_t)1000000000;
     for (size_t p = 0; p < API_PORTS; p++) api->surfaces[p] = (struct api_surface){api, (enum api_port)p};
+    lock_init(&api->watches.lock);
+    atomic_store(&api->watches.stores, true);
     api->queue = queue_new(api->options.queue_max);
     api->threads = mem_new_array(struct thread *, options->work_threads + 1);
     for (size_t i = 0; i < options->work_threads; i++) {
@@ -70,6 +72,7 @@ void api_free(struct api *api) {
     for (size_t i = 0; i < api->thread_count; i++) thread_join(api->threads[i]);
     queue_free(api->queue);
     mem_free(api->threads);
+    lock_done(&api->watches.lock);
     mem_free(api);
 }
 
@@ -84,19 +87,30 @@ void api_add_server(struct api *api, struct http_server *server) {
 
 void api_drain(struct api *api, bool cancel) {
     atomic_store(&api->draining, true);
+    watches_end(api);
     if (cancel) atomic_store(&api->cancel, true);
 }
 
 /* ---- from and to the network ------------------------------------------------------------------------------------ */
 
+static struct http_reply http_reply_of(const struct api_reply *reply) {
+    return (struct http_reply){.status = reply->status,
+                               .content_type = reply->content_type,
+                               .body = reply->body,
+                               .fields = reply->fields,
+                               .field_count = reply->field_count,
+                               .trailers = reply->trailers,
+                               .trailer_count = reply->trailer_count};
+}
+
 static void send_reply(void *context, const struct api_reply *reply) {
-    http_reply(context, &(struct http_reply){.status = reply->status,
-                                             .content_type = reply->content_type,
-                                             .body = reply->body,
-                                             .fields = reply->fields,
-                                             .field_count = reply->field_count,
-                                             .trailers = reply->trailers,
-                                             .trailer_count = reply->trailer_count});
+    struct http_reply r = http_reply_of(reply);
+    http_reply(context, &r);
+}
+
+static struct http_stream *send_stream(void *context, const struct api_reply *head, size_t held_max) {
+    struct http_reply r = http_reply_of(head);
+    return http_stream_begin(context, &r, held_max);
 }
 
 void api_handle(struct http_request *r) {
@@ -110,6 +124,7 @@ void api_handle(struct http_request *r) {
                                   .content_encoding = http_field(r, STR("content-encoding")),
                                   .body = http_body(r),
                                   .reply = send_reply,
+                                  .stream = send_stream,
                                   .context = r};
     request.has_content_type = request.content_type.p != NULL;
     request.host = http_field(r, STR("host"));

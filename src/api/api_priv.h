@@ -34,6 +34,8 @@ struct api_request {
     struct str body;
     /* Sends the reply; copies what it needs. */
     void (*reply)(void *context, const struct api_reply *reply);
+    /* Or begins one in pieces, without a body (http_stream_begin). */
+    struct http_stream *(*stream)(void *context, const struct api_reply *head, size_t held_max);
     void *context;
 };
 
@@ -60,8 +62,22 @@ struct api_call {
     struct arena arena;
 };
 
+/* Who watches grpc.health.v1.Health. Threads: any, under the lock. */
+enum { API_WATCHES_MAX = 64 };
+struct api_watches {
+    struct lock lock;
+    struct api_watch {
+        struct http_stream *stream;
+        bool known; /* a service of that name is here */
+    } v[API_WATCHES_MAX];
+    size_t n;
+    bool closed;
+    atomic_bool stores; /* the last body could be stored */
+};
+
 struct api {
     struct api_options options;
+    struct api_watches watches;
     struct queue *queue;
     struct thread **threads;
     size_t thread_count;
@@ -84,6 +100,8 @@ void call_run_on_work(struct api_call *c, void (*fn)(struct api_call *c));
 /* ---- ending a call ---------------------------------------------------------------------------------------------- */
 
 void call_reply(struct api_call *c, const struct api_reply *reply);
+/* Ends the call with an answer in pieces, for any route: the stream outlives it. */
+struct http_stream *call_stream(struct api_call *c, const struct api_reply *head, size_t held_max);
 /* Consumes e. JSON, or google.rpc.Status for OTLP; 429 and 503 get Retry-After. hint: "" for none. */
 void call_fail(struct api_call *c, err e);
 void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
@@ -171,6 +189,10 @@ void otlp_take(struct api_call *c);
 void handle_grpc_traces(struct api_call *c);
 void handle_grpc_logs(struct api_call *c);
 void handle_grpc_metrics(struct api_call *c);
+void handle_grpc_health_check(struct api_call *c);
+void handle_grpc_health_watch(struct api_call *c);
+void health_note(struct api *api, bool stores); /* a body was stored, or could not be: who watches hears of a change */
+void watches_end(struct api *api);
 void handle_traces(struct api_call *c);
 void handle_trace_stats(struct api_call *c);
 void handle_trace(struct api_call *c);

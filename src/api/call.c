@@ -3,12 +3,27 @@
 
 #include "base/text.h"
 
-void call_reply(struct api_call *c, const struct api_reply *reply) {
+static void call_count(struct api_call *c, const struct api_reply *reply) {
     int hundreds = (reply->outcome ? reply->outcome : reply->status) / 100;
     atomic_fetch_add(&c->api->answers[c->request.port][hundreds < 6 ? hundreds : 5], 1);
-    c->request.reply(c->request.context, reply);
+}
+
+static void call_end(struct api_call *c) {
     arena_done(&c->arena);
     mem_free(c);
+}
+
+void call_reply(struct api_call *c, const struct api_reply *reply) {
+    call_count(c, reply);
+    c->request.reply(c->request.context, reply);
+    call_end(c);
+}
+
+struct http_stream *call_stream(struct api_call *c, const struct api_reply *head, size_t held_max) {
+    call_count(c, head);
+    struct http_stream *s = c->request.stream(c->request.context, head, held_max);
+    call_end(c);
+    return s;
 }
 
 bool call_is_otlp(const struct api_call *c) {

@@ -113,6 +113,24 @@ static void throttled_calls_hear_when_to_come_again(void **state) {
     buf_done(&call);
 }
 
+static void health_is_checked_by_service(void **state) {
+    (void)state;
+    static const char check[] = "/grpc.health.v1.Health/Check";
+    struct stage s;
+    stage_open(&s);
+    assert_int_equal(stage_call(&s, check, "", "", STR("\0\0\0\0\0")), GRPC_OK);
+    assert_memory_equal(s.body.p, "\0\0\0\0\2\x08\1", 7); /* SERVING */
+    assert_int_equal(stage_call(&s, check, "", "", STR("\0\0\0\0\x17\x0a\x15grpc.health.v1.Health")), GRPC_OK);
+    expect(&s, check, "", "", STR("\0\0\0\0\6\x0a\4nope"), GRPC_NOT_FOUND, "no service");
+    expect(&s, check, "", "", STR("\0\0\0\0\3\x0a\4n"), GRPC_INVALID_ARGUMENT, "HealthCheckRequest");
+    expect(&s, check, "", "", STR("\0\0\0\0\1\x80"), GRPC_INVALID_ARGUMENT, "HealthCheckRequest");
+    assert_int_equal(stage_call(&s, check, "", "", STR("\0\0\0\0\4\x10\1\x0a\0")), GRPC_OK); /* an unknown field */
+    api_drain(s.api, false);
+    assert_int_equal(stage_call(&s, check, "", "", STR("\0\0\0\0\0")), GRPC_OK);
+    assert_memory_equal(s.body.p, "\0\0\0\0\2\x08\2", 7); /* NOT_SERVING */
+    stage_close(&s);
+}
+
 /* What a plain HTTP client gets there. */
 static void other_protocols_are_told_in_http(void **state) {
     (void)state;
@@ -133,6 +151,7 @@ int main(void) {
         cmocka_unit_test(partial_success_comes_in_the_message),
         cmocka_unit_test(refusals_are_said_in_grpcs_words),
         cmocka_unit_test(throttled_calls_hear_when_to_come_again),
+        cmocka_unit_test(health_is_checked_by_service),
         cmocka_unit_test(other_protocols_are_told_in_http),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

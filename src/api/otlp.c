@@ -37,6 +37,7 @@ static enum signal signal_of(const struct api_call *c) {
 /* On the log thread, or on the caller's when nothing had to be stored. */
 static void on_ingested(void *context, err e, const struct ingest_outcome *outcome) {
     struct api_call *c = context;
+    health_note(c->api, !e || err_kind(e) != ERR_UNAVAILABLE);
     if (e) {
         call_fail(c, e);
         return;

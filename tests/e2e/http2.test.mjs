@@ -16,7 +16,14 @@ function client(address, options = {}) {
     c.makeUnaryRequest(path, (x) => x, (x) => x, body, metadata, { deadline: Date.now() + deadline, ...options }, (e, message) =>
       resolve(e ? { code: e.code, details: e.details, metadata: e.metadata } : { code: 0, message }));
   });
-  return { call, close: () => c.close() };
+  const watch = (path, body) => {
+    const stream = c.makeServerStreamRequest(path, (x) => x, (x) => [...x], body);
+    const messages = [];
+    const first = new Promise((resolve) => stream.on('data', (m) => { messages.push(m); resolve(); }));
+    const end = new Promise((resolve) => stream.on('error', (e) => resolve({ messages, code: e.code, details: e.details })));
+    return { first, end, cancel: () => stream.cancel() };
+  };
+  return { call, watch, close: () => c.close() };
 }
 
 test('curl speaks every version to every port', async () => {
@@ -121,6 +128,23 @@ test('floods end with GOAWAY ENHANCE_YOUR_CALM, and clew goes on', { timeout: 60
     }
     assert.equal(run('curl', '-s', '-m', '10', '--http2-prior-knowledge', '-o', '/dev/null', '-w', '%{http_code}', `${clew.api}/health`), '200');
   } finally { await clew.stop(); }
+});
+
+test('health is checked, and watched until clew stops', { timeout: 30000 }, async () => {
+  const clew = await startClew();
+  const { call, close, watch } = client(clew.grpc);
+  assert.deepEqual(await call('/grpc.health.v1.Health/Check', Buffer.alloc(0)), { code: 0, message: Buffer.from([8, 1]) });
+  assert.equal((await call('/grpc.health.v1.Health/Check', Buffer.from([10, 1, 120]))).code, grpc.status.NOT_FOUND);
+  const watched = [watch('/grpc.health.v1.Health/Watch', Buffer.alloc(0)), watch('/grpc.health.v1.Health/Watch', Buffer.from([10, 1, 120]))];
+  for (const w of watched) await w.first;
+  const left = watch('/grpc.health.v1.Health/Watch', Buffer.alloc(0));
+  await left.first;
+  left.cancel();
+  assert.deepEqual(await clew.stop(), { code: 0, signal: null });
+  const [known, unknown] = await Promise.all(watched.map((w) => w.end));
+  assert.deepEqual(known, { messages: [[8, 1], [8, 2]], code: grpc.status.UNAVAILABLE, details: 'clew is stopping' });
+  assert.deepEqual(unknown.messages, [[8, 3]]);
+  close();
 });
 
 test('a stopping clew says GOAWAY and is gone at once', async () => {
