@@ -32,7 +32,7 @@ void call_answer_grpc(struct api_call *c, struct str message) {
     struct buf body;
     grpc_status_init(&s, GRPC_OK, STR(""), 0);
     buf_init(&body, 64 * KIB);
-    grpc_put_message(&body, message);
+    grpc_put_message(&body, message, false);
     call_reply(c, &(struct api_reply){.status = 200,
                                       .content_type = type_of_answers,
                                       .body = buf_str(&body),

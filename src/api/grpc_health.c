@@ -93,7 +93,7 @@ static void watch_write(struct http_stream *s, enum serving status) {
     struct buf message;
     char bytes[2];
     buf_init(&message, 64);
-    grpc_put_message(&message, status_message(status, bytes));
+    grpc_put_message(&message, status_message(status, bytes), false);
     (void)http_stream_write(s,
                             buf_str(&message)); /* slow: it will hear the next change; gone: found by watches_sweep */
     buf_done(&message);

@@ -20,8 +20,7 @@ static void put_call(struct buf *out, bool gzip, void (*put)(struct buf *out)) {
     buf_init(&packed, MIB);
     put(&plain);
     if (gzip) assert_null(deflate_gzip(buf_str(&plain), &packed));
-    grpc_put_message(out, gzip ? buf_str(&packed) : buf_str(&plain));
-    if (gzip) out->p[0] = 1;
+    grpc_put_message(out, gzip ? buf_str(&packed) : buf_str(&plain), gzip);
     buf_done(&plain);
     buf_done(&packed);
 }

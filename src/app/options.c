@@ -42,6 +42,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_CONNECTIONS] = {"connections", "N", "4", "connections, each a closed loop"},
     [OPTION_ITEMS] = {"items", "N", "500", "spans or logs a request, a multiple of 10"},
     [OPTION_GZIP] = {"gzip", NULL, NULL, "compress bodies"},
+    [OPTION_GRPC] = {"grpc", NULL, NULL, "speak OTLP/gRPC to --otlp"},
     [OPTION_VERIFY] = {"verify", NULL, NULL, "read everything back and compare"},
     [OPTION_OVER] = {"over", "DURATION", "1h", "spread times over this long, ending now (with --count)"},
     [OPTION_TO_FILE] = {"to-file", "FILE", NULL,

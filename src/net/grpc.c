@@ -3,8 +3,6 @@
 #include "base/text.h"
 #include "net/request_priv.h"
 
-enum { PREFIX = 5 };
-
 /* ---- requests --------------------------------------------------------------------------------------------------- */
 
 bool grpc_type_is_taken(struct str type) {
@@ -25,8 +23,8 @@ static size_t size_of(const char *prefix) {
 }
 
 bool grpc_message_size(struct str bytes, size_t *out) {
-    if (bytes.n < PREFIX) return false;
-    *out = PREFIX + size_of(bytes.p);
+    if (bytes.n < GRPC_PREFIX) return false;
+    *out = GRPC_PREFIX + size_of(bytes.p);
     return true;
 }
 
@@ -38,8 +36,8 @@ static enum grpc_code because(enum grpc_code code, const char *reason, const cha
 enum grpc_code grpc_read_unary(struct str body, struct str encoding, size_t max_bytes, struct grpc_message *out,
                                const char **why) {
     if (body.n == 0) return because(GRPC_UNIMPLEMENTED, "a unary call without a message", why);
-    if (body.n < PREFIX) return because(GRPC_INTERNAL, "the message's prefix is cut off", why);
-    size_t n = size_of(body.p), here = body.n - PREFIX;
+    if (body.n < GRPC_PREFIX) return because(GRPC_INTERNAL, "the message's prefix is cut off", why);
+    size_t n = size_of(body.p), here = body.n - GRPC_PREFIX;
     bool gzip = str_equal_nocase(encoding, STR("gzip")), identity = str_equal_nocase(encoding, STR("identity"));
     if (n > max_bytes) return because(GRPC_RESOURCE_EXHAUSTED, "the message is over the limit", why);
     if (here < n) return because(GRPC_INTERNAL, "the message is shorter than its prefix says", why);
@@ -48,14 +46,14 @@ enum grpc_code grpc_read_unary(struct str body, struct str encoding, size_t max_
         return because(GRPC_UNIMPLEMENTED, "this grpc-encoding is not taken: send gzip or identity", why);
     if ((uint8_t)body.p[0] > 1 || (body.p[0] == 1 && !gzip))
         return because(GRPC_INTERNAL, "the message is marked as compressed, but not by which grpc-encoding", why);
-    *out = (struct grpc_message){{body.p + PREFIX, n}, body.p[0] ? STR("gzip") : STR("")};
+    *out = (struct grpc_message){{body.p + GRPC_PREFIX, n}, body.p[0] ? STR("gzip") : STR("")};
     return GRPC_OK;
 }
 
-void grpc_put_message(struct buf *out, struct str message) {
+void grpc_put_message(struct buf *out, struct str message, bool compressed) {
     assert(message.n <= UINT32_MAX);
-    const char prefix[PREFIX] = {0, (char)(message.n >> 24), (char)(message.n >> 16), (char)(message.n >> 8),
-                                 (char)message.n};
+    const char prefix[GRPC_PREFIX] = {(char)compressed, (char)(message.n >> 24), (char)(message.n >> 16),
+                                      (char)(message.n >> 8), (char)message.n};
     buf_add(out, prefix, sizeof prefix);
     buf_add_str(out, message);
 }

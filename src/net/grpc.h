@@ -45,7 +45,8 @@ enum grpc_code grpc_read_unary(struct str body, struct str encoding, size_t max_
                                const char **out_reason);
 /* What a message takes with its prefix; false while the prefix is not whole. */
 bool grpc_message_size(struct str bytes, size_t *out);
-void grpc_put_message(struct buf *out, struct str message); /* plain, with its prefix */
+enum { GRPC_PREFIX = 5 };
+void grpc_put_message(struct buf *out, struct str message, bool compressed); /* with its prefix */
 
 /* "100m": nanoseconds, at most 100,000,000 hours' worth cut to 292 years. False: not of that form. */
 bool grpc_timeout_read(struct str text, int64_t *out_ns);

@@ -49,7 +49,7 @@ static void a_message_that_was_put_is_read(void **state) {
     const char *reason;
     char text[70000] = {1};
     buf_init(&b, MIB);
-    grpc_put_message(&b, str_span(text, sizeof text));
+    grpc_put_message(&b, str_span(text, sizeof text), false);
     assert_int_equal(grpc_read_unary(buf_str(&b), STR(""), MIB, &m, &reason), GRPC_OK);
     assert_true(str_equal(m.bytes, str_span(text, sizeof text)));
 }
