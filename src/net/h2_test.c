@@ -444,6 +444,31 @@ static void a_body_that_comes_too_slowly_is_408(void **state) {
     close_peer(&shared);
 }
 
+static void half_open_streams_hold_nothing_for_long(void **state) {
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 4 * MIB);
+    open_peer(&shared, &(struct http_server_options){.handler = handler, .budget = &budget});
+    nghttp2_nv nv[] = {PEER_NV(":method", "POST"), PEER_NV(":path", "/"), PEER_NV(":scheme", "http"),
+                       PEER_NV(":authority", "a"), PEER_NV("content-type", "application/grpc")};
+    int32_t ids[H2_STREAMS_MAX];
+    for (int i = 0; i < H2_STREAMS_MAX; i++)
+        ids[i] = nghttp2_submit_headers(shared.session, 0, -1, NULL, nv, LENGTH(nv), NULL);
+    peer_pump(&shared, SIZE_MAX);
+    assert_int_equal(shared.w.engine.live_requests, H2_STREAMS_MAX);
+    wire_wait(&shared.w, 11 * second);
+    peer_pump(&shared, SIZE_MAX);
+    assert_int_equal(shared.w.engine.live_requests, 0);
+    assert_int_equal(seen.requests, 0);
+    for (int i = 0; i < H2_STREAMS_MAX; i++)
+        assert_non_null(strstr(peer_answer(&shared, ids[i])->head.p, "grpc-status: 4\n"));
+    peer_ask(&shared, "GET", "/", NULL, NULL);
+    peer_pump(&shared, SIZE_MAX);
+    assert_int_equal(seen.requests, 1);
+    close_peer(&shared);
+    assert_int_equal(budget_used(&budget), 0);
+}
+
 static void an_idle_connection_is_told_and_closed(void **state) {
     (void)state;
     open_peer(&shared, &standard);
@@ -635,6 +660,7 @@ int main(void) {
         cmocka_unit_test(a_client_that_does_not_read_is_not_read_from),
         cmocka_unit_test(a_reset_leaves_the_handler_its_request),
         cmocka_unit_test(a_body_that_comes_too_slowly_is_408),
+        cmocka_unit_test(half_open_streams_hold_nothing_for_long),
         cmocka_unit_test(an_idle_connection_is_told_and_closed),
         cmocka_unit_test(a_drain_finishes_what_is_open_and_takes_no_more),
         cmocka_unit_test(the_clients_end_lets_answers_out),
