@@ -51,6 +51,8 @@ static struct api *api_make(const struct api_options *options) {
     if (!api->options.query_memory_bytes) api->options.query_memory_bytes = 256 * MIB;
     if (!api->options.query_timeout_ns) api->options.query_timeout_ns = 30 * (int64_t)1000000000;
     for (size_t p = 0; p < API_PORTS; p++) api->surfaces[p] = (struct api_surface){api, (enum api_port)p};
+    lock_init(&api->watches.lock);
+    atomic_store(&api->watches.stores, true);
     api->queue = queue_new(api->options.queue_max);
     api->threads = mem_new_array(struct thread *, options->work_threads + 1);
     return api;
@@ -91,6 +93,7 @@ void api_free(struct api *api) {
     access_free(api->access);
     limits_free(api->limits);
     audit_close(api->audit);
+    lock_done(&api->watches.lock);
     mem_free(api);
 }
 
@@ -108,18 +111,32 @@ void api_add_server(struct api *api, struct http_server *server) {
 
 void api_drain(struct api *api, bool cancel) {
     atomic_store(&api->draining, true);
+    watches_end(api);
     if (cancel) atomic_store(&api->cancel, true);
 }
 
 /* ---- from and to the network ------------------------------------------------------------------------------------ */
 
+static struct http_reply http_reply_of(const struct api_reply *reply, struct http_field fields[REPLY_FIELDS_MAX]) {
+    return (struct http_reply){.status = reply->status,
+                               .content_type = reply->content_type,
+                               .body = reply->body,
+                               .fields = fields,
+                               .field_count = reply_fields(reply, fields),
+                               .trailers = reply->trailers,
+                               .trailer_count = reply->trailer_count};
+}
+
 static void send_reply(void *context, const struct api_reply *reply) {
     struct http_field fields[REPLY_FIELDS_MAX];
-    http_reply(context, &(struct http_reply){.status = reply->status,
-                                             .content_type = reply->content_type,
-                                             .body = reply->body,
-                                             .fields = fields,
-                                             .field_count = reply_fields(reply, fields)});
+    struct http_reply r = http_reply_of(reply, fields);
+    http_reply(context, &r);
+}
+
+static struct http_stream *send_stream(void *context, const struct api_reply *head, size_t held_max) {
+    struct http_field fields[REPLY_FIELDS_MAX];
+    struct http_reply r = http_reply_of(head, fields);
+    return http_stream_begin(context, &r, held_max);
 }
 
 static struct credentials credentials_of(const struct http_request *r) {
@@ -149,9 +166,13 @@ void api_handle(struct http_request *r) {
                                   .body = http_body(r),
                                   .reply = send_reply,
                                   .is_abandoned = is_abandoned,
+                                  .stream = send_stream,
                                   .context = r};
     request.has_content_type = request.content_type.p != NULL;
     request.credentials = credentials_of(r);
+    request.is_h2 = http_is_h2(r);
+    request.grpc_encoding = http_field(r, STR("grpc-encoding"));
+    request.grpc_timeout = http_field(r, STR("grpc-timeout"));
     api_serve(surface->api, &request);
 }
 

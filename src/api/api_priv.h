@@ -20,9 +20,10 @@ enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4 };
 
 struct api_reply {
     int status;
+    int outcome; /* what /metrics counts it as; 0: status. gRPC's errors are 200 to HTTP */
     struct str content_type, body;
-    const struct http_field *fields;
-    size_t field_count;
+    const struct http_field *fields, *trailers;
+    size_t field_count, trailer_count;
     bool is_tls;            /* set by call_reply, as the next */
     struct str cors_origin; /* of a page that may read this; empty: none */
 };
@@ -37,10 +38,13 @@ struct api_request {
     struct str content_type, content_encoding;
     bool has_content_type;
     struct credentials credentials;
-    bool is_tls;
+    bool is_tls, is_h2;
+    struct str grpc_encoding, grpc_timeout;
     struct str body;
     /* Sends the reply; copies what it needs. */
     void (*reply)(void *context, const struct api_reply *reply);
+    /* Or begins one in pieces, without a body (http_stream_begin). */
+    struct http_stream *(*stream)(void *context, const struct api_reply *head, size_t held_max);
     bool (*is_abandoned)(const void *context); /* nobody waits for the reply, which is due all the same; NULL: no */
     void *context;
 };
@@ -63,7 +67,8 @@ struct api_call {
     struct str wheres[QUERY_WHERE_MAX];          /* of the repeated parameters, in the order given */
     uint8_t where_of[QUERY_WHERE_MAX];           /* which parameter */
     size_t where_count;
-    int64_t now_ns; /* wall time at its start: `now` of all its parameters */
+    int64_t now_ns;      /* wall time at its start: `now` of all its parameters */
+    int64_t deadline_ns; /* wall time after which nobody waits for the answer; 0: none */
     bool has_range_end;
     struct arena arena;
     struct caller caller;
@@ -74,11 +79,25 @@ struct api_call {
 /* The tenant that it works on. */
 static inline struct str call_tenant(const struct api_call *c) { return str_of(c->caller.tenant); }
 
+/* Who watches grpc.health.v1.Health. Threads: any, under the lock. */
+enum { API_WATCHES_MAX = 64 };
+struct api_watches {
+    struct lock lock;
+    struct api_watch {
+        struct http_stream *stream;
+        bool known; /* a service of that name is here */
+    } v[API_WATCHES_MAX];
+    size_t n;
+    bool closed;
+    atomic_bool stores; /* the last body could be stored */
+};
+
 struct api {
     struct api_options options;
     struct access *access;
     struct limits *limits;
     struct audit *audit; /* NULL: none */
+    struct api_watches watches;
     struct queue *queue;
     struct thread **threads;
     size_t thread_count;
@@ -101,17 +120,28 @@ void call_run_on_work(struct api_call *c, void (*fn)(struct api_call *c));
 /* ---- ending a call ---------------------------------------------------------------------------------------------- */
 
 void call_reply(struct api_call *c, const struct api_reply *reply);
+/* Ends the call with an answer in pieces, for any route: the stream outlives it. */
+struct http_stream *call_stream(struct api_call *c, const struct api_reply *head, size_t held_max);
 /* Consumes e. JSON, or google.rpc.Status for OTLP; 429 and 503 get Retry-After. hint: "" for none. */
 void call_fail(struct api_call *c, err e);
 void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
                   struct str hint, const struct http_field *field);
 void call_answer_json(struct api_call *c, int status, const struct buf *body);
+uint32_t call_retry_s(const struct api_call *c, int status); /* what Retry-After says of a 429 or 503 */
 void call_fail_access(struct api_call *c, enum access_outcome why);
 bool call_is_otlp(const struct api_call *c); /* by port and path: errors are google.rpc.Status */
 /* OTLP answers are of the request's type: application/json (any parameters), else application/x-protobuf. */
 bool otlp_is_json(struct str content_type);
 struct str otlp_content_type(bool json);
 void otlp_put_status(bool json, int grpc_code, struct str message, struct buf *out); /* google.rpc.Status */
+/* By Content-Type, over HTTP/2: outcomes are said in gRPC's fields. */
+bool call_is_grpc(const struct api_call *c);
+void call_fail_grpc(struct api_call *c, int status, int grpc_code, struct str message);
+void call_answer_grpc(struct api_call *c, struct str message);
+/* Takes the one message of a unary call as the request's body, and its deadline; false: the call has ended. */
+bool call_take_message(struct api_call *c);
+/* The deadline has passed: the call has ended, before any work was done for it. */
+bool call_is_late(struct api_call *c);
 
 /* ---- parameters ------------------------------------------------------------------------------------------------- */
 
@@ -189,6 +219,15 @@ struct str schema_find(const char *name);
 void handle_otlp_traces(struct api_call *c);
 void handle_otlp_logs(struct api_call *c);
 void handle_otlp_metrics(struct api_call *c);
+/* Ingests the request's body, in its content_encoding. */
+void otlp_take(struct api_call *c);
+void handle_grpc_traces(struct api_call *c);
+void handle_grpc_logs(struct api_call *c);
+void handle_grpc_metrics(struct api_call *c);
+void handle_grpc_health_check(struct api_call *c);
+void handle_grpc_health_watch(struct api_call *c);
+void health_note(struct api *api, bool stores); /* a body was stored, or could not be: who watches hears of a change */
+void watches_end(struct api *api);
 void handle_traces(struct api_call *c);
 void handle_trace_stats(struct api_call *c);
 void handle_trace(struct api_call *c);

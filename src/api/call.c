@@ -40,18 +40,36 @@ static void audit_call(struct api_call *c, int status) {
                                        .status = status});
 }
 
-void call_reply(struct api_call *c, const struct api_reply *reply) {
-    int hundreds = reply->status / 100;
-    struct api_reply whole = *reply;
+/* What the end of every call does; `out` is the reply with what all replies have. */
+static void call_settle(struct api_call *c, const struct api_reply *reply, struct api_reply *out) {
+    int status = reply->outcome ? reply->outcome : reply->status, hundreds = status / 100;
     atomic_fetch_add(&c->api->answers[c->request.port][hundreds < 6 ? hundreds : 5], 1);
     if (c->is_query) limits_end_query(c->api->limits, call_tenant(c));
-    if (c->is_audited) audit_call(c, reply->status);
-    whole.is_tls = c->request.is_tls;
+    if (c->is_audited) audit_call(c, status);
+    *out = *reply;
+    out->is_tls = c->request.is_tls;
     if (origin_is_listed(c->request.credentials.origin, c->api->options.cors_origins))
-        whole.cors_origin = c->request.credentials.origin;
-    c->request.reply(c->request.context, &whole);
+        out->cors_origin = c->request.credentials.origin;
+}
+
+static void call_end(struct api_call *c) {
     arena_done(&c->arena);
     mem_free(c);
+}
+
+void call_reply(struct api_call *c, const struct api_reply *reply) {
+    struct api_reply whole;
+    call_settle(c, reply, &whole);
+    c->request.reply(c->request.context, &whole);
+    call_end(c);
+}
+
+struct http_stream *call_stream(struct api_call *c, const struct api_reply *head, size_t held_max) {
+    struct api_reply whole;
+    call_settle(c, head, &whole);
+    struct http_stream *s = c->request.stream(c->request.context, &whole, held_max);
+    call_end(c);
+    return s;
 }
 
 bool call_is_otlp(const struct api_call *c) {
@@ -90,38 +108,44 @@ struct str api_refusal(void *listener, struct str content_type, int status, stru
     return STR("application/json");
 }
 
-void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
-                  struct str hint, const struct http_field *field) {
-    bool otlp = call_is_otlp(c), json = otlp_is_json(c->request.content_type);
-    struct buf body;
-    buf_init(&body, 64 * KIB);
-    if (otlp) {
-        struct buf text;
-        buf_init(&text, 16 * KIB);
-        put_utf8_clean(&text, message);
-        if (hint.n) buf_add_fmt(&text, "; " STR_FMT, STR_ARG(hint));
-        otlp_put_status(json, grpc_code, buf_str(&text), &body);
-        buf_done(&text);
-    } else if (str_starts_with(c->path, STR("/jaeger/"))) {
-        jaeger_put_error(&body, c->path, status, message);
-    } else {
-        put_error_json(&body, kind, message, hint);
-    }
+uint32_t call_retry_s(const struct api_call *c, int status) {
+    return c->retry_after_s ? c->retry_after_s : status == 429 ? 2 : 5;
+}
+
+static void fail_with(struct api_call *c, int status, struct str type, struct str body,
+                      const struct http_field *field) {
     struct http_field fields[2];
     char seconds[16];
     size_t n = 0;
     if (field) fields[n++] = *field;
     if (status == 429 || status == 503) {
-        uint32_t wait_s = c->retry_after_s ? c->retry_after_s : status == 429 ? 2 : 5;
-        snprintf(seconds, sizeof seconds, "%u", wait_s);
+        snprintf(seconds, sizeof seconds, "%u", call_retry_s(c, status));
         fields[n++] = (struct http_field){STR("Retry-After"), str_of(seconds)};
     }
-    struct api_reply reply = {.status = status,
-                              .body = buf_str(&body),
-                              .fields = fields,
-                              .field_count = n,
-                              .content_type = otlp_content_type(!otlp || json)};
-    call_reply(c, &reply);
+    call_reply(c, &(struct api_reply){
+                      .status = status, .body = body, .fields = fields, .field_count = n, .content_type = type});
+}
+
+void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
+                  struct str hint, const struct http_field *field) {
+    bool grpc = call_is_grpc(c), otlp = call_is_otlp(c) && !grpc, json = otlp_is_json(c->request.content_type);
+    struct buf body, text;
+    buf_init(&body, 64 * KIB);
+    buf_init(&text, 16 * KIB);
+    if (otlp || grpc) {
+        put_utf8_clean(&text, message);
+        if (hint.n) buf_add_fmt(&text, "; " STR_FMT, STR_ARG(hint));
+    }
+    if (grpc)
+        call_fail_grpc(c, status, grpc_code, buf_str(&text));
+    else if (otlp)
+        otlp_put_status(json, grpc_code, buf_str(&text), &body);
+    else if (str_starts_with(c->path, STR("/jaeger/")))
+        jaeger_put_error(&body, c->path, status, message);
+    else
+        put_error_json(&body, kind, message, hint);
+    buf_done(&text);
+    if (!grpc) fail_with(c, status, otlp_content_type(!otlp || json), buf_str(&body), field);
     buf_done(&body);
 }
 

@@ -53,7 +53,8 @@ static bool check_fields(struct api_call *c) {
 }
 
 static enum signal signal_of(const struct api_call *c) {
-    return c->route->handler == handle_otlp_logs ? SIGNAL_LOGS : SIGNAL_SPANS;
+    bool logs = c->route->handler == handle_otlp_logs || c->route->handler == handle_grpc_logs;
+    return logs ? SIGNAL_LOGS : SIGNAL_SPANS;
 }
 
 static struct ingest_request request_of(const struct api_call *c) {
@@ -67,6 +68,7 @@ static struct ingest_request request_of(const struct api_call *c) {
 /* On the log thread, or on the caller's when nothing had to be stored. */
 static void on_ingested(void *context, err e, const struct ingest_outcome *outcome) {
     struct api_call *c = context;
+    health_note(c->api, !e || err_kind(e) != ERR_UNAVAILABLE);
     if (e) {
         call_fail(c, e);
         return;
@@ -81,19 +83,27 @@ static void on_ingested(void *context, err e, const struct ingest_outcome *outco
         otlp_write_response_json(signal_of(c), outcome->rejected, str_of(outcome->message), &w);
     else
         otlp_write_response(signal_of(c), outcome->rejected, str_of(outcome->message), &body);
-    call_reply(c, &(struct api_reply){.status = 200, .content_type = otlp_content_type(json), .body = buf_str(&body)});
+    const struct api_reply reply = {.status = 200, .content_type = otlp_content_type(json), .body = buf_str(&body)};
+    if (call_is_grpc(c))
+        call_answer_grpc(c, buf_str(&body));
+    else
+        call_reply(c, &reply);
     buf_done(&body);
 }
 
 static void take_body(struct api_call *c) {
+    if (call_is_late(c)) return;
     struct ingest_request request = request_of(c);
     ingest_body(c->api->options.ingest, &request, on_ingested, c);
 }
 
-static void handle_signal(struct api_call *c) {
-    if (!check_fields(c)) return;
+void otlp_take(struct api_call *c) {
     struct ingest_request request = request_of(c);
     if (!ingest_body_if_small(c->api->options.ingest, &request, on_ingested, c)) call_run_on_work(c, take_body);
+}
+
+static void handle_signal(struct api_call *c) {
+    if (check_fields(c)) otlp_take(c);
 }
 
 void handle_otlp_traces(struct api_call *c) { handle_signal(c); }

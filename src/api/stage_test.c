@@ -61,6 +61,9 @@ static void on_reply(void *context, const struct api_reply *reply) {
     for (size_t i = 0; i < reply->field_count; i++)
         buf_add_fmt(&fields, STR_FMT ": " STR_FMT "\n", STR_ARG(reply->fields[i].name),
                     STR_ARG(reply->fields[i].value));
+    for (size_t i = 0; i < reply->trailer_count; i++)
+        buf_add_fmt(&fields, "trailer " STR_FMT ": " STR_FMT "\n", STR_ARG(reply->trailers[i].name),
+                    STR_ARG(reply->trailers[i].value));
     put_text(s->fields, sizeof s->fields, buf_str(&fields));
     buf_done(&fields);
     buf_clear(&s->body);
@@ -97,6 +100,28 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
     api_serve(s->api, &r);
     assert_int_equal(s->replies, 1);
     return s->status;
+}
+
+int stage_call(struct stage *s, const char *path, const char *encoding, const char *timeout, struct str body) {
+    s->replies = 0;
+    api_serve(s->api, &(struct api_request){.port = API_PORT_OTLP,
+                                            .method = HTTP_POST,
+                                            .method_text = STR("POST"),
+                                            .target = str_of(path),
+                                            .content_type = STR("application/grpc"),
+                                            .has_content_type = true,
+                                            .is_h2 = true,
+                                            .grpc_encoding = str_of(encoding),
+                                            .grpc_timeout = str_of(timeout),
+                                            .body = body,
+                                            .reply = on_reply,
+                                            .context = s});
+    assert_int_equal(s->replies, 1);
+    assert_int_equal(s->status, 200);
+    const char *at = strstr(s->fields, "grpc-status: ");
+    assert_non_null(at);
+    at += strlen("grpc-status: ");
+    return at[1] >= '0' && at[1] <= '9' ? 10 + at[1] - '0' : at[0] - '0';
 }
 
 int stage_ask(struct stage *s, const char *request) {

@@ -30,6 +30,8 @@ void stage_fill(struct stage *s);
 int stage_ask(struct stage *s, const char *request);
 int stage_send(struct stage *s, enum api_port port, const char *request, const char *content_type,
                const char *content_encoding, struct str body);
+/* A unary call of gRPC; `body` with its prefix. Its grpc-status. */
+int stage_call(struct stage *s, const char *path, const char *encoding, const char *timeout, struct str body);
 /* The reply's body, terminated. */
 const char *stage_body(const struct stage *s);
 

@@ -48,7 +48,9 @@ static err read_encoding(const struct arguments *a, struct load_plan *out) {
 static err read_plan(const struct arguments *a, struct load_plan *out) {
     uint64_t count, connections, items;
     int64_t for_ns, over_ns;
-    *out = (struct load_plan){.otlp = argument_text(a, OPTION_OTLP), .gzip = argument_flag(a, OPTION_GZIP)};
+    *out = (struct load_plan){.otlp = argument_text(a, OPTION_OTLP),
+                              .gzip = argument_flag(a, OPTION_GZIP),
+                              .grpc = argument_flag(a, OPTION_GRPC)};
     while (str_ends_with(out->otlp, STR("/"))) out->otlp.n--;
     TRY(check_target(a));
     TRY(read_signals(a, out));

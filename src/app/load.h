@@ -13,7 +13,7 @@
 #include "os/thread.h"
 
 struct load_plan {
-    bool signals[SIGNALS], shop, gzip, json;
+    bool signals[SIGNALS], shop, gzip, json, grpc;
     struct str otlp;     /* URL, without a slash at its end */
     uint64_t rate;       /* requests a second; 0: flat out */
     uint64_t requests;   /* in all; 0: no end */

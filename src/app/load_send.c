@@ -2,6 +2,7 @@
 
 #include "app/load.h"
 #include "base/text.h"
+#include "net/grpc.h"
 #include "net/inflate.h"
 #include "os/clock.h"
 #include "signal/otlp.h"
@@ -25,7 +26,7 @@ struct sender {
     struct http_client *client;
     struct load_totals totals;
     struct otlp_decoder *decoder; /* of bodies that are to be JSON */
-    struct buf body, text, packed;
+    struct buf body, text, packed, framed;
 };
 
 static void sleep_until_wait(struct sending *s, int64_t due_ns) {
@@ -117,9 +118,31 @@ static void note_success(struct sender *s, const struct load_request *r, int64_t
     if (t->sent.n < LOAD_SENT_MAX) *vec_push(&t->sent) = (struct load_sent){r->signal, r->shape};
 }
 
+/* Throttled: waits, and says whether to try again. */
+static bool pause_wait(struct sender *s, int64_t pause_ns) {
+    s->totals.retried++;
+    sleep_until_wait(s->sending, clock_monotonic_ns() + pause_ns);
+    return !atomic_load(s->sending->stop); /* being interrupted while throttled is no failure */
+}
+
+static bool note_grpc_answer(struct sender *s, const struct load_request *r, int64_t begin_ns,
+                             const struct http_answer *answer) {
+    struct str body = buf_str(&answer->body);
+    char why[64];
+    if (answer->status == 200 && answer->grpc_status == GRPC_OK && body.n >= GRPC_PREFIX) {
+        note_success(s, r, begin_ns, (struct str){body.p + GRPC_PREFIX, body.n - GRPC_PREFIX});
+        return false;
+    }
+    if (answer->grpc_status == GRPC_UNAVAILABLE) return pause_wait(s, SECOND);
+    snprintf(why, sizeof why, "the server answered %d, grpc-status %d", answer->status, answer->grpc_status);
+    note_failure(s, why);
+    return false;
+}
+
 /* Notes what one attempt came to; true if it is to be tried again. */
 static bool note_answer(struct sender *s, const struct load_request *r, int64_t begin_ns,
                         const struct http_answer *answer) {
+    if (s->sending->plan->grpc) return note_grpc_answer(s, r, begin_ns, answer);
     if (answer->status == 200) {
         note_success(s, r, begin_ns, buf_str(&answer->body));
         return false;
@@ -131,22 +154,28 @@ static bool note_answer(struct sender *s, const struct load_request *r, int64_t 
         if (answer->status == 401 || answer->status == 403) atomic_store(s->sending->stop, true);
         return false;
     }
-    s->totals.retried++;
-    int64_t pause = answer->retry_after_s > 0 ? MIN(answer->retry_after_s, 30) * SECOND : SECOND / 10;
-    sleep_until_wait(s->sending, MIN(clock_monotonic_ns() + pause, s->sending->plan->stop_ns));
-    /* Being interrupted, or at the end of --for, while throttled is no failure. */
-    return !atomic_load(s->sending->stop) && clock_monotonic_ns() < s->sending->plan->stop_ns;
+    return pause_wait(s, answer->retry_after_s > 0 ? MIN(answer->retry_after_s, 30) * SECOND : SECOND / 10);
 }
+
+static const char *const paths[2][SIGNALS] = {
+    {[SIGNAL_SPANS] = "/v1/traces", [SIGNAL_LOGS] = "/v1/logs"},
+    {[SIGNAL_SPANS] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+     [SIGNAL_LOGS] = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"},
+};
 
 /* Sends the body until it is acknowledged, refused for good, or the plan is stopped: throttling is no failure. */
 static void post_wait(struct sender *s, const struct load_request *r) {
     const struct load_plan *plan = s->sending->plan;
-    const char *fields[6] = {plan->json ? "Content-Type: application/json" : "Content-Type: application/x-protobuf"};
+    const char *type = plan->grpc   ? "Content-Type: application/grpc"
+                       : plan->json ? "Content-Type: application/json"
+                                    : "Content-Type: application/x-protobuf";
+    const char *fields[7] = {type};
     size_t n = 1;
-    if (plan->gzip) fields[n++] = "Content-Encoding: gzip";
+    if (plan->grpc) fields[n++] = "TE: trailers";
+    if (plan->gzip) fields[n++] = plan->grpc ? "grpc-encoding: gzip" : "Content-Encoding: gzip";
     for (const char *const *f = plan->who.fields; *f; f++) fields[n++] = *f;
     char url[512];
-    snprintf(url, sizeof url, STR_FMT "/v1/%s", STR_ARG(plan->otlp), r->signal == SIGNAL_SPANS ? "traces" : "logs");
+    snprintf(url, sizeof url, STR_FMT "%s", STR_ARG(plan->otlp), paths[plan->grpc][r->signal]);
     bool again = true;
     for (int attempt = 0; again && attempt < RETRIES_MAX; attempt++) {
         struct http_answer answer = {0};
@@ -205,6 +234,11 @@ static void send_one_wait(struct sender *s, uint64_t number, enum signal signal,
         note_failure(s, err_text(e));
         err_free(e);
         return;
+    }
+    if (plan->grpc) {
+        buf_clear(&s->framed);
+        grpc_put_message(&s->framed, r.body, plan->gzip);
+        r.body = buf_str(&s->framed);
     }
     post_wait(s, &r);
 }
@@ -278,7 +312,9 @@ static err start_sender(struct sending *all, struct sender *s) {
     buf_init(&s->text, BODY_MAX);
     buf_init(&s->packed, BODY_MAX);
     s->decoder = otlp_decoder_new();
+    buf_init(&s->framed, BODY_MAX + GRPC_PREFIX);
     TRY(http_client_new(&s->client));
+    if (all->plan->grpc) http_client_use_h2(s->client);
     return thread_start(&s->thread, "load", 0, send_all, s);
 }
 
@@ -291,6 +327,7 @@ static void end_sender(struct sender *s, struct load_totals *out) {
     buf_done(&s->text);
     buf_done(&s->packed);
     otlp_decoder_free(s->decoder);
+    buf_done(&s->framed);
 }
 
 err load_send_wait(const struct load_plan *plan, atomic_bool *stop, struct load_totals *out) {

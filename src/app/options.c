@@ -9,6 +9,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_DATA] = {"data", "DIR", "data", "data directory"},
     [OPTION_LISTEN] = {"listen", "ADDR:PORT", "127.0.0.1:8080", "API address; port 0 picks a free one"},
     [OPTION_OTLP_HTTP] = {"otlp-http", "ADDR:PORT", "127.0.0.1:4318", "OTLP/HTTP address"},
+    [OPTION_OTLP_GRPC] = {"otlp-grpc", "ADDR:PORT", "127.0.0.1:4317", "OTLP/gRPC address"},
     [OPTION_RETENTION] = {"retention", "DURATION", "30d", "how long telemetry is kept; 0 keeps for ever"},
     [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "",
                              "budget of memory tables, queries and merges; default half of the "
@@ -37,6 +38,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_ITEMS] = {"items", "N", "500", "spans or logs a request, a multiple of 10"},
     [OPTION_GZIP] = {"gzip", NULL, NULL, "compress bodies"},
     [OPTION_ENCODING] = {"encoding", "ENCODING", "protobuf", "of requests: protobuf or json"},
+    [OPTION_GRPC] = {"grpc", NULL, NULL, "speak OTLP/gRPC to --otlp"},
     [OPTION_VERIFY] = {"verify", NULL, NULL, "read everything back and compare"},
     [OPTION_OVER] = {"over", "DURATION", "1h", "spread times over this long, ending now (with --count)"},
     [OPTION_TO_FILE] = {"to-file", "FILE", NULL,

@@ -37,7 +37,7 @@ struct server {
     bool ending;
     char *dir;
     struct buf origins, limits; /* as the api borrows them */
-    char listen[64], otlp_http[64];
+    char listen[64], otlp_http[64], otlp_grpc[64];
     int64_t started_ns;
 };
 
@@ -149,7 +149,8 @@ static err open_network(const struct arguments *a, struct server *s) {
     TRY(http_server_new(s->loop, &options, &s->http));
     api_add_server(s->api, s->http);
     TRY(listen_on(s, "listen", argument_text(a, OPTION_LISTEN), API_PORT_MAIN, s->listen));
-    return listen_on(s, "otlp-http", argument_text(a, OPTION_OTLP_HTTP), API_PORT_OTLP, s->otlp_http);
+    TRY(listen_on(s, "otlp-http", argument_text(a, OPTION_OTLP_HTTP), API_PORT_OTLP, s->otlp_http));
+    return listen_on(s, "otlp-grpc", argument_text(a, OPTION_OTLP_GRPC), API_PORT_OTLP, s->otlp_grpc);
 }
 
 static void run_loop(void *context) { loop_run(((struct server *)context)->loop); }
@@ -177,11 +178,12 @@ static void end_watch(struct server *s) {
 static void tell_ready(const struct arguments *a, const struct server *s) {
     double ms = (double)(clock_monotonic_ns() - s->started_ns) / 1e6;
     if (argument_flag(a, OPTION_JSON))
-        printf("{\"ready\":true,\"api\":\"http://%s\",\"otlp_http\":\"http://%s\",\"start_ms\":%.1f}\n", s->listen,
-               s->otlp_http, ms);
+        printf("{\"ready\":true,\"api\":\"http://%s\",\"otlp_http\":\"http://%s\",\"otlp_grpc\":\"http://%s\","
+               "\"start_ms\":%.1f}\n",
+               s->listen, s->otlp_http, s->otlp_grpc, ms);
     else
-        printf("clew %s ready in %.1f ms: API http://%s, OTLP/HTTP http://%s, data in " STR_FMT "\n", CLEW_VERSION, ms,
-               s->listen, s->otlp_http, STR_ARG(argument_text(a, OPTION_DATA)));
+        printf("clew %s ready in %.1f ms: API http://%s, OTLP/HTTP http://%s, OTLP/gRPC %s, data in " STR_FMT "\n",
+               CLEW_VERSION, ms, s->listen, s->otlp_http, s->otlp_grpc, STR_ARG(argument_text(a, OPTION_DATA)));
     fflush(stdout);
 }
 

@@ -45,6 +45,7 @@ static void curl_find(void) {
 
 struct http_client {
     CURL *handle;
+    bool h2, h2_begun; /* begun: the connection speaks it */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -60,6 +61,8 @@ err http_client_new(struct http_client **out) {
     *out = c;
     return NULL;
 }
+
+void http_client_use_h2(struct http_client *c) { c->h2 = true; }
 
 void http_client_free(struct http_client *c) {
     if (!c) return;
@@ -79,11 +82,15 @@ static size_t on_body(char *p, size_t one, size_t n, void *context) {
 static size_t on_field(char *p, size_t one, size_t n, void *context) {
     struct http_answer *answer = context;
     struct str name, value;
-    uint64_t seconds;
+    uint64_t number = 0;
     (void)one;
-    if (!str_cut((struct str){p, n}, ':', &name, &value) || !str_equal_nocase(name, STR("retry-after"))) return n;
-    err e = parse_u64(str_trim(value), &seconds);
-    if (!e) answer->retry_after_s = (int64_t)MIN(seconds, (uint64_t)INT32_MAX);
+    if (!str_cut((struct str){p, n}, ':', &name, &value)) return n;
+    bool retry = str_equal_nocase(name, STR("retry-after")), grpc = str_equal_nocase(name, STR("grpc-status"));
+    if (!retry && !grpc) return n;
+    err e = parse_u64(str_trim(value), &number);
+    number = MIN(number, (uint64_t)INT32_MAX);
+    if (!e && retry) answer->retry_after_s = (int64_t)number;
+    if (!e && grpc) answer->grpc_status = (int)number;
     err_free(e); /* a date: as if it were not there */
     return n;
 }
@@ -116,6 +123,10 @@ static void set_options(struct http_client *c, const struct call *call, struct c
     curl.setopt(h, CURLOPT_URL, call->url);
     curl.setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     curl.setopt(h, CURLOPT_NOSIGNAL, 1L);
+    /* On a connection that speaks it already, libcurl before 8.0 would begin HTTP/2 once more (curl issue 10634). */
+    if (c->h2)
+        curl.setopt(h, CURLOPT_HTTP_VERSION,
+                    (long)(c->h2_begun ? CURL_HTTP_VERSION_2_0 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE));
     curl.setopt(h, CURLOPT_ERRORBUFFER, c->error);
     curl.setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(call->timeout_ns / 1000000, (int64_t)1));
     curl.setopt(h, CURLOPT_HTTPHEADER, list);
@@ -155,7 +166,7 @@ static err call_outcome(struct http_client *c, CURLcode code, const struct call 
 err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,
                    struct str body, int64_t timeout_ns, size_t body_max, struct http_answer *out) {
     const struct call call = {method, url, fields, body, timeout_ns};
-    struct http_answer answer = {.retry_after_s = -1};
+    struct http_answer answer = {.retry_after_s = -1, .grpc_status = -1};
     struct curl_slist *list;
     buf_init(&answer.body, body_max);
     TRY(field_list(fields, &list));
@@ -163,6 +174,7 @@ err http_call_wait(struct http_client *c, const char *method, const char *url, c
     set_options(c, &call, list, &answer);
     err e = call_outcome(c, curl.perform(c->handle), &call, body_max, &answer);
     curl.list_free(list);
+    c->h2_begun = c->h2 && !e;
     if (e)
         buf_done(&answer.body);
     else

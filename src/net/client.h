@@ -10,8 +10,10 @@ struct http_answer {
     struct buf body;
     char content_type[128];
     int64_t retry_after_s; /* -1: none */
+    int grpc_status;       /* in head or trailers; -1: none */
 };
-err http_client_new(struct http_client **out); /* ERR_UNAVAILABLE with the package's name when libcurl is missing */
+err http_client_new(struct http_client **out);  /* ERR_UNAVAILABLE with the package's name when libcurl is missing */
+void http_client_use_h2(struct http_client *c); /* from now on HTTP/2, by prior knowledge */
 void http_client_free(struct http_client *c);
 /* method "GET"…; fields "Name: value" lines, NULL-terminated, or NULL. The answer's body is at most body_max. The caller ends it
  * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL; statuses are not errors. */

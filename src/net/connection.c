@@ -1,6 +1,7 @@
 #include "net/connection_priv.h"
 
-#include "base/text.h"
+#include "net/h2_priv.h"
+#include "net/stream_priv.h"
 
 /* The request whose handler runs on this thread now: its reply needs no trip through the loop. */
 static _Thread_local struct {
@@ -24,27 +25,7 @@ static void state_set(struct http_connection *c, enum connection_state state, in
 /* ---- refusals --------------------------------------------------------------------------------------------------- */
 
 static void answer(struct http_connection *c, int status, const char *reason, bool close, int64_t now_ns) {
-    struct http_request *r = c->request;
-    AUTO_BUF struct buf text;
-    buf_init(&text, 1024);
-    struct str type = STR("text/plain; charset=utf-8"), why = str_of(reason ? reason : http_status_text(status));
-    struct str content_type = r->head_n ? http_field(r, STR("content-type")) : (struct str){0};
-    if (c->engine->options.refusal)
-        type = c->engine->options.refusal(c->listener_context, content_type, status, why, &text);
-    else
-        buf_add_fmt(&text, STR_FMT "\n", STR_ARG(why));
-    static const struct http_field fields[] = {{STR("X-Content-Type-Options"), STR("nosniff")},
-                                               {STR("Cache-Control"), STR("no-store")},
-                                               {STR("Retry-After"), STR("2")}};
-    bool again = status == 429 || status == 503;
-    request_body_drop(r);
-    reply_write(r, &(struct http_reply){.status = status,
-                                        .content_type = type,
-                                        .body = buf_str(&text),
-                                        .fields = fields,
-                                        .field_count = again ? LENGTH(fields) : LENGTH(fields) - 1,
-                                        .close = close});
-    count(&c->engine->refused[status / 100], 1);
+    reply_write_refusal(c->request, c->listener_context, status, reason, close);
     c->out_n = 0;
     state_set(c, CONNECTION_WRITING, now_ns);
 }
@@ -81,28 +62,34 @@ void connection_refuse_busy(struct http_connection *c, int64_t now_ns) {
 
 /* ---- the handler ------------------------------------------------------------------------------------------------ */
 
-static bool params_are_too_many(struct http_connection *c, int64_t now_ns) {
-    struct http_request *r = c->request;
-    if (params_count(r) <= PARAMS_MAX) return false;
-    refuse(c, 400, "more than 1,000 parameters", now_ns);
-    return true;
-}
-
-static void dispatch(struct http_connection *c, int64_t now_ns) {
-    struct http_request *r = c->request;
-    if (params_are_too_many(c, now_ns)) return;
-    state_set(c, CONNECTION_WAITING, now_ns);
-    c->end_seen = false;
+int request_dispatch(struct http_request *r, struct http_connection *c, bool *out_replied) {
+    *out_replied = false;
+    if (params_count(r) > PARAMS_MAX) {
+        r->reason = "more than 1,000 parameters";
+        return 400;
+    }
     r->connection = c;
     r->listener_context = c->listener_context;
     memcpy(r->peer, c->peer, sizeof r->peer);
-    c->out_n = 0;
     count(&c->engine->requests, 1);
     handling.request = r;
     handling.replied = false;
     c->engine->options.handler(r);
     handling.request = NULL;
-    if (handling.replied) state_set(c, CONNECTION_WRITING, now_ns);
+    *out_replied = handling.replied;
+    return 0;
+}
+
+static void dispatch(struct http_connection *c, int64_t now_ns) {
+    bool replied;
+    state_set(c, CONNECTION_WAITING, now_ns);
+    c->end_seen = false;
+    c->out_n = 0;
+    int status = request_dispatch(c->request, c, &replied);
+    if (status)
+        refuse(c, status, c->request->reason, now_ns);
+    else if (replied && c->state == CONNECTION_WAITING) /* else more was delivered meanwhile */
+        state_set(c, c->request->push ? CONNECTION_PUSHING : CONNECTION_WRITING, now_ns);
 }
 
 void http_reply(struct http_request *r, const struct http_reply *reply) {
@@ -113,14 +100,12 @@ void http_reply(struct http_request *r, const struct http_reply *reply) {
     if (handling.request == r)
         handling.replied = true;
     else
-        r->engine->deliver(r->engine, r);
+        r->engine->deliver(r->engine, r, !r->push);
 }
-
-void connection_replied(struct http_connection *c, int64_t now_ns) { state_set(c, CONNECTION_WRITING, now_ns); }
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------- */
 
-static size_t body_max_of(struct http_request *r) {
+size_t request_body_max(const struct http_request *r) {
     size_t most = r->engine->options.body_max;
     return request_is_form(r) ? MIN(most, (size_t)FORM_MAX) : most;
 }
@@ -136,7 +121,7 @@ static void chunked_fed(struct http_connection *c, size_t n, int64_t now_ns) {
         return;
     }
     c->body_n += data;
-    size_t most = body_max_of(r);
+    size_t most = request_body_max(r);
     if (c->body_n > most || (r->chunks.state == CHUNK_DATA && r->chunks.left > most - c->body_n)) {
         refuse(c, 413, "the body is over the limit", now_ns);
         return;
@@ -189,7 +174,7 @@ static bool length_budget(struct http_request *r) {
 static void length_begin(struct http_connection *c, int64_t now_ns) {
     struct http_request *r = c->request;
     size_t along = r->input_n - r->input_used;
-    if (r->length > body_max_of(r)) {
+    if (r->length > request_body_max(r)) {
         refuse(c, 413, "the body is over the limit", now_ns);
     } else if (!length_budget(r)) {
         refuse_for_budget(c, now_ns);
@@ -225,7 +210,27 @@ static void body_begin(struct http_connection *c, int64_t now_ns) {
 
 /* ---- input ------------------------------------------------------------------------------------------------------ */
 
+void connection_use_h2(struct http_connection *c, int64_t now_ns) {
+    if (!h2_open(c, now_ns)) connection_close(c); /* over the memory budget */
+}
+
+/* HTTP/2's preface, or what may still become it: true, and nothing else may be done with these bytes. */
+static bool is_preface(struct http_connection *c, int64_t now_ns) {
+    struct str preface = STR(H2_PREFACE);
+    struct http_request *r = c->request;
+    if (c->begun) return false;
+    c->begun = memcmp(r->input, preface.p, MIN((size_t)r->input_n, preface.n)) != 0;
+    if (c->begun || r->input_n < preface.n) return !c->begun && !c->ended;
+    c->begun = true;
+    c->request = NULL;
+    connection_use_h2(c, now_ns);
+    if (c->h2) h2_fed(c, r->input, r->input_n, now_ns);
+    request_give(r);
+    return true;
+}
+
 static void head_step(struct http_connection *c, int64_t now_ns) {
+    if (is_preface(c, now_ns)) return;
     int status = head_read(c->request);
     if (status == HEAD_COMPLETE)
         body_begin(c, now_ns);
@@ -236,6 +241,11 @@ static void head_step(struct http_connection *c, int64_t now_ns) {
 }
 
 bool connection_wants_input(const struct http_connection *c) {
+    if (c->h2) return h2_wants_input(c);
+    if (c->state == CONNECTION_PUSHING) {
+        const struct http_request *r = c->request;
+        return !c->ended && r->input_used == r->input_n && r->input_n < r->input_capacity;
+    }
     return c->state != CONNECTION_WAITING && c->state != CONNECTION_WRITING && c->state != CONNECTION_DEAD;
 }
 
@@ -279,14 +289,17 @@ static struct room scratch_room(struct http_engine *e, uint64_t most) {
 }
 
 struct room connection_room(struct http_connection *c, int64_t now_ns) {
+    if (c->h2) return scratch_room(c->engine, SCRATCH_SIZE); /* nghttp2 takes all of it at once */
     switch ((enum connection_state)c->state) {
     case CONNECTION_IDLE:
         if (!c->request) c->request = request_take(c->engine);
         return input_room(c, now_ns);
-    case CONNECTION_HEAD: return input_room(c, now_ns);
+    case CONNECTION_HEAD:
+    case CONNECTION_PUSHING: return input_room(c, now_ns);
     case CONNECTION_BODY: return body_room(c, now_ns);
     case CONNECTION_DISCARD: return scratch_room(c->engine, c->body_n);
     case CONNECTION_LINGER: return scratch_room(c->engine, SCRATCH_SIZE);
+    case CONNECTION_STREAMS:
     case CONNECTION_WAITING:
     case CONNECTION_WRITING:
     case CONNECTION_DEAD: break;
@@ -308,6 +321,10 @@ static void body_fed(struct http_connection *c, size_t n, int64_t now_ns) {
 
 void connection_fed(struct http_connection *c, size_t n, int64_t now_ns) {
     count(&c->engine->bytes_in, n);
+    if (c->h2) {
+        h2_fed(c, c->engine->scratch, n, now_ns);
+        return;
+    }
     c->window_bytes += n;
     switch ((enum connection_state)c->state) {
     case CONNECTION_IDLE:
@@ -322,6 +339,8 @@ void connection_fed(struct http_connection *c, size_t n, int64_t now_ns) {
         head_step(c, now_ns);
         break;
     case CONNECTION_BODY: body_fed(c, n, now_ns); break;
+    case CONNECTION_PUSHING: c->request->input_n += (uint32_t)n; break;
+    case CONNECTION_STREAMS: break;
     case CONNECTION_DISCARD:
         c->body_n -= n;
         if (c->body_n == 0) answer(c, 429, over_budget, false, now_ns);
@@ -335,13 +354,19 @@ void connection_fed(struct http_connection *c, size_t n, int64_t now_ns) {
 
 void connection_ended(struct http_connection *c, int64_t now_ns) {
     c->ended = true;
+    if (c->h2) {
+        h2_ended(c, now_ns);
+        return;
+    }
     switch ((enum connection_state)c->state) {
     case CONNECTION_HEAD:
     case CONNECTION_BODY:
     case CONNECTION_DISCARD: refuse(c, 400, "the request ends early", now_ns); break;
     case CONNECTION_IDLE:
+    case CONNECTION_PUSHING: /* who wants to hear more does not hang up */
     case CONNECTION_LINGER: connection_close(c); break;
     case CONNECTION_WAITING: connection_end_seen(c, now_ns); break;
+    case CONNECTION_STREAMS:
     case CONNECTION_WRITING: /* half-closed: it still gets its answer */
     case CONNECTION_DEAD: break;
     }
@@ -357,9 +382,10 @@ void connection_end_seen(struct http_connection *c, int64_t now_ns) {
 
 size_t connection_out(struct http_connection *c, struct socket_piece out[OUT_PIECES]) {
     size_t n = 0;
+    if (c->h2) return h2_out(c, out);
     if (c->interim_left)
         out[n++] = (struct socket_piece){continue_text + CONTINUE_SIZE - c->interim_left, c->interim_left};
-    if (c->state != CONNECTION_WRITING) return n;
+    if (c->state != CONNECTION_WRITING && c->state != CONNECTION_PUSHING) return n;
     struct http_request *r = c->request;
     if (c->out_n < r->out.n) out[n++] = (struct socket_piece){r->out.p + c->out_n, r->out.n - c->out_n};
     size_t body_at = c->out_n > r->out.n ? (size_t)c->out_n - r->out.n : 0;
@@ -394,13 +420,50 @@ static void written(struct http_connection *c, int64_t now_ns) {
     if (c->ended || !unread) connection_close(c);
 }
 
+/* The next chunk, once all before it was written; or the end. */
+static void push_on(struct http_connection *c, int64_t now_ns) {
+    struct http_request *r = c->request;
+    char bytes[STREAM_STEP];
+    if (c->out_n < r->out.n) return;
+    size_t n = stream_take(r->push, bytes, sizeof bytes);
+    buf_clear(&r->out);
+    c->out_n = 0;
+    if (n && !r->is_http10) buf_add_fmt(&r->out, "%zx\r\n", n);
+    buf_add(&r->out, bytes, n);
+    if (n && !r->is_http10) buf_add_text(&r->out, "\r\n");
+    if (n == 0 && !r->is_final) return;
+    if (n == 0 && !r->is_http10 && r->method_code != HTTP_HEAD) buf_add_text(&r->out, "0\r\n\r\n");
+    state_set(c, n ? CONNECTION_PUSHING : CONNECTION_WRITING, now_ns);
+    if (n == 0 && r->out.n == 0) written(c, now_ns);
+}
+
+void connection_replied(struct http_request *r, int64_t now_ns) {
+    struct http_connection *c = r->connection;
+    if (!c && r->push) stream_gone(r->push);
+    if (!c && r->is_final) request_give(r);
+    if (!c) return;
+    if (c->h2)
+        h2_replied(r, now_ns);
+    else if (c->state == CONNECTION_WAITING)
+        state_set(c, r->push ? CONNECTION_PUSHING : CONNECTION_WRITING, now_ns);
+    if (c->state == CONNECTION_PUSHING) push_on(c, now_ns);
+}
+
 void connection_wrote(struct http_connection *c, size_t n, int64_t now_ns) {
     count(&c->engine->bytes_out, n);
+    if (c->h2) {
+        h2_wrote(c, n, now_ns);
+        return;
+    }
     size_t interim = MIN(n, (size_t)c->interim_left);
     c->interim_left = (uint8_t)(c->interim_left - interim);
-    if (c->state != CONNECTION_WRITING) return;
+    if (c->state != CONNECTION_WRITING && c->state != CONNECTION_PUSHING) return;
     c->out_n += n - interim;
     c->window_bytes += n;
+    if (c->state == CONNECTION_PUSHING) {
+        push_on(c, now_ns);
+        return;
+    }
     if (!c->interim_left && c->out_n == c->request->out.n + c->request->reply_body.n) written(c, now_ns);
 }
 
@@ -411,12 +474,12 @@ void connection_open(struct http_connection *c, struct http_engine *e, void *lis
     state_set(c, CONNECTION_IDLE, now_ns);
 }
 
-static void abandon(struct http_request *r) { atomic_store_explicit(&r->abandoned, true, memory_order_relaxed); }
-
 void connection_close(struct http_connection *c) {
-    if (c->state == CONNECTION_WAITING) {
-        c->request->connection = NULL; /* the handler's until its reply */
-        abandon(c->request);
+    h2_close(c);
+    if (c->state == CONNECTION_PUSHING) stream_gone(c->request->push);
+    if (c->state == CONNECTION_WAITING || (c->state == CONNECTION_PUSHING && !c->request->is_final)) {
+        c->request->connection = NULL; /* the handler's until its reply, or its end */
+        request_abandon(c->request);
     } else if (c->request) {
         request_give(c->request);
     }
@@ -428,6 +491,8 @@ void connection_close(struct http_connection *c) {
 int64_t connection_due_ns(const struct http_connection *c) {
     const struct http_server_options *o = &c->engine->options;
     switch ((enum connection_state)c->state) {
+    case CONNECTION_STREAMS: return h2_due_ns(c);
+    case CONNECTION_PUSHING: return c->out_n < c->request->out.n ? c->mark_ns + o->write_ns : INT64_MAX;
     case CONNECTION_IDLE: return c->mark_ns + o->idle_ns;
     case CONNECTION_HEAD: return c->mark_ns + o->head_ns;
     case CONNECTION_BODY:
@@ -452,18 +517,28 @@ static bool is_fast_enough(struct http_connection *c, int64_t window_ns, int64_t
 void connection_time_out(struct http_connection *c, int64_t now_ns) {
     const struct http_server_options *o = &c->engine->options;
     if (now_ns < connection_due_ns(c)) return;
+    if (c->h2) {
+        h2_time_out(c, now_ns);
+        return;
+    }
     switch ((enum connection_state)c->state) {
     case CONNECTION_HEAD: refuse(c, 408, "the head did not come in time", now_ns); break;
     case CONNECTION_BODY:
     case CONNECTION_DISCARD:
         if (!is_fast_enough(c, o->body_ns, now_ns)) refuse(c, 408, "the body comes too slowly", now_ns);
         break;
+    case CONNECTION_PUSHING:
     case CONNECTION_WRITING:
         if (!is_fast_enough(c, o->write_ns, now_ns)) connection_close(c);
         break;
     case CONNECTION_IDLE:
     case CONNECTION_LINGER: connection_close(c); break;
-    case CONNECTION_WAITING: abandon(c->request); break; /* the answer, if one comes, is still sent */
+    case CONNECTION_WAITING: request_abandon(c->request); break; /* the answer, if one comes, is still sent */
+    case CONNECTION_STREAMS:
     case CONNECTION_DEAD: break;
     }
+}
+
+void connection_drain(struct http_connection *c, int64_t now_ns) {
+    if (c->h2) h2_drain(c, now_ns);
 }

@@ -2,15 +2,21 @@
  *
  *             first byte        head         body            reply             all written
  *      IDLE ───────────▶ HEAD ──────▶ BODY ──────▶ WAITING ──────▶ WRITING ─────────────────▶ IDLE, or HEAD (pipelined)
+ *                          │            │                            │ in pieces: PUSHING ⟲ ─ last piece ▶ WRITING
  *                          │            │ over the budget, small: DISCARD ──▶ ▲   │ close
  *                          └── refused ─┴─────────────────────────────────────┘   └▶ LINGER (input unread) ▶ DEAD
  *
  * Whoever drives it: room → read into it → fed; out → write → wrote; due → time_out; on an end of input, ended. After each of
  * these, look at out and wants_input again.
  *
+ * A connection whose first 24 bytes are HTTP/2's preface (RFC 9113 §3.4), or that agreed on it, goes on in h2.c:
+ *
+ *      IDLE ◀──────▶ STREAMS (some stream is open) ──▶ LINGER ▶ DEAD
+ *
  * Invariants:
- * 1. IDLE, LINGER and DEAD hold no request block, so an idle connection has no buffers (except between room and fed).
- * 2. Input is taken in every state but WAITING and WRITING; there it waits in the kernel, or as leftover in the block.
+ * 1. IDLE, LINGER and DEAD hold no request block, so an idle connection has no buffers (except between room and fed, and what HTTP/2
+ *    keeps: its header tables).
+ * 2. Input is taken in every state but WAITING and WRITING (in PUSHING to learn of the client's end, until there is some); there it waits in the kernel, or as leftover in the block.
  * 3. Of a body that is not chunked nothing goes through the input buffer but what came along with the head.
  * 4. Every byte of body memory is taken from the budget first and given back when the request ends.
  * 5. A reply that closes, while input of the client is unread, lingers: a reset would take the reply with it.
@@ -39,8 +45,9 @@ enum {
 
 struct http_engine {
     struct http_server_options options; /* with the defaults filled in */
-    /* Hands a reply that was not made inside the handler's call to the loop; it ends in connection_replied. */
-    void (*deliver)(struct http_engine *e, struct http_request *r);
+    /* Hands to the loop a reply that was not made inside the handler's call, or news of one in pieces; it ends in connection_replied.
+     * is_last: none follows for this request. */
+    void (*deliver)(struct http_engine *e, struct http_request *r, bool is_last);
     bool dated; /* replies carry Date */
     atomic_bool draining;
     struct http_request *spare;
@@ -70,6 +77,11 @@ void request_body_budget_return(struct http_request *r, size_t n);
 void request_body_drop(struct http_request *r);
 void request_forget(struct http_request *r); /* any thread, once the engine is done */
 
+/* Judges a whole request's parameters and runs the handler: 0, or the status to refuse with (r->reason says why). *out_replied: it
+ * answered at once, and no connection_replied follows. */
+int request_dispatch(struct http_request *r, struct http_connection *c, bool *out_replied);
+size_t request_body_max(const struct http_request *r);
+
 enum connection_state {
     CONNECTION_IDLE,
     CONNECTION_HEAD,
@@ -77,12 +89,15 @@ enum connection_state {
     CONNECTION_DISCARD,
     CONNECTION_WAITING,
     CONNECTION_WRITING,
+    CONNECTION_PUSHING, /* an answer in pieces */
+    CONNECTION_STREAMS, /* HTTP/2 with streams open, or something to say */
     CONNECTION_LINGER,
     CONNECTION_DEAD
 };
 
 struct http_connection {
     struct http_engine *engine;
+    struct h2 *h2; /* once it speaks HTTP/2; `request` is NULL then, and the state IDLE or STREAMS */
     struct http_request *request;
     void *listener_context;
     int64_t mark_ns;             /* when the state, or the window of its rate, began; WAITING: when the end was seen */
@@ -90,6 +105,7 @@ struct http_connection {
     uint64_t body_n;             /* bytes of body so far; of DISCARD: to come */
     uint64_t out_n;              /* bytes of out and reply_body written */
     uint8_t state, interim_left; /* of "HTTP/1.1 100 Continue" */
+    bool begun;                  /* not at its first bytes any more, which may be HTTP/2's preface */
     bool ended;                  /* the client sends no more */
     bool end_seen;               /* WAITING: so it is, though there may be input before the end */
     bool unread;                 /* the client may still be sending what we will not read */
@@ -99,6 +115,11 @@ struct http_connection {
 
 void connection_open(struct http_connection *c, struct http_engine *e, void *listener_context, int64_t now_ns);
 void connection_close(struct http_connection *c); /* gone: DEAD; a handler keeps its request */
+
+/* Right after connection_open: HTTP/2 was agreed upon (ALPN "h2"). Without it the client's first bytes say which it is. */
+void connection_use_h2(struct http_connection *c, int64_t now_ns);
+/* The server drains: HTTP/2 says GOAWAY. */
+void connection_drain(struct http_connection *c, int64_t now_ns);
 
 bool connection_wants_input(const struct http_connection *c);
 struct room {
@@ -115,7 +136,8 @@ void connection_end_seen(struct http_connection *c, int64_t now_ns);
 enum { OUT_PIECES = 3 };
 size_t connection_out(struct http_connection *c, struct socket_piece out[OUT_PIECES]); /* 0: nothing to write */
 void connection_wrote(struct http_connection *c, size_t n, int64_t now_ns);
-void connection_replied(struct http_connection *c, int64_t now_ns);
+/* The reply is there, or more of one in pieces; r->connection may be NULL: then the request ends here, if it is final. */
+void connection_replied(struct http_request *r, int64_t now_ns);
 
 int64_t connection_due_ns(const struct http_connection *c); /* INT64_MAX: never */
 void connection_time_out(struct http_connection *c, int64_t now_ns);

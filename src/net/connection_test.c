@@ -169,7 +169,7 @@ static void request_lines_are_read_to_the_letter(void **state) {
     answers("400", "GET / http/1.1\r\n" HOST "\r\n");
     answers("505", "GET / HTTP/1.2\r\n" HOST "\r\n");
     answers("505", "GET / HTTP/0.9\r\n" HOST "\r\n");
-    answers("505", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    answers("505", "PRI * HTTP/2.0\r\n\r\nMS\r\n\r\n");
     answers("501", "CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n");
     answers("501", "FROB / HTTP/1.1\r\n" HOST "\r\n");
     answers("501", "get / HTTP/1.1\r\n" HOST "\r\n");

@@ -1,5 +1,6 @@
 /* What the connections of a server share: options, spare request blocks, spare body buffers. */
 #include "net/connection_priv.h"
+#include "net/stream_priv.h"
 
 #include "base/budget.h"
 
@@ -141,6 +142,7 @@ void request_again(struct http_request *r) {
     size_t rest = r->input_n - r->input_used, first = REQUEST_BLOCK - offsetof(struct http_request, first);
     request_body_drop(r);
     mem_free(r->reply_owned);
+    stream_free(r->push);
     arena_done(&r->memory);
     request_clear(r, old.engine);
     r->connection = old.connection;
@@ -161,6 +163,7 @@ void request_again(struct http_request *r) {
 static void request_drop(struct http_request *r) {
     input_drop(r);
     mem_free(r->reply_owned);
+    stream_free(r->push);
     arena_done(&r->memory);
     if (r->out.capacity > OUT_KEPT_MAX) buf_done(&r->out);
 }

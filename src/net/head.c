@@ -1,6 +1,7 @@
 /* Two readers must agree on every head. The first checks lines as they come: it is the strict one, and it refuses the
  * forms that other servers and proxies read differently from one another (RFC 9112 §11.2). llhttp then takes the head
  * apart; where it and our framing rules differ about the body, the request is refused. */
+#include "net/connection_priv.h"
 #include "net/request_priv.h"
 
 enum { TOKEN = 1, VALUE = 2, TARGET = 4, HOST = 8 };
@@ -271,6 +272,72 @@ static int head_parse(struct http_request *r) {
     if (status) return status;
     if (!llhttp_agrees(r)) return refuse(r, 400, "the head can be read in two ways");
     return target_split(r);
+}
+
+/* ---- HTTP/2 ----------------------------------------------------------------------------------------------------- */
+
+static bool input_append(struct http_request *r, struct str text, struct head_piece *out) {
+    if (!request_input_reserve(r, r->input_n + text.n)) return false;
+    *out = (struct head_piece){(uint16_t)r->input_n, (uint16_t)text.n};
+    if (text.n) memcpy(r->input + r->input_n, text.p, text.n);
+    r->input_n += (uint32_t)text.n;
+    return true;
+}
+
+/* The piece of a pseudo-header field; :authority becomes Host, and :scheme says nothing here. */
+static struct head_piece *pseudo_piece(struct http_request *r, struct str name) {
+    if (str_equal(name, STR(":method"))) return &r->method;
+    return str_equal(name, STR(":path")) ? &r->fields.target : NULL;
+}
+
+static bool is_host_again(const struct http_request *r, struct str name, struct str value) {
+    return str_equal(name, STR("host")) && str_equal_nocase(http_field(r, name), value);
+}
+
+int head_add_field(struct http_request *r, struct str name, struct str value) {
+    if (r->input_n + name.n + value.n > HEAD_MAX) return refuse(r, 431, "the head has more than 32 KiB");
+    if (str_equal(name, STR(":authority"))) name = STR("host");
+    if (name.p[0] == ':') {
+        struct head_piece *piece = pseudo_piece(r, name);
+        if (piece == &r->fields.target && value.n > TARGET_MAX) return refuse(r, 414, "the target has more than 8 KiB");
+        return !piece || input_append(r, value, piece) ? 0 : refuse(r, 429, NULL);
+    }
+    if (is_host_again(r, name, value)) return 0;
+    if (r->fields.count == FIELDS_MAX) return refuse(r, 431, "more than 100 header fields");
+    size_t i = r->fields.count;
+    if (!input_append(r, name, &r->fields.names[i]) || !input_append(r, value, &r->fields.values[i]))
+        return refuse(r, 429, NULL);
+    r->fields.count++;
+    return 0;
+}
+
+/* A cookie may come in crumbs, one a field; for who reads it the first field holds all (RFC 9113 §8.2.3). */
+static int cookies_join(struct http_request *r) {
+    AUTO_BUF struct buf all;
+    struct head_piece *first = NULL;
+    buf_init(&all, HEAD_MAX);
+    for (size_t i = 0, n = 0; i < r->fields.count; i++) {
+        if (!str_equal(request_piece(r, r->fields.names[i]), STR("cookie"))) continue;
+        if (n++ == 0) first = &r->fields.values[i];
+        if (n > 1) buf_add(&all, "; ", 2);
+        buf_add_str(&all, request_piece(r, r->fields.values[i]));
+    }
+    if (!first || first->n == all.n) return 0;
+    if (r->input_n + all.n > HEAD_MAX) return refuse(r, 431, "the head has more than 32 KiB");
+    return input_append(r, buf_str(&all), first) ? 0 : refuse(r, 429, NULL);
+}
+
+int head_finish(struct http_request *r) {
+    struct str target = request_piece(r, r->fields.target);
+    r->input_used = r->head_n = r->input_n;
+    r->method_code = method_of(request_piece(r, r->method));
+    if (str_equal(request_piece(r, r->method), STR("CONNECT")))
+        return refuse(r, 501, "a method that is not served here");
+    if (target.n == 0 || span_of(target, TARGET) < target.n)
+        return refuse(r, 400, "the target holds a byte that must be percent-encoded");
+    int status = framing_read(r);
+    if (!status) status = cookies_join(r);
+    return status ? status : target_split(r);
 }
 
 int head_read(struct http_request *r) {

@@ -1,4 +1,4 @@
-/* net: HTTP/1.1 (RFC 9112) on an event loop, and a blocking client for the command line.
+/* net: HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113) on an event loop, and a blocking client for the command line.
  *
  *   loop ─ accept ─▶ connection ─ llhttp ─▶ request (head, then body ≤ limit) ─▶ handler ─▶ reply, now or later
  *
@@ -13,6 +13,9 @@
  * `connections_max`, the idlest closed first when a new one comes, 503 when none is idle. An answer must be read at ≥ 1 KiB/s
  * over each minute. HTTP/1.0 is answered and closed. `Expect: 100-continue` is honoured. HEAD gets the head alone. A request
  * without Host is 400.
+ *
+ * HTTP/2 is spoken to who begins with its preface; a stream is a request like any other, with the same limits, and h2_priv.h says
+ * what floods meet. There a refusal ends its stream alone, and `close` of a reply says nothing.
  *
  * Memory: an idle connection keeps no buffers (≤ 1 KiB); one with a request under way has 4 KiB. Bodies in flight, and heads
  * beyond that, draw from the budget until the reply: over it 429 + Retry-After (a body ≤ 1 MiB is read over and the connection
@@ -44,6 +47,7 @@ struct str http_query(const struct http_request *r); /* raw, after '?' */
 struct str http_field(const struct http_request *r, struct str name);
 size_t http_field_count(const struct http_request *r, struct str name); /* how many of that name were sent */
 struct str http_body(const struct http_request *r);
+bool http_is_h2(const struct http_request *r);
 struct str http_peer(const struct http_request *r); /* "127.0.0.1:4711" */
 void *http_listener_context(const struct http_request *r);
 /* Nobody waits for the answer any more: the connection broke, or its client ended its side `end_ns` ago. From any thread, until
@@ -63,10 +67,31 @@ struct http_reply {
     void *body_owned;                /* mem_free'd when sent: body points into it */
     const struct http_field *fields; /* more header fields; values are refused (assert) with CR, LF or NUL in them */
     size_t field_count;
+    const struct http_field *trailers; /* after the body; HTTP/1.1 leaves them out */
+    size_t trailer_count;
     bool close;
 };
 /* Date, Content-Length and Connection are the server's to write. A 204 or 304 and the answer to HEAD go out without body. */
 void http_reply(struct http_request *r, const struct http_reply *reply);
+
+/* An answer in pieces, for server-sent events and calls that stream: chunked in HTTP/1.1 (until the end in 1.0), DATA in HTTP/2.
+ *
+ *   http_stream_begin ─ write … write ─▶ http_stream_end, always: also when the client is gone
+ *
+ * From any thread, one at a time for one stream but is_gone and held. What a slow reader leaves lying here is at most held_max (and 48
+ * KiB on its way), drawn from the budget. The times of `write_ns` count while something waits for the reader. */
+struct http_stream;
+enum http_stream_state {
+    HTTP_STREAM_OK,
+    HTTP_STREAM_SLOW, /* nothing was taken: over held_max, or the budget; try later, or drop */
+    HTTP_STREAM_GONE, /* nobody reads: the client went away, or the server drains */
+};
+/* Answers r, in place of http_reply: status, type and fields of head, which has no body. r lives until http_stream_end. */
+struct http_stream *http_stream_begin(struct http_request *r, const struct http_reply *head, size_t held_max);
+enum http_stream_state http_stream_write(struct http_stream *s, struct str bytes); /* all or nothing */
+size_t http_stream_held(struct http_stream *s);                                    /* bytes that wait */
+bool http_stream_is_gone(struct http_stream *s);
+void http_stream_end(struct http_stream *s, const struct http_field *trailers, size_t n); /* s and r are gone */
 
 struct http_server;
 struct http_server_options {

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "net/connection_priv.h"
+#include "net/grpc.h"
 #include "net/request_priv.h"
 #include "os/clock.h"
 
@@ -87,10 +88,16 @@ static struct str date_text(void) {
 
 /* ---- the reply -------------------------------------------------------------------------------------------------- */
 
-static void put_field(struct buf *out, struct str name, struct str value) {
+/* A field that could end its line, or the head, would let a value write others. */
+static void check_field(struct str name, struct str value) {
     assert(name.n && !memchr(name.p, '\r', name.n) && !memchr(name.p, '\n', name.n) && !memchr(name.p, 0, name.n));
     assert(!value.n ||
            (!memchr(value.p, '\r', value.n) && !memchr(value.p, '\n', value.n) && !memchr(value.p, 0, value.n)));
+    (void)name, (void)value;
+}
+
+static void put_field(struct buf *out, struct str name, struct str value) {
+    check_field(name, value);
     buf_add_str(out, name);
     buf_add(out, ": ", 2);
     buf_add_str(out, value);
@@ -105,18 +112,15 @@ static void put_status_line(struct buf *out, int status) {
     buf_add(out, "\r\n", 2);
 }
 
-void reply_write(struct http_request *r, const struct http_reply *reply) {
-    assert(reply->status >= 200 && reply->status <= 599);
+static bool is_bodiless(int status) { return status == 204 || status == 304; }
+
+static void put_h1_head(struct http_request *r, const struct http_reply *reply) {
     struct buf *out = &r->out;
-    bool bodiless = reply->status == 204 || reply->status == 304;
-    r->reply_close = reply->close || !r->keep_alive || atomic_load_explicit(&r->engine->draining, memory_order_relaxed);
-    buf_clear(out);
-    out->max = SIZE_MAX / 2;
-    buf_reserve(out, 256 + (reply->body_owned ? 0 : reply->body.n));
     put_status_line(out, reply->status);
     if (r->engine->dated) put_field(out, STR("Date"), date_text());
     if (reply->content_type.n) put_field(out, STR("Content-Type"), reply->content_type);
-    if (!bodiless) {
+    if (r->push && !r->is_http10) put_field(out, STR("Transfer-Encoding"), STR("chunked"));
+    if (!is_bodiless(reply->status) && !r->push) {
         buf_add_text(out, "Content-Length: ");
         put_u64(out, reply->body.n);
         buf_add(out, "\r\n", 2);
@@ -124,10 +128,95 @@ void reply_write(struct http_request *r, const struct http_reply *reply) {
     for (size_t i = 0; i < reply->field_count; i++) put_field(out, reply->fields[i].name, reply->fields[i].value);
     if (r->reply_close) buf_add_text(out, "Connection: close\r\n");
     buf_add(out, "\r\n", 2);
+}
+
+/* HTTP/2 compresses heads on the loop's thread, one connection's in their order: until then fields wait here. */
+struct field_sizes {
+    uint32_t name, value;
+};
+
+void reply_field_put(struct buf *out, struct str name, struct str value) {
+    struct field_sizes sizes = {(uint32_t)name.n, (uint32_t)value.n};
+    check_field(name, value);
+    buf_add(out, &sizes, sizeof sizes);
+    buf_add_str(out, name);
+    buf_add_str(out, value);
+}
+
+struct http_field reply_field_next(const struct buf *from, size_t *at) {
+    struct field_sizes sizes;
+    memcpy(&sizes, from->p + *at, sizeof sizes);
+    const char *name = from->p + *at + sizeof sizes;
+    *at += sizeof sizes + sizes.name + sizes.value;
+    return (struct http_field){{name, sizes.name}, {name + sizes.name, sizes.value}};
+}
+
+static void put_h2_head(struct http_request *r, const struct http_reply *reply) {
+    struct buf *out = &r->out;
+    char digits[24];
+    struct buf number = {.p = digits, .capacity = sizeof digits, .max = sizeof digits - 1};
+    bool has_length = !is_bodiless(reply->status) && reply->trailer_count == 0 && !r->push;
+    put_u64(&number, (uint64_t)reply->status);
+    reply_field_put(out, STR(":status"), buf_str(&number));
+    if (r->engine->dated) reply_field_put(out, STR("date"), date_text());
+    if (reply->content_type.n) reply_field_put(out, STR("content-type"), reply->content_type);
+    if (has_length) {
+        buf_clear(&number);
+        put_u64(&number, reply->body.n);
+        reply_field_put(out, STR("content-length"), buf_str(&number));
+    }
+    for (size_t i = 0; i < reply->field_count; i++) reply_field_put(out, reply->fields[i].name, reply->fields[i].value);
+    for (size_t i = 0; i < reply->trailer_count; i++)
+        reply_field_put(out, reply->trailers[i].name, reply->trailers[i].value);
+    r->reply_fields = (uint32_t)(1 + r->engine->dated + (reply->content_type.n > 0) + has_length + reply->field_count);
+    r->reply_trailers = (uint32_t)reply->trailer_count;
+}
+
+void reply_write(struct http_request *r, const struct http_reply *reply) {
+    assert(reply->status >= 200 && reply->status <= 599);
+    struct buf *out = &r->out;
+    r->reply_close = reply->close || !r->keep_alive || atomic_load_explicit(&r->engine->draining, memory_order_relaxed);
+    buf_clear(out);
+    out->max = SIZE_MAX / 2;
+    buf_reserve(out, 256 + (reply->body_owned ? 0 : reply->body.n));
+    if (r->is_h2)
+        put_h2_head(r, reply);
+    else
+        put_h1_head(r, reply);
     r->reply_owned = reply->body_owned;
-    if (bodiless || r->method_code == HTTP_HEAD) return;
+    if (is_bodiless(reply->status) || r->method_code == HTTP_HEAD) return;
+    size_t head_n = out->n;
+    if (!reply->body_owned) buf_add_str(out, reply->body);
     if (reply->body_owned)
         r->reply_body = reply->body;
+    else if (r->is_h2)
+        r->reply_body = (struct str){out->p + head_n, reply->body.n};
+}
+
+void reply_write_refusal(struct http_request *r, void *listener_context, int status, const char *reason, bool close) {
+    static const struct http_field fields[] = {{STR("X-Content-Type-Options"), STR("nosniff")},
+                                               {STR("Cache-Control"), STR("no-store")},
+                                               {STR("Retry-After"), STR("2")}};
+    AUTO_BUF struct buf text;
+    buf_init(&text, 1024);
+    struct str type = STR("text/plain; charset=utf-8"), why = str_of(reason ? reason : http_status_text(status));
+    struct str content_type = r->head_n || r->is_h2 ? http_field(r, STR("content-type")) : (struct str){0};
+    struct http_engine *e = r->engine;
+    bool again = status == 429 || status == 503;
+    request_body_drop(r);
+    atomic_fetch_add_explicit(&e->refused[status / 100], 1, memory_order_relaxed);
+    if (r->is_h2 && grpc_is_request(r)) {
+        grpc_reply_refusal(r, status, why);
+        return;
+    }
+    if (e->options.refusal)
+        type = e->options.refusal(listener_context, content_type, status, why, &text);
     else
-        buf_add_str(out, reply->body);
+        buf_add_fmt(&text, STR_FMT "\n", STR_ARG(why));
+    reply_write(r, &(struct http_reply){.status = status,
+                                        .content_type = type,
+                                        .body = buf_str(&text),
+                                        .fields = fields,
+                                        .field_count = again ? LENGTH(fields) : LENGTH(fields) - 1,
+                                        .close = close});
 }

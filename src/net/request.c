@@ -20,6 +20,7 @@ struct str http_body(const struct http_request *r) {
 struct str http_peer(const struct http_request *r) {
     return str_of(r->peer);
 }
+bool http_is_h2(const struct http_request *r) { return r->is_h2; }
 void *http_listener_context(const struct http_request *r) { return r->listener_context; }
 bool http_is_abandoned(const struct http_request *r) {
     return atomic_load_explicit(&r->abandoned, memory_order_relaxed);

@@ -2,7 +2,7 @@
  *
  *   input   0 ─ head ─ head_n ─ body, if it came along ─ input_used ─ of the next request ─ input_n ─ free ─ input_capacity
  *   body    in the input buffer (came along with the head), or a buffer of its own from the body pool
- *   out     the reply's head, and its body where that was copied
+ *   out     the reply's head, and its body where that was copied; of HTTP/2 its fields as reply_field_next reads them
  *
  * Places in the head are 16-bit offsets, since a head has at most 32 KiB: they stay true when the buffer moves.
  * Owner: its connection; from the handler's call until the reply also the handler, and alone if the connection went away.
@@ -47,11 +47,17 @@ struct chunk_decoder {
 
 struct http_engine;
 struct http_connection;
+struct h2_stream;
+struct http_stream;
 
 struct http_request {
     struct http_engine *engine;
     struct http_connection *connection; /* the loop thread's; NULL: it went away */
     struct http_request *next;          /* among spare blocks, or among replies on their way to the loop */
+    struct h2_stream *stream;           /* the loop thread's; NULL in HTTP/1.1, or when the stream was closed */
+    struct http_stream *push;           /* its answer comes in pieces */
+    bool is_listed, is_last;            /* the server's, under its lock: among replies; no delivery follows */
+    bool is_final; /* the loop thread's: it has seen the last delivery, and owns the request again */
     void *listener_context;
     char peer[64]; /* a copy: the connection may end before the request */
 
@@ -64,7 +70,7 @@ struct http_request {
     struct str path_decoded; /* p NULL: the path is as sent */
     enum http_method method_code;
     uint64_t length; /* of the body, when not chunked */
-    bool is_http10, chunked, has_length, keep_alive, expect_continue;
+    bool is_http10, is_h2, chunked, has_length, keep_alive, expect_continue;
 
     /* the body */
     struct str body;
@@ -82,6 +88,7 @@ struct http_request {
     struct buf out;
     struct str reply_body;
     void *reply_owned;
+    uint32_t reply_fields, reply_trailers; /* of HTTP/2: how many fields stand in `out`, head before trailers */
     bool reply_close;
     atomic_bool replied, abandoned;
     const char *reason; /* of a refusal */
@@ -89,6 +96,11 @@ struct http_request {
     struct head_fields fields;
     char first[];
 };
+
+/* Nobody waits for the answer any more. */
+static inline void request_abandon(struct http_request *r) {
+    atomic_store_explicit(&r->abandoned, true, memory_order_relaxed);
+}
 
 static inline struct str request_piece(const struct http_request *r, struct head_piece piece) {
     return (struct str){r->input + piece.at, piece.n};
@@ -100,6 +112,10 @@ enum { HEAD_MORE = 0, HEAD_COMPLETE = 1 };
 /* Looks at the input from r->scanned on: HEAD_MORE, HEAD_COMPLETE (all of the head's fields of r are set), or the status to
  * refuse with (r->reason says why). */
 int head_read(struct http_request *r);
+
+/* The same head out of HTTP/2's fields (RFC 9113 §8.3), one by one and then judged as a whole. 0, or the status to refuse with. */
+int head_add_field(struct http_request *r, struct str name, struct str value);
+int head_finish(struct http_request *r);
 
 /* ---- chunk.c ---- */
 
@@ -124,3 +140,8 @@ size_t params_count(const struct http_request *r);
 
 /* Writes the reply into r->out and r->reply_body. */
 void reply_write(struct http_request *r, const struct http_reply *reply);
+/* What the server itself says in place of a handler, in the words of whoever listens there. */
+void reply_write_refusal(struct http_request *r, void *listener_context, int status, const char *reason, bool close);
+/* Fields on their way to HTTP/2: appends one; reads the one that stands at *at and moves on. */
+void reply_field_put(struct buf *out, struct str name, struct str value);
+struct http_field reply_field_next(const struct buf *from, size_t *at);

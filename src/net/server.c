@@ -58,6 +58,7 @@ struct http_server {
 
     struct lock lock;
     struct http_request *replies, **replies_end; /* made on other threads */
+    size_t reply_count;
     bool posted, freed;
     size_t holds;
 };
@@ -185,6 +186,8 @@ static void settle(struct connection *c, int64_t now_ns, bool may_read) {
     if (connection_wants_input(&c->wire)) events |= LOOP_READ;
     if (c->wire.state == CONNECTION_WAITING && !events)
         events = c->watched & LOOP_READ ? LOOP_READ : c->wire.end_seen ? LOOP_HANGUP : LOOP_HANGUP | LOOP_END; /* (5) */
+    if ((c->wire.state == CONNECTION_STREAMS || c->wire.state == CONNECTION_PUSHING) && !events)
+        events = LOOP_HANGUP; /* handlers at work */
     watch_for(c, events);
     timer_settle(c);
     if (s->engine.bodies_count && !s->pool_timer.heap_index)
@@ -207,6 +210,11 @@ static void on_ready(void *context, int events) {
             watch_for(c, LOOP_HANGUP | LOOP_END);
         }
         if (!(events & LOOP_WRITE)) return;
+    }
+    if ((c->wire.state == CONNECTION_STREAMS || c->wire.state == CONNECTION_PUSHING) && !wants &&
+        events & LOOP_HANGUP) {
+        connection_end(c);
+        return;
     }
     settle(c, clock_monotonic_ns(), wants && events & (LOOP_READ | LOOP_HANGUP));
 }
@@ -326,42 +334,62 @@ static void server_release(struct http_server *s) { /* lock held; gives it */
     mem_free(s);
 }
 
+/* The next one that was there when the loop's turn began. NULL: none; the lock is kept. */
+static struct http_request *reply_next(struct http_server *s, size_t *left) {
+    lock_take(&s->lock);
+    struct http_request *r = *left ? s->replies : NULL;
+    if (!r) return NULL;
+    s->replies = r->next;
+    if (!s->replies) s->replies_end = &s->replies;
+    s->reply_count--;
+    (*left)--;
+    r->is_listed = false;
+    r->is_final = r->is_last;
+    lock_give(&s->lock);
+    return r;
+}
+
 /* Posted to the loop. The post itself is a hold. */
 static void replies_take(void *context) {
     struct http_server *s = context;
+    int64_t now = clock_monotonic_ns();
     lock_take(&s->lock);
-    struct http_request *r = s->replies, *next;
-    s->replies = NULL;
-    s->replies_end = &s->replies;
-    s->posted = false;
+    size_t left = s->reply_count;
     lock_give(&s->lock);
-    int64_t now = r ? clock_monotonic_ns() : 0;
-    for (; r; r = next) {
-        next = r->next;
+    for (struct http_request *r; (r = reply_next(s, &left));) {
         struct connection *c = (struct connection *)r->connection;
-        if (c) {
-            connection_replied(&c->wire, now);
-            settle(c, now, false);
-        } else {
-            request_give(r);
-        }
+        connection_replied(r, now);
+        if (c) settle(c, now, false);
     }
+    s->posted =
+        s->replies && loop_post(s->loop, replies_take, s); /* others get their turn before what came meanwhile */
+    s->holds += s->posted;
+    lock_give(&s->lock);
     drain_check(s);
     lock_take(&s->lock);
     server_release(s);
 }
 
-static void deliver(struct http_engine *e, struct http_request *r) {
+static void deliver(struct http_engine *e, struct http_request *r, bool is_last) {
     struct http_server *s = (struct http_server *)e;
     lock_take(&s->lock);
     if (s->freed) {
+        if (!is_last) {
+            lock_give(&s->lock);
+            return;
+        }
         request_forget(r);
         server_release(s);
         return;
     }
-    r->next = NULL;
-    *s->replies_end = r;
-    s->replies_end = &r->next;
+    r->is_last |= is_last;
+    if (!r->is_listed) {
+        r->next = NULL;
+        r->is_listed = true;
+        *s->replies_end = r;
+        s->replies_end = &r->next;
+        s->reply_count++;
+    }
     if (!s->posted) { /* under the lock: after http_server_free the loop may be gone */
         s->posted = loop_post(s->loop, replies_take, s);
         s->holds += s->posted;
@@ -386,6 +414,12 @@ void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, voi
     s->drained = done;
     s->drained_context = context;
     listeners_end(s);
+    int64_t now = clock_monotonic_ns();
+    for (struct connection *c = s->connections, *next; c; c = next) {
+        next = c->next;
+        connection_drain(&c->wire, now);
+        if (c->wire.h2) settle(c, now, false);
+    }
     while (s->idle_first) connection_end(s->idle_first);
     loop_timer_set(s->loop, &s->drain_timer, deadline_monotonic_ns);
     drain_check(s);
@@ -428,10 +462,12 @@ void http_server_free(struct http_server *s) {
     lock_take(&s->lock);
     for (struct http_request *r = s->replies, *next; r; r = next) {
         next = r->next;
-        request_give(r);
+        r->is_final = r->is_last;
+        connection_replied(r, 0); /* without a connection by now */
     }
     s->replies = NULL;
     s->replies_end = &s->replies;
+    s->reply_count = 0;
     engine_done(&s->engine);
     s->freed = true;
     s->holds += s->engine.live_requests; /* (4): handlers still have these */

@@ -11,12 +11,10 @@ struct wire {
     size_t write_max; /* bytes that the "socket" takes at once; 0: all */
 };
 
-static inline void wire_deliver(struct http_engine *e, struct http_request *r) {
+static inline void wire_deliver(struct http_engine *e, struct http_request *r, bool is_last) {
     (void)e;
-    if (r->connection)
-        connection_replied(r->connection, 0);
-    else
-        request_give(r);
+    r->is_final = is_last;
+    connection_replied(r, 0);
 }
 
 static inline void wire_open(struct wire *w, const struct http_server_options *o) {

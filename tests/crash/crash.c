@@ -115,6 +115,8 @@ static const char *const *serve_arguments(void) {
                                       "127.0.0.1:0",
                                       "--otlp-http",
                                       "127.0.0.1:0",
+                                      "--otlp-grpc",
+                                      "127.0.0.1:0",
                                       "--retention",
                                       "0",
                                       "--flush-age",

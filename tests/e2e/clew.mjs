@@ -9,7 +9,7 @@ export const binary = join(dirname(fileURLToPath(import.meta.url)), '../../build
 
 /** A running clew on free ports and a fresh data folder: {api, otlp, dir, stop()}. */
 export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'))) {
-  const args = ['serve', '--data', join(dir, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--json', ...options];
+  const args = ['serve', '--data', join(dir, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0', '--json', ...options];
   const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let errors = '';
   child.stderr.on('data', (d) => { errors += d; });
@@ -23,6 +23,7 @@ export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), '
   return {
     api: ready.api,
     otlp: ready.otlp_http,
+    grpc: ready.otlp_grpc,
     dir,
     pid: child.pid,
     errors: () => errors,

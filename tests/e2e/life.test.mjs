@@ -55,7 +55,7 @@ test('after kill -9 every acknowledged row is there, and check is clean', async 
 
 test('a second process on the folder is refused with a sentence', async () => {
   const clew = await startClew();
-  const second = run('serve', '--data', join(clew.dir, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0');
+  const second = run('serve', '--data', join(clew.dir, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0');
   assert.equal(second.code, 5);
   assert.match(second.err, /process/);
   await clew.stop();

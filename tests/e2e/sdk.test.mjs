@@ -1,4 +1,4 @@
-// The real OpenTelemetry JS SDK (http/protobuf and http/json, gzip): what it sends is what clew gives back.
+// The real OpenTelemetry JS SDK (http/protobuf, http/json and gRPC, gzip): what it sends is what clew gives back.
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import net from 'node:net';
@@ -7,10 +7,12 @@ import { SeverityNumber } from '@opentelemetry/api-logs';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { NodeTracerProvider, BatchSpanProcessor, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { LoggerProvider, SimpleLogRecordProcessor } from '@opentelemetry/sdk-logs';
-import { OTLPTraceExporter as ProtoTraces } from '@opentelemetry/exporter-trace-otlp-proto';
-import { OTLPLogExporter as ProtoLogs } from '@opentelemetry/exporter-logs-otlp-proto';
-import { OTLPTraceExporter as JsonTraces } from '@opentelemetry/exporter-trace-otlp-http';
-import { OTLPLogExporter as JsonLogs } from '@opentelemetry/exporter-logs-otlp-http';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto';
+import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs-otlp-http';
+import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
+import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc';
 import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
 import { startClew, getJson, until } from './clew.mjs';
 
@@ -18,7 +20,6 @@ const resource = resourceFromAttributes({
   'service.name': 'e2e-shop', 'service.version': '1.2.3', 'deployment.environment.name': 'test', 'process.pid': 4711, 'tags': ['a', 'b'],
 });
 const gzip = CompressionAlgorithm.GZIP;
-const encodings = [{ name: 'protobuf', Traces: ProtoTraces, Logs: ProtoLogs }, { name: 'JSON', Traces: JsonTraces, Logs: JsonLogs }];
 
 const spanAttributes = {
   text: 'grüße, 世界 🙂', empty: '', yes: true, no: false, int: 42, negative: -7, big: 9007199254740991, double: 0.25,
@@ -71,16 +72,50 @@ class Remember {
   shutdown() { return this.next.shutdown(); }
 }
 
-function tracing(clew, { Traces = ProtoTraces, timeoutMillis = 10000 } = {}) {
-  const exporter = new Traces({ url: `${clew.otlp}/v1/traces`, compression: gzip, timeoutMillis });
+/** The SDK's gRPC exporter gives up at the first error; OTLP wants UNAVAILABLE tried again, when its RetryInfo says. */
+class Patient {
+  constructor(next) { this.next = next; this.waits = []; }
+  export(items, done) {
+    this.next.export(items, (result) => {
+      if (result.error?.code !== 14) return done(result);
+      const info = result.error.metadata.get('grpc-status-details-bin')[0];
+      const at = info.indexOf('google.rpc.RetryInfo');
+      assert.ok(at > 0, 'UNAVAILABLE comes with RetryInfo');
+      this.waits.push(info[info.length - 1]); // the last field of all: Duration.seconds
+      return setTimeout(() => this.export(items, done), 1000 * this.waits.at(-1));
+    });
+  }
+  forceFlush() { return this.next.forceFlush?.(); }
+  shutdown() { return this.next.shutdown(); }
+}
+
+/** How the SDK speaks: each test runs once with each. */
+const wires = {
+  'http/protobuf': {
+    traces: (clew, options) => new OTLPTraceExporter({ url: `${clew.otlp}/v1/traces`, compression: gzip, ...options }),
+    logs: (clew) => new OTLPLogExporter({ url: `${clew.otlp}/v1/logs`, compression: gzip }),
+  },
+  'http/json': {
+    traces: (clew, options) => new JsonTraceExporter({ url: `${clew.otlp}/v1/traces`, compression: gzip, ...options }),
+    logs: (clew) => new JsonLogExporter({ url: `${clew.otlp}/v1/logs`, compression: gzip }),
+  },
+  grpc: {
+    traces: (clew, options) => new Patient(new GrpcTraceExporter({ url: clew.grpc, compression: gzip, ...options })),
+    logs: (clew) => new GrpcLogExporter({ url: clew.grpc, compression: gzip }),
+  },
+};
+const onEachWire = (name, body) => Object.entries(wires).forEach(([wire, w]) => test(`${wire}: ${name}`, { timeout: 60000 }, () => body(w)));
+
+function tracing(clew, wire, timeoutMillis = 10000) {
+  const exporter = wire.traces(clew, { timeoutMillis });
   const memory = new Remember(new BatchSpanProcessor(exporter, { scheduledDelayMillis: 50, exportTimeoutMillis: 60000 }));
   const provider = new NodeTracerProvider({ resource, spanProcessors: [memory] });
   return { provider, memory, tracer: provider.getTracer('e2e.tracer', '0.9') };
 }
 
-for (const { name, Traces } of encodings) test(`spans of the SDK come back equal by ${name}, with every attribute type, events and links`, async () => {
+onEachWire('spans of the SDK come back equal, with every attribute type, events and links', async (wire) => {
   const clew = await startClew();
-  const { provider, memory, tracer } = tracing(clew, { Traces });
+  const { provider, memory, tracer } = tracing(clew, wire);
   const elsewhere = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: TraceFlags.SAMPLED };
   const root = tracer.startSpan('GET /orders', {
     kind: SpanKind.SERVER, attributes: spanAttributes, links: [{ context: elsewhere, attributes: { why: 'retry', n: 2 } }],
@@ -107,9 +142,9 @@ for (const { name, Traces } of encodings) test(`spans of the SDK come back equal
   assert.deepEqual(await clew.stop(), { code: 0, signal: null });
 });
 
-for (const { name, Logs } of encodings) test(`log records of the SDK come back equal by ${name}, with bodies and attributes of every type`, async () => {
+onEachWire('log records of the SDK come back equal, with bodies and attributes of every type', async (wire) => {
   const clew = await startClew();
-  const exporter = new Logs({ url: `${clew.otlp}/v1/logs`, compression: gzip });
+  const exporter = wire.logs(clew);
   const provider = new LoggerProvider({ resource, processors: [new SimpleLogRecordProcessor({ exporter })] });
   const logger = provider.getLogger('e2e.logger', '3.1');
   const nested = { list: [1, 'two', { three: 3.5 }], map: { deep: { deeper: true } }, nothing: null };
@@ -149,10 +184,10 @@ function fillBudget(otlp, connections) {
   return () => sockets.forEach((s) => s.destroy());
 }
 
-test('refused for 5 s by a full memory budget, everything arrives afterwards', { timeout: 60000 }, async () => {
+onEachWire('refused for 5 s by a full memory budget, everything arrives afterwards', async (wire) => {
   const clew = await startClew(['--memory-limit', '16MiB']);
   const release = fillBudget(clew.otlp, 3);
-  const { provider, memory, tracer } = tracing(clew, { timeoutMillis: 60000 });
+  const { provider, memory, tracer } = tracing(clew, wire, 60000);
   try {
     await until(async () => {
       const probe = await fetch(`${clew.otlp}/v1/traces`, { method: 'POST', headers: { 'Content-Type': 'application/x-protobuf' }, body: new Uint8Array(2 << 20) });
