@@ -1,6 +1,7 @@
 #include "net/connection_priv.h"
 
 #include "base/text.h"
+#include "net/tls_priv.h"
 
 /* The request whose handler runs on this thread now: its reply needs no trip through the loop. */
 static _Thread_local struct {
@@ -76,6 +77,11 @@ void connection_refuse_busy(struct http_connection *c, int64_t now_ns) {
     refuse(c, 503, "too many connections: retry later", now_ns);
 }
 
+void connection_refuse_plain(struct http_connection *c, int64_t now_ns) {
+    if (!c->request) c->request = request_take(c->engine);
+    refuse(c, 400, "this port speaks TLS: ask with https://", now_ns);
+}
+
 /* ---- the handler ------------------------------------------------------------------------------------------------ */
 
 static bool params_are_too_many(struct http_connection *c, int64_t now_ns) {
@@ -92,6 +98,8 @@ static void dispatch(struct http_connection *c, int64_t now_ns) {
     r->connection = c;
     r->listener_context = c->listener_context;
     memcpy(r->peer, c->peer, sizeof r->peer);
+    r->is_tls = c->is_tls;
+    r->identity = tls_identity_ref(c->identity);
     c->out_n = 0;
     count(&c->engine->requests, 1);
     handling.request = r;
@@ -407,6 +415,7 @@ void connection_close(struct http_connection *c) {
     else if (c->request)
         request_give(c->request);
     c->request = NULL;
+    tls_identity_unref(take(&c->identity));
     c->interim_left = 0;
     c->state = CONNECTION_DEAD;
 }

@@ -1,5 +1,6 @@
 /* What the connections of a server share: options, spare request blocks, spare body buffers. */
 #include "net/connection_priv.h"
+#include "net/tls_priv.h"
 
 enum { REQUEST_MEMORY = 4 * 1024 * 1024, BODY_STEP = 64 * 1024, OUT_KEPT_MAX = 1024 };
 
@@ -15,6 +16,7 @@ void engine_init(struct http_engine *e, const struct http_server_options *o) {
     to->idle_ns = or_default(o->idle_ns, 75 * second);
     to->body_ns = or_default(o->body_ns, 10 * second);
     to->write_ns = or_default(o->write_ns, 60 * second);
+    to->handshake_ns = or_default(o->handshake_ns, 10 * second);
     to->linger_ns = or_default(o->linger_ns, 2 * second);
 }
 
@@ -138,6 +140,7 @@ void request_again(struct http_request *r) {
     size_t rest = r->input_n - r->input_used, first = REQUEST_BLOCK - offsetof(struct http_request, first);
     request_body_drop(r);
     mem_free(r->reply_owned);
+    tls_identity_unref(r->identity);
     arena_done(&r->memory);
     request_clear(r, old.engine);
     r->connection = old.connection;
@@ -156,6 +159,7 @@ void request_again(struct http_request *r) {
 
 /* All memory but the block, the body and a small `out`. */
 static void request_drop(struct http_request *r) {
+    tls_identity_unref(r->identity);
     input_drop(r);
     mem_free(r->reply_owned);
     arena_done(&r->memory);

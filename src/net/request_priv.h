@@ -47,12 +47,15 @@ struct chunk_decoder {
 
 struct http_engine;
 struct http_connection;
+struct tls_identity;
 
 struct http_request {
     struct http_engine *engine;
     struct http_connection *connection; /* the loop thread's; NULL: it went away */
     struct http_request *next;          /* among spare blocks, or among replies on their way to the loop */
     void *listener_context;
+    struct tls_identity *identity; /* a reference; NULL: none */
+    bool is_tls;
     char peer[64]; /* a copy: the connection may end before the request */
 
     char *input; /* own, unless it is `first` */

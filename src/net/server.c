@@ -7,9 +7,12 @@
  * 4. A server lives until it was freed, no reply is posted and no handler holds a request: `holds` counts these.
  * 5. Reading stays armed while a handler works, so that a request in the usual case costs no epoll_ctl. The first event in that
  *    state (a pipelined request, the client's end) disarms it to hang-ups alone.
+ * 6. TLS stands between socket and machine: bytes it took count as written, and the connection is neither idle nor ended before
+ *    the socket has them, within tls_due_ns. What it holds decrypted is read without an event.
  */
 #include "base/log.h"
 #include "net/connection_priv.h"
+#include "net/tls_priv.h"
 #include "os/clock.h"
 #include "os/loop.h"
 #include "os/thread.h"
@@ -20,11 +23,13 @@ enum {
     TURNED_AWAY_MAX = 64,       /* connections too many that are being told so */
 };
 static const int64_t ACCEPT_PAUSE_NS = 100000000; /* after a failed accept (no descriptors left) */
-static const int64_t POOL_KEPT_NS = 2000000000;   /* spare body buffers go after so much quiet */
+static const int64_t TLS_REFRESH_NS = 5000000000;
+static const int64_t POOL_KEPT_NS = 2000000000; /* spare body buffers go after so much quiet */
 
 struct listener {
     struct http_server *server;
     int fd;
+    struct tls *tls; /* NULL: plain text */
     void *context;
     struct loop_watch *watch;
     struct listener *next;
@@ -35,6 +40,8 @@ struct connection {
     struct http_server *server;
     int fd, watched;
     bool in_idle, turned_away;
+    struct tls_session *tls; /* NULL: plain text */
+    int64_t tls_due_ns;      /* of the handshake, or of the last bytes; INT64_MAX: neither waits */
     struct loop_watch *watch;
     struct loop_timer timer;
     struct connection *next, *before;           /* all */
@@ -49,7 +56,9 @@ struct http_server {
     struct listener *listeners;
     struct connection *connections, *idle_first, *idle_last;
     size_t connection_count, turned_away_count;
-    struct loop_timer accept_timer, drain_timer, pool_timer;
+    struct loop_timer accept_timer, drain_timer, pool_timer, tls_timer;
+    _Atomic uint64_t tls_handshakes, tls_failures;
+    _Atomic int64_t tls_expires_s;
     uint64_t pool_seen; /* requests when pool_timer was set */
     int64_t drain_deadline_ns;
     bool draining;
@@ -99,6 +108,7 @@ static void connection_end(struct connection *c) {
     atomic_store_explicit(&s->engine.connections, s->connection_count, memory_order_relaxed);
     loop_timer_clear(s->loop, &c->timer);
     loop_watch_end(c->watch);
+    tls_session_free(c->tls);
     socket_close(c->fd);
     mem_free(c);
     drain_check(s);
@@ -106,25 +116,32 @@ static void connection_end(struct connection *c) {
 
 /* ---- one connection's turn -------------------------------------------------------------------------------------- */
 
+static bool has_unsent(const struct connection *c) { return c->tls && tls_has_unsent(c->tls); }
+
 /* Writes what there is. False: the connection broke. *out_blocked: the socket takes no more now. */
 static bool write_out(struct connection *c, int64_t now_ns, bool *out_blocked) {
     struct socket_piece pieces[OUT_PIECES];
     size_t n, written, wanted;
+    err e = c->tls ? tls_flush(c->tls) : NULL;
     *out_blocked = false;
-    while ((n = connection_out(&c->wire, pieces)) > 0) {
+    while (!e && !*out_blocked && (n = connection_out(&c->wire, pieces)) > 0) {
         wanted = 0;
         for (size_t i = 0; i < n; i++) wanted += pieces[i].n;
-        err e = socket_write(c->fd, pieces, n, &written);
-        if (e) {
-            err_free(e); /* the client went away: nobody to tell */
-            return false;
-        }
+        e = c->tls ? tls_write(c->tls, pieces, n, &written) : socket_write(c->fd, pieces, n, &written);
+        if (e) break;
         connection_wrote(&c->wire, written, now_ns);
-        if (written < wanted) {
-            *out_blocked = true;
-            return true;
-        }
+        *out_blocked = written < wanted;
     }
+    *out_blocked |= has_unsent(c);
+    bool alive = e == NULL;
+    err_free(e); /* the client went away: nobody to tell */
+    return alive;
+}
+
+/* No head of HTTP begins with the first byte of a TLS handshake. */
+static bool is_tls_on_plain_text(const struct connection *c, const char *bytes, size_t n) {
+    if (c->tls || c->wire.state != CONNECTION_IDLE || n == 0 || bytes[0] != 0x16) return false;
+    log_warn("a client speaks TLS to a plain-text port: closed", F_TEXT("peer", c->wire.peer));
     return true;
 }
 
@@ -135,14 +152,15 @@ static bool read_in(struct connection *c, int64_t now_ns, size_t *out_n, bool *o
     struct room room = connection_room(&c->wire, now_ns);
     if (room.n == 0) return true;
     bool end = false;
-    err e = socket_read(c->fd, room.p, room.n, out_n, &end);
-    if (e) {
+    err e = c->tls ? tls_read(c->tls, room.p, room.n, out_n, &end) : socket_read(c->fd, room.p, room.n, out_n, &end);
+    if (e || is_tls_on_plain_text(c, room.p, *out_n)) {
         err_free(e);
         return false;
     }
+    *out_more = c->tls ? *out_n && tls_has_input(c->tls)
+                       : *out_n == room.n; /* less: the socket is empty, which the loop would tell for free */
     connection_fed(&c->wire, *out_n, now_ns);
     if (end) connection_ended(&c->wire, now_ns);
-    *out_more = *out_n == room.n; /* less: the socket is empty, which the loop would tell for free */
     return true;
 }
 
@@ -153,30 +171,75 @@ static void watch_for(struct connection *c, int events) {
 }
 
 static void timer_settle(struct connection *c) {
-    int64_t due = connection_due_ns(&c->wire);
+    int64_t due = MIN(connection_due_ns(&c->wire), c->tls_due_ns);
     if (due == INT64_MAX || (c->timer.heap_index && c->timer.due_ns <= due)) return; /* (3) */
     loop_timer_set(c->server->loop, &c->timer, due);
+}
+
+static void handshake_failed(struct connection *c, struct str why) {
+    atomic_fetch_add_explicit(&c->server->tls_failures, 1, memory_order_relaxed);
+    log_info("no TLS with a client", F_TEXT("peer", c->wire.peer), F_STR("error", why));
+    connection_end(c);
+}
+
+/* Goes on with the handshake. False: it waits for the client, or the connection was ended. */
+static bool handshake(struct connection *c, int64_t now_ns) {
+    enum tls_state state;
+    err e = tls_handshake(c->tls, &state);
+    if (e) {
+        handshake_failed(c, str_of(err_text(e)));
+        err_free(e);
+        return false;
+    }
+    if (state == TLS_HANDSHAKE) {
+        watch_for(c, LOOP_READ | (has_unsent(c) ? LOOP_WRITE : 0));
+        timer_settle(c);
+        return false;
+    }
+    c->tls_due_ns = INT64_MAX;
+    if (state == TLS_PLAIN_TEXT) {
+        atomic_fetch_add_explicit(&c->server->tls_failures, 1, memory_order_relaxed);
+        tls_session_free(take(&c->tls));
+        connection_refuse_plain(&c->wire, now_ns);
+        return true;
+    }
+    atomic_fetch_add_explicit(&c->server->tls_handshakes, 1, memory_order_relaxed);
+    c->wire.is_tls = true;
+    c->wire.identity = tls_session_identity(c->tls);
+    return true;
+}
+
+/* Writes and reads until the socket or the machine has enough. False: the connection broke. */
+static bool exchange(struct connection *c, int64_t now_ns, bool may_read, bool *out_blocked) {
+    bool alive = true, more = may_read || (c->tls && tls_has_input(c->tls));
+    for (size_t n, sum = 0; alive; sum += n) {
+        n = 0;
+        alive = write_out(c, now_ns, out_blocked);
+        bool enough = !c->tls && sum >= READ_AT_ONCE; /* TLS counts for itself */
+        if (!alive || !more || enough || !connection_wants_input(&c->wire)) break;
+        alive = read_in(c, now_ns, &n, &more);
+    }
+    if (alive && c->wire.shut && !has_unsent(c)) {
+        c->wire.shut = false;
+        if (c->tls) tls_finish(c->tls);
+        if (!has_unsent(c)) socket_shutdown_write(c->fd);
+    }
+    return alive;
 }
 
 /* After anything happened: writes, puts the connection where it belongs, or ends it. May read on when may_read. */
 static void settle(struct connection *c, int64_t now_ns, bool may_read) {
     struct http_server *s = c->server;
-    bool blocked = false, alive = true, more = may_read;
-    for (size_t n, sum = 0; alive; sum += n) {
-        n = 0;
-        alive = write_out(c, now_ns, &blocked);
-        if (!alive || !more || sum >= READ_AT_ONCE || !connection_wants_input(&c->wire)) break;
-        alive = read_in(c, now_ns, &n, &more);
-    }
-    if (alive && c->wire.shut) {
-        c->wire.shut = false;
-        socket_shutdown_write(c->fd);
-    }
-    bool idle = c->wire.state == CONNECTION_IDLE;
-    if (!alive || c->wire.state == CONNECTION_DEAD || (idle && s->draining)) {
+    bool blocked = false;
+    if (c->tls) tls_turn(c->tls, may_read, READ_AT_ONCE);
+    if (c->tls && !tls_is_open(c->tls) && !handshake(c, now_ns)) return;
+    bool alive = exchange(c, now_ns, may_read, &blocked), unsent = has_unsent(c); /* (6) */
+    bool idle = c->wire.state == CONNECTION_IDLE && !unsent, dead = c->wire.state == CONNECTION_DEAD;
+    if (!alive || (dead && !unsent) || (idle && s->draining)) {
         connection_end(c);
         return;
     }
+    if (dead && c->tls_due_ns == INT64_MAX) c->tls_due_ns = now_ns + s->engine.options.write_ns;
     if (idle)
         idle_join(c);
     else
@@ -193,7 +256,7 @@ static void settle(struct connection *c, int64_t now_ns, bool may_read) {
 
 static void on_ready(void *context, int events) {
     struct connection *c = context;
-    bool wants = connection_wants_input(&c->wire);
+    bool wants = connection_wants_input(&c->wire) || (c->tls && !tls_is_open(c->tls));
     if (c->wire.state == CONNECTION_WAITING) { /* (5) */
         if (events & LOOP_HANGUP) {
             connection_end(c);
@@ -208,6 +271,13 @@ static void on_ready(void *context, int events) {
 static void on_time(void *context) {
     struct connection *c = context;
     int64_t now = clock_monotonic_ns();
+    if (now >= c->tls_due_ns) {
+        if (tls_is_open(c->tls))
+            connection_end(c);
+        else
+            handshake_failed(c, STR("the handshake was not done in time"));
+        return;
+    }
     connection_time_out(&c->wire, now);
     settle(c, now, false);
 }
@@ -230,11 +300,15 @@ static void connection_add(struct listener *from, int fd, const char *peer) {
     struct http_server *s = from->server;
     bool turn_away;
     struct connection *c = NULL;
-    if (make_room(s, &turn_away)) c = mem_new_of(struct connection);
+    struct tls_session *tls = NULL;
+    bool room = make_room(s, &turn_away);
+    if (room && from->tls) room = (tls = tls_session_new(from->tls, fd)) != NULL;
+    if (room) c = mem_new_of(struct connection);
     err e = c ? loop_watch(s->loop, fd, LOOP_READ, on_ready, c, &c->watch) : NULL;
     if (!c || e) {
         err_free(e);
         mem_free(c);
+        tls_session_free(tls);
         socket_close(fd);
         return;
     }
@@ -243,6 +317,8 @@ static void connection_add(struct listener *from, int fd, const char *peer) {
     memcpy(c->wire.peer, peer, sizeof c->wire.peer);
     c->server = s;
     c->fd = fd;
+    c->tls = tls;
+    c->tls_due_ns = tls ? now + s->engine.options.handshake_ns : INT64_MAX;
     c->watched = LOOP_READ;
     c->timer = (struct loop_timer){.fn = on_time, .context = c};
     c->turned_away = turn_away;
@@ -284,11 +360,34 @@ static void on_accept(void *context, int events) {
     }
 }
 
+/* ---- listening -------------------------------------------------------------------------------------------------- */
+
+/* The earliest end of what is in use, for the figures. */
+static void tls_expiry_note(struct http_server *s) {
+    int64_t first = 0;
+    for (struct listener *l = s->listeners; l; l = l->next)
+        if (l->tls && (first == 0 || tls_expires_s(l->tls) < first)) first = tls_expires_s(l->tls);
+    atomic_store_explicit(&s->tls_expires_s, first, memory_order_relaxed);
+}
+
+static void on_tls_refresh(void *context) {
+    struct http_server *s = context;
+    for (struct listener *l = s->listeners; l; l = l->next)
+        if (l->tls) tls_refresh(l->tls);
+    tls_expiry_note(s);
+    loop_timer_set(s->loop, &s->tls_timer, clock_monotonic_ns() + TLS_REFRESH_NS);
+}
+
 err http_server_listen(struct http_server *s, const char *address, void *context, char out_bound[64]) {
+    return http_server_listen_tls(s, address, NULL, context, out_bound);
+}
+
+err http_server_listen_tls(struct http_server *s, const char *address, struct tls *tls, void *context,
+                           char out_bound[64]) {
     int fd = -1;
     TRY(socket_listen(address, &fd, out_bound));
     struct listener *l = mem_new_of(struct listener);
-    *l = (struct listener){.server = s, .fd = fd, .context = context, .next = s->listeners};
+    *l = (struct listener){.server = s, .fd = fd, .tls = tls, .context = context, .next = s->listeners};
     err e = loop_watch(s->loop, fd, LOOP_READ, on_accept, l, &l->watch);
     if (e) {
         socket_close(fd);
@@ -296,6 +395,9 @@ err http_server_listen(struct http_server *s, const char *address, void *context
         return e;
     }
     s->listeners = l;
+    if (!tls) return NULL;
+    tls_expiry_note(s);
+    loop_timer_set(s->loop, &s->tls_timer, clock_monotonic_ns() + TLS_REFRESH_NS);
     return NULL;
 }
 
@@ -308,6 +410,7 @@ static void listeners_end(struct http_server *s) {
     }
     s->listeners = NULL;
     loop_timer_clear(s->loop, &s->accept_timer);
+    loop_timer_clear(s->loop, &s->tls_timer);
 }
 
 /* ---- replies from elsewhere ------------------------------------------------------------------------------------- */
@@ -381,6 +484,10 @@ void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, voi
     s->drained_context = context;
     listeners_end(s);
     while (s->idle_first) connection_end(s->idle_first);
+    for (struct connection *c = s->connections, *next; c; c = next) { /* nobody was promised anything yet */
+        next = c->next;
+        if (c->tls && !tls_is_open(c->tls)) connection_end(c);
+    }
     loop_timer_set(s->loop, &s->drain_timer, deadline_monotonic_ns);
     drain_check(s);
 }
@@ -405,6 +512,7 @@ err http_server_new(struct loop *l, const struct http_server_options *o, struct 
     s->accept_timer = (struct loop_timer){.fn = on_accept_again, .context = s};
     s->drain_timer = (struct loop_timer){.fn = on_drain, .context = s};
     s->pool_timer = (struct loop_timer){.fn = on_pool_quiet, .context = s};
+    s->tls_timer = (struct loop_timer){.fn = on_tls_refresh, .context = s};
     s->replies_end = &s->replies;
     s->holds = 1;
     lock_init(&s->lock);
@@ -440,6 +548,9 @@ void http_server_get_stats(const struct http_server *s, struct http_server_stats
         .requests = atomic_load_explicit(&e->requests, memory_order_relaxed),
         .bytes_in = atomic_load_explicit(&e->bytes_in, memory_order_relaxed),
         .bytes_out = atomic_load_explicit(&e->bytes_out, memory_order_relaxed),
+        .tls_handshakes = atomic_load_explicit(&s->tls_handshakes, memory_order_relaxed),
+        .tls_failures = atomic_load_explicit(&s->tls_failures, memory_order_relaxed),
+        .tls_expires_s = atomic_load_explicit(&s->tls_expires_s, memory_order_relaxed),
     };
     for (size_t i = 0; i < LENGTH(out->refused); i++)
         out->refused[i] = atomic_load_explicit(&e->refused[i], memory_order_relaxed);
