@@ -45,7 +45,7 @@ struct str http_peer(const struct http_request *r); /* "127.0.0.1:4711" */
 void *http_listener_context(const struct http_request *r);
 bool http_is_tls(const struct http_request *r);
 /* Of the client's certificate, which was verified: the subject as "CN=agent-7,O=Example" (RFC 2253), and its alternative names
- * as "DNS:agent-7.example URI:spiffe://example/agent" (DNS, URI and email; others and odd ones are left out). Each at most 4 KiB,
+ * as "DNS:agent-7.example URI:spiffe://example/agent" (DNS, IP, URI and email; odd ones are left out). Each at most 4 KiB,
  * a subject over that is empty. {NULL, 0} without a certificate. Borrowed until http_reply. */
 struct str http_client_subject(const struct http_request *r);
 struct str http_client_names(const struct http_request *r);

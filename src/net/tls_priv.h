@@ -31,6 +31,9 @@ struct tls_identity *tls_identity_new(X509 *certificate); /* NULL for NULL */
 struct tls_identity *tls_identity_ref(struct tls_identity *i);
 void tls_identity_unref(struct tls_identity *i); /* takes NULL */
 
+/* "subject CN=a,O=b; names DNS:a; issuer CN=c; valid 2026-01-01 to 2027-01-01", for people; what does not fit is left out. */
+void tls_describe(struct buf *out, X509 *certificate);
+
 struct tls_session;
 struct tls_session *tls_session_new(struct tls *t, int fd); /* NULL: no memory */
 void tls_session_free(struct tls_session *s);               /* says close_notify, if it still can; takes NULL */

@@ -706,12 +706,12 @@ static void handlers_know_a_verified_client(void **state) {
     begin_with(&(struct http_server_options){0}, &o);
     for (size_t i = 0; i < LENGTH(versions); i++) {
         struct client c =
-            client_with("agent, \"7\"\n", "DNS:agent-7.example,URI:spiffe://example/agent,IP:10.0.0.1,DNS:a b", year_s,
+            client_with("agent, \"7\"\n", "DNS:agent-7.example,URI:spiffe://example/agent,IP:10.0.0.1,IP:fe80::1,DNS:a b", year_s,
                         &t.authority, versions[i]);
         client_say(&c, GET GET);
         drive(&c, has_answer);
         assert_string_equal(t.subject, "CN=agent\\, \\\"7\\\"\\0A,O=clew tests");
-        assert_string_equal(t.names, "DNS:agent-7.example URI:spiffe://example/agent");
+        assert_string_equal(t.names, "DNS:agent-7.example URI:spiffe://example/agent IP:10.0.0.1 IP:fe80:0:0:0:0:0:0:1");
         client_close(&c);
     }
     struct client held = client_with("held", "DNS:h", year_s, &t.authority, TLS1_3_VERSION);
