@@ -33,6 +33,7 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     int64_t for_ns, over_ns;
     *out = (struct load_plan){.otlp = argument_text(a, OPTION_OTLP), .gzip = argument_flag(a, OPTION_GZIP)};
     while (str_ends_with(out->otlp, STR("/"))) out->otlp.n--;
+    out->tls = command_tls(a);
     TRY(read_signals(a, out));
     TRY(argument_u64(a, OPTION_RATE, &out->rate));
     TRY(argument_u64(a, OPTION_COUNT, &count));

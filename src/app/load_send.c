@@ -231,6 +231,7 @@ static err start_sender(struct sending *all, struct sender *s) {
     buf_init(&s->body, BODY_MAX);
     buf_init(&s->packed, BODY_MAX);
     TRY(http_client_new(&s->client));
+    http_client_trust(s->client, &all->plan->tls);
     return thread_start(&s->thread, "load", 0, send_all, s);
 }
 

@@ -66,6 +66,17 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},
     [OPTION_TRACES] = {"traces", NULL, NULL, "of spans only"},
     [OPTION_LOGS] = {"logs", NULL, NULL, "of logs only"},
+    [OPTION_TLS_CERT] = {"tls-cert", "FILE", NULL,
+                         "own TLS certificate with its chain, PEM (serve: LISTENER=FILE for one listener)", true},
+    [OPTION_TLS_KEY] = {"tls-key", "FILE", NULL, "its key, PEM (serve: LISTENER=FILE for one listener)", true},
+    [OPTION_TLS_CLIENT_CA] = {"tls-client-ca", "FILE", NULL,
+                              "ask clients for certificates of these authorities (LISTENER=FILE for one listener)",
+                              true},
+    [OPTION_TLS_CLIENT] = {"tls-client", "HOW", "require", "require a client's certificate, or request it"},
+    [OPTION_PLAIN_TEXT] = {"plain-text", "LISTENER", NULL,
+                           "no TLS on it, wherever it can be reached from: listen, otlp-http or all", true},
+    [OPTION_TLS_CA] = {"tls-ca", "FILE", NULL, "for https, trust these authorities, PEM, not the system's"},
+    [OPTION_INSECURE] = {"insecure", NULL, NULL, "for https, believe any certificate for any host"},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},
 };
 

@@ -57,6 +57,13 @@ enum option {
     OPTION_PROVE,
     OPTION_TRACES,
     OPTION_LOGS,
+    OPTION_TLS_CERT,
+    OPTION_TLS_KEY,
+    OPTION_TLS_CLIENT_CA,
+    OPTION_TLS_CLIENT,
+    OPTION_PLAIN_TEXT,
+    OPTION_TLS_CA,
+    OPTION_INSECURE,
     OPTION_HELP,
     OPTIONS
 };
@@ -70,6 +77,7 @@ struct command {
     const char *positions; /* "TRACE_ID" as help shows it; "" none */
     int positions_min, positions_max;
     uint64_t options; /* bit per enum option */
+    static_assert(OPTIONS <= 64, "a bit for each option");
     const char *help;
     err (*run)(const struct arguments *a);
 };

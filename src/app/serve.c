@@ -7,6 +7,7 @@
 
 #include "api/api.h"
 #include "app/command.h"
+#include "app/serve_tls.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "ingest/ingest.h"
@@ -26,6 +27,7 @@ struct server {
     struct api *api;
     struct loop *loop;
     struct http_server *http;
+    struct tls *tls[API_PORTS]; /* NULL: plain text */
     struct thread *io;
     char listen[64], otlp_http[64];
     int64_t started_ns;
@@ -80,10 +82,17 @@ static err open_api(struct server *s, uint64_t workers) {
     return api_new(&options, &s->api);
 }
 
+static err open_tls(const struct arguments *a, struct server *s) {
+    TRY(serve_tls_check(a));
+    TRY(serve_tls_open(a, "listen", &s->tls[API_PORT_MAIN]));
+    return serve_tls_open(a, "otlp-http", &s->tls[API_PORT_OTLP]);
+}
+
 /* Without tokens (they come with their issue) only loopback may be bound. */
-static err listen_on(struct server *s, const char *option, struct str address, enum api_port port, char bound[64]) {
+static err listen_on(const struct arguments *a, struct server *s, const char *option, struct str address,
+                     enum api_port port, char bound[64]) {
     AUTO_FREE char *text = str_dup(address);
-    err e = http_server_listen(s->http, text, api_listener(s->api, port), bound);
+    err e = http_server_listen_tls(s->http, text, s->tls[port], api_listener(s->api, port), bound);
     if (e && err_kind(e) == ERR_CONFLICT) {
         err_free(e);
         return err_new(ERR_CONFLICT,
@@ -91,6 +100,7 @@ static err listen_on(struct server *s, const char *option, struct str address, e
                        option, text, option);
     }
     TRY_WRAP(e, "--%s", option);
+    TRY(serve_tls_allow(a, option, s->tls[port], bound));
     if (!socket_address_is_loopback(bound))
         return err_new(ERR_INVALID,
                        "--%s: %s is not a loopback address, and there is no access control yet: put clew behind "
@@ -106,20 +116,21 @@ static err open_network(const struct arguments *a, struct server *s) {
         .handler = api_handle, .refusal = api_refusal, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
     TRY(http_server_new(s->loop, &options, &s->http));
     api_add_server(s->api, s->http);
-    TRY(listen_on(s, "listen", argument_text(a, OPTION_LISTEN), API_PORT_MAIN, s->listen));
-    return listen_on(s, "otlp-http", argument_text(a, OPTION_OTLP_HTTP), API_PORT_OTLP, s->otlp_http);
+    TRY(listen_on(a, s, "listen", argument_text(a, OPTION_LISTEN), API_PORT_MAIN, s->listen));
+    return listen_on(a, s, "otlp-http", argument_text(a, OPTION_OTLP_HTTP), API_PORT_OTLP, s->otlp_http);
 }
 
 static void run_loop(void *context) { loop_run(((struct server *)context)->loop); }
 
 static void tell_ready(const struct arguments *a, const struct server *s) {
     double ms = (double)(clock_monotonic_ns() - s->started_ns) / 1e6;
+    const char *api = s->tls[API_PORT_MAIN] ? "https" : "http", *otlp = s->tls[API_PORT_OTLP] ? "https" : "http";
     if (argument_flag(a, OPTION_JSON))
-        printf("{\"ready\":true,\"api\":\"http://%s\",\"otlp_http\":\"http://%s\",\"start_ms\":%.1f}\n", s->listen,
-               s->otlp_http, ms);
+        printf("{\"ready\":true,\"api\":\"%s://%s\",\"otlp_http\":\"%s://%s\",\"start_ms\":%.1f}\n", api, s->listen,
+               otlp, s->otlp_http, ms);
     else
-        printf("clew %s ready in %.1f ms: API http://%s, OTLP/HTTP http://%s, data in " STR_FMT "\n", CLEW_VERSION, ms,
-               s->listen, s->otlp_http, STR_ARG(argument_text(a, OPTION_DATA)));
+        printf("clew %s ready in %.1f ms: API %s://%s, OTLP/HTTP %s://%s, data in " STR_FMT "\n", CLEW_VERSION, ms, api,
+               s->listen, otlp, s->otlp_http, STR_ARG(argument_text(a, OPTION_DATA)));
     fflush(stdout);
 }
 
@@ -138,6 +149,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     options.dir = dir;
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
     if (!*dir) return err_new(ERR_INVALID, "--data: must name a folder");
+    TRY(open_tls(a, s));
     TRY(store_open(&options, &s->store));
     TRY(open_api(s, workers));
     TRY(open_network(a, s));
@@ -153,6 +165,7 @@ static err close_server(struct server *s) {
     }
     if (s->api) api_drain(s->api, true);
     http_server_free(s->http);
+    for (int p = 0; p < API_PORTS; p++) tls_free(s->tls[p]);
     api_free(s->api);
     loop_free(s->loop);
     ingest_free(s->ingest);
