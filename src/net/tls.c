@@ -19,6 +19,9 @@ static const char suites_of_tls_1_2[] =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 
+static const char suites_of_tls_1_3[] =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"; /* OpenSSL's order has AES-256 first */
+
 struct tls {
     char *paths[FILES]; /* of the client CA: NULL without */
     bool client_required;
@@ -143,7 +146,8 @@ static err set_rules(struct tls *t, SSL_CTX *c) {
     SSL_CTX_set_max_cert_list(c, CLIENT_CHAIN_BYTES_MAX);
     SSL_CTX_set_alpn_select_cb(c, choose_protocol, t);
     if (SSL_CTX_set_num_tickets(c, 0) == 1 && SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 &&
-        SSL_CTX_set_cipher_list(c, suites_of_tls_1_2) == 1 && SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") == 1)
+        SSL_CTX_set_cipher_list(c, suites_of_tls_1_2) == 1 && SSL_CTX_set_ciphersuites(c, suites_of_tls_1_3) == 1 &&
+        SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") == 1)
         return NULL;
     return err_wrap(tls_error(ERR_INTERNAL), "OpenSSL refuses the rules of TLS");
 }
