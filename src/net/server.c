@@ -2,7 +2,7 @@
  *
  * Invariants:
  * 1. Everything but `lock` and what it covers belongs to the loop's thread.
- * 2. `idle` lists the connections in state IDLE, the idlest first.
+ * 2. `idle` lists the connections in state IDLE, the idlest first; `handshakes` those that TLS is not done with, the oldest first.
  * 3. A connection's timer is never later than its due time; when it fires early it is set again. So a request moves no timer.
  * 4. A server lives until it was freed, no reply is posted and no handler holds a request: `holds` counts these.
  * 5. Reading stays armed while a handler works, so that a request in the usual case costs no epoll_ctl. The first event in that
@@ -21,6 +21,7 @@ enum {
     ACCEPT_AT_ONCE = 64,
     READ_AT_ONCE = 1024 * 1024, /* of one connection, before others get their turn */
     TURNED_AWAY_MAX = 64,       /* connections too many that are being told so */
+    HANDSHAKES_MAX = 1024,      /* at once, each of up to 48 KiB: then the oldest goes */
 };
 static const int64_t ACCEPT_PAUSE_NS = 100000000; /* after a failed accept (no descriptors left) */
 static const int64_t TLS_REFRESH_NS = 5000000000;
@@ -35,17 +36,23 @@ struct listener {
     struct listener *next;
 };
 
+struct connection_list {
+    struct connection *first, *last;
+    size_t count;
+};
+
 struct connection {
     struct http_connection wire; /* first: a request knows its http_connection */
     struct http_server *server;
     int fd, watched;
-    bool in_idle, turned_away;
+    bool turned_away;
     struct tls_session *tls; /* NULL: plain text */
     int64_t tls_due_ns;      /* of the handshake, or of the last bytes; INT64_MAX: neither waits */
     struct loop_watch *watch;
     struct loop_timer timer;
-    struct connection *next, *before;           /* all */
-    struct connection *idle_next, *idle_before; /* in_idle */
+    struct connection *next, *before; /* all */
+    struct connection_list *list;     /* (2); NULL: in none */
+    struct connection *list_next, *list_before;
     int64_t idle_since_ns;
 };
 static_assert(sizeof(struct connection) <= 512, "an idle connection is at most 1 KiB with its watch");
@@ -54,7 +61,8 @@ struct http_server {
     struct http_engine engine; /* first: deliver gets it */
     struct loop *loop;
     struct listener *listeners;
-    struct connection *connections, *idle_first, *idle_last;
+    struct connection *connections;
+    struct connection_list idle, handshakes;
     size_t connection_count, turned_away_count;
     struct loop_timer accept_timer, drain_timer, pool_timer, tls_timer;
     _Atomic uint64_t tls_handshakes, tls_failures;
@@ -73,24 +81,30 @@ struct http_server {
 
 /* ---- connections: lists and ends -------------------------------------------------------------------------------- */
 
-static void idle_leave(struct connection *c) {
-    struct http_server *s = c->server;
-    if (!c->in_idle) return;
-    *(c->idle_before ? &c->idle_before->idle_next : &s->idle_first) = c->idle_next;
-    *(c->idle_next ? &c->idle_next->idle_before : &s->idle_last) = c->idle_before;
-    c->idle_next = c->idle_before = NULL;
-    c->in_idle = false;
+static void list_leave(struct connection *c) {
+    struct connection_list *l = c->list;
+    if (!l) return;
+    *(c->list_before ? &c->list_before->list_next : &l->first) = c->list_next;
+    *(c->list_next ? &c->list_next->list_before : &l->last) = c->list_before;
+    c->list_next = c->list_before = NULL;
+    c->list = NULL;
+    l->count--;
+}
+
+/* At its end; it must be in none. */
+static void list_join(struct connection *c, struct connection_list *l) {
+    c->list_before = l->last;
+    *(l->last ? &l->last->list_next : &l->first) = c;
+    l->last = c;
+    c->list = l;
+    l->count++;
 }
 
 static void idle_join(struct connection *c) {
-    struct http_server *s = c->server;
-    if (c->in_idle && c->idle_since_ns == c->wire.mark_ns) return;
-    idle_leave(c); /* it was used and is idle again */
+    if (c->list == &c->server->idle && c->idle_since_ns == c->wire.mark_ns) return;
+    list_leave(c); /* it was used and is idle again */
     c->idle_since_ns = c->wire.mark_ns;
-    c->idle_before = s->idle_last;
-    *(s->idle_last ? &s->idle_last->idle_next : &s->idle_first) = c;
-    s->idle_last = c;
-    c->in_idle = true;
+    list_join(c, &c->server->idle);
 }
 
 static void drain_check(struct http_server *s) {
@@ -100,7 +114,7 @@ static void drain_check(struct http_server *s) {
 static void connection_end(struct connection *c) {
     struct http_server *s = c->server;
     connection_close(&c->wire);
-    idle_leave(c);
+    list_leave(c);
     *(c->before ? &c->before->next : &s->connections) = c->next;
     if (c->next) c->next->before = c->before;
     s->connection_count--;
@@ -197,6 +211,7 @@ static bool handshake(struct connection *c, int64_t now_ns) {
         return false;
     }
     c->tls_due_ns = INT64_MAX;
+    list_leave(c);
     if (state == TLS_PLAIN_TEXT) {
         atomic_fetch_add_explicit(&c->server->tls_failures, 1, memory_order_relaxed);
         tls_session_free(take(&c->tls));
@@ -243,7 +258,7 @@ static void settle(struct connection *c, int64_t now_ns, bool may_read) {
     if (idle)
         idle_join(c);
     else
-        idle_leave(c);
+        list_leave(c);
     int events = blocked ? LOOP_WRITE : 0;
     if (connection_wants_input(&c->wire)) events |= LOOP_READ;
     if (c->wire.state == CONNECTION_WAITING && !events)
@@ -288,8 +303,8 @@ static void on_time(void *context) {
 static bool make_room(struct http_server *s, bool *out_turn_away) {
     *out_turn_away = false;
     if (s->connection_count - s->turned_away_count < s->engine.options.connections_max) return true;
-    if (s->idle_first) {
-        connection_end(s->idle_first);
+    if (s->idle.first) {
+        connection_end(s->idle.first);
         return true;
     }
     *out_turn_away = true;
@@ -330,6 +345,9 @@ static void connection_add(struct listener *from, int fd, const char *peer) {
     atomic_store_explicit(&s->engine.connections, s->connection_count, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->engine.accepted, 1, memory_order_relaxed);
     if (turn_away) connection_refuse_busy(&c->wire, now);
+    if (tls) list_join(c, &s->handshakes);
+    if (s->handshakes.count > HANDSHAKES_MAX)
+        handshake_failed(s->handshakes.first, STR("too many handshakes at once: the oldest goes"));
     settle(c, now, false);
 }
 
@@ -350,7 +368,7 @@ static void on_accept(void *context, int events) {
         if (e) { /* out of descriptors or memory: the idlest goes, and accepting pauses */
             log_warn("accepting a connection failed", F_ERR(e));
             err_free(e);
-            if (s->idle_first) connection_end(s->idle_first);
+            if (s->idle.first) connection_end(s->idle.first);
             listeners_watch(s, 0);
             loop_timer_set(s->loop, &s->accept_timer, clock_monotonic_ns() + ACCEPT_PAUSE_NS);
             return;
@@ -483,11 +501,8 @@ void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, voi
     s->drained = done;
     s->drained_context = context;
     listeners_end(s);
-    while (s->idle_first) connection_end(s->idle_first);
-    for (struct connection *c = s->connections, *next; c; c = next) { /* nobody was promised anything yet */
-        next = c->next;
-        if (c->tls && !tls_is_open(c->tls)) connection_end(c);
-    }
+    while (s->idle.first) connection_end(s->idle.first);
+    while (s->handshakes.first) connection_end(s->handshakes.first); /* nobody there was promised anything yet */
     loop_timer_set(s->loop, &s->drain_timer, deadline_monotonic_ns);
     drain_check(s);
 }

@@ -69,6 +69,7 @@ static void write_pair(const char *names, long valid_s) {
 static int begin_all(void **state) {
     (void)state;
     process_signals_block();
+    process_open_files_raise();
     snprintf(t.dir, sizeof t.dir, "/tmp/clew-tls-XXXXXX");
     if (!mkdtemp(t.dir)) return -1;
     snprintf(t.certificate, sizeof t.certificate, "%s/server.crt", t.dir);
@@ -582,6 +583,27 @@ static void half_and_slow_handshakes_run_out_of_time(void **state) {
     end();
 }
 
+static void of_too_many_handshakes_the_oldest_goes(void **state) {
+    (void)state;
+    begin();
+    enum { MANY = 1024 };
+    struct client *half = mem_new_array(struct client, MANY);
+    for (int i = 0; i < MANY; i++) {
+        half[i] = client_plain(t.address);
+        send_raw(&half[i], rc4_hello, 20);
+    }
+    struct client c = client_tls(TLS1_3_VERSION);
+    client_say(&c, GET);
+    drive(&c, has_answer);
+    drive(&half[0], is_closed);
+    assert_int_equal(stats().tls_failures, 1);
+    assert_int_equal(stats().connections, MANY);
+    for (int i = 0; i < MANY; i++) client_close(&half[i]);
+    mem_free(half);
+    client_close(&c);
+    end();
+}
+
 static bool has_failed_or_answer(struct client *c) { return is_over(c) || has_answer(c); }
 
 static void renegotiation_is_refused(void **state) {
@@ -705,13 +727,14 @@ static void handlers_know_a_verified_client(void **state) {
     o.client_required = true;
     begin_with(&(struct http_server_options){0}, &o);
     for (size_t i = 0; i < LENGTH(versions); i++) {
-        struct client c =
-            client_with("agent, \"7\"\n", "DNS:agent-7.example,URI:spiffe://example/agent,IP:10.0.0.1,IP:fe80::1,DNS:a b", year_s,
-                        &t.authority, versions[i]);
+        struct client c = client_with("agent, \"7\"\n",
+                                      "DNS:agent-7.example,URI:spiffe://example/agent,IP:10.0.0.1,IP:fe80::1,DNS:a b",
+                                      year_s, &t.authority, versions[i]);
         client_say(&c, GET GET);
         drive(&c, has_answer);
         assert_string_equal(t.subject, "CN=agent\\, \\\"7\\\"\\0A,O=clew tests");
-        assert_string_equal(t.names, "DNS:agent-7.example URI:spiffe://example/agent IP:10.0.0.1 IP:fe80:0:0:0:0:0:0:1");
+        assert_string_equal(t.names,
+                            "DNS:agent-7.example URI:spiffe://example/agent IP:10.0.0.1 IP:fe80:0:0:0:0:0:0:1");
         client_close(&c);
     }
     struct client held = client_with("held", "DNS:h", year_s, &t.authority, TLS1_3_VERSION);
@@ -862,6 +885,7 @@ int main(void) {
         cmocka_unit_test(garbage_and_oversized_records_end_the_connection),
         cmocka_unit_test(damaged_records_after_the_handshake_end_the_connection),
         cmocka_unit_test(half_and_slow_handshakes_run_out_of_time),
+        cmocka_unit_test(of_too_many_handshakes_the_oldest_goes),
         cmocka_unit_test(renegotiation_is_refused),
         cmocka_unit_test(a_body_cut_off_without_goodbye_reaches_no_handler),
         cmocka_unit_test(a_client_that_said_goodbye_still_gets_its_answer),
