@@ -3,7 +3,7 @@
 
 #include "app/command.h"
 
-#define O(name) (1ull << OPTION_##name)
+#define O(name) ((option_set)1 << OPTION_##name)
 #define ASKING (O(SERVER) | O(JSON) | O(TLS_CA) | O(TLS_CERT) | O(TLS_KEY) | O(INSECURE))
 #define FILTERS (O(SERVICE) | O(ENVIRONMENT) | O(WHERE) | O(TEXT) | O(START) | O(END) | O(LIMIT) | O(ORDER) | O(CURSOR))
 

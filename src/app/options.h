@@ -72,12 +72,14 @@ enum { OPTION_REPEATS_MAX = 32, ARGUMENTS_MAX = 16 };
 
 struct arguments;
 
+typedef unsigned __int128 option_set; /* bit per enum option */
+static_assert(OPTIONS <= 128, "a bit for each option");
+
 struct command {
     const char *name;      /* "query traces" has two words */
     const char *positions; /* "TRACE_ID" as help shows it; "" none */
     int positions_min, positions_max;
-    uint64_t options; /* bit per enum option */
-    static_assert(OPTIONS <= 64, "a bit for each option");
+    option_set options;
     const char *help;
     err (*run)(const struct arguments *a);
 };

@@ -27,7 +27,7 @@ struct server {
     struct api *api;
     struct loop *loop;
     struct http_server *http;
-    struct tls *tls[API_PORTS]; /* NULL: plain text */
+    struct tls *tls[SERVE_LISTENERS]; /* NULL: plain text */
     struct thread *io;
     char listen[64], otlp_http[64];
     int64_t started_ns;
@@ -84,15 +84,16 @@ static err open_api(struct server *s, uint64_t workers) {
 
 static err open_tls(const struct arguments *a, struct server *s) {
     TRY(serve_tls_check(a));
-    TRY(serve_tls_open(a, "listen", &s->tls[API_PORT_MAIN]));
-    return serve_tls_open(a, "otlp-http", &s->tls[API_PORT_OTLP]);
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) TRY(serve_tls_open(a, l, &s->tls[l]));
+    return NULL;
 }
 
 /* Without tokens (they come with their issue) only loopback may be bound. */
-static err listen_on(const struct arguments *a, struct server *s, const char *option, struct str address,
+static err listen_on(const struct arguments *a, struct server *s, enum serve_listener l, struct str address,
                      enum api_port port, char bound[64]) {
+    const char *option = serve_listener_names[l];
     AUTO_FREE char *text = str_dup(address);
-    err e = http_server_listen_tls(s->http, text, s->tls[port], api_listener(s->api, port), bound);
+    err e = http_server_listen_tls(s->http, text, s->tls[l], api_listener(s->api, port), bound);
     if (e && err_kind(e) == ERR_CONFLICT) {
         err_free(e);
         return err_new(ERR_CONFLICT,
@@ -100,7 +101,7 @@ static err listen_on(const struct arguments *a, struct server *s, const char *op
                        option, text, option);
     }
     TRY_WRAP(e, "--%s", option);
-    TRY(serve_tls_allow(a, option, s->tls[port], bound));
+    TRY(serve_tls_allow(a, l, s->tls[l], bound));
     if (!socket_address_is_loopback(bound))
         return err_new(ERR_INVALID,
                        "--%s: %s is not a loopback address, and there is no access control yet: put clew behind "
@@ -116,15 +117,15 @@ static err open_network(const struct arguments *a, struct server *s) {
         .handler = api_handle, .refusal = api_refusal, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
     TRY(http_server_new(s->loop, &options, &s->http));
     api_add_server(s->api, s->http);
-    TRY(listen_on(a, s, "listen", argument_text(a, OPTION_LISTEN), API_PORT_MAIN, s->listen));
-    return listen_on(a, s, "otlp-http", argument_text(a, OPTION_OTLP_HTTP), API_PORT_OTLP, s->otlp_http);
+    TRY(listen_on(a, s, SERVE_LISTEN, argument_text(a, OPTION_LISTEN), API_PORT_MAIN, s->listen));
+    return listen_on(a, s, SERVE_OTLP_HTTP, argument_text(a, OPTION_OTLP_HTTP), API_PORT_OTLP, s->otlp_http);
 }
 
 static void run_loop(void *context) { loop_run(((struct server *)context)->loop); }
 
 static void tell_ready(const struct arguments *a, const struct server *s) {
     double ms = (double)(clock_monotonic_ns() - s->started_ns) / 1e6;
-    const char *api = s->tls[API_PORT_MAIN] ? "https" : "http", *otlp = s->tls[API_PORT_OTLP] ? "https" : "http";
+    const char *api = s->tls[SERVE_LISTEN] ? "https" : "http", *otlp = s->tls[SERVE_OTLP_HTTP] ? "https" : "http";
     if (argument_flag(a, OPTION_JSON))
         printf("{\"ready\":true,\"api\":\"%s://%s\",\"otlp_http\":\"%s://%s\",\"start_ms\":%.1f}\n", api, s->listen,
                otlp, s->otlp_http, ms);
@@ -165,7 +166,7 @@ static err close_server(struct server *s) {
     }
     if (s->api) api_drain(s->api, true);
     http_server_free(s->http);
-    for (int p = 0; p < API_PORTS; p++) tls_free(s->tls[p]);
+    for (int l = 0; l < SERVE_LISTENERS; l++) tls_free(s->tls[l]);
     api_free(s->api);
     loop_free(s->loop);
     ingest_free(s->ingest);

@@ -8,7 +8,11 @@
 #include "app/options.h"
 #include "net/tls.h"
 
+/* One more listener: a line here and its name in serve_tls.c. */
+enum serve_listener { SERVE_LISTEN, SERVE_OTLP_HTTP, SERVE_LISTENERS };
+extern const char *const serve_listener_names[SERVE_LISTENERS]; /* of their options */
+
 err serve_tls_check(const struct arguments *a); /* what is wrong by itself: unknown listeners, half a pair */
-err serve_tls_open(const struct arguments *a, const char *listener, struct tls **out); /* *out NULL: plain text */
+err serve_tls_open(const struct arguments *a, enum serve_listener l, struct tls **out); /* *out NULL: plain text */
 /* Whether it may listen at its real address: by TLS, on loopback, or in plain text as asked. */
-err serve_tls_allow(const struct arguments *a, const char *listener, const struct tls *tls, const char *bound);
+err serve_tls_allow(const struct arguments *a, enum serve_listener l, const struct tls *tls, const char *bound);

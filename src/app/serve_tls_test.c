@@ -39,7 +39,7 @@ static void mistakes_are_found_before_files_are_opened(void **state) {
         {SERVE(), NULL},
         {SERVE("--plain-text", "listen,otlp-http"), NULL},
         {SERVE("--plain-text", "all"), NULL},
-        {SERVE("--plain-text", "listen,otlp"), "--plain-text: listen, otlp-http or all, not \"otlp\""},
+        {SERVE("--plain-text", "listen,otlp"), "--plain-text: listen, otlp-http, or all, not \"otlp\""},
         {SERVE("--plain-text", ""), "not \"\""},
         {SERVE("--tls-cert", "c", "--tls-key", "k"), NULL},
         {SERVE("--tls-cert", "listen=c", "--tls-key", "listen=k"), NULL},
@@ -57,24 +57,25 @@ static void a_listeners_own_file_wins(void **state) {
     struct tls *tls;
     struct arguments a = SERVE("--tls-cert", "/none/all", "--tls-key", "/none/key", "--tls-cert", "listen=/none/own",
                                "--tls-cert", "x=y");
-    check(serve_tls_open(&a, "listen", &tls), "TLS of --listen: looking at /none/own");
-    check(serve_tls_open(&a, "otlp-http", &tls), "TLS of --otlp-http: looking at x=y"); /* no listener: a file's name */
+    check(serve_tls_open(&a, SERVE_LISTEN, &tls), "TLS of --listen: looking at /none/own");
+    check(serve_tls_open(&a, SERVE_OTLP_HTTP, &tls),
+          "TLS of --otlp-http: looking at x=y"); /* no listener: a file's name */
     a = SERVE("--tls-cert", "/none/all", "--tls-key", "/none/key", "--plain-text", "otlp-http");
-    check(serve_tls_open(&a, "listen", &tls), "looking at /none/all");
-    check(serve_tls_open(&a, "otlp-http", &tls), NULL);
+    check(serve_tls_open(&a, SERVE_LISTEN, &tls), "looking at /none/all");
+    check(serve_tls_open(&a, SERVE_OTLP_HTTP, &tls), NULL);
     assert_null(tls);
 }
 
 static void plain_text_leaves_loopback_only_when_told(void **state) {
     (void)state;
     struct arguments none = SERVE(), one = SERVE("--plain-text", "listen"), all = SERVE("--plain-text", "all");
-    check(serve_tls_allow(&none, "listen", NULL, "127.0.0.1:8080"), NULL);
-    check(serve_tls_allow(&none, "listen", NULL, "[::1]:8080"), NULL);
-    check(serve_tls_allow(&none, "listen", NULL, "0.0.0.0:8080"), "say --plain-text listen");
-    check(serve_tls_allow(&none, "otlp-http", NULL, "[::]:4318"), "--otlp-http: [::]:4318 can be reached");
-    check(serve_tls_allow(&one, "listen", NULL, "10.0.0.7:8080"), NULL);
-    check(serve_tls_allow(&one, "otlp-http", NULL, "10.0.0.7:4318"), "give --tls-cert and --tls-key");
-    check(serve_tls_allow(&all, "otlp-http", NULL, "10.0.0.7:4318"), NULL);
+    check(serve_tls_allow(&none, SERVE_LISTEN, NULL, "127.0.0.1:8080"), NULL);
+    check(serve_tls_allow(&none, SERVE_LISTEN, NULL, "[::1]:8080"), NULL);
+    check(serve_tls_allow(&none, SERVE_LISTEN, NULL, "0.0.0.0:8080"), "say --plain-text listen");
+    check(serve_tls_allow(&none, SERVE_OTLP_HTTP, NULL, "[::]:4318"), "--otlp-http: [::]:4318 can be reached");
+    check(serve_tls_allow(&one, SERVE_LISTEN, NULL, "10.0.0.7:8080"), NULL);
+    check(serve_tls_allow(&one, SERVE_OTLP_HTTP, NULL, "10.0.0.7:4318"), "give --tls-cert and --tls-key");
+    check(serve_tls_allow(&all, SERVE_OTLP_HTTP, NULL, "10.0.0.7:4318"), NULL);
 }
 
 int main(void) {
