@@ -305,7 +305,7 @@ static void requests_are_answered_by_both_versions(void **state) {
     begin();
     for (size_t i = 0; i < LENGTH(versions); i++) {
         struct client c = client_tls(versions[i]);
-        SSL_set_alpn_protos(c.ssl, (const unsigned char *)"\2h2\x8http/1.1", 12);
+        SSL_set_alpn_protos(c.ssl, (const unsigned char *)"\3ftp\x8http/1.1", 13);
         client_say(&c, GET);
         drive(&c, has_answer);
         const unsigned char *protocol;
