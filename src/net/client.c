@@ -98,7 +98,8 @@ static CURLcode on_context(CURL *handle, void *context, void *client) {
     struct http_client *c = client;
     c->certificate_refused = false;
     buf_clear(&c->certificate);
-    if (SSL_CTX_set_ex_data(context, curl.client_index, c)) SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_certificate);
+    if (SSL_CTX_set_ex_data(context, curl.client_index, c))
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_certificate);
     return CURLE_OK;
 }
 

@@ -21,7 +21,8 @@ struct http_client_tls {
     const char *key_file;         /* its key */
     bool insecure;                /* believes any certificate for any host */
 };
-void http_client_trust(struct http_client *c, const struct http_client_tls *tls); /* before calls; the texts outlive c */
+void http_client_trust(struct http_client *c,
+                       const struct http_client_tls *tls); /* before calls; the texts outlive c */
 /* method "GET"…; fields "Name: value" lines, NULL-terminated, or NULL. The answer's body is at most body_max. The caller ends it
  * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL; statuses are not errors. */
 err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,

@@ -45,7 +45,7 @@ struct connection {
     struct http_connection wire; /* first: a request knows its http_connection */
     struct http_server *server;
     int fd, watched;
-    bool turned_away;
+    bool turned_away, heard; /* heard: its first bytes came */
     struct tls_session *tls; /* NULL: plain text */
     int64_t tls_due_ns;      /* of the handshake, or of the last bytes; INT64_MAX: neither waits */
     struct loop_watch *watch;
@@ -152,9 +152,11 @@ static bool write_out(struct connection *c, int64_t now_ns, bool *out_blocked) {
     return alive;
 }
 
-/* No head of HTTP begins with the first byte of a TLS handshake. */
-static bool is_tls_on_plain_text(const struct connection *c, const char *bytes, size_t n) {
-    if (c->tls || c->wire.state != CONNECTION_IDLE || n == 0 || bytes[0] != 0x16) return false;
+/* No connection of HTTP begins with the first byte of a TLS handshake. */
+static bool is_tls_on_plain_text(struct connection *c, const char *bytes, size_t n) {
+    bool first = !c->heard && n > 0;
+    c->heard |= first;
+    if (c->tls || !first || bytes[0] != 0x16) return false;
     log_warn("a client speaks TLS to a plain-text port: closed", F_TEXT("peer", c->wire.peer));
     return true;
 }

@@ -516,6 +516,13 @@ static void tls_on_a_plain_port_is_closed_without_an_answer(void **state) {
     drive(&c, is_closed);
     assert_int_equal(c.got.n, 0);
     client_close(&c);
+    c = client_plain(t.plain_address); /* later it is a bad request as any other */
+    client_say(&c, GET);
+    drive(&c, has_answer);
+    send_raw(&c, rc4_hello, sizeof rc4_hello);
+    drive(&c, is_closed);
+    assert_non_null(strstr(c.got.p, "okHTTP/1.1 400 "));
+    client_close(&c);
     end();
 }
 

@@ -187,8 +187,9 @@ static void the_client_says_what_is_wrong_with_a_certificate(void **state) {
     begin("DNS:clew.example,IP:127.0.0.1", 86400, false);
     check_call(&trusting, t.url, "tls::");
     check_call(&careless, t.url, "tls::");
-    check_call(&ignorant, t.url, "unable to get local issuer certificate; the certificate: subject CN=server,O=clew tests; "
-                                 "names DNS:clew.example IP:127.0.0.1; issuer CN=authority,O=clew tests; valid ");
+    check_call(&ignorant, t.url,
+               "unable to get local issuer certificate; the certificate: subject CN=server,O=clew tests; "
+               "names DNS:clew.example IP:127.0.0.1; issuer CN=authority,O=clew tests; valid ");
     check_call(&ignorant, t.url, "--tls-ca FILE");
     check_call(&lost, t.url, "/nowhere/ca.crt");
     check_call(&trusting, t.plain_url, "try http://");
