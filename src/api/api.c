@@ -171,6 +171,7 @@ void api_handle(struct http_request *r) {
     request.has_content_type = request.content_type.p != NULL;
     request.credentials = credentials_of(r);
     request.is_h2 = http_is_h2(r);
+    request.is_tls = http_is_tls(r);
     request.grpc_encoding = http_field(r, STR("grpc-encoding"));
     request.grpc_timeout = http_field(r, STR("grpc-timeout"));
     api_serve(surface->api, &request);

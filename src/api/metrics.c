@@ -115,12 +115,22 @@ static void put_http(struct buf *out, struct api *api) {
         sum.requests += s.requests;
         sum.bytes_in += s.bytes_in;
         sum.bytes_out += s.bytes_out;
+        sum.tls_handshakes += s.tls_handshakes;
+        sum.tls_failures += s.tls_failures;
+        if (!sum.tls_expires_s || (s.tls_expires_s && s.tls_expires_s < sum.tls_expires_s))
+            sum.tls_expires_s = s.tls_expires_s;
     }
     one(out, "clew_http_connections", "gauge", "Open connections.", sum.connections);
     one(out, "clew_http_accepted_total", "counter", "Connections accepted.", sum.accepted);
     one(out, "clew_http_requests_total", "counter", "Requests read.", sum.requests);
     one(out, "clew_http_received_bytes_total", "counter", "Bytes received.", sum.bytes_in);
     one(out, "clew_http_sent_bytes_total", "counter", "Bytes sent.", sum.bytes_out);
+    one(out, "clew_tls_handshakes_total", "counter", "TLS handshakes done.", sum.tls_handshakes);
+    one(out, "clew_tls_failures_total", "counter", "TLS handshakes that broke, were refused or took too long.",
+        sum.tls_failures);
+    if (sum.tls_expires_s)
+        one(out, "clew_tls_certificate_expires_seconds", "gauge",
+            "The earliest end of a certificate in use, unix time.", (uint64_t)sum.tls_expires_s);
     head(out, "clew_http_answers_total", "counter", "Answers by port and class of status.");
     for (size_t p = 0; p < API_PORTS; p++)
         for (int h = 2; h < 6; h++)

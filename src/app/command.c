@@ -87,13 +87,27 @@ err command_credentials(const struct arguments *a, struct command_credentials *o
     return NULL;
 }
 
+static const char *file_of(const struct arguments *a, enum option o) {
+    struct str file = argument_text(a, o); /* of argv or the environment: terminated */
+    return file.n ? file.p : NULL;
+}
+
+struct http_client_tls command_tls(const struct arguments *a) {
+    return (struct http_client_tls){.ca_file = file_of(a, OPTION_TLS_CA),
+                                    .certificate_file = file_of(a, OPTION_TLS_CERT),
+                                    .key_file = file_of(a, OPTION_TLS_KEY),
+                                    .insecure = argument_flag(a, OPTION_INSECURE)};
+}
+
 err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body,
                      struct buf *out) {
     struct http_client *client = NULL;
     struct command_credentials who;
     TRY(command_check_url(a, OPTION_SERVER));
     TRY(command_credentials(a, &who));
+    const struct http_client_tls tls = command_tls(a);
     TRY(http_client_new(&client));
+    http_client_trust(client, &tls);
     AUTO_BUF struct buf url;
     buf_init(&url, 64 * KIB);
     struct str server = argument_text(a, OPTION_SERVER);

@@ -24,6 +24,7 @@ err command_version(const struct arguments *a);
 err command_completion(const struct arguments *a);
 err command_man(const struct arguments *a);
 
+struct http_client_tls command_tls(const struct arguments *a); /* whom https trusts, and as whom it speaks */
 /* Asks `path` (which starts with '/') of --server; a status over 299 becomes the error that the answer's text says. The caller ends
  * *out with buf_done. */
 err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body, struct buf *out);

@@ -3,14 +3,16 @@
 
 #include "app/command.h"
 
-#define O(name) (1ull << OPTION_##name)
-#define ASKING (O(SERVER) | O(JSON) | O(TOKEN) | O(TOKEN_FILE) | O(TENANT))
+#define O(name) ((option_set)1 << OPTION_##name)
+#define ASKING                                                                                                         \
+    (O(SERVER) | O(JSON) | O(TOKEN) | O(TOKEN_FILE) | O(TENANT) | O(TLS_CA) | O(TLS_CERT) | O(TLS_KEY) | O(INSECURE))
 #define FILTERS (O(SERVICE) | O(ENVIRONMENT) | O(WHERE) | O(TEXT) | O(START) | O(END) | O(LIMIT) | O(ORDER) | O(CURSOR))
 
 const struct command commands[] = {
     {"serve", "", 0, 0,
-     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) |
-         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN),
+     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) |
+         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN) |
+         O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) |

@@ -53,6 +53,7 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
                               .grpc = argument_flag(a, OPTION_GRPC)};
     while (str_ends_with(out->otlp, STR("/"))) out->otlp.n--;
     TRY(check_target(a));
+    out->tls = command_tls(a);
     TRY(read_signals(a, out));
     TRY(read_encoding(a, out));
     TRY(argument_u64(a, OPTION_RATE, &out->rate));

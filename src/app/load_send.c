@@ -315,6 +315,7 @@ static err start_sender(struct sending *all, struct sender *s) {
     buf_init(&s->framed, BODY_MAX + GRPC_PREFIX);
     TRY(http_client_new(&s->client));
     if (all->plan->grpc) http_client_use_h2(s->client);
+    http_client_trust(s->client, &all->plan->tls);
     return thread_start(&s->thread, "load", 0, send_all, s);
 }
 

@@ -10,6 +10,8 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_LISTEN] = {"listen", "ADDR:PORT", "127.0.0.1:8080", "API address; port 0 picks a free one"},
     [OPTION_OTLP_HTTP] = {"otlp-http", "ADDR:PORT", "127.0.0.1:4318", "OTLP/HTTP address"},
     [OPTION_OTLP_GRPC] = {"otlp-grpc", "ADDR:PORT", "127.0.0.1:4317", "OTLP/gRPC address"},
+    [OPTION_JAEGER] = {"jaeger", "ADDR:PORT", NULL,
+                       "also serve Jaeger's API at the root of this address (its usual one is 127.0.0.1:16686)"},
     [OPTION_RETENTION] = {"retention", "DURATION", "30d", "how long telemetry is kept; 0 keeps for ever"},
     [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "",
                              "budget of memory tables, queries and merges; default half of the "
@@ -77,9 +79,19 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_RULES] = {"rules", "FILE", NULL, "rules of redaction (docs/redaction.md)"},
     [OPTION_INPUT] = {"input", "FILE", NULL, "OTLP/JSON to look at instead of a data directory"},
     [OPTION_SHOW] = {"show", NULL, NULL, "show what would be hidden"},
+    [OPTION_TLS_CERT] = {"tls-cert", "FILE", NULL,
+                         "own TLS certificate with its chain, PEM (serve: LISTENER=FILE for one listener)", true},
+    [OPTION_TLS_KEY] = {"tls-key", "FILE", NULL, "its key, PEM (serve: LISTENER=FILE for one listener)", true},
+    [OPTION_TLS_CLIENT_CA] = {"tls-client-ca", "FILE", NULL,
+                              "ask clients for certificates of these authorities (LISTENER=FILE for one listener)",
+                              true},
+    [OPTION_TLS_CLIENT] = {"tls-client", "HOW", "require", "require a client's certificate, or request it"},
+    [OPTION_PLAIN_TEXT] = {"plain-text", "LISTENER", NULL,
+                           "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger or all", true},
+    [OPTION_TLS_CA] = {"tls-ca", "FILE", NULL, "for https, trust these authorities, PEM, not the system's"},
+    [OPTION_INSECURE] = {"insecure", NULL, NULL, "for https, believe any certificate for any host"},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},
 };
-static_assert(OPTIONS <= 64, "a command has a bit for each");
 
 /* ---- finding ---------------------------------------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@ enum option {
     OPTION_LISTEN,
     OPTION_OTLP_HTTP,
     OPTION_OTLP_GRPC,
+    OPTION_JAEGER,
     OPTION_RETENTION,
     OPTION_MEMORY_LIMIT,
     OPTION_FLUSH_AGE,
@@ -71,6 +72,13 @@ enum option {
     OPTION_RULES,
     OPTION_INPUT,
     OPTION_SHOW,
+    OPTION_TLS_CERT,
+    OPTION_TLS_KEY,
+    OPTION_TLS_CLIENT_CA,
+    OPTION_TLS_CLIENT,
+    OPTION_PLAIN_TEXT,
+    OPTION_TLS_CA,
+    OPTION_INSECURE,
     OPTION_HELP,
     OPTIONS
 };
@@ -90,11 +98,14 @@ void option_environment(enum option o, char out[64]); /* CLEW_… */
 
 struct arguments;
 
+typedef unsigned __int128 option_set; /* bit per enum option */
+static_assert(OPTIONS <= 128, "a bit for each option");
+
 struct command {
     const char *name;      /* "query traces" has two words */
     const char *positions; /* "TRACE_ID" as help shows it; "" none */
     int positions_min, positions_max;
-    uint64_t options; /* bit per enum option */
+    option_set options;
     const char *help;
     err (*run)(const struct arguments *a);
 };

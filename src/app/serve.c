@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "app/command.h"
+#include "app/serve_tls.h"
 #include "base/budget.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -23,6 +24,18 @@
 #define WATCH_NS ((int64_t)500 * 1000000)
 enum { CONNECTIONS_MAX = 16384, LIMITS_BYTES_MAX = 1 << 20 };
 
+/* Where it listens. */
+static const struct {
+    enum option option;
+    enum api_port port;
+    const char *title, *key; /* in the line that says ready */
+} listeners[SERVE_LISTENERS] = {
+    [SERVE_LISTEN] = {OPTION_LISTEN, API_PORT_MAIN, "API", "api"},
+    [SERVE_OTLP_HTTP] = {OPTION_OTLP_HTTP, API_PORT_OTLP, "OTLP/HTTP", "otlp_http"},
+    [SERVE_OTLP_GRPC] = {OPTION_OTLP_GRPC, API_PORT_OTLP, "OTLP/gRPC", "otlp_grpc"},
+    [SERVE_JAEGER] = {OPTION_JAEGER, API_PORT_JAEGER, "Jaeger", "jaeger"},
+};
+
 struct server {
     struct budget budget;
     struct store *store;
@@ -37,7 +50,8 @@ struct server {
     bool ending;
     char *dir;
     struct buf origins, limits; /* as the api borrows them */
-    char listen[64], otlp_http[64], otlp_grpc[64];
+    struct tls *tls[SERVE_LISTENERS];  /* NULL: plain text */
+    char bound[SERVE_LISTENERS][64]; /* empty: it does not listen */
     int64_t started_ns;
 };
 
@@ -123,10 +137,18 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     return api_new(&options, &s->api);
 }
 
+static err open_tls(const struct arguments *a, struct server *s) {
+    TRY(serve_tls_check(a));
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) TRY(serve_tls_open(a, l, &s->tls[l]));
+    return NULL;
+}
+
 /* Without tokens only loopback may be bound. */
-static err listen_on(struct server *s, const char *option, struct str address, enum api_port port, char bound[64]) {
-    AUTO_FREE char *text = str_dup(address);
-    err e = http_server_listen(s->http, text, api_listener(s->api, port), bound);
+static err listen_on(const struct arguments *a, struct server *s, enum serve_listener l) {
+    const char *option = serve_listener_names[l];
+    char *bound = s->bound[l];
+    AUTO_FREE char *text = str_dup(argument_text(a, listeners[l].option));
+    err e = http_server_listen_tls(s->http, text, s->tls[l], api_listener(s->api, listeners[l].port), bound);
     if (e && err_kind(e) == ERR_CONFLICT) {
         err_free(e);
         return err_new(ERR_CONFLICT,
@@ -134,6 +156,7 @@ static err listen_on(struct server *s, const char *option, struct str address, e
                        option, text, option);
     }
     TRY_WRAP(e, "--%s", option);
+    TRY(serve_tls_allow(a, l, s->tls[l], bound));
     if (api_needs_tokens(s->api) || socket_address_is_loopback(bound)) return NULL;
     return err_new(ERR_INVALID,
                    "--%s: %s is not a loopback address, and without tokens anybody could read and delete everything: "
@@ -148,9 +171,9 @@ static err open_network(const struct arguments *a, struct server *s) {
         .handler = api_handle, .refusal = api_refusal, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
     TRY(http_server_new(s->loop, &options, &s->http));
     api_add_server(s->api, s->http);
-    TRY(listen_on(s, "listen", argument_text(a, OPTION_LISTEN), API_PORT_MAIN, s->listen));
-    TRY(listen_on(s, "otlp-http", argument_text(a, OPTION_OTLP_HTTP), API_PORT_OTLP, s->otlp_http));
-    return listen_on(s, "otlp-grpc", argument_text(a, OPTION_OTLP_GRPC), API_PORT_OTLP, s->otlp_grpc);
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)
+        if (argument_text(a, listeners[l].option).n) TRY(listen_on(a, s, l));
+    return NULL;
 }
 
 static void run_loop(void *context) { loop_run(((struct server *)context)->loop); }
@@ -175,15 +198,22 @@ static void end_watch(struct server *s) {
     thread_join(s->watch);
 }
 
+/* One line that names every address. */
 static void tell_ready(const struct arguments *a, const struct server *s) {
     double ms = (double)(clock_monotonic_ns() - s->started_ns) / 1e6;
-    if (argument_flag(a, OPTION_JSON))
-        printf("{\"ready\":true,\"api\":\"http://%s\",\"otlp_http\":\"http://%s\",\"otlp_grpc\":\"http://%s\","
-               "\"start_ms\":%.1f}\n",
-               s->listen, s->otlp_http, s->otlp_grpc, ms);
+    bool json = argument_flag(a, OPTION_JSON);
+    if (json)
+        printf("{\"ready\":true");
     else
-        printf("clew %s ready in %.1f ms: API http://%s, OTLP/HTTP http://%s, OTLP/gRPC %s, data in " STR_FMT "\n",
-               CLEW_VERSION, ms, s->listen, s->otlp_http, s->otlp_grpc, STR_ARG(argument_text(a, OPTION_DATA)));
+        printf("clew %s ready in %.1f ms:", CLEW_VERSION, ms);
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) {
+        const char *name = json ? listeners[l].key : listeners[l].title, *tls = s->tls[l] ? "s" : "";
+        if (*s->bound[l]) printf(json ? ",\"%s\":\"http%s://%s\"" : " %s http%s://%s,", name, tls, s->bound[l]);
+    }
+    if (json)
+        printf(",\"start_ms\":%.1f}\n", ms);
+    else
+        printf(" data in " STR_FMT "\n", STR_ARG(argument_text(a, OPTION_DATA)));
     fflush(stdout);
 }
 
@@ -207,9 +237,10 @@ static err open_server(const struct arguments *a, struct server *s) {
     options.dir = s->dir;
     TRY(read_redaction(a, s));
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
-    TRY(check_address(a, OPTION_LISTEN));
-    TRY(check_address(a, OPTION_OTLP_HTTP));
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)
+        if (argument_text(a, listeners[l].option).n) TRY(check_address(a, listeners[l].option));
     if (!*s->dir) return err_new(ERR_INVALID, "--data: must name a folder");
+    TRY(open_tls(a, s));
     TRY(store_open(&options, &s->store));
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
@@ -227,6 +258,7 @@ static err close_server(struct server *s) {
     if (s->api) api_drain(s->api, true);
     end_watch(s);
     http_server_free(s->http);
+    for (int l = 0; l < SERVE_LISTENERS; l++) tls_free(s->tls[l]);
     api_free(s->api);
     loop_free(s->loop);
     ingest_free(s->ingest);

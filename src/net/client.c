@@ -5,10 +5,12 @@
 #include <pthread.h>
 
 #include "base/text.h"
+#include "net/tls_priv.h"
 
 /* libcurl's functions, found once. The types are those of its header, so a wrong call does not compile. */
 static struct {
     pthread_once_t once;
+    int client_index;    /* of our pointer in an SSL_CTX */
     const char *missing; /* what could not be found; NULL: all there */
     __typeof__(&curl_global_init) global_init;
     __typeof__(&curl_easy_init) easy_init;
@@ -40,13 +42,18 @@ static void curl_find(void) {
         if (!found) curl.missing = functions[i].name;
         memcpy(functions[i].to, &found, sizeof found); /* ISO C has no cast from data to function pointers */
     }
+    curl.client_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     if (!curl.missing && curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) curl.missing = "curl_global_init";
 }
 
+enum { CERTIFICATE_TEXT_MAX = 512 };
 struct http_client {
     CURL *handle;
     bool h2, h2_begun; /* begun: the connection speaks it */
+    struct http_client_tls tls;
     char error[CURL_ERROR_SIZE];
+    struct buf certificate; /* what the last handshake showed and, if it was refused, refused */
+    bool certificate_refused;
 };
 
 err http_client_new(struct http_client **out) {
@@ -58,6 +65,7 @@ err http_client_new(struct http_client **out) {
     if (!handle) return err_new(ERR_UNAVAILABLE, "libcurl gives no handle");
     struct http_client *c = mem_new_of(struct http_client);
     c->handle = handle;
+    buf_init(&c->certificate, CERTIFICATE_TEXT_MAX);
     *out = c;
     return NULL;
 }
@@ -67,7 +75,53 @@ void http_client_use_h2(struct http_client *c) { c->h2 = true; }
 void http_client_free(struct http_client *c) {
     if (!c) return;
     curl.cleanup(c->handle);
+    buf_done(&c->certificate);
     mem_free(c);
+}
+
+/* ---- TLS -------------------------------------------------------------------------------------------------------- */
+
+void http_client_trust(struct http_client *c, const struct http_client_tls *tls) { c->tls = *tls; }
+
+/* Once a certificate of the chain, from the authority down to the server's. */
+static int on_certificate(int good, X509_STORE_CTX *store) {
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct http_client *c = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), curl.client_index);
+    X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+    if (c->certificate_refused || !certificate) return good;
+    c->certificate_refused = !good;
+    buf_clear(&c->certificate);
+    tls_describe(&c->certificate, certificate);
+    return good;
+}
+
+/* Called by libcurl for each new connection, where it was built with OpenSSL. */
+static CURLcode on_context(CURL *handle, void *context, void *client) {
+    (void)handle;
+    struct http_client *c = client;
+    c->certificate_refused = false;
+    buf_clear(&c->certificate);
+    if (SSL_CTX_set_ex_data(context, curl.client_index, c))
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_certificate);
+    return CURLE_OK;
+}
+
+static void set_tls(struct http_client *c) {
+    CURL *h = c->handle;
+    curl.setopt(h, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (c->tls.certificate_file) curl.setopt(h, CURLOPT_SSLCERT, c->tls.certificate_file);
+    if (c->tls.key_file) curl.setopt(h, CURLOPT_SSLKEY, c->tls.key_file);
+    if (c->tls.insecure) {
+        curl.setopt(h, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl.setopt(h, CURLOPT_SSL_VERIFYHOST, 0L);
+        return;
+    }
+    if (c->tls.ca_file) {
+        curl.setopt(h, CURLOPT_CAINFO, c->tls.ca_file);
+        curl.setopt(h, CURLOPT_CAPATH, NULL);
+    }
+    curl.setopt(h, CURLOPT_SSL_CTX_DATA, c);
+    curl.setopt(h, CURLOPT_SSL_CTX_FUNCTION, on_context);
 }
 
 /* ---- the answer as it comes ------------------------------------------------------------------------------------- */
@@ -122,6 +176,7 @@ static void set_options(struct http_client *c, const struct call *call, struct c
     curl.reset(h); /* keeps the connection */
     curl.setopt(h, CURLOPT_URL, call->url);
     curl.setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+    set_tls(c);
     curl.setopt(h, CURLOPT_NOSIGNAL, 1L);
     /* On a connection that speaks it already, libcurl before 8.0 would begin HTTP/2 once more (curl issue 10634). */
     if (c->h2)
@@ -145,13 +200,23 @@ static void set_options(struct http_client *c, const struct call *call, struct c
     curl.setopt(h, CURLOPT_CUSTOMREQUEST, call->method);
 }
 
+static err call_failed(struct http_client *c, CURLcode code, const struct call *call) {
+    const char *why = c->error[0] ? c->error : curl.strerror(code);
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        return err_new(ERR_DENIED, "%s %s: %s%s%s; --tls-ca FILE names an authority to trust", call->method, call->url,
+                       why, c->certificate.n ? "; the certificate: " : "", c->certificate.n ? c->certificate.p : "");
+    if (code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM)
+        return err_new(ERR_INVALID, "%s %s: %s", call->method, call->url, why);
+    bool plain = code == CURLE_SSL_CONNECT_ERROR && !c->certificate.n;
+    return err_new(ERR_UNAVAILABLE, "%s %s: %s%s", call->method, call->url, why,
+                   plain ? "; that port speaks no TLS, perhaps: try http://" : "");
+}
+
 static err call_outcome(struct http_client *c, CURLcode code, const struct call *call, size_t body_max,
                         struct http_answer *answer) {
     if (answer->body.full)
         return err_new(ERR_LIMIT, "%s %s: the answer is over %zu bytes", call->method, call->url, body_max);
-    if (code != CURLE_OK)
-        return err_new(ERR_UNAVAILABLE, "%s %s: %s", call->method, call->url,
-                       c->error[0] ? c->error : curl.strerror(code));
+    if (code != CURLE_OK) return call_failed(c, code, call);
     long status = 0;
     char *type = NULL;
     curl.getinfo(c->handle, CURLINFO_RESPONSE_CODE, &status);

@@ -1,5 +1,7 @@
 /* A blocking HTTP client for the command line and the load generator: libcurl, opened on first use (dlopen), so that a
- * server that never calls out does not carry it. One client is one keep-alive connection; it belongs to one thread. */
+ * server that never calls out does not carry it. One client is one keep-alive connection; it belongs to one thread.
+ * https: TLS 1.2 or newer; the certificate must be good for the URL's host, by the system's authorities or those given. What is wrong
+ * with one is ERR_DENIED and said with its subject, names, issuer and dates. */
 #pragma once
 
 #include "base/base.h"
@@ -15,6 +17,14 @@ struct http_answer {
 err http_client_new(struct http_client **out);  /* ERR_UNAVAILABLE with the package's name when libcurl is missing */
 void http_client_use_h2(struct http_client *c); /* from now on HTTP/2, by prior knowledge */
 void http_client_free(struct http_client *c);
+struct http_client_tls {
+    const char *ca_file;          /* PEM: these authorities alone are trusted; NULL: the system's */
+    const char *certificate_file; /* PEM: this client's, with its chain; NULL: none */
+    const char *key_file;         /* its key */
+    bool insecure;                /* believes any certificate for any host */
+};
+void http_client_trust(struct http_client *c,
+                       const struct http_client_tls *tls); /* before calls; the texts outlive c */
 /* method "GET"…; fields "Name: value" lines, NULL-terminated, or NULL. The answer's body is at most body_max. The caller ends it
  * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL; statuses are not errors. */
 err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,

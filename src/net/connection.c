@@ -2,6 +2,7 @@
 
 #include "net/h2_priv.h"
 #include "net/stream_priv.h"
+#include "net/tls_priv.h"
 
 /* The request whose handler runs on this thread now: its reply needs no trip through the loop. */
 static _Thread_local struct {
@@ -60,6 +61,11 @@ void connection_refuse_busy(struct http_connection *c, int64_t now_ns) {
     refuse(c, 503, "too many connections: retry later", now_ns);
 }
 
+void connection_refuse_plain(struct http_connection *c, int64_t now_ns) {
+    if (!c->request) c->request = request_take(c->engine);
+    refuse(c, 400, "this port speaks TLS: ask with https://", now_ns);
+}
+
 /* ---- the handler ------------------------------------------------------------------------------------------------ */
 
 int request_dispatch(struct http_request *r, struct http_connection *c, bool *out_replied) {
@@ -71,6 +77,8 @@ int request_dispatch(struct http_request *r, struct http_connection *c, bool *ou
     r->connection = c;
     r->listener_context = c->listener_context;
     memcpy(r->peer, c->peer, sizeof r->peer);
+    r->is_tls = c->is_tls;
+    r->identity = tls_identity_ref(c->identity);
     count(&c->engine->requests, 1);
     handling.request = r;
     handling.replied = false;
@@ -484,6 +492,7 @@ void connection_close(struct http_connection *c) {
         request_give(c->request);
     }
     c->request = NULL;
+    tls_identity_unref(take(&c->identity));
     c->interim_left = 0;
     c->state = CONNECTION_DEAD;
 }

@@ -109,7 +109,9 @@ struct http_connection {
     bool ended;                  /* the client sends no more */
     bool end_seen;               /* WAITING: so it is, though there may be input before the end */
     bool unread;                 /* the client may still be sending what we will not read */
-    bool shut;                   /* set on the way to LINGER: shut the write side down, then clear it */
+    bool is_tls;
+    struct tls_identity *identity; /* of the client, a reference; NULL: none */
+    bool shut;                     /* set on the way to LINGER: shut the write side down, then clear it */
     char peer[64];
 };
 
@@ -143,3 +145,5 @@ int64_t connection_due_ns(const struct http_connection *c); /* INT64_MAX: never 
 void connection_time_out(struct http_connection *c, int64_t now_ns);
 /* Answers 503 and closes: for a connection too many. */
 void connection_refuse_busy(struct http_connection *c, int64_t now_ns);
+/* Answers 400 and closes: for plain HTTP on a port of TLS. */
+void connection_refuse_plain(struct http_connection *c, int64_t now_ns);

@@ -1,6 +1,7 @@
 /* What the connections of a server share: options, spare request blocks, spare body buffers. */
 #include "net/connection_priv.h"
 #include "net/stream_priv.h"
+#include "net/tls_priv.h"
 
 #include "base/budget.h"
 
@@ -19,6 +20,7 @@ void engine_init(struct http_engine *e, const struct http_server_options *o) {
     to->body_ns = or_default(o->body_ns, 10 * second);
     to->write_ns = or_default(o->write_ns, 60 * second);
     to->end_ns = or_default(o->end_ns, second);
+    to->handshake_ns = or_default(o->handshake_ns, 10 * second);
     to->linger_ns = or_default(o->linger_ns, 2 * second);
 }
 
@@ -143,6 +145,7 @@ void request_again(struct http_request *r) {
     request_body_drop(r);
     mem_free(r->reply_owned);
     stream_free(r->push);
+    tls_identity_unref(r->identity);
     arena_done(&r->memory);
     request_clear(r, old.engine);
     r->connection = old.connection;
@@ -161,6 +164,7 @@ void request_again(struct http_request *r) {
 
 /* All memory but the block, the body and a small `out`. */
 static void request_drop(struct http_request *r) {
+    tls_identity_unref(r->identity);
     input_drop(r);
     mem_free(r->reply_owned);
     stream_free(r->push);

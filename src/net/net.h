@@ -25,6 +25,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "net/tls.h"
 
 struct budget;
 struct loop;
@@ -53,6 +54,12 @@ void *http_listener_context(const struct http_request *r);
 /* Nobody waits for the answer any more: the connection broke, or its client ended its side `end_ns` ago. From any thread, until
  * http_reply, which is still due. */
 bool http_is_abandoned(const struct http_request *r);
+bool http_is_tls(const struct http_request *r);
+/* Of the client's certificate, which was verified: the subject as "CN=agent-7,O=Example" (RFC 2253), and its alternative names
+ * as "DNS:agent-7.example URI:spiffe://example/agent" (DNS, IP, URI and email; odd ones are left out). Each at most 4 KiB,
+ * a subject over that is empty. {NULL, 0} without a certificate. Borrowed until http_reply. */
+struct str http_client_subject(const struct http_request *r);
+struct str http_client_names(const struct http_request *r);
 /* A parameter of the query or, after those, of a form body, decoded into memory of the request; false if absent. The n-th of
  * the same name. A % that is no escape stands for itself. At most 1,000 parameters (400), forms at most 1 MiB (413). */
 bool http_param(struct http_request *r, struct str name, size_t nth, struct str *out);
@@ -105,16 +112,21 @@ struct http_server_options {
     size_t connections_max; /* default 16,384 */
     struct budget *budget;  /* NULL: none; outlives the last request */
     /* 0: the default */
-    int64_t head_ns;   /* from the first byte of a request to the end of its head: 10 s */
-    int64_t idle_ns;   /* between requests: 75 s */
-    int64_t body_ns;   /* each such window must bring 1 KiB/s or the body's end: 10 s */
-    int64_t write_ns;  /* each such window must take 1 KiB/s or the answer's end: 60 s */
-    int64_t end_ns;    /* a client that sends no more may be half-closed: it still waits for so long: 1 s */
-    int64_t linger_ns; /* after a refusal: reading on, so that the client sees it before a reset: 2 s */
+    int64_t head_ns;      /* from the first byte of a request to the end of its head: 10 s */
+    int64_t idle_ns;      /* between requests: 75 s */
+    int64_t body_ns;      /* each such window must bring 1 KiB/s or the body's end: 10 s */
+    int64_t write_ns;     /* each such window must take 1 KiB/s or the answer's end: 60 s */
+    int64_t handshake_ns; /* of TLS, from accept to end: 10 s */
+    int64_t end_ns;       /* a client that sends no more may be half-closed: it still waits for so long: 1 s */
+    int64_t linger_ns;    /* after a refusal: reading on, so that the client sees it before a reset: 2 s */
 };
 err http_server_new(struct loop *l, const struct http_server_options *o, struct http_server **out);
 /* One more address; context is told to the handler. out_bound: the real address. */
 err http_server_listen(struct http_server *s, const char *address, void *context, char out_bound[64]);
+/* The same by TLS; tls (NULL: plain text) outlives the server. A client that speaks plain HTTP there gets a 400 that says so;
+ * one that speaks TLS to a plain port is closed, with a log line. */
+err http_server_listen_tls(struct http_server *s, const char *address, struct tls *tls, void *context,
+                           char out_bound[64]);
 /* On the loop's thread. Closes listeners and idle connections, and every other one after its answer; calls done when the last
  * request was answered, or at the deadline, never inside this call; done may free the server. */
 void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, void (*done)(void *context),
@@ -122,7 +134,9 @@ void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, voi
 void http_server_free(struct http_server *s); /* on the loop's thread or after it ended */
 struct http_server_stats {
     uint64_t connections, accepted, requests, bytes_in, bytes_out;
-    uint64_t refused[600 / 100 + 1]; /* by the server itself, not by the handler: [4] 4xx, [5] 5xx */
+    uint64_t tls_handshakes, tls_failures; /* completed; broken, refused or too slow */
+    int64_t tls_expires_s;                 /* the earliest end of a certificate in use, unix time; 0: no TLS */
+    uint64_t refused[600 / 100 + 1];       /* by the server itself, not by the handler: [4] 4xx, [5] 5xx */
 };
 void http_server_get_stats(const struct http_server *s, struct http_server_stats *out); /* from any thread; roughly */
 

@@ -1,12 +1,14 @@
 /* How much HTTP costs: a server and its clients on loopback, each on a thread of its own.
  *
- *   net_bench [seconds]     tiny GETs, pipelined GETs, POSTs of 300 KB: CPU time of the server's thread a request; and what of
- *                           it is ours, without the kernel
+ *   net_bench [seconds]     tiny GETs, pipelined GETs, POSTs of 300 KB, in plain text and by TLS 1.3, and handshakes: CPU time of
+ *                           the server's thread a request; and what of it is ours, without the kernel
  */
 #include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/text.h"
+#include "net/tls_test_priv.h"
 #include "net/wire_test_priv.h"
 #include "os/clock.h"
 #include "os/loop.h"
@@ -22,6 +24,8 @@ static struct {
     int64_t until_ns;
     struct str request;
     int pipelined;
+    SSL_CTX *client_tls; /* NULL: plain text */
+    struct tls *server_tls;
     int64_t server_cpu_ns;
     uint64_t requests;
 } bench;
@@ -45,6 +49,7 @@ static void must(err e) {
 
 struct client {
     int fd;
+    SSL *ssl;
     size_t unsent; /* of the requests of this turn */
     int unanswered;
 };
@@ -53,7 +58,10 @@ static void client_send(struct client *c) {
     size_t total = bench.request.n, n;
     while (c->unsent) {
         size_t at = (total - c->unsent % total) % total;
-        must(socket_write(c->fd, &(struct socket_piece){bench.request.p + at, total - at}, 1, &n));
+        if (!c->ssl)
+            must(socket_write(c->fd, &(struct socket_piece){bench.request.p + at, total - at}, 1, &n));
+        else if (!SSL_write_ex(c->ssl, bench.request.p + at, total - at, &n))
+            return;
         c->unsent -= n;
         if (n < total - at) break;
     }
@@ -63,17 +71,42 @@ static uint64_t client_receive(struct client *c) {
     char bytes[65536];
     size_t n;
     bool end;
-    must(socket_read(c->fd, bytes, sizeof bytes, &n, &end));
+    if (!c->ssl)
+        must(socket_read(c->fd, bytes, sizeof bytes, &n, &end));
+    else if (!SSL_read_ex(c->ssl, bytes, sizeof bytes, &n))
+        return 0;
     int answers = 0;
     for (char *at = bytes; (at = memmem(at, (size_t)(bytes + n - at), "\r\n\r\nok", 6)); at++) answers++;
     c->unanswered -= answers;
     return (uint64_t)answers;
 }
 
+static void client_connect(struct client *c) {
+    must(socket_connect_wait(bench.address, 1000000000, &c->fd));
+    if (!bench.client_tls) return;
+    c->ssl = SSL_new(bench.client_tls);
+    SSL_set_fd(c->ssl, c->fd);
+    SSL_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    while (SSL_connect(c->ssl) != 1) poll(&(struct pollfd){.fd = c->fd, .events = POLLIN}, 1, 1000);
+}
+
+static void client_close(struct client *c) {
+    SSL_free(c->ssl);
+    socket_close(c->fd);
+}
+
+static void handshakes_run(void) {
+    for (; clock_monotonic_ns() < bench.until_ns; bench.requests++) {
+        struct client c = {0};
+        client_connect(&c);
+        client_close(&c);
+    }
+}
+
 static void clients_run(void) {
     struct client clients[CONNECTIONS] = {0};
     struct pollfd polled[CONNECTIONS];
-    for (int i = 0; i < CONNECTIONS; i++) must(socket_connect_wait(bench.address, 1000000000, &clients[i].fd));
+    for (int i = 0; i < CONNECTIONS; i++) client_connect(&clients[i]);
     while (clock_monotonic_ns() < bench.until_ns) {
         for (int i = 0; i < CONNECTIONS; i++) {
             struct client *c = &clients[i];
@@ -88,22 +121,24 @@ static void clients_run(void) {
         for (int i = 0; i < CONNECTIONS; i++)
             if (polled[i].revents & POLLIN) bench.requests += client_receive(&clients[i]);
     }
-    for (int i = 0; i < CONNECTIONS; i++) socket_close(clients[i].fd);
+    for (int i = 0; i < CONNECTIONS; i++) client_close(&clients[i]);
 }
 
+/* request.n 0: handshakes alone. */
 static void measure(const char *name, struct str request, int pipelined, double seconds) {
     struct http_server *server;
     struct thread *thread;
     must(loop_new(&bench.loop));
     must(http_server_new(bench.loop, &(struct http_server_options){.handler = handler}, &server));
-    must(http_server_listen(server, "127.0.0.1:0", NULL, bench.address));
+    struct tls *tls = bench.client_tls ? bench.server_tls : NULL;
+    must(http_server_listen_tls(server, "127.0.0.1:0", tls, NULL, bench.address));
     bench.request = request;
     bench.pipelined = pipelined;
     bench.requests = 0;
     int64_t start = clock_monotonic_ns();
     bench.until_ns = start + (int64_t)(seconds * 1e9);
     must(thread_start(&thread, "loop", 0, run_loop, NULL));
-    clients_run();
+    (request.n ? clients_run : handshakes_run)();
     double wall = (double)(clock_monotonic_ns() - start) / 1e9, n = (double)bench.requests;
     loop_stop(bench.loop);
     thread_join(thread);
@@ -126,6 +161,29 @@ static void measure_without_sockets(const char *name, struct str request, int n)
     wire_close(&w);
 }
 
+static void make_tls(void) {
+    char certificate[] = "/tmp/clew-bench-XXXXXX", key[] = "/tmp/clew-bench-XXXXXX";
+    struct made_pair pair = made_pair_new("bench", "DNS:localhost", 86400 * 90, NULL);
+    if (mkstemp(certificate) < 0 || mkstemp(key) < 0) abort();
+    made_write_certificate(certificate, &pair);
+    made_write_key(key, &pair, NULL);
+    must(tls_new(&(struct tls_options){.certificate_file = certificate, .key_file = key, .protocols = TLS_PROTOCOLS},
+                 &bench.server_tls));
+    unlink(certificate), unlink(key);
+    made_pair_free(&pair);
+}
+
+static void measure_sockets(struct str get, struct str post, double seconds) {
+    const char *how = bench.client_tls ? "TLS" : "plain";
+    char name[3][32];
+    snprintf(name[0], sizeof name[0], "%s: tiny GET", how);
+    snprintf(name[1], sizeof name[1], "%s: GET, 16 pipelined", how);
+    snprintf(name[2], sizeof name[2], "%s: POST of 300 KB", how);
+    measure(name[0], get, 1, seconds);
+    measure(name[1], get, 16, seconds);
+    measure(name[2], post, 1, seconds);
+}
+
 int main(int argc, char **argv) {
     process_signals_block();
     double seconds = 2;
@@ -137,9 +195,15 @@ int main(int argc, char **argv) {
                 "User-Agent: bench\r\nContent-Length: 300000\r\n\r\n%0300000d",
                 0);
     const struct str get = STR("GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
-    measure("tiny GET", get, 1, seconds);
-    measure("tiny GET, 16 pipelined", get, 16, seconds);
-    measure("POST of 300 KB", buf_str(&post), 1, seconds);
+    make_tls();
+    measure_sockets(get, buf_str(&post), seconds);
+    bench.client_tls = SSL_CTX_new(TLS_client_method());
+    measure_sockets(get, buf_str(&post), seconds);
+    measure("TLS 1.3 handshake", STR(""), 0, seconds);
+    SSL_CTX_set_max_proto_version(bench.client_tls, TLS1_2_VERSION);
+    measure("TLS 1.2 handshake", STR(""), 0, seconds);
+    SSL_CTX_free(bench.client_tls);
+    tls_free(bench.server_tls);
     measure_without_sockets("tiny GET, no socket", get, 1000000);
     measure_without_sockets("POST, no socket", buf_str(&post), 10000);
     buf_done(&post);

@@ -1,5 +1,6 @@
 /* What a handler may ask about its request. */
 #include "net/connection_priv.h"
+#include "net/tls_priv.h"
 
 enum http_method http_method(const struct http_request *r) { return r->method_code; }
 struct str http_method_text(const struct http_request *r) {
@@ -24,6 +25,13 @@ bool http_is_h2(const struct http_request *r) { return r->is_h2; }
 void *http_listener_context(const struct http_request *r) { return r->listener_context; }
 bool http_is_abandoned(const struct http_request *r) {
     return atomic_load_explicit(&r->abandoned, memory_order_relaxed);
+}
+bool http_is_tls(const struct http_request *r) { return r->is_tls; }
+struct str http_client_subject(const struct http_request *r) {
+    return r->identity ? r->identity->subject : (struct str){0};
+}
+struct str http_client_names(const struct http_request *r) {
+    return r->identity ? r->identity->names : (struct str){0};
 }
 
 struct str http_field(const struct http_request *r, struct str name) {

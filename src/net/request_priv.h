@@ -49,6 +49,7 @@ struct http_engine;
 struct http_connection;
 struct h2_stream;
 struct http_stream;
+struct tls_identity;
 
 struct http_request {
     struct http_engine *engine;
@@ -59,6 +60,8 @@ struct http_request {
     bool is_listed, is_last;            /* the server's, under its lock: among replies; no delivery follows */
     bool is_final; /* the loop thread's: it has seen the last delivery, and owns the request again */
     void *listener_context;
+    struct tls_identity *identity; /* a reference; NULL: none */
+    bool is_tls;
     char peer[64]; /* a copy: the connection may end before the request */
 
     char *input; /* own, unless it is `first` */

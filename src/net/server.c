@@ -2,14 +2,17 @@
  *
  * Invariants:
  * 1. Everything but `lock` and what it covers belongs to the loop's thread.
- * 2. `idle` lists the connections in state IDLE, the idlest first.
+ * 2. `idle` lists the connections in state IDLE, the idlest first; `handshakes` those that TLS is not done with, the oldest first.
  * 3. A connection's timer is never later than its due time; when it fires early it is set again. So a request moves no timer.
  * 4. A server lives until it was freed, no reply is posted and no handler holds a request: `holds` counts these.
  * 5. Reading stays armed while a handler works, so that a request in the usual case costs no epoll_ctl. The first event in that
  *    state (a pipelined request, the client's end) disarms it to the end of input, and that to hang-ups alone: nothing is read.
+ * 6. TLS stands between socket and machine: bytes it took count as written, and the connection is neither idle nor ended before
+ *    the socket has them, within tls_due_ns. What it holds decrypted is read without an event.
  */
 #include "base/log.h"
 #include "net/connection_priv.h"
+#include "net/tls_priv.h"
 #include "os/clock.h"
 #include "os/loop.h"
 #include "os/thread.h"
@@ -18,27 +21,38 @@ enum {
     ACCEPT_AT_ONCE = 64,
     READ_AT_ONCE = 1024 * 1024, /* of one connection, before others get their turn */
     TURNED_AWAY_MAX = 64,       /* connections too many that are being told so */
+    HANDSHAKES_MAX = 1024,      /* at once, each of up to 48 KiB: then the oldest goes */
 };
 static const int64_t ACCEPT_PAUSE_NS = 100000000; /* after a failed accept (no descriptors left) */
-static const int64_t POOL_KEPT_NS = 2000000000;   /* spare body buffers go after so much quiet */
+static const int64_t TLS_REFRESH_NS = 5000000000;
+static const int64_t POOL_KEPT_NS = 2000000000; /* spare body buffers go after so much quiet */
 
 struct listener {
     struct http_server *server;
     int fd;
+    struct tls *tls; /* NULL: plain text */
     void *context;
     struct loop_watch *watch;
     struct listener *next;
+};
+
+struct connection_list {
+    struct connection *first, *last;
+    size_t count;
 };
 
 struct connection {
     struct http_connection wire; /* first: a request knows its http_connection */
     struct http_server *server;
     int fd, watched;
-    bool in_idle, turned_away;
+    bool turned_away, heard; /* heard: its first bytes came */
+    struct tls_session *tls; /* NULL: plain text */
+    int64_t tls_due_ns;      /* of the handshake, or of the last bytes; INT64_MAX: neither waits */
     struct loop_watch *watch;
     struct loop_timer timer;
-    struct connection *next, *before;           /* all */
-    struct connection *idle_next, *idle_before; /* in_idle */
+    struct connection *next, *before; /* all */
+    struct connection_list *list;     /* (2); NULL: in none */
+    struct connection *list_next, *list_before;
     int64_t idle_since_ns;
 };
 static_assert(sizeof(struct connection) <= 512, "an idle connection is at most 1 KiB with its watch");
@@ -47,9 +61,12 @@ struct http_server {
     struct http_engine engine; /* first: deliver gets it */
     struct loop *loop;
     struct listener *listeners;
-    struct connection *connections, *idle_first, *idle_last;
+    struct connection *connections;
+    struct connection_list idle, handshakes;
     size_t connection_count, turned_away_count;
-    struct loop_timer accept_timer, drain_timer, pool_timer;
+    struct loop_timer accept_timer, drain_timer, pool_timer, tls_timer;
+    _Atomic uint64_t tls_handshakes, tls_failures;
+    _Atomic int64_t tls_expires_s;
     uint64_t pool_seen; /* requests when pool_timer was set */
     int64_t drain_deadline_ns;
     bool draining;
@@ -65,24 +82,30 @@ struct http_server {
 
 /* ---- connections: lists and ends -------------------------------------------------------------------------------- */
 
-static void idle_leave(struct connection *c) {
-    struct http_server *s = c->server;
-    if (!c->in_idle) return;
-    *(c->idle_before ? &c->idle_before->idle_next : &s->idle_first) = c->idle_next;
-    *(c->idle_next ? &c->idle_next->idle_before : &s->idle_last) = c->idle_before;
-    c->idle_next = c->idle_before = NULL;
-    c->in_idle = false;
+static void list_leave(struct connection *c) {
+    struct connection_list *l = c->list;
+    if (!l) return;
+    *(c->list_before ? &c->list_before->list_next : &l->first) = c->list_next;
+    *(c->list_next ? &c->list_next->list_before : &l->last) = c->list_before;
+    c->list_next = c->list_before = NULL;
+    c->list = NULL;
+    l->count--;
+}
+
+/* At its end; it must be in none. */
+static void list_join(struct connection *c, struct connection_list *l) {
+    c->list_before = l->last;
+    *(l->last ? &l->last->list_next : &l->first) = c;
+    l->last = c;
+    c->list = l;
+    l->count++;
 }
 
 static void idle_join(struct connection *c) {
-    struct http_server *s = c->server;
-    if (c->in_idle && c->idle_since_ns == c->wire.mark_ns) return;
-    idle_leave(c); /* it was used and is idle again */
+    if (c->list == &c->server->idle && c->idle_since_ns == c->wire.mark_ns) return;
+    list_leave(c); /* it was used and is idle again */
     c->idle_since_ns = c->wire.mark_ns;
-    c->idle_before = s->idle_last;
-    *(s->idle_last ? &s->idle_last->idle_next : &s->idle_first) = c;
-    s->idle_last = c;
-    c->in_idle = true;
+    list_join(c, &c->server->idle);
 }
 
 static void drain_check(struct http_server *s) {
@@ -92,7 +115,7 @@ static void drain_check(struct http_server *s) {
 static void connection_end(struct connection *c) {
     struct http_server *s = c->server;
     connection_close(&c->wire);
-    idle_leave(c);
+    list_leave(c);
     *(c->before ? &c->before->next : &s->connections) = c->next;
     if (c->next) c->next->before = c->before;
     s->connection_count--;
@@ -100,6 +123,7 @@ static void connection_end(struct connection *c) {
     atomic_store_explicit(&s->engine.connections, s->connection_count, memory_order_relaxed);
     loop_timer_clear(s->loop, &c->timer);
     loop_watch_end(c->watch);
+    tls_session_free(c->tls);
     socket_close(c->fd);
     mem_free(c);
     drain_check(s);
@@ -107,25 +131,34 @@ static void connection_end(struct connection *c) {
 
 /* ---- one connection's turn -------------------------------------------------------------------------------------- */
 
+static bool has_unsent(const struct connection *c) { return c->tls && tls_has_unsent(c->tls); }
+
 /* Writes what there is. False: the connection broke. *out_blocked: the socket takes no more now. */
 static bool write_out(struct connection *c, int64_t now_ns, bool *out_blocked) {
     struct socket_piece pieces[OUT_PIECES];
     size_t n, written, wanted;
+    err e = c->tls ? tls_flush(c->tls) : NULL;
     *out_blocked = false;
-    while ((n = connection_out(&c->wire, pieces)) > 0) {
+    while (!e && !*out_blocked && (n = connection_out(&c->wire, pieces)) > 0) {
         wanted = 0;
         for (size_t i = 0; i < n; i++) wanted += pieces[i].n;
-        err e = socket_write(c->fd, pieces, n, &written);
-        if (e) {
-            err_free(e); /* the client went away: nobody to tell */
-            return false;
-        }
+        e = c->tls ? tls_write(c->tls, pieces, n, &written) : socket_write(c->fd, pieces, n, &written);
+        if (e) break;
         connection_wrote(&c->wire, written, now_ns);
-        if (written < wanted) {
-            *out_blocked = true;
-            return true;
-        }
+        *out_blocked = written < wanted;
     }
+    *out_blocked |= has_unsent(c);
+    bool alive = e == NULL;
+    err_free(e); /* the client went away: nobody to tell */
+    return alive;
+}
+
+/* No connection of HTTP begins with the first byte of a TLS handshake. */
+static bool is_tls_on_plain_text(struct connection *c, const char *bytes, size_t n) {
+    bool first = !c->heard && n > 0;
+    c->heard |= first;
+    if (c->tls || !first || bytes[0] != 0x16) return false;
+    log_warn("a client speaks TLS to a plain-text port: closed", F_TEXT("peer", c->wire.peer));
     return true;
 }
 
@@ -136,14 +169,15 @@ static bool read_in(struct connection *c, int64_t now_ns, size_t *out_n, bool *o
     struct room room = connection_room(&c->wire, now_ns);
     if (room.n == 0) return true;
     bool end = false;
-    err e = socket_read(c->fd, room.p, room.n, out_n, &end);
-    if (e) {
+    err e = c->tls ? tls_read(c->tls, room.p, room.n, out_n, &end) : socket_read(c->fd, room.p, room.n, out_n, &end);
+    if (e || is_tls_on_plain_text(c, room.p, *out_n)) {
         err_free(e);
         return false;
     }
+    *out_more = c->tls ? *out_n && tls_has_input(c->tls)
+                       : *out_n == room.n; /* less: the socket is empty, which the loop would tell for free */
     connection_fed(&c->wire, *out_n, now_ns);
     if (end) connection_ended(&c->wire, now_ns);
-    *out_more = *out_n == room.n; /* less: the socket is empty, which the loop would tell for free */
     return true;
 }
 
@@ -154,34 +188,81 @@ static void watch_for(struct connection *c, int events) {
 }
 
 static void timer_settle(struct connection *c) {
-    int64_t due = connection_due_ns(&c->wire);
+    int64_t due = MIN(connection_due_ns(&c->wire), c->tls_due_ns);
     if (due == INT64_MAX || (c->timer.heap_index && c->timer.due_ns <= due)) return; /* (3) */
     loop_timer_set(c->server->loop, &c->timer, due);
+}
+
+static void handshake_failed(struct connection *c, struct str why) {
+    atomic_fetch_add_explicit(&c->server->tls_failures, 1, memory_order_relaxed);
+    log_info("no TLS with a client", F_TEXT("peer", c->wire.peer), F_STR("error", why));
+    connection_end(c);
+}
+
+/* Goes on with the handshake. False: it waits for the client, or the connection was ended. */
+static bool handshake(struct connection *c, int64_t now_ns) {
+    enum tls_state state;
+    err e = tls_handshake(c->tls, &state);
+    if (e) {
+        handshake_failed(c, str_of(err_text(e)));
+        err_free(e);
+        return false;
+    }
+    if (state == TLS_HANDSHAKE) {
+        watch_for(c, LOOP_READ | (has_unsent(c) ? LOOP_WRITE : 0));
+        timer_settle(c);
+        return false;
+    }
+    c->tls_due_ns = INT64_MAX;
+    list_leave(c);
+    if (state == TLS_PLAIN_TEXT) {
+        atomic_fetch_add_explicit(&c->server->tls_failures, 1, memory_order_relaxed);
+        tls_session_free(take(&c->tls));
+        connection_refuse_plain(&c->wire, now_ns);
+        return true;
+    }
+    atomic_fetch_add_explicit(&c->server->tls_handshakes, 1, memory_order_relaxed);
+    c->wire.is_tls = true;
+    c->wire.identity = tls_session_identity(c->tls);
+    if (str_equal(tls_session_protocol(c->tls), STR("h2"))) connection_use_h2(&c->wire, now_ns);
+    return true;
+}
+
+/* Writes and reads until the socket or the machine has enough. False: the connection broke. */
+static bool exchange(struct connection *c, int64_t now_ns, bool may_read, bool *out_blocked) {
+    bool alive = true, more = may_read || (c->tls && tls_has_input(c->tls));
+    for (size_t n, sum = 0; alive; sum += n) {
+        n = 0;
+        alive = write_out(c, now_ns, out_blocked);
+        bool enough = !c->tls && sum >= READ_AT_ONCE; /* TLS counts for itself */
+        if (!alive || !more || enough || !connection_wants_input(&c->wire)) break;
+        alive = read_in(c, now_ns, &n, &more);
+    }
+    if (alive && c->wire.shut && !has_unsent(c)) {
+        c->wire.shut = false;
+        if (c->tls) tls_finish(c->tls);
+        if (!has_unsent(c)) socket_shutdown_write(c->fd);
+    }
+    return alive;
 }
 
 /* After anything happened: writes, puts the connection where it belongs, or ends it. May read on when may_read. */
 static void settle(struct connection *c, int64_t now_ns, bool may_read) {
     struct http_server *s = c->server;
-    bool blocked = false, alive = true, more = may_read;
-    for (size_t n, sum = 0; alive; sum += n) {
-        n = 0;
-        alive = write_out(c, now_ns, &blocked);
-        if (!alive || !more || sum >= READ_AT_ONCE || !connection_wants_input(&c->wire)) break;
-        alive = read_in(c, now_ns, &n, &more);
-    }
-    if (alive && c->wire.shut) {
-        c->wire.shut = false;
-        socket_shutdown_write(c->fd);
-    }
-    bool idle = c->wire.state == CONNECTION_IDLE;
-    if (!alive || c->wire.state == CONNECTION_DEAD || (idle && s->draining)) {
+    bool blocked = false;
+    if (c->tls) tls_turn(c->tls, may_read, READ_AT_ONCE);
+    if (c->tls && !tls_is_open(c->tls) && !handshake(c, now_ns)) return;
+    bool alive = exchange(c, now_ns, may_read, &blocked), unsent = has_unsent(c); /* (6) */
+    bool idle = c->wire.state == CONNECTION_IDLE && !unsent, dead = c->wire.state == CONNECTION_DEAD;
+    if (!alive || (dead && !unsent) || (idle && s->draining)) {
         connection_end(c);
         return;
     }
+    if (dead && c->tls_due_ns == INT64_MAX) c->tls_due_ns = now_ns + s->engine.options.write_ns;
     if (idle)
         idle_join(c);
     else
-        idle_leave(c);
+        list_leave(c);
     int events = blocked ? LOOP_WRITE : 0;
     if (connection_wants_input(&c->wire)) events |= LOOP_READ;
     if (c->wire.state == CONNECTION_WAITING && !events)
@@ -196,7 +277,7 @@ static void settle(struct connection *c, int64_t now_ns, bool may_read) {
 
 static void on_ready(void *context, int events) {
     struct connection *c = context;
-    bool wants = connection_wants_input(&c->wire);
+    bool wants = connection_wants_input(&c->wire) || (c->tls && !tls_is_open(c->tls));
     if (c->wire.state == CONNECTION_WAITING) { /* (5) */
         if (events & LOOP_HANGUP) {
             connection_end(c);
@@ -222,6 +303,13 @@ static void on_ready(void *context, int events) {
 static void on_time(void *context) {
     struct connection *c = context;
     int64_t now = clock_monotonic_ns();
+    if (now >= c->tls_due_ns) {
+        if (tls_is_open(c->tls))
+            connection_end(c);
+        else
+            handshake_failed(c, STR("the handshake was not done in time"));
+        return;
+    }
     connection_time_out(&c->wire, now);
     settle(c, now, false);
 }
@@ -232,8 +320,8 @@ static void on_time(void *context) {
 static bool make_room(struct http_server *s, bool *out_turn_away) {
     *out_turn_away = false;
     if (s->connection_count - s->turned_away_count < s->engine.options.connections_max) return true;
-    if (s->idle_first) {
-        connection_end(s->idle_first);
+    if (s->idle.first) {
+        connection_end(s->idle.first);
         return true;
     }
     *out_turn_away = true;
@@ -244,11 +332,15 @@ static void connection_add(struct listener *from, int fd, const char *peer) {
     struct http_server *s = from->server;
     bool turn_away;
     struct connection *c = NULL;
-    if (make_room(s, &turn_away)) c = mem_new_of(struct connection);
+    struct tls_session *tls = NULL;
+    bool room = make_room(s, &turn_away);
+    if (room && from->tls) room = (tls = tls_session_new(from->tls, fd)) != NULL;
+    if (room) c = mem_new_of(struct connection);
     err e = c ? loop_watch(s->loop, fd, LOOP_READ, on_ready, c, &c->watch) : NULL;
     if (!c || e) {
         err_free(e);
         mem_free(c);
+        tls_session_free(tls);
         socket_close(fd);
         return;
     }
@@ -257,6 +349,8 @@ static void connection_add(struct listener *from, int fd, const char *peer) {
     memcpy(c->wire.peer, peer, sizeof c->wire.peer);
     c->server = s;
     c->fd = fd;
+    c->tls = tls;
+    c->tls_due_ns = tls ? now + s->engine.options.handshake_ns : INT64_MAX;
     c->watched = LOOP_READ;
     c->timer = (struct loop_timer){.fn = on_time, .context = c};
     c->turned_away = turn_away;
@@ -268,6 +362,9 @@ static void connection_add(struct listener *from, int fd, const char *peer) {
     atomic_store_explicit(&s->engine.connections, s->connection_count, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->engine.accepted, 1, memory_order_relaxed);
     if (turn_away) connection_refuse_busy(&c->wire, now);
+    if (tls) list_join(c, &s->handshakes);
+    if (s->handshakes.count > HANDSHAKES_MAX)
+        handshake_failed(s->handshakes.first, STR("too many handshakes at once: the oldest goes"));
     settle(c, now, false);
 }
 
@@ -288,7 +385,7 @@ static void on_accept(void *context, int events) {
         if (e) { /* out of descriptors or memory: the idlest goes, and accepting pauses */
             log_warn("accepting a connection failed", F_ERR(e));
             err_free(e);
-            if (s->idle_first) connection_end(s->idle_first);
+            if (s->idle.first) connection_end(s->idle.first);
             listeners_watch(s, 0);
             loop_timer_set(s->loop, &s->accept_timer, clock_monotonic_ns() + ACCEPT_PAUSE_NS);
             return;
@@ -298,11 +395,34 @@ static void on_accept(void *context, int events) {
     }
 }
 
+/* ---- listening -------------------------------------------------------------------------------------------------- */
+
+/* The earliest end of what is in use, for the figures. */
+static void tls_expiry_note(struct http_server *s) {
+    int64_t first = 0;
+    for (struct listener *l = s->listeners; l; l = l->next)
+        if (l->tls && (first == 0 || tls_expires_s(l->tls) < first)) first = tls_expires_s(l->tls);
+    atomic_store_explicit(&s->tls_expires_s, first, memory_order_relaxed);
+}
+
+static void on_tls_refresh(void *context) {
+    struct http_server *s = context;
+    for (struct listener *l = s->listeners; l; l = l->next)
+        if (l->tls) tls_refresh(l->tls);
+    tls_expiry_note(s);
+    loop_timer_set(s->loop, &s->tls_timer, clock_monotonic_ns() + TLS_REFRESH_NS);
+}
+
 err http_server_listen(struct http_server *s, const char *address, void *context, char out_bound[64]) {
+    return http_server_listen_tls(s, address, NULL, context, out_bound);
+}
+
+err http_server_listen_tls(struct http_server *s, const char *address, struct tls *tls, void *context,
+                           char out_bound[64]) {
     int fd = -1;
     TRY(socket_listen(address, &fd, out_bound));
     struct listener *l = mem_new_of(struct listener);
-    *l = (struct listener){.server = s, .fd = fd, .context = context, .next = s->listeners};
+    *l = (struct listener){.server = s, .fd = fd, .tls = tls, .context = context, .next = s->listeners};
     err e = loop_watch(s->loop, fd, LOOP_READ, on_accept, l, &l->watch);
     if (e) {
         socket_close(fd);
@@ -310,6 +430,9 @@ err http_server_listen(struct http_server *s, const char *address, void *context
         return e;
     }
     s->listeners = l;
+    if (!tls) return NULL;
+    tls_expiry_note(s);
+    loop_timer_set(s->loop, &s->tls_timer, clock_monotonic_ns() + TLS_REFRESH_NS);
     return NULL;
 }
 
@@ -322,6 +445,7 @@ static void listeners_end(struct http_server *s) {
     }
     s->listeners = NULL;
     loop_timer_clear(s->loop, &s->accept_timer);
+    loop_timer_clear(s->loop, &s->tls_timer);
 }
 
 /* ---- replies from elsewhere ------------------------------------------------------------------------------------- */
@@ -420,7 +544,8 @@ void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, voi
         connection_drain(&c->wire, now);
         if (c->wire.h2) settle(c, now, false);
     }
-    while (s->idle_first) connection_end(s->idle_first);
+    while (s->idle.first) connection_end(s->idle.first);
+    while (s->handshakes.first) connection_end(s->handshakes.first); /* nobody there was promised anything yet */
     loop_timer_set(s->loop, &s->drain_timer, deadline_monotonic_ns);
     drain_check(s);
 }
@@ -445,6 +570,7 @@ err http_server_new(struct loop *l, const struct http_server_options *o, struct 
     s->accept_timer = (struct loop_timer){.fn = on_accept_again, .context = s};
     s->drain_timer = (struct loop_timer){.fn = on_drain, .context = s};
     s->pool_timer = (struct loop_timer){.fn = on_pool_quiet, .context = s};
+    s->tls_timer = (struct loop_timer){.fn = on_tls_refresh, .context = s};
     s->replies_end = &s->replies;
     s->holds = 1;
     lock_init(&s->lock);
@@ -482,6 +608,9 @@ void http_server_get_stats(const struct http_server *s, struct http_server_stats
         .requests = atomic_load_explicit(&e->requests, memory_order_relaxed),
         .bytes_in = atomic_load_explicit(&e->bytes_in, memory_order_relaxed),
         .bytes_out = atomic_load_explicit(&e->bytes_out, memory_order_relaxed),
+        .tls_handshakes = atomic_load_explicit(&s->tls_handshakes, memory_order_relaxed),
+        .tls_failures = atomic_load_explicit(&s->tls_failures, memory_order_relaxed),
+        .tls_expires_s = atomic_load_explicit(&s->tls_expires_s, memory_order_relaxed),
     };
     for (size_t i = 0; i < LENGTH(out->refused); i++)
         out->refused[i] = atomic_load_explicit(&e->refused[i], memory_order_relaxed);

@@ -4,6 +4,7 @@
  *     clock.h   time and chance          ├ also in os/sim: a disk, a clock and dice under the control of a test
  *     thread.h  threads, locks, queues   ┘
  *     loop.h    the event loop   socket.h  TCP   process.h  this process        real only
+ *     stamp.h   has a file changed?                                            real only
  */
 #pragma once
 
@@ -12,4 +13,5 @@
 #include "os/loop.h"
 #include "os/process.h"
 #include "os/socket.h"
+#include "os/stamp.h"
 #include "os/thread.h"
