@@ -83,9 +83,10 @@ static void assert_has(const char *text, const char *part) {
 
 static const char trace_of_a[] = "0af7651916cd43dd8448eb211c80319c", trace_of_b[] = "0af7651916cd43dd8448eb211c80bbbb";
 
-/* A path that the route takes, by "GET /path". */
-static void put_request(const struct api_route *r, const char *trace, const char *service, struct buf *out) {
-    struct str rest = str_of(r->path), segment;
+/* A path that the route takes on a port, by "GET /path". Jaeger's has /jaeger at its root. */
+static void put_request(const struct api_route *r, enum api_port port, const char *trace, const char *service,
+                        struct buf *out) {
+    struct str rest = str_of(r->path + (port == API_PORT_JAEGER ? strlen("/jaeger") : 0)), segment;
     buf_clear(out);
     buf_add_text(out, r->method == HTTP_POST ? "POST" : "GET");
     buf_add_byte(out, ' ');
@@ -109,7 +110,7 @@ static int send_to(const struct api_route *r, enum api_port port, const char *re
 static void check_walk(const struct api_route *r, enum api_port port, int wanted, const char *who) {
     AUTO_BUF struct buf request;
     buf_init(&request, 4 * KIB);
-    put_request(r, trace_of_a, "web", &request);
+    put_request(r, port, trace_of_a, "web", &request);
     int status = send_to(r, port, request.p, STR(""));
     bool refused = status == 401 || status == 403 || status == 429;
     if (wanted ? status != wanted : refused) fail_msg("%s by %s: %d: %s", request.p, who, status, stage.body.p);
@@ -281,6 +282,11 @@ static bool has_param(const struct api_route *r, const char *name) {
     return false;
 }
 
+/* What Jaeger's questions cannot do without; each ignores what is not its own. */
+static const char jaeger_range[] =
+    "&service=cart&endTs=1767323045000&query.startTimeMin=2026-01-02T03:00:00Z&query.startTimeMax=2026-01-02T03:04:05Z&"
+    "startTime=2026-01-02T03:00:00Z&endTime=2026-01-02T03:04:05Z";
+
 /* A question, alone and with every value of every parameter, over all times. Returns how many were asked. */
 static size_t ask_everything(const struct api_route *r, bool other_is_b, const char *trace, const char *service,
                              const char *cursor) {
@@ -288,10 +294,12 @@ static size_t ask_everything(const struct api_route *r, bool other_is_b, const c
     size_t asked = 0;
     buf_init(&base, 4 * KIB);
     buf_init(&request, 8 * KIB);
-    put_request(r, trace, service, &base);
+    put_request(r, API_PORT_MAIN, trace, service, &base);
     buf_add_byte(&base, '?');
-    int status = send_to(r, API_PORT_MAIN, base.p, STR(""));
-    check_blind(base.p, other_is_b);
+    buf_add_str(&request, buf_str(&base));
+    if (r->lenient) buf_add_text(&request, jaeger_range + 1);
+    int status = send_to(r, API_PORT_MAIN, request.p, STR(""));
+    check_blind(request.p, other_is_b);
     for (const struct api_param *p = r->params; p && p->name; p++) {
         const char *values[16];
         char choices[256];
@@ -299,9 +307,11 @@ static size_t ask_everything(const struct api_route *r, bool other_is_b, const c
         for (size_t i = 0; values[i]; i++, asked++) {
             buf_clear(&request);
             buf_add_str(&request, buf_str(&base));
-            bool all_times = has_param(r, "start") && p->type != PARAM_TIME && strcmp(p->name, "cursor") != 0;
+            bool all_times =
+                has_param(r, "start") && !r->lenient && p->type != PARAM_TIME && strcmp(p->name, "cursor") != 0;
             buf_add_fmt(&request, "%s%s=", all_times ? "start=0&end=now&" : "", p->name);
             add_encoded(&request, values[i]);
+            if (r->lenient) buf_add_text(&request, jaeger_range);
             send_to(r, API_PORT_MAIN, request.p, STR(""));
             check_blind(request.p, other_is_b);
         }
@@ -330,9 +340,9 @@ static void neither_tenant_sees_the_other(void **state) {
         for (int t = 0; t < 2; t++)
             for (size_t i = 0; i < api_route_count; i++) {
                 const struct api_route *r = &api_routes[i];
-                bool deletes = r->handler == handle_delete; /* it has a test of its own */
-                if (!(r->ports >> API_PORT_MAIN & 1) || deletes || !role_includes((enum api_role)role, r->role))
-                    continue;
+                bool other = r->handler == handle_delete || /* it has a test of its own */
+                             strstr(r->path, "/openapi.json") || strstr(r->path, "/docs"); /* the same for all */
+                if (!(r->ports >> API_PORT_MAIN & 1) || other || !role_includes((enum api_role)role, r->role)) continue;
                 be_token((enum api_role)role, t);
                 n += ask_everything(r, t == TENANT_A, trace_of_a, "cart", cursors[!t]);
                 n += ask_everything(r, t == TENANT_A, trace_of_b, "bart", cursors[!t]);

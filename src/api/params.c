@@ -162,7 +162,7 @@ static err take_param(struct api_call *c, struct str name, struct str value) {
     while (p && p[i].name && !str_equal(name, str_of(p[i].name))) i++;
     if (!p || !p[i].name) return c->route->lenient ? NULL : refuse_unknown(c->route, name);
     if (value.n == 0) return NULL; /* an empty form field is not given */
-    if (p[i].type == PARAM_WHERE) {
+    if (p[i].repeated) {
         if (c->where_count == QUERY_WHERE_MAX)
             return err_new(ERR_INVALID, "%s is given more than %d times", p[i].name, QUERY_WHERE_MAX);
         c->where_of[c->where_count] = (uint8_t)i;

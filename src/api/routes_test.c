@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 static struct stage stage;
+static bool asked_jaeger; /* the last question went to its port */
 
 static int open_stage(void **state) {
     (void)state;
@@ -37,6 +38,17 @@ static bool is_otlp(const struct api_route *r, enum api_port port) {
     return port == API_PORT_OTLP || strncmp(r->path, "/otlp/", 6) == 0;
 }
 
+static bool has_prefix(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
+
+/* {"error":{"kind",…}}, or one of Jaeger's two shapes. */
+static void assert_error_shape(const char *request) {
+    const char *body = stage.body.p;
+    bool jaeger = strstr(body, "/jaeger/") || strstr(request, "/jaeger/") || asked_jaeger;
+    bool good = has_prefix(body, "{\"error\":{\"kind\":\"");
+    if (jaeger) good |= has_prefix(body, "{\"error\":{\"httpCode\":") || has_prefix(body, "{\"data\":null,");
+    if (!good) fail_msg("%s: %s", request, body);
+}
+
 /* An error as its place has it: the status, the kind, and a part of its message. */
 static void assert_refused(bool otlp, const char *request, int status, const char *part) {
     if (stage.status != status) fail_msg("%s: %d, not %d: %s", request, stage.status, status, stage.body.p);
@@ -46,7 +58,7 @@ static void assert_refused(bool otlp, const char *request, int status, const cha
     } else {
         assert_string_equal(stage.content_type, "application/json");
         assert_json(buf_str(&stage.body));
-        if (strncmp(stage.body.p, "{\"error\":{\"kind\":\"", 18) != 0) fail_msg("%s: %s", request, stage.body.p);
+        assert_error_shape(request);
     }
     if (!memmem(stage.body.p, stage.body.n, part, strlen(part)))
         fail_msg("%s: no '%s' in %s", request, part, stage.body.p);
@@ -56,9 +68,14 @@ static void assert_refused(bool otlp, const char *request, int status, const cha
 
 static const char *method_of(const struct api_route *r) { return r->method == HTTP_POST ? "POST" : "GET"; }
 
+/* Its path on a port: Jaeger's has /jaeger at its root. */
+static const char *path_on(const struct api_route *r, enum api_port port) {
+    return port == API_PORT_JAEGER && has_prefix(r->path, "/jaeger/") ? r->path + strlen("/jaeger") : r->path;
+}
+
 /* The path with its parameters filled in. */
-static void put_path(struct buf *out, const struct api_route *r) {
-    for (const char *p = r->path; *p; p++) {
+static void put_path(struct buf *out, const struct api_route *r, enum api_port port) {
+    for (const char *p = path_on(r, port); *p; p++) {
         if (*p != '{') {
             buf_add_byte(out, *p);
             continue;
@@ -74,7 +91,8 @@ static const char *ask(const struct api_route *r, enum api_port port, const char
     struct buf text;
     buf_init(&text, sizeof request - 1);
     buf_add_fmt(&text, "%s ", method);
-    put_path(&text, r);
+    put_path(&text, r, port);
+    asked_jaeger = port == API_PORT_JAEGER;
     if (query) buf_add_fmt(&text, "?%s", query);
     assert_false(text.full);
     memcpy(request, text.p, text.n);
@@ -137,13 +155,14 @@ static void near_paths_are_not_the_route(void **state) {
             buf_add_fmt(&request, "%s ", method_of(r));
             for (const char *p = changes[i]; *p; p++) {
                 if (*p == '%' && p[1] == 's')
-                    buf_add_text(&request, r->path), p++;
+                    buf_add_text(&request, path_on(r, port)), p++;
                 else if (*p == '%' && p[1] == '%')
                     buf_add_byte(&request, '%'), p++;
                 else
                     buf_add_byte(&request, *p);
             }
             stage_send(&stage, port, request.p, NULL, NULL, STR(""));
+            asked_jaeger = port == API_PORT_JAEGER;
             /* "/api/v1/traces/x" and the like are another route, which refuses the id */
             if (stage.status == 400)
                 assert_refused(is_otlp(r, port), request.p, 400, "is not a trace id");
@@ -196,7 +215,8 @@ static const char *ask_with(const struct api_route *r, enum api_port port, const
     struct buf text;
     buf_init(&text, sizeof query - 1);
     for (const struct api_param *p = r->params; p && p->name; p++)
-        if (p->required && strcmp(p->name, name) != 0) buf_add_fmt(&text, "%s=x&", p->name);
+        if (p->required && strcmp(p->name, name) != 0)
+            buf_add_fmt(&text, "%s=%s&", p->name, p->type == PARAM_INTEGER ? "1" : good_values[p->type][0]);
     if (r->handler == handle_delete && strcmp(name, "trace_id") != 0)
         buf_add_text(&text, "trace_id=00000000000000000000000000000001&");
     buf_add_fmt(&text, "%s=%s", name, value);
@@ -228,7 +248,7 @@ static void a_parameter_refuses_what_it_does_not_take(void **state) {
 static void assert_taken(const char *request, const char *name) {
     struct buf prefix;
     buf_init(&prefix, KIB);
-    buf_add_fmt(&prefix, "\"message\":\"%s: ", name);
+    buf_add_fmt(&prefix, "\":\"%s: ", name);
     if (stage.status >= 500 || strstr(stage.body.p, prefix.p))
         fail_msg("%s: %d %s", request, stage.status, stage.body.p);
     buf_done(&prefix);
@@ -261,7 +281,9 @@ static void a_parameter_takes_what_it_says(void **state) {
             for (size_t i = 0; i < LENGTH(edges); i++) {
                 char number[32];
                 snprintf(number, sizeof number, "%lld", (long long)edges[i]);
-                ask_with(r, API_PORT_MAIN, p->name, number);
+                const char *request = ask_with(r, API_PORT_MAIN, p->name, number);
+                assert_taken(request, p->name);
+                if (r->lenient) continue; /* it wants more than its table says */
                 assert_int_equal(stage.status, 200);
                 assert_json(buf_str(&stage.body));
             }
@@ -284,8 +306,7 @@ static void a_parameter_is_given_once(void **state) {
                 first[choice.n] = 0;
                 value = first;
             }
-            if (p->min > 1) continue;
-            if (p->repeated) continue;
+            if (p->min > 1 || p->repeated || r->lenient) continue;
             snprintf(pair, sizeof pair, "%s&%s=%s", value, p->name, value);
             assert_refused(false, ask_with(r, API_PORT_MAIN, p->name, pair), 400, "is given twice");
         }
@@ -294,7 +315,7 @@ static void a_parameter_is_given_once(void **state) {
 static void a_misspelt_parameter_is_told_the_right_one(void **state) {
     (void)state;
     EACH_ROUTE(r, port) {
-        for (const struct api_param *p = r->params; is_served(r, port) && p && p->name; p++) {
+        for (const struct api_param *p = r->params; is_served(r, port) && !r->lenient && p && p->name; p++) {
             char name[64], expected[96];
             snprintf(name, sizeof name, "%sx", p->name);
             snprintf(expected, sizeof expected, "did you mean '%s'?", p->name);
@@ -304,6 +325,7 @@ static void a_misspelt_parameter_is_told_the_right_one(void **state) {
         }
         if (!is_served(r, port)) continue;
         assert_refused(is_otlp(r, port), ask(r, port, method_of(r), "q%zz=1"), 400, "broken %-escape");
+        if (r->lenient) continue;
         assert_refused(is_otlp(r, port), ask(r, port, method_of(r), "%00=1"), 400, "unknown parameter");
         assert_refused(is_otlp(r, port), ask(r, port, method_of(r), "=1"), 400, "unknown parameter");
     }
@@ -316,7 +338,8 @@ static void what_is_required_is_asked_for(void **state) {
             char expected[96];
             if (!p->required) continue;
             snprintf(expected, sizeof expected, "%s is missing: ", p->name);
-            assert_refused(false, ask(r, API_PORT_MAIN, method_of(r), NULL), 400, expected);
+            if (r->params[1].name == NULL || !r->params[1].required)
+                assert_refused(false, ask(r, API_PORT_MAIN, method_of(r), NULL), 400, expected);
             assert_refused(false, ask_with(r, API_PORT_MAIN, p->name, ""), 400, expected);
         }
 }
@@ -326,7 +349,7 @@ static void defaults_may_be_written_out(void **state) {
     (void)state;
     for (const struct api_route *r = api_routes; r < api_routes + api_route_count; r++) {
         struct buf plain, query;
-        if (r->role != ROLE_READ || r->place != RUN_WORK) continue;
+        if (r->role != ROLE_READ || r->place != RUN_WORK || r->lenient) continue;
         buf_init(&plain, 64 * MIB);
         buf_init(&query, KIB);
         ask(r, API_PORT_MAIN, "GET", NULL);

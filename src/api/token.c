@@ -273,6 +273,11 @@ static char *path_in(const char *dir, const char *name) {
     return path.p;
 }
 
+bool tokens_file_exists(const char *dir) {
+    AUTO_FREE char *path = path_in(dir, "tokens.json");
+    return path_exists(path);
+}
+
 err tokens_load(const char *dir, struct buf *out_text) {
     AUTO_FREE char *path = path_in(dir, "tokens.json");
     AUTO_CLOSE struct file *f = NULL;

@@ -45,6 +45,7 @@ void tokens_write(const struct tokens *t, struct buf *out);
 
 /* dir/tokens.json. *out_text (buf_init'ed by the callee, ended by the caller) has its bytes; ERR_NOT_FOUND: there is none. */
 err tokens_load(const char *dir, struct buf *out_text);
+bool tokens_file_exists(const char *dir);
 /* Holds dir/tokens.lock while it loads, changes and replaces the file; makes the folder if it must. */
 err tokens_change(const char *dir, err (*change)(void *context, struct tokens *t), void *context);
 

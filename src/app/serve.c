@@ -49,9 +49,9 @@ struct server {
     struct signal_flag ending_flag;
     bool ending;
     char *dir;
-    struct buf origins, limits; /* as the api borrows them */
-    struct tls *tls[SERVE_LISTENERS];  /* NULL: plain text */
-    char bound[SERVE_LISTENERS][64]; /* empty: it does not listen */
+    struct buf origins, limits;       /* as the api borrows them */
+    struct tls *tls[SERVE_LISTENERS]; /* NULL: plain text */
+    char bound[SERVE_LISTENERS][64];  /* empty: it does not listen */
     int64_t started_ns;
 };
 
@@ -143,7 +143,6 @@ static err open_tls(const struct arguments *a, struct server *s) {
     return NULL;
 }
 
-/* Without tokens only loopback may be bound. */
 static err listen_on(const struct arguments *a, struct server *s, enum serve_listener l) {
     const char *option = serve_listener_names[l];
     char *bound = s->bound[l];
@@ -155,13 +154,14 @@ static err listen_on(const struct arguments *a, struct server *s, enum serve_lis
                        "--%s: %s is in use; stop what listens there, or let clew pick a free port: --%s 127.0.0.1:0",
                        option, text, option);
     }
-    TRY_WRAP(e, "--%s", option);
-    TRY(serve_tls_allow(a, l, s->tls[l], bound));
-    if (api_needs_tokens(s->api) || socket_address_is_loopback(bound)) return NULL;
+    return err_wrap(e, "--%s", option);
+}
+
+static err open_to_all(const char *address) {
     return err_new(ERR_INVALID,
-                   "--%s: %s is not a loopback address, and without tokens anybody could read and delete everything: "
-                   "make one with `clew token new NAME --role ROLE --data DIR`, or bind 127.0.0.1",
-                   option, bound);
+                   "%s is not a loopback address, and without tokens anybody could read and delete everything: make "
+                   "one with `clew token new NAME --role ROLE --data DIR`, or bind 127.0.0.1",
+                   address);
 }
 
 static err open_network(const struct arguments *a, struct server *s) {
@@ -173,6 +173,9 @@ static err open_network(const struct arguments *a, struct server *s) {
     api_add_server(s->api, s->http);
     for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)
         if (argument_text(a, listeners[l].option).n) TRY(listen_on(a, s, l));
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) /* the tokens are read by now: are there any? */
+        if (*s->bound[l] && !socket_address_is_loopback(s->bound[l]) && !api_needs_tokens(s->api))
+            return open_to_all(s->bound[l]);
     return NULL;
 }
 
@@ -224,9 +227,13 @@ static void drain(void *context) {
     http_server_drain(s->http, clock_monotonic_ns() + DRAIN_NS, stop_loop, s);
 }
 
-static err check_address(const struct arguments *a, enum option o) {
-    AUTO_FREE char *text = str_dup(argument_text(a, o));
-    return argument_blame(a, o, socket_address_check(text));
+/* Beyond loopback only with tokens, and with TLS or plain text by name. */
+static err check_listener(const struct arguments *a, struct server *s, enum serve_listener l) {
+    AUTO_FREE char *text = str_dup(argument_text(a, listeners[l].option));
+    bool tokens = process_env("CLEW_TOKENS") || tokens_file_exists(s->dir);
+    err e = socket_address_check(text);
+    if (!e && !tokens && !socket_address_is_loopback(text)) e = open_to_all(text);
+    return e ? argument_blame(a, listeners[l].option, e) : serve_tls_allow(a, l, s->tls[l], text);
 }
 
 static err open_server(const struct arguments *a, struct server *s) {
@@ -237,10 +244,10 @@ static err open_server(const struct arguments *a, struct server *s) {
     options.dir = s->dir;
     TRY(read_redaction(a, s));
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
-    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)
-        if (argument_text(a, listeners[l].option).n) TRY(check_address(a, listeners[l].option));
     if (!*s->dir) return err_new(ERR_INVALID, "--data: must name a folder");
     TRY(open_tls(a, s));
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)
+        if (argument_text(a, listeners[l].option).n) TRY(check_listener(a, s, l));
     TRY(store_open(&options, &s->store));
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));

@@ -57,10 +57,10 @@ test('tokens are shown once, kept as hashes in a file of mode 0600', () => {
 });
 
 test('without tokens an address that others reach is refused with a sentence that says what to do', () => {
-  const r = run(['serve', '--data', join(dir, 'open'), '--listen', '0.0.0.0:0', '--otlp-http', '127.0.0.1:0']);
+  const r = run(['serve', '--data', join(dir, 'open'), '--listen', '0.0.0.0:0', '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0']);
   assert.equal(r.code, 2);
   assert.match(r.err, /not a loopback address.*clew token new/);
-  const damaged = run(['serve', '--data', join(dir, 'open'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0'], { CLEW_TOKENS: '' });
+  const damaged = run(['serve', '--data', join(dir, 'open'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0'], { CLEW_TOKENS: '' });
   assert.equal(damaged.code, 2);
   assert.match(damaged.err, /CLEW_TOKENS/);
 });
@@ -241,7 +241,7 @@ test('limits of a file hold by tenant, and exporters are told when to come back'
   for (let i = 0; i < 30; i++) assert.equal((await send('b')).status, 200);
   await limited.stop();
   writeFileSync(file, '{"tenants":{"a":{"request":3}}}');
-  const wrong = run(['serve', '--data', join(dir, 'x'), '--limits', file, '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0']);
+  const wrong = run(['serve', '--data', join(dir, 'x'), '--limits', file, '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0']);
   assert.equal(wrong.code, 2);
   assert.match(wrong.err, /limits/);
 });

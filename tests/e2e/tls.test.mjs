@@ -140,21 +140,24 @@ test('the command line asks and loads over https, and says what it does not beli
   assert.deepEqual(await clew.stop(), { code: 0, signal: null });
 });
 
-test('plain text beyond loopback, and half a pair, are refused before anything starts', () => {
+test('plain text beyond loopback, and half a pair, are refused before anything starts', async () => {
   const serve = (...args) => {
-    const done = run(binary, ['serve', '--data', at('data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', ...args]);
+    const done = run(binary, ['serve', '--data', at('data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0', ...args]);
     assert.notEqual(done.status, 0);
     return done.stderr;
   };
+  assert.equal(run(binary, ['token', 'new', 'anybody', '--role', 'admin', '--data', at('data')]).status, 0);
   assert.match(serve('--listen', '0.0.0.0:0'), /--listen: 0\.0\.0\.0:\d+ can be reached .*--tls-cert and --tls-key.*--plain-text listen/);
   assert.match(serve('--otlp-http', '0.0.0.0:0'), /--plain-text otlp-http/);
-  for (const secured of [pair(), ['--plain-text', 'listen'], ['--plain-text', 'all']])
-    assert.doesNotMatch(serve('--listen', '0.0.0.0:0', ...secured), /plain text/); /* what refuses now is that nobody needs a token */
+  for (const secured of [pair(), ['--plain-text', 'listen'], ['--plain-text', 'all']]) {
+    const clew = await startClew(['--listen', '0.0.0.0:0', ...secured], dir);
+    assert.deepEqual(await clew.stop({ keep: true }), { code: 0, signal: null });
+  }
   assert.match(serve('--tls-cert', at('server.crt')), /--tls-cert: needs --tls-key/);
   assert.match(serve('--tls-cert', at('server.crt'), '--tls-key', at('agent.key')), /key values mismatch/);
   assert.match(serve('--tls-cert', at('server.crt'), '--tls-key', at('none.key')), /none\.key/);
   assert.match(serve('--tls-client-ca', at('ca.crt')), /needs --tls-cert/);
-  assert.match(serve('--plain-text', 'otlp'), /listen, otlp-http, or all/);
+  assert.match(serve('--plain-text', 'otlp'), /listen, otlp-http, otlp-grpc, jaeger, or all/);
   assert.match(serve(...pair(), '--tls-cert', `otlp-http=${at('agent.crt')}`), /TLS of --otlp-http: .*mismatch/);
 });
 
