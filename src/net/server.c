@@ -12,6 +12,7 @@
  */
 #include "base/log.h"
 #include "net/connection_priv.h"
+#include "net/stream_priv.h"
 #include "net/tls_priv.h"
 #include "os/clock.h"
 #include "os/loop.h"
@@ -498,7 +499,8 @@ static void deliver(struct http_engine *e, struct http_request *r, bool is_last)
     struct http_server *s = (struct http_server *)e;
     lock_take(&s->lock);
     if (s->freed) {
-        if (!is_last) {
+        if (!is_last) { /* an answer in pieces that begins only now, or goes on */
+            stream_gone(r->push);
             lock_give(&s->lock);
             return;
         }

@@ -151,8 +151,7 @@ static void be_reader(void *context) {
     }
 }
 
-static void begin(void) {
-    static bool versions[READERS] = {false, true, false, true};
+static void begin_server(void) {
     memset(&t, 0, sizeof t);
     budget_init(&t.budget, 16 * MIB);
     t.queue = queue_new(4096);
@@ -160,8 +159,13 @@ static void begin(void) {
     assert_null(
         http_server_new(t.loop, &(struct http_server_options){.handler = handler, .budget = &t.budget}, &t.server));
     assert_null(http_server_listen(t.server, "127.0.0.1:0", NULL, t.address));
-    for (int i = 0; i < WRITERS; i++) assert_null(thread_start(&t.writers[i], "writer", 0, be_writer, NULL));
     assert_null(thread_start(&t.loop_thread, "loop", 0, run_loop, NULL));
+}
+
+static void begin(void) {
+    static bool versions[READERS] = {false, true, false, true};
+    begin_server();
+    for (int i = 0; i < WRITERS; i++) assert_null(thread_start(&t.writers[i], "writer", 0, be_writer, NULL));
     for (int i = 0; i < READERS; i++) assert_null(thread_start(&t.readers[i], "reader", 0, be_reader, &versions[i]));
 }
 
@@ -193,11 +197,30 @@ static void the_server_goes_first(void **state) {
     end();
 }
 
+static void a_stream_may_begin_when_the_server_is_gone(void **state) {
+    (void)state;
+    int fd;
+    begin_server();
+    assert_null(socket_connect_wait(t.address, second, &fd));
+    write_all(fd, STR("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    struct http_request *r = queue_pop_wait(t.queue);
+    loop_stop(t.loop);
+    thread_join(t.loop_thread);
+    http_server_free(t.server);
+    write_pieces(r); /* hears that nobody reads */
+    assert_int_equal(t.ended, 1);
+    queue_free(t.queue);
+    loop_free(t.loop);
+    socket_close(fd);
+    assert_int_equal(budget_used(&t.budget), 0);
+}
+
 int main(void) {
     process_signals_block();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fast_writers_and_readers_that_leave),
         cmocka_unit_test(the_server_goes_first),
+        cmocka_unit_test(a_stream_may_begin_when_the_server_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
