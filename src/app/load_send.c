@@ -121,8 +121,9 @@ static void note_success(struct sender *s, const struct load_request *r, int64_t
 /* Throttled: waits, and says whether to try again. */
 static bool pause_wait(struct sender *s, int64_t pause_ns) {
     s->totals.retried++;
-    sleep_until_wait(s->sending, clock_monotonic_ns() + pause_ns);
-    return !atomic_load(s->sending->stop); /* being interrupted while throttled is no failure */
+    sleep_until_wait(s->sending, MIN(clock_monotonic_ns() + pause_ns, s->sending->plan->stop_ns));
+    /* Being interrupted, or at the end of --for, while throttled is no failure. */
+    return !atomic_load(s->sending->stop) && clock_monotonic_ns() < s->sending->plan->stop_ns;
 }
 
 static bool note_grpc_answer(struct sender *s, const struct load_request *r, int64_t begin_ns,

@@ -179,9 +179,10 @@ static void set_options(struct http_client *c, const struct call *call, struct c
     set_tls(c);
     curl.setopt(h, CURLOPT_NOSIGNAL, 1L);
     /* On a connection that speaks it already, libcurl before 8.0 would begin HTTP/2 once more (curl issue 10634). */
-    if (c->h2)
-        curl.setopt(h, CURLOPT_HTTP_VERSION,
-                    (long)(c->h2_begun ? CURL_HTTP_VERSION_2_0 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE));
+    long version = !c->h2        ? CURL_HTTP_VERSION_1_1
+                   : c->h2_begun ? CURL_HTTP_VERSION_2_0
+                                 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    curl.setopt(h, CURLOPT_HTTP_VERSION, version);
     curl.setopt(h, CURLOPT_ERRORBUFFER, c->error);
     curl.setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(call->timeout_ns / 1000000, (int64_t)1));
     curl.setopt(h, CURLOPT_HTTPHEADER, list);

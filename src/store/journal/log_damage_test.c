@@ -210,7 +210,8 @@ static void padded_blob(struct record_head *h) { h->blob_bytes = UINT64_MAX - 6;
 static void long_blob(struct record_head *h) { h->blob_bytes += 64 * KIB; }
 static void one_byte_more(struct record_head *h) { h->blob_bytes++; }
 static void long_tenant(struct record_head *h) { h->tenant_bytes = TENANT_BYTES; }
-static void other_kind(struct record_head *h) { h->kind = 2; }
+static void other_kind(struct record_head *h) { h->kind = 3; }
+static void kind_of_a_mark(struct record_head *h) { h->kind = 2; }
 static void no_signal(struct record_head *h) { h->signal = SIGNALS; }
 static void old_sequence(struct record_head *h) { h->sequence = 0; }
 static void same_sequence(struct record_head *h) { h->sequence--; }
@@ -221,7 +222,7 @@ static void a_forged_head_loses_its_record(void **state) {
     (void)state;
     static void (*const changes[])(struct record_head *) = {huge_blob,     padded_blob, long_blob, one_byte_more,
                                                             long_tenant,   other_kind,  no_signal, old_sequence,
-                                                            same_sequence, wrong_magic, wrong_blob};
+                                                            same_sequence, wrong_magic, wrong_blob, kind_of_a_mark};
     struct made m;
     made_init(&m);
     for (size_t i = 0; i < LENGTH(changes); i++)

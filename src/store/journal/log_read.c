@@ -15,13 +15,19 @@ err segment_head_read(struct str segment, const char *path, struct segment_head 
     return NULL;
 }
 
+/* A mark is a head alone, whose commit begins at itself. */
+static bool is_batch_or_mark(const struct record_head *h, uint64_t offset) {
+    if (h->kind == RECORD_KIND_BATCH) return true;
+    return h->kind == RECORD_KIND_MARK && h->blob_bytes == 0 && h->commit_offset == offset;
+}
+
 /* The head at an offset, if there is a whole one of this segment's present life. */
 static bool head_at(struct str segment, uint64_t offset, uint64_t nonce, struct record_head *out) {
     if (segment.n < RECORD_HEAD_BYTES || offset > segment.n - RECORD_HEAD_BYTES) return false;
     memcpy(out, segment.p + offset, RECORD_HEAD_BYTES);
     return out->magic == RECORD_MAGIC &&
            out->check == hash_bytes_seed(out, offsetof(struct record_head, check), nonce) &&
-           (out->kind == RECORD_KIND_BATCH || out->kind == RECORD_KIND_MARK) && out->signal < SIGNALS &&
+           is_batch_or_mark(out, offset) && out->signal < SIGNALS &&
            out->tenant_bytes < TENANT_BYTES;
 }
 
