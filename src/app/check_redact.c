@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/command.h"
+#include "base/budget.h"
 #include "base/text.h"
 #include "ingest/redact.h"
 #include "os/clock.h"
@@ -170,11 +171,16 @@ static err run_on_signal(struct dry_run *d, struct store *store, enum signal sig
     return e;
 }
 
+enum { MEMORY_BYTES = 256 << 20 }; /* of the store: replay, a flush */
+
 static err run_on_data(struct dry_run *d, const char *dir) {
     struct store_options options;
     struct store *store;
+    struct budget budget;
     err e = NULL;
     store_options_default(&options);
+    budget_init(&budget, MEMORY_BYTES);
+    options.budget = &budget;
     options.dir = dir;
     options.retention_ns = 0;
     options.manual = true;

@@ -175,7 +175,7 @@ static void post_wait(struct sender *s, const struct load_request *r) {
     if (plan->grpc) fields[n++] = "TE: trailers";
     if (plan->gzip) fields[n++] = plan->grpc ? "grpc-encoding: gzip" : "Content-Encoding: gzip";
     for (const char *const *f = plan->who.fields; *f; f++) fields[n++] = *f;
-    char url[512];
+    char url[640];
     snprintf(url, sizeof url, STR_FMT "%s", STR_ARG(plan->otlp), paths[plan->grpc][r->signal]);
     bool again = true;
     for (int attempt = 0; again && attempt < RETRIES_MAX; attempt++) {

@@ -35,7 +35,7 @@ struct snapshot;
 
 struct store_options {
     const char *dir;
-    struct budget *budget;
+    struct budget *budget; /* must be there; the model needs none */
     int64_t retention_ns;          /* 0: for ever */
     uint32_t disk_use_max_percent; /* of the file system, default 80 */
     uint32_t disk_free_min_percent;/* default 5 */

@@ -34,7 +34,7 @@ before(async () => {
   otherReads = newToken('b-reads', 'read', '--tenant', 'b');
   operates = newToken('operates', 'operate', '--tenant', '*');
   all = newToken('all', 'admin', '--tenant', '*');
-  clew = await startClew(['--listen', '0.0.0.0:0'], dir);
+  clew = await startClew(['--listen', '0.0.0.0:0', '--plain-text', 'listen'], dir);
   clew.api = clew.api.replace('0.0.0.0', '127.0.0.1');
 });
 after(async () => {
