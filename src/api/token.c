@@ -280,19 +280,7 @@ bool tokens_file_exists(const char *dir) {
 
 err tokens_load(const char *dir, struct buf *out_text) {
     AUTO_FREE char *path = path_in(dir, "tokens.json");
-    AUTO_CLOSE struct file *f = NULL;
-    uint64_t size;
-    TRY(file_open(path, FILE_READ, &f));
-    TRY(file_size(f, &size));
-    if (size > FILE_BYTES_MAX) return err_new(ERR_LIMIT, "%s is larger than 1 MiB", path);
-    buf_init(out_text, FILE_BYTES_MAX + 1);
-    buf_reserve(out_text, size);
-    err e = file_read(f, out_text->p, size, 0, &out_text->n);
-    if (e)
-        buf_done(out_text);
-    else
-        out_text->p[out_text->n] = 0;
-    return e;
+    return file_read_all(path, FILE_BYTES_MAX, out_text);
 }
 
 static err replace(const char *dir, struct str text) {

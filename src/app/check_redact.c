@@ -107,25 +107,11 @@ static void look_at(struct dry_run *d, struct batch_blob *blob) {
 
 /* ---- where telemetry comes from ----------------------------------------------------------------------------------- */
 
-static err read_file(const char *path, struct buf *out) {
-    AUTO_CLOSE struct file *f = NULL;
-    uint64_t size;
-    size_t n;
-    TRY(file_open(path, FILE_READ, &f));
-    TRY(file_size(f, &size));
-    if (size > INPUT_BYTES_MAX) return err_new(ERR_LIMIT, "%s: over 64 MiB", path);
-    if (!buf_reserve(out, size)) return err_new(ERR_LIMIT, "%s: over 64 MiB", path);
-    TRY(file_read(f, out->p, size, 0, &n));
-    out->n = n;
-    return NULL;
-}
-
 /* A file may hold resourceSpans, resourceLogs or both: each decoder passes over what is not its own. */
 static err run_on_file(struct dry_run *d, const char *path) {
     static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 0};
-    AUTO_BUF struct buf text;
-    buf_init(&text, INPUT_BYTES_MAX + 1);
-    TRY(read_file(path, &text));
+    AUTO_BUF struct buf text = {0};
+    TRY(file_read_all(path, INPUT_BYTES_MAX, &text));
     struct otlp_decoder *decoder = otlp_decoder_new();
     err e = NULL;
     for (int s = 0; s < SIGNALS && !e; s++) {

@@ -49,16 +49,7 @@ err command_check_url(const struct arguments *a, enum option o) {
 
 err command_read_file(struct str name, size_t bytes_max, struct buf *out) {
     AUTO_FREE char *path = str_dup(name);
-    AUTO_CLOSE struct file *f = NULL;
-    uint64_t size;
-    TRY(file_open(path, FILE_READ, &f));
-    TRY(file_size(f, &size));
-    if (size > bytes_max) return err_new(ERR_LIMIT, "%s is larger than %zu bytes", path, bytes_max);
-    buf_init(out, bytes_max + 1);
-    buf_reserve(out, size);
-    TRY(file_read(f, out->p, size, 0, &out->n));
-    out->p[out->n] = 0;
-    return NULL;
+    return file_read_all(path, bytes_max, out);
 }
 
 /* What stands in a header field: no control character may end it. */

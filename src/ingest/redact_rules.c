@@ -201,14 +201,7 @@ err redact_rules_parse(struct str text, const char *name, struct redact_rules **
 }
 
 err redact_rules_read(const char *path, struct redact_rules **out) {
-    AUTO_CLOSE struct file *f = NULL;
-    AUTO_FREE char *text = NULL;
-    uint64_t size;
-    size_t n;
-    TRY(file_open(path, FILE_READ, &f));
-    TRY(file_size(f, &size));
-    if (size > FILE_BYTES_MAX) return err_new(ERR_LIMIT, "%s: rules of more than 1 MiB", path);
-    text = mem_new(size + 1);
-    TRY(file_read(f, text, size, 0, &n));
-    return redact_rules_parse((struct str){text, n}, path, out);
+    AUTO_BUF struct buf text = {0};
+    TRY(file_read_all(path, FILE_BYTES_MAX, &text));
+    return redact_rules_parse(buf_str(&text), path, out);
 }

@@ -47,20 +47,6 @@ static void wipe(struct buf *b) {
     buf_done(b);
 }
 
-static err read_file(const char *path, struct buf *out) {
-    AUTO_CLOSE struct file *f = NULL;
-    uint64_t size;
-    size_t n;
-    TRY(file_open(path, FILE_READ, &f));
-    TRY(file_size(f, &size));
-    if (size > PEM_BYTES_MAX) return err_new(ERR_LIMIT, "%s is over 1 MiB: no PEM file of TLS is", path);
-    buf_init(out, PEM_BYTES_MAX + 1);
-    if (!buf_reserve(out, (size_t)size)) return err_new(ERR_INTERNAL, "%s grew", path);
-    TRY(file_read(f, out->p, (size_t)size, 0, &n));
-    out->n = n;
-    return NULL;
-}
-
 /* A passphrase would be asked for on the terminal. */
 static int no_passphrase(char *out, int size, int writing, void *context) {
     (void)out, (void)size, (void)writing, (void)context;
@@ -70,7 +56,7 @@ static int no_passphrase(char *out, int size, int writing, void *context) {
 /* Calls take for each certificate of a file, which then owns it; false: OpenSSL says why. */
 static err each_certificate(const char *path, bool (*take_one)(SSL_CTX *c, X509 *x, size_t index), SSL_CTX *context) {
     __attribute__((cleanup(wipe))) struct buf pem = {0};
-    TRY(read_file(path, &pem));
+    TRY(file_read_all(path, PEM_BYTES_MAX, &pem));
     BIO *bio = BIO_new_mem_buf(pem.n ? pem.p : "", (int)pem.n);
     size_t count = 0;
     bool good = bio != NULL;
@@ -110,7 +96,7 @@ static bool take_authority(SSL_CTX *c, X509 *x, size_t index) {
 
 static err take_key(SSL_CTX *c, const char *path, const char *certificate_path) {
     __attribute__((cleanup(wipe))) struct buf pem = {0};
-    TRY(read_file(path, &pem));
+    TRY(file_read_all(path, PEM_BYTES_MAX, &pem));
     BIO *bio = BIO_new_mem_buf(pem.n ? pem.p : "", (int)pem.n);
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
     BIO_free(bio);

@@ -872,7 +872,7 @@ static void bad_files_are_named_at_the_start(void **state) {
     FILE *f = fopen(t.key, "wb");
     for (int i = 0; i < 1100; i++) fprintf(f, "%01024d", 0);
     fclose(f);
-    check_error(&o, "over 1 MiB");
+    check_error(&o, "is larger than 1048576 bytes");
 }
 
 int main(void) {

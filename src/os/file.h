@@ -34,6 +34,9 @@ struct file_piece {
 err file_write_pieces(struct file *f, const struct file_piece *pieces, size_t count, uint64_t offset);
 /* Reads up to n bytes; *out_n < n only at the end of the file. */
 err file_read(struct file *f, void *bytes, size_t n, uint64_t offset, size_t *out_n);
+/* All of a small file into out (initialised here; the caller ends it), a zero behind it. ERR_LIMIT if it is larger; then, as after
+ * any error, there is nothing to end. */
+err file_read_all(const char *path, size_t bytes_max, struct buf *out);
 err file_sync(struct file *f); /* fdatasync. After a failure the unsynced bytes may be lost: never retry on this file. */
 err file_size(struct file *f, uint64_t *out);
 err file_resize(struct file *f, uint64_t size);       /* ftruncate */
