@@ -1,6 +1,6 @@
 // Starts a real clew for a test and ends it by its pid.
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,8 +37,20 @@ export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), '
   };
 }
 
-export async function getJson(url) {
-  const answer = await fetch(url);
+/** A clew whose OTLP ports speak TLS and that wants a token: startClew's, and {ca, headers}. */
+export async function secured(options = []) {
+  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-')), at = (name) => join(dir, name);
+  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at('key'), '-out', at('crt'),
+    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-days', '2'], { encoding: 'utf8' });
+  if (made.status !== 0) throw new Error(made.stderr);
+  const token = spawnSync(binary, ['token', 'new', 'e2e', '--role', 'admin', '--data', at('data'), '--json'], { encoding: 'utf8' });
+  if (token.status !== 0) throw new Error(token.stderr);
+  const clew = await startClew(['--tls-cert', at('crt'), '--tls-key', at('key'), '--plain-text', 'listen', ...options], dir);
+  return Object.assign(clew, { ca: readFileSync(at('crt')), headers: { authorization: `Bearer ${JSON.parse(token.stdout).token}` } });
+}
+
+export async function getJson(url, headers = {}) {
+  const answer = await fetch(url, { headers });
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${text}`);
   return JSON.parse(text);
