@@ -65,7 +65,7 @@ static void fail_not_found(struct api_call *c) {
     if (near) buf_add_fmt(&hint, "did you mean %s?", near);
     if (!near)
         buf_add_text(&hint, c->request.port == API_PORT_OTLP ? "this port takes POST /v1/traces and /v1/logs"
-                                                             : "the API is below /api/v1/, OTLP below /otlp/v1/");
+                                                             : "the API is below /api/v1/, OTLP below /otlp/v1/; /docs lists all");
     call_fail_as(c, 404, 12, ERR_NOT_FOUND, buf_str(&message), buf_str(&hint), NULL);
     buf_done(&message);
     buf_done(&hint);
@@ -153,6 +153,8 @@ const char *route_role(const struct api_route *r) { return role_names[r->role]; 
 struct str route_topic(const struct api_route *r) {
     struct segments s = split(str_of(r->path));
     if (r->ports >> API_PORT_OTLP & 1 && r->role == ROLE_INGEST) return STR("otlp");
+    if (str_starts_with(s.v[0], STR("grpc."))) return STR("grpc");
+    if (str_equal(s.v[0], STR("api")) && r->role == ROLE_ANY) return STR("session");
     if (s.n > 2 && str_equal(s.v[0], STR("api"))) return s.v[2];
     return s.n > 1 ? s.v[0] : STR("server");
 }

@@ -204,9 +204,9 @@ enum { MAIN = 1 << API_PORT_MAIN, OTLP = 1 << API_PORT_OTLP, JAEGER = MAIN | 1 <
 
 const struct api_route api_routes[] = {
     {HTTP_POST, "/v1/traces", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_traces, NULL,
-     "Takes spans: OTLP as protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
+     "Takes spans: OTLP protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/v1/logs", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_logs, NULL,
-     "Takes log records: OTLP as protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
+     "Takes log records: OTLP protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/v1/metrics", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_metrics, NULL, "Refused with 404 for now.",
      "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/otlp/v1/traces", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_traces, NULL, "The same on the main port.",

@@ -187,7 +187,7 @@ static void sum_text(struct dry_run *d) {
     if (d->changes > d->limit)
         buf_add_fmt(out, "… and %llu more; --limit shows more of them\n", (unsigned long long)(d->changes - d->limit));
     put_count(out, d->rows);
-    buf_add_text(out, " rows looked at; values that each rule would change:\n");
+    buf_add_fmt(out, " row%s looked at; values that each rule would change:\n", d->rows == 1 ? "" : "s");
     for (size_t i = 0; i < redact_rules_count(d->rules); i++) {
         buf_add_fmt(out, "  %-30s ", redact_rule_name(d->rules, i));
         put_count(out, d->counts.changed[i]);
@@ -238,7 +238,7 @@ err command_check_redact(const struct arguments *a) {
     struct dry_run d = {.limit = 100, .show = argument_flag(a, OPTION_SHOW), .json = argument_flag(a, OPTION_JSON)};
     struct redact_rules *rules = NULL;
     AUTO_FREE char *path = str_dup(argument_text(a, OPTION_RULES));
-    if (!*path) return err_new(ERR_INVALID, "--rules: the file of rules, as `clew serve --redact` takes it");
+    if (!*path) return err_new(ERR_INVALID, "--rules is missing: the file of rules, as `clew serve --redact` takes it");
     if (argument_text(a, OPTION_LIMIT).n) TRY(argument_u64(a, OPTION_LIMIT, &d.limit));
     TRY(redact_rules_read(path, &rules));
     d.rules = rules;

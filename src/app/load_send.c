@@ -149,8 +149,9 @@ static bool note_answer(struct sender *s, const struct load_request *r, int64_t 
         return false;
     }
     if (answer->status != 429 && answer->status != 502 && answer->status != 503 && answer->status != 504) {
-        char why[64];
-        snprintf(why, sizeof why, "the server answered %d", answer->status);
+        char why[96];
+        snprintf(why, sizeof why, "the server answered %d%s", answer->status,
+                 answer->status == 404 ? ": is this OTLP's address? On the main port it is URL/otlp" : "");
         note_failure(s, why);
         if (answer->status == 401 || answer->status == 403) atomic_store(s->sending->stop, true);
         return false;

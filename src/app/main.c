@@ -22,7 +22,10 @@ int main(int argc, char **argv) {
     if (argument_flag(&arguments, OPTION_HELP)) {
         AUTO_BUF struct buf help;
         buf_init(&help, 64 * KIB);
-        arguments_help(arguments.command, &help);
+        if (arguments.command)
+            arguments_help(arguments.command, &help);
+        else
+            arguments_overview(arguments.topic, &help);
         command_print(&help);
         return 0;
     }

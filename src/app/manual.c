@@ -1,6 +1,8 @@
 /* Completion for shells and the manual page, out of the tables of commands and options. */
 #include "app/manual.h"
 
+#include <stdio.h>
+
 #include "app/command.h"
 #include "base/text.h"
 
@@ -48,7 +50,7 @@ static void put_bash_command(struct buf *out, const struct command *c) {
     buf_add_text(out, " ;;\n");
 }
 
-/* First words of commands, each once; then the second words of those that begin with `first`. */
+/* First words of commands, each once; or the second words of those that begin with `first`. */
 static void put_words(struct buf *out, const char *first) {
     struct str seen = {NULL, 0};
     for (size_t i = 0; i < command_count; i++) {
@@ -57,8 +59,25 @@ static void put_words(struct buf *out, const char *first) {
         struct str word = first ? (two && str_equal(head, str_of(first)) ? tail : (struct str){NULL, 0}) : head;
         if (!word.n || str_equal(word, seen)) continue;
         seen = word;
-        buf_add_fmt(out, "%s" STR_FMT, out->n && out->p[out->n - 1] != '"' ? " " : "", STR_ARG(word));
+        buf_add_fmt(out, "%s" STR_FMT, out->n && !strchr("\":", out->p[out->n - 1]) ? " " : "", STR_ARG(word));
     }
+}
+
+/* fn for each word that commands of two words begin with, once. */
+static void each_first_of_two(struct buf *out, void (*fn)(struct buf *, const char *)) {
+    char seen[64] = "";
+    for (size_t i = 0; i < command_count; i++) {
+        struct str head, tail;
+        if (!str_cut(str_of(commands[i].name), ' ', &head, &tail) || str_equal(head, str_of(seen))) continue;
+        snprintf(seen, sizeof seen, STR_FMT, STR_ARG(head));
+        fn(out, seen);
+    }
+}
+
+static void put_bash_second(struct buf *out, const char *first) {
+    buf_add_fmt(out, "    %s) second=\"", first);
+    put_words(out, first);
+    buf_add_text(out, "\" ;;\n");
 }
 
 void manual_bash(struct buf *out) {
@@ -70,11 +89,13 @@ void manual_bash(struct buf *out) {
     put_words(out, NULL);
     buf_add_text(out, " help\" -- \"$cur\"))\n        return\n    fi\n    case $prev in\n");
     put_bash_values(out);
-    buf_add_text(out, "    esac\n    if [[ $command == query ]]; then\n        if ((COMP_CWORD == 2)); then\n"
-                      "            COMPREPLY=($(compgen -W \"");
-    put_words(out, "query");
-    buf_add_text(out, "\" -- \"$cur\"))\n            return\n        fi\n        command=\"query ${COMP_WORDS[2]}\"\n"
-                      "    fi\n    case $command in\n");
+    buf_add_text(out, "    esac\n    local second=\n    case $command in\n");
+    each_first_of_two(out, put_bash_second);
+    buf_add_text(out,
+                 "    esac\n    if [[ -n $second ]] && ((COMP_CWORD == 2)) && [[ $cur != -* ]]; then\n"
+                 "        COMPREPLY=($(compgen -W \"$second\" -- \"$cur\"))\n        return\n    fi\n"
+                 "    [[ -z $second || \" $second \" != *\" ${COMP_WORDS[2]} \"* ]] || command+=\" ${COMP_WORDS[2]}\"\n"
+                 "    case $command in\n");
     for (size_t i = 0; i < command_count; i++) put_bash_command(out, &commands[i]);
     buf_add_text(out, "    esac\n    if [[ $cur == -* || ${#positions[@]} == 0 ]]; then\n"
                       "        COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n    else\n"
@@ -124,30 +145,44 @@ static void put_zsh_command(struct buf *out, const struct command *c) {
     buf_add_text(out, " ;;\n");
 }
 
-static void put_zsh_list(struct buf *out, const char *array, const char *first) {
-    buf_add_fmt(out, "    local -a %s=(", array);
+static void put_zsh_entry(struct buf *out, struct str name, const char *help) {
+    buf_add_fmt(out, "'" STR_FMT ":", STR_ARG(name));
+    put_zsh_text(out, help);
+    buf_add_text(out, "' ");
+}
+
+static void put_zsh_first(struct buf *out, const char *first) {
+    for (size_t i = 0; i < command_count; i++)
+        if (strcmp(commands[i].name, first) == 0) return; /* it stands in the list by itself */
+    buf_add_fmt(out, "'%s:", first);
+    put_words(out, first);
+    buf_add_text(out, "' ");
+}
+
+static void put_zsh_second(struct buf *out, const char *first) {
+    buf_add_fmt(out, "    %s) second=(", first);
     for (size_t i = 0; i < command_count; i++) {
         struct str head, tail;
-        bool two = str_cut(str_of(commands[i].name), ' ', &head, &tail);
-        if (first ? !two || !str_equal(head, str_of(first)) : two) continue;
-        buf_add_fmt(out, "'" STR_FMT ":", STR_ARG(first ? tail : head));
-        put_zsh_text(out, commands[i].help);
-        buf_add_text(out, "' ");
+        if (str_cut(str_of(commands[i].name), ' ', &head, &tail) && str_equal(head, str_of(first)))
+            put_zsh_entry(out, tail, commands[i].help);
     }
-    if (!first) buf_add_text(out, "'query:find traces or log records'");
-    buf_add_text(out, ")\n");
+    buf_add_text(out, ") ;;\n");
 }
 
 void manual_zsh(struct buf *out) {
-    buf_add_text(out, "#compdef clew\n# clew: completion for zsh, made by `clew completion zsh`\n_clew() {\n");
-    put_zsh_list(out, "commands", NULL);
-    put_zsh_list(out, "queries", "query");
-    buf_add_text(out,
-                 "    if ((CURRENT == 2)); then\n        _describe command commands\n        return\n    fi\n"
-                 "    local command=$words[2]\n    if [[ $command == query ]]; then\n"
-                 "        if ((CURRENT == 3)); then\n            _describe query queries\n            return\n"
-                 "        fi\n        command=\"query $words[3]\"\n        shift words\n        ((CURRENT--))\n    fi\n"
-                 "    shift words\n    ((CURRENT--))\n    case $command in\n");
+    buf_add_text(out, "#compdef clew\n# clew: completion for zsh, made by `clew completion zsh`\n_clew() {\n"
+                      "    local -a second commands=(");
+    for (size_t i = 0; i < command_count; i++)
+        if (!strchr(commands[i].name, ' ')) put_zsh_entry(out, str_of(commands[i].name), commands[i].help);
+    each_first_of_two(out, put_zsh_first);
+    buf_add_text(out, ")\n    if ((CURRENT == 2)); then\n        _describe command commands\n        return\n    fi\n"
+                      "    local command=$words[2]\n    case $command in\n");
+    each_first_of_two(out, put_zsh_second);
+    buf_add_text(out, "    esac\n    if (($#second && CURRENT == 3)) && [[ $words[3] != -* ]]; then\n"
+                      "        _describe command second\n        return\n    fi\n"
+                      "    if [[ -n ${(M)second:#${(b)words[3]}:*} ]]; then\n"
+                      "        command+=\" $words[3]\"\n        shift words\n        ((CURRENT--))\n    fi\n"
+                      "    shift words\n    ((CURRENT--))\n    case $command in\n");
     for (size_t i = 0; i < command_count; i++) put_zsh_command(out, &commands[i]);
     buf_add_text(out, "    esac\n}\n_clew \"$@\"\n");
 }

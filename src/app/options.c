@@ -27,7 +27,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_SERVER] = {"server", "URL", "http://127.0.0.1:8080", "the clew to ask"},
     [OPTION_JSON] = {"json", NULL, NULL, "print JSON"},
     [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never", .choices = "auto always never"},
-    [OPTION_OTLP] = {"otlp", "URL", "http://127.0.0.1:4318", "where to send OTLP/HTTP"},
+    [OPTION_OTLP] = {"otlp", "URL", "http://127.0.0.1:4318", "where to send OTLP"},
     [OPTION_SIGNAL] = {"signal", "SIGNAL", "traces", "traces, logs or both", .choices = "traces logs both"},
     [OPTION_SHAPE] = {"shape", "SHAPE", "law",
                       "law (the benchmark's) or shop (a small shop, as a person would look at it)",
@@ -39,7 +39,8 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_CONNECTIONS] = {"connections", "N", "4", "connections, each a closed loop"},
     [OPTION_ITEMS] = {"items", "N", "500", "spans or logs a request, a multiple of 10"},
     [OPTION_GZIP] = {"gzip", NULL, NULL, "compress bodies"},
-    [OPTION_ENCODING] = {"encoding", "ENCODING", "protobuf", "of requests: protobuf or json"},
+    [OPTION_ENCODING] = {"encoding", "ENCODING", "protobuf", "of requests: protobuf or json",
+                         .choices = "protobuf json"},
     [OPTION_GRPC] = {"grpc", NULL, NULL, "speak OTLP/gRPC to --otlp"},
     [OPTION_VERIFY] = {"verify", NULL, NULL, "read everything back and compare"},
     [OPTION_OVER] = {"over", "DURATION", "1h", "spread times over this long, ending now (with --count)"},
@@ -71,7 +72,8 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_TOKEN] = {"token", "TOKEN", NULL, "the token to ask with; others may see it here, so rather CLEW_TOKEN"},
     [OPTION_TOKEN_FILE] = {"token-file", "FILE", NULL, "a file with the token"},
     [OPTION_TENANT] = {"tenant", "NAME", NULL, "the tenant; `*` is any (token new), default `default`"},
-    [OPTION_ROLE] = {"role", "ROLE", NULL, "ingest, read, operate (and read) or admin (all)"},
+    [OPTION_ROLE] = {"role", "ROLE", NULL, "ingest, read, operate (and read) or admin (all)",
+                     .choices = "ingest read operate admin"},
     [OPTION_EXPIRES] = {"expires", "DURATION", NULL, "from now; without it the token holds until it is revoked"},
     [OPTION_LIMITS] = {"limits", "FILE", NULL, "JSON: what tenants may send and ask at once (docs/formats/limits.md)"},
     [OPTION_CORS_ORIGIN] = {"cors-origin", "ORIGIN", NULL,
@@ -85,9 +87,11 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_TLS_CLIENT_CA] = {"tls-client-ca", "FILE", NULL,
                               "ask clients for certificates of these authorities (LISTENER=FILE for one listener)",
                               true},
-    [OPTION_TLS_CLIENT] = {"tls-client", "HOW", "require", "require a client's certificate, or request it"},
+    [OPTION_TLS_CLIENT] = {"tls-client", "HOW", "require", "require a client's certificate, or request it",
+                           .choices = "require request"},
     [OPTION_PLAIN_TEXT] = {"plain-text", "LISTENER", NULL,
-                           "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger or all", true},
+                           "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger or all",
+                           true},
     [OPTION_TLS_CA] = {"tls-ca", "FILE", NULL, "for https, trust these authorities, PEM, not the system's"},
     [OPTION_INSECURE] = {"insecure", NULL, NULL, "for https, believe any certificate for any host"},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},
@@ -166,8 +170,8 @@ static err unknown_command(struct str first, struct str second) {
         int d = distance(strchr(commands[i].name, ' ') ? buf_str(&both) : first, str_of(commands[i].name));
         if (d < best) best = d, nearest = commands[i].name;
     }
-    return err_new(ERR_INVALID, "there is no command \"" STR_FMT "\"%s%s%s; `clew --help` lists them", STR_ARG(first),
-                   nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    return err_new(ERR_INVALID, "there is no command \"" STR_FMT "\"; %s%s%s`clew --help` lists them", STR_ARG(first),
+                   nearest ? "did you mean \"" : "", nearest ? nearest : "", nearest ? "\"? " : "");
 }
 
 /* ---- parsing ---------------------------------------------------------------------------------------------------- */
@@ -255,15 +259,29 @@ static bool asks_for_help(struct str word) {
     return str_equal(word, STR("--help")) || str_equal(word, STR("-h")) || str_equal(word, STR("help"));
 }
 
+static bool begins_commands(struct str word) {
+    err e = half_command(word);
+    bool begins = e != NULL;
+    err_free(e);
+    return begins;
+}
+
 err arguments_parse(int argc, char **argv, struct arguments *out) {
     static char version[] = "version";
     memset(out, 0, sizeof *out);
-    struct str first = argc > 1 ? str_of(argv[1]) : STR("--help"), second = argc > 2 ? str_of(argv[2]) : STR("");
-    if (str_equal(first, STR("--version"))) argv[1] = version, first = str_of(version);
-    int words = 0;
-    if (!asks_for_help(first)) out->command = find_command(argc, argv, &words);
-    if (!out->command && (asks_for_help(first) || asks_for_help(second))) { /* of all commands */
+    if (argc < 2 || asks_for_help(str_of(argv[1]))) { /* clew help COMMAND is clew COMMAND --help */
         out->given[OPTION_HELP] = 1;
+        if (argc < 3 || argv[2][0] == '-') return NULL;
+        argc--, argv++;
+    }
+    struct str first = str_of(argv[1]), second = argc > 2 ? str_of(argv[2]) : STR("");
+    if (str_equal(first, STR("--version"))) argv[1] = version;
+    int words = 0;
+    out->command = find_command(argc, argv, &words);
+    if (out->command && out->given[OPTION_HELP]) return NULL;
+    if (!out->command && (out->given[OPTION_HELP] || asks_for_help(second)) && begins_commands(first)) {
+        out->given[OPTION_HELP] = 1;
+        out->topic = first;
         return NULL;
     }
     if (!out->command) return unknown_command(first, second);
@@ -298,33 +316,4 @@ err argument_u64(const struct arguments *a, enum option o, uint64_t *out) {
 
 err argument_size(const struct arguments *a, enum option o, uint64_t *out) {
     return argument_blame(a, o, parse_size(argument_text(a, o), out));
-}
-
-/* ---- help ------------------------------------------------------------------------------------------------------- */
-
-static void overview(struct buf *out) {
-    buf_add_text(out,
-                 "clew: traces and logs in, answers out, from one program.\n\nusage: clew COMMAND [OPTION ...]\n\n");
-    for (size_t i = 0; i < command_count; i++)
-        buf_add_fmt(out, "  %-13s %-10s %s\n", commands[i].name, commands[i].positions, commands[i].help);
-    buf_add_text(out, "\n`clew COMMAND --help` lists a command's options. Each is also CLEW_NAME in the environment: "
-                      "--data is CLEW_DATA.\n");
-}
-
-void arguments_help(const struct command *command, struct buf *out) {
-    if (!command) {
-        overview(out);
-        return;
-    }
-    buf_add_fmt(out, "usage: clew %s%s%s [OPTION ...]\n\n%s\n\n", command->name, *command->positions ? " " : "",
-                command->positions, command->help);
-    for (int o = 0; o < OPTIONS; o++) {
-        if (!(command->options >> o & 1)) continue;
-        char head[64];
-        snprintf(head, sizeof head, "--%s%s%s", rows[o].name, rows[o].value ? " " : "",
-                 rows[o].value ? rows[o].value : "");
-        buf_add_fmt(out, "  %-26s %s", head, rows[o].help);
-        if (rows[o].fallback && *rows[o].fallback) buf_add_fmt(out, " (%s)", rows[o].fallback);
-        buf_add_text(out, "\n");
-    }
 }

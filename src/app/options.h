@@ -114,6 +114,7 @@ extern const size_t command_count;
 
 struct arguments {
     const struct command *command;
+    struct str topic; /* "query": help was asked for of the commands that begin so */
     struct str values[OPTIONS][OPTION_REPEATS_MAX];
     int given[OPTIONS]; /* how often, by flag or environment */
     bool from_environment[OPTIONS];
@@ -124,6 +125,7 @@ struct arguments {
 /* Parses argv[1..]; help asked for sets given[OPTION_HELP] (command NULL: help of all). */
 err arguments_parse(int argc, char **argv, struct arguments *out);
 void arguments_help(const struct command *command, struct buf *out); /* NULL: the overview */
+void arguments_overview(struct str topic, struct buf *out);          /* of the commands that begin so; "": of all */
 
 bool argument_flag(const struct arguments *a, enum option o);
 struct str argument_text(const struct arguments *a, enum option o); /* the default if not given; "" if there is none */

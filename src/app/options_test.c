@@ -126,8 +126,8 @@ static void mistakes_are_named(void **state) {
     FAILS("--json takes no value", "serve", "--json=1");
     FAILS("clew serve does not take \"extra\"", "serve", "extra");
     FAILS("clew trace needs TRACE_ID; `clew trace --help` explains", "trace");
-    FAILS("there is no command \"sevre\"; did you mean \"serve\"?; `clew --help` lists them", "sevre");
-    FAILS("there is no command \"quary\"; did you mean \"query traces\"?; `clew --help` lists them", "quary", "traces");
+    FAILS("there is no command \"sevre\"; did you mean \"serve\"? `clew --help` lists them", "sevre");
+    FAILS("there is no command \"quary\"; did you mean \"query traces\"? `clew --help` lists them", "quary", "traces");
     FAILS("there is no command \"\"; `clew --help` lists them", "");
     FAILS("clew query what? `clew query traces` or `clew query logs`", "query");
 }
@@ -155,7 +155,14 @@ static void help_can_be_asked_for_anywhere(void **state) {
     assert_null(PARSE(&a, "--help"));
     assert_true(argument_flag(&a, OPTION_HELP) && !a.command);
     assert_null(PARSE(&a, "query", "--help"));
-    assert_true(argument_flag(&a, OPTION_HELP) && !a.command);
+    assert_true(argument_flag(&a, OPTION_HELP) && !a.command && str_equal(a.topic, STR("query")));
+    assert_null(PARSE(&a, "help", "token"));
+    assert_true(argument_flag(&a, OPTION_HELP) && !a.command && str_equal(a.topic, STR("token")));
+    assert_null(PARSE(&a, "help", "query", "logs"));
+    assert_string_equal(a.command->name, "query logs");
+    assert_null(PARSE(&a, "help", "trace"));
+    assert_true(argument_flag(&a, OPTION_HELP) && a.command);
+    FAILS("there is no command \"kwery\"; `clew --help` lists them", "kwery", "--help");
     assert_null(PARSE(&a, "trace", "-h")); /* without its TRACE_ID */
     assert_true(argument_flag(&a, OPTION_HELP) && a.command);
     assert_null(PARSE(&a, "query", "logs", "--help"));

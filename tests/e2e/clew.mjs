@@ -1,5 +1,6 @@
 // Starts a real clew for a test and ends it by its pid.
-import { spawn, spawnSync } from 'node:child_process';
+import https from 'node:https';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, dirname } from 'node:path';
@@ -37,24 +38,34 @@ export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), '
   };
 }
 
-/** A clew whose OTLP ports speak TLS and that wants a token: startClew's, and {ca, headers}. */
-export async function secured(options = []) {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-')), at = (name) => join(dir, name);
-  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at('key'), '-out', at('crt'),
-    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-days', '2'], { encoding: 'utf8' });
-  if (made.status !== 0) throw new Error(made.stderr);
-  const token = spawnSync(binary, ['token', 'new', 'e2e', '--role', 'admin', '--data', at('data'), '--json'], { encoding: 'utf8' });
-  if (token.status !== 0) throw new Error(token.stderr);
-  const clew = await startClew(['--tls-cert', at('crt'), '--tls-key', at('key'), '--plain-text', 'listen', ...options], dir);
-  return Object.assign(clew, { ca: readFileSync(at('crt')), headers: { authorization: `Bearer ${JSON.parse(token.stdout).token}` } });
+/** The same with TLS by a certificate of its own, and tokens: {ca, sends, reads} are what a client of it needs. */
+export async function startSecured() {
+  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-')), key = join(dir, 'key.pem'), certificate = join(dir, 'certificate.pem');
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', certificate,
+    '-subj', '/CN=clew', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'], { stdio: 'ignore' });
+  const token = (name, role) => execFileSync(binary, ['token', 'new', name, '--role', role, '--tenant', 'shop', '--data', join(dir, 'data')],
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  const sends = token('sends', 'ingest'), reads = token('reads', 'read');
+  const clew = await startClew(['--tls-cert', certificate, '--tls-key', key], dir);
+  return { ...clew, ca: readFileSync(certificate), sends, reads };
 }
 
-export async function getJson(url, headers = {}) {
-  const answer = await fetch(url, { headers });
+/** `who` is what startSecured gave, or nothing for plain text. */
+export async function getJson(url, who = {}) {
+  const answer = who.ca ? await getSecured(url, who) : await fetch(url);
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${text}`);
   return JSON.parse(text);
 }
+
+/** As fetch, which takes no certificates. */
+const getSecured = (url, { ca, reads }) => new Promise((resolve, reject) => {
+  https.get(url, { ca, headers: { Authorization: `Bearer ${reads}` }, agent: false }, (answer) => {
+    const chunks = [];
+    answer.on('data', (d) => chunks.push(d));
+    answer.on('end', () => resolve({ ok: answer.statusCode === 200, status: answer.statusCode, text: async () => Buffer.concat(chunks).toString() }));
+  }).on('error', reject);
+});
 
 /** Asks until `ready(answer)` or the time is over; the answer. */
 export async function until(ask, ready, seconds = 20) {

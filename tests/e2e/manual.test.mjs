@@ -29,6 +29,11 @@ test('bash completes commands, options, values, files', () => {
   assert.deepEqual(bash('query', 'traces', '--stat'), ['--status']);
   assert.deepEqual(bash('query', 'traces', '--status', 'e'), ['error']);
   assert.deepEqual(bash('completion', ''), ['bash', 'zsh']);
+  assert.deepEqual(bash('token', ''), ['new', 'list', 'revoke']);
+  assert.deepEqual(bash('token', 'new', 'ada', '--role', 'a'), ['admin']);
+  assert.deepEqual(bash('check', 'r'), ['redact']);
+  assert.deepEqual(bash('check', '--d'), ['--data']);
+  assert.deepEqual(bash('check', 'redact', '--ru'), ['--rules']);
   const dir = mkdtempSync(join(tmpdir(), 'clew-manual-'));
   writeFileSync(join(dir, 'a.part'), '');
   assert.deepEqual(bash('dump', `${dir}/`), [`${dir}/a.part`]);
@@ -36,7 +41,7 @@ test('bash completes commands, options, values, files', () => {
 });
 
 test('every option that help lists is offered', () => {
-  for (const command of ['serve', 'load', 'query logs', 'delete']) {
+  for (const command of ['serve', 'load', 'query logs', 'delete', 'token new', 'check', 'check redact']) {
     const words = command.split(' ');
     const help = clew(...words, '--help').match(/^  --[a-z-]+/gm).map((s) => s.trim());
     const offered = bash(...words, '--');
@@ -52,17 +57,20 @@ test('zsh takes its completion', () => {
   assert.equal(r.stderr, '');
   const dir = mkdtempSync(join(tmpdir(), 'clew-zsh-'));
   writeFileSync(join(dir, '_clew'), text);
-  // A terminal of zsh's own asks for the completion of `clew query tra`: only `traces` begins so.
-  const script = `zmodload zsh/zpty
+  // A terminal of zsh's own asks for a completion; each of these words has one only.
+  for (const [typed, whole] of [['query tra', 'query traces'], ['token rev', 'token revoke'], ['check red', 'check redact'],
+    ['token new x --ro', 'token new x --role']]) {
+    const script = `zmodload zsh/zpty
 zpty z zsh -f -i
 zpty -w z 'PS1=; fpath=(${dir} $fpath); autoload -U compinit; compinit -D -u; echo re""ady'
 zpty -r -m z x '*ready*'
-zpty -w -n z $'clew query tra\t--status'
-zpty -r -m z x '*traces*--status*'
+zpty -w -n z $'clew ${typed}\t--json'
+zpty -r -m z x '*${whole.split(' ').at(-1)}*--json*'
 print -r -- $x`;
-  const asked = run('zsh', ['-f', '-c', script]);
+    const asked = run('zsh', ['-f', '-c', script]);
+    assert.ok(asked.stdout.includes(`clew ${whole}`), asked.stdout + asked.stderr);
+  }
   rmSync(dir, { recursive: true });
-  assert.match(asked.stdout, /clew query traces/, asked.stdout + asked.stderr);
 });
 
 test('groff reads the manual page without a warning, and it names every command and option', () => {

@@ -2,6 +2,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import net from 'node:net';
+import grpc from '@grpc/grpc-js';
 import { SpanKind, SpanStatusCode, TraceFlags, context, trace } from '@opentelemetry/api';
 import { SeverityNumber } from '@opentelemetry/api-logs';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -14,8 +15,7 @@ import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc';
 import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
-import { credentials, Metadata } from '@grpc/grpc-js';
-import { secured, startClew, getJson, until } from './clew.mjs';
+import { startClew, startSecured, getJson, until } from './clew.mjs';
 
 const resource = resourceFromAttributes({
   'service.name': 'e2e-shop', 'service.version': '1.2.3', 'deployment.environment.name': 'test', 'process.pid': 4711, 'tags': ['a', 'b'],
@@ -90,33 +90,36 @@ class Patient {
   shutdown() { return this.next.shutdown(); }
 }
 
-/** How the SDK speaks: each test runs once with each, in plain text and by TLS with a token. */
-const http = (clew, signal, options) => ({ url: `${clew.otlp}/v1/${signal}`, compression: gzip, headers: clew.headers,
-  ...(clew.ca && { httpAgentOptions: { ca: clew.ca } }), ...options });
-const grpc = (clew, options) => {
-  const metadata = new Metadata();
-  for (const [key, value] of Object.entries(clew.headers)) metadata.set(key, value);
-  return { url: clew.grpc, compression: gzip, metadata, ...(clew.ca && { credentials: credentials.createSsl(clew.ca) }), ...options };
-};
+/** What an exporter needs besides the address where clew wants TLS and a token. */
+const http = ({ ca, sends }) => (ca ? { headers: { Authorization: `Bearer ${sends}` }, httpAgentOptions: { ca, keepAlive: true } } : {});
+function overGrpc({ ca, sends }) {
+  if (!ca) return {};
+  const metadata = new grpc.Metadata();
+  metadata.set('authorization', `Bearer ${sends}`);
+  return { metadata, credentials: grpc.credentials.createSsl(ca) };
+}
+
+/** How the SDK speaks: each test runs once with each. */
 const wires = {
   'http/protobuf': {
-    traces: (clew, options) => new OTLPTraceExporter(http(clew, 'traces', options)),
-    logs: (clew) => new OTLPLogExporter(http(clew, 'logs')),
+    traces: (clew, options) => new OTLPTraceExporter({ url: `${clew.otlp}/v1/traces`, compression: gzip, ...http(clew), ...options }),
+    logs: (clew) => new OTLPLogExporter({ url: `${clew.otlp}/v1/logs`, compression: gzip, ...http(clew) }),
   },
   'http/json': {
-    traces: (clew, options) => new JsonTraceExporter(http(clew, 'traces', options)),
-    logs: (clew) => new JsonLogExporter(http(clew, 'logs')),
+    traces: (clew, options) => new JsonTraceExporter({ url: `${clew.otlp}/v1/traces`, compression: gzip, ...http(clew), ...options }),
+    logs: (clew) => new JsonLogExporter({ url: `${clew.otlp}/v1/logs`, compression: gzip, ...http(clew) }),
   },
   grpc: {
-    traces: (clew, options) => new Patient(new GrpcTraceExporter(grpc(clew, options))),
-    logs: (clew) => new GrpcLogExporter(grpc(clew)),
+    traces: (clew, options) => new Patient(new GrpcTraceExporter({ url: clew.grpc, compression: gzip, ...overGrpc(clew), ...options })),
+    logs: (clew) => new GrpcLogExporter({ url: clew.grpc, compression: gzip, ...overGrpc(clew) }),
   },
 };
-const open = async (options) => Object.assign(await startClew(options), { headers: {} });
-const settings = { '': open, ', TLS and a token': secured };
-const onEachWire = (name, body) => Object.entries(wires).forEach(([wire, w]) => Object.entries(settings).forEach(([how, start]) =>
-  test(`${wire}${how}: ${name}`, { timeout: 60000 }, () => body(w, start))));
-const onEachOpenWire = (name, body) => Object.entries(wires).forEach(([wire, w]) => test(`${wire}: ${name}`, { timeout: 60000 }, () => body(w, open)));
+const onEachWire = (name, body) => Object.entries(wires).forEach(([wire, w]) => test(`${wire}: ${name}`, { timeout: 60000 }, () => body(w)));
+/** And once more with TLS and tokens. */
+const onEachWireAndSecured = (name, body) => {
+  onEachWire(name, (wire) => body(wire, startClew));
+  onEachWire(`${name}, by TLS with a token`, (wire) => body(wire, startSecured));
+};
 
 function tracing(clew, wire, timeoutMillis = 10000) {
   const exporter = wire.traces(clew, { timeoutMillis });
@@ -125,8 +128,8 @@ function tracing(clew, wire, timeoutMillis = 10000) {
   return { provider, memory, tracer: provider.getTracer('e2e.tracer', '0.9') };
 }
 
-onEachWire('spans of the SDK come back equal, with every attribute type, events and links', async (wire, start) => {
-  const clew = await start([]);
+onEachWireAndSecured('spans of the SDK come back equal, with every attribute type, events and links', async (wire, start) => {
+  const clew = await start();
   const { provider, memory, tracer } = tracing(clew, wire);
   const elsewhere = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: TraceFlags.SAMPLED };
   const root = tracer.startSpan('GET /orders', {
@@ -145,17 +148,17 @@ onEachWire('spans of the SDK come back equal, with every attribute type, events 
   root.setStatus({ code: SpanStatusCode.OK });
   root.end();
   await provider.forceFlush();
-  const otlp = await getJson(`${clew.api}/api/v1/traces/${root.spanContext().traceId}?format=otlp`, clew.headers);
+  const otlp = await getJson(`${clew.api}/api/v1/traces/${root.spanContext().traceId}?format=otlp`, clew);
   assert.equal(memory.spans.length, 21);
   assert.deepEqual(byId(gotSpans(otlp)), byId(memory.spans.map(sentSpan)));
-  const services = await getJson(`${clew.api}/api/v1/services`, clew.headers);
+  const services = await getJson(`${clew.api}/api/v1/services`, clew);
   assert.match(JSON.stringify(services), /e2e-shop/);
   await provider.shutdown();
   assert.deepEqual(await clew.stop(), { code: 0, signal: null });
 });
 
-onEachWire('log records of the SDK come back equal, with bodies and attributes of every type', async (wire, start) => {
-  const clew = await start([]);
+onEachWireAndSecured('log records of the SDK come back equal, with bodies and attributes of every type', async (wire, start) => {
+  const clew = await start();
   const exporter = wire.logs(clew);
   const provider = new LoggerProvider({ resource, processors: [new SimpleLogRecordProcessor({ exporter })] });
   const logger = provider.getLogger('e2e.logger', '3.1');
@@ -166,7 +169,7 @@ onEachWire('log records of the SDK come back equal, with bodies and attributes o
     attributes: { number: i, nested, bytes: new Uint8Array([i, 254]), ...spanAttributes }, eventName: i % 2 ? 'thing.happened' : undefined,
   }));
   await provider.forceFlush();
-  const otlp = await until(() => getJson(`${clew.api}/api/v1/logs/query?service=e2e-shop&format=otlp&limit=100`, clew.headers),
+  const otlp = await until(() => getJson(`${clew.api}/api/v1/logs/query?service=e2e-shop&format=otlp&limit=100`, clew),
     (a) => a.resourceLogs?.flatMap((r) => r.scopeLogs.flatMap((s) => s.logRecords)).length === bodies.length);
   const records = otlp.resourceLogs.flatMap((r) => r.scopeLogs.flatMap((s) => s.logRecords));
   const find = (i) => records.find((r) => r.severityText === `S${i}`);
@@ -196,8 +199,8 @@ function fillBudget(otlp, connections) {
   return () => sockets.forEach((s) => s.destroy());
 }
 
-onEachOpenWire('refused for 5 s by a full memory budget, everything arrives afterwards', async (wire, start) => {
-  const clew = await start(['--memory-limit', '16MiB']);
+onEachWire('refused for 5 s by a full memory budget, everything arrives afterwards', async (wire) => {
+  const clew = await startClew(['--memory-limit', '16MiB']);
   const release = fillBudget(clew.otlp, 3);
   const { provider, memory, tracer } = tracing(clew, wire, 60000);
   try {

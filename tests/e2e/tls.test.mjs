@@ -89,6 +89,9 @@ test('curl and s_client get TLS 1.2 and 1.3 with ALPN, and nothing older', async
     assert.match(done.stderr, /ALPN: server accepted http\/1\.1/);
     assert.match(done.stdout, /healthy/);
   }
+  for (const port of [clew.api, clew.otlp, clew.grpc])
+    for (const [option, version] of [['--http1.1', '1.1'], ['--http2', '2']]) // what ALPN agreed upon
+      assert.equal(run('curl', ['-s', option, '--cacert', at('ca.crt'), '-o', at('answer'), '-w', '%{http_code} %{http_version}', `${port}/health`]).stdout, `200 ${version}`);
   assert.equal(curl().status, 60, 'an unknown authority');
   assert.equal(curl('--cacert', at('ca.crt'), '--tls-max', '1.1', '--ciphers', 'DEFAULT@SECLEVEL=0').status, 35);
   const client = (args, input) => run('openssl', ['s_client', '-connect', host, '-CAfile', at('ca.crt'), ...args], { input });
