@@ -1,4 +1,5 @@
 /* Who may do what, walked over the route table: every route × every kind of caller, and two tenants who must never see each other. */
+#include "api/audit_priv.h"
 #include "api/session_priv.h"
 #include "api/stage_test_priv.h"
 
@@ -886,6 +887,31 @@ static void administration_is_written_down(void **state) {
     assert_null(path_remove_dir(dir));
 }
 
+/* Else a hundred thousand of them turn the files over, and what counts is gone. */
+static void strangers_do_not_fill_the_audit_log(void **state) {
+    (void)state;
+    char fresh[TOKEN_TEXT_BYTES + 1] = "";
+    uint64_t before, written, failed, suppressed;
+    snprintf(dir, sizeof dir, "/tmp/clew-access-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    assert_null(tokens_change(dir, add_admin, fresh));
+    stage_open_as(&stage, dir, NULL, NULL);
+    audit_get_counts(stage.api->audit, &before, &failed, &suppressed);
+    for (int i = 0; i < 100; i++) {
+        be("", NULL);
+        assert_int_equal(stage_ask(&stage, "POST /api/v1/logout"), 200);
+        assert_int_equal(stage_ask(&stage, "POST /api/v1/login"), 400);
+        stage.credentials.doubled = true;
+        assert_int_equal(stage_ask(&stage, "POST /api/v1/admin/flush"), 400);
+    }
+    audit_get_counts(stage.api->audit, &written, &failed, &suppressed);
+    assert_int_equal(written - before, AUDIT_REFUSALS_A_MINUTE);
+    assert_int_equal(suppressed, 200 - AUDIT_REFUSALS_A_MINUTE);
+    stage_close(&stage);
+    assert_null(path_list(dir, remove_file, NULL));
+    assert_null(path_remove_dir(dir));
+}
+
 static void limits_answer_429(void **state) {
     (void)state;
     stage_later_ns = 0;
@@ -946,6 +972,7 @@ int main(void) {
         STAGE_TEST(sessions_are_bounded),
         cmocka_unit_test(tokens_are_read_again),
         cmocka_unit_test(administration_is_written_down),
+        cmocka_unit_test(strangers_do_not_fill_the_audit_log),
         cmocka_unit_test(limits_answer_429),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,8 @@ static struct api *api_make(const struct api_options *options) {
     if (!api->options.query_timeout_ns) api->options.query_timeout_ns = 30 * (int64_t)1000000000;
     for (size_t p = 0; p < API_PORTS; p++) api->surfaces[p] = (struct api_surface){api, (enum api_port)p};
     lock_init(&api->watches.lock);
+    lock_init(&api->openapi.lock);
+    lock_init(&api->docs.lock);
     atomic_store(&api->watches.stores, true);
     api->queue = queue_new(api->options.queue_max);
     api->threads = mem_new_array(struct thread *, options->work_threads + 1);
@@ -84,6 +86,11 @@ err api_new(const struct api_options *options, struct api **out) {
     return e;
 }
 
+static void text_done(struct api_text *t) {
+    buf_done(&t->text);
+    lock_done(&t->lock);
+}
+
 void api_free(struct api *api) {
     if (!api) return;
     queue_close(api->queue);
@@ -94,6 +101,8 @@ void api_free(struct api *api) {
     limits_free(api->limits);
     audit_close(api->audit);
     lock_done(&api->watches.lock);
+    text_done(&api->openapi);
+    text_done(&api->docs);
     mem_free(api);
 }
 

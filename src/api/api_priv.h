@@ -110,6 +110,10 @@ struct api {
     } surfaces[API_PORTS];
     _Atomic uint64_t answers[API_PORTS][6]; /* by hundreds of the status */
     _Atomic uint64_t queue_refused, abandoned;
+    struct api_text {
+        struct lock lock;
+        struct buf text;
+    } openapi, docs; /* made when first asked for */
 };
 
 /* The whole way of a request. */
@@ -211,6 +215,8 @@ const char *route_role(const struct api_route *r);
 const char *param_type_name(enum api_param_type type);
 /* What a route is about, as headings and tags say it: "traces", "otlp", "server". */
 struct str route_topic(const struct api_route *r);
+/* Made by the first who asks: it costs milliseconds, and anybody may ask. */
+struct str text_once(struct api_text *t, void (*put)(struct buf *out));
 /* The JSON Schema of that name out of schemas.json; p NULL if there is none. */
 struct str schema_find(const char *name);
 

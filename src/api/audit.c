@@ -138,7 +138,8 @@ static void put_line(const struct audit *a, const struct audit_record *r, bool p
 
 /* Whether this refusal is one too many. lock held */
 static bool suppress(struct audit *a, const struct audit_record *r) {
-    if (r->status != 401 && r->status != 403 && r->status != 429) return false;
+    bool refused = r->status == 401 || r->status == 403 || r->status == 429;
+    if (!refused && !(r->stranger && r->status >= 400)) return false;
     if (r->time < a->window_start || r->time - a->window_start >= minute_ns) {
         a->window_start = r->time;
         a->refusals = 0;

@@ -5,8 +5,8 @@
  * A line: {"time","action","token","tenant","peer","method","path","parameters":{…},"status"}; docs/formats/audit.md. Text from outside is
  * escaped by the JSON writer and cut, so it can neither end a line nor make it long; what has the form of a token is masked.
  *
- * Limits: a line 64 KiB (over it, without parameters); AUDIT_FILES of 16 MiB; of refusals 60 a minute, so that a stranger
- * cannot push aside what counts: what is over is told by the next line ("suppressed").
+ * Limits: a line 64 KiB (over it, without parameters); AUDIT_FILES of 16 MiB; of refusals, and of what strangers get wrong, 60 a minute, so that a
+ * stranger cannot push aside what counts: what is over is told by the next line ("suppressed").
  * Threads: any but io threads, as it waits for the disk. Errors: a line that cannot be written is logged and counted; the
  * call goes on.
  */
@@ -27,7 +27,8 @@ struct audit_record {
     struct str method, path;        /* of a call */
     const struct audit_parameter *parameters;
     size_t parameter_count;
-    int status; /* of a call; 0: none */
+    int status;    /* of a call; 0: none */
+    bool stranger; /* nobody known made the call */
 };
 
 enum { AUDIT_FILE_BYTES = 16 << 20, AUDIT_FILES = 8, AUDIT_REFUSALS_A_MINUTE = 60, AUDIT_TEXT_BYTES = 1024 };

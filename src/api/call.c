@@ -37,7 +37,8 @@ static void audit_call(struct api_call *c, int status) {
                                        .path = c->path,
                                        .parameters = parameters,
                                        .parameter_count = audit_parameters(c, parameters, LENGTH(parameters)),
-                                       .status = status});
+                                       .status = status,
+                                       .stranger = c->caller.role == ROLE_ANY});
 }
 
 /* What the end of every call does; `out` is the reply with what all replies have. */

@@ -250,6 +250,18 @@ static void refusals_do_not_flood(void **state) {
     assert_non_null(strstr(text.p, "\"status\":200,\"suppressed\":440}"));
 }
 
+static void strangers_do_not_flood(void **state) {
+    (void)state;
+    struct audit *a = open_audit(0);
+    uint64_t written, failed, suppressed;
+    for (int i = 0; i < 500; i++)
+        audit_write(a, &(struct audit_record){.time = second, .action = "call", .status = 400, .stranger = true});
+    for (int i = 0; i < 5; i++) audit_write(a, &(struct audit_record){.time = second, .action = "call", .status = 400});
+    audit_get_counts(a, &written, &failed, &suppressed);
+    assert_int_equal(written, AUDIT_REFUSALS_A_MINUTE + 5);
+    audit_close(a);
+}
+
 #define with_dir(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 int main(void) {
@@ -263,6 +275,7 @@ int main(void) {
         with_dir(files_are_turned_and_bounded),
         with_dir(a_torn_line_gets_its_end),
         with_dir(refusals_do_not_flood),
+        with_dir(strangers_do_not_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

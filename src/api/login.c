@@ -84,6 +84,7 @@ void handle_logout(struct api_call *c) {
         call_fail_access(c, why);
         return;
     }
+    c->is_audited = ended; /* else nothing happened */
     buf_init(&body, KIB);
     json_writer_init(&w, &body);
     json_object(&w);

@@ -105,7 +105,7 @@ static void put_budget(struct buf *out, const struct budget *b) {
 }
 
 static void put_http(struct buf *out, struct api *api) {
-    static const char *const ports[API_PORTS] = {"main", "otlp"};
+    static const char *const ports[API_PORTS] = {"main", "otlp", "jaeger"};
     struct http_server_stats sum = {0};
     for (size_t i = 0; i < atomic_load(&api->server_count); i++) {
         struct http_server_stats s;

@@ -55,6 +55,8 @@ const char *nearest_name(struct str name, const char *const *names, size_t n) {
     const char *best = NULL;
     size_t least = name.n / 2 + 1; /* more than half of it changed is no slip */
     for (size_t i = 0; i < n; i++) {
+        size_t length = strlen(names[i]);
+        if (MAX(length, name.n) - MIN(length, name.n) >= least) continue;
         size_t distance = edits(name, str_of(names[i]));
         if (distance >= least) continue;
         least = distance;

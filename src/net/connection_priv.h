@@ -73,6 +73,9 @@ void request_again(struct http_request *r); /* for the next request: what follow
 bool request_input_reserve(struct http_request *r, size_t n);
 /* Body memory, from the budget first: nothing is taken when false. */
 bool request_body_budget(struct http_request *r, size_t n);
+/* For the body of a reply, until it was sent: from any thread. Small ones are drawn whatever the limit says, so that a full budget can be
+ * asked about; nothing new begins over it. False: over the budget. */
+bool request_reply_budget(struct http_request *r, size_t n);
 void request_body_budget_return(struct http_request *r, size_t n);
 void request_body_drop(struct http_request *r);
 void request_forget(struct http_request *r); /* any thread, once the engine is done */

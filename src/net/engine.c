@@ -139,11 +139,29 @@ static void input_drop(struct http_request *r) {
     if (r->input != r->first) mem_free(r->input);
 }
 
+enum { REPLY_FREE = 1024, REPLY_ALWAYS = 64 * 1024 };
+
+bool request_reply_budget(struct http_request *r, size_t n) {
+    struct budget *budget = budget_of(r);
+    if (!budget || n <= REPLY_FREE) return true;
+    if (n <= REPLY_ALWAYS)
+        budget_take_always(budget, n);
+    else if (!budget_take(budget, n))
+        return false;
+    r->reply_budget_bytes = n;
+    return true;
+}
+
+static void reply_drop(struct http_request *r) {
+    if (r->reply_budget_bytes) budget_give(budget_of(r), r->reply_budget_bytes);
+    mem_free(r->reply_owned);
+}
+
 void request_again(struct http_request *r) {
     struct http_request old = *r; /* all but what lies in `first` */
     size_t rest = r->input_n - r->input_used, first = REQUEST_BLOCK - offsetof(struct http_request, first);
     request_body_drop(r);
-    mem_free(r->reply_owned);
+    reply_drop(r);
     stream_free(r->push);
     tls_identity_unref(r->identity);
     arena_done(&r->memory);
@@ -166,7 +184,7 @@ void request_again(struct http_request *r) {
 static void request_drop(struct http_request *r) {
     tls_identity_unref(r->identity);
     input_drop(r);
-    mem_free(r->reply_owned);
+    reply_drop(r);
     stream_free(r->push);
     arena_done(&r->memory);
     if (r->out.capacity > OUT_KEPT_MAX) buf_done(&r->out);

@@ -208,7 +208,7 @@ bool h2_open(struct http_connection *c, int64_t now_ns) {
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     struct h2 *h = mem_new_of(struct h2);
-    *h = (struct h2){.connection = c, .now_ns = now_ns, .due_ns = INT64_MAX};
+    *h = (struct h2){.connection = c, .now_ns = now_ns, .due_ns = INT64_MAX, .end_due_ns = INT64_MAX};
     c->h2 = h;
     c->state = CONNECTION_STREAMS;
     c->mark_ns = now_ns;
@@ -274,10 +274,18 @@ void h2_fed(struct http_connection *c, const char *bytes, size_t n, int64_t now_
 void h2_ended(struct http_connection *c, int64_t now_ns) {
     struct h2 *h = c->h2;
     h->now_ns = now_ns;
+    h->end_due_ns = now_ns + c->engine->options.end_ns;
     for (struct h2_stream *s = h->streams; s; s = s->next)
-        if (s->state == H2_HEAD || s->state == H2_BODY)
-            h2_check(h, nghttp2_submit_rst_stream(h->session, 0, s->id, NGHTTP2_CANCEL));
+        if (s->state == H2_HEAD || s->state == H2_BODY || (s->state == H2_WRITING && s->request->push))
+            stream_cancel(s);
     settle(c);
+}
+
+/* Its answers, if they come, are still sent. */
+static void abandon_waiting(struct h2 *h) {
+    h->end_due_ns = INT64_MAX;
+    for (struct h2_stream *s = h->streams; s; s = s->next)
+        if (s->state == H2_WAITING) request_abandon(s->request);
 }
 
 void h2_replied(struct http_request *r, int64_t now_ns) {
@@ -343,8 +351,8 @@ void h2_wrote(struct http_connection *c, size_t n, int64_t now_ns) {
 
 int64_t h2_due_ns(const struct http_connection *c) {
     const struct h2 *h = c->h2;
-    if (h->out_at == h->out_n) return h->due_ns;
-    return MIN(h->due_ns, h->out_mark_ns + c->engine->options.write_ns);
+    int64_t due = MIN(h->due_ns, h->end_due_ns);
+    return h->out_at == h->out_n ? due : MIN(due, h->out_mark_ns + c->engine->options.write_ns);
 }
 
 void h2_time_out(struct http_connection *c, int64_t now_ns) {
@@ -355,6 +363,7 @@ void h2_time_out(struct http_connection *c, int64_t now_ns) {
         return;
     }
     if (c->state == CONNECTION_IDLE) h2_check(h, nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR));
+    if (now_ns >= h->end_due_ns) abandon_waiting(h);
     h->due_ns = INT64_MAX;
     for (struct h2_stream *s = h->streams; s; s = s->next) {
         if (stream_due_ns(s) <= now_ns) stream_time_out(s);

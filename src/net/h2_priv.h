@@ -59,6 +59,8 @@ struct h2 {
     uint32_t stream_count;
     int64_t now_ns;
     int64_t due_ns; /* of the streams: not later than the first */
+    int64_t
+        end_due_ns; /* the client sends no more: then who still waits is taken for gone; INT64_MAX: not so, or done */
     int64_t glitches_ns, glitches_at_ns;
     size_t memory_used, memory_taken; /* (1) */
     char *out;
@@ -102,3 +104,4 @@ void stream_reply(struct h2_stream *s);  /* the request's reply is written: send
 void stream_pushed(struct h2_stream *s); /* more of a reply in pieces, or its end */
 int64_t stream_due_ns(const struct h2_stream *s);
 void stream_time_out(struct h2_stream *s);
+void stream_cancel(struct h2_stream *s); /* RST_STREAM(CANCEL) */

@@ -53,6 +53,10 @@ void stream_end(struct h2_stream *s) {
     h2_memory_free(h, s);
 }
 
+void stream_cancel(struct h2_stream *s) {
+    h2_check(s->h2, nghttp2_submit_rst_stream(s->h2->session, 0, s->id, NGHTTP2_CANCEL));
+}
+
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 static void fields_of(const struct buf *from, size_t *at, size_t n, nghttp2_nv *out) {
@@ -109,6 +113,7 @@ void stream_reply(struct h2_stream *s) {
     if (r->push) s->trailers_at = 0; /* they will stand in a place of their own */
     state_set(s, H2_WRITING);
     h2_check(s->h2, nghttp2_submit_response(s->h2->session, s->id, fields, r->reply_fields, bare ? NULL : &body));
+    if (r->push && s->h2->connection->ended) stream_cancel(s); /* who wants to hear more does not hang up */
 }
 
 void stream_pushed(struct h2_stream *s) {
@@ -256,7 +261,7 @@ void stream_time_out(struct h2_stream *s) {
     } else if (s->state == H2_BODY) {
         refuse(s, 408, "the body comes too slowly");
     } else {
-        h2_check(s->h2, nghttp2_submit_rst_stream(s->h2->session, 0, s->id, NGHTTP2_CANCEL));
+        stream_cancel(s);
         s->mark_ns = s->h2->now_ns; /* once is enough */
     }
 }

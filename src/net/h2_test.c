@@ -314,6 +314,30 @@ static void over_the_budget_is_429_and_gRPC_hears_unavailable(void **state) {
     assert_int_equal(budget_used(&budget), 0);
 }
 
+/* A client that asks and does not read would else hold 128 answers a connection, whatever the limit says. */
+static void answers_that_wait_for_the_client_are_charged(void **state) {
+    (void)state;
+    AUTO_FREE char *p = noise(100 * KIB);
+    struct budget budget;
+    int32_t ids[20];
+    budget_init(&budget, MIB);
+    begin();
+    peer_open(&shared, &(struct http_server_options){.handler = handler, .budget = &budget}, 1, true);
+    seen.hold = true;
+    for (int i = 0; i < 20; i++) ids[i] = peer_ask(&shared, "GET", "/", NULL, NULL);
+    peer_pump(&shared, SIZE_MAX);
+    assert_int_equal(seen.held_n, 20);
+    for (int i = 0; i < 20; i++) { /* the last ones are small */
+        seen.answer = (struct str){p, i < 15 ? 100 * KIB : 2 * KIB};
+        answer(seen.held[i]);
+    }
+    assert_in_range(budget_used(&budget), 800 * KIB, MIB + 10 * KIB);
+    peer_pump(&shared, SIZE_MAX);
+    for (int i = 0; i < 20; i++) assert_int_equal(peer_answer(&shared, ids[i])->status, i >= 8 && i < 15 ? 429 : 200);
+    close_peer(&shared);
+    assert_int_equal(budget_used(&budget), 0);
+}
+
 static void a_grpc_message_over_the_limit_is_refused_by_its_prefix(void **state) {
     (void)state;
     const char *const grpc[] = {"content-type", "application/grpc+proto", NULL};
@@ -514,6 +538,11 @@ static void the_clients_end_lets_answers_out(void **state) {
     peer_pump(&shared, SIZE_MAX);
     wire_end(&shared.w);
     assert_false(connection_wants_input(&shared.w.connection));
+    wire_wait(&shared.w, second / 2);
+    assert_false(http_is_abandoned(seen.held[0]));
+    wire_wait(&shared.w, second);
+    assert_true(http_is_abandoned(seen.held[0])); /* a client that was killed ends like that, too */
+    assert_int_equal(connection_due_ns(&shared.w.connection), INT64_MAX);
     answer(seen.held[0]);
     peer_pump(&shared, SIZE_MAX);
     assert_int_equal(peer_answer(&shared, id)->status, 200);
@@ -654,6 +683,7 @@ int main(void) {
         cmocka_unit_test(large_bodies_pass_both_ways),
         cmocka_unit_test(a_body_over_the_limit_ends_its_stream_alone),
         cmocka_unit_test(over_the_budget_is_429_and_gRPC_hears_unavailable),
+        cmocka_unit_test(answers_that_wait_for_the_client_are_charged),
         cmocka_unit_test(a_grpc_message_over_the_limit_is_refused_by_its_prefix),
         cmocka_unit_test(memory_of_a_connection_is_charged),
         cmocka_unit_test(no_more_streams_at_once_than_said),

@@ -172,7 +172,7 @@ static void put_h2_head(struct http_request *r, const struct http_reply *reply) 
     r->reply_trailers = (uint32_t)reply->trailer_count;
 }
 
-void reply_write(struct http_request *r, const struct http_reply *reply) {
+static void write_all(struct http_request *r, const struct http_reply *reply) {
     assert(reply->status >= 200 && reply->status <= 599);
     struct buf *out = &r->out;
     r->reply_close = reply->close || !r->keep_alive || atomic_load_explicit(&r->engine->draining, memory_order_relaxed);
@@ -193,7 +193,7 @@ void reply_write(struct http_request *r, const struct http_reply *reply) {
         r->reply_body = (struct str){out->p + head_n, reply->body.n};
 }
 
-void reply_write_refusal(struct http_request *r, void *listener_context, int status, const char *reason, bool close) {
+static void write_refusal(struct http_request *r, void *listener_context, int status, const char *reason, bool close) {
     static const struct http_field fields[] = {{STR("X-Content-Type-Options"), STR("nosniff")},
                                                {STR("Cache-Control"), STR("no-store")},
                                                {STR("Retry-After"), STR("2")}};
@@ -203,7 +203,6 @@ void reply_write_refusal(struct http_request *r, void *listener_context, int sta
     struct str content_type = r->head_n || r->is_h2 ? http_field(r, STR("content-type")) : (struct str){0};
     struct http_engine *e = r->engine;
     bool again = status == 429 || status == 503;
-    request_body_drop(r);
     atomic_fetch_add_explicit(&e->refused[status / 100], 1, memory_order_relaxed);
     if (r->is_h2 && grpc_is_request(r)) {
         grpc_reply_refusal(r, status, why);
@@ -219,4 +218,19 @@ void reply_write_refusal(struct http_request *r, void *listener_context, int sta
                                         .fields = fields,
                                         .field_count = again ? LENGTH(fields) : LENGTH(fields) - 1,
                                         .close = close});
+}
+
+void reply_write_refusal(struct http_request *r, void *listener_context, int status, const char *reason, bool close) {
+    request_body_drop(r);
+    write_refusal(r, listener_context, status, reason, close);
+}
+
+void reply_write(struct http_request *r, const struct http_reply *reply) {
+    bool bare = is_bodiless(reply->status) || r->method_code == HTTP_HEAD;
+    if (bare || request_reply_budget(r, reply->body.n)) {
+        write_all(r, reply);
+        return;
+    }
+    mem_free(reply->body_owned);
+    write_refusal(r, r->listener_context, 429, "the answer is over the memory budget: retry later", reply->close);
 }

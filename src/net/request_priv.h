@@ -78,7 +78,7 @@ struct http_request {
     /* the body */
     struct str body;
     char *body_buffer;
-    size_t body_capacity, body_budget_bytes, input_budget_bytes;
+    size_t body_capacity, body_budget_bytes, input_budget_bytes, reply_budget_bytes;
     struct chunk_decoder chunks;
 
     /* parameters, once asked for */

@@ -2,7 +2,8 @@
  *
  * Invariants:
  * 1. Everything but `lock` and what it covers belongs to the loop's thread.
- * 2. `idle` lists the connections in state IDLE, the idlest first; `handshakes` those that TLS is not done with, the oldest first.
+ * 2. `idle` and `idle_h2` list the connections in state IDLE, the idlest first; `handshakes` those that TLS is not done with, the
+ *    oldest first. Idle ones of HTTP/2 hold memory from the budget, at most an eighth of it: then the idlest goes.
  * 3. A connection's timer is never later than its due time; when it fires early it is set again. So a request moves no timer.
  * 4. A server lives until it was freed, no reply is posted and no handler holds a request: `holds` counts these.
  * 5. Reading stays armed while a handler works, so that a request in the usual case costs no epoll_ctl. The first event in that
@@ -10,6 +11,7 @@
  * 6. TLS stands between socket and machine: bytes it took count as written, and the connection is neither idle nor ended before
  *    the socket has them, within tls_due_ns. What it holds decrypted is read without an event.
  */
+#include "base/budget.h"
 #include "base/log.h"
 #include "net/connection_priv.h"
 #include "net/stream_priv.h"
@@ -22,6 +24,7 @@ enum {
     ACCEPT_AT_ONCE = 64,
     READ_AT_ONCE = 1024 * 1024, /* of one connection, before others get their turn */
     TURNED_AWAY_MAX = 64,       /* connections too many that are being told so */
+    IDLE_H2_BYTES = 48 * 1024,  /* what one draws from the budget */
     HANDSHAKES_MAX = 1024,      /* at once, each of up to 48 KiB: then the oldest goes */
 };
 static const int64_t ACCEPT_PAUSE_NS = 100000000; /* after a failed accept (no descriptors left) */
@@ -63,7 +66,7 @@ struct http_server {
     struct loop *loop;
     struct listener *listeners;
     struct connection *connections;
-    struct connection_list idle, handshakes;
+    struct connection_list idle, idle_h2, handshakes;
     size_t connection_count, turned_away_count;
     struct loop_timer accept_timer, drain_timer, pool_timer, tls_timer;
     _Atomic uint64_t tls_handshakes, tls_failures;
@@ -103,10 +106,16 @@ static void list_join(struct connection *c, struct connection_list *l) {
 }
 
 static void idle_join(struct connection *c) {
-    if (c->list == &c->server->idle && c->idle_since_ns == c->wire.mark_ns) return;
+    struct connection_list *idle = c->wire.h2 ? &c->server->idle_h2 : &c->server->idle;
+    if (c->list == idle && c->idle_since_ns == c->wire.mark_ns) return;
     list_leave(c); /* it was used and is idle again */
     c->idle_since_ns = c->wire.mark_ns;
-    list_join(c, &c->server->idle);
+    list_join(c, idle);
+}
+
+static struct connection *idlest(const struct http_server *s) {
+    struct connection *a = s->idle.first, *b = s->idle_h2.first;
+    return a && (!b || a->idle_since_ns <= b->idle_since_ns) ? a : b;
 }
 
 static void drain_check(struct http_server *s) {
@@ -247,6 +256,16 @@ static bool exchange(struct connection *c, int64_t now_ns, bool may_read, bool *
     return alive;
 }
 
+static void settle(struct connection *c, int64_t now_ns, bool may_read);
+
+static void idle_h2_trim(struct http_server *s, int64_t now_ns) {
+    const struct budget *budget = s->engine.options.budget;
+    struct connection *c = s->idle_h2.first;
+    if (!budget || s->draining || s->idle_h2.count * IDLE_H2_BYTES <= budget->limit_bytes / 8) return;
+    connection_drain(&c->wire, now_ns);
+    settle(c, now_ns, false);
+}
+
 /* After anything happened: writes, puts the connection where it belongs, or ends it. May read on when may_read. */
 static void settle(struct connection *c, int64_t now_ns, bool may_read) {
     struct http_server *s = c->server;
@@ -274,6 +293,7 @@ static void settle(struct connection *c, int64_t now_ns, bool may_read) {
     timer_settle(c);
     if (s->engine.bodies_count && !s->pool_timer.heap_index)
         loop_timer_set(s->loop, &s->pool_timer, now_ns + POOL_KEPT_NS);
+    idle_h2_trim(s, now_ns); /* last: it may be c that goes */
 }
 
 static void on_ready(void *context, int events) {
@@ -321,8 +341,8 @@ static void on_time(void *context) {
 static bool make_room(struct http_server *s, bool *out_turn_away) {
     *out_turn_away = false;
     if (s->connection_count - s->turned_away_count < s->engine.options.connections_max) return true;
-    if (s->idle.first) {
-        connection_end(s->idle.first);
+    if (idlest(s)) {
+        connection_end(idlest(s));
         return true;
     }
     *out_turn_away = true;
@@ -386,7 +406,7 @@ static void on_accept(void *context, int events) {
         if (e) { /* out of descriptors or memory: the idlest goes, and accepting pauses */
             log_warn("accepting a connection failed", F_ERR(e));
             err_free(e);
-            if (s->idle.first) connection_end(s->idle.first);
+            if (idlest(s)) connection_end(idlest(s));
             listeners_watch(s, 0);
             loop_timer_set(s->loop, &s->accept_timer, clock_monotonic_ns() + ACCEPT_PAUSE_NS);
             return;
@@ -546,7 +566,7 @@ void http_server_drain(struct http_server *s, int64_t deadline_monotonic_ns, voi
         connection_drain(&c->wire, now);
         if (c->wire.h2) settle(c, now, false);
     }
-    while (s->idle.first) connection_end(s->idle.first);
+    while (idlest(s)) connection_end(idlest(s));
     while (s->handshakes.first) connection_end(s->handshakes.first); /* nobody there was promised anything yet */
     loop_timer_set(s->loop, &s->drain_timer, deadline_monotonic_ns);
     drain_check(s);

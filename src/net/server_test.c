@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "base/budget.h"
 #include "net/connection_priv.h"
 #include "os/clock.h"
 #include "os/loop.h"
@@ -381,6 +382,30 @@ static void the_idlest_makes_room_and_else_503(void **state) {
     end();
 }
 
+static void idle_connections_of_http_2_hold_a_share_of_the_budget_at_most(void **state) {
+    (void)state;
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    static const char settings[9] = {0, 0, 0, 4}, goaway[] = {0, 0, 8, 7, 0};
+    struct budget budget;
+    struct inbox all[6];
+    budget_init(&budget, MIB); /* two of 48 KiB are within an eighth */
+    begin(&(struct http_server_options){.budget = &budget});
+    for (size_t i = 0; i < LENGTH(all); i++) {
+        size_t n;
+        all[i] = inbox_of(dial());
+        send_text(all[i].fd, preface);
+        assert_null(socket_write(all[i].fd, &(struct socket_piece){settings, sizeof settings}, 1, &n));
+        if (i >= 2) expect_end(&all[i - 2]); /* the idlest */
+        if (i >= 2) assert_non_null(memmem(all[i - 2].got.p, all[i - 2].got.n, goaway, sizeof goaway));
+        if (i >= 2) hang_up(&all[i - 2]);
+    }
+    assert_in_range(budget_used(&budget), 1, 128 * KIB);
+    hang_up(&all[4]);
+    hang_up(&all[5]);
+    end();
+    assert_int_equal(budget_used(&budget), 0);
+}
+
 static void five_thousand_idle_connections_keep_no_buffers(void **state) {
     (void)state;
     process_open_files_raise();
@@ -528,6 +553,7 @@ int main(void) {
         cmocka_unit_test(slow_heads_bodies_and_idlers_are_timed_out),
         cmocka_unit_test(a_refused_body_still_in_flight_does_not_hide_the_answer),
         cmocka_unit_test(the_idlest_makes_room_and_else_503),
+        cmocka_unit_test(idle_connections_of_http_2_hold_a_share_of_the_budget_at_most),
         cmocka_unit_test(drain_closes_idlers_and_waits_for_answers),
         cmocka_unit_test(drain_ends_at_its_deadline),
         cmocka_unit_test(drain_of_an_idle_server_is_at_once),

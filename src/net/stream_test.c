@@ -275,6 +275,24 @@ static void a_reset_stream_is_gone(void **state) {
     assert_int_equal(shared.w.engine.live_requests, 0);
 }
 
+static void who_ends_its_side_of_h2_is_gone(void **state) {
+    (void)state;
+    for (int early = 0; early < 2; early++) {
+        peer_open(&shared, &later, 0, false);
+        peer_ask(&shared, "GET", "/", NULL, NULL);
+        peer_pump(&shared, SIZE_MAX);
+        if (early) wire_end(&shared.w);
+        struct http_stream *s = begin_stream();
+        peer_pump(&shared, SIZE_MAX);
+        if (!early) wire_end(&shared.w);
+        assert_true(http_stream_is_gone(s));
+        assert_int_equal(shared.w.connection.state, CONNECTION_DEAD);
+        http_stream_end(s, NULL, 0);
+        peer_close(&shared);
+        assert_int_equal(shared.w.engine.live_requests, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_chunks_and_the_connection_goes_on),
@@ -289,6 +307,7 @@ int main(void) {
         cmocka_unit_test(a_stream_of_h2_may_begin_inside_the_handler_and_end_without_a_piece),
         cmocka_unit_test(a_reader_of_h2_without_a_window_is_slow_then_gone),
         cmocka_unit_test(a_reset_stream_is_gone),
+        cmocka_unit_test(who_ends_its_side_of_h2_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

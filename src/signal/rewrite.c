@@ -81,6 +81,31 @@ static enum value_type type_of(enum any_kind kind) {
     return (enum value_type)types[kind];
 }
 
+/* What of a value counts, anew: its bytes may also hold fields that are not known, or that later ones replace, which nobody judged. */
+static void put_plain(struct buf *out, const struct any *any) {
+    unsigned char digits[10];
+    size_t start = out->n;
+    switch (any->kind) {
+    case ANY_STRING:
+    case ANY_BYTES:
+        buf_add_str(out, wire_str(&any->bytes));
+        any_close(out, start, any->kind == ANY_STRING ? WIRE_TAG(1, WIRE_BYTES) : WIRE_TAG(7, WIRE_BYTES));
+        return;
+    case ANY_BOOL:
+    case ANY_INT:
+        buf_add_byte(out, any->kind == ANY_BOOL ? WIRE_TAG(2, WIRE_VARINT) : WIRE_TAG(3, WIRE_VARINT));
+        buf_add(out, digits, any_varint(any->number, digits));
+        return;
+    case ANY_DOUBLE:
+        buf_add_byte(out, WIRE_TAG(4, WIRE_FIXED64));
+        buf_add(out, &any->number, 8);
+        return;
+    case ANY_EMPTY:
+    case ANY_ARRAY:
+    case ANY_MAP: return;
+    }
+}
+
 /* One nested value as it shall be into w->nested; false: it goes. */
 static bool put_nested(struct rewriting *w, enum rewrite_place place, struct str key, struct wire message) {
     struct wire rest = message;
@@ -99,7 +124,7 @@ static bool put_nested(struct rewriting *w, enum rewrite_place place, struct str
     } else if (type == VALUE_ANY) {
         put_list(w, place, key, &any);
     } else {
-        buf_add_str(&w->nested, wire_str(&message));
+        put_plain(&w->nested, &any);
     }
     return true;
 }
@@ -110,7 +135,7 @@ static struct rewritten judge_nested(struct rewriting *w, enum rewrite_place pla
     buf_clear(&w->nested);
     w->nested_changed = false;
     if (!put_nested(w, place, key, wire_of(message))) return (struct rewritten){.verdict = REWRITE_DROP};
-    if (!w->nested_changed) return kept;
+    if (!w->nested_changed && str_equal(buf_str(&w->nested), message)) return kept;
     if (w->nested.full) return (struct rewritten){.verdict = REWRITE_DROP};
     struct wire rest = wire_of(buf_str(&w->nested));
     struct any any = {0};

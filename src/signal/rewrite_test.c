@@ -54,6 +54,32 @@ static struct batch_blob *rewrite(struct rewriter *r, const struct batch *b, str
     return blob;
 }
 
+/* A string that a later one replaces, and a field that nobody knows: neither is judged, so neither may stay. */
+static void what_nobody_judges_leaves_no_byte(void **state) {
+    (void)state;
+    static const struct str logs =
+        STR("\x0a\x22\x12\x20\x12\x1e\x2a\x1c\x32\x1a\x0a\x18\x0a\x01k\x12\x0b\x0a\x06SECRET\x0a\x01x"
+            "\x4a\x06SECRET");
+    const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
+    struct otlp_decoder *d = otlp_decoder_new();
+    struct otlp_result decoded = {0};
+    struct rewriter r;
+    struct batch before, after;
+    int calls = 0;
+    assert_null(otlp_decode(d, SIGNAL_LOGS, logs, &all_times, &decoded));
+    otlp_decoder_free(d);
+    batch_view(decoded.blob, &before);
+    rewriter_init(&r);
+    r.cares = cares_for_all, r.judge = keep, r.context = &calls;
+    struct batch_blob *blob = rewrite(&r, &before, &after);
+    assert_non_null(blob);
+    assert_null(memmem(batch_bytes(blob).p, batch_bytes(blob).n, "SECRET", 6));
+    assert_null(batch_rewrite(&r, &after)); /* nothing is left to do */
+    batch_unref(blob);
+    batch_unref(decoded.blob);
+    rewriter_done(&r);
+}
+
 static void replaced_by_itself_a_batch_is_equal(void **state) {
     (void)state;
     int calls = 0;
@@ -115,6 +141,7 @@ static void what_is_dropped_leaves_no_attribute(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_nobody_judges_leaves_no_byte),
         cmocka_unit_test(replaced_by_itself_a_batch_is_equal),
         cmocka_unit_test(what_is_kept_is_not_copied),
         cmocka_unit_test(what_is_dropped_leaves_no_attribute),

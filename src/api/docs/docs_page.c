@@ -1,7 +1,7 @@
 /* The API as a page to read: no scripts, nothing from elsewhere. */
 #include "api/api_priv.h"
 
-enum { PAGE_MAX = 4 * 1024 * 1024 };
+enum { TEXT_MAX = 4 * 1024 * 1024 };
 
 static void put_html(struct buf *out, struct str text) {
     for (size_t i = 0; i < text.n; i++) {
@@ -122,12 +122,18 @@ static void answer_text(struct api_call *c, struct str type, struct str body) {
         c, &(struct api_reply){.status = 200, .content_type = type, .body = body, .fields = &policy, .field_count = 1});
 }
 
+struct str text_once(struct api_text *t, void (*put)(struct buf *out)) {
+    lock_take(&t->lock);
+    if (!t->text.n) {
+        buf_init(&t->text, TEXT_MAX);
+        put(&t->text);
+    }
+    lock_give(&t->lock);
+    return buf_str(&t->text);
+}
+
 void handle_docs(struct api_call *c) {
-    struct buf body;
-    buf_init(&body, PAGE_MAX);
-    api_put_docs_page(&body);
-    answer_text(c, STR("text/html; charset=utf-8"), buf_str(&body));
-    buf_done(&body);
+    answer_text(c, STR("text/html; charset=utf-8"), text_once(&c->api->docs, api_put_docs_page));
 }
 
 void handle_docs_style(struct api_call *c) {

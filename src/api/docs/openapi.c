@@ -1,8 +1,6 @@
 /* The OpenAPI 3.1 document, out of the route table and schemas.json. */
 #include "api/api_priv.h"
 
-enum { DOCUMENT_MAX = 4 * 1024 * 1024 };
-
 struct str schema_find(const char *name) {
     struct json_reader r;
     struct str text = {schemas_json, schemas_json_n}, found = {NULL, 0};
@@ -259,9 +257,7 @@ void api_put_openapi(struct buf *out) {
 }
 
 void handle_openapi(struct api_call *c) {
-    struct buf body;
-    buf_init(&body, DOCUMENT_MAX);
-    api_put_openapi(&body);
-    call_answer_json(c, 200, &body);
-    buf_done(&body);
+    call_reply(c, &(struct api_reply){.status = 200,
+                                      .content_type = STR("application/json"),
+                                      .body = text_once(&c->api->openapi, api_put_openapi)});
 }

@@ -127,6 +127,7 @@ static err read_v3_search(struct api_call *c, struct query *q, struct query_trac
     *r = (struct query_traces){.order = QUERY_NEWEST};
     r->limit = (size_t)number_of(c, "query.searchDepth", "query.search_depth",
                                  call_number(c, "query.num_traces", SEARCH_DEFAULT));
+    if (r->limit == 0) r->limit = SEARCH_DEFAULT; /* as protobuf has a number that is not set */
     query_filter_init(f);
     f->service = text_of(c, "query.serviceName", "query.service_name");
     f->operation = text_of(c, "query.operationName", "query.operation_name");
