@@ -177,6 +177,19 @@ void api_handle(struct http_request *r) {
     api_serve(surface->api, &request);
 }
 
+bool api_takes_pieces(void *listener, const struct http_request *r) {
+    const struct api_surface *surface = listener;
+    struct str path, query;
+    str_cut(http_target(r), '?', &path, &query);
+    for (size_t i = 0; i < api_route_count; i++) {
+        const struct api_route *route = &api_routes[i];
+        if (route->takes_pieces && route->ports >> surface->port & 1 && route->method == http_method(r) &&
+            str_equal(path, str_of(route->path)))
+            return true;
+    }
+    return false;
+}
+
 /* ---- the way of a request --------------------------------------------------------------------------------------- */
 
 static void run_handler(struct api_call *c) { c->route->handler(c); }

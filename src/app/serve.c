@@ -167,8 +167,11 @@ static err open_to_all(const char *address) {
 static err open_network(const struct arguments *a, struct server *s) {
     process_open_files_raise();
     TRY(loop_new(&s->loop));
-    struct http_server_options options = {
-        .handler = api_handle, .refusal = api_refusal, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
+    struct http_server_options options = {.handler = api_handle,
+                                          .refusal = api_refusal,
+                                          .takes_pieces = api_takes_pieces,
+                                          .budget = &s->budget,
+                                          .connections_max = CONNECTIONS_MAX};
     TRY(http_server_new(s->loop, &options, &s->http));
     api_add_server(s->api, s->http);
     for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)
