@@ -41,6 +41,7 @@ struct api_options {
     const char *dir;           /* data directory, for tokens.json and audit.jsonl; NULL: neither */
     struct str tokens;         /* the document of tokens.json (CLEW_TOKENS); p NULL: the file */
     struct str limits;         /* the document of --limits; p NULL: the defaults */
+    struct str allowed_hosts;  /* names that it is reached by besides loopback's, with commas between */
     struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
 };
 void api_options_default(struct api_options *out);
