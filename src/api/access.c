@@ -24,7 +24,8 @@ const struct access_refusal access_refusals[ACCESS_OUTCOMES] = {
     [ACCESS_ROLE] = {"role", 403, 7, "the role of this token does not allow that", ""},
     [ACCESS_TENANT] = {"tenant", 403, 7, "this token is of another tenant than X-Scope-OrgID says", ""},
     [ACCESS_NOT_ALL] = {"not_all", 403, 7, "only a token of tenant `*` may do that", ""},
-    [ACCESS_FORGERY] = {"forgery", 403, 7, "with a cookie this needs an Origin equal to Host", ""},
+    [ACCESS_FORGERY] = {"forgery", 403, 7,
+                        "with a cookie this needs an Origin equal to Host, or listed by --allow-host", ""},
     [ACCESS_THROTTLED] = {"throttled", 429, 14, "too many refused tokens from this address; wait a moment", ""},
 };
 
@@ -217,7 +218,9 @@ static enum access_outcome by_session(struct access *a, struct str text, int64_t
     return outcome;
 }
 
-static bool is_same_origin(const struct credentials *c) { return c->origin.p && origin_is_of(c->origin, c->host); }
+static bool is_same_origin(const struct credentials *c) {
+    return c->origin.p && origin_is_ours(c->origin, c->host, c->own_hosts);
+}
 
 static enum access_outcome authenticate(struct access *a, const struct credentials *c, int64_t now,
                                         struct caller *out) {

@@ -35,8 +35,9 @@ static inline bool caller_is_for_all(const struct caller *c) { return c->any_ten
 /* What of a request says who asks; slices with p NULL were not sent. */
 struct credentials {
     struct str authorization, cookie, org_id, host, origin, peer;
-    bool doubled; /* Authorization, X-Scope-OrgID or Origin came twice */
-    bool unsafe;  /* the method may change something */
+    struct str own_hosts; /* api_options.allowed_hosts */
+    bool doubled;         /* Authorization, X-Scope-OrgID or Origin came twice */
+    bool unsafe;          /* the method may change something */
 };
 
 enum access_outcome {

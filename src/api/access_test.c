@@ -567,6 +567,15 @@ static void pages_of_strangers_may_not_ask(void **state) {
     stage.credentials.host = STR("evil.example:8080");
     stage.credentials.origin = STR("http://evil.example:8080");
     assert_int_equal(stage_ask(&stage, "GET /api/v1/services"), 401);
+    /* A proxy asks by another name than the page was asked by. */
+    stage.api->options.allowed_hosts = STR("clew.example");
+    be_token(ROLE_ADMIN, TENANT_A);
+    stage.credentials.host = STR("10.0.0.7:8080");
+    stage.credentials.origin = STR("https://clew.example");
+    assert_int_equal(stage_ask(&stage, "POST /api/v1/admin/flush"), 200);
+    stage.credentials.origin = STR("https://evil.example");
+    assert_int_equal(stage_ask(&stage, "POST /api/v1/admin/flush"), 403);
+    stage.api->options.allowed_hosts = (struct str){NULL, 0};
 }
 
 static void listed_pages_may_ask(void **state) {
@@ -692,6 +701,11 @@ static void pages_log_in_and_out(void **state) {
     assert_int_equal(stage_ask(&stage, "POST /api/v1/logout"), 403);
     stage.credentials.origin = STR("http://clew.example:8080");
     assert_int_equal(stage_ask(&stage, "POST /api/v1/admin/flush"), 200);
+    stage.api->options.allowed_hosts = STR("page.example");
+    stage.credentials.origin = STR("https://page.example");
+    assert_int_equal(stage_ask(&stage, "POST /api/v1/admin/flush"), 200);
+    stage.api->options.allowed_hosts = (struct str){NULL, 0};
+    assert_int_equal(stage_ask(&stage, "POST /api/v1/admin/flush"), 403);
     choose("b");
     assert_int_equal(stage_ask(&stage, "GET /api/v1/services"), 403);
     be_cookie(cookie);

@@ -186,6 +186,19 @@ void api_handle(struct http_request *r) {
     api_serve(surface->api, &request);
 }
 
+bool api_takes_pieces(void *listener, const struct http_request *r) {
+    const struct api_surface *surface = listener;
+    struct str path, query;
+    str_cut(http_target(r), '?', &path, &query);
+    for (size_t i = 0; i < api_route_count; i++) {
+        const struct api_route *route = &api_routes[i];
+        if (route->takes_pieces && route->ports >> surface->port & 1 && route->method == http_method(r) &&
+            str_equal(path, str_of(route->path)))
+            return true;
+    }
+    return false;
+}
+
 /* ---- the way of a request --------------------------------------------------------------------------------------- */
 
 static void run_handler(struct api_call *c) { c->route->handler(c); }
@@ -210,9 +223,9 @@ static void take_target(struct api_call *c) {
 }
 
 static bool page_may_ask(const struct api_call *c) {
-    struct str host = c->request.credentials.host, origin = c->request.credentials.origin;
-    if (access_is_required(c->api->access)) return !origin.p || origin_is_of(origin, host);
-    return origin_is_allowed(host, origin);
+    const struct credentials *k = &c->request.credentials;
+    if (access_is_required(c->api->access)) return !k->origin.p || origin_is_ours(k->origin, k->host, k->own_hosts);
+    return origin_is_allowed(k->host, k->origin, k->own_hosts);
 }
 
 /* False: the call has ended. A listed page is told by call_reply that it may read the answer. */
@@ -226,7 +239,9 @@ static bool admit_page(struct api_call *c) {
     call_fail_as(
         c, 403, 7, ERR_DENIED,
         STR("only programs and pages of this machine may ask: Host must be a loopback name, Origin absent or the same"),
-        STR("ask http://127.0.0.1 or http://localhost, also from a proxy"), NULL);
+        STR("ask http://127.0.0.1 or http://localhost; for another name of this server, as a proxy's, start clew with "
+            "--allow-host NAME"),
+        NULL);
     return false;
 }
 
@@ -273,6 +288,7 @@ void api_serve(struct api *api, const struct api_request *request) {
     struct api_call *c = mem_new_of(struct api_call);
     c->api = api;
     c->request = *request;
+    c->request.credentials.own_hosts = api->options.allowed_hosts;
     c->now_ns = api->options.wall_ns();
     arena_init(&c->arena, MIB);
     take_target(c);

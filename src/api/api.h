@@ -41,6 +41,7 @@ struct api_options {
     const char *dir;           /* data directory, for tokens.json and audit.jsonl; NULL: neither */
     struct str tokens;         /* the document of tokens.json (CLEW_TOKENS); p NULL: the file */
     struct str limits;         /* the document of --limits; p NULL: the defaults */
+    struct str allowed_hosts;  /* names that it is reached by besides loopback's, with commas between */
     struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
 };
 void api_options_default(struct api_options *out);
@@ -56,6 +57,8 @@ void api_free(struct api *api);
 void api_handle(struct http_request *r);
 /* The refusal of http_server_options: what the server itself refuses gets the bodies that the routes give. */
 struct str api_refusal(void *listener, struct str content_type, int status, struct str reason, struct buf *out);
+/* Its takes_pieces: by the route table. */
+bool api_takes_pieces(void *listener, const struct http_request *r);
 /* … whose context is this: http_server_listen(server, address, api_listener(api, API_PORT_OTLP), bound). */
 void *api_listener(struct api *api, enum api_port port);
 /* Servers whose figures /metrics adds up; at most 4. They must outlive the api. */
@@ -102,7 +105,8 @@ struct api_route {
     const char *answer; /* schema of the answer (src/api/docs/schemas.json); NULL: text */
     const char *body;   /* schema of the request's body; NULL: none */
     bool lenient;       /* unknown parameters are ignored: foreign clients send more than they need */
-    bool all_tenants; /* only for tokens of tenant `*` */
+    bool takes_pieces;  /* called before its body, which it takes as it comes (HTTP/2) */
+    bool all_tenants;   /* only for tokens of tenant `*` */
 };
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;

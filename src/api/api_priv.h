@@ -114,6 +114,7 @@ struct api {
         struct lock lock;
         struct buf text;
     } openapi, docs; /* made when first asked for */
+    atomic_size_t reflections; /* streams of grpc.reflection */
 };
 
 /* The whole way of a request. */
@@ -142,6 +143,8 @@ void otlp_put_status(bool json, int grpc_code, struct str message, struct buf *o
 bool call_is_grpc(const struct api_call *c);
 void call_fail_grpc(struct api_call *c, int status, int grpc_code, struct str message);
 void call_answer_grpc(struct api_call *c, struct str message);
+/* Is it gRPC, and in time? Takes its deadline; false: the call has ended. */
+bool call_begin_grpc(struct api_call *c);
 /* Takes the one message of a unary call as the request's body, and its deadline; false: the call has ended. */
 bool call_take_message(struct api_call *c);
 /* The deadline has passed: the call has ended, before any work was done for it. */
@@ -232,6 +235,7 @@ void handle_grpc_logs(struct api_call *c);
 void handle_grpc_metrics(struct api_call *c);
 void handle_grpc_health_check(struct api_call *c);
 void handle_grpc_health_watch(struct api_call *c);
+void handle_grpc_reflection(struct api_call *c);
 void health_note(struct api *api, bool stores); /* a body was stored, or could not be: who watches hears of a change */
 void watches_end(struct api *api);
 void handle_traces(struct api_call *c);

@@ -486,6 +486,7 @@ static void strangers_pages_may_not_ask(void **state) {
     static const struct {
         const char *host, *origin;
         bool allowed;
+        const char *own;
     } cases[] = {
         {NULL, NULL, true},
         {"127.0.0.1:8080", NULL, true},
@@ -500,11 +501,26 @@ static void strangers_pages_may_not_ask(void **state) {
         {"localhost.evil.example", NULL, false},
         {"evil.example:8080", "http://evil.example:8080", false},
         {"", NULL, false},
+        {"clew.example", NULL, true, "other.example,clew.example"},
+        {"CLEW.example:8080", "https://clew.example:8080", true, "clew.example"},
+        {"127.0.0.1:8080", "https://clew.example", true, "clew.example"}, /* a proxy asks by the address */
+        {"[2001:db8::1]:8080", NULL, true, "[2001:db8::1]"},
+        {"clew.example", "https://evil.example", false, "clew.example"},
+        {"evil.example", "https://clew.example", false, "clew.example"},
+        {"clew.example.evil.example", NULL, false, "clew.example"},
+        {"evil.clew.example", NULL, false, "clew.example"},
+        {"other.example,clew.example", NULL, false, "other.example,clew.example"},
+        {"clew.example", "ftp://clew.example", false, "clew.example"},
+        {"clew.example", "null", false, "clew.example"},
+        {"", NULL, false, "clew.example"},
+        {"", NULL, false, ","},
+        {"evil.example:8080", NULL, false, "clew.example"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct str host = cases[i].host ? str_of(cases[i].host) : (struct str){NULL, 0};
         struct str origin = cases[i].origin ? str_of(cases[i].origin) : (struct str){NULL, 0};
-        if (origin_is_allowed(host, origin) != cases[i].allowed)
+        struct str own = cases[i].own ? str_of(cases[i].own) : (struct str){NULL, 0};
+        if (origin_is_allowed(host, origin, own) != cases[i].allowed)
             fail_msg("Host %s, Origin %s", cases[i].host, cases[i].origin);
     }
 }

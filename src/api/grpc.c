@@ -79,10 +79,12 @@ static void fail_message(struct api_call *c, enum grpc_code code, const char *re
     grpc_status_done(&s);
 }
 
+bool call_begin_grpc(struct api_call *c) { return check_protocol(c) && take_deadline(c); }
+
 bool call_take_message(struct api_call *c) {
     struct grpc_message message;
     const char *reason;
-    if (!check_protocol(c) || !take_deadline(c)) return false;
+    if (!call_begin_grpc(c)) return false;
     enum grpc_code code = grpc_read_unary(c->request.body, c->request.grpc_encoding, MESSAGE_MAX, &message, &reason);
     if (code != GRPC_OK) {
         fail_message(c, code, reason);

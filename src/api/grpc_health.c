@@ -3,6 +3,7 @@
 #include "net/grpc.h"
 
 #include "api/api_priv.h"
+#include "api/protobuf_priv.h"
 
 enum { WATCH_HELD_MAX = 4096 };
 enum serving { SERVING = 1, NOT_SERVING = 2, SERVICE_UNKNOWN = 3 };
@@ -20,37 +21,13 @@ static bool service_is_known(struct str name) {
 
 /* ---- HealthCheckRequest {service 1}, HealthCheckResponse {status 1} -------------------------------------------------- */
 
-static bool take_varint(struct str *in, uint64_t *out) {
-    *out = 0;
-    for (unsigned shift = 0; in->n && shift < 64; shift += 7) {
-        uint8_t c = (uint8_t)in->p[0];
-        *in = (struct str){in->p + 1, in->n - 1};
-        *out |= (uint64_t)(c & 127) << shift;
-        if (c < 128) return true;
-    }
-    return false;
-}
-
 /* The last field 1 of bytes; others are skipped. False: no protobuf. */
 static bool read_service(struct str message, struct str *out) {
+    struct protobuf_field f;
     *out = STR("");
     while (message.n) {
-        uint64_t tag, n;
-        if (!take_varint(&message, &tag) || tag >> 3 == 0) return false;
-        switch (tag & 7) {
-        case 0:
-            if (!take_varint(&message, &n)) return false;
-            continue;
-        case 1: n = 8; break;
-        case 2:
-            if (!take_varint(&message, &n)) return false;
-            break;
-        case 5: n = 4; break;
-        default: return false;
-        }
-        if (n > message.n) return false;
-        if (tag == (1 << 3 | 2)) *out = (struct str){message.p, (size_t)n};
-        message = (struct str){message.p + n, message.n - (size_t)n};
+        if (!protobuf_next(&message, &f)) return false;
+        if (f.number == 1 && f.has_bytes) *out = f.bytes;
     }
     return true;
 }

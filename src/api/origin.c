@@ -1,6 +1,6 @@
 /* Who may ask while there are no tokens. Only loopback is bound then, but a browser on this machine carries the pages of strangers:
  * they post across origins without being asked first, and a name of theirs may resolve to 127.0.0.1 (rebinding). So the name asked for
- * must be a loopback name, and a page must be of the same origin. Programs send no Origin. */
+ * must be a loopback name, or one that the operator listed, and a page must be of the same origin. Programs send no Origin. */
 #include "api/origin_priv.h"
 
 /* "name:port" or "[address]:port" → what is before the port. */
@@ -18,19 +18,28 @@ static bool is_loopback_name(struct str name) {
     return true;
 }
 
-bool origin_is_of(struct str origin, struct str host) {
-    static const struct str schemes[] = {STR("http://"), STR("https://")};
-    for (size_t i = 0; i < LENGTH(schemes); i++) {
-        size_t n = schemes[i].n;
-        if (str_starts_with(origin, schemes[i]) && str_equal_nocase((struct str){origin.p + n, origin.n - n}, host))
-            return true;
+static bool is_own_name(struct str name, struct str own) {
+    struct str one;
+    for (bool more = own.n > 0 && name.n > 0; more;) {
+        more = str_cut(own, ',', &one, &own);
+        if (str_equal_nocase(one, name)) return true;
     }
     return false;
 }
 
-bool origin_is_allowed(struct str host, struct str origin) {
-    if (host.p && !is_loopback_name(host_name(host))) return false;
-    return !origin.p || origin_is_of(origin, host);
+bool origin_is_ours(struct str origin, struct str host, struct str own) {
+    static const struct str schemes[] = {STR("http://"), STR("https://")};
+    for (size_t i = 0; i < LENGTH(schemes); i++) {
+        if (!str_starts_with(origin, schemes[i])) continue;
+        struct str page = {origin.p + schemes[i].n, origin.n - schemes[i].n};
+        if (str_equal_nocase(page, host) || is_own_name(host_name(page), own)) return true;
+    }
+    return false;
+}
+
+bool origin_is_allowed(struct str host, struct str origin, struct str own) {
+    if (host.p && !is_loopback_name(host_name(host)) && !is_own_name(host_name(host), own)) return false;
+    return !origin.p || origin_is_ours(origin, host, own);
 }
 
 bool origin_is_listed(struct str origin, struct str list) {

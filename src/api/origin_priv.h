@@ -3,9 +3,11 @@
 
 #include "base/base.h"
 
-/* Without tokens: Host must be a loopback name (a name of a stranger may resolve to 127.0.0.1), Origin absent or the same. */
-bool origin_is_allowed(struct str host, struct str origin);
-/* The origin is the host that was asked. */
-bool origin_is_of(struct str origin, struct str host);
+/* `own`: names that this server is reached by, with commas between; any port of theirs is meant. */
+
+/* Without tokens: Host must be a loopback name or one of `own` (a name of a stranger may resolve to 127.0.0.1), Origin absent or ours. */
+bool origin_is_allowed(struct str host, struct str origin, struct str own);
+/* The origin is the host that was asked, or one of `own`: a proxy may have asked by another name. */
+bool origin_is_ours(struct str origin, struct str host, struct str own);
 /* It stands in a list with commas between, exactly. */
 bool origin_is_listed(struct str origin, struct str list);

@@ -23,17 +23,26 @@ static struct segments split(struct str path) {
 
 static bool is_param(struct str segment) { return segment.n > 2 && segment.p[0] == '{'; }
 
-/* How well a path fits: 0 not at all; else one bit a literal segment, the first one highest, plus one. */
-static uint32_t fit(const struct segments *pattern, const struct segments *path) {
+/* How well a path fits: 0 not at all; else one bit a literal segment, the first one highest, plus one. Each request asks this of each
+ * route: most differ in their first bytes. */
+static uint32_t fit(const char *pattern, struct str path) {
+    const char *at = path.p, *end = path.p + path.n;
     uint32_t score = 0;
-    if (pattern->n != path->n) return 0;
-    for (size_t i = 0; i < path->n; i++) {
-        bool literal = !is_param(pattern->v[i]);
-        if (literal && !str_equal(pattern->v[i], path->v[i])) return 0;
-        if (!literal && path->v[i].n == 0) return 0;
+    while (*pattern) {
+        if (at == end || *at++ != *pattern++) return 0; /* the '/' before a segment */
+        const char *segment = at;
+        bool literal = *pattern != '{';
+        if (literal) {
+            while (*pattern && *pattern != '/')
+                if (at == end || *at++ != *pattern++) return 0;
+        } else {
+            pattern += strcspn(pattern, "/");
+            while (at < end && *at != '/') at++;
+            if (at == segment) return 0;
+        }
         score = score << 1 | literal;
     }
-    return score + 1;
+    return at == end ? score + 1 : 0;
 }
 
 static err take_path_values(struct api_call *c, const struct segments *pattern, const struct segments *path) {
@@ -91,11 +100,9 @@ const struct api_route *route_find(struct api_call *c) {
     const struct api_route *found[4], *best = NULL;
     size_t n = 0;
     uint32_t best_fit = 0;
-    struct segments path = split(c->path), pattern;
     for (size_t i = 0; i < api_route_count; i++) {
         if (!(api_routes[i].ports >> c->request.port & 1)) continue;
-        pattern = split(str_of(api_routes[i].path));
-        uint32_t f = fit(&pattern, &path);
+        uint32_t f = fit(api_routes[i].path, c->path);
         if (f == 0 || f < best_fit) continue;
         if (f > best_fit) {
             n = 0;
@@ -113,7 +120,7 @@ const struct api_route *route_find(struct api_call *c) {
         fail_method(c, found, n);
         return NULL;
     }
-    pattern = split(str_of(best->path));
+    struct segments pattern = split(str_of(best->path)), path = split(c->path);
     err e = take_path_values(c, &pattern, &path);
     if (!e) return best;
     call_fail(c, e);

@@ -11,7 +11,7 @@ static const struct {
     const char *title;
     option_set options;
 } groups[] = {
-    {"addresses", O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER)},
+    {"addresses", O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(COMPAT_PORTS)},
     {"what is kept", O(DATA) | O(RETENTION) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(REDACT)},
     {"which rows", O(SERVICE) | O(ENVIRONMENT) | O(OPERATION) | O(WHERE) | O(MIN_DURATION) | O(MAX_DURATION) |
                        O(STATUS) | O(SEVERITY) | O(TEXT) | O(TRACE) | O(START) | O(END) | O(TRACES) | O(LOGS) |
@@ -19,7 +19,7 @@ static const struct {
     {"what is sent", O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(OVER)},
     {"how, and where to", O(OTLP) | O(GZIP) | O(ENCODING) | O(GRPC) | O(TO_FILE)},
     {"which clew, and who asks", O(SERVER) | O(TOKEN) | O(TOKEN_FILE) | O(TENANT)},
-    {"who may do how much", O(LIMITS) | O(CORS_ORIGIN)},
+    {"who may do how much", O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST)},
     {"TLS", O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT) | O(TLS_CA) | O(INSECURE)},
     {"memory, threads, log", O(MEMORY_LIMIT) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT)},
 };

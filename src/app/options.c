@@ -12,6 +12,8 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_OTLP_GRPC] = {"otlp-grpc", "ADDR:PORT", "127.0.0.1:4317", "OTLP/gRPC address"},
     [OPTION_JAEGER] = {"jaeger", "ADDR:PORT", NULL,
                        "also serve Jaeger's API at the root of this address (its usual one is 127.0.0.1:16686)"},
+    [OPTION_COMPAT_PORTS] = {"compat-ports", NULL, NULL,
+                             "also serve each foreign API at its usual port, on the host of --listen (Jaeger: 16686)"},
     [OPTION_RETENTION] = {"retention", "DURATION", "30d", "how long telemetry is kept; 0 keeps for ever"},
     [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "",
                              "budget of memory tables, queries and merges; default half of the "
@@ -78,6 +80,8 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_LIMITS] = {"limits", "FILE", NULL, "JSON: what tenants may send and ask at once (docs/formats/limits.md)"},
     [OPTION_CORS_ORIGIN] = {"cors-origin", "ORIGIN", NULL,
                             "pages of this origin may ask, as 'https://grafana.example'; may be repeated", true},
+    [OPTION_ALLOW_HOST] = {"allow-host", "NAME", NULL,
+                           "a name that clew is reached by, as a proxy's 'clew.example'; may be repeated", true},
     [OPTION_RULES] = {"rules", "FILE", NULL, "rules of redaction (docs/redaction.md)"},
     [OPTION_INPUT] = {"input", "FILE", NULL, "OTLP/JSON to look at instead of a data directory"},
     [OPTION_SHOW] = {"show", NULL, NULL, "show what would be hidden"},

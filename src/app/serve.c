@@ -29,11 +29,12 @@ static const struct {
     enum option option;
     enum api_port port;
     const char *title, *key; /* in the line that says ready */
+    const char *usual_port;  /* of a foreign API, for --compat-ports */
 } listeners[SERVE_LISTENERS] = {
     [SERVE_LISTEN] = {OPTION_LISTEN, API_PORT_MAIN, "API", "api"},
     [SERVE_OTLP_HTTP] = {OPTION_OTLP_HTTP, API_PORT_OTLP, "OTLP/HTTP", "otlp_http"},
     [SERVE_OTLP_GRPC] = {OPTION_OTLP_GRPC, API_PORT_OTLP, "OTLP/gRPC", "otlp_grpc"},
-    [SERVE_JAEGER] = {OPTION_JAEGER, API_PORT_JAEGER, "Jaeger", "jaeger"},
+    [SERVE_JAEGER] = {OPTION_JAEGER, API_PORT_JAEGER, "Jaeger", "jaeger", "16686"},
 };
 
 struct server {
@@ -49,9 +50,9 @@ struct server {
     struct signal_flag ending_flag;
     bool ending;
     char *dir;
-    struct buf origins, limits;       /* as the api borrows them */
-    struct tls *tls[SERVE_LISTENERS]; /* NULL: plain text */
-    char bound[SERVE_LISTENERS][64];  /* empty: it does not listen */
+    struct buf origins, hosts, limits; /* as the api borrows them */
+    struct tls *tls[SERVE_LISTENERS];  /* NULL: plain text */
+    char bound[SERVE_LISTENERS][64];   /* empty: it does not listen */
     int64_t started_ns;
 };
 
@@ -110,6 +111,23 @@ static err read_origins(const struct arguments *a, struct buf *out) {
     return NULL;
 }
 
+/* Names with commas between, as a Host field has them but for the port. */
+static err read_hosts(const struct arguments *a, struct buf *out) {
+    for (int i = 0; i < a->given[OPTION_ALLOW_HOST]; i++) {
+        struct str name = a->values[OPTION_ALLOW_HOST][i];
+        bool address = name.n > 2 && name.p[0] == '[' && name.p[name.n - 1] == ']', good = name.n > 0;
+        for (size_t k = 0; good && k < name.n; k++)
+            good = (unsigned char)name.p[k] > ' ' && name.p[k] != 0x7f && !strchr("/,?#*@", name.p[k]) &&
+                   (address || name.p[k] != ':');
+        if (!good)
+            return err_new(ERR_INVALID,
+                           "--allow-host: a name is as clew.example, without scheme and port, not \"" STR_FMT "\"",
+                           STR_ARG(name));
+        buf_add_fmt(out, "%s" STR_FMT, out->n ? "," : "", STR_ARG(name));
+    }
+    return NULL;
+}
+
 static err read_redaction(const struct arguments *a, struct server *s) {
     AUTO_FREE char *path = str_dup(argument_text(a, OPTION_REDACT));
     return *path ? err_wrap(redact_rules_read(path, &s->redact), "--redact") : NULL;
@@ -120,8 +138,6 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     struct ingest_options ingest = {.store = s->store, .budget = &s->budget, .redact = s->redact};
     if (s->redact) TRY(redact_secret_open(s->dir, ingest.redact_secret));
     api_options_default(&options);
-    buf_init(&s->origins, 64 * KIB);
-    TRY(read_origins(a, &s->origins));
     if (a->given[OPTION_LIMITS]) {
         TRY_WRAP(command_read_file(argument_text(a, OPTION_LIMITS), LIMITS_BYTES_MAX, &s->limits), "--limits");
         options.limits = s->limits.p ? buf_str(&s->limits) : STR("");
@@ -129,6 +145,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.dir = s->dir;
     options.tokens = str_of(process_env("CLEW_TOKENS"));
     options.cors_origins = buf_str(&s->origins);
+    options.allowed_hosts = buf_str(&s->hosts);
     s->ingest = ingest_new(&ingest);
     options.store = s->store;
     options.ingest = s->ingest;
@@ -143,10 +160,25 @@ static err open_tls(const struct arguments *a, struct server *s) {
     return NULL;
 }
 
+/* Where it shall listen: its own option, else the usual port on the host of --listen, if asked for; "": nowhere. mem_free. */
+static char *address_of(const struct arguments *a, enum serve_listener l) {
+    struct str host = argument_text(a, OPTION_LISTEN);
+    if (!argument_flag(a, OPTION_COMPAT_PORTS) || !listeners[l].usual_port || a->given[listeners[l].option])
+        return str_dup(argument_text(a, listeners[l].option));
+    while (host.n && host.p[host.n - 1] != ':') host.n--;
+    struct buf address;
+    buf_init(&address, KIB);
+    buf_add_fmt(&address, STR_FMT "%s", STR_ARG(host), listeners[l].usual_port);
+    char *text = str_dup(buf_str(&address));
+    buf_done(&address);
+    return text;
+}
+
 static err listen_on(const struct arguments *a, struct server *s, enum serve_listener l) {
     const char *option = serve_listener_names[l];
     char *bound = s->bound[l];
-    AUTO_FREE char *text = str_dup(argument_text(a, listeners[l].option));
+    AUTO_FREE char *text = address_of(a, l);
+    if (!*text) return NULL;
     err e = http_server_listen_tls(s->http, text, s->tls[l], api_listener(s->api, listeners[l].port), bound);
     if (e && err_kind(e) == ERR_CONFLICT) {
         err_free(e);
@@ -167,12 +199,14 @@ static err open_to_all(const char *address) {
 static err open_network(const struct arguments *a, struct server *s) {
     process_open_files_raise();
     TRY(loop_new(&s->loop));
-    struct http_server_options options = {
-        .handler = api_handle, .refusal = api_refusal, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
+    struct http_server_options options = {.handler = api_handle,
+                                          .refusal = api_refusal,
+                                          .takes_pieces = api_takes_pieces,
+                                          .budget = &s->budget,
+                                          .connections_max = CONNECTIONS_MAX};
     TRY(http_server_new(s->loop, &options, &s->http));
     api_add_server(s->api, s->http);
-    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)
-        if (argument_text(a, listeners[l].option).n) TRY(listen_on(a, s, l));
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) TRY(listen_on(a, s, l));
     for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) /* the tokens are read by now: are there any? */
         if (*s->bound[l] && !socket_address_is_loopback(s->bound[l]) && !api_needs_tokens(s->api))
             return open_to_all(s->bound[l]);
@@ -229,7 +263,8 @@ static void drain(void *context) {
 
 /* Beyond loopback only with tokens, and with TLS or plain text by name. */
 static err check_listener(const struct arguments *a, struct server *s, enum serve_listener l) {
-    AUTO_FREE char *text = str_dup(argument_text(a, listeners[l].option));
+    AUTO_FREE char *text = address_of(a, l);
+    if (!*text) return NULL;
     bool tokens = process_env("CLEW_TOKENS") || tokens_file_exists(s->dir);
     err e = socket_address_check(text);
     if (!e && !tokens && !socket_address_is_loopback(text)) e = open_to_all(text);
@@ -242,12 +277,15 @@ static err open_server(const struct arguments *a, struct server *s) {
     s->dir = str_dup(argument_text(a, OPTION_DATA));
     TRY(read_store_options(a, s, &options));
     options.dir = s->dir;
+    buf_init(&s->origins, 64 * KIB);
+    buf_init(&s->hosts, 64 * KIB);
+    TRY(read_origins(a, &s->origins));
+    TRY(read_hosts(a, &s->hosts));
     TRY(read_redaction(a, s));
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
     if (!*s->dir) return err_new(ERR_INVALID, "--data: must name a folder");
     TRY(open_tls(a, s));
-    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)
-        if (argument_text(a, listeners[l].option).n) TRY(check_listener(a, s, l));
+    for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) TRY(check_listener(a, s, l));
     TRY(store_open(&options, &s->store));
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
@@ -270,6 +308,7 @@ static err close_server(struct server *s) {
     loop_free(s->loop);
     ingest_free(s->ingest);
     buf_done(&s->origins);
+    buf_done(&s->hosts);
     buf_done(&s->limits);
     mem_free(s->dir);
     lock_done(&s->lock);

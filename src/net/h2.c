@@ -151,6 +151,11 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct h2 *h = context;
     struct h2_stream *s = stream_of(h, id);
     (void)flags;
+    if (s && stream_has_receiver(s)) {
+        stream_piece(s, str_span(data, n));
+        h2_check(h, nghttp2_session_consume_connection(session, n));
+        return 0;
+    }
     if (s) stream_data(s, str_span(data, n));
     h2_check(h, nghttp2_session_consume(session, id, n));
     return 0;
@@ -276,7 +281,8 @@ void h2_ended(struct http_connection *c, int64_t now_ns) {
     h->now_ns = now_ns;
     h->end_due_ns = now_ns + c->engine->options.end_ns;
     for (struct h2_stream *s = h->streams; s; s = s->next)
-        if (s->state == H2_HEAD || s->state == H2_BODY || (s->state == H2_WRITING && s->request->push))
+        if (s->state == H2_HEAD || s->state == H2_BODY || (s->state == H2_WRITING && s->request->push) ||
+            (stream_has_receiver(s) && !s->client_is_done))
             stream_cancel(s);
     settle(c);
 }
@@ -310,6 +316,10 @@ static bool out_reserve(struct h2 *h, size_t n) {
     return true;
 }
 
+static void offer_all(struct h2 *h, enum http_input input) {
+    for (struct h2_stream *s = h->streams; s; s = s->next) stream_offer(s, input);
+}
+
 /* Many frames into one write. */
 static void out_fill(struct h2 *h) {
     const uint8_t *bytes;
@@ -325,6 +335,8 @@ static void out_fill(struct h2 *h) {
         memcpy(h->out + h->out_n, bytes, (size_t)n);
         h->out_n += (size_t)n;
     }
+    if (h->roomy) offer_all(h, HTTP_INPUT_OPEN);
+    h->roomy = false;
 }
 
 size_t h2_out(struct http_connection *c, struct socket_piece out[OUT_PIECES]) {
@@ -375,6 +387,7 @@ void h2_time_out(struct http_connection *c, int64_t now_ns) {
 void h2_drain(struct http_connection *c, int64_t now_ns) {
     struct h2 *h = c->h2;
     h->now_ns = now_ns;
+    offer_all(h, HTTP_INPUT_BUSY);
     h2_check(h, nghttp2_submit_goaway(h->session, 0, nghttp2_session_get_last_proc_stream_id(h->session),
                                       NGHTTP2_NO_ERROR, NULL, 0));
     settle(c);

@@ -10,6 +10,20 @@ enum { KEPT_MAX = 4 };
 static struct http_request *kept[KEPT_MAX];
 static size_t kept_n, requests;
 
+static bool takes_pieces(void *listener, const struct http_request *r) {
+    (void)listener;
+    return http_path(r).n % 2;
+}
+
+/* Says back what it takes: pairs of bytes. */
+static size_t receive(void *context, struct str bytes, enum http_input input) {
+    struct http_stream *s = context;
+    size_t n = bytes.n / 2 * 2;
+    if (n && http_stream_write(s, (struct str){bytes.p, n}) != HTTP_STREAM_OK) n = 0;
+    if (input > HTTP_INPUT_ENDED || (input == HTTP_INPUT_ENDED && bytes.n - n < 2)) http_stream_end(s, NULL, 0);
+    return n;
+}
+
 /* Looks at everything; answers now, later, or in pieces. */
 static void handler(struct http_request *r) {
     AUTO_BUF struct buf b;
@@ -22,6 +36,12 @@ static void handler(struct http_request *r) {
     buf_add_str(&b, http_field(r, STR("cookie")));
     buf_add_str(&b, http_body(r));
     if (http_param(r, STR("a"), 0, &value)) buf_add_str(&b, value);
+    if (http_is_h2(r) && takes_pieces(NULL, r) && requests % 4) {
+        requests++;
+        struct http_stream *s = http_stream_begin(r, &(struct http_reply){.status = 200}, 100);
+        http_stream_receive(s, receive, s);
+        return;
+    }
     const struct http_field trailer = {STR("x"), STR("y")};
     switch (requests++ % 3) {
     case 0:
@@ -50,7 +70,8 @@ static void run(struct str input, bool bare, size_t step) {
     struct wire w;
     budget_init(&budget, MIB);
     requests = 0;
-    wire_open(&w, &(struct http_server_options){.handler = handler, .body_max = 20000, .budget = &budget});
+    wire_open(&w, &(struct http_server_options){
+                      .handler = handler, .takes_pieces = takes_pieces, .body_max = 20000, .budget = &budget});
     if (!bare) wire_feed(&w, begin, SIZE_MAX);
     wire_feed(&w, (struct str){input.p, input.n / 2}, step);
     answer_kept(1);

@@ -1,6 +1,7 @@
 /* HTTP/2 (RFC 9113) of one connection: nghttp2 frames and compresses heads, here are limits, memory and time.
  *
  *   bytes ─ nghttp2 ─▶ HEADERS ─▶ HEAD ─ judged ─▶ BODY ─ END_STREAM ─▶ WAITING ─ reply ─▶ WRITING ─▶ closed, and gone
+ *                                  ├── in pieces: WAITING ─▶ WRITING, and its receiver takes them meanwhile
  *                                  └── refused: the answer, then RST_STREAM(NO_ERROR) if the client still sends ──┘
  *
  * Each stream is an http_request, given to the same handler and answered by the same http_reply as in HTTP/1.1.
@@ -9,7 +10,8 @@
  * 1. All that nghttp2 keeps for a connection, its output and its streams are taken from the budget, in steps, and are at most
  *    H2_MEMORY_MAX; bodies and heads are the requests' (request_priv.h), their blocks too.
  * 2. No input is taken while H2_OUT_MAX of output wait: what a peer makes us say it must read.
- * 3. A window opens only for bytes that were copied to where they stay, or that nobody wants.
+ * 3. A window opens only for bytes that were copied to where they stay, or that nobody wants; of a body in pieces the stream's own
+ *    only for what its receiver took, so that at most H2_STREAM_WINDOW wait.
  * 4. Frames that bring nothing (resets of either side, PING, SETTINGS, PRIORITY, empty DATA, invalid ones) cost a token each:
  *    GLITCHES_BURST, and GLITCHES_S more a second; who has none left gets GOAWAY, ENHANCE_YOUR_CALM.
  * 5. A handler keeps its request when the stream is closed: its reply then goes nowhere.
@@ -41,9 +43,10 @@ struct h2_stream {
     struct h2 *h2;
     struct http_request *request;
     struct h2_stream *next, *before;
-    int64_t mark_ns; /* when the state, or the window of its rate, began */
+    int64_t mark_ns;  /* when the state, or the window of its rate, began */
+    int64_t taken_ns; /* when its receiver took something, or began */
     uint64_t window_bytes;
-    size_t body_n, body_expected; /* expected: by Content-Length or gRPC's prefix; 0: unknown */
+    size_t body_n, body_expected; /* of pieces: what waits. expected: by Content-Length or gRPC's prefix; 0: unknown */
     size_t head_bytes, out_at, trailers_at;
     int32_t id;
     int status; /* to refuse with, once the head is whole; 0: none */
@@ -66,6 +69,7 @@ struct h2 {
     char *out;
     size_t out_n, out_at, out_capacity;
     int64_t out_mark_ns;
+    bool roomy;  /* an answer in pieces moved on: its receiver may take more */
     bool deaf;   /* a flood that nghttp2 saw: it must not be fed again */
     bool broken; /* nothing can be said any more */
 };
@@ -100,8 +104,12 @@ void stream_head_done(struct h2_stream *s);
 void stream_trailer_field(struct h2_stream *s, struct str name, struct str value);
 void stream_data(struct h2_stream *s, struct str data);
 void stream_input_done(struct h2_stream *s);
-void stream_reply(struct h2_stream *s);  /* the request's reply is written: sends it */
-void stream_pushed(struct h2_stream *s); /* more of a reply in pieces, or its end */
+/* A body in pieces: more of it, for which its stream's window stays shut (3); and what its receiver shall hear. */
+bool stream_has_receiver(const struct h2_stream *s);
+void stream_piece(struct h2_stream *s, struct str data);
+void stream_offer(struct h2_stream *s, enum http_input input); /* without a receiver: nothing */
+void stream_reply(struct h2_stream *s);                        /* the request's reply is written: sends it */
+void stream_pushed(struct h2_stream *s);                       /* more of a reply in pieces, or its end */
 int64_t stream_due_ns(const struct h2_stream *s);
 void stream_time_out(struct h2_stream *s);
 void stream_cancel(struct h2_stream *s); /* RST_STREAM(CANCEL) */

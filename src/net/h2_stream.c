@@ -47,10 +47,12 @@ void stream_end(struct h2_stream *s) {
     r->connection = NULL;
     request_abandon(r);
     bool pushing = s->state == H2_WRITING && r->push;
+    http_receiver *receiver = pushing ? r->receiver : NULL;
     if (pushing) stream_gone(r->push);
     if (s->state != H2_WAITING && (!pushing || r->is_final))
         request_give(r); /* else the handler's until its reply, or its end */
     h2_memory_free(h, s);
+    if (receiver) r->receiver(r->receiver_context, STR(""), HTTP_INPUT_GONE);
 }
 
 void stream_cancel(struct h2_stream *s) {
@@ -84,6 +86,7 @@ static void body_end(struct h2_stream *s, uint32_t *flags) {
 static ssize_t pushed_read(struct h2_stream *s, uint8_t *out, size_t n, uint32_t *flags) {
     n = stream_take(s->request->push, (char *)out, n);
     s->window_bytes += n;
+    s->h2->roomy |= n > 0;
     s->nothing_to_send = n == 0 && !s->request->is_final;
     if (s->nothing_to_send) return NGHTTP2_ERR_DEFERRED;
     if (n == 0) body_end(s, flags);
@@ -168,16 +171,36 @@ static int body_expect(struct h2_stream *s, uint64_t n) {
     return 0;
 }
 
+/* The handler's turn. */
+static void dispatch(struct h2_stream *s) {
+    bool replied;
+    state_set(s, H2_WAITING);
+    int status = request_dispatch(s->request, s->h2->connection, &replied);
+    if (status)
+        refuse(s, status, s->request->reason);
+    else if (replied && s->state == H2_WAITING) /* else more was delivered meanwhile */
+        stream_reply(s);
+    s->taken_ns = s->h2->now_ns;
+    s->h2->due_ns = MIN(s->h2->due_ns, stream_due_ns(s));
+}
+
+static bool takes_pieces(const struct h2_stream *s) {
+    const struct http_server_options *o = &engine_of(s)->options;
+    return o->takes_pieces && o->takes_pieces(s->h2->connection->listener_context, s->request);
+}
+
 void stream_head_done(struct h2_stream *s) {
     struct http_request *r = s->request;
     if (!s->status) s->status = head_finish(r);
-    if (!s->status && r->has_length) s->status = body_expect(s, r->length);
+    bool pieces = !s->status && takes_pieces(s);
+    if (!s->status && !pieces && r->has_length) s->status = body_expect(s, r->length);
     if (s->status) {
         refuse(s, s->status, r->reason);
         return;
     }
     state_set(s, H2_BODY);
     if (r->expect_continue && !s->client_is_done) expect_answer(s);
+    if (pieces) dispatch(s);
 }
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------- */
@@ -221,16 +244,39 @@ void stream_data(struct h2_stream *s, struct str data) {
 }
 
 void stream_input_done(struct h2_stream *s) {
-    struct http_request *r = s->request;
-    bool replied;
+    stream_offer(s, HTTP_INPUT_ENDED);
     if (s->state != H2_BODY) return;
-    r->body = (struct str){r->body_buffer, s->body_n};
-    state_set(s, H2_WAITING);
-    int status = request_dispatch(r, s->h2->connection, &replied);
-    if (status)
-        refuse(s, status, r->reason);
-    else if (replied && s->state == H2_WAITING) /* else more was delivered meanwhile */
-        stream_reply(s);
+    s->request->body = (struct str){s->request->body_buffer, s->body_n};
+    dispatch(s);
+}
+
+/* ---- bodies in pieces ------------------------------------------------------------------------------------------- */
+
+bool stream_has_receiver(const struct h2_stream *s) { return s->request->receiver != NULL; }
+
+void stream_offer(struct h2_stream *s, enum http_input input) {
+    struct http_request *r = s->request;
+    if (!r->receiver) return;
+    if (input == HTTP_INPUT_OPEN && s->client_is_done) input = HTTP_INPUT_ENDED;
+    size_t taken = r->receiver(r->receiver_context, (struct str){r->body_buffer, s->body_n}, input);
+    assert(taken <= s->body_n && (input <= HTTP_INPUT_ENDED || !r->receiver));
+    if (!r->receiver) taken = s->body_n; /* nobody wants the rest */
+    if (taken == 0) return;
+    s->body_n -= taken;
+    memmove(r->body_buffer, r->body_buffer + taken, s->body_n);
+    s->taken_ns = s->h2->now_ns;
+    h2_check(s->h2, nghttp2_session_consume_stream(s->h2->session, s->id, taken));
+}
+
+void stream_piece(struct h2_stream *s, struct str data) {
+    if (!body_reserve(s, data.n)) {
+        stream_offer(s, HTTP_INPUT_BUSY);
+        h2_check(s->h2, nghttp2_session_consume_stream(s->h2->session, s->id, data.n));
+        return;
+    }
+    memcpy(s->request->body_buffer + s->body_n, data.p, data.n);
+    s->body_n += data.n;
+    stream_offer(s, HTTP_INPUT_OPEN);
 }
 
 /* ---- time ------------------------------------------------------------------------------------------------------- */
@@ -246,14 +292,20 @@ static int64_t window_ns(const struct h2_stream *s) {
     return INT64_MAX;
 }
 
+static int64_t late_ns(const struct h2_stream *s) {
+    return s->request->receiver ? s->taken_ns + engine_of(s)->options.idle_ns : INT64_MAX;
+}
+
 int64_t stream_due_ns(const struct h2_stream *s) {
     int64_t window = window_ns(s);
-    return window == INT64_MAX ? INT64_MAX : s->mark_ns + window;
+    return MIN(late_ns(s), window == INT64_MAX ? INT64_MAX : s->mark_ns + window);
 }
 
 void stream_time_out(struct h2_stream *s) {
     bool fast = s->nothing_to_send || (double)s->window_bytes >= (double)window_ns(s) * RATE_BYTES_S / 1e9;
-    if (s->state == H2_HEAD) { /* no other stream can go on before its end */
+    if (late_ns(s) <= s->h2->now_ns) {
+        stream_offer(s, HTTP_INPUT_LATE);
+    } else if (s->state == H2_HEAD) { /* no other stream can go on before its end */
         h2_calm(s->h2);
         s->mark_ns = INT64_MAX - window_ns(s);
     } else if (fast) {

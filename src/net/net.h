@@ -17,6 +17,8 @@
  * HTTP/2 is spoken to who begins with its preface; a stream is a request like any other, with the same limits, and h2_priv.h says
  * what floods meet. There a refusal ends its stream alone, and `close` of a reply says nothing.
  *
+ * A body may also come in pieces (http_stream_receive), in HTTP/2 and where takes_pieces says so.
+ *
  * Memory: an idle connection keeps no buffers (≤ 1 KiB); one with a request under way has 4 KiB. Bodies in flight, and heads
  * beyond that, draw from the budget until the reply: over it 429 + Retry-After (a body ≤ 1 MiB is read over and the connection
  * kept). Of a Content-Length 512 KiB are allocated at once, the rest as it comes.
@@ -100,6 +102,25 @@ size_t http_stream_held(struct http_stream *s);                                 
 bool http_stream_is_gone(struct http_stream *s);
 void http_stream_end(struct http_stream *s, const struct http_field *trailers, size_t n); /* s and r are gone */
 
+/* A body in pieces, for calls that stream in: of a request that takes_pieces picked, its handler is called once the head is there.
+ *
+ *   handler: http_stream_begin, http_stream_receive ─▶ receiver … receiver ─▶ http_stream_end, in its last call or before
+ *
+ * A receiver is called when bytes came, when room came into the answer, and at the end of either: with all bytes not yet taken. It
+ * returns how many of them it takes; what it leaves waits, drawn from the budget, and the client may send at most 1 MiB before more
+ * is taken. On the loop's thread, also the stream's writes and its end then; it must not block. */
+enum http_input {
+    HTTP_INPUT_OPEN,
+    HTTP_INPUT_ENDED, /* the client sends no more: what is left is all */
+    /* the last call, http_stream_end is due */
+    HTTP_INPUT_LATE, /* nothing was taken for idle_ns */
+    HTTP_INPUT_BUSY, /* over the budget, or the server drains */
+    HTTP_INPUT_GONE, /* the client went away */
+};
+typedef size_t http_receiver(void *context, struct str bytes, enum http_input input);
+/* Inside the handler's call, of HTTP/2. A handler that answers with http_reply instead gets nothing of the body. */
+void http_stream_receive(struct http_stream *s, http_receiver *fn, void *context);
+
 struct http_server;
 struct http_server_options {
     void (*handler)(struct http_request *r);
@@ -108,12 +129,14 @@ struct http_server_options {
      * none or was not read so far. Must not block. */
     struct str (*refusal)(void *listener_context, struct str content_type, int status, struct str reason,
                           struct buf *out);
+    /* Whether the body of a request of HTTP/2, of which the head is there, is taken in pieces. NULL: none is. */
+    bool (*takes_pieces)(void *listener_context, const struct http_request *r);
     size_t body_max;        /* default 64 MiB */
     size_t connections_max; /* default 16,384 */
     struct budget *budget;  /* NULL: none; outlives the last request */
     /* 0: the default */
     int64_t head_ns;      /* from the first byte of a request to the end of its head: 10 s */
-    int64_t idle_ns;      /* between requests: 75 s */
+    int64_t idle_ns;      /* between requests, or pieces that are taken: 75 s */
     int64_t body_ns;      /* each such window must bring 1 KiB/s or the body's end: 10 s */
     int64_t write_ns;     /* each such window must take 1 KiB/s or the answer's end: 60 s */
     int64_t handshake_ns; /* of TLS, from accept to end: 10 s */

@@ -57,8 +57,10 @@ struct http_request {
     struct http_request *next;          /* among spare blocks, or among replies on their way to the loop */
     struct h2_stream *stream;           /* the loop thread's; NULL in HTTP/1.1, or when the stream was closed */
     struct http_stream *push;           /* its answer comes in pieces */
-    bool is_listed, is_last;            /* the server's, under its lock: among replies; no delivery follows */
-    bool is_final; /* the loop thread's: it has seen the last delivery, and owns the request again */
+    http_receiver *receiver;            /* so does its body, until either ends */
+    void *receiver_context;
+    bool is_listed, is_last; /* the server's, under its lock: among replies; no delivery follows */
+    bool is_final;           /* the loop thread's: it has seen the last delivery, and owns the request again */
     void *listener_context;
     struct tls_identity *identity; /* a reference; NULL: none */
     bool is_tls;

@@ -75,9 +75,16 @@ bool http_stream_is_gone(struct http_stream *s) {
 
 void http_stream_end(struct http_stream *s, const struct http_field *trailers, size_t n) {
     struct http_request *r = s->request;
+    if (r->receiver) r->receiver = NULL; /* else another thread may be here */
     for (size_t i = 0; i < n; i++) reply_field_put(&s->trailers, trailers[i].name, trailers[i].value);
     s->trailer_count = (uint32_t)n;
     r->engine->deliver(r->engine, r, true);
+}
+
+void http_stream_receive(struct http_stream *s, http_receiver *fn, void *context) {
+    assert(s->request->stream && "in the handler's call, of HTTP/2");
+    s->request->receiver = fn;
+    s->request->receiver_context = context;
 }
 
 /* ---- the loop's side -------------------------------------------------------------------------------------------- */

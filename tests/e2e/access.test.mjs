@@ -260,6 +260,35 @@ test('a page of a listed origin may ask, others may not', async () => {
   assert.equal(run(['serve', '--data', join(dir, 'y'), '--cors-origin', '*']).code, 2);
 });
 
+test('a listed name may be asked, and a page of it, without tokens and behind a proxy; others stay strangers', async () => {
+  const open = await startClew(['--allow-host', 'clew.example', '--allow-host', '[2001:db8::1]']);
+  const status = (hostField, ...fields) => Number(spawnSync('curl', ['-s', '-m', '10', '-o', '/dev/null', '-w', '%{http_code}', '-H', `Host: ${hostField}`,
+    ...fields.flatMap((f) => ['-H', f]), `${open.api}/api/v1/services`], { encoding: 'utf8' }).stdout);
+  assert.equal(status('clew.example'), 200);
+  assert.equal(status('CLEW.example:8443', 'Origin: https://clew.example:8443'), 200);
+  assert.equal(status('127.0.0.1', 'Origin: https://clew.example'), 200);
+  assert.equal(status('[2001:db8::1]:80'), 200);
+  assert.equal(status('evil.example'), 403);
+  assert.equal(status('evil.clew.example'), 403);
+  assert.equal(status('clew.example', 'Origin: https://evil.example'), 403);
+  await open.stop();
+});
+
+test('--compat-ports opens the usual port of each foreign API on the host of --listen, unless its own option is given', async () => {
+  const host = `127.77.${process.pid % 250}.${1 + (Date.now() % 250)}`; /* the port is fixed, so the address is ours */
+  const usual = await startClew(['--listen', `${host}:0`, '--compat-ports']);
+  assert.equal(usual.jaeger, `http://${host}:16686`);
+  assert.deepEqual((await (await fetch(`${usual.jaeger}/api/services`)).json()).data, []);
+  const taken = run(['serve', '--data', join(dir, 'taken'), '--listen', `${host}:0`, '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0', '--compat-ports']);
+  assert.equal(taken.code, 5);
+  assert.match(taken.err, /--jaeger: .*:16686 is in use/);
+  const own = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '127.0.0.1:0']);
+  assert.match(own.jaeger, /^http:\/\/127\.0\.0\.1:/);
+  const none = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '']);
+  assert.equal(none.jaeger, undefined);
+  for (const c of [usual, own, none]) await c.stop();
+});
+
 test('tokens may come from the environment', async () => {
   const container = await startWithTokens();
   assert.equal((await fetch(`${container.api}/api/v1/services`)).status, 401);

@@ -25,6 +25,7 @@ export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), '
     api: ready.api,
     otlp: ready.otlp_http,
     grpc: ready.otlp_grpc,
+    jaeger: ready.jaeger,
     dir,
     pid: child.pid,
     errors: () => errors,
