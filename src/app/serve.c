@@ -168,7 +168,7 @@ static err open_network(const struct arguments *a, struct server *s) {
     process_open_files_raise();
     TRY(loop_new(&s->loop));
     struct http_server_options options = {
-        .handler = api_handle, .refusal = api_refusal, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
+        .handler = api_handle, .refusal = api_refusal, .is_trusted = api_trusts, .budget = &s->budget, .connections_max = CONNECTIONS_MAX};
     TRY(http_server_new(s->loop, &options, &s->http));
     api_add_server(s->api, s->http);
     for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++)

@@ -49,6 +49,7 @@ struct h2_stream {
     int status; /* to refuse with, once the head is whole; 0: none */
     enum h2_state state;
     bool client_is_done;  /* END_STREAM came */
+    bool is_trusted;      /* asked once, when its body grows over BODY_OF_STRANGERS */
     bool nothing_to_send; /* an answer in pieces, of which none waits */
 };
 

@@ -200,9 +200,23 @@ static bool body_reserve(struct h2_stream *s, size_t n) {
     return true;
 }
 
+/* Whether a body of n bytes so far, or altogether, may be taken; else the handler is called without. */
+static bool is_trusted_with(struct h2_stream *s, uint64_t n) {
+    struct http_request *r = s->request;
+    if (s->is_trusted || n <= BODY_OF_STRANGERS) return true;
+    s->is_trusted = request_is_trusted(r, s->h2->connection->listener_context);
+    if (s->is_trusted) return true;
+    request_body_drop(r);
+    s->body_n = 0;
+    r->body_is_left = true;
+    stream_input_done(s);
+    return false;
+}
+
 void stream_data(struct h2_stream *s, struct str data) {
     struct http_request *r = s->request;
     if (s->state != H2_BODY) return; /* refused: read over */
+    if (!is_trusted_with(s, s->body_n + data.n)) return;
     int status = 0;
     size_t message;
     if (s->body_n == 0 && !r->has_length && grpc_is_request(r) && grpc_message_size(data, &message))

@@ -338,6 +338,41 @@ static void answers_that_wait_for_the_client_are_charged(void **state) {
     assert_int_equal(budget_used(&budget), 0);
 }
 
+static bool nobody(const struct http_request *r, void *context) {
+    (void)context;
+    return http_field(r, STR("x-known")).p != NULL;
+}
+
+static void large_bodies_of_strangers_are_left(void **state) {
+    (void)state;
+    AUTO_FREE char *p = noise(100 * KIB);
+    const char *const known[] = {"x-known", "1", NULL}, *const length[] = {"content-length", "102400", NULL};
+    const struct {
+        const char *const *fields;
+        size_t n;
+        bool left;
+    } cases[] = {{NULL, 4096, false},
+                 {NULL, 4097, true},
+                 {NULL, 100 * KIB, true},
+                 {length, 100 * KIB, true},
+                 {known, 100 * KIB, false}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        open_peer(&shared, &(struct http_server_options){.handler = handler, .is_trusted = nobody});
+        seen.hold = true;
+        struct str body = {p, cases[i].n};
+        int32_t id = peer_ask(&shared, "POST", "/", cases[i].fields, &body);
+        peer_pump(&shared, SIZE_MAX);
+        assert_int_equal(seen.held_n, 1);
+        assert_int_equal(http_body_is_left(seen.held[0]), cases[i].left);
+        assert_int_equal(http_body(seen.held[0]).n, cases[i].left ? 0 : cases[i].n);
+        answer(seen.held[0]);
+        peer_pump(&shared, SIZE_MAX);
+        assert_int_equal(peer_answer(&shared, id)->status, 200);
+        assert_true(peer_answer(&shared, id)->closed);
+        close_peer(&shared);
+    }
+}
+
 static void a_grpc_message_over_the_limit_is_refused_by_its_prefix(void **state) {
     (void)state;
     const char *const grpc[] = {"content-type", "application/grpc+proto", NULL};
@@ -684,6 +719,7 @@ int main(void) {
         cmocka_unit_test(a_body_over_the_limit_ends_its_stream_alone),
         cmocka_unit_test(over_the_budget_is_429_and_gRPC_hears_unavailable),
         cmocka_unit_test(answers_that_wait_for_the_client_are_charged),
+        cmocka_unit_test(large_bodies_of_strangers_are_left),
         cmocka_unit_test(a_grpc_message_over_the_limit_is_refused_by_its_prefix),
         cmocka_unit_test(memory_of_a_connection_is_charged),
         cmocka_unit_test(no_more_streams_at_once_than_said),
