@@ -57,6 +57,16 @@ void stream_cancel(struct h2_stream *s) {
     h2_check(s->h2, nghttp2_submit_rst_stream(s->h2->session, 0, s->id, NGHTTP2_CANCEL));
 }
 
+static void no_more(struct h2_stream *s) {
+    h2_check(s->h2, nghttp2_submit_rst_stream(s->h2->session, 0, s->id, NGHTTP2_NO_ERROR));
+}
+
+void stream_linger(struct h2_stream *s) {
+    s->lingers = true;
+    state_set(s, H2_WRITING);
+    if (s->is_late) no_more(s);
+}
+
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 static void fields_of(const struct buf *from, size_t *at, size_t n, nghttp2_nv *out) {
@@ -251,6 +261,7 @@ void stream_input_done(struct h2_stream *s) {
 
 static int64_t window_ns(const struct h2_stream *s) {
     const struct http_server_options *o = &engine_of(s)->options;
+    if (s->lingers) return o->linger_ns;
     switch (s->state) {
     case H2_HEAD: return o->head_ns;
     case H2_BODY: return o->body_ns;
@@ -270,9 +281,12 @@ void stream_time_out(struct h2_stream *s) {
     if (s->state == H2_HEAD) { /* no other stream can go on before its end */
         h2_calm(s->h2);
         s->mark_ns = INT64_MAX - window_ns(s);
+    } else if (s->lingers) {
+        no_more(s);
     } else if (fast) {
         state_set(s, s->state);
     } else if (s->state == H2_BODY) {
+        s->is_late = true;
         refuse(s, 408, "the body comes too slowly");
     } else {
         stream_cancel(s);
