@@ -233,6 +233,11 @@ static enum access_outcome authenticate(struct access *a, const struct credentia
     return outcome == ACCESS_ALLOWED && c->unsafe && !is_same_origin(c) ? ACCESS_FORGERY : outcome; /* (3) */
 }
 
+bool access_knows(struct access *a, const struct credentials *c, int64_t now) {
+    struct caller caller;
+    return !access_is_required(a) || authenticate(a, c, now, &caller) == ACCESS_ALLOWED;
+}
+
 /* ---- failures --------------------------------------------------------------------------------------------------- */
 
 /* "127.0.0.1:4711", "[::1]:4711" → the address: the port changes with each connection. */

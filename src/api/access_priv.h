@@ -67,6 +67,8 @@ void access_free(struct access *a); /* takes NULL */
 /* Reads the file again; tells the audit log what changed. Does nothing when tokens came as text. */
 void access_reload(struct access *a, int64_t now);
 bool access_is_required(struct access *a);
+/* Whether these are the credentials of anybody, or none are needed: before a body is read. Counts nothing. */
+bool access_knows(struct access *a, const struct credentials *c, int64_t now);
 
 enum access_outcome access_decide(struct access *a, const struct credentials *c, enum api_role needed, bool needs_all,
                                   int64_t now, struct caller *out);

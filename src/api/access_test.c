@@ -675,6 +675,30 @@ static void be_cookie(const char *cookie) {
     stage.credentials.cookie = str_of(cookie);
 }
 
+static bool is_known(void) { return access_knows(stage.api->access, &stage.credentials, STAGE_NOW_NS); }
+
+static void who_is_known_may_send_large_bodies(void **state) {
+    (void)state;
+    be("", NULL);
+    assert_false(is_known());
+    be("Bearer ", "guess");
+    assert_false(is_known());
+    be("Bearer ", expired);
+    assert_false(is_known());
+    be_token(ROLE_INGEST, TENANT_A);
+    assert_true(is_known());
+    be("", NULL);
+    stage.body_is_left = true;
+    assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, STR("")),
+                     401);
+    assert_int_equal(stage_ask(&stage, "POST /api/v1/admin/flush"), 401);
+    assert_int_equal(stage_send(&stage, API_PORT_MAIN, "POST /api/v1/login", "application/json", NULL, STR("")), 413);
+    be_token(ROLE_INGEST,
+             TENANT_A); /* a token that came into force meanwhile: nothing was read, so nothing is stored */
+    assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, STR("")),
+                     413);
+}
+
 static void pages_log_in_and_out(void **state) {
     (void)state;
     char cookie[128] = "", another[160];
@@ -980,6 +1004,7 @@ int main(void) {
         STAGE_TEST(listed_pages_may_ask),
         STAGE_TEST(every_answer_has_its_fields),
         STAGE_TEST(guessing_is_slowed_down),
+        STAGE_TEST(who_is_known_may_send_large_bodies),
         STAGE_TEST(pages_log_in_and_out),
         STAGE_TEST(a_listed_page_has_no_cookie_rights),
         STAGE_TEST(logins_take_json_alone),

@@ -161,6 +161,12 @@ static struct credentials credentials_of(const struct http_request *r) {
     return c;
 }
 
+bool api_trusts(const struct http_request *r, void *listener) {
+    struct api *api = ((const struct api_surface *)listener)->api;
+    struct credentials c = credentials_of(r);
+    return access_knows(api->access, &c, api->options.wall_ns());
+}
+
 static bool is_abandoned(const void *context) { return http_is_abandoned(context); }
 
 void api_handle(struct http_request *r) {
@@ -181,6 +187,7 @@ void api_handle(struct http_request *r) {
     request.credentials = credentials_of(r);
     request.is_h2 = http_is_h2(r);
     request.is_tls = http_is_tls(r);
+    request.body_is_left = http_body_is_left(r);
     request.grpc_encoding = http_field(r, STR("grpc-encoding"));
     request.grpc_timeout = http_field(r, STR("grpc-timeout"));
     api_serve(surface->api, &request);
@@ -262,6 +269,10 @@ static void admit(struct api_call *c) {
         access_decide(c->api->access, &c->request.credentials, r->role, r->all_tenants, c->now_ns, &c->caller);
     if (why != ACCESS_ALLOWED) {
         call_fail_access(c, why);
+        return;
+    }
+    if (c->request.body_is_left) {
+        call_fail_as(c, 413, 8, ERR_LIMIT, STR("a body of more than 4 KiB needs a token"), STR(""), NULL);
         return;
     }
     err e = take_share(c);

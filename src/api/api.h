@@ -55,6 +55,8 @@ void api_free(struct api *api);
 
 /* The handler of http_server_options, for every listener … */
 void api_handle(struct http_request *r);
+/* is_trusted of http_server_options: whoever has a valid token, or all when none is needed. */
+bool api_trusts(const struct http_request *r, void *listener);
 /* The refusal of http_server_options: what the server itself refuses gets the bodies that the routes give. */
 struct str api_refusal(void *listener, struct str content_type, int status, struct str reason, struct buf *out);
 /* Its takes_pieces: by the route table. */

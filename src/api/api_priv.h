@@ -41,6 +41,7 @@ struct api_request {
     bool is_tls, is_h2;
     struct str grpc_encoding, grpc_timeout;
     struct str body;
+    bool body_is_left; /* unread: api_trusts said no */
     /* Sends the reply; copies what it needs. */
     void (*reply)(void *context, const struct api_reply *reply);
     /* Or begins one in pieces, without a body (http_stream_begin). */

@@ -55,8 +55,11 @@ static int begin(void **state) {
     options.ingest = t.ingest;
     options.budget = &t.budget;
     options.wall_ns = stage_now;
-    struct http_server_options server = {
-        .handler = api_handle, .refusal = api_refusal, .body_max = 4 * MIB, .budget = &t.budget};
+    struct http_server_options server = {.handler = api_handle,
+                                         .refusal = api_refusal,
+                                         .is_trusted = api_trusts,
+                                         .body_max = 4 * MIB,
+                                         .budget = &t.budget};
     if (api_new(&options, &t.api) || loop_new(&t.loop) || http_server_new(t.loop, &server, &t.server)) return -1;
     for (int p = 0; p < API_PORTS; p++)
         if (http_server_listen(t.server, "127.0.0.1:0", api_listener(t.api, (enum api_port)p), t.addresses[p]))

@@ -91,6 +91,7 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
                             .has_content_type = content_type != NULL,
                             .credentials = s->credentials,
                             .is_tls = s->is_tls,
+                            .body_is_left = s->body_is_left,
                             .body = body,
                             .reply = on_reply,
                             .context = s};

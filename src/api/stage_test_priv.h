@@ -11,7 +11,7 @@ struct stage {
     struct budget budget;
     /* what the next requests say of who asks; empty: not sent */
     struct credentials credentials;
-    bool is_tls;
+    bool is_tls, body_is_left;
     /* the last reply */
     int replies, status;
     char content_type[128];

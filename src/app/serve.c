@@ -201,6 +201,7 @@ static err open_network(const struct arguments *a, struct server *s) {
     TRY(loop_new(&s->loop));
     struct http_server_options options = {.handler = api_handle,
                                           .refusal = api_refusal,
+                                          .is_trusted = api_trusts,
                                           .takes_pieces = api_takes_pieces,
                                           .budget = &s->budget,
                                           .connections_max = CONNECTIONS_MAX};

@@ -118,6 +118,11 @@ size_t request_body_max(const struct http_request *r) {
     return request_is_form(r) ? MIN(most, (size_t)FORM_MAX) : most;
 }
 
+bool request_is_trusted(const struct http_request *r, void *listener_context) {
+    bool (*is_trusted)(const struct http_request *r, void *listener_context) = r->engine->options.is_trusted;
+    return !is_trusted || is_trusted(r, listener_context);
+}
+
 /* Takes n raw bytes that stand at the end of the body so far. */
 static void chunked_fed(struct http_connection *c, size_t n, int64_t now_ns) {
     struct http_request *r = c->request;
@@ -206,6 +211,13 @@ static void body_begin(struct http_connection *c, int64_t now_ns) {
     r->input_used = r->head_n;
     c->body_n = 0;
     if (!has_body) {
+        dispatch(c, now_ns);
+        return;
+    }
+    bool is_small = !r->chunked && r->length <= BODY_OF_STRANGERS;
+    if (!is_small && !request_is_trusted(r, c->listener_context)) {
+        r->body_is_left = c->unread = true;
+        r->keep_alive = false;
         dispatch(c, now_ns);
         return;
     }

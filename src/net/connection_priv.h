@@ -80,6 +80,8 @@ void request_body_budget_return(struct http_request *r, size_t n);
 void request_body_drop(struct http_request *r);
 void request_forget(struct http_request *r); /* any thread, once the engine is done */
 
+bool request_is_trusted(const struct http_request *r, void *listener_context); /* with a body over BODY_OF_STRANGERS */
+
 /* Judges a whole request's parameters and runs the handler: 0, or the status to refuse with (r->reason says why). *out_replied: it
  * answered at once, and no connection_replied follows. */
 int request_dispatch(struct http_request *r, struct http_connection *c, bool *out_replied);

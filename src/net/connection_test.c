@@ -558,6 +558,41 @@ static void a_socket_that_takes_little_gets_all_in_the_end(void **state) {
     }
 }
 
+static bool nobody(const struct http_request *r, void *context) {
+    (void)context;
+    return http_field(r, STR("x-known")).p != NULL;
+}
+
+/* Neither the body's memory nor an invitation to send it: the handler says no, and the connection ends. */
+static void large_bodies_of_strangers_are_left(void **state) {
+    (void)state;
+    static const char *const announced[] = {"Content-Length: 4097", "Transfer-Encoding: chunked",
+                                            "Expect: 100-continue\r\nContent-Length: 99999999"};
+    const struct http_server_options o = {.handler = handler, .is_trusted = nobody, .body_max = 100 * MIB};
+    for (size_t i = 0; i < LENGTH(announced); i++) {
+        AUTO_BUF struct buf head;
+        struct wire w;
+        buf_init(&head, KIB);
+        buf_add_fmt(&head, "POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", announced[i]);
+        begin();
+        wire_open(&w, &o);
+        wire_feed(&w, buf_str(&head), SIZE_MAX);
+        buf_add_byte(&w.out, 0);
+        assert_true(str_starts_with(str_of(w.out.p), STR("HTTP/1.1 200")));
+        assert_non_null(strstr(w.out.p, "Connection: close\r\n"));
+        assert_int_equal(w.connection.state, CONNECTION_LINGER);
+        wire_close(&w);
+        buf_clear(&head);
+        buf_add_fmt(&head, "POST / HTTP/1.1\r\nHost: a\r\nX-Known: 1\r\n%s\r\n\r\n", announced[i]);
+        wire_open(&w, &o);
+        wire_feed(&w, buf_str(&head), SIZE_MAX);
+        assert_int_equal(w.connection.state, CONNECTION_BODY);
+        wire_close(&w);
+    }
+    expect_with(&o, STR("POST /x HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n" HOST "\r\n"), 7,
+                "200 200");
+}
+
 /* ---- the budget ------------------------------------------------------------------------------------------------- */
 
 static void over_the_budget_is_429_and_small_bodies_keep_the_connection(void **state) {
@@ -700,6 +735,7 @@ int main(void) {
         cmocka_unit_test(a_request_cut_short_is_refused),
         cmocka_unit_test(a_reply_after_the_connection_went_is_dropped),
         cmocka_unit_test(a_socket_that_takes_little_gets_all_in_the_end),
+        cmocka_unit_test(large_bodies_of_strangers_are_left),
         cmocka_unit_test(over_the_budget_is_429_and_small_bodies_keep_the_connection),
         cmocka_unit_test(chunked_bodies_and_long_heads_draw_from_the_budget_as_they_grow),
         cmocka_unit_test(a_length_is_only_a_claim),

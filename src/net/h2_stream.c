@@ -59,6 +59,16 @@ void stream_cancel(struct h2_stream *s) {
     h2_check(s->h2, nghttp2_submit_rst_stream(s->h2->session, 0, s->id, NGHTTP2_CANCEL));
 }
 
+static void no_more(struct h2_stream *s) {
+    h2_check(s->h2, nghttp2_submit_rst_stream(s->h2->session, 0, s->id, NGHTTP2_NO_ERROR));
+}
+
+void stream_linger(struct h2_stream *s) {
+    s->lingers = true;
+    state_set(s, H2_WRITING);
+    if (s->is_late) no_more(s);
+}
+
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 static void fields_of(const struct buf *from, size_t *at, size_t n, nghttp2_nv *out) {
@@ -223,9 +233,23 @@ static bool body_reserve(struct h2_stream *s, size_t n) {
     return true;
 }
 
+/* Whether a body of n bytes so far, or altogether, may be taken; else the handler is called without. */
+static bool is_trusted_with(struct h2_stream *s, uint64_t n) {
+    struct http_request *r = s->request;
+    if (s->is_trusted || n <= BODY_OF_STRANGERS) return true;
+    s->is_trusted = request_is_trusted(r, s->h2->connection->listener_context);
+    if (s->is_trusted) return true;
+    request_body_drop(r);
+    s->body_n = 0;
+    r->body_is_left = true;
+    stream_input_done(s);
+    return false;
+}
+
 void stream_data(struct h2_stream *s, struct str data) {
     struct http_request *r = s->request;
     if (s->state != H2_BODY) return; /* refused: read over */
+    if (!is_trusted_with(s, s->body_n + data.n)) return;
     int status = 0;
     size_t message;
     if (s->body_n == 0 && !r->has_length && grpc_is_request(r) && grpc_message_size(data, &message))
@@ -283,6 +307,7 @@ void stream_piece(struct h2_stream *s, struct str data) {
 
 static int64_t window_ns(const struct h2_stream *s) {
     const struct http_server_options *o = &engine_of(s)->options;
+    if (s->lingers) return o->linger_ns;
     switch (s->state) {
     case H2_HEAD: return o->head_ns;
     case H2_BODY: return o->body_ns;
@@ -308,9 +333,12 @@ void stream_time_out(struct h2_stream *s) {
     } else if (s->state == H2_HEAD) { /* no other stream can go on before its end */
         h2_calm(s->h2);
         s->mark_ns = INT64_MAX - window_ns(s);
+    } else if (s->lingers) {
+        no_more(s);
     } else if (fast) {
         state_set(s, s->state);
     } else if (s->state == H2_BODY) {
+        s->is_late = true;
         refuse(s, 408, "the body comes too slowly");
     } else {
         stream_cancel(s);

@@ -276,7 +276,7 @@ static void a_body_over_the_limit_ends_its_stream_alone(void **state) {
     int32_t id = peer_ask(&shared, "POST", "/", NULL, &body), next;
     peer_pump(&shared, SIZE_MAX);
     assert_int_equal(peer_answer(&shared, id)->status, 413);
-    assert_true(peer_answer(&shared, id)->reset && peer_answer(&shared, id)->code == NGHTTP2_NO_ERROR);
+    assert_true(peer_answer(&shared, id)->closed && !peer_answer(&shared, id)->reset); /* it was read over */
     for (int i = 0; i < 20;
          i++) { /* more than the connection's window in all: what is not wanted is given back to it */
         body = (struct str){p, MIB};
@@ -287,6 +287,24 @@ static void a_body_over_the_limit_ends_its_stream_alone(void **state) {
     peer_pump(&shared, SIZE_MAX);
     assert_int_equal(peer_answer(&shared, next)->status, 200);
     assert_int_equal(shared.w.engine.refused[4], 21);
+    close_peer(&shared);
+}
+
+static void who_sends_on_after_the_answer_is_reset(void **state) {
+    (void)state;
+    nghttp2_nv nv[] = {PEER_NV(":method", "POST"), PEER_NV(":path", "/"), PEER_NV(":scheme", "http"),
+                       PEER_NV(":authority", "a"), PEER_NV("content-length", "1000000")};
+    open_peer(&shared, &standard);
+    int32_t id = nghttp2_submit_headers(shared.session, 0, -1, NULL, nv, LENGTH(nv), NULL);
+    peer_pump(&shared, SIZE_MAX);
+    assert_int_equal(peer_answer(&shared, id)->status, 413);
+    wire_wait(&shared.w, second);
+    peer_pump(&shared, SIZE_MAX);
+    assert_false(peer_answer(&shared, id)->reset); /* many clients hear an answer only once they have sent all */
+    wire_wait(&shared.w, 2 * second);
+    peer_pump(&shared, SIZE_MAX);
+    assert_true(peer_answer(&shared, id)->reset && peer_answer(&shared, id)->code == NGHTTP2_NO_ERROR);
+    assert_int_equal(shared.w.engine.live_requests, 0);
     close_peer(&shared);
 }
 
@@ -336,6 +354,41 @@ static void answers_that_wait_for_the_client_are_charged(void **state) {
     for (int i = 0; i < 20; i++) assert_int_equal(peer_answer(&shared, ids[i])->status, i >= 8 && i < 15 ? 429 : 200);
     close_peer(&shared);
     assert_int_equal(budget_used(&budget), 0);
+}
+
+static bool nobody(const struct http_request *r, void *context) {
+    (void)context;
+    return http_field(r, STR("x-known")).p != NULL;
+}
+
+static void large_bodies_of_strangers_are_left(void **state) {
+    (void)state;
+    AUTO_FREE char *p = noise(100 * KIB);
+    const char *const known[] = {"x-known", "1", NULL}, *const length[] = {"content-length", "102400", NULL};
+    const struct {
+        const char *const *fields;
+        size_t n;
+        bool left;
+    } cases[] = {{NULL, 4096, false},
+                 {NULL, 4097, true},
+                 {NULL, 100 * KIB, true},
+                 {length, 100 * KIB, true},
+                 {known, 100 * KIB, false}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        open_peer(&shared, &(struct http_server_options){.handler = handler, .is_trusted = nobody});
+        seen.hold = true;
+        struct str body = {p, cases[i].n};
+        int32_t id = peer_ask(&shared, "POST", "/", cases[i].fields, &body);
+        peer_pump(&shared, SIZE_MAX);
+        assert_int_equal(seen.held_n, 1);
+        assert_int_equal(http_body_is_left(seen.held[0]), cases[i].left);
+        assert_int_equal(http_body(seen.held[0]).n, cases[i].left ? 0 : cases[i].n);
+        answer(seen.held[0]);
+        peer_pump(&shared, SIZE_MAX);
+        assert_int_equal(peer_answer(&shared, id)->status, 200);
+        assert_true(peer_answer(&shared, id)->closed);
+        close_peer(&shared);
+    }
 }
 
 static void a_grpc_message_over_the_limit_is_refused_by_its_prefix(void **state) {
@@ -682,8 +735,10 @@ int main(void) {
         cmocka_unit_test(a_host_that_is_the_authority_is_taken),
         cmocka_unit_test(large_bodies_pass_both_ways),
         cmocka_unit_test(a_body_over_the_limit_ends_its_stream_alone),
+        cmocka_unit_test(who_sends_on_after_the_answer_is_reset),
         cmocka_unit_test(over_the_budget_is_429_and_gRPC_hears_unavailable),
         cmocka_unit_test(answers_that_wait_for_the_client_are_charged),
+        cmocka_unit_test(large_bodies_of_strangers_are_left),
         cmocka_unit_test(a_grpc_message_over_the_limit_is_refused_by_its_prefix),
         cmocka_unit_test(memory_of_a_connection_is_charged),
         cmocka_unit_test(no_more_streams_at_once_than_said),

@@ -50,6 +50,7 @@ struct str http_query(const struct http_request *r); /* raw, after '?' */
 struct str http_field(const struct http_request *r, struct str name);
 size_t http_field_count(const struct http_request *r, struct str name); /* how many of that name were sent */
 struct str http_body(const struct http_request *r);
+bool http_body_is_left(const struct http_request *r); /* it was not trusted, see the options: the body is empty */
 bool http_is_h2(const struct http_request *r);
 struct str http_peer(const struct http_request *r); /* "127.0.0.1:4711" */
 void *http_listener_context(const struct http_request *r);
@@ -131,6 +132,9 @@ struct http_server_options {
                           struct buf *out);
     /* Whether the body of a request of HTTP/2, of which the head is there, is taken in pieces. NULL: none is. */
     bool (*takes_pieces)(void *listener_context, const struct http_request *r);
+    /* Asked by the head alone before more than 4 KiB of a body are taken, or one of unknown length by chunks. False: the rest is left
+     * unread and the handler called at once, so that strangers hold no memory. NULL: all are trusted. Must not block. */
+    bool (*is_trusted)(const struct http_request *r, void *listener_context);
     size_t body_max;        /* default 64 MiB */
     size_t connections_max; /* default 16,384 */
     struct budget *budget;  /* NULL: none; outlives the last request */

@@ -18,6 +18,7 @@ struct str http_query(const struct http_request *r) {
 struct str http_body(const struct http_request *r) {
     return r->body;
 }
+bool http_body_is_left(const struct http_request *r) { return r->body_is_left; }
 struct str http_peer(const struct http_request *r) {
     return str_of(r->peer);
 }

@@ -22,6 +22,7 @@ enum {
     PARAMS_MAX = 1000,
     FORM_MAX = 1024 * 1024,
     REQUEST_BLOCK = 4096,
+    BODY_OF_STRANGERS = 4096,
 };
 
 enum chunk_state {
@@ -78,6 +79,7 @@ struct http_request {
     bool is_http10, is_h2, chunked, has_length, keep_alive, expect_continue;
 
     /* the body */
+    bool body_is_left; /* unread, since its sender is not trusted */
     struct str body;
     char *body_buffer;
     size_t body_capacity, body_budget_bytes, input_budget_bytes, reply_budget_bytes;
