@@ -13,6 +13,7 @@
 #include "api/session_priv.h"
 #include "api/stage_test_priv.h"
 #include "ingest/ingest.h"
+#include "ingest/live.h"
 #include "net/client.h"
 #include "net/inflate.h"
 #include "os/clock.h"
@@ -26,6 +27,7 @@ static const int64_t second = 1000000000;
 
 static struct {
     struct store *store;
+    struct live *live;
     struct ingest *ingest;
     struct api *api;
     struct loop *loop;
@@ -49,10 +51,13 @@ static int begin(void **state) {
     store_options_default(&store);
     store.wall_ns = stage_now;
     t.store = store_model_open(&store);
-    t.ingest = ingest_new(&(struct ingest_options){.store = t.store, .budget = &t.budget, .wall_ns = stage_now});
+    t.live = live_new(64, &t.budget);
+    t.ingest = ingest_new(
+        &(struct ingest_options){.store = t.store, .budget = &t.budget, .live = t.live, .wall_ns = stage_now});
     api_options_default(&options);
     options.store = t.store;
     options.ingest = t.ingest;
+    options.live = t.live;
     options.budget = &t.budget;
     options.wall_ns = stage_now;
     struct http_server_options server = {
@@ -74,6 +79,7 @@ static int end(void **state) {
     http_server_free(t.server);
     loop_free(t.loop);
     ingest_free(t.ingest);
+    live_free(t.live);
     return store_close(t.store) ? -1 : 0;
 }
 

@@ -83,14 +83,27 @@ static const struct api_param operations_params[] = {
     TIMEOUT_PARAM,
     {0},
 };
+#define LOG_FILTER_PARAMS                                                                                              \
+    {.name = "service", .type = PARAM_TEXT, .help = "service.name of the record's resource"}, ENVIRONMENT_PARAM,       \
+        {.name = "severity",                                                                                           \
+         .type = PARAM_SEVERITY,                                                                                       \
+         .help = "at least: trace debug info warn error fatal, or 1 to 24"},                                           \
+        TEXT_PARAM("the body and the attributes"),                                                                     \
+        {.name = "trace_id", .type = PARAM_TRACE_ID, .help = "records of this trace"},                                 \
+        {.name = "span_id", .type = PARAM_SPAN_ID, .help = "records of this span"}, WHERE_PARAM
+static const struct api_param logs_tail_params[] = {
+    LOG_FILTER_PARAMS,
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 0,
+     .max = QUERY_LOGS_MAX,
+     .initial = "0",
+     .help = "this many of the newest records come first, oldest first"},
+    {.name = "start", .type = PARAM_TIME, .help = "those from this time on; by default of the last hour"},
+    {0},
+};
 static const struct api_param logs_params[] = {
-    {.name = "service", .type = PARAM_TEXT, .help = "service.name of the record's resource"},
-    ENVIRONMENT_PARAM,
-    {.name = "severity", .type = PARAM_SEVERITY, .help = "at least: trace debug info warn error fatal, or 1 to 24"},
-    TEXT_PARAM("the body and the attributes"),
-    {.name = "trace_id", .type = PARAM_TRACE_ID, .help = "records of this trace"},
-    {.name = "span_id", .type = PARAM_SPAN_ID, .help = "records of this span"},
-    WHERE_PARAM,
+    LOG_FILTER_PARAMS,
     RANGE_PARAMS,
     TIMEOUT_PARAM,
     {.name = "mode",
@@ -216,11 +229,9 @@ const struct api_route api_routes[] = {
     {HTTP_POST, "/otlp/v1/metrics", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_metrics, NULL, "Refused with 404 for now.",
      "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/opentelemetry.proto.collector.trace.v1.TraceService/Export", ROLE_INGEST, MAIN | OTLP, RUN_HERE,
-     handle_grpc_traces, NULL, "Takes spans: OTLP/gRPC, plain or gzip.", "GrpcMessage",
-     "GrpcMessage"},
+     handle_grpc_traces, NULL, "Takes spans: OTLP/gRPC, plain or gzip.", "GrpcMessage", "GrpcMessage"},
     {HTTP_POST, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", ROLE_INGEST, MAIN | OTLP, RUN_HERE,
-     handle_grpc_logs, NULL, "Takes log records: OTLP/gRPC, plain or gzip.", "GrpcMessage",
-     "GrpcMessage"},
+     handle_grpc_logs, NULL, "Takes log records: OTLP/gRPC, plain or gzip.", "GrpcMessage", "GrpcMessage"},
     {HTTP_POST, "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", ROLE_INGEST, MAIN | OTLP, RUN_HERE,
      handle_grpc_metrics, NULL, "Refused with UNIMPLEMENTED for now.", "GrpcMessage", "GrpcMessage"},
     {HTTP_POST, "/grpc.health.v1.Health/Check", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_grpc_health_check, NULL,
@@ -240,6 +251,9 @@ const struct api_route api_routes[] = {
      "One trace, parents before children.", "Trace"},
     {HTTP_GET, "/api/v1/logs/query", ROLE_READ, MAIN, RUN_WORK, handle_logs, logs_params,
      "Log records that fulfil all conditions.", "Logs"},
+    {HTTP_GET, "/api/v1/logs/tail", ROLE_READ, MAIN, RUN_WORK, handle_logs_tail, logs_tail_params,
+     "Log records that fulfil all conditions, as they come: server-sent events `log`, `lost` and `end`.",
+     "LogTailRecord", .is_stream = true},
     {HTTP_GET, "/health", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_health, NULL, "200 while the process runs.",
      "Health"},
     {HTTP_GET, "/ready", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_ready, NULL, "200 if it takes and answers, else 503.",

@@ -285,7 +285,7 @@ static void a_parameter_takes_what_it_says(void **state) {
                 assert_taken(request, p->name);
                 if (r->lenient) continue; /* it wants more than its table says */
                 assert_int_equal(stage.status, 200);
-                assert_json(buf_str(&stage.body));
+                if (!r->is_stream) assert_json(buf_str(&stage.body));
             }
         }
     }
@@ -349,7 +349,7 @@ static void defaults_may_be_written_out(void **state) {
     (void)state;
     for (const struct api_route *r = api_routes; r < api_routes + api_route_count; r++) {
         struct buf plain, query;
-        if (r->role != ROLE_READ || r->place != RUN_WORK || r->lenient) continue;
+        if (r->role != ROLE_READ || r->place != RUN_WORK || r->lenient || r->is_stream) continue;
         buf_init(&plain, 64 * MIB);
         buf_init(&query, KIB);
         ask(r, API_PORT_MAIN, "GET", NULL);
