@@ -37,7 +37,10 @@ static void streams_are_read_as_browsers_do(void **state) {
     expect(STR("data:test\n\ndata: test\n\n"), "[message|test|][message|test|]");
     expect(STR("event: add\ndata: 1\n\nevent: none\n\ndata: 2\r\n\r\nevent: x\rdata: 3\r\r"),
            "[add|1|][message|2|][x|3|]");
-    expect(STR("\xef\xbb\xbf" "data: a\n\n\xef\xbb\xbf" "data: b\n\n"), "[message|a|]");
+    expect(STR("\xef\xbb\xbf"
+               "data: a\n\n\xef\xbb\xbf"
+               "data: b\n\n"),
+           "[message|a|]");
     expect(STR("id: a\0b\ndata: x\n\n"), "[message|x|]");
     expect(STR("id: 7\n\ndata: x\n\n"), "[message|x|7]");
     expect(STR("Data: x\nnothing: y\nevent:z\ndata: a: b\n\n"), "[z|a: b|]");
