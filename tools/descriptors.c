@@ -170,8 +170,8 @@ static const struct symbol *resolve(const char *scope, const char *name) {
 }
 
 static void put_type_name(struct bytes *out, uint32_t field, const struct symbol *s) {
-    char name[NAME_SIZE + 1] = ".";
-    if (s) strcpy(name + 1, s->name);
+    char name[NAME_SIZE + 1];
+    snprintf(name, sizeof name, ".%s", s ? s->name : "");
     put_text(out, field, name);
 }
 

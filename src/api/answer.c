@@ -30,7 +30,8 @@ void answer_end(struct api_call *c, struct answer *a, err e) {
             json_member(&a->w, "partial_reason", text, a->q->stats.bad_text);
         } else if (gave_up) {
             json_member(&a->w, "partial_reason", text,
-                        "a text took a regular expression too many steps and counts as no match, or a trace was too large to look at");
+                        "a text took a regular expression too many steps and counts as no match, or a trace was too "
+                        "large to look at");
         }
         json_object_end(&a->w);
         e = answer_settle(a);
@@ -145,31 +146,35 @@ static void write_schema(struct json_writer *w, const struct batch *b, enum set 
     if (url.n) json_member(w, "schema_url", str, url);
 }
 
+void write_resource(struct json_writer *w, const struct batch *b, uint32_t resource, struct arena *a) {
+    json_object(w);
+    json_member(w, "service", str, query_resource_service(b, resource, a));
+    json_member(w, "environment", str, query_resource_environment(b, resource, a));
+    write_attributes(w, b, SET_RESOURCES, resource);
+    write_schema(w, b, SET_RESOURCES, resource);
+    json_object_end(w);
+}
+
+void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope) {
+    json_object(w);
+    json_member(w, "name", str, batch_text(b, SET_SCOPES, FIELD_NAME, scope));
+    json_member(w, "version", str, batch_text(b, SET_SCOPES, FIELD_VERSION, scope));
+    write_attributes(w, b, SET_SCOPES, scope);
+    write_schema(w, b, SET_SCOPES, scope);
+    json_object_end(w);
+}
+
 void write_resources(struct json_writer *w, const struct batch *b, struct arena *a) {
     json_key(w, STR("resources"));
     json_array(w);
-    for (uint32_t i = 0; i < b->set_rows[SET_RESOURCES]; i++) {
-        json_object(w);
-        json_member(w, "service", str, query_resource_service(b, i, a));
-        json_member(w, "environment", str, query_resource_environment(b, i, a));
-        write_attributes(w, b, SET_RESOURCES, i);
-        write_schema(w, b, SET_RESOURCES, i);
-        json_object_end(w);
-    }
+    for (uint32_t i = 0; i < b->set_rows[SET_RESOURCES]; i++) write_resource(w, b, i, a);
     json_array_end(w);
 }
 
 void write_scopes(struct json_writer *w, const struct batch *b) {
     json_key(w, STR("scopes"));
     json_array(w);
-    for (uint32_t i = 0; i < b->set_rows[SET_SCOPES]; i++) {
-        json_object(w);
-        json_member(w, "name", str, batch_text(b, SET_SCOPES, FIELD_NAME, i));
-        json_member(w, "version", str, batch_text(b, SET_SCOPES, FIELD_VERSION, i));
-        write_attributes(w, b, SET_SCOPES, i);
-        write_schema(w, b, SET_SCOPES, i);
-        json_object_end(w);
-    }
+    for (uint32_t i = 0; i < b->set_rows[SET_SCOPES]; i++) write_scope(w, b, i);
     json_array_end(w);
 }
 

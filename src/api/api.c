@@ -78,6 +78,7 @@ static err start_work(struct api *api) {
 err api_new(const struct api_options *options, struct api **out) {
     struct api *api = api_make(options);
     err e = open_access(api);
+    if (!e) e = tails_new(api, &api->tails);
     if (!e) e = start_work(api);
     if (e)
         api_free(api);
@@ -95,6 +96,7 @@ void api_free(struct api *api) {
     if (!api) return;
     queue_close(api->queue);
     for (size_t i = 0; i < api->thread_count; i++) thread_join(api->threads[i]);
+    tails_free(api->tails);
     queue_free(api->queue);
     mem_free(api->threads);
     access_free(api->access);
@@ -121,6 +123,7 @@ void api_add_server(struct api *api, struct http_server *server) {
 void api_drain(struct api *api, bool cancel) {
     atomic_store(&api->draining, true);
     watches_end(api);
+    tails_end(api->tails);
     if (cancel) atomic_store(&api->cancel, true);
 }
 
@@ -147,6 +150,8 @@ static struct http_stream *send_stream(void *context, const struct api_reply *he
     struct http_reply r = http_reply_of(head, fields);
     return http_stream_begin(context, &r, held_max);
 }
+
+static const struct api_stream_door streams = {send_stream, http_stream_write, http_stream_is_gone, http_stream_end};
 
 static struct credentials credentials_of(const struct http_request *r) {
     static const struct str once[] = {STR("authorization"), STR("x-scope-orgid"), STR("origin")};
@@ -181,7 +186,7 @@ void api_handle(struct http_request *r) {
                                   .body = http_body(r),
                                   .reply = send_reply,
                                   .is_abandoned = is_abandoned,
-                                  .stream = send_stream,
+                                  .streams = &streams,
                                   .context = r};
     request.has_content_type = request.content_type.p != NULL;
     request.credentials = credentials_of(r);

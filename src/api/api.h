@@ -24,6 +24,7 @@
 struct api;
 struct budget;
 struct ingest;
+struct live;
 struct store;
 
 /* API_PORT_JAEGER serves the routes below /jaeger at its root. */
@@ -32,6 +33,7 @@ enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORT_JAEGER, API_PORTS };
 struct api_options {
     struct store *store;
     struct ingest *ingest;
+    struct live *live;         /* what the ingest publishes to; outlives the api */
     struct budget *budget;     /* NULL: none */
     size_t work_threads;       /* 0: requests run at once on the caller's thread (tests) */
     size_t queue_max;          /* default 256 */
@@ -109,6 +111,7 @@ struct api_route {
     bool lenient;       /* unknown parameters are ignored: foreign clients send more than they need */
     bool takes_pieces;  /* called before its body, which it takes as it comes (HTTP/2) */
     bool all_tenants;   /* only for tokens of tenant `*` */
+    bool is_stream;     /* answers with server-sent events; `answer` is what the data of its main one is */
 };
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;

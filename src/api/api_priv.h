@@ -12,6 +12,7 @@
 #include "api/access_priv.h"
 #include "api/api.h"
 #include "api/limits_priv.h"
+#include "api/tail_priv.h"
 #include "base/json.h"
 #include "os/thread.h"
 #include "query/query.h"
@@ -31,6 +32,14 @@ enum { REPLY_FIELDS_MAX = 16 };
 /* The reply's fields and those that every answer has (security, caching, CORS), to out[REPLY_FIELDS_MAX]; how many. */
 size_t reply_fields(const struct api_reply *reply, struct http_field *out);
 
+/* Where an answer in pieces goes: http_stream_… of net.h. */
+struct api_stream_door {
+    struct http_stream *(*begin)(void *context, const struct api_reply *head, size_t held_max);
+    enum http_stream_state (*write)(struct http_stream *s, struct str bytes);
+    bool (*is_gone)(struct http_stream *s);
+    void (*end)(struct http_stream *s, const struct http_field *trailers, size_t n);
+};
+
 struct api_request {
     enum api_port port;
     enum http_method method;
@@ -44,8 +53,7 @@ struct api_request {
     bool body_is_left; /* unread: api_trusts said no */
     /* Sends the reply; copies what it needs. */
     void (*reply)(void *context, const struct api_reply *reply);
-    /* Or begins one in pieces, without a body (http_stream_begin). */
-    struct http_stream *(*stream)(void *context, const struct api_reply *head, size_t held_max);
+    const struct api_stream_door *streams;     /* or begins one in pieces, without a body */
     bool (*is_abandoned)(const void *context); /* nobody waits for the reply, which is due all the same; NULL: no */
     void *context;
 };
@@ -99,6 +107,7 @@ struct api {
     struct limits *limits;
     struct audit *audit; /* NULL: none */
     struct api_watches watches;
+    struct tails *tails;
     struct queue *queue;
     struct thread **threads;
     size_t thread_count;
@@ -207,6 +216,10 @@ void write_id(struct json_writer *w, const void *id, size_t n); /* null if all z
 /* "resources": [...] and "scopes": [...] that rows refer to by index. */
 void write_resources(struct json_writer *w, const struct batch *b, struct arena *a);
 void write_scopes(struct json_writer *w, const struct batch *b);
+void write_resource(struct json_writer *w, const struct batch *b, uint32_t resource, struct arena *a);
+void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
+/* A log record; `whole`: with its resource and scope in it, else with their indexes. */
+void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a);
 
 extern const char kind_choices[], status_choices[];
 
@@ -245,6 +258,7 @@ void handle_trace(struct api_call *c);
 void handle_services(struct api_call *c);
 void handle_operations(struct api_call *c);
 void handle_logs(struct api_call *c);
+void handle_logs_tail(struct api_call *c);
 void handle_health(struct api_call *c);
 void handle_ready(struct api_call *c);
 void handle_metrics(struct api_call *c);

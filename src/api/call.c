@@ -68,7 +68,7 @@ void call_reply(struct api_call *c, const struct api_reply *reply) {
 struct http_stream *call_stream(struct api_call *c, const struct api_reply *head, size_t held_max) {
     struct api_reply whole;
     call_settle(c, head, &whole);
-    struct http_stream *s = c->request.stream(c->request.context, &whole, held_max);
+    struct http_stream *s = c->request.streams->begin(c->request.context, &whole, held_max);
     call_end(c);
     return s;
 }
@@ -211,7 +211,7 @@ err call_range(struct api_call *c, bool open_end, int64_t *out_min, int64_t *out
 
 err call_filter(struct api_call *c, struct query *q, bool open_end, struct query_filter *out) {
     query_filter_init(out);
-    TRY(call_range(c, open_end, &out->time_min, &out->time_max));
+    if (route_has(c->route, "end")) TRY(call_range(c, open_end, &out->time_min, &out->time_max));
     if (route_has(c->route, "service")) out->service = call_text(c, "service");
     out->environment = call_text(c, "environment");
     if (route_has(c->route, "text")) out->text = call_text(c, "text");

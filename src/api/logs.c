@@ -23,7 +23,8 @@ static void write_times(struct json_writer *w, const struct batch *b, uint32_t r
         json_null(w);
 }
 
-static void write_log(struct json_writer *w, const struct batch *b, uint32_t row, struct arena *arena) {
+void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *arena) {
+    uint32_t resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), scope = batch_u32(b, SET_ROWS, FIELD_SCOPE, row);
     uint64_t span_id = batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row);
     uint32_t severity = batch_u32(b, SET_ROWS, FIELD_SEVERITY, row), flags = batch_u32(b, SET_ROWS, FIELD_FLAGS, row);
     struct str event = batch_text(b, SET_ROWS, FIELD_NAME, row);
@@ -41,8 +42,16 @@ static void write_log(struct json_writer *w, const struct batch *b, uint32_t row
     write_id(w, &span_id, sizeof span_id);
     if (flags) json_member(w, "flags", u64, flags);
     write_attributes(w, b, SET_ROWS, row);
-    json_member(w, "resource", u64, batch_u32(b, SET_ROWS, FIELD_RESOURCE, row));
-    json_member(w, "scope", u64, batch_u32(b, SET_ROWS, FIELD_SCOPE, row));
+    json_key(w, STR("resource"));
+    if (whole)
+        write_resource(w, b, resource, arena);
+    else
+        json_u64(w, resource);
+    json_key(w, STR("scope"));
+    if (whole)
+        write_scope(w, b, scope);
+    else
+        json_u64(w, scope);
     json_object_end(w);
 }
 
@@ -50,7 +59,7 @@ static err write_rows(struct answer *a, const struct query_logs_answer *found) {
     json_key(&a->w, STR("logs"));
     json_array(&a->w);
     for (size_t i = 0; i < found->n; i++) {
-        write_log(&a->w, &found->batch, found->rows[i], &a->q->arena);
+        write_log(&a->w, &found->batch, found->rows[i], false, &a->q->arena);
         if (i % 256 == 0) TRY(answer_settle(a));
     }
     json_array_end(&a->w);

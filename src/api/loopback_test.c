@@ -13,6 +13,7 @@
 #include "api/session_priv.h"
 #include "api/stage_test_priv.h"
 #include "ingest/ingest.h"
+#include "ingest/live.h"
 #include "net/client.h"
 #include "net/inflate.h"
 #include "os/clock.h"
@@ -26,6 +27,7 @@ static const int64_t second = 1000000000;
 
 static struct {
     struct store *store;
+    struct live *live;
     struct ingest *ingest;
     struct api *api;
     struct loop *loop;
@@ -49,10 +51,13 @@ static int begin(void **state) {
     store_options_default(&store);
     store.wall_ns = stage_now;
     t.store = store_model_open(&store);
-    t.ingest = ingest_new(&(struct ingest_options){.store = t.store, .budget = &t.budget, .wall_ns = stage_now});
+    t.live = live_new(64, &t.budget);
+    t.ingest = ingest_new(
+        &(struct ingest_options){.store = t.store, .budget = &t.budget, .live = t.live, .wall_ns = stage_now});
     api_options_default(&options);
     options.store = t.store;
     options.ingest = t.ingest;
+    options.live = t.live;
     options.budget = &t.budget;
     options.wall_ns = stage_now;
     struct http_server_options server = {.handler = api_handle,
@@ -77,6 +82,7 @@ static int end(void **state) {
     http_server_free(t.server);
     loop_free(t.loop);
     ingest_free(t.ingest);
+    live_free(t.live);
     return store_close(t.store) ? -1 : 0;
 }
 
@@ -137,6 +143,66 @@ static void requests_go_the_whole_way(void **state) {
     buf_done(&answer.body);
     http_client_free(client);
     buf_done(&traces);
+}
+
+/* ---- following logs --------------------------------------------------------------------------------------------- */
+
+enum { FOLLOW_ROUNDS = 20 };
+static _Atomic int followers_done;
+
+struct reading {
+    int records, wanted;
+};
+
+static bool on_tail_bytes(void *context, struct str bytes) {
+    struct reading *r = context;
+    for (struct str rest = bytes, line; str_cut(rest, '\n', &line, &rest);)
+        r->records += str_starts_with(line, STR("data: {\"time\""));
+    return r->records < r->wanted;
+}
+
+static void send_log_bodies(void *context) {
+    struct http_client *client;
+    struct buf logs;
+    (void)context;
+    buf_init(&logs, MIB);
+    stage_put_logs(&logs);
+    assert_null(http_client_new(&client));
+    while (atomic_load(&followers_done) < CLIENTS)
+        ask_status(client, API_PORT_MAIN, "POST", "/otlp/v1/logs", protobuf, buf_str(&logs));
+    http_client_free(client);
+    buf_done(&logs);
+}
+
+static void follow_for_a_while(void *context) {
+    (void)context;
+    for (int i = 0; i < FOLLOW_ROUNDS; i++) {
+        struct reading reading = {.wanted = 20};
+        const struct http_stream_sink sink = {on_tail_bytes, &reading, 20 * second};
+        struct http_client *client; /* a new one each time: it goes amid the stream */
+        struct http_answer answer;
+        char url[256];
+        snprintf(url, sizeof url, "http://%s/api/v1/logs/tail?severity=error&limit=3", t.addresses[API_PORT_MAIN]);
+        if (http_client_new(&client)) return;
+        err e = http_follow_wait(client, url, NULL, &sink, &answer);
+        if (e || (answer.status != 200 && answer.status != 429) || (answer.status == 200 && reading.records < 20))
+            atomic_fetch_add(&t.failed, 1);
+        if (!e) buf_done(&answer.body);
+        err_free(e);
+        http_client_free(client);
+    }
+    atomic_fetch_add(&followers_done, 1);
+}
+
+/* Records come while others join and leave, and some are refused since as many as may follow have not been missed so far. */
+static void logs_are_followed_while_they_come(void **state) {
+    (void)state;
+    struct thread *threads[CLIENTS + 1];
+    atomic_store(&followers_done, 0);
+    for (int i = 0; i < CLIENTS; i++) assert_null(thread_start(&threads[i], "follow", 0, follow_for_a_while, NULL));
+    assert_null(thread_start(&threads[CLIENTS], "send", 0, send_log_bodies, NULL));
+    for (int i = 0; i <= CLIENTS; i++) thread_join(threads[i]);
+    assert_int_equal(atomic_load(&t.failed), 0);
 }
 
 /* What the server refuses before any route sees it speaks the port's language all the same. */
@@ -468,6 +534,7 @@ static void tokens_change_while_they_are_asked_about(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_go_the_whole_way),
+        cmocka_unit_test(logs_are_followed_while_they_come),
         cmocka_unit_test(refusals_of_the_server_have_the_ports_bodies),
         cmocka_unit_test(encodings_are_taken_chunked),
         cmocka_unit_test(large_bodies_are_taken_by_work_threads),

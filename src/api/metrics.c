@@ -143,6 +143,15 @@ static void put_http(struct buf *out, struct api *api) {
         atomic_load(&api->queue_refused));
 }
 
+static void put_tails(struct buf *out, struct api *api) {
+    struct tail_counts n;
+    tails_get_counts(api->tails, &n);
+    one(out, "clew_tail_followers", "gauge", "Who follows logs.", n.followers);
+    one(out, "clew_tail_rows_total", "counter", "Records written to who follows.", n.rows);
+    one(out, "clew_tail_lost_rows_total", "counter",
+        "Records that who follows was too slow for, or that were too large.", n.lost);
+}
+
 static void put_process(struct buf *out) {
     head(out, "process_cpu_seconds_total", "counter", "User and system time of the process.");
     buf_add_text(out, "process_cpu_seconds_total ");
@@ -225,6 +234,7 @@ static void put_all(struct buf *out, struct api_call *c) {
     put_store(out, c->api->options.store);
     put_budget(out, c->api->options.budget);
     put_http(out, c->api);
+    put_tails(out, c->api);
     put_process(out);
     put_access(out, c->api, c->now_ns);
 }

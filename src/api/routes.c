@@ -83,14 +83,27 @@ static const struct api_param operations_params[] = {
     TIMEOUT_PARAM,
     {0},
 };
+#define LOG_FILTER_PARAMS                                                                                              \
+    {.name = "service", .type = PARAM_TEXT, .help = "service.name of the record's resource"}, ENVIRONMENT_PARAM,       \
+        {.name = "severity",                                                                                           \
+         .type = PARAM_SEVERITY,                                                                                       \
+         .help = "at least: trace debug info warn error fatal, or 1 to 24"},                                           \
+        TEXT_PARAM("the body and the attributes"),                                                                     \
+        {.name = "trace_id", .type = PARAM_TRACE_ID, .help = "records of this trace"},                                 \
+        {.name = "span_id", .type = PARAM_SPAN_ID, .help = "records of this span"}, WHERE_PARAM
+static const struct api_param logs_tail_params[] = {
+    LOG_FILTER_PARAMS,
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 0,
+     .max = QUERY_LOGS_MAX,
+     .initial = "0",
+     .help = "this many of the newest records come first, oldest first"},
+    {.name = "start", .type = PARAM_TIME, .help = "those from this time on; by default of the last hour"},
+    {0},
+};
 static const struct api_param logs_params[] = {
-    {.name = "service", .type = PARAM_TEXT, .help = "service.name of the record's resource"},
-    ENVIRONMENT_PARAM,
-    {.name = "severity", .type = PARAM_SEVERITY, .help = "at least: trace debug info warn error fatal, or 1 to 24"},
-    TEXT_PARAM("the body and the attributes"),
-    {.name = "trace_id", .type = PARAM_TRACE_ID, .help = "records of this trace"},
-    {.name = "span_id", .type = PARAM_SPAN_ID, .help = "records of this span"},
-    WHERE_PARAM,
+    LOG_FILTER_PARAMS,
     RANGE_PARAMS,
     TIMEOUT_PARAM,
     {.name = "mode",
@@ -243,6 +256,9 @@ const struct api_route api_routes[] = {
      "One trace, parents before children.", "Trace"},
     {HTTP_GET, "/api/v1/logs/query", ROLE_READ, MAIN, RUN_WORK, handle_logs, logs_params,
      "Log records that fulfil all conditions.", "Logs"},
+    {HTTP_GET, "/api/v1/logs/tail", ROLE_READ, MAIN, RUN_WORK, handle_logs_tail, logs_tail_params,
+     "Log records that fulfil all conditions, as they come: server-sent events `log`, `lost` and `end`.",
+     "LogTailRecord", .is_stream = true},
     {HTTP_GET, "/health", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_health, NULL, "200 while the process runs.",
      "Health"},
     {HTTP_GET, "/ready", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_ready, NULL, "200 if it takes and answers, else 503.",

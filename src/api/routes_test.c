@@ -301,7 +301,7 @@ static void a_parameter_takes_what_it_says(void **state) {
                 if (r->lenient && stage.status != 200)
                     continue; /* nothing found, or a range that ends before it starts */
                 assert_int_equal(stage.status, 200);
-                assert_json(buf_str(&stage.body));
+                if (!r->is_stream) assert_json(buf_str(&stage.body));
             }
         }
     }
@@ -365,7 +365,7 @@ static void defaults_may_be_written_out(void **state) {
     (void)state;
     for (const struct api_route *r = api_routes; r < api_routes + api_route_count; r++) {
         struct buf plain, query;
-        if (r->role != ROLE_READ || r->place != RUN_WORK || r->lenient) continue;
+        if (r->role != ROLE_READ || r->place != RUN_WORK || r->lenient || r->is_stream) continue;
         buf_init(&plain, 64 * MIB);
         buf_init(&query, KIB);
         ask(r, API_PORT_MAIN, "GET", NULL);

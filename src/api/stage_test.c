@@ -1,6 +1,8 @@
 #include "api/stage_test_priv.h"
 
 #include "ingest/ingest.h"
+#include "ingest/live.h"
+#include "os/clock.h"
 #include "signal/batch_build.h"
 
 #include <setjmp.h>
@@ -22,10 +24,13 @@ void stage_open_as(struct stage *s, const char *dir, const char *tokens, const c
     store_options_default(&store);
     store.wall_ns = stage_now;
     s->store = store_model_open(&store);
-    s->ingest = ingest_new(&(struct ingest_options){.store = s->store, .budget = &s->budget, .wall_ns = stage_now});
+    s->live = live_new(64, &s->budget);
+    s->ingest = ingest_new(
+        &(struct ingest_options){.store = s->store, .budget = &s->budget, .live = s->live, .wall_ns = stage_now});
     api_options_default(&options);
     options.store = s->store;
     options.ingest = s->ingest;
+    options.live = s->live;
     options.budget = &s->budget;
     options.work_threads = 0;
     options.wall_ns = stage_now;
@@ -35,9 +40,19 @@ void stage_open_as(struct stage *s, const char *dir, const char *tokens, const c
     assert_null(api_new(&options, &s->api));
 }
 
+static void stage_streams_done(struct stage *s) {
+    for (size_t i = 0; i < s->stream_count; i++) {
+        assert_true(s->streams[i].ended);
+        buf_done(&s->streams[i].text);
+    }
+    s->stream_count = 0;
+}
+
 void stage_close(struct stage *s) {
     api_free(s->api);
     ingest_free(s->ingest);
+    live_free(s->live);
+    stage_streams_done(s);
     assert_null(store_close(s->store));
     assert_int_equal(budget_used(&s->budget), 0);
     buf_done(&s->body);
@@ -72,6 +87,49 @@ static void on_reply(void *context, const struct api_reply *reply) {
     s->body.n--;
 }
 
+/* ---- answers in pieces ------------------------------------------------------------------------------------------ */
+
+static struct http_stream *stream_begin(void *context, const struct api_reply *head, size_t held_max) {
+    struct stage *s = context;
+    assert_true(s->stream_count < STAGE_STREAMS_MAX);
+    struct http_stream *stream = &s->streams[s->stream_count++];
+    *stream = (struct http_stream){.stage = s, .room = held_max};
+    buf_init(&stream->text, 64 * MIB);
+    on_reply(context, head);
+    return stream;
+}
+
+static enum http_stream_state stream_write(struct http_stream *s, struct str bytes) {
+    assert_false(s->ended);
+    if (s->gone) return HTTP_STREAM_GONE;
+    if (bytes.n > s->room) return HTTP_STREAM_SLOW;
+    s->room -= bytes.n;
+    buf_add_str(&s->text, bytes);
+    return HTTP_STREAM_OK;
+}
+
+static bool stream_is_gone(struct http_stream *s) { return s->gone; }
+
+static void stream_end(struct http_stream *s, const struct http_field *trailers, size_t n) {
+    (void)trailers;
+    assert_true(n == 0 && !s->ended);
+    s->ended = true;
+}
+
+static const struct api_stream_door streams = {stream_begin, stream_write, stream_is_gone, stream_end};
+
+/* The one stream of this request: its first turn is the body. */
+static void end_stream(struct stage *s) {
+    if (s->keeps_streams || s->stream_count == 0) return;
+    tails_run(s->api->tails, clock_monotonic_ns());
+    s->streams[0].gone = true;
+    tails_run(s->api->tails, clock_monotonic_ns());
+    buf_add_str(&s->body, buf_str(&s->streams[0].text));
+    buf_add_byte(&s->body, 0);
+    s->body.n--;
+    stage_streams_done(s);
+}
+
 int stage_send(struct stage *s, enum api_port port, const char *request, const char *content_type,
                const char *content_encoding, struct str body) {
     struct str method, target;
@@ -94,12 +152,14 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
                             .body_is_left = s->body_is_left,
                             .body = body,
                             .reply = on_reply,
+                            .streams = &streams,
                             .context = s};
     for (size_t i = 0; i < LENGTH(methods); i++)
         if (str_equal(method, str_of(methods[i].name))) r.method = methods[i].method;
     r.credentials.unsafe = r.method != HTTP_GET && r.method != HTTP_HEAD;
     api_serve(s->api, &r);
     assert_int_equal(s->replies, 1);
+    end_stream(s);
     return s->status;
 }
 

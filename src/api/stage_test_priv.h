@@ -4,9 +4,12 @@
 #include "api/api_priv.h"
 #include "base/budget.h"
 
+enum { STAGE_STREAMS_MAX = 80 };
+
 struct stage {
     struct api *api;
     struct store *store;
+    struct live *live;
     struct ingest *ingest;
     struct budget budget;
     /* what the next requests say of who asks; empty: not sent */
@@ -17,6 +20,15 @@ struct stage {
     char content_type[128];
     char fields[512]; /* "Name: value\n"… */
     struct buf body;
+    /* Answers in pieces. Without `keeps_streams` one ends after its first turn, and the body is what came until then. */
+    bool keeps_streams;
+    struct http_stream {
+        struct stage *stage;
+        struct buf text;
+        size_t room; /* bytes that it takes until it is slow */
+        bool gone, ended;
+    } streams[STAGE_STREAMS_MAX];
+    size_t stream_count;
 };
 
 void stage_open(struct stage *s);

@@ -90,41 +90,56 @@ struct http_client_tls command_tls(const struct arguments *a) {
                                     .insecure = argument_flag(a, OPTION_INSECURE)};
 }
 
-err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body,
-                     struct buf *out) {
-    struct http_client *client = NULL;
-    struct command_credentials who;
+err command_connect(const struct arguments *a, const char *path, struct command_connection *out) {
+    *out = (struct command_connection){0};
     TRY(command_check_url(a, OPTION_SERVER));
-    TRY(command_credentials(a, &who));
+    TRY(command_credentials(a, &out->who));
     const struct http_client_tls tls = command_tls(a);
-    TRY(http_client_new(&client));
-    http_client_trust(client, &tls);
-    AUTO_BUF struct buf url;
-    buf_init(&url, 64 * KIB);
-    struct str server = argument_text(a, OPTION_SERVER);
-    while (str_ends_with(server, STR("/"))) server.n--;
-    buf_add_str(&url, server);
-    buf_add_text(&url, path);
-    struct http_answer answer = {0};
-    err e = url.full
-                ? err_new(ERR_LIMIT, "the question is longer than 64 KiB")
-                : http_call_wait(client, method, url.p, who.fields, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer);
-    http_client_free(client);
+    TRY(http_client_new(&out->client));
+    http_client_trust(out->client, &tls);
+    out->server = argument_text(a, OPTION_SERVER);
+    while (str_ends_with(out->server, STR("/"))) out->server.n--;
+    buf_init(&out->url, 64 * KIB);
+    buf_add_str(&out->url, out->server);
+    buf_add_text(&out->url, path);
+    return out->url.full ? err_new(ERR_LIMIT, "the question is longer than 64 KiB") : NULL;
+}
+
+void command_connection_done(struct command_connection *c) {
+    http_client_free(c->client);
+    buf_done(&c->url);
+}
+
+err command_outcome(const struct command_connection *c, err e, const struct http_answer *answer) {
     if (e && err_kind(e) == ERR_UNAVAILABLE)
         return err_wrap(e, "no answer from " STR_FMT " (start one with `clew serve`, or say where with --server)",
-                        STR_ARG(server));
-    if (e) return err_wrap(e, "asking " STR_FMT, STR_ARG(server));
-    if (answer.status < 300) {
-        *out = answer.body;
-        return NULL;
-    }
+                        STR_ARG(c->server));
+    if (e) return err_wrap(e, "asking " STR_FMT, STR_ARG(c->server));
+    if (answer->status < 300) return NULL;
     AUTO_BUF struct buf message;
     buf_init(&message, 4096);
-    enum err_kind kind = kind_of_status(answer.status);
-    read_error(buf_str(&answer.body), &kind, &message);
-    if (!message.n) buf_add_fmt(&message, "the server answered %d", answer.status);
-    buf_done(&answer.body);
+    enum err_kind kind = kind_of_status(answer->status);
+    read_error(buf_str(&answer->body), &kind, &message);
+    if (!message.n) buf_add_fmt(&message, "the server answered %d", answer->status);
     return err_new(kind, "%s", message.p);
+}
+
+err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body,
+                     struct buf *out) {
+    struct command_connection c;
+    struct http_answer answer = {0};
+    err e = command_connect(a, path, &c);
+    if (!e)
+        e = command_outcome(&c,
+                            http_call_wait(c.client, method, c.url.p, c.who.fields, body, ASK_TIMEOUT_NS,
+                                           ANSWER_BYTES_MAX, &answer),
+                            &answer);
+    command_connection_done(&c);
+    if (e)
+        buf_done(&answer.body);
+    else
+        *out = answer.body;
+    return e;
 }
 
 void command_add_param(struct buf *path, const char *name, struct str value) {

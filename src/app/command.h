@@ -11,6 +11,7 @@ err command_load(const struct arguments *a);
 err command_trace(const struct arguments *a);
 err command_query_traces(const struct arguments *a);
 err command_query_logs(const struct arguments *a);
+err command_follow_logs(const struct arguments *a); /* query logs --follow */
 err command_delete(const struct arguments *a);
 err command_token_new(const struct arguments *a);
 err command_token_list(const struct arguments *a);
@@ -34,6 +35,17 @@ struct command_credentials {
     const char *fields[3]; /* ended by NULL; point into this object */
 };
 err command_credentials(const struct arguments *a, struct command_credentials *out);
+/* What a question to --server needs: `path` starts with '/'. Ended by command_connection_done, also after an error. */
+struct command_connection {
+    struct http_client *client;
+    struct command_credentials who;
+    struct str server;
+    struct buf url;
+};
+err command_connect(const struct arguments *a, const char *path, struct command_connection *out);
+void command_connection_done(struct command_connection *c);
+/* What a call's error (consumed) or its answer's status means to the user; NULL: a status below 300. */
+err command_outcome(const struct command_connection *c, err e, const struct http_answer *answer);
 /* A whole file; the caller ends *out, also after an error. */
 err command_read_file(struct str path, size_t bytes_max, struct buf *out);
 /* Appends ?name=value or &name=value, percent-encoded, when the option was given. */

@@ -22,7 +22,7 @@ const struct command commands[] = {
     {"query traces", "", 0, 0,
      ASKING | O(COLOR) | FILTERS | O(OPERATION) | O(MIN_DURATION) | O(MAX_DURATION) | O(STATUS), "find traces",
      command_query_traces},
-    {"query logs", "", 0, 0, ASKING | O(COLOR) | FILTERS | O(SEVERITY) | O(TRACE), "find log records",
+    {"query logs", "", 0, 0, ASKING | O(COLOR) | FILTERS | O(SEVERITY) | O(TRACE) | O(FOLLOW), "find log records",
      command_query_logs},
     {"delete", "", 0, 0,
      ASKING | O(TRACE) | O(START) | O(END) | O(SERVICE) | O(WHERE) | O(TRACES) | O(LOGS) | O(PROVE) | O(YES),

@@ -58,6 +58,7 @@ enum option {
     OPTION_LIMIT,
     OPTION_ORDER,
     OPTION_CURSOR,
+    OPTION_FOLLOW,
     OPTION_ROWS,
     OPTION_YES,
     OPTION_PROVE,

@@ -175,6 +175,15 @@ err view_traces(struct str answer, const struct colors *c, struct buf *out, stru
     return view_list(answer, "traces", put_trace, c, out, notes);
 }
 
+err view_log(struct str record, const struct colors *c, struct buf *out) {
+    AUTO_ARENA struct arena arena;
+    const struct json_node *tree = NULL;
+    arena_init(&arena, VIEW_BYTES_MAX);
+    TRY(json_tree_read(&arena, record, &tree));
+    put_log(out, tree, c);
+    return NULL;
+}
+
 err view_logs(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
     return view_list(answer, "logs", put_log, c, out, notes);
 }
@@ -204,4 +213,8 @@ static err query_wait(const struct arguments *a, const char *route,
 }
 
 err command_query_traces(const struct arguments *a) { return query_wait(a, "/api/v1/traces", view_traces); }
-err command_query_logs(const struct arguments *a) { return query_wait(a, "/api/v1/logs/query", view_logs); }
+
+err command_query_logs(const struct arguments *a) {
+    if (argument_flag(a, OPTION_FOLLOW)) return command_follow_logs(a);
+    return query_wait(a, "/api/v1/logs/query", view_logs);
+}

@@ -2,7 +2,7 @@
  *
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
- *   watch  reads tokens.json again
+ *   watch  reads tokens.json again            tail   logs to who follows them
  */
 #include <stdio.h>
 
@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "ingest/ingest.h"
+#include "ingest/live.h"
 #include "os/clock.h"
 #include "os/loop.h"
 #include "os/process.h"
@@ -22,7 +23,7 @@
 
 #define DRAIN_NS ((int64_t)10 * 1000000000)
 #define WATCH_NS ((int64_t)500 * 1000000)
-enum { CONNECTIONS_MAX = 16384, LIMITS_BYTES_MAX = 1 << 20 };
+enum { CONNECTIONS_MAX = 16384, LIMITS_BYTES_MAX = 1 << 20, LIVE_READERS_MAX = 64 };
 
 /* Where it listens. */
 static const struct {
@@ -41,6 +42,7 @@ struct server {
     struct budget budget;
     struct store *store;
     struct redact_rules *redact;
+    struct live *live;
     struct ingest *ingest;
     struct api *api;
     struct loop *loop;
@@ -135,7 +137,8 @@ static err read_redaction(const struct arguments *a, struct server *s) {
 
 static err open_api(const struct arguments *a, struct server *s, uint64_t workers) {
     struct api_options options;
-    struct ingest_options ingest = {.store = s->store, .budget = &s->budget, .redact = s->redact};
+    s->live = live_new(LIVE_READERS_MAX, &s->budget);
+    struct ingest_options ingest = {.store = s->store, .budget = &s->budget, .redact = s->redact, .live = s->live};
     if (s->redact) TRY(redact_secret_open(s->dir, ingest.redact_secret));
     api_options_default(&options);
     if (a->given[OPTION_LIMITS]) {
@@ -149,6 +152,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     s->ingest = ingest_new(&ingest);
     options.store = s->store;
     options.ingest = s->ingest;
+    options.live = s->live;
     options.budget = &s->budget;
     options.work_threads = workers;
     return api_new(&options, &s->api);
@@ -315,7 +319,9 @@ static err close_server(struct server *s) {
     lock_done(&s->lock);
     flag_done(&s->ending_flag);
     redact_rules_free(s->redact);
-    return err_wrap(store_close(s->store), "closing the data directory");
+    err e = store_close(s->store); /* its log thread may publish until here */
+    live_free(s->live);
+    return err_wrap(e, "closing the data directory");
 }
 
 err command_serve(const struct arguments *a) {

@@ -161,8 +161,8 @@ struct flight {
     struct ingest_outcome outcome;
     ingest_done_fn done;
     void *context;
-    struct batch_blob *followed; /* NULL: nobody follows */
-    char *tenant;                /* of `followed` */
+    struct batch_blob *kept; /* for live; NULL: there is none */
+    char *tenant;            /* of `kept` */
 };
 
 static void land(struct flight *f, err e) {
@@ -181,8 +181,10 @@ static void land(struct flight *f, err e) {
         s->redacted.gave_up += f->redacted.gave_up;
     }
     lock_give(&in->lock);
-    if (f->followed && !e) live_publish(in->options.live, str_of(f->tenant), f->signal, f->followed);
-    batch_unref(f->followed);
+    /* Asked when it is visible, not before: who began to follow meanwhile and then looked at the store has seen it there. */
+    if (f->kept && !e && live_is_followed(in->options.live, str_of(f->tenant), f->signal))
+        live_publish(in->options.live, str_of(f->tenant), f->signal, f->kept);
+    batch_unref(f->kept);
     mem_free(f->tenant);
     f->done(f->context, e, e ? NULL : &f->outcome);
     mem_free(f);
@@ -252,8 +254,8 @@ static bool fly(struct flight *f, const struct ingest_request *request) {
     struct batch_blob *blob = NULL;
     err e = decode(f, &loan, request, &blob);
     bool flying = false, large = f->is_large;
-    if (!e && blob && live_is_followed(in->options.live, request->tenant, f->signal)) {
-        f->followed = batch_ref(blob);
+    if (!e && blob && in->options.live) {
+        f->kept = batch_ref(blob);
         f->tenant = str_dup(request->tenant);
     }
     if (!e && blob) {

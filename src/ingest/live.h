@@ -18,7 +18,8 @@ struct live_reader;
 
 struct live *live_new(size_t readers_max, struct budget *budget); /* budget NULL: none */
 void live_free(struct live *l);                                   /* takes NULL */
-/* Whether anybody follows this tenant's signal: what nobody follows need not be kept for live_publish. */
+/* Whether anybody follows this tenant's signal; asked of a batch that is visible already, for who has opened before it looks at the
+ * store misses none. */
 bool live_is_followed(struct live *l, struct str tenant, enum signal signal);
 void live_publish(struct live *l, struct str tenant, enum signal signal, struct batch_blob *blob);
 

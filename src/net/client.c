@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "net/tls_priv.h"
+#include "os/clock.h"
 
 /* libcurl's functions, found once. The types are those of its header, so a wrong call does not compile. */
 static struct {
@@ -126,15 +127,46 @@ static void set_tls(struct http_client *c) {
 
 /* ---- the answer as it comes ------------------------------------------------------------------------------------- */
 
+struct call {
+    const char *method, *url;
+    const char *const *fields;
+    struct str body;
+    int64_t timeout_ns;                  /* of all of it; a stream has none */
+    const struct http_stream_sink *sink; /* NULL: no stream */
+};
+
+struct reception {
+    CURL *handle;
+    const struct call *call;
+    struct http_answer answer;
+    int64_t heard_at; /* of a stream: when the last byte came */
+    bool enough;      /* on_bytes wants no more */
+};
+
 static size_t on_body(char *p, size_t one, size_t n, void *context) {
-    struct http_answer *answer = context;
+    struct reception *r = context;
+    const struct http_stream_sink *sink = r->call->sink;
+    long status = 0;
     (void)one; /* always 1 */
-    buf_add(&answer->body, p, n);
-    return answer->body.full ? 0 : n; /* less than n ends the transfer */
+    if (sink) curl.getinfo(r->handle, CURLINFO_RESPONSE_CODE, &status);
+    if (status == 200) {
+        r->enough = !sink->on_bytes(sink->context, (struct str){p, n});
+        r->heard_at = clock_monotonic_ns();
+        return r->enough ? 0 : n;
+    }
+    buf_add(&r->answer.body, p, n);
+    return r->answer.body.full ? 0 : n; /* less than n ends the transfer */
+}
+
+/* Called by libcurl at least once a second. */
+static int on_progress(void *context, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up) {
+    const struct reception *r = context;
+    (void)down_all, (void)down, (void)up_all, (void)up;
+    return clock_monotonic_ns() - r->heard_at > r->call->sink->quiet_ns;
 }
 
 static size_t on_field(char *p, size_t one, size_t n, void *context) {
-    struct http_answer *answer = context;
+    struct http_answer *answer = &((struct reception *)context)->answer;
     struct str name, value;
     uint64_t number = 0;
     (void)one;
@@ -151,13 +183,6 @@ static size_t on_field(char *p, size_t one, size_t n, void *context) {
 
 /* ---- the call --------------------------------------------------------------------------------------------------- */
 
-struct call {
-    const char *method, *url;
-    const char *const *fields;
-    struct str body;
-    int64_t timeout_ns;
-};
-
 static err field_list(const char *const *fields, struct curl_slist **out) {
     struct curl_slist *list = curl.list_append(NULL, "Expect:"); /* no wait for 100 Continue before a body */
     for (size_t i = 0; list && fields && fields[i]; i++) {
@@ -170,26 +195,36 @@ static err field_list(const char *const *fields, struct curl_slist **out) {
     return NULL;
 }
 
+static void set_times(CURL *h, const struct call *call, struct reception *reception) {
+    curl.setopt(h, CURLOPT_NOSIGNAL, 1L);
+    if (!call->sink) {
+        curl.setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(call->timeout_ns / 1000000, (int64_t)1));
+        return;
+    }
+    curl.setopt(h, CURLOPT_NOPROGRESS, 0L);
+    curl.setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl.setopt(h, CURLOPT_XFERINFODATA, reception);
+}
+
 static void set_options(struct http_client *c, const struct call *call, struct curl_slist *list,
-                        struct http_answer *answer) {
+                        struct reception *reception) {
     CURL *h = c->handle;
     curl.reset(h); /* keeps the connection */
     curl.setopt(h, CURLOPT_URL, call->url);
     curl.setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     set_tls(c);
-    curl.setopt(h, CURLOPT_NOSIGNAL, 1L);
+    set_times(h, call, reception);
     /* On a connection that speaks it already, libcurl before 8.0 would begin HTTP/2 once more (curl issue 10634). */
     long version = !c->h2        ? CURL_HTTP_VERSION_1_1
                    : c->h2_begun ? CURL_HTTP_VERSION_2_0
                                  : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
     curl.setopt(h, CURLOPT_HTTP_VERSION, version);
     curl.setopt(h, CURLOPT_ERRORBUFFER, c->error);
-    curl.setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(call->timeout_ns / 1000000, (int64_t)1));
     curl.setopt(h, CURLOPT_HTTPHEADER, list);
     curl.setopt(h, CURLOPT_WRITEFUNCTION, on_body);
-    curl.setopt(h, CURLOPT_WRITEDATA, answer);
+    curl.setopt(h, CURLOPT_WRITEDATA, reception);
     curl.setopt(h, CURLOPT_HEADERFUNCTION, on_field);
-    curl.setopt(h, CURLOPT_HEADERDATA, answer);
+    curl.setopt(h, CURLOPT_HEADERDATA, reception);
     if (strcmp(call->method, "HEAD") == 0) {
         curl.setopt(h, CURLOPT_NOBODY, 1L);
         return;
@@ -213,11 +248,15 @@ static err call_failed(struct http_client *c, CURLcode code, const struct call *
                    plain ? "; that port speaks no TLS, perhaps: try http://" : "");
 }
 
-static err call_outcome(struct http_client *c, CURLcode code, const struct call *call, size_t body_max,
-                        struct http_answer *answer) {
+static err call_outcome(struct http_client *c, CURLcode code, struct reception *r) {
+    const struct call *call = r->call;
+    struct http_answer *answer = &r->answer;
     if (answer->body.full)
-        return err_new(ERR_LIMIT, "%s %s: the answer is over %zu bytes", call->method, call->url, body_max);
-    if (code != CURLE_OK) return call_failed(c, code, call);
+        return err_new(ERR_LIMIT, "%s %s: the answer is over %zu bytes", call->method, call->url, answer->body.max);
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return err_new(ERR_UNAVAILABLE, "%s %s: nothing came for %lld s", call->method, call->url,
+                       (long long)(call->sink->quiet_ns / 1000000000));
+    if (code != CURLE_OK && !r->enough) return call_failed(c, code, call);
     long status = 0;
     char *type = NULL;
     curl.getinfo(c->handle, CURLINFO_RESPONSE_CODE, &status);
@@ -229,21 +268,32 @@ static err call_outcome(struct http_client *c, CURLcode code, const struct call 
     return NULL;
 }
 
-err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,
-                   struct str body, int64_t timeout_ns, size_t body_max, struct http_answer *out) {
-    const struct call call = {method, url, fields, body, timeout_ns};
-    struct http_answer answer = {.retry_after_s = -1, .grpc_status = -1};
+static err perform(struct http_client *c, const struct call *call, size_t body_max, struct http_answer *out) {
+    struct reception r = {.handle = c->handle,
+                          .call = call,
+                          .answer = {.retry_after_s = -1, .grpc_status = -1},
+                          .heard_at = clock_monotonic_ns()};
     struct curl_slist *list;
-    buf_init(&answer.body, body_max);
-    TRY(field_list(fields, &list));
+    buf_init(&r.answer.body, body_max);
+    TRY(field_list(call->fields, &list));
     c->error[0] = 0;
-    set_options(c, &call, list, &answer);
-    err e = call_outcome(c, curl.perform(c->handle), &call, body_max, &answer);
+    set_options(c, call, list, &r);
+    err e = call_outcome(c, curl.perform(c->handle), &r);
     curl.list_free(list);
     c->h2_begun = c->h2 && !e;
     if (e)
-        buf_done(&answer.body);
+        buf_done(&r.answer.body);
     else
-        *out = answer;
+        *out = r.answer;
     return e;
+}
+
+err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,
+                   struct str body, int64_t timeout_ns, size_t body_max, struct http_answer *out) {
+    return perform(c, &(struct call){method, url, fields, body, timeout_ns, NULL}, body_max, out);
+}
+
+err http_follow_wait(struct http_client *c, const char *url, const char *const *fields,
+                     const struct http_stream_sink *sink, struct http_answer *out) {
+    return perform(c, &(struct call){.method = "GET", .url = url, .fields = fields, .sink = sink}, 64 * KIB, out);
 }

@@ -29,3 +29,12 @@ void http_client_trust(struct http_client *c,
  * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL; statuses are not errors. */
 err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,
                    struct str body, int64_t timeout_ns, size_t body_max, struct http_answer *out);
+/* The same for a stream: gives a 200's body to on_bytes as it comes, until the stream ends, on_bytes returns false, or nothing came for
+ * quiet_ns (ERR_UNAVAILABLE). The body of any other status is in *out, as above, at most 64 KiB. */
+struct http_stream_sink {
+    bool (*on_bytes)(void *context, struct str bytes);
+    void *context;
+    int64_t quiet_ns;
+};
+err http_follow_wait(struct http_client *c, const char *url, const char *const *fields,
+                     const struct http_stream_sink *sink, struct http_answer *out);

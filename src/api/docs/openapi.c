@@ -128,7 +128,7 @@ static void put_content(struct json_writer *w, const struct api_route *r, const 
     json_object(w);
     if (is_otlp(schema)) put_media(w, STR("application/x-protobuf"), NULL);
     if (schema)
-        put_media(w, STR("application/json"), schema);
+        put_media(w, r->is_stream && schema == r->answer ? STR("text/event-stream") : STR("application/json"), schema);
     else
         put_media(w, str_equal(str_of(r->path), STR("/docs")) ? STR("text/html") : STR("text/plain"), NULL);
     json_object_end(w);
