@@ -1,4 +1,4 @@
-/* The sub-commands that ask a running clew to change something: delete, backup. */
+/* The sub-commands that ask a running clew to do something: delete, backup; or how it is: health. */
 #include <stdio.h>
 
 #include "app/command.h"
@@ -75,5 +75,16 @@ err command_backup(const struct arguments *a) {
         command_say(STR_FMT " holds everything acknowledged until now; bring it back with: clew restore " STR_FMT
                             " --data DIR",
                     STR_ARG(a->positions[0]), STR_ARG(a->positions[0]));
+    return NULL;
+}
+
+/* ---- health ----------------------------------------------------------------------------------------------------- */
+
+/* Whatever is wrong, the status is 1: those who start containers know no other. */
+err command_health(const struct arguments *a) {
+    AUTO_BUF struct buf answer = {0};
+    err e = command_ask_wait(a, "GET", "/ready", (struct str){0}, &answer);
+    if (e) return err_as(err_wrap(e, "not ready"), ERR_INTERNAL);
+    command_say(STR_FMT, STR_ARG(argument_flag(a, OPTION_JSON) ? buf_str(&answer) : STR("ready")));
     return NULL;
 }

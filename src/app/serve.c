@@ -2,13 +2,14 @@
  *
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
- *   watch  reads tokens.json again            tail   logs to who follows them
+ *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
  */
 #include <stdio.h>
 
 #include "api/api.h"
 #include "app/command.h"
 #include "app/serve_tls.h"
+#include "app/supervise.h"
 #include "base/budget.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -22,7 +23,6 @@
 #include "store/store.h"
 
 #define DRAIN_NS ((int64_t)10 * 1000000000)
-#define WATCH_NS ((int64_t)500 * 1000000)
 enum { CONNECTIONS_MAX = 16384, LIMITS_BYTES_MAX = 1 << 20, LIVE_READERS_MAX = 64 };
 
 /* Where it listens. */
@@ -48,6 +48,7 @@ struct server {
     struct loop *loop;
     struct http_server *http;
     struct thread *io, *watch;
+    struct supervise supervise;
     struct lock lock; /* of `ending` */
     struct signal_flag ending_flag;
     bool ending;
@@ -220,13 +221,14 @@ static err open_network(const struct arguments *a, struct server *s) {
 
 static void run_loop(void *context) { loop_run(((struct server *)context)->loop); }
 
-static void watch_tokens(void *context) {
+static void watch(void *context) {
     struct server *s = context;
     lock_take(&s->lock);
     while (!s->ending) {
-        flag_wait_until(&s->ending_flag, &s->lock, clock_monotonic_ns() + WATCH_NS);
+        flag_wait_until(&s->ending_flag, &s->lock, clock_monotonic_ns() + s->supervise.tick_ns);
         lock_give(&s->lock);
         api_reload_tokens(s->api);
+        supervise_tick(&s->supervise);
         lock_take(&s->lock);
     }
     lock_give(&s->lock);
@@ -294,7 +296,8 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(store_open(&options, &s->store));
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
-    TRY(thread_start(&s->watch, "watch", 0, watch_tokens, s));
+    supervise_begin(&s->supervise, s->loop, s->store);
+    TRY(thread_start(&s->watch, "watch", 0, watch, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }
 
@@ -330,13 +333,17 @@ err command_serve(const struct arguments *a) {
     lock_init(&s.lock);
     flag_init(&s.ending_flag);
     TRY(setup_log(a));
+    supervise_open(&s.supervise);
     err e = open_server(a, &s);
     if (!e) {
         tell_ready(a, &s);
+        supervise_ready(&s.supervise);
         int number = process_signal_wait();
         log_info("draining", F_I64("signal", number));
+        supervise_stopping(&s.supervise);
     }
     err closing = close_server(&s);
+    supervise_close(&s.supervise);
     if (e) {
         err_free(closing);
         return e;

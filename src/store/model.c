@@ -372,6 +372,11 @@ static bool model_pump(struct store *s, int kind) {
     return false;
 }
 
+static bool model_pulse(struct store *s) {
+    (void)s;
+    return true;
+}
+
 static err model_flush(struct store *s, struct str tenant) {
     (void)s, (void)tenant;
     return NULL;
@@ -396,6 +401,7 @@ static const struct store_functions model_functions = {
     .backup = model_backup,
     .get_stats = model_get_stats,
     .health = model_nothing,
+    .pulse = model_pulse,
     .pump = model_pump,
 };
 

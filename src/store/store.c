@@ -75,4 +75,5 @@ err store_backup(struct store *s, const char *to) { return s->f->backup(s, (stru
 err store_backup_tenant(struct store *s, struct str tenant, const char *to) { return s->f->backup(s, tenant, to); }
 void store_get_stats(struct store *s, struct store_stats *out) { s->f->get_stats(s, out); }
 err store_health(struct store *s) { return s->f->health(s); }
+bool store_pulse(struct store *s) { return s->f->pulse(s); }
 bool store_pump(struct store *s, int kind) { return s->f->pump(s, kind); }

@@ -121,6 +121,8 @@ struct store_stats {
     char why[160]; /* of the last two */
 };
 void store_get_stats(struct store *s, struct store_stats *out);
+/* A sign of life: false while the log thread has not gone round since the call before, as when it hangs; then asks anew. */
+bool store_pulse(struct store *s);
 err store_health(struct store *s); /* NULL: takes writes; else the reason (the caller's) */
 
 /* One step of work under options.manual: kind 0 the log thread's, 1 a flush, 2 a merge or rewrite, 3 retention and disk

@@ -17,6 +17,7 @@ struct store_functions {
     err (*backup)(struct store *s, struct str tenant, const char *to); /* p NULL: all */
     void (*get_stats)(struct store *s, struct store_stats *out);
     err (*health)(struct store *s);
+    bool (*pulse)(struct store *s);
     bool (*pump)(struct store *s, int kind);
 };
 

@@ -20,7 +20,7 @@ enum { APPENDERS = 2, SCANNERS = 2, BATCH_ROWS = 20 };
 struct busy {
     struct store *store;
     atomic_bool stop;
-    _Atomic uint64_t acknowledged, waiting, scanned;
+    _Atomic uint64_t acknowledged, waiting, scanned, pulses;
     uint64_t batches; /* per appender */
 };
 
@@ -112,6 +112,7 @@ static void work_all(void *context) {
         if (i % 3 == 2) assert_null(store_rewrite_now(b->store));
         store_get_stats(b->store, &stats);
         err_free(store_health(b->store));
+        atomic_fetch_add(&b->pulses, store_pulse(b->store));
     }
 }
 
@@ -184,6 +185,7 @@ static void test_all_at_once(void **state) {
     uint64_t expected = APPENDERS * b.batches * BATCH_ROWS;
     assert_int_equal(b.acknowledged, expected);
     assert_int_equal(b.waiting, 0);
+    assert_true(b.pulses > 0);
     for (int i = 0; i < 2; i++) {
         o.dir = i ? copy.text : dir.text;
         assert_null(store_open(&o, &b.store));

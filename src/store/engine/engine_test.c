@@ -330,6 +330,26 @@ static void test_more_tables_than_may_be_made_are_read(void **state) {
     world_done(&w);
 }
 
+/* ---- signs of life ------------------------------------------------------------------------------------------------ */
+
+static void test_a_log_thread_that_does_not_go_round_gives_no_sign_of_life(void **state) {
+    (void)state;
+    struct world w;
+    begin(&w, 1);
+    pump_log(&w);
+    assert_true(store_pulse(w.real)); /* nothing was asked before */
+    assert_false(store_pulse(w.real));
+    assert_true(world_send(&w)); /* work that waits is no sign either */
+    assert_false(store_pulse(w.real));
+    pump_log(&w);
+    assert_true(store_pulse(w.real));
+    store_pump(w.real, 1);
+    store_pump(w.real, 2);
+    assert_false(store_pulse(w.real)); /* another thread's work */
+    pump_log(&w);
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_part_that_fails_does_not_keep_the_others),
@@ -340,6 +360,7 @@ int main(void) {
         cmocka_unit_test(test_a_log_over_the_budget_is_replayed_within_it),
         cmocka_unit_test(test_a_log_is_replayed_on_a_full_disk),
         cmocka_unit_test(test_more_tables_than_may_be_made_are_read),
+        cmocka_unit_test(test_a_log_thread_that_does_not_go_round_gives_no_sign_of_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -282,6 +282,7 @@ static bool clean_log(struct engine *s) {
     bool idle = !hold && s->check_idle && everything_flushed(s) && !s->read_only;
     bool retire = !hold && below > s->retired_below;
     if (!hold) s->check_idle = false;
+    s->pulse_asked = false;
     lock_give(&s->lock);
     if (!idle && !retire) return false;
     if (idle)
@@ -311,7 +312,7 @@ void engine_log_thread(void *engine) {
     for (;;) {
         while (engine_log_step(s)) {}
         lock_take(&s->lock);
-        while (!s->pending && !s->stop_log &&
+        while (!s->pending && !s->stop_log && !s->pulse_asked &&
                (s->backup_running || (!s->check_idle && s->retire_below <= s->retired_below)))
             flag_wait(&s->log_wake, &s->lock);
         bool stop = s->stop_log && !s->pending;

@@ -61,6 +61,7 @@ struct engine {
     bool check_idle;       /* a flush has emptied a table */
     bool backup_running;   /* it copies the log: no segment may go meanwhile */
     bool replaying;        /* at open: segments not yet read are all needed */
+    bool pulse_asked;      /* the log thread shall show that it goes round */
     bool closing, stop_log, stop_back, read_only, disk_full;
     char why[160];
     struct store_stats stats; /* those that are counted, not looked up */

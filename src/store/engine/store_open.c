@@ -488,6 +488,16 @@ static err engine_health(struct store *store) {
     return e;
 }
 
+static bool engine_pulse(struct store *store) {
+    struct engine *s = (struct engine *)store;
+    lock_take(&s->lock);
+    bool alive = !s->pulse_asked;
+    s->pulse_asked = true;
+    flag_wake_one(&s->log_wake);
+    lock_give(&s->lock);
+    return alive;
+}
+
 static void add_table_stats(const struct table *t, struct store_stats *out) {
     for (size_t i = 0; i < t->parts->n; i++) {
         const struct part_entry *p = &t->parts->v[i];
@@ -531,5 +541,6 @@ const struct store_functions engine_functions = {
     .backup = engine_backup,
     .get_stats = engine_get_stats,
     .health = engine_health,
+    .pulse = engine_pulse,
     .pump = engine_pump,
 };
