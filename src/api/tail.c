@@ -438,10 +438,7 @@ static void run(void *context) {
         int64_t due = tails_run(t, clock_monotonic_ns());
         lock_take(&t->lock);
         over = t->ending;
-        if (!t->woken && !over && due == INT64_MAX)
-            flag_wait(&t->flag, &t->lock);
-        else if (!t->woken && !over)
-            flag_wait_until(&t->flag, &t->lock, due);
+        if (!t->woken && !over) flag_wait_until(&t->flag, &t->lock, due);
         lock_give(&t->lock);
     }
     tails_run(t, clock_monotonic_ns()); /* ends those who joined before the end was seen */

@@ -27,6 +27,7 @@ static void asking_commands_end_by_the_signal(void **state) {
     static const char *const asking[][5] = {
         {"query", "traces"},
         {"query", "logs", "--json"},
+        {"query", "logs", "--follow"},
         {"trace", "0af7651916cd43dd8448eb211c80319c"},
         {"backup", "/tmp/never-made"},
         {"delete", "--trace", "0af7651916cd43dd8448eb211c80319c", "--yes", "--verify"},

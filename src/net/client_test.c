@@ -20,8 +20,24 @@ static struct {
     char url[128], address[64];
 } t;
 
+/* "/stream?N": N pieces, and the end; without N one that stays open until its client goes. */
+static struct http_stream *open_stream;
+static void stream(struct http_request *r) {
+    struct http_stream *s = http_stream_begin(r, &(struct http_reply){.status = 200}, KIB);
+    struct str query = http_query(r);
+    for (int i = query.n ? query.p[0] - '0' : 1; i > 0; i--) (void)http_stream_write(s, STR("piece "));
+    if (query.n)
+        http_stream_end(s, NULL, 0);
+    else
+        open_stream = s;
+}
+
 /* Says what it was sent: "POST /path?query type=… body". */
 static void echo(struct http_request *r) {
+    if (str_equal(http_path(r), STR("/stream"))) {
+        stream(r);
+        return;
+    }
     AUTO_BUF struct buf b;
     buf_init(&b, MIB);
     struct str type = http_field(r, STR("x-type"));
@@ -119,12 +135,62 @@ static void failures_name_the_url(void **state) {
     expect("GET", "/", STR(""), 200, "GET / type=a ");
 }
 
+struct heard {
+    struct buf text;
+    size_t enough;
+};
+
+static bool on_bytes(void *context, struct str bytes) {
+    struct heard *h = context;
+    buf_add_str(&h->text, bytes);
+    return h->text.n < h->enough;
+}
+
+static err follow(const char *path, size_t enough, int64_t quiet_ns, struct heard *out, int *out_status) {
+    struct http_answer answer = {0};
+    *out = (struct heard){.enough = enough};
+    buf_init(&out->text, MIB);
+    err e =
+        http_follow_wait(t.client, url_of(path), NULL, &(struct http_stream_sink){on_bytes, out, quiet_ns}, &answer);
+    *out_status = answer.status;
+    if (!e && answer.status != 200) assert_non_null(answer.body.p);
+    buf_done(&answer.body);
+    return e;
+}
+
+static void a_stream_comes_as_it_is_written(void **state) {
+    (void)state;
+    struct heard h;
+    int status;
+    assert_null(follow("/stream?3", 1000, 20 * second, &h, &status)); /* to its end */
+    assert_int_equal(status, 200);
+    assert_true(str_equal(buf_str(&h.text), STR("piece piece piece ")));
+    buf_done(&h.text);
+    assert_null(follow("/busy", 1, 20 * second, &h, &status)); /* refused: the body is the answer's */
+    assert_int_equal(status, 429);
+    assert_int_equal(h.text.n, 0);
+    buf_done(&h.text);
+    assert_null(follow("/stream", 6, 20 * second, &h, &status)); /* as much as was wanted */
+    assert_int_equal(status, 200);
+    buf_done(&h.text);
+    http_stream_end(open_stream, NULL, 0);
+    err e = follow("/stream", 1000, second / 10, &h, &status); /* and then nothing */
+    assert_non_null(e);
+    assert_int_equal(err_kind(e), ERR_UNAVAILABLE);
+    assert_non_null(strstr(err_text(e), "nothing came for"));
+    assert_int_equal(h.text.n, 6);
+    err_free(e);
+    buf_done(&h.text);
+    http_stream_end(open_stream, NULL, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_method_goes_out_as_it_is_named),
         cmocka_unit_test(a_status_is_no_error_and_tells_when_to_retry),
         cmocka_unit_test(the_connection_is_kept),
         cmocka_unit_test(failures_name_the_url),
+        cmocka_unit_test(a_stream_comes_as_it_is_written),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
