@@ -85,7 +85,7 @@ static bool brings_nothing(const nghttp2_frame_hd *hd) {
     case NGHTTP2_GOAWAY: return false;
     case NGHTTP2_PING:
     case NGHTTP2_SETTINGS: return !(hd->flags & NGHTTP2_FLAG_ACK);
-    default: return true; /* PRIORITY, and what no specification of ours knows */
+    default: return true; /* PRIORITY and the like; types that nghttp2 does not know are skipped unseen */
     }
 }
 
@@ -161,13 +161,12 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
-/* What was refused before it was read to its end: the answer is out, the client shall not go on for long. */
+/* What was refused before it was read to its end: the answer is out, the client shall not go on. */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *f, void *context) {
     struct h2 *h = context;
     if (f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA) return 0;
     struct h2_stream *s = f->hd.flags & NGHTTP2_FLAG_END_STREAM ? stream_of(h, f->hd.stream_id) : NULL;
-    (void)session;
-    if (s && !s->client_is_done) stream_linger(s);
+    if (s && !s->client_is_done) h2_check(h, nghttp2_submit_rst_stream(session, 0, f->hd.stream_id, NGHTTP2_NO_ERROR));
     return 0;
 }
 

@@ -2,7 +2,7 @@
  *
  *   bytes ─ nghttp2 ─▶ HEADERS ─▶ HEAD ─ judged ─▶ BODY ─ END_STREAM ─▶ WAITING ─ reply ─▶ WRITING ─▶ closed, and gone
  *                                  ├── in pieces: WAITING ─▶ WRITING, and its receiver takes them meanwhile
- *                                  └── refused: the answer, then RST_STREAM(NO_ERROR) if the client sends on ──┘
+ *                                  └── refused: read over until the client is done, or linger_ns; then the answer ──┘
  *
  * Each stream is an http_request, given to the same handler and answered by the same http_reply as in HTTP/1.1.
  *
@@ -51,10 +51,10 @@ struct h2_stream {
     int32_t id;
     int status; /* to refuse with, once the head is whole; 0: none */
     enum h2_state state;
-    bool client_is_done;  /* END_STREAM came */
-    bool is_trusted;      /* asked once, when its body grows over BODY_OF_STRANGERS */
-    bool lingers;         /* answered while the client still sends: many hear that only once they are done */
-    bool is_late;         /* its body came too slowly: it does not linger */
+    bool client_is_done; /* END_STREAM came */
+    bool is_trusted;     /* asked once, when its body grows over BODY_OF_STRANGERS */
+    bool
+        lingers; /* its body is not wanted: read over for linger_ns, since many hear an answer only once they have sent all */
     bool nothing_to_send; /* an answer in pieces, of which none waits */
 };
 
@@ -115,5 +115,4 @@ void stream_reply(struct h2_stream *s);                        /* the request's 
 void stream_pushed(struct h2_stream *s);                       /* more of a reply in pieces, or its end */
 int64_t stream_due_ns(const struct h2_stream *s);
 void stream_time_out(struct h2_stream *s);
-void stream_linger(struct h2_stream *s); /* reads over for linger_ns, then RST_STREAM(NO_ERROR) */
 void stream_cancel(struct h2_stream *s); /* RST_STREAM(CANCEL) */

@@ -59,16 +59,6 @@ void stream_cancel(struct h2_stream *s) {
     h2_check(s->h2, nghttp2_submit_rst_stream(s->h2->session, 0, s->id, NGHTTP2_CANCEL));
 }
 
-static void no_more(struct h2_stream *s) {
-    h2_check(s->h2, nghttp2_submit_rst_stream(s->h2->session, 0, s->id, NGHTTP2_NO_ERROR));
-}
-
-void stream_linger(struct h2_stream *s) {
-    s->lingers = true;
-    state_set(s, H2_WRITING);
-    if (s->is_late) no_more(s);
-}
-
 /* ---- replies ---------------------------------------------------------------------------------------------------- */
 
 static void fields_of(const struct buf *from, size_t *at, size_t n, nghttp2_nv *out) {
@@ -199,16 +189,28 @@ static bool takes_pieces(const struct h2_stream *s) {
     return o->takes_pieces && o->takes_pieces(s->h2->connection->listener_context, s->request);
 }
 
+/* The answer is known, or does not need the body: it goes out when the client is done, or after linger_ns. */
+static void read_over(struct h2_stream *s) {
+    request_body_drop(s->request);
+    s->body_n = 0;
+    s->lingers = true;
+    state_set(s, H2_BODY);
+    if (s->request->expect_continue) stream_input_done(s); /* it waits for that before it sends */
+}
+
 void stream_head_done(struct h2_stream *s) {
     struct http_request *r = s->request;
     if (!s->status) s->status = head_finish(r);
-    bool pieces = !s->status && takes_pieces(s);
-    if (!s->status && !pieces && r->has_length) s->status = body_expect(s, r->length);
     if (s->status) {
         refuse(s, s->status, r->reason);
         return;
     }
+    bool pieces = takes_pieces(s);
     state_set(s, H2_BODY);
+    if (!pieces && r->has_length && (s->status = body_expect(s, r->length))) {
+        read_over(s);
+        return;
+    }
     if (r->expect_continue && !s->client_is_done) expect_answer(s);
     if (pieces) dispatch(s);
 }
@@ -239,27 +241,27 @@ static bool is_trusted_with(struct h2_stream *s, uint64_t n) {
     if (s->is_trusted || n <= BODY_OF_STRANGERS) return true;
     s->is_trusted = request_is_trusted(r, s->h2->connection->listener_context);
     if (s->is_trusted) return true;
-    request_body_drop(r);
-    s->body_n = 0;
     r->body_is_left = true;
-    stream_input_done(s);
+    read_over(s);
     return false;
 }
 
 void stream_data(struct h2_stream *s, struct str data) {
     struct http_request *r = s->request;
-    if (s->state != H2_BODY) return; /* refused: read over */
+    if (s->state != H2_BODY || s->lingers) return; /* read over */
     if (!is_trusted_with(s, s->body_n + data.n)) return;
-    int status = 0;
     size_t message;
     if (s->body_n == 0 && !r->has_length && grpc_is_request(r) && grpc_message_size(data, &message))
-        status = body_expect(s, message);
-    if (status) {
-        refuse(s, status, r->reason);
-    } else if (s->body_n + data.n > request_body_max(r)) {
-        refuse(s, 413, "the body is over the limit");
-    } else if (!body_reserve(s, data.n)) {
-        refuse(s, 429, over_budget);
+        s->status = body_expect(s, message);
+    if (!s->status && s->body_n + data.n > request_body_max(r)) {
+        s->status = 413;
+        r->reason = "the body is over the limit";
+    } else if (!s->status && !body_reserve(s, data.n)) {
+        s->status = 429;
+        r->reason = over_budget;
+    }
+    if (s->status) {
+        read_over(s);
     } else {
         memcpy(r->body_buffer + s->body_n, data.p, data.n);
         s->body_n += data.n;
@@ -270,6 +272,10 @@ void stream_data(struct h2_stream *s, struct str data) {
 void stream_input_done(struct h2_stream *s) {
     stream_offer(s, HTTP_INPUT_ENDED);
     if (s->state != H2_BODY) return;
+    if (s->status) {
+        refuse(s, s->status, s->request->reason);
+        return;
+    }
     s->request->body = (struct str){s->request->body_buffer, s->body_n};
     dispatch(s);
 }
@@ -307,7 +313,7 @@ void stream_piece(struct h2_stream *s, struct str data) {
 
 static int64_t window_ns(const struct h2_stream *s) {
     const struct http_server_options *o = &engine_of(s)->options;
-    if (s->lingers) return o->linger_ns;
+    if (s->lingers && s->state == H2_BODY) return o->linger_ns;
     switch (s->state) {
     case H2_HEAD: return o->head_ns;
     case H2_BODY: return o->body_ns;
@@ -333,12 +339,11 @@ void stream_time_out(struct h2_stream *s) {
     } else if (s->state == H2_HEAD) { /* no other stream can go on before its end */
         h2_calm(s->h2);
         s->mark_ns = INT64_MAX - window_ns(s);
-    } else if (s->lingers) {
-        no_more(s);
+    } else if (s->lingers && s->state == H2_BODY) {
+        stream_input_done(s);
     } else if (fast) {
         state_set(s, s->state);
     } else if (s->state == H2_BODY) {
-        s->is_late = true;
         refuse(s, 408, "the body comes too slowly");
     } else {
         stream_cancel(s);

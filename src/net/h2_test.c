@@ -290,22 +290,24 @@ static void a_body_over_the_limit_ends_its_stream_alone(void **state) {
     close_peer(&shared);
 }
 
-static void who_sends_on_after_the_answer_is_reset(void **state) {
+static void who_sends_on_is_answered_and_reset(void **state) {
     (void)state;
-    nghttp2_nv nv[] = {PEER_NV(":method", "POST"), PEER_NV(":path", "/"), PEER_NV(":scheme", "http"),
-                       PEER_NV(":authority", "a"), PEER_NV("content-length", "1000000")};
-    open_peer(&shared, &standard);
-    int32_t id = nghttp2_submit_headers(shared.session, 0, -1, NULL, nv, LENGTH(nv), NULL);
-    peer_pump(&shared, SIZE_MAX);
-    assert_int_equal(peer_answer(&shared, id)->status, 413);
-    wire_wait(&shared.w, second);
-    peer_pump(&shared, SIZE_MAX);
-    assert_false(peer_answer(&shared, id)->reset); /* many clients hear an answer only once they have sent all */
-    wire_wait(&shared.w, 2 * second);
-    peer_pump(&shared, SIZE_MAX);
-    assert_true(peer_answer(&shared, id)->reset && peer_answer(&shared, id)->code == NGHTTP2_NO_ERROR);
-    assert_int_equal(shared.w.engine.live_requests, 0);
-    close_peer(&shared);
+    nghttp2_nv nv[] = {PEER_NV(":method", "POST"),           PEER_NV(":path", "/"),
+                       PEER_NV(":scheme", "http"),           PEER_NV(":authority", "a"),
+                       PEER_NV("content-length", "1000000"), PEER_NV("expect", "100-continue")};
+    for (size_t expect = 0; expect < 2; expect++) {
+        open_peer(&shared, &standard);
+        int32_t id = nghttp2_submit_headers(shared.session, 0, -1, NULL, nv, LENGTH(nv) - 1 + expect, NULL);
+        peer_pump(&shared, SIZE_MAX);
+        assert_int_equal(peer_answer(&shared, id)->status,
+                         expect ? 413 : 0); /* many hear it only once they have sent all */
+        wire_wait(&shared.w, 3 * second);
+        peer_pump(&shared, SIZE_MAX);
+        assert_int_equal(peer_answer(&shared, id)->status, 413);
+        assert_true(peer_answer(&shared, id)->reset && peer_answer(&shared, id)->code == NGHTTP2_NO_ERROR);
+        assert_int_equal(shared.w.engine.live_requests, 0);
+        close_peer(&shared);
+    }
 }
 
 static void over_the_budget_is_429_and_gRPC_hears_unavailable(void **state) {
@@ -735,7 +737,7 @@ int main(void) {
         cmocka_unit_test(a_host_that_is_the_authority_is_taken),
         cmocka_unit_test(large_bodies_pass_both_ways),
         cmocka_unit_test(a_body_over_the_limit_ends_its_stream_alone),
-        cmocka_unit_test(who_sends_on_after_the_answer_is_reset),
+        cmocka_unit_test(who_sends_on_is_answered_and_reset),
         cmocka_unit_test(over_the_budget_is_429_and_gRPC_hears_unavailable),
         cmocka_unit_test(answers_that_wait_for_the_client_are_charged),
         cmocka_unit_test(large_bodies_of_strangers_are_left),

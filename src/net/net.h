@@ -145,7 +145,8 @@ struct http_server_options {
     int64_t write_ns;     /* each such window must take 1 KiB/s or the answer's end: 60 s */
     int64_t handshake_ns; /* of TLS, from accept to end: 10 s */
     int64_t end_ns;       /* a client that sends no more may be half-closed: it still waits for so long: 1 s */
-    int64_t linger_ns;    /* after a refusal: reading on, so that the client sees it before a reset: 2 s */
+    int64_t
+        linger_ns; /* a refused body is read on for so long, so that the client sees the refusal before a reset: 2 s */
 };
 err http_server_new(struct loop *l, const struct http_server_options *o, struct http_server **out);
 /* One more address; context is told to the handler. out_bound: the real address. */
