@@ -170,8 +170,8 @@ static const struct symbol *resolve(const char *scope, const char *name) {
 }
 
 static void put_type_name(struct bytes *out, uint32_t field, const struct symbol *s) {
-    char name[NAME_SIZE + 1] = ".";
-    if (s) strcpy(name + 1, s->name);
+    char name[NAME_SIZE + 1];
+    snprintf(name, sizeof name, ".%s", s ? s->name : "");
     put_text(out, field, name);
 }
 
@@ -203,7 +203,7 @@ static void put_oneof(struct bytes *message, const char *name) {
 
 /* [optional|repeated] TYPE NAME = NUMBER; An optional field has a oneof of its own, made for it. */
 static void field(struct bytes *message, const char *scope, int oneof, int *oneof_count) {
-    char type[NAME_SIZE], name[NAME_SIZE], own[NAME_SIZE + 1] = "_";
+    char type[NAME_SIZE], name[NAME_SIZE], own[NAME_SIZE + 1];
     struct bytes part = {0};
     bool optional = oneof == NO_ONEOF && accept("optional"), repeated = oneof == NO_ONEOF && accept("repeated");
     take_word(type);
@@ -215,7 +215,7 @@ static void field(struct bytes *message, const char *scope, int oneof, int *oneo
     put_number(&part, 4, repeated ? LABEL_REPEATED : LABEL_OPTIONAL);
     put_type(&part, scope, type);
     if (optional) {
-        strcpy(own + 1, name);
+        snprintf(own, sizeof own, "_%s", name);
         put_oneof(message, own);
         oneof = (*oneof_count)++;
     }
