@@ -215,7 +215,7 @@ static bool option_name(enum option o, char name[40], bool *out_value) {
         if (!(commands[i].options >> o & 1)) continue;
         struct command alone = commands[i];
         AUTO_BUF struct buf help;
-        alone.options = 1ull << o;
+        alone.options = (option_set)1 << o;
         buf_init(&help, 64 * KIB);
         arguments_help(&alone, &help);
         const char *at = strstr(help.p, "\n  --");
