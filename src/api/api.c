@@ -191,6 +191,8 @@ void api_handle(struct http_request *r) {
     request.has_content_type = request.content_type.p != NULL;
     request.credentials = credentials_of(r);
     request.is_h2 = http_is_h2(r);
+    request.accept_encoding = http_field(r, STR("accept-encoding"));
+    request.if_none_match = http_field(r, STR("if-none-match"));
     request.is_tls = http_is_tls(r);
     request.body_is_left = http_body_is_left(r);
     request.grpc_encoding = http_field(r, STR("grpc-encoding"));
@@ -215,9 +217,10 @@ bool api_takes_pieces(void *listener, const struct http_request *r) {
 
 static void run_handler(struct api_call *c) { c->route->handler(c); }
 
-/* Absolute form, http://host/path → /path. */
+/* Absolute form, http://host/path → /path. What is neither that nor a path is no route. */
 static struct str path_of_absolute(struct str target) {
     struct str rest = target, ignored;
+    if (!str_starts_with(target, STR("http://")) && !str_starts_with(target, STR("https://"))) return target;
     for (int slashes = 0; slashes < 3 && rest.n; slashes++)
         if (!str_cut(rest, '/', &ignored, &rest)) rest.n = 0;
     return rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");

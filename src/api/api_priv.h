@@ -48,7 +48,7 @@ struct api_request {
     bool has_content_type;
     struct credentials credentials;
     bool is_tls, is_h2;
-    struct str grpc_encoding, grpc_timeout;
+    struct str grpc_encoding, grpc_timeout, accept_encoding, if_none_match;
     struct str body;
     bool body_is_left; /* unread: api_trusts said no */
     /* Sends the reply; copies what it needs. */
@@ -267,6 +267,8 @@ void handle_logout(struct api_call *c);
 void handle_flush(struct api_call *c);
 void handle_delete(struct api_call *c);
 void handle_backup(struct api_call *c);
+void handle_page(struct api_call *c);
+void handle_page_asset(struct api_call *c);
 void handle_openapi(struct api_call *c);
 void handle_docs(struct api_call *c);
 void handle_docs_style(struct api_call *c);

@@ -190,12 +190,13 @@ static void unknown_paths_name_the_closest_route(void **state) {
     check_error("GET /api/v1/trace", 404, "did you mean /api/v1/traces?");
     check_error("GET /api/v1/log/query", 404, "did you mean /api/v1/logs/query?");
     check_error("GET /metric", 404, "did you mean /metrics?");
-    check_error("GET /", 404, "the API is below /api/v1/");
+    check_error("GET /no-such-screen-anywhere", 404, "the API is below /api/v1/");
     check_error("GET /api/v1/traces/", 404, "did you mean /api/v1/traces?");
     check_error("GET /a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p", 404, "there is no");
     check_error("POST /v1/traces", 404, "did you mean");
     check_error("GET http://127.0.0.1:8080/nothing", 404, "there is no /nothing");
-    check_error("GET http://127.0.0.1:8080", 404, "there is no /");
+    check_error("GET \\health", 404, "there is no \\\\health");
+    assert_int_equal(stage_ask(&stage, "GET http://127.0.0.1:8080"), 200); /* the page */
 }
 
 static void wrong_methods_name_the_right_ones(void **state) {

@@ -27,6 +27,7 @@ static const struct {
     {"trace_otlp", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c?format=otlp", 200},
     {"trace_unknown", "GET /api/v1/traces/00000000000000000000000000000001", 404},
     {"stats", "GET /api/v1/traces/stats?start=now-15s&end=now&step=10s", 200},
+    {"stats_services", "GET /api/v1/traces/stats?start=now-15s&end=now&step=10s&top=0&services=1", 200},
     {"logs", "GET /api/v1/logs/query", 200},
     {"logs_page", "GET /api/v1/logs/query?limit=2&order=oldest", 200},
     {"logs_filtered", "GET /api/v1/logs/query?severity=warn&text=payment&trace_id=0af7651916cd43dd8448eb211c80319c",

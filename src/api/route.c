@@ -62,7 +62,7 @@ static bool method_is(const struct api_route *r, enum http_method method) {
 static const char *method_name(enum http_method method) { return method == HTTP_POST ? "POST" : "GET"; }
 
 static void fail_not_found(struct api_call *c) {
-    const char *paths[64];
+    const char *paths[128];
     size_t n = 0;
     for (size_t i = 0; i < api_route_count && n < LENGTH(paths); i++)
         if (api_routes[i].ports >> c->request.port & 1) paths[n++] = api_routes[i].path;

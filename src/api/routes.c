@@ -52,6 +52,12 @@ static const struct api_param trace_stats_params[] = {
     SPAN_FILTER_PARAMS,
     {.name = "step", .type = PARAM_DURATION, .help = "width of a time bucket; by default about 60 buckets"},
     {.name = "top", .type = PARAM_INTEGER, .min = 0, .max = 1000, .initial = "20", .help = "operations listed"},
+    {.name = "services",
+     .type = PARAM_INTEGER,
+     .min = 0,
+     .max = QUERY_SERVICES_MAX,
+     .initial = "0",
+     .help = "services listed, each with its counts by bucket; 0: do not count by service"},
     {0},
 };
 static const struct api_param trace_params[] = {
@@ -215,6 +221,10 @@ enum { MAIN = 1 << API_PORT_MAIN, OTLP = 1 << API_PORT_OTLP, JAEGER = MAIN | 1 <
 #define JAEGER_ROUTE(path, handler, params, help, answer)                                                              \
     { HTTP_GET, "/jaeger/api/" path, ROLE_READ, JAEGER, RUN_WORK, handler, params, help, answer, .lenient = true }
 
+/* One document for all screens: the script in it reads the path. What is behind `?` is the screen's. */
+#define PAGE_ROUTE(path, help)                                                                                         \
+    { HTTP_GET, path, ROLE_ANY, MAIN, RUN_HERE, handle_page, NULL, help, .lenient = true }
+
 const struct api_route api_routes[] = {
     {HTTP_POST, "/v1/traces", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_traces, NULL,
      "Takes spans: OTLP protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
@@ -296,6 +306,13 @@ const struct api_route api_routes[] = {
                  "JaegerV3Summaries"),
     JAEGER_ROUTE("v3/dependencies", handle_jaeger_v3_dependencies, jaeger_v3_dependencies_params,
                  "Which service calls which, how often.", "JaegerV3Dependencies"),
+    PAGE_ROUTE("/", "The page: its home."),
+    PAGE_ROUTE("/traces", "The page: searching traces."),
+    PAGE_ROUTE("/trace/{trace_id}", "The page: one trace."),
+    PAGE_ROUTE("/logs", "The page: logs."),
+    PAGE_ROUTE("/start", "The page: how to send."),
+    PAGE_ROUTE("/login", "The page: taking a token for a session."),
+    {HTTP_GET, "/assets/{name}", ROLE_ANY, MAIN, RUN_HERE, handle_page_asset, NULL, "A file of the page."},
     {HTTP_GET, "/openapi.json", ROLE_ANY, MAIN, RUN_HERE, handle_openapi, NULL, "This API as an OpenAPI 3.1 document.",
      "OpenApi"},
     {HTTP_GET, "/docs", ROLE_ANY, MAIN, RUN_HERE, handle_docs, NULL, "This API as a page to read."},

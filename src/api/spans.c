@@ -93,8 +93,31 @@ static void write_buckets(struct json_writer *w, const struct query_trace_stats_
     json_array_end(w);
 }
 
+static void write_counts(struct json_writer *w, const char *name, const uint64_t *v, size_t n) {
+    json_key(w, str_of(name));
+    json_array(w);
+    for (size_t i = 0; i < n; i++) json_u64(w, v[i]);
+    json_array_end(w);
+}
+
+static void write_service_stats(struct json_writer *w, const struct query_trace_stats_answer *s) {
+    json_key(w, STR("services"));
+    json_array(w);
+    for (size_t i = 0; i < s->service_count; i++) {
+        json_object(w);
+        json_member(w, "service", str, s->services[i].service);
+        write_span_stats(w, &s->services[i].stats);
+        write_counts(w, "bucket_span_counts", s->services[i].bucket_spans, s->bucket_count);
+        write_counts(w, "bucket_error_counts", s->services[i].bucket_errors, s->bucket_count);
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
 static err write_trace_stats(struct api_call *c, struct query *q, struct answer *a) {
-    struct query_trace_stats r = {.step = call_number(c, "step", 0), .top = (size_t)call_number(c, "top", 20)};
+    struct query_trace_stats r = {.step = call_number(c, "step", 0),
+                                  .top = (size_t)call_number(c, "top", 20),
+                                  .services = (size_t)call_number(c, "services", 0)};
     struct query_trace_stats_answer s;
     TRY(call_filter(c, q, false, &r.filter));
     TRY(query_trace_stats(q, &r, &s));
@@ -109,6 +132,7 @@ static err write_trace_stats(struct api_call *c, struct query *q, struct answer 
     json_array(&a->w);
     for (size_t i = 0; i < s.top_count; i++) write_operation(&a->w, &s.top[i], true);
     json_array_end(&a->w);
+    if (r.services) write_service_stats(&a->w, &s);
     return answer_settle(a);
 }
 

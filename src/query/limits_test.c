@@ -38,7 +38,7 @@ static err ask_longest_traces(struct query *q, const struct query_filter *f, uin
 }
 
 static err ask_stats(struct query *q, const struct query_filter *f, uint64_t *out) {
-    struct query_trace_stats r = {.filter = *f, .top = 100};
+    struct query_trace_stats r = {.filter = *f, .top = 100, .services = 100};
     struct query_trace_stats_answer s;
     TRY(query_trace_stats(q, &r, &s));
     uint64_t h = hash_mix(s.traces, s.total.spans);

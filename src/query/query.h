@@ -26,10 +26,10 @@
 struct query_options {
     struct store *store;
     struct str tenant;
-    struct budget *budget;   /* NULL: none */
-    size_t memory_max_bytes; /* 0: 256 MiB */
-    int64_t timeout_ns;      /* 0: 30 s */
-    atomic_bool *cancel;     /* NULL: none */
+    struct budget *budget;                   /* NULL: none */
+    size_t memory_max_bytes;                 /* 0: 256 MiB */
+    int64_t timeout_ns;                      /* 0: 30 s */
+    atomic_bool *cancel;                     /* NULL: none */
     bool (*is_abandoned)(const void *asker); /* nobody waits for the answer any more; NULL: somebody always does */
     const void *asker;
 };
@@ -130,10 +130,17 @@ struct query_operation {
     uint32_t kind;
     struct query_span_stats stats;
 };
+enum { QUERY_SERVICES_MAX = 200 };
+struct query_service_stats {
+    struct str service; /* "_other": what did not fit in QUERY_SERVICES_MAX, or in the 2,000 groups */
+    struct query_span_stats stats;
+    const uint64_t *bucket_spans, *bucket_errors; /* bucket_count of each */
+};
 struct query_trace_stats {
     struct query_filter filter;
-    int64_t step; /* of a bucket; 0: chosen for about 60 buckets */
-    size_t top;   /* operations wanted */
+    int64_t step;    /* of a bucket; 0: chosen for about 60 buckets */
+    size_t top;      /* operations wanted */
+    size_t services; /* services wanted, at most QUERY_SERVICES_MAX; 0: do not count by service */
 };
 struct query_trace_stats_answer {
     struct query_span_stats total;
@@ -144,6 +151,8 @@ struct query_trace_stats_answer {
     size_t bucket_count;
     const struct query_operation *top; /* by service, operation and kind, most spans first */
     size_t top_count;
+    const struct query_service_stats *services; /* most spans first */
+    size_t service_count;
 };
 err query_trace_stats(struct query *q, const struct query_trace_stats *r, struct query_trace_stats_answer *out);
 

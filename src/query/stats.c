@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { GROUPS_MAX = 2000, TRACES_MAX = 4000000, GROUP_OTHER = GROUPS_MAX };
+enum { GROUPS_MAX = 2000, TRACES_MAX = 4000000, GROUP_OTHER = GROUPS_MAX, SERVICE_OTHER = QUERY_SERVICES_MAX };
 
 struct tally {
     uint64_t errors;
@@ -20,6 +20,14 @@ struct groups {
     struct strings names;
     struct tally tallies[GROUPS_MAX + 1];
     struct code_cache cache;
+};
+
+/* By service, if that was asked for: one histogram over all time, and plain counts by bucket. */
+struct by_service {
+    struct strings names;
+    uint32_t of_group[GROUPS_MAX + 1]; /* index of its service plus 1; 0: not looked up */
+    struct tally tallies[QUERY_SERVICES_MAX + 1];
+    uint64_t *spans[QUERY_SERVICES_MAX + 1], *errors[QUERY_SERVICES_MAX + 1]; /* by bucket; NULL: no span yet */
 };
 
 /* Distinct trace ids, by 64 bits of hash: 4 million at most, so one in 2 million such counts is short by one. */
@@ -35,7 +43,8 @@ struct stats {
     struct tally *buckets; /* NULL: none */
     struct bucketing bucketing;
     struct groups *groups;
-    struct id_set *traces; /* NULL: not counted */
+    struct by_service *services; /* NULL: not asked for */
+    struct id_set *traces;       /* NULL: not counted */
 };
 
 static err tally_add(struct query *q, struct tally *t, int64_t duration, bool failed) {
@@ -170,6 +179,71 @@ static err groups_read(struct query *q, struct groups *g, size_t limit, const st
     return NULL;
 }
 
+/* ---- services --------------------------------------------------------------------------------------------------- */
+
+static struct str group_service(const struct groups *g, uint32_t group) {
+    struct str key = strings_get(&g->names, group);
+    size_t n;
+    memcpy(&n, key.p + sizeof(uint32_t), sizeof n);
+    return (struct str){key.p + sizeof(uint32_t) + sizeof n, n};
+}
+
+static err service_of_group(struct stats *s, uint32_t group, uint32_t *out) {
+    struct by_service *v = s->services;
+    if (v->of_group[group] == 0) {
+        uint32_t service = SERVICE_OTHER;
+        if (group != GROUP_OTHER && !strings_find(&v->names, group_service(s->groups, group), &service)) {
+            struct str name = group_service(s->groups, group);
+            TRY(query_charge(s->q, name.n));
+            service = v->names.n < QUERY_SERVICES_MAX ? strings_intern(&v->names, name) : SERVICE_OTHER;
+        }
+        v->of_group[group] = service + 1;
+    }
+    *out = v->of_group[group] - 1;
+    return NULL;
+}
+
+static err service_add(struct stats *s, uint32_t group, size_t bucket, int64_t duration, bool failed) {
+    struct by_service *v = s->services;
+    uint32_t service;
+    TRY(service_of_group(s, group, &service));
+    if (!v->spans[service]) {
+        uint64_t *counts = arena_array(&s->q->arena, uint64_t, 2 * s->bucketing.n);
+        if (!counts) return arena_err(&s->q->arena);
+        v->spans[service] = counts;
+        v->errors[service] = counts + s->bucketing.n;
+    }
+    TRY(tally_add(s->q, &v->tallies[service], duration, failed));
+    if (bucket >= s->bucketing.n) return NULL;
+    v->spans[service][bucket]++;
+    v->errors[service][bucket] += failed;
+    return NULL;
+}
+
+static int by_service_spans(const void *x, const void *y) {
+    const struct query_service_stats *a = x, *b = y;
+    if (a->stats.spans != b->stats.spans) return a->stats.spans > b->stats.spans ? -1 : 1;
+    return str_compare(a->service, b->service);
+}
+
+static err services_read(struct stats *s, size_t limit, struct query_trace_stats_answer *out) {
+    struct by_service *v = s->services;
+    if (!v) return NULL;
+    struct query_service_stats *all = arena_array(&s->q->arena, struct query_service_stats, v->names.n + 1);
+    if (!all) return arena_err(&s->q->arena);
+    size_t n = 0;
+    for (uint32_t i = 0; i <= SERVICE_OTHER; i++) {
+        if (!v->spans[i]) continue;
+        struct str name = i == SERVICE_OTHER ? STR("_other") : query_keep(s->q, strings_get(&v->names, i));
+        all[n++] = (struct query_service_stats){name, tally_stats(&v->tallies[i]), v->spans[i], v->errors[i]};
+    }
+    TRY(query_settle(s->q));
+    qsort(all, n, sizeof *all, by_service_spans);
+    out->services = all;
+    out->service_count = MIN(n, limit);
+    return NULL;
+}
+
 /* ---- scan ------------------------------------------------------------------------------------------------------- */
 
 static err add_row(struct stats *s, const struct chunk *chunk, uint32_t i) {
@@ -183,6 +257,7 @@ static err add_row(struct stats *s, const struct chunk *chunk, uint32_t i) {
     TRY(tally_add(s->q, &s->total, duration, failed));
     size_t bucket = bucketing_index(&s->bucketing, time_of(c[COLUMN_TIME].u64[i]));
     if (bucket < s->bucketing.n) TRY(tally_add(s->q, &s->buckets[bucket], duration, failed));
+    if (s->services) TRY(service_add(s, group, bucket, duration, failed));
     return id_set_add(s->traces, s->q, c[COLUMN_TRACE].id16 + 16 * (size_t)i);
 }
 
@@ -200,7 +275,14 @@ static err groups_new(struct query *q, struct groups **out) {
     return NULL;
 }
 
-static err read_stats(struct stats *s, size_t top, struct query_trace_stats_answer *out) {
+static err services_new(struct query *q, struct by_service **out) {
+    *out = arena_new(&q->arena, struct by_service);
+    if (!*out) return arena_err(&q->arena);
+    strings_init(&(*out)->names);
+    return NULL;
+}
+
+static err read_stats(struct stats *s, const struct query_trace_stats *r, struct query_trace_stats_answer *out) {
     struct query_bucket *buckets = arena_array(&s->q->arena, struct query_bucket, s->bucketing.n);
     if (!buckets) return arena_err(&s->q->arena);
     for (size_t i = 0; i < s->bucketing.n; i++)
@@ -212,7 +294,8 @@ static err read_stats(struct stats *s, size_t top, struct query_trace_stats_answ
     out->step = s->bucketing.step;
     out->buckets = buckets;
     out->bucket_count = s->bucketing.n;
-    return groups_read(s->q, s->groups, top, &out->top, &out->top_count);
+    TRY(services_read(s, r->services, out));
+    return groups_read(s->q, s->groups, r->top, &out->top, &out->top_count);
 }
 
 err query_trace_stats(struct query *q, const struct query_trace_stats *r, struct query_trace_stats_answer *out) {
@@ -224,10 +307,12 @@ err query_trace_stats(struct query *q, const struct query_trace_stats *r, struct
     s.buckets = arena_array(&q->arena, struct tally, s.bucketing.n);
     if (!s.buckets) return arena_err(&q->arena);
     TRY(groups_new(q, &s.groups));
+    if (r->services) TRY(services_new(q, &s.services));
     struct query_trace_stats_answer made = {0};
     err e = query_scan(q, &m, stats_columns, COLUMNS, on_rows, &s);
-    if (!e) e = read_stats(&s, r->top, &made);
+    if (!e) e = read_stats(&s, r, &made);
     strings_done(&s.groups->names);
+    if (s.services) strings_done(&s.services->names);
     mem_free(traces.slots);
     if (!e) *out = made;
     return e;

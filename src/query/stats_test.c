@@ -48,13 +48,40 @@ static uint64_t distinct_traces(const struct world *w, const struct world_filter
     return n;
 }
 
+/* A service is the sum of its operations, and the services' buckets are those of all. */
+static void check_by_service(const struct query_trace_stats_answer *s) {
+    for (size_t i = 0; i < s->service_count; i++) {
+        const struct query_service_stats *v = &s->services[i];
+        uint64_t spans = 0, errors = 0, by_bucket = 0;
+        for (size_t k = 0; k < s->top_count; k++) {
+            if (!str_equal(s->top[k].service, v->service)) continue;
+            spans += s->top[k].stats.spans;
+            errors += s->top[k].stats.errors;
+        }
+        for (size_t b = 0; b < s->bucket_count; b++) by_bucket += v->bucket_spans[b];
+        assert_int_equal(v->stats.spans, spans);
+        assert_int_equal(v->stats.errors, errors);
+        assert_int_equal(by_bucket, spans);
+        assert_true(i == 0 || v[-1].stats.spans >= spans);
+    }
+    for (size_t b = 0; b < s->bucket_count; b++) {
+        uint64_t spans = 0, errors = 0;
+        for (size_t i = 0; i < s->service_count; i++) {
+            spans += s->services[i].bucket_spans[b];
+            errors += s->services[i].bucket_errors[b];
+        }
+        assert_int_equal(spans, s->buckets[b].stats.spans);
+        assert_int_equal(errors, s->buckets[b].stats.errors);
+    }
+}
+
 static void statistics_equal_brute_force(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 60; seed++) {
         struct world w;
         struct query q;
         struct world_filter f;
-        struct query_trace_stats r = {.top = 1000};
+        struct query_trace_stats r = {.top = 1000, .services = QUERY_SERVICES_MAX};
         struct query_trace_stats_answer s;
         world_open(&w, seed);
         world_fill(&w, SIGNAL_SPANS, 20 + (uint32_t)seed * 8, 3 + (uint32_t)seed, 1000000000000, 1000000000);
@@ -75,6 +102,7 @@ static void statistics_equal_brute_force(void **state) {
             spans += s.top[i].stats.spans;
         }
         assert_int_equal(spans, s.total.spans);
+        check_by_service(&s);
         query_end(&q);
         assert_int_equal(budget_used(&w.budget), 0);
         world_close(&w);

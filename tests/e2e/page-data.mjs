@@ -1,0 +1,65 @@
+// What the page is shown in tests: 120 traces of a small shop in the last ten minutes, with errors, events, links and logs; and one
+// trace of any size. By OTLP/JSON.
+
+const attributes = (of) => Object.entries(of).map(([key, v]) => ({ key, value: typeof v === 'number' ? { intValue: String(v) } : typeof v === 'boolean' ? { boolValue: v } : { stringValue: v } }));
+const id = (n, digits) => (BigInt(n) + (1n << BigInt(digits * 4 - 4))).toString(16).padStart(digits, '0');
+export const traceId = (k) => id(k, 32);
+export const spanId = (k, i) => id(k * 1000 + i, 16);
+
+async function send(url, body, headers) {
+  const answer = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers }, body: JSON.stringify(body) }).catch((e) => { throw new Error(`${url}: ${e.cause ?? e}`); });
+  if (answer.status !== 200 || (await answer.json()).partialSuccess) throw new Error(`${url}: ${answer.status}`);
+}
+
+const resource = (service) => ({ attributes: attributes({ 'service.name': service, 'deployment.environment.name': service === 'mail' ? 'staging' : 'prod', 'service.version': '1.4.2' }) });
+const grouped = (rows) => [...new Map(rows.map((r) => [r.service, rows.filter((x) => x.service === r.service).map((x) => x.row)]))];
+
+/** [depth's parent, service, name, kind, offset ms, duration ms] */
+const calls = [[-1, 'web', 'GET /checkout', 2, 0, 80], [0, 'web', 'cart.Get', 3, 4, 12], [1, 'cart', 'cart.Get', 2, 5, 9], [2, 'cart', 'SELECT items', 3, 6, 5], [0, 'web', 'POST /charge', 3, 20, 50], [4, 'pay', 'POST /charge', 2, 21, 46], [0, 'mail', 'send', 5, 72, 30]];
+
+function traceOf(k, startMs) {
+  const failed = k % 10 === 0, slow = k % 25 === 0 ? 20 : 1;
+  const ns = (ms) => `${Math.round((startMs + ms * slow) * 1000)}000`;
+  return calls.map(([parent, service, name, kind, at, took], i) => {
+    const bad = failed && (i === 5 || i === 4 || i === 0);
+    return { service, row: {
+      traceId: traceId(k), spanId: spanId(k, i), parentSpanId: parent < 0 ? '' : spanId(k, parent), name, kind, startTimeUnixNano: ns(at), endTimeUnixNano: ns(at + took),
+      attributes: attributes({ 'http.response.status_code': bad ? 500 : 200, 'order.id': `order-${k}`, 'http.request.method': 'GET', ...(i === 3 ? { 'db.system': 'postgresql', 'db.statement': 'SELECT * FROM items WHERE cart = "x"' } : {}) }),
+      status: bad ? { code: 2, message: 'card refused' } : {},
+      events: bad && i === 5 ? [{ timeUnixNano: ns(at + 30), name: 'exception', attributes: attributes({ 'exception.type': 'CardError', 'exception.message': 'refused', 'exception.stacktrace': 'CardError: refused\n  at charge (pay.js:10)' }) }] : [],
+      links: i === 6 && k > 1 ? [{ traceId: traceId(k - 1), spanId: spanId(k - 1, 6) }] : [],
+    } };
+  });
+}
+
+function logsOf(k, startMs) {
+  const failed = k % 10 === 0;
+  const record = (ms, severityNumber, body, i) => ({ timeUnixNano: `${Math.round((startMs + ms) * 1000)}000`, severityNumber, severityText: severityNumber > 16 ? 'ERROR' : 'INFO', body: { stringValue: body }, traceId: traceId(k), spanId: spanId(k, i), attributes: attributes({ attempt: 1, 'user.id': `user-${k % 7}` }) });
+  return [{ service: 'web', row: record(1, 9, `checkout of order-${k} begins`, 0) }, { service: 'pay', row: record(40, failed ? 17 : 9, failed ? `payment of order-${k} refused: card expired` : `payment of order-${k} taken`, 5) }];
+}
+
+/** Sends `count` of each, `apart` ms from one another, the last a few seconds ago. */
+export async function shop(clew, { count = 120, apart = 5000, headers = {} } = {}) {
+  const first = Date.now() - 5000 - count * apart;
+  const ks = Array.from({ length: count }, (_, i) => i + 1);
+  const spans = ks.flatMap((k) => traceOf(k, first + k * apart)), records = ks.flatMap((k) => logsOf(k, first + k * apart));
+  await send(`${clew.api}/otlp/v1/traces`, { resourceSpans: grouped(spans).map(([s, rows]) => ({ resource: resource(s), scopeSpans: [{ scope: { name: 'shop', version: '2' }, spans: rows }] })) }, headers);
+  await send(`${clew.api}/otlp/v1/logs`, { resourceLogs: grouped(records).map(([s, rows]) => ({ resource: resource(s), scopeLogs: [{ logRecords: rows }] })) }, headers);
+}
+
+/** One trace of n spans, 12 deep at most, the same each time. */
+export async function largeTrace(clew, n, k) {
+  const startMs = Date.now() - 60_000;
+  let x = 7;
+  const next = (below) => (x = (x * 1103515245 + 12345) % 2147483648) % below;
+  const depths = [], rows = [];
+  for (let i = 0; i < n; i++) {
+    depths.push(i === 0 ? 0 : 1 + next(Math.min(11, depths[i - 1] + 1)));
+    let parent = i - 1;
+    while (parent > 0 && depths[parent] >= depths[i]) parent--;
+    const from = startMs * 1000 + Math.floor((i / n) * 4_000_000);
+    rows.push({ service: `service-${i === 0 ? 0 : next(12)}`, row: { traceId: traceId(k), spanId: id(i + 1, 16), parentSpanId: i ? id(parent + 1, 16) : '', name: `operation ${next(200)}`, kind: 1, startTimeUnixNano: `${from}000`, endTimeUnixNano: `${from + 1 + (i ? next(50_000) : 4_000_000)}000`, attributes: attributes({ 'row.number': i }), status: next(500) === 0 ? { code: 2 } : {} } });
+  }
+  for (let at = 0; at < n; at += 20_000)
+    await send(`${clew.api}/otlp/v1/traces`, { resourceSpans: grouped(rows.slice(at, at + 20_000)).map(([s, r]) => ({ resource: resource(s), scopeSpans: [{ spans: r }] })) }, {});
+}

@@ -1,0 +1,446 @@
+// The page in Chromium against a real clew: every screen and what it is for. Screenshots go to build/shots.
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { axe, hasBrowser, shot, startBrowser } from './browser.mjs';
+import { binary, startClew } from './clew.mjs';
+import { largeTrace, shop, spanId, traceId } from './page-data.mjs';
+
+const failing = 110; // a trace with errors
+let clew, browser;
+before(async () => {
+  if (!hasBrowser) throw new Error('no Chromium: ./dev setup');
+  clew = await startClew();
+  await shop(clew);
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.stop();
+  await clew?.stop();
+});
+
+/** Runs fn with a page at path, and then wants that nothing went wrong on it. */
+async function at(path, fn, options = {}, base = clew.api) {
+  const page = await browser.open(base, options);
+  page.setDefaultTimeout(15_000);
+  try {
+    await page.goto(path);
+    await fn(page);
+    assert.deepEqual(page.wrong, []);
+  } finally {
+    await page.context().close();
+  }
+}
+const address = (page) => page.evaluate(() => location.pathname + location.search);
+/** Nothing is awaited, and charts are drawn. */
+const idle = async (page) => {
+  await page.waitForFunction(() => !document.querySelector('.progress.on') && [...document.querySelectorAll('.plot')].every((p) => p.querySelector('canvas')));
+  await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => setTimeout(r, 100))));
+};
+
+// ---- each screen, in each dress ------------------------------------------------------------------------------------
+
+const screens = [
+  ['home', '/', '.table tbody tr'],
+  ['home-empty', '/?start=2020-01-01T00%3A00%3A00Z&end=2020-01-02T00%3A00%3A00Z', '.empty'],
+  ['traces', '/traces?service=web', '.table tbody tr'],
+  ['traces-none', '/traces?where=order.id%3Dnobody', '.empty'],
+  ['trace', `/trace/${traceId(failing)}`, '.fall .row'],
+  ['trace-span', `/trace/${traceId(failing)}?span=${spanId(failing, 5)}&path=true`, '.detail .events'],
+  ['trace-unknown', `/trace/${'f'.repeat(32)}`, '.empty'],
+  ['logs', '/logs', '.loglist .row'],
+  ['start', '/start', '#snippet'],
+  ['login', '/login', '.login'],
+];
+for (const [theme, width] of [['light', 1440], ['dark', 1440], ['light', 380], ['dark', 380]])
+  for (const [name, path, sign] of screens)
+    test(`${name}, ${theme}, ${width} px: axe finds nothing, four questions at most`, async () => {
+      await at(path, async (page) => {
+        await page.locator(sign).first().waitFor();
+        await idle(page);
+        assert.deepEqual(await axe(page), []);
+        const questions = page.asked.filter((u) => u.includes('/api/'));
+        assert.ok(questions.length <= 4, questions.join('\n'));
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= width, `${wide} px wide`);
+        await shot(page, `${name}-${theme}-${width}`);
+      }, { theme, width, height: width < 500 ? 800 : 900 });
+    });
+
+// ---- home ----------------------------------------------------------------------------------------------------------
+
+test('home: figures of services, order, environment, and the way to their traces', async () => {
+  await at('/', async (page) => {
+    const rows = page.locator('.table tbody tr');
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 4);
+    assert.match(await rows.first().innerText(), /web/);
+    await page.getByRole('button', { name: /^Service/ }).click();
+    assert.match(await rows.first().innerText(), /cart/);
+    await page.getByLabel('Environment').selectOption('staging');
+    await page.waitForFunction(() => document.querySelectorAll('.table tbody tr').length === 1);
+    assert.equal(await address(page), '/?environment=staging');
+    await page.goBack();
+    await page.waitForFunction(() => document.querySelectorAll('.table tbody tr').length === 4);
+    await page.getByRole('link', { name: 'pay', exact: true }).click();
+    await page.locator('.scatter').waitFor();
+    assert.equal(await address(page), '/traces?service=pay');
+  });
+});
+
+test('home: dragging over a chart picks a range of time', async () => {
+  await at('/', async (page) => {
+    const plot = page.locator('.u-over').first();
+    await plot.waitFor();
+    const box = await plot.boundingBox();
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 20);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.9, box.y + 20, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForFunction(() => /start=20.*end=20/.test(location.search));
+  });
+});
+
+test('home: with nothing at all it says so and leads to getting started', async () => {
+  const empty = await startClew();
+  try {
+    await at('/', async (page) => {
+      await page.getByText('Nothing has come in so far').waitFor();
+      await page.getByRole('link', { name: 'Send the first trace' }).click();
+      await page.locator('#snippet').waitFor();
+    }, {}, empty.api);
+  } finally {
+    await empty.stop();
+  }
+});
+
+// ---- traces --------------------------------------------------------------------------------------------------------
+
+test('traces: a deep link restores every field; back and forward walk the search', async () => {
+  await at('/traces?service=web&status=error&where=order.id+exists&order=longest&min_duration=1ms', async (page) => {
+    await page.locator('.table tbody tr').first().waitFor();
+    assert.equal(await page.getByLabel('Service', { exact: true }).inputValue(), 'web');
+    assert.equal(await page.getByLabel('Status').inputValue(), 'error');
+    assert.equal(await page.getByLabel('At least').inputValue(), '1ms');
+    assert.equal(await page.getByRole('button', { name: 'Longest' }).getAttribute('aria-pressed'), 'true');
+    assert.equal(await page.locator('.chip').innerText(), 'order.id exists\n×');
+    assert.equal(await page.locator('.table tbody tr').count(), 12);
+    await page.getByRole('button', { name: 'Remove order.id exists' }).click();
+    await page.getByRole('button', { name: 'Newest' }).click();
+    await page.goBack();
+    await page.goBack();
+    await page.locator('.chip').waitFor();
+    await page.goForward();
+    await page.locator('.chip').waitFor({ state: 'detached' });
+    assert.equal(await address(page), '/traces?service=web&status=error&min_duration=1ms&order=longest');
+  });
+});
+
+test('traces: a condition is checked, added, and narrows the search', async () => {
+  await at('/traces', async (page) => {
+    const bar = page.getByRole('combobox', { name: 'Condition' }).or(page.getByRole('textbox', { name: 'Condition' }));
+    await bar.fill('order.id == order-7');
+    await bar.press('Enter');
+    await page.getByText('== is not an operator').waitFor();
+    await bar.fill('order.id = order-7');
+    await bar.press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('.table tbody tr').length === 1);
+    await page.keyboard.press('Escape');
+    await page.locator('main').focus();
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.locator('.fall .row').first().waitFor();
+    assert.match(await address(page), new RegExp(traceId(7)));
+  });
+});
+
+test('traces: more pages come by cursor, each trace once', async () => {
+  await at('/traces', async (page) => {
+    const rows = page.locator('.table tbody tr');
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 50);
+    for (const n of [100, 120]) {
+      await page.getByRole('button', { name: 'Load 50 more' }).click();
+      await page.waitForFunction((wanted) => document.querySelectorAll('.table tbody tr').length === wanted, n);
+    }
+    await page.getByText('That is all of them.').waitFor();
+    const links = await page.locator('.table a.strong').evaluateAll((v) => v.map((a) => a.href));
+    assert.equal(new Set(links).size, 120);
+  });
+});
+
+test('traces: a dot opens its trace, a rectangle narrows time and duration', async () => {
+  await at('/traces?order=longest', async (page) => {
+    await page.locator('.table tbody tr').first().waitFor();
+    const box = await page.locator('.scatter canvas').boundingBox();
+    await page.mouse.move(box.x + box.width * 0.4, box.y + 14);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width - 16, box.y + 80, { steps: 3 });
+    await page.mouse.up();
+    await page.waitForFunction(() => /min_duration=\d+ns&max_duration=\d+ns/.test(location.search));
+    await page.locator('.table tbody tr').first().waitFor();
+    await idle(page);
+    assert.ok((await page.locator('.table tbody tr').count()) < 50);
+  });
+});
+
+// ---- a trace -------------------------------------------------------------------------------------------------------
+
+test('trace: keys walk errors and rows, collapse and restore; the URL keeps it', async () => {
+  await at(`/trace/${traceId(failing)}`, async (page) => {
+    const rows = page.locator('.fall .row');
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 7);
+    await page.keyboard.press('n');
+    await page.locator('.detail h2', { hasText: 'GET /checkout' }).waitFor();
+    await page.keyboard.press('n');
+    await page.keyboard.press('n');
+    await page.waitForFunction((id) => location.search.includes(id), spanId(failing, 5));
+    assert.match(await page.locator('.detail').innerText(), /CardError[^]*pay\.js:10/);
+    assert.match(await page.locator('.detail').innerText(), /payment of order-110 refused/);
+    await page.keyboard.press('p');
+    await page.waitForFunction((id) => location.search.includes(id), spanId(failing, 4));
+    await page.keyboard.press('ArrowLeft');
+    assert.equal(await rows.count(), 6);
+    await page.keyboard.press('[');
+    assert.equal(await rows.count(), 1);
+    await page.reload();
+    await rows.first().waitFor();
+    assert.ok((await rows.count()) < 7);
+    await page.keyboard.press(']');
+    assert.equal(await rows.count(), 7);
+    await page.keyboard.press('c');
+    await page.locator('.fall.has-path').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.detail').waitFor({ state: 'detached' });
+  });
+});
+
+test('trace: find, zoom by the mini-map, and out again', async () => {
+  await at(`/trace/${traceId(failing)}`, async (page) => {
+    await page.locator('.fall .row').first().waitFor();
+    await page.keyboard.press('/');
+    await page.keyboard.type('select');
+    assert.equal(await page.locator('.fall .row.found').count(), 1);
+    await page.keyboard.press('Enter');
+    await page.locator('.detail h2', { hasText: 'SELECT items' }).waitFor();
+    const box = await page.locator('.mini canvas').boundingBox();
+    await page.mouse.move(box.x + box.width * 0.2, box.y + 20);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 20, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForFunction(() => /view=\d+-\d+/.test(location.search));
+    await page.locator('.mini canvas').click();
+    await page.waitForFunction(() => !location.search.includes('view='));
+  });
+});
+
+test('trace: pivots to logs and back, to like traces by an attribute, and along a link', async () => {
+  await at(`/trace/${traceId(failing)}?span=${spanId(failing, 5)}`, async (page) => {
+    await page.locator('.detail').getByRole('link', { name: 'Open', exact: true }).click();
+    await page.locator('.loglist .row').first().waitFor();
+    assert.equal(await page.locator('.loglist .row').count(), 1);
+    await page.locator('.loglist .row').first().click();
+    await page.getByRole('link', { name: 'Open its trace' }).click();
+    await page.locator('.detail h2', { hasText: 'POST /charge' }).waitFor();
+    await page.getByRole('row', { name: /order\.id/ }).hover();
+    await page.getByRole('button', { name: 'Filter by order.id' }).click();
+    await page.locator('.chip', { hasText: `order.id=order-${failing}` }).waitFor();
+    await page.waitForFunction(() => document.querySelectorAll('.table tbody tr').length === 1);
+    await page.goto(`/trace/${traceId(failing)}?span=${spanId(failing, 6)}`);
+    await page.getByRole('link', { name: new RegExp(traceId(failing - 1)) }).click();
+    await page.waitForFunction((id) => location.pathname.endsWith(id), traceId(failing - 1));
+    await page.locator('.detail h2', { hasText: 'send' }).waitFor();
+  });
+});
+
+test('trace: 10,000 and 100,000 spans open and scroll', async (t) => {
+  for (const [n, k] of [[10_000, 9001], [100_000, 9002]]) {
+    await largeTrace(clew, n, k);
+    await at('/start', async (page) => {
+      await page.locator('#snippet').waitFor();
+      const opened = await page.evaluate(async (path) => {
+        const began = performance.now();
+        history.pushState(null, '', path);
+        dispatchEvent(new PopStateEvent('popstate'));
+        while (!document.querySelector('.fall .row')) await new Promise((r) => requestAnimationFrame(r));
+        return performance.now() - began;
+      }, `/trace/${traceId(k)}`);
+      const frames = await page.evaluate(async () => {
+        const box = document.querySelector('.fall .rows'), times = [];
+        let last = performance.now();
+        for (let i = 1; i <= 120; i++) {
+          box.scrollTop = (box.scrollHeight * i) / 120;
+          const now = await new Promise((r) => requestAnimationFrame(r));
+          times.push(now - last);
+          last = now;
+        }
+        return times.sort((a, b) => a - b);
+      });
+      t.diagnostic(`${n} spans: open ${opened.toFixed(0)} ms, frame p50 ${frames[60].toFixed(1)} p95 ${frames[114].toFixed(1)} ms, ${await page.evaluate(() => document.querySelectorAll('*').length)} nodes`);
+      assert.ok((await page.locator('.fall .row').count()) < 80);
+      assert.equal(await page.locator('[role=treegrid]').getAttribute('aria-rowcount'), String(n));
+      assert.ok(opened < 20_000 && frames[114] < 500);
+      await shot(page, `trace-${n}`);
+    });
+  }
+});
+
+// ---- logs ----------------------------------------------------------------------------------------------------------
+
+test('logs: words, severity, conditions from a value, pages on scrolling', async () => {
+  await at('/logs', async (page) => {
+    const rows = page.locator('.loglist .row'), grid = page.locator('[role=grid]');
+    await rows.first().waitFor();
+    assert.equal(await grid.getAttribute('aria-rowcount'), '200');
+    await page.locator('.loglist .rows').evaluate((b) => { b.scrollTop = b.scrollHeight; });
+    await page.waitForFunction(() => document.querySelector('[role=grid]').getAttribute('aria-rowcount') === '240');
+    await page.getByRole('combobox', { name: 'Severity' }).selectOption('error');
+    await page.waitForFunction(() => document.querySelector('[role=grid]')?.getAttribute('aria-rowcount') === '12');
+    await page.locator('.chart b', { hasText: '12 records' }).waitFor();
+    await page.locator('main').focus();
+    await page.keyboard.press('j');
+    await page.locator('.detail .body', { hasText: 'card expired' }).waitFor();
+    await page.getByRole('row', { name: /user\.id/ }).hover();
+    await page.getByRole('button', { name: 'Exclude this user.id' }).click();
+    await page.locator('.chip', { hasText: 'user.id!=' }).waitFor();
+    await page.getByLabel('Words').fill('"no such words"');
+    await page.getByLabel('Words').press('Enter');
+    await page.getByText('No record fulfils these conditions').waitFor();
+    await page.getByRole('button', { name: 'Remove all conditions' }).click();
+    await page.waitForFunction(() => document.querySelector('[role=grid]')?.getAttribute('aria-rowcount') === '200');
+    assert.equal(await address(page), '/logs');
+  });
+});
+
+// ---- getting started, login ----------------------------------------------------------------------------------------
+
+test('getting started: what it says to run works, and the page sees it come', async () => {
+  const fresh = await startClew();
+  try {
+    await at('/start', async (page) => {
+      await page.getByText('Waiting for a trace').waitFor();
+      const run = spawnSync('sh', ['-c', await page.locator('#snippet').innerText()], { encoding: 'utf8' });
+      assert.match(run.stdout, /200 OK/);
+      await page.getByText('A trace has come').waitFor();
+      await shot(page, 'start-came-light-1440');
+      await page.getByRole('link', { name: 'Open it' }).click();
+      await page.locator('.fall .row').waitFor();
+      assert.match(await page.locator('h1').innerText(), /curl.*hello clew/s);
+    }, {}, fresh.api);
+  } finally {
+    await fresh.stop();
+  }
+});
+
+test('login: a deep link leads through it and back; a wrong token is told; logging out ends it', async () => {
+  mkdirSync(`${clew.dir}/guarded`);
+  const made = spawnSync(binary, ['token', 'new', 'ada', '--role', 'admin', '--data', `${clew.dir}/guarded/data`, '--json'], { encoding: 'utf8' });
+  const token = JSON.parse(made.stdout).token;
+  const guarded = await startClew([], `${clew.dir}/guarded`);
+  try {
+    await shop(guarded, { count: 20, headers: { Authorization: `Bearer ${token}` } });
+    await at('/traces?service=pay&status=error', async (page) => {
+      await page.locator('.login').waitFor();
+      assert.equal(await address(page), '/login?to=%2Ftraces%3Fservice%3Dpay%26status%3Derror');
+      await page.getByLabel('Token').fill('clew_0123456789abcdef_' + '0'.repeat(64));
+      await page.getByRole('button', { name: 'Log in' }).click();
+      await page.getByText('this token is not known').waitFor();
+      assert.deepEqual(await axe(page), []);
+      await page.getByLabel('Token').fill(token);
+      await page.getByRole('button', { name: 'Log in' }).click();
+      await page.locator('.table tbody tr').first().waitFor();
+      assert.equal(await address(page), '/traces?service=pay&status=error');
+      assert.equal(await page.evaluate(() => document.cookie), '');
+      await page.goto('/start');
+      await page.getByText('Senders need a token').waitFor();
+      const run = spawnSync('sh', ['-c', await page.locator('#snippet').innerText()], { encoding: 'utf8', env: { ...process.env, CLEW_TOKEN: token } });
+      assert.match(run.stdout, /200 OK/);
+      await page.getByRole('button', { name: 'Log out' }).click();
+      await page.locator('.login').waitFor();
+      await page.goto('/');
+      await page.locator('.login').waitFor();
+    }, {}, guarded.api);
+  } finally {
+    await guarded.stop({ keep: true });
+  }
+});
+
+// ---- everywhere ----------------------------------------------------------------------------------------------------
+
+test('the palette finds screens, services and traces by id; ? shows the keys', async () => {
+  await at('/', async (page) => {
+    await page.locator('.table tbody tr').first().waitFor();
+    await page.keyboard.press('Control+k');
+    await page.getByRole('option', { name: /Logs of pay/ }).waitFor();
+    assert.deepEqual(await axe(page), []);
+    await shot(page, 'palette-light-1440');
+    await page.keyboard.type('logs of pay');
+    await page.keyboard.press('Enter');
+    await page.locator('.loglist .row').first().waitFor();
+    assert.equal(await address(page), '/logs?service=pay');
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type(traceId(3));
+    await page.keyboard.press('Enter');
+    await page.locator('.fall .row').first().waitFor();
+    await page.keyboard.press('?');
+    await page.getByRole('heading', { name: 'Keys' }).waitFor();
+    assert.deepEqual(await axe(page), []);
+    await shot(page, 'keys-light-1440');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('g');
+    await page.keyboard.press('t');
+    await page.locator('.scatter').waitFor();
+  });
+});
+
+test('the range of time: presets, what is typed, panning; kept by the URL', async () => {
+  await at('/traces', async (page) => {
+    await page.getByRole('button', { name: 'Last 1 hour' }).click();
+    await page.getByRole('dialog', { name: 'Range of time' }).waitFor();
+    assert.deepEqual(await axe(page), []);
+    await shot(page, 'time-light-1440');
+    await page.getByRole('button', { name: '15 min' }).click();
+    assert.equal(await address(page), '/traces?start=now-15m');
+    await page.getByRole('button', { name: 'Last 15 minutes' }).click();
+    await page.getByLabel('From').fill('yesterday');
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('From: write now-15m').waitFor();
+    await page.getByLabel('From').fill('2026-01-02 03:00');
+    await page.getByLabel('To (empty: now)').fill('2026-01-02 04:00');
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('No traces in this range of time').waitFor();
+    await page.keyboard.press('Shift+ArrowLeft');
+    await page.waitForFunction(() => location.search.includes('02%3A30'));
+  });
+});
+
+test('looks follow the system until they are chosen, and the choice is kept', async () => {
+  await at('/start', async (page) => {
+    const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    await page.locator('#snippet').waitFor();
+    const dark = await background();
+    await page.getByRole('button', { name: 'Light theme' }).click();
+    const light = await background();
+    assert.notEqual(light, dark);
+    await page.reload();
+    await page.locator('#snippet').waitFor();
+    assert.equal(await background(), light);
+  }, { theme: 'dark' });
+});
+
+test('an error of the server says what to do', async () => {
+  await at('/traces?service=web', async (page) => {
+    await page.locator('.table tbody tr').first().waitFor();
+    await page.context().setOffline(true);
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await page.getByText('clew does not answer').waitFor();
+    await page.context().setOffline(false);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.locator('.table tbody tr').first().waitFor();
+    page.wrong.length = 0; // the browser tells of the broken connection
+    await page.goto('/traces?min_duration=quick');
+    await page.getByRole('alert').getByText('min_duration').waitFor();
+  });
+});

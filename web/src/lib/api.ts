@@ -1,0 +1,212 @@
+// Questions to clew, and what it answers. Types are those of /openapi.json, as far as the page reads them.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { parseJson } from './json';
+import { toLogin } from './nav';
+import { setPrefs } from './prefs';
+
+export interface Duration {
+  min_ns: number;
+  mean_ns: number;
+  max_ns: number;
+  p50_ns: number;
+  p90_ns: number;
+  p95_ns: number;
+  p99_ns: number;
+}
+export interface SpanStats {
+  span_count: number;
+  error_count: number;
+  error_ratio: number;
+  duration: Duration | null;
+}
+export interface Partial_ {
+  partial: boolean;
+  partial_reason?: string;
+}
+export interface ServiceStats extends SpanStats {
+  service: string;
+  bucket_span_counts: number[];
+  bucket_error_counts: number[];
+}
+export interface Stats extends SpanStats, Partial_ {
+  range: { start: string; end: string };
+  trace_count: number;
+  spans_per_second: number;
+  step_ns: number;
+  buckets: ({ start: string } & SpanStats)[];
+  operations: ({ service: string; operation: string; kind: string } & SpanStats)[];
+  services?: ServiceStats[];
+}
+export interface Services extends Partial_ {
+  services: { name: string; namespace: string; environment: string; signals: string[] }[];
+}
+export interface Operations extends Partial_ {
+  operations: ({ operation: string; kind: string } & SpanStats)[];
+}
+export interface TraceSummary {
+  trace_id: string;
+  root: { service: string; operation: string; missing: boolean };
+  start: string;
+  duration_ns: number;
+  span_count: number;
+  error_count: number;
+  matched_count: number;
+  services: { name: string; span_count: number; error_count: number }[];
+}
+export interface Traces extends Partial_ {
+  traces: TraceSummary[];
+  next_cursor: string | null;
+}
+export type Attributes = Record<string, unknown>;
+export interface Resource {
+  service: string;
+  environment: string;
+  attributes: Attributes;
+}
+export interface Scope {
+  name: string;
+  version: string;
+  attributes: Attributes;
+}
+export interface Span {
+  span_id: string;
+  parent_span_id: string | null;
+  parent_missing?: boolean;
+  depth: number;
+  service: string;
+  name: string;
+  kind: string;
+  start: string;
+  duration_ns: number;
+  self_time_ns: number;
+  child_count: number;
+  status: { code: string; message?: string };
+  attributes: Attributes;
+  events: { time: string; name: string; attributes: Attributes }[];
+  links: { trace_id: string; span_id: string; attributes: Attributes }[];
+  resource: number;
+  scope: number;
+}
+export interface Trace extends Partial_ {
+  trace_id: string;
+  root: { service: string; operation: string; missing: boolean };
+  start: string;
+  duration_ns: number;
+  span_count: number;
+  error_count: number;
+  duplicate_count: number;
+  truncated: boolean;
+  missing_parents: string[];
+  services: { name: string; span_count: number; error_count: number }[];
+  resources: Resource[];
+  scopes: Scope[];
+  spans: Span[];
+}
+export interface LogRecord {
+  time: string;
+  severity: string;
+  severity_text: string;
+  service: string;
+  body: unknown;
+  trace_id: string | null;
+  span_id: string | null;
+  attributes: Attributes;
+  resource: number;
+  scope: number;
+}
+export interface Logs extends Partial_ {
+  logs: LogRecord[];
+  resources: Resource[];
+  scopes: Scope[];
+  next_cursor: string | null;
+}
+export interface LogHistogram extends Partial_ {
+  count: number;
+  step_ns: number;
+  buckets: { start: string; [severity: string]: string | number }[];
+}
+
+export class Failure extends Error {
+  constructor(readonly status: number, readonly kind: string, message: string, readonly hint: string) {
+    super(message);
+  }
+}
+
+async function failureOf(answer: Response): Promise<Failure> {
+  const body = (await answer.json().catch(() => null)) as { error?: { kind: string; message: string; hint?: string } } | null;
+  const e = body?.error;
+  const wait = answer.headers.get('Retry-After');
+  const hint = e?.hint ?? (answer.status === 429 ? `Try again in ${wait ?? 'a few'} seconds.` : answer.status >= 500 ? 'The log of clew says more.' : '');
+  return new Failure(answer.status, e?.kind ?? 'internal', e?.message ?? `clew answered ${answer.status}`, hint);
+}
+
+async function ask(path: string, init: RequestInit): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, init);
+  } catch (e) {
+    if ((e as Error).name === 'AbortError') throw e;
+    throw new Failure(0, 'unavailable', 'clew does not answer', 'It may have been stopped, or the network is down. Then try again.');
+  }
+  if (answer.ok) return answer;
+  if (answer.status === 401 && path !== '/api/v1/login') {
+    setPrefs({ user: '' });
+    toLogin();
+  }
+  throw await failureOf(answer);
+}
+
+export type Params = Record<string, string | number | boolean | string[] | undefined>;
+
+/** path?a=b…: what is "" or undefined is left out. */
+export function withParams(path: string, params: Params): string {
+  const p = new URLSearchParams();
+  for (const [name, v] of Object.entries(params))
+    for (const one of Array.isArray(v) ? v : [v]) if (one !== undefined && one !== '') p.append(name, String(one));
+  const query = p.toString();
+  return query ? `${path}?${query}` : path;
+}
+
+export async function get<T>(path: string, params: Params = {}, signal?: AbortSignal): Promise<T> {
+  const answer = await ask(withParams(path, params), { signal });
+  return parseJson(await answer.text()) as T;
+}
+
+export async function post<T>(path: string, body?: unknown): Promise<T> {
+  const headers = body === undefined ? undefined : { 'Content-Type': 'application/json' };
+  const answer = await ask(path, { method: 'POST', headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  return (await answer.json()) as T;
+}
+
+export interface Asked<T> {
+  data: T | null; // of the last answer, also while the next is awaited
+  failure: Failure | null;
+  busy: boolean;
+  again: () => void;
+}
+
+/** Asks when the question changes; an answer that comes too late is dropped, and its query ended. null: do not ask. */
+export function useQuestion<T>(path: string | null, params: Params = {}): Asked<T> {
+  const question = path === null ? null : withParams(path, params);
+  const [state, setState] = useState<{ data: T | null; failure: Failure | null; busy: boolean; of: string | null }>({ data: null, failure: null, busy: question !== null, of: question });
+  const [turn, setTurn] = useState(0);
+  const latest = useRef(state);
+  latest.current = state;
+  useEffect(() => {
+    if (question === null) {
+      setState({ data: null, failure: null, busy: false, of: null });
+      return undefined;
+    }
+    const stop = new AbortController();
+    setState({ ...latest.current, busy: true });
+    get<T>(question, {}, stop.signal).then(
+      (data) => setState({ data, failure: null, busy: false, of: question }),
+      (e: Error) => {
+        if (stop.signal.aborted) return;
+        setState({ data: null, failure: e instanceof Failure ? e : new Failure(0, 'internal', e.message, 'This is a fault of the page.'), busy: false, of: question });
+      },
+    );
+    return () => stop.abort();
+  }, [question, turn]);
+  return { ...state, busy: state.busy || state.of !== question, again: () => setTurn((t) => t + 1) };
+}

@@ -1,0 +1,47 @@
+// Numbers for people: few digits, fixed widths where they stand in columns.
+
+const steps: [number, string][] = [[3_600_000_000_000, 'h'], [60_000_000_000, 'm'], [1_000_000_000, 's'], [1_000_000, 'ms'], [1_000, 'µs'], [1, 'ns']];
+
+/** 3 significant digits: "482 ns", "1.25 ms", "38.0 ms", "1m 12s", "2h 5m". */
+export function duration(ns: number): string {
+  if (!Number.isFinite(ns)) return '–';
+  if (ns < 0) return `−${duration(-ns)}`;
+  if (ns === 0) return '0';
+  for (const [big, small] of [[0, 1], [1, 2]] as const) {
+    if (ns < steps[big][0]) continue;
+    const whole = Math.floor(ns / steps[big][0]);
+    const rest = Math.round((ns - whole * steps[big][0]) / steps[small][0]);
+    return rest ? `${whole}${steps[big][1]} ${rest}${steps[small][1]}` : `${whole}${steps[big][1]}`;
+  }
+  const [unit, name] = steps.slice(2).find(([u]) => ns >= u * 0.9995) ?? steps[5];
+  return name === 'ns' ? `${Math.round(ns)} ns` : `${digits(ns / unit)} ${name}`;
+}
+
+function digits(v: number): string {
+  return v >= 99.95 ? v.toFixed(0) : v >= 9.995 ? v.toFixed(1) : v.toFixed(2);
+}
+
+/** "0", "12", "1.2k", "34k", "5.6M". */
+export function count(n: number): string {
+  const [unit, name] = ([[1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const).find(([u]) => n >= u * 0.9995) ?? [1, ''];
+  if (!name) return Number.isInteger(n) ? String(n) : digits(n);
+  const v = n / unit;
+  return `${v < 9.95 ? v.toFixed(1) : v.toFixed(0)}${name}`;
+}
+
+export const grouped = (n: number): string => n.toLocaleString('en').replace(/,/g, ' ');
+
+/** Per second: "0", "0.03", "2.4", "120". */
+export const rate = (n: number): string => (n === 0 ? '0' : n < 0.01 ? '<0.01' : n < 10 ? n.toFixed(2) : n < 1000 ? n.toFixed(1) : count(n));
+
+export const percent = (ratio: number): string => (ratio === 0 ? '0%' : ratio < 0.001 ? '<0.1%' : ratio < 0.1 ? `${(ratio * 100).toFixed(1)}%` : `${(ratio * 100).toFixed(0)}%`);
+
+/** "1 trace", "2 traces". */
+export const plural = (n: number, one: string, many = `${one}s`): string => `${grouped(n)} ${n === 1 ? one : many}`;
+
+/** "250ms", "1h30m" as the API takes durations; null if it is none. */
+export function readDuration(typed: string): string | null {
+  const t = typed.trim().replace(/\s+/g, '').replace('μ', 'µ');
+  if (t === '') return '';
+  return /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d))+$/.test(t) ? t.replace('µs', 'us') : null;
+}

@@ -1,0 +1,48 @@
+// Keys: one listener, and what each part of the page wants to hear.
+import { useEffect, useRef } from 'preact/hooks';
+import { prefs } from './prefs';
+
+export type Keys = Record<string, (e: KeyboardEvent) => void>;
+const layers: { keys: Keys }[] = [];
+let pending = ''; // the first of two, as in g t
+let pendingAt = 0;
+
+const isTyping = (e: KeyboardEvent): boolean => !!(e.target as Element).closest?.('input, textarea, select, [contenteditable]');
+
+function nameOf(e: KeyboardEvent): string {
+  return (e.ctrlKey || e.metaKey ? 'ctrl+' : '') + (e.shiftKey && e.key.length > 1 ? 'shift+' : '') + (e.key.length === 1 ? e.key : e.key.toLowerCase());
+}
+
+function onKey(e: KeyboardEvent): void {
+  if (e.altKey || e.defaultPrevented) return;
+  const name = nameOf(e);
+  const letter = e.key.length === 1 && !e.ctrlKey && !e.metaKey;
+  if (letter && (!prefs.keys || isTyping(e))) return;
+  if (isTyping(e) && !name.startsWith('ctrl+') && name !== 'escape') return;
+  if (document.querySelector('dialog[open]') && name !== 'ctrl+k') return;
+  const two = pending && e.timeStamp - pendingAt < 2000 ? `${pending} ${name}` : '';
+  pending = letter ? name : '';
+  pendingAt = e.timeStamp;
+  for (const wanted of two ? [two, name] : [name])
+    for (let i = layers.length - 1; i >= 0; i--) {
+      const fn = layers[i].keys[wanted];
+      if (!fn) continue;
+      e.preventDefault();
+      pending = '';
+      fn(e);
+      return;
+    }
+}
+
+export const listenForKeys = (): void => document.addEventListener('keydown', onKey);
+
+/** Hears keys while the component is there; the newest listener first. */
+export function useKeys(keys: Keys): void {
+  const layer = useRef({ keys });
+  layer.current.keys = keys;
+  useEffect(() => {
+    const mine = layer.current;
+    layers.push(mine);
+    return () => void layers.splice(layers.indexOf(mine), 1);
+  }, []);
+}

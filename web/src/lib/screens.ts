@@ -1,0 +1,86 @@
+// Every screen: its path, and what its URL holds. The paths are also rows of src/api/routes.c.
+import { choice, codec, flag, list, text, type Codec } from './codec';
+
+/** As the API takes them: RFC 3339, unix time, now-15m. end "": now. */
+export interface Range {
+  start: string;
+  end: string;
+}
+export const range = { start: text('now-1h'), end: text() };
+
+export interface HomeState extends Range {
+  environment: string;
+}
+export interface TracesState extends Range {
+  service: string;
+  environment: string;
+  operation: string;
+  status: '' | 'error' | 'ok' | 'unset';
+  min_duration: string;
+  max_duration: string;
+  text: string;
+  where: string[];
+  order: 'newest' | 'longest';
+}
+export interface TraceState {
+  span: string;
+  find: string;
+  collapsed: string[]; // ids of spans; "*": all
+  path: boolean;
+  view: string; // ns from the start, "1200-5400"; "": all
+}
+export interface LogsState extends Range {
+  service: string;
+  environment: string;
+  severity: '' | 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+  text: string;
+  trace_id: string;
+  span_id: string;
+  where: string[];
+  order: 'newest' | 'oldest';
+}
+export interface LoginState {
+  to: string;
+}
+
+export const home = codec<HomeState>({ ...range, environment: text() });
+export const traces = codec<TracesState>({
+  ...range, service: text(), environment: text(), operation: text(), status: choice('', 'error', 'ok', 'unset'), min_duration: text(),
+  max_duration: text(), text: text(), where: list(), order: choice('newest', 'longest'),
+});
+export const trace = codec<TraceState>({ span: text(), find: text(), collapsed: list(64), path: flag(), view: text() });
+export const logs = codec<LogsState>({
+  ...range, service: text(), environment: text(), severity: choice('', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'), text: text(),
+  trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'),
+});
+export const login = codec<LoginState>({ to: text() });
+const none = codec<Record<never, never>>({});
+
+export type ScreenName = 'home' | 'traces' | 'trace' | 'logs' | 'start' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', logs: '/logs', start: '/start', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, logs, start: none, login } as unknown as Record<ScreenName, Codec<never>>;
+
+export interface Place {
+  screen: ScreenName;
+  /** Of a trace; else "". */
+  id: string;
+}
+
+/** Which screen a path is; null: none. */
+export function placeOf(path: string): Place | null {
+  const id = /^\/trace\/([0-9a-fA-F]{32})$/.exec(path)?.[1];
+  if (id) return { screen: 'trace', id: id.toLowerCase() };
+  const screen = (Object.keys(paths) as ScreenName[]).find((s) => s !== 'trace' && paths[s] === path);
+  return screen ? { screen, id: '' } : null;
+}
+
+/** Links, with what is not said at its default. */
+const linkTo = <S>(path: string, c: Codec<S>) => (some: Partial<S> = {}): string => path + c.write({ ...c.read(''), ...some });
+export const homeLink = linkTo(paths.home, home);
+export const tracesLink = linkTo(paths.traces, traces);
+export const logsLink = linkTo(paths.logs, logs);
+export const loginLink = linkTo(paths.login, login);
+export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);
+
+/** Where a login leads back to: a path of this page, never another host's. */
+export const safePath = (to: string): string => (/^\/(?![/\\])/.test(to) && placeOf(to.split('?')[0]) ? to : '/');

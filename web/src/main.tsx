@@ -1,0 +1,100 @@
+// The frame of the page: navigation, looks, keys, and the screen that the address names.
+import './style/app.css';
+import { render, type ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { post } from './lib/api';
+import { listenForKeys, useKeys } from './lib/keys';
+import { followLinks, go, useAddress } from './lib/nav';
+import { applyTheme, isDark, setPrefs, usePrefs } from './lib/prefs';
+import { homeLink, loginLink, logsLink, placeOf, tracesLink, type ScreenName } from './lib/screens';
+import { copy } from './ui/chips';
+import { Help, Palette } from './ui/palette';
+import { Empty } from './ui/states';
+import icon from './icon.svg';
+
+type Screen = ComponentType<{ id: string }>;
+const load: Record<ScreenName, () => Promise<{ default: Screen }>> = {
+  home: () => import('./screens/home'),
+  traces: () => import('./screens/traces'),
+  trace: () => import('./screens/trace'),
+  logs: () => import('./screens/logs'),
+  start: () => import('./screens/start'),
+  login: () => import('./screens/login'),
+};
+const loaded: Partial<Record<ScreenName, Screen>> = {};
+const titles: Record<ScreenName, string> = { home: 'Services', traces: 'Traces', trace: 'Trace', logs: 'Logs', start: 'Getting started', login: 'Log in' };
+
+function Navigation({ at }: { at: ScreenName | undefined }) {
+  const links: [string, string, ScreenName[]][] = [['Services', homeLink(), ['home']], ['Traces', tracesLink(), ['traces', 'trace']], ['Logs', logsLink(), ['logs']], ['Getting started', '/start', ['start']]];
+  return (
+    <nav class="nav" aria-label="Screens">
+      {links.map(([name, href, of]) => <a key={name} href={href} aria-current={at && of.includes(at) ? 'page' : undefined}>{name}</a>)}
+    </nav>
+  );
+}
+
+function Tools({ palette, help }: { palette: () => void; help: () => void }) {
+  const prefs = usePrefs();
+  const dark = isDark();
+  const logout = (): void => void post('/api/v1/logout').finally(() => { setPrefs({ user: '' }); go(loginLink()); });
+  return (
+    <div class="tools">
+      <button class="button quiet" onClick={palette} title="Commands (Ctrl K)"><span class="hide-small">Find</span> <kbd>Ctrl K</kbd></button>
+      <button class="button quiet icon" aria-label={dark ? 'Light theme' : 'Dark theme'} title={dark ? 'Light theme' : 'Dark theme'} onClick={() => setPrefs({ theme: dark ? 'light' : 'dark' })}>{dark ? '☀' : '☾'}</button>
+      <button class="button quiet icon" aria-label="Keys" title="Keys (?)" onClick={help}>?</button>
+      {prefs.user && <button class="button quiet" title={`Logged in as ${prefs.user}`} onClick={logout}>Log out</button>}
+    </div>
+  );
+}
+
+function useScreenOf(name: ScreenName | undefined): [Screen | null, string] {
+  const [, again] = useState(0);
+  const [failed, setFailed] = useState('');
+  useEffect(() => {
+    setFailed('');
+    if (!name || loaded[name]) return;
+    load[name]().then((m) => { loaded[name] = m.default; again((n) => n + 1); }, () => setFailed(name));
+  }, [name]);
+  return [name ? (loaded[name] ?? null) : null, failed];
+}
+
+function Page() {
+  useAddress();
+  const place = placeOf(location.pathname);
+  const [Screen, failed] = useScreenOf(place?.screen);
+  const [dialog, setDialog] = useState<'' | 'palette' | 'help'>('');
+  useKeys({
+    'ctrl+k': () => setDialog(dialog === 'palette' ? '' : 'palette'), '?': () => setDialog('help'), 'g h': () => go(homeLink()), 'g t': () => go(tracesLink()),
+    'g l': () => go(logsLink()), 'g s': () => go('/start'), y: () => copy(location.href), '/': () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
+  });
+  useEffect(() => {
+    document.title = place ? `${titles[place.screen]} · clew` : 'clew';
+  }, [place?.screen]);
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>Skip to the content</a>
+      <header class="bar">
+        <a class="brand" href="/"><img src={icon} alt="" />clew</a>
+        {place?.screen !== 'login' && <Navigation at={place?.screen} />}
+        <Tools palette={() => setDialog('palette')} help={() => setDialog('help')} />
+      </header>
+      <main id="main" tabIndex={-1}>
+        {Screen && place ? <Screen id={place.id} key={place.screen + place.id} />
+          : failed ? <Empty whole title="This screen could not be loaded" actions={<button class="button main" onClick={() => location.reload()}>Load the page anew</button>}>clew may have been updated, or does not answer.</Empty>
+          : place ? <p class="muted">Loading …</p>
+          : <Empty whole title="There is no such screen" actions={<a class="button main" href="/">To the services</a>}>The address {location.pathname} leads nowhere. A trace's id has 32 hexadecimal digits.</Empty>}
+      </main>
+      <div id="say" class="note" role="status" hidden />
+      {dialog === 'palette' && <Palette close={() => setDialog('')} help={() => setDialog('help')} />}
+      {dialog === 'help' && <Help close={() => setDialog('')} />}
+    </>
+  );
+}
+
+applyTheme();
+followLinks();
+listenForKeys();
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setPrefs({}));
+const root = document.getElementById('root')!;
+root.textContent = '';
+render(<Page />, root);

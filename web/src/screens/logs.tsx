@@ -1,0 +1,196 @@
+// Searching logs: conditions, how many by time and severity, and the records.
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { groups, LogColumns, severities, stacked } from '../hot/logs';
+import { scrollInto } from '../hot/rows';
+import { get, useQuestion, type Failure, type LogHistogram, type LogRecord, type Logs as Answer, type Resource, type Scope } from '../lib/api';
+import { count, plural } from '../lib/format';
+import { useKeys } from '../lib/keys';
+import { useScreen } from '../lib/nav';
+import { usePrefs } from '../lib/prefs';
+import { logs, logsLink, traceLink, type LogsState } from '../lib/screens';
+import { absolute, parseMs, showClock, showTime } from '../lib/time';
+import { Chart } from '../ui/chart';
+import { CopyButton, Dot, Values, WhereBar } from '../ui/chips';
+import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
+import { rowHeight, Rows } from '../ui/rows';
+import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
+import { TimePicker } from '../ui/time';
+
+const pageSize = 200;
+/** A record with what it refers to by index in its own page. */
+type Shown = LogRecord & { resourceOf?: Resource; scopeOf?: Scope };
+const whole = (page: Answer): Shown[] => page.logs.map((l) => ({ ...l, resourceOf: page.resources[l.resource], scopeOf: page.scopes[l.scope] }));
+const narrowed = (s: LogsState) => ({ start: s.start, end: s.end, service: s.service, environment: s.environment, severity: s.severity, text: s.text, trace_id: s.trace_id, span_id: s.span_id, where: s.where });
+
+function Filters({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
+  const names = useNames();
+  const least: [LogsState['severity'], string][] = [['', 'All'], ['debug', 'Debug and up'], ['info', 'Info and up'], ['warn', 'Warn and up'], ['error', 'Error and up'], ['fatal', 'Fatal']];
+  return (
+    <>
+      <div class="filters">
+        <div class="wide"><TextField search name="Words" value={state.text} placeholder={'payment "card expired" refus*'} onChange={(text) => set({ text })} /></div>
+        <TextField name="Service" value={state.service} options={names.services} placeholder="Any" onChange={(service) => set({ service })} />
+        <ChoiceField name="Environment" value={state.environment} of={environmentChoices(names.environments, state.environment)} onChange={(environment) => set({ environment })} />
+        <ChoiceField name="Severity" value={state.severity} of={least} onChange={(severity) => set({ severity })} />
+      </div>
+      <WhereBar where={state.where} onChange={(where) => set({ where })} />
+      {state.trace_id && (
+        <div class="note">
+          <span class="grow">Records of {state.span_id ? 'one span of ' : ''}trace <a class="mono" href={traceLink(state.trace_id, { span: state.span_id })}>{state.trace_id}</a></span>
+          {state.span_id && <button class="button" onClick={() => set({ span_id: '' })}>The whole trace</button>}
+          <button class="button" onClick={() => set({ trace_id: '', span_id: '' })}>All records</button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Histogram({ asked, onPick }: { asked: LogHistogram; onPick: (from: number, to: number) => void }) {
+  const data = useMemo(() => stacked(asked.buckets), [asked]);
+  const tokens = ['line-strong', 'accent', 'warn', 'error'];
+  return (
+    <figure class="chart">
+      <figcaption>
+        <b>{plural(asked.count, 'record')}</b>
+        <span class="legend">{groups.map((g, i) => <span key={g.name}><i style={{ background: `var(--${tokens[i]})` }} />{g.name}</span>)}</span>
+      </figcaption>
+      <Chart low data={data} format={count} onPick={onPick} label={`${plural(asked.count, 'record')} by time and severity`} series={groups.map((g, i) => ({ label: g.name, token: tokens[i], kind: 'bars' as const }))} />
+    </figure>
+  );
+}
+
+function Detail({ r, state, set, close }: { r: Shown; state: LogsState; set: (s: Partial<LogsState>) => void; close: () => void }) {
+  const { zone } = usePrefs();
+  const filter = (where: string): void => set({ where: [...state.where.filter((w) => w !== where), where] });
+  const at = parseMs(r.time);
+  const text = typeof r.body === 'string' ? r.body : JSON.stringify(r.body, null, 2);
+  return (
+    <aside class="detail" aria-label="Record" tabIndex={0}>
+      <header>
+        <h2 class="grow"><span class={`s-${r.severity}`}><span class="sev">{r.severity_text || r.severity}</span></span> <span class="muted">{showTime(at, zone, true)}</span></h2>
+        <CopyButton big what="the body" text={text} />
+        <button class="button quiet icon" aria-label="Close" title="Close (Esc)" onClick={close}>×</button>
+      </header>
+      <section aria-label="Body"><pre class="body">{text}</pre></section>
+      <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
+        {r.trace_id && <a class="button" href={traceLink(r.trace_id, { span: r.span_id ?? '' })}>Open its trace</a>}
+        {r.trace_id && <button class="button" onClick={() => set({ trace_id: r.trace_id!, span_id: '' })}>Records of the trace</button>}
+        <a class="button" href={logsLink({ ...absolute(at - 30_000, at + 30_000), service: r.service })} title="All records of this service, 30 s before and after">In context</a>
+        {state.service !== r.service && <button class="button" onClick={() => set({ service: r.service })}>Only {r.service}</button>}
+      </section>
+      <section><h3>Attributes <span class="muted">{Object.keys(r.attributes).length}</span></h3><Values of={r.attributes} prefix="" label="Attributes" onFilter={filter} /></section>
+      {r.resourceOf && <section><h3>Resource</h3><Values of={r.resourceOf.attributes} prefix="resource." label="Resource" onFilter={filter} /></section>}
+      {r.scopeOf?.name && <section><h3>Scope</h3><p class="mono">{r.scopeOf.name} {r.scopeOf.version}</p></section>}
+    </aside>
+  );
+}
+
+/** The pages so far as columns. */
+function usePages(state: LogsState) {
+  const question = { ...narrowed(state), order: state.order, limit: pageSize };
+  const first = useQuestion<Answer>('/api/v1/logs/query', question);
+  const made = useMemo(() => {
+    const columns = new LogColumns<Shown>();
+    if (first.data) columns.append(whole(first.data));
+    return { columns, cursor: first.data?.next_cursor ?? null, busy: false };
+  }, [first.data]);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const [, drawn] = useState(0);
+  useEffect(() => setFailure(null), [made]);
+  const load = (): void => {
+    if (!made.cursor || made.busy || failure) return;
+    made.busy = true;
+    get<Answer>('/api/v1/logs/query', { ...question, cursor: made.cursor }).then(
+      (page) => {
+        made.columns.append(whole(page));
+        made.cursor = page.next_cursor;
+        made.busy = false;
+        drawn((n) => n + 1);
+      },
+      (e: Failure) => { made.busy = false; setFailure(e); },
+    );
+  };
+  return { first, made, load, failure };
+}
+
+/** Phones have no room for milliseconds. */
+function Clock({ text }: { text: string }) {
+  return <>{text.slice(0, -4)}<span class="hide-small">{text.slice(-4)}</span></>;
+}
+
+function List({ columns, at, select, load }: { columns: LogColumns<Shown>; at: number; select: (i: number) => void; load: () => void }) {
+  const { zone } = usePrefs();
+  const box = useRef<HTMLDivElement>(null);
+  const now = Date.now();
+  useEffect(() => {
+    const b = box.current!;
+    if (at >= 0) b.scrollTop = scrollInto(b.scrollTop, b.clientHeight, rowHeight, at);
+  }, [at]);
+  const move = (step: number): void => select(Math.max(0, Math.min(columns.n - 1, at + step)));
+  useKeys({ j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1), enter: () => select(Math.max(0, at)), escape: () => select(-1) });
+  return (
+    <div class="loglist" style={{ maxHeight: `${columns.n * rowHeight + 2}px` }}>
+      <Rows count={columns.n} box={box} role="grid" aria-label="Records" aria-rowcount={columns.n} aria-readonly="true" aria-activedescendant={at >= 0 ? `log-${at}` : undefined} onEnd={load}
+        row={(i) => {
+          const severity = severities[columns.severity[i]], r = columns.record[i];
+          return (
+            <div key={i} class={`row s-${severity}${i === at ? ' at' : ''}`} role="row" id={`log-${i}`} aria-rowindex={i + 1} aria-selected={i === at} style={{ top: `${i * rowHeight}px` }} onClick={() => select(i === at ? -1 : i)}>
+              <span class="muted cut" role="gridcell"><Clock text={showClock(columns.time[i], zone, now)} /></span>
+              <span class="sev" role="gridcell">{severity}</span>
+              <span class="svc cut muted" role="gridcell"><Dot service={r.service} />{r.service}</span>
+              <span class="cut" role="gridcell">{columns.line[i] || <span class="muted">(no body)</span>}</span>
+            </div>
+          );
+        }} />
+    </div>
+  );
+}
+
+function NoneFound({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
+  const cleared: Partial<LogsState> = { service: '', environment: '', severity: '', text: '', trace_id: '', span_id: '', where: [] };
+  const filtered = (Object.keys(cleared) as (keyof LogsState)[]).some((k) => state[k].length > 0);
+  const anything = useQuestion<{ count: number }>(filtered ? '/api/v1/logs/query' : null, { start: state.start, end: state.end, mode: 'count' });
+  if (filtered && (anything.data?.count ?? 0) > 0)
+    return <Empty title="No record fulfils these conditions" actions={<button class="button main" onClick={() => set(cleared)}>Remove all conditions</button>}>This range of time has {plural(anything.data!.count, 'record')} without them.</Empty>;
+  return (
+    <Empty title="No logs in this range of time" actions={<><button class="button main" onClick={() => set({ start: 'now-7d', end: '' })}>Look at the last 7 days</button><a class="button" href="/start">Send some</a></>}>
+      Nothing was sent in it, or it is older than what is kept.
+    </Empty>
+  );
+}
+
+export default function LogsScreen() {
+  const [state, set] = useScreen(logs);
+  const { first, made, load, failure } = usePages(state);
+  const histogram = useQuestion<LogHistogram>('/api/v1/logs/query', { ...narrowed(state), mode: 'histogram' });
+  const [at, setAt] = useState(-1);
+  useEffect(() => setAt(-1), [made]);
+  const refresh = (): void => { first.again(); histogram.again(); };
+  const order = (o: LogsState['order'], name: string) => <button class="button" aria-pressed={state.order === o} onClick={() => set({ order: o })}>{name}</button>;
+  const { columns } = made, record = at >= 0 ? columns.record[at] : undefined;
+  return (
+    <>
+      <Progress on={first.busy || histogram.busy} text="Searching logs" />
+      <div class="head">
+        <h1>Logs</h1>
+        <div class="group" role="group" aria-label="Order">{order('newest', 'Newest')}{order('oldest', 'Oldest')}</div>
+        <TimePicker range={state} onChange={set} refresh={refresh} />
+      </div>
+      <Filters state={state} set={set} />
+      {first.failure && <FailureNote failure={first.failure} again={refresh} />}
+      <PartialNote of={first.data} />
+      {!first.data && !first.failure && <p class="muted">Searching …</p>}
+      {first.data && columns.n === 0 && !first.busy && <NoneFound state={state} set={set} />}
+      {columns.n > 0 && (
+        <>
+          {histogram.data && <Histogram asked={histogram.data} onPick={(from, to) => set(absolute(from, to))} />}
+          {failure && <FailureNote failure={failure} />}
+          <div class={record ? 'loggrid open' : 'loggrid'}>
+            <List columns={columns} at={at} select={setAt} load={load} />
+            {record && <Detail r={record} state={state} set={set} close={() => setAt(-1)} />}
+          </div>
+        </>
+      )}
+    </>
+  );
+}

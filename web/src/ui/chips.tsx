@@ -1,0 +1,107 @@
+// Values that do something: conditions that can be taken away, and attributes that can become conditions.
+import { useState } from 'preact/hooks';
+import type { Attributes } from '../lib/api';
+import { condition, parseCondition, writeKey } from '../lib/where';
+
+export function copy(text: string): void {
+  void navigator.clipboard?.writeText(text);
+  say('Copied');
+}
+
+/** Says a short sentence, also to screen readers. */
+export function say(text: string): void {
+  const place = document.getElementById('say');
+  if (!place) return;
+  place.textContent = text;
+  place.hidden = false;
+  setTimeout(() => (place.hidden = true), 1600);
+}
+
+/** A button that copies. */
+export function CopyButton({ what, text, big }: { what: string; text: string; big?: boolean }) {
+  return (
+    <button type="button" class={big ? 'button quiet icon' : 'copy'} title="Copy" aria-label={`Copy ${what}`} onClick={() => copy(text)}>
+      <svg viewBox="0 0 16 16" width="13" height="13" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.5"><rect x="5.5" y="5.5" width="8" height="8" rx="1.5" /><path d="M10.5 3.5v-1h-8v8h1" /></svg>
+    </button>
+  );
+}
+
+export const keysSeen = new Set<string>(['http.request.method', 'http.response.status_code', 'http.route', 'url.path', 'db.system', 'db.statement',
+  'rpc.system', 'messaging.system', 'exception.type', 'error.type', 'service.version', 'host.name', 'k8s.pod.name']);
+
+/** The conditions in force as chips, and a field for one more. */
+export function WhereBar({ where, onChange }: { where: string[]; onChange: (where: string[]) => void }) {
+  const [typed, setTyped] = useState('');
+  const [wrong, setWrong] = useState('');
+  const add = (e: Event): void => {
+    e.preventDefault();
+    if (typed.trim() === '') return;
+    const parsed = parseCondition(typed);
+    if (typeof parsed === 'string') {
+      setWrong(parsed);
+      return;
+    }
+    setTyped('');
+    onChange([...where.filter((w) => w !== typed.trim()), typed.trim()]);
+  };
+  return (
+    <form class="where" onSubmit={add} role="search" aria-label="Conditions">
+      {where.map((w) => (
+        <span class="chip" key={w}>
+          <span title={w}>{w}</span>
+          <button type="button" aria-label={`Remove ${w}`} onClick={() => onChange(where.filter((x) => x !== w))}>×</button>
+        </span>
+      ))}
+      <input class="field" list="keys" value={typed} aria-label="Condition" aria-invalid={wrong !== ''} aria-describedby="where-wrong" spellcheck={false}
+        autocomplete="off" placeholder="KEY OP VALUE, as in http.response.status_code >= 500" onInput={(e) => { setTyped(e.currentTarget.value); setWrong(''); }} />
+      <datalist id="keys">{[...keysSeen].sort().map((k) => <option value={writeKey('', k)} key={k} />)}</datalist>
+      <button class="button" type="submit">Add condition</button>
+      <span id="where-wrong" class="wrong" role="status">{wrong}</span>
+    </form>
+  );
+}
+
+const show = (v: unknown): string => (typeof v === 'string' ? v : JSON.stringify(v));
+
+/** Attributes as a table; on each value: filter, exclude, copy. `onFilter` gets a condition. */
+export function Values({ of, prefix, label, onFilter }: { of: Attributes; prefix: string; label: string; onFilter?: (where: string) => void }) {
+  const names = Object.keys(of);
+  names.forEach((n) => keysSeen.size < 500 && keysSeen.add(n));
+  if (names.length === 0) return <p class="muted">None.</p>;
+  return (
+    <table class="values" aria-label={label}>
+      <tbody>
+        {names.map((name) => {
+          const is = condition(prefix, name, '=', of[name]), not = condition(prefix, name, '!=', of[name]);
+          return (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td>
+                {show(of[name])}
+                <span class="acts">
+                  {onFilter && is && <button title="Filter by this" aria-label={`Filter by ${name}`} onClick={() => onFilter(is)}>=</button>}
+                  {onFilter && not && <button title="Exclude this" aria-label={`Exclude this ${name}`} onClick={() => onFilter(not)}>≠</button>}
+                  <CopyButton what={name} text={show(of[name])} />
+                </span>
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+let services: string[] = [];
+/** The colour of a service: by the order in which services were first met, the same for as long as the page stands. */
+export function serviceColour(name: string): string {
+  let i = services.indexOf(name);
+  if (i < 0) {
+    services = [...services, name];
+    i = services.length - 1;
+  }
+  return `service-${i % 8}`;
+}
+export function Dot({ service }: { service: string }) {
+  return <i class="dot" style={{ background: `var(--${serviceColour(service)})` }} aria-hidden="true" />;
+}

@@ -1,0 +1,132 @@
+// The waterfall of a trace: mini-map, axis, and the rows in sight as a tree grid.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { scrollInto } from '../hot/rows';
+import { miniMap, ticks, type Waterfall } from '../hot/waterfall';
+import type { Span } from '../lib/api';
+import { duration, plural } from '../lib/format';
+import { colour, isDark, usePrefs } from '../lib/prefs';
+import { serviceColour } from './chips';
+import { rowHeight, Rows } from './rows';
+
+export type View = [number, number]; // ns from the start of the trace
+
+const rgb = (token: string): number[] => (colour(token).match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).map(Number);
+
+function MiniMap({ w, view, onView }: { w: Waterfall; view: View; onView: (v: View | null) => void }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [drag, setDrag] = useState<[number, number] | null>(null);
+  const [width, setWidth] = useState(0);
+  usePrefs();
+  const dark = isDark();
+  useEffect(() => {
+    const c = canvas.current!, watch = new ResizeObserver(() => setWidth(c.clientWidth));
+    watch.observe(c);
+    return () => watch.disconnect();
+  }, []);
+  useEffect(() => {
+    const c = canvas.current!;
+    if (!width) return;
+    c.width = width;
+    c.height = 54;
+    const g = c.getContext('2d')!, image = g.createImageData(width, 54), map = miniMap(w, width, 54);
+    const colours = [[], rgb('accent'), rgb('error-bar')];
+    for (let i = 0; i < map.length; i++) {
+      if (!map[i]) continue;
+      image.data.set(colours[map[i]], i * 4);
+      image.data[i * 4 + 3] = map[i] === 2 ? 255 : 170;
+    }
+    g.putImageData(image, 0, 0);
+  }, [w, width, dark]);
+  const at = (e: PointerEvent): number => Math.max(0, Math.min(1, (e.clientX - canvas.current!.getBoundingClientRect().left) / Math.max(1, width)));
+  const end = (): void => {
+    if (drag) onView(Math.abs(drag[1] - drag[0]) * width < 4 ? null : [Math.min(...drag) * w.total, Math.max(...drag) * w.total]);
+    setDrag(null);
+  };
+  const shown = drag ? [Math.min(...drag), Math.max(...drag)] : [view[0] / (w.total || 1), view[1] / (w.total || 1)];
+  return (
+    <div class="mini">
+      <canvas ref={canvas} role="img" aria-label="All spans, small. Drag to zoom, Esc for all." title="Drag to zoom, click for all"
+        onPointerDown={(e) => { canvas.current!.setPointerCapture(e.pointerId); setDrag([at(e), at(e)]); }} onPointerMove={(e) => drag && setDrag([drag[0], at(e)])} onPointerUp={end} onPointerCancel={() => setDrag(null)} />
+      <div class="shade" style={{ left: 0, width: `${shown[0] * 100}%` }} />
+      <div class="shade" style={{ right: 0, width: `${(1 - shown[1]) * 100}%` }} />
+    </div>
+  );
+}
+
+function Axis({ view }: { view: View }) {
+  const span = view[1] - view[0];
+  return (
+    <div class="axis" aria-hidden="true">
+      <span>Span</span>
+      <div class="marks">{ticks(view[0], span * 0.92, 5).map((t) => <span key={t} style={{ left: `${((t - view[0]) / (span || 1)) * 100}%` }}>{duration(t).replace(/\.0+(?= )/, '')}</span>)}</div>
+    </div>
+  );
+}
+
+interface RowProps {
+  w: Waterfall;
+  spans: Span[];
+  i: number;
+  top: number;
+  view: View;
+  at: boolean;
+  collapsed: boolean;
+  found: boolean;
+  path: boolean;
+  onSelect: () => void;
+  onToggle: () => void;
+}
+
+function Bar({ w, i, view, path }: RowProps) {
+  const span = view[1] - view[0] || 1;
+  const left = ((w.start[i] - view[0]) / span) * 100, wide = (w.duration[i] / span) * 100;
+  const from = Math.max(-1, Math.min(101, left)), to = Math.max(from, Math.min(101, left + wide));
+  const label = to < 82 ? { left: `${to}%` } : from > 18 ? { right: `${100 - from}%` } : { right: 0 };
+  return (
+    <>
+      <span class={path ? 'bar-of path' : 'bar-of'} style={{ left: `${from}%`, width: `${to - from}%`, backgroundColor: `var(--${w.error[i] ? 'error-bar' : serviceColour(w.services[w.service[i]])})` }} />
+      <span class="took" style={label}>{duration(w.duration[i])}</span>
+    </>
+  );
+}
+
+function Row(p: RowProps) {
+  const { w, i, spans } = p, s = spans[i], parent = w.end[i] > i + 1;
+  const below = p.collapsed ? ` ${plural(w.end[i] - i - 1, 'span')} hidden` : '';
+  const hiddenErrors = p.collapsed && w.errorsBelow[i] > 0;
+  return (
+    <div class={`row${p.at ? ' at' : ''}${p.found ? ' found' : ''}`} role="row" id={`span-${i}`} aria-level={w.depth[i] + 1} aria-rowindex={i + 1} aria-selected={p.at}
+      aria-expanded={parent ? !p.collapsed : undefined} style={{ top: `${p.top}px` }} onClick={p.onSelect}>
+      <div class="label" role="gridcell" style={{ paddingLeft: `${Math.min(w.depth[i], 24) * 12}px` }}>
+        {parent ? <span class="twist" aria-hidden="true" onClick={(e) => { e.stopPropagation(); p.onToggle(); }}>{p.collapsed ? '▶' : '▼'}</span> : <span class="twist none" />}
+        <i class="dot" style={{ background: `var(--${serviceColour(s.service)})` }} aria-hidden="true" />
+        {(w.error[i] === 1 || hiddenErrors) && <span class="mark" title={hiddenErrors ? 'An error below' : 'Error'}>!<span class="sr">{hiddenErrors ? 'error below ' : 'error '}</span></span>}
+        <span class="name">{s.name}</span>
+        <span class="of">{s.service}{below}</span>
+      </div>
+      <div class="track" role="gridcell"><Bar {...p} /></div>
+    </div>
+  );
+}
+
+export function Fall({ w, spans, rows, count, at, marks, path, collapsed, view, onView, onSelect, onToggle, position }: {
+  w: Waterfall; spans: Span[]; rows: Int32Array; count: number; at: number; marks: Uint8Array; path: Uint8Array | null; collapsed: Uint8Array; view: View;
+  onView: (v: View | null) => void; onSelect: (i: number) => void; onToggle: (i: number) => void; position: number;
+}) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const b = box.current!;
+    if (at >= 0) b.scrollTop = scrollInto(b.scrollTop, b.clientHeight, rowHeight, position);
+  }, [at, position, count]);
+  return (
+    <div class={path ? 'fall has-path' : 'fall'} style={{ maxHeight: `${Math.max(3, count) * rowHeight + 84}px` }}>
+      <MiniMap w={w} view={view} onView={onView} />
+      <Axis view={view} />
+      <Rows count={count} box={box} role="treegrid" aria-label="Spans" aria-rowcount={w.n} aria-readonly="true" aria-activedescendant={at >= 0 && rows[position] === at ? `span-${at}` : undefined}
+        row={(k) => {
+          const i = rows[k];
+          return <Row key={i} w={w} spans={spans} i={i} top={k * rowHeight} view={view} at={i === at} collapsed={collapsed[i] === 1} found={marks[i] === 1} path={path?.[i] === 1} onSelect={() => onSelect(i)} onToggle={() => onToggle(i)} />;
+        }} />
+    </div>
+  );
+}

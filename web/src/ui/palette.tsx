@@ -1,0 +1,130 @@
+// The command palette: every screen, service and setting, by a few letters; and a trace by its id.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { get, type Services } from '../lib/api';
+import { go } from '../lib/nav';
+import { prefs, setPrefs } from '../lib/prefs';
+import { homeLink, logsLink, placeOf, tracesLink, traceLink } from '../lib/screens';
+
+interface Command {
+  name: string;
+  hint: string;
+  run: () => void;
+}
+
+const fixed = (help: () => void): Command[] => [
+  { name: 'Home: services', hint: 'g h', run: () => go(homeLink()) },
+  { name: 'Traces', hint: 'g t', run: () => go(tracesLink()) },
+  { name: 'Traces with errors', hint: '', run: () => go(tracesLink({ status: 'error' })) },
+  { name: 'Slowest traces', hint: '', run: () => go(tracesLink({ order: 'longest' })) },
+  { name: 'Logs', hint: 'g l', run: () => go(logsLink()) },
+  { name: 'Logs: errors', hint: '', run: () => go(logsLink({ severity: 'error' })) },
+  { name: 'Getting started', hint: 'g s', run: () => go('/start') },
+  { name: 'The API to read', hint: '/docs', run: () => location.assign('/docs') },
+  { name: 'Copy link to this view', hint: 'y', run: () => void navigator.clipboard?.writeText(location.href) },
+  { name: 'Theme: light', hint: '', run: () => setPrefs({ theme: 'light' }) },
+  { name: 'Theme: dark', hint: '', run: () => setPrefs({ theme: 'dark' }) },
+  { name: 'Theme: as the system', hint: '', run: () => setPrefs({ theme: 'system' }) },
+  { name: `Times: ${prefs.zone === 'utc' ? 'local' : 'UTC'}`, hint: '', run: () => setPrefs({ zone: prefs.zone === 'utc' ? 'local' : 'utc' }) },
+  { name: 'Keys', hint: '?', run: help },
+];
+
+function serviceCommands(found: Services): Command[] {
+  const names = [...new Set(found.services.map((s) => s.name))];
+  return names.flatMap((name) => [
+    { name: `Traces of ${name}`, hint: 'service', run: () => go(tracesLink({ service: name })) },
+    { name: `Logs of ${name}`, hint: 'service', run: () => go(logsLink({ service: name })) },
+  ]);
+}
+
+/** All letters in order: the closer together and the earlier, the better. -1: not in it. */
+export function score(name: string, typed: string): number {
+  const text = name.toLowerCase();
+  let at = -1, total = 0;
+  for (const c of typed.toLowerCase().replace(/\s+/g, '')) {
+    const next = text.indexOf(c, at + 1);
+    if (next < 0) return -1;
+    total += next - at - 1 + (next === 0 || text[next - 1] === ' ' ? -1 : 0);
+    at = next;
+  }
+  return total + 2;
+}
+
+function matching(all: Command[], typed: string): Command[] {
+  const id = /[0-9a-f]{32}/i.exec(typed)?.[0].toLowerCase();
+  const found = typed.trim() === '' ? all : all.map((c) => ({ c, s: score(c.name, typed) })).filter((x) => x.s >= 0).sort((a, b) => a.s - b.s).map((x) => x.c);
+  const first: Command[] = id ? [{ name: `Open trace ${id}`, hint: 'id', run: () => go(traceLink(id)) }] : [];
+  if (!id && typed.trim().length > 2) found.push({ name: `Search logs for “${typed.trim()}”`, hint: '', run: () => go(logsLink({ text: typed.trim() })) });
+  return [...first, ...found].slice(0, 60);
+}
+
+export function Palette({ close, help }: { close: () => void; help: () => void }) {
+  const [typed, setTyped] = useState('');
+  const [at, setAt] = useState(0);
+  const [services, setServices] = useState<Command[]>([]);
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    dialog.current?.showModal();
+    if (placeOf(location.pathname)?.screen === 'login') return;
+    get<Services>('/api/v1/services', { start: 'now-24h' }).then((s) => setServices(serviceCommands(s)), () => undefined);
+  }, []);
+  const shown = matching([...fixed(help), ...services], typed);
+  const run = (c: Command | undefined): void => {
+    close();
+    c?.run();
+  };
+  const move = (to: number): void => {
+    setAt(to);
+    document.getElementById(`command-${to}`)?.scrollIntoView({ block: 'nearest' });
+  };
+  const onKey = (e: KeyboardEvent): void => {
+    if (e.key === 'ArrowDown') move(Math.min(shown.length - 1, at + 1));
+    else if (e.key === 'ArrowUp') move(Math.max(0, at - 1));
+    else if (e.key === 'Enter') run(shown[at]);
+    else return;
+    e.preventDefault();
+  };
+  return (
+    <dialog class="palette" ref={dialog} aria-label="Commands" onClose={close} onClick={(e) => e.target === dialog.current && close()}>
+      <input role="combobox" aria-expanded="true" aria-controls="commands" aria-activedescendant={`command-${at}`} aria-label="Command, service or trace id" autocomplete="off"
+        spellcheck={false} autofocus placeholder="Command, service, trace id …" value={typed} onKeyDown={onKey} onInput={(e) => { setTyped(e.currentTarget.value); setAt(0); }} />
+      <ul role="listbox" id="commands" aria-label="Commands">
+        {shown.map((c, i) => (
+          <li role="option" id={`command-${i}`} key={c.name} aria-selected={i === at} onMouseMove={() => i !== at && setAt(i)} onClick={() => run(c)}>
+            <span class="cut">{c.name}</span>
+            <span class="muted">{c.hint}</span>
+          </li>
+        ))}
+      </ul>
+    </dialog>
+  );
+}
+
+const keyTable: [string, string][] = [
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'],
+  ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'],
+  ['r', 'ask again'], ['n p', 'next, previous error of a trace'], ['← →', 'collapse, expand a span'], ['[ ]', 'collapse, expand all'], ['c', 'critical path'],
+  ['y', 'copy the link to this view'], ['?', 'these keys'],
+];
+
+export function Help({ close }: { close: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [keys, setKeys] = useState(prefs.keys);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog ref={dialog} aria-labelledby="help-title" onClose={close} onClick={(e) => e.target === dialog.current && close()}>
+      <div class="help">
+        <h2 id="help-title">Keys</h2>
+        <dl>
+          {keyTable.flatMap(([k, what]) => [
+            <dt key={k}>{k.split(' · ').map((part, i) => <span key={part}>{i > 0 && ' · '}{part.split(' ').map((one) => <kbd key={one}>{one}</kbd>)}</span>)}</dt>,
+            <dd key={`${k} is`}>{what}</dd>,
+          ])}
+        </dl>
+        <label>
+          <input type="checkbox" checked={keys} onChange={(e) => { setKeys(e.currentTarget.checked); setPrefs({ keys: e.currentTarget.checked }); }} /> Keys of one letter do something
+        </label>
+        <div><button class="button" onClick={close}>Close</button></div>
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,46 @@
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import * as s from '../src/lib/screens';
+
+/** What a screen reads is written again as it was; one that means the default is empty. */
+function holds<S>(codec: { read(q: string): S; write(v: S): string }, query: string, written = query): void {
+  const state = codec.read(query);
+  assert.equal(codec.write(state), written);
+  assert.deepEqual(codec.read(written), state);
+}
+
+test('a default state has no query', () => {
+  for (const codec of [s.home, s.traces, s.trace, s.logs, s.login]) holds(codec as never, '');
+});
+
+test('every field of every screen survives its URL', () => {
+  holds(s.home, '?start=now-5m&end=2026-01-02T03%3A04%3A05Z&environment=prod');
+  holds(s.traces, '?start=now-24h&service=a+b&environment=%2F&operation=GET+%2F%26&status=error&min_duration=1ms&max_duration=2s&text=%22a+b%22&where=a%3D1&where=b%3E2&order=longest');
+  holds(s.trace, '?span=00f067aa0ba902b7&find=x&collapsed=a&collapsed=b&path=true&view=1-200');
+  holds(s.logs, '?service=a&severity=warn&text=x&trace_id=0af7651916cd43dd8448eb211c80319c&span_id=00f067aa0ba902b7&where=resource.%22x%22%3D1&order=oldest');
+  holds(s.login, '?to=%2Ftraces%3Fservice%3Da');
+});
+
+test('what is unknown is dropped, and choices fall back to the first', () => {
+  holds(s.traces, '?status=fine&order=sideways&nonsense=1&where=&where=a%3D1&where=a%3D1', '?where=a%3D1');
+  holds(s.logs, '?severity=loud', '');
+  assert.equal(s.traces.read(`?${'where=a&'.repeat(3)}${Array.from({ length: 50 }, (_, i) => `where=k${i}`).join('&')}`).where.length, 32);
+});
+
+test('paths name screens, and nothing else does', () => {
+  assert.deepEqual(s.placeOf('/'), { screen: 'home', id: '' });
+  assert.deepEqual(s.placeOf('/logs'), { screen: 'logs', id: '' });
+  assert.deepEqual(s.placeOf('/trace/0AF7651916CD43DD8448EB211C80319C'), { screen: 'trace', id: '0af7651916cd43dd8448eb211c80319c' });
+  for (const path of ['/trace/', '/trace/12', '/trace', '/logs/', '/api/v1/traces', '/docs', '/Traces', '//']) assert.equal(s.placeOf(path), null, path);
+});
+
+test('links hold what was given and leave the rest at its default', () => {
+  assert.equal(s.tracesLink({ service: 'a', status: 'error' }), '/traces?service=a&status=error');
+  assert.equal(s.traceLink('0af7651916cd43dd8448eb211c80319c', { span: 'b' }), '/trace/0af7651916cd43dd8448eb211c80319c?span=b');
+  assert.equal(s.homeLink(), '/');
+});
+
+test('a login leads back to this page alone', () => {
+  assert.equal(s.safePath('/traces?service=a'), '/traces?service=a');
+  for (const bad of ['', '//evil.example', '/\\evil.example', 'https://evil.example/', 'javascript:alert(1)', '/nowhere', '/api/v1/logout']) assert.equal(s.safePath(bad), '/', bad);
+});
