@@ -422,6 +422,7 @@ test('the palette finds screens, services and traces by id; ? shows the keys', a
     assert.deepEqual(await axe(page), []);
     await shot(page, 'keys-light-1440');
     await page.keyboard.press('Escape');
+    await page.locator('dialog').waitFor({ state: 'detached' });
     await page.keyboard.press('g');
     await page.keyboard.press('t');
     await page.locator('.scatter').waitFor();
