@@ -10,7 +10,9 @@ import { gzipSync } from 'node:zlib';
 
 const web = dirname(fileURLToPath(import.meta.url));
 const types = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml', html: 'text/html; charset=utf-8' };
-const common = { absWorkingDir: web, bundle: true, format: 'esm', target: 'es2021', jsx: 'automatic', jsxImportSource: 'preact', logLevel: 'warning' };
+const routes = join(web, '../src/api/routes.c'); // the page shows what the API has
+const define = { HAS_TAIL: String(readFileSync(routes, 'utf8').includes('"/api/v1/logs/tail"')) };
+const common = { absWorkingDir: web, bundle: true, format: 'esm', target: 'es2021', jsx: 'automatic', jsxImportSource: 'preact', define, logLevel: 'warning' };
 
 async function bundle() {
   const names = { entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]' };
@@ -79,7 +81,7 @@ async function makePage(out) {
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, 'page_files.c'), cSource(files));
   writeFileSync(join(out, 'page.json'), JSON.stringify(sizesOf(meta, files), null, 1));
-  const inputs = [...Object.keys(meta.inputs), 'src/index.html', 'build.mjs', 'package-lock.json'].map((p) => resolve(web, p));
+  const inputs = [...Object.keys(meta.inputs), 'src/index.html', 'build.mjs', 'package-lock.json', routes].map((p) => resolve(web, p));
   writeFileSync(join(out, 'page.d'), `${join(out, 'page_files.c')}: ${inputs.map((p) => relative(process.cwd(), p)).join(' ')}\n`);
 }
 

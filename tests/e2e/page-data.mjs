@@ -12,7 +12,14 @@ async function send(url, body, headers) {
 }
 
 const resource = (service) => ({ attributes: attributes({ 'service.name': service, 'deployment.environment.name': service === 'mail' ? 'staging' : 'prod', 'service.version': '1.4.2' }) });
-const grouped = (rows) => [...new Map(rows.map((r) => [r.service, rows.filter((x) => x.service === r.service).map((x) => x.row)]))];
+function grouped(rows) {
+  const of = new Map();
+  for (const { service, row } of rows) {
+    if (!of.has(service)) of.set(service, []);
+    of.get(service).push(row);
+  }
+  return [...of];
+}
 
 /** [depth's parent, service, name, kind, offset ms, duration ms] */
 const calls = [[-1, 'web', 'GET /checkout', 2, 0, 80], [0, 'web', 'cart.Get', 3, 4, 12], [1, 'cart', 'cart.Get', 2, 5, 9], [2, 'cart', 'SELECT items', 3, 6, 5], [0, 'web', 'POST /charge', 3, 20, 50], [4, 'pay', 'POST /charge', 2, 21, 46], [0, 'mail', 'send', 5, 72, 30]];

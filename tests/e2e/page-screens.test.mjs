@@ -314,6 +314,38 @@ test('logs: words, severity, conditions from a value, pages on scrolling', async
   });
 });
 
+test('logs: a live tail shows what comes, pauses, and keeps up with 1,000 a second', async (t) => {
+  const { paths } = await (await fetch(`${clew.api}/openapi.json`)).json();
+  if (!paths['/api/v1/logs/tail']) return t.skip('this clew has no tail');
+  const tail = await startClew();
+  try {
+    await at('/logs?live=true', async (page) => {
+      await page.getByText('Waiting for records').waitFor();
+      await shop(tail, { count: 50, apart: 100 });
+      const shown = () => page.locator('[role=grid]').getAttribute('aria-rowcount').then(Number);
+      await page.waitForFunction(() => Number(document.querySelector('[role=grid]').getAttribute('aria-rowcount')) === 100);
+      assert.deepEqual(await axe(page), []);
+      await shot(page, 'logs-live-light-1440');
+      await page.getByRole('button', { name: 'Pause' }).click();
+      await shop(tail, { count: 10, apart: 100 });
+      await page.getByText('Paused; 20 wait').waitFor();
+      assert.equal(await shown(), 100);
+      await page.getByRole('button', { name: 'Go on' }).click();
+      await page.waitForFunction(() => Number(document.querySelector('[role=grid]').getAttribute('aria-rowcount')) === 120);
+      for (let k = 0; k < 10; k++) await shop(tail, { count: 500, apart: 1 });
+      await page.getByText('10 120 records so far').waitFor();
+      assert.ok((await shown()) <= 7500);
+      assert.ok((await page.locator('.loglist .row').count()) < 80);
+      await page.locator('.loglist .row').first().click();
+      await page.locator('.detail .body').waitFor();
+      assert.equal(await page.evaluate(() => document.querySelector('.progress.on')), null);
+    }, {}, tail.api);
+  } finally {
+    await tail.stop();
+  }
+  return undefined;
+});
+
 // ---- getting started, login ----------------------------------------------------------------------------------------
 
 test('getting started: what it says to run works, and the page sees it come', async () => {
@@ -381,6 +413,7 @@ test('the palette finds screens, services and traces by id; ? shows the keys', a
     await page.locator('.loglist .row').first().waitFor();
     assert.equal(await address(page), '/logs?service=pay');
     await page.keyboard.press('Control+k');
+    await page.locator('dialog.palette input').waitFor();
     await page.keyboard.type(traceId(3));
     await page.keyboard.press('Enter');
     await page.locator('.fall .row').first().waitFor();
@@ -389,6 +422,7 @@ test('the palette finds screens, services and traces by id; ? shows the keys', a
     assert.deepEqual(await axe(page), []);
     await shot(page, 'keys-light-1440');
     await page.keyboard.press('Escape');
+    await page.locator('dialog').waitFor({ state: 'detached' });
     await page.keyboard.press('g');
     await page.keyboard.press('t');
     await page.locator('.scatter').waitFor();
@@ -413,6 +447,18 @@ test('the range of time: presets, what is typed, panning; kept by the URL', asyn
     await page.getByText('No traces in this range of time').waitFor();
     await page.keyboard.press('Shift+ArrowLeft');
     await page.waitForFunction(() => location.search.includes('02%3A30'));
+  });
+});
+
+test('a link and a button that have the focus take Enter, also beside keys of the screen', async () => {
+  await at('/traces', async (page) => {
+    await page.locator('.table tbody tr').first().waitFor();
+    await page.getByRole('button', { name: 'Longest' }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => location.search === '?order=longest');
+    await page.locator('.table a.strong').nth(1).focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.fall .row').first().waitFor();
   });
 });
 

@@ -182,6 +182,20 @@ test('log columns grow and keep order', () => {
   assert.equal(c.record.length, 1000);
 });
 
+test('a tail forgets its oldest', () => {
+  const c = new LogColumns();
+  const at = (k: number) => ({ time: new Date(k * 1000).toISOString(), severity: 'info', service: 's', body: String(k) });
+  for (let k = 0; k < 1000; k++) {
+    c.append([at(k)]);
+    c.keepLast(100);
+    assert.ok(c.n <= 150);
+    assert.equal(c.line[c.n - 1], String(k));
+    assert.equal(c.time[c.n - 1], k * 1000);
+    assert.equal(c.line.length, c.n);
+    assert.equal(c.time[0], Number(c.line[0]) * 1000);
+  }
+});
+
 test('a body is one short line', () => {
   assert.equal(lineOf('a\n\tb'), 'a ⏎ b');
   assert.equal(lineOf(null), '');

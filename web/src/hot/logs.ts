@@ -30,6 +30,18 @@ export class LogColumns<T extends LogIn> {
     }
   }
 
+  /** Forgets the oldest beyond `max`, half a `max` at a time so that it is cheap. How many. */
+  keepLast(max: number): number {
+    if (this.n <= max * 1.5) return 0;
+    const gone = this.n - max;
+    this.time.copyWithin(0, gone, this.n);
+    this.severity.copyWithin(0, gone, this.n);
+    this.line.splice(0, gone);
+    this.record.splice(0, gone);
+    this.n = max;
+    return gone;
+  }
+
   private reserve(n: number): void {
     if (n <= this.time.length) return;
     const capacity = Math.max(n, this.time.length * 2);

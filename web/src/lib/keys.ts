@@ -9,6 +9,13 @@ let pendingAt = 0;
 
 const isTyping = (e: KeyboardEvent): boolean => !!(e.target as Element).closest?.('input, textarea, select, [contenteditable]');
 
+/** Where a key already means something: Enter on a link or button, arrows in what scrolls or has tabs. */
+function isTaken(e: KeyboardEvent, name: string): boolean {
+  const at = e.target as Element;
+  if (name === 'enter') return !!at.closest?.('a, button, summary');
+  return name.startsWith('arrow') && !!at.closest?.('[role=tablist], aside, pre');
+}
+
 function nameOf(e: KeyboardEvent): string {
   return (e.ctrlKey || e.metaKey ? 'ctrl+' : '') + (e.shiftKey && e.key.length > 1 ? 'shift+' : '') + (e.key.length === 1 ? e.key : e.key.toLowerCase());
 }
@@ -19,6 +26,7 @@ function onKey(e: KeyboardEvent): void {
   const letter = e.key.length === 1 && !e.ctrlKey && !e.metaKey;
   if (letter && (!prefs.keys || isTyping(e))) return;
   if (isTyping(e) && !name.startsWith('ctrl+') && name !== 'escape') return;
+  if (isTaken(e, name)) return;
   if (document.querySelector('dialog[open]') && name !== 'ctrl+k') return;
   const two = pending && e.timeStamp - pendingAt < 2000 ? `${pending} ${name}` : '';
   pending = letter ? name : '';

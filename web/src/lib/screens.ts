@@ -38,6 +38,7 @@ export interface LogsState extends Range {
   span_id: string;
   where: string[];
   order: 'newest' | 'oldest';
+  live: boolean;
 }
 export interface LoginState {
   to: string;
@@ -51,7 +52,7 @@ export const traces = codec<TracesState>({
 export const trace = codec<TraceState>({ span: text(), find: text(), collapsed: list(64), path: flag(), view: text() });
 export const logs = codec<LogsState>({
   ...range, service: text(), environment: text(), severity: choice('', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'), text: text(),
-  trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'),
+  trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'), live: flag(),
 });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});

@@ -1,24 +1,25 @@
 // Searching logs: conditions, how many by time and severity, and the records.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { groups, LogColumns, severities, stacked } from '../hot/logs';
+import { groups, LogColumns, stacked } from '../hot/logs';
 import { scrollInto } from '../hot/rows';
-import { get, useQuestion, type Failure, type LogHistogram, type LogRecord, type Logs as Answer, type Resource, type Scope } from '../lib/api';
+import { get, useQuestion, type Failure, type LogHistogram, type Logs as Answer } from '../lib/api';
 import { count, plural } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
 import { logs, logsLink, traceLink, type LogsState } from '../lib/screens';
-import { absolute, parseMs, showClock, showTime } from '../lib/time';
+import { absolute, parseMs, showTime } from '../lib/time';
 import { Chart } from '../ui/chart';
-import { CopyButton, Dot, Values, WhereBar } from '../ui/chips';
+import { CopyButton, Values, WhereBar } from '../ui/chips';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
+import { LogRow, type Shown } from '../ui/logrow';
 import { rowHeight, Rows } from '../ui/rows';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
+import { Tail } from '../ui/tail';
 import { TimePicker } from '../ui/time';
 
 const pageSize = 200;
-/** A record with what it refers to by index in its own page. */
-type Shown = LogRecord & { resourceOf?: Resource; scopeOf?: Scope };
 const whole = (page: Answer): Shown[] => page.logs.map((l) => ({ ...l, resourceOf: page.resources[l.resource], scopeOf: page.scopes[l.scope] }));
 const narrowed = (s: LogsState) => ({ start: s.start, end: s.end, service: s.service, environment: s.environment, severity: s.severity, text: s.text, trace_id: s.trace_id, span_id: s.span_id, where: s.where });
 
@@ -113,13 +114,7 @@ function usePages(state: LogsState) {
   return { first, made, load, failure };
 }
 
-/** Phones have no room for milliseconds. */
-function Clock({ text }: { text: string }) {
-  return <>{text.slice(0, -4)}<span class="hide-small">{text.slice(-4)}</span></>;
-}
-
 function List({ columns, at, select, load }: { columns: LogColumns<Shown>; at: number; select: (i: number) => void; load: () => void }) {
-  const { zone } = usePrefs();
   const box = useRef<HTMLDivElement>(null);
   const now = Date.now();
   useEffect(() => {
@@ -131,24 +126,14 @@ function List({ columns, at, select, load }: { columns: LogColumns<Shown>; at: n
   return (
     <div class="loglist" style={{ maxHeight: `${columns.n * rowHeight + 2}px` }}>
       <Rows count={columns.n} box={box} role="grid" aria-label="Records" aria-rowcount={columns.n} aria-readonly="true" aria-activedescendant={at >= 0 ? `log-${at}` : undefined} onEnd={load}
-        row={(i) => {
-          const severity = severities[columns.severity[i]], r = columns.record[i];
-          return (
-            <div key={i} class={`row s-${severity}${i === at ? ' at' : ''}`} role="row" id={`log-${i}`} aria-rowindex={i + 1} aria-selected={i === at} style={{ top: `${i * rowHeight}px` }} onClick={() => select(i === at ? -1 : i)}>
-              <span class="muted cut" role="gridcell"><Clock text={showClock(columns.time[i], zone, now)} /></span>
-              <span class="sev" role="gridcell">{severity}</span>
-              <span class="svc cut muted" role="gridcell"><Dot service={r.service} />{r.service}</span>
-              <span class="cut" role="gridcell">{columns.line[i] || <span class="muted">(no body)</span>}</span>
-            </div>
-          );
-        }} />
+        row={(i) => <LogRow key={i} columns={columns} i={i} at={i === at} now={now} onSelect={() => select(i === at ? -1 : i)} />} />
     </div>
   );
 }
 
 function NoneFound({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
   const cleared: Partial<LogsState> = { service: '', environment: '', severity: '', text: '', trace_id: '', span_id: '', where: [] };
-  const filtered = (Object.keys(cleared) as (keyof LogsState)[]).some((k) => state[k].length > 0);
+  const filtered = (Object.keys(cleared) as (keyof LogsState)[]).some((k) => (state[k] as string | string[]).length > 0);
   const anything = useQuestion<{ count: number }>(filtered ? '/api/v1/logs/query' : null, { start: state.start, end: state.end, mode: 'count' });
   if (filtered && (anything.data?.count ?? 0) > 0)
     return <Empty title="No record fulfils these conditions" actions={<button class="button main" onClick={() => set(cleared)}>Remove all conditions</button>}>This range of time has {plural(anything.data!.count, 'record')} without them.</Empty>;
@@ -159,24 +144,54 @@ function NoneFound({ state, set }: { state: LogsState; set: (s: Partial<LogsStat
   );
 }
 
+function Live({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
+  const [record, setRecord] = useState<Shown | null>(null);
+  const { start: _start, end: _end, ...conditions } = narrowed(state);
+  return (
+    <div class={record ? 'loggrid open' : 'loggrid'}>
+      <Tail params={conditions} record={record} select={setRecord} />
+      {record && <Detail r={record} state={state} set={set} close={() => setRecord(null)} />}
+    </div>
+  );
+}
+
+function Header({ state, set, children }: { state: LogsState; set: (s: Partial<LogsState>) => void; children?: ComponentChildren }) {
+  const order = (o: LogsState['order'], name: string) => <button class="button" aria-pressed={state.order === o} onClick={() => set({ order: o })}>{name}</button>;
+  return (
+    <>
+      <div class="head">
+        <h1>Logs</h1>
+        {HAS_TAIL && <button class="button" aria-pressed={state.live} title="Records as they come" onClick={() => set({ live: !state.live })}>Live</button>}
+        {!state.live && <div class="group" role="group" aria-label="Order">{order('newest', 'Newest')}{order('oldest', 'Oldest')}</div>}
+        {children}
+      </div>
+      <Filters state={state} set={set} />
+    </>
+  );
+}
+
 export default function LogsScreen() {
   const [state, set] = useScreen(logs);
+  if (!HAS_TAIL || !state.live) return <Search state={state} set={set} />;
+  return (
+    <>
+      <Header state={state} set={set} />
+      <Live state={state} set={set} />
+    </>
+  );
+}
+
+function Search({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
   const { first, made, load, failure } = usePages(state);
   const histogram = useQuestion<LogHistogram>('/api/v1/logs/query', { ...narrowed(state), mode: 'histogram' });
   const [at, setAt] = useState(-1);
   useEffect(() => setAt(-1), [made]);
   const refresh = (): void => { first.again(); histogram.again(); };
-  const order = (o: LogsState['order'], name: string) => <button class="button" aria-pressed={state.order === o} onClick={() => set({ order: o })}>{name}</button>;
   const { columns } = made, record = at >= 0 ? columns.record[at] : undefined;
   return (
     <>
       <Progress on={first.busy || histogram.busy} text="Searching logs" />
-      <div class="head">
-        <h1>Logs</h1>
-        <div class="group" role="group" aria-label="Order">{order('newest', 'Newest')}{order('oldest', 'Oldest')}</div>
-        <TimePicker range={state} onChange={set} refresh={refresh} />
-      </div>
-      <Filters state={state} set={set} />
+      <Header state={state} set={set}><TimePicker range={state} onChange={set} refresh={refresh} /></Header>
       {first.failure && <FailureNote failure={first.failure} again={refresh} />}
       <PartialNote of={first.data} />
       {!first.data && !first.failure && <p class="muted">Searching …</p>}

@@ -1,7 +1,7 @@
 // Searching traces: conditions, dots by time and duration, and the table, page after page.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { get, useQuestion, withParams, type Failure, type Operations, type TraceSummary, type Traces as Answer } from '../lib/api';
-import { duration, plural, readDuration } from '../lib/format';
+import { duration, grouped, plural, readDuration } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
@@ -47,7 +47,7 @@ function Row({ t, at, longest }: { t: TraceSummary; at: boolean; longest: number
       </td>
       <td class="num">{duration(t.duration_ns)}</td>
       <td class="hide-small"><span class="bars" aria-hidden="true"><i style={{ display: 'block', height: '100%', width: `${Math.max(2, (t.duration_ns / longest) * 100)}%`, background: `var(--${t.error_count ? 'error' : 'accent'})` }} /></span></td>
-      <td class="num hide-small">{t.span_count}</td>
+      <td class="num hide-small">{grouped(t.span_count)}</td>
       <td class="num">{t.error_count > 0 ? <span class="tag error">{plural(t.error_count, 'error')}</span> : <span class="muted">–</span>}</td>
       <td class="hide-small"><span class="services">{t.services.slice(0, 5).map((s) => <span key={s.name} title={`${s.name}: ${plural(s.span_count, 'span')}`}><Dot service={s.name} />{s.name}</span>)}{t.services.length > 5 && <span class="muted">+{t.services.length - 5}</span>}</span></td>
     </tr>

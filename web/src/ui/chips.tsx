@@ -92,15 +92,19 @@ export function Values({ of, prefix, label, onFilter }: { of: Attributes; prefix
   );
 }
 
-let services: string[] = [];
-/** The colour of a service: by the order in which services were first met, the same for as long as the page stands. */
+/** The tone of a service: by its name, so that it is the same on every screen; of two that would share one, the later takes the next. */
+const tones = new Map<string, number>();
 export function serviceColour(name: string): string {
-  let i = services.indexOf(name);
-  if (i < 0) {
-    services = [...services, name];
-    i = services.length - 1;
+  let tone = tones.get(name);
+  if (tone === undefined) {
+    let hash = 2166136261;
+    for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 16777619);
+    tone = (hash >>> 8) % 8;
+    const taken = new Set(tones.values());
+    for (let k = 0; k < 8 && taken.has(tone); k++) tone = (tone + 1) % 8;
+    tones.set(name, tone);
   }
-  return `service-${i % 8}`;
+  return `service-${tone}`;
 }
 export function Dot({ service }: { service: string }) {
   return <i class="dot" style={{ background: `var(--${serviceColour(service)})` }} aria-hidden="true" />;

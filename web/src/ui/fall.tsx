@@ -10,6 +10,7 @@ import { rowHeight, Rows } from './rows';
 
 export type View = [number, number]; // ns from the start of the trace
 
+const isNarrow = (): boolean => innerWidth < 700;
 const rgb = (token: string): number[] => (colour(token).match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).map(Number);
 
 function MiniMap({ w, view, onView }: { w: Waterfall; view: View; onView: (v: View | null) => void }) {
@@ -58,7 +59,7 @@ function Axis({ view }: { view: View }) {
   return (
     <div class="axis" aria-hidden="true">
       <span>Span</span>
-      <div class="marks">{ticks(view[0], span * 0.92, 5).map((t) => <span key={t} style={{ left: `${((t - view[0]) / (span || 1)) * 100}%` }}>{duration(t).replace(/\.0+(?= )/, '')}</span>)}</div>
+      <div class="marks">{ticks(view[0], span * (isNarrow() ? 0.7 : 0.92), isNarrow() ? 2 : 5).map((t) => <span key={t} style={{ left: `${((t - view[0]) / (span || 1)) * 100}%` }}>{duration(t).replace(/\.0+(?= )/, '')}</span>)}</div>
     </div>
   );
 }
@@ -81,7 +82,7 @@ function Bar({ w, i, view, path }: RowProps) {
   const span = view[1] - view[0] || 1;
   const left = ((w.start[i] - view[0]) / span) * 100, wide = (w.duration[i] / span) * 100;
   const from = Math.max(-1, Math.min(101, left)), to = Math.max(from, Math.min(101, left + wide));
-  const label = to < 82 ? { left: `${to}%` } : from > 18 ? { right: `${100 - from}%` } : { right: 0 };
+  const label = to < (isNarrow() ? 62 : 82) ? { left: `${to}%` } : from > (isNarrow() ? 38 : 18) ? { right: `${100 - from}%` } : { right: 0 };
   return (
     <>
       <span class={path ? 'bar-of path' : 'bar-of'} style={{ left: `${from}%`, width: `${to - from}%`, backgroundColor: `var(--${w.error[i] ? 'error-bar' : serviceColour(w.services[w.service[i]])})` }} />

@@ -1,5 +1,5 @@
 // The command palette: every screen, service and setting, by a few letters; and a trace by its id.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
@@ -62,8 +62,8 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
   const [at, setAt] = useState(0);
   const [services, setServices] = useState<Command[]>([]);
   const dialog = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => dialog.current?.showModal(), []); // before the next key is pressed
   useEffect(() => {
-    dialog.current?.showModal();
     if (placeOf(location.pathname)?.screen === 'login') return;
     get<Services>('/api/v1/services', { start: 'now-24h' }).then((s) => setServices(serviceCommands(s)), () => undefined);
   }, []);
@@ -109,7 +109,7 @@ const keyTable: [string, string][] = [
 export function Help({ close }: { close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [keys, setKeys] = useState(prefs.keys);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} aria-labelledby="help-title" onClose={close} onClick={(e) => e.target === dialog.current && close()}>
       <div class="help">
