@@ -141,7 +141,8 @@ static bool room_of(struct str path, struct str *out_module, struct str *out_roo
 static void check_rooms(struct check *c) {
     struct str module, room, other_module, other, line, path;
     for (each_file(f)) {
-        bool in_room = f->is_c && *f->module && !f->is_test && room_of(str_of(f->path + strlen("src/")), &module, &room);
+        bool in_room =
+            f->is_c && *f->module && !f->is_test && room_of(str_of(f->path + strlen("src/")), &module, &room);
         struct str rest = in_room ? f->text : (struct str){0};
         for (size_t n = 1; next_line(&rest, &line); n++) {
             if (!include_of(line, &path) || !room_of(path, &other_module, &other) || !str_equal(module, other_module) ||
@@ -404,16 +405,29 @@ static bool link_leads_somewhere(struct check *c, const struct file *page, struc
     return false;
 }
 
-/* The targets of [text](target) in one line, outside of `code`. */
+/* What follows at line[i] if it is the beginning of a link: ](target), or a picture's src="target" or srcset="target"; else nothing. */
+static struct str link_target(struct str line, size_t i) {
+    static const struct {
+        const char *start;
+        char end;
+    } forms[] = {{"](", ')'}, {"src=\"", '"'}, {"srcset=\"", '"'}};
+    struct str here = {line.p + i, line.n - i}, target, ignored;
+    for (size_t f = 0; f < LENGTH(forms); f++) {
+        struct str start = str_of(forms[f].start);
+        if (!str_starts_with(here, start)) continue;
+        struct str rest = {here.p + start.n, here.n - start.n};
+        if (str_cut(rest, forms[f].end, &target, &ignored)) return next_word(&target);
+    }
+    return (struct str){0};
+}
+
+/* The targets of links in one line, outside of `code`. */
 static void check_links_of(struct check *c, const struct file *f, struct str line, size_t number) {
     bool code = false;
     for (size_t i = 0; i + 1 < line.n; i++) {
         if (line.p[i] == '`') code = !code;
-        if (code || line.p[i] != ']' || line.p[i + 1] != '(') continue;
-        struct str target, ignored, rest = {line.p + i + 2, line.n - i - 2};
-        if (!str_cut(rest, ')', &target, &ignored)) return;
-        target = next_word(&target);
-        if (!link_leads_somewhere(c, f, target))
+        struct str target = code ? (struct str){0} : link_target(line, i);
+        if (target.n && !link_leads_somewhere(c, f, target))
             find(c, f->path, number, "the link to " STR_FMT " leads nowhere", STR_ARG(target));
     }
 }

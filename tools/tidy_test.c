@@ -16,8 +16,9 @@ static const char *const good_files[][2] = {
     {"src/low/README.md",
      "# low\nAlso `more.h`. See [high](../high/README.md#top), [low](.), [web](https://example.com).\n"},
     {"src/high/README.md", "# high\n"},
-    {"src/meson.build", "['low/low.c', 'low/x.c', 'low/in/a.c', 'low/in/b.c', 'high/high.c', 'high/x.c', 'other/x.c', 'query/query.c']\n"
-                       "foreach name : ['high/high']\n"},
+    {"src/meson.build",
+     "['low/low.c', 'low/x.c', 'low/in/a.c', 'low/in/b.c', 'high/high.c', 'high/x.c', 'other/x.c', 'query/query.c']\n"
+     "foreach name : ['high/high']\n"},
     {"src/low/low.h", TOP "void low_run(void);\n"},
     {"src/low/more.h", TOP "int more;\n"},
     {"src/low/low_priv.h", "/* private */\nint hidden;\n"},
@@ -178,6 +179,8 @@ static void links_lead_somewhere(void **state) {
     reports("docs/a.md:2: link: the link to b.md leads nowhere\n", "docs/a.md", "# a\nsee [b](b.md) and [c](#c)\n",
             NULL);
     reports("docs/a.md:1: link: the link to ../../x leads nowhere\n", "docs/a.md", "[x](../../x)\n", NULL);
+    reports("docs/a.md:1: link: the link to b.png leads nowhere\ndocs/a.md:2: link: the link to c.png leads nowhere\n",
+            "docs/a.md", "<source srcset=\"b.png\">\n<img alt=\"x\" src=\"c.png\">\n", NULL);
     reports("", "docs/a.md", "[f](../src/FLOORS) [d](../src/low) [d](../src/low/) `[x](y)`\n```\n[x](y)\n```\n", NULL);
 }
 

@@ -62,6 +62,8 @@ static const struct {
     {{"serve", "--data", ""}, "--data: must name a folder"},
     {{"load", "--signal", "metrics"}, "--signal: traces, logs or both"},
     {{"load", "--shape", "round"}, "--shape: law or shop"},
+    {{"load", "--stories"}, "--stories: only --shape shop tells them"},
+    {{"load", "--seed", "one"}, "--seed: not a whole number"},
     {{"load", "--rate", "-1"}, "--rate: not a whole number"},
     {{"load", "--rate", "1000000001"}, "--rate: at most 1000000000"},
     {{"load", "--count", "18446744073709551615"}, "--count: at most 1000000000000"},

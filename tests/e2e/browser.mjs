@@ -24,6 +24,7 @@ export async function startBrowser() {
       page.on('request', (r) => { page.asked.push(r.url()); if (!r.url().startsWith(base)) page.wrong.push(`elsewhere: ${r.url()}`); });
       return page;
     },
+    version: () => browser.version(),
     stop: () => browser.close(),
   };
 }
