@@ -166,7 +166,8 @@ static void put_attribute(struct buf *out, const struct json_node *a, const stru
 
 static void put_value(struct buf *out, const struct json_node *v, const struct colors *c) {
     put_count_of(out, v, c);
-    put_terminal(out, json_tree_text(v, "value"));
+    struct str value = json_tree_text(v, "value");
+    put_terminal(out, value.n ? value : STR("\"\""));
     buf_add_byte(out, '\n');
 }
 
