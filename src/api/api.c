@@ -54,6 +54,7 @@ static struct api *api_make(const struct api_options *options) {
     lock_init(&api->watches.lock);
     lock_init(&api->openapi.lock);
     lock_init(&api->docs.lock);
+    lock_init(&api->searches);
     atomic_store(&api->watches.stores, true);
     api->queue = queue_new(api->options.queue_max);
     api->threads = mem_new_array(struct thread *, options->work_threads + 1);
@@ -103,6 +104,7 @@ void api_free(struct api *api) {
     limits_free(api->limits);
     audit_close(api->audit);
     lock_done(&api->watches.lock);
+    lock_done(&api->searches);
     text_done(&api->openapi);
     text_done(&api->docs);
     mem_free(api);

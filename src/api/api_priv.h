@@ -123,7 +123,8 @@ struct api {
     struct api_text {
         struct lock lock;
         struct buf text;
-    } openapi, docs; /* made when first asked for */
+    } openapi, docs;           /* made when first asked for */
+    struct lock searches;      /* who changes saved searches holds it */
     atomic_size_t reflections; /* streams of grpc.reflection */
 };
 
@@ -173,6 +174,7 @@ const char *nearest_name(struct str name, const char *const *names, size_t n);
 
 /* The route must have the parameter. */
 const struct api_value *call_value(const struct api_call *c, const char *name);
+err call_body_is_json(const struct api_call *c); /* by Content-Type: else ERR_INVALID */
 bool call_given(const struct api_call *c, const char *name);
 struct str call_text(const struct api_call *c, const char *name); /* p NULL: not given */
 int64_t call_number(const struct api_call *c, const char *name, int64_t otherwise);
@@ -259,6 +261,12 @@ void handle_services(struct api_call *c);
 void handle_operations(struct api_call *c);
 void handle_logs(struct api_call *c);
 void handle_logs_tail(struct api_call *c);
+void handle_attributes(struct api_call *c);
+void handle_attribute_values(struct api_call *c);
+void handle_searches(struct api_call *c);
+void handle_search(struct api_call *c);
+void handle_search_put(struct api_call *c);
+void handle_search_delete(struct api_call *c);
 void handle_health(struct api_call *c);
 void handle_ready(struct api_call *c);
 void handle_metrics(struct api_call *c);

@@ -35,11 +35,22 @@ static const struct {
     {"logs_count", "GET /api/v1/logs/query?mode=count&start=0&end=now", 200},
     {"logs_histogram", "GET /api/v1/logs/query?mode=histogram&start=now-10s&end=now&step=5s", 200},
     {"logs_otlp", "GET /api/v1/logs/query?format=otlp&limit=1", 200},
+    {"attributes", "GET /api/v1/attributes", 200},
+    {"attributes_logs", "GET /api/v1/attributes?signal=logs&prefix=resource.&limit=2", 200},
+    {"attributes_none", "GET /api/v1/attributes?prefix=no.such", 200},
+    {"attribute_values", "GET /api/v1/attributes/http.status_code/values", 200},
+    {"attribute_values_service", "GET /api/v1/attributes/resource.service.name/values?signal=logs&prefix=C", 200},
+    {"attribute_values_field", "GET /api/v1/attributes/field.name/values?service=web", 200},
+    {"attribute_values_bad_field", "GET /api/v1/attributes/field.nme/values", 400},
+    {"attribute_values_bad_key", "GET /api/v1/attributes/a%3D1/values", 400},
+    {"attribute_values_event", "GET /api/v1/attributes/event.exception.type/values", 400},
+    {"searches_none", "GET /api/v1/searches", 200},
     {"jaeger_services", "GET /jaeger/api/services", 200},
     {"jaeger_service_operations", "GET /jaeger/api/services/web/operations", 200},
     {"jaeger_operations", "GET /jaeger/api/operations?service=web&spanKind=client", 200},
     {"jaeger_traces",
-     "GET /jaeger/api/traces?service=cart&tags=%7B%22error%22%3A%22true%22%7D&start=1767323000000000&end=1767323045000000&"
+     "GET "
+     "/jaeger/api/traces?service=cart&tags=%7B%22error%22%3A%22true%22%7D&start=1767323000000000&end=1767323045000000&"
      "minDuration=1ms&lookback=1h&limit=20",
      200},
     {"jaeger_traces_none", "GET /jaeger/api/traces?service=web&tag=no.such%3Athing", 200},

@@ -135,6 +135,41 @@ static const struct api_param logs_params[] = {
      .help = "`otlp`: OTLP/JSON, `protobuf`: OTLP protobuf, both as it came in (rows)"},
     {0},
 };
+#define SIGNAL_PARAM                                                                                                   \
+    { .name = "signal", .type = PARAM_CHOICE, .choices = "spans logs", .initial = "spans", .help = "of which rows" }
+static const struct api_param attributes_params[] = {
+    SIGNAL_PARAM,
+    {.name = "prefix",
+     .type = PARAM_TEXT,
+     .help = "the name, or a part of it behind a dot or an underscore, begins so; with resource. span. log. scope. "
+             "event. before it only there"},
+    RANGE_PARAMS,
+    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = 1000, .initial = "100", .help = "names, the best first"},
+    TIMEOUT_PARAM,
+    {0},
+};
+static const struct api_param attribute_values_params[] = {
+    SIGNAL_PARAM,
+    {.name = "prefix", .type = PARAM_TEXT, .help = "the value begins so, without regard to case"},
+    {.name = "service", .type = PARAM_TEXT, .help = "only rows of this service"},
+    ENVIRONMENT_PARAM,
+    RANGE_PARAMS,
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = 1000,
+     .initial = "50",
+     .help = "values, the most frequent first"},
+    TIMEOUT_PARAM,
+    {0},
+};
+static const struct api_param search_put_params[] = {
+    {.name = "replace",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "also if there is one of that name: the last writer wins"},
+    {0},
+};
 static const struct api_param delete_params[] = {
     {.name = "signal", .type = PARAM_CHOICE, .choices = "spans logs all", .initial = "all", .help = "what to delete"},
     {.name = "trace_id",
@@ -269,6 +304,22 @@ const struct api_route api_routes[] = {
     {HTTP_GET, "/api/v1/logs/tail", ROLE_READ, MAIN, RUN_WORK, handle_logs_tail, logs_tail_params,
      "Log records that fulfil all conditions, as they come: server-sent events `log`, `lost` and `end`.",
      "LogTailRecord", .is_stream = true},
+    {HTTP_GET, "/api/v1/attributes", ROLE_READ, MAIN, RUN_WORK, handle_attributes, attributes_params,
+     "Names of attributes, with types and how often they are there; from directories, without a look at rows.",
+     "AttributeNames"},
+    {HTTP_GET, "/api/v1/attributes/{key}/values", ROLE_READ, MAIN, RUN_WORK, handle_attribute_values,
+     attribute_values_params,
+     "The most frequent values of one attribute in the newest rows of the range; the key as in a condition, or "
+     "field.name and the like for a field of text.",
+     "AttributeValues"},
+    {HTTP_GET, "/api/v1/searches", ROLE_READ, MAIN, RUN_WORK, handle_searches, NULL,
+     "Saved searches of the tenant, by name.", "Searches"},
+    {HTTP_GET, "/api/v1/searches/{name}", ROLE_READ, MAIN, RUN_WORK, handle_search, NULL, "One saved search.",
+     "Search"},
+    {HTTP_PUT, "/api/v1/searches/{name}", ROLE_OPERATE, MAIN, RUN_WORK, handle_search_put, search_put_params,
+     "Saves a search for all of the tenant.", "Search", "SearchBody"},
+    {HTTP_DELETE, "/api/v1/searches/{name}", ROLE_OPERATE, MAIN, RUN_WORK, handle_search_delete, NULL,
+     "Deletes a saved search.", "SearchDeleted"},
     {HTTP_GET, "/health", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_health, NULL, "200 while the process runs.",
      "Health"},
     {HTTP_GET, "/ready", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_ready, NULL, "200 if it takes and answers, else 503.",

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include "api/document_priv.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "os/clock.h"
@@ -266,31 +267,14 @@ void tokens_write(const struct tokens *t, struct buf *out) {
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */
 
-static char *path_in(const char *dir, const char *name) {
-    struct buf path;
-    buf_init(&path, 4 * KIB);
-    buf_add_fmt(&path, "%s/%s", dir, name);
-    return path.p;
-}
-
 bool tokens_file_exists(const char *dir) {
-    AUTO_FREE char *path = path_in(dir, "tokens.json");
+    AUTO_FREE char *path = document_path(dir, "tokens.json");
     return path_exists(path);
 }
 
 err tokens_load(const char *dir, struct buf *out_text) {
-    AUTO_FREE char *path = path_in(dir, "tokens.json");
+    AUTO_FREE char *path = document_path(dir, "tokens.json");
     return file_read_all(path, FILE_BYTES_MAX, out_text);
-}
-
-static err replace(const char *dir, struct str text) {
-    AUTO_FREE char *path = path_in(dir, "tokens.json"), *fresh = path_in(dir, "tokens.json.new");
-    AUTO_CLOSE struct file *f = NULL;
-    TRY(file_open(fresh, FILE_CREATE_ANY, &f));
-    TRY(file_write(f, text.p, text.n, 0));
-    TRY(file_sync(f));
-    TRY(path_rename(fresh, path));
-    return path_sync_dir(dir);
 }
 
 static err load_or_none(const char *dir, struct tokens *out) {
@@ -310,25 +294,15 @@ static err change_locked(const char *dir, err (*change)(void *context, struct to
     if (!e) e = change(context, &t);
     if (!e) tokens_write(&t, &text);
     if (!e && text.full) e = err_new(ERR_LIMIT, "the tokens take more than 1 MiB");
-    if (!e) e = replace(dir, buf_str(&text));
+    if (!e) e = document_replace(dir, "tokens.json", buf_str(&text));
     tokens_done(&t);
     return e;
 }
 
-/* A folder that is made here is there after a power cut, too. */
-static err make_dir(const char *dir) {
-    struct str parent = str_of(dir);
-    if (path_exists(dir)) return NULL;
-    TRY(path_make_dir(dir));
-    while (parent.n && parent.p[parent.n - 1] != '/') parent.n--;
-    AUTO_FREE char *path = str_dup(parent.n ? parent : STR("."));
-    return path_sync_dir(path);
-}
-
 err tokens_change(const char *dir, err (*change)(void *context, struct tokens *t), void *context) {
-    AUTO_FREE char *path = path_in(dir, "tokens.lock");
+    AUTO_FREE char *path = document_path(dir, "tokens.lock");
     AUTO_CLOSE struct file *lock = NULL;
-    TRY(make_dir(dir));
+    TRY(document_make_dir(dir));
     TRY(file_open(path, FILE_CREATE_ANY, &lock));
     err e = file_lock(lock);
     if (e && err_kind(e) == ERR_CONFLICT) {

@@ -80,6 +80,9 @@ err query_filter_where(struct query *q, struct query_filter *f, struct str text)
 /* The same parser alone: made in `a`; end it with predicate_done. */
 err where_parse(struct arena *a, struct str text, struct predicate *out);
 
+/* KEY alone, as it stands in a condition. */
+err where_key_parse(struct arena *a, struct str text, struct column_ref *out);
+
 /* ---- traces ----------------------------------------------------------------------------------------------------- */
 
 enum query_order { QUERY_NEWEST, QUERY_LONGEST, QUERY_OLDEST };

@@ -44,6 +44,9 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
 /* True if a count alone can be had without looking at columns. */
 bool matcher_is_pushed_down(const struct matcher *m);
 
+/* Takes resource. span. log. scope. or event. from the front of the text; TARGET_ANY: it has none. */
+enum target where_prefix(struct str *text);
+
 /* COLUMN_… as a value, …_COLUMN in a table: gcc takes no nested compound literal as a constant. */
 #define FIELD_COLUMN(f)                                                                                                \
     { .target = TARGET_FIELD, .field = (f) }

@@ -60,16 +60,21 @@ static const struct {
     {STR("scope."), TARGET_SCOPE},       {STR("event."), TARGET_EVENT},
 };
 
+enum target where_prefix(struct str *text) {
+    for (size_t i = 0; i < LENGTH(prefixes); i++) {
+        size_t n = prefixes[i].text.n;
+        if (!str_starts_with(*text, prefixes[i].text)) continue;
+        *text = (struct str){text->p + n, text->n - n};
+        return prefixes[i].target;
+    }
+    return TARGET_ANY;
+}
+
 static err read_key(struct where_reader *r, struct column_ref *out) {
     size_t start = r->at;
-    *out = (struct column_ref){.target = TARGET_ANY};
     struct str rest = {r->text.p + r->at, r->text.n - r->at};
-    for (size_t i = 0; i < LENGTH(prefixes); i++) {
-        if (!str_starts_with(rest, prefixes[i].text)) continue;
-        out->target = prefixes[i].target;
-        r->at += prefixes[i].text.n;
-        break;
-    }
+    *out = (struct column_ref){.target = where_prefix(&rest)};
+    r->at = r->text.n - rest.n;
     if (!ends(r) && r->text.p[r->at] == '"')
         TRY(read_quoted(r, &out->key));
     else
@@ -103,6 +108,14 @@ static err read_operator(struct where_reader *r, enum operator* out, bool *out_a
     *out = str_equal(word, STR("absent")) ? OP_ABSENT : OP_EXISTS;
     if (str_equal(word, STR("exists")) || str_equal(word, STR("absent"))) return NULL;
     return refuse(r->at, "an operator is missing: = != > >= < <= ~ !~ exists absent");
+}
+
+err where_key_parse(struct arena *a, struct str text, struct column_ref *out) {
+    struct where_reader r = {.text = text, .arena = a};
+    TRY(read_key(&r, out));
+    if (!ends(&r)) return refuse(r.at, "there is more after the name of an attribute");
+    out->key = arena_copy(a, out->key);
+    return arena_err(a);
 }
 
 err where_parse(struct arena *a, struct str text, struct predicate *out) {

@@ -86,6 +86,11 @@ err snapshot_trace(struct snapshot *sn, const unsigned char id[16], size_t limit
 err snapshot_resources(struct snapshot *sn, int64_t time_min, int64_t time_max,
                        void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
                        struct scan_stats *stats);
+/* Calls fn for the keys of attributes of what overlaps the range, without a look at rows where none is hidden by a delete: a key may
+ * come several times, and its values are those of whole row groups and batches, so at least those of the range. SET_LINKS is
+ * left out. `a` is scratch. SCAN_STOP ends it. */
+err snapshot_keys(struct snapshot *sn, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn, void *context,
+                  struct scan_stats *stats);
 
 /* Deletes: rows of the range that match the predicates (none = all), from reads at once, from bytes by rewriting parts in the
  * background within 24 h. Durable when it returns. Blocks for a disk sync. *out_id names it. An error that leaves the store

@@ -19,6 +19,15 @@ struct engine_snapshot {
     const struct delete_entry **of_table; /* those of `deletes` that concern the table */
 };
 
+/* snapshot_names.c */
+err engine_snapshot_resources(struct snapshot *snapshot, int64_t time_min, int64_t time_max,
+                              void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
+                              struct scan_stats *stats);
+err engine_snapshot_keys(struct snapshot *snapshot, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn,
+                         void *context, struct scan_stats *stats);
+/* A part that cannot be opened makes the answer partial (7). */
+void snapshot_count_missing(const struct part_entry *p, struct scan_stats *stats);
+
 /* Deletes of a source, if any: what reading it must leave out. */
 bool snapshot_part_is_masked(const struct engine_snapshot *sn, const struct part_entry *p);
 bool snapshot_batch_is_masked(const struct engine_snapshot *sn, const struct memory_batch *m);

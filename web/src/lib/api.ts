@@ -126,6 +126,25 @@ export interface LogHistogram extends Partial_ {
   buckets: { start: string; [severity: string]: string | number }[];
 }
 
+export interface AttributeNames extends Partial_ {
+  attributes: { place: 'span' | 'log' | 'resource' | 'scope' | 'event'; key: string; types: string[]; count: number }[];
+  found: number;
+}
+export interface AttributeValues extends Partial_ {
+  values: { value: string; count: number }[];
+  row_count: number;
+  sampled: boolean;
+}
+export interface SavedSearch {
+  name: string;
+  screen: 'traces' | 'logs';
+  query: string;
+  by: string;
+}
+export interface Searches {
+  searches: SavedSearch[];
+}
+
 export class Failure extends Error {
   constructor(readonly status: number, readonly kind: string, message: string, readonly hint: string) {
     super(message);
@@ -172,11 +191,14 @@ export async function get<T>(path: string, params: Params = {}, signal?: AbortSi
   return parseJson(await answer.text()) as T;
 }
 
-export async function post<T>(path: string, body?: unknown): Promise<T> {
+async function change<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers = body === undefined ? undefined : { 'Content-Type': 'application/json' };
-  const answer = await ask(path, { method: 'POST', headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const answer = await ask(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   return (await answer.json()) as T;
 }
+export const post = <T>(path: string, body?: unknown): Promise<T> => change('POST', path, body);
+export const put = <T>(path: string, body: unknown): Promise<T> => change('PUT', path, body);
+export const remove = <T>(path: string): Promise<T> => change('DELETE', path);
 
 export interface Asked<T> {
   data: T | null; // of the last answer, also while the next is awaited

@@ -85,3 +85,7 @@ export const traceLink = (id: string, some: Partial<TraceState> = {}): string =>
 
 /** Where a login leads back to: a path of this page, never another host's. */
 export const safePath = (to: string): string => (/^\/(?![/\\])/.test(to) && placeOf(to.split('?')[0]) ? to : '/');
+
+/** A saved search's address: its query read by the screen's codec, so that it leads nowhere else and holds nothing else. */
+export const searchLink = (s: { screen: 'traces' | 'logs'; query: string }): string =>
+  s.screen === 'logs' ? paths.logs + logs.write(logs.read(s.query)) : paths.traces + traces.write(traces.read(s.query));

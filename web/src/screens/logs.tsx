@@ -9,12 +9,16 @@ import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
 import { logs, logsLink, traceLink, type LogsState } from '../lib/screens';
+import { complaint } from '../lib/where';
 import { absolute, parseMs, showTime } from '../lib/time';
 import { Chart } from '../ui/chart';
-import { CopyButton, Values, WhereBar } from '../ui/chips';
+import { logFields } from '../lib/fields';
+import { CopyButton, Values } from '../ui/chips';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
 import { LogRow, type Shown } from '../ui/logrow';
+import { PredicateBar } from '../ui/predicate';
 import { rowHeight, Rows } from '../ui/rows';
+import { Saved } from '../ui/saved';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { Tail } from '../ui/tail';
 import { TimePicker } from '../ui/time';
@@ -23,7 +27,7 @@ const pageSize = 200;
 const whole = (page: Answer): Shown[] => page.logs.map((l) => ({ ...l, resourceOf: page.resources[l.resource], scopeOf: page.scopes[l.scope] }));
 const narrowed = (s: LogsState) => ({ start: s.start, end: s.end, service: s.service, environment: s.environment, severity: s.severity, text: s.text, trace_id: s.trace_id, span_id: s.span_id, where: s.where });
 
-function Filters({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
+function Filters({ state, set, failure }: { state: LogsState; set: (s: Partial<LogsState>) => void; failure: Failure | null }) {
   const names = useNames();
   const least: [LogsState['severity'], string][] = [['', 'All'], ['debug', 'Debug and up'], ['info', 'Info and up'], ['warn', 'Warn and up'], ['error', 'Error and up'], ['fatal', 'Fatal']];
   return (
@@ -34,7 +38,7 @@ function Filters({ state, set }: { state: LogsState; set: (s: Partial<LogsState>
         <ChoiceField name="Environment" value={state.environment} of={environmentChoices(names.environments, state.environment)} onChange={(environment) => set({ environment })} />
         <ChoiceField name="Severity" value={state.severity} of={least} onChange={(severity) => set({ severity })} />
       </div>
-      <WhereBar where={state.where} onChange={(where) => set({ where })} />
+      <PredicateBar where={state.where} text={state.text} fields={logFields} scope={{ ...state, signal: 'logs' }} failure={failure} onChange={set} />
       {state.trace_id && (
         <div class="note">
           <span class="grow">Records of {state.span_id ? 'one span of ' : ''}trace <a class="mono" href={traceLink(state.trace_id, { span: state.span_id })}>{state.trace_id}</a></span>
@@ -155,7 +159,7 @@ function Live({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) =
   );
 }
 
-function Header({ state, set, children }: { state: LogsState; set: (s: Partial<LogsState>) => void; children?: ComponentChildren }) {
+function Header({ state, set, failure = null, children }: { state: LogsState; set: (s: Partial<LogsState>) => void; failure?: Failure | null; children?: ComponentChildren }) {
   const order = (o: LogsState['order'], name: string) => <button class="button" aria-pressed={state.order === o} onClick={() => set({ order: o })}>{name}</button>;
   return (
     <>
@@ -163,9 +167,10 @@ function Header({ state, set, children }: { state: LogsState; set: (s: Partial<L
         <h1>Logs</h1>
         {HAS_TAIL && <button class="button" aria-pressed={state.live} title="Records as they come" onClick={() => set({ live: !state.live })}>Live</button>}
         {!state.live && <div class="group" role="group" aria-label="Order">{order('newest', 'Newest')}{order('oldest', 'Oldest')}</div>}
+        <Saved screen="logs" query={logs.write(state).slice(1)} />
         {children}
       </div>
-      <Filters state={state} set={set} />
+      <Filters state={state} set={set} failure={failure} />
     </>
   );
 }
@@ -191,8 +196,8 @@ function Search({ state, set }: { state: LogsState; set: (s: Partial<LogsState>)
   return (
     <>
       <Progress on={first.busy || histogram.busy} text="Searching logs" />
-      <Header state={state} set={set}><TimePicker range={state} onChange={set} refresh={refresh} /></Header>
-      {first.failure && <FailureNote failure={first.failure} again={refresh} />}
+      <Header state={state} set={set} failure={first.failure}><TimePicker range={state} onChange={set} refresh={refresh} /></Header>
+      {first.failure && !complaint(first.failure.message, state.where) && <FailureNote failure={first.failure} again={refresh} />}
       <PartialNote of={first.data} />
       {!first.data && !first.failure && <p class="muted">Searching …</p>}
       {first.data && columns.n === 0 && !first.busy && <NoneFound state={state} set={set} />}

@@ -6,9 +6,13 @@ import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
 import { traceLink, traces, type TracesState } from '../lib/screens';
+import { complaint } from '../lib/where';
 import { absolute, parseMs, rangeMs, showClock } from '../lib/time';
-import { Dot, WhereBar } from '../ui/chips';
+import { traceFields } from '../lib/fields';
+import { Dot } from '../ui/chips';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
+import { PredicateBar } from '../ui/predicate';
+import { Saved } from '../ui/saved';
 import { ScatterPlot } from '../ui/scatter';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { TimePicker } from '../ui/time';
@@ -16,7 +20,7 @@ import { TimePicker } from '../ui/time';
 const pageSize = 50;
 const asked = (s: TracesState) => ({ ...s, limit: pageSize });
 
-function Filters({ state, set }: { state: TracesState; set: (s: Partial<TracesState>) => void }) {
+function Filters({ state, set, failure }: { state: TracesState; set: (s: Partial<TracesState>) => void; failure: Failure | null }) {
   const names = useNames();
   const operations = useQuestion<Operations>(state.service ? `/api/v1/services/${encodeURIComponent(state.service)}/operations` : null, { start: 'now-24h', limit: 200 });
   const unique = [...new Set((operations.data?.operations ?? []).map((o) => o.operation))];
@@ -31,7 +35,7 @@ function Filters({ state, set }: { state: TracesState; set: (s: Partial<TracesSt
         <TextField name="At most" value={state.max_duration} placeholder="1h30m" check={readDuration} onChange={(max_duration) => set({ max_duration })} />
         <TextField name="Words" value={state.text} placeholder="card expired" onChange={(text) => set({ text })} />
       </div>
-      <WhereBar where={state.where} onChange={(where) => set({ where })} />
+      <PredicateBar where={state.where} text={state.text} fields={traceFields} scope={{ ...state, signal: 'spans' }} failure={failure} onChange={set} />
     </>
   );
 }
@@ -124,10 +128,11 @@ export default function Traces() {
       <div class="head">
         <h1>Traces {list.length > 0 && <span class="muted">· {list.length}{cursor ? ' and more' : ''}</span>}</h1>
         <div class="group" role="group" aria-label="Order">{order('newest', 'Newest')}{order('longest', 'Longest')}</div>
+        <Saved screen="traces" query={traces.write(state).slice(1)} />
         <TimePicker range={state} onChange={set} refresh={first.again} />
       </div>
-      <Filters state={state} set={set} />
-      {first.failure && <FailureNote failure={first.failure} again={first.again} />}
+      <Filters state={state} set={set} failure={first.failure} />
+      {first.failure && !complaint(first.failure.message, state.where) && <FailureNote failure={first.failure} again={first.again} />}
       <PartialNote of={first.data} />
       {!first.data && !first.failure && <p class="muted">Searching …</p>}
       {first.data && list.length === 0 && !first.busy && <NoneFound state={state} set={set} />}

@@ -1,7 +1,6 @@
-// Values that do something: conditions that can be taken away, and attributes that can become conditions.
-import { useState } from 'preact/hooks';
+// Values that do something: attributes that can become conditions, and what can be copied.
 import type { Attributes } from '../lib/api';
-import { condition, parseCondition, writeKey } from '../lib/where';
+import { condition } from '../lib/where';
 
 export function copy(text: string): void {
   void navigator.clipboard?.writeText(text);
@@ -26,47 +25,11 @@ export function CopyButton({ what, text, big }: { what: string; text: string; bi
   );
 }
 
-export const keysSeen = new Set<string>(['http.request.method', 'http.response.status_code', 'http.route', 'url.path', 'db.system', 'db.statement',
-  'rpc.system', 'messaging.system', 'exception.type', 'error.type', 'service.version', 'host.name', 'k8s.pod.name']);
-
-/** The conditions in force as chips, and a field for one more. */
-export function WhereBar({ where, onChange }: { where: string[]; onChange: (where: string[]) => void }) {
-  const [typed, setTyped] = useState('');
-  const [wrong, setWrong] = useState('');
-  const add = (e: Event): void => {
-    e.preventDefault();
-    if (typed.trim() === '') return;
-    const parsed = parseCondition(typed);
-    if (typeof parsed === 'string') {
-      setWrong(parsed);
-      return;
-    }
-    setTyped('');
-    onChange([...where.filter((w) => w !== typed.trim()), typed.trim()]);
-  };
-  return (
-    <form class="where" onSubmit={add} role="search" aria-label="Conditions">
-      {where.map((w) => (
-        <span class="chip" key={w}>
-          <span title={w}>{w}</span>
-          <button type="button" aria-label={`Remove ${w}`} onClick={() => onChange(where.filter((x) => x !== w))}>×</button>
-        </span>
-      ))}
-      <input class="field" list="keys" value={typed} aria-label="Condition" aria-invalid={wrong !== ''} aria-describedby="where-wrong" spellcheck={false}
-        autocomplete="off" placeholder="KEY OP VALUE, as in http.response.status_code >= 500" onInput={(e) => { setTyped(e.currentTarget.value); setWrong(''); }} />
-      <datalist id="keys">{[...keysSeen].sort().map((k) => <option value={writeKey('', k)} key={k} />)}</datalist>
-      <button class="button" type="submit">Add condition</button>
-      <span id="where-wrong" class="wrong" role="status">{wrong}</span>
-    </form>
-  );
-}
-
 const show = (v: unknown): string => (typeof v === 'string' ? v : JSON.stringify(v));
 
 /** Attributes as a table; on each value: filter, exclude, copy. `onFilter` gets a condition. */
 export function Values({ of, prefix, label, onFilter }: { of: Attributes; prefix: string; label: string; onFilter?: (where: string) => void }) {
   const names = Object.keys(of);
-  names.forEach((n) => keysSeen.size < 500 && keysSeen.add(n));
   if (names.length === 0) return <p class="muted">None.</p>;
   return (
     <table class="values" aria-label={label}>

@@ -1,9 +1,9 @@
 // The command palette: every screen, service and setting, by a few letters; and a trace by its id.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { get, type Services } from '../lib/api';
+import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { homeLink, logsLink, placeOf, tracesLink, traceLink } from '../lib/screens';
+import { homeLink, logsLink, placeOf, searchLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -36,6 +36,9 @@ function serviceCommands(found: Services): Command[] {
   ]);
 }
 
+const searchCommands = (found: Searches): Command[] =>
+  found.searches.map((s) => ({ name: `Search: ${s.name}`, hint: `saved, ${s.screen}`, run: () => go(searchLink(s)) }));
+
 /** All letters in order: the closer together and the earlier, the better. -1: not in it. */
 export function score(name: string, typed: string): number {
   const text = name.toLowerCase();
@@ -61,13 +64,15 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
   const [typed, setTyped] = useState('');
   const [at, setAt] = useState(0);
   const [services, setServices] = useState<Command[]>([]);
+  const [searches, setSearches] = useState<Command[]>([]);
   const dialog = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => dialog.current?.showModal(), []); // before the next key is pressed
   useEffect(() => {
     if (placeOf(location.pathname)?.screen === 'login') return;
     get<Services>('/api/v1/services', { start: 'now-24h' }).then((s) => setServices(serviceCommands(s)), () => undefined);
+    get<Searches>('/api/v1/searches').then((s) => setSearches(searchCommands(s)), () => undefined);
   }, []);
-  const shown = matching([...fixed(help), ...services], typed);
+  const shown = matching([...fixed(help), ...searches, ...services], typed);
   const run = (c: Command | undefined): void => {
     close();
     c?.run();
@@ -100,7 +105,7 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'],
   ['r', 'ask again'], ['n p', 'next, previous error of a trace'], ['← →', 'collapse, expand a span'], ['[ ]', 'collapse, expand all'], ['c', 'critical path'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
