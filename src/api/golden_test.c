@@ -29,7 +29,7 @@ static const struct {
     {"trace_columns_parent_missing", "GET /api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/columns", 200},
     {"trace_spans", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans?where=http.status_code%3E%3D500", 200},
     {"trace_spans_none", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans?text=nowhere", 200},
-    {"trace_span", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans/b7ad6b7169203321", 200},
+    {"trace_span", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans/b7ad6b7169203312", 200},
     {"trace_span_unknown", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans/00000000000000ff", 404},
     {"trace_span_odd", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans/b7ad", 400},
     {"trace_unknown", "GET /api/v1/traces/00000000000000000000000000000001", 404},

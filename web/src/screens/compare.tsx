@@ -129,7 +129,7 @@ function Nodes({ c, a, b, state, set }: { c: Compared; a: Trace; b: Trace; state
     { by: '', title: 'in B', width: '64px', num: true, wide: true, cell: (k) => calls(b.trace_id, c.b.calls[rows[k]], c.name[rows[k]]) },
     { by: '', title: 'Time in A', width: '88px', num: true, wide: true, cell: (k) => took(c.a.calls[rows[k]], c.a.total[rows[k]]) },
     { by: '', title: 'Time in B', width: '88px', num: true, wide: true, cell: (k) => took(c.b.calls[rows[k]], c.b.total[rows[k]]) },
-    { by: '', title: 'Difference', width: '92px', num: true, cell: (k) => signed(c.b.total[rows[k]] - c.a.total[rows[k]]) },
+    { by: '', title: 'Difference', width: '92px', num: true, wide: true, cell: (k) => signed(c.b.total[rows[k]] - c.a.total[rows[k]]) },
     { by: '', title: 'Explains', width: '164px', num: true, cell: (k) => <Share signed of={explains(c, rows[k]) / most} text={signed(explains(c, rows[k]))} /> },
   ];
   return (
