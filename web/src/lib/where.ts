@@ -19,6 +19,19 @@ export function writeKey(prefix: string, key: string): string {
   return prefix + (isBare(key) && !misread ? key : quoted(key));
 }
 
+/** The names that stand for fields where rows are grouped (src/query/breakdown.c) and shown in columns. */
+const fields = ['service', 'environment', 'operation', 'status', 'kind', 'severity', 'body', 'event_name', 'trace_id', 'span_id'];
+
+/** An attribute's key where a field's name could stand too. */
+export const attributeKey = (prefix: string, key: string): string => (prefix === '' && fields.includes(key) ? quoted(key) : writeKey(prefix, key));
+
+/** Such a key read again: a field, or an attribute, or null. */
+export function readKey(text: string): { field: string } | { prefix: string; key: string } | null {
+  if (fields.includes(text)) return { field: text };
+  const parsed = parseCondition(`${text} exists`);
+  return typeof parsed === 'string' || parsed.op !== 'exists' ? null : { prefix: parsed.prefix, key: parsed.key };
+}
+
 /** An attribute's value as a condition; null for what cannot be compared (lists, maps, NUL). */
 export function condition(prefix: string, key: string, op: '=' | '!=', value: unknown): string | null {
   if (value === null || typeof value === 'object' || String(value).includes('\0') || key.includes('\0')) return null;

@@ -7,14 +7,14 @@ import { go } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
 import { logsLink, traceLink, tracesLink, type Range } from '../lib/screens';
 import { parseInstant, parseMs, showTime, sinceNs } from '../lib/time';
-import { CopyButton, Dot, Values } from './chips';
+import { Acts, CopyButton, Dot, Values } from './chips';
 
-function Facts({ s, w, i, total }: { s: Span; w: Waterfall; i: number; total: number }) {
+function Facts({ s, w, i, total, range }: { s: Span; w: Waterfall; i: number; total: number; range: Range }) {
   const { zone } = usePrefs();
   return (
     <section aria-label="Facts">
       <dl class="pairs">
-        <dt>Service</dt><dd><Dot service={s.service} />{s.service}</dd>
+        <dt>Service</dt><dd><Dot service={s.service} />{s.service} <Acts name="service" text={s.service} filter={() => go(tracesLink({ ...range, service: s.service }))} group={() => go(tracesLink({ ...range, by: 'service' }))} pivot={{ href: logsLink({ ...range, service: s.service }), text: 'Logs of this service' }} /></dd>
         <dt>Duration</dt><dd>{duration(s.duration_ns)} <span class="muted">{total > 0 && `${percent(s.duration_ns / total)} of the trace`}</span></dd>
         <dt>Own time</dt><dd>{duration(s.self_time_ns)}</dd>
         <dt>Start</dt><dd>+{duration(w.start[i])} <span class="muted">{showTime(parseMs(s.start), zone, true)}</span></dd>
@@ -75,22 +75,23 @@ function SpanLogs({ s, trace, logs, range }: { s: Span; trace: Trace; logs: Logs
 export function SpanDetail({ trace, w, i, logs, range, close }: { trace: Trace; w: Waterfall; i: number; logs: Logs | null; range: Range; close: () => void }) {
   const s = trace.spans[i], resource = trace.resources[s.resource], scope = trace.scopes[s.scope];
   const filter = (where: string): void => go(tracesLink({ ...range, where: [where] }));
+  const more = { onGroup: (by: string) => go(tracesLink({ ...range, service: s.service, by })), pivot: { text: 'Logs with this', link: (where: string) => logsLink({ ...range, where: [where] }) } };
   return (
     <aside class="detail" aria-label="Span" tabIndex={0}>
       <header>
         <h2 class="grow">{s.name}</h2>
         <button class="button quiet icon" aria-label="Close" title="Close (Esc)" onClick={close}>×</button>
       </header>
-      <Facts s={s} w={w} i={i} total={trace.duration_ns} />
+      <Facts s={s} w={w} i={i} total={trace.duration_ns} range={range} />
       <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
         <a class="button" href={tracesLink({ ...range, service: s.service, operation: s.name })}>Traces with this operation</a>
         {s.status.code === 'error' && <a class="button" href={tracesLink({ ...range, service: s.service, operation: s.name, status: 'error' })}>Only failed ones</a>}
       </section>
-      <section><h3>Attributes <span class="muted">{Object.keys(s.attributes).length}</span></h3><Values of={s.attributes} prefix="" label="Attributes" onFilter={filter} /></section>
+      <section><h3>Attributes <span class="muted">{Object.keys(s.attributes).length}</span></h3><Values of={s.attributes} prefix="" label="Attributes" onFilter={filter} {...more} /></section>
       <Events s={s} filter={filter} />
       <SpanLogs s={s} trace={trace} logs={logs} range={range} />
       <Links s={s} />
-      {resource && <section><h3>Resource <span class="muted">{plural(Object.keys(resource.attributes).length, 'attribute')}</span></h3><Values of={resource.attributes} prefix="resource." label="Resource" onFilter={filter} /></section>}
+      {resource && <section><h3>Resource <span class="muted">{plural(Object.keys(resource.attributes).length, 'attribute')}</span></h3><Values of={resource.attributes} prefix="resource." label="Resource" onFilter={filter} {...more} /></section>}
       {scope?.name && <section><h3>Scope</h3><p class="mono">{scope.name} {scope.version}</p></section>}
     </aside>
   );
