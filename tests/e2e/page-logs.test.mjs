@@ -75,7 +75,7 @@ test('columns: from a picker and from a value, moved and removed by keys, kept b
     await page.getByText('Write the name of a field or an attribute').waitFor();
     await page.getByLabel('Add a column').fill('resource.service.version');
     await page.keyboard.press('Enter');
-    assert.deepEqual(await heads(page), ['Time', 'Severity', 'Service', 'Resource.service.version', 'Body']);
+    assert.deepEqual(await heads(page), ['Time', 'Severity', 'Service', 'resource.service.version', 'Body']);
     assert.deepEqual(await axe(page), []);
     await shot(page, 'logs-columns-sheet-light-1440');
     await page.getByRole('button', { name: /^Column resource.service.version/ }).focus();
@@ -89,18 +89,18 @@ test('columns: from a picker and from a value, moved and removed by keys, kept b
     await page.locator('.loglist .row').first().click();
     await page.getByRole('row', { name: /user\.id/ }).hover();
     await page.getByRole('button', { name: 'Column user.id' }).click();
-    assert.deepEqual(await heads(page), ['Time', 'Resource.service.version', 'Severity', 'User.id', 'Body']);
+    assert.deepEqual(await heads(page), ['Time', 'resource.service.version', 'Severity', 'user.id', 'Body']);
     await page.reload();
     await page.locator('.loglist .row').first().waitFor();
-    assert.deepEqual(await heads(page), ['Time', 'Resource.service.version', 'Severity', 'User.id', 'Body']);
-    assert.match(await page.locator('.loglist .row').first().innerText(), /1\.4\.2[^]*INFO|1\.4\.2[^]*info[^]*user-\d/);
+    assert.deepEqual(await heads(page), ['Time', 'resource.service.version', 'Severity', 'user.id', 'Body']);
+    assert.match(await page.locator('.loglist .row').first().innerText(), /1\.4\.2\n(info|error)\nuser-\d/);
   });
 });
 
 test('columns: the live tail has them too', async () => {
   await at('/logs?live=true&column=user.id&column=body', async (page) => {
     await page.locator('.loglist .row').first().waitFor();
-    assert.deepEqual(await heads(page), ['Time', 'User.id', 'Body']);
+    assert.deepEqual(await heads(page), ['Time', 'user.id', 'Body']);
     assert.match(await page.locator('.loglist .row').first().innerText(), /user-\d/);
     await page.locator('.loglist .row').first().click();
     await page.waitForFunction(() => location.search.includes('record='));

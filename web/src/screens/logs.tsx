@@ -57,7 +57,7 @@ function Histogram({ asked, range, set }: { asked: LogHistogram; range: LogsStat
   }, [asked]);
   const tokens = ['line-strong', 'accent', 'warn', 'error'];
   const series: Series[] = groups.map((g, i) => ({ label: g.name, token: tokens[i], kind: 'bars' }));
-  if (asked.before) series.push({ label: 'all before', token: 'text', kind: 'dashed' });
+  if (asked.before) series.push({ label: 'all before', token: 'text', kind: 'steps' });
   return (
     <figure class="chart">
       <figcaption>

@@ -22,6 +22,12 @@ export function useRecord(id: string, listed: Shown | null, wait = false): OpenR
   return { record: listed ?? (asked.data && !asked.busy ? (whole(asked.data)[0] ?? null) : null), asked };
 }
 
+/** Fields are words, attributes are keys. */
+const heading = (k: string): string => {
+  const key = readKey(k);
+  return key && 'field' in key ? k.charAt(0).toUpperCase() + k.slice(1).replace('_', ' ') : k;
+};
+
 /** Names of the columns, in a frame that scrolls sideways where they have no room. */
 export function LogFrame({ keys, columns, children }: { keys: string[]; columns: LogColumns<Shown>; children: (head: ComponentChildren) => ComponentChildren }) {
   const standard = keys.join() === logColumns.join();
@@ -29,7 +35,7 @@ export function LogFrame({ keys, columns, children }: { keys: string[]; columns:
   const head = (
     <div class="heads" role="row">
       <span role="columnheader">Time</span>
-      {keys.map((k) => <span key={k} class={k === 'service' ? 'cut svc' : 'cut'} role="columnheader" title={k}>{k.charAt(0).toUpperCase() + k.slice(1)}</span>)}
+      {keys.map((k) => <span key={k} class={k === 'service' ? 'cut svc' : 'cut'} role="columnheader" title={k}>{heading(k)}</span>)}
     </div>
   );
   return <div class={standard ? 'loglist standard' : 'loglist'} style={{ '--columns': widths.template, '--least': `${widths.least}px`, maxHeight: `${(columns.n + 1) * rowHeight + 14}px` }}>{children(head)}</div>;

@@ -7,7 +7,7 @@ import { showTime } from '../lib/time';
 export interface Series {
   label: string;
   token: string; // a colour of tokens.css
-  kind: 'line' | 'area' | 'bars' | 'dashed';
+  kind: 'line' | 'area' | 'bars' | 'dashed' | 'steps'; // steps: dashed, over bars
 }
 export interface PlotOptions {
   series: Series[];
@@ -38,8 +38,9 @@ function seriesOf(s: Series, v: ArrayLike<number>): uPlot.Series {
   const c = colour(s.token), marks = alone(v);
   if (s.kind === 'bars') return { label: s.label, stroke: c, width: 0, fill: c, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.86, 40, 2], gap: 1, align: 1 }) };
   return {
-    label: s.label, stroke: c, width: 1.5, dash: s.kind === 'dashed' ? [5, 4] : undefined, fill: s.kind === 'area' ? soft(c) : undefined,
+    label: s.label, stroke: c, width: 1.5, dash: s.kind === 'dashed' || s.kind === 'steps' ? [5, 4] : undefined, fill: s.kind === 'area' ? soft(c) : undefined,
     points: { show: marks.length > 0, size: 6, fill: c, filter: () => marks },
+    ...(s.kind === 'steps' ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
   };
 }
 

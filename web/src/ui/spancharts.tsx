@@ -35,7 +35,7 @@ export function SpanCharts({ stats, data, range, set }: { stats: Stats; data: Sp
       </figure>
       <figure class="chart">
         <figcaption><b>Errors a second</b><span class={stats.error_count ? 'now bad' : 'now'}>{percent(stats.error_ratio)} <small class="muted">of spans</small> <Change now={stats.error_ratio} before={b?.error_ratio} show={percent} worse="more" share /></span></figcaption>
-        <Chart {...more} data={data.errors} format={(v) => (v === 0 ? '0' : rate(v))} label={`Errors a second; ${percent(stats.error_ratio)} of spans`} series={[{ label: 'errors/s', token: 'error', kind: 'bars' }, ...before]} />
+        <Chart {...more} data={data.errors} format={(v) => (v === 0 ? '0' : rate(v))} label={`Errors a second; ${percent(stats.error_ratio)} of spans`} series={[{ label: 'errors/s', token: 'error', kind: 'bars' }, ...before.map((s) => ({ ...s, kind: 'steps' as const }))]} />
       </figure>
       <figure class="chart">
         <figcaption><b>Duration of spans</b><span class="now">{d ? duration(d.p95_ns) : '–'} <small class="muted">p95, p50 {d ? duration(d.p50_ns) : '–'}</small> {d && <Change now={d.p95_ns} before={b?.duration?.p95_ns} show={duration} worse="more" />}</span></figcaption>
