@@ -15,7 +15,7 @@
 #include "api/tail_priv.h"
 #include "base/json.h"
 #include "os/thread.h"
-#include "query/query.h"
+#include "query/breakdown.h"
 
 enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4 };
 

@@ -6,10 +6,11 @@
  * One scan would do if the k largest were known before. To guess them as rows come would show a group with less than it has; so
  * the rows are looked at twice, and both scans see one snapshot. Texts are hashed once a chunk (`seen`), not once a row.
  */
-#include "query/query_priv.h"
+#include "query/breakdown.h"
 
 #include "base/hash.h"
 #include "query/histogram_priv.h"
+#include "query/query_priv.h"
 
 #include <stdlib.h>
 

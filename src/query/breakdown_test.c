@@ -1,3 +1,4 @@
+#include "query/breakdown.h"
 #include "query/world_test_priv.h"
 
 #include <setjmp.h>
