@@ -123,7 +123,7 @@ struct api {
     struct api_text {
         struct lock lock;
         struct buf text;
-    } openapi, docs; /* made when first asked for */
+    } openapi, docs;           /* made when first asked for */
     atomic_size_t reflections; /* streams of grpc.reflection */
 };
 

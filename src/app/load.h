@@ -14,7 +14,7 @@
 
 struct load_plan {
     bool signals[SIGNALS], shop, gzip, json, grpc;
-    struct str otlp;     /* URL, without a slash at its end */
+    struct str otlp; /* URL, without a slash at its end */
     struct http_client_tls tls;
     uint64_t rate;       /* requests a second; 0: flat out */
     uint64_t requests;   /* in all; 0: no end */

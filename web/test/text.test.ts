@@ -6,6 +6,7 @@ import { snippets } from '../src/lib/snippets';
 import * as t from '../src/lib/time';
 import { attributeKey, condition, parseCondition, readKey, writeKey } from '../src/lib/where';
 import { narrowing } from '../src/ui/breakdown';
+import { hostOf } from '../src/ui/logdetail';
 import { refusedOf } from '../src/ui/states';
 import { score } from '../src/ui/palette';
 
@@ -97,6 +98,14 @@ test('a group becomes the filter that finds its rows', () => {
   assert.deepEqual(narrowing('user.id', null), { where: 'user.id absent' });
   assert.deepEqual(narrowing('body', 'say "hi"'), { field: 'text', value: '"say  hi "' });
   for (const [by, value] of [['kind', 'server'], ['service', null], ['a b', 'x']] as const) assert.equal(narrowing(by, value), null, by);
+});
+
+test('the place of a record is the finest that its resource names', () => {
+  const resource = (attributes: Record<string, unknown>) => ({ service: 's', environment: 'e', attributes });
+  assert.deepEqual(hostOf(resource({ 'host.name': 'h', 'k8s.pod.name': 'p' })), { key: 'k8s.pod.name', value: 'p' });
+  assert.deepEqual(hostOf(resource({ 'host.name': 'h', 'host.id': 1 })), { key: 'host.name', value: 'h' });
+  assert.equal(hostOf(resource({ 'host.id': 7 })), null);
+  assert.equal(hostOf(undefined), null);
 });
 
 test('differences are said with their sign', () => {

@@ -105,8 +105,8 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 const keyTable: [string, string][] = [
   ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
-  ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['← → on a chart', 'its values, one by one'], ['Space', 'pause, go on (live tail)'],
-  ['r', 'ask again'], ['n p', 'next, previous error of a trace'], ['← →', 'collapse, expand a span'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'],
+  ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail)'],
+  ['r', 'ask again'], ['n p', 'next, previous error of a trace'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
 ];
 
