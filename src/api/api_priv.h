@@ -15,7 +15,7 @@
 #include "api/tail_priv.h"
 #include "base/json.h"
 #include "os/thread.h"
-#include "query/query.h"
+#include "query/breakdown.h"
 
 enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4 };
 
@@ -213,6 +213,7 @@ void write_attributes(struct json_writer *w, const struct batch *b, enum set s, 
 void write_kind(struct json_writer *w, uint32_t kind);
 void write_status(struct json_writer *w, uint32_t status);
 void write_span_stats(struct json_writer *w, const struct query_span_stats *s);
+void write_counts(struct json_writer *w, const char *name, const uint64_t *v, size_t n);
 void write_services(struct json_writer *w, const struct query_service_count *v, size_t n);
 void write_id(struct json_writer *w, const void *id, size_t n); /* null if all zero */
 /* "resources": [...] and "scopes": [...] that rows refer to by index. */
@@ -222,6 +223,9 @@ void write_resource(struct json_writer *w, const struct batch *b, uint32_t resou
 void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
 /* A log record; `whole`: with its resource and scope in it, else with their indexes. */
 void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a);
+/* The parameter `by`, if given: groups of the rows that fulfil f, as members. step 0: without a trend. */
+err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, const struct query_filter *f,
+                    int64_t step);
 
 extern const char kind_choices[], status_choices[];
 

@@ -81,7 +81,7 @@ static err read_values_question(struct api_call *c, struct query *q, struct quer
         struct str name = {key.p + strlen("field."), key.n - strlen("field.")};
         return err_wrap(read_field(name, out->signal, &out->column), "key");
     }
-    return err_wrap(where_key_parse(&q->arena, key, &out->column), "key");
+    return err_wrap(where_parse_key(&q->arena, key, &out->column), "key");
 }
 
 static err write_values(struct api_call *c, struct query *q, struct answer *a) {

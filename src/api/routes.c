@@ -23,6 +23,20 @@ const char status_choices[] = "unset ok error";
     }
 #define TEXT_PARAM(what)                                                                                               \
     { .name = "text", .type = PARAM_TEXT, .help = "words that must all be found in " what "; `begin*`, `\"a phrase\"`" }
+#define BREAKDOWN_PARAMS(fields, when)                                                                                 \
+    {.name = "by",                                                                                                     \
+     .type = PARAM_TEXT,                                                                                               \
+     .help = "group by this" when ": " fields ", or the key of an attribute as in `where`"},                           \
+        {.name = "groups",                                                                                             \
+         .type = PARAM_INTEGER,                                                                                        \
+         .min = 1,                                                                                                     \
+         .max = QUERY_GROUPS_MAX,                                                                                      \
+         .initial = "10",                                                                                              \
+         .help = "groups listed; all others are one"},                                                                 \
+    {                                                                                                                  \
+        .name = "compare", .type = PARAM_CHOICE, .choices = "none before", .initial = "none",                          \
+        .help = "`before`: also the period before, of the same length" when                                            \
+    }
 #define SPAN_FILTER_PARAMS                                                                                             \
     {.name = "service", .type = PARAM_TEXT, .help = "service.name of the span's resource"}, ENVIRONMENT_PARAM,         \
         {.name = "operation", .type = PARAM_TEXT, .help = "name of the span"},                                         \
@@ -58,6 +72,7 @@ static const struct api_param trace_stats_params[] = {
      .max = QUERY_SERVICES_MAX,
      .initial = "0",
      .help = "services listed, each with its counts by bucket; 0: do not count by service"},
+    BREAKDOWN_PARAMS("`service`, `environment`, `operation`, `status`, `kind`", ""),
     {0},
 };
 static const struct api_param trace_params[] = {
@@ -140,6 +155,8 @@ static const struct api_param logs_params[] = {
      .choices = "json otlp protobuf",
      .initial = "json",
      .help = "`otlp`: OTLP/JSON, `protobuf`: OTLP protobuf, both as it came in (rows)"},
+    {.name = "id", .type = PARAM_TEXT, .help = "`id` of a record: that one alone, whenever it was (rows)"},
+    BREAKDOWN_PARAMS("`service`, `environment`, `severity`, `body`, `event_name`", " (count, histogram)"),
     {0},
 };
 #define SIGNAL_PARAM                                                                                                   \

@@ -130,10 +130,10 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
     struct http_answer answer = {0};
     err e = command_connect(a, path, &c);
     if (!e)
-        e = command_outcome(&c,
-                            http_call_wait(c.client, method, c.url.p, c.who.fields, body, ASK_TIMEOUT_NS,
-                                           ANSWER_BYTES_MAX, &answer),
-                            &answer);
+        e = command_outcome(
+            &c,
+            http_call_wait(c.client, method, c.url.p, c.who.fields, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer),
+            &answer);
     command_connection_done(&c);
     if (e)
         buf_done(&answer.body);

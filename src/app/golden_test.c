@@ -157,6 +157,22 @@ static void lists_are_what_they_were(void **state) {
             "\"body\":{\"k\":[1,true,null]}}]}"),
         &colored, &out, &out));
     check_file("lists", &out);
+    buf_clear(&out);
+    assert_null(view_groups(
+        STR("{\"by\":\"http.route\",\"value_count\":1048576,\"value_count_is_least\":true,\"groups\":[{\"value\":\"/"
+            "cart\","
+            "\"span_count\":1200,\"error_count\":30,\"duration\":{\"p50_ns\":12000,\"p95_ns\":1300000000}},"
+            "{\"value\":\"a\\u001bb\",\"span_count\":7,\"error_count\":0,\"duration\":{\"p50_ns\":1,\"p95_ns\":2}}],"
+            "\"other\":{\"span_count\":3,\"error_count\":3,\"duration\":{\"p50_ns\":1,\"p95_ns\":2}},"
+            "\"without\":{\"span_count\":9,\"error_count\":0,\"duration\":{\"p50_ns\":1,\"p95_ns\":2}}}"),
+        &colored, &out, &out));
+    assert_null(view_groups(STR("{\"by\":\"severity\",\"value_count\":1,\"groups\":[{\"value\":\"info\",\"count\":5,"
+                                "\"error_count\":0}],\"other\":null,\"without\":null,\"partial\":true,"
+                                "\"partial_reason\":\"1 block is damaged\"}"),
+                            &plain, &out, &out));
+    assert_null(view_groups(STR("{\"by\":\"x\",\"value_count\":0,\"groups\":[],\"other\":null,\"without\":null}"),
+                            &plain, &out, &out));
+    check_file("groups", &out);
 }
 
 int main(void) {

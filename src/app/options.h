@@ -61,6 +61,7 @@ enum option {
     OPTION_ORDER,
     OPTION_CURSOR,
     OPTION_FOLLOW,
+    OPTION_BY,
     OPTION_ROWS,
     OPTION_YES,
     OPTION_PROVE,

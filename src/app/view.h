@@ -17,4 +17,6 @@ err view_logs(struct str answer, const struct colors *c, struct buf *out, struct
 err view_attributes(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 err view_values(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 err view_log(struct str record, const struct colors *c, struct buf *out); /* one of these, a line */
+/* The same with `by`: a line a value. */
+err view_groups(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */

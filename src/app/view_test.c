@@ -253,7 +253,10 @@ static void answers_may_be_broken_anywhere(void **state) {
              "\",\"body\":{\"k\":[1,null]},"
              "\"severity\":\"warn\"}],\"traces\":[{\"trace_id\":\"1\",\"start\":\"" T0 "\"}]");
     add_span(&answer, 0, "s", "n", T0, 500);
-    buf_add_text(&answer, "],\"partial\":true,\"partial_reason\":\"r\",\"next_cursor\":\"c\"}");
+    buf_add_text(&answer,
+                 "],\"by\":\"k\",\"value_count\":3,\"groups\":[{\"value\":\"v\",\"span_count\":2,\"error_count\":1,"
+                 "\"duration\":{\"p50_ns\":1,\"p95_ns\":22}}],\"other\":{\"count\":1},\"without\":null");
+    buf_add_text(&answer, ",\"partial\":true,\"partial_reason\":\"r\",\"next_cursor\":\"c\"}");
     static const char replacements[] = "\"{}[]:,0nt \\\x1b\x80";
     for (size_t i = 0; i < answer.n; i++) {
         for (size_t k = 0; k <= sizeof replacements; k++) {
@@ -266,6 +269,7 @@ static void answers_may_be_broken_anywhere(void **state) {
             err_free(view_logs(text, &plain, &out, &notes));
             err_free(view_attributes(text, &plain, &out, &notes));
             err_free(view_values(text, &plain, &out, &notes));
+            err_free(view_groups(text, &plain, &out, &notes));
             if (k % 4 == 0) check_printable(&out);
             buf_clear(&notes);
         }

@@ -194,13 +194,13 @@ static void a_key_alone_is_read(void **state) {
     arena_init(&a, KIB * 64);
     for (size_t i = 0; i < LENGTH(good); i++) {
         struct column_ref c;
-        ASSERT_OK(where_key_parse(&a, str_of(good[i].text), &c));
+        ASSERT_OK(where_parse_key(&a, str_of(good[i].text), &c));
         assert_int_equal(c.target, good[i].target);
         assert_true(str_equal(c.key, str_of(good[i].key)));
     }
     for (size_t i = 0; i < LENGTH(bad); i++) {
         struct column_ref c;
-        err e = where_key_parse(&a, str_of(bad[i]), &c);
+        err e = where_parse_key(&a, str_of(bad[i]), &c);
         if (err_kind(e) != ERR_INVALID) fail_msg("'%s' was taken", bad[i]);
         err_free(e);
     }

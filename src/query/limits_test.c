@@ -1,5 +1,6 @@
 /* What ends a question early: its asker, its flag, its deadline, its memory, everyone's memory, a costly expression. Every kind of
  * question meets every one of them at every place, gives back what it drew, and answers right or not at all. */
+#include "query/breakdown.h"
 #include "query/world_test_priv.h"
 
 #include <setjmp.h>
@@ -109,6 +110,24 @@ static err ask_log_histogram(struct query *q, const struct query_filter *f, uint
     return NULL;
 }
 
+static err ask_groups(struct query *q, const struct query_filter *f, enum signal signal, const char *by,
+                      uint64_t *out) {
+    struct query_breakdown r = {.signal = signal, .filter = *f, .top = 2, .trend = true};
+    struct query_breakdown_answer found;
+    TRY(query_by_parse(q, signal, str_of(by), &r.by));
+    TRY(query_breakdown(q, &r, &found));
+    *out = hash_mix(found.values + 1, found.other.stats.spans + 5 * found.without.stats.spans);
+    for (size_t i = 0; i < found.n; i++)
+        *out += hash_mix(mix_text(3, found.groups[i].value), found.groups[i].stats.spans);
+    return NULL;
+}
+static err ask_span_groups(struct query *q, const struct query_filter *f, uint64_t *out) {
+    return ask_groups(q, f, SIGNAL_SPANS, "environment", out);
+}
+static err ask_log_groups(struct query *q, const struct query_filter *f, uint64_t *out) {
+    return ask_groups(q, f, SIGNAL_LOGS, "http.status_code", out);
+}
+
 static const struct question {
     const char *name;
     ask_fn ask;
@@ -125,6 +144,8 @@ static const struct question {
     {"oldest logs", ask_oldest_logs, false},
     {"log count", ask_log_count, false},
     {"log histogram", ask_log_histogram, false},
+    {"groups of spans", ask_span_groups, false},
+    {"groups of logs", ask_log_groups, false},
 };
 
 /* ---- the world -------------------------------------------------------------------------------------------------- */

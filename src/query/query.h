@@ -79,9 +79,8 @@ void query_filter_init(struct query_filter *f);
 err query_filter_where(struct query *q, struct query_filter *f, struct str text);
 /* The same parser alone: made in `a`; end it with predicate_done. */
 err where_parse(struct arena *a, struct str text, struct predicate *out);
-
 /* KEY alone, as it stands in a condition. */
-err where_key_parse(struct arena *a, struct str text, struct column_ref *out);
+err where_parse_key(struct arena *a, struct str text, struct column_ref *out);
 
 /* ---- traces ----------------------------------------------------------------------------------------------------- */
 
@@ -282,6 +281,9 @@ struct query_log_histogram_answer {
 /* step 0: chosen for about 60 buckets. */
 err query_log_histogram(struct query *q, const struct query_filter *f, int64_t step,
                         struct query_log_histogram_answer *out);
+
+/* A name of a record for links: with its time it stays what it is, whatever becomes of files. Equal records share it. */
+uint64_t query_log_identity(const struct batch *b, uint32_t row);
 
 /* ---- rows that come later --------------------------------------------------------------------------------------- */
 

@@ -117,6 +117,14 @@ static inline size_t bucketing_index(const struct bucketing *b, int64_t time) {
     return (size_t)(((uint64_t)time - (uint64_t)b->first) / (uint64_t)b->step);
 }
 
+/* Counts and durations of spans that come one by one. */
+struct tally {
+    uint64_t errors;
+    struct histogram *histogram; /* NULL: no span yet */
+};
+err tally_add(struct query *q, struct tally *t, int64_t duration, bool failed);
+struct query_span_stats tally_stats(const struct tally *t);
+
 /* ---- one trace's rows ------------------------------------------------------------------------------------------- */
 
 /* Rows of a batch of one trace without those that are equal in span id and start (11), by start. */

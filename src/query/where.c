@@ -110,12 +110,24 @@ static err read_operator(struct where_reader *r, enum operator* out, bool *out_a
     return refuse(r->at, "an operator is missing: = != > >= < <= ~ !~ exists absent");
 }
 
-err where_key_parse(struct arena *a, struct str text, struct column_ref *out) {
+/* The key at the beginning, copied. */
+static err begin(struct where_reader *r, struct column_ref *out) {
+    if (memchr(r->text.n ? r->text.p : "", 0, r->text.n))
+        return err_new(ERR_INVALID, "at 1: a condition has no zero bytes");
+    skip_blanks(r);
+    TRY(read_key(r, out));
+    out->key = arena_copy(r->arena, out->key);
+    skip_blanks(r);
+    return out->key.p ? NULL : arena_err(r->arena);
+}
+
+err where_parse_key(struct arena *a, struct str text, struct column_ref *out) {
     struct where_reader r = {.text = text, .arena = a};
-    TRY(read_key(&r, out));
-    if (!ends(&r)) return refuse(r.at, "there is more after the name of an attribute");
-    out->key = arena_copy(a, out->key);
-    return arena_err(a);
+    TRY(begin(&r, out));
+    return ends(&r)
+               ? NULL
+               : refuse(r.at,
+                        "there is more after the name of the attribute; one with blanks or signs stands in \"quotes\"");
 }
 
 err where_parse(struct arena *a, struct str text, struct predicate *out) {
@@ -123,10 +135,7 @@ err where_parse(struct arena *a, struct str text, struct predicate *out) {
     struct column_ref column;
     enum operator op;
     bool alone;
-    if (memchr(text.n ? text.p : "", 0, text.n)) return err_new(ERR_INVALID, "at 1: a condition has no zero bytes");
-    skip_blanks(&r);
-    TRY(read_key(&r, &column));
-    skip_blanks(&r);
+    TRY(begin(&r, &column));
     TRY(read_operator(&r, &op, &alone));
     struct str value = {"", 0};
     skip_blanks(&r);
@@ -139,7 +148,6 @@ err where_parse(struct arena *a, struct str text, struct predicate *out) {
         value = str_trim((struct str){text.p + r.at, text.n - r.at});
     }
     value = arena_copy(a, value);
-    column.key = arena_copy(a, column.key);
-    if (!value.p || !column.key.p) return arena_err(a);
+    if (!value.p) return arena_err(a);
     return err_wrap(predicate_make(a, column, op, value, out), "at %zu", value_at + 1);
 }

@@ -48,14 +48,15 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
   const clew = await filled();
   const document = await getJson(`${clew.api}/openapi.json`);
   const check = checker(document);
-  const asks = { '/api/v1/services': ['?counts=true', ''], '/api/v1/logs/query': ['', '?mode=count', '?mode=histogram', '?limit=1'],
+  const asks = { '/api/v1/services': ['?counts=true', ''], '/api/v1/logs/query': ['', '?mode=count', '?mode=histogram', '?limit=1', '?mode=count&by=service&compare=before', '?mode=histogram&by=no.such&compare=before'],
     '/jaeger/api/services/{service}/operations': [''], '/jaeger/api/operations': ['?service=raw'],
     '/jaeger/api/traces': ['?service=raw', `?traceID=${trace}`], '/jaeger/api/dependencies': [`?endTs=${Date.now()}`],
     '/jaeger/api/v3/operations': ['?service=raw'],
     '/jaeger/api/v3/traces': ['?query.service_name=raw&query.start_time_min=2020-01-01T00:00:00Z&query.start_time_max=2100-01-01T00:00:00Z'],
     '/jaeger/api/v3/trace-summaries': ['?query.serviceName=raw&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00Z'],
     '/jaeger/api/v3/dependencies': ['?startTime=2020-01-01T00:00:00Z&endTime=2100-01-01T00:00:00Z'],
-    '/api/v1/traces/{trace_id}/spans': ['', '?text=child', '?where=a%3D1'], '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody'] };
+    '/api/v1/traces/{trace_id}/spans': ['', '?text=child', '?where=a%3D1'], 
+    '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody', '?by=operation&groups=1&services=5&compare=before'] };
   let asked = 0;
   for (const [path, { get }] of Object.entries(document.paths)) {
     const schema = get?.responses['200'].content['application/json']?.schema;

@@ -1,8 +1,10 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { LogColumns, lineOf, stacked } from '../src/hot/logs';
+import { alone } from '../src/hot/lines';
+import { cellOf, LogColumns, lineOf, stacked, totals, unstacked, widthsOf } from '../src/hot/logs';
 import { scrollInto, windowOf } from '../src/hot/rows';
 import { nearest, scatter, selection } from '../src/hot/scatter';
+import { readKey } from '../src/lib/where';
 
 test('a window holds what is in sight and a few more', () => {
   assert.deepEqual(windowOf(0, 240, 24, 1000, 2), { first: 0, last: 12 });
@@ -63,4 +65,33 @@ test('a body is one short line', () => {
 test('severities are stacked, errors at the bottom', () => {
   const s = stacked([{ start: '1970-01-01T00:00:10Z', unset: 1, trace: 1, debug: 1, info: 10, warn: 5, error: 2, fatal: 1 }]);
   assert.deepEqual(s.map((v) => v[0]), [10, 21, 18, 8, 3]);
+});
+
+test('severities are told one by one, and in all', () => {
+  const b = [{ start: '1970-01-01T00:00:10Z', unset: 1, trace: 1, debug: 1, info: 10, warn: 5, error: 2, fatal: 1 }];
+  assert.deepEqual(unstacked(b).map((v) => v[0]), [10, 3, 10, 5, 3]);
+  assert.deepEqual(totals(b, 2), [21, null]);
+});
+
+test('a cell is a field or an attribute, of the record before its resource', () => {
+  const r = {
+    time: '', severity: 'info', service: 'web', body: 'b', trace_id: 'ff', attributes: { a: 1, both: 'own', list: [1, 2] },
+    resourceOf: { environment: 'prod', attributes: { both: 'resource', 'host.name': 'h' } }, scopeOf: { name: 'io', version: '2', attributes: { x: true } },
+  };
+  const cases: [string, string][] = [['service', 'web'], ['trace_id', 'ff'], ['environment', 'prod'], ['a', '1'], ['both', 'own'], ['resource.both', 'resource'], ['log.both', 'own'], ['host.name', 'h'],
+    ['log.host.name', ''], ['scope.name', 'io'], ['scope.x', 'true'], ['list', '[1,2]'], ['none', ''], ['a b', '']];
+  for (const [key, text] of cases) assert.equal(cellOf(r, readKey(key)), text, key);
+  assert.equal(cellOf({ time: '', severity: '', service: '', body: '', attributes: {} }, readKey('resource.x')), '');
+  const w = widthsOf(['severity', 'a', 'body'], readKey, [r, { ...r, attributes: { a: 'x'.repeat(500) } }]);
+  assert.equal(w.template, 'var(--severity) 238px minmax(220px, 1fr)');
+  assert.ok(w.least > 600 && w.least < 800);
+  assert.ok(widthsOf(['a'], readKey, []).template.endsWith('minmax(0, 1fr)'));
+});
+
+test('a value without neighbours gets a mark, since no line goes through it', () => {
+  assert.deepEqual(alone([null, 5, null, 1, 2, null, 0]), [1, 6]);
+  assert.deepEqual(alone([7]), [0]);
+  assert.deepEqual(alone([NaN, 3, NaN]), [1]);
+  assert.deepEqual(alone([1, 2, 3]), []);
+  assert.deepEqual(alone([]), []);
 });

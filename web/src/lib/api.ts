@@ -28,7 +28,28 @@ export interface ServiceStats extends SpanStats {
   bucket_span_counts: number[];
   bucket_error_counts: number[];
 }
-export interface Stats extends SpanStats, Partial_ {
+export interface SpanGroup extends SpanStats {
+  value?: string;
+  bucket_counts?: number[];
+  bucket_error_counts?: number[];
+}
+export interface LogGroup {
+  value?: string;
+  count: number;
+  error_count: number;
+  error_ratio: number;
+  bucket_counts?: number[];
+  bucket_error_counts?: number[];
+}
+/** What `by` adds to an answer. */
+export interface Grouped<G> {
+  value_count?: number;
+  value_count_is_least?: boolean;
+  groups?: G[];
+  other?: G | null;
+  without?: G | null;
+}
+export interface Stats extends SpanStats, Partial_, Grouped<SpanGroup> {
   range: { start: string; end: string };
   trace_count: number;
   spans_per_second: number;
@@ -36,6 +57,7 @@ export interface Stats extends SpanStats, Partial_ {
   buckets: ({ start: string } & SpanStats)[];
   operations: ({ service: string; operation: string; kind: string } & SpanStats)[];
   services?: ServiceStats[];
+  before?: (Omit<Stats, 'before'> & { back_ns: number }) | null;
 }
 export interface Services extends Partial_ {
   services: { name: string; namespace: string; environment: string; signals: string[] }[];
@@ -103,6 +125,7 @@ export interface TraceSpans extends Partial_ {
   span_id: string;
 }
 export interface LogRecord {
+  id: string;
   time: string;
   severity: string;
   severity_text: string;
@@ -120,10 +143,12 @@ export interface Logs extends Partial_ {
   scopes: Scope[];
   next_cursor: string | null;
 }
-export interface LogHistogram extends Partial_ {
+export interface LogHistogram extends Partial_, Grouped<LogGroup> {
+  range: { start: string; end: string };
   count: number;
   step_ns: number;
   buckets: { start: string; [severity: string]: string | number }[];
+  before?: (Omit<LogHistogram, 'before'> & { back_ns: number }) | null;
 }
 
 export interface AttributeNames extends Partial_ {
@@ -205,7 +230,10 @@ export interface Asked<T> {
   failure: Failure | null;
   busy: boolean;
   again: () => void;
+  stop: () => void; // ends the question, in the server too
 }
+
+const stopped = new Failure(0, 'cancelled', 'You stopped this question', 'Ask again, or take a shorter range of time or more conditions.');
 
 /** Asks when the question changes; an answer that comes too late is dropped, and its query ended. null: do not ask. `read` makes the data of
  * the answer's text; it is always the same function. */
@@ -214,6 +242,7 @@ export function useQuestion<T>(path: string | null, params: Params = {}, read?: 
   const [state, setState] = useState<{ data: T | null; failure: Failure | null; busy: boolean; of: string | null }>({ data: null, failure: null, busy: question !== null, of: question });
   const [turn, setTurn] = useState(0);
   const latest = useRef(state);
+  const running = useRef<AbortController | null>(null);
   latest.current = state;
   useEffect(() => {
     if (question === null) {
@@ -221,15 +250,17 @@ export function useQuestion<T>(path: string | null, params: Params = {}, read?: 
       return undefined;
     }
     const stop = new AbortController();
+    running.current = stop;
     setState({ ...latest.current, busy: true });
     get<T>(question, {}, stop.signal, read).then(
       (data) => setState({ data, failure: null, busy: false, of: question }),
       (e: Error) => {
-        if (stop.signal.aborted) return;
+        if (stop.signal.aborted && stop.signal.reason !== stopped) return;
+        if (stop.signal.reason === stopped) e = stopped;
         setState({ data: null, failure: e instanceof Failure ? e : new Failure(0, 'internal', e.message, 'This is a fault of the page.'), busy: false, of: question });
       },
     );
     return () => stop.abort();
   }, [question, turn]);
-  return { ...state, busy: state.busy || state.of !== question, again: () => setTurn((t) => t + 1) };
+  return { ...state, busy: state.busy || state.of !== question, again: () => setTurn((t) => t + 1), stop: () => running.current?.abort(stopped) };
 }

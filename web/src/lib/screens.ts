@@ -10,6 +10,7 @@ export const range = { start: text('now-1h'), end: text() };
 
 export interface HomeState extends Range {
   environment: string;
+  compare: boolean; // with the period before
 }
 export interface TracesState extends Range {
   service: string;
@@ -21,6 +22,8 @@ export interface TracesState extends Range {
   text: string;
   where: string[];
   order: 'newest' | 'longest';
+  compare: boolean;
+  by: string; // the field or attribute that the search is grouped by; "": none
 }
 export interface TraceState {
   as: 'tree' | 'table' | 'operations';
@@ -47,15 +50,23 @@ export interface LogsState extends Range {
   where: string[];
   order: 'newest' | 'oldest';
   live: boolean;
+  compare: boolean;
+  by: string;
+  column: string[]; // fields and attributes, left to right; the time stands before them
+  record: string; // `id` of the open one
+  around: string; // `id` of the one whose neighbours are shown, instead of a search
+  within: 'service' | 'host' | 'all';
 }
+export const logColumns = ['severity', 'service', 'body'];
 export interface LoginState {
   to: string;
 }
 
-export const home = codec<HomeState>({ ...range, environment: text() });
+export const home = codec<HomeState>({ ...range, environment: text(), compare: flag() });
 export const traces = codec<TracesState>({
   ...range, service: text(), environment: text(), operation: text(), status: choice('', 'error', 'ok', 'unset'), min_duration: text(),
   max_duration: text(), text: text(), where: list(), order: choice('newest', 'longest'),
+  compare: flag(), by: text(),
 });
 export const trace = codec<TraceState>({
   as: choice('tree', 'table', 'operations'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(),
@@ -64,6 +75,7 @@ export const compare = codec<CompareState>({ a: text(), b: text(), sort: choice(
 export const logs = codec<LogsState>({
   ...range, service: text(), environment: text(), severity: choice('', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'), text: text(),
   trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'), live: flag(),
+  compare: flag(), by: text(), column: list(16, logColumns), record: text(), around: text(), within: choice('service', 'host', 'all'),
 });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});

@@ -19,6 +19,19 @@ export function writeKey(prefix: string, key: string): string {
   return prefix + (isBare(key) && !misread ? key : quoted(key));
 }
 
+/** The names that stand for fields where rows are grouped (src/query/breakdown.c) and shown in columns. */
+const fields = ['service', 'environment', 'operation', 'status', 'kind', 'severity', 'body', 'event_name', 'trace_id', 'span_id'];
+
+/** An attribute's key where a field's name could stand too. */
+export const attributeKey = (prefix: string, key: string): string => (prefix === '' && fields.includes(key) ? quoted(key) : writeKey(prefix, key));
+
+/** Such a key read again: a field, or an attribute, or null. */
+export function readKey(text: string): { field: string } | { prefix: string; key: string } | null {
+  if (fields.includes(text)) return { field: text };
+  const parsed = readCondition(`${text} exists`);
+  return 'message' in parsed || parsed.op !== 'exists' ? null : { prefix: parsed.prefix, key: parsed.key };
+}
+
 /** An attribute's value as a condition; null for what cannot be compared (lists, maps, NUL). */
 export function condition(prefix: string, key: string, op: '=' | '!=', value: unknown): string | null {
   if (value === null || typeof value === 'object' || String(value).includes('\0') || key.includes('\0')) return null;
@@ -50,7 +63,7 @@ const skipBlanks = (s: string, at: number): number => {
 };
 
 /** KEY at the front: its parts and where it ends. */
-function readKey(s: string): { prefix: string; key: string; start: number; end: number } | Problem {
+function keyAt(s: string): { prefix: string; key: string; start: number; end: number } | Problem {
   const start = skipBlanks(s, 0);
   const prefix = prefixes.find((p) => s.startsWith(p, start)) ?? '';
   const from = start + prefix.length;
@@ -65,7 +78,7 @@ const missing = 'the name of an attribute is missing';
 
 /** The parts, or what is wrong where. */
 export function readCondition(s: string): Condition | Problem {
-  const k = readKey(s);
+  const k = keyAt(s);
   if ('message' in k) return k;
   const { prefix, key } = k, at = skipBlanks(s, k.end), rest = s.slice(at).trim();
   if (rest === 'exists' || rest === 'absent') return { prefix, key, op: rest, value: '' };
@@ -113,7 +126,7 @@ export interface Place {
 }
 
 export function placeAt(s: string, caret: number): Place {
-  const k = readKey(s), start = skipBlanks(s, 0);
+  const k = keyAt(s), start = skipBlanks(s, 0);
   const none = { prefix: '', key: '' };
   if ('message' in k || caret <= k.end) return { stage: 'key', text: s.slice(start, Math.max(start, caret)), from: start, to: 'message' in k ? s.length : k.end, ...none };
   const { prefix, key } = k, at = skipBlanks(s, k.end);

@@ -18,6 +18,9 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Slowest traces', hint: '', run: () => go(tracesLink({ order: 'longest' })) },
   { name: 'Logs', hint: 'g l', run: () => go(logsLink()) },
   { name: 'Logs: errors', hint: '', run: () => go(logsLink({ severity: 'error' })) },
+  { name: 'Logs by severity', hint: '', run: () => go(logsLink({ by: 'severity' })) },
+  { name: 'Traces by operation', hint: '', run: () => go(tracesLink({ by: 'operation' })) },
+  { name: 'Services, compared with the hour before', hint: '', run: () => go(homeLink({ compare: true })) },
   { name: 'Getting started', hint: 'g s', run: () => go('/start') },
   { name: 'The API to read', hint: '/docs', run: () => location.assign('/docs') },
   { name: 'Copy link to this view', hint: 'y', run: () => void navigator.clipboard?.writeText(location.href) },
@@ -106,8 +109,9 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 
 const keyTable: [string, string][] = [
   ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
-  ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'],
-  ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span'], ['[ ]', 'collapse, expand all'], ['c', 'critical path'], ['v', 'tree, table, operations of a trace'],
+  ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
+  ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail)'],
+  ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations of a trace'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
 ];
 

@@ -5,8 +5,9 @@ import { windowOf } from '../hot/rows';
 
 export const rowHeight = 24;
 
-export function Rows({ count, box, row, head, onEnd, ...attributes }: {
-  count: number; box: RefObject<HTMLDivElement | null>; row: (i: number) => ComponentChildren; head?: ComponentChildren; onEnd?: () => void;
+/** `head`: a row that stays in sight above them. */
+export function Rows({ count, box, row, onEnd, head, ...attributes }: {
+  count: number; box: RefObject<HTMLDivElement | null>; row: (i: number) => ComponentChildren; onEnd?: () => void; head?: ComponentChildren;
 } & Omit<HTMLAttributes<HTMLDivElement>, 'ref'>) {
   const [seen, setSeen] = useState<[number, number]>([0, 800]);
   useEffect(() => {
@@ -29,7 +30,7 @@ export function Rows({ count, box, row, head, onEnd, ...attributes }: {
   return (
     <div class="rows" ref={box} tabIndex={0} {...attributes}>
       {head}
-      <div role="rowgroup" style={{ height: `${count * rowHeight}px`, position: 'relative' }}>{drawn}</div>
+      <div role="rowgroup" class="body-rows" style={{ height: `${count * rowHeight}px`, position: 'relative' }}>{drawn}</div>
     </div>
   );
 }

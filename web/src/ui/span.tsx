@@ -8,19 +8,22 @@ import { usePrefs } from '../lib/prefs';
 import { logsLink, traceLink, tracesLink, type Range } from '../lib/screens';
 import { parseInstant, parseMs, showTime, sinceNs } from '../lib/time';
 import type { Trace } from '../lib/trace';
-import { CopyButton, Dot, Values } from './chips';
+import { Acts, CopyButton, Dot, Values } from './chips';
 import { Answer, PartialNote } from './states';
 
 type Span = SpanDetails['spans'][0];
 const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'];
 
-function Facts({ t, i, s }: { t: Trace; i: number; s: Span | null }) {
+/** Where each attribute leads: groups by it, logs with it. */
+type More = Pick<Parameters<typeof Values>[0], 'onGroup' | 'pivot'>;
+
+function Facts({ t, i, s, range }: { t: Trace; i: number; s: Span | null; range: Range }) {
   const { zone } = usePrefs();
-  const { w } = t;
+  const { w } = t, service = serviceOf(w, i);
   return (
     <section aria-label="Facts">
       <dl class="pairs">
-        <dt>Service</dt><dd><Dot service={serviceOf(w, i)} />{serviceOf(w, i)}</dd>
+        <dt>Service</dt><dd><Dot service={service} />{service} <Acts name="service" text={service} filter={() => go(tracesLink({ ...range, service }))} group={() => go(tracesLink({ ...range, by: 'service' }))} pivot={{ href: logsLink({ ...range, service }), text: 'Logs of this service' }} /></dd>
         <dt>Duration</dt><dd>{duration(w.duration[i])} <span class="muted">{w.total > 0 && `${percent(w.duration[i] / w.total)} of the trace`}</span></dd>
         <dt>Own time</dt><dd>{duration(w.self[i])}</dd>
         <dt>Start</dt><dd>+{duration(w.start[i])} <span class="muted">{showTime(parseMs(t.start) + w.start[i] / 1e6, zone, true)}</span></dd>
@@ -87,13 +90,13 @@ function SpanLogs({ t, i, ofTrace, range }: { t: Trace; i: number; ofTrace: Logs
   );
 }
 
-function Whole({ s, filter }: { s: Span; filter: (w: string) => void }) {
+function Whole({ s, filter, more }: { s: Span; filter: (w: string) => void; more: More }) {
   return (
     <>
-      <section><h3>Attributes <span class="muted">{Object.keys(s.attributes).length}</span></h3><Values of={s.attributes} prefix="" label="Attributes" onFilter={filter} /><Dropped n={s.dropped_attributes} what="attribute" /></section>
+      <section><h3>Attributes <span class="muted">{Object.keys(s.attributes).length}</span></h3><Values of={s.attributes} prefix="" label="Attributes" onFilter={filter} {...more} /><Dropped n={s.dropped_attributes} what="attribute" /></section>
       <Events s={s} filter={filter} />
       <Links s={s} />
-      <section><h3>Resource <span class="muted">{plural(Object.keys(s.resource.attributes).length, 'attribute')}</span></h3><Values of={s.resource.attributes} prefix="resource." label="Resource" onFilter={filter} /></section>
+      <section><h3>Resource <span class="muted">{plural(Object.keys(s.resource.attributes).length, 'attribute')}</span></h3><Values of={s.resource.attributes} prefix="resource." label="Resource" onFilter={filter} {...more} /></section>
       {s.scope.name && <section><h3>Scope</h3><p class="mono">{s.scope.name} {s.scope.version}</p></section>}
     </>
   );
@@ -105,19 +108,20 @@ export function SpanDetail({ t, i, logs, range, close }: { t: Trace; i: number; 
   const start = parseInstant(t.start);
   const s = asked.data?.spans.find((x) => sinceNs(start, parseInstant(x.start)) === w.start[i]) ?? asked.data?.spans[0] ?? null;
   const filter = (where: string): void => go(tracesLink({ ...range, where: [where] }));
+  const more: More = { onGroup: (by) => go(tracesLink({ ...range, service, by })), pivot: { text: 'Logs with this', link: (where) => logsLink({ ...range, where: [where] }) } };
   return (
     <aside class="detail" aria-label="Span" tabIndex={0}>
       <header>
         <h2 class="grow">{operation}</h2>
         <button class="button quiet icon" aria-label="Close" title="Close (Esc)" onClick={close}>×</button>
       </header>
-      <Facts t={t} i={i} s={s} />
+      <Facts t={t} i={i} s={s} range={range} />
       <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
         <a class="button" href={tracesLink({ ...range, service, operation })}>Traces with this operation</a>
         {w.error[i] === 1 && <a class="button" href={tracesLink({ ...range, service, operation, status: 'error' })}>Only failed ones</a>}
       </section>
       <PartialNote of={asked.data} />
-      <Answer asked={asked} wait="Loading what it says">{() => s && <Whole s={s} filter={filter} />}</Answer>
+      <Answer asked={asked} wait="Loading what it says">{() => s && <Whole s={s} filter={filter} more={more} />}</Answer>
       <SpanLogs t={t} i={i} ofTrace={logs} range={range} />
     </aside>
   );
