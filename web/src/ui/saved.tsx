@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure, remove, put, useQuestion, type SavedSearch, type Searches } from '../lib/api';
 import { searchLink } from '../lib/screens';
 import { copy, say } from './chips';
+import { PopBox, usePop } from './pop';
 import { FailureNote } from './states';
 
 const pathOf = (name: string): string => `/api/v1/searches/${encodeURIComponent(name)}`;
@@ -35,7 +36,7 @@ function Sheet({ screen, query, close }: { screen: 'traces' | 'logs'; query: str
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   return (
-    <div class="sheet" role="dialog" aria-label="Saved searches" onClick={(e) => (e.target as Element).closest('a') && close()}>
+    <div onClick={(e) => (e.target as Element).closest('a') && close()}>
       {failure ? <FailureNote failure={failure} again={again} /> : data ? <List asked={data.searches} own={screen} drop={(s) => send(remove(pathOf(s.name)), 'Deleted')} /> : <p class="muted">Looking …</p>}
       <form class="savehere" onSubmit={(e) => { e.preventDefault(); if (name.trim()) save(false); }}>
         <input ref={field} class="field" aria-label="Name of this search" placeholder="A name for this search" maxLength={120} value={name} onInput={(e) => { setName(e.currentTarget.value); setRefused(null); }} />
@@ -51,19 +52,7 @@ function Sheet({ screen, query, close }: { screen: 'traces' | 'logs'; query: str
 }
 
 export function Saved({ screen, query }: { screen: 'traces' | 'logs'; query: string }) {
-  const [open, setOpen] = useState(false);
-  const box = useRef<HTMLDivElement>(null), opener = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    if (!open) return undefined;
-    const outside = (e: Event): void => { if (!box.current?.contains(e.target as Node)) setOpen(false); };
-    document.addEventListener('pointerdown', outside);
-    return () => document.removeEventListener('pointerdown', outside);
-  }, [open]);
-  const close = (): void => { setOpen(false); opener.current?.focus(); };
-  return (
-    <div class="pop" ref={box} onKeyDown={(e) => { if (e.key === 'Escape' && open) { e.stopPropagation(); close(); } }}>
-      <button class="button" ref={opener} aria-expanded={open} aria-haspopup="dialog" title="Saved searches, and the link to this one" onClick={() => setOpen(!open)}>Saved</button>
-      {open && <Sheet screen={screen} query={query} close={() => setOpen(false)} />}
-    </div>
-  );
+  const pop = usePop();
+  const button = <button class="button" ref={pop.opener} aria-expanded={pop.open} aria-haspopup="dialog" title="Saved searches, and the link to this one" onClick={() => pop.setOpen(!pop.open)}>Saved</button>;
+  return <PopBox pop={pop} name="Saved searches" button={button}><Sheet screen={screen} query={query} close={() => pop.setOpen(false)} /></PopBox>;
 }
