@@ -120,8 +120,22 @@ static void count_missing(const struct part_entry *p, struct scan_stats *stats) 
         snprintf(stats->bad_text, sizeof stats->bad_text, "part %llu cannot be opened", (unsigned long long)p->id);
 }
 
+/* The trace that rows must be of; false: of any. */
+static bool wanted_trace(const struct scan_request *r, unsigned char out[16]) {
+    for (size_t i = 0; i < r->predicate_count; i++) {
+        const struct predicate *p = &r->predicates[i];
+        if (p->column.target != TARGET_FIELD || p->column.field != FIELD_TRACE_ID || p->op != OP_EQUAL) continue;
+        err e = parse_hex(p->text, out, 16);
+        err_free(e);
+        if (!e) return true;
+    }
+    return false;
+}
+
 static void collect_groups(const struct engine_snapshot *sn, const struct scan_request *r, struct group_heap *h,
                            struct scan_stats *stats) {
+    unsigned char trace[16];
+    bool of_trace = wanted_trace(r, trace);
     for (size_t i = 0; i < sn->parts->n; i++) {
         const struct part_entry *p = &sn->parts->v[i];
         if (!overlaps(p->time_min, p->time_max, r)) continue;
@@ -136,6 +150,7 @@ static void collect_groups(const struct engine_snapshot *sn, const struct scan_r
     }
     for (size_t i = 0; i < sn->batch_count; i++) {
         const struct batch *b = &sn->batches[i]->view;
+        if (of_trace && !memory_batch_may_have_trace(sn->batches[i], trace)) continue;
         if (overlaps(b->time_min, b->time_max, r))
             *vec_push(&h->refs) =
                 (struct group_ref){group_key(r, b->time_min, b->time_max), (uint32_t)(sn->parts->n + i), 0};
