@@ -25,6 +25,13 @@ static const struct {
     {"trace", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c", 200},
     {"trace_parent_missing", "GET /api/v1/traces/4BF92F3577B34DA6A3CE929D0E0E4736", 200},
     {"trace_otlp", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c?format=otlp", 200},
+    {"trace_columns", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/columns", 200},
+    {"trace_columns_parent_missing", "GET /api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/columns", 200},
+    {"trace_spans", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans?where=http.status_code%3E%3D500", 200},
+    {"trace_spans_none", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans?text=nowhere", 200},
+    {"trace_span", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans/b7ad6b7169203312", 200},
+    {"trace_span_unknown", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans/00000000000000ff", 404},
+    {"trace_span_odd", "GET /api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans/b7ad", 400},
     {"trace_unknown", "GET /api/v1/traces/00000000000000000000000000000001", 404},
     {"stats", "GET /api/v1/traces/stats?start=now-15s&end=now&step=10s", 200},
     {"stats_services", "GET /api/v1/traces/stats?start=now-15s&end=now&step=10s&top=0&services=1", 200},
@@ -39,7 +46,8 @@ static const struct {
     {"jaeger_service_operations", "GET /jaeger/api/services/web/operations", 200},
     {"jaeger_operations", "GET /jaeger/api/operations?service=web&spanKind=client", 200},
     {"jaeger_traces",
-     "GET /jaeger/api/traces?service=cart&tags=%7B%22error%22%3A%22true%22%7D&start=1767323000000000&end=1767323045000000&"
+     "GET "
+     "/jaeger/api/traces?service=cart&tags=%7B%22error%22%3A%22true%22%7D&start=1767323000000000&end=1767323045000000&"
      "minDuration=1ms&lookback=1h&limit=20",
      200},
     {"jaeger_traces_none", "GET /jaeger/api/traces?service=web&tag=no.such%3Athing", 200},

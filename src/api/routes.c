@@ -69,6 +69,13 @@ static const struct api_param trace_params[] = {
     TIMEOUT_PARAM,
     {0},
 };
+static const struct api_param trace_columns_params[] = {TIMEOUT_PARAM, {0}};
+static const struct api_param trace_find_params[] = {
+    TEXT_PARAM("the span's name, status message, attributes and events"),
+    WHERE_PARAM,
+    ENVIRONMENT_PARAM,
+    TIMEOUT_PARAM,
+    {0}};
 static const struct api_param services_params[] = {
     ENVIRONMENT_PARAM,
     RANGE_PARAMS,
@@ -264,6 +271,12 @@ const struct api_route api_routes[] = {
      "TraceStats"},
     {HTTP_GET, "/api/v1/traces/{trace_id}", ROLE_READ, MAIN, RUN_WORK, handle_trace, trace_params,
      "One trace, parents before children.", "Trace"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/columns", ROLE_READ, MAIN, RUN_WORK, handle_trace_columns,
+     trace_columns_params, "All spans of a trace as columns, without attributes, events and links.", "TraceColumns"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/spans", ROLE_READ, MAIN, RUN_WORK, handle_trace_find, trace_find_params,
+     "Which spans of a trace fulfil all conditions.", "TraceSpans"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/spans/{span_id}", ROLE_READ, MAIN, RUN_WORK, handle_trace_span,
+     trace_columns_params, "One span with all that it says.", "SpanDetails"},
     {HTTP_GET, "/api/v1/logs/query", ROLE_READ, MAIN, RUN_WORK, handle_logs, logs_params,
      "Log records that fulfil all conditions.", "Logs"},
     {HTTP_GET, "/api/v1/logs/tail", ROLE_READ, MAIN, RUN_WORK, handle_logs_tail, logs_tail_params,
@@ -309,6 +322,7 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/", "The page: its home."),
     PAGE_ROUTE("/traces", "The page: searching traces."),
     PAGE_ROUTE("/trace/{trace_id}", "The page: one trace."),
+    PAGE_ROUTE("/compare", "The page: two traces beside each other."),
     PAGE_ROUTE("/logs", "The page: logs."),
     PAGE_ROUTE("/start", "The page: how to send."),
     PAGE_ROUTE("/login", "The page: taking a token for a session."),

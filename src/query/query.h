@@ -214,6 +214,26 @@ struct query_trace_answer {
     size_t missing_count;
 };
 err query_trace(struct query *q, const unsigned char id[16], struct query_trace_answer *out);
+/* The same tree over a batch that has only ids, times, kind, status, name and service: for answers without attributes. */
+err query_trace_bare(struct query *q, const unsigned char id[16], struct query_trace_answer *out);
+
+/* Span ids of the spans of f->trace_id that fulfil the filter: each once, ascending as raw numbers. An unknown trace has none. */
+struct query_span_ids {
+    uint64_t *ids;
+    size_t n;
+    bool cut; /* more than QUERY_SPANS_MAX */
+};
+err query_trace_find(struct query *q, const struct query_filter *f, struct query_span_ids *out);
+
+/* The spans of one id, by start: more than one only if a sender uses an id twice. ERR_NOT_FOUND if there is none. */
+enum { QUERY_SAME_ID_MAX = 64 }; /* rows looked at */
+struct query_spans {
+    struct batch batch;
+    const uint32_t *rows; /* of the batch; equal spans (11) once */
+    uint32_t n;
+};
+err query_trace_span(struct query *q, const unsigned char trace_id[16], const unsigned char span_id[8],
+                     struct query_spans *out);
 
 /* ---- logs ------------------------------------------------------------------------------------------------------- */
 
