@@ -1,4 +1,5 @@
 // A browser for tests of the page: the distribution's Chromium, driven by playwright-core.
+import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -46,3 +47,22 @@ export async function shot(page, name) {
   mkdirSync(shots, { recursive: true });
   await page.screenshot({ path: join(shots, `${name}.png`) });
 }
+
+/** Gives `at(path, fn, options, base)`: runs fn with a page at path, and then wants that nothing went wrong on it. `of` gives {browser, clew}. */
+export const visitor = (of) => async (path, fn, options = {}, base = of().clew.api) => {
+  const page = await of().browser.open(base, options);
+  page.setDefaultTimeout(15_000);
+  try {
+    await page.goto(path);
+    await fn(page);
+    assert.deepEqual(page.wrong, []);
+  } finally {
+    await page.context().close();
+  }
+};
+export const address = (page) => page.evaluate(() => location.pathname + location.search);
+/** Nothing is awaited, and charts are drawn. */
+export const idle = async (page) => {
+  await page.waitForFunction(() => !document.querySelector('.progress.on') && [...document.querySelectorAll('.plot')].every((p) => p.querySelector('canvas')));
+  await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => setTimeout(r, 100))));
+};

@@ -28,7 +28,7 @@ function raw(url, headers = {}, method = 'GET') {
 test('every screen is the document, which may be asked whether it changed', async () => {
   const clew = await startClew();
   let first;
-  for (const path of ['/', '/traces?service=a&where=b%3D1', `/trace/${'a'.repeat(32)}`, '/logs', '/start', '/login?to=%2Flogs']) {
+  for (const path of ['/', '/traces?service=a&where=b%3D1', `/trace/${'a'.repeat(32)}`, '/compare?a=b', '/logs', '/start', '/login?to=%2Flogs']) {
     const plain = await raw(clew.api + path), packed = await raw(clew.api + path, { 'accept-encoding': 'gzip, br' });
     assert.equal(plain.status, 200);
     assert.equal(plain.headers['content-type'], 'text/html; charset=utf-8');

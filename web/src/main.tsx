@@ -17,15 +17,16 @@ const load: Record<ScreenName, () => Promise<{ default: Screen }>> = {
   home: () => import('./screens/home'),
   traces: () => import('./screens/traces'),
   trace: () => import('./screens/trace'),
+  compare: () => import('./screens/compare'),
   logs: () => import('./screens/logs'),
   start: () => import('./screens/start'),
   login: () => import('./screens/login'),
 };
 const loaded: Partial<Record<ScreenName, Screen>> = {};
-const titles: Record<ScreenName, string> = { home: 'Services', traces: 'Traces', trace: 'Trace', logs: 'Logs', start: 'Getting started', login: 'Log in' };
+const titles: Record<ScreenName, string> = { home: 'Services', traces: 'Traces', trace: 'Trace', compare: 'Two traces', logs: 'Logs', start: 'Getting started', login: 'Log in' };
 
 function Navigation({ at }: { at: ScreenName | undefined }) {
-  const links: [string, string, ScreenName[]][] = [['Services', homeLink(), ['home']], ['Traces', tracesLink(), ['traces', 'trace']], ['Logs', logsLink(), ['logs']], ['Getting started', '/start', ['start']]];
+  const links: [string, string, ScreenName[]][] = [['Services', homeLink(), ['home']], ['Traces', tracesLink(), ['traces', 'trace', 'compare']], ['Logs', logsLink(), ['logs']], ['Getting started', '/start', ['start']]];
   return (
     <nav class="nav" aria-label="Screens">
       {links.map(([name, href, of]) => <a key={name} href={href} aria-current={at && of.includes(at) ? 'page' : undefined}>{name}</a>)}

@@ -68,39 +68,39 @@ export interface Scope {
   version: string;
   attributes: Attributes;
 }
-export interface Span {
-  span_id: string;
-  parent_span_id: string | null;
-  parent_missing?: boolean;
-  depth: number;
-  service: string;
-  name: string;
-  kind: string;
-  start: string;
-  duration_ns: number;
-  self_time_ns: number;
-  child_count: number;
-  status: { code: string; message?: string };
-  attributes: Attributes;
-  events: { time: string; name: string; attributes: Attributes }[];
-  links: { trace_id: string; span_id: string; attributes: Attributes }[];
-  resource: number;
-  scope: number;
-}
-export interface Trace extends Partial_ {
+/** Of /api/v1/traces/{id}/columns, without its columns (hot/waterfall.ts). */
+export interface TraceHead extends Partial_ {
   trace_id: string;
   root: { service: string; operation: string; missing: boolean };
   start: string;
   duration_ns: number;
   span_count: number;
   error_count: number;
-  duplicate_count: number;
   truncated: boolean;
   missing_parents: string[];
   services: { name: string; span_count: number; error_count: number }[];
-  resources: Resource[];
-  scopes: Scope[];
-  spans: Span[];
+}
+export interface SpanDetails extends Partial_ {
+  spans: {
+    span_id: string;
+    parent_span_id: string | null;
+    start: string;
+    duration_ns: number;
+    status: { code: string; message?: string };
+    attributes: Attributes;
+    events: { time: string; name: string; attributes: Attributes }[];
+    links: { trace_id: string | null; span_id: string | null; attributes: Attributes }[];
+    dropped_attributes?: number;
+    dropped_events?: number;
+    dropped_links?: number;
+    resource: Resource;
+    scope: Scope;
+  }[];
+}
+/** Ids of spans of a trace, 16 digits each. */
+export interface TraceSpans extends Partial_ {
+  span_count: number;
+  span_id: string;
 }
 export interface LogRecord {
   time: string;
@@ -167,9 +167,9 @@ export function withParams(path: string, params: Params): string {
   return query ? `${path}?${query}` : path;
 }
 
-export async function get<T>(path: string, params: Params = {}, signal?: AbortSignal): Promise<T> {
+export async function get<T>(path: string, params: Params = {}, signal?: AbortSignal, read: (text: string) => unknown = parseJson): Promise<T> {
   const answer = await ask(withParams(path, params), { signal });
-  return parseJson(await answer.text()) as T;
+  return read(await answer.text()) as T;
 }
 
 export async function post<T>(path: string, body?: unknown): Promise<T> {
@@ -185,8 +185,9 @@ export interface Asked<T> {
   again: () => void;
 }
 
-/** Asks when the question changes; an answer that comes too late is dropped, and its query ended. null: do not ask. */
-export function useQuestion<T>(path: string | null, params: Params = {}): Asked<T> {
+/** Asks when the question changes; an answer that comes too late is dropped, and its query ended. null: do not ask. `read` makes the data of
+ * the answer's text; it is always the same function. */
+export function useQuestion<T>(path: string | null, params: Params = {}, read?: (text: string) => T): Asked<T> {
   const question = path === null ? null : withParams(path, params);
   const [state, setState] = useState<{ data: T | null; failure: Failure | null; busy: boolean; of: string | null }>({ data: null, failure: null, busy: question !== null, of: question });
   const [turn, setTurn] = useState(0);
@@ -199,7 +200,7 @@ export function useQuestion<T>(path: string | null, params: Params = {}): Asked<
     }
     const stop = new AbortController();
     setState({ ...latest.current, busy: true });
-    get<T>(question, {}, stop.signal).then(
+    get<T>(question, {}, stop.signal, read).then(
       (data) => setState({ data, failure: null, busy: false, of: question }),
       (e: Error) => {
         if (stop.signal.aborted) return;

@@ -23,11 +23,19 @@ export interface TracesState extends Range {
   order: 'newest' | 'longest';
 }
 export interface TraceState {
+  as: 'tree' | 'table' | 'operations';
+  sort: string; // of the table and the operations, "-self": from the greatest; "": as they come
   span: string;
   find: string;
   collapsed: string[]; // ids of spans; "*": all
   path: boolean;
   view: string; // ns from the start, "1200-5400"; "": all
+}
+export interface CompareState {
+  a: string; // ids of traces; b "": to be chosen
+  b: string;
+  sort: 'explains' | 'tree';
+  show: 'all' | 'changed' | 'a' | 'b';
 }
 export interface LogsState extends Range {
   service: string;
@@ -49,7 +57,10 @@ export const traces = codec<TracesState>({
   ...range, service: text(), environment: text(), operation: text(), status: choice('', 'error', 'ok', 'unset'), min_duration: text(),
   max_duration: text(), text: text(), where: list(), order: choice('newest', 'longest'),
 });
-export const trace = codec<TraceState>({ span: text(), find: text(), collapsed: list(64), path: flag(), view: text() });
+export const trace = codec<TraceState>({
+  as: choice('tree', 'table', 'operations'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(),
+});
+export const compare = codec<CompareState>({ a: text(), b: text(), sort: choice('explains', 'tree'), show: choice('all', 'changed', 'a', 'b') });
 export const logs = codec<LogsState>({
   ...range, service: text(), environment: text(), severity: choice('', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'), text: text(),
   trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'), live: flag(),
@@ -57,9 +68,9 @@ export const logs = codec<LogsState>({
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'logs' | 'start' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', logs: '/logs', start: '/start', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, logs, start: none, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'start' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', start: '/start', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, start: none, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -79,6 +90,7 @@ export function placeOf(path: string): Place | null {
 const linkTo = <S>(path: string, c: Codec<S>) => (some: Partial<S> = {}): string => path + c.write({ ...c.read(''), ...some });
 export const homeLink = linkTo(paths.home, home);
 export const tracesLink = linkTo(paths.traces, traces);
+export const compareLink = linkTo(paths.compare, compare);
 export const logsLink = linkTo(paths.logs, logs);
 export const loginLink = linkTo(paths.login, login);
 export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);

@@ -102,7 +102,7 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 const keyTable: [string, string][] = [
   ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'],
-  ['r', 'ask again'], ['n p', 'next, previous error of a trace'], ['← →', 'collapse, expand a span'], ['[ ]', 'collapse, expand all'], ['c', 'critical path'],
+  ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span'], ['[ ]', 'collapse, expand all'], ['c', 'critical path'], ['v', 'tree, table, operations of a trace'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
 ];
 

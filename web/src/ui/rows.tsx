@@ -5,8 +5,8 @@ import { windowOf } from '../hot/rows';
 
 export const rowHeight = 24;
 
-export function Rows({ count, box, row, onEnd, ...attributes }: {
-  count: number; box: RefObject<HTMLDivElement | null>; row: (i: number) => ComponentChildren; onEnd?: () => void;
+export function Rows({ count, box, row, head, onEnd, ...attributes }: {
+  count: number; box: RefObject<HTMLDivElement | null>; row: (i: number) => ComponentChildren; head?: ComponentChildren; onEnd?: () => void;
 } & Omit<HTMLAttributes<HTMLDivElement>, 'ref'>) {
   const [seen, setSeen] = useState<[number, number]>([0, 800]);
   useEffect(() => {
@@ -28,6 +28,7 @@ export function Rows({ count, box, row, onEnd, ...attributes }: {
   for (let i = first; i < last; i++) drawn.push(row(i));
   return (
     <div class="rows" ref={box} tabIndex={0} {...attributes}>
+      {head}
       <div role="rowgroup" style={{ height: `${count * rowHeight}px`, position: 'relative' }}>{drawn}</div>
     </div>
   );
