@@ -9,6 +9,8 @@
 err command_serve(const struct arguments *a);
 err command_load(const struct arguments *a);
 err command_trace(const struct arguments *a);
+err command_query_attributes(const struct arguments *a);
+err command_query_values(const struct arguments *a);
 err command_query_traces(const struct arguments *a);
 err command_query_logs(const struct arguments *a);
 err command_follow_logs(const struct arguments *a); /* query logs --follow */
@@ -49,6 +51,7 @@ void command_connection_done(struct command_connection *c);
 err command_outcome(const struct command_connection *c, err e, const struct http_answer *answer);
 /* A whole file; the caller ends *out, also after an error. */
 err command_read_file(struct str path, size_t bytes_max, struct buf *out);
+void command_add_encoded(struct buf *path, struct str value); /* percent-encoded */
 /* Appends ?name=value or &name=value, percent-encoded, when the option was given. */
 void command_add_param(struct buf *path, const char *name, struct str value);
 void command_add_option(struct buf *path, const char *name, const struct arguments *a, enum option o);

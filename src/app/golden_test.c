@@ -137,10 +137,19 @@ static void lists_are_what_they_were(void **state) {
             "\"GET /\"}},"
             "{\"trace_id\":\"1af7651916cd43dd8448eb211c80319c\",\"start\":\"2026-11-25T01:02:03Z\",\"duration_ns\":"
             "12300000,"
-            "\"span_count\":12,\"error_count\":0,\"matched_duration_ns\":12000000,\"root\":{\"service\":\"we\\u001bb\",\"operation\":\"POST /\"}}],"
+            "\"span_count\":12,\"error_count\":0,\"matched_duration_ns\":12000000,\"root\":{\"service\":\"we\\u001bb\","
+            "\"operation\":\"POST /\"}}],"
             "\"next_cursor\":\"0abc\",\"partial\":true,\"partial_reason\":\"1 block is damaged\"}"),
         &plain, &out, &out));
     assert_null(view_traces(STR("{\"traces\":[]}"), &plain, &out, &out));
+    assert_null(view_attributes(STR("{\"attributes\":[{\"place\":\"span\",\"key\":\"http.status_code\",\"types\":["
+                                    "\"string\",\"int\"],\"count\":"
+                                    "840},{\"place\":\"resource\",\"key\":\"a\\u001bb\",\"types\":[\"string\"],"
+                                    "\"count\":4}],\"partial\":false}"),
+                                &plain, &out, &out));
+    assert_null(view_values(STR("{\"values\":[{\"value\":\"500\",\"count\":12},{\"value\":\"\",\"count\":1}],"
+                                "\"row_count\":200000,\"sampled\":true}"),
+                            &plain, &out, &out));
     assert_null(view_logs(
         STR("{\"logs\":[{\"time\":\"2026-11-25T01:02:03.004005006Z\",\"severity\":\"error\",\"service\":\"web\","
             "\"body\":\"line\\nbreak\",\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"},"

@@ -144,6 +144,33 @@ static void put_log(struct buf *out, const struct json_node *r, const struct col
     buf_add_byte(out, '\n');
 }
 
+static void put_count_of(struct buf *out, const struct json_node *n, const struct colors *c) {
+    buf_add_fmt(out, "%s%10lld%s  ", c->dim, (long long)json_tree_number(n, "count"), c->reset);
+}
+
+/* As a condition has the name: what is of the row itself stands without a prefix. */
+static void put_attribute(struct buf *out, const struct json_node *a, const struct colors *c) {
+    struct str place = json_tree_text(a, "place");
+    bool of_row = str_equal(place, STR("span")) || str_equal(place, STR("log"));
+    put_count_of(out, a, c);
+    if (!of_row) {
+        put_terminal(out, place);
+        buf_add_byte(out, '.');
+    }
+    put_terminal(out, json_tree_text(a, "key"));
+    const char *before = "  ";
+    for (const struct json_node *t = json_tree_get(a, "types")->first; t; t = t->next, before = " ")
+        put_dim(out, before, t->text, c);
+    buf_add_byte(out, '\n');
+}
+
+static void put_value(struct buf *out, const struct json_node *v, const struct colors *c) {
+    put_count_of(out, v, c);
+    struct str value = json_tree_text(v, "value");
+    put_terminal(out, value.n ? value : STR("\"\""));
+    buf_add_byte(out, '\n');
+}
+
 /* Each member of the answer's array `list` by `put`, and what is to be said beside them. */
 static err view_list(struct str answer, const char *list,
                      void (*put)(struct buf *, const struct json_node *, const struct colors *), const struct colors *c,
@@ -162,6 +189,8 @@ static err view_list(struct str answer, const char *list,
         put_terminal(notes, json_tree_text(tree, "partial_reason"));
         buf_add_byte(notes, '\n');
     }
+    if (json_tree_get(tree, "sampled")->type == JSON_TRUE)
+        buf_add_fmt(notes, "counted in the newest %lld rows\n", (long long)json_tree_number(tree, "row_count"));
     struct str cursor = json_tree_text(tree, "next_cursor");
     if (cursor.n) {
         buf_add_text(notes, "more: the same with --cursor ");
@@ -173,6 +202,14 @@ static err view_list(struct str answer, const char *list,
 
 err view_traces(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
     return view_list(answer, "traces", put_trace, c, out, notes);
+}
+
+err view_attributes(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
+    return view_list(answer, "attributes", put_attribute, c, out, notes);
+}
+
+err view_values(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
+    return view_list(answer, "values", put_value, c, out, notes);
 }
 
 err view_log(struct str record, const struct colors *c, struct buf *out) {
@@ -190,17 +227,15 @@ err view_logs(struct str answer, const struct colors *c, struct buf *out, struct
 
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
-static err query_wait(const struct arguments *a, const char *route,
-                      err (*view)(struct str, const struct colors *, struct buf *, struct buf *)) {
-    AUTO_BUF struct buf path, answer = {0}, out, notes;
+typedef err (*view_fn)(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+
+static err ask_and_view_wait(const struct arguments *a, const struct buf *path, view_fn view) {
+    AUTO_BUF struct buf answer = {0}, out, notes;
     struct colors colors;
-    buf_init(&path, 64 * KIB);
     buf_init(&out, VIEW_BYTES_MAX);
     buf_init(&notes, 64 * KIB);
     TRY(command_colors(a, &colors));
-    buf_add_text(&path, route);
-    add_filters(&path, a);
-    TRY(command_ask_wait(a, "GET", path.p, (struct str){0}, &answer));
+    TRY(command_ask_wait(a, "GET", path->p, (struct str){0}, &answer));
     if (argument_flag(a, OPTION_JSON)) {
         buf_add_byte(&answer, '\n');
         command_print(&answer);
@@ -210,6 +245,38 @@ static err query_wait(const struct arguments *a, const char *route,
     command_print(&out);
     if (notes.n) fputs(notes.p, stderr);
     return NULL;
+}
+
+static err query_wait(const struct arguments *a, const char *route, view_fn view) {
+    AUTO_BUF struct buf path;
+    buf_init(&path, 64 * KIB);
+    buf_add_text(&path, route);
+    add_filters(&path, a);
+    return ask_and_view_wait(a, &path, view);
+}
+
+static void add_signal(struct buf *path, const struct arguments *a) {
+    command_add_param(path, "signal", argument_flag(a, OPTION_LOGS) ? STR("logs") : STR("spans"));
+    add_filters(path, a);
+}
+
+err command_query_attributes(const struct arguments *a) {
+    AUTO_BUF struct buf path;
+    buf_init(&path, 64 * KIB);
+    buf_add_text(&path, "/api/v1/attributes");
+    add_signal(&path, a);
+    if (a->position_count) command_add_param(&path, "prefix", a->positions[0]);
+    return ask_and_view_wait(a, &path, view_attributes);
+}
+
+err command_query_values(const struct arguments *a) {
+    AUTO_BUF struct buf path;
+    buf_init(&path, 64 * KIB);
+    buf_add_text(&path, "/api/v1/attributes/");
+    command_add_encoded(&path, a->positions[0]);
+    buf_add_text(&path, "/values");
+    add_signal(&path, a);
+    return ask_and_view_wait(a, &path, view_values);
 }
 
 err command_query_traces(const struct arguments *a) { return query_wait(a, "/api/v1/traces", view_traces); }

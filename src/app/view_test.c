@@ -264,6 +264,8 @@ static void answers_may_be_broken_anywhere(void **state) {
             err_free(view_trace(text, 80, &plain, &out));
             err_free(view_traces(text, &plain, &out, &notes));
             err_free(view_logs(text, &plain, &out, &notes));
+            err_free(view_attributes(text, &plain, &out, &notes));
+            err_free(view_values(text, &plain, &out, &notes));
             if (k % 4 == 0) check_printable(&out);
             buf_clear(&notes);
         }
