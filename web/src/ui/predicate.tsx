@@ -206,7 +206,7 @@ export function PredicateBar({ where, text, fields, scope, failure, onChange }: 
       <span class="typed">
         <input ref={input} class="field" role="combobox" aria-label="Condition" aria-expanded={listed} aria-controls={listed ? 'options' : undefined} aria-autocomplete="list"
           aria-activedescendant={listed && active >= 0 ? `option-${active}` : undefined} aria-invalid={wrong !== null} aria-describedby="where-wrong" spellcheck={false} autocomplete="off" maxLength={4096}
-          placeholder="http.response.status_code >= 500, service = cart, or words" value={typed} onInput={onInput} onKeyDown={onKey} onBlur={() => setOpen(false)}
+          placeholder={scope.signal === 'spans' ? 'http.response.status_code >= 500, service = cart, or words' : 'user.id = 7, severity >= error, or words'} value={typed} onInput={onInput} onKeyDown={onKey} onBlur={() => setOpen(false)}
           onClick={(e) => setCaret(e.currentTarget.selectionStart ?? 0)} onKeyUp={(e) => e.key.startsWith('Arrow') && setCaret(e.currentTarget.selectionStart ?? 0)} />
         {listed && (
           <div class="options" onMouseDown={(e) => e.preventDefault()}>

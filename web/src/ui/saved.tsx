@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure, remove, put, useQuestion, type SavedSearch, type Searches } from '../lib/api';
 import { searchLink } from '../lib/screens';
 import { copy, say } from './chips';
+import { usePop } from './pop';
 import { FailureNote } from './states';
 
 const pathOf = (name: string): string => `/api/v1/searches/${encodeURIComponent(name)}`;
@@ -51,17 +52,9 @@ function Sheet({ screen, query, close }: { screen: 'traces' | 'logs'; query: str
 }
 
 export function Saved({ screen, query }: { screen: 'traces' | 'logs'; query: string }) {
-  const [open, setOpen] = useState(false);
-  const box = useRef<HTMLDivElement>(null), opener = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    if (!open) return undefined;
-    const outside = (e: Event): void => { if (!box.current?.contains(e.target as Node)) setOpen(false); };
-    document.addEventListener('pointerdown', outside);
-    return () => document.removeEventListener('pointerdown', outside);
-  }, [open]);
-  const close = (): void => { setOpen(false); opener.current?.focus(); };
+  const { open, setOpen, box, opener, onKeyDown } = usePop();
   return (
-    <div class="pop" ref={box} onKeyDown={(e) => { if (e.key === 'Escape' && open) { e.stopPropagation(); close(); } }}>
+    <div class="pop" ref={box} onKeyDown={onKeyDown}>
       <button class="button" ref={opener} aria-expanded={open} aria-haspopup="dialog" title="Saved searches, and the link to this one" onClick={() => setOpen(!open)}>Saved</button>
       {open && <Sheet screen={screen} query={query} close={() => setOpen(false)} />}
     </div>

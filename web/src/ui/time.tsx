@@ -1,37 +1,24 @@
 // The range of time: presets, any two ends, a step to either side, and the zone in which times are shown.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { Range } from '../lib/screens';
 import { useKeys } from '../lib/keys';
 import { setPrefs, usePrefs } from '../lib/prefs';
+import { usePop } from './pop';
 import { panned, readTime, showRange } from '../lib/time';
 
 const presets = [['5m', '5 min'], ['15m', '15 min'], ['1h', '1 hour'], ['6h', '6 hours'], ['24h', '24 hours'], ['7d', '7 days']] as const;
 
 export function TimePicker({ range, onChange, refresh }: { range: Range; onChange: (r: Range) => void; refresh: () => void }) {
   const { zone } = usePrefs();
-  const [open, setOpen] = useState(false);
+  const { open, setOpen, box, opener, close, onKeyDown } = usePop();
   const [start, setStart] = useState(range.start);
   const [end, setEnd] = useState(range.end);
   const [wrong, setWrong] = useState('');
-  const box = useRef<HTMLDivElement>(null);
-  const opener = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     setStart(range.start);
     setEnd(range.end);
     setWrong('');
   }, [range.start, range.end, open]);
-  useEffect(() => {
-    if (!open) return undefined;
-    const outside = (e: Event): void => {
-      if (!box.current?.contains(e.target as Node)) setOpen(false);
-    };
-    document.addEventListener('pointerdown', outside);
-    return () => document.removeEventListener('pointerdown', outside);
-  }, [open]);
-  const close = (): void => {
-    setOpen(false);
-    opener.current?.focus();
-  };
   const take = (r: Range): void => {
     close();
     onChange(r);
@@ -45,7 +32,7 @@ export function TimePicker({ range, onChange, refresh }: { range: Range; onChang
   const pan = (share: number): void => onChange(panned(range, share, Date.now()));
   useKeys({ t: () => setOpen(true), r: refresh, 'shift+arrowleft': () => pan(-0.5), 'shift+arrowright': () => pan(0.5) });
   return (
-    <div class="pop" ref={box} onKeyDown={(e) => { if (e.key === 'Escape' && open) { e.stopPropagation(); close(); } }}>
+    <div class="pop" ref={box} onKeyDown={onKeyDown}>
       <div class="group" role="group" aria-label="Time">
         <button class="button icon" aria-label="Earlier" title="Earlier (Shift+←)" onClick={() => pan(-0.5)}>‹</button>
         <button class="button" ref={opener} aria-expanded={open} aria-haspopup="dialog" title="Range of time (t)" onClick={() => setOpen(!open)}>{showRange(range, zone)}</button>
