@@ -55,12 +55,14 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
     '/jaeger/api/v3/trace-summaries': ['?query.serviceName=raw&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00Z'],
     '/jaeger/api/v3/dependencies': ['?startTime=2020-01-01T00:00:00Z&endTime=2100-01-01T00:00:00Z'],
     '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody'] };
+  const saved = await fetch(`${clew.api}/api/v1/searches/saved`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: '{"screen":"logs","query":"text=x"}' });
+  check(document.paths['/api/v1/searches/{name}'].put.responses['200'].content['application/json'].schema, await saved.json(), 'PUT of a search');
   let asked = 0;
   for (const [path, { get }] of Object.entries(document.paths)) {
     const schema = get?.responses['200'].content['application/json']?.schema;
     if (!schema || path.endsWith('/tail')) continue;
     for (const query of asks[path] ?? ['']) {
-      const url = clew.api + path.replace('{trace_id}', trace).replace('{service}', 'e2e') + query;
+      const url = clew.api + path.replace('{trace_id}', trace).replace('{service}', 'e2e').replace('{key}', 'service.name').replace('{name}', 'saved') + query;
       check(schema, await getJson(url), url);
       asked++;
     }
