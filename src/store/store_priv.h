@@ -36,6 +36,8 @@ struct snapshot_functions {
     err (*resources)(struct snapshot *sn, int64_t time_min, int64_t time_max,
                      void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
                      struct scan_stats *stats);
+    err (*sizes)(struct snapshot *sn, const struct scan_request *r, const struct size_sink *sink,
+                 struct scan_stats *stats);
 };
 
 struct snapshot {

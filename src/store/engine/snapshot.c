@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "os/clock.h"
 #include "signal/batch_build.h"
 #include "store/engine/store_engine_priv.h"
 
@@ -115,7 +114,7 @@ static int64_t group_key(const struct scan_request *r, int64_t time_min, int64_t
 }
 
 /* A part that cannot be opened makes the answer partial (7). */
-static void count_missing(const struct part_entry *p, struct scan_stats *stats) {
+void snapshot_count_missing(const struct part_entry *p, struct scan_stats *stats) {
     if (stats->bad_blocks++ == 0)
         snprintf(stats->bad_text, sizeof stats->bad_text, "part %llu cannot be opened", (unsigned long long)p->id);
 }
@@ -125,7 +124,7 @@ static void collect_groups(const struct engine_snapshot *sn, const struct scan_r
     for (size_t i = 0; i < sn->parts->n; i++) {
         const struct part_entry *p = &sn->parts->v[i];
         if (!overlaps(p->time_min, p->time_max, r)) continue;
-        if (!p->part) count_missing(p, stats);
+        if (!p->part) snapshot_count_missing(p, stats);
         uint32_t groups = p->part ? part_info(p->part)->groups : 0;
         for (uint32_t g = 0; g < groups; g++) {
             int64_t from, to;
@@ -153,13 +152,6 @@ struct part_scans {
         bool open, may_match;
     } * v;
 };
-
-static err scan_stopped(const struct scan_request *r) {
-    if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
-    if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns)
-        return err_new(ERR_CANCELLED, "the query's time is over");
-    return NULL;
-}
 
 static err scan_part(const struct engine_snapshot *sn, struct part_scans *scans, const struct group_ref *g,
                      const struct scan_request *r, struct arena *a, struct chunk *out, struct scan_stats *stats) {
@@ -336,7 +328,7 @@ static err trace_parts(struct trace_read *t) {
         struct part_entry *p = &t->sn->parts->v[i];
         t->source = (uint32_t)i;
         if (!p->part)
-            count_missing(p, t->stats);
+            snapshot_count_missing(p, t->stats);
         else if (p->time_max >= t->sn->time_floor)
             TRY(part_find_trace(p->part, t->id, &scratch, trace_group, t, t->stats));
         arena_clear(&scratch);
@@ -407,7 +399,7 @@ static err resources_of_part(const struct resource_read *r, uint32_t source) {
     const struct part_entry *p = &r->sn->parts->v[source];
     if (p->time_min > r->time_max || p->time_max < r->time_min) return NULL;
     if (!p->part) {
-        count_missing(p, r->stats);
+        snapshot_count_missing(p, r->stats);
         return NULL;
     }
     if (!snapshot_part_is_masked(r->sn, p)) {
@@ -443,4 +435,5 @@ static const struct snapshot_functions engine_snapshot_functions = {
     .fetch = engine_snapshot_fetch,
     .trace = engine_snapshot_trace,
     .resources = engine_snapshot_resources,
+    .sizes = engine_snapshot_sizes,
 };
