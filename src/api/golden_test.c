@@ -39,7 +39,8 @@ static const struct {
     {"jaeger_service_operations", "GET /jaeger/api/services/web/operations", 200},
     {"jaeger_operations", "GET /jaeger/api/operations?service=web&spanKind=client", 200},
     {"jaeger_traces",
-     "GET /jaeger/api/traces?service=cart&tags=%7B%22error%22%3A%22true%22%7D&start=1767323000000000&end=1767323045000000&"
+     "GET "
+     "/jaeger/api/traces?service=cart&tags=%7B%22error%22%3A%22true%22%7D&start=1767323000000000&end=1767323045000000&"
      "minDuration=1ms&lookback=1h&limit=20",
      200},
     {"jaeger_traces_none", "GET /jaeger/api/traces?service=web&tag=no.such%3Athing", 200},
@@ -63,6 +64,9 @@ static const struct {
     {"jaeger_v3_no_range", "GET /jaeger/api/v3/traces?query.service_name=web", 400},
     {"jaeger_v3_dependencies",
      "GET /jaeger/api/v3/dependencies?startTime=2026-01-02T03:00:00Z&endTime=2026-01-02T03:04:05Z", 200},
+    {"storage", "GET /api/v1/admin/storage?signal=logs&limit=10&distinct=true", 200},
+    {"retention", "GET /api/v1/admin/retention", 200},
+    {"tokens_none", "GET /api/v1/admin/tokens", 200},
     {"health", "GET /health", 200},
     {"ready", "GET /ready", 200},
     {"error_parameter", "GET /api/v1/traces?servise=web", 400},

@@ -14,4 +14,6 @@ err view_trace(struct str answer, int columns, const struct colors *c, struct bu
 err view_traces(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 err view_logs(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 err view_log(struct str record, const struct colors *c, struct buf *out); /* one of these, a line */
+/* GET /api/v1/admin/storage: a table of columns and one of services for each signal. */
+err view_storage(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */
