@@ -22,7 +22,7 @@ static const char *const methods[][2] = {
      "the part, which is an entry of its own. All entries together are the parts' bytes"},
     {"services",
      "Rows are exact. Bytes: of each row group evenly by its rows, of the rest of a part evenly by the part's rows"},
-    {"distinct", "HyperLogLog, right to 5 %, over the values of the newest 65536 rows"},
+    {"distinct", "HyperLogLog, right to 5 %, over the values of the newest row groups with at least 65536 rows"},
 };
 
 static void write_amount(struct json_writer *w, const struct query_amount *a) {

@@ -343,6 +343,7 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/trace/{trace_id}", "The page: one trace."),
     PAGE_ROUTE("/logs", "The page: logs."),
     PAGE_ROUTE("/start", "The page: how to send."),
+    PAGE_ROUTE("/settings", "The page: tokens, retention, storage, health."),
     PAGE_ROUTE("/login", "The page: taking a token for a session."),
     {HTTP_GET, "/assets/{name}", ROLE_ANY, MAIN, RUN_HERE, handle_page_asset, NULL, "A file of the page."},
     {HTTP_GET, "/openapi.json", ROLE_ANY, MAIN, RUN_HERE, handle_openapi, NULL, "This API as an OpenAPI 3.1 document.",

@@ -1,4 +1,5 @@
 // A browser for tests of the page: the distribution's Chromium, driven by playwright-core.
+import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -12,7 +13,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 export async function startBrowser() {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
-  return {
+  const door = {
     /** A page of its own browser context; `wrong` collects faults of scripts, refused content and requests to elsewhere. */
     async open(base, { theme = 'light', width = 1440, height = 900, ...more } = {}) {
       const context = await browser.newContext({ baseURL: base, colorScheme: theme, viewport: { width, height }, timezoneId: 'UTC', reducedMotion: 'reduce', ...more });
@@ -24,8 +25,21 @@ export async function startBrowser() {
       page.on('request', (r) => { page.asked.push(r.url()); if (!r.url().startsWith(base)) page.wrong.push(`elsewhere: ${r.url()}`); });
       return page;
     },
+    /** Runs fn with a page at a path, and then wants that nothing went wrong on it. */
+    async visit(base, path, fn, options = {}) {
+      const page = await door.open(base, options);
+      page.setDefaultTimeout(15_000);
+      try {
+        await page.goto(path);
+        await fn(page);
+        assert.deepEqual(page.wrong, []);
+      } finally {
+        await page.context().close();
+      }
+    },
     stop: () => browser.close(),
   };
+  return door;
 }
 
 /** What axe finds, as lines; none is wanted. Through the debugger's door, since the page's policy lets in no script of others. */

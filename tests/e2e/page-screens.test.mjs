@@ -20,18 +20,7 @@ after(async () => {
   await clew?.stop();
 });
 
-/** Runs fn with a page at path, and then wants that nothing went wrong on it. */
-async function at(path, fn, options = {}, base = clew.api) {
-  const page = await browser.open(base, options);
-  page.setDefaultTimeout(15_000);
-  try {
-    await page.goto(path);
-    await fn(page);
-    assert.deepEqual(page.wrong, []);
-  } finally {
-    await page.context().close();
-  }
-}
+const at = (path, fn, options = {}, base = clew.api) => browser.visit(base, path, fn, options);
 const address = (page) => page.evaluate(() => location.pathname + location.search);
 /** Nothing is awaited, and charts are drawn. */
 const idle = async (page) => {

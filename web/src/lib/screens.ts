@@ -40,6 +40,11 @@ export interface LogsState extends Range {
   order: 'newest' | 'oldest';
   live: boolean;
 }
+export interface SettingsState {
+  section: 'health' | 'storage' | 'retention' | 'tokens';
+  signal: 'spans' | 'logs'; // of storage
+  column: string; // whose dropping is looked at: set/type/name
+}
 export interface LoginState {
   to: string;
 }
@@ -54,12 +59,13 @@ export const logs = codec<LogsState>({
   ...range, service: text(), environment: text(), severity: choice('', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'), text: text(),
   trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'), live: flag(),
 });
+export const settings = codec<SettingsState>({ section: choice('health', 'storage', 'retention', 'tokens'), signal: choice('spans', 'logs'), column: text() });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'logs' | 'start' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', logs: '/logs', start: '/start', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, logs, start: none, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'logs' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', logs: '/logs', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, logs, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -80,6 +86,7 @@ const linkTo = <S>(path: string, c: Codec<S>) => (some: Partial<S> = {}): string
 export const homeLink = linkTo(paths.home, home);
 export const tracesLink = linkTo(paths.traces, traces);
 export const logsLink = linkTo(paths.logs, logs);
+export const settingsLink = linkTo(paths.settings, settings);
 export const loginLink = linkTo(paths.login, login);
 export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);
 

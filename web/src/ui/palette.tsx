@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { homeLink, logsLink, placeOf, tracesLink, traceLink } from '../lib/screens';
+import { homeLink, logsLink, placeOf, settingsLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -19,6 +19,10 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Logs', hint: 'g l', run: () => go(logsLink()) },
   { name: 'Logs: errors', hint: '', run: () => go(logsLink({ severity: 'error' })) },
   { name: 'Getting started', hint: 'g s', run: () => go('/start') },
+  { name: 'Settings: health', hint: 'g ,', run: () => go(settingsLink()) },
+  { name: 'Settings: storage use', hint: '', run: () => go(settingsLink({ section: 'storage' })) },
+  { name: 'Settings: retention', hint: '', run: () => go(settingsLink({ section: 'retention' })) },
+  { name: 'Settings: tokens', hint: '', run: () => go(settingsLink({ section: 'tokens' })) },
   { name: 'The API to read', hint: '/docs', run: () => location.assign('/docs') },
   { name: 'Copy link to this view', hint: 'y', run: () => void navigator.clipboard?.writeText(location.href) },
   { name: 'Theme: light', hint: '', run: () => setPrefs({ theme: 'light' }) },
@@ -100,7 +104,7 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s · g ,', 'home, traces, logs, getting started, settings'], ['/', 'to the search field'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'],
   ['r', 'ask again'], ['n p', 'next, previous error of a trace'], ['← →', 'collapse, expand a span'], ['[ ]', 'collapse, expand all'], ['c', 'critical path'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
