@@ -126,6 +126,8 @@ struct api {
     } openapi, docs;           /* made when first asked for */
     struct lock searches;      /* who changes saved searches holds it */
     atomic_size_t reflections; /* streams of grpc.reflection */
+    int64_t started_ns;
+    _Atomic int64_t backup_ns; /* of the last backup since then; 0: none */
 };
 
 /* The whole way of a request. */
@@ -227,7 +229,13 @@ void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool 
 err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, const struct query_filter *f,
                     int64_t step);
 
+bool write_readiness(struct json_writer *w, const struct api *api); /* status, ready, checks; is it ready? */
+
 extern const char kind_choices[], status_choices[];
+
+/* What /metrics counts, for other answers. */
+extern const char *const metrics_reasons[]; /* by enum otlp_reason */
+void metrics_sum_servers(struct api *api, struct http_server_stats *out);
 
 /* ---- documentation ---------------------------------------------------------------------------------------------- */
 
@@ -279,6 +287,12 @@ void handle_ready(struct api_call *c);
 void handle_metrics(struct api_call *c);
 void handle_login(struct api_call *c);
 void handle_logout(struct api_call *c);
+void handle_tokens(struct api_call *c);
+void handle_token_make(struct api_call *c);
+void handle_token_revoke(struct api_call *c);
+void handle_storage(struct api_call *c);
+void handle_retention(struct api_call *c);
+void handle_status(struct api_call *c);
 void handle_flush(struct api_call *c);
 void handle_delete(struct api_call *c);
 void handle_backup(struct api_call *c);

@@ -1,5 +1,6 @@
 /* The table of routes. A row here is everything that a route needs: parsing, refusals and documentation come out of it. */
 #include "api/jaeger/jaeger_priv.h"
+#include "query/storage.h"
 
 const char kind_choices[] = "unspecified internal server client producer consumer"; /* in order of their numbers */
 const char status_choices[] = "unset ok error";
@@ -209,6 +210,24 @@ static const struct api_param delete_params[] = {
     TIMEOUT_PARAM,
     {0},
 };
+static const struct api_param storage_params[] = {
+    {.name = "signal", .type = PARAM_CHOICE, .choices = "spans logs all", .initial = "all", .help = "of which"},
+    {.name = "start", .type = PARAM_TIME, .help = "parts with rows from this time on; by default all"},
+    {.name = "end", .type = PARAM_TIME, .help = "parts with rows up to this time"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = QUERY_STORAGE_MAX,
+     .initial = "50",
+     .help = "columns and services listed of a signal, most bytes first"},
+    {.name = "distinct",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "estimate how many values of each column differ, in the newest 65536 rows"},
+    TIMEOUT_PARAM,
+    {0},
+};
+static const struct api_param retention_params[] = {TIMEOUT_PARAM, {0}};
 static const struct api_param backup_params[] = {
     {.name = "to", .type = PARAM_TEXT, .required = true, .help = "folder on the server to make; must not exist"},
     {0},
@@ -356,6 +375,19 @@ const struct api_route api_routes[] = {
      "Ready"},
     {HTTP_GET, "/metrics", ROLE_READ, MAIN, RUN_HERE, handle_metrics, NULL,
      "Figures about itself, as Prometheus text."},
+    {HTTP_GET, "/api/v1/admin/status", ROLE_OPERATE, MAIN, RUN_WORK, handle_status, NULL,
+     "How it is: readiness, memory, disk, what was taken and refused; of one tenant only its own figures.",
+     "AdminStatus"},
+    {HTTP_GET, "/api/v1/admin/storage", ROLE_OPERATE, MAIN, RUN_WORK, handle_storage, storage_params,
+     "What telemetry takes at rest: by signal, day, column and service.", "Storage"},
+    {HTTP_GET, "/api/v1/admin/retention", ROLE_OPERATE, MAIN, RUN_WORK, handle_retention, retention_params,
+     "How long telemetry stays, by which setting, and what would go at 7, 14 and 30 days.", "Retention"},
+    {HTTP_GET, "/api/v1/admin/tokens", ROLE_ADMIN, MAIN, RUN_WORK, handle_tokens, NULL,
+     "The tokens that the caller may administer, without their secrets.", "Tokens"},
+    {HTTP_POST, "/api/v1/admin/tokens", ROLE_ADMIN, MAIN, RUN_WORK, handle_token_make, NULL,
+     "Makes a token; the answer shows it this once.", "TokenMade", "TokenOrder"},
+    {HTTP_POST, "/api/v1/admin/tokens/{token_name}/revoke", ROLE_ADMIN, MAIN, RUN_WORK, handle_token_revoke, NULL,
+     "Ends a token and its sessions at once.", "TokenRevoked"},
     {HTTP_POST, "/api/v1/admin/flush", ROLE_OPERATE, MAIN, RUN_WORK, handle_flush, NULL,
      "Writes what is in memory to parts now: of the caller's tenant, or of all.", "Flushed"},
     {HTTP_POST, "/api/v1/admin/delete", ROLE_ADMIN, MAIN, RUN_WORK, handle_delete, delete_params,
@@ -393,6 +425,7 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/compare", "The page: two traces beside each other."),
     PAGE_ROUTE("/logs", "The page: logs."),
     PAGE_ROUTE("/start", "The page: how to send."),
+    PAGE_ROUTE("/settings", "The page: tokens, retention, storage, health."),
     PAGE_ROUTE("/login", "The page: taking a token for a session."),
     {HTTP_GET, "/assets/{name}", ROLE_ANY, MAIN, RUN_HERE, handle_page_asset, NULL, "A file of the page."},
     {HTTP_GET, "/openapi.json", ROLE_ANY, MAIN, RUN_HERE, handle_openapi, NULL, "This API as an OpenAPI 3.1 document.",

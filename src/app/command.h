@@ -18,6 +18,7 @@ err command_delete(const struct arguments *a);
 err command_token_new(const struct arguments *a);
 err command_token_list(const struct arguments *a);
 err command_token_revoke(const struct arguments *a);
+err command_storage(const struct arguments *a);
 err command_health(const struct arguments *a);
 err command_backup(const struct arguments *a);
 err command_restore(const struct arguments *a);
@@ -60,6 +61,11 @@ err command_check_url(const struct arguments *a, enum option o);
 /* To standard output, whole: exits with 0 when nobody reads it any more, with the status of ERR_IO when it cannot be written. */
 void command_print(const struct buf *text);
 void command_say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line */
+
+/* Opens a data directory that no clew runs on, to be read: it has no threads, and rows in the log are read into memory of `budget`. */
+struct budget;
+struct store;
+err command_open_data(const char *dir, struct budget *budget, struct store **out);
 
 /* Colours: empty strings where they are off (--color, NO_COLOR, not a terminal). */
 struct colors {

@@ -38,6 +38,8 @@ const struct command commands[] = {
     {"token list", "", 0, 0, O(DATA) | O(JSON), "the tokens, without their secrets", command_token_list},
     {"token revoke", "NAME", 1, 1, O(DATA) | O(JSON), "end a token; a running clew knows within a second",
      command_token_revoke},
+    {"storage", "", 0, 0, ASKING | O(DATA) | O(COLOR) | O(TRACES) | O(LOGS) | O(START) | O(END) | O(LIMIT),
+     "what telemetry takes on disk, by column and service; with --data of files that no clew runs on", command_storage},
     {"health", "", 0, 0, ASKING, "is a running clew ready? status 0 or 1, for health checks", command_health},
     {"backup", "DIR", 1, 1, ASKING, "copy the data directory of a running clew", command_backup},
     {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},

@@ -308,6 +308,10 @@ struct str argument_text(const struct arguments *a, enum option o) {
     return a->given[o] ? a->values[o][a->given[o] - 1] : str_of(rows[o].fallback ? rows[o].fallback : "");
 }
 
+const char *argument_origin(const struct arguments *a, enum option o) {
+    return !a->given[o] ? "default" : a->from_environment[o] ? "environment" : "flag";
+}
+
 err argument_blame(const struct arguments *a, enum option o, err e) {
     char name[64];
     if (!a->from_environment[o]) return err_wrap(e, "--%s", rows[o].name);

@@ -19,4 +19,6 @@ err view_values(struct str answer, const struct colors *c, struct buf *out, stru
 err view_log(struct str record, const struct colors *c, struct buf *out); /* one of these, a line */
 /* The same with `by`: a line a value. */
 err view_groups(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+/* GET /api/v1/admin/storage: a table of columns and one of services for each signal. */
+err view_storage(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */

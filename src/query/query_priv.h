@@ -57,6 +57,8 @@ enum target where_prefix(struct str *text);
 
 /* The query's snapshot of a signal, taken at first use: all of a question sees one state. */
 err query_snapshot(struct query *q, enum signal signal, struct snapshot **out);
+/* For scan_request: the cancel flag is set, or the asker gone. */
+bool query_is_cancelled(const void *query);
 /* Memory that was charged is freed again. What was taken from the budget is kept for what comes. */
 static inline void query_discharge(struct query *q, uint64_t bytes) { q->other_bytes -= bytes; }
 /* ERR_CANCELLED after the deadline, when the flag is set or the asker gone. */

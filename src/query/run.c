@@ -58,14 +58,14 @@ static bool is_abandoned(const struct query *q) {
     return q->options.is_abandoned && q->options.is_abandoned(q->options.asker);
 }
 
-static bool is_cancelled(const void *query) {
+bool query_is_cancelled(const void *query) {
     const struct query *q = query;
     return (q->options.cancel && atomic_load_explicit(q->options.cancel, memory_order_relaxed)) || is_abandoned(q);
 }
 
 err query_check(const struct query *q) {
     if (is_abandoned(q)) return err_new(ERR_CANCELLED, "the query was cancelled: its client has gone");
-    if (is_cancelled(q)) return err_new(ERR_CANCELLED, "the query was cancelled");
+    if (query_is_cancelled(q)) return err_new(ERR_CANCELLED, "the query was cancelled");
     if (clock_monotonic_ns() > q->deadline_ns)
         return err_new(ERR_CANCELLED, "the query took longer than its %lld ms",
                        (long long)(q->options.timeout_ns / 1000000));
@@ -230,7 +230,7 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
                              .count_only = n == 0,
                              .deadline_ns = q->deadline_ns,
                              .oldest_first = m->oldest_first,
-                             .is_cancelled = is_cancelled,
+                             .is_cancelled = query_is_cancelled,
                              .cancel_context = q};
     err e = snapshot_scan(sn, &r, &scratch, on_chunk, &c, &q->stats);
     if (!e && !c.error) e = query_check(q); /* a match cut off by the deadline is no answer */

@@ -361,6 +361,21 @@ static err model_keys(struct snapshot *snapshot, int64_t time_min, int64_t time_
     return NULL;
 }
 
+/* All is in memory. */
+static err model_sizes(struct snapshot *snapshot, const struct scan_request *r, const struct size_sink *sink,
+                       struct scan_stats *stats) {
+    struct model_snapshot *sn = (struct model_snapshot *)snapshot;
+    (void)stats;
+    for (size_t i = 0; i < sn->batches.n; i++) {
+        const struct batch *b = &sn->batches.v[i].view;
+        uint64_t bytes = batch_bytes(b->blob).n;
+        if (b->time_min > r->time_max || b->time_max < r->time_min) continue;
+        if (sink->part) sink->part(sink->context, &(struct size_part){0, b->time_min, b->time_max, b->rows, bytes, 0});
+        if (sink->resource) batch_resource_sizes(b, bytes, sink);
+    }
+    return NULL;
+}
+
 static const struct snapshot_functions model_snapshot_functions = {
     .keys = model_keys,
     .free = model_snapshot_free,
@@ -368,6 +383,7 @@ static const struct snapshot_functions model_snapshot_functions = {
     .fetch = model_fetch,
     .trace = model_trace,
     .resources = model_resources,
+    .sizes = model_sizes,
 };
 
 /* ---- the rest of the door --------------------------------------------------------------------------------------- */

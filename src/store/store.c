@@ -67,6 +67,11 @@ err snapshot_keys(struct snapshot *sn, int64_t time_min, int64_t time_max, struc
     return sn->f->keys(sn, time_min, time_max, a, fn, context, stats);
 }
 
+err snapshot_sizes(struct snapshot *sn, const struct scan_request *r, const struct size_sink *sink,
+                   struct scan_stats *stats) {
+    return sn->f->sizes(sn, r, sink, stats);
+}
+
 err store_delete(struct store *s, struct str tenant, const struct delete_request *r, uint64_t *out_id) {
     return s->f->delete_rows(s, tenant, r, out_id);
 }

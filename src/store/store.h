@@ -26,7 +26,7 @@
  */
 #pragma once
 
-#include "store/scan.h"
+#include "store/sizes.h"
 
 struct budget;
 
@@ -91,6 +91,10 @@ err snapshot_resources(struct snapshot *sn, int64_t time_min, int64_t time_max,
  * left out. `a` is scratch. SCAN_STOP ends it. */
 err snapshot_keys(struct snapshot *sn, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn, void *context,
                   struct scan_stats *stats);
+
+/* What the table takes (sizes.h). Of the request: range, deadline and cancellation. */
+err snapshot_sizes(struct snapshot *sn, const struct scan_request *r, const struct size_sink *sink,
+                   struct scan_stats *stats);
 
 /* Deletes: rows of the range that match the predicates (none = all), from reads at once, from bytes by rewriting parts in the
  * background within 24 h. Durable when it returns. Blocks for a disk sync. *out_id names it. An error that leaves the store

@@ -38,6 +38,8 @@ struct snapshot_functions {
                      struct scan_stats *stats);
     err (*keys)(struct snapshot *sn, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn, void *context,
                 struct scan_stats *stats);
+    err (*sizes)(struct snapshot *sn, const struct scan_request *r, const struct size_sink *sink,
+                 struct scan_stats *stats);
 };
 
 struct snapshot {

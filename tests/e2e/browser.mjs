@@ -13,7 +13,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 export async function startBrowser() {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
-  return {
+  const door = {
     /** A page of its own browser context; `wrong` collects faults of scripts, refused content and requests to elsewhere. */
     async open(base, { theme = 'light', width = 1440, height = 900, ...more } = {}) {
       const context = await browser.newContext({ baseURL: base, colorScheme: theme, viewport: { width, height }, timezoneId: 'UTC', reducedMotion: 'reduce', ...more });
@@ -28,6 +28,7 @@ export async function startBrowser() {
     version: () => browser.version(),
     stop: () => browser.close(),
   };
+  return door;
 }
 
 /** What axe finds, as lines; none is wanted. Through the debugger's door, since the page's policy lets in no script of others. */

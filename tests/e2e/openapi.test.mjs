@@ -56,6 +56,7 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
     '/jaeger/api/v3/trace-summaries': ['?query.serviceName=raw&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00Z'],
     '/jaeger/api/v3/dependencies': ['?startTime=2020-01-01T00:00:00Z&endTime=2100-01-01T00:00:00Z'],
     '/api/v1/traces/{trace_id}/spans': ['', '?text=child', '?where=a%3D1'],
+    '/api/v1/admin/storage': ['', '?distinct=true&limit=3', '?signal=logs&start=now-1h&end=now'],
     '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody', '?by=operation&groups=1&services=5&compare=before'] };
   const saved = await fetch(`${clew.api}/api/v1/searches/saved`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: '{"screen":"logs","query":"text=x"}' });
   check(document.paths['/api/v1/searches/{name}'].put.responses['200'].content['application/json'].schema, await saved.json(), 'PUT of a search');
@@ -86,5 +87,15 @@ test('administrative answers are by their schemas', async () => {
     assert.equal(answer.status, 200);
     check(document.paths[`/api/v1/admin/${path}`].post.responses['200'].content['application/json'].schema, await answer.json(), path);
   }
+  for (const path of ['storage?distinct=true', 'retention', 'status']) { // with rows in parts
+    const schema = document.paths[`/api/v1/admin/${path.split('?')[0]}`].get.responses['200'].content['application/json'].schema;
+    check(schema, await getJson(`${clew.api}/api/v1/admin/${path}`), path);
+  }
+  const tokens = document.paths['/api/v1/admin/tokens'], order = { name: 'root', role: 'admin', tenant: '*' };
+  check(tokens.post.requestBody.content['application/json'].schema, order, 'an order');
+  const made = await fetch(`${clew.api}/api/v1/admin/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(order) });
+  const root = await made.json(), headers = { Authorization: `Bearer ${root.token}` };
+  check(tokens.post.responses['200'].content['application/json'].schema, root, 'made');
+  check(tokens.get.responses['200'].content['application/json'].schema, await (await fetch(`${clew.api}/api/v1/admin/tokens`, { headers })).json(), 'tokens');
   await clew.stop();
 });

@@ -10,7 +10,7 @@ function holds<S>(codec: { read(q: string): S; write(v: S): string }, query: str
 }
 
 test('a default state has no query', () => {
-  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.login]) holds(codec as never, '');
+  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.settings, s.login]) holds(codec as never, '');
 });
 
 test('every field of every screen survives its URL', () => {
@@ -19,6 +19,7 @@ test('every field of every screen survives its URL', () => {
   holds(s.trace, '?as=table&sort=-self&span=00f067aa0ba902b7&find=x&collapsed=a&collapsed=b&path=true&view=1-200');
   holds(s.compare, '?a=0af7651916cd43dd8448eb211c80319c&b=1af7651916cd43dd8448eb211c80319c&sort=tree&show=b');
   holds(s.logs, '?service=a&severity=warn&text=x&trace_id=0af7651916cd43dd8448eb211c80319c&span_id=00f067aa0ba902b7&where=resource.%22x%22%3D1&order=oldest&compare=true&by=severity&column=body&column=user.id&record=17-ab&around=17-ab&within=host');
+  holds(s.settings, '?section=storage&signal=logs&column=rows%2Fstring%2Fhttp.route');
   holds(s.login, '?to=%2Ftraces%3Fservice%3Da');
 });
 
@@ -40,6 +41,7 @@ test('links hold what was given and leave the rest at its default', () => {
   assert.equal(s.tracesLink({ service: 'a', status: 'error' }), '/traces?service=a&status=error');
   assert.equal(s.traceLink('0af7651916cd43dd8448eb211c80319c', { span: 'b' }), '/trace/0af7651916cd43dd8448eb211c80319c?span=b');
   assert.equal(s.homeLink(), '/');
+  assert.equal(s.settingsLink({ section: 'tokens' }), '/settings?section=tokens');
 });
 
 test('a login leads back to this page alone', () => {

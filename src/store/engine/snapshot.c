@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "os/clock.h"
 #include "signal/batch_build.h"
 #include "store/engine/store_engine_priv.h"
 
@@ -168,13 +167,6 @@ struct part_scans {
         bool open, may_match;
     } * v;
 };
-
-static err scan_stopped(const struct scan_request *r) {
-    if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
-    if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns)
-        return err_new(ERR_CANCELLED, "the query's time is over");
-    return NULL;
-}
 
 static err scan_part(const struct engine_snapshot *sn, struct part_scans *scans, const struct group_ref *g,
                      const struct scan_request *r, struct arena *a, struct chunk *out, struct scan_stats *stats) {
@@ -386,4 +378,5 @@ static const struct snapshot_functions engine_snapshot_functions = {
     .trace = engine_snapshot_trace,
     .resources = engine_snapshot_resources,
     .keys = engine_snapshot_keys,
+    .sizes = engine_snapshot_sizes,
 };

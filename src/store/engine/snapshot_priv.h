@@ -25,9 +25,6 @@ err engine_snapshot_resources(struct snapshot *snapshot, int64_t time_min, int64
                               struct scan_stats *stats);
 err engine_snapshot_keys(struct snapshot *snapshot, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn,
                          void *context, struct scan_stats *stats);
-/* A part that cannot be opened makes the answer partial (7). */
-void snapshot_count_missing(const struct part_entry *p, struct scan_stats *stats);
-
 /* Deletes of a source, if any: what reading it must leave out. */
 bool snapshot_part_is_masked(const struct engine_snapshot *sn, const struct part_entry *p);
 bool snapshot_batch_is_masked(const struct engine_snapshot *sn, const struct memory_batch *m);
@@ -35,5 +32,9 @@ bool snapshot_batch_is_masked(const struct engine_snapshot *sn, const struct mem
 /* Scans one group (or batch), leaving out deleted rows. `scan` is the part's, opened for the request; NULL for a batch. */
 err snapshot_scan_masked(const struct engine_snapshot *sn, uint32_t source, uint32_t group,
                          const struct scan_request *r, struct arena *a, struct chunk *out, struct scan_stats *stats);
+/* A part that cannot be opened or read makes the answer partial (7). */
+void snapshot_count_missing(const struct part_entry *p, struct scan_stats *stats);
+err engine_snapshot_sizes(struct snapshot *snapshot, const struct scan_request *r, const struct size_sink *sink,
+                          struct scan_stats *stats);
 /* True if a row of a batch is to be seen. */
 bool snapshot_shows_row(const struct engine_snapshot *sn, const struct memory_batch *m, uint32_t row);

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "os/clock.h"
 #include "store/part/part_scan_priv.h"
 
 bool bits_are_empty(const uint64_t *bits, uint32_t n) {
@@ -372,5 +373,12 @@ err part_scan_group(struct part_scan *s, uint32_t group, struct arena *a, struct
     TRY(group_reader_end(&r, scan_group(s, &r, out), &bad));
     if (bad) *out = (struct chunk){.group = group, .rest_time_max = INT64_MAX};
     stats->rows_matched += out->n;
+    return NULL;
+}
+
+err scan_stopped(const struct scan_request *r) {
+    if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
+    if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns)
+        return err_new(ERR_CANCELLED, "the query's time is over");
     return NULL;
 }

@@ -58,6 +58,11 @@ export interface LogsState extends Range {
   within: 'service' | 'host' | 'all';
 }
 export const logColumns = ['severity', 'service', 'body'];
+export interface SettingsState {
+  section: 'health' | 'storage' | 'retention' | 'tokens';
+  signal: 'spans' | 'logs'; // of storage
+  column: string; // whose dropping is looked at: set/type/name
+}
 export interface LoginState {
   to: string;
 }
@@ -77,12 +82,13 @@ export const logs = codec<LogsState>({
   trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'), live: flag(),
   compare: flag(), by: text(), column: list(16, logColumns), record: text(), around: text(), within: choice('service', 'host', 'all'),
 });
+export const settings = codec<SettingsState>({ section: choice('health', 'storage', 'retention', 'tokens'), signal: choice('spans', 'logs'), column: text() });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'start' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', start: '/start', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, start: none, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -104,6 +110,7 @@ export const homeLink = linkTo(paths.home, home);
 export const tracesLink = linkTo(paths.traces, traces);
 export const compareLink = linkTo(paths.compare, compare);
 export const logsLink = linkTo(paths.logs, logs);
+export const settingsLink = linkTo(paths.settings, settings);
 export const loginLink = linkTo(paths.login, login);
 export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);
 

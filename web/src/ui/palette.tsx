@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { homeLink, logsLink, placeOf, searchLink, tracesLink, traceLink } from '../lib/screens';
+import { homeLink, logsLink, placeOf, searchLink, settingsLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -22,6 +22,10 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Traces by operation', hint: '', run: () => go(tracesLink({ by: 'operation' })) },
   { name: 'Services, compared with the hour before', hint: '', run: () => go(homeLink({ compare: true })) },
   { name: 'Getting started', hint: 'g s', run: () => go('/start') },
+  { name: 'Settings: health', hint: 'g ,', run: () => go(settingsLink()) },
+  { name: 'Settings: storage use', hint: '', run: () => go(settingsLink({ section: 'storage' })) },
+  { name: 'Settings: retention', hint: '', run: () => go(settingsLink({ section: 'retention' })) },
+  { name: 'Settings: tokens', hint: '', run: () => go(settingsLink({ section: 'tokens' })) },
   { name: 'The API to read', hint: '/docs', run: () => location.assign('/docs') },
   { name: 'Copy link to this view', hint: 'y', run: () => void navigator.clipboard?.writeText(location.href) },
   { name: 'Theme: light', hint: '', run: () => setPrefs({ theme: 'light' }) },
@@ -108,7 +112,7 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s · g ,', 'home, traces, logs, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
   ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail)'],
   ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations of a trace'],
