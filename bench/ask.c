@@ -60,8 +60,7 @@ int main(int argc, char **argv) {
         for (size_t i = 0; i < urls.n && !e; i++) {
             struct http_answer answer = {0};
             int64_t begin = clock_monotonic_ns();
-            e = http_call_wait(client, "GET", urls.v[i], NULL, (struct str){0}, (int64_t)60000000000, (size_t)1 << 30,
-                               &answer);
+            e = http_call_wait(client, "GET", urls.v[i], NULL, (struct str){0}, (int64_t)60000000000, (size_t)1 << 30, &answer);
             if (round >= 0 && !e) {
                 *vec_push(&times) = (double)(clock_monotonic_ns() - begin) / 1e6;
                 *vec_push(&sizes) = (double)answer.body.n;
@@ -76,8 +75,7 @@ int main(int argc, char **argv) {
     }
     cpu = cpu_seconds(pid) - cpu;
     double p99 = at(times.v, times.n, 0.99);
-    printf("%.3f %.3f %.3f %.0f %d\n", at(times.v, times.n, 0.5), p99, cpu * 1000 / (double)times.n,
-           at(sizes.v, sizes.n, 0.5), bad);
+    printf("%.3f %.3f %.3f %.0f %d\n", at(times.v, times.n, 0.5), p99, cpu * 1000 / (double)times.n, at(sizes.v, sizes.n, 0.5), bad);
     http_client_free(client);
     for (size_t i = 0; i < urls.n; i++) mem_free(urls.v[i]);
     vec_done(&urls);

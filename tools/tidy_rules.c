@@ -141,8 +141,7 @@ static bool room_of(struct str path, struct str *out_module, struct str *out_roo
 static void check_rooms(struct check *c) {
     struct str module, room, other_module, other, line, path;
     for (each_file(f)) {
-        bool in_room =
-            f->is_c && *f->module && !f->is_test && room_of(str_of(f->path + strlen("src/")), &module, &room);
+        bool in_room = f->is_c && *f->module && !f->is_test && room_of(str_of(f->path + strlen("src/")), &module, &room);
         struct str rest = in_room ? f->text : (struct str){0};
         for (size_t n = 1; next_line(&rest, &line); n++) {
             if (!include_of(line, &path) || !room_of(path, &other_module, &other) || !str_equal(module, other_module) ||

@@ -16,9 +16,8 @@ static const char *const good_files[][2] = {
     {"src/low/README.md",
      "# low\nAlso `more.h`. See [high](../high/README.md#top), [low](.), [web](https://example.com).\n"},
     {"src/high/README.md", "# high\n"},
-    {"src/meson.build",
-     "['low/low.c', 'low/x.c', 'low/in/a.c', 'low/in/b.c', 'high/high.c', 'high/x.c', 'other/x.c', 'query/query.c']\n"
-     "foreach name : ['high/high']\n"},
+    {"src/meson.build", "['low/low.c', 'low/x.c', 'low/in/a.c', 'low/in/b.c', 'high/high.c', 'high/x.c', 'other/x.c', 'query/query.c']\n"
+                       "foreach name : ['high/high']\n"},
     {"src/low/low.h", TOP "void low_run(void);\n"},
     {"src/low/more.h", TOP "int more;\n"},
     {"src/low/low_priv.h", "/* private */\nint hidden;\n"},

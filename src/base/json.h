@@ -77,7 +77,7 @@ void json_null(struct json_writer *w);
 void json_hex(struct json_writer *w, const void *bytes, size_t n);    /* as a string of lower-case hex digits */
 void json_base64(struct json_writer *w, const void *bytes, size_t n); /* as a string */
 void json_time(struct json_writer *w, int64_t ns);                    /* RFC 3339, UTC, nanoseconds where not zero */
-void json_raw(struct json_writer *w, struct str json);                /* a value that is JSON already; not checked */
+void json_raw(struct json_writer *w, struct str json);                 /* a value that is JSON already; not checked */
 void json_u64_text(struct json_writer *w, uint64_t v);                /* as a string, for 64-bit numbers of OTLP/JSON */
 /* An object member in one call. */
 #define json_member(w, key, kind, ...) (json_key((w), STR(key)), json_##kind((w), __VA_ARGS__))

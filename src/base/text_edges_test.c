@@ -156,7 +156,7 @@ static void numbers_are_times_by_their_digits(void **state) {
         {"9223372037", INT64_MAX, false},
         {"9223372036.854775807", INT64_MAX, false},
         {"9223372036.854775808", INT64_MAX, false},
-        {"99999999999", INT64_MAX, false},           /* 11 digits: seconds */
+        {"99999999999", INT64_MAX, false},                    /* 11 digits: seconds */
         {"100000000000", 100000000000000000, false}, /* 12 digits: ms */
         {"99999999999999", INT64_MAX, false},
         {"9223372036854", 9223372036854000000, false},

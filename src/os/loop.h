@@ -20,11 +20,9 @@ typedef void (*loop_call_fn)(void *context);
 
 err loop_new(struct loop **out);
 void loop_free(struct loop *l);
-void loop_run(
-    struct loop *l); /* until loop_stop; what was posted before its end runs before it returns; may run again */
+void loop_run(struct loop *l);  /* until loop_stop; what was posted before its end runs before it returns; may run again */
 void loop_stop(struct loop *l); /* from any thread */
-bool loop_post(struct loop *l, loop_call_fn fn,
-               void *context); /* from any thread: runs fn on the loop's; false after its end */
+bool loop_post(struct loop *l, loop_call_fn fn, void *context); /* from any thread: runs fn on the loop's; false after its end */
 
 /* Watches a descriptor for `events`; change with loop_watch_set, end with loop_watch_end (which does not close it: end first,
  * then close). A watch may be ended inside any callback, its own included. Hang-ups (the connection is dead both ways, not

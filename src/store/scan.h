@@ -36,18 +36,9 @@ enum target {
                          attributes; logs: body (text, or JSON text of other types) and string attributes */
 };
 
-enum operator{
-    OP_EQUAL,
-    OP_NOT_EQUAL,
-    OP_LESS,
-    OP_LESS_EQUAL,
-    OP_GREATER,
-    OP_GREATER_EQUAL,
-    OP_MATCH,
-    OP_NOT_MATCH,
-    OP_EXISTS,
-    OP_ABSENT,
-    OP_WORDS
+enum operator {
+    OP_EQUAL, OP_NOT_EQUAL, OP_LESS, OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL,
+    OP_MATCH, OP_NOT_MATCH, OP_EXISTS, OP_ABSENT, OP_WORDS
 };
 
 /* One column: where it is. Ids as fields compare as lower-case hex text; FIELD_KIND, FIELD_STATUS and FIELD_SEVERITY as numbers. */
@@ -60,13 +51,13 @@ struct column_ref {
 struct predicate {
     struct column_ref column;
     enum operator op;
-    struct str text; /* the value as written; borrowed from the arena */
+    struct str text;        /* the value as written; borrowed from the arena */
     bool is_int, is_number, is_bool;
-    int64_t integer;     /* is_int */
-    double number;       /* is_number */
-    bool boolean;        /* is_bool: text is true or false */
-    struct regex *regex; /* OP_MATCH, OP_NOT_MATCH */
-    struct words *words; /* OP_WORDS */
+    int64_t integer;        /* is_int */
+    double number;          /* is_number */
+    bool boolean;           /* is_bool: text is true or false */
+    struct regex *regex;    /* OP_MATCH, OP_NOT_MATCH */
+    struct words *words;    /* OP_WORDS */
 };
 
 /* Fills a predicate: parses numbers, compiles the expression or the words. ERR_INVALID with the position in `text`.
@@ -74,8 +65,7 @@ struct predicate {
  * compiled expression: end with predicate_done. */
 err predicate_make(struct arena *a, struct column_ref column, enum operator op, struct str text, struct predicate *out);
 void predicate_done(struct predicate *p);
-void predicate_set_deadline(struct predicate *p,
-                            int64_t deadline_ns);      /* monotonic: no match of an expression goes on after it */
+void predicate_set_deadline(struct predicate *p, int64_t deadline_ns); /* monotonic: no match of an expression goes on after it */
 bool predicate_is_negative(const struct predicate *p); /* OP_NOT_EQUAL, OP_NOT_MATCH, OP_ABSENT */
 bool predicate_gave_up(const struct predicate *p);     /* a text went over the limits of matching and counted as none */
 
@@ -114,11 +104,11 @@ struct row_place {
 
 struct chunk {
     uint32_t source, group;
-    uint32_t n;                   /* rows that match */
-    const uint32_t *rows;         /* their numbers within the group, ascending; NULL in a count-only scan */
-    const struct vector *columns; /* one per wanted column, n values each */
-    int64_t rest_time_max;        /* newest first: no row of any later chunk is newer; INT64_MIN in the last */
-    int64_t rest_time_min;        /* oldest first: none is older; INT64_MAX in the last */
+    uint32_t n;                    /* rows that match */
+    const uint32_t *rows;          /* their numbers within the group, ascending; NULL in a count-only scan */
+    const struct vector *columns;  /* one per wanted column, n values each */
+    int64_t rest_time_max;         /* newest first: no row of any later chunk is newer; INT64_MIN in the last */
+    int64_t rest_time_min;         /* oldest first: none is older; INT64_MAX in the last */
 };
 
 enum scan_next { SCAN_GO_ON, SCAN_STOP };
@@ -139,15 +129,15 @@ struct scan_request {
     size_t predicate_count;
     const struct column_ref *columns; /* wanted in chunks; TARGET_TEXT and TARGET_EVENT cannot be wanted */
     size_t column_count;
-    bool count_only;                           /* chunks have n alone: rows may be counted without being looked at */
-    bool oldest_first;                         /* groups in order of their oldest row, oldest first */
-    int64_t deadline_ns;                       /* monotonic; 0: none → ERR_CANCELLED */
+    bool count_only;       /* chunks have n alone: rows may be counted without being looked at */
+    bool oldest_first;     /* groups in order of their oldest row, oldest first */
+    int64_t deadline_ns;   /* monotonic; 0: none → ERR_CANCELLED */
     bool (*is_cancelled)(const void *context); /* asked before each group; NULL: never → ERR_CANCELLED */
     const void *cancel_context;
 };
 
 struct scan_stats {
     uint64_t groups, groups_pruned, rows_scanned, rows_matched, bytes_read;
-    uint64_t bad_blocks; /* > 0: the answer is partial */
-    char bad_text[160];  /* names the first */
+    uint64_t bad_blocks;   /* > 0: the answer is partial */
+    char bad_text[160];    /* names the first */
 };

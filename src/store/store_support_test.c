@@ -145,7 +145,7 @@ static enum scan_next take_chunk(void *context, const struct chunk *c) {
     for (uint32_t i = 0; i < c->n; i++) {
         uint64_t h = batch_row_hash(&view, i);
         assert_true(a->request->oldest_first ? time_of(&view, i) >= a->rest_time_min
-                                             : time_of(&view, i) <= a->rest_time_max);
+                                              : time_of(&view, i) <= a->rest_time_max);
         for (size_t k = 0; k < a->request->column_count; k++) h = hash_mix(h, value_hash(&c->columns[k], i));
         *vec_push(&a->hashes) = h;
     }

@@ -220,8 +220,8 @@ static void wrong_blob(struct record_head *h) { h->blob_check++; }
 
 static void a_forged_head_loses_its_record(void **state) {
     (void)state;
-    static void (*const changes[])(struct record_head *) = {huge_blob,     padded_blob, long_blob,  one_byte_more,
-                                                            long_tenant,   other_kind,  no_signal,  old_sequence,
+    static void (*const changes[])(struct record_head *) = {huge_blob,     padded_blob, long_blob, one_byte_more,
+                                                            long_tenant,   other_kind,  no_signal, old_sequence,
                                                             same_sequence, wrong_magic, wrong_blob, kind_of_a_mark};
     struct made m;
     made_init(&m);

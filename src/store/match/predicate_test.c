@@ -26,26 +26,15 @@ static uint32_t find(const char *terms, const char *text) {
 
 static void words_are_found_by_their_rules(void **state) {
     (void)state;
-    const struct {
-        const char *terms, *text;
-        uint32_t found;
-    } cases[] = {
-        {"error", "an Error occurred", 1},
-        {"error", "errors", 0},
-        {"err*", "errors", 1},
-        {"err*", "ERR", 1},
-        {"err*", "terror", 0},
-        {"GET /a-b", "get: a, b", 7},
-        {"GET /a-b", "get a_b", 1},
-        {"\"a-b\"", "xA-Bx", 1},
-        {"\"a-b\" x", "a-b", 1},
-        {"12*", "x 123 y", 1},
-        {"caf\xc3\xa9", "un caf\xc3\xa9 noir", 1},
-        {"caf", "caf\xc3\xa9", 0},
-        {"a", "", 0},
-        {"a b", "b a", 3},
-        {"\"\" a", "a", 1},
-        {"user_1", "(user_1)", 1},
+    const struct { const char *terms, *text; uint32_t found; } cases[] = {
+        {"error", "an Error occurred", 1},        {"error", "errors", 0},
+        {"err*", "errors", 1},                    {"err*", "ERR", 1},
+        {"err*", "terror", 0},                    {"GET /a-b", "get: a, b", 7},
+        {"GET /a-b", "get a_b", 1},               {"\"a-b\"", "xA-Bx", 1},
+        {"\"a-b\" x", "a-b", 1},                  {"12*", "x 123 y", 1},
+        {"caf\xc3\xa9", "un caf\xc3\xa9 noir", 1}, {"caf", "caf\xc3\xa9", 0},
+        {"a", "", 0},                             {"a b", "b a", 3},
+        {"\"\" a", "a", 1},                       {"user_1", "(user_1)", 1},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         if (find(cases[i].terms, cases[i].text) != cases[i].found) fail_msg("%s in %s", cases[i].terms, cases[i].text);
@@ -76,10 +65,8 @@ static void bad_searches_are_refused(void **state) {
 
 static void only_the_syntax_of_re2_is_taken(void **state) {
     (void)state;
-    const char *good[] = {"a.*b",      "^x(?:y|z)+$", "(?i)abc", "[[:alpha:]]+[^]x]", "(?P<n>a)", "(?<n>a)",
-                          "\\d{2,3}?", "[(?=]",       ""};
-    const char *bad[] = {"(a)\\1", "(?=a)", "(?!a)", "(?<=a)b", "(?>a)", "a++", "(*ACCEPT)",
-                         "(?R)",   "\\Ka",  "(a",    "[a",      "a{2}+", "\\"};
+    const char *good[] = {"a.*b", "^x(?:y|z)+$", "(?i)abc", "[[:alpha:]]+[^]x]", "(?P<n>a)", "(?<n>a)", "\\d{2,3}?", "[(?=]", ""};
+    const char *bad[] = {"(a)\\1", "(?=a)", "(?!a)", "(?<=a)b", "(?>a)", "a++", "(*ACCEPT)", "(?R)", "\\Ka", "(a", "[a", "a{2}+", "\\"};
     for (size_t i = 0; i < LENGTH(good); i++) {
         struct regex *r = NULL;
         err e = regex_compile(str_of(good[i]), &r);
@@ -180,8 +167,7 @@ static struct batch_blob *make_span(void) {
     batch_builder_set_u32(&b, SET_SCOPES, FIELD_VERSION, scope, S("2.0"));
     put_attributes(&b, SET_SCOPES, scope, 0, NULL, NULL);
     uint32_t row = batch_builder_row(&b, SET_ROWS), event = batch_builder_row(&b, SET_EVENTS);
-    batch_builder_set_id16(&b, SET_ROWS, FIELD_TRACE_ID, row,
-                           "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10");
+    batch_builder_set_id16(&b, SET_ROWS, FIELD_TRACE_ID, row, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10");
     batch_builder_set_u64(&b, SET_ROWS, FIELD_SPAN_ID, row, 0x0807060504030201u);
     batch_builder_set_u64(&b, SET_ROWS, FIELD_TIME, row, 1000);
     batch_builder_set_u64(&b, SET_ROWS, FIELD_DURATION, row, 1500);
@@ -199,14 +185,7 @@ static struct batch_blob *make_span(void) {
     return blob;
 }
 
-struct match_case {
-    enum target target;
-    enum field field;
-    const char *key;
-    enum operator op;
-    const char *text;
-    bool matches;
-};
+struct match_case { enum target target; enum field field; const char *key; enum operator op; const char *text; bool matches; };
 
 static void check(const struct batch *b, const struct match_case *c) {
     AUTO_ARENA struct arena a;
@@ -216,8 +195,7 @@ static void check(const struct batch *b, const struct match_case *c) {
     err e = predicate_make(&a, column, c->op, str_of(c->text), &p);
     assert_null(e);
     if (predicate_matches_row(&p, b, 0) != c->matches)
-        fail_msg("target %d key \"%s\" field %d op %d \"%s\" should be %d", c->target, c->key, c->field, c->op, c->text,
-                 c->matches);
+        fail_msg("target %d key \"%s\" field %d op %d \"%s\" should be %d", c->target, c->key, c->field, c->op, c->text, c->matches);
     predicate_done(&p);
 }
 
@@ -226,71 +204,32 @@ static void rows_match_by_the_rules(void **state) {
     struct batch_blob *blob = make_span();
     struct batch b;
     batch_view(blob, &b);
-#define F(f, op, text, m)                                                                                              \
-    { TARGET_FIELD, FIELD_##f, "", OP_##op, text, m }
-#define A(key, op, text, m)                                                                                            \
-    { TARGET_ATTRIBUTE, 0, key, OP_##op, text, m }
-#define T(t, key, op, text, m)                                                                                         \
-    { TARGET_##t, 0, key, OP_##op, text, m }
+#define F(f, op, text, m) {TARGET_FIELD, FIELD_##f, "", OP_##op, text, m}
+#define A(key, op, text, m) {TARGET_ATTRIBUTE, 0, key, OP_##op, text, m}
+#define T(t, key, op, text, m) {TARGET_##t, 0, key, OP_##op, text, m}
     const struct match_case cases[] = {
-        F(NAME, EQUAL, "GET /cart", true),
-        F(NAME, EQUAL, "get /cart", false),
-        F(NAME, MATCH, "c.rt$", true),
-        F(NAME, NOT_MATCH, "c.rt$", false),
-        F(NAME, EXISTS, "", true),
-        F(STATUS_MESSAGE, EXISTS, "", false),
-        F(STATUS_MESSAGE, ABSENT, "", true),
-        F(DURATION, GREATER, "1499", true),
-        F(DURATION, GREATER, "1500", false),
-        F(DURATION, LESS_EQUAL, "1500", true),
-        F(DURATION, LESS, "1500.5", true),
-        F(KIND, EQUAL, "2", true),
-        F(KIND, NOT_EQUAL, "3", true),
-        F(TRACE_ID, EQUAL, "0102030405060708090a0b0c0d0e0f10", true),
-        F(SPAN_ID, MATCH, "^0102", true),
-        F(PARENT_ID, EXISTS, "", false),
-        F(PARENT_ID, NOT_EQUAL, "00", true),
+        F(NAME, EQUAL, "GET /cart", true), F(NAME, EQUAL, "get /cart", false), F(NAME, MATCH, "c.rt$", true),
+        F(NAME, NOT_MATCH, "c.rt$", false), F(NAME, EXISTS, "", true), F(STATUS_MESSAGE, EXISTS, "", false),
+        F(STATUS_MESSAGE, ABSENT, "", true), F(DURATION, GREATER, "1499", true), F(DURATION, GREATER, "1500", false),
+        F(DURATION, LESS_EQUAL, "1500", true), F(DURATION, LESS, "1500.5", true), F(KIND, EQUAL, "2", true),
+        F(KIND, NOT_EQUAL, "3", true), F(TRACE_ID, EQUAL, "0102030405060708090a0b0c0d0e0f10", true),
+        F(SPAN_ID, MATCH, "^0102", true), F(PARENT_ID, EXISTS, "", false), F(PARENT_ID, NOT_EQUAL, "00", true),
         F(SEVERITY, EQUAL, "0", false), /* not a field of spans */
-        A("code", EQUAL, "503", true),
-        A("code", EQUAL, "503x", true),
-        A("code", EQUAL, "503.0", true),
-        A("code", EQUAL, "50", false),
-        A("code", NOT_EQUAL, "503", false),
-        A("code", NOT_EQUAL, "504", true),
-        A("code", GREATER_EQUAL, "500", true),
-        A("code", GREATER, "503", false),
-        A("code", LESS, "a", true),
-        A("ratio", EQUAL, "0.50", true),
-        A("ratio", LESS, "1", true),
-        A("ok", EQUAL, "true", true),
-        A("ok", EQUAL, "1", false),
-        A("ok", GREATER, "0", false),
-        A("ok", NOT_EQUAL, "false", true),
-        A("ok", MATCH, "^tr", true),
-        A("both", EQUAL, "one", true),
-        A("both", EQUAL, "1", true),
-        A("none", EQUAL, "", false),
-        A("none", NOT_EQUAL, "x", true),
-        A("none", NOT_MATCH, "x", true),
-        A("none", ABSENT, "", true),
-        A("none", EXISTS, "", false),
-        A("code", ABSENT, "", false),
-        A("service.name", EQUAL, "shop", false),
-        T(ANY, "service.name", EQUAL, "shop", true),
-        T(ANY, "code", EQUAL, "503", true),
-        T(RESOURCE, "host", MATCH, "web-[0-9]+", true),
-        T(RESOURCE, "code", EXISTS, "", false),
-        T(SCOPE, "name", EQUAL, "lib", true),
-        T(SCOPE, "version", GREATER, "1", false),
-        T(SCOPE, "version", EQUAL, "2.0", true),
-        T(EVENT, "name", EQUAL, "exception", true),
-        T(EVENT, "type", EQUAL, "IOError", true),
-        T(EVENT, "type", NOT_EQUAL, "IOError", false),
-        T(EVENT, "none", EXISTS, "", false),
-        T(TEXT, "", WORDS, "cart alice", true),
-        T(TEXT, "", WORDS, "cart bob", false),
-        T(TEXT, "", WORDS, "ioerror exception", true),
-        T(TEXT, "", WORDS, "\"user-7 a\"", true),
+        A("code", EQUAL, "503", true), A("code", EQUAL, "503x", true), A("code", EQUAL, "503.0", true),
+        A("code", EQUAL, "50", false), A("code", NOT_EQUAL, "503", false), A("code", NOT_EQUAL, "504", true),
+        A("code", GREATER_EQUAL, "500", true), A("code", GREATER, "503", false), A("code", LESS, "a", true),
+        A("ratio", EQUAL, "0.50", true), A("ratio", LESS, "1", true), A("ok", EQUAL, "true", true),
+        A("ok", EQUAL, "1", false), A("ok", GREATER, "0", false), A("ok", NOT_EQUAL, "false", true),
+        A("ok", MATCH, "^tr", true), A("both", EQUAL, "one", true), A("both", EQUAL, "1", true),
+        A("none", EQUAL, "", false), A("none", NOT_EQUAL, "x", true), A("none", NOT_MATCH, "x", true),
+        A("none", ABSENT, "", true), A("none", EXISTS, "", false), A("code", ABSENT, "", false),
+        A("service.name", EQUAL, "shop", false), T(ANY, "service.name", EQUAL, "shop", true),
+        T(ANY, "code", EQUAL, "503", true), T(RESOURCE, "host", MATCH, "web-[0-9]+", true),
+        T(RESOURCE, "code", EXISTS, "", false), T(SCOPE, "name", EQUAL, "lib", true), T(SCOPE, "version", GREATER, "1", false),
+        T(SCOPE, "version", EQUAL, "2.0", true), T(EVENT, "name", EQUAL, "exception", true),
+        T(EVENT, "type", EQUAL, "IOError", true), T(EVENT, "type", NOT_EQUAL, "IOError", false),
+        T(EVENT, "none", EXISTS, "", false), T(TEXT, "", WORDS, "cart alice", true), T(TEXT, "", WORDS, "cart bob", false),
+        T(TEXT, "", WORDS, "ioerror exception", true), T(TEXT, "", WORDS, "\"user-7 a\"", true),
         T(TEXT, "", WORDS, "shop", false), /* the resource is not the row's text */
     };
     for (size_t i = 0; i < LENGTH(cases); i++) check(&b, &cases[i]);
@@ -315,14 +254,11 @@ static void predicates_have_limits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_are_found_by_their_rules),
-        cmocka_unit_test(bad_searches_are_refused),
-        cmocka_unit_test(only_the_syntax_of_re2_is_taken),
-        cmocka_unit_test(a_costly_match_gives_up),
+        cmocka_unit_test(words_are_found_by_their_rules), cmocka_unit_test(bad_searches_are_refused),
+        cmocka_unit_test(only_the_syntax_of_re2_is_taken), cmocka_unit_test(a_costly_match_gives_up),
         cmocka_unit_test(a_long_text_costs_bounded_steps),
         cmocka_unit_test(a_phrase_that_nearly_fits_everywhere_is_linear),
-        cmocka_unit_test(rows_match_by_the_rules),
-        cmocka_unit_test(predicates_have_limits),
+        cmocka_unit_test(rows_match_by_the_rules),         cmocka_unit_test(predicates_have_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

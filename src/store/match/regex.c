@@ -41,8 +41,7 @@ static bool group_is_allowed(struct str s) {
 }
 
 static bool escape_is_allowed(char c) {
-    return strchr("dDwWsSbBAzafnrtvxpPQE", c) ||
-           !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
+    return strchr("dDwWsSbBAzafnrtvxpPQE", c) || !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
 }
 
 /* The index after the escape at i; after \Q everything up to \E is text. */
@@ -101,8 +100,7 @@ static pcre2_code *compile(struct str pattern, uint32_t more, int *out_code, PCR
     uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UTF | PCRE2_DOLLAR_ENDONLY | more;
     pcre2_code *made =
         pcre2_compile((PCRE2_SPTR)(pattern.n ? pattern.p : ""), pattern.n, options, out_code, out_at, NULL);
-    if (made)
-        pcre2_jit_compile(made, PCRE2_JIT_COMPLETE); /* refused where memory may not be executable: interpreted then */
+    if (made) pcre2_jit_compile(made, PCRE2_JIT_COMPLETE); /* refused where memory may not be executable: interpreted then */
     return made;
 }
 

@@ -25,7 +25,7 @@ struct words {
 /* Parses a search text; ERR_INVALID (no term, unclosed quote) or ERR_LIMIT (terms). Memory is the arena's. */
 err words_parse(struct arena *a, struct str text, struct words **out);
 static inline unsigned char word_fold(unsigned char c) { return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c; }
-bool word_equals(const struct word_term *t, struct str word); /* WHOLE and PREFIX against one word of a text */
+bool word_equals(const struct word_term *t, struct str word);     /* WHOLE and PREFIX against one word of a text */
 
 /* Finds folded bytes in time that grows with the text alone, whatever the bytes (Knuth, Morris and Pratt 1977). Slower than looking
  * for a first and a last byte, so it is for texts where that was tried too often in vain. */
@@ -37,4 +37,4 @@ struct word_finder {
 void word_finder_init(struct word_finder *f, struct str folded);
 size_t word_finder_next(const struct word_finder *f, struct str text, size_t from); /* text.n: nowhere */
 
-bool word_phrase_in(const struct word_term *t, struct str text); /* PHRASE against a whole text */
+bool word_phrase_in(const struct word_term *t, struct str text);  /* PHRASE against a whole text */
