@@ -127,8 +127,10 @@ err access_change(struct access *a, err (*change)(void *context, struct tokens *
                                          : "there is no data directory to keep tokens in");
     lock_take(&a->reading);
     err e = tokens_change(a->dir, change, context);
-    if (!e) e = load(a, now);
+    err read = e ? NULL : load(a, now); /* changed all the same: it is in force when the file can be read */
     lock_give(&a->reading);
+    if (read) log_error("tokens are not read", F_ERR(read));
+    err_free(read);
     return e;
 }
 

@@ -103,6 +103,8 @@ static void the_first_token_is_an_admin_of_all_and_closes_the_door(void **state)
         assert_int_equal(order(too_little[i]), 400);
         assert_says("the first token is one of role admin and tenant `*`");
     }
+    assert_int_equal(order("{\"name\":\"a\",\"role\":\"admin\",\"tenant\":\"*\",\"expires_in\":\"1h\"}"), 400);
+    assert_says("the first token does not expire");
     assert_false(api_needs_tokens(stage.api));
     make("{\"name\":\"root\",\"role\":\"admin\",\"tenant\":\"*\"}", root);
     assert_true(api_needs_tokens(stage.api)); /* at once: nothing was read again in between */
@@ -136,6 +138,7 @@ static void orders_are_checked(void **state) {
         {"{\"name\":\"x\",\"role\":\"read\",\"expires_in\":\"soon\"}", 400, "expires_in"},
         {"{\"name\":\"x\",\"role\":\"read\",\"expires_in\":\"9999999d\"}", 400, "expires_in"},
         {"{\"name\":\"x\",\"role\":\"read\",\"colour\":\"red\"}", 400, "\\\"colour\\\" is no member"},
+        {"{\"role\":\"read\",\"name\":\"x\",\"role\":\"admin\"}", 400, "\\\"role\\\" stands twice"},
         {"{\"name\":\"x\",\"role\":1}", 400, "a member of the order is no text"},
         {"{\"name\":\"x\",\"role\":\"read\"} {}", 400, "something follows the order"},
         {"{\"name\":\"x\",\"role\":\"read\"", 400, "at byte"},
@@ -194,6 +197,7 @@ static void somebody_who_may_administer_stays(void **state) {
     assert_says("root is the last admin of tenant *");
     make("{\"name\":\"shop\",\"role\":\"admin\",\"tenant\":\"shop\"}", shop);
     make("{\"name\":\"short\",\"role\":\"admin\",\"tenant\":\"*\",\"expires_in\":\"1h\"}", second);
+    assert_int_equal(revoke("root"), 409); /* short will have ended before the day is over */
     assert_int_equal(revoke("shop"), 200); /* root may administer shop, too */
     make("{\"name\":\"shop\",\"role\":\"admin\",\"tenant\":\"shop\"}", shop);
     stage_later_ns = 2 * 3600 * (int64_t)1000000000;
@@ -223,6 +227,9 @@ static void an_admin_of_a_tenant_has_its_tokens_alone(void **state) {
     assert_int_equal(revoke("root"), 404);
     assert_int_equal(order("{\"name\":\"x\",\"role\":\"read\",\"tenant\":\"other\"}"), 403);
     assert_int_equal(order("{\"name\":\"x\",\"role\":\"read\",\"tenant\":\"*\"}"), 403);
+    assert_int_equal(order("{\"name\":\"other\",\"role\":\"read\"}"), 409);
+    assert_says("this name cannot be taken");
+    assert_false(says("other"));
     make("{\"name\":\"shop-reader\",\"role\":\"read\"}", other);
     assert_says("\"tenant\":\"shop\"");
     assert_int_equal(revoke("shop-reader"), 200);
@@ -233,6 +240,41 @@ static void an_admin_of_a_tenant_has_its_tokens_alone(void **state) {
     assert_false(says("\"name\":\"shop\"") || says("root"));
     assert_int_equal(revoke("shop"), 404);
     assert_int_equal(order("{\"name\":\"x\",\"role\":\"read\",\"tenant\":\"shop\"}"), 403);
+}
+
+/* Revoked on the machine, and the server has not read the file again. */
+static void a_revoked_admin_makes_no_token_in_the_meantime(void **state) {
+    (void)state;
+    char root[TOKEN_TEXT_BYTES + 1], evil[TOKEN_TEXT_BYTES + 1];
+    struct str name = STR("evil");
+    be(NULL);
+    make("{\"name\":\"root\",\"role\":\"admin\",\"tenant\":\"*\"}", root);
+    be(root);
+    make("{\"name\":\"evil\",\"role\":\"admin\",\"tenant\":\"*\"}", evil);
+    be(evil);
+    assert_null(tokens_change(dir, token_end, &name));
+    assert_int_equal(stage_ask(&stage, "GET /api/v1/admin/tokens"), 200); /* still in force */
+    assert_int_equal(order("{\"name\":\"backdoor\",\"role\":\"admin\",\"tenant\":\"*\"}"), 403);
+    assert_says("this token was revoked");
+    assert_int_equal(revoke("root"), 403);
+}
+
+static void one_tenant_does_not_take_all_places(void **state) {
+    (void)state;
+    char root[TOKEN_TEXT_BYTES + 1], shop[TOKEN_TEXT_BYTES + 1], json[96];
+    be(NULL);
+    make("{\"name\":\"root\",\"role\":\"admin\",\"tenant\":\"*\"}", root);
+    be(root);
+    make("{\"name\":\"shop\",\"role\":\"admin\",\"tenant\":\"shop\"}", shop);
+    be(shop);
+    for (int i = 1; i < 200; i++) {
+        snprintf(json, sizeof json, "{\"name\":\"t%d\",\"role\":\"read\"}", i);
+        assert_int_equal(order(json), 200);
+    }
+    assert_int_equal(order("{\"name\":\"more\",\"role\":\"read\"}"), 413);
+    assert_says("tenant shop has 200 tokens already");
+    be(root);
+    assert_int_equal(order("{\"name\":\"more\",\"role\":\"read\",\"tenant\":\"shop\"}"), 200);
 }
 
 static void a_cookie_alone_changes_nothing(void **state) {
@@ -311,6 +353,25 @@ static void a_tenant_sees_no_figure_of_the_whole(void **state) {
     assert_says("\"service\":\"web\",\"rows\":0,\"bytes\":0,\"memory_rows\":");
 }
 
+static void a_long_name_does_not_end_the_count(void **state) {
+    (void)state;
+    AUTO_BUF struct buf body;
+    be(NULL);
+    buf_init(&body, MIB);
+    buf_add_text(
+        &body,
+        "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"");
+    for (int i = 0; i < 70000; i++) buf_add_byte(&body, 'n');
+    buf_add_text(&body, "\"}}]},\"scopeSpans\":[{\"spans\":[{\"traceId\":\"0af7651916cd43dd8448eb211c80319c\","
+                        "\"spanId\":\"b7ad6b7169203331\","
+                        "\"name\":\"x\",\"startTimeUnixNano\":\"1767323045000000000\",\"endTimeUnixNano\":"
+                        "\"1767323045000000001\"}]}]}]}");
+    assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/json", NULL, buf_str(&body)),
+                     200);
+    assert_int_equal(stage_ask(&stage, "GET /api/v1/admin/storage"), 200);
+    assert_says("nnnn\",\"rows\":0,\"bytes\":0,\"memory_rows\":1");
+}
+
 #define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
 int main(void) {
@@ -320,7 +381,10 @@ int main(void) {
         STAGE_TEST(a_revoked_token_and_its_session_end_at_once),
         STAGE_TEST(somebody_who_may_administer_stays),
         STAGE_TEST(an_admin_of_a_tenant_has_its_tokens_alone),
+        STAGE_TEST(a_revoked_admin_makes_no_token_in_the_meantime),
+        STAGE_TEST(one_tenant_does_not_take_all_places),
         STAGE_TEST(a_cookie_alone_changes_nothing),
+        STAGE_TEST(a_long_name_does_not_end_the_count),
         cmocka_unit_test(tokens_of_the_environment_are_changed_there),
         STAGE_TEST(a_tenant_sees_no_figure_of_the_whole),
     };

@@ -5,11 +5,13 @@
  *  (2) Without tokens the first is an admin of `*`: from then on nobody comes in without one, so it must be able to do all.
  *  (3) Whoever may still administer a tenant stays: the last admin of a tenant (its own, or of `*`) is ended on the machine alone, by
  *      `clew token revoke`. One's own token may be ended; its sessions end with it.
- *  (4) What is decided is decided under the file's lock, on what the file says then.
+ *  (4) What is decided is decided under the file's lock, on what the file says then, also of the caller's own token.
+ *  (5) An admin of one tenant makes at most 200 tokens, and leaves 100 places to `*`.
  */
 #include "api/api_priv.h"
 
-enum { ORDER_BYTES_MAX = 4 << 10, ANSWER_BYTES_MAX = 1 << 20 };
+enum { ORDER_BYTES_MAX = 4 << 10, ANSWER_BYTES_MAX = 1 << 20, OWN_MAX = 200, TOKENS_KEPT = 100 };
+static const int64_t day_ns = 86400 * (int64_t)1000000000;
 
 static bool is_seen(const struct caller *c, const struct token *t) {
     return caller_is_for_all(c) || strcmp(t->tenant, c->tenant) == 0; /* (1) */
@@ -17,9 +19,26 @@ static bool is_seen(const struct caller *c, const struct token *t) {
 
 static bool is_live(const struct token *t, int64_t now) { return !t->expires || t->expires > now; }
 
-/* Somebody let in because there were no tokens, and now there are: asks again, with one. */
-static err check_caller(const struct caller *c, const struct tokens *t) {
-    return c->token_id || !t->v.n ? NULL : err_new(ERR_CONFLICT, "tokens were made meanwhile: log in with one");
+/* (4) Somebody let in because there were no tokens, and now there are; or by a token that is revoked and not yet out of force. */
+static err check_caller(const struct caller *c, const struct tokens *t, int64_t now) {
+    if (!c->token_id) return t->v.n ? err_new(ERR_CONFLICT, "tokens were made meanwhile: log in with one") : NULL;
+    for (size_t i = 0; i < t->v.n; i++) {
+        const struct token *k = &t->v.v[i];
+        bool same = strcmp(k->tenant, c->any_tenant ? "*" : c->tenant) == 0;
+        if (k->id == c->token_id && k->role == ROLE_ADMIN && same && is_live(k, now)) return NULL;
+    }
+    return err_new(ERR_DENIED, "this token was revoked");
+}
+
+/* One tenant does not take the places of all others, nor those of whoever administers the whole. */
+static err check_room(const struct caller *c, const struct tokens *t) {
+    size_t own = 0;
+    if (caller_is_for_all(c)) return NULL;
+    for (size_t i = 0; i < t->v.n; i++) own += is_seen(c, &t->v.v[i]);
+    if (own >= OWN_MAX) return err_new(ERR_LIMIT, "tenant %s has %d tokens already: revoke some", c->tenant, OWN_MAX);
+    return t->v.n < TOKENS_MAX - TOKENS_KEPT
+               ? NULL
+               : err_new(ERR_LIMIT, "there are too many tokens: ask who administers clew");
 }
 
 /* ---- list ------------------------------------------------------------------------------------------------------- */
@@ -69,40 +88,46 @@ struct making {
 static err make(void *context, struct tokens *t) {
     struct making *m = context;
     const struct token_order *o = &m->order;
-    TRY(check_caller(m->caller, t));
+    TRY(check_caller(m->caller, t, o->now));
+    TRY(check_room(m->caller, t));
+    if (!t->v.n && o->expires)
+        return err_new(ERR_INVALID, "the first token does not expire: once it had, nobody could come in");
     if (!t->v.n && (o->role != ROLE_ADMIN || !str_equal(o->tenant, STR("*")))) /* (2) */
         return err_new(ERR_INVALID, "the first token is one of role admin and tenant `*`: from then on all need one");
     if (!caller_is_for_all(m->caller) && !str_equal(o->tenant, str_of(m->caller->tenant)))
         return err_new(ERR_DENIED, "an admin of tenant %s makes tokens of that tenant alone", m->caller->tenant);
+    const struct token *same = token_named(t, o->name);
+    if (same && !is_seen(m->caller, same)) return err_new(ERR_CONFLICT, "this name cannot be taken"); /* (1) */
     return token_make(&m->order, t);
 }
 
-static err take_member(struct api_call *c, struct token_order *o, struct str key, struct str value) {
+/* `given`: bit i, the i-th name was there. */
+static err take_member(struct api_call *c, struct token_order *o, unsigned *given, struct str key, struct str value) {
+    static const char *const names[] = {"name", "tenant", "role", "expires_in"};
+    size_t i = 0;
     struct str kept = arena_copy(&c->arena, value); /* the reader's next text takes its place */
     if (!kept.p) return arena_err(&c->arena);
-    if (str_equal(key, STR("name"))) {
-        o->name = kept;
-    } else if (str_equal(key, STR("tenant"))) {
-        o->tenant = kept;
-    } else if (str_equal(key, STR("role"))) {
-        return role_parse(kept, &o->role);
-    } else if (str_equal(key, STR("expires_in"))) {
-        return err_wrap(token_order_for(o, kept), "expires_in");
-    } else {
+    while (i < LENGTH(names) && !str_equal(key, str_of(names[i]))) i++;
+    if (i == LENGTH(names))
         return err_new(ERR_INVALID, "\"" STR_FMT "\" is no member of an order for a token", STR_ARG(key));
-    }
+    if (*given >> i & 1) return err_new(ERR_INVALID, "\"%s\" stands twice", names[i]);
+    *given |= 1u << i;
+    if (i == 2) return role_parse(kept, &o->role);
+    if (i == 3) return err_wrap(token_order_for(o, kept), "expires_in");
+    *(i == 0 ? &o->name : &o->tenant) = kept;
     return NULL;
 }
 
 static err read_members(struct api_call *c, struct json_reader *r, struct token_order *o) {
     char key[16];
+    unsigned given = 0;
     if (json_next(r) != JSON_OBJECT) return err_new(ERR_INVALID, "send {\"name\", \"role\"}");
     for (enum json_token kind; (kind = json_next(r)) != JSON_OBJECT_END;) {
         if (kind != JSON_KEY) return json_reader_err(r);
         struct str name = {key, MIN(r->value.n, sizeof key)};
         memcpy(key, r->value.p, name.n);
         if (json_next(r) != JSON_STRING) return err_new(ERR_INVALID, "a member of the order is no text");
-        TRY(take_member(c, o, name, r->value));
+        TRY(take_member(c, o, &given, name, r->value));
     }
     return json_next(r) == JSON_END ? NULL : err_new(ERR_INVALID, "something follows the order");
 }
@@ -149,10 +174,10 @@ struct ending {
 };
 
 static bool leaves_an_admin(const struct tokens *t, const struct token *without, int64_t now) {
-    for (size_t i = 0; i < t->v.n; i++) {
+    for (size_t i = 0; i < t->v.n; i++) { /* one that ends within a day is no admin to rely on */
         const struct token *k = &t->v.v[i];
         bool same = strcmp(k->tenant, "*") == 0 || strcmp(k->tenant, without->tenant) == 0;
-        if (k != without && k->role == ROLE_ADMIN && same && is_live(k, now)) return true;
+        if (k != without && k->role == ROLE_ADMIN && same && is_live(k, now + day_ns)) return true;
     }
     return false;
 }
@@ -160,7 +185,7 @@ static bool leaves_an_admin(const struct tokens *t, const struct token *without,
 static err end(void *context, struct tokens *t) {
     struct ending *o = context;
     const struct token *found = token_named(t, o->name);
-    TRY(check_caller(o->caller, t));
+    TRY(check_caller(o->caller, t, o->now));
     if (!found || !is_seen(o->caller, found))
         return err_new(ERR_NOT_FOUND, "there is no token " STR_FMT, STR_ARG(o->name));
     if (found->role == ROLE_ADMIN && is_live(found, o->now) && !leaves_an_admin(t, found, o->now)) /* (3) */

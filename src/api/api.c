@@ -57,7 +57,6 @@ static struct api *api_make(const struct api_options *options) {
     lock_init(&api->watches.lock);
     lock_init(&api->openapi.lock);
     lock_init(&api->docs.lock);
-    lock_init(&api->searches);
     atomic_store(&api->watches.stores, true);
     api->queue = queue_new(api->options.queue_max);
     api->threads = mem_new_array(struct thread *, options->work_threads + 1);
@@ -107,7 +106,6 @@ void api_free(struct api *api) {
     limits_free(api->limits);
     audit_close(api->audit);
     lock_done(&api->watches.lock);
-    lock_done(&api->searches);
     text_done(&api->openapi);
     text_done(&api->docs);
     mem_free(api);
@@ -270,7 +268,8 @@ static err take_share(struct api_call *c) {
     struct limits *l = c->api->limits;
     if (c->route->role == ROLE_INGEST)
         return limits_take_ingest(l, call_tenant(c), c->request.body.n, c->now_ns, &c->retry_after_s);
-    bool asks = c->route->role == ROLE_READ || (c->route->role > ROLE_READ && c->route->method == HTTP_GET);
+    bool asks = c->route->role == ROLE_READ ||
+                (c->route->role > ROLE_READ && c->route->method != HTTP_POST); /* also who changes searches */
     if (!asks || c->route->place != RUN_WORK) return NULL;
     TRY(limits_begin_query(l, call_tenant(c), c->now_ns, &c->retry_after_s));
     c->is_query = true;

@@ -124,7 +124,7 @@ struct api {
         struct lock lock;
         struct buf text;
     } openapi, docs;           /* made when first asked for */
-    struct lock searches;      /* who changes saved searches holds it */
+    atomic_bool searches_busy; /* they are being changed: one at a time */
     atomic_size_t reflections; /* streams of grpc.reflection */
     int64_t started_ns;
     _Atomic int64_t backup_ns; /* of the last backup since then; 0: none */

@@ -15,7 +15,9 @@ err document_make_dir(const char *dir) {
     TRY(path_make_dir(dir));
     while (parent.n && parent.p[parent.n - 1] != '/') parent.n--;
     AUTO_FREE char *path = str_dup(parent.n ? parent : STR("."));
-    return path_sync_dir(path);
+    err e = path_sync_dir(path);
+    if (e) err_free(path_remove_dir(dir)); /* so that the next call does not take it for durable */
+    return e;
 }
 
 err document_replace(const char *dir, const char *name, struct str text) {

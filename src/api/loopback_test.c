@@ -157,7 +157,7 @@ struct reading {
 static bool on_tail_bytes(void *context, struct str bytes) {
     struct reading *r = context;
     for (struct str rest = bytes, line; str_cut(rest, '\n', &line, &rest);)
-        r->records += str_starts_with(line, STR("data: {\"time\""));
+        r->records += str_starts_with(line, STR("data: {\"id\""));
     return r->records < r->wanted;
 }
 

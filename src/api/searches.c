@@ -1,6 +1,7 @@
 #include "api/searches_priv.h"
 
 #include "api/document_priv.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "os/file.h"
 #include "store/store.h"
@@ -221,10 +222,14 @@ err searches_load(const char *dir, struct str tenant, struct searches *out) {
     name_of(tenant, name);
     AUTO_FREE char *path = document_path(folder, name);
     err e = file_read_all(path, SEARCHES_FILE_BYTES, &text);
-    if (!e) return err_wrap(searches_read(buf_str(&text), out), "%s", path);
-    if (err_kind(e) != ERR_NOT_FOUND) return e;
+    if (!e) e = searches_read(buf_str(&text), out);
+    if (!e) return NULL;
+    bool none = err_kind(e) == ERR_NOT_FOUND, asked_wrong = err_kind(e) == ERR_INVALID || err_kind(e) == ERR_LIMIT;
+    if (!none && !asked_wrong) return e;
+    if (!none) log_error("saved searches cannot be read", F_ERR(e), F_TEXT("file", path));
+    err told = none ? NULL : err_new(ERR_CORRUPT, "the file of saved searches cannot be read: %s", err_text(e));
     err_free(e);
-    return NULL;
+    return told;
 }
 
 err searches_save(const char *dir, struct str tenant, const struct searches *s) {

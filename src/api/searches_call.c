@@ -59,7 +59,7 @@ void handle_search(struct api_call *c) {
     vec_done(&s.v);
 }
 
-/* Under the lock of all searches: what was read is what is replaced. */
+/* One at a time: what was read is what is replaced. */
 static err change(struct api_call *c, struct searches *s, const struct search *put) {
     TRY(store_health(c->api->options.store));
     if (!c->api->options.dir) return err_new(ERR_UNAVAILABLE, "there is no data directory: searches cannot be saved");
@@ -69,13 +69,16 @@ static err change(struct api_call *c, struct searches *s, const struct search *p
 }
 
 static void change_and_answer(struct api_call *c, const struct search *put) {
-    struct lock *lock = &c->api->searches;
     AUTO_ARENA struct arena texts;
     struct searches s = {.a = &texts};
     arena_init(&texts, TEXTS_BYTES);
-    lock_take(lock);
-    err e = change(c, &s, put);
-    lock_give(lock);
+    err e;
+    if (atomic_exchange(&c->api->searches_busy, true)) { /* waiting would hold a work thread that queries need */
+        e = err_new(ERR_BUSY, "another search is being saved or deleted right now");
+    } else {
+        e = change(c, &s, put);
+        atomic_store(&c->api->searches_busy, false);
+    }
     vec_done(&s.v);
     answer(c, e, put, NULL);
 }

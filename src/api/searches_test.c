@@ -272,8 +272,9 @@ static void a_damaged_file_is_told(void **state) {
     assert_null(file_open(path, FILE_CREATE_ANY, &f));
     assert_null(file_write(f, "{\"version\":9", 12, 0));
     file_close(f);
-    assert_asked(READS_A, "GET /api/v1/searches", NULL, 400, "newer clew");
-    assert_asked(OPERATES_A, "PUT /api/v1/searches/new", slow, 400, "newer clew");
+    assert_asked(READS_A, "GET /api/v1/searches", NULL, 500, "newer clew");
+    assert_asked(OPERATES_A, "PUT /api/v1/searches/new", slow, 500, "newer clew");
+    assert_null(strstr(stage_body(&stage), dir)); /* where files are is for the log */
     assert_null(path_remove(path));
 }
 

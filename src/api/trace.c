@@ -338,6 +338,7 @@ static err write_spans(struct api_call *c, struct answer *a) {
     json_array(&a->w);
     for (uint32_t i = 0; i < found.n; i++) write_whole_span(&a->w, &found.batch, found.rows[i], &a->q->arena);
     json_array_end(&a->w);
+    json_member(&a->w, "truncated", bool, found.cut);
     return answer_settle(a);
 }
 

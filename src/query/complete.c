@@ -86,12 +86,14 @@ static int best_first(const void *x, const void *y) {
 
 static err collect_names(struct names *n, const struct query_attributes *r, struct query_attributes_answer *out) {
     struct snapshot *sn;
+    struct scan_request range = query_range(n->q, r->time_min, r->time_max);
     AUTO_ARENA struct arena scratch;
     arena_init(&scratch, n->q->options.memory_max_bytes);
     TRY(query_check(n->q));
     TRY(query_snapshot(n->q, r->signal, &sn));
-    TRY(snapshot_keys(sn, r->time_min, r->time_max, &scratch, on_key, n, &n->q->stats));
+    TRY(snapshot_keys(sn, &range, &scratch, on_key, n, &n->q->stats));
     if (n->error) return take(&n->error);
+    TRY(query_check(n->q));
     if (n->v.n) qsort(n->v.v, n->v.n, sizeof *n->v.v, best_first);
     size_t count = MIN(n->v.n, r->limit);
     struct query_attribute *all = arena_array(&n->q->arena, struct query_attribute, count + 1);
@@ -187,6 +189,19 @@ static err put_values(struct values *v, size_t limit, struct query_values_answer
     return query_settle(v->q);
 }
 
+/* Where nothing matches on_rows is not asked: then the scan ends soon after its time. */
+static err sample(struct values *v, struct matcher *m, const struct column_ref *column) {
+    int64_t deadline_ns = v->q->deadline_ns;
+    v->q->deadline_ns = MIN(deadline_ns, v->stop_ns + QUERY_VALUES_NS);
+    err e = query_scan(v->q, m, column, 1, on_rows, v);
+    bool ours = e && err_kind(e) == ERR_CANCELLED && v->q->deadline_ns < deadline_ns && !query_is_cancelled(v->q);
+    v->q->deadline_ns = deadline_ns;
+    if (!ours || clock_monotonic_ns() > deadline_ns) return e;
+    err_free(e);
+    v->sampled = true;
+    return NULL;
+}
+
 err query_values(struct query *q, const struct query_values *r, struct query_values_answer *out) {
     struct matcher m;
     struct values v = {.q = q, .want = r->prefix};
@@ -197,7 +212,7 @@ err query_values(struct query *q, const struct query_values *r, struct query_val
     v.stop_ns = clock_monotonic_ns() + QUERY_VALUES_NS;
     strings_init(&v.texts);
     arena_init(&v.memory, q->options.memory_max_bytes);
-    err e = query_scan(q, &m, &r->column, 1, on_rows, &v);
+    err e = sample(&v, &m, &r->column);
     if (!e) e = put_values(&v, r->limit, out);
     arena_done(&v.memory);
     strings_done(&v.texts);

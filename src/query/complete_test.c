@@ -96,6 +96,23 @@ static void names_are_found_by_their_parts(void **state) {
     world_close(&w);
 }
 
+/* Also where no name fits, so that none is looked at. */
+static void names_end_with_their_time(void **state) {
+    (void)state;
+    struct world w;
+    struct query q;
+    struct query_attributes_answer found;
+    build(&w, 3);
+    world_query(&w, &q);
+    q.deadline_ns = 1;
+    struct query_attributes r = all_of(SIGNAL_SPANS, "zzzz");
+    err e = query_attributes(&q, &r, &found);
+    assert_int_equal(err_kind(e), ERR_CANCELLED);
+    err_free(e);
+    query_end(&q);
+    world_close(&w);
+}
+
 /* ---- values ----------------------------------------------------------------------------------------------------- */
 
 static void code_text(const struct sample *s, char out[16]) { snprintf(out, 16, "%d", s->code); }
@@ -208,8 +225,11 @@ static void a_key_alone_is_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_counted),        cmocka_unit_test(names_are_found_by_their_parts),
-        cmocka_unit_test(values_equal_brute_force), cmocka_unit_test(what_has_no_values_is_refused),
+        cmocka_unit_test(names_are_counted),
+        cmocka_unit_test(names_are_found_by_their_parts),
+        cmocka_unit_test(names_end_with_their_time),
+        cmocka_unit_test(values_equal_brute_force),
+        cmocka_unit_test(what_has_no_values_is_refused),
         cmocka_unit_test(a_key_alone_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

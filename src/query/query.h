@@ -79,8 +79,7 @@ void query_filter_init(struct query_filter *f);
 err query_filter_where(struct query *q, struct query_filter *f, struct str text);
 /* The same parser alone: made in `a`; end it with predicate_done. */
 err where_parse(struct arena *a, struct str text, struct predicate *out);
-/* KEY alone, as it stands in a condition. */
-err where_parse_key(struct arena *a, struct str text, struct column_ref *out);
+err where_parse_key(struct arena *a, struct str text, struct column_ref *out); /* KEY alone */
 
 /* ---- traces ----------------------------------------------------------------------------------------------------- */
 
@@ -233,6 +232,7 @@ struct query_spans {
     struct batch batch;
     const uint32_t *rows; /* of the batch; equal spans (11) once */
     uint32_t n;
+    bool cut; /* more rows have this id than were looked at */
 };
 err query_trace_span(struct query *q, const unsigned char trace_id[16], const unsigned char span_id[8],
                      struct query_spans *out);

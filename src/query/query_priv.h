@@ -59,6 +59,8 @@ enum target where_prefix(struct str *text);
 err query_snapshot(struct query *q, enum signal signal, struct snapshot **out);
 /* For scan_request: the cancel flag is set, or the asker gone. */
 bool query_is_cancelled(const void *query);
+/* All of a range, until the query's end. */
+struct scan_request query_range(const struct query *q, int64_t time_min, int64_t time_max);
 /* Memory that was charged is freed again. What was taken from the budget is kept for what comes. */
 static inline void query_discharge(struct query *q, uint64_t bytes) { q->other_bytes -= bytes; }
 /* ERR_CANCELLED after the deadline, when the flag is set or the asker gone. */

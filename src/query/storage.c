@@ -9,7 +9,8 @@
 #include "base/vec.h"
 #include "query/query_priv.h"
 
-enum { NAMES_MAX = 100000, NAME_BYTES_MAX = 64 << 10 };
+enum { NAMES_MAX = 100000, NAME_BYTES_MAX = 4 << 10, KEY_HEAD_BYTES = 3 };
+static const struct str other_name = {"_other", 6};
 static const int64_t day_ns = 86400 * (int64_t)1000000000;
 
 struct storage {
@@ -65,16 +66,19 @@ static void on_part(void *context, const struct size_part *p) {
 
 /* ---- columns and services --------------------------------------------------------------------------------------- */
 
-/* The number of a name, new or known; what is too much ends the question. */
-static bool number_of(struct storage *s, struct strings *keys, struct str key, size_t entry_bytes, uint32_t *out) {
+/* A long name counts by its beginning. */
+static struct str name_begin(struct str name) { return (struct str){name.p, MIN(name.n, (size_t)NAME_BYTES_MAX)}; }
+
+/* The number of a name, new or known. Those over NAMES_MAX share the one of `*other`, which then takes the name's place. */
+static bool number_of(struct storage *s, struct strings *keys, struct str *key, struct str other, size_t entry_bytes,
+                      uint32_t *out) {
     if (s->error) return false;
-    if (strings_find(keys, key, out)) return true;
-    if (keys->n == NAMES_MAX || key.n > NAME_BYTES_MAX)
-        s->error = err_new(ERR_LIMIT, "more than %d names, or one of more than 64 KiB", NAMES_MAX);
-    else
-        s->error = query_charge(s->q, 2 * key.n + entry_bytes);
+    if (strings_find(keys, *key, out)) return true;
+    if (keys->n >= NAMES_MAX) *key = other;
+    if (strings_find(keys, *key, out)) return true;
+    s->error = query_charge(s->q, 2 * key->n + entry_bytes);
     if (s->error) return false;
-    *out = strings_intern(keys, key);
+    *out = strings_intern(keys, *key);
     return true;
 }
 
@@ -87,11 +91,18 @@ static void on_piece(void *context, const struct size_piece *p) {
     buf_add_byte(&key, (char)p->kind);
     buf_add_byte(&key, (char)p->set);
     buf_add_byte(&key, (char)p->type);
-    buf_add(&key, p->name.p, MIN(p->name.n, (size_t)NAME_BYTES_MAX));
-    if (!number_of(s, &s->column_keys, buf_str(&key), sizeof(struct query_storage_column), &i)) return;
+    buf_add_str(&key, name_begin(p->name));
+    char other[KEY_HEAD_BYTES + 6];
+    memcpy(other, key.p, KEY_HEAD_BYTES);
+    memcpy(other + KEY_HEAD_BYTES, other_name.p, other_name.n);
+    struct str whole = buf_str(&key);
+    if (!number_of(s, &s->column_keys, &whole, (struct str){other, sizeof other}, sizeof(struct query_storage_column),
+                   &i))
+        return;
+    struct str name = {whole.p + KEY_HEAD_BYTES, whole.n - KEY_HEAD_BYTES};
     if (i == s->columns.n)
         *vec_push(&s->columns) = (struct query_storage_column){
-            .kind = p->kind, .set = p->set, .type = p->type, .name = query_keep(s->q, p->name)};
+            .kind = p->kind, .set = p->set, .type = p->type, .name = query_keep(s->q, name)};
     s->columns.v[i].bytes += p->bytes;
     s->columns.v[i].values += p->values;
 }
@@ -100,8 +111,8 @@ static void on_resource(void *context, const struct batch *b, uint32_t resource,
     struct storage *s = context;
     uint32_t i;
     arena_clear(&s->scratch);
-    struct str name = query_resource_service(b, resource, &s->scratch);
-    if (!number_of(s, &s->service_keys, name, sizeof(struct query_storage_service), &i)) return;
+    struct str name = name_begin(query_resource_service(b, resource, &s->scratch));
+    if (!number_of(s, &s->service_keys, &name, other_name, sizeof(struct query_storage_service), &i)) return;
     if (i == s->services.n) *vec_push(&s->services) = (struct query_storage_service){.service = query_keep(s->q, name)};
     struct query_storage_service *service = &s->services.v[i];
     if (s->in_memory) {
@@ -256,11 +267,7 @@ static err list_all(struct storage *s, enum signal signal) {
 static err collect(struct storage *s, enum signal signal) {
     bool whole = s->r->columns_max || s->r->services_max;
     struct size_sink sink = {.part = on_part, .context = s};
-    struct scan_request range = {.time_min = s->r->time_min,
-                                 .time_max = s->r->time_max,
-                                 .deadline_ns = s->q->deadline_ns,
-                                 .is_cancelled = query_is_cancelled,
-                                 .cancel_context = s->q};
+    struct scan_request range = query_range(s->q, s->r->time_min, s->r->time_max);
     struct snapshot *sn;
     if (whole) sink.piece = on_piece;
     if (whole) sink.resource = on_resource;

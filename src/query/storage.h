@@ -4,7 +4,7 @@
  * Sums are exact: columns, dictionaries and frame are together the bytes of the parts' files, and so are services and days, but for
  * what cannot be read (the answer is partial then).
  *
- * Limits: 100,000 columns and services, names of 64 KiB (ERR_LIMIT). Errors: those of query.h.
+ * Limits: 100,000 columns and services, then `_other`; of names the first 4 KiB. Errors: those of query.h.
  * Source: Flajolet et al., HyperLogLog, 2007: values that differ.
  */
 #pragma once

@@ -66,7 +66,8 @@ struct bare_load {
     struct query *q;
     const unsigned char *id;
     struct batch_builder builder;
-    struct strings services; /* the n-th is that of resource n */
+    struct strings services;  /* the n-th is that of resource n */
+    uint64_t unchecked_bytes; /* of texts since the builder was last asked how large it is */
     bool cut;
 };
 
@@ -82,10 +83,13 @@ static uint32_t bare_resource(struct bare_load *l, struct str service) {
 }
 
 /* True if neither the limit of rows nor a quarter of the memory is reached: blob, tree and answer follow. */
-static bool bare_has_room(const struct bare_load *l) {
+static bool bare_has_room(struct bare_load *l, uint64_t text_bytes) {
     uint32_t n = l->builder.sets[SET_ROWS].n;
     if (n == QUERY_SPANS_MAX) return false;
-    return n % BARE_CHECK_ROWS || batch_builder_bytes(&l->builder) < l->q->options.memory_max_bytes / 4;
+    l->unchecked_bytes += text_bytes;
+    if (n % BARE_CHECK_ROWS && l->unchecked_bytes < MIB) return true;
+    l->unchecked_bytes = 0;
+    return batch_builder_bytes(&l->builder) + text_bytes < l->q->options.memory_max_bytes / 4;
 }
 
 static void bare_row(struct bare_load *l, const struct vector *v, uint32_t i) {
@@ -106,11 +110,13 @@ static enum scan_next on_bare(void *context, const struct picked *rows, err *out
     struct bare_load *l = context;
     (void)out_error;
     for (uint32_t k = 0; k < rows->n; k++) {
-        if (!bare_has_room(l)) {
+        const struct vector *v = rows->chunk->columns;
+        uint32_t i = picked_at(rows, k);
+        if (!bare_has_room(l, vector_text(&v[BARE_NAME], i).n + vector_text(&v[BARE_SERVICE], i).n)) {
             l->cut = true;
             return SCAN_STOP;
         }
-        bare_row(l, rows->chunk->columns, picked_at(rows, k));
+        bare_row(l, v, i);
     }
     return SCAN_GO_ON;
 }

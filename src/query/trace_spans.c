@@ -44,16 +44,22 @@ err query_trace_find(struct query *q, const struct query_filter *f, struct query
 
 /* ---- one -------------------------------------------------------------------------------------------------------- */
 
+enum { SPANS_AT_ONCE = 4 };
+
 struct places {
     struct row_place v[QUERY_SAME_ID_MAX];
     size_t n;
+    bool cut;
 };
 
 static enum scan_next on_places(void *context, const struct picked *rows, err *out_error) {
     struct places *p = context;
     (void)out_error;
     for (uint32_t k = 0; k < rows->n; k++) {
-        if (p->n == LENGTH(p->v)) return SCAN_STOP;
+        if (p->n == LENGTH(p->v)) {
+            p->cut = true;
+            return SCAN_STOP;
+        }
         p->v[p->n++] =
             (struct row_place){rows->chunk->source, rows->chunk->group, rows->chunk->rows[picked_at(rows, k)]};
     }
@@ -66,8 +72,11 @@ static err fetch_places(struct query *q, const struct places *p, struct batch *o
     struct batch_builder builder;
     TRY(query_snapshot(q, SIGNAL_SPANS, &sn));
     batch_builder_init(&builder, SIGNAL_SPANS);
-    err e = snapshot_fetch(sn, p->v, p->n, &builder, &q->stats);
-    if (!e) e = query_check_builder(q, &builder);
+    err e = NULL;
+    for (size_t i = 0; !e && i < p->n; i += SPANS_AT_ONCE) { /* each may be of any size */
+        e = snapshot_fetch(sn, p->v + i, MIN(p->n - i, (size_t)SPANS_AT_ONCE), &builder, &q->stats);
+        if (!e) e = query_check_builder(q, &builder);
+    }
     if (!e && builder.sets[SET_ROWS].n > 0) {
         struct batch_blob *blob = batch_builder_finish(&builder);
         batch_view(blob, out);
@@ -94,6 +103,7 @@ err query_trace_span(struct query *q, const unsigned char trace_id[16], const un
     if (made.batch.rows == 0) return err_new(ERR_NOT_FOUND, "no such span is stored");
     TRY(trace_unique_rows(q, &made.batch, &q->arena, &rows, &made.n));
     made.rows = rows;
+    made.cut = places.cut;
     *out = made;
     return query_settle(q);
 }

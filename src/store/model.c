@@ -307,7 +307,7 @@ static err model_trace(struct snapshot *snapshot, const unsigned char id[16], si
     return NULL;
 }
 
-static err model_resources(struct snapshot *snapshot, int64_t time_min, int64_t time_max,
+static err model_resources(struct snapshot *snapshot, const struct scan_request *r,
                            void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
                            struct scan_stats *stats) {
     struct model_snapshot *sn = (struct model_snapshot *)snapshot;
@@ -316,7 +316,7 @@ static err model_resources(struct snapshot *snapshot, int64_t time_min, int64_t 
         const struct model_batch *b = &sn->batches.v[i];
         for (uint32_t row = 0; row < b->view.rows; row++) {
             int64_t time = row_time(&b->view, row);
-            if (time >= time_min && time <= time_max && is_visible(sn, b, row))
+            if (time >= r->time_min && time <= r->time_max && is_visible(sn, b, row))
                 fn(context, &b->view, batch_u32(&b->view, SET_ROWS, FIELD_RESOURCE, row));
         }
     }
@@ -346,7 +346,7 @@ static enum scan_next row_keys(const struct batch *b, uint32_t row, key_fn fn, v
     return next;
 }
 
-static err model_keys(struct snapshot *snapshot, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn,
+static err model_keys(struct snapshot *snapshot, const struct scan_request *r, struct arena *a, key_fn fn,
                       void *context, struct scan_stats *stats) {
     struct model_snapshot *sn = (struct model_snapshot *)snapshot;
     (void)a, (void)stats;
@@ -354,7 +354,7 @@ static err model_keys(struct snapshot *snapshot, int64_t time_min, int64_t time_
         const struct model_batch *b = &sn->batches.v[i];
         for (uint32_t row = 0; row < b->view.rows; row++) {
             int64_t time = row_time(&b->view, row);
-            if (time < time_min || time > time_max || !is_visible(sn, b, row)) continue;
+            if (time < r->time_min || time > r->time_max || !is_visible(sn, b, row)) continue;
             if (row_keys(&b->view, row, fn, context) == SCAN_STOP) return NULL;
         }
     }

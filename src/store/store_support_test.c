@@ -263,12 +263,13 @@ static void ask_keys(struct store *s, const char *tenant, enum signal signal, in
                      struct keys_seen *out) {
     struct snapshot *sn;
     struct scan_stats stats = {0};
+    struct scan_request range = {.time_min = time_min, .time_max = time_max};
     AUTO_ARENA struct arena scratch;
     *out = (struct keys_seen){0};
     arena_init(&scratch, 64 * MIB);
     strings_init(&out->keys);
     assert_null(store_snapshot(s, str_of(tenant), signal, &sn));
-    assert_null(snapshot_keys(sn, time_min, time_max, &scratch, take_key, out, &stats));
+    assert_null(snapshot_keys(sn, &range, &scratch, take_key, out, &stats));
     assert_int_equal(stats.bad_blocks, 0);
     snapshot_free(sn);
 }

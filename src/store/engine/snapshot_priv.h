@@ -20,10 +20,10 @@ struct engine_snapshot {
 };
 
 /* snapshot_names.c */
-err engine_snapshot_resources(struct snapshot *snapshot, int64_t time_min, int64_t time_max,
+err engine_snapshot_resources(struct snapshot *snapshot, const struct scan_request *r,
                               void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
                               struct scan_stats *stats);
-err engine_snapshot_keys(struct snapshot *snapshot, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn,
+err engine_snapshot_keys(struct snapshot *snapshot, const struct scan_request *r, struct arena *a, key_fn fn,
                          void *context, struct scan_stats *stats);
 /* Deletes of a source, if any: what reading it must leave out. */
 bool snapshot_part_is_masked(const struct engine_snapshot *sn, const struct part_entry *p);

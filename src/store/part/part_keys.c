@@ -58,13 +58,14 @@ static err count_group(struct part *p, uint32_t group, enum set set, struct aren
     return r.g->set_rows[set] ? group_reader_end(&r, count_shapes(&r, set, values), &bad) : NULL;
 }
 
-static err tally_part(struct part *p, int64_t time_min, int64_t time_max, struct arena *a, struct key_tally *t,
+static err tally_part(struct part *p, const struct scan_request *r, struct arena *a, struct key_tally *t,
                       struct scan_stats *stats) {
     static const enum set sets[] = {SET_ROWS, SET_EVENTS};
     for (size_t s = 0; s < LENGTH(sets); s++) {
         AUTO_FREE uint64_t *values = mem_new_array(uint64_t, p->key_count + 1);
         for (uint32_t g = 0; g < p->info.groups; g++) {
-            if (p->groups[g].time_min > time_max || p->groups[g].time_max < time_min) continue;
+            if (p->groups[g].time_min > r->time_max || p->groups[g].time_max < r->time_min) continue;
+            TRY(scan_stopped(r));
             arena_clear(a);
             TRY(count_group(p, g, sets[s], a, values, stats));
         }
@@ -75,10 +76,10 @@ static err tally_part(struct part *p, int64_t time_min, int64_t time_max, struct
     return tally_batch(&p->entities, a, t);
 }
 
-err part_keys(struct part *p, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn, void *context,
+err part_keys(struct part *p, const struct scan_request *r, struct arena *a, key_fn fn, void *context,
               enum scan_next *out_next, struct scan_stats *stats) {
     struct key_tally t = {fn, context, SCAN_GO_ON};
-    err e = tally_part(p, time_min, time_max, a, &t, stats);
+    err e = tally_part(p, r, a, &t, stats);
     *out_next = t.next;
     return e;
 }

@@ -89,7 +89,7 @@ err part_find_trace(struct part *p, const unsigned char id[16], struct arena *a,
                     struct scan_stats *stats);
 /* Calls fn for each key of the groups in the range (rows, events) and of all resources and scopes, without a look at values; of a
  * batch for each of its keys. The arena is scratch, cleared by a part. */
-err part_keys(struct part *p, int64_t time_min, int64_t time_max, struct arena *a, key_fn fn, void *context,
+err part_keys(struct part *p, const struct scan_request *r, struct arena *a, key_fn fn, void *context,
               enum scan_next *out_next, struct scan_stats *stats);
 err batch_keys(const struct batch *b, struct arena *a, key_fn fn, void *context, enum scan_next *out_next);
 /* The part's distinct resources as a batch whose SET_RESOURCES has them (SET_ROWS is empty); owned by the part. */
