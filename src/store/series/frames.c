@@ -4,7 +4,7 @@
 
 _Static_assert((int)SERIES_FRAME == (int)LANES_MAX, "a frame fills the lanes");
 
-enum { ORDERS = 3, ZIGZAG_BIT = 128, LANES_FROM = 128, PATCHES_MAX = 255, TRIAL = 96 };
+enum { ORDERS = 3, ZIGZAG_BIT = 128, LANES_FROM = 128, PATCHES_MAX = 255, TRIAL = 96, SUM_WIDTH_MAX = 24 };
 
 void put_varint64(struct buf *out, uint64_t v) {
     for (; v >= 128; v >>= 7) buf_add_byte(out, (char)(v | 128));
@@ -71,7 +71,8 @@ static void plan_frame(struct frame_plan *out, const int64_t *x, uint32_t n, enu
         out->bytes += varint_bytes(zigzag((uint64_t)low));
         return;
     }
-    uint16_t based[2][65] = {{0}}, folded[2][65] = {{0}}; /* two: neighbours are often of one width and would wait for each other */
+    uint16_t based[2][65] = {{0}},
+             folded[2][65] = {{0}}; /* two: neighbours are often of one width and would wait for each other */
     for (uint32_t i = 0; i < n; i++) {
         based[i & 1][bits_width((uint64_t)x[i] - (uint64_t)low)]++;
         folded[i & 1][bits_width(zigzag((uint64_t)x[i]))]++;
@@ -242,7 +243,12 @@ static bool unpack_simple(const struct frame_head *h, uint32_t n, unsigned order
         for (uint32_t i = 0; i < n; i++) x[i] = unzigzag(narrow[i]);
     else if (order == 0)
         for (uint32_t i = 0; i < n; i++) x[i] = base + narrow[i];
-    else if (!h->zigzag)
+    else if (!h->zigzag &&
+             h->width <= SUM_WIDTH_MAX) { /* 32 bits hold the sums of what is packed; the base adds a line */
+        uint64_t line = h->start - narrow[0];
+        lanes_sum(narrow, n);
+        for (uint32_t i = 0; i < n; i++, line += base) x[i] = line + narrow[i];
+    } else if (!h->zigzag)
         for (uint32_t i = 0; i < n; i++) x[i] = sum += base + narrow[i];
     else {
         sum = h->start - unzigzag(narrow[0]);

@@ -21,7 +21,8 @@ static err check_spans(const struct histogram_span *s, uint32_t n, const char *s
 
 static err check_bounds(const struct histogram *h) {
     if (h->schema != SCHEMA_CUSTOM)
-        return h->custom_bounds ? err_new(ERR_INVALID, "native histogram: custom bounds with schema %d", h->schema) : NULL;
+        return h->custom_bounds ? err_new(ERR_INVALID, "native histogram: custom bounds with schema %d", h->schema)
+                                : NULL;
     if (h->negative_spans) return err_new(ERR_INVALID, "native histogram: negative buckets with custom bounds");
     for (uint32_t i = 0; i < h->custom_bounds; i++)
         if (h->bounds[i] != h->bounds[i] || (i && h->bounds[i] <= h->bounds[i - 1]))
@@ -91,7 +92,7 @@ static uint64_t column_key(int32_t schema, bool negative, int64_t index) {
 
 struct layouts {
     uint32_t n, columns;
-    struct histogram form[HISTOGRAM_SAMPLES_MAX];    /* numbers unset */
+    struct histogram form[HISTOGRAM_SAMPLES_MAX];  /* numbers unset */
     uint32_t first_key[HISTOGRAM_SAMPLES_MAX + 1]; /* of form i in column_of */
     uint64_t *keys;                                /* sorted, distinct: one a column */
     uint32_t *column_of;                           /* for each bucket of each form, its column */
@@ -159,7 +160,8 @@ static void put_layout(const struct histogram *h, struct buf *out) {
     buf_add(out, h->bounds, h->custom_bounds * sizeof *h->bounds);
 }
 
-static void put_numbers(const union histogram_number *v, uint32_t n, bool is_float, enum effort effort, struct buf *out) {
+static void put_numbers(const union histogram_number *v, uint32_t n, bool is_float, enum effort effort,
+                        struct buf *out) {
     if (n == 0) return;
     if (is_float)
         values_encode(&v->real, n, effort, out);
@@ -183,8 +185,7 @@ static void put_columns(const struct layouts *l, const struct histogram *h, cons
             uint32_t column = l->column_of[l->first_key[layout[i]] + b];
             numbers[(size_t)column * n + counts[column]++] = h[i].bucket[b];
         }
-    for (uint32_t c = 0; c < l->columns; c++)
-        put_numbers(numbers + (size_t)c * n, counts[c], h->is_float, effort, out);
+    for (uint32_t c = 0; c < l->columns; c++) put_numbers(numbers + (size_t)c * n, counts[c], h->is_float, effort, out);
     mem_free(numbers);
     mem_free(counts);
 }

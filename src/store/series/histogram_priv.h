@@ -16,7 +16,13 @@
 #include "base/arena.h"
 #include "store/series/values_priv.h"
 
-enum { HISTOGRAM_BUCKETS_MAX = 1024, HISTOGRAM_SAMPLES_MAX = 128, SCHEMA_MIN = -4, SCHEMA_MAX = 8, SCHEMA_CUSTOM = -53 };
+enum {
+    HISTOGRAM_BUCKETS_MAX = 1024,
+    HISTOGRAM_SAMPLES_MAX = 128,
+    SCHEMA_MIN = -4,
+    SCHEMA_MAX = 8,
+    SCHEMA_CUSTOM = -53
+};
 
 enum reset_hint { RESET_UNKNOWN, RESET_YES, RESET_NO, RESET_GAUGE, RESET_HINTS };
 

@@ -19,7 +19,8 @@ INLINE void vector(const unsigned char *p, unsigned width, unsigned i, uint32_t 
     memcpy(out + 4 * i, &v, sizeof v);
 }
 
-#define VECTORS4(i) vector(p, width, i, out), vector(p, width, i + 1, out), vector(p, width, i + 2, out), vector(p, width, i + 3, out)
+#define VECTORS4(i)                                                                                                    \
+    vector(p, width, i, out), vector(p, width, i + 1, out), vector(p, width, i + 2, out), vector(p, width, i + 3, out)
 
 /* 32 vectors fill exactly `width` words of each lane. */
 INLINE void vectors32(const unsigned char *p, unsigned width, uint32_t *out) {
@@ -28,17 +29,18 @@ INLINE void vectors32(const unsigned char *p, unsigned width, uint32_t *out) {
 
 #define AT(width)                                                                                                      \
     static void unpack_##width(const unsigned char *p, uint32_t *out) {                                                \
-        vectors32(p, width, out);                                                                                         \
-        vectors32(p + 16 * width, width, out + 128);                                                                      \
+        vectors32(p, width, out);                                                                                      \
+        vectors32(p + 16 * width, width, out + 128);                                                                   \
     }
-AT(1) AT(2) AT(3) AT(4) AT(5) AT(6) AT(7) AT(8) AT(9) AT(10) AT(11) AT(12) AT(13) AT(14) AT(15) AT(16)
-AT(17) AT(18) AT(19) AT(20) AT(21) AT(22) AT(23) AT(24) AT(25) AT(26) AT(27) AT(28) AT(29) AT(30) AT(31) AT(32)
+AT(1)
+AT(2) AT(3) AT(4) AT(5) AT(6) AT(7) AT(8) AT(9) AT(10) AT(11) AT(12) AT(13) AT(14) AT(15) AT(16) AT(17) AT(18) AT(19)
+    AT(20) AT(21) AT(22) AT(23) AT(24) AT(25) AT(26) AT(27) AT(28) AT(29) AT(30) AT(31) AT(32)
 
-static void (*const unpackers[33])(const unsigned char *, uint32_t *) = {
-    NULL,      unpack_1,  unpack_2,  unpack_3,  unpack_4,  unpack_5,  unpack_6,  unpack_7,  unpack_8,
-    unpack_9,  unpack_10, unpack_11, unpack_12, unpack_13, unpack_14, unpack_15, unpack_16, unpack_17,
-    unpack_18, unpack_19, unpack_20, unpack_21, unpack_22, unpack_23, unpack_24, unpack_25, unpack_26,
-    unpack_27, unpack_28, unpack_29, unpack_30, unpack_31, unpack_32,
+        static void (*const unpackers[33])(const unsigned char *, uint32_t *) = {
+            NULL,      unpack_1,  unpack_2,  unpack_3,  unpack_4,  unpack_5,  unpack_6,  unpack_7,  unpack_8,
+            unpack_9,  unpack_10, unpack_11, unpack_12, unpack_13, unpack_14, unpack_15, unpack_16, unpack_17,
+            unpack_18, unpack_19, unpack_20, unpack_21, unpack_22, unpack_23, unpack_24, unpack_25, unpack_26,
+            unpack_27, unpack_28, unpack_29, unpack_30, unpack_31, unpack_32,
 };
 
 void lanes_unpack(const unsigned char *p, uint32_t n, unsigned width, uint32_t *out) {
@@ -73,4 +75,17 @@ void lanes_pack(const uint32_t *v, uint32_t n, unsigned width, unsigned char *ou
         word = filled ? x >> (width - filled) : (lanes){0};
     }
     if (filled) memcpy(out, &word, sizeof word);
+}
+
+void lanes_sum(uint32_t *v, uint32_t n) {
+    lanes before = {0}, zero = {0};
+    for (uint32_t i = 0; i < n; i += 4) {
+        lanes x;
+        memcpy(&x, v + i, sizeof x);
+        x += __builtin_shufflevector(x, zero, 4, 0, 1, 2);
+        x += __builtin_shufflevector(x, zero, 4, 5, 0, 1);
+        x += before;
+        before = __builtin_shufflevector(x, x, 3, 3, 3, 3);
+        memcpy(v + i, &x, sizeof x);
+    }
 }

@@ -18,3 +18,5 @@ static inline uint32_t lanes_bytes(uint32_t n, unsigned width) { return ((n + 3)
 void lanes_pack(const uint32_t *v, uint32_t n, unsigned width, unsigned char *out);
 /* Unpacks n values from lanes_bytes bytes; out has room for LANES_MAX, what is behind n is undefined. */
 void lanes_unpack(const unsigned char *p, uint32_t n, unsigned width, uint32_t *out);
+/* v[i] becomes the sum of v[0..i], modulo 2^32; whole fours are summed: v has room for LANES_MAX. */
+void lanes_sum(uint32_t *v, uint32_t n);

@@ -43,8 +43,8 @@ static struct figures measure(enum effort effort, uint32_t chunks, uint32_t n) {
 }
 
 static void print(const char *name, struct figures full, struct figures cheap) {
-    printf("%-20s %6.3f B  encode %5.1f  decode %5.2f ns   cheap %6.3f B  encode %5.1f  decode %5.2f ns\n", name, full.bytes,
-           full.encode_ns, full.decode_ns, cheap.bytes, cheap.encode_ns, cheap.decode_ns);
+    printf("%-20s %6.3f B  encode %5.1f  decode %5.2f ns   cheap %6.3f B  encode %5.1f  decode %5.2f ns\n", name,
+           full.bytes, full.encode_ns, full.decode_ns, cheap.bytes, cheap.encode_ns, cheap.decode_ns);
 }
 
 static struct figures mean(const struct figures *f, const double *weights, size_t n) {
@@ -133,7 +133,8 @@ int main(int argc, char **argv) {
     bench_times(5);
     err e = argc > 1 ? path_list(argv[1], add_entry, argv[1]) : NULL;
     if (e) fprintf(stderr, "series_bench: %s\n", err_text(e));
-    if (real_samples) printf("real series: %zu samples, %.3f B a sample\n", real_samples, (double)real_bytes / (double)real_samples);
+    if (real_samples)
+        printf("real series: %zu samples, %.3f B a sample\n", real_samples, (double)real_bytes / (double)real_samples);
     err_free(e);
     return 0;
 }

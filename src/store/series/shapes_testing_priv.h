@@ -39,16 +39,31 @@ enum shape {
     SHAPE_EDGES, /* −0, infinities, NaN payloads, subnormals, powers near 2^51 and 2^53 */
     SHAPES_ALL
 };
-static const char *const shape_names[SHAPES_ALL] = {
-    "otlp counter", "otlp walk", "otlp ratio", "otlp constant", "counter", "cpu seconds", "byte counter", "gauge, 2 decimals",
-    "multiples of 4096", "sparse bucket", "constant", "noise", "float sum", "few values", "resets", "stale", "any bits", "edges"};
+static const char *const shape_names[SHAPES_ALL] = {"otlp counter",  "otlp walk",         "otlp ratio",
+                                                    "otlp constant", "counter",           "cpu seconds",
+                                                    "byte counter",  "gauge, 2 decimals", "multiples of 4096",
+                                                    "sparse bucket", "constant",          "noise",
+                                                    "float sum",     "few values",        "resets",
+                                                    "stale",         "any bits",          "edges"};
 
-static const uint64_t edge_bits[] = {
-    0, UINT64_C(1) << 63, UINT64_C(0x7ff0000000000000), UINT64_C(0xfff0000000000000), STALE_BITS,
-    UINT64_C(0x7ff8000000000001), UINT64_C(0xfff8000000001234), 1, UINT64_C(0x000fffffffffffff), UINT64_C(0x8000000000000001),
-    UINT64_C(0x4320000000000000) /* 2^51 */, UINT64_C(0x431fffffffffffff), UINT64_C(0x4340000000000000) /* 2^53 */,
-    UINT64_C(0xc3200000000fffff), UINT64_C(0x7fefffffffffffff), UINT64_C(0x3fb999999999999a) /* 0.1 */,
-    UINT64_C(0x3ff0000000000001), UINT64_C(0x44b52d02c7e14af6) /* 1e23 */};
+static const uint64_t edge_bits[] = {0,
+                                     UINT64_C(1) << 63,
+                                     UINT64_C(0x7ff0000000000000),
+                                     UINT64_C(0xfff0000000000000),
+                                     STALE_BITS,
+                                     UINT64_C(0x7ff8000000000001),
+                                     UINT64_C(0xfff8000000001234),
+                                     1,
+                                     UINT64_C(0x000fffffffffffff),
+                                     UINT64_C(0x8000000000000001),
+                                     UINT64_C(0x4320000000000000) /* 2^51 */,
+                                     UINT64_C(0x431fffffffffffff),
+                                     UINT64_C(0x4340000000000000) /* 2^53 */,
+                                     UINT64_C(0xc3200000000fffff),
+                                     UINT64_C(0x7fefffffffffffff),
+                                     UINT64_C(0x3fb999999999999a) /* 0.1 */,
+                                     UINT64_C(0x3ff0000000000001),
+                                     UINT64_C(0x44b52d02c7e14af6) /* 1e23 */};
 
 static inline double shape_step(enum shape s, struct dice *d, double before, uint32_t i) {
     switch (s) {
@@ -67,7 +82,8 @@ static inline double shape_step(enum shape s, struct dice *d, double before, uin
     case SHAPE_FLOAT_SUM: return before + dice_unit(d);
     case SHAPE_FEW: return (const double[]){0.25, 0.5, 1e-7, -3, 1.0 / 3, 99.9}[dice_below(d, 6)];
     case SHAPE_RESETS: return dice_below(d, 150) == 0 ? 0 : before + dice_below(d, 1000);
-    case SHAPE_STALE: return dice_below(d, 9) == 0 ? double_of_bits(edge_bits[4 + dice_below(d, 3)]) : dice_below(d, 50);
+    case SHAPE_STALE:
+        return dice_below(d, 9) == 0 ? double_of_bits(edge_bits[4 + dice_below(d, 3)]) : dice_below(d, 50);
     case SHAPE_ANY_BITS: return double_of_bits(dice_u64(d));
     case SHAPE_EDGES: return double_of_bits(edge_bits[dice_below(d, LENGTH(edge_bits))]);
     case SHAPES_ALL:
@@ -89,7 +105,9 @@ static inline void shape_fill(enum shape s, uint64_t seed, double *v, uint32_t n
 static inline void shape_times(uint64_t seed, uint32_t jitter_ms, int64_t *out_ns, uint32_t n) {
     struct dice d = {seed};
     for (uint32_t i = 0; i < n; i++)
-        out_ns[i] = (INT64_C(1790000000000) + i * INT64_C(15000) + (jitter_ms ? dice_below(&d, 2 * jitter_ms + 1) : 0)) * 1000000;
+        out_ns[i] =
+            (INT64_C(1790000000000) + i * INT64_C(15000) + (jitter_ms ? dice_below(&d, 2 * jitter_ms + 1) : 0)) *
+            1000000;
 }
 
 static inline bool same_doubles(const double *a, const double *b, uint32_t n) {

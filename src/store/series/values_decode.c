@@ -71,7 +71,8 @@ static void read_split(struct cursor *c, uint32_t n, uint32_t first, uint32_t co
     memcpy(padded, packed, bytes);
     memset(padded + bytes, 0, BITS_SLACK);
     bits_unpack(padded, n, SPLIT_LOW_BITS - zeros, 0, low);
-    for (uint32_t i = 0; i < count; i++) out[i] = double_of_bits((uint64_t)top[i] << SPLIT_LOW_BITS | low[first + i] << zeros);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = double_of_bits((uint64_t)top[i] << SPLIT_LOW_BITS | low[first + i] << zeros);
 }
 
 static void read_dictionary(struct cursor *c, uint32_t n, uint32_t first, uint32_t count, double *out) {

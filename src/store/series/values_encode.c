@@ -65,7 +65,7 @@ static bool all_integers(const double *v, uint32_t n, unsigned exponent, int64_t
         double scaled = v[i] * power, shifted = scaled + ROUNDING;
         out[i] = (int64_t)(bits_of_double(shifted) - bits_of_double(ROUNDING));
         differ |= bits_of_double(exponent ? (shifted - ROUNDING) / power : shifted - ROUNDING) ^ bits_of_double(v[i]);
-        large |= (uint64_t)!(scaled < INTEGER_LIMIT) | (uint64_t)!(scaled > -INTEGER_LIMIT);
+        large |= (uint64_t) !(scaled < INTEGER_LIMIT) | (uint64_t) !(scaled > -INTEGER_LIMIT);
     }
     return differ == 0 && large == 0;
 }
@@ -73,7 +73,8 @@ static bool all_integers(const double *v, uint32_t n, unsigned exponent, int64_t
 /* The least exponent from `exponent` on at which v is an integer; EXPONENT_MAX + 1 if there is none. */
 static unsigned find_exponent(double v, unsigned exponent) {
     int64_t ignored;
-    if (!(v < INTEGER_LIMIT && v > -INTEGER_LIMIT) || bits_of_double(v) == bits_of_double(-0.0)) return EXPONENT_MAX + 1;
+    if (!(v < INTEGER_LIMIT && v > -INTEGER_LIMIT) || bits_of_double(v) == bits_of_double(-0.0))
+        return EXPONENT_MAX + 1;
     while (exponent <= EXPONENT_MAX && !integer_of(v, exponent, &ignored)) {
         if (!(v * values_powers[exponent] < INTEGER_LIMIT && v * values_powers[exponent] > -INTEGER_LIMIT))
             return EXPONENT_MAX + 1;
@@ -157,8 +158,8 @@ static void put_decimal(struct values_writer *w, enum effort effort, struct buf 
     int64_t first = w->integers[0];
     if (divisor > 1)
         for (uint32_t i = 0; i < w->n; i++) w->integers[i] = (w->integers[i] - first) / (int64_t)divisor;
-    buf_add_byte(out, (char)(MODE_DECIMAL | (w->exceptions ? VALUES_EXCEPTIONS : 0) | (divisor > 1 ? VALUES_DIVISOR : 0) |
-                             w->flags));
+    buf_add_byte(out, (char)(MODE_DECIMAL | (w->exceptions ? VALUES_EXCEPTIONS : 0) |
+                             (divisor > 1 ? VALUES_DIVISOR : 0) | w->flags));
     buf_add_byte(out, (char)w->exponent);
     if (w->exceptions) put_exceptions(w, out);
     if (divisor > 1) {

@@ -138,7 +138,8 @@ static void edges_among_other_values_come_back(void **state) {
             struct dice d = {edge};
             uint32_t n = 1 + dice_below(&d, 200);
             shape_fill((enum shape)shape, edge, v, n);
-            for (uint32_t i = dice_below(&d, 3); i < n; i += 1 + dice_below(&d, 40)) v[i] = double_of_bits(edge_bits[edge]);
+            for (uint32_t i = dice_below(&d, 3); i < n; i += 1 + dice_below(&d, 40))
+                v[i] = double_of_bits(edge_bits[edge]);
             assert_values(v, n, edge & 1 ? EFFORT_FULL : EFFORT_CHEAP, edge);
         }
 }
@@ -159,13 +160,14 @@ static void chunks_stay_small(void **state) {
     static const struct {
         enum shape shape;
         size_t bytes;
-    } limits[] = {{SHAPE_OTLP_COUNTER, 900}, {SHAPE_OTLP_RATIO, 900}, {SHAPE_COUNTER, 460}, {SHAPE_CPU_SECONDS, 1400},
-                  {SHAPE_BYTE_COUNTER, 2950}, {SHAPE_PAGES, 1450}, {SHAPE_SPARSE, 320}, {SHAPE_CONSTANT, 20},
-                  {SHAPE_NOISE, 6700}, {SHAPE_FEW, 450}, {SHAPE_ANY_BITS, 8100}};
+    } limits[] = {{SHAPE_OTLP_COUNTER, 900},  {SHAPE_OTLP_RATIO, 900}, {SHAPE_COUNTER, 460},  {SHAPE_CPU_SECONDS, 1400},
+                  {SHAPE_BYTE_COUNTER, 2950}, {SHAPE_PAGES, 1450},     {SHAPE_SPARSE, 320},   {SHAPE_CONSTANT, 20},
+                  {SHAPE_NOISE, 6700},        {SHAPE_FEW, 450},        {SHAPE_ANY_BITS, 8100}};
     for (size_t i = 0; i < LENGTH(limits); i++) {
         size_t bytes = bytes_of_shape(limits[i].shape);
         if (bytes > limits[i].bytes)
-            fail_msg("%s: %zu bytes a thousand samples, at most %zu", shape_names[limits[i].shape], bytes, limits[i].bytes);
+            fail_msg("%s: %zu bytes a thousand samples, at most %zu", shape_names[limits[i].shape], bytes,
+                     limits[i].bytes);
     }
 }
 
@@ -225,7 +227,8 @@ static void times_keep_their_nanoseconds(void **state) {
     for (uint64_t seed = 0; seed < 60; seed++) {
         struct dice d = {seed};
         uint32_t n = 1 + dice_below(&d, 512);
-        int64_t unit = (const int64_t[]){1, 1000, 1000000, 1000000000}[seed % 4], now = seed % 3 ? -5000 * unit : INT64_MIN / unit / 2 * unit;
+        int64_t unit = (const int64_t[]){1, 1000, 1000000, 1000000000}[seed % 4],
+                now = seed % 3 ? -5000 * unit : INT64_MIN / unit / 2 * unit;
         for (uint32_t i = 0; i < n; i++) t[i] = now += unit * (1 + dice_below(&d, 1u << seed % 24));
         assert_times(t, n);
     }
@@ -248,7 +251,8 @@ static void times_that_do_not_ascend_are_refused(void **state) {
 /* ---- histograms ------------------------------------------------------------------------------------------------- */
 
 /* One that passes histogram_check: mostly like the one before, now and then of another form. */
-static struct histogram random_histogram(struct arena *a, struct dice *d, bool is_float, const struct histogram *before) {
+static struct histogram random_histogram(struct arena *a, struct dice *d, bool is_float,
+                                         const struct histogram *before) {
     struct histogram h = {.is_float = is_float};
     bool same = before && dice_below(d, 6) != 0;
     uint32_t spans = same ? before->positive_spans + before->negative_spans : dice_below(d, 6);
@@ -264,7 +268,8 @@ static struct histogram random_histogram(struct arena *a, struct dice *d, bool i
         h.reset_hint = (uint8_t)dice_below(d, RESET_HINTS);
         for (uint32_t i = 0; i < spans; i++) {
             bool first = i == 0 || i == h.positive_spans;
-            s[i] = (struct histogram_span){(int32_t)dice_below(d, 5) - (first && h.schema != SCHEMA_CUSTOM ? 9 : 0), dice_below(d, 7)};
+            s[i] = (struct histogram_span){(int32_t)dice_below(d, 5) - (first && h.schema != SCHEMA_CUSTOM ? 9 : 0),
+                                           dice_below(d, 7)};
             h.buckets += s[i].length;
         }
         h.custom_bounds = h.schema == SCHEMA_CUSTOM ? 60 : 0;
@@ -324,15 +329,22 @@ static void a_steady_histogram_is_small(void **state) {
     uint64_t all = 0;
     for (uint32_t i = 0; i < HISTOGRAM_SAMPLES_MAX; i++) {
         union histogram_number *bucket = arena_array(&a, union histogram_number, 40);
-        for (uint32_t k = 0; k < 40; k++) all += bucket[k].integer = (i ? h[i - 1].bucket[k].integer : 0) + dice_below(&d, 8);
-        h[i] = (struct histogram){.schema = 3, .positive_spans = 1, .spans = &span, .buckets = 40, .bucket = bucket,
-                                  .count.integer = all, .sum = (double)all};
+        for (uint32_t k = 0; k < 40; k++)
+            all += bucket[k].integer = (i ? h[i - 1].bucket[k].integer : 0) + dice_below(&d, 8);
+        h[i] = (struct histogram){.schema = 3,
+                                  .positive_spans = 1,
+                                  .spans = &span,
+                                  .buckets = 40,
+                                  .bucket = bucket,
+                                  .count.integer = all,
+                                  .sum = (double)all};
         OK(histogram_check(&h[i]));
     }
     AUTO_BUF struct buf b;
     buf_init(&b, 16 * MIB);
     histograms_encode(h, HISTOGRAM_SAMPLES_MAX, EFFORT_FULL, &b);
-    assert_true(b.n < HISTOGRAM_SAMPLES_MAX * 40 * 5 / 10); /* 3 bits of chance a bucket and sample; 336 B a sample as it came */
+    assert_true(b.n < HISTOGRAM_SAMPLES_MAX * 40 * 5 /
+                          10); /* 3 bits of chance a bucket and sample; 336 B a sample as it came */
 }
 
 static void histograms_that_lie_are_refused(void **state) {
@@ -347,7 +359,7 @@ static void histograms_that_lie_are_refused(void **state) {
         h = fine;                                                                                                      \
         change;                                                                                                        \
         err e_ = histogram_check(&h);                                                                                  \
-        if (!e_ || !strstr(err_text(e_), text)) fail_msg("%s: %s", text, err_text(e_));                               \
+        if (!e_ || !strstr(err_text(e_), text)) fail_msg("%s: %s", text, err_text(e_));                                \
         err_free(e_);                                                                                                  \
     } while (0)
     LIE(h.schema = 9, "schema 9");

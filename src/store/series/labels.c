@@ -1,0 +1,117 @@
+#include "store/series/labels_priv.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "store/column/codes_priv.h"
+
+struct str labels_get(struct labels l, struct str name) {
+    for (uint32_t i = 0; i < l.n; i++)
+        if (str_equal(l.v[i].name, name)) return l.v[i].value;
+    return (struct str){0};
+}
+
+static bool is_metric_name(const struct label *p) { return str_equal(p->name, METRIC_NAME); }
+
+int labels_compare(struct labels a, struct labels b) {
+    int c = str_compare(labels_get(a, METRIC_NAME), labels_get(b, METRIC_NAME));
+    uint32_t i = 0, k = 0;
+    while (c == 0) {
+        i += i < a.n && is_metric_name(&a.v[i]);
+        k += k < b.n && is_metric_name(&b.v[k]);
+        if (i == a.n || k == b.n) return (i < a.n) - (k < b.n);
+        c = str_compare(a.v[i].name, b.v[k].name);
+        if (c == 0) c = str_compare(a.v[i].value, b.v[k].value);
+        i++, k++;
+    }
+    return c;
+}
+
+bool labels_equal(struct labels a, struct labels b) {
+    if (a.n != b.n) return false;
+    for (uint32_t i = 0; i < a.n; i++)
+        if (!str_equal(a.v[i].name, b.v[i].name) || !str_equal(a.v[i].value, b.v[i].value)) return false;
+    return true;
+}
+
+err labels_check(struct labels l, uint32_t pairs_max) {
+    if (l.n > MIN(pairs_max, (uint32_t)LABELS_MAX))
+        return err_new(ERR_LIMIT, "a series with %u labels, at most %u", l.n, MIN(pairs_max, (uint32_t)LABELS_MAX));
+    if (l.n == 0) return err_new(ERR_INVALID, "a series without labels");
+    for (uint32_t i = 0; i < l.n; i++) {
+        const struct label *p = &l.v[i];
+        int shown = (int)MIN(p->name.n, 64u);
+        if (p->name.n == 0) return err_new(ERR_INVALID, "a label without a name");
+        if (!utf8_is_valid(p->name)) return err_new(ERR_INVALID, "the name of label %u is not UTF-8", i);
+        if (p->name.n > LABEL_NAME_BYTES_MAX)
+            return err_new(ERR_LIMIT, "label %.*s…: a name of %zu bytes, at most %d", shown, p->name.p, p->name.n,
+                           LABEL_NAME_BYTES_MAX);
+        if (p->value.n == 0) return err_new(ERR_INVALID, "label %.*s: no value", shown, p->name.p);
+        if (p->value.n > LABEL_VALUE_BYTES_MAX)
+            return err_new(ERR_LIMIT, "label %.*s: a value of %zu bytes, at most %d", shown, p->name.p, p->value.n,
+                           LABEL_VALUE_BYTES_MAX);
+        if (!utf8_is_valid(p->value))
+            return err_new(ERR_INVALID, "label %.*s: its value is not UTF-8", shown, p->name.p);
+        if (i && str_compare(l.v[i - 1].name, p->name) >= 0)
+            return err_new(ERR_INVALID, "label %.*s: names are not distinct and ascending", shown, p->name.p);
+    }
+    return NULL;
+}
+
+void put_labels(struct buf *out, struct labels l) {
+    enum { SHOWN_MAX = 300 };
+    size_t start = out->n;
+    bool first = true;
+    put_terminal(out, labels_get(l, METRIC_NAME));
+    buf_add_text(out, "{");
+    for (uint32_t i = 0; i < l.n; i++) {
+        if (is_metric_name(&l.v[i])) continue;
+        if (out->n - start > SHOWN_MAX) {
+            buf_add_text(out, ", …");
+            break;
+        }
+        if (!first) buf_add_text(out, ", ");
+        first = false;
+        put_terminal(out, l.v[i].name);
+        buf_add_text(out, "=\"");
+        put_terminal(out, (struct str){l.v[i].value.p, MIN(l.v[i].value.n, 80u)});
+        buf_add_text(out, "\"");
+    }
+    buf_add_text(out, "}");
+}
+
+/* Both sizes go in, so that no two sets give the same bytes. */
+struct labels_hash labels_hash(struct labels l) {
+    struct labels_hash h = {hash_secret[0] + l.n, hash_secret[1] ^ l.n};
+    for (uint32_t i = 0; i < l.n; i++) {
+        const struct label *p = &l.v[i];
+        uint64_t sizes = (uint64_t)p->name.n << 32 | p->value.n;
+        h.a = hash_bytes_seed(p->value.p, p->value.n, hash_bytes_seed(p->name.p, p->name.n, h.a ^ sizes));
+        h.b = hash_bytes_seed(p->value.p, p->value.n, hash_bytes_seed(p->name.p, p->name.n, h.b + sizes));
+    }
+    return h;
+}
+
+void labels_write(struct labels l, struct buf *out) {
+    for (uint32_t i = 0; i < l.n; i++) {
+        put_varint(out, (uint32_t)l.v[i].name.n);
+        put_varint(out, (uint32_t)l.v[i].value.n);
+        buf_add_str(out, l.v[i].name);
+        buf_add_str(out, l.v[i].value);
+    }
+}
+
+bool labels_read(struct str bytes, struct arena *a, struct labels *out) {
+    struct cursor c = cursor_of(bytes);
+    struct label found[LABELS_MAX];
+    uint32_t n = 0;
+    while (c.at < c.end && !c.bad && n < LABELS_MAX) {
+        uint32_t name = cursor_varint(&c), value = cursor_varint(&c);
+        found[n].name = str_span(cursor_skip(&c, name), name);
+        found[n++].value = str_span(cursor_skip(&c, value), value);
+    }
+    struct label *v = c.bad || c.at < c.end ? NULL : arena_alloc(a, (n + 1) * sizeof *v);
+    if (!v) return false;
+    memcpy(v, found, n * sizeof *v);
+    *out = (struct labels){v, n};
+    return true;
+}
