@@ -1,6 +1,5 @@
 /* The whole room against a naive model: samples in order, late, twice, in conflict; native histograms, start times, exemplars; sealed,
  * merged, deleted; asked by random matchers. A seed replays exactly; CLEW_LONG=1 runs many more. */
-#include <locale.h>
 #include <regex.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -262,6 +261,14 @@ static void asked_done(struct asked *q) {
     for (uint32_t i = 0; i < q->n; i++) matcher_done(&q->m[i]);
 }
 
+/* The other library's dot is a byte: é becomes one. */
+static void plain_bytes(char *text) {
+    for (char *p; (p = strstr(text, "é"));) {
+        *p = 'Q';
+        memmove(p + 1, p + 2, strlen(p + 2) + 1);
+    }
+}
+
 /* By another library, and the wording of Prometheus's documentation. */
 static bool matches_by_definition(const struct asked *q, struct labels l) {
     for (uint32_t i = 0; i < q->n; i++) {
@@ -274,6 +281,8 @@ static bool matches_by_definition(const struct asked *q, struct labels l) {
             if (strncmp(p, "(?:", 3) == 0) snprintf(wrapped, sizeof wrapped, "^(%s$", p + 3), wrapped[1] = '(';
             if (strncmp(p, "(?:", 3) != 0) snprintf(wrapped, sizeof wrapped, "^(%s)$", p);
             snprintf(text, sizeof text, "%.*s", (int)value.n, value.p ? value.p : "");
+            plain_bytes(wrapped);
+            plain_bytes(text);
             assert_int_equal(regcomp(&r, wrapped, REG_EXTENDED | REG_NOSUB), 0);
             found = regexec(&r, text, 0, NULL, 0) == 0;
             regfree(&r);
@@ -441,7 +450,6 @@ static void random_life(uint64_t seed) {
 
 static void random_lives_equal_the_model(void **state) {
     (void)state;
-    setlocale(LC_CTYPE, "C.UTF-8"); /* the other library's dot is a character then */
     uint64_t seeds = getenv("CLEW_LONG") ? 2000 : 60, only = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 0;
     for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
         if (getenv("CLEW_VERBOSE")) fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
