@@ -4,7 +4,9 @@
 
 _Static_assert((int)SERIES_FRAME == (int)LANES_MAX, "a frame fills the lanes");
 
-enum { ORDERS = 3, ZIGZAG_BIT = 128, LANES_FROM = 128, PATCHES_MAX = 255, TRIAL = 96, SUM_WIDTH_MAX = 24 };
+enum { ORDERS = 3, LANES_FROM = 128, PATCHES_MAX = 255, TRIAL = 96, SUM_WIDTH_MAX = 24 };
+/* The first byte of a frame: its width up to 63; with patches, 64 + the width up to 62; 127, the width 64. */
+enum { ZIGZAG_BIT = 128, PATCHED = 64, PATCHED_WIDTH_MAX = 62, WIDTH_64 = 127 };
 
 void put_varint64(struct buf *out, uint64_t v) {
     for (; v >= 128; v >>= 7) buf_add_byte(out, (char)(v | 128));
@@ -50,7 +52,7 @@ static void plan_width(struct frame_plan *p, const uint16_t *counts, uint32_t n)
         unsigned high = (most - w + 7) / 8;
         uint32_t bytes = packed_bytes(n, w) + 1 + over * (1 + high);
         if (over > PATCHES_MAX || over > n / 4) break;
-        if (bytes >= p->bytes) continue;
+        if (bytes >= p->bytes || w > PATCHED_WIDTH_MAX) continue;
         p->width = (uint8_t)w;
         p->high_bytes = (uint8_t)high;
         p->patches = over;
@@ -149,40 +151,48 @@ static void plan_steps(struct frame_steps *s, const int64_t *v, uint32_t n, unsi
 
 static void put_frame(const struct frame_steps *s, uint32_t n, unsigned order, int64_t start_before, struct buf *out) {
     const struct frame_plan *p = &s->plan;
-    buf_add_byte(out, (char)(p->width | (p->zigzag ? ZIGZAG_BIT : 0)));
-    buf_add_byte(out, (char)p->patches);
+    unsigned width = p->patches ? PATCHED + p->width : p->width == 64 ? WIDTH_64 : p->width;
+    buf_add_byte(out, (char)(width | (p->zigzag ? ZIGZAG_BIT : 0)));
+    if (p->patches) buf_add_byte(out, (char)p->patches);
     if (!p->zigzag) put_signed(out, p->base);
     if (order) put_signed(out, (int64_t)((uint64_t)s->start - (uint64_t)start_before));
     if (order == 2) put_signed(out, s->slope);
     put_packed(p, s->x, n, out);
 }
 
-/* The order that is best for the values at the start. */
-static unsigned choose_order(const int64_t *v, uint32_t n, enum effort effort) {
-    struct frame_steps trial;
+/* The order that is best for the values at the start; `steps` are left as they were planned for these. */
+static unsigned choose_order(struct frame_steps *steps, const int64_t *v, uint32_t n, enum effort effort) {
     unsigned best = 0, orders = effort == EFFORT_CHEAP ? 2 : ORDERS;
     uint32_t least = UINT32_MAX, rows = MIN(n, (uint32_t)TRIAL);
     for (unsigned order = 0; order < orders; order++) {
         if (order == 2 && best == 0) break; /* not even steps are worth it */
-        plan_steps(&trial, v, rows, order, effort);
-        if (trial.plan.bytes >= least) continue;
-        least = trial.plan.bytes;
+        plan_steps(&steps[order], v, rows, order, effort);
+        if (steps[order].plan.bytes >= least) continue;
+        least = steps[order].plan.bytes;
         best = order;
     }
     return best;
 }
 
-void frames_encode(const int64_t *v, uint32_t n, enum effort effort, struct buf *out) {
-    struct frame_steps steps;
-    unsigned order = n ? choose_order(v, n, effort) : 0;
-    buf_add_byte(out, (char)order);
+unsigned frames_encode_bare(const int64_t *v, uint32_t n, enum effort effort, struct buf *out) {
+    struct frame_steps steps[ORDERS];
+    unsigned order = choose_order(steps, v, n, effort);
+    struct frame_steps *s = &steps[order];
     int64_t before = 0;
     for (uint32_t at = 0; at < n; at += SERIES_FRAME) {
         uint32_t m = MIN(n - at, (uint32_t)SERIES_FRAME);
-        plan_steps(&steps, v + at, m, order, effort);
-        put_frame(&steps, m, order, before, out);
-        before = steps.start;
+        if (n > TRIAL) plan_steps(s, v + at, m, order, effort);
+        put_frame(s, m, order, before, out);
+        before = s->start;
     }
+    return order;
+}
+
+void frames_encode(const int64_t *v, uint32_t n, enum effort effort, struct buf *out) {
+    size_t at = out->n;
+    buf_add_byte(out, 0);
+    unsigned order = frames_encode_bare(v, n, effort, out);
+    if (!out->full) out->p[at] = (char)order;
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
@@ -195,17 +205,17 @@ struct frame_head {
 };
 
 static void read_head(struct cursor *c, uint32_t n, unsigned order, uint64_t start_before, struct frame_head *h) {
-    unsigned first = cursor_byte(c, 255);
+    unsigned first = cursor_byte(c, 255), width = first & 127;
+    bool patched = width >= PATCHED && width != WIDTH_64;
     h->zigzag = first & ZIGZAG_BIT;
-    h->width = first & 127;
-    h->patches = cursor_byte(c, PATCHES_MAX);
+    h->width = width == WIDTH_64 ? 64 : width % PATCHED;
+    h->patches = patched ? cursor_byte(c, PATCHES_MAX) : 0;
     h->base = h->zigzag ? 0 : (uint64_t)cursor_signed(c);
     h->start = order ? start_before + (uint64_t)cursor_signed(c) : 0;
     h->slope = order == 2 ? (uint64_t)cursor_signed(c) : 0;
     h->high_bytes = h->patches ? cursor_byte(c, 8) : 0;
     h->positions = cursor_skip(c, h->patches);
     h->highs = cursor_skip(c, (uint64_t)h->patches * h->high_bytes);
-    if (h->width > 64 || (h->width == 64 && h->patches)) c->bad = true;
     h->packed = cursor_skip(c, c->bad ? 0 : packed_bytes(n, h->width));
 }
 
@@ -281,8 +291,12 @@ static void unpack_frame(const struct frame_head *h, uint32_t n, unsigned order,
 }
 
 void frames_decode(struct cursor *c, uint32_t n, uint32_t first, uint32_t count, int64_t *out) {
-    unsigned order = cursor_byte(c, ORDERS - 1);
+    frames_decode_bare(c, cursor_byte(c, ORDERS - 1), n, first, count, out);
+}
+
+void frames_decode_bare(struct cursor *c, unsigned order, uint32_t n, uint32_t first, uint32_t count, int64_t *out) {
     uint64_t x[SERIES_FRAME], before = 0;
+    if (order >= ORDERS) c->bad = true;
     for (uint32_t at = 0; at < n && !c->bad; at += SERIES_FRAME) {
         uint32_t m = MIN(n - at, (uint32_t)SERIES_FRAME), end = first + count;
         struct frame_head h;

@@ -1,7 +1,7 @@
 /* Up to 512 int64 values as frames of 256: the ground that values, times and histograms of series stand on.
  *
  *   order, 1 byte │ frame │ frame
- *   frame: width + zigzag bit │ patches │ [base] │ [start] │ [slope] │ [patch positions, high bits] │ packed
+ *   frame: width + zigzag bit │ [patches] │ [base] │ [start] │ [slope] │ [patch positions, high bits] │ packed
  *
  * Order 0 packs the values, 1 their steps, 2 the steps of their steps. What is packed is the difference to the least of the frame, or its
  * zigzag form, at one width; those that need more have their high bits in the patch list, so that one counter reset does not
@@ -19,9 +19,13 @@ enum { SERIES_FRAME = 256, SERIES_SAMPLES_MAX = 512 };
 /* EFFORT_CHEAP: for stripes of 32 in memory: no patches, no second order. EFFORT_FULL: whatever is smallest. */
 enum effort { EFFORT_CHEAP, EFFORT_FULL };
 
-void frames_encode(const int64_t *v, uint32_t n, enum effort effort, struct buf *out);
+void frames_encode(const int64_t *v, uint32_t n, enum effort effort, struct buf *out); /* n > 0 */
 /* Values [first, first + count) of n; frames outside are skipped, the cursor always ends behind the last one. */
 void frames_decode(struct cursor *c, uint32_t n, uint32_t first, uint32_t count, int64_t *out);
+
+/* The same without the byte for the order, which the caller keeps; n > 0. */
+unsigned frames_encode_bare(const int64_t *v, uint32_t n, enum effort effort, struct buf *out);
+void frames_decode_bare(struct cursor *c, unsigned order, uint32_t n, uint32_t first, uint32_t count, int64_t *out);
 
 /* LEB128 of 64 bits, at most 10 bytes. */
 void put_varint64(struct buf *out, uint64_t v);

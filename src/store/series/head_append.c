@@ -57,7 +57,7 @@ static size_t row_bytes(uint32_t capacity) {
 /* Makes a row empty, with room for the set's columns. Readers copy rows under the lock, so memory may be given back. */
 static void row_start(struct head *h, const struct row_set *set, struct open_row *r, int64_t time_ns) {
     if (r->capacity < set->columns) {
-        uint32_t capacity = MIN(MAX(set->columns + set->columns / 8, 4u), (uint32_t)HEAD_COLUMNS);
+        uint32_t capacity = MIN((set->columns + 3) & ~3u, (uint32_t)HEAD_COLUMNS);
         mem_free(r->v);
         head_count_free(h, row_bytes(r->capacity));
         r->v = head_grow(h, NULL, 0, row_bytes(capacity));
@@ -102,6 +102,24 @@ static void encode_columns(const struct row_set *set, struct stripe_writer *w, s
 
 static void *keep(struct head *h, const void *p, size_t n) { return memcpy(arena_alloc(&h->memory, n + 1), p, n); }
 
+/* Most times are whole milliseconds and near each other: 4 bytes a row. */
+static void keep_times(struct head *h, const struct row_set *set, struct stripe *s) {
+    int64_t times[HEAD_ROWS];
+    uint32_t after_ms[HEAD_ROWS];
+    bool short_ones = true;
+    s->first_ns = INT64_MAX;
+    for (uint32_t r = 0; r < set->rows; r++) s->first_ns = MIN(s->first_ns, times[r] = set->row[r].time_ns);
+    for (uint32_t r = 0; r < set->rows; r++) {
+        uint64_t after = (uint64_t)times[r] - (uint64_t)s->first_ns;
+        short_ones &= after % 1000000 == 0 && after / 1000000 <= UINT32_MAX;
+        after_ms[r] = (uint32_t)(after / 1000000);
+    }
+    if (short_ones)
+        s->after_ms = keep(h, after_ms, set->rows * sizeof *after_ms);
+    else
+        s->times_ns = keep(h, times, set->rows * sizeof *times);
+}
+
 /* Turns the open rows into a stripe. Only the writer changes rows, so they are encoded without the lock. */
 static void seal_rows(struct head *h, struct row_set *set) {
     static _Thread_local struct stripe_writer w;
@@ -112,7 +130,7 @@ static void seal_rows(struct head *h, struct row_set *set) {
     struct stripe *s = head_alloc(h, sizeof *s);
     s->rows = set->rows;
     s->columns = set->columns;
-    for (uint32_t r = 0; r < set->rows; r++) s->times_ns[r] = set->row[r].time_ns;
+    keep_times(h, set, s);
     if (!w.full) s->masks = keep(h, w.masks, s->columns * sizeof *w.masks);
     s->anchors = keep(h, w.anchors, (s->columns + 15) / 16 * sizeof *w.anchors);
     s->sizes = keep(h, w.sizes, s->columns * sizeof *w.sizes);

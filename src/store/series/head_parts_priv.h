@@ -37,9 +37,11 @@ struct head_name {
 /* A stripe: HEAD_ROWS rows of a row set, column by column, immutable. */
 struct stripe {
     uint32_t rows, columns;
-    int64_t times_ns[HEAD_ROWS];
-    const uint32_t *masks;   /* per column, which rows it has; NULL: all have all */
-    const uint32_t *anchors; /* where column 16 × i begins */
+    int64_t first_ns;         /* the least time */
+    const uint32_t *after_ms; /* of each row, how long after; NULL: times_ns */
+    const int64_t *times_ns;  /* where milliseconds do not do */
+    const uint32_t *masks;    /* per column, which rows it has; NULL: all have all */
+    const uint32_t *anchors;  /* where column 16 × i begins */
     const uint16_t *sizes;
     const unsigned char *bytes;
 };
@@ -146,6 +148,9 @@ struct head {
 
 static inline struct head_series *series_at(const struct head *h, uint32_t id) {
     return &h->series[id / TABLE_BLOCK][id % TABLE_BLOCK];
+}
+static inline int64_t stripe_time(const struct stripe *s, uint32_t row) {
+    return s->times_ns ? s->times_ns[row] : s->first_ns + (int64_t)s->after_ms[row] * 1000000;
 }
 static inline struct pair *pair_at(const struct head *h, uint32_t id) {
     return &h->pairs[id / TABLE_BLOCK][id % TABLE_BLOCK];

@@ -79,7 +79,7 @@ static struct str stripe_bytes(const struct stripe *s, uint32_t column) {
 /* The times and values of a column; returns how many. */
 static err read_stripe(const struct stripe *s, uint32_t column, int64_t *times, double *values, uint32_t *out_n) {
     uint32_t mask = stripe_mask(s, column), n = 0;
-    for (uint32_t rest = mask; rest; rest &= rest - 1) times[n++] = s->times_ns[__builtin_ctz(rest)];
+    for (uint32_t rest = mask; rest; rest &= rest - 1) times[n++] = stripe_time(s, (uint32_t)__builtin_ctz(rest));
     *out_n = n;
     return n ? values_decode(stripe_bytes(s, column), n, 0, n, values) : NULL;
 }
@@ -87,8 +87,8 @@ static err read_stripe(const struct stripe *s, uint32_t column, int64_t *times, 
 static err add_floats(const struct view *v, int64_t time_min, int64_t time_max, struct samples *out) {
     for (uint32_t i = 0; i < v->stripe_count; i++) {
         uint32_t n, mask = stripe_mask(v->stripes[i], v->column);
-        if (!mask || v->stripes[i]->times_ns[31 - __builtin_clz(mask)] < time_min) continue;
-        if (v->stripes[i]->times_ns[__builtin_ctz(mask)] > time_max) break;
+        if (!mask || stripe_time(v->stripes[i], 31 - (uint32_t)__builtin_clz(mask)) < time_min) continue;
+        if (stripe_time(v->stripes[i], (uint32_t)__builtin_ctz(mask)) > time_max) break;
         samples_reserve(out, HEAD_ROWS);
         TRY(read_stripe(v->stripes[i], v->column, out->times_ns + out->n, out->values + out->n, &n));
         out->n += n;

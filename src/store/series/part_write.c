@@ -147,10 +147,11 @@ static int64_t span_of(int64_t time_ns) { return time_ns / CHUNK_SPAN_NS - (time
 /* How many samples from `first` on make a chunk: of one kind, and in step with other series. */
 static uint32_t chunk_length(const struct samples *s, uint32_t first) {
     int kind = kind_at(s, first);
-    uint32_t most = MIN(s->n - first, (uint32_t)(kind ? HISTOGRAM_SAMPLES_MAX : SERIES_SAMPLES_MAX));
+    uint32_t rest = s->n - first, most = MIN(rest, (uint32_t)(kind ? HISTOGRAM_SAMPLES_MAX : SERIES_SAMPLES_MAX));
     for (uint32_t n = 1; n < most; n++) {
         if (s->histograms && kind_at(s, first + n) != kind) return n;
-        if (n >= CHUNK_CUT_MIN && span_of(s->times_ns[first + n]) != span_of(s->times_ns[first + n - 1])) return n;
+        if (most < rest && n >= CHUNK_CUT_MIN && span_of(s->times_ns[first + n]) != span_of(s->times_ns[first + n - 1]))
+            return n;
     }
     return most;
 }
@@ -281,7 +282,7 @@ static err finish(struct series_writer *w) {
     TRY(put_vectors(w));
     TRY(put_exemplars(w));
     TRY(writer_put_labels(w));
-    while (w->out.n % 8) buf_add_byte(&w->out, 0);
+    while ((w->offset + w->out.n) % 8) buf_add_byte(&w->out, 0);
     struct series_footer f = {.table_offset = w->offset + w->out.n,
                               .series = w->info.series,
                               .samples = w->info.samples,

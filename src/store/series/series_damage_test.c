@@ -92,9 +92,14 @@ static void small_done(struct small *s) {
 static const struct {
     const char *name, *text;
     enum matcher_op op;
-} questions[] = {{"__name__", "up", MATCHER_EQUAL},       {"code", "2..|4.*", MATCHER_REGEX},    {"instance", "host-1.*", MATCHER_REGEX},
-                 {"code", "404", MATCHER_NOT_EQUAL},      {"only_here", "", MATCHER_EQUAL},      {"only_here", ".+", MATCHER_REGEX},
-                 {"instance", "host-[0-5]", MATCHER_NOT_REGEX}, {"nobody", "x", MATCHER_NOT_EQUAL}};
+} questions[] = {{"__name__", "up", MATCHER_EQUAL},
+                 {"code", "2..|4.*", MATCHER_REGEX},
+                 {"instance", "host-1.*", MATCHER_REGEX},
+                 {"code", "404", MATCHER_NOT_EQUAL},
+                 {"only_here", "", MATCHER_EQUAL},
+                 {"only_here", ".+", MATCHER_REGEX},
+                 {"instance", "host-[0-5]", MATCHER_NOT_REGEX},
+                 {"nobody", "x", MATCHER_NOT_EQUAL}};
 
 static struct samples read_where(const struct selection *s, struct selection *from, uint32_t *i, struct labels l) {
     struct samples found;
@@ -125,7 +130,8 @@ static void ask(struct small *s, struct series_part *p, size_t question, bool ri
     struct exemplar *e;
     uint32_t n;
     arena_init(&a, 32 * MIB);
-    OK(matcher_make(&a, str_of(questions[question].name), questions[question].op, str_of(questions[question].text), &m));
+    OK(matcher_make(&a, str_of(questions[question].name), questions[question].op, str_of(questions[question].text),
+                    &m));
     struct series_source part = {.part = p}, head = {.head = s->head};
     OK(series_select(&head, 1, &m, 1, INT64_MIN, INT64_MAX, NULL, 0, &a, &none, &want));
     err failed = series_select(&part, 1, &m, 1, INT64_MIN, INT64_MAX, NULL, 0, &a, &stats, &got);
@@ -298,9 +304,12 @@ static void a_newer_format_is_refused_with_advice(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_flipped_byte_is_no_wrong_answer),   cmocka_unit_test(any_byte_may_be_forged),
-        cmocka_unit_test(no_cut_file_opens),                     cmocka_unit_test(the_check_finds_every_flip),
-        cmocka_unit_test(a_damaged_source_is_not_merged),        cmocka_unit_test(a_failed_write_leaves_no_file),
+        cmocka_unit_test(any_flipped_byte_is_no_wrong_answer),
+        cmocka_unit_test(any_byte_may_be_forged),
+        cmocka_unit_test(no_cut_file_opens),
+        cmocka_unit_test(the_check_finds_every_flip),
+        cmocka_unit_test(a_damaged_source_is_not_merged),
+        cmocka_unit_test(a_failed_write_leaves_no_file),
         cmocka_unit_test(a_newer_format_is_refused_with_advice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ static void read_decimal(struct cursor *c, uint8_t head, uint32_t n, uint32_t fi
         from = (uint64_t)cursor_signed(c);
         divisor = cursor_varint64(c);
     }
-    frames_decode(c, n, first, count, integers);
+    frames_decode_bare(c, head >> VALUES_ORDER_SHIFT & 3, n, first, count, integers);
     if (c->bad) return;
     if (head & VALUES_DIVISOR)
         for (uint32_t i = 0; i < count; i++) integers[i] = (int64_t)(from + (uint64_t)integers[i] * divisor);
@@ -101,7 +101,7 @@ void values_read(struct cursor *c, uint32_t n, uint32_t first, uint32_t count, d
     case MODE_DECIMAL: read_decimal(c, head, n, first, count, out); break;
     case MODE_DICTIONARY: read_dictionary(c, n, first, count, out); break;
     case MODE_SPLIT: read_split(c, n, first, count, out); break;
-    default: c->bad = true;
+    default: break;
     }
 }
 

@@ -158,6 +158,7 @@ static void put_decimal(struct values_writer *w, enum effort effort, struct buf 
     int64_t first = w->integers[0];
     if (divisor > 1)
         for (uint32_t i = 0; i < w->n; i++) w->integers[i] = (w->integers[i] - first) / (int64_t)divisor;
+    size_t head = out->n;
     buf_add_byte(out, (char)(MODE_DECIMAL | (w->exceptions ? VALUES_EXCEPTIONS : 0) |
                              (divisor > 1 ? VALUES_DIVISOR : 0) | w->flags));
     buf_add_byte(out, (char)w->exponent);
@@ -166,7 +167,8 @@ static void put_decimal(struct values_writer *w, enum effort effort, struct buf 
         put_signed(out, first);
         put_varint64(out, divisor);
     }
-    frames_encode(w->integers, w->n, effort, out);
+    unsigned order = frames_encode_bare(w->integers, w->n, effort, out);
+    if (!out->full) out->p[head] = (char)((unsigned char)out->p[head] | order << VALUES_ORDER_SHIFT);
 }
 
 /* ---- dictionary ------------------------------------------------------------------------------------------------- */
@@ -217,8 +219,10 @@ static void sort_by_count(struct distinct *d, int64_t *rows, uint32_t n) {
 static void put_split(const double *v, uint32_t n, uint8_t flags, enum effort effort, struct buf *out);
 
 static bool find_integers(struct values_writer *w) {
-    w->exponent = guess_exponent(w->v, w->n);
+    w->exponent = find_exponent(w->v[0], 0);
     w->exceptions = 0;
+    if (w->exponent <= EXPONENT_MAX && all_integers(w->v, w->n, w->exponent, w->integers)) return true;
+    w->exponent = guess_exponent(w->v, w->n);
     return all_integers(w->v, w->n, w->exponent, w->integers) || (choose_exponent(w) && make_integers(w));
 }
 
