@@ -66,6 +66,7 @@ void head_unref(struct head *h) {
 static uint64_t bytes_now(const struct head *h) { return h->bytes + h->memory.used_bytes; }
 
 err head_charge(struct head *h, uint64_t more, const char *what) {
+    if (more > (uint64_t)(h->memory.end - h->memory.next)) more += MIB; /* the arena's next block */
     uint64_t need = bytes_now(h) + more;
     if (!h->options.budget || need <= h->charged_bytes) return NULL;
     uint64_t step = MAX(need - h->charged_bytes, (uint64_t)CHARGE_STEP);

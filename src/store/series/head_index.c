@@ -161,6 +161,16 @@ static err check_limits(struct head *h, int64_t now_ns) {
     return NULL;
 }
 
+/* What the tables may grow by with one more series. */
+static uint64_t table_growth(const struct head *h, uint32_t pairs) {
+    uint64_t bytes = h->series_count % TABLE_BLOCK == 0 || h->pair_count % TABLE_BLOCK + pairs >= TABLE_BLOCK ? MIB : 0;
+    if (h->series_count * 4ull >= h->series_mask * 3ull) bytes += (h->series_mask + 1ull) * 8;
+    if ((h->pair_count + pairs) * 4ull >= h->pair_mask * 3ull) bytes += (h->pair_mask + 1ull) * 8;
+    if (h->set_keys * 4ull >= h->set_mask * 3ull) bytes += (h->set_mask + 1ull) * 2 * sizeof *h->set_slots;
+    if (h->set_count == h->set_capacity) bytes += h->set_capacity * sizeof *h->sets;
+    return bytes;
+}
+
 static err series_locked(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id) {
     struct labels_hash hash = labels_hash(l);
     uint32_t known = find_series(h, hash);
@@ -172,10 +182,7 @@ static err series_locked(struct head *h, struct labels l, uint64_t set, int64_t 
     TRY(labels_check(l, h->options.labels_max));
     TRY(check_limits(h, now_ns));
     for (uint32_t i = 0; i < l.n; i++) text += l.v[i].name.n + l.v[i].value.n;
-    uint64_t tables = h->series_count % TABLE_BLOCK == 0 || h->pair_count % TABLE_BLOCK + l.n >= TABLE_BLOCK ? MIB : 0;
-    if (h->series_count * 4ull >= h->series_mask * 3ull) tables += (h->series_mask + 1ull) * 8;
-    if ((h->pair_count + l.n) * 4ull >= h->pair_mask * 3ull) tables += (h->pair_mask + 1ull) * 8;
-    TRY(head_charge(h, SERIES_BYTES + text + tables, "new series"));
+    TRY(head_charge(h, SERIES_BYTES + text + table_growth(h, l.n), "new series"));
     *out_id = add_series(h, l, hash, set);
     h->churn_count++;
     return NULL;
