@@ -13,7 +13,7 @@ struct head *head_new(const struct head_options *options) {
     struct head *h = mem_new_of(struct head);
     atomic_init(&h->refs, 1);
     h->options = *options;
-    h->options.series_max = MIN(options->series_max, (uint32_t)HEAD_SERIES_MAX);
+    h->options.series_max = MIN(options->series_max, (uint32_t)HEAD_SERIES_MAX - 1);
     lock_init(&h->lock);
     arena_init(&h->memory, SIZE_MAX);
     strings_init(&h->name_ids);

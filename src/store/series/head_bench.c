@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -157,7 +158,9 @@ static struct head *fill(uint32_t series, uint32_t samples) {
 }
 
 int main(int argc, char **argv) {
-    uint32_t series = argc > 1 ? (uint32_t)atoi(argv[1]) : 100000, samples = argc > 2 ? (uint32_t)atoi(argv[2]) : 480;
+    uint64_t numbers[] = {100000, 480};
+    for (int i = 1; i < MIN(argc, 3); i++) check(parse_u64(str_of(argv[i]), &numbers[i - 1]));
+    uint32_t series = (uint32_t)numbers[0], samples = (uint32_t)numbers[1];
     struct series_info info, merged;
     struct series_source source = {.head = fill(series, samples)};
     ask_all(&source);

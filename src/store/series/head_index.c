@@ -11,10 +11,14 @@ enum { SLOTS_FIRST = 1024, NAMES_MAX = 1 << 16, SERIES_BYTES = 2048, REFUSALS_BE
 
 static uint64_t pair_hash(uint32_t name, struct str value) { return hash_keyed(hash_fast(value.p, value.n), name); }
 
+/* A slot: 24 bits of id + 1, over them 8 bits of the hash, so that most of what is another's is passed without a look at it. */
+static uint32_t slot_of(uint64_t hash, uint32_t id) { return (uint32_t)(hash >> 56) << 24 | (id + 1); }
+static uint32_t slot_id(uint32_t slot) { return (slot & 0xffffff) - 1; }
+
 static void insert(uint32_t *slots, uint32_t mask, uint64_t hash, uint32_t id) {
     uint32_t at = (uint32_t)hash & mask;
     while (slots[at]) at = (at + 1) & mask;
-    slots[at] = id + 1;
+    slots[at] = slot_of(hash, id);
 }
 
 static uint64_t hash_of_series(const struct head *h, uint32_t id) { return series_at(h, id)->hash.a; }
@@ -38,18 +42,22 @@ static void make_room(struct head *h, uint32_t **slots, uint32_t *mask, uint32_t
 static uint32_t find_series(const struct head *h, struct labels_hash hash) {
     if (!h->series_slots) return 0;
     for (uint32_t at = (uint32_t)hash.a & h->series_mask; h->series_slots[at]; at = (at + 1) & h->series_mask) {
-        const struct head_series *s = series_at(h, h->series_slots[at] - 1);
-        if (s->hash.a == hash.a && s->hash.b == hash.b) return h->series_slots[at];
+        uint32_t id = slot_id(h->series_slots[at]);
+        if (h->series_slots[at] != slot_of(hash.a, id)) continue;
+        const struct head_series *s = series_at(h, id);
+        if (s->hash.a == hash.a && s->hash.b == hash.b) return id + 1;
     }
     return 0;
 }
 
 uint32_t head_find_pair(const struct head *h, uint32_t name, struct str value) {
     if (!h->pair_slots) return 0;
-    for (uint32_t at = (uint32_t)pair_hash(name, value) & h->pair_mask; h->pair_slots[at];
-         at = (at + 1) & h->pair_mask) {
-        const struct pair *p = pair_at(h, h->pair_slots[at] - 1);
-        if (p->name == name && str_equal(p->value, value)) return h->pair_slots[at];
+    uint64_t hash = pair_hash(name, value);
+    for (uint32_t at = (uint32_t)hash & h->pair_mask; h->pair_slots[at]; at = (at + 1) & h->pair_mask) {
+        uint32_t id = slot_id(h->pair_slots[at]);
+        if (h->pair_slots[at] != slot_of(hash, id)) continue;
+        const struct pair *p = pair_at(h, id);
+        if (p->name == name && str_equal(p->value, value)) return id + 1;
     }
     return 0;
 }

@@ -71,7 +71,8 @@ static void labels_that_no_series_may_have_are_refused(void **state) {
     BAD(INVALID, "not UTF-8", {STR("a"), STR("\xc3")});
     BAD(LIMIT, "a name of", {str_span(large, LABEL_NAME_BYTES_MAX + 1), STR("1")});
     BAD(LIMIT, "a value of", {STR("a"), str_span(large, sizeof large)});
-    BAD(LIMIT, "4 labels, at most 3", {STR("a"), STR("1")}, {STR("b"), STR("1")}, {STR("c"), STR("1")}, {STR("d"), STR("1")});
+    BAD(LIMIT, "4 labels, at most 3", {STR("a"), STR("1")}, {STR("b"), STR("1")}, {STR("c"), STR("1")},
+        {STR("d"), STR("1")});
 #undef BAD
     REFUSED(labels_check((struct labels){many, LABELS_MAX + 1}, UINT32_MAX), LIMIT, "257 labels");
     REFUSED(labels_check((struct labels){0}, 3), INVALID, "without labels");
@@ -100,7 +101,8 @@ static void expressions_match_whole_values(void **state) {
     for (size_t i = 0; i < LENGTH(expressions); i++) {
         AUTO_ARENA struct arena a;
         struct matcher m, n;
-        struct str pattern = str_of(expressions[i].pattern), yes = str_of(expressions[i].yes), no = str_of(expressions[i].no);
+        struct str pattern = str_of(expressions[i].pattern), yes = str_of(expressions[i].yes),
+                   no = str_of(expressions[i].no);
         arena_init(&a, MIB);
         OK(matcher_make(&a, STR("x"), MATCHER_REGEX, pattern, &m));
         OK(matcher_make(&a, STR("x"), MATCHER_NOT_REGEX, pattern, &n));
@@ -145,7 +147,8 @@ static void too_many_series_name_the_offender(void **state) {
     AUTO_ARENA struct arena a;
     arena_init(&a, MIB);
     OK(head_cardinality(h, 1, &a, &c));
-    assert_true(c.metric_count == 1 && str_equal(c.metrics[0].name, STR("requests_by_user")) && c.metrics[0].count == 8);
+    assert_true(c.metric_count == 1 && str_equal(c.metrics[0].name, STR("requests_by_user")) &&
+                c.metrics[0].count == 8);
     assert_true(c.label_count == 1 && str_equal(c.labels[0].name, STR("instance")) && c.labels[0].count == 8);
     assert_true(c.pair_count == 1 && str_equal(c.pairs[0].value, STR("requests_by_user")));
     head_unref(h);
@@ -159,7 +162,8 @@ static void churn_is_limited_by_time(void **state) {
     struct label v[2];
     uint32_t id;
     for (uint32_t i = 0; i < 3; i++) make_series(h, "up", i, 1);
-    REFUSED(head_series(h, metric(v, "up", "3"), 1, 59 * SECOND, &id), LIMIT, "over 3 new series in 60 s: most are of metric up (3)");
+    REFUSED(head_series(h, metric(v, "up", "3"), 1, 59 * SECOND, &id), LIMIT,
+            "over 3 new series in 60 s: most are of metric up (3)");
     OK(head_series(h, metric(v, "up", "3"), 1, 61 * SECOND, &id));
     head_unref(h);
 }

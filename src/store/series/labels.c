@@ -79,16 +79,44 @@ void put_labels(struct buf *out, struct labels l) {
     buf_add_text(out, "}");
 }
 
+/* Pieces that are hashed together: few calls for many short texts. */
+struct gathered {
+    struct labels_hash hash;
+    size_t n;
+    char bytes[1024];
+};
+
+static void hash_piece(struct gathered *g, const void *p, size_t n) {
+    g->hash.a = hash_bytes_seed(p, n, g->hash.a);
+    g->hash.b = hash_bytes_seed(p, n, g->hash.b);
+}
+
+static void gather(struct gathered *g, const void *p, size_t n) {
+    if (n > sizeof g->bytes - g->n) {
+        hash_piece(g, g->bytes, g->n);
+        g->n = 0;
+    }
+    if (n > sizeof g->bytes) {
+        hash_piece(g, p, n);
+        return;
+    }
+    memcpy(g->bytes + g->n, p, n);
+    g->n += n;
+}
+
 /* Both sizes go in, so that no two sets give the same bytes. */
 struct labels_hash labels_hash(struct labels l) {
-    struct labels_hash h = {hash_secret[0] + l.n, hash_secret[1] ^ l.n};
+    struct gathered g;
+    g.hash = (struct labels_hash){hash_secret[0] + l.n, hash_secret[1] ^ l.n};
+    g.n = 0;
     for (uint32_t i = 0; i < l.n; i++) {
-        const struct label *p = &l.v[i];
-        uint64_t sizes = (uint64_t)p->name.n << 32 | p->value.n;
-        h.a = hash_bytes_seed(p->value.p, p->value.n, hash_bytes_seed(p->name.p, p->name.n, h.a ^ sizes));
-        h.b = hash_bytes_seed(p->value.p, p->value.n, hash_bytes_seed(p->name.p, p->name.n, h.b + sizes));
+        uint32_t sizes[2] = {(uint32_t)l.v[i].name.n, (uint32_t)l.v[i].value.n};
+        gather(&g, sizes, sizeof sizes);
+        gather(&g, l.v[i].name.p, l.v[i].name.n);
+        gather(&g, l.v[i].value.p, l.v[i].value.n);
     }
-    return h;
+    hash_piece(&g, g.bytes, g.n);
+    return g.hash;
 }
 
 void labels_write(struct labels l, struct buf *out) {
