@@ -303,7 +303,7 @@ void frames_decode_bare(struct cursor *c, unsigned order, uint32_t n, uint32_t f
         read_head(c, m, order, before, &h);
         before = h.start;
         if (c->bad || at >= end || at + m <= first) continue;
-        bool whole = at >= first && at + m <= end && m == SERIES_FRAME; /* unpackers may write up to a whole frame */
+        bool whole = at >= first && at + m <= end && m % 8 == 0; /* unpackers write whole eights */
         uint64_t *to_x = whole ? (uint64_t *)(out + (at - first)) : x;
         if (!unpack_simple(&h, m, order, to_x)) unpack_frame(&h, m, order, to_x, c);
         if (whole) continue;

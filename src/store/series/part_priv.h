@@ -47,6 +47,8 @@ struct series_stats {
     uint64_t chunks, samples, bad_pages;
     char bad_text[200]; /* of the first */
 };
+/* Counts damage and goes on: NULL if e is ERR_CORRUPT (a part whose labels are damaged answers nothing, and says so), else e. */
+err series_stats_skip(struct series_stats *stats, err e);
 
 struct series_reader;
 struct series_reader *series_reader_new(struct series_part *p,

@@ -196,12 +196,12 @@ void series_reader_free(struct series_reader *r) {
     mem_free(r);
 }
 
-err reader_skip_damage(struct series_reader *r, err e) {
+err series_stats_skip(struct series_stats *stats, err e) {
     if (!e || err_kind(e) != ERR_CORRUPT) return e;
-    if (r->stats->bad_pages++ == 0) {
-        size_t n = MIN(strlen(err_text(e)), sizeof r->stats->bad_text - 1);
-        memcpy(r->stats->bad_text, err_text(e), n);
-        r->stats->bad_text[n] = 0;
+    if (stats->bad_pages++ == 0) {
+        size_t n = MIN(strlen(err_text(e)), sizeof stats->bad_text - 1);
+        memcpy(stats->bad_text, err_text(e), n);
+        stats->bad_text[n] = 0;
     }
     err_free(e);
     return NULL;
@@ -382,14 +382,14 @@ static err read_row(struct series_reader *r, uint32_t row, int64_t time_min, int
         bool falls = !e && before && out->n > before && out->times_ns[before] <= out->times_ns[before - 1];
         if (falls) e = part_damaged(r->p, PAGE_SERIES, g->page, "chunks are out of order");
         if (e) out->n = before; /* nothing of a damaged chunk */
-        TRY(reader_skip_damage(r, e));
+        TRY(series_stats_skip(r->stats, e));
     }
     return NULL;
 }
 
 err series_reader_read(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, struct samples *out) {
     assert(row < r->p->info.series);
-    TRY(reader_skip_damage(r, read_row(r, row, time_min, time_max, out)));
+    TRY(series_stats_skip(r->stats, read_row(r, row, time_min, time_max, out)));
     samples_trim(out, time_min, time_max);
     return NULL;
 }
@@ -432,8 +432,8 @@ err series_reader_exemplars(struct series_reader *r, uint32_t row, int64_t time_
     if (!found) return arena_err(a);
     for (uint32_t i = first; i < pages && p->pages[PAGE_EXEMPLARS][i].first <= row && !past; i++) {
         bool fits = p->pages[PAGE_EXEMPLARS][i].count <= PAGE_EXEMPLARS_MAX;
-        TRY(reader_skip_damage(r, fits ? read_exemplars(r, i, row, time_min, time_max, a, found, &n, &past)
-                                       : part_damaged(p, PAGE_EXEMPLARS, i, "too many")));
+        TRY(series_stats_skip(r->stats, fits ? read_exemplars(r, i, row, time_min, time_max, a, found, &n, &past)
+                                             : part_damaged(p, PAGE_EXEMPLARS, i, "too many")));
     }
     *out = found;
     *out_n = n;

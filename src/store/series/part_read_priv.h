@@ -77,5 +77,3 @@ err reader_open_values(struct series_reader *r, uint32_t name);
 err reader_open_column(struct series_reader *r, uint32_t name);
 /* Number of a label name; r->names.n: the part has none such. */
 err reader_find_name(struct series_reader *r, struct str name, uint32_t *out);
-/* Counts a damaged page; NULL if e was one, else e. */
-err reader_skip_damage(struct series_reader *r, err e);

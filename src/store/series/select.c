@@ -91,18 +91,6 @@ static err select_in_part(struct selection *s, uint32_t source, const struct mat
     return NULL;
 }
 
-/* A part whose labels are damaged answers nothing, and says so. */
-static err skip_damage(struct selection *s, err e) {
-    if (!e || err_kind(e) != ERR_CORRUPT) return e;
-    if (s->stats->bad_pages++ == 0) {
-        size_t n = MIN(strlen(err_text(e)), sizeof s->stats->bad_text - 1);
-        memcpy(s->stats->bad_text, err_text(e), n);
-        s->stats->bad_text[n] = 0;
-    }
-    err_free(e);
-    return NULL;
-}
-
 err series_select(const struct series_source *sources, uint32_t source_count, const struct matcher *m,
                   uint32_t matchers, int64_t time_min, int64_t time_max, const struct series_delete *deletes,
                   uint32_t delete_count, struct arena *a, struct series_stats *stats, struct selection **out) {
@@ -121,7 +109,7 @@ err series_select(const struct series_source *sources, uint32_t source_count, co
     samples_init(&s->scratch, a->limit_bytes);
     err e = NULL;
     for (uint32_t i = 0; i < source_count && !e; i++)
-        e = skip_damage(s, (sources[i].head ? select_in_head : select_in_part)(s, i, m, matchers, a));
+        e = series_stats_skip(stats, (sources[i].head ? select_in_head : select_in_part)(s, i, m, matchers, a));
     if (e) {
         selection_free(s);
         return e;

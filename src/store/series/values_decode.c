@@ -42,7 +42,8 @@ static void scale(const int64_t *integers, uint32_t count, unsigned exponent, do
 
 static void read_decimal(struct cursor *c, uint8_t head, uint32_t n, uint32_t first, uint32_t count, double *out) {
     int64_t integers[SERIES_SAMPLES_MAX];
-    struct exceptions x = {0};
+    struct exceptions x; /* large, and mostly not there */
+    x.n = 0;
     unsigned exponent = cursor_byte(c, EXPONENT_MAX);
     if (head & VALUES_EXCEPTIONS) read_exceptions(c, n, &x);
     uint64_t from = 0, divisor = 1;
