@@ -124,7 +124,6 @@ static struct head *fill(uint32_t series, uint32_t samples) {
     double *values = mem_new_array(double, series);
     int64_t times[SET], start = clock_thread_cpu_ns();
     uint8_t verdicts[SET];
-    double making = 0;
     for (uint32_t i = 0; i < series; i++) check(head_series(h, labels_of(i, text, v), i / SET, 0, &ids[i]));
     double registered = seconds_since(start);
     start = clock_thread_cpu_ns();
@@ -135,19 +134,15 @@ static struct head *fill(uint32_t series, uint32_t samples) {
     printf("head: %u series: register %.0f ns, %.0f bytes a series\n", series, registered * 1e9 / series,
            (double)stats.bytes / series);
     double appending = 0;
-    for (uint32_t k = 0; k < samples; k++)
-        for (uint32_t first = 0; first < series; first += SET) {
-            uint32_t n = MIN((uint32_t)SET, series - first);
-            start = clock_thread_cpu_ns();
-            for (uint32_t i = 0; i < n; i++) {
-                values[first + i] = next_value(values[first + i], i);
-                times[i] = INT64_C(1790000000000000000) + k * INT64_C(15000000000);
-            }
-            making += seconds_since(start);
-            start = clock_thread_cpu_ns();
-            check(head_append(h, ids + first, times, values + first, NULL, n, verdicts));
-            appending += seconds_since(start);
-        }
+    for (uint32_t k = 0; k < samples; k++) {
+        for (uint32_t i = 0; i < series; i++) values[i] = next_value(values[i], i % SET);
+        for (uint32_t i = 0; i < SET; i++) times[i] = INT64_C(1790000000000000000) + k * INT64_C(15000000000);
+        start = clock_thread_cpu_ns();
+        for (uint32_t first = 0; first < series; first += SET)
+            check(
+                head_append(h, ids + first, times, values + first, NULL, MIN((uint32_t)SET, series - first), verdicts));
+        appending += seconds_since(start);
+    }
     head_get_stats(h, &stats);
     printf("head: %u samples each: append %.1f ns a sample, %.0f bytes a series in all (resident %llu MiB)\n", samples,
            appending * 1e9 / series / samples, (double)stats.bytes / series,
