@@ -2,14 +2,14 @@
 
 #include <stdlib.h>
 
-void head_options_default(struct head_options *out) {
+void series_head_options_default(struct head_options *out) {
     *out = (struct head_options){.late_window_ns = INT64_C(1800) * 1000000000,
                                  .series_max = 2000000,
                                  .labels_max = 64,
                                  .churn_ns = INT64_C(600) * 1000000000};
 }
 
-struct head *head_new(const struct head_options *options) {
+struct head *series_head_new(const struct head_options *options) {
     struct head *h = mem_new_of(struct head);
     atomic_init(&h->refs, 1);
     h->options = *options;
@@ -24,12 +24,12 @@ struct head *head_new(const struct head_options *options) {
     return h;
 }
 
-struct head *head_ref(struct head *h) {
+struct head *series_head_ref(struct head *h) {
     atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
     return h;
 }
 
-void head_extra_free(struct head_extra *x) {
+void series_head_extra_free(struct head_extra *x) {
     if (!x) return;
     vec_done(&x->starts);
     for (uint32_t i = 0; i < x->open_count; i++) mem_free(x->open[i].h);
@@ -43,9 +43,9 @@ static void free_set(struct row_set *s) {
     mem_free(s);
 }
 
-void head_unref(struct head *h) {
+void series_head_unref(struct head *h) {
     if (!h || atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) != 1) return;
-    for (uint32_t i = 0; i < h->series_count; i++) head_extra_free(series_at(h, i)->extra);
+    for (uint32_t i = 0; i < h->series_count; i++) series_head_extra_free(series_at(h, i)->extra);
     for (uint32_t i = 0; i < h->set_count; i++) free_set(h->sets[i]);
     mem_free(h->sets);
     mem_free(h->set_slots);
@@ -65,7 +65,7 @@ void head_unref(struct head *h) {
 
 static uint64_t bytes_now(const struct head *h) { return h->bytes + h->memory.used_bytes; }
 
-err head_charge(struct head *h, uint64_t more, const char *what) {
+err series_head_charge(struct head *h, uint64_t more, const char *what) {
     if (more > (uint64_t)(h->memory.end - h->memory.next)) more += MIB; /* the arena's next block */
     uint64_t need = bytes_now(h) + more;
     if (!h->options.budget || need <= h->charged_bytes) return NULL;
@@ -78,18 +78,18 @@ err head_charge(struct head *h, uint64_t more, const char *what) {
     return NULL;
 }
 
-void *head_alloc(struct head *h, size_t n) { return arena_zero(&h->memory, n); }
+void *series_head_alloc(struct head *h, size_t n) { return arena_zero(&h->memory, n); }
 
-void *head_grow(struct head *h, void *old, size_t old_n, size_t n) {
+void *series_head_grow(struct head *h, void *old, size_t old_n, size_t n) {
     char *p = mem_grow(old, n);
     if (n > old_n) memset(p + old_n, 0, n - old_n);
     h->bytes += n - old_n;
     return p;
 }
 
-void head_count_free(struct head *h, size_t n) { h->bytes -= n; }
+void series_head_count_free(struct head *h, size_t n) { h->bytes -= n; }
 
-struct head_extra *head_extra_of(struct head *h, struct head_series *s) {
+struct head_extra *series_head_extra_of(struct head *h, struct head_series *s) {
     if (!s->extra) {
         s->extra = mem_new_of(struct head_extra);
         h->bytes += sizeof *s->extra;
@@ -99,7 +99,7 @@ struct head_extra *head_extra_of(struct head *h, struct head_series *s) {
 
 /* ---- figures ---------------------------------------------------------------------------------------------------- */
 
-void head_get_stats(struct head *h, struct head_stats *out) {
+void series_head_get_stats(struct head *h, struct head_stats *out) {
     lock_take(&h->lock);
     *out = h->stats;
     out->series = h->series_count;
@@ -110,7 +110,7 @@ void head_get_stats(struct head *h, struct head_stats *out) {
     lock_give(&h->lock);
 }
 
-const char *head_verdict_text(enum head_verdict v) {
+const char *series_head_verdict_text(enum head_verdict v) {
     switch (v) {
     case SAMPLE_TAKEN:
     case SAMPLE_TAKEN_LATE: return "taken";
@@ -166,7 +166,7 @@ static err count_all(struct head *h, uint32_t n, struct arena *a, struct head_ca
     return NULL;
 }
 
-err head_cardinality(struct head *h, uint32_t n, struct arena *a, struct head_cardinality *out) {
+err series_head_cardinality(struct head *h, uint32_t n, struct arena *a, struct head_cardinality *out) {
     lock_take(&h->lock);
     err e = count_all(h, MAX(n, 1u), a, out);
     lock_give(&h->lock);

@@ -11,7 +11,7 @@ static void grow_set_slots(struct head *h) {
     uint32_t old = h->set_slots ? h->set_mask + 1 : 0, n = old ? old * 2 : SETS_FIRST;
     if (h->set_keys < old - old / 4) return;
     __auto_type from = h->set_slots;
-    h->set_slots = head_grow(h, NULL, 0, n * sizeof *h->set_slots);
+    h->set_slots = series_head_grow(h, NULL, 0, n * sizeof *h->set_slots);
     h->set_mask = n - 1;
     for (uint32_t i = 0; i < old; i++) {
         if (!from[i].set) continue;
@@ -19,21 +19,21 @@ static void grow_set_slots(struct head *h) {
         while (h->set_slots[at].set) at = (at + 1) & h->set_mask;
         h->set_slots[at] = from[i];
     }
-    head_count_free(h, old * sizeof *from);
+    series_head_count_free(h, old * sizeof *from);
     mem_free(from);
 }
 
 static uint32_t new_set(struct head *h) {
     if (h->set_count == h->set_capacity) {
         uint32_t capacity = h->set_capacity ? h->set_capacity * 2 : SETS_FIRST;
-        h->sets = head_grow(h, h->sets, h->set_capacity * sizeof *h->sets, capacity * sizeof *h->sets);
+        h->sets = series_head_grow(h, h->sets, h->set_capacity * sizeof *h->sets, capacity * sizeof *h->sets);
         h->set_capacity = capacity;
     }
-    h->sets[h->set_count] = head_grow(h, NULL, 0, sizeof **h->sets);
+    h->sets[h->set_count] = series_head_grow(h, NULL, 0, sizeof **h->sets);
     return h->set_count++;
 }
 
-void head_place(struct head *h, struct head_series *s, uint64_t key) {
+void series_head_place(struct head *h, struct head_series *s, uint64_t key) {
     grow_set_slots(h);
     uint32_t at = (uint32_t)hash_keyed(key, 1) & h->set_mask;
     while (h->set_slots[at].set && h->set_slots[at].key != key) at = (at + 1) & h->set_mask;
@@ -59,8 +59,8 @@ static void row_start(struct head *h, const struct row_set *set, struct open_row
     if (r->capacity < set->columns) {
         uint32_t capacity = MIN((set->columns + 3) & ~3u, (uint32_t)HEAD_COLUMNS);
         mem_free(r->v);
-        head_count_free(h, row_bytes(r->capacity));
-        r->v = head_grow(h, NULL, 0, row_bytes(capacity));
+        series_head_count_free(h, row_bytes(r->capacity));
+        r->v = series_head_grow(h, NULL, 0, row_bytes(capacity));
         r->present = (uint64_t *)(r->v + capacity);
         r->capacity = capacity;
     }
@@ -127,7 +127,7 @@ static void seal_rows(struct head *h, struct row_set *set) {
     lock_give(&h->lock);
     encode_columns(set, &w, &h->scratch);
     lock_take(&h->lock);
-    struct stripe *s = head_alloc(h, sizeof *s);
+    struct stripe *s = series_head_alloc(h, sizeof *s);
     s->rows = set->rows;
     s->columns = set->columns;
     keep_times(h, set, s);
@@ -137,7 +137,7 @@ static void seal_rows(struct head *h, struct row_set *set) {
     s->bytes = keep(h, h->scratch.p ? h->scratch.p : "", h->scratch.n);
     if (set->stripe_count == set->stripe_capacity) {
         uint32_t capacity = set->stripe_capacity ? set->stripe_capacity * 2 : 8;
-        set->stripes = head_grow(h, set->stripes, set->stripe_capacity * sizeof s, capacity * sizeof s);
+        set->stripes = series_head_grow(h, set->stripes, set->stripe_capacity * sizeof s, capacity * sizeof s);
         set->stripe_capacity = capacity;
     }
     set->stripes[set->stripe_count++] = s;
@@ -161,7 +161,7 @@ static void set_start(struct head *h, struct head_series *s, int64_t time_ns, in
     struct head_extra *x = s->extra;
     int64_t current = x && x->starts.n ? x->starts.v[x->starts.n - 1].start_ns : 0;
     if (start_ns == current) return;
-    x = head_extra_of(h, s);
+    x = series_head_extra_of(h, s);
     size_t before = x->starts.capacity;
     *vec_push(&x->starts) = (struct start_change){time_ns, start_ns};
     h->bytes += (x->starts.capacity - before) * sizeof *x->starts.v;
@@ -176,13 +176,13 @@ static void note_time(struct head *h, struct head_series *s, int64_t time_ns) {
 
 static uint8_t add_late(struct head *h, struct head_series *s, const struct late *late) {
     uint64_t behind = (uint64_t)s->time_max - (uint64_t)late->time_ns;
-    uint8_t there = head_compare_at(h, s, late->time_ns, late->value, late->histogram);
+    uint8_t there = series_head_compare_at(h, s, late->time_ns, late->value, late->histogram);
     if (there != SAMPLE_TAKEN) return there;
     if (behind > (uint64_t)h->options.late_window_ns) return SAMPLE_TOO_LATE;
-    struct head_extra *x = head_extra_of(h, s);
+    struct head_extra *x = series_head_extra_of(h, s);
     if (x->late_count >= LATE_MAX) return SAMPLE_LATE_FULL;
     if (!x->late_last || x->late_last->n == LENGTH(x->late_last->v)) {
-        struct late_block *b = head_alloc(h, sizeof *b);
+        struct late_block *b = series_head_alloc(h, sizeof *b);
         if (x->late_last)
             x->late_last->next = b;
         else
@@ -191,7 +191,7 @@ static uint8_t add_late(struct head *h, struct head_series *s, const struct late
     }
     struct late kept = *late;
     if (late->histogram) {
-        struct histogram *copy = head_alloc(h, sizeof *copy);
+        struct histogram *copy = series_head_alloc(h, sizeof *copy);
         histogram_copy(&h->memory, late->histogram, copy);
         kept.histogram = copy;
     }
@@ -206,7 +206,7 @@ static bool last_is_histogram(const struct head_series *s) { return s->extra && 
 
 static void forget_last_histogram(struct head *h, struct head_series *s) {
     if (!last_is_histogram(s)) return;
-    head_count_free(h, sizeof *s->extra->last_histogram + histogram_bytes(s->extra->last_histogram));
+    series_head_count_free(h, sizeof *s->extra->last_histogram + histogram_bytes(s->extra->last_histogram));
     mem_free(s->extra->last_histogram);
     s->extra->last_histogram = NULL;
 }
@@ -229,11 +229,11 @@ static uint8_t append_one(struct head *h, uint32_t id, int64_t time_ns, double v
     return SAMPLE_TAKEN;
 }
 
-err head_append(struct head *h, const uint32_t *series, const int64_t *times_ns, const double *values,
-                const int64_t *starts_ns, uint32_t n, uint8_t *verdicts) {
+err series_head_append(struct head *h, const uint32_t *series, const int64_t *times_ns, const double *values,
+                       const int64_t *starts_ns, uint32_t n, uint8_t *verdicts) {
     enum { STRIPE_BYTES = HEAD_COLUMNS * HEAD_ROWS * 9 + HEAD_COLUMNS * 8 };
     lock_take(&h->lock);
-    err e = head_charge(h, (uint64_t)n * SAMPLE_BYTES + STRIPE_BYTES, "samples");
+    err e = series_head_charge(h, (uint64_t)n * SAMPLE_BYTES + STRIPE_BYTES, "samples");
     for (uint32_t i = 0; i < n && !e; i++)
         verdicts[i] = append_one(h, series[i], times_ns[i], values[i], starts_ns ? starts_ns[i] : 0);
     lock_give(&h->lock);
@@ -262,13 +262,13 @@ static void seal_histograms(struct head *h, struct head_extra *x) {
     buf_clear(&h->scratch);
     for (uint32_t i = 0; i < x->open_count; i++) rows[i] = *x->open[i].h;
     histograms_encode(rows, x->open_count, EFFORT_FULL, &h->scratch);
-    struct histogram_chunk *c = head_alloc(h, sizeof *c + h->scratch.n);
+    struct histogram_chunk *c = series_head_alloc(h, sizeof *c + h->scratch.n);
     c->n = x->open_count;
     c->bytes = (uint32_t)h->scratch.n;
     memcpy(c->data, h->scratch.p, h->scratch.n);
     for (uint32_t i = 0; i < x->open_count; i++) {
         c->times_ns[i] = x->open[i].time_ns;
-        head_count_free(h, sizeof rows[i] + histogram_bytes(&rows[i]));
+        series_head_count_free(h, sizeof rows[i] + histogram_bytes(&rows[i]));
         mem_free(x->open[i].h);
     }
     if (x->chunk_last)
@@ -285,7 +285,7 @@ static uint8_t append_histogram(struct head *h, struct head_series *s, int64_t t
     if (time_ns == s->time_max && s->time_min <= s->time_max)
         return last_is_histogram(s) && histogram_equal(s->extra->last_histogram, v) ? SAMPLE_REPEATED : SAMPLE_CONFLICT;
     if (time_ns < s->time_max) return add_late(h, s, &(struct late){time_ns, start_ns, 0, v});
-    struct head_extra *x = head_extra_of(h, s);
+    struct head_extra *x = series_head_extra_of(h, s);
     bool other = x->open_count && x->open[0].h->is_float != v->is_float; /* one chunk is of one kind */
     if (x->open_count == HEAD_ROWS || other) seal_histograms(h, x);
     x->open[x->open_count].time_ns = time_ns;
@@ -298,11 +298,12 @@ static uint8_t append_histogram(struct head *h, struct head_series *s, int64_t t
     return SAMPLE_TAKEN;
 }
 
-err head_append_histogram(struct head *h, uint32_t series, int64_t time_ns, const struct histogram *v, int64_t start_ns,
-                          uint8_t *verdict) {
+err series_head_append_histogram(struct head *h, uint32_t series, int64_t time_ns, const struct histogram *v,
+                                 int64_t start_ns, uint8_t *verdict) {
     TRY(histogram_check(v));
     lock_take(&h->lock);
-    err e = head_charge(h, 3 * (histogram_bytes(v) + HISTOGRAM_SLACK) + sizeof(struct head_extra), "native histograms");
+    err e = series_head_charge(h, 3 * (histogram_bytes(v) + HISTOGRAM_SLACK) + sizeof(struct head_extra),
+                               "native histograms");
     if (!e) *verdict = append_histogram(h, series_at(h, series), time_ns, v, start_ns);
     lock_give(&h->lock);
     return e;
@@ -313,7 +314,7 @@ err head_append_histogram(struct head *h, uint32_t series, int64_t time_ns, cons
 static void add_exemplar(struct head *h, const struct exemplar *e) {
     struct head_series *s = series_at(h, e->series);
     buf_clear(&h->scratch);
-    labels_write(e->labels, &h->scratch);
+    label_set_write(e->labels, &h->scratch);
     struct str labels = buf_str(&h->scratch);
     for (uint32_t at = s->extra ? s->extra->exemplar : 0, looked = 0; at && looked < 16; looked++) {
         const struct head_exemplar *x = &h->exemplars.v[at - 1];
@@ -326,7 +327,7 @@ static void add_exemplar(struct head *h, const struct exemplar *e) {
         h->stats.exemplars_dropped++;
         return;
     }
-    struct head_extra *extra = head_extra_of(h, s);
+    struct head_extra *extra = series_head_extra_of(h, s);
     size_t before = h->exemplars.capacity;
     *vec_push(&h->exemplars) =
         (struct head_exemplar){e->time_ns, e->value, arena_copy(&h->memory, labels), extra->exemplar};
@@ -335,15 +336,15 @@ static void add_exemplar(struct head *h, const struct exemplar *e) {
     h->stats.exemplars++;
 }
 
-err head_append_exemplar(struct head *h, const struct exemplar *e) {
-    if (e->labels.n) TRY_WRAP(labels_check(e->labels, LABELS_MAX), "exemplar");
+err series_head_append_exemplar(struct head *h, const struct exemplar *e) {
+    if (e->labels.n) TRY_WRAP(label_set_check(e->labels, LABELS_MAX), "exemplar");
     size_t n = 0;
     for (uint32_t i = 0; i < e->labels.n; i++) n += e->labels.v[i].name.n + e->labels.v[i].value.n;
     if (n > EXEMPLAR_BYTES_MAX)
         return err_new(ERR_LIMIT, "exemplar: labels of %zu bytes, at most %d", n, EXEMPLAR_BYTES_MAX);
     lock_take(&h->lock);
-    err x =
-        head_charge(h, n + sizeof(struct head_extra) + 4 * KIB + h->exemplars.n * sizeof *h->exemplars.v, "exemplars");
+    err x = series_head_charge(h, n + sizeof(struct head_extra) + 4 * KIB + h->exemplars.n * sizeof *h->exemplars.v,
+                               "exemplars");
     if (!x) add_exemplar(h, e);
     lock_give(&h->lock);
     return x;

@@ -50,7 +50,7 @@ static void check(err e) {
     exit(1);
 }
 
-static void ask(const struct series_source *source, const char *what, const struct matcher *m, uint32_t n) {
+static void ask(const struct series_source *source, const char *what, const struct label_matcher *m, uint32_t n) {
     enum { ROUNDS = 20 };
     struct series_stats stats = {0};
     struct series_reader *r = source->part ? series_reader_new(source->part, &stats) : NULL;
@@ -61,7 +61,7 @@ static void ask(const struct series_source *source, const char *what, const stru
         arena_init(&a, 256 * MIB);
         if (round == 0) start = clock_thread_cpu_ns(); /* the first looks at pages */
         check(r ? series_reader_select(r, m, n, &a, &rows, &found)
-                : head_select(source->head, m, n, &a, &rows, &found));
+                : series_head_select(source->head, m, n, &a, &rows, &found));
         arena_done(&a);
     }
     printf("  %-44s %8u series  %9.1f us\n", what, found, seconds_since(start) / ROUNDS * 1e6);
@@ -70,21 +70,21 @@ static void ask(const struct series_source *source, const char *what, const stru
 
 static void ask_all(const struct series_source *source) {
     struct arena a;
-    struct matcher m[8];
+    struct label_matcher m[8];
     arena_init(&a, 64 * MIB);
-    check(matcher_make(&a, METRIC_NAME, MATCHER_EQUAL, STR("http_requests_total"), &m[0]));
-    check(matcher_make(&a, STR("job"), MATCHER_EQUAL, STR("job-7"), &m[1]));
-    check(matcher_make(&a, STR("code"), MATCHER_NOT_EQUAL, STR("200"), &m[2]));
-    check(matcher_make(&a, STR("pod"), MATCHER_REGEX, STR("pod-1[0-9]+-[0-9a-f]*[02468ace]"), &m[3]));
-    check(matcher_make(&a, STR("pod"), MATCHER_REGEX, STR("pod-12.*"), &m[4]));
-    check(matcher_make(&a, STR("namespace"), MATCHER_EQUAL, STR("namespace-3"), &m[5]));
+    check(label_matcher_make(&a, METRIC_NAME, MATCHER_EQUAL, STR("http_requests_total"), &m[0]));
+    check(label_matcher_make(&a, STR("job"), MATCHER_EQUAL, STR("job-7"), &m[1]));
+    check(label_matcher_make(&a, STR("code"), MATCHER_NOT_EQUAL, STR("200"), &m[2]));
+    check(label_matcher_make(&a, STR("pod"), MATCHER_REGEX, STR("pod-1[0-9]+-[0-9a-f]*[02468ace]"), &m[3]));
+    check(label_matcher_make(&a, STR("pod"), MATCHER_REGEX, STR("pod-12.*"), &m[4]));
+    check(label_matcher_make(&a, STR("namespace"), MATCHER_EQUAL, STR("namespace-3"), &m[5]));
     ask(source, "name, job, code!=", m, 3);
     ask(source, "pod by expression", m + 3, 1);
     ask(source, "pod by prefix", m + 4, 1);
-    struct matcher two[] = {m[0], m[5]};
+    struct label_matcher two[] = {m[0], m[5]};
     ask(source, "name, namespace", two, 2);
     ask(source, "name", m, 1);
-    for (int i = 0; i < 6; i++) matcher_done(&m[i]);
+    for (int i = 0; i < 6; i++) label_matcher_done(&m[i]);
     arena_done(&a);
 }
 
@@ -98,10 +98,11 @@ static void read_all(const struct series_source *source, uint64_t samples) {
     int64_t start = clock_thread_cpu_ns();
     check(series_select(source, 1, NULL, 0, INT64_MIN, INT64_MAX, NULL, 0, &a, &stats, &s));
     double selected = seconds_since(start);
+    struct selection_reader *r = selection_reader_new(s, &stats);
     samples_init(&got, 64 * MIB);
     start = clock_thread_cpu_ns();
     for (uint32_t i = 0; i < selection_count(s); i++) {
-        check(selection_read(s, i, &got));
+        check(selection_read(r, i, &got));
         n += got.n;
     }
     double read = seconds_since(start);
@@ -109,6 +110,7 @@ static void read_all(const struct series_source *source, uint64_t samples) {
     printf("  select all with labels %.0f ns a series, read %.2f ns a sample\n", selected * 1e9 / selection_count(s),
            read * 1e9 / (double)n);
     samples_done(&got);
+    selection_reader_free(r);
     selection_free(s);
     arena_done(&a);
 }
@@ -117,20 +119,20 @@ static struct head *fill(uint32_t series, uint32_t samples) {
     struct head_options o;
     char text[8][48];
     struct label v[8];
-    head_options_default(&o);
+    series_head_options_default(&o);
     o.series_max = HEAD_SERIES_MAX;
-    struct head *h = head_new(&o);
+    struct head *h = series_head_new(&o);
     uint32_t *ids = mem_new_array(uint32_t, series);
     double *values = mem_new_array(double, series);
     int64_t times[SET], start = clock_thread_cpu_ns();
     uint8_t verdicts[SET];
-    for (uint32_t i = 0; i < series; i++) check(head_series(h, labels_of(i, text, v), i / SET, 0, &ids[i]));
+    for (uint32_t i = 0; i < series; i++) check(series_head_add(h, labels_of(i, text, v), i / SET, 0, &ids[i]));
     double registered = seconds_since(start);
     start = clock_thread_cpu_ns();
     for (uint32_t i = 0; i < series; i++) labels_of(i, text, v);
     registered -= seconds_since(start);
     struct head_stats stats;
-    head_get_stats(h, &stats);
+    series_head_get_stats(h, &stats);
     printf("head: %u series: register %.0f ns, %.0f bytes a series\n", series, registered * 1e9 / series,
            (double)stats.bytes / series);
     double appending = 0;
@@ -139,11 +141,11 @@ static struct head *fill(uint32_t series, uint32_t samples) {
         for (uint32_t i = 0; i < SET; i++) times[i] = INT64_C(1790000000000000000) + k * INT64_C(15000000000);
         start = clock_thread_cpu_ns();
         for (uint32_t first = 0; first < series; first += SET)
-            check(
-                head_append(h, ids + first, times, values + first, NULL, MIN((uint32_t)SET, series - first), verdicts));
+            check(series_head_append(h, ids + first, times, values + first, NULL, MIN((uint32_t)SET, series - first),
+                                     verdicts));
         appending += seconds_since(start);
     }
-    head_get_stats(h, &stats);
+    series_head_get_stats(h, &stats);
     printf("head: %u samples each: append %.1f ns a sample, %.0f bytes a series in all (resident %llu MiB)\n", samples,
            appending * 1e9 / series / samples, (double)stats.bytes / series,
            (unsigned long long)(process_resident_bytes() >> 20));
@@ -168,7 +170,7 @@ int main(int argc, char **argv) {
     printf("file: seal %.1f ns a sample, %.0f ns a series; %.4f bytes a sample, %llu bytes\n",
            sealed * 1e9 / (double)info.samples, sealed * 1e9 / (double)info.series,
            (double)info.bytes / (double)info.samples, (unsigned long long)info.bytes);
-    head_unref(source.head);
+    series_head_unref(source.head);
     source.head = NULL;
     check(series_part_open("head_bench.series", &source.part));
     ask_all(&source);

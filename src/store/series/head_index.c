@@ -30,16 +30,16 @@ static void make_room(struct head *h, uint32_t **slots, uint32_t *mask, uint32_t
                       uint64_t (*hash_of)(const struct head *h, uint32_t id)) {
     uint32_t old = *slots ? *mask + 1 : 0, n = old ? old * 2 : SLOTS_FIRST;
     if (count < old - old / 4) return;
-    uint32_t *larger = head_grow(h, NULL, 0, n * sizeof *larger);
+    uint32_t *larger = series_head_grow(h, NULL, 0, n * sizeof *larger);
     for (uint32_t i = 0; i < count; i++) insert(larger, n - 1, hash_of(h, i), i);
     mem_free(*slots);
-    head_count_free(h, old * sizeof *larger);
+    series_head_count_free(h, old * sizeof *larger);
     *slots = larger;
     *mask = n - 1;
 }
 
 /* id + 1, or 0. Equal hashes of 128 bits under a secret are the same labels. */
-static uint32_t find_series(const struct head *h, struct labels_hash hash) {
+static uint32_t find_series(const struct head *h, struct label_set_hash hash) {
     if (!h->series_slots) return 0;
     for (uint32_t at = (uint32_t)hash.a & h->series_mask; h->series_slots[at]; at = (at + 1) & h->series_mask) {
         uint32_t id = slot_id(h->series_slots[at]);
@@ -50,7 +50,7 @@ static uint32_t find_series(const struct head *h, struct labels_hash hash) {
     return 0;
 }
 
-uint32_t head_find_pair(const struct head *h, uint32_t name, struct str value) {
+uint32_t series_head_find_pair(const struct head *h, uint32_t name, struct str value) {
     if (!h->pair_slots) return 0;
     uint64_t hash = pair_hash(name, value);
     for (uint32_t at = (uint32_t)hash & h->pair_mask; h->pair_slots[at]; at = (at + 1) & h->pair_mask) {
@@ -75,11 +75,12 @@ static uint32_t name_id(struct head *h, struct str name) {
 }
 
 static uint32_t pair_id(struct head *h, uint32_t name, struct str value) {
-    uint32_t known = head_find_pair(h, name, value);
+    uint32_t known = series_head_find_pair(h, name, value);
     if (known) return known - 1;
     uint32_t id = h->pair_count;
     make_room(h, &h->pair_slots, &h->pair_mask, id, hash_of_pair);
-    if (!h->pairs[id / TABLE_BLOCK]) h->pairs[id / TABLE_BLOCK] = head_alloc(h, TABLE_BLOCK * sizeof(struct pair));
+    if (!h->pairs[id / TABLE_BLOCK])
+        h->pairs[id / TABLE_BLOCK] = series_head_alloc(h, TABLE_BLOCK * sizeof(struct pair));
     struct head_name *n = &h->names.v[name];
     *pair_at(h, id) = (struct pair){.value = keep_text(h, value), .name = name};
     if (n->values++)
@@ -96,7 +97,7 @@ static void add_id(struct head *h, struct pair *p, uint32_t id) {
     struct ids_block *b = p->last;
     if (!b || b->n == b->capacity) {
         uint32_t capacity = b ? MIN(b->capacity * 2 + 2, (uint32_t)IDS_MOST) : IDS_FIRST;
-        struct ids_block *next = head_alloc(h, sizeof *next + capacity * sizeof *next->ids);
+        struct ids_block *next = series_head_alloc(h, sizeof *next + capacity * sizeof *next->ids);
         next->capacity = capacity;
         if (b)
             b->next = next;
@@ -108,11 +109,11 @@ static void add_id(struct head *h, struct pair *p, uint32_t id) {
     p->count++;
 }
 
-static uint32_t add_series(struct head *h, struct labels l, struct labels_hash hash, uint64_t set) {
-    uint32_t id = h->series_count, *pairs = head_alloc(h, l.n * sizeof *pairs);
+static uint32_t add_series(struct head *h, struct labels l, struct label_set_hash hash, uint64_t set) {
+    uint32_t id = h->series_count, *pairs = series_head_alloc(h, l.n * sizeof *pairs);
     make_room(h, &h->series_slots, &h->series_mask, id, hash_of_series);
     if (!h->series[id / TABLE_BLOCK])
-        h->series[id / TABLE_BLOCK] = head_alloc(h, TABLE_BLOCK * sizeof(struct head_series));
+        h->series[id / TABLE_BLOCK] = series_head_alloc(h, TABLE_BLOCK * sizeof(struct head_series));
     struct head_series *s = series_at(h, id);
     *s = (struct head_series){
         .hash = hash, .pairs = pairs, .pair_count = (uint16_t)l.n, .time_min = INT64_MAX, .time_max = INT64_MIN};
@@ -122,7 +123,7 @@ static uint32_t add_series(struct head *h, struct labels l, struct labels_hash h
         h->names.v[name].series++;
         add_id(h, pair_at(h, pairs[i]), id);
     }
-    head_place(h, s, set);
+    series_head_place(h, s, set);
     insert(h->series_slots, h->series_mask, hash.a, id);
     h->series_count++;
     return id;
@@ -180,23 +181,23 @@ static uint64_t table_growth(const struct head *h, uint32_t pairs) {
 }
 
 static err series_locked(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id) {
-    struct labels_hash hash = labels_hash(l);
+    struct label_set_hash hash = label_set_hash(l);
     uint32_t known = find_series(h, hash);
     size_t text = 0;
     if (known) {
         *out_id = known - 1;
         return NULL;
     }
-    TRY(labels_check(l, h->options.labels_max));
+    TRY(label_set_check(l, h->options.labels_max));
     TRY(check_limits(h, now_ns));
     for (uint32_t i = 0; i < l.n; i++) text += l.v[i].name.n + l.v[i].value.n;
-    TRY(head_charge(h, SERIES_BYTES + text + table_growth(h, l.n), "new series"));
+    TRY(series_head_charge(h, SERIES_BYTES + text + table_growth(h, l.n), "new series"));
     *out_id = add_series(h, l, hash, set);
     h->churn_count++;
     return NULL;
 }
 
-err head_series(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id) {
+err series_head_add(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id) {
     lock_take(&h->lock);
     err e = series_locked(h, l, set, now_ns, out_id);
     lock_give(&h->lock);
@@ -205,7 +206,7 @@ err head_series(struct head *h, struct labels l, uint64_t set, int64_t now_ns, u
 
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
 
-bool head_labels(struct head *h, uint32_t series, struct arena *a, struct labels *out) {
+bool series_head_labels(struct head *h, uint32_t series, struct arena *a, struct labels *out) {
     lock_take(&h->lock); /* the names' array moves when it grows; the texts do not */
     const struct head_series *s = series_at(h, series);
     struct label *v = arena_array(a, struct label, s->pair_count);
@@ -218,7 +219,7 @@ bool head_labels(struct head *h, uint32_t series, struct arena *a, struct labels
     return v != NULL;
 }
 
-err head_label_names(struct head *h, struct arena *a, struct str **out, uint32_t *out_n) {
+err series_head_label_names(struct head *h, struct arena *a, struct str **out, uint32_t *out_n) {
     lock_take(&h->lock);
     uint32_t n = (uint32_t)h->names.n;
     struct str *names = arena_array(a, struct str, n + 1);
@@ -229,7 +230,7 @@ err head_label_names(struct head *h, struct arena *a, struct str **out, uint32_t
     return names ? NULL : arena_err(a);
 }
 
-err head_label_values(struct head *h, struct str name, struct arena *a, struct str **out, uint32_t *out_n) {
+err series_head_label_values(struct head *h, struct str name, struct arena *a, struct str **out, uint32_t *out_n) {
     uint32_t id;
     lock_take(&h->lock);
     struct head_name n = {0};

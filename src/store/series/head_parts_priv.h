@@ -99,7 +99,7 @@ struct head_extra {
 };
 
 struct head_series {
-    struct labels_hash hash;
+    struct label_set_hash hash;
     const uint32_t *pairs;
     uint32_t set;
     uint16_t column, pair_count;
@@ -157,16 +157,16 @@ static inline struct pair *pair_at(const struct head *h, uint32_t id) {
 }
 
 /* Asks the budget for what a step may take, in advance; ERR_BUSY: nothing changed. */
-err head_charge(struct head *h, uint64_t more, const char *what);
-void *head_alloc(struct head *h, size_t n); /* as long as the head lives; zeroed */
-void *head_grow(struct head *h, void *old, size_t old_n,
-                size_t n);                      /* counted heap memory, new bytes zeroed; freed by the caller */
-void head_count_free(struct head *h, size_t n); /* counted heap memory that was freed */
-struct head_extra *head_extra_of(struct head *h, struct head_series *s);
-uint32_t head_find_pair(const struct head *h, uint32_t name, struct str value); /* id + 1, or 0 */
+err series_head_charge(struct head *h, uint64_t more, const char *what);
+void *series_head_alloc(struct head *h, size_t n); /* as long as the head lives; zeroed */
+void *series_head_grow(struct head *h, void *old, size_t old_n,
+                       size_t n);                      /* counted heap memory, new bytes zeroed; freed by the caller */
+void series_head_count_free(struct head *h, size_t n); /* counted heap memory that was freed */
+struct head_extra *series_head_extra_of(struct head *h, struct head_series *s);
+uint32_t series_head_find_pair(const struct head *h, uint32_t name, struct str value); /* id + 1, or 0 */
 /* The column of a new series in the set of that key. */
-void head_place(struct head *h, struct head_series *s, uint64_t key);
+void series_head_place(struct head *h, struct head_series *s, uint64_t key);
 /* What is at a time, by reading (1): the verdict for the same or another value there, or SAMPLE_TAKEN if nothing is. Lock held. */
-uint8_t head_compare_at(struct head *h, const struct head_series *s, int64_t time_ns, double value,
-                        const struct histogram *v);
-void head_extra_free(struct head_extra *x);
+uint8_t series_head_compare_at(struct head *h, const struct head_series *s, int64_t time_ns, double value,
+                               const struct histogram *v);
+void series_head_extra_free(struct head_extra *x);

@@ -45,16 +45,16 @@ struct head_options {
     uint32_t new_series_max; /* in any span of churn_ns; 0: no limit */
     int64_t churn_ns;
 };
-void head_options_default(struct head_options *out);
+void series_head_options_default(struct head_options *out);
 
 struct head;
-struct head *head_new(const struct head_options *options);
-struct head *head_ref(struct head *h);
-void head_unref(struct head *h); /* takes NULL */
+struct head *series_head_new(const struct head_options *options);
+struct head *series_head_ref(struct head *h);
+void series_head_unref(struct head *h); /* takes NULL */
 
 /* The id of a series, new or known. `set` names those that are sampled together (a hash of target or resource; 0: this one alone is fine
  * as well, it costs memory). `now_ns` is for the limit on new series. Labels are checked. */
-err head_series(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id);
+err series_head_add(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id);
 
 enum head_verdict {
     SAMPLE_TAKEN,
@@ -65,14 +65,14 @@ enum head_verdict {
     SAMPLE_LATE_FULL, /* more late samples than a series may have before it is sealed */
     VERDICTS
 };
-const char *head_verdict_text(enum head_verdict v); /* for the sender: "out of order: older than …" */
+const char *series_head_verdict_text(enum head_verdict v); /* for the sender: "out of order: older than …" */
 
 /* n samples of known series, in any order; verdicts has room for n. starts_ns may be NULL. ERR_BUSY: none was taken. */
-err head_append(struct head *h, const uint32_t *series, const int64_t *times_ns, const double *values,
-                const int64_t *starts_ns, uint32_t n, uint8_t *verdicts);
+err series_head_append(struct head *h, const uint32_t *series, const int64_t *times_ns, const double *values,
+                       const int64_t *starts_ns, uint32_t n, uint8_t *verdicts);
 /* One native histogram, checked here (ERR_INVALID). */
-err head_append_histogram(struct head *h, uint32_t series, int64_t time_ns, const struct histogram *v, int64_t start_ns,
-                          uint8_t *verdict);
+err series_head_append_histogram(struct head *h, uint32_t series, int64_t time_ns, const struct histogram *v,
+                                 int64_t start_ns, uint8_t *verdict);
 /* Something that was measured in one request beside the samples: a value with labels of its own, usually a trace. */
 struct exemplar {
     uint32_t series;
@@ -81,32 +81,32 @@ struct exemplar {
     struct labels labels;
 };
 /* The same one again is taken as said already. ERR_LIMIT: too large; a full head drops it and counts. */
-err head_append_exemplar(struct head *h, const struct exemplar *e);
+err series_head_append_exemplar(struct head *h, const struct exemplar *e);
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 /* Samples in [min, max], appended to an empty *out. */
-err head_read(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct samples *out);
+err series_head_read(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct samples *out);
 /* Ascending ids of the series that match; memory of the arena. */
-err head_select(struct head *h, const struct matcher *m, uint32_t matchers, struct arena *a, uint32_t **out_ids,
-                uint32_t *out_n);
+err series_head_select(struct head *h, const struct label_matcher *m, uint32_t matchers, struct arena *a,
+                       uint32_t **out_ids, uint32_t *out_n);
 /* The label set, borrowed from the head but for the array, which is the arena's. False: the arena is full. */
-bool head_labels(struct head *h, uint32_t series, struct arena *a, struct labels *out);
+bool series_head_labels(struct head *h, uint32_t series, struct arena *a, struct labels *out);
 /* Times of the first and last sample of a series; false: it has none. */
-bool head_range(struct head *h, uint32_t series, int64_t *out_min, int64_t *out_max);
+bool series_head_range(struct head *h, uint32_t series, int64_t *out_min, int64_t *out_max);
 /* Names, or values of a name, of any series of the head, in no order; texts are the head's. ERR_LIMIT of the arena. */
-err head_label_names(struct head *h, struct arena *a, struct str **out, uint32_t *out_n);
-err head_label_values(struct head *h, struct str name, struct arena *a, struct str **out, uint32_t *out_n);
+err series_head_label_names(struct head *h, struct arena *a, struct str **out, uint32_t *out_n);
+err series_head_label_values(struct head *h, struct str name, struct arena *a, struct str **out, uint32_t *out_n);
 /* Exemplars of a series with time in [min, max], oldest first; memory of the arena. */
-err head_exemplars(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct arena *a,
-                   struct exemplar **out, uint32_t *out_n);
+err series_head_exemplars(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct arena *a,
+                          struct exemplar **out, uint32_t *out_n);
 
 struct head_stats {
     uint32_t series, pairs, names, row_sets;
     uint64_t samples, histograms, late, exemplars, exemplars_dropped, bytes;
     int64_t time_min, time_max; /* min > max: no samples */
 };
-void head_get_stats(struct head *h, struct head_stats *out);
+void series_head_get_stats(struct head *h, struct head_stats *out);
 
 /* Who takes the room: metrics by series, labels by values, pairs by series; each list at most `n`, greatest first. */
 struct head_count {
@@ -117,4 +117,4 @@ struct head_cardinality {
     struct head_count *metrics, *labels, *pairs;
     uint32_t metric_count, label_count, pair_count;
 };
-err head_cardinality(struct head *h, uint32_t n, struct arena *a, struct head_cardinality *out);
+err series_head_cardinality(struct head *h, uint32_t n, struct arena *a, struct head_cardinality *out);

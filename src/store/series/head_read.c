@@ -76,22 +76,25 @@ static struct str stripe_bytes(const struct stripe *s, uint32_t column) {
     return str_span(s->bytes + at, s->sizes[column]);
 }
 
-/* The times and values of a column; returns how many. */
-static err read_stripe(const struct stripe *s, uint32_t column, int64_t *times, double *values, uint32_t *out_n) {
+/* The times and values of a column, appended. */
+static err read_stripe(const struct stripe *s, uint32_t column, struct samples *out) {
     uint32_t mask = stripe_mask(s, column), n = 0;
+    samples_reserve(out, HEAD_ROWS);
+    int64_t *times = out->times_ns + out->n;
     for (uint32_t rest = mask; rest; rest &= rest - 1) times[n++] = stripe_time(s, (uint32_t)__builtin_ctz(rest));
-    *out_n = n;
-    return n ? values_decode(stripe_bytes(s, column), n, 0, n, values) : NULL;
+    if (n == 0) return NULL;
+    struct str bytes = stripe_bytes(s, column);
+    TRY(values_decode(bytes, n, 0, n, out->values + out->n));
+    samples_take_rows(out, n, values_flags(bytes));
+    return NULL;
 }
 
 static err add_floats(const struct view *v, int64_t time_min, int64_t time_max, struct samples *out) {
     for (uint32_t i = 0; i < v->stripe_count; i++) {
-        uint32_t n, mask = stripe_mask(v->stripes[i], v->column);
+        uint32_t mask = stripe_mask(v->stripes[i], v->column);
         if (!mask || stripe_time(v->stripes[i], 31 - (uint32_t)__builtin_clz(mask)) < time_min) continue;
         if (stripe_time(v->stripes[i], (uint32_t)__builtin_ctz(mask)) > time_max) break;
-        samples_reserve(out, HEAD_ROWS);
-        TRY(read_stripe(v->stripes[i], v->column, out->times_ns + out->n, out->values + out->n, &n));
-        out->n += n;
+        TRY(read_stripe(v->stripes[i], v->column, out));
     }
     for (uint32_t i = 0; i < v->rows; i++) samples_add(out, v->row_times[i], v->row_values[i], 0);
     return NULL;
@@ -154,7 +157,7 @@ static err merge_rest(const struct view *v, struct samples *out) {
     return e;
 }
 
-err head_read(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct samples *out) {
+err series_head_read(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct samples *out) {
     AUTO_ARENA struct arena a;
     struct view v;
     arena_init(&a, 16 * MIB);
@@ -168,7 +171,7 @@ err head_read(struct head *h, uint32_t series, int64_t time_min, int64_t time_ma
     return NULL;
 }
 
-bool head_range(struct head *h, uint32_t series, int64_t *out_min, int64_t *out_max) {
+bool series_head_range(struct head *h, uint32_t series, int64_t *out_min, int64_t *out_max) {
     lock_take(&h->lock);
     const struct head_series *s = series_at(h, series);
     *out_min = s->time_min;
@@ -182,8 +185,8 @@ bool head_range(struct head *h, uint32_t series, int64_t *out_min, int64_t *out_
 static uint8_t judge(bool same) { return same ? SAMPLE_REPEATED : SAMPLE_CONFLICT; }
 
 /* Of what was copied for this one time. */
-uint8_t head_compare_at(struct head *h, const struct head_series *s, int64_t time_ns, double value,
-                        const struct histogram *v) {
+uint8_t series_head_compare_at(struct head *h, const struct head_series *s, int64_t time_ns, double value,
+                               const struct histogram *v) {
     AUTO_ARENA struct arena a;
     struct view view;
     struct samples there;
@@ -212,8 +215,8 @@ static int compare_exemplars(const void *a, const void *b) {
     return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
 }
 
-err head_exemplars(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct arena *a,
-                   struct exemplar **out, uint32_t *out_n) {
+err series_head_exemplars(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct arena *a,
+                          struct exemplar **out, uint32_t *out_n) {
     uint32_t n = 0, count = 0;
     lock_take(&h->lock);
     const struct head_extra *x = series_at(h, series)->extra;
@@ -224,7 +227,7 @@ err head_exemplars(struct head *h, uint32_t series, int64_t time_min, int64_t ti
         const struct head_exemplar *e = &h->exemplars.v[at - 1];
         if (e->time_ns < time_min || e->time_ns > time_max) continue;
         found[n] = (struct exemplar){.series = series, .time_ns = e->time_ns, .value = e->value};
-        fits = labels_read(e->labels, a, &found[n++].labels);
+        fits = label_set_read(e->labels, a, &found[n++].labels);
     }
     lock_give(&h->lock);
     if (!fits) return err_new(ERR_LIMIT, "exemplars: over the memory limit");

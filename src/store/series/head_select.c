@@ -5,7 +5,7 @@
 
 /* A matcher against the head: the pairs of its name that match, as bits by the pair's place among them. */
 struct asked {
-    const struct matcher *m;
+    const struct label_matcher *m;
     uint32_t name;                    /* id + 1; 0: no series has it */
     uint32_t values, *pairs, matched; /* the pairs that match (positive form), ascending by id */
     uint64_t series;                  /* of those pairs, together */
@@ -28,7 +28,7 @@ static err list_pairs(struct head *h, struct asked *q, struct arena *a) {
     q->lists = arena_array(a, struct ids, most + 1);
     if (!q->pairs || !q->lists) return arena_err(a);
     for (uint32_t i = 0; one && i < most; i++) {
-        uint32_t pair = head_find_pair(h, id, q->m->literals[i]);
+        uint32_t pair = series_head_find_pair(h, id, q->m->literals[i]);
         if (pair) q->pairs[q->values++] = pair - 1;
     }
     uint32_t at = n.first;
@@ -43,7 +43,7 @@ static void match_values(struct head *h, struct asked *q) {
     q->matched = 0;
     q->series = 0;
     for (uint32_t i = 0; i < q->values; i++) {
-        if (!matcher_matches_positive(q->m, pair_at(h, q->pairs[i])->value)) continue;
+        if (!label_matcher_matches_positive(q->m, pair_at(h, q->pairs[i])->value)) continue;
         q->pairs[q->matched] = q->pairs[i];
         q->lists[q->matched++] = q->lists[i];
         q->series += q->lists[i].n;
@@ -62,30 +62,49 @@ static bool has_matched(const struct asked *q, uint32_t pair) {
 
 /* The name of a pair never changes once it is counted. */
 static bool series_matches(struct head *h, const struct head_series *s, const struct asked *q) {
-    const struct matcher *m = q->m;
+    const struct label_matcher *m = q->m;
     for (uint32_t i = 0; q->name && i < s->pair_count; i++)
         if (pair_at(h, s->pairs[i])->name == q->name - 1) return has_matched(q, s->pairs[i]) != m->is_negative;
     return m->matches_empty;
 }
 
-/* The union of the series of the matching pairs: each series has one pair a name, so lists share none. */
-static uint32_t gather(const struct asked *q, uint32_t *out) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < q->matched; i++) {
-        uint32_t left = q->lists[i].n;
-        for (const struct ids_block *b = q->lists[i].block; left; b = b->next) {
-            uint32_t take_n = MIN(left, b->capacity);
-            memcpy(out + n, b->ids, take_n * sizeof *out);
-            n += take_n;
-            left -= take_n;
-            if (!left) break;
-        }
+static uint32_t *put_list(const struct ids *list, uint32_t *out) {
+    uint32_t left = list->n;
+    for (const struct ids_block *b = list->block; left; b = b->next) {
+        uint32_t n = MIN(left, b->capacity);
+        memcpy(out, b->ids, n * sizeof *out);
+        out += n;
+        left -= n;
+        if (!left) break; /* `next` may be being written */
     }
-    if (q->matched > 1) qsort(out, n, sizeof *out, compare_ids);
+    return out;
+}
+
+/* Sorts ids below `all`: many by a bit each. */
+static void sort_ids(uint32_t *ids, uint32_t n, uint32_t all) {
+    uint32_t words = all / 64 + 1, at = 0;
+    if (n < words / 8) {
+        qsort(ids, n, sizeof *ids, compare_ids);
+        return;
+    }
+    uint64_t *bits = mem_new_array(uint64_t, words);
+    for (uint32_t i = 0; i < n; i++) bits[ids[i] / 64] |= UINT64_C(1) << ids[i] % 64;
+    for (uint32_t w = 0; w < words; w++)
+        for (uint64_t rest = bits[w]; rest; rest &= rest - 1) ids[at++] = w * 64 + (uint32_t)__builtin_ctzll(rest);
+    mem_free(bits);
+}
+
+/* The union of the series of the matching pairs that are below `all`: each series has one pair a name, so lists share none. */
+static uint32_t gather(const struct asked *q, uint32_t all, uint32_t *out) {
+    uint32_t *end = out, n = 0;
+    for (uint32_t i = 0; i < q->matched; i++) end = put_list(&q->lists[i], end);
+    for (uint32_t *p = out; p < end; p++)
+        if (*p < all) out[n++] = *p;
+    if (q->matched > 1) sort_ids(out, n, all);
     return n;
 }
 
-static err prepare(struct head *h, const struct matcher *m, uint32_t n, struct asked *asked, uint32_t *out_series,
+static err prepare(struct head *h, const struct label_matcher *m, uint32_t n, struct asked *asked, uint32_t *out_series,
                    struct arena *a) {
     err e = NULL;
     lock_take(&h->lock);
@@ -99,8 +118,8 @@ static err prepare(struct head *h, const struct matcher *m, uint32_t n, struct a
     return e;
 }
 
-err head_select(struct head *h, const struct matcher *m, uint32_t matchers, struct arena *a, uint32_t **out_ids,
-                uint32_t *out_n) {
+err series_head_select(struct head *h, const struct label_matcher *m, uint32_t matchers, struct arena *a,
+                       uint32_t **out_ids, uint32_t *out_n) {
     struct asked asked[MATCHERS_MAX] = {{0}};
     if (matchers > MATCHERS_MAX) return err_new(ERR_LIMIT, "%u matchers, at most %d", matchers, MATCHERS_MAX);
     uint32_t all, best = UINT32_MAX, n = 0;
@@ -114,16 +133,16 @@ err head_select(struct head *h, const struct matcher *m, uint32_t matchers, stru
     if (best == UINT32_MAX)
         for (uint32_t i = 0; i < all; i++) ids[i] = i;
     else
-        candidates = gather(&asked[best], ids);
+        candidates = gather(&asked[best], all, ids);
     for (uint32_t i = 0; i < matchers; i++) /* from here on pairs are looked up, and lists are done with */
         if (asked[i].matched > 1) qsort(asked[i].pairs, asked[i].matched, sizeof(uint32_t), compare_ids);
     for (uint32_t i = 0; i < candidates; i++) {
-        bool good = ids[i] < all;
+        bool good = true;
         for (uint32_t k = 0; k < matchers && good; k++)
             good = k == best || series_matches(h, series_at(h, ids[i]), &asked[k]);
         if (good) ids[n++] = ids[i];
     }
     *out_ids = ids;
     *out_n = n;
-    return matchers_err(m, matchers);
+    return label_matchers_err(m, matchers);
 }

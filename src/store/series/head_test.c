@@ -38,15 +38,15 @@ static uint32_t make_series(struct head *h, const char *name, uint32_t instance,
     char text[16];
     uint32_t id;
     snprintf(text, sizeof text, "%u", instance);
-    OK(head_series(h, metric(v, name, text), set, 0, &id));
+    OK(series_head_add(h, metric(v, name, text), set, 0, &id));
     return id;
 }
 
 static struct head *new_head(void (*change)(struct head_options *o)) {
     struct head_options o;
-    head_options_default(&o);
+    series_head_options_default(&o);
     if (change) change(&o);
-    return head_new(&o);
+    return series_head_new(&o);
 }
 
 /* ---- labels and matchers ------------------------------------------------------------------------------------------------- */
@@ -57,11 +57,11 @@ static void labels_that_no_series_may_have_are_refused(void **state) {
     static struct label many[LABELS_MAX + 1];
     memset(large, 'x', sizeof large);
     struct label good[] = {{STR("a"), STR("1")}, {STR("b"), STR("2")}};
-    OK(labels_check((struct labels){good, 2}, 10));
+    OK(label_set_check((struct labels){good, 2}, 10));
 #define BAD(kind, text, ...)                                                                                           \
     do {                                                                                                               \
         struct label l_[] = {__VA_ARGS__};                                                                             \
-        REFUSED(labels_check((struct labels){l_, LENGTH(l_)}, 3), kind, text);                                         \
+        REFUSED(label_set_check((struct labels){l_, LENGTH(l_)}, 3), kind, text);                                      \
     } while (0)
     BAD(INVALID, "without a name", {STR(""), STR("1")});
     BAD(INVALID, "no value", {STR("a"), STR("")});
@@ -74,13 +74,13 @@ static void labels_that_no_series_may_have_are_refused(void **state) {
     BAD(LIMIT, "4 labels, at most 3", {STR("a"), STR("1")}, {STR("b"), STR("1")}, {STR("c"), STR("1")},
         {STR("d"), STR("1")});
 #undef BAD
-    REFUSED(labels_check((struct labels){many, LABELS_MAX + 1}, UINT32_MAX), LIMIT, "257 labels");
-    REFUSED(labels_check((struct labels){0}, 3), INVALID, "without labels");
+    REFUSED(label_set_check((struct labels){many, LABELS_MAX + 1}, UINT32_MAX), LIMIT, "257 labels");
+    REFUSED(label_set_check((struct labels){0}, 3), INVALID, "without labels");
 }
 
 static const struct {
     const char *pattern;
-    enum matcher_kind kind;
+    enum label_matcher_kind kind;
     const char *yes, *no; /* values that match, and not */
 } expressions[] = {
     {"a", MATCHER_LITERALS, "a", "ab"},        {"", MATCHER_LITERALS, "", "a"},
@@ -100,33 +100,35 @@ static void expressions_match_whole_values(void **state) {
     (void)state;
     for (size_t i = 0; i < LENGTH(expressions); i++) {
         AUTO_ARENA struct arena a;
-        struct matcher m, n;
+        struct label_matcher m, n;
         struct str pattern = str_of(expressions[i].pattern), yes = str_of(expressions[i].yes),
                    no = str_of(expressions[i].no);
         arena_init(&a, MIB);
-        OK(matcher_make(&a, STR("x"), MATCHER_REGEX, pattern, &m));
-        OK(matcher_make(&a, STR("x"), MATCHER_NOT_REGEX, pattern, &n));
+        OK(label_matcher_make(&a, STR("x"), MATCHER_REGEX, pattern, &m));
+        OK(label_matcher_make(&a, STR("x"), MATCHER_NOT_REGEX, pattern, &n));
         if (m.kind != expressions[i].kind) fail_msg("%s: kind %d", pattern.p, m.kind);
-        if (!matcher_matches(&m, yes) || matcher_matches(&n, yes)) fail_msg("%s does not match %s", pattern.p, yes.p);
-        if (no.p && (matcher_matches(&m, no) || !matcher_matches(&n, no))) fail_msg("%s matches %s", pattern.p, no.p);
-        assert_int_equal(m.matches_empty, matcher_matches(&m, STR("")));
-        matcher_done(&m);
-        matcher_done(&n);
+        if (!label_matcher_matches(&m, yes) || label_matcher_matches(&n, yes))
+            fail_msg("%s does not match %s", pattern.p, yes.p);
+        if (no.p && (label_matcher_matches(&m, no) || !label_matcher_matches(&n, no)))
+            fail_msg("%s matches %s", pattern.p, no.p);
+        assert_int_equal(m.matches_empty, label_matcher_matches(&m, STR("")));
+        label_matcher_done(&m);
+        label_matcher_done(&n);
     }
 }
 
 static void bad_expressions_are_refused_with_their_place(void **state) {
     (void)state;
     AUTO_ARENA struct arena a;
-    struct matcher m;
+    struct label_matcher m;
     static char large[5000];
     memset(large, 'a', sizeof large);
     arena_init(&a, MIB);
-    REFUSED(matcher_make(&a, STR("x"), MATCHER_REGEX, STR("a(b"), &m), INVALID, "at byte 3");
-    REFUSED(matcher_make(&a, STR("x"), MATCHER_REGEX, STR("a)|(b"), &m), INVALID, "at byte 1");
-    REFUSED(matcher_make(&a, STR("x"), MATCHER_REGEX, STR("(a)\\1"), &m), INVALID, "no back-references");
-    REFUSED(matcher_make(&a, STR("x"), MATCHER_NOT_REGEX, STR("(?=a)"), &m), INVALID, "no look-around");
-    REFUSED(matcher_make(&a, STR("x"), MATCHER_REGEX, str_span(large, sizeof large), &m), LIMIT, "5000 bytes");
+    REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, STR("a(b"), &m), INVALID, "at byte 3");
+    REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, STR("a)|(b"), &m), INVALID, "at byte 1");
+    REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, STR("(a)\\1"), &m), INVALID, "no back-references");
+    REFUSED(label_matcher_make(&a, STR("x"), MATCHER_NOT_REGEX, STR("(?=a)"), &m), INVALID, "no look-around");
+    REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, str_span(large, sizeof large), &m), LIMIT, "5000 bytes");
 }
 
 /* ---- limits ---------------------------------------------------------------------------------------------------------------- */
@@ -140,18 +142,18 @@ static void too_many_series_name_the_offender(void **state) {
     uint32_t id;
     for (uint32_t i = 0; i < 8; i++) make_series(h, "requests_by_user", i, 1);
     for (uint32_t i = 0; i < 2; i++) make_series(h, "up", i, 1);
-    REFUSED(head_series(h, metric(v, "up", "new"), 1, 0, &id), LIMIT,
+    REFUSED(series_head_add(h, metric(v, "up", "new"), 1, 0, &id), LIMIT,
             "over 10 series: most are of metric requests_by_user (8), the label with most values is instance (8)");
-    OK(head_series(h, metric(v, "up", "1"), 1, 0, &id)); /* known ones go on */
+    OK(series_head_add(h, metric(v, "up", "1"), 1, 0, &id)); /* known ones go on */
     struct head_cardinality c;
     AUTO_ARENA struct arena a;
     arena_init(&a, MIB);
-    OK(head_cardinality(h, 1, &a, &c));
+    OK(series_head_cardinality(h, 1, &a, &c));
     assert_true(c.metric_count == 1 && str_equal(c.metrics[0].name, STR("requests_by_user")) &&
                 c.metrics[0].count == 8);
     assert_true(c.label_count == 1 && str_equal(c.labels[0].name, STR("instance")) && c.labels[0].count == 8);
     assert_true(c.pair_count == 1 && str_equal(c.pairs[0].value, STR("requests_by_user")));
-    head_unref(h);
+    series_head_unref(h);
 }
 
 static void little_churn(struct head_options *o) { o->new_series_max = 3, o->churn_ns = 60 * SECOND; }
@@ -162,10 +164,10 @@ static void churn_is_limited_by_time(void **state) {
     struct label v[2];
     uint32_t id;
     for (uint32_t i = 0; i < 3; i++) make_series(h, "up", i, 1);
-    REFUSED(head_series(h, metric(v, "up", "3"), 1, 59 * SECOND, &id), LIMIT,
+    REFUSED(series_head_add(h, metric(v, "up", "3"), 1, 59 * SECOND, &id), LIMIT,
             "over 3 new series in 60 s: most are of metric up (3)");
-    OK(head_series(h, metric(v, "up", "3"), 1, 61 * SECOND, &id));
-    head_unref(h);
+    OK(series_head_add(h, metric(v, "up", "3"), 1, 61 * SECOND, &id));
+    series_head_unref(h);
 }
 
 static struct budget small_budget;
@@ -181,15 +183,15 @@ static void a_full_budget_refuses_before_anything_changes(void **state) {
     uint32_t id, n = 0;
     for (; !e; n++) {
         snprintf(text, sizeof text, "%u", n);
-        e = head_series(h, metric(v, "up", text), n, 0, &id);
+        e = series_head_add(h, metric(v, "up", text), n, 0, &id);
     }
     assert_int_equal(err_kind(e), ERR_BUSY);
     err_free(e);
     struct head_stats stats;
-    head_get_stats(h, &stats);
+    series_head_get_stats(h, &stats);
     assert_int_equal(stats.series, n - 1);
     assert_true(budget_used(&small_budget) <= 4 * MIB && budget_used(&small_budget) >= stats.bytes);
-    head_unref(h);
+    series_head_unref(h);
     assert_int_equal(budget_used(&small_budget), 0);
 }
 
@@ -210,17 +212,17 @@ static void late_samples_get_a_verdict_with_a_reason(void **state) {
     for (size_t i = 0; i < LENGTH(cases); i++) {
         int64_t time = cases[i].second * SECOND;
         uint8_t verdict;
-        OK(head_append(h, &id, &time, &cases[i].value, NULL, 1, &verdict));
+        OK(series_head_append(h, &id, &time, &cases[i].value, NULL, 1, &verdict));
         assert_int_equal(verdict, cases[i].verdict);
-        assert_non_null(strstr(head_verdict_text(verdict), cases[i].text));
+        assert_non_null(strstr(series_head_verdict_text(verdict), cases[i].text));
     }
     struct samples s;
     samples_init(&s, MIB);
-    OK(head_read(h, id, INT64_MIN, INT64_MAX, &s));
+    OK(series_head_read(h, id, INT64_MIN, INT64_MAX, &s));
     assert_int_equal(s.n, 4);
     assert_true(s.times_ns[0] == 8200 * SECOND && s.values[1] == 5 && s.values[3] == 3);
     samples_done(&s);
-    head_unref(h);
+    series_head_unref(h);
 }
 
 static void a_series_takes_so_many_late_samples(void **state) {
@@ -230,13 +232,13 @@ static void a_series_takes_so_many_late_samples(void **state) {
     int64_t time = 5000 * SECOND;
     double value = 1;
     uint8_t verdict;
-    OK(head_append(h, &id, &time, &value, NULL, 1, &verdict));
+    OK(series_head_append(h, &id, &time, &value, NULL, 1, &verdict));
     for (uint32_t i = 0; i <= LATE_MAX; i++) {
         time = 4000 * SECOND + i;
-        OK(head_append(h, &id, &time, &value, NULL, 1, &verdict));
+        OK(series_head_append(h, &id, &time, &value, NULL, 1, &verdict));
         assert_int_equal(verdict, i < LATE_MAX ? SAMPLE_TAKEN_LATE : SAMPLE_LATE_FULL);
     }
-    head_unref(h);
+    series_head_unref(h);
 }
 
 /* ---- row sets -------------------------------------------------------------------------------------------------------------- */
@@ -257,17 +259,17 @@ static void sets_of_any_size_keep_every_sample(void **state) {
             int64_t time = k * SECOND * 15 + (i % 50 == 3 ? i : 0);
             double value = k * i;
             uint8_t verdict;
-            OK(head_append(h, &id, &time, &value, NULL, 1, &verdict));
+            OK(series_head_append(h, &id, &time, &value, NULL, 1, &verdict));
             assert_int_equal(verdict, SAMPLE_TAKEN);
         }
     }
     struct head_stats stats;
-    head_get_stats(h, &stats);
+    series_head_get_stats(h, &stats);
     assert_int_equal(stats.row_sets, 3);
     for (uint32_t i = 0; i < N; i++) {
         uint32_t n = 0;
         samples_clear(&s);
-        OK(head_read(h, ids[i] - 1, INT64_MIN, INT64_MAX, &s));
+        OK(series_head_read(h, ids[i] - 1, INT64_MIN, INT64_MAX, &s));
         for (uint32_t k = i % 7 * 10; k < SCRAPES; k++) {
             if ((i + k) % 11 == 0) continue;
             assert_true(s.values[n] == k * i && s.times_ns[n] == k * SECOND * 15 + (i % 50 == 3 ? i : 0));
@@ -277,7 +279,7 @@ static void sets_of_any_size_keep_every_sample(void **state) {
     }
     samples_done(&s);
     mem_free(ids);
-    head_unref(h);
+    series_head_unref(h);
 }
 
 /* ---- readers beside the writer ----------------------------------------------------------------------------------------------- */
@@ -299,7 +301,7 @@ static void write_scrapes(void *context) {
             int64_t time = k * SECOND;
             double value = k;
             uint8_t verdict;
-            err_free(head_append(b->h, &id, &time, &value, NULL, 1, &verdict));
+            err_free(series_head_append(b->h, &id, &time, &value, NULL, 1, &verdict));
         }
         atomic_store(&b->written, k + 1);
     }
@@ -313,25 +315,25 @@ static void read_scrapes(void *context) {
     samples_init(&s, MIB);
     while (!atomic_load(&b->ended)) {
         AUTO_ARENA struct arena a;
-        struct matcher m[2];
+        struct label_matcher m[2];
         struct labels l;
         uint32_t *ids, n, before = atomic_load(&b->written);
         arena_init(&a, 16 * MIB);
-        err_free(matcher_make(&a, METRIC_NAME, MATCHER_EQUAL, STR("x"), &m[0]));
-        err_free(matcher_make(&a, STR("instance"), MATCHER_REGEX, STR("[0-9]+"), &m[1]));
-        err e = head_select(b->h, m, 2, &a, &ids, &n);
+        err_free(label_matcher_make(&a, METRIC_NAME, MATCHER_EQUAL, STR("x"), &m[0]));
+        err_free(label_matcher_make(&a, STR("instance"), MATCHER_REGEX, STR("[0-9]+"), &m[1]));
+        err e = series_head_select(b->h, m, 2, &a, &ids, &n);
         for (uint32_t i = 0; !e && i < n; i++) {
             samples_clear(&s);
-            e = head_read(b->h, ids[i], INT64_MIN, INT64_MAX, &s);
-            if (!head_labels(b->h, ids[i], &a, &l) || l.n != 2) b->wrong = true;
-            bool complete = s.n >= before || str_equal(labels_get(l, STR("instance")), STR("5"));
+            e = series_head_read(b->h, ids[i], INT64_MIN, INT64_MAX, &s);
+            if (!series_head_labels(b->h, ids[i], &a, &l) || l.n != 2) b->wrong = true;
+            bool complete = s.n >= before || str_equal(label_set_get(l, STR("instance")), STR("5"));
             for (uint32_t k = 0; k < s.n; k++) complete &= s.values[k] == k && s.times_ns[k] == k * SECOND;
             if (!complete) b->wrong = true;
         }
         if (e || (before && n < TOGETHER)) b->wrong = true;
         err_free(e);
-        matcher_done(&m[0]);
-        matcher_done(&m[1]);
+        label_matcher_done(&m[0]);
+        label_matcher_done(&m[1]);
         b->reads++;
     }
     samples_done(&s);
@@ -347,7 +349,7 @@ static void readers_see_all_that_came_before_them(void **state) {
     thread_join(reader);
     assert_false(b.wrong);
     assert_true(b.reads > 0);
-    head_unref(b.h);
+    series_head_unref(b.h);
 }
 
 int main(void) {

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "store/column/codes_priv.h"
 
-struct str labels_get(struct labels l, struct str name) {
+struct str label_set_get(struct labels l, struct str name) {
     for (uint32_t i = 0; i < l.n; i++)
         if (str_equal(l.v[i].name, name)) return l.v[i].value;
     return (struct str){0};
@@ -12,8 +12,8 @@ struct str labels_get(struct labels l, struct str name) {
 
 static bool is_metric_name(const struct label *p) { return str_equal(p->name, METRIC_NAME); }
 
-int labels_compare(struct labels a, struct labels b) {
-    int c = str_compare(labels_get(a, METRIC_NAME), labels_get(b, METRIC_NAME));
+int label_set_compare(struct labels a, struct labels b) {
+    int c = str_compare(label_set_get(a, METRIC_NAME), label_set_get(b, METRIC_NAME));
     uint32_t i = 0, k = 0;
     while (c == 0) {
         i += i < a.n && is_metric_name(&a.v[i]);
@@ -26,14 +26,14 @@ int labels_compare(struct labels a, struct labels b) {
     return c;
 }
 
-bool labels_equal(struct labels a, struct labels b) {
+bool label_set_equal(struct labels a, struct labels b) {
     if (a.n != b.n) return false;
     for (uint32_t i = 0; i < a.n; i++)
         if (!str_equal(a.v[i].name, b.v[i].name) || !str_equal(a.v[i].value, b.v[i].value)) return false;
     return true;
 }
 
-err labels_check(struct labels l, uint32_t pairs_max) {
+err label_set_check(struct labels l, uint32_t pairs_max) {
     if (l.n > MIN(pairs_max, (uint32_t)LABELS_MAX))
         return err_new(ERR_LIMIT, "a series with %u labels, at most %u", l.n, MIN(pairs_max, (uint32_t)LABELS_MAX));
     if (l.n == 0) return err_new(ERR_INVALID, "a series without labels");
@@ -57,11 +57,11 @@ err labels_check(struct labels l, uint32_t pairs_max) {
     return NULL;
 }
 
-void put_labels(struct buf *out, struct labels l) {
+void put_label_set(struct buf *out, struct labels l) {
     enum { SHOWN_MAX = 300 };
     size_t start = out->n;
     bool first = true;
-    put_terminal(out, labels_get(l, METRIC_NAME));
+    put_terminal(out, label_set_get(l, METRIC_NAME));
     buf_add_text(out, "{");
     for (uint32_t i = 0; i < l.n; i++) {
         if (is_metric_name(&l.v[i])) continue;
@@ -81,7 +81,7 @@ void put_labels(struct buf *out, struct labels l) {
 
 /* Pieces that are hashed together: few calls for many short texts. */
 struct gathered {
-    struct labels_hash hash;
+    struct label_set_hash hash;
     size_t n;
     char bytes[1024];
 };
@@ -105,9 +105,9 @@ static void gather(struct gathered *g, const void *p, size_t n) {
 }
 
 /* Both sizes go in, so that no two sets give the same bytes. */
-struct labels_hash labels_hash(struct labels l) {
+struct label_set_hash label_set_hash(struct labels l) {
     struct gathered g;
-    g.hash = (struct labels_hash){hash_secret[0] + l.n, hash_secret[1] ^ l.n};
+    g.hash = (struct label_set_hash){hash_secret[0] + l.n, hash_secret[1] ^ l.n};
     g.n = 0;
     for (uint32_t i = 0; i < l.n; i++) {
         uint32_t sizes[2] = {(uint32_t)l.v[i].name.n, (uint32_t)l.v[i].value.n};
@@ -119,7 +119,7 @@ struct labels_hash labels_hash(struct labels l) {
     return g.hash;
 }
 
-void labels_write(struct labels l, struct buf *out) {
+void label_set_write(struct labels l, struct buf *out) {
     for (uint32_t i = 0; i < l.n; i++) {
         put_varint(out, (uint32_t)l.v[i].name.n);
         put_varint(out, (uint32_t)l.v[i].value.n);
@@ -128,7 +128,7 @@ void labels_write(struct labels l, struct buf *out) {
     }
 }
 
-bool labels_read(struct str bytes, struct arena *a, struct labels *out) {
+bool label_set_read(struct str bytes, struct arena *a, struct labels *out) {
     struct cursor c = cursor_of(bytes);
     struct label found[LABELS_MAX];
     uint32_t n = 0;

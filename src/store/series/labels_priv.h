@@ -23,21 +23,21 @@ struct labels {
     uint32_t n;
 };
 
-struct str labels_get(struct labels l, struct str name); /* empty where it has none */
-int labels_compare(struct labels a, struct labels b);
-bool labels_equal(struct labels a, struct labels b);
+struct str label_set_get(struct labels l, struct str name); /* empty where it has none */
+int label_set_compare(struct labels a, struct labels b);
+bool label_set_equal(struct labels a, struct labels b);
 /* ERR_INVALID or ERR_LIMIT that names the label; pairs_max ≤ LABELS_MAX. */
-err labels_check(struct labels l, uint32_t pairs_max);
+err label_set_check(struct labels l, uint32_t pairs_max);
 /* For messages: name{a="b",…}, cut where it gets long. */
-void put_labels(struct buf *out, struct labels l);
+void put_label_set(struct buf *out, struct labels l);
 
 /* 128 bits under the secret of base/hash.h: what two different sets share only by guessing it. In memory only. */
-struct labels_hash {
+struct label_set_hash {
     uint64_t a, b;
 };
-struct labels_hash labels_hash(struct labels l);
+struct label_set_hash label_set_hash(struct labels l);
 
 /* As bytes: of each pair both sizes as varints and both texts. */
-void labels_write(struct labels l, struct buf *out);
-/* Borrows the texts. False: the bytes are not what labels_write makes. ERR of a full arena is the caller's to look for. */
-bool labels_read(struct str bytes, struct arena *a, struct labels *out);
+void label_set_write(struct labels l, struct buf *out);
+/* Borrows the texts. False: the bytes are not what label_set_write makes. ERR of a full arena is the caller's to look for. */
+bool label_set_read(struct str bytes, struct arena *a, struct labels *out);

@@ -36,8 +36,11 @@ AT(1)
 AT(2)
 AT(3)
 AT(4)
-AT(5) AT(6) AT(7) AT(8) AT(9) AT(10) AT(11) AT(12) AT(13) AT(14) AT(15) AT(16) AT(17) AT(18) AT(19) AT(20) AT(21) AT(22)
-    AT(23) AT(24) AT(25) AT(26) AT(27) AT(28) AT(29) AT(30) AT(31) AT(32)
+AT(5)
+AT(6)
+AT(7)
+AT(8) AT(9) AT(10) AT(11) AT(12) AT(13) AT(14) AT(15) AT(16) AT(17) AT(18) AT(19) AT(20) AT(21) AT(22) AT(23) AT(24)
+    AT(25) AT(26) AT(27) AT(28) AT(29) AT(30) AT(31) AT(32)
 
         static void (*const unpackers[33])(const unsigned char *, uint32_t *) = {
             NULL,      unpack_1,  unpack_2,  unpack_3,  unpack_4,  unpack_5,  unpack_6,  unpack_7,  unpack_8,

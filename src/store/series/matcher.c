@@ -46,7 +46,7 @@ static int compare_texts(const void *a, const void *b) {
 }
 
 /* Texts joined by |: false if some alternative is none. */
-static bool find_literals(struct arena *a, struct str pattern, struct matcher *m) {
+static bool find_literals(struct arena *a, struct str pattern, struct label_matcher *m) {
     struct str list[MATCHER_LITERALS_MAX], rest = without_brackets(pattern), one;
     uint32_t n = 0;
     bool more = true;
@@ -69,7 +69,7 @@ static bool find_literals(struct arena *a, struct str pattern, struct matcher *m
     return true;
 }
 
-static err make_pattern(struct arena *a, struct str pattern, struct matcher *m) {
+static err make_pattern(struct arena *a, struct str pattern, struct label_matcher *m) {
     struct regex *regex;
     TRY(regex_compile_whole(pattern, &regex)); /* even where it is not used: what is wrong must be said */
     char *text = arena_alloc(a, pattern.n + 1);
@@ -89,8 +89,9 @@ static err make_pattern(struct arena *a, struct str pattern, struct matcher *m) 
     return NULL;
 }
 
-err matcher_make(struct arena *a, struct str name, enum matcher_op op, struct str text, struct matcher *out) {
-    struct matcher m = {.name = arena_copy(a, name), .text = arena_copy(a, text), .op = op};
+err label_matcher_make(struct arena *a, struct str name, enum label_matcher_op op, struct str text,
+                       struct label_matcher *out) {
+    struct label_matcher m = {.name = arena_copy(a, name), .text = arena_copy(a, text), .op = op};
     struct str *one = arena_new(a, struct str);
     if (!m.name.p || !m.text.p || !one) return arena_err(a);
     m.is_negative = op == MATCHER_NOT_EQUAL || op == MATCHER_NOT_REGEX;
@@ -101,17 +102,17 @@ err matcher_make(struct arena *a, struct str name, enum matcher_op op, struct st
         m.literals = one;
         m.literal_count = 1;
     }
-    m.matches_empty = matcher_matches(&m, (struct str){0});
+    m.matches_empty = label_matcher_matches(&m, (struct str){0});
     *out = m;
     return NULL;
 }
 
-void matcher_done(struct matcher *m) {
+void label_matcher_done(struct label_matcher *m) {
     regex_free(m->regex);
-    *m = (struct matcher){0};
+    *m = (struct label_matcher){0};
 }
 
-bool matcher_matches_positive(const struct matcher *m, struct str value) {
+bool label_matcher_matches_positive(const struct label_matcher *m, struct str value) {
     switch (m->kind) {
     case MATCHER_LITERALS: return bsearch(&value, m->literals, m->literal_count, sizeof value, compare_texts) != NULL;
     case MATCHER_PREFIX: return str_starts_with(value, m->prefix) && (!m->longer || value.n > m->prefix.n);
@@ -120,22 +121,22 @@ bool matcher_matches_positive(const struct matcher *m, struct str value) {
     }
 }
 
-bool matcher_matches(const struct matcher *m, struct str value) {
-    return matcher_matches_positive(m, value) != m->is_negative;
+bool label_matcher_matches(const struct label_matcher *m, struct str value) {
+    return label_matcher_matches_positive(m, value) != m->is_negative;
 }
 
-bool matchers_match(const struct matcher *m, uint32_t n, struct labels l) {
+bool label_matchers_match(const struct label_matcher *m, uint32_t n, struct labels l) {
     for (uint32_t i = 0; i < n; i++)
-        if (!matcher_matches(&m[i], labels_get(l, m[i].name))) return false;
+        if (!label_matcher_matches(&m[i], label_set_get(l, m[i].name))) return false;
     return true;
 }
 
-void matchers_set_deadline(struct matcher *m, uint32_t n, int64_t deadline_ns) {
+void label_matchers_set_deadline(struct label_matcher *m, uint32_t n, int64_t deadline_ns) {
     for (uint32_t i = 0; i < n; i++)
         if (m[i].regex) regex_set_deadline(m[i].regex, deadline_ns);
 }
 
-err matchers_err(const struct matcher *m, uint32_t n) {
+err label_matchers_err(const struct label_matcher *m, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         if (m[i].regex && regex_gave_up(m[i].regex))
             return err_new(ERR_LIMIT, "label " STR_FMT ": the expression takes too long on some value",

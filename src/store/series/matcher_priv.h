@@ -13,21 +13,21 @@
 
 enum { MATCHERS_MAX = 64, MATCHER_LITERALS_MAX = 1024 };
 
-enum matcher_op { MATCHER_EQUAL, MATCHER_NOT_EQUAL, MATCHER_REGEX, MATCHER_NOT_REGEX };
+enum label_matcher_op { MATCHER_EQUAL, MATCHER_NOT_EQUAL, MATCHER_REGEX, MATCHER_NOT_REGEX };
 
-enum matcher_kind {
+enum label_matcher_kind {
     MATCHER_LITERALS, /* value is one of the list */
     MATCHER_PREFIX,   /* value begins with prefix, and is longer if `longer` */
     MATCHER_PATTERN,  /* value begins with prefix, and the expression matches */
 };
 
 struct regex;
-struct matcher {
+struct label_matcher {
     struct str name, text;
-    enum matcher_op op;
+    enum label_matcher_op op;
     bool is_negative;   /* NOT_EQUAL, NOT_REGEX: kind and what follows are of the positive form */
     bool matches_empty; /* a series without the label matches */
-    enum matcher_kind kind;
+    enum label_matcher_kind kind;
     bool longer;
     struct str prefix;
     const struct str *literals; /* ascending, distinct */
@@ -36,11 +36,13 @@ struct matcher {
 };
 
 /* ERR_INVALID with the position in the expression. */
-err matcher_make(struct arena *a, struct str name, enum matcher_op op, struct str text, struct matcher *out);
-void matcher_done(struct matcher *m);
-bool matcher_matches(const struct matcher *m, struct str value);          /* the operator as it is written */
-bool matcher_matches_positive(const struct matcher *m, struct str value); /* = for !=, =~ for !~ */
-bool matchers_match(const struct matcher *m, uint32_t n, struct labels l);
-void matchers_set_deadline(struct matcher *m, uint32_t n, int64_t deadline_ns); /* monotonic; as regex_set_deadline */
+err label_matcher_make(struct arena *a, struct str name, enum label_matcher_op op, struct str text,
+                       struct label_matcher *out);
+void label_matcher_done(struct label_matcher *m);
+bool label_matcher_matches(const struct label_matcher *m, struct str value); /* the operator as it is written */
+bool label_matcher_matches_positive(const struct label_matcher *m, struct str value); /* = for !=, =~ for !~ */
+bool label_matchers_match(const struct label_matcher *m, uint32_t n, struct labels l);
+void label_matchers_set_deadline(struct label_matcher *m, uint32_t n,
+                                 int64_t deadline_ns); /* monotonic; as regex_set_deadline */
 /* ERR_LIMIT if an expression gave up on some value, so that the answer is not to be trusted. */
-err matchers_err(const struct matcher *m, uint32_t n);
+err label_matchers_err(const struct label_matcher *m, uint32_t n);

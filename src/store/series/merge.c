@@ -61,7 +61,7 @@ static int compare_series(const void *a, const void *b, void *context) {
     return nx < ny ? -1 : nx > ny;
 }
 
-uint32_t *head_sorted(struct head *h, uint32_t *out_n) {
+uint32_t *series_head_sorted(struct head *h, uint32_t *out_n) {
     struct order o = {.h = h};
     lock_take(&h->lock);
     uint32_t n = h->series_count, pairs = h->pair_count;
@@ -111,14 +111,14 @@ static err feed_look(struct feed *f) {
     arena_clear(&f->arena);
     if (f->at == f->n) return NULL;
     if (f->reader) return series_reader_labels(f->reader, id_of(f), &f->arena, &f->labels);
-    return head_labels(f->head, id_of(f), &f->arena, &f->labels) ? NULL : arena_err(&f->arena);
+    return series_head_labels(f->head, id_of(f), &f->arena, &f->labels) ? NULL : arena_err(&f->arena);
 }
 
 static err feed_open(struct merge *m, struct feed *f, const struct series_source *source) {
     arena_init(&f->arena, LABELS_BYTES_MAX);
     f->head = source->head;
     if (f->head) {
-        f->ids = head_sorted(f->head, &f->n);
+        f->ids = series_head_sorted(f->head, &f->n);
     } else {
         f->reader = series_reader_new(source->part, &m->stats);
         f->n = (uint32_t)series_part_info(source->part)->series;
@@ -144,14 +144,14 @@ static struct feed *least(struct merge *m) {
     struct feed *best = NULL;
     for (uint32_t i = 0; i < m->count; i++) {
         struct feed *f = &m->feeds[i];
-        if (f->at < f->n && (!best || labels_compare(f->labels, best->labels) < 0)) best = f;
+        if (f->at < f->n && (!best || label_set_compare(f->labels, best->labels) < 0)) best = f;
     }
     return best;
 }
 
 static err read_feed(struct feed *f, struct samples *out) {
     return f->reader ? series_reader_read(f->reader, id_of(f), INT64_MIN, INT64_MAX, out)
-                     : head_read(f->head, id_of(f), INT64_MIN, INT64_MAX, out);
+                     : series_head_read(f->head, id_of(f), INT64_MIN, INT64_MAX, out);
 }
 
 static err put_exemplars(struct merge *m, struct feed *f, const struct samples *kept) {
@@ -160,12 +160,12 @@ static err put_exemplars(struct merge *m, struct feed *f, const struct samples *
     uint32_t n = 0;
     arena_init(&a, LABELS_BYTES_MAX);
     TRY(f->reader ? series_reader_exemplars(f->reader, id_of(f), INT64_MIN, INT64_MAX, &a, &found, &n)
-                  : head_exemplars(f->head, id_of(f), INT64_MIN, INT64_MAX, &a, &found, &n));
+                  : series_head_exemplars(f->head, id_of(f), INT64_MIN, INT64_MAX, &a, &found, &n));
     for (uint32_t i = 0; i < n && kept->n; i++) {
         bool gone = false;
         for (uint32_t d = 0; d < m->delete_count && !gone; d++)
             gone = found[i].time_ns >= m->deletes[d].time_min && found[i].time_ns <= m->deletes[d].time_max &&
-                   matchers_match(m->deletes[d].matchers, m->deletes[d].matcher_count, f->labels);
+                   label_matchers_match(m->deletes[d].matchers, m->deletes[d].matcher_count, f->labels);
         if (!gone) TRY(series_writer_add_exemplar(m->w, &found[i]));
     }
     return NULL;
@@ -173,7 +173,7 @@ static err put_exemplars(struct merge *m, struct feed *f, const struct samples *
 
 static void drop_deleted(const struct merge *m, struct labels l) {
     for (uint32_t d = 0; d < m->delete_count; d++)
-        if (matchers_match(m->deletes[d].matchers, m->deletes[d].matcher_count, l))
+        if (label_matchers_match(m->deletes[d].matchers, m->deletes[d].matcher_count, l))
             samples_drop((struct samples *)&m->samples, m->deletes[d].time_min, m->deletes[d].time_max);
 }
 
@@ -182,7 +182,7 @@ static err merge_series(struct merge *m, struct feed *first) {
     samples_clear(&m->samples);
     TRY(read_feed(first, &m->samples));
     for (struct feed *f = first + 1; f < m->feeds + m->count; f++) {
-        if (f->at == f->n || !labels_equal(f->labels, first->labels)) continue;
+        if (f->at == f->n || !label_set_equal(f->labels, first->labels)) continue;
         samples_clear(&m->more);
         TRY(read_feed(f, &m->more));
         if (!samples_merge(&m->samples, &m->more, &m->scratch)) return arena_err(&m->samples.arena);
@@ -191,7 +191,7 @@ static err merge_series(struct merge *m, struct feed *first) {
     drop_deleted(m, first->labels);
     if (m->samples.n) TRY(series_writer_add(m->w, first->labels, &m->samples));
     for (struct feed *f = m->feeds + m->count; f-- > first;) { /* the first last: the others compare with its labels */
-        if (f->at == f->n || !labels_equal(f->labels, first->labels)) continue;
+        if (f->at == f->n || !label_set_equal(f->labels, first->labels)) continue;
         TRY(put_exemplars(m, f, &m->samples));
         f->at++;
         TRY(feed_look(f));
@@ -203,7 +203,7 @@ static err merge_all(struct merge *m, const struct series_source *sources, struc
     for (uint32_t i = 0; i < m->count; i++) TRY(feed_open(m, &m->feeds[i], &sources[i]));
     for (struct feed *f; (f = least(m));) TRY(merge_series(m, f));
     for (uint32_t d = 0; d < m->delete_count; d++)
-        TRY(matchers_err(m->deletes[d].matchers, m->deletes[d].matcher_count));
+        TRY(label_matchers_err(m->deletes[d].matchers, m->deletes[d].matcher_count));
     return series_writer_finish(m->w, out);
 }
 

@@ -15,7 +15,8 @@ static void tell(struct buf *out, uint64_t *bad, err e) {
 static void check_pages(struct series_part *p, struct buf *out, uint64_t *bad) {
     struct str bytes;
     for (int k = 0; k < PAGE_KINDS; k++)
-        for (uint32_t i = 0; i < p->page_count[k]; i++) tell(out, bad, part_page(p, (enum page_kind)k, i, &bytes));
+        for (uint32_t i = 0; i < p->page_count[k]; i++)
+            tell(out, bad, series_page_touch(p, (enum page_kind)k, i, &bytes));
 }
 
 /* Each series is found by its own labels, comes after the one before, and has the samples that the footer counts. */
@@ -25,7 +26,8 @@ static err check_rows(struct series_reader *r, struct samples *s, struct arena *
     for (uint32_t row = 0; row < r->p->info.series && !r->stats->bad_pages; row++) {
         arena_clear(now);
         TRY(series_reader_labels(r, row, now, &l));
-        if (row && labels_compare(last, l) >= 0) return part_damaged(r->p, PAGE_SHAPES, 0, "series are out of order");
+        if (row && label_set_compare(last, l) >= 0)
+            return series_page_damaged(r->p, PAGE_SHAPES, 0, "series are out of order");
         struct arena swap = *now;
         *now = *before;
         *before = swap;
@@ -40,24 +42,24 @@ static err check_rows(struct series_reader *r, struct samples *s, struct arena *
 
 /* The postings of each name say what its column says. */
 static err check_postings(struct series_reader *r, struct arena *a) {
-    TRY(reader_open_names(r));
+    TRY(series_reader_open_names(r));
     for (uint32_t name = 0; name < r->names.n; name++) {
-        TRY(reader_open_values(r, name));
-        TRY(reader_open_column(r, name));
+        TRY(series_reader_open_values(r, name));
+        TRY(series_reader_open_column(r, name));
         for (uint32_t i = 0; i < r->name[name].values.n; i++) {
-            struct matcher m;
+            struct label_matcher m;
             uint32_t *rows, n;
             uint64_t code = 0;
             arena_clear(a);
-            dictionary_get(&r->names, name, &r->text);
+            label_dictionary_get(&r->names, name, &r->text);
             struct str label = arena_copy(a, buf_str(&r->text));
-            dictionary_get(&r->name[name].values, i, &r->text);
-            TRY(matcher_make(a, label, MATCHER_EQUAL, buf_str(&r->text), &m));
+            label_dictionary_get(&r->name[name].values, i, &r->text);
+            TRY(label_matcher_make(a, label, MATCHER_EQUAL, buf_str(&r->text), &m));
             TRY(series_reader_select(r, &m, 1, a, &rows, &n));
             for (uint32_t k = 0; k < n; k++)
-                if (!column_get(&r->name[name].column, rows[k], &code) || code != i + 1)
-                    return part_damaged(r->p, PAGE_POSTINGS, name, "a posting has a series with another value");
-            if (n == 0) return part_damaged(r->p, PAGE_POSTINGS, name, "a value has no series");
+                if (!label_column_get(&r->name[name].column, rows[k], &code) || code != i + 1)
+                    return series_page_damaged(r->p, PAGE_POSTINGS, name, "a posting has a series with another value");
+            if (n == 0) return series_page_damaged(r->p, PAGE_POSTINGS, name, "a value has no series");
         }
     }
     return NULL;

@@ -83,30 +83,30 @@ static inline uint32_t load_u32(const unsigned char *p) {
 /* ---- columns of numbers, any of which is reached at once ---------------------------------------------------------- */
 
 /* n numbers, of which most repeat the one before: runs; else segments of 4,096. */
-void column_encode(const uint64_t *v, uint32_t n, struct buf *out);
-void column_encode_runs(const uint32_t *ends, const uint32_t *values, uint32_t runs, struct buf *out);
+void label_column_encode(const uint64_t *v, uint32_t n, struct buf *out);
+void label_column_encode_runs(const uint32_t *ends, const uint32_t *values, uint32_t runs, struct buf *out);
 struct column {
     uint32_t n, runs;
     const unsigned char *ends, *end; /* of runs; or where each segment begins */
     struct codes codes;
 };
-bool column_open(struct str bytes, uint32_t n, struct column *out);
-bool column_get(const struct column *c, uint32_t row, uint64_t *out); /* false: damaged */
+bool label_column_open(struct str bytes, uint32_t n, struct column *out);
+bool label_column_get(const struct column *c, uint32_t row, uint64_t *out); /* false: damaged */
 
 /* ---- dictionaries of texts, ascending ------------------------------------------------------------------------------ */
 
-void values_dictionary_encode(const struct str *texts, uint32_t n, struct buf *out);
+void label_dictionary_encode(const struct str *texts, uint32_t n, struct buf *out);
 struct dictionary {
     uint32_t n;
     const unsigned char *groups, *texts, *end;
 };
 /* Checks every text and their order. */
-bool dictionary_check(struct str bytes, uint32_t n);
-void dictionary_open(struct str bytes, uint32_t n, struct dictionary *out); /* of checked bytes */
+bool label_dictionary_check(struct str bytes, uint32_t n);
+void label_dictionary_open(struct str bytes, uint32_t n, struct dictionary *out); /* of checked bytes */
 /* Text i, appended to a buffer that is cleared first. */
-void dictionary_get(const struct dictionary *d, uint32_t i, struct buf *out);
+void label_dictionary_get(const struct dictionary *d, uint32_t i, struct buf *out);
 /* The first text that is not less than `text`; n if there is none. */
-uint32_t dictionary_seek(const struct dictionary *d, struct str text, struct buf *scratch);
+uint32_t label_dictionary_seek(const struct dictionary *d, struct str text, struct buf *scratch);
 
 /* ---- which series have a value ------------------------------------------------------------------------------------- */
 

@@ -6,11 +6,11 @@
 
 /* ---- what is opened when it is first asked for ------------------------------------------------------------------------- */
 
-err reader_open_names(struct series_reader *r) {
+err series_reader_open_names(struct series_reader *r) {
     struct str bytes;
     if (r->has_names) return NULL;
-    TRY(part_page(r->p, PAGE_NAMES, 0, &bytes));
-    dictionary_open(bytes, r->p->pages[PAGE_NAMES][0].count, &r->names);
+    TRY(series_page_touch(r->p, PAGE_NAMES, 0, &bytes));
+    label_dictionary_open(bytes, r->p->pages[PAGE_NAMES][0].count, &r->names);
     r->name = arena_array(&r->memory, struct open_name, r->names.n + 1);
     if (!r->name) return arena_err(&r->memory);
     r->has_names = true;
@@ -39,47 +39,47 @@ static err read_shapes(struct series_reader *r, struct cursor *c, uint32_t shape
     return NULL;
 }
 
-err reader_open_shapes(struct series_reader *r) {
+err series_reader_open_shapes(struct series_reader *r) {
     struct str bytes;
     if (r->has_shapes) return NULL;
-    TRY(reader_open_names(r));
-    TRY(part_page(r->p, PAGE_SHAPES, 0, &bytes));
+    TRY(series_reader_open_names(r));
+    TRY(series_page_touch(r->p, PAGE_SHAPES, 0, &bytes));
     struct cursor c = cursor_of(bytes);
     uint32_t shapes = cursor_varint(&c);
     if (shapes > bytes.n) c.bad = true;
     if (!c.bad) TRY(read_shapes(r, &c, shapes));
-    if (c.bad || !column_open(cursor_rest(&c), (uint32_t)r->p->info.series, &r->shape_of))
-        return part_damaged(r->p, PAGE_SHAPES, 0, "its directory is damaged");
+    if (c.bad || !label_column_open(cursor_rest(&c), (uint32_t)r->p->info.series, &r->shape_of))
+        return series_page_damaged(r->p, PAGE_SHAPES, 0, "its directory is damaged");
     r->shapes = shapes;
     r->has_shapes = true;
     return NULL;
 }
 
-err reader_open_values(struct series_reader *r, uint32_t name) {
+err series_reader_open_values(struct series_reader *r, uint32_t name) {
     struct str bytes;
     if (r->name[name].has_values) return NULL;
-    TRY(part_page(r->p, PAGE_VALUES, name, &bytes));
-    dictionary_open(bytes, r->p->pages[PAGE_VALUES][name].count, &r->name[name].values);
+    TRY(series_page_touch(r->p, PAGE_VALUES, name, &bytes));
+    label_dictionary_open(bytes, r->p->pages[PAGE_VALUES][name].count, &r->name[name].values);
     r->name[name].has_values = true;
     return NULL;
 }
 
-err reader_open_column(struct series_reader *r, uint32_t name) {
+err series_reader_open_column(struct series_reader *r, uint32_t name) {
     struct str bytes;
     if (r->name[name].has_column) return NULL;
-    TRY(part_page(r->p, PAGE_COLUMN, name, &bytes));
-    if (!column_open(bytes, (uint32_t)r->p->info.series, &r->name[name].column))
-        return part_damaged(r->p, PAGE_COLUMN, name, "its directory is damaged");
+    TRY(series_page_touch(r->p, PAGE_COLUMN, name, &bytes));
+    if (!label_column_open(bytes, (uint32_t)r->p->info.series, &r->name[name].column))
+        return series_page_damaged(r->p, PAGE_COLUMN, name, "its directory is damaged");
     r->name[name].has_column = true;
     return NULL;
 }
 
-err reader_find_name(struct series_reader *r, struct str name, uint32_t *out) {
-    TRY(reader_open_names(r));
-    uint32_t at = dictionary_seek(&r->names, name, &r->text);
+err series_reader_find_name(struct series_reader *r, struct str name, uint32_t *out) {
+    TRY(series_reader_open_names(r));
+    uint32_t at = label_dictionary_seek(&r->names, name, &r->text);
     bool found = false;
     if (at < r->names.n) {
-        dictionary_get(&r->names, at, &r->text);
+        label_dictionary_get(&r->names, at, &r->text);
         found = str_equal(buf_str(&r->text), name);
     }
     *out = found ? at : r->names.n;
@@ -94,7 +94,7 @@ static err known_text(struct series_reader *r, const struct dictionary *d, struc
     if (!*known) *known = arena_array(&r->memory, struct str, d->n + 1);
     if (!*known) return arena_err(&r->memory);
     if (!(*known)[i].p) {
-        dictionary_get(d, i, &r->text);
+        label_dictionary_get(d, i, &r->text);
         struct str text = buf_str(&r->text);
         (*known)[i] = arena_copy(&r->memory, text.p ? text : STR(""));
         if (!(*known)[i].p) return arena_err(&r->memory);
@@ -106,19 +106,19 @@ static err known_text(struct series_reader *r, const struct dictionary *d, struc
 static err value_of(struct series_reader *r, uint32_t name, uint32_t row, struct label *out) {
     struct open_name *n = &r->name[name];
     uint64_t code = 0;
-    TRY(reader_open_values(r, name));
-    TRY(reader_open_column(r, name));
-    if (!column_get(&n->column, row, &code) || code == 0 || code > n->values.n)
-        return part_damaged(r->p, PAGE_COLUMN, name, "a series has a value that is not in the dictionary");
+    TRY(series_reader_open_values(r, name));
+    TRY(series_reader_open_column(r, name));
+    if (!label_column_get(&n->column, row, &code) || code == 0 || code > n->values.n)
+        return series_page_damaged(r->p, PAGE_COLUMN, name, "a series has a value that is not in the dictionary");
     TRY(known_text(r, &r->names, &r->name[r->names.n].known, name, &out->name));
     return known_text(r, &n->values, &n->known, (uint32_t)code - 1, &out->value);
 }
 
 static err labels_of(struct series_reader *r, uint32_t row, struct arena *a, struct labels *out) {
     uint64_t shape = 0;
-    TRY(reader_open_shapes(r));
-    if (!column_get(&r->shape_of, row, &shape) || shape >= r->shapes)
-        return part_damaged(r->p, PAGE_SHAPES, 0, "a series has names that are not there");
+    TRY(series_reader_open_shapes(r));
+    if (!label_column_get(&r->shape_of, row, &shape) || shape >= r->shapes)
+        return series_page_damaged(r->p, PAGE_SHAPES, 0, "a series has names that are not there");
     uint32_t first = r->shape_first[shape], n = r->shape_first[shape + 1] - first;
     struct label *v = arena_array(a, struct label, n + 1);
     if (!v) return arena_err(a);
@@ -143,7 +143,7 @@ static err list_texts(const struct dictionary *d, struct buf *text, struct arena
     struct str *list = arena_array(a, struct str, d->n + 1);
     if (!list) return arena_err(a);
     for (uint32_t i = 0; i < d->n; i++) {
-        dictionary_get(d, i, text);
+        label_dictionary_get(d, i, text);
         list[i] = arena_copy(a, buf_str(text));
         if (!list[i].p) return arena_err(a);
     }
@@ -153,18 +153,18 @@ static err list_texts(const struct dictionary *d, struct buf *text, struct arena
 }
 
 err series_reader_label_names(struct series_reader *r, struct arena *a, struct str **out, uint32_t *out_n) {
-    TRY(reader_open_names(r));
+    TRY(series_reader_open_names(r));
     return list_texts(&r->names, &r->text, a, out, out_n);
 }
 
 err series_reader_label_values(struct series_reader *r, struct str name, struct arena *a, struct str **out,
                                uint32_t *out_n) {
     uint32_t at;
-    TRY(reader_find_name(r, name, &at));
+    TRY(series_reader_find_name(r, name, &at));
     *out = NULL;
     *out_n = 0;
     if (at == r->names.n) return NULL;
-    TRY(reader_open_values(r, at));
+    TRY(series_reader_open_values(r, at));
     return list_texts(&r->name[at].values, &r->text, a, out, out_n);
 }
 
@@ -181,43 +181,44 @@ struct postings {
 static err open_postings(struct series_reader *r, uint32_t name, struct postings *out) {
     struct str bytes;
     *out = (struct postings){.r = r, .name = name, .values = r->name[name].values.n};
-    TRY(part_page(r->p, PAGE_POSTINGS, name, &bytes));
+    TRY(series_page_touch(r->p, PAGE_POSTINGS, name, &bytes));
     struct cursor c = cursor_of(bytes);
     uint32_t size = cursor_varint(&c);
     const unsigned char *places = cursor_skip(&c, size);
     out->data = cursor_rest(&c);
-    if (c.bad || !column_open(str_span(places, size), out->values + 1, &out->ends))
-        return part_damaged(r->p, PAGE_POSTINGS, name, "its directory is damaged");
+    if (c.bad || !label_column_open(str_span(places, size), out->values + 1, &out->ends))
+        return series_page_damaged(r->p, PAGE_POSTINGS, name, "its directory is damaged");
     return NULL;
 }
 
 /* Code 0: rows without the label. */
 static err read_posting(const struct postings *x, uint32_t code, roaring_bitmap_t **out) {
     uint64_t start = 0, end = 0;
-    bool good = (code == 0 || column_get(&x->ends, code - 1, &start)) && column_get(&x->ends, code, &end) &&
+    bool good = (code == 0 || label_column_get(&x->ends, code - 1, &start)) && label_column_get(&x->ends, code, &end) &&
                 start <= end && end <= x->data.n;
     *out = good ? posting_read(str_span(x->data.p + start, end - start), (uint32_t)x->r->p->info.series) : NULL;
-    return *out ? NULL : part_damaged(x->r->p, PAGE_POSTINGS, x->name, "a posting is damaged");
+    return *out ? NULL : series_page_damaged(x->r->p, PAGE_POSTINGS, x->name, "a posting is damaged");
 }
 
 typedef VEC(uint32_t) u32_vec;
 
 /* Codes whose value matches the positive form, ascending; 0 is the empty value. */
-static void match_codes(struct series_reader *r, const struct matcher *m, const struct dictionary *d, u32_vec *out) {
-    if (matcher_matches_positive(m, (struct str){0})) *vec_push(out) = 0;
+static void match_codes(struct series_reader *r, const struct label_matcher *m, const struct dictionary *d,
+                        u32_vec *out) {
+    if (label_matcher_matches_positive(m, (struct str){0})) *vec_push(out) = 0;
     if (m->kind == MATCHER_LITERALS) {
         for (uint32_t i = 0; i < m->literal_count; i++) {
-            uint32_t at = dictionary_seek(d, m->literals[i], &r->text);
+            uint32_t at = label_dictionary_seek(d, m->literals[i], &r->text);
             if (at == d->n || !m->literals[i].n) continue;
-            dictionary_get(d, at, &r->text);
+            label_dictionary_get(d, at, &r->text);
             if (str_equal(buf_str(&r->text), m->literals[i])) *vec_push(out) = at + 1;
         }
         return;
     }
-    for (uint32_t i = m->prefix.n ? dictionary_seek(d, m->prefix, &r->text) : 0; i < d->n; i++) {
-        dictionary_get(d, i, &r->text);
+    for (uint32_t i = m->prefix.n ? label_dictionary_seek(d, m->prefix, &r->text) : 0; i < d->n; i++) {
+        label_dictionary_get(d, i, &r->text);
         if (!str_starts_with(buf_str(&r->text), m->prefix)) return;
-        if (matcher_matches_positive(m, buf_str(&r->text))) *vec_push(out) = i + 1;
+        if (label_matcher_matches_positive(m, buf_str(&r->text))) *vec_push(out) = i + 1;
     }
 }
 
@@ -253,9 +254,9 @@ static void invert(u32_vec *codes, uint32_t values) {
 }
 
 /* Takes from *rows (NULL: all) what the matcher refuses. */
-static err narrow(struct series_reader *r, const struct matcher *m, roaring_bitmap_t **rows) {
+static err narrow(struct series_reader *r, const struct label_matcher *m, roaring_bitmap_t **rows) {
     uint32_t name, all = (uint32_t)r->p->info.series;
-    TRY(reader_find_name(r, m->name, &name));
+    TRY(series_reader_find_name(r, m->name, &name));
     if (name == r->names.n) { /* nobody has it: all or none */
         if (m->matches_empty) return NULL;
         if (*rows) roaring_bitmap_free(*rows);
@@ -265,7 +266,7 @@ static err narrow(struct series_reader *r, const struct matcher *m, roaring_bitm
     struct postings x;
     u32_vec codes = {0};
     roaring_bitmap_t *found = NULL;
-    TRY(reader_open_values(r, name));
+    TRY(series_reader_open_values(r, name));
     TRY(open_postings(r, name, &x));
     match_codes(r, m, &r->name[name].values, &codes);
     bool inside = !m->is_negative;
@@ -286,7 +287,7 @@ static err narrow(struct series_reader *r, const struct matcher *m, roaring_bitm
     return NULL;
 }
 
-err series_reader_select(struct series_reader *r, const struct matcher *m, uint32_t matchers, struct arena *a,
+err series_reader_select(struct series_reader *r, const struct label_matcher *m, uint32_t matchers, struct arena *a,
                          uint32_t **out_rows, uint32_t *out_n) {
     roaring_bitmap_t *rows = NULL;
     err e = NULL;
@@ -300,7 +301,7 @@ err series_reader_select(struct series_reader *r, const struct matcher *m, uint3
     for (uint32_t i = 0; list && !rows && i < n; i++) list[i] = i;
     if (rows) roaring_bitmap_free(rows);
     if (!e && !list) e = arena_err(a);
-    if (!e) e = matchers_err(m, matchers);
+    if (!e) e = label_matchers_err(m, matchers);
     if (e) return e;
     *out_rows = list;
     *out_n = n;

@@ -13,7 +13,7 @@ static uint32_t count_runs(const uint64_t *v, uint32_t n) {
     return runs;
 }
 
-void column_encode_runs(const uint32_t *ends, const uint32_t *values, uint32_t runs, struct buf *out) {
+void label_column_encode_runs(const uint32_t *ends, const uint32_t *values, uint32_t runs, struct buf *out) {
     buf_add_byte(out, COLUMN_RUNS);
     put_u32(out, runs);
     buf_add(out, ends, runs * sizeof *ends);
@@ -27,12 +27,12 @@ static void put_runs(const uint64_t *v, uint32_t n, uint32_t runs, struct buf *o
         ends[at] = i + 1;
         values[at++] = (uint32_t)v[i];
     }
-    column_encode_runs(ends, values, runs, out);
+    label_column_encode_runs(ends, values, runs, out);
     mem_free(ends);
     mem_free(values);
 }
 
-void column_encode(const uint64_t *v, uint32_t n, struct buf *out) {
+void label_column_encode(const uint64_t *v, uint32_t n, struct buf *out) {
     uint32_t runs = count_runs(v, n), segments = (n + COLUMN_SEGMENT - 1) / COLUMN_SEGMENT;
     uint64_t most = 0;
     for (uint32_t i = 0; i < n; i++) most = MAX(most, v[i]);
@@ -50,7 +50,7 @@ void column_encode(const uint64_t *v, uint32_t n, struct buf *out) {
     }
 }
 
-bool column_open(struct str bytes, uint32_t n, struct column *out) {
+bool label_column_open(struct str bytes, uint32_t n, struct column *out) {
     struct cursor c = cursor_of(bytes);
     uint8_t kind = cursor_byte(&c, COLUMN_SEGMENTS);
     *out = (struct column){.n = n, .end = c.end};
@@ -82,7 +82,7 @@ static bool get_run(const struct column *c, uint32_t row, uint64_t *out) {
     return true;
 }
 
-bool column_get(const struct column *c, uint32_t row, uint64_t *out) {
+bool label_column_get(const struct column *c, uint32_t row, uint64_t *out) {
     if (row >= c->n) return false;
     if (c->runs) return get_run(c, row, out);
     uint32_t segment = row / COLUMN_SEGMENT, first = segment * COLUMN_SEGMENT,
@@ -105,7 +105,7 @@ static uint32_t shared_prefix(struct str a, struct str b) {
     return n;
 }
 
-void values_dictionary_encode(const struct str *texts, uint32_t n, struct buf *out) {
+void label_dictionary_encode(const struct str *texts, uint32_t n, struct buf *out) {
     size_t places = out->n, start = places + 4 * (size_t)((n + VALUES_GROUP - 1) / VALUES_GROUP);
     for (uint32_t i = 0; i < n; i += VALUES_GROUP) put_u32(out, 0);
     for (uint32_t i = 0; i < n && !out->full; i++) {
@@ -119,7 +119,7 @@ void values_dictionary_encode(const struct str *texts, uint32_t n, struct buf *o
 
 static size_t groups_bytes(uint32_t n) { return 4 * (size_t)((n + VALUES_GROUP - 1) / VALUES_GROUP); }
 
-bool dictionary_check(struct str bytes, uint32_t n) {
+bool label_dictionary_check(struct str bytes, uint32_t n) {
     struct cursor c = cursor_of(bytes);
     const unsigned char *groups = cursor_skip(&c, groups_bytes(n)), *start = c.at;
     struct buf text[2];
@@ -143,7 +143,7 @@ bool dictionary_check(struct str bytes, uint32_t n) {
     return !c.bad && c.at == c.end;
 }
 
-void dictionary_open(struct str bytes, uint32_t n, struct dictionary *out) {
+void label_dictionary_open(struct str bytes, uint32_t n, struct dictionary *out) {
     const unsigned char *p = (const unsigned char *)bytes.p;
     *out = (struct dictionary){n, p, p + groups_bytes(n), p + bytes.n};
 }
@@ -160,15 +160,15 @@ static uint32_t walk(const struct dictionary *d, uint32_t i, const struct str *s
     }
 }
 
-void dictionary_get(const struct dictionary *d, uint32_t i, struct buf *out) { walk(d, i, NULL, out); }
+void label_dictionary_get(const struct dictionary *d, uint32_t i, struct buf *out) { walk(d, i, NULL, out); }
 
-uint32_t dictionary_seek(const struct dictionary *d, struct str text, struct buf *scratch) {
+uint32_t label_dictionary_seek(const struct dictionary *d, struct str text, struct buf *scratch) {
     uint32_t low = 0,
              high = (d->n + VALUES_GROUP - 1) / VALUES_GROUP; /* the last group whose first text is not greater */
     if (d->n == 0) return 0;
     while (low + 1 < high) {
         uint32_t middle = (low + high) / 2;
-        dictionary_get(d, middle * VALUES_GROUP, scratch);
+        label_dictionary_get(d, middle * VALUES_GROUP, scratch);
         if (str_compare(buf_str(scratch), text) <= 0)
             low = middle;
         else

@@ -4,7 +4,7 @@
  *   reader:  matchers ─▶ dictionaries ─▶ postings ─▶ rows; row ─▶ labels; row × range ─▶ samples, decoded as they are asked for
  *
  * Row = number of a series in the file. Bytes: docs/formats/series.md.
- * Invariants: rows ascend by labels_compare, distinct; samples of a row ascend strictly; every page has a checksum, verified at its
+ * Invariants: rows ascend by label_set_compare, distinct; samples of a row ascend strictly; every page has a checksum, verified at its
  * first touch, and what an index or a count in it could break is checked then or as it is used (7 of store.h). A damaged page of series, times or
  * exemplars is named, counted and skipped; one of labels makes the question fail.
  * Memory: an open part takes its page table's bits; everything else is read from the file's pages.
@@ -55,7 +55,7 @@ struct series_reader *series_reader_new(struct series_part *p,
                                         struct series_stats *stats); /* holds a reference of the part */
 void series_reader_free(struct series_reader *r);
 /* Ascending rows that match; memory of the arena. */
-err series_reader_select(struct series_reader *r, const struct matcher *m, uint32_t matchers, struct arena *a,
+err series_reader_select(struct series_reader *r, const struct label_matcher *m, uint32_t matchers, struct arena *a,
                          uint32_t **out_rows, uint32_t *out_n);
 err series_reader_labels(struct series_reader *r, uint32_t row, struct arena *a, struct labels *out);
 /* Samples in [min, max], appended to an empty *out. */

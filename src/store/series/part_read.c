@@ -142,26 +142,27 @@ const char *series_part_path(const struct series_part *p) { return p->path; }
 
 /* ---- pages ----------------------------------------------------------------------------------------------------------- */
 
-err part_damaged(const struct series_part *p, enum page_kind kind, uint32_t page, const char *why) {
+err series_page_damaged(const struct series_part *p, enum page_kind kind, uint32_t page, const char *why) {
     return CORRUPT("series %s, page %u of %s: %s", p->path, page, page_names[kind], why);
 }
 
-err part_page(struct series_part *p, enum page_kind kind, uint32_t page, struct str *out) {
+err series_page_touch(struct series_part *p, enum page_kind kind, uint32_t page, struct str *out) {
     const struct series_page *g = &p->pages[kind][page];
     _Atomic uint8_t *state = &p->states[kind][page];
     struct str bytes = {p->map.p + g->offset, g->size};
     uint8_t now = atomic_load_explicit(state, memory_order_relaxed);
     if (now == 0) {
         now = p->trust_checksums || hash_bytes(bytes.p, bytes.n) == g->checksum ? 1 : 2;
-        if (now == 1 && (kind == PAGE_NAMES || kind == PAGE_VALUES) && !dictionary_check(bytes, g->count)) now = 2;
+        if (now == 1 && (kind == PAGE_NAMES || kind == PAGE_VALUES) && !label_dictionary_check(bytes, g->count))
+            now = 2;
         atomic_store_explicit(state, now, memory_order_relaxed);
     }
-    if (now == 2) return part_damaged(p, kind, page, "the checksum differs, or what it holds is out of order");
+    if (now == 2) return series_page_damaged(p, kind, page, "the checksum differs, or what it holds is out of order");
     *out = bytes;
     return NULL;
 }
 
-uint32_t part_find_page(const struct series_part *p, enum page_kind kind, uint32_t number) {
+uint32_t series_page_find(const struct series_part *p, enum page_kind kind, uint32_t number) {
     uint32_t low = 0, high = p->page_count[kind];
     while (low + 1 < high) {
         uint32_t middle = (low + high) / 2;
@@ -222,10 +223,10 @@ static err open_time_page(struct series_reader *r, uint32_t page) {
     struct str bytes;
     uint32_t n = r->p->pages[PAGE_TIMES][page].count;
     r->time_page = 0;
-    TRY(part_page(r->p, PAGE_TIMES, page, &bytes));
+    TRY(series_page_touch(r->p, PAGE_TIMES, page, &bytes));
     if (!take_ints(&bytes, n, &r->time_min) || !take_ints(&bytes, n, &r->time_span) ||
         !take_ints(&bytes, n, &r->time_end))
-        return part_damaged(r->p, PAGE_TIMES, page, "its directory is damaged");
+        return series_page_damaged(r->p, PAGE_TIMES, page, "its directory is damaged");
     r->time_data = bytes;
     r->time_page = page + 1;
     return NULL;
@@ -236,7 +237,7 @@ static err find_vector(struct series_reader *r, uint64_t number, uint32_t *out_r
     uint32_t pages = p->page_count[PAGE_TIMES];
     if (pages == 0 || number >= (uint64_t)p->pages[PAGE_TIMES][pages - 1].first + p->pages[PAGE_TIMES][pages - 1].count)
         return CORRUPT("series %s: no vector of timestamps %llu", p->path, (unsigned long long)number);
-    uint32_t page = part_find_page(p, PAGE_TIMES, (uint32_t)number);
+    uint32_t page = series_page_find(p, PAGE_TIMES, (uint32_t)number);
     *out_row = (uint32_t)number - p->pages[PAGE_TIMES][page].first;
     return open_time_page(r, page);
 }
@@ -261,7 +262,7 @@ static err open_vector(struct series_reader *r, uint64_t number, const struct op
     TRY(find_vector(r, number, &row));
     uint64_t start = row ? ints_get(&r->time_end, row - 1) : 0, end = ints_get(&r->time_end, row);
     if (start > end || end > r->time_data.n)
-        return part_damaged(r->p, PAGE_TIMES, r->time_page - 1, "a vector is outside of it");
+        return series_page_damaged(r->p, PAGE_TIMES, r->time_page - 1, "a vector is outside of it");
     TRY_WRAP(times_decode(str_span(r->time_data.p + start, end - start), v->times_ns, &v->n), "series %s", r->p->path);
     v->number = (uint32_t)number;
     return NULL;
@@ -315,9 +316,10 @@ static err open_page(struct series_reader *r, uint32_t page) {
     struct str bytes;
     if (g->series && g->page == page) return NULL;
     *g = (struct open_page){.page = page, .first = r->p->pages[PAGE_SERIES][page].first};
-    TRY(part_page(r->p, PAGE_SERIES, page, &bytes));
+    TRY(series_page_touch(r->p, PAGE_SERIES, page, &bytes));
     uint32_t n = r->p->pages[PAGE_SERIES][page].count, chunks;
-    if (!count_chunks(bytes, n, &chunks)) return part_damaged(r->p, PAGE_SERIES, page, "its directory is damaged");
+    if (!count_chunks(bytes, n, &chunks))
+        return series_page_damaged(r->p, PAGE_SERIES, page, "its directory is damaged");
     r->page_memory = mem_grow(r->page_memory, (size_t)chunks * 25 + (n + 1) * sizeof(uint32_t) + 8);
     g->samples = r->page_memory;
     g->times = g->samples + chunks;
@@ -328,7 +330,7 @@ static err open_page(struct series_reader *r, uint32_t page) {
     g->series = n;
     if (read_directory(g, bytes)) return NULL;
     g->series = 0;
-    return part_damaged(r->p, PAGE_SERIES, page, "its directory is damaged");
+    return series_page_damaged(r->p, PAGE_SERIES, page, "its directory is damaged");
 }
 
 static err add_histograms(const struct open_vector *v, struct str bytes, struct samples *out) {
@@ -343,9 +345,7 @@ static err add_values(const struct open_vector *v, struct str bytes, struct samp
     samples_reserve(out, v->n);
     TRY(values_decode(bytes, v->n, 0, v->n, out->values + out->n));
     memcpy(out->times_ns + out->n, v->times_ns, v->n * sizeof *v->times_ns);
-    if (out->starts_ns) memset(out->starts_ns + out->n, 0, v->n * sizeof *out->starts_ns);
-    if (out->histograms) memset(out->histograms + out->n, 0, v->n * sizeof *out->histograms);
-    out->n += v->n;
+    samples_take_rows(out, v->n, values_flags(bytes));
     return NULL;
 }
 
@@ -358,9 +358,9 @@ static err add_chunk(struct series_reader *r, uint32_t chunk, struct samples *ou
     uint32_t first = out->n;
     TRY(open_vector(r, g->times[chunk], &v));
     if (v->n != g->samples[chunk])
-        return part_damaged(r->p, PAGE_SERIES, g->page, "a chunk does not fit its timestamps");
+        return series_page_damaged(r->p, PAGE_SERIES, g->page, "a chunk does not fit its timestamps");
     if (g->kinds[chunk] & CHUNK_STARTS) frames_decode(&c, v->n, 0, v->n, starts);
-    if (c.bad) return part_damaged(r->p, PAGE_SERIES, g->page, "start times are damaged");
+    if (c.bad) return series_page_damaged(r->p, PAGE_SERIES, g->page, "start times are damaged");
     TRY((g->kinds[chunk] & CHUNK_HISTOGRAM ? add_histograms : add_values)(v, cursor_rest(&c), out));
     if (g->kinds[chunk] & CHUNK_STARTS) {
         samples_make_starts(out);
@@ -371,8 +371,14 @@ static err add_chunk(struct series_reader *r, uint32_t chunk, struct samples *ou
     return NULL;
 }
 
+/* The vectors' numbers stand for the times: even, where those made of times are odd. */
+static uint64_t times_id_after(const struct series_part *p, uint64_t id, uint64_t vector) {
+    return hash_keyed(hash_keyed(id, vector), (uint64_t)(uintptr_t)p + p->info.id) & ~UINT64_C(1);
+}
+
 static err read_row(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, struct samples *out) {
-    TRY(open_page(r, part_find_page(r->p, PAGE_SERIES, row)));
+    uint64_t id = 2;
+    TRY(open_page(r, series_page_find(r->p, PAGE_SERIES, row)));
     const struct open_page *g = &r->page;
     for (uint32_t i = g->chunk_first[row - g->first]; i < g->chunk_first[row - g->first + 1]; i++) {
         bool overlaps = false;
@@ -380,10 +386,12 @@ static err read_row(struct series_reader *r, uint32_t row, int64_t time_min, int
         err e = vector_overlaps(r, g->times[i], time_min, time_max, &overlaps);
         if (!e && overlaps) e = add_chunk(r, i, out);
         bool falls = !e && before && out->n > before && out->times_ns[before] <= out->times_ns[before - 1];
-        if (falls) e = part_damaged(r->p, PAGE_SERIES, g->page, "chunks are out of order");
+        if (falls) e = series_page_damaged(r->p, PAGE_SERIES, g->page, "chunks are out of order");
         if (e) out->n = before; /* nothing of a damaged chunk */
+        if (!e && overlaps) id = times_id_after(r->p, id, g->times[i]);
         TRY(series_stats_skip(r->stats, e));
     }
+    out->times_id = out->n ? id : 0;
     return NULL;
 }
 
@@ -401,20 +409,21 @@ static err read_exemplars(struct series_reader *r, uint32_t page, uint32_t row, 
     struct ints rows, times, values, ends;
     struct str bytes;
     uint32_t count = r->p->pages[PAGE_EXEMPLARS][page].count;
-    TRY(part_page(r->p, PAGE_EXEMPLARS, page, &bytes));
+    TRY(series_page_touch(r->p, PAGE_EXEMPLARS, page, &bytes));
     if (!take_ints(&bytes, count, &rows) || !take_ints(&bytes, count, &times) || !take_ints(&bytes, count, &values) ||
         !take_ints(&bytes, count, &ends))
-        return part_damaged(r->p, PAGE_EXEMPLARS, page, "its directory is damaged");
+        return series_page_damaged(r->p, PAGE_EXEMPLARS, page, "its directory is damaged");
     for (uint32_t i = 0; i < count; i++) {
         uint64_t of = ints_get(&rows, i), start = i ? ints_get(&ends, i - 1) : 0, end = ints_get(&ends, i);
         int64_t time = (int64_t)ints_get(&times, i);
         *out_past = of > row;
         if (*out_past) return NULL;
         if (of != row || time < time_min || time > time_max) continue;
-        if (start > end || end > bytes.n) return part_damaged(r->p, PAGE_EXEMPLARS, page, "labels are outside of it");
+        if (start > end || end > bytes.n)
+            return series_page_damaged(r->p, PAGE_EXEMPLARS, page, "labels are outside of it");
         out[*n] = (struct exemplar){.series = row, .time_ns = time, .value = double_of_bits(ints_get(&values, i))};
-        if (!labels_read(str_span(bytes.p + start, end - start), a, &out[*n].labels))
-            return a->full ? arena_err(a) : part_damaged(r->p, PAGE_EXEMPLARS, page, "labels are damaged");
+        if (!label_set_read(str_span(bytes.p + start, end - start), a, &out[*n].labels))
+            return a->full ? arena_err(a) : series_page_damaged(r->p, PAGE_EXEMPLARS, page, "labels are damaged");
         ++*n;
     }
     return NULL;
@@ -433,7 +442,7 @@ err series_reader_exemplars(struct series_reader *r, uint32_t row, int64_t time_
     for (uint32_t i = first; i < pages && p->pages[PAGE_EXEMPLARS][i].first <= row && !past; i++) {
         bool fits = p->pages[PAGE_EXEMPLARS][i].count <= PAGE_EXEMPLARS_MAX;
         TRY(series_stats_skip(r->stats, fits ? read_exemplars(r, i, row, time_min, time_max, a, found, &n, &past)
-                                             : part_damaged(p, PAGE_EXEMPLARS, i, "too many")));
+                                             : series_page_damaged(p, PAGE_EXEMPLARS, i, "too many")));
     }
     *out = found;
     *out_n = n;

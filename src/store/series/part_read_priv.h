@@ -18,10 +18,10 @@ struct series_part {
 };
 
 /* A page's bytes, verified at the first touch; ERR_CORRUPT names it. */
-err part_page(struct series_part *p, enum page_kind kind, uint32_t page, struct str *out);
-err part_damaged(const struct series_part *p, enum page_kind kind, uint32_t page, const char *why);
+err series_page_touch(struct series_part *p, enum page_kind kind, uint32_t page, struct str *out);
+err series_page_damaged(const struct series_part *p, enum page_kind kind, uint32_t page, const char *why);
 /* The page with the greatest `first` that is not over `number`. */
-uint32_t part_find_page(const struct series_part *p, enum page_kind kind, uint32_t number);
+uint32_t series_page_find(const struct series_part *p, enum page_kind kind, uint32_t number);
 
 /* What is open of one name. */
 struct open_name {
@@ -71,9 +71,9 @@ struct series_reader {
     struct str time_data;
 };
 
-err reader_open_names(struct series_reader *r);
-err reader_open_shapes(struct series_reader *r);
-err reader_open_values(struct series_reader *r, uint32_t name);
-err reader_open_column(struct series_reader *r, uint32_t name);
+err series_reader_open_names(struct series_reader *r);
+err series_reader_open_shapes(struct series_reader *r);
+err series_reader_open_values(struct series_reader *r, uint32_t name);
+err series_reader_open_column(struct series_reader *r, uint32_t name);
 /* Number of a label name; r->names.n: the part has none such. */
-err reader_find_name(struct series_reader *r, struct str name, uint32_t *out);
+err series_reader_find_name(struct series_reader *r, struct str name, uint32_t *out);

@@ -62,7 +62,8 @@ static err write_out(struct series_writer *w) {
     return NULL;
 }
 
-err writer_put_page(struct series_writer *w, enum page_kind kind, struct str bytes, uint32_t count, uint32_t first) {
+err series_writer_put_page(struct series_writer *w, enum page_kind kind, struct str bytes, uint32_t count,
+                           uint32_t first) {
     if (bytes.n >= BUFFER_MAX) return err_new(ERR_LIMIT, "a page of %zu bytes", bytes.n);
     *vec_push(&w->pages[kind]) = (struct series_page){.offset = w->offset + w->out.n,
                                                       .size = (uint32_t)bytes.n,
@@ -88,7 +89,7 @@ static err put_vectors(struct series_writer *w) {
     put_ints(&w->vector_span, &page);
     put_ints(&w->vector_end, &page);
     buf_add_str(&page, buf_str(&w->vector_data));
-    TRY(writer_put_page(w, PAGE_TIMES, buf_str(&page), (uint32_t)w->vector_min.n, w->vectors_first));
+    TRY(series_writer_put_page(w, PAGE_TIMES, buf_str(&page), (uint32_t)w->vector_min.n, w->vectors_first));
     vec_clear(&w->vector_min);
     vec_clear(&w->vector_span);
     vec_clear(&w->vector_end);
@@ -199,7 +200,7 @@ static err put_series_page(struct series_writer *w) {
     put_ints(&w->chunk_sizes, &page);
     buf_add_str(&page, buf_str(&w->chunk_data));
     if (page.full || w->chunk_data.full) return err_new(ERR_LIMIT, "the chunks of one series are too large");
-    TRY(writer_put_page(w, PAGE_SERIES, buf_str(&page), (uint32_t)w->chunk_counts.n, w->page_first));
+    TRY(series_writer_put_page(w, PAGE_SERIES, buf_str(&page), (uint32_t)w->chunk_counts.n, w->page_first));
     w->page_first += (uint32_t)w->chunk_counts.n;
     vec_clear(&w->chunk_counts);
     vec_clear(&w->chunk_samples);
@@ -211,13 +212,14 @@ static err put_series_page(struct series_writer *w) {
 }
 
 static err check_order(struct series_writer *w, struct labels l) {
-    if (w->info.series && labels_compare(w->before_labels, l) >= 0)
+    if (w->info.series && label_set_compare(w->before_labels, l) >= 0)
         return err_new(ERR_INTERNAL, "series are not written in order");
     if (w->info.series == UINT32_MAX) return err_new(ERR_LIMIT, "over 2^32 series");
     buf_clear(&w->before);
     arena_clear(&w->before_arena);
-    labels_write(l, &w->before);
-    return labels_read(buf_str(&w->before), &w->before_arena, &w->before_labels) ? NULL : arena_err(&w->before_arena);
+    label_set_write(l, &w->before);
+    return label_set_read(buf_str(&w->before), &w->before_arena, &w->before_labels) ? NULL
+                                                                                    : arena_err(&w->before_arena);
 }
 
 static err add(struct series_writer *w, struct labels l, const struct samples *s) {
@@ -230,7 +232,7 @@ static err add(struct series_writer *w, struct labels l, const struct samples *s
         at += n;
     }
     *vec_push(&w->chunk_counts) = chunks;
-    writer_add_labels(w, l);
+    series_writer_add_labels(w, l);
     w->info.series++;
     w->info.samples += s->n;
     w->info.time_min = MIN(w->info.time_min, s->times_ns[0]);
@@ -254,8 +256,8 @@ static err put_exemplars(struct series_writer *w) {
     put_ints(&w->exemplar_values, &page);
     put_ints(&w->exemplar_ends, &page);
     buf_add_str(&page, buf_str(&w->exemplar_data));
-    TRY(writer_put_page(w, PAGE_EXEMPLARS, buf_str(&page), (uint32_t)w->exemplar_rows.n,
-                        (uint32_t)w->exemplar_rows.v[0]));
+    TRY(series_writer_put_page(w, PAGE_EXEMPLARS, buf_str(&page), (uint32_t)w->exemplar_rows.n,
+                               (uint32_t)w->exemplar_rows.v[0]));
     vec_clear(&w->exemplar_rows);
     vec_clear(&w->exemplar_times);
     vec_clear(&w->exemplar_values);
@@ -266,7 +268,7 @@ static err put_exemplars(struct series_writer *w) {
 
 err series_writer_add_exemplar(struct series_writer *w, const struct exemplar *e) {
     if (w->exemplar_rows.n == PAGE_EXEMPLARS_MAX) TRY(put_exemplars(w));
-    labels_write(e->labels, &w->exemplar_data);
+    label_set_write(e->labels, &w->exemplar_data);
     *vec_push(&w->exemplar_rows) = w->info.series - 1;
     *vec_push(&w->exemplar_times) = (uint64_t)e->time_ns;
     *vec_push(&w->exemplar_values) = bits_of_double(e->value);
@@ -281,7 +283,7 @@ static err finish(struct series_writer *w) {
     TRY(put_series_page(w));
     TRY(put_vectors(w));
     TRY(put_exemplars(w));
-    TRY(writer_put_labels(w));
+    TRY(series_writer_put_labels(w));
     while ((w->offset + w->out.n) % 8) buf_add_byte(&w->out, 0);
     struct series_footer f = {.table_offset = w->offset + w->out.n,
                               .series = w->info.series,

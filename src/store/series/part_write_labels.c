@@ -5,7 +5,7 @@
 
 enum { PAGE_MAX = INT32_MAX };
 
-void writer_add_labels(struct series_writer *w, struct labels l) {
+void series_writer_add_labels(struct series_writer *w, struct labels l) {
     uint32_t shape[LABELS_MAX];
     for (uint32_t i = 0; i < l.n; i++) {
         shape[i] = strings_intern(&w->names, l.v[i].name);
@@ -47,10 +47,10 @@ static err put_dictionary(struct series_writer *w, enum page_kind kind, const st
     struct str *texts = mem_new_array(struct str, n + 1);
     buf_init(&page, PAGE_MAX);
     for (uint32_t i = 0; i < n; i++) texts[i] = sorted[i].text;
-    values_dictionary_encode(texts, n, &page);
+    label_dictionary_encode(texts, n, &page);
     mem_free(texts);
     if (page.full) return err_new(ERR_LIMIT, "a dictionary of label values is too large");
-    return writer_put_page(w, kind, buf_str(&page), n, 0);
+    return series_writer_put_page(w, kind, buf_str(&page), n, 0);
 }
 
 /* ---- one name --------------------------------------------------------------------------------------------------------- */
@@ -65,7 +65,7 @@ static void put_sparse(const struct name_rows *n, const uint32_t *place, uint32_
         values[runs++] = place[n->codes.v[i]] + 1;
     }
     if (at < rows) ends[runs] = rows, values[runs++] = 0;
-    column_encode_runs(ends, values, runs, out);
+    label_column_encode_runs(ends, values, runs, out);
     mem_free(ends);
     mem_free(values);
 }
@@ -73,7 +73,7 @@ static void put_sparse(const struct name_rows *n, const uint32_t *place, uint32_
 static void put_dense(const struct name_rows *n, const uint32_t *place, uint32_t rows, struct buf *out) {
     uint64_t *v = mem_new_array(uint64_t, rows);
     for (size_t i = 0; i < n->rows.n; i++) v[n->rows.v[i]] = place[n->codes.v[i]] + 1;
-    column_encode(v, rows, out);
+    label_column_encode(v, rows, out);
     mem_free(v);
 }
 
@@ -83,7 +83,7 @@ static err put_column(struct series_writer *w, const struct name_rows *n, const 
     buf_init(&page, PAGE_MAX);
     (n->rows.n < rows / 32 ? put_sparse : put_dense)(n, place, rows, &page);
     if (page.full) return err_new(ERR_LIMIT, "a column of labels is too large");
-    return writer_put_page(w, PAGE_COLUMN, buf_str(&page), rows, 0);
+    return series_writer_put_page(w, PAGE_COLUMN, buf_str(&page), rows, 0);
 }
 
 /* Rows by value: counting sort, which keeps them ascending. */
@@ -110,7 +110,7 @@ static err put_postings(struct series_writer *w, const struct name_rows *n, cons
     }
     AUTO_BUF struct buf places;
     buf_init(&places, PAGE_MAX);
-    column_encode(ends, values + 1, &places);
+    label_column_encode(ends, values + 1, &places);
     put_varint(&page, (uint32_t)places.n);
     buf_add_str(&page, buf_str(&places));
     buf_add_str(&page, buf_str(&data));
@@ -118,7 +118,7 @@ static err put_postings(struct series_writer *w, const struct name_rows *n, cons
     mem_free(rows);
     mem_free(ends);
     if (page.full || data.full) return err_new(ERR_LIMIT, "postings of a label are too large");
-    return writer_put_page(w, PAGE_POSTINGS, buf_str(&page), values, 0);
+    return series_writer_put_page(w, PAGE_POSTINGS, buf_str(&page), values, 0);
 }
 
 static err put_name(struct series_writer *w, const struct name_rows *n) {
@@ -147,12 +147,12 @@ static err put_shapes(struct series_writer *w, const uint32_t *place) {
             before = place[name];
         }
     }
-    column_encode(w->row_shapes.v, (uint32_t)w->info.series, &page);
+    label_column_encode(w->row_shapes.v, (uint32_t)w->info.series, &page);
     if (page.full) return err_new(ERR_LIMIT, "too many sets of label names");
-    return writer_put_page(w, PAGE_SHAPES, buf_str(&page), w->shapes.n, 0);
+    return series_writer_put_page(w, PAGE_SHAPES, buf_str(&page), w->shapes.n, 0);
 }
 
-err writer_put_labels(struct series_writer *w) {
+err series_writer_put_labels(struct series_writer *w) {
     struct ranked *sorted;
     uint32_t *place;
     if (w->names.n > NAMES_LIMIT) return err_new(ERR_LIMIT, "over %d label names", NAMES_LIMIT);

@@ -54,6 +54,7 @@ struct series_writer {
 typedef VEC(uint64_t) u64_vec;
 
 /* A page from `bytes`; the caller clears them. */
-err writer_put_page(struct series_writer *w, enum page_kind kind, struct str bytes, uint32_t count, uint32_t first);
-void writer_add_labels(struct series_writer *w, struct labels l);
-err writer_put_labels(struct series_writer *w); /* pages of names, shapes, values, postings, columns */
+err series_writer_put_page(struct series_writer *w, enum page_kind kind, struct str bytes, uint32_t count,
+                           uint32_t first);
+void series_writer_add_labels(struct series_writer *w, struct labels l);
+err series_writer_put_labels(struct series_writer *w); /* pages of names, shapes, values, postings, columns */

@@ -1,5 +1,7 @@
 #include "store/series/samples_priv.h"
 
+#include "base/hash.h"
+
 void samples_init(struct samples *s, size_t histogram_bytes_max) {
     *s = (struct samples){0};
     arena_init(&s->arena, histogram_bytes_max);
@@ -20,6 +22,8 @@ void samples_done(struct samples *s) {
 
 void samples_clear(struct samples *s) {
     s->n = 0;
+    s->times_id = 0;
+    s->may_fall = s->may_nan = false;
     mem_free(s->starts_ns);
     mem_free(s->histograms);
     s->starts_ns = NULL;
@@ -48,6 +52,29 @@ void samples_make_histograms(struct samples *s) {
     memset(s->histograms, 0, (s->capacity + 1) * sizeof *s->histograms);
 }
 
+/* Whether a float at row i keeps the facts that hold before it. */
+static void note_facts(struct samples *s, uint32_t i) {
+    double v = s->values[i];
+    s->may_nan |= v != v;
+    s->may_fall |= v != v || (i && !(v >= s->values[i - 1]));
+}
+
+void samples_take_rows(struct samples *s, uint32_t count, uint8_t flags) {
+    if (s->starts_ns) memset(s->starts_ns + s->n, 0, count * sizeof *s->starts_ns);
+    if (s->histograms) memset(s->histograms + s->n, 0, count * sizeof *s->histograms);
+    if (count) note_facts(s, s->n);
+    s->may_nan |= (flags & VALUES_NAN) != 0;
+    s->may_fall |= (flags & (VALUES_NAN | VALUES_RESETS)) != 0;
+    s->times_id = 0;
+    s->n += count;
+}
+
+uint64_t samples_times_id(struct samples *s) {
+    if (s->n == 0) return 0;
+    if (!s->times_id) s->times_id = hash_bytes_seed(s->times_ns, s->n * sizeof *s->times_ns, hash_secret[0]) | 1;
+    return s->times_id;
+}
+
 static void add(struct samples *s, int64_t time_ns, double value, const struct histogram *h, int64_t start_ns) {
     samples_reserve(s, 1);
     if (start_ns) samples_make_starts(s);
@@ -56,7 +83,8 @@ static void add(struct samples *s, int64_t time_ns, double value, const struct h
     s->values[s->n] = value;
     if (s->starts_ns) s->starts_ns[s->n] = start_ns;
     if (s->histograms) s->histograms[s->n] = h;
-    s->n++;
+    s->times_id = 0;
+    note_facts(s, s->n++);
 }
 
 void samples_add(struct samples *s, int64_t time_ns, double value, int64_t start_ns) {
@@ -112,6 +140,7 @@ static uint32_t row_at(const struct samples *s, int64_t time_ns) {
 /* Takes out rows [first, end). */
 static void cut_rows(struct samples *s, uint32_t first, uint32_t end) {
     if (first >= end) return;
+    s->times_id = 0;
     size_t rest = s->n - end;
     memmove(s->times_ns + first, s->times_ns + end, rest * sizeof *s->times_ns);
     memmove(s->values + first, s->values + end, rest * sizeof *s->values);
@@ -128,7 +157,9 @@ void samples_trim(struct samples *s, int64_t time_min, int64_t time_max) {
     if (time_min > time_max) s->n = 0;
     if (s->n == 0) return;
     s->n = row_after(s, time_max);
+    uint64_t id = s->times_id;
     cut_rows(s, 0, row_at(s, time_min));
+    if (id) s->times_id = hash_keyed(hash_keyed(id, (uint64_t)time_min), (uint64_t)time_max) & ~UINT64_C(1);
 }
 
 void samples_drop(struct samples *s, int64_t time_min, int64_t time_max) {

@@ -38,20 +38,20 @@ static void fill_head(struct head *h) {
                             {STR("code"), str_of(codes[i % 3])},
                             {STR("instance"), str_of(instance)}};
         if (i == 5) l[2].name = STR("only_here");
-        OK(head_series(h, (struct labels){l, 3}, 1, 0, &id));
+        OK(series_head_add(h, (struct labels){l, 3}, 1, 0, &id));
         double v[SAMPLES];
         shape_fill((enum shape)(i % SHAPES_ALL), i, v, SAMPLES);
         for (uint32_t k = 0; k < SAMPLES; k++) {
             int64_t time = 1000000000 * (int64_t)(1 + k + (i % 4 ? 0 : i)), start = i % 3 ? 0 : 5;
             struct histogram x = {.positive_spans = 1, .spans = &span, .buckets = 4, .bucket = buckets, .sum = k};
             if (i == 7)
-                OK(head_append_histogram(h, id, time, &x, 0, &verdict));
+                OK(series_head_append_histogram(h, id, time, &x, 0, &verdict));
             else
-                OK(head_append(h, &id, &time, &v[k], &start, 1, &verdict));
+                OK(series_head_append(h, &id, &time, &v[k], &start, 1, &verdict));
             assert_int_equal(verdict, SAMPLE_TAKEN);
         }
         struct label trace = {STR("trace_id"), str_of(instance)};
-        OK(head_append_exemplar(h, &(struct exemplar){id, 2000000000, 1.5, {&trace, 1}}));
+        OK(series_head_append_exemplar(h, &(struct exemplar){id, 2000000000, 1.5, {&trace, 1}}));
     }
 }
 
@@ -66,8 +66,8 @@ static void small_init(struct small *s) {
     struct series_info info;
     struct file *f;
     size_t got;
-    head_options_default(&o);
-    s->head = head_new(&o);
+    series_head_options_default(&o);
+    s->head = series_head_new(&o);
     fill_head(s->head);
     sim_reset(1);
     OK(series_write("p", 7, &(struct series_source){.head = s->head}, 1, NULL, 0, &info));
@@ -82,7 +82,7 @@ static void small_init(struct small *s) {
 }
 
 static void small_done(struct small *s) {
-    head_unref(s->head);
+    series_head_unref(s->head);
     mem_free(s->good);
     mem_free(s->bytes);
 }
@@ -91,7 +91,7 @@ static void small_done(struct small *s) {
 
 static const struct {
     const char *name, *text;
-    enum matcher_op op;
+    enum label_matcher_op op;
 } questions[] = {{"__name__", "up", MATCHER_EQUAL},
                  {"code", "2..|4.*", MATCHER_REGEX},
                  {"instance", "host-1.*", MATCHER_REGEX},
@@ -101,12 +101,13 @@ static const struct {
                  {"instance", "host-[0-5]", MATCHER_NOT_REGEX},
                  {"nobody", "x", MATCHER_NOT_EQUAL}};
 
-static struct samples read_where(const struct selection *s, struct selection *from, uint32_t *i, struct labels l) {
+/* Of the series with these labels; where it is not, none. */
+static struct samples read_where(const struct selection *s, struct selection_reader *r, struct labels l) {
     struct samples found;
+    uint32_t i = 0;
     samples_init(&found, 16 * MIB);
-    for (*i = 0; *i < selection_count(s); ++*i)
-        if (labels_equal(selection_labels(s, *i), l)) break;
-    if (*i < selection_count(s)) OK(selection_read(from, *i, &found));
+    while (i < selection_count(s) && !label_set_equal(selection_labels(s, i), l)) i++;
+    if (i < selection_count(s)) OK(selection_read(r, i, &found));
     return found;
 }
 
@@ -121,43 +122,49 @@ static void assert_same(const struct samples *a, const struct samples *b) {
     }
 }
 
+static void read_one(const struct selection *got, struct selection_reader *r, uint32_t i, const struct selection *want,
+                     struct selection_reader *right_reader, const struct series_stats *stats, bool right) {
+    AUTO_ARENA struct arena a;
+    struct samples x;
+    struct exemplar *e;
+    uint32_t n;
+    arena_init(&a, 16 * MIB);
+    samples_init(&x, 16 * MIB);
+    err_free(selection_exemplars(r, i, &a, &e, &n));
+    err read = selection_read(r, i, &x);
+    if (right) assert_null(read);
+    if (right && !stats->bad_pages) {
+        struct samples y = read_where(want, right_reader, selection_labels(got, i));
+        assert_same(&y, &x);
+        samples_done(&y);
+    }
+    err_free(read);
+    samples_done(&x);
+}
+
 /* Selected from the head and from the bytes: the same, unless a bad page is named. `right`: wrong answers fail. */
 static void ask(struct small *s, struct series_part *p, size_t question, bool right) {
     AUTO_ARENA struct arena a;
     struct series_stats stats = {0}, none = {0};
     struct selection *got = NULL, *want = NULL;
-    struct matcher m;
-    struct exemplar *e;
-    uint32_t n;
+    struct label_matcher m;
     arena_init(&a, 32 * MIB);
-    OK(matcher_make(&a, str_of(questions[question].name), questions[question].op, str_of(questions[question].text),
-                    &m));
+    OK(label_matcher_make(&a, str_of(questions[question].name), questions[question].op,
+                          str_of(questions[question].text), &m));
     struct series_source part = {.part = p}, head = {.head = s->head};
     OK(series_select(&head, 1, &m, 1, INT64_MIN, INT64_MAX, NULL, 0, &a, &none, &want));
     err failed = series_select(&part, 1, &m, 1, INT64_MIN, INT64_MAX, NULL, 0, &a, &stats, &got);
     if (right && failed) fail_msg("%s", err_text(failed));
     if (right && !stats.bad_pages) assert_int_equal(selection_count(got), selection_count(want));
-    for (uint32_t i = 0; got && i < selection_count(got); i++) {
-        struct samples x;
-        uint64_t bad = stats.bad_pages;
-        samples_init(&x, 16 * MIB);
-        err_free(selection_exemplars(got, i, &a, &e, &n));
-        err read = selection_read(got, i, &x);
-        if (right && !read && stats.bad_pages == bad && !stats.bad_pages) {
-            uint32_t at;
-            struct samples y = read_where(want, want, &at, selection_labels(got, i));
-            assert_true(at < selection_count(want));
-            assert_same(&y, &x);
-            samples_done(&y);
-        }
-        if (right) assert_null(read);
-        err_free(read);
-        samples_done(&x);
-    }
+    struct selection_reader *right_reader = selection_reader_new(want, &none),
+                            *r = got ? selection_reader_new(got, &stats) : NULL;
+    for (uint32_t i = 0; got && i < selection_count(got); i++) read_one(got, r, i, want, right_reader, &stats, right);
     err_free(failed);
+    selection_reader_free(r);
+    selection_reader_free(right_reader);
     selection_free(got);
     selection_free(want);
-    matcher_done(&m);
+    label_matcher_done(&m);
 }
 
 static bool use(struct small *s, bool trust, size_t turn) {

@@ -58,11 +58,11 @@ static void read_dictionary(struct str bytes, uint32_t n) {
     AUTO_BUF struct buf text, found;
     buf_init(&text, LABEL_VALUE_BYTES_MAX);
     buf_init(&found, LABEL_VALUE_BYTES_MAX);
-    if (!dictionary_check(bytes, n)) return;
-    dictionary_open(bytes, n, &d);
+    if (!label_dictionary_check(bytes, n)) return;
+    label_dictionary_open(bytes, n, &d);
     for (uint32_t i = 0; i < n; i++) {
-        dictionary_get(&d, i, &text);
-        if (dictionary_seek(&d, buf_str(&text), &found) != i) __builtin_trap();
+        label_dictionary_get(&d, i, &text);
+        if (label_dictionary_seek(&d, buf_str(&text), &found) != i) __builtin_trap();
     }
 }
 
@@ -72,7 +72,7 @@ static void read_file(struct str bytes) {
     struct series_stats stats = {0};
     struct selection *s = NULL;
     struct samples samples;
-    struct matcher m;
+    struct label_matcher m;
     char *aligned = mem_new(bytes.n + 8);
     memcpy(aligned, bytes.p, bytes.n);
     arena_init(&a, 64 * MIB);
@@ -80,11 +80,13 @@ static void read_file(struct str bytes) {
     if (!e && series_part_info(p)->series < 1000) {
         struct series_source source = {.part = p};
         samples_init(&samples, MIB);
-        e = matcher_make(&a, STR("code"), MATCHER_NOT_REGEX, STR("4.."), &m);
+        e = label_matcher_make(&a, STR("code"), MATCHER_NOT_REGEX, STR("4.."), &m);
         if (!e) e = series_select(&source, 1, &m, 1, INT64_MIN, INT64_MAX, NULL, 0, &a, &stats, &s);
-        for (uint32_t i = 0; s && i < selection_count(s); i++) err_free(selection_read(s, i, &samples));
+        struct selection_reader *r = s ? selection_reader_new(s, &stats) : NULL;
+        for (uint32_t i = 0; s && i < selection_count(s); i++) err_free(selection_read(r, i, &samples));
+        selection_reader_free(r);
         selection_free(s);
-        matcher_done(&m);
+        label_matcher_done(&m);
         samples_done(&samples);
         series_part_unref(p);
     } else if (!e) {

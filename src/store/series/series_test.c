@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/hash.h"
 #include "base/vec.h"
 #include "os/file.h"
 #include "os/sim/sim.h"
@@ -35,7 +36,12 @@ typedef VEC(struct kept) kept_list;
 
 enum { SERIES = 40, PARTS_MAX = 6, WINDOW_S = 600 };
 
+struct times_seen {
+    uint64_t id, hash;
+};
+
 struct world {
+    VEC(struct times_seen) times_seen; /* in one reading */
     struct dice dice;
     struct arena arena;
     struct labels labels[SERIES];
@@ -86,10 +92,10 @@ static struct labels random_labels(struct world *w) {
 
 static void new_head(struct world *w) {
     struct head_options o;
-    head_options_default(&o);
+    series_head_options_default(&o);
     o.budget = &w->budget;
     o.late_window_ns = WINDOW_S * SECOND;
-    w->head = head_new(&o);
+    w->head = series_head_new(&o);
     vec_clear(&w->in_head);
     for (int i = 0; i < SERIES; i++) w->last[i] = INT64_MIN;
 }
@@ -104,18 +110,19 @@ static void world_init(struct world *w, uint64_t seed) {
         while (!is_new) {
             w->labels[i] = random_labels(w);
             is_new = true;
-            for (int k = 0; k < i; k++) is_new &= !labels_equal(w->labels[i], w->labels[k]);
+            for (int k = 0; k < i; k++) is_new &= !label_set_equal(w->labels[i], w->labels[k]);
         }
     }
     new_head(w);
 }
 
 static void world_done(struct world *w) {
-    head_unref(w->head);
+    series_head_unref(w->head);
     for (uint32_t i = 0; i < w->part_count; i++) series_part_unref(w->parts[i]);
     vec_done(&w->visible);
     vec_done(&w->in_head);
     vec_done(&w->exemplars);
+    vec_done(&w->times_seen);
     arena_done(&w->arena);
     assert_int_equal(budget_used(&w->budget), 0);
 }
@@ -154,7 +161,7 @@ static struct kept random_sample(struct world *w) {
 
 static uint32_t id_in_head(struct world *w, uint32_t series) {
     uint32_t id;
-    OK(head_series(w->head, w->labels[series], series % 3, w->now, &id));
+    OK(series_head_add(w->head, w->labels[series], series % 3, w->now, &id));
     return id;
 }
 
@@ -166,9 +173,9 @@ static void append(struct world *w) {
     enum head_verdict expected = expected_verdict(w, &k);
     uint32_t id = id_in_head(w, k.series);
     if (k.histogram)
-        OK(head_append_histogram(w->head, id, k.time_ns, k.histogram, k.start_ns, &verdict));
+        OK(series_head_append_histogram(w->head, id, k.time_ns, k.histogram, k.start_ns, &verdict));
     else
-        OK(head_append(w->head, &id, &k.time_ns, &k.value, &k.start_ns, 1, &verdict));
+        OK(series_head_append(w->head, &id, &k.time_ns, &k.value, &k.start_ns, 1, &verdict));
     assert_int_equal(verdict, expected);
     if (verdict != SAMPLE_TAKEN && verdict != SAMPLE_TAKEN_LATE) return;
     *vec_push(&w->in_head) = k;
@@ -178,8 +185,8 @@ static void append(struct world *w) {
     struct label *l = arena_new(&w->arena, struct label);
     *l = (struct label){STR("trace_id"), str_of(values[dice_below(&w->dice, LENGTH(values))])};
     struct exemplar e = {id, k.time_ns, k.value, {l, dice_below(&w->dice, 2)}};
-    OK(head_append_exemplar(w->head, &e));
-    OK(head_append_exemplar(w->head, &e)); /* said twice, kept once */
+    OK(series_head_append_exemplar(w->head, &e));
+    OK(series_head_append_exemplar(w->head, &e)); /* said twice, kept once */
     e.series = k.series;
     *vec_push(&w->exemplars) = e;
 }
@@ -228,7 +235,7 @@ static void seal(struct world *w) {
     struct series_part *p = write_open(w, &(struct series_source){.head = w->head}, 1, NULL, 0);
     if (w->part_count == PARTS_MAX) merge_two(w, dice_below(&w->dice, PARTS_MAX - 1));
     if (p) w->parts[w->part_count++] = p;
-    head_unref(w->head);
+    series_head_unref(w->head);
     new_head(w);
 }
 
@@ -239,7 +246,7 @@ static const char *const patterns[] = {
     "api-[0-9]", "api-.*", "(a|b)?", "é",  ".",  "..", "2.*|5.*", "long.*",     ".*lines",     "x*",    "a*b", "ab?"};
 
 struct asked {
-    struct matcher m[4];
+    struct label_matcher m[4];
     struct str name[4], text[4];
     uint32_t n;
 };
@@ -247,18 +254,18 @@ struct asked {
 static void ask_random(struct world *w, struct arena *a, struct asked *q) {
     q->n = dice_below(&w->dice, 5);
     for (uint32_t i = 0; i < q->n; i++) {
-        enum matcher_op op = dice_below(&w->dice, 4);
+        enum label_matcher_op op = dice_below(&w->dice, 4);
         q->name[i] = dice_below(&w->dice, 12) ? str_of(names[dice_below(&w->dice, LENGTH(names))]) : STR("nobody");
         bool regex = op == MATCHER_REGEX || op == MATCHER_NOT_REGEX;
         q->text[i] = regex                     ? str_of(patterns[dice_below(&w->dice, LENGTH(patterns))])
                      : dice_below(&w->dice, 6) ? str_of(values[dice_below(&w->dice, LENGTH(values))])
                                                : STR("");
-        OK(matcher_make(a, q->name[i], op, q->text[i], &q->m[i]));
+        OK(label_matcher_make(a, q->name[i], op, q->text[i], &q->m[i]));
     }
 }
 
 static void asked_done(struct asked *q) {
-    for (uint32_t i = 0; i < q->n; i++) matcher_done(&q->m[i]);
+    for (uint32_t i = 0; i < q->n; i++) label_matcher_done(&q->m[i]);
 }
 
 /* The other library's dot is a byte: é becomes one. */
@@ -272,7 +279,7 @@ static void plain_bytes(char *text) {
 /* By another library, and the wording of Prometheus's documentation. */
 static bool matches_by_definition(const struct asked *q, struct labels l) {
     for (uint32_t i = 0; i < q->n; i++) {
-        struct str value = labels_get(l, q->name[i]);
+        struct str value = label_set_get(l, q->name[i]);
         bool found;
         if (q->m[i].op == MATCHER_REGEX || q->m[i].op == MATCHER_NOT_REGEX) {
             char wrapped[200], text[200];
@@ -331,6 +338,20 @@ static int compare_kept(const void *a, const void *b) {
     return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
 }
 
+/* What the reader says it knows is so. */
+static void assert_facts(struct world *w, struct samples *got) {
+    uint64_t id = samples_times_id(got), hash = hash_bytes(got->times_ns, got->n * sizeof *got->times_ns);
+    for (uint32_t i = 0; i < got->n; i++) {
+        if (samples_histogram(got, i)) continue;
+        double v = got->values[i];
+        assert_true(got->may_nan || v == v);
+        assert_true(got->may_fall || i == 0 || samples_histogram(got, i - 1) || v >= got->values[i - 1]);
+    }
+    for (size_t i = 0; i < w->times_seen.n; i++)
+        if (w->times_seen.v[i].id == id) assert_true(w->times_seen.v[i].hash == hash);
+    *vec_push(&w->times_seen) = (struct times_seen){id, hash};
+}
+
 static void assert_series(struct world *w, uint32_t series, int64_t min, int64_t max, const struct samples *got) {
     kept_list want = {0};
     for (size_t i = 0; i < w->visible.n; i++)
@@ -349,15 +370,16 @@ static void assert_series(struct world *w, uint32_t series, int64_t min, int64_t
 
 static uint32_t series_of(const struct world *w, struct labels l) {
     for (uint32_t i = 0; i < SERIES; i++)
-        if (labels_equal(w->labels[i], l)) return i;
+        if (label_set_equal(w->labels[i], l)) return i;
     fail_msg("unknown labels");
     return 0;
 }
 
-static void assert_exemplars(struct world *w, struct selection *s, uint32_t i, struct arena *a) {
+static void assert_exemplars(struct world *w, const struct selection *s, struct selection_reader *r, uint32_t i,
+                             struct arena *a) {
     struct exemplar *got;
     uint32_t n, want = 0, series = series_of(w, selection_labels(s, i));
-    OK(selection_exemplars(s, i, a, &got, &n));
+    OK(selection_exemplars(r, i, a, &got, &n));
     for (size_t k = 0; k < w->exemplars.n; k++) {
         const struct exemplar *e = &w->exemplars.v[k];
         if (e->series != series) continue;
@@ -365,7 +387,7 @@ static void assert_exemplars(struct world *w, struct selection *s, uint32_t i, s
         want++;
         for (uint32_t g = 0; g < n; g++)
             found |= got[g].time_ns == e->time_ns && bits_of_double(got[g].value) == bits_of_double(e->value) &&
-                     labels_equal(got[g].labels, e->labels);
+                     label_set_equal(got[g].labels, e->labels);
         assert_true(found);
     }
     assert_int_equal(n, want);
@@ -386,7 +408,7 @@ static void assert_label_texts(struct world *w, const struct series_source *sour
     OK(series_label_texts(sources, n, name, q.m, q.n, INT64_MIN, INT64_MAX, a, &stats, &got, &count));
     for (uint32_t i = 1; i < count; i++) assert_true(str_compare(got[i - 1], got[i]) < 0);
     for (uint32_t i = 0; i < SERIES; i++) {
-        struct str value = labels_get(w->labels[i], name);
+        struct str value = label_set_get(w->labels[i], name);
         bool there = false, found = false;
         for (size_t k = 0; k < w->visible.n; k++) there |= w->visible.v[k].series == i;
         for (uint32_t k = 0; k < count; k++) found |= str_equal(got[k], value);
@@ -410,15 +432,18 @@ static void read_all(struct world *w, bool exemplars) {
     int64_t min = all ? INT64_MIN : w->now - dice_below(&w->dice, 8000) * SECOND,
             max = all ? INT64_MAX : w->now - dice_below(&w->dice, 2000) * SECOND;
     OK(series_select(sources, n, q.m, q.n, min, max, NULL, 0, &a, &stats, &s));
+    struct selection_reader *r = selection_reader_new(s, &stats);
     samples_init(&got, 64 * MIB);
     bool seen[SERIES] = {0};
+    vec_clear(&w->times_seen);
     for (uint32_t i = 0; i < selection_count(s); i++) {
         uint32_t series = series_of(w, selection_labels(s, i));
         assert_true(matches_by_definition(&q, w->labels[series]) && !seen[series]);
         seen[series] = true;
-        OK(selection_read(s, i, &got));
+        OK(selection_read(r, i, &got));
+        if (got.n) assert_facts(w, &got);
         assert_series(w, series, min, max, &got);
-        if (exemplars && all) assert_exemplars(w, s, i, &a);
+        if (exemplars && all) assert_exemplars(w, s, r, i, &a);
     }
     samples_clear(&got);
     for (uint32_t i = 0; i < SERIES; i++)
@@ -427,6 +452,7 @@ static void read_all(struct world *w, bool exemplars) {
     assert_int_equal(stats.bad_pages, 0);
     assert_label_texts(w, sources, n, &a);
     samples_done(&got);
+    selection_reader_free(r);
     selection_free(s);
     asked_done(&q);
 }
