@@ -404,16 +404,29 @@ static bool link_leads_somewhere(struct check *c, const struct file *page, struc
     return false;
 }
 
-/* The targets of [text](target) in one line, outside of `code`. */
+/* What follows at line[i] if it is the beginning of a link: ](target), or a picture's src="target" or srcset="target"; else nothing. */
+static struct str link_target(struct str line, size_t i) {
+    static const struct {
+        const char *start;
+        char end;
+    } forms[] = {{"](", ')'}, {"src=\"", '"'}, {"srcset=\"", '"'}};
+    struct str here = {line.p + i, line.n - i}, target, ignored;
+    for (size_t f = 0; f < LENGTH(forms); f++) {
+        struct str start = str_of(forms[f].start);
+        if (!str_starts_with(here, start)) continue;
+        struct str rest = {here.p + start.n, here.n - start.n};
+        if (str_cut(rest, forms[f].end, &target, &ignored)) return next_word(&target);
+    }
+    return (struct str){0};
+}
+
+/* The targets of links in one line, outside of `code`. */
 static void check_links_of(struct check *c, const struct file *f, struct str line, size_t number) {
     bool code = false;
     for (size_t i = 0; i + 1 < line.n; i++) {
         if (line.p[i] == '`') code = !code;
-        if (code || line.p[i] != ']' || line.p[i + 1] != '(') continue;
-        struct str target, ignored, rest = {line.p + i + 2, line.n - i - 2};
-        if (!str_cut(rest, ')', &target, &ignored)) return;
-        target = next_word(&target);
-        if (!link_leads_somewhere(c, f, target))
+        struct str target = code ? (struct str){0} : link_target(line, i);
+        if (target.n && !link_leads_somewhere(c, f, target))
             find(c, f->path, number, "the link to " STR_FMT " leads nowhere", STR_ARG(target));
     }
 }

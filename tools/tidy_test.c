@@ -178,6 +178,8 @@ static void links_lead_somewhere(void **state) {
     reports("docs/a.md:2: link: the link to b.md leads nowhere\n", "docs/a.md", "# a\nsee [b](b.md) and [c](#c)\n",
             NULL);
     reports("docs/a.md:1: link: the link to ../../x leads nowhere\n", "docs/a.md", "[x](../../x)\n", NULL);
+    reports("docs/a.md:1: link: the link to b.png leads nowhere\ndocs/a.md:2: link: the link to c.png leads nowhere\n",
+            "docs/a.md", "<source srcset=\"b.png\">\n<img alt=\"x\" src=\"c.png\">\n", NULL);
     reports("", "docs/a.md", "[f](../src/FLOORS) [d](../src/low) [d](../src/low/) `[x](y)`\n```\n[x](y)\n```\n", NULL);
 }
 

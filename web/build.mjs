@@ -1,5 +1,5 @@
-// Makes the page: web/src → one C source with every file gzipped, and page.json with their sizes.
-//   node build.mjs OUTDIR             page_files.c, page.json, page.d (what they came from, for ninja)
+// Makes the page: web/src → every file gzipped in one, a table of them in C, and page.json with their sizes.
+//   node build.mjs OUTDIR             page.bin, page_files.c, page.json, page.d (what they came from, for ninja)
 //   node build.mjs --tests OUTDIR     web/test/*.test.ts, to be run by `node --test OUTDIR`
 import { build } from 'esbuild';
 import { createHash } from 'node:crypto';
@@ -58,18 +58,15 @@ function sizesOf(meta, files) {
   return { entry: total(entry), screens, files: Object.fromEntries(gz) };
 }
 
-/** Bytes as the initialiser of an array of C. */
-function initialiser(bytes) {
-  const lines = [];
-  for (let at = 0; at < bytes.length; at += 64) lines.push(bytes.subarray(at, at + 64).join(','));
-  return lines.join(',\n');
-}
-
+/** The table; the bytes lie one file after another in page.bin. */
 function cSource(files) {
-  const text = ['/* Made by web/build.mjs. */', '#include "api/page/page_priv.h"', ''];
-  files.forEach((f, i) => text.push(`static const unsigned char file_${i}[] = {\n${initialiser(f.bytes)}};`));
-  text.push('const struct page_file page_files[] = {');
-  files.forEach((f, i) => text.push(`    {"${f.name}", "${f.type}", "\\"${f.tag}\\"", file_${i}, sizeof file_${i}, true},`));
+  const text = ['/* Made by web/build.mjs. */', '#include "api/page/page_priv.h"', '', 'extern const unsigned char page_bytes[];',
+    'const struct page_file page_files[] = {'];
+  let at = 0;
+  for (const f of files) {
+    text.push(`    {"${f.name}", "${f.type}", "\\"${f.tag}\\"", page_bytes + ${at}, ${f.bytes.length}, true},`);
+    at += f.bytes.length;
+  }
   text.push('};', 'const size_t page_file_count = LENGTH(page_files);', '');
   return text.join('\n');
 }
@@ -79,6 +76,7 @@ async function makePage(out) {
   const assets = made.map((f) => fileOf(f.name, f.bytes));
   const files = [fileOf('index.html', documentOf(assets)), ...assets];
   mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, 'page.bin'), Buffer.concat(files.map((f) => f.bytes)));
   writeFileSync(join(out, 'page_files.c'), cSource(files));
   writeFileSync(join(out, 'page.json'), JSON.stringify(sizesOf(meta, files), null, 1));
   const inputs = [...Object.keys(meta.inputs), 'src/index.html', 'build.mjs', 'package-lock.json', routes].map((p) => resolve(web, p));

@@ -36,24 +36,26 @@ struct peer {
 };
 
 struct access {
-    char *dir; /* NULL: tokens came as text, or there is no folder */
+    char *dir;           /* NULL: tokens came as text, or there is no folder */
+    bool from_text;      /* CLEW_TOKENS */
+    struct lock reading; /* of `text` and `missing`; held while the file is read or changed, before `lock` */
     struct audit *audit;
-    struct lock lock; /* of all below but `text` */
+    struct lock lock; /* of what follows */
     struct tokens tokens;
     bool required;
     struct sessions sessions;
     struct peer peers[PEERS_MAX];
     uint64_t refused[ACCESS_OUTCOMES];
-    struct buf text; /* of the file as last read; the reloading thread's */
+    struct buf text; /* of the file as last read */
     bool missing;    /* the file was gone then */
 };
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */
 
-static bool holds(const struct tokens *t, uint64_t id) {
+static const struct token *find_id(const struct tokens *t, uint64_t id) {
     for (size_t i = 0; i < t->v.n; i++)
-        if (t->v.v[i].id == id) return true;
-    return false;
+        if (t->v.v[i].id == id) return &t->v.v[i];
+    return NULL;
 }
 
 static void tell(struct access *a, const char *action, const struct token *t, int64_t now) {
@@ -63,13 +65,17 @@ static void tell(struct access *a, const char *action, const struct token *t, in
 
 static void tell_changes(struct access *a, const struct tokens *before, const struct tokens *after, int64_t now) {
     for (size_t i = 0; i < before->v.n; i++)
-        if (!holds(after, before->v.v[i].id)) tell(a, "token_removed", &before->v.v[i], now);
+        if (!find_id(after, before->v.v[i].id)) tell(a, "token_removed", &before->v.v[i], now);
     for (size_t i = 0; i < after->v.n; i++)
-        if (!holds(before, after->v.v[i].id)) tell(a, "token_added", &after->v.v[i], now);
+        if (!find_id(before, after->v.v[i].id)) tell(a, "token_added", &after->v.v[i], now);
 }
 
 static void put_in_force(struct access *a, struct tokens *fresh, int64_t now) {
     lock_take(&a->lock);
+    for (size_t i = 0; i < fresh->v.n; i++) {
+        const struct token *same = find_id(&a->tokens, fresh->v.v[i].id);
+        if (same) fresh->v.v[i].used = same->used;
+    }
     struct tokens before = a->tokens;
     a->tokens = *fresh;
     a->required = true;
@@ -107,9 +113,36 @@ static err load(struct access *a, int64_t now) {
 
 void access_reload(struct access *a, int64_t now) {
     if (!a->dir) return;
+    lock_take(&a->reading);
     err e = load(a, now);
+    lock_give(&a->reading);
     if (e) log_error("tokens are not read", F_ERR(e));
     err_free(e);
+}
+
+err access_change(struct access *a, err (*change)(void *context, struct tokens *t), void *context, int64_t now) {
+    if (!a->dir)
+        return err_new(ERR_CONFLICT, a->from_text
+                                         ? "the tokens are those of CLEW_TOKENS: change them there, and restart"
+                                         : "there is no data directory to keep tokens in");
+    lock_take(&a->reading);
+    err e = tokens_change(a->dir, change, context);
+    err read = e ? NULL : load(a, now); /* changed all the same: it is in force when the file can be read */
+    lock_give(&a->reading);
+    if (read) log_error("tokens are not read", F_ERR(read));
+    err_free(read);
+    return e;
+}
+
+const char *access_source(const struct access *a) { return a->dir ? "file" : a->from_text ? "environment" : "none"; }
+
+void access_get_tokens(struct access *a, struct tokens *out) {
+    *out = (struct tokens){0};
+    lock_take(&a->lock);
+    vec_reserve(&out->v, a->tokens.v.n);
+    if (a->tokens.v.n) memcpy(out->v.v, a->tokens.v.v, a->tokens.v.n * sizeof *out->v.v);
+    out->v.n = a->tokens.v.n;
+    lock_give(&a->lock);
 }
 
 /* Every token in force at the start, so that what was changed while no server ran shows between two starts. */
@@ -127,8 +160,10 @@ static void tell_start(struct access *a, int64_t now) {
 err access_new(const char *dir, struct str json, struct audit *audit, int64_t now, struct access **out) {
     struct access *a = mem_new_of(struct access);
     lock_init(&a->lock);
+    lock_init(&a->reading);
     buf_init(&a->text, 2 * MIB);
     err e = NULL;
+    a->from_text = json.p;
     if (json.p) {
         e = err_wrap(take_text(a, json, now), "CLEW_TOKENS");
     } else if (dir) {
@@ -150,6 +185,7 @@ void access_free(struct access *a) {
     tokens_done(&a->tokens);
     buf_done(&a->text);
     lock_done(&a->lock);
+    lock_done(&a->reading);
     mem_free(a->dir);
     mem_free(a);
 }
@@ -190,10 +226,13 @@ static void become(struct caller *out, const struct token *t) {
            out->any_tenant ? sizeof "default" : sizeof out->tenant);
 }
 
-static enum access_outcome judge(const struct token *t, int64_t now, struct caller *out) {
+/* lock held */
+static enum access_outcome judge(struct access *a, const struct token *t, int64_t now, struct caller *out) {
     if (!t) return ACCESS_BAD_TOKEN;
     become(out, t);
-    return t->expires && t->expires <= now ? ACCESS_EXPIRED : ACCESS_ALLOWED;
+    if (t->expires && t->expires <= now) return ACCESS_EXPIRED;
+    a->tokens.v.v[t - a->tokens.v.v].used = now;
+    return ACCESS_ALLOWED;
 }
 
 /* The hash is made outside the lock. */
@@ -202,7 +241,7 @@ static enum access_outcome by_token(struct access *a, struct str text, int64_t n
     unsigned char hash[TOKEN_HASH_BYTES];
     if (!token_parse(text, &id, hash)) return ACCESS_BAD_TOKEN;
     lock_take(&a->lock);
-    enum access_outcome outcome = judge(tokens_find(&a->tokens, id, hash), now, out);
+    enum access_outcome outcome = judge(a, tokens_find(&a->tokens, id, hash), now, out);
     lock_give(&a->lock);
     return outcome;
 }
@@ -210,10 +249,8 @@ static enum access_outcome by_token(struct access *a, struct str text, int64_t n
 static enum access_outcome by_session(struct access *a, struct str text, int64_t now, struct caller *out) {
     lock_take(&a->lock);
     const struct session *one = session_find(&a->sessions, text, now);
-    const struct token *t = NULL;
-    for (size_t i = 0; one && i < a->tokens.v.n; i++)
-        if (a->tokens.v.v[i].id == one->token_id) t = &a->tokens.v.v[i];
-    enum access_outcome outcome = t ? judge(t, now, out) : ACCESS_NOBODY; /* an ended session is no guess */
+    const struct token *t = one ? find_id(&a->tokens, one->token_id) : NULL;
+    enum access_outcome outcome = t ? judge(a, t, now, out) : ACCESS_NOBODY; /* an ended session is no guess */
     lock_give(&a->lock);
     return outcome;
 }

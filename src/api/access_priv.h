@@ -66,6 +66,12 @@ err access_new(const char *dir, struct str json, struct audit *audit, int64_t no
 void access_free(struct access *a); /* takes NULL */
 /* Reads the file again; tells the audit log what changed. Does nothing when tokens came as text. */
 void access_reload(struct access *a, int64_t now);
+/* Changes the file by tokens_change; what it then says is in force when this returns. Waits for the disk. */
+err access_change(struct access *a, err (*change)(void *context, struct tokens *t), void *context, int64_t now);
+/* Where tokens are, in a word: "file", "environment", or "none" if there is no folder. */
+const char *access_source(const struct access *a);
+/* A copy of those in force, with when each was last used. */
+void access_get_tokens(struct access *a, struct tokens *out);
 bool access_is_required(struct access *a);
 /* Whether these are the credentials of anybody, or none are needed: before a body is read. Counts nothing. */
 bool access_knows(struct access *a, const struct credentials *c, int64_t now);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "api/audit_priv.h"
+#include "api/searches_priv.h"
 #include "api/token.h"
 #include "os/file.h"
 #include "os/sim/sim.h"
@@ -78,6 +79,49 @@ static void acknowledged_tokens_are_there(void **state) {
     assert_in_range(runs, 30, 1000);
 }
 
+/* ---- saved searches --------------------------------------------------------------------------------------------- */
+
+static err save_searches(struct arena *a, size_t n) {
+    static const char names[] = "abc";
+    struct searches s = {.a = a};
+    err e = NULL;
+    for (size_t i = 0; i < n && !e; i++)
+        e = searches_put(&s, &(struct search){.name = {names + i, 1}, .screen = STR("logs")}, false);
+    if (!e) e = searches_save("data", STR("shop"), &s);
+    vec_done(&s.v);
+    return e;
+}
+
+/* The document is the last one that was promised, or one that was being written. */
+static void acknowledged_searches_are_there(void **state) {
+    (void)state;
+    size_t runs = 0;
+    for (int cut = 0; cut < 2; cut++)
+        for (uint64_t n = 1, faulty = true; faulty; n++, runs++) {
+            AUTO_ARENA struct arena a;
+            struct searches s = {.a = &a};
+            size_t promised = 0;
+            arena_init(&a, MIB);
+            sim_reset(n * 2 + (uint64_t)cut);
+            assert_null(path_make_dir("data"));
+            assert_null(path_sync_dir("."));
+            cut ? sim_cut_at(n) : sim_fail_at(n, ERR_IO);
+            for (size_t k = 1; k <= 2; k++) {
+                err e = save_searches(&a, k);
+                if (!e) promised = k;
+                err_free(e);
+            }
+            faulty = sim_faults() > 0;
+            sim_reboot();
+            assert_null(searches_load("data", STR("shop"), &s));
+            assert_true(s.v.n >= promised && s.v.n <= 2);
+            vec_done(&s.v);
+            assert_null(save_searches(&a, 3)); /* and it goes on */
+        }
+    print_message("%zu runs\n", runs);
+    assert_in_range(runs, 20, 1000);
+}
+
 /* ---- audit ------------------------------------------------------------------------------------------------------ */
 
 enum { LINES = 12 };
@@ -146,6 +190,7 @@ static void written_lines_are_there(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acknowledged_tokens_are_there),
+        cmocka_unit_test(acknowledged_searches_are_there),
         cmocka_unit_test(written_lines_are_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

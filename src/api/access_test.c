@@ -89,7 +89,7 @@ static void put_request(const struct api_route *r, enum api_port port, const cha
                         struct buf *out) {
     struct str rest = str_of(r->path + (port == API_PORT_JAEGER ? strlen("/jaeger") : 0)), segment;
     buf_clear(out);
-    buf_add_text(out, r->method == HTTP_POST ? "POST" : "GET");
+    buf_add_text(out, route_method(r));
     buf_add_byte(out, ' ');
     str_cut(rest, '/', &segment, &rest);
     for (bool more = true; more;) {

@@ -41,6 +41,7 @@ void handle_backup(struct api_call *c) {
         e = err_new(ERR_INVALID, "to: a path has no zero bytes");
     char *path = str_dup(to);
     if (!e) e = back_up(c, path);
+    if (!e && caller_is_for_all(&c->caller)) atomic_store(&c->api->backup_ns, c->now_ns);
     mem_free(path);
     answer_done(c, e, "backup", to);
 }

@@ -128,6 +128,13 @@ void write_span_stats(struct json_writer *w, const struct query_span_stats *s) {
     json_object_end(w);
 }
 
+void write_counts(struct json_writer *w, const char *name, const uint64_t *v, size_t n) {
+    json_key(w, str_of(name));
+    json_array(w);
+    for (size_t i = 0; i < n; i++) json_u64(w, v[i]);
+    json_array_end(w);
+}
+
 void write_services(struct json_writer *w, const struct query_service_count *v, size_t n) {
     json_key(w, STR("services"));
     json_array(w);

@@ -36,11 +36,13 @@ void call_run_on_work(struct api_call *c, void (*fn)(struct api_call *c)) {
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
 void api_options_default(struct api_options *out) {
-    *out = (struct api_options){.work_threads = 2,
-                                .queue_max = 256,
-                                .query_memory_bytes = 256 * MIB,
-                                .query_timeout_ns = 30 * (int64_t)1000000000,
-                                .wall_ns = clock_wall_ns};
+    *out =
+        (struct api_options){.work_threads = 2,
+                             .queue_max = 256,
+                             .query_memory_bytes = 256 * MIB,
+                             .query_timeout_ns = 30 * (int64_t)1000000000,
+                             .wall_ns = clock_wall_ns,
+                             .retention = {30 * (int64_t)86400 * 1000000000, 80, 5, "default", "default", "default"}};
 }
 
 static struct api *api_make(const struct api_options *options) {
@@ -50,6 +52,7 @@ static struct api *api_make(const struct api_options *options) {
     if (!api->options.queue_max) api->options.queue_max = 256;
     if (!api->options.query_memory_bytes) api->options.query_memory_bytes = 256 * MIB;
     if (!api->options.query_timeout_ns) api->options.query_timeout_ns = 30 * (int64_t)1000000000;
+    api->started_ns = api->options.wall_ns();
     for (size_t p = 0; p < API_PORTS; p++) api->surfaces[p] = (struct api_surface){api, (enum api_port)p};
     lock_init(&api->watches.lock);
     lock_init(&api->openapi.lock);
@@ -265,7 +268,9 @@ static err take_share(struct api_call *c) {
     struct limits *l = c->api->limits;
     if (c->route->role == ROLE_INGEST)
         return limits_take_ingest(l, call_tenant(c), c->request.body.n, c->now_ns, &c->retry_after_s);
-    if (c->route->role != ROLE_READ || c->route->place != RUN_WORK) return NULL;
+    bool asks = c->route->role == ROLE_READ ||
+                (c->route->role > ROLE_READ && c->route->method != HTTP_POST); /* also who changes searches */
+    if (!asks || c->route->place != RUN_WORK) return NULL;
     TRY(limits_begin_query(l, call_tenant(c), c->now_ns, &c->retry_after_s));
     c->is_query = true;
     return NULL;
@@ -298,9 +303,10 @@ static void admit_audited(struct api_call *c) {
     admit(c);
 }
 
-/* Written down whatever becomes of it; that waits for the disk, so already the refusal is made on a work thread. */
+/* What changes something is written down whatever becomes of it; that waits for the disk, so already the refusal is made on a work thread. */
 static bool is_audited(const struct api_route *r) {
-    return r->role >= ROLE_OPERATE || r->handler == handle_login || r->handler == handle_logout;
+    return (r->role >= ROLE_OPERATE && r->method != HTTP_GET) || r->handler == handle_login ||
+           r->handler == handle_logout;
 }
 
 void api_serve(struct api *api, const struct api_request *request) {

@@ -30,6 +30,13 @@ struct store;
 /* API_PORT_JAEGER serves the routes below /jaeger at its root. */
 enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORT_JAEGER, API_PORTS };
 
+/* What is in force of how long telemetry stays, each with where it was said: "default", "environment", "flag". */
+struct api_retention {
+    int64_t retention_ns; /* 0: for ever */
+    uint32_t disk_use_max_percent, disk_free_min_percent;
+    const char *retention_from, *disk_use_max_from, *disk_free_min_from;
+};
+
 struct api_options {
     struct store *store;
     struct ingest *ingest;
@@ -45,6 +52,8 @@ struct api_options {
     struct str limits;         /* the document of --limits; p NULL: the defaults */
     struct str allowed_hosts;  /* names that it is reached by besides loopback's, with commas between */
     struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
+
+    struct api_retention retention; /* by default the store's defaults */
 };
 void api_options_default(struct api_options *out);
 err api_new(const struct api_options *options, struct api **out);
@@ -69,6 +78,13 @@ void *api_listener(struct api *api, enum api_port port);
 void api_add_server(struct api *api, struct http_server *server);
 /* From now on /ready answers 503 "draining", and running queries are cancelled at `cancel`. From any thread. */
 void api_drain(struct api *api, bool cancel);
+
+/* What GET /api/v1/admin/storage answers, without its braces: for `clew storage` on files. */
+struct json_writer;
+struct query_storage;
+struct query_storage_signal;
+void api_write_storage(struct json_writer *w, struct str tenant, const struct query_storage *r,
+                       const struct query_storage_signal *signals);
 
 /* ---- the route table -------------------------------------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@
 #include "api/tail_priv.h"
 #include "base/json.h"
 #include "os/thread.h"
-#include "query/query.h"
+#include "query/breakdown.h"
 
 enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4 };
 
@@ -123,8 +123,11 @@ struct api {
     struct api_text {
         struct lock lock;
         struct buf text;
-    } openapi, docs; /* made when first asked for */
+    } openapi, docs;           /* made when first asked for */
+    atomic_bool searches_busy; /* they are being changed: one at a time */
     atomic_size_t reflections; /* streams of grpc.reflection */
+    int64_t started_ns;
+    _Atomic int64_t backup_ns; /* of the last backup since then; 0: none */
 };
 
 /* The whole way of a request. */
@@ -173,6 +176,7 @@ const char *nearest_name(struct str name, const char *const *names, size_t n);
 
 /* The route must have the parameter. */
 const struct api_value *call_value(const struct api_call *c, const char *name);
+err call_body_is_json(const struct api_call *c); /* by Content-Type: else ERR_INVALID */
 bool call_given(const struct api_call *c, const char *name);
 struct str call_text(const struct api_call *c, const char *name); /* p NULL: not given */
 int64_t call_number(const struct api_call *c, const char *name, int64_t otherwise);
@@ -211,6 +215,7 @@ void write_attributes(struct json_writer *w, const struct batch *b, enum set s, 
 void write_kind(struct json_writer *w, uint32_t kind);
 void write_status(struct json_writer *w, uint32_t status);
 void write_span_stats(struct json_writer *w, const struct query_span_stats *s);
+void write_counts(struct json_writer *w, const char *name, const uint64_t *v, size_t n);
 void write_services(struct json_writer *w, const struct query_service_count *v, size_t n);
 void write_id(struct json_writer *w, const void *id, size_t n); /* null if all zero */
 /* "resources": [...] and "scopes": [...] that rows refer to by index. */
@@ -220,8 +225,17 @@ void write_resource(struct json_writer *w, const struct batch *b, uint32_t resou
 void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
 /* A log record; `whole`: with its resource and scope in it, else with their indexes. */
 void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a);
+/* The parameter `by`, if given: groups of the rows that fulfil f, as members. step 0: without a trend. */
+err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, const struct query_filter *f,
+                    int64_t step);
+
+bool write_readiness(struct json_writer *w, const struct api *api); /* status, ready, checks; is it ready? */
 
 extern const char kind_choices[], status_choices[];
+
+/* What /metrics counts, for other answers. */
+extern const char *const metrics_reasons[]; /* by enum otlp_reason */
+void metrics_sum_servers(struct api *api, struct http_server_stats *out);
 
 /* ---- documentation ---------------------------------------------------------------------------------------------- */
 
@@ -255,15 +269,30 @@ void watches_end(struct api *api);
 void handle_traces(struct api_call *c);
 void handle_trace_stats(struct api_call *c);
 void handle_trace(struct api_call *c);
+void handle_trace_columns(struct api_call *c);
+void handle_trace_find(struct api_call *c);
+void handle_trace_span(struct api_call *c);
 void handle_services(struct api_call *c);
 void handle_operations(struct api_call *c);
 void handle_logs(struct api_call *c);
 void handle_logs_tail(struct api_call *c);
+void handle_attributes(struct api_call *c);
+void handle_attribute_values(struct api_call *c);
+void handle_searches(struct api_call *c);
+void handle_search(struct api_call *c);
+void handle_search_put(struct api_call *c);
+void handle_search_delete(struct api_call *c);
 void handle_health(struct api_call *c);
 void handle_ready(struct api_call *c);
 void handle_metrics(struct api_call *c);
 void handle_login(struct api_call *c);
 void handle_logout(struct api_call *c);
+void handle_tokens(struct api_call *c);
+void handle_token_make(struct api_call *c);
+void handle_token_revoke(struct api_call *c);
+void handle_storage(struct api_call *c);
+void handle_retention(struct api_call *c);
+void handle_status(struct api_call *c);
 void handle_flush(struct api_call *c);
 void handle_delete(struct api_call *c);
 void handle_backup(struct api_call *c);

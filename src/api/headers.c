@@ -25,7 +25,7 @@ size_t reply_fields(const struct api_reply *reply, struct http_field *out) {
     add(out, &n, STR("Vary"), STR("Origin"));
     add(out, &n, STR("Access-Control-Expose-Headers"), STR("Retry-After"));
     if (reply->status != 204) return n;
-    add(out, &n, STR("Access-Control-Allow-Methods"), STR("GET, HEAD, POST"));
+    add(out, &n, STR("Access-Control-Allow-Methods"), STR("GET, HEAD, POST, PUT, DELETE"));
     add(out, &n, STR("Access-Control-Allow-Headers"),
         STR("Authorization, Content-Type, Content-Encoding, X-Scope-OrgID"));
     add(out, &n, STR("Access-Control-Max-Age"), STR("600"));

@@ -23,29 +23,33 @@ static void write_check(struct json_writer *w, struct str name, const char *prob
     json_text(w, problem ? problem : "healthy");
 }
 
-void handle_ready(struct api_call *c) {
-    const struct api *api = c->api;
+bool write_readiness(struct json_writer *w, const struct api *api) {
     const struct budget *budget = api->options.budget;
     err store = store_health(api->options.store);
     bool draining = atomic_load(&api->draining);
     bool full = budget && budget_used(budget) >= budget->limit_bytes;
     bool ready = !store && !draining;
+    json_member(w, "status", text, ready ? "ready" : "not ready");
+    json_member(w, "ready", bool, ready);
+    json_key(w, STR("checks"));
+    json_object(w);
+    write_check(w, STR("store"), store ? err_text(store) : NULL);
+    write_check(w, STR("memory"), full ? "over memory.limit: writes are refused for now" : NULL);
+    write_check(w, STR("server"), draining ? "draining" : NULL);
+    json_object_end(w);
+    err_free(store);
+    return ready;
+}
+
+void handle_ready(struct api_call *c) {
     struct buf body;
     struct json_writer w;
     buf_init(&body, 16 * KIB);
     json_writer_init(&w, &body);
     json_object(&w);
-    json_member(&w, "status", text, ready ? "ready" : "not ready");
-    json_member(&w, "ready", bool, ready);
-    json_key(&w, STR("checks"));
-    json_object(&w);
-    write_check(&w, STR("store"), store ? err_text(store) : NULL);
-    write_check(&w, STR("memory"), full ? "over memory.limit: writes are refused for now" : NULL);
-    write_check(&w, STR("server"), draining ? "draining" : NULL);
-    json_object_end(&w);
+    bool ready = write_readiness(&w, c->api);
     json_member(&w, "timestamp", time, c->now_ns);
     json_object_end(&w);
     call_answer_json(c, ready ? 200 : 503, &body);
     buf_done(&body);
-    err_free(store);
 }

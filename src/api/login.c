@@ -20,12 +20,6 @@ static err read_token(struct str body, char bytes[TOKEN_TEXT_BYTES + 1], struct 
     return NULL;
 }
 
-static bool is_json(struct str content_type) {
-    struct str head, rest;
-    str_cut(content_type, ';', &head, &rest);
-    return str_equal_nocase(str_trim(head), STR("application/json"));
-}
-
 static void reply_session(struct api_call *c, struct str cookie_value, const char *age, const struct buf *body) {
     char cookie[256];
     snprintf(cookie, sizeof cookie, "%s=" STR_FMT "; Path=/; HttpOnly; SameSite=Strict; Max-Age=%s%s", session_cookie,
@@ -60,8 +54,8 @@ void handle_login(struct api_call *c) {
         call_fail(c, err_new(ERR_CONFLICT, "there are no tokens: everything is open to this machine"));
         return;
     }
-    err e = is_json(c->request.content_type) ? read_token(c->request.body, bytes, &token)
-                                             : err_new(ERR_INVALID, "send Content-Type: application/json");
+    err e = call_body_is_json(c);
+    if (!e) e = read_token(c->request.body, bytes, &token);
     if (e) {
         call_fail(c, e);
         return;

@@ -1,6 +1,9 @@
 /* Log queries as JSON: rows, a count, a histogram; or OTLP/JSON. */
 #include "api/api_priv.h"
 
+#include <stdio.h>
+
+#include "base/text.h"
 #include "signal/otlp.h"
 
 static void write_body(struct json_writer *w, const struct batch *b, uint32_t row) {
@@ -23,12 +26,21 @@ static void write_times(struct json_writer *w, const struct batch *b, uint32_t r
         json_null(w);
 }
 
+/* TIME-NAME, both of the record's content: what a link to it holds. */
+static void write_log_id(struct json_writer *w, const struct batch *b, uint32_t row) {
+    char id[48];
+    snprintf(id, sizeof id, "%llu-%016llx", (unsigned long long)batch_u64(b, SET_ROWS, FIELD_TIME, row),
+             (unsigned long long)query_log_identity(b, row));
+    json_member(w, "id", text, id);
+}
+
 void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *arena) {
     uint32_t resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), scope = batch_u32(b, SET_ROWS, FIELD_SCOPE, row);
     uint64_t span_id = batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row);
     uint32_t severity = batch_u32(b, SET_ROWS, FIELD_SEVERITY, row), flags = batch_u32(b, SET_ROWS, FIELD_FLAGS, row);
     struct str event = batch_text(b, SET_ROWS, FIELD_NAME, row);
     json_object(w);
+    write_log_id(w, b, row);
     write_times(w, b, row);
     json_member(w, "severity", text, severity_class_names[severity_class(severity)]);
     json_member(w, "severity_number", u64, severity);
@@ -73,44 +85,104 @@ static err write_rows(struct answer *a, const struct query_logs_answer *found) {
     return answer_settle(a);
 }
 
+static err read_log_id(struct str id, int64_t *out_time, uint64_t *out_name) {
+    struct str time, name;
+    unsigned char bytes[8];
+    err e = str_cut(id, '-', &time, &name) ? parse_i64(time, out_time) : err_new(ERR_INVALID, "no name");
+    if (!e) e = parse_hex(name, bytes, sizeof bytes);
+    if (e || *out_time < 0) {
+        err_free(e);
+        return err_new(ERR_INVALID, "id: '" STR_FMT "' is not the `id` of a record", STR_ARG(id));
+    }
+    *out_name = 0;
+    for (size_t i = 0; i < sizeof bytes; i++) *out_name = *out_name << 8 | bytes[i];
+    return NULL;
+}
+
+/* The one record of that time that has the name; of equal ones the first. None: it was deleted, or is no longer kept. */
+static err find_row(struct query *q, struct query_logs *r, struct str id, struct query_logs_answer *out) {
+    uint64_t name;
+    TRY(read_log_id(id, &r->filter.time_min, &name));
+    r->filter.time_max = r->filter.time_min;
+    r->limit = QUERY_LOGS_MAX;
+    for (;;) {
+        TRY(query_logs(q, r, out));
+        for (size_t i = 0; i < out->n; i++) {
+            if (query_log_identity(&out->batch, out->rows[i]) != name) continue;
+            out->rows += i;
+            out->n = 1;
+            *out->next_cursor = 0;
+            return NULL;
+        }
+        if (!*out->next_cursor) break;
+        r->cursor = arena_copy(&q->arena, str_of(out->next_cursor));
+        TRY(arena_err(&q->arena));
+    }
+    out->n = 0;
+    return NULL;
+}
+
 static err find_rows(struct api_call *c, struct query *q, struct query_logs_answer *out) {
     struct query_logs r = {.order = call_number(c, "order", 0) ? QUERY_OLDEST : QUERY_NEWEST,
                            .limit = (size_t)call_number(c, "limit", 100),
                            .cursor = call_text(c, "cursor")};
     TRY(call_filter(c, q, true, &r.filter));
-    return query_logs(q, &r, out);
+    return call_given(c, "id") ? find_row(q, &r, call_text(c, "id"), out) : query_logs(q, &r, out);
 }
 
-static err write_count(struct api_call *c, struct query *q, struct answer *a) {
-    struct query_filter f;
+static err write_count_of(struct query *q, struct json_writer *w, const struct query_filter *f) {
     uint64_t n;
-    TRY(call_filter(c, q, true, &f));
-    TRY(query_log_count(q, &f, &n));
-    write_range(&a->w, f.time_min, f.time_max);
-    json_member(&a->w, "count", u64, n);
+    TRY(query_log_count(q, f, &n));
+    write_range(w, f->time_min, f->time_max);
+    json_member(w, "count", u64, n);
     return NULL;
 }
 
-static err write_histogram(struct api_call *c, struct query *q, struct answer *a) {
-    struct query_filter f;
+static err write_histogram_of(struct query *q, struct json_writer *w, const struct query_filter *f, int64_t *step) {
     struct query_log_histogram_answer h;
-    TRY(call_filter(c, q, false, &f));
-    TRY(query_log_histogram(q, &f, call_number(c, "step", 0), &h));
-    write_range(&a->w, f.time_min, f.time_max);
-    json_member(&a->w, "count", u64, h.total);
-    json_member(&a->w, "step_ns", i64, h.step);
-    json_key(&a->w, STR("buckets"));
-    json_array(&a->w);
+    TRY(query_log_histogram(q, f, *step, &h));
+    *step = h.step;
+    write_range(w, f->time_min, f->time_max);
+    json_member(w, "count", u64, h.total);
+    json_member(w, "step_ns", i64, h.step);
+    json_key(w, STR("buckets"));
+    json_array(w);
     for (size_t i = 0; i < h.n; i++) {
-        json_object(&a->w);
-        json_member(&a->w, "start", time, h.buckets[i].start);
+        json_object(w);
+        json_member(w, "start", time, h.buckets[i].start);
         for (size_t k = 0; k < SEVERITY_CLASSES; k++) {
-            json_key(&a->w, str_of(severity_class_names[k]));
-            json_u64(&a->w, h.buckets[i].counts[k]);
+            json_key(w, str_of(severity_class_names[k]));
+            json_u64(w, h.buckets[i].counts[k]);
         }
-        json_object_end(&a->w);
+        json_object_end(w);
     }
-    json_array_end(&a->w);
+    json_array_end(w);
+    return NULL;
+}
+
+/* A count, or a histogram with *step (0: chosen). */
+static err write_figures_of(struct query *q, struct json_writer *w, const struct query_filter *f, bool histogram,
+                            int64_t *step) {
+    return histogram ? write_histogram_of(q, w, f, step) : write_count_of(q, w, f);
+}
+
+static err write_figures(struct api_call *c, struct query *q, struct answer *a, bool histogram) {
+    struct query_filter f;
+    int64_t step = histogram ? call_number(c, "step", 0) : 0, back;
+    bool compared = call_number(c, "compare", 0) != 0;
+    TRY(call_filter(c, q, !histogram && !compared, &f));
+    TRY(write_figures_of(q, &a->w, &f, histogram, &step));
+    TRY(write_breakdown(c, a, SIGNAL_LOGS, &f, step));
+    if (!compared) return answer_settle(a);
+    json_key(&a->w, STR("before"));
+    if (!query_range_before(&f.time_min, &f.time_max, MAX(step, 1), &back)) {
+        json_null(&a->w);
+        return answer_settle(a);
+    }
+    json_object(&a->w);
+    json_member(&a->w, "back_ns", i64, back);
+    TRY(write_figures_of(q, &a->w, &f, histogram, &step));
+    json_object_end(&a->w);
     return answer_settle(a);
 }
 
@@ -130,7 +202,6 @@ void handle_logs(struct api_call *c) {
     }
     answer_begin(&a, &q);
     if (!e && mode == MODE_ROWS) e = write_rows(&a, &found);
-    if (!e && mode == MODE_COUNT) e = write_count(c, &q, &a);
-    if (!e && mode == MODE_HISTOGRAM) e = write_histogram(c, &q, &a);
+    if (!e && mode != MODE_ROWS) e = write_figures(c, &q, &a, mode == MODE_HISTOGRAM);
     answer_end(c, &a, e);
 }

@@ -157,7 +157,7 @@ struct reading {
 static bool on_tail_bytes(void *context, struct str bytes) {
     struct reading *r = context;
     for (struct str rest = bytes, line; str_cut(rest, '\n', &line, &rest);)
-        r->records += str_starts_with(line, STR("data: {\"time\""));
+        r->records += str_starts_with(line, STR("data: {\"id\""));
     return r->records < r->wanted;
 }
 
@@ -185,7 +185,8 @@ static void follow_for_a_while(void *context) {
         snprintf(url, sizeof url, "http://%s/api/v1/logs/tail?severity=error&limit=3", t.addresses[API_PORT_MAIN]);
         if (http_client_new(&client)) return;
         err e = http_follow_wait(client, url, NULL, &sink, &answer);
-        if (e || (answer.status != 200 && answer.status != 429) || (answer.status == 200 && reading.records < FOLLOW_RECORDS))
+        if (e || (answer.status != 200 && answer.status != 429) ||
+            (answer.status == 200 && reading.records < FOLLOW_RECORDS))
             atomic_fetch_add(&t.failed, 1);
         if (!e) buf_done(&answer.body);
         err_free(e);

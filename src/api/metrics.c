@@ -22,12 +22,13 @@ static void by_signal(struct buf *out, const char *name, const char *type, const
         buf_add_fmt(out, "%s{signal=\"%s\"} %llu\n", name, signal_names[s], (unsigned long long)values[s]);
 }
 
+const char *const metrics_reasons[OTLP_REASONS] = {[OTLP_BAD_TRACE_ID] = "bad_trace_id",
+                                                   [OTLP_BAD_SPAN_ID] = "bad_span_id",
+                                                   [OTLP_TOO_OLD] = "too_old",
+                                                   [OTLP_TOO_NEW] = "too_new",
+                                                   [OTLP_TOO_MANY] = "too_many_attributes"};
+
 static void put_ingest(struct buf *out, struct ingest *in) {
-    static const char *const reasons[OTLP_REASONS] = {[OTLP_BAD_TRACE_ID] = "bad_trace_id",
-                                                      [OTLP_BAD_SPAN_ID] = "bad_span_id",
-                                                      [OTLP_TOO_OLD] = "too_old",
-                                                      [OTLP_TOO_NEW] = "too_new",
-                                                      [OTLP_TOO_MANY] = "too_many_attributes"};
     struct ingest_stats s;
     ingest_get_stats(in, &s);
     by_signal(out, "clew_ingest_bodies_total", "counter", "Request bodies, whatever became of them.", s.bodies);
@@ -44,7 +45,7 @@ static void put_ingest(struct buf *out, struct ingest *in) {
     for (size_t g = 0; g < SIGNALS; g++)
         for (size_t r = 0; r < OTLP_REASONS; r++)
             buf_add_fmt(out, "clew_ingest_rejected_rows_total{signal=\"%s\",reason=\"%s\"} %llu\n", signal_names[g],
-                        reasons[r], (unsigned long long)s.rejected[g][r]);
+                        metrics_reasons[r], (unsigned long long)s.rejected[g][r]);
     head(out, "clew_ingest_failed_bodies_total", "counter", "Bodies refused whole, by kind of error.");
     for (size_t g = 0; g < SIGNALS; g++)
         for (size_t k = 0; k < ERR_KINDS; k++)
@@ -104,8 +105,7 @@ static void put_budget(struct buf *out, const struct budget *b) {
         atomic_load(&b->refused));
 }
 
-static void put_http(struct buf *out, struct api *api) {
-    static const char *const ports[API_PORTS] = {"main", "otlp", "jaeger"};
+void metrics_sum_servers(struct api *api, struct http_server_stats *out) {
     struct http_server_stats sum = {0};
     for (size_t i = 0; i < atomic_load(&api->server_count); i++) {
         struct http_server_stats s;
@@ -119,7 +119,15 @@ static void put_http(struct buf *out, struct api *api) {
         sum.tls_failures += s.tls_failures;
         if (!sum.tls_expires_s || (s.tls_expires_s && s.tls_expires_s < sum.tls_expires_s))
             sum.tls_expires_s = s.tls_expires_s;
+        for (size_t k = 0; k < LENGTH(sum.refused); k++) sum.refused[k] += s.refused[k];
     }
+    *out = sum;
+}
+
+static void put_http(struct buf *out, struct api *api) {
+    static const char *const ports[API_PORTS] = {"main", "otlp", "jaeger"};
+    struct http_server_stats sum;
+    metrics_sum_servers(api, &sum);
     one(out, "clew_http_connections", "gauge", "Open connections.", sum.connections);
     one(out, "clew_http_accepted_total", "counter", "Connections accepted.", sum.accepted);
     one(out, "clew_http_requests_total", "counter", "Requests read.", sum.requests);

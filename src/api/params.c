@@ -200,6 +200,13 @@ err params_parse(struct api_call *c) {
     return take_defaults(c);
 }
 
+err call_body_is_json(const struct api_call *c) {
+    struct str head, rest;
+    str_cut(c->request.content_type, ';', &head, &rest);
+    if (str_equal_nocase(str_trim(head), STR("application/json"))) return NULL;
+    return err_new(ERR_INVALID, "send Content-Type: application/json");
+}
+
 const struct api_value *call_value(const struct api_call *c, const char *name) {
     const struct api_param *p = c->route->params;
     for (size_t i = 0; p && p[i].name; i++)

@@ -59,7 +59,14 @@ static bool method_is(const struct api_route *r, enum http_method method) {
     return r->method == method || (r->method == HTTP_GET && method == HTTP_HEAD);
 }
 
-static const char *method_name(enum http_method method) { return method == HTTP_POST ? "POST" : "GET"; }
+static const char *method_name(enum http_method method) {
+    switch ((int)method) {
+    case HTTP_POST: return "POST";
+    case HTTP_PUT: return "PUT";
+    case HTTP_DELETE: return "DELETE";
+    default: return "GET";
+    }
+}
 
 static void fail_not_found(struct api_call *c) {
     const char *paths[128];
@@ -73,8 +80,9 @@ static void fail_not_found(struct api_call *c) {
     buf_add_fmt(&message, "there is no " STR_FMT, STR_ARG(c->path));
     if (near) buf_add_fmt(&hint, "did you mean %s?", near);
     if (!near)
-        buf_add_text(&hint, c->request.port == API_PORT_OTLP ? "this port takes POST /v1/traces and /v1/logs"
-                                                             : "the API is below /api/v1/, OTLP below /otlp/v1/; /docs lists all");
+        buf_add_text(&hint, c->request.port == API_PORT_OTLP
+                                ? "this port takes POST /v1/traces and /v1/logs"
+                                : "the API is below /api/v1/, OTLP below /otlp/v1/; /docs lists all");
     call_fail_as(c, 404, 12, ERR_NOT_FOUND, buf_str(&message), buf_str(&hint), NULL);
     buf_done(&message);
     buf_done(&hint);

@@ -1,5 +1,6 @@
 /* The table of routes. A row here is everything that a route needs: parsing, refusals and documentation come out of it. */
 #include "api/jaeger/jaeger_priv.h"
+#include "query/storage.h"
 
 const char kind_choices[] = "unspecified internal server client producer consumer"; /* in order of their numbers */
 const char status_choices[] = "unset ok error";
@@ -23,6 +24,20 @@ const char status_choices[] = "unset ok error";
     }
 #define TEXT_PARAM(what)                                                                                               \
     { .name = "text", .type = PARAM_TEXT, .help = "words that must all be found in " what "; `begin*`, `\"a phrase\"`" }
+#define BREAKDOWN_PARAMS(fields, when)                                                                                 \
+    {.name = "by",                                                                                                     \
+     .type = PARAM_TEXT,                                                                                               \
+     .help = "group by this" when ": " fields ", or the key of an attribute as in `where`"},                           \
+        {.name = "groups",                                                                                             \
+         .type = PARAM_INTEGER,                                                                                        \
+         .min = 1,                                                                                                     \
+         .max = QUERY_GROUPS_MAX,                                                                                      \
+         .initial = "10",                                                                                              \
+         .help = "groups listed; all others are one"},                                                                 \
+    {                                                                                                                  \
+        .name = "compare", .type = PARAM_CHOICE, .choices = "none before", .initial = "none",                          \
+        .help = "`before`: also the period before, of the same length" when                                            \
+    }
 #define SPAN_FILTER_PARAMS                                                                                             \
     {.name = "service", .type = PARAM_TEXT, .help = "service.name of the span's resource"}, ENVIRONMENT_PARAM,         \
         {.name = "operation", .type = PARAM_TEXT, .help = "name of the span"},                                         \
@@ -58,6 +73,7 @@ static const struct api_param trace_stats_params[] = {
      .max = QUERY_SERVICES_MAX,
      .initial = "0",
      .help = "services listed, each with its counts by bucket; 0: do not count by service"},
+    BREAKDOWN_PARAMS("`service`, `environment`, `operation`, `status`, `kind`", ""),
     {0},
 };
 static const struct api_param trace_params[] = {
@@ -69,6 +85,13 @@ static const struct api_param trace_params[] = {
     TIMEOUT_PARAM,
     {0},
 };
+static const struct api_param trace_columns_params[] = {TIMEOUT_PARAM, {0}};
+static const struct api_param trace_find_params[] = {
+    TEXT_PARAM("the span's name, status message, attributes and events"),
+    WHERE_PARAM,
+    ENVIRONMENT_PARAM,
+    TIMEOUT_PARAM,
+    {0}};
 static const struct api_param services_params[] = {
     ENVIRONMENT_PARAM,
     RANGE_PARAMS,
@@ -133,6 +156,43 @@ static const struct api_param logs_params[] = {
      .choices = "json otlp protobuf",
      .initial = "json",
      .help = "`otlp`: OTLP/JSON, `protobuf`: OTLP protobuf, both as it came in (rows)"},
+    {.name = "id", .type = PARAM_TEXT, .help = "`id` of a record: that one alone, whenever it was (rows)"},
+    BREAKDOWN_PARAMS("`service`, `environment`, `severity`, `body`, `event_name`", " (count, histogram)"),
+    {0},
+};
+#define SIGNAL_PARAM                                                                                                   \
+    { .name = "signal", .type = PARAM_CHOICE, .choices = "spans logs", .initial = "spans", .help = "of which rows" }
+static const struct api_param attributes_params[] = {
+    SIGNAL_PARAM,
+    {.name = "prefix",
+     .type = PARAM_TEXT,
+     .help = "the name, or a part of it behind a dot or an underscore, begins so; with resource. span. log. scope. "
+             "event. before it only there"},
+    RANGE_PARAMS,
+    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = 1000, .initial = "100", .help = "names, the best first"},
+    TIMEOUT_PARAM,
+    {0},
+};
+static const struct api_param attribute_values_params[] = {
+    SIGNAL_PARAM,
+    {.name = "prefix", .type = PARAM_TEXT, .help = "the value begins so, without regard to case"},
+    {.name = "service", .type = PARAM_TEXT, .help = "only rows of this service"},
+    ENVIRONMENT_PARAM,
+    RANGE_PARAMS,
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = 1000,
+     .initial = "50",
+     .help = "values, the most frequent first"},
+    TIMEOUT_PARAM,
+    {0},
+};
+static const struct api_param search_put_params[] = {
+    {.name = "replace",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "also if there is one of that name: the last writer wins"},
     {0},
 };
 static const struct api_param delete_params[] = {
@@ -150,6 +210,24 @@ static const struct api_param delete_params[] = {
     TIMEOUT_PARAM,
     {0},
 };
+static const struct api_param storage_params[] = {
+    {.name = "signal", .type = PARAM_CHOICE, .choices = "spans logs all", .initial = "all", .help = "of which"},
+    {.name = "start", .type = PARAM_TIME, .help = "parts with rows from this time on; by default all"},
+    {.name = "end", .type = PARAM_TIME, .help = "parts with rows up to this time"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = QUERY_STORAGE_MAX,
+     .initial = "50",
+     .help = "columns and services listed of a signal, most bytes first"},
+    {.name = "distinct",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "estimate how many values of each column differ, in the newest 65536 rows"},
+    TIMEOUT_PARAM,
+    {0},
+};
+static const struct api_param retention_params[] = {TIMEOUT_PARAM, {0}};
 static const struct api_param backup_params[] = {
     {.name = "to", .type = PARAM_TEXT, .required = true, .help = "folder on the server to make; must not exist"},
     {0},
@@ -264,17 +342,52 @@ const struct api_route api_routes[] = {
      "TraceStats"},
     {HTTP_GET, "/api/v1/traces/{trace_id}", ROLE_READ, MAIN, RUN_WORK, handle_trace, trace_params,
      "One trace, parents before children.", "Trace"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/columns", ROLE_READ, MAIN, RUN_WORK, handle_trace_columns,
+     trace_columns_params, "All spans of a trace as columns, without attributes, events and links.", "TraceColumns"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/spans", ROLE_READ, MAIN, RUN_WORK, handle_trace_find, trace_find_params,
+     "Which spans of a trace fulfil all conditions.", "TraceSpans"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/spans/{span_id}", ROLE_READ, MAIN, RUN_WORK, handle_trace_span,
+     trace_columns_params, "One span with all that it says.", "SpanDetails"},
     {HTTP_GET, "/api/v1/logs/query", ROLE_READ, MAIN, RUN_WORK, handle_logs, logs_params,
      "Log records that fulfil all conditions.", "Logs"},
     {HTTP_GET, "/api/v1/logs/tail", ROLE_READ, MAIN, RUN_WORK, handle_logs_tail, logs_tail_params,
      "Log records that fulfil all conditions, as they come: server-sent events `log`, `lost` and `end`.",
      "LogTailRecord", .is_stream = true},
+    {HTTP_GET, "/api/v1/attributes", ROLE_READ, MAIN, RUN_WORK, handle_attributes, attributes_params,
+     "Names of attributes, with types and how often they are there; from directories, without a look at rows.",
+     "AttributeNames"},
+    {HTTP_GET, "/api/v1/attributes/{key}/values", ROLE_READ, MAIN, RUN_WORK, handle_attribute_values,
+     attribute_values_params,
+     "The most frequent values of one attribute in the newest rows of the range; the key as in a condition, or "
+     "field.name and the like for a field of text.",
+     "AttributeValues"},
+    {HTTP_GET, "/api/v1/searches", ROLE_READ, MAIN, RUN_WORK, handle_searches, NULL,
+     "Saved searches of the tenant, by name.", "Searches"},
+    {HTTP_GET, "/api/v1/searches/{name}", ROLE_READ, MAIN, RUN_WORK, handle_search, NULL, "One saved search.",
+     "Search"},
+    {HTTP_PUT, "/api/v1/searches/{name}", ROLE_OPERATE, MAIN, RUN_WORK, handle_search_put, search_put_params,
+     "Saves a search for all of the tenant.", "Search", "SearchBody"},
+    {HTTP_DELETE, "/api/v1/searches/{name}", ROLE_OPERATE, MAIN, RUN_WORK, handle_search_delete, NULL,
+     "Deletes a saved search.", "SearchDeleted"},
     {HTTP_GET, "/health", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_health, NULL, "200 while the process runs.",
      "Health"},
     {HTTP_GET, "/ready", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_ready, NULL, "200 if it takes and answers, else 503.",
      "Ready"},
     {HTTP_GET, "/metrics", ROLE_READ, MAIN, RUN_HERE, handle_metrics, NULL,
      "Figures about itself, as Prometheus text."},
+    {HTTP_GET, "/api/v1/admin/status", ROLE_OPERATE, MAIN, RUN_WORK, handle_status, NULL,
+     "How it is: readiness, memory, disk, what was taken and refused; of one tenant only its own figures.",
+     "AdminStatus"},
+    {HTTP_GET, "/api/v1/admin/storage", ROLE_OPERATE, MAIN, RUN_WORK, handle_storage, storage_params,
+     "What telemetry takes at rest: by signal, day, column and service.", "Storage"},
+    {HTTP_GET, "/api/v1/admin/retention", ROLE_OPERATE, MAIN, RUN_WORK, handle_retention, retention_params,
+     "How long telemetry stays, by which setting, and what would go at 7, 14 and 30 days.", "Retention"},
+    {HTTP_GET, "/api/v1/admin/tokens", ROLE_ADMIN, MAIN, RUN_WORK, handle_tokens, NULL,
+     "The tokens that the caller may administer, without their secrets.", "Tokens"},
+    {HTTP_POST, "/api/v1/admin/tokens", ROLE_ADMIN, MAIN, RUN_WORK, handle_token_make, NULL,
+     "Makes a token; the answer shows it this once.", "TokenMade", "TokenOrder"},
+    {HTTP_POST, "/api/v1/admin/tokens/{token_name}/revoke", ROLE_ADMIN, MAIN, RUN_WORK, handle_token_revoke, NULL,
+     "Ends a token and its sessions at once.", "TokenRevoked"},
     {HTTP_POST, "/api/v1/admin/flush", ROLE_OPERATE, MAIN, RUN_WORK, handle_flush, NULL,
      "Writes what is in memory to parts now: of the caller's tenant, or of all.", "Flushed"},
     {HTTP_POST, "/api/v1/admin/delete", ROLE_ADMIN, MAIN, RUN_WORK, handle_delete, delete_params,
@@ -309,8 +422,10 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/", "The page: its home."),
     PAGE_ROUTE("/traces", "The page: searching traces."),
     PAGE_ROUTE("/trace/{trace_id}", "The page: one trace."),
+    PAGE_ROUTE("/compare", "The page: two traces beside each other."),
     PAGE_ROUTE("/logs", "The page: logs."),
     PAGE_ROUTE("/start", "The page: how to send."),
+    PAGE_ROUTE("/settings", "The page: tokens, retention, storage, health."),
     PAGE_ROUTE("/login", "The page: taking a token for a session."),
     {HTTP_GET, "/assets/{name}", ROLE_ANY, MAIN, RUN_HERE, handle_page_asset, NULL, "A file of the page."},
     {HTTP_GET, "/openapi.json", ROLE_ANY, MAIN, RUN_HERE, handle_openapi, NULL, "This API as an OpenAPI 3.1 document.",

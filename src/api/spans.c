@@ -93,13 +93,6 @@ static void write_buckets(struct json_writer *w, const struct query_trace_stats_
     json_array_end(w);
 }
 
-static void write_counts(struct json_writer *w, const char *name, const uint64_t *v, size_t n) {
-    json_key(w, str_of(name));
-    json_array(w);
-    for (size_t i = 0; i < n; i++) json_u64(w, v[i]);
-    json_array_end(w);
-}
-
 static void write_service_stats(struct json_writer *w, const struct query_trace_stats_answer *s) {
     json_key(w, STR("services"));
     json_array(w);
@@ -114,6 +107,40 @@ static void write_service_stats(struct json_writer *w, const struct query_trace_
     json_array_end(w);
 }
 
+static void write_stats_of(struct json_writer *w, const struct query_trace_stats *r,
+                           const struct query_trace_stats_answer *s) {
+    write_range(w, r->filter.time_min, r->filter.time_max);
+    json_member(w, "trace_count", u64, s->traces);
+    if (s->traces_cut) json_member(w, "trace_count_is_least", bool, true);
+    double seconds = ((double)r->filter.time_max - (double)r->filter.time_min) / 1e9;
+    json_member(w, "spans_per_second", f64, seconds > 0 ? (double)s->total.spans / seconds : 0);
+    write_span_stats(w, &s->total);
+    write_buckets(w, s);
+    json_key(w, STR("operations"));
+    json_array(w);
+    for (size_t i = 0; i < s->top_count; i++) write_operation(w, &s->top[i], true);
+    json_array_end(w);
+    if (r->services) write_service_stats(w, s);
+}
+
+/* The same of the period before, as a member: null where there is none. */
+static err write_stats_before(struct query *q, struct answer *a, struct query_trace_stats r, int64_t step) {
+    struct query_trace_stats_answer s;
+    int64_t back;
+    json_key(&a->w, STR("before"));
+    if (!query_range_before(&r.filter.time_min, &r.filter.time_max, step, &back)) {
+        json_null(&a->w);
+        return NULL;
+    }
+    r.step = step;
+    TRY(query_trace_stats(q, &r, &s));
+    json_object(&a->w);
+    json_member(&a->w, "back_ns", i64, back);
+    write_stats_of(&a->w, &r, &s);
+    json_object_end(&a->w);
+    return answer_settle(a);
+}
+
 static err write_trace_stats(struct api_call *c, struct query *q, struct answer *a) {
     struct query_trace_stats r = {.step = call_number(c, "step", 0),
                                   .top = (size_t)call_number(c, "top", 20),
@@ -121,18 +148,9 @@ static err write_trace_stats(struct api_call *c, struct query *q, struct answer 
     struct query_trace_stats_answer s;
     TRY(call_filter(c, q, false, &r.filter));
     TRY(query_trace_stats(q, &r, &s));
-    write_range(&a->w, r.filter.time_min, r.filter.time_max);
-    json_member(&a->w, "trace_count", u64, s.traces);
-    if (s.traces_cut) json_member(&a->w, "trace_count_is_least", bool, true);
-    double seconds = ((double)r.filter.time_max - (double)r.filter.time_min) / 1e9;
-    json_member(&a->w, "spans_per_second", f64, seconds > 0 ? (double)s.total.spans / seconds : 0);
-    write_span_stats(&a->w, &s.total);
-    write_buckets(&a->w, &s);
-    json_key(&a->w, STR("operations"));
-    json_array(&a->w);
-    for (size_t i = 0; i < s.top_count; i++) write_operation(&a->w, &s.top[i], true);
-    json_array_end(&a->w);
-    if (r.services) write_service_stats(&a->w, &s);
+    write_stats_of(&a->w, &r, &s);
+    TRY(write_breakdown(c, a, SIGNAL_SPANS, &r.filter, s.step));
+    if (call_number(c, "compare", 0)) TRY(write_stats_before(q, a, r, s.step));
     return answer_settle(a);
 }
 

@@ -120,7 +120,9 @@ static void an_event_is_a_record_with_all_that_it_refers_to(void **state) {
         s->text.p,
         ": clew\nretry: 2000\n\n"
         "event: log\nid: 2026-01-02T03:03:55.005Z\n"
-        "data: {\"time\":\"2026-01-02T03:03:55.005Z\",\"observed_time\":\"2026-01-02T03:03:55.005000001Z\","
+        "data: "
+        "{\"id\":\"1767323035005000000-2c3038bef216591c\",\"time\":\"2026-01-02T03:03:55.005Z\",\"observed_time\":"
+        "\"2026-01-02T03:03:55.005000001Z\","
         "\"severity\":\"error\",\"severity_number\":17,\"severity_text\":\"ERROR\",\"service\":\"cart\","
         "\"body\":\"payment refused: card expired\",\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\","
         "\"span_id\":\"b7ad6b7169203313\",\"attributes\":{\"attempt\":3},"

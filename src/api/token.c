@@ -3,7 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
-#include "base/json.h"
+#include "api/document_priv.h"
 #include "base/text.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -81,7 +81,7 @@ const struct token *tokens_find(const struct tokens *t, uint64_t id, const unsig
     return equal && found != &nobody ? found : NULL;
 }
 
-static const struct token *find_name(const struct tokens *t, struct str name) {
+const struct token *token_named(const struct tokens *t, struct str name) {
     for (size_t i = 0; i < t->v.n; i++)
         if (str_equal(str_of(t->v.v[i].name), name)) return &t->v.v[i];
     return NULL;
@@ -92,7 +92,7 @@ static err check_new(const struct tokens *t, struct str name, struct str tenant)
         return err_new(ERR_INVALID, "a token's name is 1 to 63 of [A-Za-z0-9_.-] and begins with no dot");
     if (!tenant_or_any_is_valid(tenant))
         return err_new(ERR_INVALID, "a tenant is 1 to 63 of [A-Za-z0-9_.-] and begins with no dot, or `*` for any");
-    if (find_name(t, name))
+    if (token_named(t, name))
         return err_new(ERR_CONFLICT, "there is a token " STR_FMT " already; revoke it first, or take another name",
                        STR_ARG(name));
     return t->v.n < TOKENS_MAX ? NULL : err_new(ERR_LIMIT, "there are %d tokens already", TOKENS_MAX);
@@ -123,11 +123,29 @@ err token_new(struct tokens *t, struct str name, enum api_role role, struct str 
 }
 
 err token_revoke(struct tokens *t, struct str name) {
-    const struct token *found = find_name(t, name);
+    const struct token *found = token_named(t, name);
     if (!found) return err_new(ERR_NOT_FOUND, "there is no token " STR_FMT, STR_ARG(name));
     size_t i = (size_t)(found - t->v.v);
     memmove(&t->v.v[i], &t->v.v[i + 1], (t->v.n - i - 1) * sizeof *t->v.v);
     t->v.n--;
+    return NULL;
+}
+
+err token_make(void *order, struct tokens *t) {
+    struct token_order *o = order;
+    TRY(token_new(t, o->name, o->role, o->tenant, o->now, o->expires, o->text));
+    o->made = t->v.v[t->v.n - 1];
+    return NULL;
+}
+
+err token_end(void *name, struct tokens *t) { return token_revoke(t, *(const struct str *)name); }
+
+err token_order_for(struct token_order *o, struct str duration) {
+    int64_t holds = 0;
+    TRY(parse_duration(duration, &holds));
+    if (holds <= 0 || holds > INT64_MAX - o->now)
+        return err_new(ERR_INVALID, "longer than 0, as 30d, and before the year 2262");
+    o->expires = o->now + holds;
     return NULL;
 }
 
@@ -182,7 +200,7 @@ static err read_token(struct json_reader *r, struct token *out) {
 static err add_token(struct json_reader *r, struct tokens *out) {
     struct token t = {0};
     TRY(read_token(r, &t));
-    if (find_name(out, str_of(t.name))) return refuse("a name stands twice");
+    if (token_named(out, str_of(t.name))) return refuse("a name stands twice");
     for (size_t i = 0; i < out->v.n; i++)
         if (out->v.v[i].id == t.id) return refuse("an id stands twice");
     if (out->v.n == TOKENS_MAX) return refuse("more than 1,000 tokens");
@@ -238,6 +256,26 @@ err tokens_read(struct str json, struct tokens *out) {
     return e;
 }
 
+static void put_members(struct json_writer *w, const struct token *t) {
+    char id[ID_DIGITS];
+    for (int d = 0; d < ID_DIGITS; d++) id[d] = "0123456789abcdef"[t->id >> (60 - 4 * d) & 15];
+    json_member(w, "id", str, (struct str){id, ID_DIGITS});
+    json_member(w, "name", text, t->name);
+    json_member(w, "role", text, role_names[t->role]);
+    json_member(w, "tenant", text, t->tenant);
+    json_member(w, "created", time, t->created);
+    if (t->expires) json_member(w, "expires", time, t->expires);
+}
+
+void token_put(struct json_writer *w, const struct token *t, struct str text) {
+    put_members(w, t);
+    if (!t->expires) {
+        json_key(w, STR("expires"));
+        json_null(w);
+    }
+    if (text.p) json_member(w, "token", str, text);
+}
+
 void tokens_write(const struct tokens *t, struct buf *out) {
     struct json_writer w;
     json_writer_init(&w, out);
@@ -247,15 +285,8 @@ void tokens_write(const struct tokens *t, struct buf *out) {
     json_array(&w);
     for (size_t i = 0; i < t->v.n; i++) {
         const struct token *k = &t->v.v[i];
-        char id[ID_DIGITS + 1];
-        for (int d = 0; d < ID_DIGITS; d++) id[d] = "0123456789abcdef"[k->id >> (60 - 4 * d) & 15];
         json_object(&w);
-        json_member(&w, "id", str, (struct str){id, ID_DIGITS});
-        json_member(&w, "name", text, k->name);
-        json_member(&w, "role", text, role_names[k->role]);
-        json_member(&w, "tenant", text, k->tenant);
-        json_member(&w, "created", time, k->created);
-        if (k->expires) json_member(&w, "expires", time, k->expires);
+        put_members(&w, k);
         json_member(&w, "sha256", hex, k->hash, sizeof k->hash);
         json_object_end(&w);
     }
@@ -266,31 +297,14 @@ void tokens_write(const struct tokens *t, struct buf *out) {
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */
 
-static char *path_in(const char *dir, const char *name) {
-    struct buf path;
-    buf_init(&path, 4 * KIB);
-    buf_add_fmt(&path, "%s/%s", dir, name);
-    return path.p;
-}
-
 bool tokens_file_exists(const char *dir) {
-    AUTO_FREE char *path = path_in(dir, "tokens.json");
+    AUTO_FREE char *path = document_path(dir, "tokens.json");
     return path_exists(path);
 }
 
 err tokens_load(const char *dir, struct buf *out_text) {
-    AUTO_FREE char *path = path_in(dir, "tokens.json");
+    AUTO_FREE char *path = document_path(dir, "tokens.json");
     return file_read_all(path, FILE_BYTES_MAX, out_text);
-}
-
-static err replace(const char *dir, struct str text) {
-    AUTO_FREE char *path = path_in(dir, "tokens.json"), *fresh = path_in(dir, "tokens.json.new");
-    AUTO_CLOSE struct file *f = NULL;
-    TRY(file_open(fresh, FILE_CREATE_ANY, &f));
-    TRY(file_write(f, text.p, text.n, 0));
-    TRY(file_sync(f));
-    TRY(path_rename(fresh, path));
-    return path_sync_dir(dir);
 }
 
 static err load_or_none(const char *dir, struct tokens *out) {
@@ -310,25 +324,15 @@ static err change_locked(const char *dir, err (*change)(void *context, struct to
     if (!e) e = change(context, &t);
     if (!e) tokens_write(&t, &text);
     if (!e && text.full) e = err_new(ERR_LIMIT, "the tokens take more than 1 MiB");
-    if (!e) e = replace(dir, buf_str(&text));
+    if (!e) e = document_replace(dir, "tokens.json", buf_str(&text));
     tokens_done(&t);
     return e;
 }
 
-/* A folder that is made here is there after a power cut, too. */
-static err make_dir(const char *dir) {
-    struct str parent = str_of(dir);
-    if (path_exists(dir)) return NULL;
-    TRY(path_make_dir(dir));
-    while (parent.n && parent.p[parent.n - 1] != '/') parent.n--;
-    AUTO_FREE char *path = str_dup(parent.n ? parent : STR("."));
-    return path_sync_dir(path);
-}
-
 err tokens_change(const char *dir, err (*change)(void *context, struct tokens *t), void *context) {
-    AUTO_FREE char *path = path_in(dir, "tokens.lock");
+    AUTO_FREE char *path = document_path(dir, "tokens.lock");
     AUTO_CLOSE struct file *lock = NULL;
-    TRY(make_dir(dir));
+    TRY(document_make_dir(dir));
     TRY(file_open(path, FILE_CREATE_ANY, &lock));
     err e = file_lock(lock);
     if (e && err_kind(e) == ERR_CONFLICT) {

@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "base/json.h"
 #include "base/vec.h"
 
 enum api_role { ROLE_ANY, ROLE_INGEST, ROLE_READ, ROLE_OPERATE, ROLE_ADMIN, ROLES };
@@ -32,6 +33,7 @@ struct token {
     char name[TOKEN_NAME_BYTES], tenant[TOKEN_NAME_BYTES]; /* tenant "*": any */
     enum api_role role;
     int64_t created, expires; /* ns since 1970; expires 0: never */
+    int64_t used;             /* last, since the server began; 0: not. Not in the file */
     unsigned char hash[TOKEN_HASH_BYTES];
 };
 
@@ -53,6 +55,21 @@ err tokens_change(const char *dir, err (*change)(void *context, struct tokens *t
 err token_new(struct tokens *t, struct str name, enum api_role role, struct str tenant, int64_t now, int64_t expires,
               char out[TOKEN_TEXT_BYTES]);
 err token_revoke(struct tokens *t, struct str name);
+const struct token *token_named(const struct tokens *t, struct str name); /* NULL: none */
+/* Changes for tokens_change: a new token by a struct token_order, and the end of the one that a struct str names. */
+struct token_order {
+    struct str name, tenant;
+    enum api_role role;
+    int64_t now, expires; /* 0: never */
+    char text[TOKEN_TEXT_BYTES];
+    struct token made;
+};
+err token_make(void *order, struct tokens *t);
+err token_end(void *name, struct tokens *t);
+/* An order that holds for `duration` from now on ("30d"). */
+err token_order_for(struct token_order *o, struct str duration);
+/* Members of an object: all but the secret's hash; `text` of a new one, else p NULL. */
+void token_put(struct json_writer *w, const struct token *t, struct str text);
 /* ERR_INVALID naming the choices. */
 err role_parse(struct str text, enum api_role *out);
 bool tenant_or_any_is_valid(struct str name);

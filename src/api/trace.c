@@ -1,6 +1,7 @@
-/* One trace as JSON, OTLP/JSON or OTLP protobuf. */
+/* One trace as JSON, OTLP/JSON or OTLP protobuf; as columns without attributes; some of its spans. */
 #include "api/api_priv.h"
 
+#include "base/map.h"
 #include "base/text.h"
 
 static void write_events(struct json_writer *w, const struct batch *b, uint32_t row) {
@@ -55,24 +56,17 @@ static void write_span_status(struct json_writer *w, const struct batch *b, uint
     json_object_end(w);
 }
 
-static void write_span(struct json_writer *w, const struct batch *b, const struct query_span *s) {
-    uint32_t row = s->row, dropped_events = batch_u32(b, SET_ROWS, FIELD_DROPPED_EVENTS, row);
-    uint32_t dropped_links = batch_u32(b, SET_ROWS, FIELD_DROPPED_LINKS, row);
-    json_object(w);
-    json_key(w, STR("span_id"));
-    write_raw_id(w, batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row));
-    json_key(w, STR("parent_span_id"));
-    write_raw_id(w, batch_u64(b, SET_ROWS, FIELD_PARENT_ID, row));
-    if (s->parent_missing) json_member(w, "parent_missing", bool, true);
-    json_member(w, "depth", u64, s->depth);
-    json_member(w, "service", str, s->service);
-    json_member(w, "name", str, batch_text(b, SET_ROWS, FIELD_NAME, row));
+/* What the row alone says of its place in the trace, and all that comes before its attributes. */
+static void write_row_head(struct json_writer *w, const struct batch *b, uint32_t row) {
     json_key(w, STR("kind"));
     write_kind(w, batch_u32(b, SET_ROWS, FIELD_KIND, row));
     json_member(w, "start", time, (int64_t)batch_u64(b, SET_ROWS, FIELD_TIME, row));
     json_member(w, "duration_ns", i64, (int64_t)batch_u64(b, SET_ROWS, FIELD_DURATION, row));
-    json_member(w, "self_time_ns", i64, s->self_time);
-    json_member(w, "child_count", u64, s->children);
+}
+
+static void write_row_tail(struct json_writer *w, const struct batch *b, uint32_t row) {
+    uint32_t dropped_events = batch_u32(b, SET_ROWS, FIELD_DROPPED_EVENTS, row);
+    uint32_t dropped_links = batch_u32(b, SET_ROWS, FIELD_DROPPED_LINKS, row);
     write_span_status(w, b, row);
     write_trace_state(w, b, SET_ROWS, row);
     write_attributes(w, b, SET_ROWS, row);
@@ -80,8 +74,28 @@ static void write_span(struct json_writer *w, const struct batch *b, const struc
     if (dropped_events) json_member(w, "dropped_events", u64, dropped_events);
     write_links(w, b, row);
     if (dropped_links) json_member(w, "dropped_links", u64, dropped_links);
-    json_member(w, "resource", u64, batch_u32(b, SET_ROWS, FIELD_RESOURCE, row));
-    json_member(w, "scope", u64, batch_u32(b, SET_ROWS, FIELD_SCOPE, row));
+}
+
+static void write_ids(struct json_writer *w, const struct batch *b, uint32_t row) {
+    json_key(w, STR("span_id"));
+    write_raw_id(w, batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row));
+    json_key(w, STR("parent_span_id"));
+    write_raw_id(w, batch_u64(b, SET_ROWS, FIELD_PARENT_ID, row));
+}
+
+static void write_span(struct json_writer *w, const struct batch *b, const struct query_span *s) {
+    json_object(w);
+    write_ids(w, b, s->row);
+    if (s->parent_missing) json_member(w, "parent_missing", bool, true);
+    json_member(w, "depth", u64, s->depth);
+    json_member(w, "service", str, s->service);
+    json_member(w, "name", str, batch_text(b, SET_ROWS, FIELD_NAME, s->row));
+    write_row_head(w, b, s->row);
+    json_member(w, "self_time_ns", i64, s->self_time);
+    json_member(w, "child_count", u64, s->children);
+    write_row_tail(w, b, s->row);
+    json_member(w, "resource", u64, batch_u32(b, SET_ROWS, FIELD_RESOURCE, s->row));
+    json_member(w, "scope", u64, batch_u32(b, SET_ROWS, FIELD_SCOPE, s->row));
     json_object_end(w);
 }
 
@@ -129,15 +143,20 @@ static err answer_otlp(struct api_call *c, struct query *q, const struct query_t
     return call_answer_otlp(c, q, (enum answer_format)call_number(c, "format", FORMAT_JSON), &t->batch, rows, t->n);
 }
 
-static err find_trace(struct api_call *c, struct query *q, struct query_trace_answer *out) {
+/* The at-th value of the path. */
+static err path_id(const struct api_call *c, size_t at, const char *what, unsigned char *out, size_t n) {
+    err e = parse_hex(c->path_values[at], out, n);
+    if (!e) return NULL;
+    err_free(e);
+    return err_new(ERR_INVALID, "'" STR_FMT "' is not a %s id of %zu hexadecimal digits", STR_ARG(c->path_values[at]),
+                   what, 2 * n);
+}
+
+static err find_trace(struct api_call *c, struct query *q, __typeof__(query_trace) *ask,
+                      struct query_trace_answer *out) {
     unsigned char id[16];
-    err e = parse_hex(c->path_values[0], id, sizeof id);
-    if (e) {
-        err_free(e);
-        return err_new(ERR_INVALID, "'" STR_FMT "' is not a trace id of 32 hexadecimal digits",
-                       STR_ARG(c->path_values[0]));
-    }
-    return err_wrap(query_trace(q, id, out), "trace " STR_FMT, STR_ARG(c->path_values[0]));
+    TRY(path_id(c, 0, "trace", id, sizeof id));
+    return err_wrap(ask(q, id, out), "trace " STR_FMT, STR_ARG(c->path_values[0]));
 }
 
 void handle_trace(struct api_call *c) {
@@ -146,7 +165,7 @@ void handle_trace(struct api_call *c) {
     struct query_trace_answer t;
     bool otlp = call_number(c, "format", FORMAT_JSON) != FORMAT_JSON;
     call_query_begin(c, &q);
-    err e = find_trace(c, &q, &t);
+    err e = find_trace(c, &q, query_trace, &t);
     if (!e && otlp) {
         e = answer_otlp(c, &q, &t);
         if (!e) return;
@@ -154,4 +173,179 @@ void handle_trace(struct api_call *c) {
     answer_begin(&a, &q);
     if (!e) e = write_tree(&a, &t);
     answer_end(c, &a, e);
+}
+
+/* ---- columns ---------------------------------------------------------------------------------------------------- */
+
+/* What a column says of a span. */
+typedef int64_t (*column_fn)(const struct query_trace_answer *t, const struct query_span *s);
+
+static int64_t depth_of(const struct query_trace_answer *t, const struct query_span *s) {
+    (void)t;
+    return s->depth;
+}
+static int64_t kind_of(const struct query_trace_answer *t, const struct query_span *s) {
+    return batch_u32(&t->batch, SET_ROWS, FIELD_KIND, s->row);
+}
+static int64_t status_of(const struct query_trace_answer *t, const struct query_span *s) {
+    return batch_u32(&t->batch, SET_ROWS, FIELD_STATUS, s->row);
+}
+static int64_t start_of(const struct query_trace_answer *t, const struct query_span *s) {
+    return (int64_t)(batch_u64(&t->batch, SET_ROWS, FIELD_TIME, s->row) - (uint64_t)t->summary.start);
+}
+static int64_t duration_of(const struct query_trace_answer *t, const struct query_span *s) {
+    return (int64_t)batch_u64(&t->batch, SET_ROWS, FIELD_DURATION, s->row);
+}
+static int64_t self_time_of(const struct query_trace_answer *t, const struct query_span *s) {
+    (void)t;
+    return s->self_time;
+}
+
+/* In the order of the answer; ids, texts and parents that are missing have forms of their own. */
+static const struct {
+    const char *name;
+    column_fn value;
+} columns[] = {{"depth", depth_of},          {"kind", kind_of},
+               {"status", status_of},        {"start_ns", start_of},
+               {"duration_ns", duration_of}, {"self_time_ns", self_time_of}};
+
+static err write_numbers(struct answer *a, const struct query_trace_answer *t, const char *name, column_fn value) {
+    json_key(&a->w, str_of(name));
+    json_array(&a->w);
+    for (size_t i = 0; i < t->n; i++) {
+        json_i64(&a->w, value(t, &t->spans[i]));
+        if (i % 4096 == 0) TRY(answer_settle(a));
+    }
+    json_array_end(&a->w);
+    return answer_settle(a);
+}
+
+/* All ids as one text: a string of its own for each would cost a reader more than all the rest. */
+static err write_span_ids(struct answer *a, const struct query_trace_answer *t) {
+    uint64_t *ids = arena_array(&a->q->arena, uint64_t, t->n + 1);
+    if (!ids) return arena_err(&a->q->arena);
+    for (size_t i = 0; i < t->n; i++) ids[i] = batch_u64(&t->batch, SET_ROWS, FIELD_SPAN_ID, t->spans[i].row);
+    json_member(&a->w, "span_id", hex, ids, t->n * sizeof *ids);
+    return answer_settle(a);
+}
+
+static void write_missing(struct json_writer *w, const struct query_trace_answer *t) {
+    json_key(w, STR("parent_missing"));
+    json_array(w);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->spans[i].parent_missing) json_u64(w, i);
+    json_array_end(w);
+}
+
+/* Services are numbers of the answer's `services`, which `names` has already; operations are numbered as they come. */
+static err write_texts(struct answer *a, const struct query_trace_answer *t, struct strings *services,
+                       struct strings *operations) {
+    struct json_writer *w = &a->w;
+    uint32_t *codes = arena_array(&a->q->arena, uint32_t, t->n + 1);
+    if (!codes) return arena_err(&a->q->arena);
+    json_key(w, STR("service"));
+    json_array(w);
+    for (size_t i = 0; i < t->n; i++) {
+        codes[i] = strings_intern(operations, batch_text(&t->batch, SET_ROWS, FIELD_NAME, t->spans[i].row));
+        json_u64(w, strings_intern(services, t->spans[i].service));
+    }
+    json_array_end(w);
+    json_key(w, STR("operation"));
+    json_array(w);
+    for (size_t i = 0; i < t->n; i++) json_u64(w, codes[i]);
+    json_array_end(w);
+    json_object_end(w); /* of the columns */
+    json_key(w, STR("operations"));
+    json_array(w);
+    for (uint32_t i = 0; i < operations->n; i++) json_str(w, strings_get(operations, i));
+    json_array_end(w);
+    return answer_settle(a);
+}
+
+static err write_columns(struct answer *a, const struct query_trace_answer *t) {
+    struct strings services, operations;
+    write_head(&a->w, t);
+    json_key(&a->w, STR("columns"));
+    json_object(&a->w);
+    TRY(write_span_ids(a, t));
+    for (size_t i = 0; i < LENGTH(columns); i++) TRY(write_numbers(a, t, columns[i].name, columns[i].value));
+    write_missing(&a->w, t);
+    strings_init(&services);
+    strings_init(&operations);
+    for (size_t i = 0; i < t->summary.service_count; i++) strings_intern(&services, t->summary.services[i].service);
+    err e = write_texts(a, t, &services, &operations);
+    strings_done(&operations);
+    strings_done(&services);
+    return e;
+}
+
+void handle_trace_columns(struct api_call *c) {
+    struct query q;
+    struct answer a;
+    struct query_trace_answer t;
+    call_query_begin(c, &q);
+    answer_begin(&a, &q);
+    err e = find_trace(c, &q, query_trace_bare, &t);
+    if (!e) e = write_columns(&a, &t);
+    answer_end(c, &a, e);
+}
+
+/* ---- some spans ------------------------------------------------------------------------------------------------- */
+
+static err write_found(struct api_call *c, struct answer *a) {
+    unsigned char id[16];
+    struct query_filter f;
+    struct query_span_ids found;
+    TRY(path_id(c, 0, "trace", id, sizeof id));
+    TRY(call_filter(c, a->q, true, &f));
+    f.trace_id = id;
+    TRY(query_trace_find(a->q, &f, &found));
+    json_member(&a->w, "span_count", u64, found.n);
+    json_member(&a->w, "truncated", bool, found.cut);
+    json_member(&a->w, "span_id", hex, found.ids, found.n * sizeof *found.ids);
+    return answer_settle(a);
+}
+
+void handle_trace_find(struct api_call *c) {
+    struct query q;
+    struct answer a;
+    call_query_begin(c, &q);
+    answer_begin(&a, &q);
+    answer_end(c, &a, write_found(c, &a));
+}
+
+static void write_whole_span(struct json_writer *w, const struct batch *b, uint32_t row, struct arena *a) {
+    json_object(w);
+    write_ids(w, b, row);
+    json_member(w, "service", str, query_row_service(b, row, a));
+    json_member(w, "name", str, batch_text(b, SET_ROWS, FIELD_NAME, row));
+    write_row_head(w, b, row);
+    write_row_tail(w, b, row);
+    json_key(w, STR("resource"));
+    write_resource(w, b, batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), a);
+    json_key(w, STR("scope"));
+    write_scope(w, b, batch_u32(b, SET_ROWS, FIELD_SCOPE, row));
+    json_object_end(w);
+}
+
+static err write_spans(struct api_call *c, struct answer *a) {
+    unsigned char trace_id[16], span_id[8];
+    struct query_spans found;
+    TRY(path_id(c, 0, "trace", trace_id, sizeof trace_id));
+    TRY(path_id(c, 1, "span", span_id, sizeof span_id));
+    TRY_WRAP(query_trace_span(a->q, trace_id, span_id, &found), "span " STR_FMT, STR_ARG(c->path_values[1]));
+    json_key(&a->w, STR("spans"));
+    json_array(&a->w);
+    for (uint32_t i = 0; i < found.n; i++) write_whole_span(&a->w, &found.batch, found.rows[i], &a->q->arena);
+    json_array_end(&a->w);
+    json_member(&a->w, "truncated", bool, found.cut);
+    return answer_settle(a);
+}
+
+void handle_trace_span(struct api_call *c) {
+    struct query q;
+    struct answer a;
+    call_query_begin(c, &q);
+    answer_begin(&a, &q);
+    answer_end(c, &a, write_spans(c, &a));
 }

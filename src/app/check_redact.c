@@ -157,21 +157,11 @@ static err run_on_signal(struct dry_run *d, struct store *store, enum signal sig
     return e;
 }
 
-enum { MEMORY_BYTES = 256 << 20 }; /* of the store: replay, a flush */
-
 static err run_on_data(struct dry_run *d, const char *dir) {
-    struct store_options options;
     struct store *store;
     struct budget budget;
     err e = NULL;
-    store_options_default(&options);
-    budget_init(&budget, MEMORY_BYTES);
-    options.budget = &budget;
-    options.dir = dir;
-    options.retention_ns = 0;
-    options.manual = true;
-    if (!path_exists(dir)) return err_new(ERR_NOT_FOUND, "--data: %s does not exist", dir);
-    TRY_WRAP(store_open(&options, &store), "--data (no clew may run on it)");
+    TRY(command_open_data(dir, &budget, &store));
     for (int s = 0; s < SIGNALS && !e; s++) e = run_on_signal(d, store, (enum signal)s);
     command_progress_end();
     err closing = store_close(store);

@@ -130,10 +130,10 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
     struct http_answer answer = {0};
     err e = command_connect(a, path, &c);
     if (!e)
-        e = command_outcome(&c,
-                            http_call_wait(c.client, method, c.url.p, c.who.fields, body, ASK_TIMEOUT_NS,
-                                           ANSWER_BYTES_MAX, &answer),
-                            &answer);
+        e = command_outcome(
+            &c,
+            http_call_wait(c.client, method, c.url.p, c.who.fields, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer),
+            &answer);
     command_connection_done(&c);
     if (e)
         buf_done(&answer.body);
@@ -142,17 +142,21 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
     return e;
 }
 
-void command_add_param(struct buf *path, const char *name, struct str value) {
+void command_add_encoded(struct buf *path, struct str value) {
     static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    buf_add_byte(path, str_find(buf_str(path), '?') < 0 ? '?' : '&');
-    buf_add_text(path, name);
-    buf_add_byte(path, '=');
     for (size_t i = 0; i < value.n; i++) {
         if (value.p[i] && strchr(safe, value.p[i]))
             buf_add_byte(path, value.p[i]);
         else
             buf_add_fmt(path, "%%%02X", (unsigned char)value.p[i]);
     }
+}
+
+void command_add_param(struct buf *path, const char *name, struct str value) {
+    buf_add_byte(path, str_find(buf_str(path), '?') < 0 ? '?' : '&');
+    buf_add_text(path, name);
+    buf_add_byte(path, '=');
+    command_add_encoded(path, value);
 }
 
 void command_add_option(struct buf *path, const char *name, const struct arguments *a, enum option o) {

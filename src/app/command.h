@@ -9,6 +9,8 @@
 err command_serve(const struct arguments *a);
 err command_load(const struct arguments *a);
 err command_trace(const struct arguments *a);
+err command_query_attributes(const struct arguments *a);
+err command_query_values(const struct arguments *a);
 err command_query_traces(const struct arguments *a);
 err command_query_logs(const struct arguments *a);
 err command_follow_logs(const struct arguments *a); /* query logs --follow */
@@ -16,6 +18,7 @@ err command_delete(const struct arguments *a);
 err command_token_new(const struct arguments *a);
 err command_token_list(const struct arguments *a);
 err command_token_revoke(const struct arguments *a);
+err command_storage(const struct arguments *a);
 err command_health(const struct arguments *a);
 err command_backup(const struct arguments *a);
 err command_restore(const struct arguments *a);
@@ -49,6 +52,7 @@ void command_connection_done(struct command_connection *c);
 err command_outcome(const struct command_connection *c, err e, const struct http_answer *answer);
 /* A whole file; the caller ends *out, also after an error. */
 err command_read_file(struct str path, size_t bytes_max, struct buf *out);
+void command_add_encoded(struct buf *path, struct str value); /* percent-encoded */
 /* Appends ?name=value or &name=value, percent-encoded, when the option was given. */
 void command_add_param(struct buf *path, const char *name, struct str value);
 void command_add_option(struct buf *path, const char *name, const struct arguments *a, enum option o);
@@ -57,6 +61,11 @@ err command_check_url(const struct arguments *a, enum option o);
 /* To standard output, whole: exits with 0 when nobody reads it any more, with the status of ERR_IO when it cannot be written. */
 void command_print(const struct buf *text);
 void command_say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line */
+
+/* Opens a data directory that no clew runs on, to be read: it has no threads, and rows in the log are read into memory of `budget`. */
+struct budget;
+struct store;
+err command_open_data(const char *dir, struct budget *budget, struct store **out);
 
 /* Colours: empty strings where they are off (--color, NO_COLOR, not a terminal). */
 struct colors {

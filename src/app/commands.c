@@ -10,20 +10,26 @@
 
 const struct command commands[] = {
     {"serve", "", 0, 0,
-     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) |
-         O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) |
-         O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT),
+     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) |
+         O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) |
+         O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) |
+         O(TLS_CLIENT) | O(PLAIN_TEXT),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
-     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) |
-         O(VERIFY) | O(OVER) | O(TO_FILE) | O(IDS),
+     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(STORIES) | O(SEED) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) |
+         O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) | O(VERIFY) | O(OVER) | O(TO_FILE) | O(IDS),
      "send generated telemetry, measure, and read it back", command_load},
     {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},
     {"query traces", "", 0, 0,
-     ASKING | O(COLOR) | FILTERS | O(OPERATION) | O(MIN_DURATION) | O(MAX_DURATION) | O(STATUS), "find traces",
+     ASKING | O(COLOR) | FILTERS | O(OPERATION) | O(MIN_DURATION) | O(MAX_DURATION) | O(STATUS) | O(BY), "find traces",
      command_query_traces},
-    {"query logs", "", 0, 0, ASKING | O(COLOR) | FILTERS | O(SEVERITY) | O(TRACE) | O(FOLLOW), "find log records",
-     command_query_logs},
+    {"query logs", "", 0, 0, ASKING | O(COLOR) | FILTERS | O(SEVERITY) | O(TRACE) | O(FOLLOW) | O(BY),
+     "find log records", command_query_logs},
+    {"query attributes", "PREFIX", 0, 1, ASKING | O(COLOR) | O(LOGS) | O(START) | O(END) | O(LIMIT),
+     "names of attributes, of spans or (--logs) of logs", command_query_attributes},
+    {"query values", "KEY", 1, 1,
+     ASKING | O(COLOR) | O(LOGS) | O(SERVICE) | O(ENVIRONMENT) | O(START) | O(END) | O(LIMIT),
+     "the most frequent values of one attribute", command_query_values},
     {"delete", "", 0, 0,
      ASKING | O(TRACE) | O(START) | O(END) | O(SERVICE) | O(WHERE) | O(TRACES) | O(LOGS) | O(PROVE) | O(YES),
      "delete telemetry by trace, range or filter", command_delete},
@@ -32,6 +38,8 @@ const struct command commands[] = {
     {"token list", "", 0, 0, O(DATA) | O(JSON), "the tokens, without their secrets", command_token_list},
     {"token revoke", "NAME", 1, 1, O(DATA) | O(JSON), "end a token; a running clew knows within a second",
      command_token_revoke},
+    {"storage", "", 0, 0, ASKING | O(DATA) | O(COLOR) | O(TRACES) | O(LOGS) | O(START) | O(END) | O(LIMIT),
+     "what telemetry takes on disk, by column and service; with --data of files that no clew runs on", command_storage},
     {"health", "", 0, 0, ASKING, "is a running clew ready? status 0 or 1, for health checks", command_health},
     {"backup", "DIR", 1, 1, ASKING, "copy the data directory of a running clew", command_backup},
     {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},

@@ -137,10 +137,19 @@ static void lists_are_what_they_were(void **state) {
             "\"GET /\"}},"
             "{\"trace_id\":\"1af7651916cd43dd8448eb211c80319c\",\"start\":\"2026-11-25T01:02:03Z\",\"duration_ns\":"
             "12300000,"
-            "\"span_count\":12,\"error_count\":0,\"matched_duration_ns\":12000000,\"root\":{\"service\":\"we\\u001bb\",\"operation\":\"POST /\"}}],"
+            "\"span_count\":12,\"error_count\":0,\"matched_duration_ns\":12000000,\"root\":{\"service\":\"we\\u001bb\","
+            "\"operation\":\"POST /\"}}],"
             "\"next_cursor\":\"0abc\",\"partial\":true,\"partial_reason\":\"1 block is damaged\"}"),
         &plain, &out, &out));
     assert_null(view_traces(STR("{\"traces\":[]}"), &plain, &out, &out));
+    assert_null(view_attributes(STR("{\"attributes\":[{\"place\":\"span\",\"key\":\"http.status_code\",\"types\":["
+                                    "\"string\",\"int\"],\"count\":"
+                                    "840},{\"place\":\"resource\",\"key\":\"a\\u001bb\",\"types\":[\"string\"],"
+                                    "\"count\":4}],\"partial\":false}"),
+                                &plain, &out, &out));
+    assert_null(view_values(STR("{\"values\":[{\"value\":\"500\",\"count\":12},{\"value\":\"\",\"count\":1}],"
+                                "\"row_count\":200000,\"sampled\":true}"),
+                            &plain, &out, &out));
     assert_null(view_logs(
         STR("{\"logs\":[{\"time\":\"2026-11-25T01:02:03.004005006Z\",\"severity\":\"error\",\"service\":\"web\","
             "\"body\":\"line\\nbreak\",\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"},"
@@ -148,6 +157,22 @@ static void lists_are_what_they_were(void **state) {
             "\"body\":{\"k\":[1,true,null]}}]}"),
         &colored, &out, &out));
     check_file("lists", &out);
+    buf_clear(&out);
+    assert_null(view_groups(
+        STR("{\"by\":\"http.route\",\"value_count\":1048576,\"value_count_is_least\":true,\"groups\":[{\"value\":\"/"
+            "cart\","
+            "\"span_count\":1200,\"error_count\":30,\"duration\":{\"p50_ns\":12000,\"p95_ns\":1300000000}},"
+            "{\"value\":\"a\\u001bb\",\"span_count\":7,\"error_count\":0,\"duration\":{\"p50_ns\":1,\"p95_ns\":2}}],"
+            "\"other\":{\"span_count\":3,\"error_count\":3,\"duration\":{\"p50_ns\":1,\"p95_ns\":2}},"
+            "\"without\":{\"span_count\":9,\"error_count\":0,\"duration\":{\"p50_ns\":1,\"p95_ns\":2}}}"),
+        &colored, &out, &out));
+    assert_null(view_groups(STR("{\"by\":\"severity\",\"value_count\":1,\"groups\":[{\"value\":\"info\",\"count\":5,"
+                                "\"error_count\":0}],\"other\":null,\"without\":null,\"partial\":true,"
+                                "\"partial_reason\":\"1 block is damaged\"}"),
+                            &plain, &out, &out));
+    assert_null(view_groups(STR("{\"by\":\"x\",\"value_count\":0,\"groups\":[],\"other\":null,\"without\":null}"),
+                            &plain, &out, &out));
+    check_file("groups", &out);
 }
 
 int main(void) {

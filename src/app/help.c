@@ -16,7 +16,8 @@ static const struct {
     {"which rows", O(SERVICE) | O(ENVIRONMENT) | O(OPERATION) | O(WHERE) | O(MIN_DURATION) | O(MAX_DURATION) |
                        O(STATUS) | O(SEVERITY) | O(TEXT) | O(TRACE) | O(START) | O(END) | O(TRACES) | O(LOGS) |
                        O(LIMIT) | O(ORDER) | O(CURSOR) | O(FOLLOW)},
-    {"what is sent", O(SIGNAL) | O(SHAPE) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(OVER)},
+    {"what is sent",
+     O(SIGNAL) | O(SHAPE) | O(STORIES) | O(SEED) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(OVER)},
     {"how, and where to", O(OTLP) | O(GZIP) | O(ENCODING) | O(GRPC) | O(TO_FILE)},
     {"which clew, and who asks", O(SERVER) | O(TOKEN) | O(TOKEN_FILE) | O(TENANT)},
     {"who may do how much", O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST)},

@@ -45,6 +45,16 @@ static err read_encoding(const struct arguments *a, struct load_plan *out) {
     return err_new(ERR_INVALID, "--encoding: protobuf or json, not \"" STR_FMT "\"", STR_ARG(encoding));
 }
 
+static err read_stories(const struct arguments *a, struct load_plan *out) {
+    out->stories = argument_flag(a, OPTION_STORIES);
+    out->seeded = out->stories || argument_text(a, OPTION_SEED).n;
+    out->seed = random_u64();
+    if (argument_text(a, OPTION_SEED).n) TRY(argument_u64(a, OPTION_SEED, &out->seed));
+    if (!out->stories) return NULL;
+    if (!out->shop) return err_new(ERR_INVALID, "--stories: only --shape shop tells them");
+    return command_check_url(a, OPTION_SERVER);
+}
+
 static err read_plan(const struct arguments *a, struct load_plan *out) {
     uint64_t count, connections, items;
     int64_t for_ns, over_ns;
@@ -56,6 +66,7 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     out->tls = command_tls(a);
     TRY(read_signals(a, out));
     TRY(read_encoding(a, out));
+    TRY(read_stories(a, out));
     TRY(argument_u64(a, OPTION_RATE, &out->rate));
     TRY(argument_u64(a, OPTION_COUNT, &count));
     TRY(argument_u64(a, OPTION_CONNECTIONS, &connections));
@@ -100,8 +111,40 @@ static double quantile_ms(const struct load_totals *t, double q) {
 static const double quantiles[] = {0.5, 0.9, 0.99, 1};
 static const char *const quantile_names[] = {"p50", "p90", "p99", "max"};
 
-static void report_json(const struct load_plan *plan, const struct load_totals *t, double seconds,
-                        const struct load_verified *v, struct buf *out) {
+/* Where the stories of a plan show most. Makes every request again, which takes some µs each. */
+static void find_evidence(const struct load_plan *plan, struct story_evidence out[STORIES]) {
+    AUTO_BUF struct buf traces, logs;
+    buf_init(&traces, MIB);
+    buf_init(&logs, MIB);
+    for (uint64_t number = 0; number < plan->requests; number++) {
+        struct shape_request shape = load_shape_of(plan, number, load_seed_of(plan, number));
+        buf_clear(&traces);
+        buf_clear(&logs);
+        struct shape_rows rows = shape_shop(&shape, &traces, &logs);
+        if (rows.story == STORIES) continue;
+        struct story_evidence *e = &out[rows.story];
+        e->traces++;
+        if (rows.span_ns <= e->span_ns) continue;
+        memcpy(e->trace, rows.trace, sizeof e->trace);
+        e->span = rows.span, e->span_ns = rows.span_ns;
+    }
+}
+
+static void report_stories(const struct arguments *a, const struct load_plan *plan, struct json_writer *w,
+                           struct buf *out) {
+    struct story_evidence found[STORIES] = {0};
+    struct str server = argument_text(a, OPTION_SERVER);
+    while (str_ends_with(server, STR("/"))) server.n--;
+    find_evidence(plan, found);
+    int64_t over_ns = plan->time_step * (int64_t)plan->requests;
+    if (w)
+        stories_put_json(w, server, plan->time_first, over_ns, found);
+    else
+        stories_put_text(out, server, plan->time_first, over_ns, found);
+}
+
+static void report_json(const struct arguments *a, const struct load_plan *plan, const struct load_totals *t,
+                        double seconds, const struct load_verified *v, struct buf *out) {
     struct json_writer w;
     json_writer_init(&w, out);
     json_object(&w);
@@ -131,6 +174,10 @@ static void report_json(const struct load_plan *plan, const struct load_totals *
         json_member(&w, "invented", u64, v->invented);
         json_object_end(&w);
     }
+    if (plan->stories) {
+        json_key(&w, STR("stories"));
+        report_stories(a, plan, &w, NULL);
+    }
     json_object_end(&w);
     buf_add_byte(out, '\n');
 }
@@ -139,8 +186,8 @@ static const char *items_name(const struct load_plan *plan) {
     return !plan->signals[SIGNAL_LOGS] ? "spans" : !plan->signals[SIGNAL_SPANS] ? "logs" : "spans and logs";
 }
 
-static void report_text(const struct load_plan *plan, const struct load_totals *t, double seconds,
-                        const struct load_verified *v, struct buf *out) {
+static void report_text(const struct arguments *a, const struct load_plan *plan, const struct load_totals *t,
+                        double seconds, const struct load_verified *v, struct buf *out) {
     buf_add_text(out, "sent      ");
     put_count(out, t->items);
     buf_add_fmt(out, " %s in ", items_name(plan));
@@ -155,6 +202,7 @@ static void report_text(const struct load_plan *plan, const struct load_totals *
     buf_add_fmt(out, "\nrefused   %llu rows, %llu requests tried again, %llu failed%s%s\n",
                 (unsigned long long)t->rejected, (unsigned long long)t->retried, (unsigned long long)t->failed,
                 t->failed ? ": " : "", t->first_failure);
+    if (plan->stories) report_stories(a, plan, NULL, out);
     if (!v) return;
     buf_add_text(out, "read back ");
     put_count(out, v->rows);
@@ -187,7 +235,7 @@ static err report_file(const struct arguments *a, const struct load_plan *plan, 
 
 static err write_body(const struct load_plan *plan, struct file *f, uint64_t number, struct buf *body,
                       struct load_totals *t) {
-    struct shape_request shape = load_shape_of(plan, number, random_u64());
+    struct shape_request shape = load_shape_of(plan, number, load_seed_of(plan, number));
     for (int signal = 0; signal < SIGNALS; signal++) {
         if (!plan->signals[signal]) continue;
         t->items += load_make_body(plan, (enum signal)signal, &shape, body);
@@ -269,7 +317,7 @@ static err report(const struct arguments *a, const struct load_plan *plan, struc
     err verifying = verify ? load_verify_wait(a, plan, t, VERIFY_ASKS_MAX, stop, &verified) : NULL;
     AUTO_BUF struct buf out;
     buf_init(&out, 64 * KIB);
-    (argument_flag(a, OPTION_JSON) ? report_json : report_text)(plan, t, seconds, verify ? &verified : NULL, &out);
+    (argument_flag(a, OPTION_JSON) ? report_json : report_text)(a, plan, t, seconds, verify ? &verified : NULL, &out);
     command_print(&out);
     TRY(verifying);
     if (argument_text(a, OPTION_IDS).n) TRY(write_ids(a, plan, t));

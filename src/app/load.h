@@ -13,8 +13,10 @@
 #include "os/thread.h"
 
 struct load_plan {
-    bool signals[SIGNALS], shop, gzip, json, grpc;
-    struct str otlp;     /* URL, without a slash at its end */
+    bool signals[SIGNALS], shop, stories, gzip, json, grpc;
+    bool seeded; /* requests come from `seed`; else each from chance */
+    uint64_t seed;
+    struct str otlp; /* URL, without a slash at its end */
     struct http_client_tls tls;
     uint64_t rate;       /* requests a second; 0: flat out */
     uint64_t requests;   /* in all; 0: no end */
@@ -45,6 +47,8 @@ enum { LOAD_SENT_MAX = 20000, LOAD_LATENCIES_MAX = 20000000 };
  * added up; the caller ends them with load_totals_done. */
 err load_send_wait(const struct load_plan *plan, atomic_bool *stop, struct load_totals *out);
 void load_totals_done(struct load_totals *t);
+/* The seed of request `number`: of the plan's, or a new one each time. */
+uint64_t load_seed_of(const struct load_plan *plan, uint64_t number);
 /* What request `number` of a plan is made from. */
 struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number, uint64_t seed);
 /* The body of a request, as it was sent; returns its rows. */

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "app/load.h"
+#include "app/load_random.h"
 #include "base/text.h"
 #include "net/grpc.h"
 #include "net/inflate.h"
@@ -39,12 +40,22 @@ static void sleep_until_wait(struct sending *s, int64_t due_ns) {
     }
 }
 
+uint64_t load_seed_of(const struct load_plan *plan, uint64_t number) {
+    if (!plan->seeded) return random_u64();
+    struct load_random x;
+    load_random_seed(&x, plan->seed + number * 0xd1342543de82ef95u);
+    return load_random_next(&x);
+}
+
 struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number, uint64_t seed) {
     struct shape_request shape = {.seed = seed, .items = plan->items, .time_step = plan->time_step};
     uint32_t units = plan->shop ? 1 : plan->items / 10; /* traces a request */
     if (plan->requests && number + 1 == plan->requests) shape.items = plan->items_last;
     shape.time_first =
         plan->requests ? plan->time_first + (int64_t)(number * units) * plan->time_step : clock_wall_ns();
+    if (plan->stories)
+        shape.moment =
+            plan->requests ? 1 + (uint32_t)((double)number / (double)plan->requests * (STORY_END - 1)) : STORY_END;
     return shape;
 }
 
@@ -258,7 +269,7 @@ static void send_all(void *context) {
             sleep_until_wait(
                 all, MIN(plan->stop_ns, all->started_ns + (int64_t)((double)number * 1e9 / (double)plan->rate)));
         if (atomic_load(all->stop) || clock_monotonic_ns() >= plan->stop_ns) break;
-        uint64_t seed = random_u64();
+        uint64_t seed = load_seed_of(plan, number);
         for (int signal = 0; signal < SIGNALS; signal++)
             if (plan->signals[signal]) send_one_wait(s, number, (enum signal)signal, seed);
     }

@@ -18,7 +18,10 @@ enum { REQUESTS = 20, ITEMS = 500, SPANS_A_TRACE = 10 };
 static const struct otlp_limits no_limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
 
 static struct shape_request request(uint64_t seed) {
-    return (struct shape_request){seed, (int64_t)1764032523 * 1000000000 + (int64_t)seed * 50000000, 1000000, ITEMS};
+    return (struct shape_request){.seed = seed,
+                                  .time_first = (int64_t)1764032523 * 1000000000 + (int64_t)seed * 50000000,
+                                  .time_step = 1000000,
+                                  .items = ITEMS};
 }
 
 static void make(enum signal signal, uint64_t seed, struct buf *out) {
@@ -162,10 +165,11 @@ static void logs_have_their_attributes(void **state) {
 }
 
 /* Spans and logs of a customer: counted right, one trace, and the logs belong to spans of it. */
-static void one_customer_is_one_trace(uint64_t seed) {
+static void one_customer_is_one_trace(uint64_t seed, uint32_t moment) {
     AUTO_BUF struct buf traces, logs;
     struct batch t, l;
     struct shape_request r = request(seed);
+    r.moment = moment;
     buf_init(&traces, MIB);
     buf_init(&logs, MIB);
     struct shape_rows rows = shape_shop(&r, &traces, &logs);
@@ -191,7 +195,103 @@ static void one_customer_is_one_trace(uint64_t seed) {
 
 static void a_shop_story_is_one_trace_with_its_logs(void **state) {
     (void)state;
-    for (uint64_t seed = 1; seed <= 200; seed++) one_customer_is_one_trace(seed);
+    for (uint64_t seed = 1; seed <= 200; seed++) one_customer_is_one_trace(seed, 0);
+    for (uint64_t seed = 1; seed <= 200; seed++) one_customer_is_one_trace(seed, (uint32_t)seed * (STORY_END / 200));
+}
+
+/* ---- stories ---------------------------------------------------------------------------------------------------- */
+
+/* What requests from `from` on, of 2,000 that fill the time of stories, tell. */
+struct told {
+    uint32_t requests, of[STORIES];
+    int64_t shortest_ns[STORIES];
+};
+static struct told tell(uint32_t from, uint32_t until, const struct load_plan *plan) {
+    AUTO_BUF struct buf traces, logs;
+    struct told told = {0};
+    buf_init(&traces, MIB);
+    buf_init(&logs, MIB);
+    for (uint64_t number = 0; number < plan->requests; number++) {
+        struct shape_request r = load_shape_of(plan, number, load_seed_of(plan, number));
+        if (r.moment < from || r.moment >= until) continue;
+        buf_clear(&traces);
+        buf_clear(&logs);
+        struct shape_rows rows = shape_shop(&r, &traces, &logs);
+        told.requests++;
+        if (rows.story == STORIES) continue;
+        int64_t *shortest = &told.shortest_ns[rows.story];
+        if (!told.of[rows.story]++ || rows.span_ns < *shortest) *shortest = rows.span_ns;
+    }
+    return told;
+}
+
+static const struct load_plan hour = {.shop = true,
+                                      .stories = true,
+                                      .seeded = true,
+                                      .seed = 7,
+                                      .requests = 2000,
+                                      .items = 500,
+                                      .items_last = 500,
+                                      .time_first = (int64_t)1764032523 * 1000000000,
+                                      .time_step = 1800000000};
+
+static void each_story_is_told_in_its_time_and_at_no_other(void **state) {
+    (void)state;
+    static const uint32_t edges[] = {0, 300000, 450000, 570000, 670000, 750000, 900000, STORY_END + 1};
+    static const enum story inside[] = {STORIES, STORY_SLOW_QUERY, STORIES, STORY_PAYMENT,
+                                        STORIES, STORY_VERSION,    STORIES};
+    static const int64_t least_ns[STORIES] = {
+        [STORY_SLOW_QUERY] = 500000000, [STORY_PAYMENT] = 1000000, [STORY_VERSION] = 20000000};
+    for (size_t i = 0; i < LENGTH(inside); i++) {
+        struct told told = tell(edges[i], edges[i + 1], &hour);
+        assert_true(told.requests > 100);
+        for (int s = 0; s < STORIES; s++) {
+            if ((enum story)s != inside[i]) {
+                assert_int_equal(told.of[s], 0);
+                continue;
+            }
+            assert_true(told.of[s] > 10);
+            assert_true(told.of[s] < told.requests);
+            assert_true(told.shortest_ns[s] > least_ns[s]);
+        }
+    }
+    for (int s = 0; s < STORIES; s++) assert_false(story_is_on((enum story)s, 0)); /* without --stories */
+    for (int s = 0; s < STORIES; s++) assert_false(story_is_on((enum story)s, STORY_END));
+}
+
+static void a_version_is_rolled_out_and_mended(void **state) {
+    (void)state;
+    assert_string_equal(story_version("recommendation", 0, 0), VERSION_BEFORE);
+    assert_string_equal(story_version("recommendation", 0, 750000), VERSION_BAD);
+    assert_string_equal(story_version("recommendation", 1, 750000), VERSION_BEFORE);
+    assert_string_equal(story_version("recommendation", 1, 760000), VERSION_BAD);
+    for (unsigned instance = 0; instance < 2; instance++)
+        assert_string_equal(story_version("recommendation", instance, 900000), VERSION_MENDED);
+    assert_string_equal(story_version("payment", 0, 1), story_version("payment", 1, STORY_END));
+}
+
+/* The same seed tells the same, at whatever time; another one tells it of other traces. */
+static void a_seed_tells_its_stories_again(void **state) {
+    (void)state;
+    struct load_plan later = hour, other = hour;
+    later.time_first += (int64_t)86400 * 1000000000;
+    other.seed++;
+    for (uint64_t number = 0; number < 300; number++) {
+        struct shape_rows rows[3];
+        const struct load_plan *plans[] = {&hour, &later, &other};
+        for (int i = 0; i < 3; i++) {
+            AUTO_BUF struct buf traces, logs;
+            buf_init(&traces, MIB);
+            buf_init(&logs, MIB);
+            struct shape_request r = load_shape_of(plans[i], number, load_seed_of(plans[i], number));
+            rows[i] = shape_shop(&r, &traces, &logs);
+        }
+        assert_memory_equal(rows[0].trace, rows[1].trace, 16);
+        assert_int_equal(rows[0].spans, rows[1].spans);
+        assert_int_equal(rows[0].logs, rows[1].logs);
+        assert_int_equal(rows[0].span_ns, rows[1].span_ns);
+        assert_memory_not_equal(rows[0].trace, rows[2].trace, 16);
+    }
 }
 
 /* ---- plans ------------------------------------------------------------------------------------------------------ */
@@ -315,6 +415,9 @@ int main(void) {
         cmocka_unit_test(spans_have_their_attributes_depth_and_errors),
         cmocka_unit_test(logs_have_their_attributes),
         cmocka_unit_test(a_shop_story_is_one_trace_with_its_logs),
+        cmocka_unit_test(each_story_is_told_in_its_time_and_at_no_other),
+        cmocka_unit_test(a_version_is_rolled_out_and_mended),
+        cmocka_unit_test(a_seed_tells_its_stories_again),
         cmocka_unit_test(a_plan_is_spread_over_its_time),
         cmocka_unit_test(bodies_keep_to_their_plan),
         cmocka_unit_test(requests_share_no_ids),

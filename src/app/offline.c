@@ -1,7 +1,8 @@
-/* The sub-commands that work on files while no clew runs: check, dump, restore. */
+/* The sub-commands that work on files while no clew runs: check, dump, restore; and what others need for that. */
 #include <stdio.h>
 
 #include "app/command.h"
+#include "base/budget.h"
 #include "base/text.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -21,6 +22,20 @@ static err check_is_ours(const char *dir, const char *option) {
     if (path_exists(manifest.p) || path_exists(log.p)) return NULL;
     return err_new(ERR_NOT_FOUND, "%s: %s is no data directory of clew: %s", option, dir,
                    path_exists(dir) ? "it has neither manifest nor log" : "it does not exist");
+}
+
+enum { OPEN_MEMORY_BYTES = 256 << 20 }; /* of the store: replay, a flush */
+
+err command_open_data(const char *dir, struct budget *budget, struct store **out) {
+    struct store_options options;
+    store_options_default(&options);
+    budget_init(budget, OPEN_MEMORY_BYTES);
+    options.budget = budget;
+    options.dir = dir;
+    options.retention_ns = 0;
+    options.manual = true;
+    if (!path_exists(dir)) return err_new(ERR_NOT_FOUND, "--data: %s does not exist", dir);
+    return err_wrap(store_open(&options, out), "--data (no clew may run on it)");
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------------ */

@@ -34,6 +34,9 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_SHAPE] = {"shape", "SHAPE", "law",
                       "law (the benchmark's) or shop (a small shop, as a person would look at it)",
                       .choices = "law shop"},
+    [OPTION_STORIES] = {"stories", NULL, NULL,
+                        "shop: let things go wrong in the time of --over, and print where the page shows it"},
+    [OPTION_SEED] = {"seed", "N", NULL, "make the same requests, but for their times, as any time with this seed"},
     [OPTION_RATE] = {"rate", "N", "0", "requests a second in all; 0 is flat out"},
     [OPTION_COUNT] = {"count", "N", "0",
                       "spans or logs to send (shop: customers); 0 sends until --for ends or you interrupt"},
@@ -67,6 +70,8 @@ static const struct option_row rows[OPTIONS] = {
                       .choices = "newest longest oldest"},
     [OPTION_CURSOR] = {"cursor", "CURSOR", NULL, "go on where the answer before ended"},
     [OPTION_FOLLOW] = {"follow", NULL, NULL, "the newest --limit records, and then new ones as they come"},
+    [OPTION_BY] = {"by", "KEY", NULL,
+                   "count by a field (service, operation, severity, …) or an attribute; --limit values"},
     [OPTION_ROWS] = {"rows", "N", "10", "rows to print at most"},
     [OPTION_PROVE] = {"verify", NULL, NULL, "erase the bytes now, not within 24 hours, and prove that none is left"},
     [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},
@@ -301,6 +306,10 @@ bool argument_flag(const struct arguments *a, enum option o) { return a->given[o
 
 struct str argument_text(const struct arguments *a, enum option o) {
     return a->given[o] ? a->values[o][a->given[o] - 1] : str_of(rows[o].fallback ? rows[o].fallback : "");
+}
+
+const char *argument_origin(const struct arguments *a, enum option o) {
+    return !a->given[o] ? "default" : a->from_environment[o] ? "environment" : "flag";
 }
 
 err argument_blame(const struct arguments *a, enum option o, err e) {

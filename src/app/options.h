@@ -31,6 +31,8 @@ enum option {
     OPTION_OTLP,
     OPTION_SIGNAL,
     OPTION_SHAPE,
+    OPTION_STORIES,
+    OPTION_SEED,
     OPTION_RATE,
     OPTION_COUNT,
     OPTION_FOR,
@@ -59,6 +61,7 @@ enum option {
     OPTION_ORDER,
     OPTION_CURSOR,
     OPTION_FOLLOW,
+    OPTION_BY,
     OPTION_ROWS,
     OPTION_YES,
     OPTION_PROVE,
@@ -132,6 +135,7 @@ void arguments_overview(struct str topic, struct buf *out);          /* of the c
 
 bool argument_flag(const struct arguments *a, enum option o);
 struct str argument_text(const struct arguments *a, enum option o); /* the default if not given; "" if there is none */
+const char *argument_origin(const struct arguments *a, enum option o); /* "flag", "environment" or "default" */
 /* Puts where the value came from before e: --listen, or CLEW_LISTEN. */
 err argument_blame(const struct arguments *a, enum option o, err e);
 err argument_duration(const struct arguments *a, enum option o, int64_t *out_ns);

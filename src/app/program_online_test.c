@@ -47,6 +47,10 @@ static void json_is_one_value_with_the_documented_fields(void **state) {
          "latency_ms.p90 latency_ms.p99 latency_ms.max verified.traces verified.rows verified.missing "
          "verified.different verified.invented",
          "load", "--otlp", s.otlp, "--server", server, "--count", "10", "--items", "10", "--verify");
+    JSON(0,
+         "stories.0.name stories.0.what stories.0.traces stories.0.links.services stories.0.links.trace "
+         "stories.0.links.traces stories.0.links.logs",
+         "load", "--otlp", s.otlp, "--server", server, "--shape", "shop", "--stories", "--seed", "1", "--count", "300");
     JSON(0, "trace_id root.service root.operation start duration_ns span_count error_count spans.0.name spans.0.depth",
          "trace", id, "--server", server);
     JSON(0, "traces.0.trace_id traces.0.root.service traces.0.duration_ns next_cursor partial", "query", "traces",

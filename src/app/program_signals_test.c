@@ -25,12 +25,9 @@ static void wait_for_request(struct fake *f) {
 static void asking_commands_end_by_the_signal(void **state) {
     (void)state;
     static const char *const asking[][5] = {
-        {"query", "traces"},
-        {"query", "logs", "--json"},
-        {"query", "logs", "--follow"},
-        {"trace", "0af7651916cd43dd8448eb211c80319c"},
-        {"backup", "/tmp/never-made"},
-        {"delete", "--trace", "0af7651916cd43dd8448eb211c80319c", "--yes", "--verify"},
+        {"query", "traces"},           {"query", "logs", "--json"},
+        {"query", "logs", "--follow"}, {"trace", "0af7651916cd43dd8448eb211c80319c"},
+        {"backup", "/tmp/never-made"}, {"delete", "--trace", "0af7651916cd43dd8448eb211c80319c", "--yes", "--verify"},
     };
     for (size_t i = 0; i < LENGTH(asking) * LENGTH(ending); i++) {
         struct fake f = {.act = FAKE_SILENT};

@@ -24,11 +24,12 @@ static void add_filters(struct buf *path, const struct arguments *a) {
         {"trace_id", OPTION_TRACE},
         {"start", OPTION_START},
         {"end", OPTION_END},
-        {"limit", OPTION_LIMIT},
+        {"by", OPTION_BY},
         {"order", OPTION_ORDER},
         {"cursor", OPTION_CURSOR},
     };
     for (size_t i = 0; i < LENGTH(params); i++) command_add_option(path, params[i].name, a, params[i].option);
+    command_add_option(path, a->given[OPTION_BY] ? "groups" : "limit", a, OPTION_LIMIT);
 }
 
 /* ---- drawing ---------------------------------------------------------------------------------------------------- */
@@ -144,6 +145,44 @@ static void put_log(struct buf *out, const struct json_node *r, const struct col
     buf_add_byte(out, '\n');
 }
 
+static void put_count_of(struct buf *out, const struct json_node *n, const struct colors *c) {
+    buf_add_fmt(out, "%s%10lld%s  ", c->dim, (long long)json_tree_number(n, "count"), c->reset);
+}
+
+/* As a condition has the name: what is of the row itself stands without a prefix. */
+static void put_attribute(struct buf *out, const struct json_node *a, const struct colors *c) {
+    struct str place = json_tree_text(a, "place");
+    bool of_row = str_equal(place, STR("span")) || str_equal(place, STR("log"));
+    put_count_of(out, a, c);
+    if (!of_row) {
+        put_terminal(out, place);
+        buf_add_byte(out, '.');
+    }
+    put_terminal(out, json_tree_text(a, "key"));
+    const char *before = "  ";
+    for (const struct json_node *t = json_tree_get(a, "types")->first; t; t = t->next, before = " ")
+        put_dim(out, before, t->text, c);
+    buf_add_byte(out, '\n');
+}
+
+static void put_value(struct buf *out, const struct json_node *v, const struct colors *c) {
+    put_count_of(out, v, c);
+    struct str value = json_tree_text(v, "value");
+    put_terminal(out, value.n ? value : STR("\"\""));
+    buf_add_byte(out, '\n');
+}
+
+static void note_nothing(struct buf *notes) {
+    buf_add_text(notes, "nothing matches; the range is the hour until now unless --start and --end say otherwise\n");
+}
+
+static void note_partial(struct buf *notes, const struct json_node *tree) {
+    if (json_tree_get(tree, "partial")->type != JSON_TRUE) return;
+    buf_add_text(notes, "partial: ");
+    put_terminal(notes, json_tree_text(tree, "partial_reason"));
+    buf_add_byte(notes, '\n');
+}
+
 /* Each member of the answer's array `list` by `put`, and what is to be said beside them. */
 static err view_list(struct str answer, const char *list,
                      void (*put)(struct buf *, const struct json_node *, const struct colors *), const struct colors *c,
@@ -154,14 +193,10 @@ static err view_list(struct str answer, const char *list,
     TRY(json_tree_read(&arena, answer, &tree));
     const struct json_node *first = json_tree_get(tree, list)->first;
     for (const struct json_node *n = first; n; n = n->next) put(out, n, c);
-    if (!first)
-        buf_add_text(notes,
-                     "nothing matches; the range is the hour until now unless --start and --end say otherwise\n");
-    if (json_tree_get(tree, "partial")->type == JSON_TRUE) {
-        buf_add_text(notes, "partial: ");
-        put_terminal(notes, json_tree_text(tree, "partial_reason"));
-        buf_add_byte(notes, '\n');
-    }
+    if (!first) note_nothing(notes);
+    note_partial(notes, tree);
+    if (json_tree_get(tree, "sampled")->type == JSON_TRUE)
+        buf_add_fmt(notes, "counted in the newest %lld rows\n", (long long)json_tree_number(tree, "row_count"));
     struct str cursor = json_tree_text(tree, "next_cursor");
     if (cursor.n) {
         buf_add_text(notes, "more: the same with --cursor ");
@@ -173,6 +208,14 @@ static err view_list(struct str answer, const char *list,
 
 err view_traces(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
     return view_list(answer, "traces", put_trace, c, out, notes);
+}
+
+err view_attributes(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
+    return view_list(answer, "attributes", put_attribute, c, out, notes);
+}
+
+err view_values(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
+    return view_list(answer, "values", put_value, c, out, notes);
 }
 
 err view_log(struct str record, const struct colors *c, struct buf *out) {
@@ -188,19 +231,68 @@ err view_logs(struct str answer, const struct colors *c, struct buf *out, struct
     return view_list(answer, "logs", put_log, c, out, notes);
 }
 
+/* ---- groups ----------------------------------------------------------------------------------------------------- */
+
+static void put_group(struct buf *out, const struct json_node *g, struct str value, const struct colors *c) {
+    const struct json_node *duration = json_tree_get(g, "duration");
+    bool spans = json_tree_get(g, "span_count")->type == JSON_NUMBER;
+    int64_t rows = json_tree_number(g, spans ? "span_count" : "count"), errors = json_tree_number(g, "error_count");
+    buf_add_fmt(out, "%12lld  %s%9lld  %5.1f%%%s", (long long)rows, errors ? c->red : "", (long long)errors,
+                rows ? 100.0 * (double)errors / (double)rows : 0.0, errors ? c->reset : "");
+    static const char *const quantiles[] = {"p50_ns", "p95_ns"};
+    for (size_t i = 0; spans && i < LENGTH(quantiles); i++) {
+        AUTO_BUF struct buf text;
+        buf_init(&text, 64);
+        put_duration_short(&text, json_tree_number(duration, quantiles[i]));
+        buf_add_fmt(out, "  %*s" STR_FMT, MAX(9 - view_columns_of(buf_str(&text)), 0), "", STR_ARG(buf_str(&text)));
+    }
+    buf_add_text(out, "  ");
+    put_terminal(out, value);
+    buf_add_byte(out, '\n');
+}
+
+/* The listed ones, and what is in none of them under names that no value has: in brackets. */
+static void put_groups(struct buf *out, const struct json_node *tree, const struct colors *c) {
+    const struct json_node *first = json_tree_get(tree, "groups")->first, *other = json_tree_get(tree, "other"),
+                           *without = json_tree_get(tree, "without");
+    const struct json_node *any = first ? first : without;
+    bool spans = json_tree_get(any, "span_count")->type == JSON_NUMBER;
+    buf_add_fmt(out, "%s%12s  %9s  %6s%s  ", c->dim, spans ? "spans" : "records", "errors", "ratio",
+                spans ? "        p50        p95" : "");
+    put_terminal(out, json_tree_text(tree, "by"));
+    buf_add_fmt(out, "%s\n", c->reset);
+    for (const struct json_node *g = first; g; g = g->next) put_group(out, g, json_tree_text(g, "value"), c);
+    if (other->type == JSON_OBJECT) put_group(out, other, STR("(other values)"), c);
+    if (without->type == JSON_OBJECT) put_group(out, without, STR("(without)"), c);
+}
+
+err view_groups(struct str answer, const struct colors *c, struct buf *out, struct buf *notes) {
+    AUTO_ARENA struct arena arena;
+    const struct json_node *tree = NULL;
+    arena_init(&arena, VIEW_BYTES_MAX);
+    TRY(json_tree_read(&arena, answer, &tree));
+    if (json_tree_get(tree, "groups")->first || json_tree_get(tree, "without")->type == JSON_OBJECT)
+        put_groups(out, tree, c);
+    else
+        note_nothing(notes);
+    bool least = json_tree_get(tree, "value_count_is_least")->type == JSON_TRUE;
+    buf_add_fmt(notes, "%s%lld distinct values\n", least ? "at least " : "",
+                (long long)json_tree_number(tree, "value_count"));
+    note_partial(notes, tree);
+    return NULL;
+}
+
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
-static err query_wait(const struct arguments *a, const char *route,
-                      err (*view)(struct str, const struct colors *, struct buf *, struct buf *)) {
-    AUTO_BUF struct buf path, answer = {0}, out, notes;
+typedef err (*view_fn)(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+
+static err ask_and_view_wait(const struct arguments *a, const struct buf *path, view_fn view) {
+    AUTO_BUF struct buf answer = {0}, out, notes;
     struct colors colors;
-    buf_init(&path, 64 * KIB);
     buf_init(&out, VIEW_BYTES_MAX);
     buf_init(&notes, 64 * KIB);
     TRY(command_colors(a, &colors));
-    buf_add_text(&path, route);
-    add_filters(&path, a);
-    TRY(command_ask_wait(a, "GET", path.p, (struct str){0}, &answer));
+    TRY(command_ask_wait(a, "GET", path->p, (struct str){0}, &answer));
     if (argument_flag(a, OPTION_JSON)) {
         buf_add_byte(&answer, '\n');
         command_print(&answer);
@@ -212,9 +304,47 @@ static err query_wait(const struct arguments *a, const char *route,
     return NULL;
 }
 
-err command_query_traces(const struct arguments *a) { return query_wait(a, "/api/v1/traces", view_traces); }
+static err query_wait(const struct arguments *a, const char *route, view_fn view) {
+    AUTO_BUF struct buf path;
+    buf_init(&path, 64 * KIB);
+    buf_add_text(&path, route);
+    add_filters(&path, a);
+    return ask_and_view_wait(a, &path, view);
+}
+
+static void add_signal(struct buf *path, const struct arguments *a) {
+    command_add_param(path, "signal", argument_flag(a, OPTION_LOGS) ? STR("logs") : STR("spans"));
+    add_filters(path, a);
+}
+
+err command_query_attributes(const struct arguments *a) {
+    AUTO_BUF struct buf path;
+    buf_init(&path, 64 * KIB);
+    buf_add_text(&path, "/api/v1/attributes");
+    add_signal(&path, a);
+    if (a->position_count) command_add_param(&path, "prefix", a->positions[0]);
+    return ask_and_view_wait(a, &path, view_attributes);
+}
+
+err command_query_values(const struct arguments *a) {
+    AUTO_BUF struct buf path;
+    buf_init(&path, 64 * KIB);
+    buf_add_text(&path, "/api/v1/attributes/");
+    command_add_encoded(&path, a->positions[0]);
+    buf_add_text(&path, "/values");
+    add_signal(&path, a);
+    return ask_and_view_wait(a, &path, view_values);
+}
+
+err command_query_traces(const struct arguments *a) {
+    if (a->given[OPTION_BY]) return query_wait(a, "/api/v1/traces/stats?top=0", view_groups);
+    return query_wait(a, "/api/v1/traces", view_traces);
+}
 
 err command_query_logs(const struct arguments *a) {
+    if (argument_flag(a, OPTION_FOLLOW) && a->given[OPTION_BY])
+        return err_new(ERR_INVALID, "--by counts what is there, --follow shows what comes: take one of them");
     if (argument_flag(a, OPTION_FOLLOW)) return command_follow_logs(a);
+    if (a->given[OPTION_BY]) return query_wait(a, "/api/v1/logs/query?mode=count", view_groups);
     return query_wait(a, "/api/v1/logs/query", view_logs);
 }

@@ -54,8 +54,9 @@ struct server {
     bool ending;
     char *dir;
     struct buf origins, hosts, limits; /* as the api borrows them */
-    struct tls *tls[SERVE_LISTENERS];  /* NULL: plain text */
-    char bound[SERVE_LISTENERS][64];   /* empty: it does not listen */
+    struct api_retention retention;
+    struct tls *tls[SERVE_LISTENERS]; /* NULL: plain text */
+    char bound[SERVE_LISTENERS][64];  /* empty: it does not listen */
     int64_t started_ns;
 };
 
@@ -75,6 +76,12 @@ static err read_store_options(const struct arguments *a, struct server *s, struc
     if (free_min > 99) return err_new(ERR_INVALID, "--disk-free-min: from 0 to 99 percent");
     out->disk_use_max_percent = (uint32_t)use_max;
     out->disk_free_min_percent = (uint32_t)free_min;
+    s->retention = (struct api_retention){out->retention_ns,
+                                          out->disk_use_max_percent,
+                                          out->disk_free_min_percent,
+                                          argument_origin(a, OPTION_RETENTION),
+                                          argument_origin(a, OPTION_DISK_USE_MAX),
+                                          argument_origin(a, OPTION_DISK_FREE_MIN)};
     return NULL;
 }
 
@@ -156,6 +163,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.live = s->live;
     options.budget = &s->budget;
     options.work_threads = workers;
+    options.retention = s->retention;
     return api_new(&options, &s->api);
 }
 

@@ -8,50 +8,19 @@
 
 /* ---- new -------------------------------------------------------------------------------------------------------- */
 
-struct making {
-    struct str name, tenant;
-    enum api_role role;
-    int64_t now, expires;
-    char text[TOKEN_TEXT_BYTES];
-    struct token made;
-};
-
-static err make(void *context, struct tokens *t) {
-    struct making *m = context;
-    TRY(token_new(t, m->name, m->role, m->tenant, m->now, m->expires, m->text));
-    m->made = t->v.v[t->v.n - 1];
-    return NULL;
-}
-
-static err read_making(const struct arguments *a, struct making *m) {
-    int64_t holds = 0;
-    *m = (struct making){.name = a->positions[0], .tenant = argument_text(a, OPTION_TENANT), .now = clock_wall_ns()};
-    if (!m->tenant.n) m->tenant = STR("default");
+static err read_order(const struct arguments *a, struct token_order *o) {
+    *o = (struct token_order){
+        .name = a->positions[0], .tenant = argument_text(a, OPTION_TENANT), .now = clock_wall_ns()};
+    if (!o->tenant.n) o->tenant = STR("default");
     if (!a->given[OPTION_ROLE]) return err_new(ERR_INVALID, "--role is missing: ingest, read, operate or admin");
-    TRY_WRAP(role_parse(argument_text(a, OPTION_ROLE), &m->role), "--role");
-    if (!a->given[OPTION_EXPIRES]) return NULL;
-    TRY(argument_duration(a, OPTION_EXPIRES, &holds));
-    if (holds <= 0 || holds > INT64_MAX - m->now)
-        return err_new(ERR_INVALID, "--expires: longer than 0, as 30d, and before the year 2262");
-    m->expires = m->now + holds;
-    return NULL;
+    TRY_WRAP(role_parse(argument_text(a, OPTION_ROLE), &o->role), "--role");
+    return a->given[OPTION_EXPIRES] ? err_wrap(token_order_for(o, argument_text(a, OPTION_EXPIRES)), "--expires")
+                                    : NULL;
 }
 
 static void write_token(struct json_writer *w, const struct token *t, struct str text) {
-    unsigned char id[8];
-    for (int i = 0; i < 8; i++) id[i] = (unsigned char)(t->id >> (56 - 8 * i));
     json_object(w);
-    json_member(w, "name", text, t->name);
-    json_member(w, "id", hex, id, sizeof id);
-    json_member(w, "role", text, role_names[t->role]);
-    json_member(w, "tenant", text, t->tenant);
-    json_member(w, "created", time, t->created);
-    json_key(w, STR("expires"));
-    if (t->expires)
-        json_time(w, t->expires);
-    else
-        json_null(w);
-    if (text.n) json_member(w, "token", str, text);
+    token_put(w, t, text);
     json_object_end(w);
 }
 
@@ -60,10 +29,10 @@ err command_token_new(const struct arguments *a) {
     AUTO_FREE char *dir = str_dup(argument_text(a, OPTION_DATA));
     AUTO_BUF struct buf out;
     struct json_writer w;
-    struct making m;
+    struct token_order m;
     buf_init(&out, 4 * KIB);
-    TRY(read_making(a, &m));
-    TRY(tokens_change(dir, make, &m));
+    TRY(read_order(a, &m));
+    TRY(tokens_change(dir, token_make, &m));
     json_writer_init(&w, &out);
     if (argument_flag(a, OPTION_JSON))
         write_token(&w, &m.made, (struct str){m.text, TOKEN_TEXT_BYTES});
@@ -132,14 +101,12 @@ err command_token_list(const struct arguments *a) {
 
 /* ---- revoke ----------------------------------------------------------------------------------------------------- */
 
-static err revoke(void *context, struct tokens *t) { return token_revoke(t, *(const struct str *)context); }
-
 err command_token_revoke(const struct arguments *a) {
     AUTO_FREE char *dir = str_dup(argument_text(a, OPTION_DATA));
     AUTO_BUF struct buf text = {0};
     struct str name = a->positions[0];
     TRY_WRAP(tokens_load(dir, &text), "there are no tokens"); /* a wrong --data makes no folder */
-    TRY(tokens_change(dir, revoke, &name));
+    TRY(tokens_change(dir, token_end, &name));
     if (argument_flag(a, OPTION_JSON))
         puts("{\"revoked\":true}");
     else

@@ -13,5 +13,12 @@ err view_trace(struct str answer, int columns, const struct colors *c, struct bu
 /* GET /api/v1/traces and /api/v1/logs/query: a line each; `notes` gets what is said beside them (none, partial, more). */
 err view_traces(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 err view_logs(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+/* GET /api/v1/attributes and …/{key}/values: likewise. */
+err view_attributes(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+err view_values(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 err view_log(struct str record, const struct colors *c, struct buf *out); /* one of these, a line */
+/* The same with `by`: a line a value. */
+err view_groups(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+/* GET /api/v1/admin/storage: a table of columns and one of services for each signal. */
+err view_storage(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */

@@ -253,7 +253,10 @@ static void answers_may_be_broken_anywhere(void **state) {
              "\",\"body\":{\"k\":[1,null]},"
              "\"severity\":\"warn\"}],\"traces\":[{\"trace_id\":\"1\",\"start\":\"" T0 "\"}]");
     add_span(&answer, 0, "s", "n", T0, 500);
-    buf_add_text(&answer, "],\"partial\":true,\"partial_reason\":\"r\",\"next_cursor\":\"c\"}");
+    buf_add_text(&answer,
+                 "],\"by\":\"k\",\"value_count\":3,\"groups\":[{\"value\":\"v\",\"span_count\":2,\"error_count\":1,"
+                 "\"duration\":{\"p50_ns\":1,\"p95_ns\":22}}],\"other\":{\"count\":1},\"without\":null");
+    buf_add_text(&answer, ",\"partial\":true,\"partial_reason\":\"r\",\"next_cursor\":\"c\"}");
     static const char replacements[] = "\"{}[]:,0nt \\\x1b\x80";
     for (size_t i = 0; i < answer.n; i++) {
         for (size_t k = 0; k <= sizeof replacements; k++) {
@@ -264,10 +267,43 @@ static void answers_may_be_broken_anywhere(void **state) {
             err_free(view_trace(text, 80, &plain, &out));
             err_free(view_traces(text, &plain, &out, &notes));
             err_free(view_logs(text, &plain, &out, &notes));
+            err_free(view_attributes(text, &plain, &out, &notes));
+            err_free(view_values(text, &plain, &out, &notes));
+            err_free(view_groups(text, &plain, &out, &notes));
             if (k % 4 == 0) check_printable(&out);
             buf_clear(&notes);
         }
     }
+}
+
+static void storage_is_drawn_whatever_stands_in_it(void **state) {
+    (void)state;
+    static const char answer[] =
+        "{\"signals\":[{\"signal\":\"spans\",\"bytes\":2048,\"rows\":10,\"parts\":1,\"memory\":{\"rows\":7},"
+        "\"columns\":[{\"name\":\"http.route\",\"kind\":\"attribute\",\"set\":\"rows\",\"type\":\"string\",\"bytes\":"
+        "1024,"
+        "\"values\":10,\"sampled_values\":10,\"distinct_values\":3},"
+        "{\"name\":\"\\u001b[2J\\n\\u202eevil\",\"kind\":\"attribute\",\"set\":\"events\",\"bytes\":-5},"
+        "{\"name\":\"ÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜ\",\"kind\":\"dictionary\",\"bytes\":99999999}],"
+        "\"columns_left_out\":{\"count\":2,\"bytes\":4},\"services\":[{\"service\":\"web\",\"rows\":10,\"bytes\":2048}]"
+        "},"
+        "{\"signal\":5},7],\"partial\":true,\"partial_reason\":\"\\u001bpart 7\"}";
+    AUTO_BUF struct buf out, notes;
+    buf_init(&out, MIB);
+    buf_init(&notes, MIB);
+    assert_null(view_storage(str_of(answer), &plain, &out, &notes));
+    check_printable(&out);
+    check_printable(&notes);
+    assert_true(str_contains(buf_str(&out), STR("spans  2.0 KiB in 1 part, 10 rows of 204.8 B; in memory 7 rows\n")));
+    assert_true(str_contains(buf_str(&out), STR("http.route (string)")));
+    assert_true(str_contains(buf_str(&out), STR("50.0 % ██████████           10 values; of 10 about 3 differ\n")));
+    assert_true(str_contains(buf_str(&out), STR("and 2 more (--limit)")));
+    assert_true(str_contains(buf_str(&out), STR("web  ")));
+    assert_true(str_contains(buf_str(&notes), STR("part 7")));
+    buf_clear(&out);
+    err e = view_storage(STR("{\"signals\":["), &plain, &out, &notes);
+    assert_int_equal(err_kind(e), ERR_INVALID);
+    err_free(e);
 }
 
 static void columns_of_text_are_those_of_a_terminal(void **state) {
@@ -307,6 +343,7 @@ int main(void) {
         cmocka_unit_test(ten_thousand_spans_are_drawn),
         cmocka_unit_test(bars_stand_where_times_say),
         cmocka_unit_test(answers_may_be_broken_anywhere),
+        cmocka_unit_test(storage_is_drawn_whatever_stands_in_it),
         cmocka_unit_test(columns_of_text_are_those_of_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

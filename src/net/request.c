@@ -44,7 +44,6 @@ struct str http_field(const struct http_request *r, struct str name) {
 
 size_t http_field_count(const struct http_request *r, struct str name) {
     size_t n = 0;
-    for (size_t i = 0; i < r->fields.count; i++)
-        n += str_equal_nocase(request_piece(r, r->fields.names[i]), name);
+    for (size_t i = 0; i < r->fields.count; i++) n += str_equal_nocase(request_piece(r, r->fields.names[i]), name);
     return n;
 }

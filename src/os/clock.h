@@ -10,4 +10,5 @@ int64_t clock_monotonic_ns(void);
 int64_t clock_process_cpu_ns(void); /* user and system time of this process */
 int64_t clock_thread_cpu_ns(void);
 void random_bytes(void *out, size_t n); /* from the system; aborts if it gives none */
-uint64_t random_u64(void);              /* xoshiro256** per thread, seeded from the system: for ids of load, jitter; not for secrets */
+uint64_t
+random_u64(void); /* xoshiro256** per thread, seeded from the system: for ids of load, jitter; not for secrets */

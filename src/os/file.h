@@ -37,10 +37,12 @@ err file_read(struct file *f, void *bytes, size_t n, uint64_t offset, size_t *ou
 /* All of a small file into out (initialised here; the caller ends it), a zero behind it. ERR_LIMIT if it is larger; then, as after
  * any error, there is nothing to end. */
 err file_read_all(const char *path, size_t bytes_max, struct buf *out);
-err file_sync(struct file *f); /* fdatasync. After a failure the unsynced bytes may be lost: never retry on this file. */
+err file_sync(
+    struct file *f); /* fdatasync. After a failure the unsynced bytes may be lost: never retry on this file. */
 err file_size(struct file *f, uint64_t *out);
-err file_resize(struct file *f, uint64_t size);       /* ftruncate */
-err file_allocate(struct file *f, uint64_t size);     /* reserves space so that writing below size cannot meet a full disk */
+err file_resize(struct file *f, uint64_t size); /* ftruncate */
+err file_allocate(struct file *f,
+                  uint64_t size); /* reserves space so that writing below size cannot meet a full disk */
 /* The whole file as memory, read-only, until file_unmap; an empty file gives {NULL, 0}. */
 err file_map(struct file *f, struct str *out);
 void file_unmap(struct file *f, struct str map); /* f may be closed already: NULL then */

@@ -15,8 +15,12 @@ err thread_start(struct thread **out, const char *name, int nice, void (*fn)(voi
 void thread_join(struct thread *t); /* waits for its end and frees; takes NULL */
 
 /* Mutex and condition; zero-initialised objects are ready. */
-struct lock { pthread_mutex_t m; };
-struct signal_flag { pthread_cond_t c; };
+struct lock {
+    pthread_mutex_t m;
+};
+struct signal_flag {
+    pthread_cond_t c;
+};
 void lock_init(struct lock *l);
 void lock_done(struct lock *l);
 void lock_take(struct lock *l);
@@ -25,14 +29,14 @@ void flag_init(struct signal_flag *f); /* monotonic clock */
 void flag_done(struct signal_flag *f);
 void flag_wake_one(struct signal_flag *f);
 void flag_wake_all(struct signal_flag *f);
-void flag_wait(struct signal_flag *f, struct lock *l); /* l held */
+void flag_wait(struct signal_flag *f, struct lock *l);                             /* l held */
 bool flag_wait_until(struct signal_flag *f, struct lock *l, int64_t monotonic_ns); /* false: the time came first */
 
 struct queue;
 struct queue *queue_new(size_t capacity);
-void queue_free(struct queue *q); /* must be empty */
-bool queue_push(struct queue *q, void *item);        /* false: full or closed; never blocks */
-void *queue_pop_wait(struct queue *q);               /* NULL: closed and empty */
-void *queue_pop(struct queue *q);                    /* NULL: empty now */
-void queue_close(struct queue *q);                   /* wakes all poppers */
+void queue_free(struct queue *q);             /* must be empty */
+bool queue_push(struct queue *q, void *item); /* false: full or closed; never blocks */
+void *queue_pop_wait(struct queue *q);        /* NULL: closed and empty */
+void *queue_pop(struct queue *q);             /* NULL: empty now */
+void queue_close(struct queue *q);            /* wakes all poppers */
 size_t queue_count(struct queue *q);

@@ -1,5 +1,7 @@
 /* What ends a question early: its asker, its flag, its deadline, its memory, everyone's memory, a costly expression. Every kind of
  * question meets every one of them at every place, gives back what it drew, and answers right or not at all. */
+#include "query/breakdown.h"
+#include "query/complete.h"
 #include "query/world_test_priv.h"
 
 #include <setjmp.h>
@@ -109,6 +111,47 @@ static err ask_log_histogram(struct query *q, const struct query_filter *f, uint
     return NULL;
 }
 
+static err ask_groups(struct query *q, const struct query_filter *f, enum signal signal, const char *by,
+                      uint64_t *out) {
+    struct query_breakdown r = {.signal = signal, .filter = *f, .top = 2, .trend = true};
+    struct query_breakdown_answer found;
+    TRY(query_by_parse(q, signal, str_of(by), &r.by));
+    TRY(query_breakdown(q, &r, &found));
+    *out = hash_mix(found.values + 1, found.other.stats.spans + 5 * found.without.stats.spans);
+    for (size_t i = 0; i < found.n; i++)
+        *out += hash_mix(mix_text(3, found.groups[i].value), found.groups[i].stats.spans);
+    return NULL;
+}
+static err ask_span_groups(struct query *q, const struct query_filter *f, uint64_t *out) {
+    return ask_groups(q, f, SIGNAL_SPANS, "environment", out);
+}
+static err ask_log_groups(struct query *q, const struct query_filter *f, uint64_t *out) {
+    return ask_groups(q, f, SIGNAL_LOGS, "http.status_code", out);
+}
+
+static err ask_attributes(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_attributes r = {
+        .signal = SIGNAL_SPANS, .time_min = f->time_min, .time_max = f->time_max, .prefix = STR(""), .limit = 100};
+    struct query_attributes_answer found;
+    TRY(query_attributes(q, &r, &found));
+    *out = found.n;
+    for (size_t i = 0; i < found.n; i++) *out = mix_text(*out, found.attributes[i].key) + found.attributes[i].values;
+    return NULL;
+}
+
+static err ask_values(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_values r = {.signal = SIGNAL_SPANS,
+                             .filter = *f,
+                             .column = {.target = TARGET_ANY, .key = STR("http.status_code")},
+                             .prefix = STR(""),
+                             .limit = 100};
+    struct query_values_answer found;
+    TRY(query_values(q, &r, &found));
+    *out = found.rows;
+    for (size_t i = 0; i < found.n; i++) *out = mix_text(*out, found.values[i].text) + found.values[i].rows;
+    return NULL;
+}
+
 static const struct question {
     const char *name;
     ask_fn ask;
@@ -125,6 +168,10 @@ static const struct question {
     {"oldest logs", ask_oldest_logs, false},
     {"log count", ask_log_count, false},
     {"log histogram", ask_log_histogram, false},
+    {"groups of spans", ask_span_groups, false},
+    {"groups of logs", ask_log_groups, false},
+    {"names of attributes", ask_attributes, false},
+    {"values of an attribute", ask_values, false},
 };
 
 /* ---- the world -------------------------------------------------------------------------------------------------- */

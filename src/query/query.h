@@ -79,6 +79,7 @@ void query_filter_init(struct query_filter *f);
 err query_filter_where(struct query *q, struct query_filter *f, struct str text);
 /* The same parser alone: made in `a`; end it with predicate_done. */
 err where_parse(struct arena *a, struct str text, struct predicate *out);
+err where_parse_key(struct arena *a, struct str text, struct column_ref *out); /* KEY alone */
 
 /* ---- traces ----------------------------------------------------------------------------------------------------- */
 
@@ -214,6 +215,27 @@ struct query_trace_answer {
     size_t missing_count;
 };
 err query_trace(struct query *q, const unsigned char id[16], struct query_trace_answer *out);
+/* The same tree over a batch that has only ids, times, kind, status, name and service: for answers without attributes. */
+err query_trace_bare(struct query *q, const unsigned char id[16], struct query_trace_answer *out);
+
+/* Span ids of the spans of f->trace_id that fulfil the filter: each once, ascending as raw numbers. An unknown trace has none. */
+struct query_span_ids {
+    uint64_t *ids;
+    size_t n;
+    bool cut; /* more than QUERY_SPANS_MAX */
+};
+err query_trace_find(struct query *q, const struct query_filter *f, struct query_span_ids *out);
+
+/* The spans of one id, by start: more than one only if a sender uses an id twice. ERR_NOT_FOUND if there is none. */
+enum { QUERY_SAME_ID_MAX = 64 }; /* rows looked at */
+struct query_spans {
+    struct batch batch;
+    const uint32_t *rows; /* of the batch; equal spans (11) once */
+    uint32_t n;
+    bool cut; /* more rows have this id than were looked at */
+};
+err query_trace_span(struct query *q, const unsigned char trace_id[16], const unsigned char span_id[8],
+                     struct query_spans *out);
 
 /* ---- logs ------------------------------------------------------------------------------------------------------- */
 
@@ -259,6 +281,9 @@ struct query_log_histogram_answer {
 /* step 0: chosen for about 60 buckets. */
 err query_log_histogram(struct query *q, const struct query_filter *f, int64_t step,
                         struct query_log_histogram_answer *out);
+
+/* A name of a record for links: with its time it stays what it is, whatever becomes of files. Equal records share it. */
+uint64_t query_log_identity(const struct batch *b, uint32_t row);
 
 /* ---- rows that come later --------------------------------------------------------------------------------------- */
 

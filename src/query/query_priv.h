@@ -44,6 +44,9 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
 /* True if a count alone can be had without looking at columns. */
 bool matcher_is_pushed_down(const struct matcher *m);
 
+/* Takes resource. span. log. scope. or event. from the front of the text; TARGET_ANY: it has none. */
+enum target where_prefix(struct str *text);
+
 /* COLUMN_… as a value, …_COLUMN in a table: gcc takes no nested compound literal as a constant. */
 #define FIELD_COLUMN(f)                                                                                                \
     { .target = TARGET_FIELD, .field = (f) }
@@ -54,6 +57,10 @@ bool matcher_is_pushed_down(const struct matcher *m);
 
 /* The query's snapshot of a signal, taken at first use: all of a question sees one state. */
 err query_snapshot(struct query *q, enum signal signal, struct snapshot **out);
+/* For scan_request: the cancel flag is set, or the asker gone. */
+bool query_is_cancelled(const void *query);
+/* All of a range, until the query's end. */
+struct scan_request query_range(const struct query *q, int64_t time_min, int64_t time_max);
 /* Memory that was charged is freed again. What was taken from the budget is kept for what comes. */
 static inline void query_discharge(struct query *q, uint64_t bytes) { q->other_bytes -= bytes; }
 /* ERR_CANCELLED after the deadline, when the flag is set or the asker gone. */
@@ -114,6 +121,14 @@ static inline size_t bucketing_index(const struct bucketing *b, int64_t time) {
     return (size_t)(((uint64_t)time - (uint64_t)b->first) / (uint64_t)b->step);
 }
 
+/* Counts and durations of spans that come one by one. */
+struct tally {
+    uint64_t errors;
+    struct histogram *histogram; /* NULL: no span yet */
+};
+err tally_add(struct query *q, struct tally *t, int64_t duration, bool failed);
+struct query_span_stats tally_stats(const struct tally *t);
+
 /* ---- one trace's rows ------------------------------------------------------------------------------------------- */
 
 /* Rows of a batch of one trace without those that are equal in span id and start (11), by start. */
@@ -123,3 +138,6 @@ err trace_summarize(struct query *q, const struct batch *b, const struct matcher
                     struct query_trace_summary *out);
 /* All rows of a trace as a batch that `*blob` holds (NULL: there are none); *out_cut: there are more. */
 err trace_load(struct query *q, const unsigned char id[16], struct batch *out, struct batch_blob **blob, bool *out_cut);
+/* The same with ids, times, kind, status, name and service alone: a tenth of the work. The earliest rows of too many. */
+err trace_load_bare(struct query *q, const unsigned char id[16], struct batch *out, struct batch_blob **blob,
+                    bool *out_cut);

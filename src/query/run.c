@@ -58,14 +58,22 @@ static bool is_abandoned(const struct query *q) {
     return q->options.is_abandoned && q->options.is_abandoned(q->options.asker);
 }
 
-static bool is_cancelled(const void *query) {
+struct scan_request query_range(const struct query *q, int64_t time_min, int64_t time_max) {
+    return (struct scan_request){.time_min = time_min,
+                                 .time_max = time_max,
+                                 .deadline_ns = q->deadline_ns,
+                                 .is_cancelled = query_is_cancelled,
+                                 .cancel_context = q};
+}
+
+bool query_is_cancelled(const void *query) {
     const struct query *q = query;
     return (q->options.cancel && atomic_load_explicit(q->options.cancel, memory_order_relaxed)) || is_abandoned(q);
 }
 
 err query_check(const struct query *q) {
     if (is_abandoned(q)) return err_new(ERR_CANCELLED, "the query was cancelled: its client has gone");
-    if (is_cancelled(q)) return err_new(ERR_CANCELLED, "the query was cancelled");
+    if (query_is_cancelled(q)) return err_new(ERR_CANCELLED, "the query was cancelled");
     if (clock_monotonic_ns() > q->deadline_ns)
         return err_new(ERR_CANCELLED, "the query took longer than its %lld ms",
                        (long long)(q->options.timeout_ns / 1000000));
@@ -221,17 +229,13 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
         c.service_at = n;
         wanted[n++] = COLUMN_RESOURCE("service.name");
     }
-    struct scan_request r = {.time_min = m->time_min,
-                             .time_max = m->time_max,
-                             .predicates = m->predicates,
-                             .predicate_count = m->predicate_count,
-                             .columns = wanted,
-                             .column_count = n,
-                             .count_only = n == 0,
-                             .deadline_ns = q->deadline_ns,
-                             .oldest_first = m->oldest_first,
-                             .is_cancelled = is_cancelled,
-                             .cancel_context = q};
+    struct scan_request r = query_range(q, m->time_min, m->time_max);
+    r.predicates = m->predicates;
+    r.predicate_count = m->predicate_count;
+    r.columns = wanted;
+    r.column_count = n;
+    r.count_only = n == 0;
+    r.oldest_first = m->oldest_first;
     err e = snapshot_scan(sn, &r, &scratch, on_chunk, &c, &q->stats);
     if (!e && !c.error) e = query_check(q); /* a match cut off by the deadline is no answer */
     if (!c.error) return e;

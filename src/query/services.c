@@ -119,6 +119,7 @@ static int by_name(const void *x, const void *y) {
 
 static err collect(struct services *s, int64_t time_min, int64_t time_max, bool count,
                    struct query_services_answer *out) {
+    struct scan_request range = query_range(s->q, time_min, time_max);
     if (time_min > time_max) return err_new(ERR_INVALID, "the range ends before it starts");
     for (s->signal = 0; s->signal < SIGNALS; s->signal++) {
         struct snapshot *sn;
@@ -127,7 +128,7 @@ static err collect(struct services *s, int64_t time_min, int64_t time_max, bool 
         if (count)
             TRY(count_rows(s, time_min, time_max));
         else
-            TRY(snapshot_resources(sn, time_min, time_max, on_resource, s, &s->q->stats));
+            TRY(snapshot_resources(sn, &range, on_resource, s, &s->q->stats));
         if (s->error) return take(&s->error);
         TRY(query_settle(s->q));
     }

@@ -10,11 +10,6 @@
 
 enum { GROUPS_MAX = 2000, TRACES_MAX = 4000000, GROUP_OTHER = GROUPS_MAX, SERVICE_OTHER = QUERY_SERVICES_MAX };
 
-struct tally {
-    uint64_t errors;
-    struct histogram *histogram; /* NULL: no span yet */
-};
-
 /* Groups by (service, operation, kind): texts in one dictionary, "service \0 name \0 kind". */
 struct groups {
     struct strings names;
@@ -47,7 +42,7 @@ struct stats {
     struct id_set *traces;       /* NULL: not counted */
 };
 
-static err tally_add(struct query *q, struct tally *t, int64_t duration, bool failed) {
+err tally_add(struct query *q, struct tally *t, int64_t duration, bool failed) {
     if (!t->histogram) {
         t->histogram = arena_new(&q->arena, struct histogram);
         if (!t->histogram) return arena_err(&q->arena);
@@ -57,7 +52,7 @@ static err tally_add(struct query *q, struct tally *t, int64_t duration, bool fa
     return NULL;
 }
 
-static struct query_span_stats tally_stats(const struct tally *t) {
+struct query_span_stats tally_stats(const struct tally *t) {
     static const double quantiles[QUERY_QUANTILES] = {0.5, 0.9, 0.95, 0.99};
     struct query_span_stats s = {.errors = t->errors};
     if (!t->histogram) return s;

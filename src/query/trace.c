@@ -175,10 +175,11 @@ static err answer(struct query *q, struct arena *scratch, struct query_trace_ans
     return trace_summarize(q, &out->batch, NULL, scratch, &out->summary);
 }
 
-err query_trace(struct query *q, const unsigned char id[16], struct query_trace_answer *out) {
+static err trace_of(struct query *q, const unsigned char id[16], __typeof__(trace_load) *load,
+                    struct query_trace_answer *out) {
     struct query_trace_answer made = {0};
     struct batch_blob *blob;
-    TRY(trace_load(q, id, &made.batch, &blob, &made.cut));
+    TRY(load(q, id, &made.batch, &blob, &made.cut));
     if (!blob) return err_new(ERR_NOT_FOUND, "no span of this trace is stored");
     TRY(query_hold_blob(q, blob));
     AUTO_ARENA struct arena scratch;
@@ -186,4 +187,12 @@ err query_trace(struct query *q, const unsigned char id[16], struct query_trace_
     TRY(answer(q, &scratch, &made));
     *out = made;
     return NULL;
+}
+
+err query_trace(struct query *q, const unsigned char id[16], struct query_trace_answer *out) {
+    return trace_of(q, id, trace_load, out);
+}
+
+err query_trace_bare(struct query *q, const unsigned char id[16], struct query_trace_answer *out) {
+    return trace_of(q, id, trace_load_bare, out);
 }

@@ -52,6 +52,101 @@ err trace_load(struct query *q, const unsigned char id[16], struct batch *out, s
     return e;
 }
 
+/* ---- only what a tree is made of -------------------------------------------------------------------------------- */
+
+enum { BARE_SPAN, BARE_PARENT, BARE_TIME, BARE_DURATION, BARE_STATUS, BARE_KIND, BARE_NAME, BARE_SERVICE };
+static const struct column_ref bare_columns[] = {
+    [BARE_SPAN] = FIELD_COLUMN(FIELD_SPAN_ID),  [BARE_PARENT] = FIELD_COLUMN(FIELD_PARENT_ID),
+    [BARE_TIME] = FIELD_COLUMN(FIELD_TIME),     [BARE_DURATION] = FIELD_COLUMN(FIELD_DURATION),
+    [BARE_STATUS] = FIELD_COLUMN(FIELD_STATUS), [BARE_KIND] = FIELD_COLUMN(FIELD_KIND),
+    [BARE_NAME] = FIELD_COLUMN(FIELD_NAME),     [BARE_SERVICE] = RESOURCE_COLUMN("service.name")};
+enum { BARE_CHECK_ROWS = 1024 };
+
+struct bare_load {
+    struct query *q;
+    const unsigned char *id;
+    struct batch_builder builder;
+    struct strings services;  /* the n-th is that of resource n */
+    uint64_t unchecked_bytes; /* of texts since the builder was last asked how large it is */
+    bool cut;
+};
+
+/* The resource that has this name and nothing else. */
+static uint32_t bare_resource(struct bare_load *l, struct str service) {
+    struct batch_builder *b = &l->builder;
+    uint32_t resource = strings_intern(&l->services, service);
+    if (resource < b->sets[SET_RESOURCES].n) return resource;
+    uint32_t key = batch_builder_key(b, STR("service.name"), VALUE_STRING), slot = (uint32_t)b->slots.n;
+    *vec_push(&b->slots) = strings_intern(&b->strings, service);
+    batch_builder_attributes(b, SET_RESOURCES, batch_builder_row(b, SET_RESOURCES), &key, 1, slot);
+    return resource;
+}
+
+/* True if neither the limit of rows nor a quarter of the memory is reached: blob, tree and answer follow. */
+static bool bare_has_room(struct bare_load *l, uint64_t text_bytes) {
+    uint32_t n = l->builder.sets[SET_ROWS].n;
+    if (n == QUERY_SPANS_MAX) return false;
+    l->unchecked_bytes += text_bytes;
+    if (n % BARE_CHECK_ROWS && l->unchecked_bytes < MIB) return true;
+    l->unchecked_bytes = 0;
+    return batch_builder_bytes(&l->builder) + text_bytes < l->q->options.memory_max_bytes / 4;
+}
+
+static void bare_row(struct bare_load *l, const struct vector *v, uint32_t i) {
+    struct batch_builder *b = &l->builder;
+    uint32_t row = batch_builder_row(b, SET_ROWS);
+    batch_builder_set_id16(b, SET_ROWS, FIELD_TRACE_ID, row, l->id);
+    batch_builder_set_u64(b, SET_ROWS, FIELD_SPAN_ID, row, v[BARE_SPAN].u64[i]);
+    batch_builder_set_u64(b, SET_ROWS, FIELD_PARENT_ID, row, v[BARE_PARENT].u64[i]);
+    batch_builder_set_u64(b, SET_ROWS, FIELD_TIME, row, v[BARE_TIME].u64[i]);
+    batch_builder_set_u64(b, SET_ROWS, FIELD_DURATION, row, v[BARE_DURATION].u64[i]);
+    batch_builder_set_u32(b, SET_ROWS, FIELD_STATUS, row, (uint32_t)v[BARE_STATUS].u64[i]);
+    batch_builder_set_u32(b, SET_ROWS, FIELD_KIND, row, (uint32_t)v[BARE_KIND].u64[i]);
+    batch_builder_set_u32(b, SET_ROWS, FIELD_NAME, row, strings_intern(&b->strings, vector_text(&v[BARE_NAME], i)));
+    batch_builder_set_u32(b, SET_ROWS, FIELD_RESOURCE, row, bare_resource(l, vector_text(&v[BARE_SERVICE], i)));
+}
+
+static enum scan_next on_bare(void *context, const struct picked *rows, err *out_error) {
+    struct bare_load *l = context;
+    (void)out_error;
+    for (uint32_t k = 0; k < rows->n; k++) {
+        const struct vector *v = rows->chunk->columns;
+        uint32_t i = picked_at(rows, k);
+        if (!bare_has_room(l, vector_text(&v[BARE_NAME], i).n + vector_text(&v[BARE_SERVICE], i).n)) {
+            l->cut = true;
+            return SCAN_STOP;
+        }
+        bare_row(l, v, i);
+    }
+    return SCAN_GO_ON;
+}
+
+err trace_load_bare(struct query *q, const unsigned char id[16], struct batch *out, struct batch_blob **blob,
+                    bool *out_cut) {
+    struct bare_load l = {.q = q, .id = id};
+    struct query_filter f;
+    struct matcher m;
+    *blob = NULL;
+    query_filter_init(&f);
+    f.trace_id = id;
+    TRY(matcher_make(q, SIGNAL_SPANS, &f, &m));
+    m.oldest_first = true; /* what is left out of too large a trace is its end */
+    batch_builder_init(&l.builder, SIGNAL_SPANS);
+    strings_init(&l.services);
+    err e = query_scan(q, &m, bare_columns, LENGTH(bare_columns), on_bare, &l);
+    if (!e) e = query_check_builder(q, &l.builder);
+    if (!e && l.builder.sets[SET_ROWS].n > 0) {
+        *blob = batch_builder_finish(&l.builder);
+        batch_view(*blob, out);
+        *out_cut = l.cut;
+    }
+    strings_done(&l.services);
+    batch_builder_done(&l.builder);
+    return e;
+}
+
+/* ---- equal rows ------------------------------------------------------------------------------------------------- */
+
 struct start_row {
     uint64_t start, span_id;
     uint32_t row;

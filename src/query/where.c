@@ -60,16 +60,21 @@ static const struct {
     {STR("scope."), TARGET_SCOPE},       {STR("event."), TARGET_EVENT},
 };
 
+enum target where_prefix(struct str *text) {
+    for (size_t i = 0; i < LENGTH(prefixes); i++) {
+        size_t n = prefixes[i].text.n;
+        if (!str_starts_with(*text, prefixes[i].text)) continue;
+        *text = (struct str){text->p + n, text->n - n};
+        return prefixes[i].target;
+    }
+    return TARGET_ANY;
+}
+
 static err read_key(struct where_reader *r, struct column_ref *out) {
     size_t start = r->at;
-    *out = (struct column_ref){.target = TARGET_ANY};
     struct str rest = {r->text.p + r->at, r->text.n - r->at};
-    for (size_t i = 0; i < LENGTH(prefixes); i++) {
-        if (!str_starts_with(rest, prefixes[i].text)) continue;
-        out->target = prefixes[i].target;
-        r->at += prefixes[i].text.n;
-        break;
-    }
+    *out = (struct column_ref){.target = where_prefix(&rest)};
+    r->at = r->text.n - rest.n;
     if (!ends(r) && r->text.p[r->at] == '"')
         TRY(read_quoted(r, &out->key));
     else
@@ -105,15 +110,32 @@ static err read_operator(struct where_reader *r, enum operator* out, bool *out_a
     return refuse(r->at, "an operator is missing: = != > >= < <= ~ !~ exists absent");
 }
 
+/* The key at the beginning, copied. */
+static err begin(struct where_reader *r, struct column_ref *out) {
+    if (memchr(r->text.n ? r->text.p : "", 0, r->text.n))
+        return err_new(ERR_INVALID, "at 1: a condition has no zero bytes");
+    skip_blanks(r);
+    TRY(read_key(r, out));
+    out->key = arena_copy(r->arena, out->key);
+    skip_blanks(r);
+    return out->key.p ? NULL : arena_err(r->arena);
+}
+
+err where_parse_key(struct arena *a, struct str text, struct column_ref *out) {
+    struct where_reader r = {.text = text, .arena = a};
+    TRY(begin(&r, out));
+    return ends(&r)
+               ? NULL
+               : refuse(r.at,
+                        "there is more after the name of the attribute; one with blanks or signs stands in \"quotes\"");
+}
+
 err where_parse(struct arena *a, struct str text, struct predicate *out) {
     struct where_reader r = {.text = text, .arena = a};
     struct column_ref column;
     enum operator op;
     bool alone;
-    if (memchr(text.n ? text.p : "", 0, text.n)) return err_new(ERR_INVALID, "at 1: a condition has no zero bytes");
-    skip_blanks(&r);
-    TRY(read_key(&r, &column));
-    skip_blanks(&r);
+    TRY(begin(&r, &column));
     TRY(read_operator(&r, &op, &alone));
     struct str value = {"", 0};
     skip_blanks(&r);
@@ -126,7 +148,6 @@ err where_parse(struct arena *a, struct str text, struct predicate *out) {
         value = str_trim((struct str){text.p + r.at, text.n - r.at});
     }
     value = arena_copy(a, value);
-    column.key = arena_copy(a, column.key);
-    if (!value.p || !column.key.p) return arena_err(a);
+    if (!value.p) return arena_err(a);
     return err_wrap(predicate_make(a, column, op, value, out), "at %zu", value_at + 1);
 }

@@ -145,7 +145,8 @@ static uint32_t copy_shared(struct copier *c, uint32_t **cache, enum set s, uint
 
 static void copy_children(struct copier *c, enum set s, enum field end, uint32_t row, uint32_t to_row) {
     if (!field_in(end, c->from->signal, SET_ROWS)) return;
-    uint32_t first = row ? batch_u32(c->from, SET_ROWS, end, row - 1) : 0, behind = batch_u32(c->from, SET_ROWS, end, row);
+    uint32_t first = row ? batch_u32(c->from, SET_ROWS, end, row - 1) : 0,
+             behind = batch_u32(c->from, SET_ROWS, end, row);
     if (behind - first > BATCH_ROWS_MAX - c->to->sets[s].n) { /* many requests together may hold more than a batch */
         c->to->overfull = true;
         behind = first;

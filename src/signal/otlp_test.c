@@ -513,7 +513,9 @@ static void columns_that_outgrow_their_body_draw_from_the_budget(void **state) {
     NEW_BUF(span);
     put_ids(&span);
     put_wire_fixed64(&span, 7, 500);
-    put_wire_bytes(&span, 11, STR("\x09" "12345678")); /* a time, so that there is a column */
+    put_wire_bytes(&span, 11,
+                   STR("\x09"
+                       "12345678")); /* a time, so that there is a column */
     for (uint32_t i = 0; i < 1u << 18; i++) put_wire_bytes(&span, 11, STR(""));
     request_of(&span);
     struct budget budget;

@@ -307,7 +307,7 @@ static err model_trace(struct snapshot *snapshot, const unsigned char id[16], si
     return NULL;
 }
 
-static err model_resources(struct snapshot *snapshot, int64_t time_min, int64_t time_max,
+static err model_resources(struct snapshot *snapshot, const struct scan_request *r,
                            void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
                            struct scan_stats *stats) {
     struct model_snapshot *sn = (struct model_snapshot *)snapshot;
@@ -316,19 +316,74 @@ static err model_resources(struct snapshot *snapshot, int64_t time_min, int64_t 
         const struct model_batch *b = &sn->batches.v[i];
         for (uint32_t row = 0; row < b->view.rows; row++) {
             int64_t time = row_time(&b->view, row);
-            if (time >= time_min && time <= time_max && is_visible(sn, b, row))
+            if (time >= r->time_min && time <= r->time_max && is_visible(sn, b, row))
                 fn(context, &b->view, batch_u32(&b->view, SET_ROWS, FIELD_RESOURCE, row));
         }
     }
     return NULL;
 }
 
+/* Each attribute of each row, one value at a time; resources and scopes once for each row that has them. */
+static enum scan_next tell_keys(const struct batch *b, enum set set, uint32_t row, key_fn fn, void *context) {
+    struct batch_attributes of = batch_attributes(b, set, row);
+    for (uint32_t i = 0; i < of.n; i++) {
+        const struct batch_key *k = &b->keys[of.keys[i]];
+        struct key_seen seen = {set, batch_string(b, k->name), (enum value_type)k->type, 1};
+        if (fn(context, &seen) == SCAN_STOP) return SCAN_STOP;
+    }
+    return SCAN_GO_ON;
+}
+
+static enum scan_next row_keys(const struct batch *b, uint32_t row, key_fn fn, void *context) {
+    bool spans = b->signal == SIGNAL_SPANS;
+    uint32_t event = spans && row ? batch_u32(b, SET_ROWS, FIELD_EVENT_END, row - 1) : 0;
+    enum scan_next next = tell_keys(b, SET_ROWS, row, fn, context);
+    for (; spans && next == SCAN_GO_ON && event < batch_u32(b, SET_ROWS, FIELD_EVENT_END, row); event++)
+        next = tell_keys(b, SET_EVENTS, event, fn, context);
+    if (next == SCAN_GO_ON)
+        next = tell_keys(b, SET_RESOURCES, batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), fn, context);
+    if (next == SCAN_GO_ON) next = tell_keys(b, SET_SCOPES, batch_u32(b, SET_ROWS, FIELD_SCOPE, row), fn, context);
+    return next;
+}
+
+static err model_keys(struct snapshot *snapshot, const struct scan_request *r, struct arena *a, key_fn fn,
+                      void *context, struct scan_stats *stats) {
+    struct model_snapshot *sn = (struct model_snapshot *)snapshot;
+    (void)a, (void)stats;
+    for (size_t i = 0; i < sn->batches.n; i++) {
+        const struct model_batch *b = &sn->batches.v[i];
+        for (uint32_t row = 0; row < b->view.rows; row++) {
+            int64_t time = row_time(&b->view, row);
+            if (time < r->time_min || time > r->time_max || !is_visible(sn, b, row)) continue;
+            if (row_keys(&b->view, row, fn, context) == SCAN_STOP) return NULL;
+        }
+    }
+    return NULL;
+}
+
+/* All is in memory. */
+static err model_sizes(struct snapshot *snapshot, const struct scan_request *r, const struct size_sink *sink,
+                       struct scan_stats *stats) {
+    struct model_snapshot *sn = (struct model_snapshot *)snapshot;
+    (void)stats;
+    for (size_t i = 0; i < sn->batches.n; i++) {
+        const struct batch *b = &sn->batches.v[i].view;
+        uint64_t bytes = batch_bytes(b->blob).n;
+        if (b->time_min > r->time_max || b->time_max < r->time_min) continue;
+        if (sink->part) sink->part(sink->context, &(struct size_part){0, b->time_min, b->time_max, b->rows, bytes, 0});
+        if (sink->resource) batch_resource_sizes(b, bytes, sink);
+    }
+    return NULL;
+}
+
 static const struct snapshot_functions model_snapshot_functions = {
+    .keys = model_keys,
     .free = model_snapshot_free,
     .scan = model_scan,
     .fetch = model_fetch,
     .trace = model_trace,
     .resources = model_resources,
+    .sizes = model_sizes,
 };
 
 /* ---- the rest of the door --------------------------------------------------------------------------------------- */

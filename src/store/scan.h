@@ -114,6 +114,15 @@ struct chunk {
 enum scan_next { SCAN_GO_ON, SCAN_STOP };
 typedef enum scan_next (*chunk_fn)(void *context, const struct chunk *chunk);
 
+/* A key of attributes, of one type, and how many values of it a set has. */
+struct key_seen {
+    enum set set;
+    struct str name;
+    enum value_type type;
+    uint64_t values; /* of resources and scopes: how many of them have it */
+};
+typedef enum scan_next (*key_fn)(void *context, const struct key_seen *key);
+
 struct scan_request {
     int64_t time_min, time_max; /* of FIELD_TIME, both included, ns */
     const struct predicate *predicates;

@@ -56,10 +56,20 @@ err snapshot_trace(struct snapshot *sn, const unsigned char id[16], size_t limit
     return sn->f->trace(sn, id, limit_rows, out, stats);
 }
 
-err snapshot_resources(struct snapshot *sn, int64_t time_min, int64_t time_max,
+err snapshot_resources(struct snapshot *sn, const struct scan_request *r,
                        void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
                        struct scan_stats *stats) {
-    return sn->f->resources(sn, time_min, time_max, fn, context, stats);
+    return sn->f->resources(sn, r, fn, context, stats);
+}
+
+err snapshot_keys(struct snapshot *sn, const struct scan_request *r, struct arena *a, key_fn fn, void *context,
+                  struct scan_stats *stats) {
+    return sn->f->keys(sn, r, a, fn, context, stats);
+}
+
+err snapshot_sizes(struct snapshot *sn, const struct scan_request *r, const struct size_sink *sink,
+                   struct scan_stats *stats) {
+    return sn->f->sizes(sn, r, sink, stats);
 }
 
 err store_delete(struct store *s, struct str tenant, const struct delete_request *r, uint64_t *out_id) {

@@ -26,7 +26,7 @@
  */
 #pragma once
 
-#include "store/scan.h"
+#include "store/sizes.h"
 
 struct budget;
 
@@ -35,15 +35,15 @@ struct snapshot;
 
 struct store_options {
     const char *dir;
-    struct budget *budget; /* must be there; the model needs none */
-    int64_t retention_ns;          /* 0: for ever */
-    uint32_t disk_use_max_percent; /* of the file system, default 80 */
-    uint32_t disk_free_min_percent;/* default 5 */
-    uint64_t flush_bytes;          /* a memory table of this size is flushed; default 128 MiB */
-    int64_t flush_age_ns;          /* or of this age; default 60 s */
-    uint64_t segment_bytes;        /* default 64 MiB */
-    bool manual;                   /* no threads: store_pump drives */
-    int64_t (*wall_ns)(void);      /* default clock_wall_ns; retention and the future limit follow it */
+    struct budget *budget;          /* must be there; the model needs none */
+    int64_t retention_ns;           /* 0: for ever */
+    uint32_t disk_use_max_percent;  /* of the file system, default 80 */
+    uint32_t disk_free_min_percent; /* default 5 */
+    uint64_t flush_bytes;           /* a memory table of this size is flushed; default 128 MiB */
+    int64_t flush_age_ns;           /* or of this age; default 60 s */
+    uint64_t segment_bytes;         /* default 64 MiB */
+    bool manual;                    /* no threads: store_pump drives */
+    int64_t (*wall_ns)(void);       /* default clock_wall_ns; retention and the future limit follow it */
 };
 
 void store_options_default(struct store_options *out);
@@ -82,10 +82,20 @@ err snapshot_fetch(struct snapshot *sn, const struct row_place *places, size_t n
 /* All rows of a trace, unordered, duplicates included; limit_rows > 0 stops there. */
 err snapshot_trace(struct snapshot *sn, const unsigned char id[16], size_t limit_rows, struct batch_builder *out,
                    struct scan_stats *stats);
-/* Calls fn for each distinct resource row of what overlaps the range (a resource may come several times). */
-err snapshot_resources(struct snapshot *sn, int64_t time_min, int64_t time_max,
+/* Calls fn for each distinct resource row of what overlaps the range (a resource may come several times). Of the request: range,
+ * deadline and cancellation, here and in the next two. */
+err snapshot_resources(struct snapshot *sn, const struct scan_request *r,
                        void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
                        struct scan_stats *stats);
+/* Calls fn for the keys of attributes of what overlaps the range, without a look at rows where none is hidden by a delete: a key may
+ * come several times, and its values are those of whole row groups and batches, so at least those of the range. SET_LINKS is
+ * left out. `a` is scratch. SCAN_STOP ends it. */
+err snapshot_keys(struct snapshot *sn, const struct scan_request *r, struct arena *a, key_fn fn, void *context,
+                  struct scan_stats *stats);
+
+/* What the table takes (sizes.h). */
+err snapshot_sizes(struct snapshot *sn, const struct scan_request *r, const struct size_sink *sink,
+                   struct scan_stats *stats);
 
 /* Deletes: rows of the range that match the predicates (none = all), from reads at once, from bytes by rewriting parts in the
  * background within 24 h. Durable when it returns. Blocks for a disk sync. *out_id names it. An error that leaves the store
@@ -101,12 +111,12 @@ struct delete_request {
 };
 err store_delete(struct store *s, struct str tenant, const struct delete_request *r, uint64_t *out_id);
 bool store_delete_is_done(struct store *s, uint64_t id); /* no byte of it is left in any part */
-err store_rewrite_now(struct store *s); /* does the outstanding rewrites now; blocks */
+err store_rewrite_now(struct store *s);                  /* does the outstanding rewrites now; blocks */
 
 /* Memory tables to parts, now; blocks. ERR_UNAVAILABLE: read-only, and rows are left that only the log has. */
 err store_flush(struct store *s);
 err store_flush_tenant(struct store *s, struct str tenant); /* the same for one */
-err store_merge_all(struct store *s);   /* merges until nothing is left to merge; blocks (bench, tests) */
+err store_merge_all(struct store *s); /* merges until nothing is left to merge; blocks (bench, tests) */
 /* A copy that opens as a data directory: hard links of parts (copies, on another file system), manifest and log tail. `to` must not
  * exist or be empty, and is so again after an error. Blocks; work goes on meanwhile. One at a time. */
 err store_backup(struct store *s, const char *to);

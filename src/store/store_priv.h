@@ -33,9 +33,13 @@ struct snapshot_functions {
                  struct scan_stats *stats);
     err (*trace)(struct snapshot *sn, const unsigned char id[16], size_t limit_rows, struct batch_builder *out,
                  struct scan_stats *stats);
-    err (*resources)(struct snapshot *sn, int64_t time_min, int64_t time_max,
+    err (*resources)(struct snapshot *sn, const struct scan_request *r,
                      void (*fn)(void *context, const struct batch *b, uint32_t resource_row), void *context,
                      struct scan_stats *stats);
+    err (*keys)(struct snapshot *sn, const struct scan_request *r, struct arena *a, key_fn fn, void *context,
+                struct scan_stats *stats);
+    err (*sizes)(struct snapshot *sn, const struct scan_request *r, const struct size_sink *sink,
+                 struct scan_stats *stats);
 };
 
 struct snapshot {

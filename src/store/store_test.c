@@ -479,6 +479,52 @@ static void test_one_tenant_is_backed_up_alone(void **state) {
     assert_int_equal(count_after_restore(copy, again, "a"), 0);
 }
 
+/* ---- what stands beside the telemetry --------------------------------------------------------------------------- */
+
+static void put_file(const char *dir, const char *name, const char *text) {
+    char path[200];
+    struct file *f;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_null(file_open(path, FILE_CREATE_ANY, &f));
+    assert_null(file_write(f, text, strlen(text), 0));
+    file_close(f);
+}
+
+static bool has_file(const char *dir, const char *name, const char *text) {
+    char path[200];
+    AUTO_BUF struct buf found = {0};
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (!path_exists(path)) return false;
+    if (!text) return true;
+    assert_null(file_read_all(path, KIB, &found));
+    return str_equal(buf_str(&found), str_of(text));
+}
+
+static void test_searches_are_backed_up(void **state) {
+    (void)state;
+    struct store_options o = options();
+    struct store *s = open_store(&o);
+    char folder[100], copy[100], alone[100], again[100];
+    snprintf(folder, sizeof folder, "%s/searches", o.dir);
+    snprintf(copy, sizeof copy, "%s/copy", test_dir);
+    snprintf(alone, sizeof alone, "%s/alone", test_dir);
+    snprintf(again, sizeof again, "%s/again", test_dir);
+    assert_null(path_make_dir(folder));
+    put_file(folder, "a.json", "of a");
+    put_file(folder, "b.json", "of b");
+    put_file(folder, "b.json.new", "half");
+    put_file(folder, ".hidden.json", "no tenant's");
+    assert_null(store_backup(s, copy));
+    assert_null(store_backup_tenant(s, STR("b"), alone));
+    assert_null(store_close(s));
+    assert_true(has_file(copy, "searches/a.json", "of a") && has_file(copy, "searches/b.json", "of b"));
+    assert_false(has_file(copy, "searches/b.json.new", NULL) || has_file(copy, "searches/.hidden.json", NULL));
+    assert_true(has_file(alone, "searches/b.json", "of b"));
+    assert_false(has_file(alone, "searches/a.json", NULL));
+    assert_null(store_restore(copy, again));
+    assert_true(has_file(again, "searches/a.json", "of a") && has_file(again, "searches/b.json", "of b"));
+}
+
 #define on_disk(test) cmocka_unit_test_setup_teardown(test, make_test_dir, remove_test_dir)
 
 struct backing {
@@ -539,6 +585,7 @@ int main(void) {
         on_disk(test_many_small_parts_become_few),
         on_disk(test_a_snapshot_stays_as_it_is),
         on_disk(test_scans_stop_when_told),
+        on_disk(test_searches_are_backed_up),
         on_disk(test_a_backup_holds_no_flush),
         on_disk(test_one_tenant_is_backed_up_alone),
     };

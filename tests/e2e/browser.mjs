@@ -1,4 +1,5 @@
 // A browser for tests of the page: the distribution's Chromium, driven by playwright-core.
+import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -12,7 +13,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 export async function startBrowser() {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
-  return {
+  const door = {
     /** A page of its own browser context; `wrong` collects faults of scripts, refused content and requests to elsewhere. */
     async open(base, { theme = 'light', width = 1440, height = 900, ...more } = {}) {
       const context = await browser.newContext({ baseURL: base, colorScheme: theme, viewport: { width, height }, timezoneId: 'UTC', reducedMotion: 'reduce', ...more });
@@ -24,8 +25,10 @@ export async function startBrowser() {
       page.on('request', (r) => { page.asked.push(r.url()); if (!r.url().startsWith(base)) page.wrong.push(`elsewhere: ${r.url()}`); });
       return page;
     },
+    version: () => browser.version(),
     stop: () => browser.close(),
   };
+  return door;
 }
 
 /** What axe finds, as lines; none is wanted. Through the debugger's door, since the page's policy lets in no script of others. */
@@ -46,3 +49,22 @@ export async function shot(page, name) {
   mkdirSync(shots, { recursive: true });
   await page.screenshot({ path: join(shots, `${name}.png`) });
 }
+
+/** Gives `at(path, fn, options, base)`: runs fn with a page at path, and then wants that nothing went wrong on it. `of` gives {browser, clew}. */
+export const visitor = (of) => async (path, fn, options = {}, base = of().clew.api) => {
+  const page = await of().browser.open(base, options);
+  page.setDefaultTimeout(15_000);
+  try {
+    await page.goto(path);
+    await fn(page);
+    assert.deepEqual(page.wrong, []);
+  } finally {
+    await page.context().close();
+  }
+};
+export const address = (page) => page.evaluate(() => location.pathname + location.search);
+/** Nothing is awaited, and charts are drawn. */
+export const idle = async (page) => {
+  await page.waitForFunction(() => !document.querySelector('.progress.on') && [...document.querySelectorAll('.plot')].every((p) => p.querySelector('canvas')));
+  await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => setTimeout(r, 100))));
+};

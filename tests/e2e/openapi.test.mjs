@@ -27,7 +27,8 @@ function checker(document) {
   };
 }
 
-const trace = '5b8efff798038103d269b633813fc60c';
+const trace = '5b8efff798038103d269b633813fc60c', spanId = '22'.repeat(8);
+const fill = (path) => path.replace('{trace_id}', trace).replace('{span_id}', spanId).replace('{service}', 'e2e').replace('{key}', 'service.name').replace('{name}', 'saved');
 
 async function filled() {
   const clew = await startClew();
@@ -47,30 +48,34 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
   const clew = await filled();
   const document = await getJson(`${clew.api}/openapi.json`);
   const check = checker(document);
-  const asks = { '/api/v1/services': ['?counts=true', ''], '/api/v1/logs/query': ['', '?mode=count', '?mode=histogram', '?limit=1'],
+  const asks = { '/api/v1/services': ['?counts=true', ''], '/api/v1/logs/query': ['', '?mode=count', '?mode=histogram', '?limit=1', '?mode=count&by=service&compare=before', '?mode=histogram&by=no.such&compare=before'],
     '/jaeger/api/services/{service}/operations': [''], '/jaeger/api/operations': ['?service=raw'],
     '/jaeger/api/traces': ['?service=raw', `?traceID=${trace}`], '/jaeger/api/dependencies': [`?endTs=${Date.now()}`],
     '/jaeger/api/v3/operations': ['?service=raw'],
     '/jaeger/api/v3/traces': ['?query.service_name=raw&query.start_time_min=2020-01-01T00:00:00Z&query.start_time_max=2100-01-01T00:00:00Z'],
     '/jaeger/api/v3/trace-summaries': ['?query.serviceName=raw&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00Z'],
     '/jaeger/api/v3/dependencies': ['?startTime=2020-01-01T00:00:00Z&endTime=2100-01-01T00:00:00Z'],
-    '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody'] };
+    '/api/v1/traces/{trace_id}/spans': ['', '?text=child', '?where=a%3D1'],
+    '/api/v1/admin/storage': ['', '?distinct=true&limit=3', '?signal=logs&start=now-1h&end=now'],
+    '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody', '?by=operation&groups=1&services=5&compare=before'] };
+  const saved = await fetch(`${clew.api}/api/v1/searches/saved`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: '{"screen":"logs","query":"text=x"}' });
+  check(document.paths['/api/v1/searches/{name}'].put.responses['200'].content['application/json'].schema, await saved.json(), 'PUT of a search');
   let asked = 0;
   for (const [path, { get }] of Object.entries(document.paths)) {
     const schema = get?.responses['200'].content['application/json']?.schema;
     if (!schema || path.endsWith('/tail')) continue;
     for (const query of asks[path] ?? ['']) {
-      const url = clew.api + path.replace('{trace_id}', trace).replace('{service}', 'e2e') + query;
+      const url = clew.api + fill(path) + query;
       check(schema, await getJson(url), url);
       asked++;
     }
     if (!path.startsWith('/api/v1/')) continue;
-    const bad = await fetch(`${clew.api}${path.replace('{trace_id}', trace)}?no_such=1`);
+    const bad = await fetch(`${clew.api}${fill(path)}?no_such=1`);
     assert.equal(bad.status, 400);
     check({ $ref: '#/components/schemas/Error' }, await bad.json(), path);
   }
   await clew.stop();
-  assert.ok(asked >= 24, `${asked} asked`);
+  assert.ok(asked >= 29, `${asked} asked`);
 });
 
 test('administrative answers are by their schemas', async () => {
@@ -82,5 +87,15 @@ test('administrative answers are by their schemas', async () => {
     assert.equal(answer.status, 200);
     check(document.paths[`/api/v1/admin/${path}`].post.responses['200'].content['application/json'].schema, await answer.json(), path);
   }
+  for (const path of ['storage?distinct=true', 'retention', 'status']) { // with rows in parts
+    const schema = document.paths[`/api/v1/admin/${path.split('?')[0]}`].get.responses['200'].content['application/json'].schema;
+    check(schema, await getJson(`${clew.api}/api/v1/admin/${path}`), path);
+  }
+  const tokens = document.paths['/api/v1/admin/tokens'], order = { name: 'root', role: 'admin', tenant: '*' };
+  check(tokens.post.requestBody.content['application/json'].schema, order, 'an order');
+  const made = await fetch(`${clew.api}/api/v1/admin/tokens`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(order) });
+  const root = await made.json(), headers = { Authorization: `Bearer ${root.token}` };
+  check(tokens.post.responses['200'].content['application/json'].schema, root, 'made');
+  check(tokens.get.responses['200'].content['application/json'].schema, await (await fetch(`${clew.api}/api/v1/admin/tokens`, { headers })).json(), 'tokens');
   await clew.stop();
 });

@@ -54,7 +54,11 @@ export async function shop(clew, { count = 120, apart = 5000, headers = {} } = {
   await send(`${clew.api}/otlp/v1/logs`, { resourceLogs: grouped(records).map(([s, rows]) => ({ resource: resource(s), scopeLogs: [{ logRecords: rows }] })) }, headers);
 }
 
-/** One trace of n spans, 12 deep at most, the same each time. */
+const spread = (i) => ((BigInt(i + 1) * 0x9e3779b97f4a7c15n) & 0xffffffffffffffffn).toString(16).padStart(16, '0');
+/** A trace of one span whose parent never came. */
+export const orphan = (clew, k) => send(`${clew.api}/otlp/v1/traces`, { resourceSpans: [{ resource: resource('web'), scopeSpans: [{ spans: [{ traceId: traceId(k), spanId: spanId(k, 1), parentSpanId: spanId(k, 0), name: 'GET /alone', kind: 2, startTimeUnixNano: `${Date.now() - 9000}000000`, endTimeUnixNano: `${Date.now() - 8990}000000` }] }] }] }, {});
+
+/** One trace of n spans, 12 deep at most, the same each time; ids and times that do not compress, as real ones. */
 export async function largeTrace(clew, n, k) {
   const startMs = Date.now() - 60_000;
   let x = 7;
@@ -64,8 +68,8 @@ export async function largeTrace(clew, n, k) {
     depths.push(i === 0 ? 0 : 1 + next(Math.min(11, depths[i - 1] + 1)));
     let parent = i - 1;
     while (parent > 0 && depths[parent] >= depths[i]) parent--;
-    const from = startMs * 1000 + Math.floor((i / n) * 4_000_000);
-    rows.push({ service: `service-${i === 0 ? 0 : next(12)}`, row: { traceId: traceId(k), spanId: id(i + 1, 16), parentSpanId: i ? id(parent + 1, 16) : '', name: `operation ${next(200)}`, kind: 1, startTimeUnixNano: `${from}000`, endTimeUnixNano: `${from + 1 + (i ? next(50_000) : 4_000_000)}000`, attributes: attributes({ 'row.number': i }), status: next(500) === 0 ? { code: 2 } : {} } });
+    const from = BigInt(startMs) * 1_000_000n + BigInt(Math.floor((i / n) * 4e9) + next(1000)), took = i ? next(50_000_000) : 4_000_000_000;
+    rows.push({ service: `service-${i === 0 ? 0 : next(12)}`, row: { traceId: traceId(k), spanId: spread(i), parentSpanId: i ? spread(parent) : '', name: `operation ${next(200)}`, kind: 1, startTimeUnixNano: String(from), endTimeUnixNano: String(from + BigInt(took)), attributes: attributes({ 'row.number': i }), status: next(500) === 0 ? { code: 2 } : {} } });
   }
   for (let at = 0; at < n; at += 20_000)
     await send(`${clew.api}/otlp/v1/traces`, { resourceSpans: grouped(rows.slice(at, at + 20_000)).map(([s, r]) => ({ resource: resource(s), scopeSpans: [{ spans: r }] })) }, {});

@@ -3,9 +3,9 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { axe, hasBrowser, shot, startBrowser } from './browser.mjs';
+import { address, axe, hasBrowser, idle, shot, startBrowser, visitor } from './browser.mjs';
 import { binary, startClew } from './clew.mjs';
-import { largeTrace, shop, spanId, traceId } from './page-data.mjs';
+import { shop, spanId, traceId } from './page-data.mjs';
 
 const failing = 110; // a trace with errors
 let clew, browser;
@@ -20,24 +20,7 @@ after(async () => {
   await clew?.stop();
 });
 
-/** Runs fn with a page at path, and then wants that nothing went wrong on it. */
-async function at(path, fn, options = {}, base = clew.api) {
-  const page = await browser.open(base, options);
-  page.setDefaultTimeout(15_000);
-  try {
-    await page.goto(path);
-    await fn(page);
-    assert.deepEqual(page.wrong, []);
-  } finally {
-    await page.context().close();
-  }
-}
-const address = (page) => page.evaluate(() => location.pathname + location.search);
-/** Nothing is awaited, and charts are drawn. */
-const idle = async (page) => {
-  await page.waitForFunction(() => !document.querySelector('.progress.on') && [...document.querySelectorAll('.plot')].every((p) => p.querySelector('canvas')));
-  await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => setTimeout(r, 100))));
-};
+const at = visitor(() => ({ browser, clew }));
 
 // ---- each screen, in each dress ------------------------------------------------------------------------------------
 
@@ -124,7 +107,7 @@ test('traces: a deep link restores every field; back and forward walk the search
     assert.equal(await page.getByLabel('Status').inputValue(), 'error');
     assert.equal(await page.getByLabel('At least').inputValue(), '1ms');
     assert.equal(await page.getByRole('button', { name: 'Longest' }).getAttribute('aria-pressed'), 'true');
-    assert.equal(await page.locator('.chip').innerText(), 'order.id exists\n×');
+    assert.equal(await page.locator('.chip').innerText(), 'order.id exists\n≠\n×');
     assert.equal(await page.locator('.table tbody tr').count(), 12);
     await page.getByRole('button', { name: 'Remove order.id exists' }).click();
     await page.getByRole('button', { name: 'Newest' }).click();
@@ -253,38 +236,6 @@ test('trace: pivots to logs and back, to like traces by an attribute, and along 
     await page.waitForFunction((id) => location.pathname.endsWith(id), traceId(failing - 1));
     await page.locator('.detail h2', { hasText: 'send' }).waitFor();
   });
-});
-
-test('trace: 10,000 and 100,000 spans open and scroll', async (t) => {
-  for (const [n, k] of [[10_000, 9001], [100_000, 9002]]) {
-    await largeTrace(clew, n, k);
-    await at('/start', async (page) => {
-      await page.locator('#snippet').waitFor();
-      const opened = await page.evaluate(async (path) => {
-        const began = performance.now();
-        history.pushState(null, '', path);
-        dispatchEvent(new PopStateEvent('popstate'));
-        while (!document.querySelector('.fall .row')) await new Promise((r) => requestAnimationFrame(r));
-        return performance.now() - began;
-      }, `/trace/${traceId(k)}`);
-      const frames = await page.evaluate(async () => {
-        const box = document.querySelector('.fall .rows'), times = [];
-        let last = performance.now();
-        for (let i = 1; i <= 120; i++) {
-          box.scrollTop = (box.scrollHeight * i) / 120;
-          const now = await new Promise((r) => requestAnimationFrame(r));
-          times.push(now - last);
-          last = now;
-        }
-        return times.sort((a, b) => a - b);
-      });
-      t.diagnostic(`${n} spans: open ${opened.toFixed(0)} ms, frame p50 ${frames[60].toFixed(1)} p95 ${frames[114].toFixed(1)} ms, ${await page.evaluate(() => document.querySelectorAll('*').length)} nodes`);
-      assert.ok((await page.locator('.fall .row').count()) < 80);
-      assert.equal(await page.locator('[role=treegrid]').getAttribute('aria-rowcount'), String(n));
-      assert.ok(opened < 20_000 && frames[114] < 500);
-      await shot(page, `trace-${n}`);
-    });
-  }
 });
 
 // ---- logs ----------------------------------------------------------------------------------------------------------

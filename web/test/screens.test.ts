@@ -10,14 +10,16 @@ function holds<S>(codec: { read(q: string): S; write(v: S): string }, query: str
 }
 
 test('a default state has no query', () => {
-  for (const codec of [s.home, s.traces, s.trace, s.logs, s.login]) holds(codec as never, '');
+  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.settings, s.login]) holds(codec as never, '');
 });
 
 test('every field of every screen survives its URL', () => {
-  holds(s.home, '?start=now-5m&end=2026-01-02T03%3A04%3A05Z&environment=prod');
-  holds(s.traces, '?start=now-24h&service=a+b&environment=%2F&operation=GET+%2F%26&status=error&min_duration=1ms&max_duration=2s&text=%22a+b%22&where=a%3D1&where=b%3E2&order=longest');
-  holds(s.trace, '?span=00f067aa0ba902b7&find=x&collapsed=a&collapsed=b&path=true&view=1-200');
-  holds(s.logs, '?service=a&severity=warn&text=x&trace_id=0af7651916cd43dd8448eb211c80319c&span_id=00f067aa0ba902b7&where=resource.%22x%22%3D1&order=oldest');
+  holds(s.home, '?start=now-5m&end=2026-01-02T03%3A04%3A05Z&environment=prod&compare=true');
+  holds(s.traces, '?start=now-24h&service=a+b&environment=%2F&operation=GET+%2F%26&status=error&min_duration=1ms&max_duration=2s&text=%22a+b%22&where=a%3D1&where=b%3E2&order=longest&compare=true&by=resource.host.name');
+  holds(s.trace, '?as=table&sort=-self&span=00f067aa0ba902b7&find=x&collapsed=a&collapsed=b&path=true&view=1-200');
+  holds(s.compare, '?a=0af7651916cd43dd8448eb211c80319c&b=1af7651916cd43dd8448eb211c80319c&sort=tree&show=b');
+  holds(s.logs, '?service=a&severity=warn&text=x&trace_id=0af7651916cd43dd8448eb211c80319c&span_id=00f067aa0ba902b7&where=resource.%22x%22%3D1&order=oldest&compare=true&by=severity&column=body&column=user.id&record=17-ab&around=17-ab&within=host');
+  holds(s.settings, '?section=storage&signal=logs&column=rows%2Fstring%2Fhttp.route');
   holds(s.login, '?to=%2Ftraces%3Fservice%3Da');
 });
 
@@ -29,6 +31,7 @@ test('what is unknown is dropped, and choices fall back to the first', () => {
 
 test('paths name screens, and nothing else does', () => {
   assert.deepEqual(s.placeOf('/'), { screen: 'home', id: '' });
+  assert.deepEqual(s.placeOf('/compare'), { screen: 'compare', id: '' });
   assert.deepEqual(s.placeOf('/logs'), { screen: 'logs', id: '' });
   assert.deepEqual(s.placeOf('/trace/0AF7651916CD43DD8448EB211C80319C'), { screen: 'trace', id: '0af7651916cd43dd8448eb211c80319c' });
   for (const path of ['/trace/', '/trace/12', '/trace', '/logs/', '/api/v1/traces', '/docs', '/Traces', '//']) assert.equal(s.placeOf(path), null, path);
@@ -38,6 +41,7 @@ test('links hold what was given and leave the rest at its default', () => {
   assert.equal(s.tracesLink({ service: 'a', status: 'error' }), '/traces?service=a&status=error');
   assert.equal(s.traceLink('0af7651916cd43dd8448eb211c80319c', { span: 'b' }), '/trace/0af7651916cd43dd8448eb211c80319c?span=b');
   assert.equal(s.homeLink(), '/');
+  assert.equal(s.settingsLink({ section: 'tokens' }), '/settings?section=tokens');
 });
 
 test('a login leads back to this page alone', () => {

@@ -1,10 +1,13 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { count, duration, percent, plural, rate, readDuration } from '../src/lib/format';
+import { change, count, duration, percent, plural, rate, readDuration } from '../src/lib/format';
 import { parseJson } from '../src/lib/json';
 import { snippets } from '../src/lib/snippets';
 import * as t from '../src/lib/time';
-import { condition, parseCondition, writeKey } from '../src/lib/where';
+import { attributeKey, condition, parseCondition, readKey, writeKey } from '../src/lib/where';
+import { narrowing } from '../src/ui/breakdown';
+import { hostOf } from '../src/ui/logdetail';
+import { refusedOf } from '../src/ui/states';
 import { score } from '../src/ui/palette';
 
 test('durations have three digits', () => {
@@ -34,7 +37,7 @@ test('times keep their nanoseconds', () => {
 });
 
 test('times are read as people write them', () => {
-  const cases: [string, string | null][] = [['now', 'now'], ['15m', 'now-15m'], ['now-2d', 'now-2d'], ['1767323045', '1767323045'], ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z'],
+  const cases: [string, string | null][] = [['now', 'now'], ['15m', 'now-15m'], ['now-2d', 'now-2d'], ['1767323045', '1767323045'], ['1767323045123', '1767323045123'], [' 1767323045123456 ', '1767323045123456'], ['1767323045123456789', '1767323045123456789'], ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z'],
     ['2026-01-02T03:04:05.123456789Z', '2026-01-02T03:04:05.123456789Z'], ['2026-01-02 03:04', '2026-01-02T03:04:00Z'], ['2026-01-02', '2026-01-02T00:00:00Z'],
     ['2026-01-02T03:04:05+01:00', '2026-01-02T02:04:05.000Z'], ['yesterday', null], ['now-5q', null], ['2026-13-40', null], ['', null]];
   for (const [typed, wanted] of cases) assert.equal(t.readTime(typed, 'utc'), wanted, typed);
@@ -77,6 +80,46 @@ test('a value becomes a condition that reads back as itself', () => {
   assert.equal(condition('', 'a', '=', [1]), null);
   assert.equal(condition('', 'a', '=', null), null);
   assert.equal(writeKey('', 'resource.x'), '"resource.x"');
+});
+
+test('keys of groups and columns are fields or attributes, and read back as what they were', () => {
+  assert.deepEqual(readKey('service'), { field: 'service' });
+  assert.deepEqual(readKey('resource.host.name'), { prefix: 'resource.', key: 'host.name' });
+  for (const bad of ['', 'a b', 'a=1', '"a', 'a absent']) assert.equal(readKey(bad), null, bad);
+  for (const prefix of ['', 'resource.'])
+    for (const key of ['user.id', 'service', 'body', 'with blank', 'resource.x']) assert.deepEqual(readKey(attributeKey(prefix, key)), { prefix, key });
+});
+
+test('a group becomes the filter that finds its rows', () => {
+  assert.deepEqual(narrowing('service', 'pay'), { field: 'service', value: 'pay' });
+  assert.deepEqual(narrowing('service', 'pay', true), { where: 'resource.service.name!=pay' });
+  assert.deepEqual(narrowing('"service"', 'a b'), { where: 'service=a b' });
+  assert.deepEqual(narrowing('resource.host.name', ''), { where: 'resource.host.name=""' });
+  assert.deepEqual(narrowing('user.id', null), { where: 'user.id absent' });
+  assert.deepEqual(narrowing('body', 'say "hi"'), { field: 'text', value: '"say  hi "' });
+  for (const [by, value] of [['kind', 'server'], ['service', null], ['a b', 'x']] as const) assert.equal(narrowing(by, value), null, by);
+});
+
+test('the place of a record is the finest that its resource names', () => {
+  const resource = (attributes: Record<string, unknown>) => ({ service: 's', environment: 'e', attributes });
+  assert.deepEqual(hostOf(resource({ 'host.name': 'h', 'k8s.pod.name': 'p' })), { key: 'k8s.pod.name', value: 'p' });
+  assert.deepEqual(hostOf(resource({ 'host.name': 'h', 'host.id': 1 })), { key: 'host.name', value: 'h' });
+  assert.equal(hostOf(resource({ 'host.id': 7 })), null);
+  assert.equal(hostOf(undefined), null);
+});
+
+test('differences are said with their sign', () => {
+  const cases: [number, number, boolean, string][] = [[112, 100, false, '+12%'], [97, 100, false, '−3%'], [100, 100, false, '±0%'], [5, 0, false, 'new'], [0, 0, false, '±0%'], [0, 10, false, '−100%'],
+    [3000, 100, false, '×30'], [0.05, 0.038, true, '+1.2 pp'], [0, 0.5, true, '−50 pp'], [0.1, 0.1, true, '±0 pp']];
+  for (const [now, before, share, text] of cases) assert.equal(change(now, before, share), text);
+});
+
+test('what was refused at ingest is read from the figures', () => {
+  const text = 'clew_ingest_rejected_rows_total{signal="spans",reason="too_old"} 1200\nclew_ingest_rejected_rows_total{signal="logs",reason="too_new"} 3\nclew_ingest_rejected_rows_total{signal="logs",reason="too_old"} 0\n';
+  assert.equal(refusedOf(text, 'logs'), '3 more than a day ahead of the clock');
+  assert.equal(refusedOf(text, 'spans'), '1 200 older than what is kept');
+  assert.equal(refusedOf('clew_tenant_rejected_rows_total{signal="logs",tenant="a"} 7\n', 'logs'), '7');
+  assert.equal(refusedOf('', 'logs'), '');
 });
 
 test('integers beyond 2^53 are kept to the digit', () => {

@@ -155,11 +155,15 @@ static void put_responses(struct json_writer *w, const struct api_route *r) {
 
 /* ---- the document ----------------------------------------------------------------------------------------------- */
 
+static void put_method(struct buf *out, const struct api_route *r) {
+    for (const char *p = route_method(r); *p; p++) buf_add_byte(out, (char)(*p | 0x20));
+}
+
 /* "GET /api/v1/services/{service}/operations" → get_services_service_operations */
 static void put_operation_id(struct json_writer *w, const struct api_route *r) {
     struct buf id;
     buf_init(&id, KIB);
-    buf_add_text(&id, r->method == HTTP_GET ? "get" : "post");
+    put_method(&id, r);
     struct str path = str_of(r->path), prefix = STR("/api/v1");
     if (str_starts_with(path, prefix)) path = (struct str){path.p + prefix.n, path.n - prefix.n};
     for (size_t i = 0; i < path.n; i++) {
@@ -177,7 +181,10 @@ static void put_security(struct json_writer *w, const struct api_route *r) {
 }
 
 static void put_operation(struct json_writer *w, const struct api_route *r) {
-    json_key(w, r->method == HTTP_GET ? STR("get") : STR("post"));
+    AUTO_BUF struct buf method;
+    buf_init(&method, 16);
+    put_method(&method, r);
+    json_key(w, buf_str(&method));
     json_object(w);
     put_operation_id(w, r);
     json_member(w, "summary", text, r->help);

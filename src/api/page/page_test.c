@@ -48,9 +48,13 @@ static void tags_match_weakly(void **state) {
 
 static void every_screen_is_the_document(void **state) {
     (void)state;
-    static const char *const screens[] = {
-        "GET /",      "GET /traces?service=a&any=thing", "GET /logs",
-        "GET /start", "GET /login?to=%2Ftraces",         "GET /trace/0af7651916cd43dd8448eb211c80319c"};
+    static const char *const screens[] = {"GET /",
+                                          "GET /traces?service=a&any=thing",
+                                          "GET /logs",
+                                          "GET /start",
+                                          "GET /settings?section=tokens",
+                                          "GET /login?to=%2Ftraces",
+                                          "GET /trace/0af7651916cd43dd8448eb211c80319c"};
     struct stage s;
     stage_open(&s);
     for (size_t i = 0; i < LENGTH(screens); i++) {
@@ -61,7 +65,7 @@ static void every_screen_is_the_document(void **state) {
         assert_non_null(strstr(stage_body(&s), "<title>clew</title>"));
     }
     assert_int_equal(stage_ask(&s, "GET /assets/index.html"), 404);
-    assert_int_equal(stage_ask(&s, "GET /settings"), 404);
+    assert_int_equal(stage_ask(&s, "GET /nowhere"), 404);
     stage_close(&s);
 }
 

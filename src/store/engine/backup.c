@@ -47,6 +47,34 @@ static err link_parts(const char *from, const char *to, const struct manifest_st
     return NULL;
 }
 
+/* ---- what others keep beside the telemetry ---------------------------------------------------------------------- */
+
+/* searches/TENANT.json: small files that api replaces whole. A copy takes what is there; `only` p NULL: of all tenants. */
+struct beside {
+    struct path from, to;
+    struct str only;
+    size_t copied;
+};
+
+static err copy_beside(void *context, const char *name, bool is_dir) {
+    struct beside *b = context;
+    struct str tenant = str_of(name), suffix = STR(".json");
+    if (is_dir || !str_ends_with(tenant, suffix)) return NULL;
+    tenant.n -= suffix.n;
+    if (!tenant_is_valid(tenant) || (b->only.p && !str_equal(b->only, tenant))) return NULL;
+    struct path from = path_make("%.3800s/%.255s", b->from.text, name),
+                to = path_make("%.3800s/%.255s", b->to.text, name);
+    if (b->copied++ == 0) TRY(path_make_dir(b->to.text));
+    return file_copy(from.text, to.text, UINT64_MAX);
+}
+
+static err copy_searches(const char *from, const char *to, struct str only) {
+    struct beside b = {path_make("%.3800s/searches", from), path_make("%.3800s/searches", to), only, 0};
+    if (!path_exists(b.from.text)) return NULL;
+    TRY(path_list(b.from.text, copy_beside, &b));
+    return b.copied ? path_sync_dir(b.to.text) : NULL;
+}
+
 /* Everything in a folder that was empty when we began. Best effort: it follows an error. */
 static err remove_entry(void *context, const char *name, bool is_dir) {
     struct path path = path_make("%.3800s/%.255s", (const char *)context, name);
@@ -89,6 +117,7 @@ struct backup {
     struct manifest_state state;
     VEC(struct part_set *) held; /* parts that the state names */
     VEC(struct log_piece) log;
+    struct str only; /* this tenant alone; p NULL: all */
 };
 
 static void list_log(struct engine *s, struct backup *b) {
@@ -166,6 +195,7 @@ static err backup_copy(struct engine *s, const char *to, const struct backup *b)
     TRY(e);
     TRY(make_table_dirs(to, &b->state));
     TRY(link_parts(s->dir, to, &b->state));
+    TRY(copy_searches(s->dir, to, b->only));
     TRY(manifest_write(&b->state, manifest.text)); /* last: without it the directory is refused, not half there */
     return sync_dirs(to, &b->state);
 }
@@ -178,7 +208,7 @@ static err flush_before_backup(struct engine *s, struct str tenant) {
 }
 
 static err backup_to(struct engine *s, struct str tenant, const char *to) {
-    struct backup b = {0};
+    struct backup b = {.only = tenant};
     manifest_state_init(&b.state);
     lock_take(&s->work);
     err e = tenant.p ? flush_before_backup(s, tenant) : NULL;
@@ -222,6 +252,7 @@ static err restore_state(const char *from, const char *to, const struct manifest
     TRY(make_table_dirs(to, state));
     TRY(link_parts(from, to, state));
     TRY(copy_segments(from, to));
+    TRY(copy_searches(from, to, (struct str){0}));
     TRY(manifest_write(state, manifest.text)); /* last: without it the directory is refused, not half there */
     return sync_dirs(to, state);
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "os/clock.h"
 #include "signal/batch_build.h"
 #include "store/engine/store_engine_priv.h"
 
@@ -115,17 +114,31 @@ static int64_t group_key(const struct scan_request *r, int64_t time_min, int64_t
 }
 
 /* A part that cannot be opened makes the answer partial (7). */
-static void count_missing(const struct part_entry *p, struct scan_stats *stats) {
+void snapshot_count_missing(const struct part_entry *p, struct scan_stats *stats) {
     if (stats->bad_blocks++ == 0)
         snprintf(stats->bad_text, sizeof stats->bad_text, "part %llu cannot be opened", (unsigned long long)p->id);
 }
 
+/* The trace that rows must be of; false: of any. */
+static bool wanted_trace(const struct scan_request *r, unsigned char out[16]) {
+    for (size_t i = 0; i < r->predicate_count; i++) {
+        const struct predicate *p = &r->predicates[i];
+        if (p->column.target != TARGET_FIELD || p->column.field != FIELD_TRACE_ID || p->op != OP_EQUAL) continue;
+        err e = parse_hex(p->text, out, 16);
+        err_free(e);
+        if (!e) return true;
+    }
+    return false;
+}
+
 static void collect_groups(const struct engine_snapshot *sn, const struct scan_request *r, struct group_heap *h,
                            struct scan_stats *stats) {
+    unsigned char trace[16];
+    bool of_trace = wanted_trace(r, trace);
     for (size_t i = 0; i < sn->parts->n; i++) {
         const struct part_entry *p = &sn->parts->v[i];
         if (!overlaps(p->time_min, p->time_max, r)) continue;
-        if (!p->part) count_missing(p, stats);
+        if (!p->part) snapshot_count_missing(p, stats);
         uint32_t groups = p->part ? part_info(p->part)->groups : 0;
         for (uint32_t g = 0; g < groups; g++) {
             int64_t from, to;
@@ -136,6 +149,7 @@ static void collect_groups(const struct engine_snapshot *sn, const struct scan_r
     }
     for (size_t i = 0; i < sn->batch_count; i++) {
         const struct batch *b = &sn->batches[i]->view;
+        if (of_trace && !memory_batch_may_have_trace(sn->batches[i], trace)) continue;
         if (overlaps(b->time_min, b->time_max, r))
             *vec_push(&h->refs) =
                 (struct group_ref){group_key(r, b->time_min, b->time_max), (uint32_t)(sn->parts->n + i), 0};
@@ -153,13 +167,6 @@ struct part_scans {
         bool open, may_match;
     } * v;
 };
-
-static err scan_stopped(const struct scan_request *r) {
-    if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
-    if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns)
-        return err_new(ERR_CANCELLED, "the query's time is over");
-    return NULL;
-}
 
 static err scan_part(const struct engine_snapshot *sn, struct part_scans *scans, const struct group_ref *g,
                      const struct scan_request *r, struct arena *a, struct chunk *out, struct scan_stats *stats) {
@@ -336,7 +343,7 @@ static err trace_parts(struct trace_read *t) {
         struct part_entry *p = &t->sn->parts->v[i];
         t->source = (uint32_t)i;
         if (!p->part)
-            count_missing(p, t->stats);
+            snapshot_count_missing(p, t->stats);
         else if (p->time_max >= t->sn->time_floor)
             TRY(part_find_trace(p->part, t->id, &scratch, trace_group, t, t->stats));
         arena_clear(&scratch);
@@ -364,83 +371,12 @@ static err engine_snapshot_trace(struct snapshot *snapshot, const unsigned char 
     return e;
 }
 
-/* ---- resources -------------------------------------------------------------------------------------------------- */
-
-struct resource_read {
-    struct engine_snapshot *sn;
-    int64_t time_min, time_max;
-    void (*fn)(void *context, const struct batch *b, uint32_t resource_row);
-    void *context;
-    struct scan_stats *stats;
-};
-
-static void tell_resources(const struct resource_read *r, const struct batch *b) {
-    for (uint32_t i = 0; i < b->set_rows[SET_RESOURCES]; i++) r->fn(r->context, b, i);
-}
-
-/* Those of the rows that are left, where deletes or retention hide some. */
-static err resources_masked(const struct resource_read *r, uint32_t source, uint32_t group) {
-    struct scan_request all = {.time_min = r->time_min, .time_max = r->time_max};
-    struct chunk chunk;
-    struct batch_builder rows;
-    AUTO_ARENA struct arena scratch;
-    arena_init(&scratch, TRACE_MEMORY_BYTES);
-    TRY(snapshot_scan_masked(r->sn, source, group, &all, &scratch, &chunk, r->stats));
-    if (chunk.n == 0) return NULL;
-    batch_builder_init(&rows, r->sn->signal);
-    struct row_place *places = mem_new_array(struct row_place, chunk.n);
-    for (uint32_t i = 0; i < chunk.n; i++) places[i] = (struct row_place){source, group, chunk.rows[i]};
-    err e = engine_snapshot_fetch(&r->sn->base, places, chunk.n, &rows, r->stats);
-    mem_free(places);
-    if (!e) {
-        struct batch_blob *blob = batch_builder_finish(&rows);
-        struct batch view;
-        batch_view(blob, &view);
-        tell_resources(r, &view);
-        batch_unref(blob);
-    }
-    batch_builder_done(&rows);
-    return e;
-}
-
-static err resources_of_part(const struct resource_read *r, uint32_t source) {
-    const struct part_entry *p = &r->sn->parts->v[source];
-    if (p->time_min > r->time_max || p->time_max < r->time_min) return NULL;
-    if (!p->part) {
-        count_missing(p, r->stats);
-        return NULL;
-    }
-    if (!snapshot_part_is_masked(r->sn, p)) {
-        tell_resources(r, part_resources(p->part));
-        return NULL;
-    }
-    for (uint32_t g = 0; g < part_info(p->part)->groups; g++) TRY(resources_masked(r, source, g));
-    return NULL;
-}
-
-static err resources_of_batch(const struct resource_read *r, uint32_t source) {
-    const struct memory_batch *m = r->sn->batches[source - r->sn->parts->n];
-    if (m->view.time_min > r->time_max || m->view.time_max < r->time_min) return NULL;
-    if (snapshot_batch_is_masked(r->sn, m)) return resources_masked(r, source, 0);
-    tell_resources(r, &m->view);
-    return NULL;
-}
-
-static err engine_snapshot_resources(struct snapshot *snapshot, int64_t time_min, int64_t time_max,
-                                     void (*fn)(void *context, const struct batch *b, uint32_t resource_row),
-                                     void *context, struct scan_stats *stats) {
-    struct engine_snapshot *sn = (struct engine_snapshot *)snapshot;
-    struct resource_read r = {sn, MAX(time_min, sn->time_floor), time_max, fn, context, stats};
-    uint32_t parts = (uint32_t)sn->parts->n, all = parts + (uint32_t)sn->batch_count;
-    for (uint32_t i = 0; i < parts; i++) TRY(resources_of_part(&r, i));
-    for (uint32_t i = parts; i < all; i++) TRY(resources_of_batch(&r, i));
-    return NULL;
-}
-
 static const struct snapshot_functions engine_snapshot_functions = {
     .free = engine_snapshot_free,
     .scan = engine_snapshot_scan,
     .fetch = engine_snapshot_fetch,
     .trace = engine_snapshot_trace,
     .resources = engine_snapshot_resources,
+    .keys = engine_snapshot_keys,
+    .sizes = engine_snapshot_sizes,
 };

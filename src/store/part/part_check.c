@@ -73,6 +73,9 @@ err part_check(const char *path, struct buf *out, uint64_t *out_bad) {
 
 /* ---- dump --------------------------------------------------------------------------------------------------------- */
 
+const char *const part_section_names[SECTIONS] = {"strings",     "skeletons", "keys",  "shapes", "resources and scopes",
+                                                  "trace index", "groups",    "blocks"};
+
 static const char *const encoding_names[ENCODINGS] = {
     [ENCODING_INTS] = "ints",        [ENCODING_BASED] = "ints from the time", [ENCODING_RAW8] = "8 bytes",
     [ENCODING_RUNS] = "runs of ids", [ENCODING_IDS] = "ids and codes",        [ENCODING_RUN_TIMES] = "times by run",
@@ -114,14 +117,12 @@ static void dump_group(const struct part *p, uint32_t group, struct buf *out) {
 }
 
 static void dump_header(const struct part *p, struct buf *out) {
-    static const char *const names[SECTIONS] = {"strings",     "skeletons", "keys",  "shapes", "resources and scopes",
-                                                "trace index", "groups",    "blocks"};
     const struct part_footer *f = (const void *)(p->map.p + p->map.n - sizeof *f);
     buf_add_fmt(out, "part of %s, id %llu, format %d: %llu rows, %llu bytes, %u groups\n", signal_names[p->info.signal],
                 (unsigned long long)p->info.id, PART_VERSION, (unsigned long long)p->info.rows,
                 (unsigned long long)p->info.bytes, p->info.groups);
     for (int i = 0; i < SECTIONS; i++)
-        buf_add_fmt(out, "section %s: offset %llu, %llu bytes, %llu decompressed\n", names[i],
+        buf_add_fmt(out, "section %s: offset %llu, %llu bytes, %llu decompressed\n", part_section_names[i],
                     (unsigned long long)f->sections[i].offset, (unsigned long long)f->sections[i].size,
                     (unsigned long long)f->sections[i].raw_size);
     buf_add_fmt(out, "dictionaries: %u strings, %u skeletons, %u keys, %u shapes, %u resources, %u scopes, %u traces\n",

@@ -304,21 +304,40 @@ static uint64_t run_time(const struct group_reader *r, const struct column *c, u
     return time;
 }
 
-static uint64_t parent_id(const struct group_reader *r, const struct column *c, uint32_t row, uint64_t v) {
+/* Of a value that is not PARENT_ESCAPED. */
+static uint64_t near_parent(const struct group_reader *r, uint32_t row, uint64_t v) {
     if (v == PARENT_NONE) return 0;
-    if (v == PARENT_ESCAPED) {
-        uint32_t low = 0, high = c->count - 1;
-        while (low < high) {
-            uint32_t middle = (low + high) / 2;
-            if (ints_get(&c->list, middle) < row)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return load_u64(c->raw + 8 * (size_t)low);
-    }
     uint64_t zigzag = v - 2, parent = row + ((zigzag >> 1) ^ -(zigzag & 1));
     return r->spans.encoding ? load_u64(r->spans.raw + 8 * parent) : 0;
+}
+
+static uint64_t parent_id(const struct group_reader *r, const struct column *c, uint32_t row, uint64_t v) {
+    uint32_t low = 0, high = c->count - 1;
+    if (v != PARENT_ESCAPED) return near_parent(r, row, v);
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (ints_get(&c->list, middle) < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return load_u64(c->raw + 8 * (size_t)low);
+}
+
+/* All rows: those with an escape stand in the list in their order. */
+static err decode_parents(struct group_reader *r, const struct column *c, uint64_t *out) {
+    uint32_t *escapes = column_list_decode(r, c), at = 0;
+    if (!escapes) return arena_err(r->arena);
+    TRY(open_spans(r));
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (out[i] != PARENT_ESCAPED) {
+            out[i] = near_parent(r, i, out[i]);
+            continue;
+        }
+        while (at + 1 < c->count && escapes[at] < i) at++;
+        out[i] = load_u64(c->raw + 8 * (size_t)at);
+    }
+    return NULL;
 }
 
 /* Times that a BASED column is relative to, for its rows (NULL: all). */
@@ -350,11 +369,7 @@ err column_decode(struct group_reader *r, enum set set, uint8_t field, const str
     }
     ints_decode(&c->numbers.ints, 0, c->n, out);
     if (c->encoding == ENCODING_BASED) return add_bases(r, set, NULL, c->n, out);
-    if (c->encoding == ENCODING_PARENTS) {
-        TRY(open_spans(r));
-        for (uint32_t i = 0; i < c->n; i++) out[i] = parent_id(r, c, i, out[i]);
-    }
-    return NULL;
+    return c->encoding == ENCODING_PARENTS ? decode_parents(r, c, out) : NULL;
 }
 
 static uint64_t get_number(const struct group_reader *r, const struct column *c, uint32_t row) {

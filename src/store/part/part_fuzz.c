@@ -114,6 +114,14 @@ static err ignore_rows(void *context, uint32_t group, const uint32_t *rows, size
     return NULL;
 }
 
+static void ignore_piece(void *context, const struct size_piece *p) { (void)context, (void)p; }
+
+static void ignore_resource(void *context, const struct batch *b, uint32_t row, uint64_t rows, uint64_t bytes) {
+    (void)context, (void)b, (void)row, (void)rows, (void)bytes;
+}
+
+static const struct size_sink ignore_sizes = {.piece = ignore_piece, .resource = ignore_resource};
+
 static void use(struct part *p) {
     struct arena a;
     struct scan_stats stats = {0};
@@ -128,6 +136,10 @@ static void use(struct part *p) {
         scan(p, g, (struct column_ref){.target = TARGET_FIELD, .field = FIELD_SPAN_ID}, OP_NOT_MATCH, "^0");
         fetch(p, g);
     }
+    err sized = part_piece_sizes(p, &ignore_sizes);
+    err_free(sized);
+    sized = part_resource_sizes(p, &(struct scan_request){0}, &ignore_sizes, &stats);
+    err_free(sized);
     err e = part_find_trace(p, (const unsigned char *)"0123456789abcdef", &a, ignore_rows, NULL, &stats);
     err_free(e);
     arena_done(&a);

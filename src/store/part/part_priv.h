@@ -14,7 +14,7 @@
 
 #include "base/arena.h"
 #include "base/budget.h"
-#include "store/scan.h"
+#include "store/sizes.h"
 
 enum { PART_GROUP_ROWS = 16384 };
 
@@ -87,8 +87,21 @@ err part_fetch(struct part *p, uint32_t group, const uint32_t *rows, size_t n, s
 err part_find_trace(struct part *p, const unsigned char id[16], struct arena *a,
                     err (*fn)(void *context, uint32_t group, const uint32_t *rows, size_t n), void *context,
                     struct scan_stats *stats);
+/* Calls fn for each key of the groups in the range (rows, events) and of all resources and scopes, without a look at values; of a
+ * batch for each of its keys. The arena is scratch, cleared by a part. */
+err part_keys(struct part *p, const struct scan_request *r, struct arena *a, key_fn fn, void *context,
+              enum scan_next *out_next, struct scan_stats *stats);
+err batch_keys(const struct batch *b, struct arena *a, key_fn fn, void *context, enum scan_next *out_next);
 /* The part's distinct resources as a batch whose SET_RESOURCES has them (SET_ROWS is empty); owned by the part. */
 const struct batch *part_resources(struct part *p);
+
+/* Tells sink->piece every column, dictionary and the frame: together the file's bytes. ERR_CORRUPT before anything was told. */
+err part_piece_sizes(struct part *p, const struct size_sink *sink);
+/* Tells sink->resource each resource that has rows. Of `limits` deadline and cancellation count. */
+err part_resource_sizes(struct part *p, const struct scan_request *limits, const struct size_sink *sink,
+                        struct scan_stats *stats);
+void batch_resource_sizes(const struct batch *b, uint64_t bytes, const struct size_sink *sink);
+err scan_stopped(const struct scan_request *r); /* ERR_CANCELLED if it was cancelled or its time is over */
 
 err part_check(const char *path, struct buf *out, uint64_t *out_bad); /* every block */
 err part_dump(const char *path, uint64_t rows_max, struct buf *out);

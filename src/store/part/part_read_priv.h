@@ -149,6 +149,8 @@ err part_unzip(struct arena *a, struct str bytes, uint64_t raw_size, struct str 
 void part_block_name(const struct part *p, const struct part_block *b,
                      struct buf *out); /* "duration", "http.route (string)" */
 
+extern const char *const part_section_names[SECTIONS];
+
 /* part_column.c */
 err column_parse(struct group_reader *r, const struct part_block *b, struct str bytes, struct column *out);
 err column_open_block(struct group_reader *r, const struct part_block *b, struct column *out);

@@ -1,7 +1,9 @@
 /* Scanning a part: predicates are prepared once a part, asked of each group cheapest first, and stop at the first empty answer. */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/text.h"
+#include "os/clock.h"
 #include "store/part/part_scan_priv.h"
 
 bool bits_are_empty(const uint64_t *bits, uint32_t n) {
@@ -102,6 +104,25 @@ static bool plan_is_hopeless(const struct plan *plan) {
     return false;
 }
 
+/* A trace that is asked for by its id is looked up in the part's index, which names its groups (and rarely one more). */
+static void find_groups(struct part_scan *s, const struct plan *plan) {
+    const struct predicate *p = plan->p;
+    bool is_trace = p->column.target == TARGET_FIELD && p->column.field == FIELD_TRACE_ID && p->op == OP_EQUAL;
+    if (s->has_groups || !is_trace || !plan->has_id) return;
+    uint32_t most = s->part->info.groups, *groups = arena_alloc(s->arena, sizeof *groups * (most + 1));
+    if (!groups) return; /* the scan finds no memory either, and says so */
+    s->groups = groups;
+    s->group_count = MIN(most, hash_index_find(&s->part->traces, hash_bytes(plan->id, 16), groups, most));
+    s->has_groups = true;
+}
+
+static bool may_have_rows(const struct part_scan *s, uint32_t group) {
+    if (!s->has_groups) return true;
+    for (uint32_t i = 0; i < s->group_count; i++)
+        if (s->groups[i] == group) return true;
+    return false;
+}
+
 static void sort_plans(struct plan *plans, size_t n) {
     for (size_t i = 1; i < n; i++) {
         struct plan x = plans[i];
@@ -120,7 +141,8 @@ err part_scan_open(struct part *p, const struct scan_request *r, struct arena *a
     *out_may_match = p->info.time_max >= r->time_min && p->info.time_min <= r->time_max;
     for (size_t i = 0; i < s->plan_count && *out_may_match; i++) {
         TRY(plan_make(s, &r->predicates[i], &s->plans[i]));
-        if (plan_is_hopeless(&s->plans[i])) *out_may_match = false;
+        find_groups(s, &s->plans[i]);
+        if (plan_is_hopeless(&s->plans[i]) || (s->has_groups && s->group_count == 0)) *out_may_match = false;
     }
     sort_plans(s->plans, s->plan_count);
     return r->count_only || !*out_may_match ? NULL : part_want_open(s);
@@ -343,7 +365,7 @@ err part_scan_group(struct part_scan *s, uint32_t group, struct arena *a, struct
     *out = (struct chunk){.group = group, .rest_time_max = INT64_MAX};
     group_reader_init(&r, s->part, group, a, stats);
     stats->groups++;
-    if (r.g->time_max < s->request->time_min || r.g->time_min > s->request->time_max) {
+    if (r.g->time_max < s->request->time_min || r.g->time_min > s->request->time_max || !may_have_rows(s, group)) {
         stats->groups_pruned++;
         return NULL;
     }
@@ -351,5 +373,12 @@ err part_scan_group(struct part_scan *s, uint32_t group, struct arena *a, struct
     TRY(group_reader_end(&r, scan_group(s, &r, out), &bad));
     if (bad) *out = (struct chunk){.group = group, .rest_time_max = INT64_MAX};
     stats->rows_matched += out->n;
+    return NULL;
+}
+
+err scan_stopped(const struct scan_request *r) {
+    if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
+    if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns)
+        return err_new(ERR_CANCELLED, "the query's time is over");
     return NULL;
 }

@@ -47,6 +47,8 @@ struct part_scan {
     struct plan *plans; /* by cost */
     size_t plan_count;
     struct want *wants;
+    bool has_groups; /* the index of traces says which groups alone can match */
+    uint32_t *groups, group_count;
 };
 
 /* Part keys with the name, into memory of the arena. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/text.h"
 #include "os/sim/sim.h"
 #include "signal/otlp.h"
 #include "store/part/part_testing_priv.h"
@@ -503,7 +504,7 @@ static void wanted_columns_are_those_of_the_model(void **state) {
     }
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------- */
+/* ---- the index of traces ------------------------------------------------------------------------------------------ */
 
 /* Logs whose names change every 50 rows, so that their codes are stored as ints and must be unpacked to be checked. */
 static struct batch_blob *names_in_runs(uint32_t rows) {
@@ -521,6 +522,41 @@ static struct batch_blob *names_in_runs(uint32_t rows) {
     batch_builder_done(&b);
     return blob;
 }
+
+static bool may_have_trace(struct part *p, uint64_t low, enum operator op) {
+    AUTO_ARENA struct arena memory;
+    AUTO_BUF struct buf hex;
+    struct predicate is_trace;
+    struct part_scan *scan;
+    struct column_ref trace = {.target = TARGET_FIELD, .field = FIELD_TRACE_ID};
+    bool may_match = false;
+    arena_init(&memory, MIB);
+    buf_init(&hex, 64);
+    put_hex(&hex, (uint64_t[2]){low, 1}, 16);
+    OK(predicate_make(&memory, trace, op, buf_str(&hex), &is_trace));
+    struct scan_request r = {.time_min = INT64_MIN,
+                             .time_max = INT64_MAX,
+                             .predicates = &is_trace,
+                             .predicate_count = 1,
+                             .count_only = true};
+    OK(part_scan_open(p, &r, &memory, &scan, &may_match));
+    predicate_done(&is_trace);
+    return may_match;
+}
+
+static void a_trace_is_looked_up_in_the_index(void **state) {
+    (void)state;
+    struct asking a;
+    asking_init(&a, SIGNAL_LOGS, names_in_runs(3000));
+    uint32_t others = 0;
+    for (uint64_t trace = 0; trace < 9; trace++) assert_true(may_have_trace(a.part, trace, OP_EQUAL));
+    for (uint64_t trace = 9; trace < 109; trace++) others += may_have_trace(a.part, trace, OP_EQUAL);
+    assert_true(others < 5); /* the index holds a part of each hash */
+    assert_true(may_have_trace(a.part, 50, OP_NOT_EQUAL));
+    asking_done(&a);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------- */
 
 struct lack {
     uint32_t limited, answered;
@@ -612,6 +648,7 @@ int main(void) {
         cmocka_unit_test(every_field_answers_every_operator),
         cmocka_unit_test(ranges_include_both_ends),
         cmocka_unit_test(wanted_columns_are_those_of_the_model),
+        cmocka_unit_test(a_trace_is_looked_up_in_the_index),
         cmocka_unit_test(a_first_touch_without_memory_is_no_damage),
         cmocka_unit_test(a_lack_of_memory_is_no_damage),
     };

@@ -84,3 +84,57 @@ export function stacked(buckets: readonly BucketIn[]): Float64Array[] {
   });
   return out;
 }
+
+/** The same without standing on one another, as it is told. */
+export function unstacked(buckets: readonly BucketIn[]): Float64Array[] {
+  const sums = stacked(buckets);
+  for (let g = 1; g < groups.length; g++) for (let i = 0; i < buckets.length; i++) sums[g][i] -= sums[g + 1][i];
+  return sums;
+}
+
+/** All of each bucket; n values, null where there is no such bucket. */
+export function totals(buckets: readonly BucketIn[], n: number): (number | null)[] {
+  return Array.from({ length: n }, (_, i) => (buckets[i] ? severities.reduce((sum, s) => sum + Number(buckets[i][s] ?? 0), 0) : null));
+}
+
+/** A record as columns want it: what a key of a column stands for. `resource.` and `scope.` say where; a bare key is the record's, or
+ * else its resource's. */
+export interface Cells extends LogIn {
+  attributes: Record<string, unknown>;
+  resourceOf?: { environment: string; attributes: Record<string, unknown> };
+  scopeOf?: { name: string; version: string; attributes: Record<string, unknown> };
+}
+type Key = { field: string } | { prefix: string; key: string } | null;
+
+function valueOf(r: Cells, key: Key): unknown {
+  if (key === null) return undefined;
+  if ('field' in key) return key.field === 'environment' ? r.resourceOf?.environment : (r as unknown as Record<string, unknown>)[key.field];
+  const resource = r.resourceOf?.attributes ?? {};
+  if (key.prefix === 'resource.') return resource[key.key];
+  if (key.prefix === 'scope.') return key.key === 'name' || key.key === 'version' ? r.scopeOf?.[key.key] : r.scopeOf?.attributes[key.key];
+  return key.key in r.attributes ? r.attributes[key.key] : key.prefix === '' ? resource[key.key] : undefined;
+}
+
+/** What a cell shows: one line, "" where the record has no such value. */
+export const cellOf = (r: Cells, key: Key): string => lineOf(valueOf(r, key));
+
+const narrow: Record<string, string> = { severity: 'var(--severity)', service: 'minmax(90px, 150px)', body: 'minmax(220px, 1fr)', trace_id: '250px', span_id: '130px' };
+const least: Record<string, number> = { severity: 62, service: 90, body: 220, trace_id: 250, span_id: 130 };
+
+/** Widths of columns by what the first records hold: 8 to 32 characters, the body takes what is left. And the least of all together. */
+export function widthsOf(keys: readonly string[], read: (key: string) => Key, first: readonly Cells[]): { template: string; least: number } {
+  let sum = 148;
+  const widths = keys.map((name) => {
+    const key = read(name), field = key && 'field' in key ? key.field : '';
+    if (narrow[field]) {
+      sum += least[field] + 10;
+      return narrow[field];
+    }
+    const longest = first.slice(0, 100).reduce((n, r) => Math.max(n, cellOf(r, key).length), Math.min(20, name.length));
+    const px = Math.round(Math.max(8, Math.min(32, longest)) * 7.3) + 4;
+    sum += px + 10;
+    return `${px}px`;
+  });
+  if (!keys.includes('body')) widths.push('minmax(0, 1fr)');
+  return { template: widths.join(' '), least: sum };
+}

@@ -1,70 +1,81 @@
-// A trace as typed arrays: what the waterfall draws, computed without a browser. Spans stand as the API gives them, parents before
+// A trace as typed arrays: what its views draw, computed without a browser. Spans stand as the API gives them, parents before
 // their children, so a subtree is a run of rows: row i's is [i, end[i]).
 //
 //   rows     0 ────────────── n      depth 0 1 2 2 1    end 5 4 3 4 5
 //   times    ns from the trace's start, as doubles (exact to 104 days)
-import { parseInstant, sinceNs } from '../lib/time';
 
-export interface SpanIn {
-  span_id: string;
-  parent_span_id: string | null;
-  parent_missing?: boolean;
-  depth: number;
-  service: string;
-  name: string;
-  start: string;
-  duration_ns: number;
-  self_time_ns: number;
-  status: { code: string };
+/** What /api/v1/traces/{id}/columns answers, as far as it is read here. */
+export interface ColumnsIn {
+  services: { name: string }[];
+  operations: string[];
+  columns: {
+    span_id: string; // 16 digits a span
+    depth: number[];
+    kind: number[];
+    status: number[];
+    start_ns: number[];
+    duration_ns: number[];
+    self_time_ns: number[];
+    parent_missing: number[]; // rows
+    service: number[];
+    operation: number[];
+  };
 }
 
 export interface Waterfall {
   n: number;
+  ids: string; // 16 digits a span: one text, since 100,000 would take ten times the memory
   start: Float64Array;
-  duration: Float64Array;
+  duration: Float64Array; // a negative one is none
   self: Float64Array;
-  depth: Uint16Array;
+  depth: Uint32Array;
   parent: Int32Array; // -1: a root
   end: Int32Array;
+  kind: Uint8Array;
   error: Uint8Array;
+  missing: Uint8Array; // its parent never came
   errorsBelow: Uint32Array; // in the subtree, without the row itself
-  service: Uint16Array;
-  services: string[]; // in order of their first span
+  service: Uint32Array;
+  services: string[];
+  operation: Uint32Array;
+  operations: string[];
   total: number; // ns from the earliest start to the latest end
 }
 
-export function layout(spans: readonly SpanIn[], traceStart: string): Waterfall {
-  const n = spans.length;
+export function layout(t: ColumnsIn): Waterfall {
+  const { columns: c } = t, n = c.depth.length;
   const w: Waterfall = {
-    n, start: new Float64Array(n), duration: new Float64Array(n), self: new Float64Array(n), depth: new Uint16Array(n),
-    parent: new Int32Array(n).fill(-1), end: new Int32Array(n), error: new Uint8Array(n), errorsBelow: new Uint32Array(n),
-    service: new Uint16Array(n), services: [], total: 0,
+    n, ids: c.span_id, start: new Float64Array(c.start_ns), duration: new Float64Array(c.duration_ns), self: new Float64Array(c.self_time_ns), depth: new Uint32Array(n),
+    parent: new Int32Array(n).fill(-1), end: new Int32Array(n), kind: new Uint8Array(c.kind), error: new Uint8Array(n), missing: new Uint8Array(n), errorsBelow: new Uint32Array(n),
+    service: new Uint32Array(c.service), services: t.services.map((s) => s.name), operation: new Uint32Array(c.operation), operations: t.operations, total: 0,
   };
-  const zero = parseInstant(traceStart);
-  const codes = new Map<string, number>();
-  const open: number[] = []; // the rows above, by depth
+  for (const i of c.parent_missing) w.missing[i] = 1;
+  const open = new Int32Array(n); // the rows above, by depth
+  let above = 0;
   for (let i = 0; i < n; i++) {
-    const s = spans[i];
-    let code = codes.get(s.service);
-    if (code === undefined) {
-      codes.set(s.service, (code = w.services.length));
-      w.services.push(s.service);
-    }
-    w.service[i] = code;
-    w.start[i] = sinceNs(zero, parseInstant(s.start));
-    w.duration[i] = s.duration_ns;
-    w.self[i] = s.self_time_ns;
-    w.error[i] = s.status.code === 'error' ? 1 : 0;
-    const depth = Math.min(s.depth, open.length);
-    while (open.length > depth) w.end[open.pop()!] = i;
+    if (w.duration[i] < 0) w.duration[i] = 0;
+    w.error[i] = c.status[i] === 2 ? 1 : 0;
+    const depth = Math.min(c.depth[i], above);
+    while (above > depth) w.end[open[--above]] = i;
     w.depth[i] = depth;
-    w.parent[i] = depth ? open[depth - 1] : -1;
-    open.push(i);
+    if (depth) w.parent[i] = open[depth - 1];
+    open[above++] = i;
     w.total = Math.max(w.total, w.start[i] + w.duration[i]);
   }
-  while (open.length) w.end[open.pop()!] = n;
+  while (above) w.end[open[--above]] = n;
   for (let i = n - 1; i > 0; i--) if (w.parent[i] >= 0) w.errorsBelow[w.parent[i]] += w.errorsBelow[i] + w.error[i];
   return w;
+}
+
+export const idOf = (w: Waterfall, i: number): string => w.ids.slice(i * 16, i * 16 + 16);
+export const nameOf = (w: Waterfall, i: number): string => w.operations[w.operation[i]];
+export const serviceOf = (w: Waterfall, i: number): string => w.services[w.service[i]];
+
+/** The row of a span, the first if there are several; -1: none. */
+export function rowOf(w: Waterfall, id: string): number {
+  if (id.length !== 16) return -1;
+  for (let at = w.ids.indexOf(id); at >= 0; at = w.ids.indexOf(id, at + 1)) if (at % 16 === 0) return at / 16;
+  return -1;
 }
 
 /** The rows that are to be seen, to `out` (n long): all but those below a collapsed one. Their number. */
@@ -105,39 +116,68 @@ export function nextMarked(marks: Uint8Array, from: number, step: 1 | -1): numbe
   return -1;
 }
 
-/** Marks the rows whose text holds what is looked for, without regard to case. Their number. */
-export function findRows(spans: readonly SpanIn[], text: string, out: Uint8Array): number {
+/** Marks the rows whose operation or service holds what is looked for, without regard to case, or whose id it is. Their number. */
+export function findRows(w: Waterfall, text: string, out: Uint8Array): number {
   const wanted = text.trim().toLowerCase();
+  const holds = (names: string[]): Uint8Array => Uint8Array.from(names, (s) => (wanted !== '' && s.toLowerCase().includes(wanted) ? 1 : 0));
+  const services = holds(w.services), operations = holds(w.operations);
   let count = 0;
-  for (let i = 0; i < spans.length; i++) {
-    const s = spans[i];
-    out[i] = wanted !== '' && (s.name.toLowerCase().includes(wanted) || s.service.toLowerCase().includes(wanted) || s.span_id === wanted) ? 1 : 0;
-    count += out[i];
-  }
+  for (let i = 0; i < w.n; i++) count += out[i] = services[w.service[i]] | operations[w.operation[i]];
+  const at = rowOf(w, wanted);
+  if (at >= 0) count += 1 - out[at];
+  if (at >= 0) out[at] = 1;
   return count;
 }
 
-/** Marks the critical path: from the end of each root back to its start, always below the child that ended last before the point looked
- * at. What a child did after its parent's end does not count. */
-export function criticalPath(w: Waterfall): Uint8Array {
-  const on = new Uint8Array(w.n);
-  const stack: [number, number][] = []; // row, the time from which to look back
-  for (let i = 0; i < w.n; i = w.end[i]) stack.push([i, w.start[i] + w.duration[i]]);
-  while (stack.length) {
-    const [row, until] = stack.pop()!;
-    on[row] = 1;
-    const children: number[] = [];
-    for (let c = row + 1; c < w.end[row]; c = w.end[c]) children.push(c);
-    const ends = (c: number): number => w.start[c] + w.duration[c];
-    children.sort((a, b) => ends(b) - ends(a));
-    let at = Math.min(until, ends(row));
-    for (const c of children) {
-      if (ends(c) > at || w.duration[c] === 0) continue;
-      stack.push([c, ends(c)]);
-      at = w.start[c];
-    }
+/** Marks those of the ids (16 digits each) as well. How many were not marked before. */
+export function markIds(w: Waterfall, ids: string, out: Uint8Array): number {
+  const wanted = new Set<string>();
+  for (let at = 0; at < ids.length; at += 16) wanted.add(ids.slice(at, at + 16));
+  let count = 0;
+  for (let i = 0; i < w.n && wanted.size; i++)
+    if (!out[i] && wanted.has(idOf(w, i))) count += out[i] = 1;
+  return count;
+}
+
+/** What the duration of the trace is made of: for each row on the critical path the time that it alone accounts for, -1 for those off it.
+ * From the trace's end back to its start, always below what ended last before the point looked at. A span that outlives all above it counts
+ * from their end on, and not before. No two times overlap; they sum up to the trace's duration, less what no span accounts for. */
+export function criticalPath(w: Waterfall): Float64Array {
+  const time = new Float64Array(w.n).fill(-1), from = w.start.slice();
+  const ends = (i: number): number => w.start[i] + w.duration[i];
+  const byEnd = (rows: number[]): number[] => rows.sort((a, b) => ends(b) - ends(a));
+  const stack: [row: number, from: number, until: number][] = [];
+  const tops: number[] = []; // roots, and what outlives all above it
+  const reach = new Float64Array(w.n); // when the last of a row and those above it ends
+  for (let i = 0; i < w.n; i++) {
+    const above = w.parent[i] < 0 ? -1 : reach[w.parent[i]];
+    reach[i] = Math.max(above, ends(i));
+    if (above >= ends(i)) continue;
+    from[i] = Math.max(above, w.start[i]);
+    tops.push(i);
   }
-  return on;
+  let at = w.total;
+  byEnd(tops).forEach((top, k) => {
+    if (k > 0 && from[top] >= at) return;
+    stack.push([top, from[top], Math.min(at, ends(top))]);
+    at = from[top];
+  });
+  while (stack.length) {
+    const [row, since, until] = stack.pop()!;
+    const children: number[] = [];
+    for (let c = row + 1; c < w.end[row]; c = w.end[c]) if (w.duration[c] > 0 && ends(c) > since && ends(c) <= until) children.push(c);
+    let own = 0;
+    at = until;
+    for (const c of byEnd(children)) {
+      if (ends(c) > at) continue;
+      const start = Math.max(since, w.start[c]);
+      own += at - ends(c);
+      stack.push([c, start, ends(c)]);
+      at = start;
+    }
+    time[row] = own + (at - since);
+  }
+  return time;
 }
 
 /** What the mini-map shows, one byte a pixel: 0 nothing, 1 spans, 2 errors. Rows are spread over the height; each costs the same however

@@ -28,7 +28,28 @@ export interface ServiceStats extends SpanStats {
   bucket_span_counts: number[];
   bucket_error_counts: number[];
 }
-export interface Stats extends SpanStats, Partial_ {
+export interface SpanGroup extends SpanStats {
+  value?: string;
+  bucket_counts?: number[];
+  bucket_error_counts?: number[];
+}
+export interface LogGroup {
+  value?: string;
+  count: number;
+  error_count: number;
+  error_ratio: number;
+  bucket_counts?: number[];
+  bucket_error_counts?: number[];
+}
+/** What `by` adds to an answer. */
+export interface Grouped<G> {
+  value_count?: number;
+  value_count_is_least?: boolean;
+  groups?: G[];
+  other?: G | null;
+  without?: G | null;
+}
+export interface Stats extends SpanStats, Partial_, Grouped<SpanGroup> {
   range: { start: string; end: string };
   trace_count: number;
   spans_per_second: number;
@@ -36,6 +57,7 @@ export interface Stats extends SpanStats, Partial_ {
   buckets: ({ start: string } & SpanStats)[];
   operations: ({ service: string; operation: string; kind: string } & SpanStats)[];
   services?: ServiceStats[];
+  before?: (Omit<Stats, 'before'> & { back_ns: number }) | null;
 }
 export interface Services extends Partial_ {
   services: { name: string; namespace: string; environment: string; signals: string[] }[];
@@ -68,41 +90,42 @@ export interface Scope {
   version: string;
   attributes: Attributes;
 }
-export interface Span {
-  span_id: string;
-  parent_span_id: string | null;
-  parent_missing?: boolean;
-  depth: number;
-  service: string;
-  name: string;
-  kind: string;
-  start: string;
-  duration_ns: number;
-  self_time_ns: number;
-  child_count: number;
-  status: { code: string; message?: string };
-  attributes: Attributes;
-  events: { time: string; name: string; attributes: Attributes }[];
-  links: { trace_id: string; span_id: string; attributes: Attributes }[];
-  resource: number;
-  scope: number;
-}
-export interface Trace extends Partial_ {
+/** Of /api/v1/traces/{id}/columns, without its columns (hot/waterfall.ts). */
+export interface TraceHead extends Partial_ {
   trace_id: string;
   root: { service: string; operation: string; missing: boolean };
   start: string;
   duration_ns: number;
   span_count: number;
   error_count: number;
-  duplicate_count: number;
   truncated: boolean;
   missing_parents: string[];
   services: { name: string; span_count: number; error_count: number }[];
-  resources: Resource[];
-  scopes: Scope[];
-  spans: Span[];
+}
+export interface SpanDetails extends Partial_ {
+  spans: {
+    span_id: string;
+    parent_span_id: string | null;
+    start: string;
+    duration_ns: number;
+    status: { code: string; message?: string };
+    attributes: Attributes;
+    events: { time: string; name: string; attributes: Attributes }[];
+    links: { trace_id: string | null; span_id: string | null; attributes: Attributes }[];
+    dropped_attributes?: number;
+    dropped_events?: number;
+    dropped_links?: number;
+    resource: Resource;
+    scope: Scope;
+  }[];
+}
+/** Ids of spans of a trace, 16 digits each. */
+export interface TraceSpans extends Partial_ {
+  span_count: number;
+  span_id: string;
 }
 export interface LogRecord {
+  id: string;
   time: string;
   severity: string;
   severity_text: string;
@@ -120,10 +143,31 @@ export interface Logs extends Partial_ {
   scopes: Scope[];
   next_cursor: string | null;
 }
-export interface LogHistogram extends Partial_ {
+export interface LogHistogram extends Partial_, Grouped<LogGroup> {
+  range: { start: string; end: string };
   count: number;
   step_ns: number;
   buckets: { start: string; [severity: string]: string | number }[];
+  before?: (Omit<LogHistogram, 'before'> & { back_ns: number }) | null;
+}
+
+export interface AttributeNames extends Partial_ {
+  attributes: { place: 'span' | 'log' | 'resource' | 'scope' | 'event'; key: string; types: string[]; count: number }[];
+  found: number;
+}
+export interface AttributeValues extends Partial_ {
+  values: { value: string; count: number }[];
+  row_count: number;
+  sampled: boolean;
+}
+export interface SavedSearch {
+  name: string;
+  screen: 'traces' | 'logs';
+  query: string;
+  by: string;
+}
+export interface Searches {
+  searches: SavedSearch[];
 }
 
 export class Failure extends Error {
@@ -167,30 +211,38 @@ export function withParams(path: string, params: Params): string {
   return query ? `${path}?${query}` : path;
 }
 
-export async function get<T>(path: string, params: Params = {}, signal?: AbortSignal): Promise<T> {
+export async function get<T>(path: string, params: Params = {}, signal?: AbortSignal, read: (text: string) => unknown = parseJson): Promise<T> {
   const answer = await ask(withParams(path, params), { signal });
-  return parseJson(await answer.text()) as T;
+  return read(await answer.text()) as T;
 }
 
-export async function post<T>(path: string, body?: unknown): Promise<T> {
+async function change<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers = body === undefined ? undefined : { 'Content-Type': 'application/json' };
-  const answer = await ask(path, { method: 'POST', headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const answer = await ask(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   return (await answer.json()) as T;
 }
+export const post = <T>(path: string, body?: unknown): Promise<T> => change('POST', path, body);
+export const put = <T>(path: string, body: unknown): Promise<T> => change('PUT', path, body);
+export const remove = <T>(path: string): Promise<T> => change('DELETE', path);
 
 export interface Asked<T> {
   data: T | null; // of the last answer, also while the next is awaited
   failure: Failure | null;
   busy: boolean;
   again: () => void;
+  stop: () => void; // ends the question, in the server too
 }
 
-/** Asks when the question changes; an answer that comes too late is dropped, and its query ended. null: do not ask. */
-export function useQuestion<T>(path: string | null, params: Params = {}): Asked<T> {
+const stopped = new Failure(0, 'cancelled', 'You stopped this question', 'Ask again, or take a shorter range of time or more conditions.');
+
+/** Asks when the question changes; an answer that comes too late is dropped, and its query ended. null: do not ask. `read` makes the data of
+ * the answer's text; it is always the same function. */
+export function useQuestion<T>(path: string | null, params: Params = {}, read?: (text: string) => T): Asked<T> {
   const question = path === null ? null : withParams(path, params);
   const [state, setState] = useState<{ data: T | null; failure: Failure | null; busy: boolean; of: string | null }>({ data: null, failure: null, busy: question !== null, of: question });
   const [turn, setTurn] = useState(0);
   const latest = useRef(state);
+  const running = useRef<AbortController | null>(null);
   latest.current = state;
   useEffect(() => {
     if (question === null) {
@@ -198,15 +250,17 @@ export function useQuestion<T>(path: string | null, params: Params = {}): Asked<
       return undefined;
     }
     const stop = new AbortController();
+    running.current = stop;
     setState({ ...latest.current, busy: true });
-    get<T>(question, {}, stop.signal).then(
+    get<T>(question, {}, stop.signal, read).then(
       (data) => setState({ data, failure: null, busy: false, of: question }),
       (e: Error) => {
-        if (stop.signal.aborted) return;
+        if (stop.signal.aborted && stop.signal.reason !== stopped) return;
+        if (stop.signal.reason === stopped) e = stopped;
         setState({ data: null, failure: e instanceof Failure ? e : new Failure(0, 'internal', e.message, 'This is a fault of the page.'), busy: false, of: question });
       },
     );
     return () => stop.abort();
   }, [question, turn]);
-  return { ...state, busy: state.busy || state.of !== question, again: () => setTurn((t) => t + 1) };
+  return { ...state, busy: state.busy || state.of !== question, again: () => setTurn((t) => t + 1), stop: () => running.current?.abort(stopped) };
 }

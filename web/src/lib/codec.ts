@@ -29,10 +29,13 @@ export const choice = <T extends string>(...of: [T, ...T[]]): Field<T> => ({
   write: (s) => (s === of[0] ? [] : [s]),
 });
 
-/** A parameter that may come several times, at most `most` times. */
-export const list = (most = 32): Field<string[]> => ({
-  read: (v) => [...new Set(v.filter((s) => s !== ''))].slice(0, most),
-  write: (v) => v,
+/** A parameter that may come several times, at most `most` times; none: `initial`. */
+export const list = (most = 32, initial: string[] = []): Field<string[]> => ({
+  read: (v) => {
+    const given = [...new Set(v.filter((s) => s !== ''))].slice(0, most);
+    return given.length ? given : initial;
+  },
+  write: (v) => (v.join('\0') === initial.join('\0') ? [] : v),
 });
 
 export function codec<S>(fields: { [K in keyof S]: Field<S[K]> }): Codec<S> {

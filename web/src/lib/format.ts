@@ -36,6 +36,18 @@ export const rate = (n: number): string => (n === 0 ? '0' : n < 0.01 ? '<0.01' :
 
 export const percent = (ratio: number): string => (ratio === 0 ? '0%' : ratio < 0.001 ? '<0.1%' : ratio < 0.1 ? `${(ratio * 100).toFixed(1)}%` : `${(ratio * 100).toFixed(0)}%`);
 
+/** How much more: "+12%", "−3%", "±0%", "new" where there was none; of shares the points: "+1.2 pp". */
+export function change(now: number, before: number, share = false): string {
+  const sign = (v: number): string => (v > 0 ? '+' : v < 0 ? '−' : '±');
+  if (share) {
+    const points = (now - before) * 100, size = Math.abs(points);
+    return size < 0.05 ? '±0 pp' : `${sign(points)}${size < 9.95 ? size.toFixed(1) : size.toFixed(0)} pp`;
+  }
+  if (before === 0) return now === 0 ? '±0%' : 'new';
+  const ratio = now / before - 1, size = Math.abs(ratio) * 100;
+  return size < 0.5 ? '±0%' : now > before * 20 ? `×${count(Math.round(now / before))}` : `${sign(ratio)}${size.toFixed(0)}%`;
+}
+
 /** "1 trace", "2 traces". */
 export const plural = (n: number, one: string, many = `${one}s`): string => `${grouped(n)} ${n === 1 ? one : many}`;
 

@@ -10,6 +10,7 @@ export const range = { start: text('now-1h'), end: text() };
 
 export interface HomeState extends Range {
   environment: string;
+  compare: boolean; // with the period before
 }
 export interface TracesState extends Range {
   service: string;
@@ -21,13 +22,23 @@ export interface TracesState extends Range {
   text: string;
   where: string[];
   order: 'newest' | 'longest';
+  compare: boolean;
+  by: string; // the field or attribute that the search is grouped by; "": none
 }
 export interface TraceState {
+  as: 'tree' | 'table' | 'operations';
+  sort: string; // of the table and the operations, "-self": from the greatest; "": as they come
   span: string;
   find: string;
   collapsed: string[]; // ids of spans; "*": all
   path: boolean;
   view: string; // ns from the start, "1200-5400"; "": all
+}
+export interface CompareState {
+  a: string; // ids of traces; b "": to be chosen
+  b: string;
+  sort: 'explains' | 'tree';
+  show: 'all' | 'changed' | 'a' | 'b';
 }
 export interface LogsState extends Range {
   service: string;
@@ -39,27 +50,45 @@ export interface LogsState extends Range {
   where: string[];
   order: 'newest' | 'oldest';
   live: boolean;
+  compare: boolean;
+  by: string;
+  column: string[]; // fields and attributes, left to right; the time stands before them
+  record: string; // `id` of the open one
+  around: string; // `id` of the one whose neighbours are shown, instead of a search
+  within: 'service' | 'host' | 'all';
+}
+export const logColumns = ['severity', 'service', 'body'];
+export interface SettingsState {
+  section: 'health' | 'storage' | 'retention' | 'tokens';
+  signal: 'spans' | 'logs'; // of storage
+  column: string; // whose dropping is looked at: set/type/name
 }
 export interface LoginState {
   to: string;
 }
 
-export const home = codec<HomeState>({ ...range, environment: text() });
+export const home = codec<HomeState>({ ...range, environment: text(), compare: flag() });
 export const traces = codec<TracesState>({
   ...range, service: text(), environment: text(), operation: text(), status: choice('', 'error', 'ok', 'unset'), min_duration: text(),
   max_duration: text(), text: text(), where: list(), order: choice('newest', 'longest'),
+  compare: flag(), by: text(),
 });
-export const trace = codec<TraceState>({ span: text(), find: text(), collapsed: list(64), path: flag(), view: text() });
+export const trace = codec<TraceState>({
+  as: choice('tree', 'table', 'operations'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(),
+});
+export const compare = codec<CompareState>({ a: text(), b: text(), sort: choice('explains', 'tree'), show: choice('all', 'changed', 'a', 'b') });
 export const logs = codec<LogsState>({
   ...range, service: text(), environment: text(), severity: choice('', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'), text: text(),
   trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'), live: flag(),
+  compare: flag(), by: text(), column: list(16, logColumns), record: text(), around: text(), within: choice('service', 'host', 'all'),
 });
+export const settings = codec<SettingsState>({ section: choice('health', 'storage', 'retention', 'tokens'), signal: choice('spans', 'logs'), column: text() });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'logs' | 'start' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', logs: '/logs', start: '/start', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, logs, start: none, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -79,9 +108,15 @@ export function placeOf(path: string): Place | null {
 const linkTo = <S>(path: string, c: Codec<S>) => (some: Partial<S> = {}): string => path + c.write({ ...c.read(''), ...some });
 export const homeLink = linkTo(paths.home, home);
 export const tracesLink = linkTo(paths.traces, traces);
+export const compareLink = linkTo(paths.compare, compare);
 export const logsLink = linkTo(paths.logs, logs);
+export const settingsLink = linkTo(paths.settings, settings);
 export const loginLink = linkTo(paths.login, login);
 export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);
 
 /** Where a login leads back to: a path of this page, never another host's. */
 export const safePath = (to: string): string => (/^\/(?![/\\])/.test(to) && placeOf(to.split('?')[0]) ? to : '/');
+
+/** A saved search's address: its query read by the screen's codec, so that it leads nowhere else and holds nothing else. */
+export const searchLink = (s: { screen: 'traces' | 'logs'; query: string }): string =>
+  s.screen === 'logs' ? paths.logs + logs.write(logs.read(s.query)) : paths.traces + traces.write(traces.read(s.query));

@@ -66,6 +66,9 @@ export function rangeMs(r: { start: string; end: string }, now: number): [number
   return [at(r.start, end - 3600_000), end];
 }
 
+/** As precise as the API wrote it: unix nanoseconds, moved by so many. */
+export const shiftNs = (ns: string, by: number): string => String(BigInt(ns) + BigInt(by));
+
 export const isLive = (r: { end: string }): boolean => r.end === '' || r.end === 'now';
 
 const pad = (n: number, width = 2): string => String(n).padStart(width, '0');

@@ -1,30 +1,36 @@
-// Searching logs: conditions, how many by time and severity, and the records.
+// Searching logs: conditions, how many by time and severity, groups, and the records.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { groups, LogColumns, stacked } from '../hot/logs';
-import { scrollInto } from '../hot/rows';
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { groups, LogColumns, stacked, totals, unstacked } from '../hot/logs';
 import { get, useQuestion, type Failure, type LogHistogram, type Logs as Answer } from '../lib/api';
 import { count, plural } from '../lib/format';
-import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
-import { usePrefs } from '../lib/prefs';
-import { logs, logsLink, traceLink, type LogsState } from '../lib/screens';
-import { absolute, parseMs, showTime } from '../lib/time';
+import { logFields } from '../lib/fields';
+import { logColumns, logs, traceLink, type LogsState } from '../lib/screens';
+import { complaint } from '../lib/where';
+import { Around } from '../ui/around';
+import { Breakdown } from '../ui/breakdown';
+import { Change } from '../ui/change';
 import { Chart } from '../ui/chart';
-import { CopyButton, Values, WhereBar } from '../ui/chips';
+import { ColumnsButton } from '../ui/columns';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
-import { LogRow, type Shown } from '../ui/logrow';
-import { rowHeight, Rows } from '../ui/rows';
-import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
+import { LogDetail } from '../ui/logdetail';
+import { LogList, useRecord, whole } from '../ui/loglist';
+import type { Shown } from '../ui/logrow';
+import { narrowed as groupAs } from '../ui/overview';
+import { PredicateBar } from '../ui/predicate';
+import { Saved } from '../ui/saved';
+import type { Series } from '../ui/plot';
+import { Empty, FailureNote, PartialNote, Progress, useRefused } from '../ui/states';
 import { Tail } from '../ui/tail';
-import { TimePicker } from '../ui/time';
+import { TimePicker, useZoom } from '../ui/time';
 
 const pageSize = 200;
-const whole = (page: Answer): Shown[] => page.logs.map((l) => ({ ...l, resourceOf: page.resources[l.resource], scopeOf: page.scopes[l.scope] }));
+const fields = ['service', 'environment', 'severity', 'body', 'event_name'];
+type Set = (s: Partial<LogsState>, replace?: boolean) => void;
 const narrowed = (s: LogsState) => ({ start: s.start, end: s.end, service: s.service, environment: s.environment, severity: s.severity, text: s.text, trace_id: s.trace_id, span_id: s.span_id, where: s.where });
 
-function Filters({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
-  const names = useNames();
+function Filters({ state, set, names, failure }: { state: LogsState; set: Set; names: ReturnType<typeof useNames>; failure: Failure | null }) {
   const least: [LogsState['severity'], string][] = [['', 'All'], ['debug', 'Debug and up'], ['info', 'Info and up'], ['warn', 'Warn and up'], ['error', 'Error and up'], ['fatal', 'Fatal']];
   return (
     <>
@@ -34,7 +40,7 @@ function Filters({ state, set }: { state: LogsState; set: (s: Partial<LogsState>
         <ChoiceField name="Environment" value={state.environment} of={environmentChoices(names.environments, state.environment)} onChange={(environment) => set({ environment })} />
         <ChoiceField name="Severity" value={state.severity} of={least} onChange={(severity) => set({ severity })} />
       </div>
-      <WhereBar where={state.where} onChange={(where) => set({ where })} />
+      <PredicateBar where={state.where} text={state.text} fields={logFields} scope={{ ...state, signal: 'logs' }} failure={failure} onChange={set} />
       {state.trace_id && (
         <div class="note">
           <span class="grow">Records of {state.span_id ? 'one span of ' : ''}trace <a class="mono" href={traceLink(state.trace_id, { span: state.span_id })}>{state.trace_id}</a></span>
@@ -46,43 +52,23 @@ function Filters({ state, set }: { state: LogsState; set: (s: Partial<LogsState>
   );
 }
 
-function Histogram({ asked, onPick }: { asked: LogHistogram; onPick: (from: number, to: number) => void }) {
-  const data = useMemo(() => stacked(asked.buckets), [asked]);
+function Histogram({ asked, range, set }: { asked: LogHistogram; range: LogsState; set: Set }) {
+  const zoom = useZoom(range, set);
+  const [data, values] = useMemo(() => {
+    const before = asked.before ? [totals(asked.before.buckets, asked.buckets.length)] : [];
+    return [[...stacked(asked.buckets), ...before], [...unstacked(asked.buckets), ...before]];
+  }, [asked]);
   const tokens = ['line-strong', 'accent', 'warn', 'error'];
+  const series: Series[] = groups.map((g, i) => ({ label: g.name, token: tokens[i], kind: 'bars' }));
+  if (asked.before) series.push({ label: 'all before', token: 'text', kind: 'steps' });
   return (
     <figure class="chart">
       <figcaption>
-        <b>{plural(asked.count, 'record')}</b>
-        <span class="legend">{groups.map((g, i) => <span key={g.name}><i style={{ background: `var(--${tokens[i]})` }} />{g.name}</span>)}</span>
+        <span><b>{plural(asked.count, 'record')}</b> <Change now={asked.count} before={asked.before?.count} show={(v) => plural(v, 'record')} /></span>
+        <span class="legend">{groups.map((g, i) => <span key={g.name}><i style={{ background: `var(--${tokens[i]})` }} />{g.name}</span>)}{asked.before && <span><i class="dash" />before</span>}</span>
       </figcaption>
-      <Chart low data={data} format={count} onPick={onPick} label={`${plural(asked.count, 'record')} by time and severity`} series={groups.map((g, i) => ({ label: g.name, token: tokens[i], kind: 'bars' as const }))} />
+      <Chart low data={data} values={values} format={count} onPick={zoom.pick} onReset={zoom.out} label={`${plural(asked.count, 'record')} by time and severity`} series={series} />
     </figure>
-  );
-}
-
-function Detail({ r, state, set, close }: { r: Shown; state: LogsState; set: (s: Partial<LogsState>) => void; close: () => void }) {
-  const { zone } = usePrefs();
-  const filter = (where: string): void => set({ where: [...state.where.filter((w) => w !== where), where] });
-  const at = parseMs(r.time);
-  const text = typeof r.body === 'string' ? r.body : JSON.stringify(r.body, null, 2);
-  return (
-    <aside class="detail" aria-label="Record" tabIndex={0}>
-      <header>
-        <h2 class="grow"><span class={`s-${r.severity}`}><span class="sev">{r.severity_text || r.severity}</span></span> <span class="muted">{showTime(at, zone, true)}</span></h2>
-        <CopyButton big what="the body" text={text} />
-        <button class="button quiet icon" aria-label="Close" title="Close (Esc)" onClick={close}>×</button>
-      </header>
-      <section aria-label="Body"><pre class="body">{text}</pre></section>
-      <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
-        {r.trace_id && <a class="button" href={traceLink(r.trace_id, { span: r.span_id ?? '' })}>Open its trace</a>}
-        {r.trace_id && <button class="button" onClick={() => set({ trace_id: r.trace_id!, span_id: '' })}>Records of the trace</button>}
-        <a class="button" href={logsLink({ ...absolute(at - 30_000, at + 30_000), service: r.service })} title="All records of this service, 30 s before and after">In context</a>
-        {state.service !== r.service && <button class="button" onClick={() => set({ service: r.service })}>Only {r.service}</button>}
-      </section>
-      <section><h3>Attributes <span class="muted">{Object.keys(r.attributes).length}</span></h3><Values of={r.attributes} prefix="" label="Attributes" onFilter={filter} /></section>
-      {r.resourceOf && <section><h3>Resource</h3><Values of={r.resourceOf.attributes} prefix="resource." label="Resource" onFilter={filter} /></section>}
-      {r.scopeOf?.name && <section><h3>Scope</h3><p class="mono">{r.scopeOf.name} {r.scopeOf.version}</p></section>}
-    </aside>
   );
 }
 
@@ -114,48 +100,44 @@ function usePages(state: LogsState) {
   return { first, made, load, failure };
 }
 
-function List({ columns, at, select, load }: { columns: LogColumns<Shown>; at: number; select: (i: number) => void; load: () => void }) {
-  const box = useRef<HTMLDivElement>(null);
-  const now = Date.now();
-  useEffect(() => {
-    const b = box.current!;
-    if (at >= 0) b.scrollTop = scrollInto(b.scrollTop, b.clientHeight, rowHeight, at);
-  }, [at]);
-  const move = (step: number): void => select(Math.max(0, Math.min(columns.n - 1, at + step)));
-  useKeys({ j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1), enter: () => select(Math.max(0, at)), escape: () => select(-1) });
-  return (
-    <div class="loglist" style={{ maxHeight: `${columns.n * rowHeight + 2}px` }}>
-      <Rows count={columns.n} box={box} role="grid" aria-label="Records" aria-rowcount={columns.n} aria-readonly="true" aria-activedescendant={at >= 0 ? `log-${at}` : undefined} onEnd={load}
-        row={(i) => <LogRow key={i} columns={columns} i={i} at={i === at} now={now} onSelect={() => select(i === at ? -1 : i)} />} />
-    </div>
-  );
-}
-
-function NoneFound({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
+function NoneFound({ state, set, known }: { state: LogsState; set: Set; known: number }) {
   const cleared: Partial<LogsState> = { service: '', environment: '', severity: '', text: '', trace_id: '', span_id: '', where: [] };
   const filtered = (Object.keys(cleared) as (keyof LogsState)[]).some((k) => (state[k] as string | string[]).length > 0);
-  const anything = useQuestion<{ count: number }>(filtered ? '/api/v1/logs/query' : null, { start: state.start, end: state.end, mode: 'count' });
-  if (filtered && (anything.data?.count ?? 0) > 0)
-    return <Empty title="No record fulfils these conditions" actions={<button class="button main" onClick={() => set(cleared)}>Remove all conditions</button>}>This range of time has {plural(anything.data!.count, 'record')} without them.</Empty>;
+  const anything = useQuestion<{ count: number }>(filtered && !state.record ? '/api/v1/logs/query' : null, { start: state.start, end: state.end, mode: 'count' });
+  const refused = useRefused('logs', !filtered);
+  if (filtered && (anything.busy || (anything.data?.count ?? 1) > 0))
+    return (
+      <Empty title="No record fulfils these conditions" actions={<button class="button main" onClick={() => set(cleared)}>Remove all conditions</button>}>
+        {anything.data ? `This range of time has ${plural(anything.data.count, 'record')} without them.` : 'There may be some without them.'}
+      </Empty>
+    );
+  const told = refused && <> Refused since clew started: {refused}.</>;
+  if (known === 0)
+    return <Empty title="Nothing has come in so far" actions={<a class="button main" href="/start">Send some</a>}>clew runs and waits for records by OpenTelemetry's protocol.{told}</Empty>;
   return (
     <Empty title="No logs in this range of time" actions={<><button class="button main" onClick={() => set({ start: 'now-7d', end: '' })}>Look at the last 7 days</button><a class="button" href="/start">Send some</a></>}>
-      Nothing was sent in it, or it is older than what is kept.
+      Nothing was sent in it{filtered ? ', with these conditions or without' : ''}, or it is older than what is kept.{told}
     </Empty>
   );
 }
 
-function Live({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
-  const [record, setRecord] = useState<Shown | null>(null);
+function Live({ state, set, columns }: { state: LogsState; set: Set; columns: (c: string[]) => void }) {
+  const [last, setLast] = useState<Shown | null>(null);
   const { start: _start, end: _end, ...conditions } = narrowed(state);
+  const open = useRecord(state.record, last?.id === state.record ? last : null);
+  const select = (r: Shown | null): void => {
+    setLast(r);
+    set({ record: r?.id ?? '' }, true);
+  };
   return (
-    <div class={record ? 'loggrid open' : 'loggrid'}>
-      <Tail params={conditions} record={record} select={setRecord} />
-      {record && <Detail r={record} state={state} set={set} close={() => setRecord(null)} />}
+    <div class={state.record ? 'loggrid open' : 'loggrid'}>
+      <Tail params={conditions} columns={state.column} record={open.record} select={select} />
+      {state.record && <LogDetail open={open} state={state} set={set} columns={columns} />}
     </div>
   );
 }
 
-function Header({ state, set, children }: { state: LogsState; set: (s: Partial<LogsState>) => void; children?: ComponentChildren }) {
+function Header({ state, set, names, columns, failure = null, children }: { state: LogsState; set: Set; names: ReturnType<typeof useNames>; columns: (c: string[]) => void; failure?: Failure | null; children?: ComponentChildren }) {
   const order = (o: LogsState['order'], name: string) => <button class="button" aria-pressed={state.order === o} onClick={() => set({ order: o })}>{name}</button>;
   return (
     <>
@@ -163,48 +145,61 @@ function Header({ state, set, children }: { state: LogsState; set: (s: Partial<L
         <h1>Logs</h1>
         {HAS_TAIL && <button class="button" aria-pressed={state.live} title="Records as they come" onClick={() => set({ live: !state.live })}>Live</button>}
         {!state.live && <div class="group" role="group" aria-label="Order">{order('newest', 'Newest')}{order('oldest', 'Oldest')}</div>}
+        <ColumnsButton columns={state.column} set={columns} initial={logColumns} scope={{ signal: 'logs', start: state.start, end: state.end }} />
+        {!state.live && <button class="button" aria-pressed={state.by !== ''} title="Count by a field or an attribute" onClick={() => set({ by: state.by ? '' : 'service' })}>Group</button>}
+        <Saved screen="logs" query={logs.write(state).slice(1)} />
         {children}
       </div>
-      <Filters state={state} set={set} />
+      <Filters state={state} set={set} names={names} failure={failure} />
     </>
   );
 }
 
 export default function LogsScreen() {
-  const [state, set] = useScreen(logs);
-  if (!HAS_TAIL || !state.live) return <Search state={state} set={set} />;
+  const [state, change] = useScreen(logs);
+  const columns = (column: string[]): void => change({ column }, true);
+  // Another search has another list: the open record is of the one before.
+  const set: Set = (some, replace) => change('record' in some || 'around' in some || 'within' in some ? some : { ...some, record: '' }, replace);
+  if (state.around) return <Around state={state} set={set} columns={columns} />;
+  if (HAS_TAIL && state.live) return <LiveScreen state={state} set={set} columns={columns} />;
+  return <Search state={state} set={set} columns={columns} />;
+}
+
+function LiveScreen({ state, set, columns }: { state: LogsState; set: Set; columns: (c: string[]) => void }) {
+  const names = useNames();
   return (
     <>
-      <Header state={state} set={set} />
-      <Live state={state} set={set} />
+      <Header state={state} set={set} names={names} columns={columns} />
+      <Live state={state} set={set} columns={columns} />
     </>
   );
 }
 
-function Search({ state, set }: { state: LogsState; set: (s: Partial<LogsState>) => void }) {
+function Search({ state, set, columns: setColumns }: { state: LogsState; set: Set; columns: (c: string[]) => void }) {
   const { first, made, load, failure } = usePages(state);
-  const histogram = useQuestion<LogHistogram>('/api/v1/logs/query', { ...narrowed(state), mode: 'histogram' });
-  const [at, setAt] = useState(-1);
-  useEffect(() => setAt(-1), [made]);
+  const names = useNames();
+  const histogram = useQuestion<LogHistogram>('/api/v1/logs/query', { ...narrowed(state), mode: 'histogram', by: state.by, compare: state.compare ? 'before' : '' });
+  const { columns } = made;
+  const at = useMemo(() => (state.record ? columns.record.findIndex((r) => r.id === state.record) : -1), [state.record, made, columns.n]);
+  const open = useRecord(state.record, at >= 0 ? columns.record[at] : null, first.busy);
   const refresh = (): void => { first.again(); histogram.again(); };
-  const { columns } = made, record = at >= 0 ? columns.record[at] : undefined;
+  const picker = <TimePicker range={state} onChange={set} refresh={refresh} compare={{ on: state.compare, set: (compare) => set({ compare }) }} />;
   return (
     <>
-      <Progress on={first.busy || histogram.busy} text="Searching logs" />
-      <Header state={state} set={set}><TimePicker range={state} onChange={set} refresh={refresh} /></Header>
-      {first.failure && <FailureNote failure={first.failure} again={refresh} />}
+      <Progress on={first.busy || histogram.busy} text="Searching logs" stop={() => { first.stop(); histogram.stop(); }} />
+      <Header state={state} set={set} names={names} columns={setColumns} failure={first.failure}>{picker}</Header>
+      {first.failure ? !complaint(first.failure.message, state.where) && <FailureNote failure={first.failure} again={refresh} /> : histogram.failure && <FailureNote failure={histogram.failure} again={histogram.again} />}
       <PartialNote of={first.data} />
       {!first.data && !first.failure && <p class="muted">Searching …</p>}
-      {first.data && columns.n === 0 && !first.busy && <NoneFound state={state} set={set} />}
-      {columns.n > 0 && (
-        <>
-          {histogram.data && <Histogram asked={histogram.data} onPick={(from, to) => set(absolute(from, to))} />}
-          {failure && <FailureNote failure={failure} />}
-          <div class={record ? 'loggrid open' : 'loggrid'}>
-            <List columns={columns} at={at} select={setAt} load={load} />
-            {record && <Detail r={record} state={state} set={set} close={() => setAt(-1)} />}
-          </div>
-        </>
+      {first.data && columns.n === 0 && !first.busy && <NoneFound state={state} set={set} known={names.known} />}
+      {columns.n > 0 && histogram.data && <Histogram asked={histogram.data} range={state} set={set} />}
+      {columns.n > 0 && state.by && <Breakdown scope={{ signal: 'logs', start: state.start, end: state.end }} by={state.by} of={histogram.data} fields={fields} onBy={(by) => set({ by })} narrow={(n) => set(groupAs(state.where, n))} />}
+      {failure && <FailureNote failure={failure} />}
+      {(columns.n > 0 || state.record) && (
+        <div class={state.record ? 'loggrid open' : 'loggrid'}>
+          {columns.n > 0 && <LogList columns={columns} keys={state.column} at={at} select={(i) => set({ record: i < 0 ? '' : columns.record[i].id }, true)} load={load} label="Records" />}
+          {state.record && <LogDetail open={open} state={state} set={set} columns={setColumns} />}
+        </div>
       )}
     </>
   );

@@ -6,17 +6,22 @@ import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
 import { traceLink, traces, type TracesState } from '../lib/screens';
+import { complaint } from '../lib/where';
 import { absolute, parseMs, rangeMs, showClock } from '../lib/time';
-import { Dot, WhereBar } from '../ui/chips';
+import { traceFields } from '../lib/fields';
+import { Dot } from '../ui/chips';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
+import { PredicateBar } from '../ui/predicate';
+import { Saved } from '../ui/saved';
+import { SpanOverview } from '../ui/overview';
 import { ScatterPlot } from '../ui/scatter';
-import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
+import { Empty, FailureNote, PartialNote, Progress, useRefused } from '../ui/states';
 import { TimePicker } from '../ui/time';
 
 const pageSize = 50;
-const asked = (s: TracesState) => ({ ...s, limit: pageSize });
+const asked = ({ compare: _compare, by: _by, ...s }: TracesState) => ({ ...s, limit: pageSize });
 
-function Filters({ state, set }: { state: TracesState; set: (s: Partial<TracesState>) => void }) {
+function Filters({ state, set, failure }: { state: TracesState; set: (s: Partial<TracesState>) => void; failure: Failure | null }) {
   const names = useNames();
   const operations = useQuestion<Operations>(state.service ? `/api/v1/services/${encodeURIComponent(state.service)}/operations` : null, { start: 'now-24h', limit: 200 });
   const unique = [...new Set((operations.data?.operations ?? []).map((o) => o.operation))];
@@ -31,7 +36,7 @@ function Filters({ state, set }: { state: TracesState; set: (s: Partial<TracesSt
         <TextField name="At most" value={state.max_duration} placeholder="1h30m" check={readDuration} onChange={(max_duration) => set({ max_duration })} />
         <TextField name="Words" value={state.text} placeholder="card expired" onChange={(text) => set({ text })} />
       </div>
-      <WhereBar where={state.where} onChange={(where) => set({ where })} />
+      <PredicateBar where={state.where} text={state.text} fields={traceFields} scope={{ ...state, signal: 'spans' }} failure={failure} onChange={set} />
     </>
   );
 }
@@ -102,14 +107,14 @@ function Found({ list, state, set }: { list: TraceSummary[]; state: TracesState;
 
 function NoneFound({ state, set }: { state: TracesState; set: (s: Partial<TracesState>) => void }) {
   const cleared: Partial<TracesState> = { service: '', environment: '', operation: '', status: '', min_duration: '', max_duration: '', text: '', where: [] };
-  const filtered = (Object.keys(cleared) as (keyof TracesState)[]).some((k) => state[k].length > 0);
+  const filtered = (Object.keys(cleared) as (keyof TracesState)[]).some((k) => (state[k] as string | string[]).length > 0);
   const anything = useQuestion<Answer>('/api/v1/traces', { start: state.start, end: state.end, limit: 1 });
-  const inRange = (anything.data?.traces.length ?? 0) > 0;
+  const inRange = (anything.data?.traces.length ?? 0) > 0, refused = useRefused('traces', !filtered);
   if (filtered && inRange)
     return <Empty title="No trace fulfils these conditions" actions={<button class="button main" onClick={() => set(cleared)}>Remove all conditions</button>}>There are traces in this range of time, but one and the same span must fulfil all conditions.</Empty>;
   return (
     <Empty title="No traces in this range of time" actions={<><button class="button main" onClick={() => set({ start: 'now-7d', end: '' })}>Look at the last 7 days</button><a class="button" href="/start">Send some</a></>}>
-      Nothing was sent in it, or it is older than what is kept.
+      Nothing was sent in it{filtered ? ', with these conditions or without' : ''}, or it is older than what is kept.{refused && <> Refused since clew started: {refused}.</>}
     </Empty>
   );
 }
@@ -120,17 +125,20 @@ export default function Traces() {
   const order = (o: TracesState['order'], name: string) => <button class="button" aria-pressed={state.order === o} onClick={() => set({ order: o })}>{name}</button>;
   return (
     <>
-      <Progress on={first.busy} text="Searching traces" />
+      <Progress on={first.busy} text="Searching traces" stop={first.stop} />
       <div class="head">
         <h1>Traces {list.length > 0 && <span class="muted">· {list.length}{cursor ? ' and more' : ''}</span>}</h1>
         <div class="group" role="group" aria-label="Order">{order('newest', 'Newest')}{order('longest', 'Longest')}</div>
-        <TimePicker range={state} onChange={set} refresh={first.again} />
+        <Saved screen="traces" query={traces.write(state).slice(1)} />
+        <button class="button" aria-pressed={state.by !== ''} title="Count spans by a field or an attribute" onClick={() => set({ by: state.by ? '' : 'service' })}>Group</button>
+        <TimePicker range={state} onChange={set} refresh={first.again} compare={{ on: state.compare, set: (compare) => set({ compare }) }} />
       </div>
-      <Filters state={state} set={set} />
-      {first.failure && <FailureNote failure={first.failure} again={first.again} />}
+      <Filters state={state} set={set} failure={first.failure} />
+      {first.failure && !complaint(first.failure.message, state.where) && <FailureNote failure={first.failure} again={first.again} />}
       <PartialNote of={first.data} />
       {!first.data && !first.failure && <p class="muted">Searching …</p>}
       {first.data && list.length === 0 && !first.busy && <NoneFound state={state} set={set} />}
+      {list.length > 0 && (state.compare || state.by) && <SpanOverview state={state} set={set} />}
       {list.length > 0 && <Found list={list} state={state} set={set} key={withParams('', asked(state))} />}
       {failure && <FailureNote failure={failure} again={load} />}
       {list.length > 0 && (

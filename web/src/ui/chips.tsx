@@ -1,7 +1,6 @@
-// Values that do something: conditions that can be taken away, and attributes that can become conditions.
-import { useState } from 'preact/hooks';
+// Values that do something: attributes that can become conditions, and what can be copied.
 import type { Attributes } from '../lib/api';
-import { condition, parseCondition, writeKey } from '../lib/where';
+import { attributeKey, condition } from '../lib/where';
 
 export function copy(text: string): void {
   void navigator.clipboard?.writeText(text);
@@ -26,63 +25,51 @@ export function CopyButton({ what, text, big }: { what: string; text: string; bi
   );
 }
 
-export const keysSeen = new Set<string>(['http.request.method', 'http.response.status_code', 'http.route', 'url.path', 'db.system', 'db.statement',
-  'rpc.system', 'messaging.system', 'exception.type', 'error.type', 'service.version', 'host.name', 'k8s.pod.name']);
+const show = (v: unknown): string => (typeof v === 'string' ? v : JSON.stringify(v));
 
-/** The conditions in force as chips, and a field for one more. */
-export function WhereBar({ where, onChange }: { where: string[]; onChange: (where: string[]) => void }) {
-  const [typed, setTyped] = useState('');
-  const [wrong, setWrong] = useState('');
-  const add = (e: Event): void => {
-    e.preventDefault();
-    if (typed.trim() === '') return;
-    const parsed = parseCondition(typed);
-    if (typeof parsed === 'string') {
-      setWrong(parsed);
-      return;
-    }
-    setTyped('');
-    onChange([...where.filter((w) => w !== typed.trim()), typed.trim()]);
-  };
+const icons = {
+  group: 'M2.5 3.5h11M2.5 8h7M2.5 12.5h4',
+  column: 'M2.5 2.5h11v11h-11zM8 2.5v11',
+};
+function Icon({ of }: { of: keyof typeof icons }) {
+  return <svg viewBox="0 0 16 16" width="12" height="12" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.5"><path d={icons[of]} /></svg>;
+}
+
+/** What can be done with a value, the same wherever one stands: filter, exclude, group, show as a column, copy, see elsewhere. */
+export function Acts({ name, text, filter, exclude, group, column, pivot }: {
+  name: string; text: string; filter?: (() => void) | null; exclude?: (() => void) | null; group?: (() => void) | null; column?: (() => void) | null; pivot?: { href: string; text: string } | null;
+}) {
   return (
-    <form class="where" onSubmit={add} role="search" aria-label="Conditions">
-      {where.map((w) => (
-        <span class="chip" key={w}>
-          <span title={w}>{w}</span>
-          <button type="button" aria-label={`Remove ${w}`} onClick={() => onChange(where.filter((x) => x !== w))}>×</button>
-        </span>
-      ))}
-      <input class="field" list="keys" value={typed} aria-label="Condition" aria-invalid={wrong !== ''} aria-describedby="where-wrong" spellcheck={false}
-        autocomplete="off" placeholder="KEY OP VALUE, as in http.response.status_code >= 500" onInput={(e) => { setTyped(e.currentTarget.value); setWrong(''); }} />
-      <datalist id="keys">{[...keysSeen].sort().map((k) => <option value={writeKey('', k)} key={k} />)}</datalist>
-      <button class="button" type="submit">Add condition</button>
-      <span id="where-wrong" class="wrong" role="status">{wrong}</span>
-    </form>
+    <span class="acts">
+      {filter && <button title="Filter by this" aria-label={`Filter by ${name}`} onClick={filter}>=</button>}
+      {exclude && <button title="Exclude this" aria-label={`Exclude this ${name}`} onClick={exclude}>≠</button>}
+      {group && <button title={`Group by ${name}`} aria-label={`Group by ${name}`} onClick={group}><Icon of="group" /></button>}
+      {column && <button title={`${name} as a column`} aria-label={`Column ${name}`} onClick={column}><Icon of="column" /></button>}
+      <CopyButton what={name} text={text} />
+      {pivot && <a href={pivot.href} title={pivot.text} aria-label={`${pivot.text}: ${name}`}>→</a>}
+    </span>
   );
 }
 
-const show = (v: unknown): string => (typeof v === 'string' ? v : JSON.stringify(v));
-
-/** Attributes as a table; on each value: filter, exclude, copy. `onFilter` gets a condition. */
-export function Values({ of, prefix, label, onFilter }: { of: Attributes; prefix: string; label: string; onFilter?: (where: string) => void }) {
+/** Attributes as a table, each value with what can be done with it. `onFilter` gets a condition, `onGroup` and `onColumn` a key. */
+export function Values({ of, prefix, label, onFilter, onGroup, onColumn, pivot }: {
+  of: Attributes; prefix: string; label: string; onFilter?: (where: string) => void; onGroup?: (key: string) => void; onColumn?: (key: string) => void;
+  pivot?: { text: string; link: (where: string) => string };
+}) {
   const names = Object.keys(of);
-  names.forEach((n) => keysSeen.size < 500 && keysSeen.add(n));
   if (names.length === 0) return <p class="muted">None.</p>;
   return (
     <table class="values" aria-label={label}>
       <tbody>
         {names.map((name) => {
-          const is = condition(prefix, name, '=', of[name]), not = condition(prefix, name, '!=', of[name]);
+          const is = condition(prefix, name, '=', of[name]), not = condition(prefix, name, '!=', of[name]), key = attributeKey(prefix, name);
           return (
             <tr key={name}>
               <th scope="row">{name}</th>
               <td>
                 {show(of[name])}
-                <span class="acts">
-                  {onFilter && is && <button title="Filter by this" aria-label={`Filter by ${name}`} onClick={() => onFilter(is)}>=</button>}
-                  {onFilter && not && <button title="Exclude this" aria-label={`Exclude this ${name}`} onClick={() => onFilter(not)}>≠</button>}
-                  <CopyButton what={name} text={show(of[name])} />
-                </span>
+                <Acts name={name} text={show(of[name])} filter={onFilter && is ? () => onFilter(is) : null} exclude={onFilter && not ? () => onFilter(not) : null}
+                  group={onGroup ? () => onGroup(key) : null} column={onColumn ? () => onColumn(key) : null} pivot={pivot && is ? { href: pivot.link(is), text: pivot.text } : null} />
               </td>
             </tr>
           );

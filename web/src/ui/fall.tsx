@@ -1,8 +1,7 @@
 // The waterfall of a trace: mini-map, axis, and the rows in sight as a tree grid.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { scrollInto } from '../hot/rows';
-import { miniMap, ticks, type Waterfall } from '../hot/waterfall';
-import type { Span } from '../lib/api';
+import { miniMap, nameOf, serviceOf, ticks, type Waterfall } from '../hot/waterfall';
 import { duration, plural } from '../lib/format';
 import { colour, isDark, usePrefs } from '../lib/prefs';
 import { serviceColour } from './chips';
@@ -66,7 +65,6 @@ function Axis({ view }: { view: View }) {
 
 interface RowProps {
   w: Waterfall;
-  spans: Span[];
   i: number;
   top: number;
   view: View;
@@ -82,17 +80,17 @@ function Bar({ w, i, view, path }: RowProps) {
   const span = view[1] - view[0] || 1;
   const left = ((w.start[i] - view[0]) / span) * 100, wide = (w.duration[i] / span) * 100;
   const from = Math.max(-1, Math.min(101, left)), to = Math.max(from, Math.min(101, left + wide));
-  const label = to < (isNarrow() ? 62 : 82) ? { left: `${to}%` } : from > (isNarrow() ? 38 : 18) ? { right: `${100 - from}%` } : { right: 0 };
+  const beside = to < (isNarrow() ? 62 : 82) ? { left: `${to}%` } : from > (isNarrow() ? 38 : 18) ? { right: `${100 - from}%` } : null;
   return (
     <>
       <span class={path ? 'bar-of path' : 'bar-of'} style={{ left: `${from}%`, width: `${to - from}%`, backgroundColor: `var(--${w.error[i] ? 'error-bar' : serviceColour(w.services[w.service[i]])})` }} />
-      <span class="took" style={label}>{duration(w.duration[i])}</span>
+      <span class={beside ? 'took' : 'took on'} style={beside ?? {}}>{duration(w.duration[i])}</span>
     </>
   );
 }
 
 function Row(p: RowProps) {
-  const { w, i, spans } = p, s = spans[i], parent = w.end[i] > i + 1;
+  const { w, i } = p, service = serviceOf(w, i), parent = w.end[i] > i + 1;
   const below = p.collapsed ? ` ${plural(w.end[i] - i - 1, 'span')} hidden` : '';
   const hiddenErrors = p.collapsed && w.errorsBelow[i] > 0;
   return (
@@ -100,18 +98,18 @@ function Row(p: RowProps) {
       aria-expanded={parent ? !p.collapsed : undefined} style={{ top: `${p.top}px` }} onClick={p.onSelect}>
       <div class="label" role="gridcell" style={{ paddingLeft: `${Math.min(w.depth[i], 24) * 12}px` }}>
         {parent ? <span class="twist" aria-hidden="true" onClick={(e) => { e.stopPropagation(); p.onToggle(); }}>{p.collapsed ? '▶' : '▼'}</span> : <span class="twist none" />}
-        <i class="dot" style={{ background: `var(--${serviceColour(s.service)})` }} aria-hidden="true" />
+        <i class="dot" style={{ background: `var(--${serviceColour(service)})` }} aria-hidden="true" />
         {(w.error[i] === 1 || hiddenErrors) && <span class="mark" title={hiddenErrors ? 'An error below' : 'Error'}>!<span class="sr">{hiddenErrors ? 'error below ' : 'error '}</span></span>}
-        <span class="name">{s.name}</span>
-        <span class="of">{s.service}{below}</span>
+        <span class="name">{nameOf(w, i)}</span>
+        <span class="of">{service}{w.missing[i] === 1 && ' · its parent never came'}{below}</span>
       </div>
       <div class="track" role="gridcell"><Bar {...p} /></div>
     </div>
   );
 }
 
-export function Fall({ w, spans, rows, count, at, marks, path, collapsed, view, onView, onSelect, onToggle, position }: {
-  w: Waterfall; spans: Span[]; rows: Int32Array; count: number; at: number; marks: Uint8Array; path: Uint8Array | null; collapsed: Uint8Array; view: View;
+export function Fall({ w, rows, count, at, marks, path, collapsed, view, onView, onSelect, onToggle, position }: {
+  w: Waterfall; rows: Int32Array; count: number; at: number; marks: Uint8Array; path: Float64Array | null; collapsed: Uint8Array; view: View;
   onView: (v: View | null) => void; onSelect: (i: number) => void; onToggle: (i: number) => void; position: number;
 }) {
   const box = useRef<HTMLDivElement>(null);
@@ -126,7 +124,7 @@ export function Fall({ w, spans, rows, count, at, marks, path, collapsed, view, 
       <Rows count={count} box={box} role="treegrid" aria-label="Spans" aria-rowcount={w.n} aria-readonly="true" aria-activedescendant={at >= 0 && rows[position] === at ? `span-${at}` : undefined}
         row={(k) => {
           const i = rows[k];
-          return <Row key={i} w={w} spans={spans} i={i} top={k * rowHeight} view={view} at={i === at} collapsed={collapsed[i] === 1} found={marks[i] === 1} path={path?.[i] === 1} onSelect={() => onSelect(i)} onToggle={() => onToggle(i)} />;
+          return <Row key={i} w={w} i={i} top={k * rowHeight} view={view} at={i === at} collapsed={collapsed[i] === 1} found={marks[i] === 1} path={path !== null && path[i] >= 0} onSelect={() => onSelect(i)} onToggle={() => onToggle(i)} />;
         }} />
     </div>
   );

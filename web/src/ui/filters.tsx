@@ -1,6 +1,8 @@
 // Fields of a search. What is typed is taken on Enter, or when the field is left.
 import { useEffect, useState } from 'preact/hooks';
-import { useQuestion, type Services } from '../lib/api';
+import { useQuestion, type AttributeNames, type Services } from '../lib/api';
+import type { Range } from '../lib/screens';
+import { attributeKey } from '../lib/where';
 
 export function TextField({ name, value, onChange, options, placeholder, check, search }: {
   name: string; value: string; onChange: (v: string) => void; options?: string[]; placeholder?: string; check?: (v: string) => string | null; search?: boolean;
@@ -43,6 +45,15 @@ export function useNames(): { services: string[]; environments: string[]; known:
   const found = data?.services ?? [];
   const unique = (v: string[]): string[] => [...new Set(v)].sort();
   return { services: unique(found.map((s) => s.name)), environments: unique(found.map((s) => s.environment)), known: data ? found.length : -1 };
+}
+
+export interface KeyScope extends Range {
+  signal: 'spans' | 'logs';
+}
+/** Names of attributes of a range of time, as groups and columns take them; asked for once `on`. */
+export function useAttributeKeys({ signal, start, end }: KeyScope, on: boolean): string[] {
+  const { data } = useQuestion<AttributeNames>(on ? '/api/v1/attributes' : null, { signal, start, end, limit: 200 });
+  return (data?.attributes ?? []).map((a) => attributeKey(a.place === 'span' || a.place === 'log' ? '' : `${a.place}.`, a.key));
 }
 
 export const environmentChoices = (known: string[], now: string): [string, string][] => [

@@ -1,9 +1,9 @@
 // The command palette: every screen, service and setting, by a few letters; and a trace by its id.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { get, type Services } from '../lib/api';
+import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { homeLink, logsLink, placeOf, tracesLink, traceLink } from '../lib/screens';
+import { homeLink, logsLink, placeOf, searchLink, settingsLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -18,7 +18,14 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Slowest traces', hint: '', run: () => go(tracesLink({ order: 'longest' })) },
   { name: 'Logs', hint: 'g l', run: () => go(logsLink()) },
   { name: 'Logs: errors', hint: '', run: () => go(logsLink({ severity: 'error' })) },
+  { name: 'Logs by severity', hint: '', run: () => go(logsLink({ by: 'severity' })) },
+  { name: 'Traces by operation', hint: '', run: () => go(tracesLink({ by: 'operation' })) },
+  { name: 'Services, compared with the hour before', hint: '', run: () => go(homeLink({ compare: true })) },
   { name: 'Getting started', hint: 'g s', run: () => go('/start') },
+  { name: 'Settings: health', hint: 'g ,', run: () => go(settingsLink()) },
+  { name: 'Settings: storage use', hint: '', run: () => go(settingsLink({ section: 'storage' })) },
+  { name: 'Settings: retention', hint: '', run: () => go(settingsLink({ section: 'retention' })) },
+  { name: 'Settings: tokens', hint: '', run: () => go(settingsLink({ section: 'tokens' })) },
   { name: 'The API to read', hint: '/docs', run: () => location.assign('/docs') },
   { name: 'Copy link to this view', hint: 'y', run: () => void navigator.clipboard?.writeText(location.href) },
   { name: 'Theme: light', hint: '', run: () => setPrefs({ theme: 'light' }) },
@@ -35,6 +42,9 @@ function serviceCommands(found: Services): Command[] {
     { name: `Logs of ${name}`, hint: 'service', run: () => go(logsLink({ service: name })) },
   ]);
 }
+
+const searchCommands = (found: Searches): Command[] =>
+  found.searches.map((s) => ({ name: `Search: ${s.name}`, hint: `saved, ${s.screen}`, run: () => go(searchLink(s)) }));
 
 /** All letters in order: the closer together and the earlier, the better. -1: not in it. */
 export function score(name: string, typed: string): number {
@@ -61,13 +71,15 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
   const [typed, setTyped] = useState('');
   const [at, setAt] = useState(0);
   const [services, setServices] = useState<Command[]>([]);
+  const [searches, setSearches] = useState<Command[]>([]);
   const dialog = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => dialog.current?.showModal(), []); // before the next key is pressed
   useEffect(() => {
     if (placeOf(location.pathname)?.screen === 'login') return;
     get<Services>('/api/v1/services', { start: 'now-24h' }).then((s) => setServices(serviceCommands(s)), () => undefined);
+    get<Searches>('/api/v1/searches').then((s) => setSearches(searchCommands(s)), () => undefined);
   }, []);
-  const shown = matching([...fixed(help), ...services], typed);
+  const shown = matching([...fixed(help), ...searches, ...services], typed);
   const run = (c: Command | undefined): void => {
     close();
     c?.run();
@@ -100,9 +112,10 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s', 'home, traces, logs, getting started'], ['/', 'to the search field'],
-  ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'],
-  ['r', 'ask again'], ['n p', 'next, previous error of a trace'], ['← →', 'collapse, expand a span'], ['[ ]', 'collapse, expand all'], ['c', 'critical path'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g s · g ,', 'home, traces, logs, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
+  ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
+  ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail)'],
+  ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations of a trace'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
 ];
 

@@ -1,20 +1,26 @@
 // uPlot, loaded by the screens that draw it. Dragging over it picks a range of time.
 import uPlot from 'uplot';
+import { alone } from '../hot/lines';
 import { colour } from '../lib/prefs';
 import { showTime } from '../lib/time';
 
 export interface Series {
   label: string;
   token: string; // a colour of tokens.css
-  kind: 'line' | 'area' | 'bars';
+  kind: 'line' | 'area' | 'bars' | 'dashed' | 'steps'; // steps: dashed, over bars
 }
 export interface PlotOptions {
   series: Series[];
   format: (v: number) => string;
   utc: boolean;
   onPick: (fromMs: number, toMs: number) => void;
+  onReset: () => void; // a double click
+  onPoint: (i: number | null) => void; // the pointer is over this x
   label: string;
-  range?: [number, number]; // seconds
+}
+export interface Plot {
+  destroy: () => void;
+  point: (i: number | null) => void; // moves the cursor
 }
 
 /** "22:05", "22:05:30" or "11-26 22:00", by how far apart the marks are. */
@@ -28,24 +34,35 @@ function timeMarks(utc: boolean): (u: uPlot, marks: number[]) => string[] {
 
 const soft = (c: string): string => c.replace(/^rgb\((.*)\)$/, 'rgba($1, 0.18)');
 
-function seriesOf(s: Series): uPlot.Series {
-  const c = colour(s.token);
-  const bars = s.kind === 'bars' ? { paths: uPlot.paths.bars!({ size: [0.86, 40], gap: 1 }) } : {};
-  return { label: s.label, stroke: c, width: s.kind === 'bars' ? 0 : 1.5, fill: s.kind === 'bars' ? c : s.kind === 'area' ? soft(c) : undefined, points: { show: false }, ...bars };
+function seriesOf(s: Series, v: ArrayLike<number>): uPlot.Series {
+  const c = colour(s.token), marks = alone(v);
+  if (s.kind === 'bars') return { label: s.label, stroke: c, width: 0, fill: c, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.86, 40, 2], gap: 1, align: 1 }) };
+  return {
+    label: s.label, stroke: c, width: 1.5, dash: s.kind === 'dashed' || s.kind === 'steps' ? [5, 4] : undefined, fill: s.kind === 'area' ? soft(c) : undefined,
+    points: { show: marks.length > 0, size: 6, fill: c, filter: () => marks },
+    ...(s.kind === 'steps' ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
+  };
 }
 
-export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOptions): { destroy: () => void } {
+/** From the first bucket's start to the last one's end, so that no bar is cut. */
+function spread(x: ArrayLike<number>): [number, number] {
+  const first = x[0] ?? 0, last = x[x.length - 1] ?? 1, step = x.length > 1 ? x[1] - first : 60;
+  return [first, last + step];
+}
+
+export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOptions): Plot {
   const axis = { stroke: colour('muted'), grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
+  const range = spread(data[0]);
   const made = new uPlot(
     {
       width: into.clientWidth,
       height: into.clientHeight,
       legend: { show: false },
-      cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false },
-      scales: { x: { time: true, range: o.range ? () => o.range! : undefined }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
+      cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false, bind: { dblclick: () => () => { o.onReset(); return null; } } },
+      scales: { x: { time: true, range: () => range }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
       padding: [8, 26, 0, 0],
       axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, values: (_u, v) => v.map(o.format) }],
-      series: [{}, ...o.series.map(seriesOf)],
+      series: [{}, ...o.series.map((s, i) => seriesOf(s, data[i + 1]))],
       tzDate: o.utc ? (ts) => uPlot.tzDate(new Date(ts * 1e3), 'Etc/UTC') : undefined,
       hooks: {
         setSelect: [(u) => {
@@ -53,6 +70,7 @@ export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOption
           o.onPick(u.posToVal(u.select.left, 'x') * 1000, u.posToVal(u.select.left + u.select.width, 'x') * 1000);
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         }],
+        setCursor: [(u) => o.onPoint(u.cursor.idx ?? null)],
       },
     },
     data as uPlot.AlignedData,
@@ -61,5 +79,8 @@ export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOption
   made.root.querySelector('canvas')?.setAttribute('aria-hidden', 'true');
   const watch = new ResizeObserver(() => made.setSize({ width: into.clientWidth, height: into.clientHeight }));
   watch.observe(into);
-  return { destroy: () => { watch.disconnect(); made.destroy(); } };
+  return {
+    destroy: () => { watch.disconnect(); made.destroy(); },
+    point: (i) => made.setCursor(i === null ? { left: -10, top: -10 } : { left: made.valToPos(data[0][i], 'x') + 1, top: 10 }),
+  };
 }

@@ -5,8 +5,9 @@ import { windowOf } from '../hot/rows';
 
 export const rowHeight = 24;
 
-export function Rows({ count, box, row, onEnd, ...attributes }: {
-  count: number; box: RefObject<HTMLDivElement | null>; row: (i: number) => ComponentChildren; onEnd?: () => void;
+/** `head`: a row that stays in sight above them. */
+export function Rows({ count, box, row, onEnd, head, ...attributes }: {
+  count: number; box: RefObject<HTMLDivElement | null>; row: (i: number) => ComponentChildren; onEnd?: () => void; head?: ComponentChildren;
 } & Omit<HTMLAttributes<HTMLDivElement>, 'ref'>) {
   const [seen, setSeen] = useState<[number, number]>([0, 800]);
   useEffect(() => {
@@ -28,7 +29,8 @@ export function Rows({ count, box, row, onEnd, ...attributes }: {
   for (let i = first; i < last; i++) drawn.push(row(i));
   return (
     <div class="rows" ref={box} tabIndex={0} {...attributes}>
-      <div role="rowgroup" style={{ height: `${count * rowHeight}px`, position: 'relative' }}>{drawn}</div>
+      {head}
+      <div role="rowgroup" class="body-rows" style={{ height: `${count * rowHeight}px`, position: 'relative' }}>{drawn}</div>
     </div>
   );
 }

@@ -1,11 +1,13 @@
 // Log records as they come, newest at the bottom. Drawn ten times a second at most, whatever comes; of what is not looked at the
 // oldest are forgotten. The stream ends while the page is hidden.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { LogColumns } from '../hot/logs';
 import { withParams, type Params, type Resource, type Scope } from '../lib/api';
 import { grouped, plural } from '../lib/format';
 import { parseJson } from '../lib/json';
 import { useKeys } from '../lib/keys';
+import { readKey } from '../lib/where';
+import { LogFrame } from './loglist';
 import { LogRow, type Shown } from './logrow';
 import { Rows } from './rows';
 
@@ -68,7 +70,7 @@ function useStream(question: string, take: (records: Shown[]) => void): Status {
   return status;
 }
 
-export function Tail({ params, record, select }: { params: Params; record: Shown | null; select: (r: Shown | null) => void }) {
+export function Tail({ params, columns: names, record, select }: { params: Params; columns: string[]; record: Shown | null; select: (r: Shown | null) => void }) {
   const question = withParams('/api/v1/logs/tail', { ...params, limit: 200 });
   const box = useRef<HTMLDivElement>(null);
   const columns = useRef(new LogColumns<Shown>());
@@ -97,17 +99,19 @@ export function Tail({ params, record, select }: { params: Params; record: Shown
     if (paused) add(held.current.splice(0));
   };
   useKeys({ ' ': pause, escape: () => select(null) });
-  const c = columns.current, now = Date.now();
+  const c = columns.current, now = Date.now(), keys = useMemo(() => names.map(readKey), [names.join('\0')]);
   return (
     <div>
       <div class="head" style={{ marginBottom: '8px' }}>
         <span class="grow" role="status">{status.text || (c.n === 0 ? 'Waiting for records that fulfil the conditions …' : paused ? `Paused; ${grouped(held.current.length)} wait.` : `${plural(status.came, 'record')} so far.`)}{status.lost > 0 && ` ${grouped(status.lost)} came too fast and were left out.`}</span>
         <button class="button" aria-pressed={paused} title="Space" onClick={pause}>{paused ? 'Go on' : 'Pause'}</button>
       </div>
-      <div class="loglist">
-        <Rows count={c.n} box={box} role="grid" aria-label="Records as they come" aria-rowcount={c.n} aria-readonly="true"
-          row={(i) => <LogRow key={i} columns={c} i={i} at={c.record[i] === record} now={now} onSelect={() => select(c.record[i] === record ? null : c.record[i])} />} />
-      </div>
+      <LogFrame keys={names} columns={c}>
+        {(head) => (
+          <Rows count={c.n} box={box} head={head} role="grid" aria-label="Records as they come" aria-rowcount={c.n} aria-readonly="true"
+            row={(i) => <LogRow key={i} columns={c} keys={keys} i={i} at={c.record[i] === record} now={now} onSelect={() => select(c.record[i] === record ? null : c.record[i])} />} />
+        )}
+      </LogFrame>
     </div>
   );
 }

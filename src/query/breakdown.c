@@ -1,0 +1,364 @@
+/* Rows by the values of one field or attribute: the largest groups, exactly, and the rest in two sums.
+ *
+ *   scan 1: value ─▶ hash ─▶ count, 2^20 values at most ─▶ the k largest
+ *   scan 2: of those k, of all other values together, and of rows without one: counts, errors, durations, by time
+ *
+ * One scan would do if the k largest were known before. To guess them as rows come would show a group with less than it has; so
+ * the rows are looked at twice, and both scans see one snapshot. Texts are hashed once a chunk (`seen`), not once a row.
+ */
+#include "query/breakdown.h"
+
+#include "base/hash.h"
+#include "query/histogram_priv.h"
+#include "query/query_priv.h"
+
+#include <stdlib.h>
+
+enum { VALUES_MAX = 1 << 20, LOG_ERROR_MIN = 17 };
+enum { GROUP_OTHER = QUERY_GROUPS_MAX, GROUP_WITHOUT, GROUPS };
+
+struct value_count {
+    uint64_t hash, count; /* count 0: free */
+};
+
+struct group {
+    struct str value;
+    uint64_t number;
+    struct tally tally; /* of spans */
+    uint64_t rows, errors;
+    uint64_t *bucket_rows, *bucket_errors; /* NULL: no row yet, or no trend is wanted */
+};
+
+struct breakdown {
+    struct query *q;
+    const struct query_breakdown *r;
+    struct bucketing bucketing; /* n 0: no trend */
+    struct value_count *values; /* scan 1: a table; then the chosen, by hash */
+    size_t value_count, capacity;
+    uint64_t uncounted; /* rows of values beyond VALUES_MAX */
+    bool second;
+    size_t chosen;
+    struct group *groups;
+    uint32_t *seen[QUERY_BY_COLUMNS]; /* of this chunk: code → how many rows (scan 1); 1 + group, 0: not met (scan 2) */
+    size_t seen_capacity[QUERY_BY_COLUMNS];
+};
+
+/* ---- what to group by ------------------------------------------------------------------------------------------- */
+
+static const struct {
+    struct str name;
+    bool signals[SIGNALS];
+    struct query_by by;
+} fields[] = {
+    {STR("service"),
+     {[SIGNAL_SPANS] = true, [SIGNAL_LOGS] = true},
+     {{RESOURCE_COLUMN("service.name")}, 1, .absent = STR("unknown_service"), .empty_is_absent = true}},
+    {STR("environment"),
+     {[SIGNAL_SPANS] = true, [SIGNAL_LOGS] = true},
+     {{RESOURCE_COLUMN("deployment.environment.name"), RESOURCE_COLUMN("deployment.environment")},
+      2,
+      .absent = STR("default"),
+      .empty_is_absent = true}},
+    {STR("operation"), {[SIGNAL_SPANS] = true}, {{FIELD_COLUMN(FIELD_NAME)}, 1}},
+    {STR("status"), {[SIGNAL_SPANS] = true}, {{FIELD_COLUMN(FIELD_STATUS)}, 1, .is_number = true}},
+    {STR("kind"), {[SIGNAL_SPANS] = true}, {{FIELD_COLUMN(FIELD_KIND)}, 1, .is_number = true}},
+    {STR("severity"), {[SIGNAL_LOGS] = true}, {{FIELD_COLUMN(FIELD_SEVERITY)}, 1, .is_number = true}},
+    {STR("body"), {[SIGNAL_LOGS] = true}, {{FIELD_COLUMN(FIELD_BODY)}, 1}},
+    {STR("event_name"), {[SIGNAL_LOGS] = true}, {{FIELD_COLUMN(FIELD_NAME)}, 1}},
+};
+
+err query_by_parse(struct query *q, enum signal signal, struct str key, struct query_by *out) {
+    for (size_t i = 0; i < LENGTH(fields); i++) {
+        if (!fields[i].signals[signal] || !str_equal(key, fields[i].name)) continue;
+        *out = fields[i].by;
+        return NULL;
+    }
+    struct column_ref column;
+    TRY(where_parse_key(&q->arena, key, &column));
+    if (column.target == TARGET_EVENT)
+        return err_new(ERR_INVALID, "a span has many events: their attributes cannot be grouped by");
+    *out = (struct query_by){{column}, 1};
+    return NULL;
+}
+
+/* ---- values ----------------------------------------------------------------------------------------------------- */
+
+static err values_grow(struct breakdown *d) {
+    size_t capacity = d->capacity ? d->capacity * 2 : 1024;
+    TRY(query_charge(d->q, capacity * sizeof *d->values));
+    struct value_count *v = mem_new_array(struct value_count, capacity);
+    for (size_t i = 0; i < d->capacity; i++) {
+        if (!d->values[i].count) continue;
+        size_t at = d->values[i].hash & (capacity - 1);
+        while (v[at].count) at = (at + 1) & (capacity - 1);
+        v[at] = d->values[i];
+    }
+    mem_free(d->values);
+    query_discharge(d->q, d->capacity * sizeof *d->values);
+    d->values = v;
+    d->capacity = capacity;
+    return NULL;
+}
+
+/* The slot of a hash: of a new one it is free. */
+static size_t value_slot(const struct breakdown *d, uint64_t hash) {
+    size_t at = hash & (d->capacity - 1);
+    while (d->values[at].count && d->values[at].hash != hash) at = (at + 1) & (d->capacity - 1);
+    return at;
+}
+
+static void value_add(struct breakdown *d, uint64_t hash, uint64_t rows) {
+    size_t at = value_slot(d, hash);
+    if (!d->values[at].count && d->value_count == VALUES_MAX) {
+        d->uncounted += rows;
+        return;
+    }
+    d->value_count += d->values[at].count == 0;
+    d->values[at].hash = hash;
+    d->values[at].count += rows;
+}
+
+static int by_count(const void *x, const void *y) {
+    const struct value_count *a = x, *b = y;
+    if (a->count != b->count) return a->count > b->count ? -1 : 1;
+    return (a->hash > b->hash) - (a->hash < b->hash);
+}
+
+static int by_hash(const void *x, const void *y) {
+    const struct value_count *a = x, *b = y;
+    return (a->hash > b->hash) - (a->hash < b->hash);
+}
+
+/* The largest `top` of the table to its front, in order of their hashes. */
+static void choose(struct breakdown *d) {
+    size_t n = 0;
+    for (size_t i = 0; i < d->capacity; i++)
+        if (d->values[i].count) d->values[n++] = d->values[i];
+    d->chosen = MIN(n, d->r->top);
+    if (n > 1) qsort(d->values, n, sizeof *d->values, by_count);
+    if (d->chosen > 1) qsort(d->values, d->chosen, sizeof *d->values, by_hash);
+    d->second = true;
+}
+
+static uint32_t group_of(const struct breakdown *d, uint64_t hash) {
+    struct value_count key = {.hash = hash};
+    const struct value_count *found =
+        d->chosen ? bsearch(&key, d->values, d->chosen, sizeof key, by_hash) : NULL; /* an empty table is none */
+    return found ? (uint32_t)(found - d->values) : GROUP_OTHER;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------- */
+
+enum { COLUMN_TIME, COLUMN_FAILED, COLUMN_DURATION_OF_SPANS };
+
+/* The value columns stand behind the others. */
+static size_t first_value_column(const struct breakdown *d) {
+    return d->r->signal == SIGNAL_SPANS ? COLUMN_DURATION_OF_SPANS + 1 : COLUMN_DURATION_OF_SPANS;
+}
+
+static err group_add(struct breakdown *d, uint32_t at, const struct chunk *chunk, uint32_t i) {
+    const struct vector *c = chunk->columns;
+    struct group *g = &d->groups[at];
+    bool spans = d->r->signal == SIGNAL_SPANS;
+    bool failed = spans ? c[COLUMN_FAILED].u64[i] == 2
+                        : c[COLUMN_FAILED].u64[i] >= LOG_ERROR_MIN && c[COLUMN_FAILED].u64[i] <= 24;
+    g->rows++;
+    g->errors += failed;
+    if (spans) TRY(tally_add(d->q, &g->tally, (int64_t)c[COLUMN_DURATION_OF_SPANS].u64[i], failed));
+    if (d->bucketing.n == 0) return NULL;
+    if (!g->bucket_rows) {
+        uint64_t *counts = arena_array(&d->q->arena, uint64_t, 2 * d->bucketing.n);
+        if (!counts) return arena_err(&d->q->arena);
+        g->bucket_rows = counts;
+        g->bucket_errors = counts + d->bucketing.n;
+    }
+    size_t bucket = bucketing_index(&d->bucketing, time_of(c[COLUMN_TIME].u64[i]));
+    if (bucket >= d->bucketing.n) return NULL;
+    g->bucket_rows[bucket]++;
+    g->bucket_errors[bucket] += failed;
+    return NULL;
+}
+
+/* Scan 2. */
+static err add_to_group(struct breakdown *d, uint64_t hash, struct str text, uint64_t number, const struct chunk *chunk,
+                        uint32_t i, uint32_t *out_group) {
+    uint32_t at = *out_group = group_of(d, hash);
+    struct group *g = &d->groups[at];
+    if (at != GROUP_OTHER && g->rows == 0) {
+        g->value = query_keep(d->q, text);
+        g->number = number;
+    }
+    return group_add(d, at, chunk, i);
+}
+
+/* A severity is grouped as its class. */
+static uint64_t number_of(const struct breakdown *d, uint64_t number) {
+    return d->r->by.columns[0].field == FIELD_SEVERITY ? (uint64_t)severity_class((uint32_t)number) : number;
+}
+
+/* Which of the row's values counts: the column, or QUERY_BY_COLUMNS for none. */
+static size_t value_column(const struct breakdown *d, const struct vector *v, uint32_t i) {
+    for (size_t k = 0; k < d->r->by.column_count; k++) {
+        if (v[k].codes[i] == CODE_ABSENT) continue;
+        if (!d->r->by.empty_is_absent || v[k].texts[v[k].codes[i]].n) return k;
+    }
+    return QUERY_BY_COLUMNS;
+}
+
+static uint64_t hash_text(struct str text) { return hash_fast(text.n ? text.p : "", text.n); }
+
+static err add_text(struct breakdown *d, const struct chunk *chunk, const struct vector *v, uint32_t i) {
+    size_t k = value_column(d, v, i);
+    struct str text = d->r->by.absent;
+    uint32_t group;
+    if (k == QUERY_BY_COLUMNS)
+        return text.p ? add_to_group(d, hash_text(text), text, 0, chunk, i, &group)
+                      : group_add(d, GROUP_WITHOUT, chunk, i);
+    uint32_t code = v[k].codes[i], *seen = &d->seen[k][code];
+    if (*seen) return group_add(d, *seen - 1, chunk, i);
+    text = v[k].texts[code];
+    TRY(add_to_group(d, hash_text(text), text, 0, chunk, i, &group));
+    *seen = group + 1;
+    return NULL;
+}
+
+/* Scan 1: the codes of a chunk are counted before anything is hashed. */
+static err count_texts(struct breakdown *d, const struct picked *rows, const struct vector *v) {
+    uint64_t absent = 0;
+    for (uint32_t n = 0; n < rows->n; n++) {
+        uint32_t i = picked_at(rows, n);
+        size_t k = value_column(d, v, i);
+        if (k == QUERY_BY_COLUMNS)
+            absent++;
+        else
+            d->seen[k][v[k].codes[i]]++;
+    }
+    struct str text = d->r->by.absent;
+    if (absent && text.p) value_add(d, hash_text(text), absent);
+    for (size_t k = 0; k < d->r->by.column_count; k++)
+        for (uint32_t code = 0; code < v[k].text_count; code++) {
+            if (!d->seen[k][code]) continue;
+            if (d->value_count * 2 + 2 >= d->capacity) TRY(values_grow(d));
+            value_add(d, hash_text(v[k].texts[code]), d->seen[k][code]);
+        }
+    return NULL;
+}
+
+static err seen_clear(struct breakdown *d, const struct vector *v) {
+    for (size_t k = 0; k < d->r->by.column_count; k++) {
+        size_t n = v[k].text_count;
+        if (n > d->seen_capacity[k]) {
+            TRY(query_charge(d->q, (n - d->seen_capacity[k]) * sizeof(uint32_t)));
+            mem_free(d->seen[k]);
+            d->seen[k] = mem_new_array(uint32_t, n);
+            d->seen_capacity[k] = n;
+        } else if (n) {
+            memset(d->seen[k], 0, n * sizeof(uint32_t));
+        }
+    }
+    return NULL;
+}
+
+/* Few distinct ones, so a hash is the number itself, made not 0. */
+static err add_number(struct breakdown *d, const struct chunk *chunk, const struct vector *v, uint32_t i) {
+    uint64_t number = number_of(d, v->u64[i]);
+    uint32_t group;
+    if (d->second) return add_to_group(d, number + 1, (struct str){NULL, 0}, number, chunk, i, &group);
+    if (d->value_count * 2 >= d->capacity) TRY(values_grow(d));
+    value_add(d, number + 1, 1);
+    return NULL;
+}
+
+static err add_chunk(struct breakdown *d, const struct picked *rows) {
+    const struct vector *v = rows->chunk->columns + first_value_column(d);
+    bool texts = !d->r->by.is_number;
+    if (d->capacity == 0) TRY(values_grow(d));
+    if (texts) TRY(seen_clear(d, v));
+    if (texts && !d->second) return count_texts(d, rows, v);
+    for (uint32_t n = 0; n < rows->n; n++) {
+        uint32_t i = picked_at(rows, n);
+        TRY(texts ? add_text(d, rows->chunk, v, i) : add_number(d, rows->chunk, v, i));
+    }
+    return NULL;
+}
+
+static enum scan_next on_rows(void *context, const struct picked *rows, err *out_error) {
+    *out_error = add_chunk(context, rows);
+    return SCAN_GO_ON;
+}
+
+/* ---- the answer ------------------------------------------------------------------------------------------------- */
+
+static struct query_group read_group(const struct group *g) {
+    struct query_group out = {
+        .value = g->value, .number = g->number, .bucket_rows = g->bucket_rows, .bucket_errors = g->bucket_errors};
+    out.stats = tally_stats(&g->tally);
+    out.stats.spans = g->rows;
+    out.stats.errors = g->errors;
+    return out;
+}
+
+static int by_rows(const void *x, const void *y) {
+    const struct query_group *a = x, *b = y;
+    if (a->stats.spans != b->stats.spans) return a->stats.spans > b->stats.spans ? -1 : 1;
+    int order = str_compare(a->value, b->value);
+    return order ? order : (a->number > b->number) - (a->number < b->number);
+}
+
+static err read_groups(struct breakdown *d, struct query_breakdown_answer *out) {
+    struct query_group *v = arena_array(&d->q->arena, struct query_group, d->chosen + 1);
+    if (!v) return arena_err(&d->q->arena);
+    for (size_t i = 0; i < d->chosen; i++)
+        if (d->groups[i].rows) v[out->n++] = read_group(&d->groups[i]); /* none: its block went bad between the scans */
+    if (out->n > 1) qsort(v, out->n, sizeof *v, by_rows);
+    out->groups = v;
+    out->other = read_group(&d->groups[GROUP_OTHER]);
+    out->without = read_group(&d->groups[GROUP_WITHOUT]);
+    out->values = d->value_count;
+    out->values_cut = d->uncounted > 0;
+    out->step = d->bucketing.step;
+    out->bucket_count = d->bucketing.n;
+    return query_settle(d->q);
+}
+
+static err scan_twice(struct breakdown *d, struct query_breakdown_answer *out) {
+    struct matcher m;
+    struct column_ref columns[COLUMN_DURATION_OF_SPANS + 1 + QUERY_BY_COLUMNS] = {
+        COLUMN_FIELD(FIELD_TIME), COLUMN_FIELD(d->r->signal == SIGNAL_SPANS ? FIELD_STATUS : FIELD_SEVERITY),
+        COLUMN_FIELD(FIELD_DURATION)};
+    size_t n = first_value_column(d);
+    for (size_t k = 0; k < d->r->by.column_count; k++) columns[n++] = d->r->by.columns[k];
+    TRY(matcher_make(d->q, d->r->signal, &d->r->filter, &m));
+    TRY(query_scan(d->q, &m, columns, n, on_rows, d));
+    choose(d);
+    TRY(query_scan(d->q, &m, columns, n, on_rows, d));
+    return read_groups(d, out);
+}
+
+err query_breakdown(struct query *q, const struct query_breakdown *r, struct query_breakdown_answer *out) {
+    struct breakdown d = {.q = q, .r = r};
+    struct query_breakdown_answer made = {0};
+    assert(r->top <= QUERY_GROUPS_MAX);
+    if (r->trend) TRY(bucketing_make(r->filter.time_min, r->filter.time_max, r->step, &d.bucketing));
+    d.groups = arena_array(&q->arena, struct group, GROUPS);
+    if (!d.groups) return arena_err(&q->arena);
+    err e = scan_twice(&d, &made);
+    mem_free(d.values);
+    for (size_t k = 0; k < QUERY_BY_COLUMNS; k++) mem_free(d.seen[k]);
+    query_discharge(q, d.capacity * sizeof *d.values);
+    for (size_t k = 0; k < QUERY_BY_COLUMNS; k++) query_discharge(q, d.seen_capacity[k] * sizeof(uint32_t));
+    if (!e) *out = made;
+    return e;
+}
+
+bool query_range_before(int64_t *time_min, int64_t *time_max, int64_t step, int64_t *out_back) {
+    if (*time_min <= 0 || *time_max <= *time_min) return false;
+    int64_t back = *time_max - *time_min;
+    if (back > INT64_MAX - step) return false;
+    back = (back + step - 1) / step * step;
+    if (back > *time_min) return false;
+    *time_max = MIN(*time_max - back, *time_min - 1);
+    *time_min -= back;
+    *out_back = back;
+    return true;
+}

@@ -1,0 +1,30 @@
+// Starts `./dev demo` (but for the build) and reads what it prints; ends it as Ctrl-C would.
+import { spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const program = join(dirname(fileURLToPath(import.meta.url)), '../../tools/demo');
+
+/** name: what happened, and below it lines of a name and an address. */
+export function readStories(text) {
+  return [...text.matchAll(/^([a-z ]+): (.+)\n((?: {2}\w+ +http\S+\n)+)/gm)].map(([, name, what, lines]) => ({
+    name, what, links: Object.fromEntries([...lines.matchAll(/^ {2}(\w+) +(\S+)$/gm)].map(([, kind, url]) => [kind, url])),
+  }));
+}
+
+/** {api, stories, stop()}, when all that it says is said. */
+export async function startDemo() {
+  const child = spawn(program, [], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '', errors = '';
+  const ended = new Promise((resolve) => child.on('exit', (code) => resolve(code)));
+  child.stderr.on('data', (d) => { errors += d; });
+  await new Promise((resolve, reject) => {
+    child.stdout.on('data', (d) => { out += d; if (out.includes('Ctrl-C ends it.')) resolve(); });
+    ended.then(() => reject(new Error(`the demo ended: ${errors}`)));
+  });
+  return {
+    api: /clew is running: (\S+)/.exec(out)[1],
+    stories: readStories(out),
+    stop: () => { child.kill('SIGINT'); return ended; },
+  };
+}

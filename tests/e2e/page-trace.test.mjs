@@ -1,0 +1,352 @@
+// A trace in Chromium against a real clew: its views, what is found in it, two beside each other, and how long a large one takes.
+import test, { after, before } from 'node:test';
+import assert from 'node:assert/strict';
+import { gzipSync } from 'node:zlib';
+import { readFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { address, axe, hasBrowser, idle, shot, startBrowser, visitor } from './browser.mjs';
+import { startClew } from './clew.mjs';
+import { largeTrace, orphan, shop, spanId, traceId } from './page-data.mjs';
+
+const failing = 110, slow = 100, usual = 111, alone = 7001;
+let clew, browser;
+before(async () => {
+  if (!hasBrowser) throw new Error('no Chromium: ./dev setup');
+  clew = await startClew();
+  await shop(clew);
+  await orphan(clew, alone);
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.stop();
+  await clew?.stop();
+});
+const at = visitor(() => ({ browser, clew }));
+const trace = (k, query = '') => `/trace/${traceId(k)}${query}`;
+const compare = (a, b, more = '') => `/compare?a=${traceId(a)}${b ? `&b=${traceId(b)}` : ''}${more}`;
+const rows = (page) => page.locator('.grid-row[aria-selected]');
+const names = async (page, column = 1) => (await page.locator(`.grid-row[aria-selected] > :nth-child(${column})`).allInnerTexts()).map((t) => t.replace(/\s+/g, ' ').trim());
+
+// ---- looks -----------------------------------------------------------------------------------------------------------
+
+const views = [
+  ['trace-table', trace(failing, '?as=table&sort=-duration'), '.grid-row[aria-selected]'],
+  ['trace-table-span', trace(failing, `?as=table&span=${spanId(failing, 5)}`), '.detail .events'],
+  ['trace-operations', trace(failing, '?as=operations'), '.grid-row[aria-selected]'],
+  ['trace-found', trace(failing, '?find=order-110&path=true'), '.fall .row.found'],
+  ['trace-orphan', trace(alone), '.note.warn'],
+  ['compare-choose', compare(usual), '.picks a'],
+  ['compare', compare(usual, slow), '.grid-row[aria-selected]'],
+  ['compare-tree', compare(usual, failing, '&sort=tree'), '.grid-row[aria-selected]'],
+  ['compare-unknown', compare(usual, 99_999), '.empty'],
+  ['compare-nothing', '/compare', '.empty'],
+];
+for (const [theme, width] of [['light', 1440], ['dark', 1440], ['light', 380], ['dark', 380]])
+  for (const [name, path, sign] of views)
+    test(`${name}, ${theme}, ${width} px: axe finds nothing, four questions at most`, async () => {
+      await at(path, async (page) => {
+        await page.locator(sign).first().waitFor();
+        await idle(page);
+        assert.deepEqual(await axe(page), []);
+        const questions = page.asked.filter((u) => u.includes('/api/'));
+        assert.ok(questions.length <= 4, questions.join('\n'));
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= width, `${wide} px wide`);
+        await shot(page, `${name}-${theme}-${width}`);
+      }, { theme, width, height: width < 500 ? 800 : 900 });
+    });
+
+for (const theme of ['light', 'dark'])
+  test(`a duration written on its bar has enough contrast, ${theme}`, async () => {
+    await at(trace(alone), async (page) => {
+      const label = page.locator('.took.on');
+      await label.waitFor();
+      assert.match(await label.innerText(), /10\.0 ms/);
+      const ratio = await label.evaluate((e) => {
+        const light = (c) => {
+          const [r, g, b] = c.match(/[\d.]+/g).slice(0, 3).map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+          return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const s = getComputedStyle(e), [a, b] = [light(s.color), light(s.backgroundColor)].sort((x, y) => y - x);
+        return (a + 0.05) / (b + 0.05);
+      });
+      assert.ok(ratio >= 4.5, `${ratio}`);
+    }, { theme });
+  });
+
+test('the overview of a few spans is drawn, in the colours of the theme', async () => {
+  for (const theme of ['light', 'dark'])
+    await at(trace(usual), async (page) => {
+      await page.locator('.fall .row').first().waitFor();
+      const drawn = () => page.evaluate(() => {
+        const c = document.querySelector('.mini canvas'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        const seen = Array.from({ length: c.height }, (_, y) => d.subarray(y * c.width * 4, (y + 1) * c.width * 4).some((v, i) => i % 4 === 3 && v > 0));
+        return seen.filter((s, y) => s && !seen[y - 1]).length;
+      });
+      await page.waitForFunction(() => document.querySelector('.mini canvas').width > 300);
+      await idle(page);
+      assert.equal(await drawn(), 7); // a bar for each span
+    }, { theme });
+});
+
+// ---- keys, and what the URL keeps ------------------------------------------------------------------------------------
+
+test('keys: e, c, v, j, k, brackets, Enter, Esc and y do what the help says', async () => {
+  await at(trace(failing), async (page) => {
+    const tree = page.locator('.fall .row');
+    await tree.first().waitFor();
+    const press = (key) => page.keyboard.press(key);
+    const sees = (text) => page.waitForFunction((t) => location.search.includes(t), text);
+    await press('e');
+    await sees(`span=${spanId(failing, 0)}`);
+    await press('j');
+    await sees(`span=${spanId(failing, 1)}`);
+    await press('k');
+    await sees(`span=${spanId(failing, 0)}`);
+    await press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('.fall .row').length === 1);
+    await press(']');
+    await page.waitForFunction(() => document.querySelectorAll('.fall .row').length === 7);
+    await press('[');
+    await sees('collapsed=*');
+    await press(']');
+    await press('c');
+    await sees('path=true');
+    await press('c');
+    await press('Escape');
+    await page.waitForFunction(() => location.search === '');
+    await press('v');
+    await sees('as=table');
+    await press('j');
+    await press('j');
+    await sees(`span=${spanId(failing, 1)}`);
+    await press('v');
+    await sees('as=operations');
+    await press('v');
+    await page.waitForFunction(() => !location.search.includes('as='));
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await press('y');
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), page.url());
+    await press('?');
+    const help = await page.locator('dialog').innerText();
+    for (const words of ['next error of a trace', 'critical path', 'collapse, expand all', 'tree, table, operations', 'copy the link']) assert.ok(help.includes(words), words);
+  });
+});
+
+test('the waterfall is a tree grid: level, index, count, what is expanded', async () => {
+  await at(trace(usual, `?span=${spanId(usual, 2)}`), async (page) => {
+    const grid = page.locator('[role=treegrid]');
+    await grid.waitFor();
+    assert.equal(await grid.getAttribute('aria-rowcount'), '7');
+    assert.equal(await grid.getAttribute('aria-activedescendant'), 'span-2');
+    const row = page.locator('#span-2');
+    assert.deepEqual(await row.evaluate((r) => ['level', 'rowindex', 'expanded', 'selected'].map((n) => r.getAttribute(`aria-${n}`))), ['3', '3', 'true', 'true']);
+    assert.equal(await page.locator('#span-3').getAttribute('aria-expanded'), null);
+  });
+});
+
+test('the whole view is in the URL: table, order, find, path, span, zoom', async () => {
+  const query = `?as=table&sort=-self&span=${spanId(failing, 5)}&find=POST&path=true`;
+  await at(trace(failing, query), async (page) => {
+    await page.locator('.detail .events').first().waitFor();
+    assert.equal(await address(page), trace(failing, query));
+    assert.deepEqual(await names(page), ['! error POST /charge', '! error POST /charge']);
+    assert.equal(await page.locator('[role=columnheader][aria-sort=descending]').innerText(), 'Own time ↓');
+    assert.equal(await rows(page).first().getAttribute('aria-selected'), 'true');
+    await page.goto(trace(failing, '?view=20000000-70000000&collapsed=*'));
+    await page.locator('.fall .row').first().waitFor();
+    assert.equal(await page.locator('.fall .row').count(), 1);
+    assert.match(await page.locator('.axis .marks').innerText(), /20 ms|30 ms/);
+  });
+});
+
+// ---- tables ----------------------------------------------------------------------------------------------------------
+
+test('table: every column sorts both ways, a row opens its span', async () => {
+  await at(trace(usual, '?as=table'), async (page) => {
+    await rows(page).first().waitFor();
+    assert.deepEqual(await names(page), ['GET /checkout', 'cart.Get', 'cart.Get', 'SELECT items', 'POST /charge', 'POST /charge', 'send']);
+    await page.getByRole('button', { name: 'Duration' }).click();
+    assert.deepEqual(await names(page, 4), ['80.0 ms', '50.0 ms', '46.0 ms', '30.0 ms', '12.0 ms', '9.00 ms', '5.00 ms']);
+    await page.getByRole('button', { name: 'Duration' }).click();
+    assert.equal((await names(page, 4))[0], '5.00 ms');
+    await page.getByRole('button', { name: 'Service' }).click();
+    assert.deepEqual(await names(page, 2), ['cart', 'cart', 'mail', 'pay', 'web', 'web', 'web']);
+    await rows(page).nth(3).click();
+    await page.locator('.detail h2', { hasText: 'POST /charge' }).waitFor();
+    await page.reload();
+    await page.locator('.detail h2', { hasText: 'POST /charge' }).waitFor();
+    assert.equal(await page.locator('[role=grid]').getAttribute('aria-rowcount'), '8');
+  });
+});
+
+test('operations: calls, errors, shares of the duration, and the way to their spans', async () => {
+  await at(trace(failing, '?as=operations'), async (page) => {
+    await rows(page).first().waitFor();
+    assert.deepEqual((await names(page)).slice(0, 3), ['POST /charge', 'send', 'GET /checkout']);
+    const first = (await rows(page).first().innerText()).split('\n');
+    assert.deepEqual(first.map((t) => t.trim()).filter(Boolean), ['POST /charge', 'pay', '1', '1', '46.0 ms', '46.0 ms · 45%', '46.0 ms · 45%']);
+    const shares = (await names(page, 7)).map((t) => Number.parseFloat(t.split('· ')[1]));
+    assert.ok(Math.abs(shares.reduce((a, b) => a + b) - 100) < 1.5, `${shares}`);
+    await page.getByRole('link', { name: 'cart.Get' }).first().click();
+    await page.waitForFunction(() => /as=table&sort=-duration&find=cart\.Get/.test(location.search));
+    await page.waitForFunction(() => document.querySelectorAll('.grid-row[aria-selected]').length === 2);
+  });
+});
+
+test('find: names at once, attributes and conditions by the server', async () => {
+  await at(trace(failing), async (page) => {
+    await page.locator('.fall .row').first().waitFor();
+    const field = page.getByLabel('Find in spans'), found = page.locator('.fall .row.found');
+    const counts = (n) => page.waitForFunction((wanted) => document.querySelector('.head [role=status]')?.textContent === `${wanted} span${wanted === 1 ? '' : 's'}`, n);
+    await field.fill('select');
+    assert.equal(await found.count(), 1);
+    await counts(1);
+    await field.fill('postgresql'); // a value of db.system
+    await counts(1);
+    assert.match(await found.innerText(), /SELECT items/);
+    await field.fill('http.response.status_code >= 500');
+    await counts(3);
+    await field.fill('refused'); // in a status message and in an event's attribute
+    await counts(3);
+    await field.fill('"unended');
+    await counts(0);
+    await field.fill('no such thing');
+    await counts(0);
+  });
+});
+
+test('a parent that never came is told, in the trace, on the row and of the span', async () => {
+  await at(trace(alone, `?span=${spanId(alone, 1)}`), async (page) => {
+    await page.locator('.note.warn', { hasText: '1 span that others name as their parent never came' }).waitFor();
+    assert.match(await page.locator('.fall .row').innerText(), /its parent never came/);
+    await page.locator('.detail', { hasText: spanId(alone, 0) }).waitFor();
+    assert.match(await page.locator('.detail').innerText(), /never came/);
+  });
+});
+
+// ---- two traces ------------------------------------------------------------------------------------------------------
+
+test('compare: from a trace by what is offered, or by an id; and all of it again from the URL', async () => {
+  await at(trace(usual), async (page) => {
+    await page.getByRole('link', { name: 'Compare with …' }).click();
+    await page.locator('section[aria-label=Slower] a').first().click();
+    await page.getByText('explain', { exact: false }).first().waitFor();
+    assert.match(await page.locator('main').innerText(), /B takes 1\.94 s longer than A, 20 times as long/);
+    assert.equal((await names(page))[0], 'POST /charge pay in POST /charge');
+    await page.getByRole('button', { name: 'Swap A and B' }).click();
+    await page.getByText('1.94 s less').waitFor();
+    await page.getByRole('button', { name: 'As a tree' }).click();
+    assert.deepEqual((await names(page)).map((n) => n.split(' ')[0]), ['GET', 'cart.Get', 'cart.Get', 'SELECT', 'POST', 'POST', 'send']);
+    const here = await address(page), before = await names(page);
+    assert.match(here, /sort=tree/);
+    await page.reload();
+    await rows(page).first().waitFor();
+    assert.deepEqual(await names(page), before);
+    await page.getByLabel('Which operations').selectOption('a');
+    await page.getByText('None of these').waitFor();
+    await page.getByRole('link', { name: 'Another B …' }).click();
+    const field = page.getByLabel('Id or link of another trace');
+    await field.fill('not an id');
+    await page.getByText('An id has 32 hexadecimal digits').waitFor();
+    await field.fill(`http://elsewhere.example/trace/${traceId(alone)}?x=y`);
+    await field.press('Enter');
+    await page.waitForFunction((id) => location.search.includes(`b=${id}`), traceId(alone));
+    await page.getByLabel('Which operations').selectOption('b');
+    await page.waitForFunction(() => document.querySelectorAll('.grid-row[aria-selected]').length === 1);
+    assert.match((await names(page))[0], /only in B\s+GET \/alone/);
+    await page.keyboard.press('Escape');
+    await page.locator('main').focus();
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction((id) => location.pathname.endsWith(id) && location.search.includes('find='), traceId(alone));
+  });
+});
+
+// ---- large traces ----------------------------------------------------------------------------------------------------
+
+const middle = (v) => [...v].sort((a, b) => a - b)[v.length >> 1];
+
+/** Milliseconds of CPU: of the page's thread, of the server. */
+async function usedBy(session) {
+  const { metrics } = await session.send('Performance.getMetrics');
+  const server = readFileSync(`/proc/${clew.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return { page: metrics.find((m) => m.name === 'TaskDuration').value * 1000, server: (Number(server[11]) + Number(server[12])) * 10 };
+}
+
+/** From the change of the address to the first row: the time it took, the CPU of page and server; and the longest task until all is quiet. */
+async function openTrace(page, path) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const before = await usedBy(session);
+  const took = await page.evaluate(async (p) => {
+    window.long = [];
+    new PerformanceObserver((list) => window.long.push(...list.getEntries().map((e) => e.duration))).observe({ type: 'longtask' });
+    const began = performance.now();
+    history.pushState(null, '', p);
+    dispatchEvent(new PopStateEvent('popstate'));
+    while (!document.querySelector('.fall .row')) await new Promise((r) => requestAnimationFrame(r));
+    return performance.now() - began;
+  }, path);
+  const after = await usedBy(session);
+  await session.detach();
+  await page.evaluate(() => new Promise((r) => setTimeout(r, 1000)));
+  return { took, page: after.page - before.page, server: after.server - before.server, long: await page.evaluate(() => Math.max(0, ...window.long)) };
+}
+
+const scroll = (page) => page.evaluate(async () => {
+  const box = document.querySelector('.rows'), times = [];
+  let last = performance.now();
+  for (let i = 1; i <= 120; i++) {
+    box.scrollTop = (box.scrollHeight * i) / 120;
+    const now = await new Promise((r) => requestAnimationFrame(r));
+    times.push(now - last);
+    last = now;
+  }
+  return times.sort((a, b) => a - b);
+});
+
+async function heapOf(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('HeapProfiler.enable');
+  for (let i = 0; i < 3; i++) await session.send('HeapProfiler.collectGarbage');
+  const { usedSize, backingStorageSize = 0, embedderHeapUsedSize = 0 } = await session.send('Runtime.getHeapUsage');
+  await session.detach();
+  return (usedSize + backingStorageSize + embedderHeapUsedSize) / 2 ** 20;
+}
+
+// Time is told and held far above the budget, since the machine of a test may be busy; what is held to the budget is CPU.
+for (const [n, k, budget] of [[10_000, 9001, 300], [100_000, 9002, 800]])
+  test(`${n} spans open, scroll, sort and are found; bytes a span, heap`, async (t) => {
+    await largeTrace(clew, n, k);
+    const body = Buffer.from(await (await fetch(`${clew.api}/api/v1/traces/${traceId(k)}/columns`)).arrayBuffer());
+    const bytes = gzipSync(body, { level: 1 }).length / n;
+    t.diagnostic(`${n} spans as columns: ${(body.length / n).toFixed(1)} bytes a span, ${bytes.toFixed(1)} by gzip -1`);
+    assert.ok(bytes <= 40, `${bytes} bytes a span`);
+    const opened = [];
+    for (let i = 0; i < 5; i++)
+      await at('/start', async (page) => {
+        await page.locator('#snippet').waitFor();
+        opened.push(await openTrace(page, trace(k)));
+        if (i < 4) return;
+        const frames = await scroll(page), heap = await heapOf(page);
+        const of = (what) => middle(opened.map((o) => o[what])).toFixed(0);
+        t.diagnostic(`${n} spans: open ${of('took')} ms (${opened.map((o) => o.took.toFixed(0)).join(' ')}; budget ${budget}), CPU of the page ${of('page')} ms, of the server ${of('server')} ms, longest task ${of('long')} ms, ` +
+          `frame p50 ${frames[60].toFixed(1)} p95 ${frames[114].toFixed(1)} ms, heap ${heap.toFixed(1)} MiB, ${await page.evaluate(() => document.querySelectorAll('*').length)} nodes, load ${loadavg()[0].toFixed(1)}`);
+        assert.ok(heap <= 80, `${heap} MiB`);
+        assert.ok(Number(of('page')) + Number(of('server')) <= budget, 'CPU of both');
+        assert.ok(opened.every((o) => o.took < 20_000) && frames[114] < 3000);
+        assert.ok((await page.locator('.fall .row').count()) < 80);
+        assert.equal(await page.locator('[role=treegrid]').getAttribute('aria-rowcount'), String(n));
+        await shot(page, `trace-${n}`);
+        await page.keyboard.press('v');
+        await rows(page).first().waitFor();
+        await page.getByRole('button', { name: 'Duration' }).click();
+        assert.equal((await names(page, 4))[0], '4.00 s');
+        const table = await scroll(page);
+        t.diagnostic(`${n} spans as a table: frame p95 ${table[114].toFixed(1)} ms`);
+        assert.ok((await rows(page).count()) < 80);
+        await page.getByLabel('Find in spans').fill(`row.number = ${n - 1}`);
+        await page.waitForFunction(() => document.querySelectorAll('.grid-row[aria-selected]').length === 1);
+      });
+  });
