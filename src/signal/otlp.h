@@ -83,6 +83,8 @@ void otlp_write_status_json(int grpc_code, struct str message, struct json_write
 void value_write_json(const struct batch *b, enum value_type type, uint64_t value, struct json_writer *out);
 /* The same as display text, without quotes around a string. */
 void value_write_text(const struct batch *b, enum value_type type, uint64_t value, struct buf *out);
+/* The same of an AnyValue message, checked when it came in. */
+void value_message_text(struct str message, struct buf *out);
 /* Builds AnyValue bytes of plain values, for the generator and tests. */
 void otlp_put_any_string(struct buf *out, struct str text);
 void otlp_put_any_int(struct buf *out, int64_t value);
