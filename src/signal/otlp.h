@@ -72,6 +72,8 @@ void otlp_write_json(const struct batch *b, struct json_writer *out);
 /* Export…ServiceResponse: empty ({} in JSON) for full success, else partial_success {rejected, message}. */
 void otlp_write_response(enum signal signal, uint64_t rejected, struct str message, struct buf *out);
 void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out);
+/* The same with another name for the count: "rejectedDataPoints" of metrics. As protobuf all signals' responses are alike. */
+void otlp_write_partial_json(struct str member, uint64_t rejected, struct str message, struct json_writer *out);
 /* google.rpc.Status {code, message}. */
 void otlp_write_status(int grpc_code, struct str message, struct buf *out);
 void otlp_write_status_json(int grpc_code, struct str message, struct json_writer *out);

@@ -292,17 +292,22 @@ void otlp_write_json(const struct batch *b, struct json_writer *out) {
 
 /* ---- answers ------------------------------------------------------------------------------------------------------ */
 
-void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out) {
+void otlp_write_partial_json(struct str member, uint64_t rejected, struct str message, struct json_writer *out) {
     json_object(out);
     if (rejected || message.n) {
         json_key(out, STR("partialSuccess"));
         json_object(out);
-        json_key(out, signal == SIGNAL_SPANS ? STR("rejectedSpans") : STR("rejectedLogRecords"));
+        json_key(out, member);
         json_u64_text(out, rejected);
         if (message.n) json_member(out, "errorMessage", str, message);
         json_object_end(out);
     }
     json_object_end(out);
+}
+
+void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out) {
+    otlp_write_partial_json(signal == SIGNAL_SPANS ? STR("rejectedSpans") : STR("rejectedLogRecords"), rejected,
+                            message, out);
 }
 
 void otlp_write_status_json(int grpc_code, struct str message, struct json_writer *out) {

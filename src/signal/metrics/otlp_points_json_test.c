@@ -221,11 +221,21 @@ static void refused_points_leave_nothing(void **state) {
     points_decoder_free(d);
 }
 
+static void partial_success_names_data_points(void **state) {
+    (void)state;
+    struct json_writer w;
+    AUTO_BUF struct buf out;
+    buf_init(&out, MIB);
+    json_writer_init(&w, &out);
+    otlp_write_partial_json(STR("rejectedDataPoints"), 3, STR("too old"), &w);
+    assert_string_equal(out.p, "{\"partialSuccess\":{\"rejectedDataPoints\":\"3\",\"errorMessage\":\"too old\"}}");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_says_what_protobuf_says),  cmocka_unit_test(the_published_example_comes_out_equal),
         cmocka_unit_test(members_may_come_in_any_order), cmocka_unit_test(errors_name_the_place),
-        cmocka_unit_test(refused_points_leave_nothing),
+        cmocka_unit_test(refused_points_leave_nothing),  cmocka_unit_test(partial_success_names_data_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,6 +166,7 @@ static struct str rest_of_line(struct text_in *t) {
 static struct str normal_bound(struct str text, char out[static 40]) {
     double v;
     struct buf b;
+    if (str_equal_nocase(text, STR("inf")) || str_equal_nocase(text, STR("+inf"))) return STR("+Inf");
     err e = parse_f64(text, &v);
     if (e) {
         err_free(e);

@@ -90,7 +90,7 @@ static void lines_of_the_text_format(void **state) {
          "untyped\nq 1\n",
          "{__name__=\"m\"} 1 77 [1 Text with \\ and \n|]\n{__name__=\"n\"} 2 77\n{__name__=\"o.p\"} 3 77 [2 "
          "|]\n{__name__=\"q\"} 1 77 [0 |]\n");
-    text("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2.50\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count "
+    text("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2.50\"} 1\nh_bucket{le=\"Inf\"} 2\nh_sum 3\nh_count "
          "2\nh_other 1\n# TYPE s summary\ns{quantile=\"1\"} 3\n",
          "{__name__=\"h_bucket\",le=\"1.0\"} 1 77 [3 |]\n{__name__=\"h_bucket\",le=\"2.5\"} 1 77 [3 "
          "|]\n{__name__=\"h_bucket\",le=\"+Inf\"} 2 77 [3 |]\n"

@@ -10,7 +10,8 @@
  *   no recorded value   → the stale marker; start time → start of each sample
  *
  * Delta points (monotonic sums, histograms) come out as they are, with POINT_DELTA in their flags and their window's begin as start:
- * whoever keeps series adds them up, which for every series here is plain addition. Without `deltas` they are dropped.
+ * whoever keeps series adds them up: samples, buckets of classic histograms included, by plain addition, native histograms bucket by
+ * bucket. Without `deltas` they are dropped.
  *
  * Dropped and counted: deltas, sums that are neither cumulative nor delta, scales under -4, exponential histograms without a sum, those that
  * contradict themselves,
