@@ -135,10 +135,6 @@ static void put_summary_point(struct encoder *e, uint32_t i) {
 
 /* ---- groups: each takes the points from i on that are its own, and returns the first that is not ------------------- */
 
-static const struct points_metric *metric_of(const struct points *p, uint32_t i) {
-    return &p->metrics[p->series[point_series(p, i)].metric];
-}
-
 static uint32_t put_metric(struct encoder *e, uint32_t i) {
     static const struct {
         uint32_t field;
@@ -148,13 +144,13 @@ static uint32_t put_metric(struct encoder *e, uint32_t i) {
                              [METRIC_HISTOGRAM] = {9, put_histogram_point},
                              [METRIC_EXPONENTIAL] = {10, put_exponential_point},
                              [METRIC_SUMMARY] = {11, put_summary_point}};
-    const struct points_metric *m = metric_of(e->p, i);
+    const struct points_metric *m = point_metric(e->p, i);
     size_t metric = open_message(e->out, 2);
     put_name(e->out, 1, e->p, m->name);
     put_name(e->out, 2, e->p, m->description);
     put_name(e->out, 3, e->p, m->unit);
     size_t data = open_message(e->out, kinds[m->kind].field);
-    for (; i < e->p->n && metric_of(e->p, i) == m; i++) {
+    for (; i < e->p->n && point_metric(e->p, i) == m; i++) {
         size_t point = open_message(e->out, 1);
         kinds[m->kind].put(e, i);
         close_message(e->out, point);
@@ -168,7 +164,7 @@ static uint32_t put_metric(struct encoder *e, uint32_t i) {
 }
 
 static uint32_t put_scope_group(struct encoder *e, uint32_t i) {
-    uint32_t resource = metric_of(e->p, i)->resource, scope = metric_of(e->p, i)->scope;
+    uint32_t resource = point_metric(e->p, i)->resource, scope = point_metric(e->p, i)->scope;
     const struct points_scope *s = &e->p->scopes[scope];
     size_t group = open_message(e->out, 2), before = e->out->n, message = open_message(e->out, 1);
     put_name(e->out, 1, e->p, s->name);
@@ -176,7 +172,7 @@ static uint32_t put_scope_group(struct encoder *e, uint32_t i) {
     put_labels(e, 3, s->attributes);
     put_number(e->out, 4, s->dropped_attributes);
     close_message_if_any(e->out, message, before);
-    while (i < e->p->n && metric_of(e->p, i)->resource == resource && metric_of(e->p, i)->scope == scope)
+    while (i < e->p->n && point_metric(e->p, i)->resource == resource && point_metric(e->p, i)->scope == scope)
         i = put_metric(e, i);
     put_name(e->out, 3, e->p, s->schema_url);
     close_message(e->out, group);
@@ -186,13 +182,13 @@ static uint32_t put_scope_group(struct encoder *e, uint32_t i) {
 void points_encode_otlp(const struct points *p, struct buf *out) {
     struct encoder e = {p, out, 0};
     for (uint32_t i = 0; i < p->n;) {
-        uint32_t resource = metric_of(p, i)->resource;
+        uint32_t resource = point_metric(p, i)->resource;
         const struct points_resource *r = &p->resources[resource];
         size_t group = open_message(out, 1), before = out->n, message = open_message(out, 1);
         put_labels(&e, 1, r->attributes);
         put_number(out, 2, r->dropped_attributes);
         close_message_if_any(out, message, before);
-        while (i < p->n && metric_of(p, i)->resource == resource) i = put_scope_group(&e, i);
+        while (i < p->n && point_metric(p, i)->resource == resource) i = put_scope_group(&e, i);
         put_name(out, 3, p, r->schema_url);
         close_message(out, group);
     }

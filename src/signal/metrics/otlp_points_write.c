@@ -167,13 +167,9 @@ static void write_point(struct writer *x, uint32_t i) {
 
 /* ---- groups: each takes the points from i on that are its own, and returns the first that is not ------------------------ */
 
-static const struct points_metric *metric_of(const struct points *p, uint32_t i) {
-    return &p->metrics[p->series[point_series(p, i)].metric];
-}
-
 static uint32_t write_metric(struct writer *x, uint32_t i) {
     static const char *const kinds[METRIC_KINDS] = {"", "gauge", "sum", "histogram", "exponentialHistogram", "summary"};
-    const struct points_metric *m = metric_of(x->p, i);
+    const struct points_metric *m = point_metric(x->p, i);
     json_object(x->w);
     write_text(x, "name", m->name);
     write_text(x, "description", m->description);
@@ -184,7 +180,7 @@ static uint32_t write_metric(struct writer *x, uint32_t i) {
     if (m->monotonic) json_member(x->w, "isMonotonic", bool, true);
     json_key(x->w, STR("dataPoints"));
     json_array(x->w);
-    for (; i < x->p->n && metric_of(x->p, i) == m; i++) write_point(x, i);
+    for (; i < x->p->n && point_metric(x->p, i) == m; i++) write_point(x, i);
     json_array_end(x->w);
     json_object_end(x->w);
     write_labels(x, "metadata", m->metadata);
@@ -193,7 +189,7 @@ static uint32_t write_metric(struct writer *x, uint32_t i) {
 }
 
 static uint32_t write_scope_group(struct writer *x, uint32_t i) {
-    uint32_t resource = metric_of(x->p, i)->resource, scope = metric_of(x->p, i)->scope;
+    uint32_t resource = point_metric(x->p, i)->resource, scope = point_metric(x->p, i)->scope;
     const struct points_scope *s = &x->p->scopes[scope];
     json_object(x->w);
     json_key(x->w, STR("scope"));
@@ -205,7 +201,7 @@ static uint32_t write_scope_group(struct writer *x, uint32_t i) {
     json_object_end(x->w);
     json_key(x->w, STR("metrics"));
     json_array(x->w);
-    while (i < x->p->n && metric_of(x->p, i)->resource == resource && metric_of(x->p, i)->scope == scope)
+    while (i < x->p->n && point_metric(x->p, i)->resource == resource && point_metric(x->p, i)->scope == scope)
         i = write_metric(x, i);
     json_array_end(x->w);
     write_text(x, "schemaUrl", s->schema_url);
@@ -214,7 +210,7 @@ static uint32_t write_scope_group(struct writer *x, uint32_t i) {
 }
 
 static uint32_t write_resource_group(struct writer *x, uint32_t i) {
-    uint32_t resource = metric_of(x->p, i)->resource;
+    uint32_t resource = point_metric(x->p, i)->resource;
     const struct points_resource *r = &x->p->resources[resource];
     json_object(x->w);
     json_key(x->w, STR("resource"));
@@ -224,7 +220,7 @@ static uint32_t write_resource_group(struct writer *x, uint32_t i) {
     json_object_end(x->w);
     json_key(x->w, STR("scopeMetrics"));
     json_array(x->w);
-    while (i < x->p->n && metric_of(x->p, i)->resource == resource) i = write_scope_group(x, i);
+    while (i < x->p->n && point_metric(x->p, i)->resource == resource) i = write_scope_group(x, i);
     json_array_end(x->w);
     write_text(x, "schemaUrl", r->schema_url);
     json_object_end(x->w);

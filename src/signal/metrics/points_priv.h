@@ -62,6 +62,11 @@ void points_view_bytes(const unsigned char *bytes, struct points *out);
 struct batch_blob *points_blob_new(size_t size_bytes, size_t series);
 struct hash128 *points_blob_hashes(struct batch_blob *blob);
 
+/* The metric that point i is of. */
+static inline const struct points_metric *point_metric(const struct points *p, uint32_t i) {
+    return &p->metrics[p->series[point_series(p, i)].metric];
+}
+
 /* ---- who a series is: the resource seeds the scope, both the metric, the metric the labels ----------------------- */
 
 struct hash128 points_hash_scope(struct hash128 resource, struct str name, struct str version, struct str attributes,
