@@ -88,13 +88,13 @@ static err rate_planned(struct windowed *w, bool counter, double per) {
     return NULL;
 }
 
+/* Prometheus 3.5 sets no zero limit to histograms. */
 static err rate_histograms(struct windowed *w, const struct window *x, bool counter, double per) {
     struct native *rise;
     TRY(histogram_rise(w, x, counter, &rise));
     if (!rise) return NULL;
     double to_start, to_end, sampled;
     stretch(w, x->i, x->histogram_times[0], x->histogram_times[x->histogram_n - 1], x->histogram_n, &to_start, &to_end, &sampled);
-    if (counter) to_start = zero_limit(to_start, sampled, x->histograms[0]->count, rise->count);
     native_multiply(rise, factor_of(to_start, to_end, sampled, per));
     return put_histogram(w, x->i, rise);
 }

@@ -222,6 +222,17 @@ static err inner_timeline(struct evaluator *ev, const struct timeline *t, const 
     return NULL;
 }
 
+/* A sample may be asked for at many steps of a subquery, or at none, so what it says about a reset before it says nothing here. */
+static const struct native *without_reset(struct arena *a, const struct native *h) {
+    if (h->reset != NATIVE_RESET && h->reset != NATIVE_NOT_RESET) return h;
+    struct native *copy = arena_alloc(a, sizeof *copy);
+    if (!copy) return NULL;
+    *copy = *h;
+    copy->reset = NATIVE_RESET_UNKNOWN;
+    copy->positive.capacity = copy->negative.capacity = 0;
+    return copy;
+}
+
 /* The present cells of a row, as samples. */
 static err row_samples(struct range_job *job, const struct timeline *inner, const struct row *row, struct promql_samples *s) {
     *s = (struct promql_samples){0};
@@ -232,7 +243,8 @@ static err row_samples(struct range_job *job, const struct timeline *inner, cons
             job->values[s->n++] = row->values[i];
         } else if (row->kinds[i] == PROMQL_HISTOGRAM) {
             job->histogram_times[s->histogram_n] = step_time(inner, i);
-            job->histograms[s->histogram_n++] = row->histograms[i];
+            job->histograms[s->histogram_n] = without_reset(job->ev->a, row->histograms[i]);
+            if (!job->histograms[s->histogram_n++]) return eval_no_memory(job->ev);
         }
     }
     s->times = job->times, s->values = job->values;
