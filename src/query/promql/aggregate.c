@@ -75,8 +75,10 @@ static err group_of(struct aggregate_sink *s, struct promql_labels labels, struc
 /* ---- folding floats ---------------------------------------------------------------------------------------------- */
 
 static void fold_sum(struct group *g, size_t i, double v) {
-    if (!(g->state[i] & SEEN_FLOAT)) g->value[i] = v;
-    else kahan_add(v, &g->value[i], &g->c[i]);
+    if (!(g->state[i] & SEEN_FLOAT))
+        g->value[i] = v;
+    else
+        kahan_add(v, &g->value[i], &g->c[i]);
 }
 
 static void fold_avg(struct group *g, size_t i, double v) {
@@ -181,10 +183,14 @@ static const struct {
     void (*fold)(struct group *g, size_t i, double v);
     enum histogram_rule histograms;
 } folds[AGGREGATIONS] = {
-    [AGG_SUM] = {fold_sum, HISTOGRAMS_ADD},           [AGG_AVG] = {fold_avg, HISTOGRAMS_ADD},
-    [AGG_COUNT] = {fold_count, HISTOGRAMS_COUNT},     [AGG_GROUP] = {fold_group, HISTOGRAMS_COUNT},
-    [AGG_MIN] = {fold_min, HISTOGRAMS_IGNORED},       [AGG_MAX] = {fold_max, HISTOGRAMS_IGNORED},
-    [AGG_STDDEV] = {fold_variance, HISTOGRAMS_IGNORED}, [AGG_STDVAR] = {fold_variance, HISTOGRAMS_IGNORED},
+    [AGG_SUM] = {fold_sum, HISTOGRAMS_ADD},
+    [AGG_AVG] = {fold_avg, HISTOGRAMS_ADD},
+    [AGG_COUNT] = {fold_count, HISTOGRAMS_COUNT},
+    [AGG_GROUP] = {fold_group, HISTOGRAMS_COUNT},
+    [AGG_MIN] = {fold_min, HISTOGRAMS_IGNORED},
+    [AGG_MAX] = {fold_max, HISTOGRAMS_IGNORED},
+    [AGG_STDDEV] = {fold_variance, HISTOGRAMS_IGNORED},
+    [AGG_STDVAR] = {fold_variance, HISTOGRAMS_IGNORED},
 };
 
 void note_histogram_ignored(struct evaluator *ev, const struct promql_node *at, enum aggregation op) {
@@ -194,7 +200,7 @@ void note_histogram_ignored(struct evaluator *ev, const struct promql_node *at, 
 static err aggregate_take(struct sink *sink, struct row *row) {
     struct aggregate_sink *s = (struct aggregate_sink *)sink;
     enum aggregation op = s->e->aggregation;
-    struct group *g;
+    struct group *g = NULL;
     TRY(group_of(s, row->labels, &g));
     g->drop_name |= row->drop_name;
     if (op == AGG_SUM && all_floats(row, s->steps)) return fold_sum_of_floats(g, row->values, s->steps), NULL;

@@ -32,8 +32,11 @@ void note(struct evaluator *ev, enum note_kind kind, const struct promql_node *a
     keep_note(ev, kind, at, (struct str){text, (size_t)MAX(0, MIN(n, (int)sizeof text - 1))});
 }
 
-static void note_with(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name, const char *text,
-                      const char *between) {
+static void note_with(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name,
+                      const char *text, const char *between) {
+    /* One series after the other says the same of the same metric. */
+    if (ev->last_note.at == at && ev->last_note.text == text && str_equal(ev->last_note.name, name)) return;
+    ev->last_note.at = at, ev->last_note.text = text, ev->last_note.name = name;
     AUTO_BUF struct buf b;
     buf_init(&b, 8 * KIB);
     buf_add_text(&b, text);
@@ -42,11 +45,15 @@ static void note_with(struct evaluator *ev, enum note_kind kind, const struct pr
     keep_note(ev, kind, at, buf_str(&b));
 }
 
-void note_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name, const char *text) {
+void note_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name,
+               const char *text) {
     note_with(ev, kind, at, name, text, " ");
 }
 
-void note_maybe_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name, const char *text) {
-    if (name.n) note_with(ev, kind, at, name, text, " for metric name ");
-    else note(ev, kind, at, "%s", text);
+void note_maybe_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name,
+                     const char *text) {
+    if (name.n)
+        note_with(ev, kind, at, name, text, " for metric name ");
+    else
+        note(ev, kind, at, "%s", text);
 }

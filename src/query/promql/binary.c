@@ -60,14 +60,17 @@ static err scale_histogram(const struct binary *b, const struct cell *x, const s
     if (b->e->op != OP_MUL && !(b->e->op == OP_DIV && left)) return note_types(b, left, !left), NULL;
     struct native *h = native_copy(ev->a, left ? x->histogram : y->histogram);
     NEED(h);
-    if (b->e->op == OP_MUL) native_multiply(h, left ? y->value : x->value);
-    else native_divide(h, y->value);
+    if (b->e->op == OP_MUL)
+        native_multiply(h, left ? y->value : x->value);
+    else
+        native_divide(h, y->value);
     native_compact(h);
     *out = (struct cell){.kind = PROMQL_HISTOGRAM, .histogram = h};
     return NULL;
 }
 
-static err two_histograms(const struct binary *b, const struct cell *x, const struct cell *y, struct cell *out, bool *out_keep) {
+static err two_histograms(const struct binary *b, const struct cell *x, const struct cell *y, struct cell *out,
+                          bool *out_keep) {
     struct evaluator *ev = b->ev;
     enum binary_op op = b->e->op;
     if (op == OP_EQUAL || op == OP_NOT_EQUAL) {
@@ -81,7 +84,9 @@ static err two_histograms(const struct binary *b, const struct cell *x, const st
     enum native_added added = native_add(ev->a, h, y->histogram, op == OP_ADD ? 1 : -1);
     if (added == NATIVE_NO_MEMORY) return eval_no_memory(ev);
     if (added != NATIVE_ADDED)
-        return note(ev, NOTE_WARNING, b->e, "incompatible bucket layout encountered for binary operator %s", op_rows[op].name), NULL;
+        return note(ev, NOTE_WARNING, b->e, "incompatible bucket layout encountered for binary operator %s",
+                    op_rows[op].name),
+               NULL;
     if (op == OP_SUB) h->reset = NATIVE_GAUGE;
     native_compact(h);
     *out = (struct cell){.kind = PROMQL_HISTOGRAM, .histogram = h};
@@ -89,7 +94,8 @@ static err two_histograms(const struct binary *b, const struct cell *x, const st
 }
 
 /* out->kind absent: there is no result, and a note says why. *out_keep: what a comparison says. */
-static err apply_cells(const struct binary *b, const struct cell *x, const struct cell *y, struct cell *out, bool *out_keep) {
+static err apply_cells(const struct binary *b, const struct cell *x, const struct cell *y, struct cell *out,
+                       bool *out_keep) {
     enum binary_op op = b->e->op;
     *out = (struct cell){.kind = PROMQL_ABSENT};
     *out_keep = true;
@@ -120,9 +126,12 @@ static err scalar_row(struct binary *b, const struct row *from, const double *sc
         if (vector.kind == PROMQL_ABSENT) continue;
         TRY(apply_cells(b, swapped ? &number : &vector, swapped ? &vector : &number, &c, &keep));
         if (c.kind == PROMQL_ABSENT) continue;
-        if (comparison && b->e->bool_modifier) c = (struct cell){.kind = PROMQL_FLOAT, .value = keep};
-        else if (comparison && !keep) continue;
-        else if (comparison) c = vector; /* the vector's value, on whichever side it stands */
+        if (comparison && b->e->bool_modifier)
+            c = (struct cell){.kind = PROMQL_FLOAT, .value = keep};
+        else if (comparison && !keep)
+            continue;
+        else if (comparison)
+            c = vector; /* the vector's value, on whichever side it stands */
         TRY(put_cell(b->ev, row, i, &c, b->t->n));
     }
     return NULL;
@@ -203,7 +212,8 @@ static err match_rows(struct binary *b, struct matching *m) {
 /* ---- sets -------------------------------------------------------------------------------------------------------- */
 
 /* Whether a side has a cell of each group, step by step. */
-static err group_presence(struct binary *b, const struct table *in, const struct side *s, uint32_t g, uint8_t *present) {
+static err group_presence(struct binary *b, const struct table *in, const struct side *s, uint32_t g,
+                          uint8_t *present) {
     memset(present, 0, b->t->n);
     for (uint32_t k = s->starts[g]; k < s->starts[g + 1]; k++)
         for (size_t i = 0; i < b->t->n; i++) present[i] |= in->rows[s->rows[k]].kinds[i];
@@ -211,7 +221,8 @@ static err group_presence(struct binary *b, const struct table *in, const struct
 }
 
 /* Takes the cells of the group's rows out where `present` is what it is. */
-static void mask_group(const struct binary *b, struct table *in, const struct side *s, uint32_t g, const uint8_t *present, bool where) {
+static void mask_group(const struct binary *b, struct table *in, const struct side *s, uint32_t g,
+                       const uint8_t *present, bool where) {
     for (uint32_t k = s->starts[g]; k < s->starts[g + 1]; k++)
         for (size_t i = 0; i < b->t->n; i++)
             if ((present[i] != 0) == where) in->rows[s->rows[k]].kinds[i] = PROMQL_ABSENT;
@@ -253,8 +264,8 @@ struct pairing {
     const struct table *many_in, *one_in;
     const struct side *many, *one;
     const uint8_t *many_any;
-    bool swapped; /* the many side is the right one */
-    uint8_t *taken; /* one-to-one: steps at which this group has a result */
+    bool swapped;     /* the many side is the right one */
+    uint8_t *taken;   /* one-to-one: steps at which this group has a result */
     uint32_t *one_at; /* over the steps: the row of the one side, + 1 */
 };
 
@@ -268,7 +279,8 @@ static err duplicate_on_one_side(struct pairing *p, uint32_t g, uint32_t x, uint
     buf_add_text(&b, ", ");
     promql_labels_print(p->one_in->rows[y].labels, &b);
     buf_add_text(&b, "];many-to-many matching not allowed: matching labels must be unique on one side");
-    return err_new(ERR_INVALID, "%s", b.full ? "found duplicate series for the match group: many-to-many matching not allowed" : b.p);
+    return err_new(ERR_INVALID, "%s",
+                   b.full ? "found duplicate series for the match group: many-to-many matching not allowed" : b.p);
 }
 
 /* Which row of the one side is there, step by step; two at once are an error where the other side has anything at all. */
@@ -293,8 +305,10 @@ static err result_labels(struct pairing *p, const struct row *many, const struct
     out->drop_name = false;
     if (!op_rows[e->op].comparison || (e->bool_modifier && !ev->options->delayed_name_removal))
         labels = labels_without_metadata(ev->a, labels);
-    else if (drops) out->drop_name = true;
-    else out->drop_name = many->drop_name;
+    else if (drops)
+        out->drop_name = true;
+    else
+        out->drop_name = many->drop_name;
     if (e->cardinality == ONE_TO_ONE) {
         struct promql_label scratch[LABELS_MAX];
         struct names names;
@@ -331,9 +345,13 @@ static err pair_row(struct pairing *p, const struct row *many, uint32_t one, str
         TRY(apply_cells(p->b, p->swapped ? &y : &x, p->swapped ? &x : &y, &c, &keep));
         if (c.kind == PROMQL_ABSENT) continue;
         if (e->cardinality == ONE_TO_ONE && p->taken[i]++)
-            return err_new(ERR_INVALID, "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
-        if (comparison && e->bool_modifier) c = (struct cell){.kind = PROMQL_FLOAT, .value = keep};
-        else if (!keep) c = (struct cell){.kind = KIND_MATCHED};
+            return err_new(
+                ERR_INVALID,
+                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+        if (comparison && e->bool_modifier)
+            c = (struct cell){.kind = PROMQL_FLOAT, .value = keep};
+        else if (!keep)
+            c = (struct cell){.kind = KIND_MATCHED};
         TRY(put_cell(p->b->ev, row, i, &c, p->b->t->n));
     }
     return NULL;

@@ -34,8 +34,9 @@ enum promql_type promql_type_of(const struct promql_node *e) {
     case NODE_SUBQUERY: return PROMQL_MATRIX;
     case NODE_CALL: return e->function->gives;
     case NODE_BINARY:
-        return promql_type_of(e->args[0]) == PROMQL_SCALAR && promql_type_of(e->args[1]) == PROMQL_SCALAR ? PROMQL_SCALAR
-                                                                                                         : PROMQL_VECTOR;
+        return promql_type_of(e->args[0]) == PROMQL_SCALAR && promql_type_of(e->args[1]) == PROMQL_SCALAR
+                   ? PROMQL_SCALAR
+                   : PROMQL_VECTOR;
     case NODE_UNARY:
     case NODE_PAREN: return promql_type_of(e->args[0]);
     }
@@ -72,7 +73,8 @@ static const char *check_argument_count(struct arena *a, const struct promql_nod
     return NULL;
 }
 
-static const char *check_type(struct arena *a, const struct promql_node *e, enum promql_type wanted, const char *context) {
+static const char *check_type(struct arena *a, const struct promql_node *e, enum promql_type wanted,
+                              const char *context) {
     enum promql_type got = promql_type_of(e);
     if (got == wanted) return NULL;
     return said(a, "expected type %s in %s, got %s", documented_type(wanted), context, documented_type(got));
@@ -81,8 +83,7 @@ static const char *check_type(struct arena *a, const struct promql_node *e, enum
 static const char *check_call(struct arena *a, struct promql_node *e, struct promql_syntax syntax,
                               const struct promql_node **out_bad) {
     const struct function_row *f = e->function;
-    if (f->experimental && !syntax.experimental_functions)
-        return said(a, "function \"%s\" is not enabled", f->name);
+    if (f->experimental && !syntax.experimental_functions) return said(a, "function \"%s\" is not enabled", f->name);
     const char *why = check_argument_count(a, e);
     char context[80];
     snprintf(context, sizeof context, "call to function \"%s\"", f->name);
@@ -104,7 +105,9 @@ static const char *check_selector(struct arena *a, const struct promql_node *e) 
         const struct promql_matcher *m = &e->matchers[i];
         bool is_own_name = e->text.n && i + 1 == e->matcher_n;
         if (m->op == PROMQL_EQUAL && str_equal(m->name, STR("__name__")) && !is_own_name) {
-            if (name.n) return said(a, "metric name must not be set twice: \"" STR_FMT "\" or \"" STR_FMT "\"", STR_ARG(name), STR_ARG(m->value));
+            if (name.n)
+                return said(a, "metric name must not be set twice: \"" STR_FMT "\" or \"" STR_FMT "\"", STR_ARG(name),
+                            STR_ARG(m->value));
             name = m->value;
         }
         struct promql_compiled c = {0};
@@ -124,7 +127,8 @@ static const char *check_aggregate(struct arena *a, struct promql_node *e, struc
                                    const struct promql_node **out_bad) {
     const struct aggregation_row *row = &aggregation_rows[e->aggregation];
     if (row->experimental && !syntax.experimental_functions)
-        return said(a, "%s() is experimental and must be enabled with --enable-feature=promql-experimental-functions", row->name);
+        return said(a, "%s() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
+                    row->name);
     *out_bad = e->args[0];
     const char *why = check_type(a, e->args[0], PROMQL_VECTOR, "aggregation expression");
     if (why || row->parameter < 0) return why;
@@ -135,13 +139,15 @@ static const char *check_aggregate(struct arena *a, struct promql_node *e, struc
 static const char *check_binary(struct arena *a, struct promql_node *e, const struct promql_node **out_bad) {
     const struct op_row *row = &op_rows[e->op];
     enum promql_type left = promql_type_of(e->args[0]), right = promql_type_of(e->args[1]);
-    bool scalars = left == PROMQL_SCALAR && right == PROMQL_SCALAR, vectors = left == PROMQL_VECTOR && right == PROMQL_VECTOR;
+    bool scalars = left == PROMQL_SCALAR && right == PROMQL_SCALAR,
+         vectors = left == PROMQL_VECTOR && right == PROMQL_VECTOR;
     if (e->bool_modifier && !row->comparison) return "bool modifier can only be used on comparison operators";
     if (row->comparison && !e->bool_modifier && scalars) return "comparisons between scalars must use BOOL modifier";
     for (uint32_t i = 0; e->on && i < e->labels.n; i++)
         for (uint32_t k = 0; k < e->include.n; k++)
             if (str_equal(e->labels.v[i], e->include.v[k]))
-                return said(a, "label \"" STR_FMT "\" must not occur in ON and GROUP clause at once", STR_ARG(e->labels.v[i]));
+                return said(a, "label \"" STR_FMT "\" must not occur in ON and GROUP clause at once",
+                            STR_ARG(e->labels.v[i]));
     for (int i = 0; i < 2; i++) {
         enum promql_type type = i ? right : left;
         *out_bad = e->args[i];
@@ -157,7 +163,8 @@ static const char *check_binary(struct arena *a, struct promql_node *e, const st
     return NULL;
 }
 
-const char *check_node(struct arena *a, struct promql_node *e, struct promql_syntax syntax, const struct promql_node **out_bad) {
+const char *check_node(struct arena *a, struct promql_node *e, struct promql_syntax syntax,
+                       const struct promql_node **out_bad) {
     enum promql_type inner = e->arg_n ? promql_type_of(e->args[0]) : PROMQL_SCALAR;
     switch (e->kind) {
     case NODE_NUMBER:
@@ -166,13 +173,16 @@ const char *check_node(struct arena *a, struct promql_node *e, struct promql_syn
     case NODE_PAREN: return NULL;
     case NODE_VECTOR: return check_selector(a, e);
     case NODE_SUBQUERY:
-        return inner == PROMQL_VECTOR ? NULL : said(a, "subquery is only allowed on instant vector, got %s instead", promql_type_name(inner));
+        return inner == PROMQL_VECTOR
+                   ? NULL
+                   : said(a, "subquery is only allowed on instant vector, got %s instead", promql_type_name(inner));
     case NODE_CALL: return check_call(a, e, syntax, out_bad);
     case NODE_AGGREGATE: return check_aggregate(a, e, syntax, out_bad);
     case NODE_BINARY: return check_binary(a, e, out_bad);
     case NODE_UNARY:
         if (inner == PROMQL_SCALAR || inner == PROMQL_VECTOR) return NULL;
-        return said(a, "unary expression only allowed on expressions of type scalar or instant vector, got \"%s\"", documented_type(inner));
+        return said(a, "unary expression only allowed on expressions of type scalar or instant vector, got \"%s\"",
+                    documented_type(inner));
     }
     return NULL;
 }

@@ -34,12 +34,16 @@ static err group_table(struct evaluator *ev, const struct timeline *t, const str
 
 struct candidate {
     double value;
-    uint32_t row;
+    uint32_t row; /* within its group */
+    const struct promql_labels *labels;
 };
 
-/* Whether x is a better pick than y: larger for topk (sign 1), smaller for bottomk (-1); a number before NaN. */
+/* Whether x is a better pick than y: larger for topk (sign 1), smaller for bottomk (-1); a number before NaN; of equals
+ * the one whose labels come first. */
 static bool is_better(const struct candidate *x, const struct candidate *y, int sign) {
-    if (isnan(y->value)) return !isnan(x->value);
+    if (x->value == y->value || (isnan(x->value) && isnan(y->value)))
+        return promql_labels_compare(*x->labels, *y->labels) < 0;
+    if (isnan(x->value) || isnan(y->value)) return isnan(y->value);
     return sign > 0 ? x->value > y->value : x->value < y->value;
 }
 
@@ -96,7 +100,8 @@ static double cap_ratio(struct evaluator *ev, const struct promql_node *e, doubl
     AUTO_BUF struct buf b;
     buf_init(&b, 64);
     put_go_general(&b, ratio);
-    note(ev, NOTE_WARNING, e->args[1], "ratio value should be between -1 and 1, got %s, capping to %d", b.p, (int)capped);
+    note(ev, NOTE_WARNING, e->args[1], "ratio value should be between -1 and 1, got %s, capping to %d", b.p,
+         (int)capped);
     return capped;
 }
 
@@ -110,7 +115,7 @@ struct choice {
     const struct promql_node *e;
     struct grouped x;
     struct candidate *scratch;
-    double *ratios; /* of rows, for limit_ratio */
+    double *ratios;  /* of rows, for limit_ratio */
     uint8_t *chosen; /* of the rows of a group: rows × steps */
     uint32_t *order; /* of an instant: the rows as they are picked */
     size_t ordered;
@@ -128,7 +133,7 @@ static size_t choose_at(struct choice *c, const uint32_t *rows, size_t n, size_t
             continue;
         }
         if (op == AGG_LIMIT_RATIO && !is_in_ratio(c->ratios[rows[r]], parameter)) continue;
-        c->scratch[found++] = (struct candidate){row->values[i], (uint32_t)r};
+        c->scratch[found++] = (struct candidate){row->values[i], (uint32_t)r, &row->labels};
     }
     if (op == AGG_LIMIT_RATIO || op == AGG_LIMITK) return MIN(found, k);
     int sign = op == AGG_TOPK ? 1 : -1;
@@ -137,7 +142,9 @@ static size_t choose_at(struct choice *c, const uint32_t *rows, size_t n, size_t
     return found;
 }
 
-static bool takes_any(enum aggregation op, double parameter) { return op == AGG_LIMIT_RATIO ? parameter != 0 : parameter >= 1; }
+static bool takes_any(enum aggregation op, double parameter) {
+    return op == AGG_LIMIT_RATIO ? parameter != 0 : parameter >= 1;
+}
 
 static err choose_group(struct choice *c, uint32_t g, const double *parameters, struct table *out) {
     const uint32_t *rows = c->x.rows + c->x.starts[g];
@@ -165,8 +172,10 @@ static err choose_group(struct choice *c, uint32_t g, const double *parameters, 
 static err check_parameters(struct choice *c, double *parameters) {
     for (size_t i = 0; i < c->t->n; i++) {
         if (isnan(parameters[i]) && c->x.in.n)
-            return err_new(ERR_INVALID, c->e->aggregation == AGG_LIMIT_RATIO ? "Ratio value is NaN" : "Parameter value is NaN");
-        if (c->e->aggregation == AGG_LIMIT_RATIO) parameters[i] = cap_ratio(c->ev, c->e, parameters[i]);
+            return err_new(ERR_INVALID,
+                           c->e->aggregation == AGG_LIMIT_RATIO ? "Ratio value is NaN" : "Parameter value is NaN");
+        if (c->e->aggregation == AGG_LIMIT_RATIO)
+            parameters[i] = cap_ratio(c->ev, c->e, parameters[i]);
         else if (fabs(parameters[i]) >= 0x1p63)
             return err_new(ERR_INVALID, "Scalar value %g overflows int64", parameters[i]);
     }
@@ -183,7 +192,8 @@ err aggregate_choose(struct evaluator *ev, const struct timeline *t, const struc
     TRY(check_parameters(&c, own));
     NEED(c.scratch = arena_alloc(ev->a, sizeof *c.scratch * MAX(c.x.in.n, 1)));
     NEED(c.ratios = arena_alloc(ev->a, sizeof *c.ratios * MAX(c.x.in.n, 1)));
-    for (size_t r = 0; r < c.x.in.n && e->aggregation == AGG_LIMIT_RATIO; r++) c.ratios[r] = ratio_of(c.x.in.rows[r].labels);
+    for (size_t r = 0; r < c.x.in.n && e->aggregation == AGG_LIMIT_RATIO; r++)
+        c.ratios[r] = ratio_of(c.x.in.rows[r].labels);
     for (uint32_t g = 0; g < c.x.group_n; g++) {
         TRY(eval_check(ev));
         TRY(choose_group(&c, g, own, out));
@@ -216,8 +226,10 @@ err aggregate_quantile(struct evaluator *ev, const struct timeline *t, const str
             for (uint32_t k = x.starts[g]; k < x.starts[g + 1]; k++) {
                 const struct row *from = &x.in.rows[x.rows[k]];
                 row.drop_name |= from->drop_name;
-                if (from->kinds[i] == PROMQL_FLOAT) scratch[n++] = from->values[i];
-                else if (from->kinds[i] == PROMQL_HISTOGRAM) note_histogram_ignored(ev, e->args[0], AGG_QUANTILE);
+                if (from->kinds[i] == PROMQL_FLOAT)
+                    scratch[n++] = from->values[i];
+                else if (from->kinds[i] == PROMQL_HISTOGRAM)
+                    note_histogram_ignored(ev, e->args[0], AGG_QUANTILE);
             }
             if (!n) continue;
             row.kinds[i] = PROMQL_FLOAT;
@@ -243,8 +255,10 @@ static err count_cell(struct counted *c, const struct row *row, size_t i, struct
     AUTO_BUF struct buf b;
     uint32_t g, n;
     buf_init(&b, MIB);
-    if (row->kinds[i] == PROMQL_FLOAT) put_go_plain(&b, row->values[i]);
-    else native_print(row->histograms[i], &b);
+    if (row->kinds[i] == PROMQL_FLOAT)
+        put_go_plain(&b, row->values[i]);
+    else
+        native_print(row->histograms[i], &b);
     struct str value = arena_copy(ev->a, buf_str(&b));
     NEED(value.p);
     struct promql_labels with = labels_set(ev->a, row->labels, label, value);
@@ -265,7 +279,8 @@ static err count_cell(struct counted *c, const struct row *row, size_t i, struct
     return NULL;
 }
 
-err aggregate_count_values(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+err aggregate_count_values(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                           struct table *out) {
     struct str label = eval_string(e->args[1]);
     struct table in;
     if (!label.n || !utf8_is_valid(label)) {

@@ -54,12 +54,16 @@ bool row_is_empty(const struct row *row, size_t steps) {
 }
 
 err row_drop_name(struct evaluator *ev, struct row *row) {
-    if (ev->options->delayed_name_removal) row->drop_name = true;
-    else row->labels = labels_without_metadata(ev->a, row->labels);
+    if (ev->options->delayed_name_removal)
+        row->drop_name = true;
+    else
+        row->labels = labels_without_metadata(ev->a, row->labels);
     return NULL;
 }
 
-struct str row_name(const struct row *row) { return promql_label(row->labels, METRIC_NAME); }
+struct str row_name(const struct row *row) {
+    return promql_label(row->labels, METRIC_NAME);
+}
 
 err table_push(struct evaluator *ev, struct table *t, const struct row *row) {
     if (t->n == t->capacity) {
@@ -78,7 +82,8 @@ err table_push(struct evaluator *ev, struct table *t, const struct row *row) {
 static err merge_row(struct evaluator *ev, struct row *to, const struct row *from, size_t steps) {
     for (size_t i = 0; i < steps; i++) {
         if (from->kinds[i] == PROMQL_ABSENT) continue;
-        if (to->kinds[i] != PROMQL_ABSENT) return err_new(ERR_INVALID, "vector cannot contain metrics with the same labelset");
+        if (to->kinds[i] != PROMQL_ABSENT)
+            return err_new(ERR_INVALID, "vector cannot contain metrics with the same labelset");
         to->kinds[i] = from->kinds[i];
         to->values[i] = from->values[i];
         if (from->kinds[i] != PROMQL_HISTOGRAM) continue;
@@ -95,8 +100,10 @@ err table_merge(struct evaluator *ev, struct table *t, size_t steps) {
     for (size_t i = 0; i < t->n; i++) {
         uint32_t id = label_index_add(ev->a, &index, t->rows[i].labels);
         if (id == UINT32_MAX) return eval_no_memory(ev);
-        if (id == n) t->rows[n++] = t->rows[i];
-        else TRY(merge_row(ev, &t->rows[id], &t->rows[i], steps));
+        if (id == n)
+            t->rows[n++] = t->rows[i];
+        else
+            TRY(merge_row(ev, &t->rows[id], &t->rows[i], steps));
     }
     t->n = n;
     return NULL;
@@ -185,7 +192,8 @@ static const struct promql_node *range_argument(const struct promql_node *e) {
     return NULL;
 }
 
-static err range_call_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct sink *sink) {
+static err range_call_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                           struct sink *sink) {
     struct range_call *call = arena_new(ev->a, struct range_call);
     NEED(call);
     call->sink = sink;
@@ -210,9 +218,12 @@ static err map_call(struct evaluator *ev, const struct timeline *t, const struct
         for (size_t i = 0; i < t->n; i++) {
             if (from.kinds[i] != wanted) continue;
             row.kinds[i] = PROMQL_FLOAT;
-            if (f->native) row.values[i] = f->native(from.histograms[i]);
-            else if (f->math) row.values[i] = f->math(from.values[i]);
-            else row.values[i] = f->date((int64_t)MAX(MIN(from.values[i], 9.2e18), -9.2e18));
+            if (f->native)
+                row.values[i] = f->native(from.histograms[i]);
+            else if (f->math)
+                row.values[i] = f->math(from.values[i]);
+            else
+                row.values[i] = f->date(fabs(from.values[i]) < 0x1p63 ? (int64_t)from.values[i] : INT64_MIN);
         }
         if (row_is_empty(&row, t->n)) continue;
         TRY(row_drop_name(ev, &row));
@@ -222,7 +233,8 @@ static err map_call(struct evaluator *ev, const struct timeline *t, const struct
     return ev->options->delayed_name_removal ? NULL : table_merge(ev, out, t->n);
 }
 
-static err date_of_step(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+static err date_of_step(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                        struct table *out) {
     struct row row = {0};
     TRY(row_prepare(ev, &row, t->n));
     for (size_t i = 0; i < t->n; i++) {
@@ -237,7 +249,8 @@ static err date_of_step(struct evaluator *ev, const struct timeline *t, const st
 static bool may_collide(const struct promql_node *range) {
     const struct promql_node *selector = range->kind == NODE_MATRIX ? range->args[0] : range;
     for (uint32_t i = 0; i < selector->matcher_n; i++)
-        if (selector->matchers[i].op == PROMQL_EQUAL && str_equal(selector->matchers[i].name, METRIC_NAME)) return false;
+        if (selector->matchers[i].op == PROMQL_EQUAL && str_equal(selector->matchers[i].name, METRIC_NAME))
+            return false;
     return true;
 }
 
@@ -335,7 +348,9 @@ err eval_scalar(struct evaluator *ev, const struct timeline *t, const struct pro
     return NULL;
 }
 
-struct str eval_string(const struct promql_node *e) { return strip_parens(e)->text; }
+struct str eval_string(const struct promql_node *e) {
+    return strip_parens(e)->text;
+}
 
 /* ---- a run ------------------------------------------------------------------------------------------------------- */
 

@@ -49,7 +49,11 @@ struct evaluator {
     uint64_t held, samples, samples_max;
     struct str warnings[NOTES_MAX], infos[NOTES_MAX];
     size_t warning_n, info_n;
-    struct windows *spare_windows;
+    struct {
+        const struct promql_node *at;
+        const char *text;
+        struct str name;
+    } last_note; /* that had a name */
 };
 
 /* ---- memory and limits ------------------------------------------------------------------------------------------- */
@@ -60,7 +64,7 @@ err eval_no_memory(struct evaluator *ev);
         if (!(pointer)) return eval_no_memory(ev);                                                                     \
     } while (0)
 err eval_check(struct evaluator *ev);
-err eval_hold(struct evaluator *ev, uint64_t cells);  /* counts cells that stay */
+err eval_hold(struct evaluator *ev, uint64_t cells);   /* counts cells that stay */
 err eval_seen(struct evaluator *ev, uint64_t samples); /* counts samples that were read */
 
 /* ---- annotations ------------------------------------------------------------------------------------------------- */
@@ -69,8 +73,10 @@ err eval_seen(struct evaluator *ev, uint64_t samples); /* counts samples that we
 void note(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same with ` "name"` or ` for metric name "name"` behind the text. */
-void note_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name, const char *text);
-void note_maybe_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name, const char *text);
+void note_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name,
+               const char *text);
+void note_maybe_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name,
+                     const char *text);
 
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
 
@@ -83,8 +89,8 @@ struct promql_labels labels_without_metadata(struct arena *a, struct promql_labe
 uint64_t labels_hash(struct promql_labels labels);
 bool labels_equal(struct promql_labels x, struct promql_labels y);
 /* The labels of these names, or without them (and without the metric name); of names sorted by names_sort. */
-void labels_project(struct promql_labels labels, const struct names *names, bool without, struct promql_label out[LABELS_MAX],
-                    uint32_t *out_n);
+void labels_project(struct promql_labels labels, const struct names *names, bool without,
+                    struct promql_label out[LABELS_MAX], uint32_t *out_n);
 bool names_sort(struct arena *a, const struct names *in, struct names *out);
 
 /* Label sets with numbers 0, 1, 2 … in the order they came. */
@@ -121,7 +127,8 @@ const struct promql_node *strip_parens(const struct promql_node *e);
 err eval_aggregate(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
 err eval_binary(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
 err aggregate_choose(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
-err aggregate_count_values(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
+err aggregate_count_values(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                           struct table *out);
 err aggregate_quantile(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
 
 /* ---- windows ----------------------------------------------------------------------------------------------------- */
@@ -157,19 +164,25 @@ typedef err (*windowed_fn)(struct windowed *w, void *context);
 err series_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *range, struct str function,
                 windowed_fn visit, void *context);
 /* An instant selector's rows; with `times` the cells hold the time of the sample in seconds instead of its value. */
-err selector_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, bool times, struct sink *sink);
+err selector_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, bool times,
+                  struct sink *sink);
 /* A range vector as the answer of an instant query. */
-err range_points(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct promql_answer *out);
-err select_series(struct evaluator *ev, const struct promql_node *vector, struct promql_selection selection, struct promql_set *set);
+err range_points(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                 struct promql_answer *out);
+err select_series(struct evaluator *ev, const struct promql_node *vector, struct promql_selection selection,
+                  struct promql_set *set);
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 /* One step of Neumaier's compensated sum. */
 static inline void kahan_add(double v, double *sum, double *c) {
     double t = *sum + v;
-    if (__builtin_isinf(t)) *c = 0;
-    else if (__builtin_fabs(*sum) >= __builtin_fabs(v)) *c += (*sum - t) + v;
-    else *c += (v - t) + *sum;
+    if (__builtin_isinf(t))
+        *c = 0;
+    else if (__builtin_fabs(*sum) >= __builtin_fabs(v))
+        *c += (*sum - t) + v;
+    else
+        *c += (v - t) + *sum;
     *sum = t;
 }
 /* Of n values, which it sorts; NaN sorts first. */

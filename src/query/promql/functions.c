@@ -19,7 +19,9 @@ static double native_variance(const struct native *h) {
     double mean = h->sum / h->count, variance = 0, c = 0;
     struct native_walk w = native_walk(h, false);
     for (struct native_bucket b; native_next(&w, &b);) {
-        double middle = native_is_custom(h) ? (b.upper + b.lower) / 2 : b.lower <= 0 && b.upper >= 0 ? 0 : sqrt(b.upper * b.lower);
+        double middle = native_is_custom(h)            ? (b.upper + b.lower) / 2
+                        : b.lower <= 0 && b.upper >= 0 ? 0
+                                                       : sqrt(b.upper * b.lower);
         if (!native_is_custom(h) && b.upper < 0) middle = -middle;
         kahan_add(b.count * (middle - mean) * (middle - mean), &variance, &c);
     }
@@ -91,7 +93,8 @@ static err whole_pi(struct evaluator *ev, const struct timeline *t, const struct
 }
 
 /* NaN unless there is exactly one float. */
-static err whole_scalar(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+static err whole_scalar(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                        struct table *out) {
     struct table in;
     TRY(eval(ev, t, e->args[0], &in));
     TRY(scalar_alloc(ev, t, out));
@@ -106,7 +109,8 @@ static err whole_scalar(struct evaluator *ev, const struct timeline *t, const st
     return NULL;
 }
 
-static err whole_vector(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+static err whole_vector(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                        struct table *out) {
     struct row row = {0};
     double *values;
     TRY(eval_scalar(ev, t, e->args[0], &values));
@@ -117,7 +121,8 @@ static err whole_vector(struct evaluator *ev, const struct timeline *t, const st
 }
 
 /* The time of the sample itself where there is one, else the step's. */
-static err whole_timestamp(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+static err whole_timestamp(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                           struct table *out) {
     const struct promql_node *inner = strip_parens(e->args[0]);
     if (inner->kind == NODE_VECTOR) {
         struct keep_sink sink = keep_sink(ev, out, t->n);
@@ -157,8 +162,10 @@ static err with_scalars(struct evaluator *ev, const struct timeline *t, const st
         struct row row = out->rows[r];
         for (size_t i = 0; i < t->n; i++) {
             double x = low ? low[i] : -INFINITY, y = high ? high[i] : INFINITY;
-            if (row.kinds[i] != PROMQL_FLOAT || (fn == limit && y < x)) row.kinds[i] = PROMQL_ABSENT;
-            else row.values[i] = fn(row.values[i], x, y);
+            if (row.kinds[i] != PROMQL_FLOAT || (fn == limit && y < x))
+                row.kinds[i] = PROMQL_ABSENT;
+            else
+                row.values[i] = fn(row.values[i], x, y);
         }
         if (row_is_empty(&row, t->n)) continue;
         TRY(row_drop_name(ev, &row));
@@ -198,15 +205,16 @@ static err absent_labels(struct evaluator *ev, const struct promql_node *e, stru
         const struct promql_matcher *m = &e->matchers[i];
         bool sure = m->op == PROMQL_EQUAL, before = false;
         if (str_equal(m->name, METRIC_NAME)) continue;
-        for (uint32_t k = 0; k < i; k++) before |= str_equal(e->matchers[k].name, m->name) && e->matchers[k].op == PROMQL_EQUAL;
+        for (uint32_t k = 0; k < i; k++)
+            before |= str_equal(e->matchers[k].name, m->name) && e->matchers[k].op == PROMQL_EQUAL;
         *out = labels_set(ev->a, *out, m->name, sure && !before ? m->value : (struct str){"", 0});
         NEED(out->v);
     }
     return NULL;
 }
 
-static err absent_row(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, const uint8_t *present,
-                      struct table *out) {
+static err absent_row(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                      const uint8_t *present, struct table *out) {
     struct row row = {0};
     TRY(row_prepare(ev, &row, t->n));
     TRY(absent_labels(ev, strip_parens(e->args[0]), &row.labels));
@@ -229,7 +237,8 @@ static err presence_take(struct sink *s, struct row *row) {
     return NULL;
 }
 
-static err whole_absent(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+static err whole_absent(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                        struct table *out) {
     struct presence_sink sink = {.sink = {presence_take}, .steps = t->n};
     NEED(sink.present = arena_zero(ev->a, MAX(t->n, 1)));
     TRY(eval_each(ev, t, e->args[0], &sink.sink));
@@ -251,7 +260,8 @@ static err presence_visit(struct windowed *w, void *context) {
     return NULL;
 }
 
-static err whole_absent_over_time(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+static err whole_absent_over_time(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                                  struct table *out) {
     struct presence_visit v = {.w = {.ev = ev, .t = t, .call = e, .range = strip_parens(e->args[0])}};
     v.w.out = &v.row;
     NEED(v.present = arena_zero(ev->a, MAX(t->n, 1)));

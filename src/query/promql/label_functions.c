@@ -65,7 +65,8 @@ static void expand(struct buf *b, struct str template, const struct regex *r, co
     }
 }
 
-err whole_label_replace(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+err whole_label_replace(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                        struct table *out) {
     struct str to = eval_string(e->args[1]), template = eval_string(e->args[2]), from = eval_string(e->args[3]);
     struct promql_matcher m = {.op = PROMQL_REGEX, .name = from, .value = eval_string(e->args[4])};
     struct promql_compiled c = {0};
@@ -86,7 +87,8 @@ err whole_label_replace(struct evaluator *ev, const struct timeline *t, const st
         if (!n) continue;
         buf_clear(&value);
         expand(&value, template, c.regex, groups, n);
-        failed = value.full ? err_new(ERR_LIMIT, "label_replace(): a label value is longer than %d bytes", LABEL_VALUE_BYTES_MAX)
+        failed = value.full ? err_new(ERR_LIMIT, "label_replace(): a label value is longer than %d bytes",
+                                      LABEL_VALUE_BYTES_MAX)
                             : relabel(ev, row, to, buf_str(&value));
     }
     promql_compiled_done(&c);
@@ -106,7 +108,8 @@ err whole_label_join(struct evaluator *ev, const struct timeline *t, const struc
             if (k > 3) buf_add_str(&value, separator);
             buf_add_str(&value, promql_label(out->rows[r].labels, eval_string(e->args[k])));
         }
-        if (value.full) return err_new(ERR_LIMIT, "label_join(): a label value is longer than %d bytes", LABEL_VALUE_BYTES_MAX);
+        if (value.full)
+            return err_new(ERR_LIMIT, "label_join(): a label value is longer than %d bytes", LABEL_VALUE_BYTES_MAX);
         TRY(relabel(ev, &out->rows[r], to, buf_str(&value)));
     }
     return table_merge(ev, out, t->n);
@@ -164,12 +167,14 @@ static int order_by_labels(const void *x, const void *y) {
     return a->sign * promql_labels_compare(a->row.labels, b->row.labels);
 }
 
-static err sort_rows(struct evaluator *ev, const struct promql_node *e, struct table *out, int (*order)(const void *, const void *)) {
+static err sort_rows(struct evaluator *ev, const struct promql_node *e, struct table *out,
+                     int (*order)(const void *, const void *)) {
     struct sort_key *keys = arena_alloc(ev->a, sizeof *keys * MAX(out->n, 1));
     NEED(keys);
     bool descending = str_ends_with(str_of(e->function->name), STR("_desc"));
     for (size_t r = 0; r < out->n; r++)
-        keys[r] = (struct sort_key){.value = out->rows[r].values[0], .row = out->rows[r], .call = e, .sign = descending ? -1 : 1};
+        keys[r] = (struct sort_key){
+            .value = out->rows[r].values[0], .row = out->rows[r], .call = e, .sign = descending ? -1 : 1};
     qsort(keys, out->n, sizeof *keys, order);
     for (size_t r = 0; r < out->n; r++) out->rows[r] = keys[r].row;
     return NULL;
@@ -188,7 +193,8 @@ err whole_sort(struct evaluator *ev, const struct timeline *t, const struct prom
     return t->n == 1 ? sort_rows(ev, e, out, order_by_value) : NULL;
 }
 
-err whole_sort_by_label(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+err whole_sort_by_label(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                        struct table *out) {
     TRY(eval(ev, t, e->args[0], out));
     return t->n == 1 ? sort_rows(ev, e, out, order_by_labels) : NULL;
 }
@@ -223,7 +229,8 @@ static bool same_target(struct promql_labels x, struct promql_labels y) {
 }
 
 /* Cuts the cells where `info` is present out of `row` into *out_with, with its labels. */
-static err with_info(struct info_question *x, struct row *row, const struct row *info, struct promql_labels base, struct row *out_with) {
+static err with_info(struct info_question *x, struct row *row, const struct row *info, struct promql_labels base,
+                     struct row *out_with) {
     struct evaluator *ev = x->ev;
     struct row with = *row;
     with.kinds = NULL;
@@ -293,7 +300,9 @@ static err select_infos(struct info_question *x, const struct promql_node *e) {
         promql_compiled_done(&c);
     }
     selector->matcher_n = n;
-    if (!named) selector->matchers[selector->matcher_n++] = (struct promql_matcher){PROMQL_EQUAL, METRIC_NAME, STR("target_info")};
+    if (!named)
+        selector->matchers[selector->matcher_n++] =
+            (struct promql_matcher){PROMQL_EQUAL, METRIC_NAME, STR("target_info")};
     struct keep_sink sink = keep_sink(ev, &x->infos, x->t->n);
     return selector_each(ev, x->t, selector, false, &sink.sink);
 }

@@ -28,8 +28,10 @@ void promql_labels_print(struct promql_labels labels, struct buf *out) {
         if (bare && str_equal(labels.v[i].name, METRIC_NAME)) continue;
         if (!first) buf_add_text(out, ", ");
         first = false;
-        if (is_label_name(labels.v[i].name)) buf_add_str(out, labels.v[i].name);
-        else put_go_quoted(out, labels.v[i].name);
+        if (is_label_name(labels.v[i].name))
+            buf_add_str(out, labels.v[i].name);
+        else
+            put_go_quoted(out, labels.v[i].name);
         buf_add_byte(out, '=');
         put_go_quoted(out, labels.v[i].value);
     }
@@ -55,7 +57,8 @@ struct promql_labels labels_without_metadata(struct arena *a, struct promql_labe
     uint32_t n = 0;
     for (uint32_t i = 0; i < labels.n; i++) n += is_metadata(labels.v[i].name);
     if (n == 0) return labels;
-    if (n == 1 && is_metadata(labels.v[0].name)) return (struct promql_labels){labels.v + 1, labels.n - 1}; /* the usual */
+    if (n == 1 && is_metadata(labels.v[0].name))
+        return (struct promql_labels){labels.v + 1, labels.n - 1}; /* the usual */
     struct promql_label *v = arena_alloc(a, sizeof *v * (labels.n + 1));
     if (!v) return (struct promql_labels){0};
     n = 0;
@@ -80,7 +83,9 @@ bool labels_equal(struct promql_labels x, struct promql_labels y) {
     return true;
 }
 
-static int order_of_names(const void *x, const void *y) { return str_compare(*(const struct str *)x, *(const struct str *)y); }
+static int order_of_names(const void *x, const void *y) {
+    return str_compare(*(const struct str *)x, *(const struct str *)y);
+}
 
 bool names_sort(struct arena *a, const struct names *in, struct names *out) {
     out->n = in->n;
@@ -91,8 +96,8 @@ bool names_sort(struct arena *a, const struct names *in, struct names *out) {
     return true;
 }
 
-void labels_project(struct promql_labels labels, const struct names *names, bool without, struct promql_label out[LABELS_MAX],
-                    uint32_t *out_n) {
+void labels_project(struct promql_labels labels, const struct names *names, bool without,
+                    struct promql_label out[LABELS_MAX], uint32_t *out_n) {
     uint32_t n = 0, k = 0;
     for (uint32_t i = 0; i < labels.n && n < LABELS_MAX; i++) {
         int order = 1;
@@ -119,7 +124,8 @@ static bool index_grow(struct arena *a, struct label_index *x) {
         while (slots[slot]) slot = (slot + 1) & (capacity * 2 - 1);
         slots[slot] = i + 1;
     }
-    *x = (struct label_index){.sets = sets, .hashes = hashes, .slots = slots, .n = x->n, .capacity = capacity, .mask = capacity * 2 - 1};
+    *x = (struct label_index){
+        .sets = sets, .hashes = hashes, .slots = slots, .n = x->n, .capacity = capacity, .mask = capacity * 2 - 1};
     return true;
 }
 

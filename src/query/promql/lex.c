@@ -100,14 +100,18 @@ static struct token lex_op(struct lexer *l) {
         enum token_kind kind;
         enum binary_op op;
     } rows[] = {
-        {"==", TOKEN_OP, OP_EQUAL},      {"=~", TOKEN_MATCH, 0},          {"=", TOKEN_ASSIGN, 0},
-        {"!=", TOKEN_OP, OP_NOT_EQUAL},  {"!~", TOKEN_NOT_MATCH, 0},      {"<=", TOKEN_OP, OP_LESS_EQUAL},
-        {"<", TOKEN_OP, OP_LESS},        {">=", TOKEN_OP, OP_GREATER_EQUAL}, {">", TOKEN_OP, OP_GREATER},
-        {"+", TOKEN_OP, OP_ADD},         {"-", TOKEN_OP, OP_SUB},         {"*", TOKEN_OP, OP_MUL},
-        {"/", TOKEN_OP, OP_DIV},         {"%", TOKEN_OP, OP_MOD},         {"^", TOKEN_OP, OP_POW},
-        {"(", TOKEN_LEFT_PAREN, 0},      {")", TOKEN_RIGHT_PAREN, 0},     {"{", TOKEN_LEFT_BRACE, 0},
-        {"}", TOKEN_RIGHT_BRACE, 0},     {"[", TOKEN_LEFT_BRACKET, 0},    {"]", TOKEN_RIGHT_BRACKET, 0},
-        {",", TOKEN_COMMA, 0},           {":", TOKEN_COLON, 0},           {"@", TOKEN_AT, 0},
+        {"==", TOKEN_OP, OP_EQUAL},    {"=~", TOKEN_MATCH, 0},
+        {"=", TOKEN_ASSIGN, 0},        {"!=", TOKEN_OP, OP_NOT_EQUAL},
+        {"!~", TOKEN_NOT_MATCH, 0},    {"<=", TOKEN_OP, OP_LESS_EQUAL},
+        {"<", TOKEN_OP, OP_LESS},      {">=", TOKEN_OP, OP_GREATER_EQUAL},
+        {">", TOKEN_OP, OP_GREATER},   {"+", TOKEN_OP, OP_ADD},
+        {"-", TOKEN_OP, OP_SUB},       {"*", TOKEN_OP, OP_MUL},
+        {"/", TOKEN_OP, OP_DIV},       {"%", TOKEN_OP, OP_MOD},
+        {"^", TOKEN_OP, OP_POW},       {"(", TOKEN_LEFT_PAREN, 0},
+        {")", TOKEN_RIGHT_PAREN, 0},   {"{", TOKEN_LEFT_BRACE, 0},
+        {"}", TOKEN_RIGHT_BRACE, 0},   {"[", TOKEN_LEFT_BRACKET, 0},
+        {"]", TOKEN_RIGHT_BRACKET, 0}, {",", TOKEN_COMMA, 0},
+        {":", TOKEN_COLON, 0},         {"@", TOKEN_AT, 0},
     };
     struct str rest = {l->text.p + l->at, l->text.n - l->at};
     for (size_t i = 0; i < LENGTH(rows); i++) {
@@ -214,25 +218,33 @@ void put_go_quoted(struct buf *b, struct str text) {
             }
         }
         i++;
-        if (name) buf_add_fmt(b, "\\%c", letters[name - names]);
-        else if (c < 0x20 || c >= 0x7f) buf_add_fmt(b, "\\x%02x", c);
-        else buf_add_byte(b, (char)c);
+        if (name)
+            buf_add_fmt(b, "\\%c", letters[name - names]);
+        else if (c < 0x20 || c >= 0x7f)
+            buf_add_fmt(b, "\\x%02x", c);
+        else
+            buf_add_byte(b, (char)c);
     }
     buf_add_byte(b, '"');
 }
 
 void put_token(struct buf *b, const struct token *t) {
-    static const char *const keywords[] = {"offset", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "start", "end"};
-    static const char *const kinds[] = {[TOKEN_NUMBER] = "number ", [TOKEN_DURATION] = "duration ", [TOKEN_STRING] = "string "};
+    static const char *const keywords[] = {"offset",     "by",          "without", "on",    "ignoring",
+                                           "group_left", "group_right", "bool",    "start", "end"};
+    static const char *const kinds[] = {
+        [TOKEN_NUMBER] = "number ", [TOKEN_DURATION] = "duration ", [TOKEN_STRING] = "string "};
     if (t->kind == TOKEN_END) return buf_add_text(b, "end of input");
     if (t->kind == TOKEN_BAD) return buf_add_str(b, t->text);
-    if (t->kind == TOKEN_OP || (t->kind == TOKEN_WORD && t->op)) return buf_add_fmt(b, "<op:" STR_FMT ">", STR_ARG(t->text));
+    if (t->kind == TOKEN_OP || (t->kind == TOKEN_WORD && t->op))
+        return buf_add_fmt(b, "<op:" STR_FMT ">", STR_ARG(t->text));
     for (size_t i = 0; t->kind == TOKEN_WORD && i < LENGTH(keywords); i++)
         if (str_equal_nocase(t->text, str_of(keywords[i]))) return buf_add_fmt(b, "<%s>", keywords[i]);
     for (size_t i = 0; t->kind == TOKEN_WORD && i < AGGREGATIONS; i++)
         if (str_equal_nocase(t->text, str_of(aggregation_rows[i].name)))
             return buf_add_fmt(b, "<aggr:%s>", aggregation_rows[i].name);
-    if (t->kind == TOKEN_WORD) buf_add_text(b, "identifier ");
-    else if (t->kind < LENGTH(kinds) && kinds[t->kind]) buf_add_text(b, kinds[t->kind]);
+    if (t->kind == TOKEN_WORD)
+        buf_add_text(b, "identifier ");
+    else if (t->kind < LENGTH(kinds) && kinds[t->kind])
+        buf_add_text(b, kinds[t->kind]);
     put_go_quoted(b, t->text);
 }

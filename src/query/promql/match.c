@@ -3,6 +3,10 @@
 err promql_compile(const struct promql_matcher *m, struct promql_compiled *out) {
     *out = (struct promql_compiled){.matcher = m};
     if (m->op != PROMQL_REGEX && m->op != PROMQL_NOT_REGEX) return NULL;
+    /* Alone first: what is wrong in itself must not be mended by what stands around it: a)(b. */
+    TRY_WRAP(regex_compile(m->value, &out->regex), "error parsing regexp");
+    regex_free(out->regex);
+    out->regex = NULL;
     AUTO_BUF struct buf pattern;
     buf_init(&pattern, m->value.n + 64);
     buf_add_text(&pattern, "^(?s:");

@@ -35,7 +35,8 @@ static bool selects(const struct promql_selection *q, struct promql_labels label
     return true;
 }
 
-static err memory_select(struct promql_source *source, const struct promql_selection *q, struct arena *a, struct promql_set *out) {
+static err memory_select(struct promql_source *source, const struct promql_selection *q, struct arena *a,
+                         struct promql_set *out) {
     struct memory *m = (struct memory *)source;
     struct memory_set *x = arena_new(a, struct memory_set);
     struct promql_labels *labels = arena_alloc(a, sizeof *labels * MAX(m->series.n, 1));
@@ -77,7 +78,8 @@ struct memory_series *memory_series(struct memory *m, const struct promql_label 
     struct promql_label *v = arena_array(&m->a, struct promql_label, n + 1);
     uint32_t kept = 0;
     for (size_t i = 0; i < n; i++)
-        if (labels[i].value.n) v[kept++] = (struct promql_label){arena_copy(&m->a, labels[i].name), arena_copy(&m->a, labels[i].value)};
+        if (labels[i].value.n)
+            v[kept++] = (struct promql_label){arena_copy(&m->a, labels[i].name), arena_copy(&m->a, labels[i].value)};
     qsort(v, kept, sizeof *v, order_of_labels);
     struct promql_labels sorted = {v, kept};
     for (size_t i = 0; i < m->series.n; i++)
@@ -107,7 +109,9 @@ void memory_seal(struct memory *m) {
         s->times_id = i + 1;
         for (size_t k = i; k-- > 0 && i - k < 32;) {
             const struct memory_series *other = &m->series.v[k];
-            if (other->times.n != s->times.n || (s->times.n && memcmp(other->times.v, s->times.v, sizeof(int64_t) * s->times.n) != 0)) continue;
+            if (other->times.n != s->times.n ||
+                (s->times.n && memcmp(other->times.v, s->times.v, sizeof(int64_t) * s->times.n) != 0))
+                continue;
             s->times_id = other->times_id;
             break;
         }

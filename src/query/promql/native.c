@@ -39,7 +39,8 @@ const char *native_fault(const struct native *h) {
     if (fault) return fault;
     if (native_is_custom(h)) {
         for (uint32_t i = 0; i < h->custom_n; i++)
-            if (!isfinite(h->custom[i]) || (i && h->custom[i] <= h->custom[i - 1])) return "its custom bounds do not ascend";
+            if (!isfinite(h->custom[i]) || (i && h->custom[i] <= h->custom[i - 1]))
+                return "its custom bounds do not ascend";
         if (h->negative.n || h->zero_count != 0) return "custom buckets have no negative side and no zero bucket";
         uint32_t n = h->positive.n;
         if (n && (h->positive.index[0] < 0 || h->positive.index[n - 1] > (int64_t)h->custom_n))
@@ -207,7 +208,8 @@ static bool side_add_in_place(struct native_side *s, const struct native_side *o
     return true;
 }
 
-static bool side_add(struct arena *a, struct native_side *s, const struct native_side *other, uint32_t from, double sign) {
+static bool side_add(struct arena *a, struct native_side *s, const struct native_side *other, uint32_t from,
+                     double sign) {
     uint32_t i = from;
     if (side_add_in_place(s, other, from, sign, &i)) return true;
     /* From the end: both ascend, so a merge in place overwrites nothing that is still needed. */
@@ -271,8 +273,9 @@ enum native_added native_add(struct arena *a, struct native *h, const struct nat
         return NATIVE_NO_MEMORY;
     }
     double threshold = native_is_custom(h) ? 0 : h->zero_threshold;
-    bool good = side_add(a, &h->positive, &aligned->positive, first_from(aligned, &aligned->positive, threshold), sign) &&
-                side_add(a, &h->negative, &aligned->negative, first_from(aligned, &aligned->negative, threshold), sign);
+    bool good =
+        side_add(a, &h->positive, &aligned->positive, first_from(aligned, &aligned->positive, threshold), sign) &&
+        side_add(a, &h->negative, &aligned->negative, first_from(aligned, &aligned->negative, threshold), sign);
     return good ? NATIVE_ADDED : NATIVE_NO_MEMORY;
 }
 
@@ -338,7 +341,8 @@ static struct native_bucket bucket_at(const struct native *h, size_t k) {
     }
     k -= h->negative.n;
     if (k == 0)
-        return (struct native_bucket){.lower = -h->zero_threshold, .upper = h->zero_threshold, .count = h->zero_count, .rule = 3};
+        return (struct native_bucket){
+            .lower = -h->zero_threshold, .upper = h->zero_threshold, .count = h->zero_count, .rule = 3};
     return (struct native_bucket){.lower = bound_of(h, h->positive.index[k - 1] - 1),
                                   .upper = bound_of(h, h->positive.index[k - 1]),
                                   .count = h->positive.count[k - 1]};

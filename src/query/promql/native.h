@@ -54,7 +54,7 @@ enum native_added {
 enum native_added native_add(struct arena *a, struct native *h, const struct native *other, double sign);
 void native_multiply(struct native *h, double factor);
 void native_divide(struct native *h, double divisor);
-void native_compact(struct native *h);                               /* leaves out buckets that hold 0 */
+void native_compact(struct native *h);                                 /* leaves out buckets that hold 0 */
 bool native_reduce(struct arena *a, struct native *h, int32_t schema); /* to a coarser schema; false: no memory */
 bool native_equal(const struct native *x, const struct native *y);
 /* Whether a counter was reset between two samples; `a` is scratch. */

@@ -22,7 +22,9 @@ static size_t shortest(double v, char digits[DIGITS_MAX], int *out_point) {
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
         if (c == 'e') {
-            err_free(parse_i64((struct str){text.p + i + 1 + (text.p[i + 1] == '+'), text.n - i - 1 - (text.p[i + 1] == '+')}, &exponent));
+            err_free(parse_i64(
+                (struct str){text.p + i + 1 + (text.p[i + 1] == '+'), text.n - i - 1 - (text.p[i + 1] == '+')},
+                &exponent));
             break;
         }
         if (c == '.') {
@@ -43,10 +45,14 @@ static size_t shortest(double v, char digits[DIGITS_MAX], int *out_point) {
 }
 
 static bool put_special(struct buf *b, double v) {
-    if (isnan(v)) buf_add_text(b, "NaN");
-    else if (isinf(v)) buf_add_text(b, v > 0 ? "+Inf" : "-Inf");
-    else if (v == 0) buf_add_text(b, signbit(v) ? "-0" : "0");
-    else return false;
+    if (isnan(v))
+        buf_add_text(b, "NaN");
+    else if (isinf(v))
+        buf_add_text(b, v > 0 ? "+Inf" : "-Inf");
+    else if (v == 0)
+        buf_add_text(b, signbit(v) ? "-0" : "0");
+    else
+        return false;
     return true;
 }
 
@@ -89,7 +95,7 @@ static void put_number(struct buf *b, double v, int low, int high, bool short_ex
 
 void put_sample_value(struct buf *b, double v) { put_number(b, v, -6, 21, true); }
 void put_go_plain(struct buf *b, double v) { put_number(b, v, -1000, 1000, false); }
-void put_go_general(struct buf *b, double v) { put_number(b, v, -4, 21, false); }
+void put_go_general(struct buf *b, double v) { put_number(b, v, -4, 6, false); }
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
@@ -148,7 +154,8 @@ bool parse_promql_number(struct str s, double *out) {
 static const struct {
     const char *name;
     int64_t ms;
-} units[] = {{"y", 31536000000}, {"w", 604800000}, {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+} units[] = {{"y", 31536000000}, {"w", 604800000}, {"d", 86400000}, {"h", 3600000},
+             {"m", 60000},       {"s", 1000},      {"ms", 1}};
 
 bool parse_promql_duration(struct str s, int64_t *out_ms) {
     int64_t total = 0;

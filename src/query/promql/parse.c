@@ -6,23 +6,12 @@
 #include "query/promql/number.h"
 
 const struct op_row op_rows[OPS] = {
-    [OP_NONE] = {"", 0, 0, 0, 0},
-    [OP_OR] = {"or", 1, 0, 1, 1},
-    [OP_AND] = {"and", 2, 0, 1, 1},
-    [OP_UNLESS] = {"unless", 2, 0, 1, 1},
-    [OP_EQUAL] = {"==", 3, 1, 0, 0},
-    [OP_NOT_EQUAL] = {"!=", 3, 1, 0, 0},
-    [OP_LESS_EQUAL] = {"<=", 3, 1, 0, 0},
-    [OP_LESS] = {"<", 3, 1, 0, 0},
-    [OP_GREATER_EQUAL] = {">=", 3, 1, 0, 0},
-    [OP_GREATER] = {">", 3, 1, 0, 0},
-    [OP_ADD] = {"+", 4, 0, 0, 0},
-    [OP_SUB] = {"-", 4, 0, 0, 0},
-    [OP_MUL] = {"*", 5, 0, 0, 0},
-    [OP_DIV] = {"/", 5, 0, 0, 0},
-    [OP_MOD] = {"%", 5, 0, 0, 0},
-    [OP_ATAN2] = {"atan2", 5, 0, 0, 1},
-    [OP_POW] = {"^", 6, 0, 0, 0},
+    [OP_NONE] = {"", 0, 0, 0, 0},         [OP_OR] = {"or", 1, 0, 1, 1},    [OP_AND] = {"and", 2, 0, 1, 1},
+    [OP_UNLESS] = {"unless", 2, 0, 1, 1}, [OP_EQUAL] = {"==", 3, 1, 0, 0}, [OP_NOT_EQUAL] = {"!=", 3, 1, 0, 0},
+    [OP_LESS_EQUAL] = {"<=", 3, 1, 0, 0}, [OP_LESS] = {"<", 3, 1, 0, 0},   [OP_GREATER_EQUAL] = {">=", 3, 1, 0, 0},
+    [OP_GREATER] = {">", 3, 1, 0, 0},     [OP_ADD] = {"+", 4, 0, 0, 0},    [OP_SUB] = {"-", 4, 0, 0, 0},
+    [OP_MUL] = {"*", 5, 0, 0, 0},         [OP_DIV] = {"/", 5, 0, 0, 0},    [OP_MOD] = {"%", 5, 0, 0, 0},
+    [OP_ATAN2] = {"atan2", 5, 0, 0, 1},   [OP_POW] = {"^", 6, 0, 0, 0},
 };
 
 const struct aggregation_row aggregation_rows[AGGREGATIONS] = {
@@ -78,8 +67,8 @@ static const char *keep(struct parser *p, struct buf *b) {
     } while (0)
 
 static void unexpected(struct parser *p, const char *context, const char *expected) {
-    AUTO_BUF struct buf b;
     if (p->wrong) return;
+    AUTO_BUF struct buf b;
     buf_init(&b, 1024);
     if (p->now.kind != TOKEN_BAD) buf_add_text(&b, "unexpected ");
     put_token(&b, &p->now);
@@ -257,18 +246,24 @@ static bool parse_matcher(struct parser *p, struct matchers *m) {
     if (quoted) {
         if (!take_string(p, &matcher.name)) return false;
         if (p->now.kind == TOKEN_COMMA || p->now.kind == TOKEN_RIGHT_BRACE)
-            return matcher_push(p, m, (struct promql_matcher){.op = PROMQL_EQUAL, .name = STR("__name__"), .value = matcher.name});
+            return matcher_push(
+                p, m, (struct promql_matcher){.op = PROMQL_EQUAL, .name = STR("__name__"), .value = matcher.name});
     } else if (p->now.kind == TOKEN_WORD && is_label_name(p->now.text)) {
         matcher.name = arena_copy(p->a, p->now.text);
         advance(p);
     } else {
         return unexpected(p, "label matching", "identifier or \"}\""), false;
     }
-    if (p->now.kind == TOKEN_ASSIGN) matcher.op = PROMQL_EQUAL;
-    else if (p->now.kind == TOKEN_OP && p->now.op == OP_NOT_EQUAL) matcher.op = PROMQL_NOT_EQUAL;
-    else if (p->now.kind == TOKEN_MATCH) matcher.op = PROMQL_REGEX;
-    else if (p->now.kind == TOKEN_NOT_MATCH) matcher.op = PROMQL_NOT_REGEX;
-    else return unexpected(p, "label matching", "label matching operator"), false;
+    if (p->now.kind == TOKEN_ASSIGN)
+        matcher.op = PROMQL_EQUAL;
+    else if (p->now.kind == TOKEN_OP && p->now.op == OP_NOT_EQUAL)
+        matcher.op = PROMQL_NOT_EQUAL;
+    else if (p->now.kind == TOKEN_MATCH)
+        matcher.op = PROMQL_REGEX;
+    else if (p->now.kind == TOKEN_NOT_MATCH)
+        matcher.op = PROMQL_NOT_REGEX;
+    else
+        return unexpected(p, "label matching", "label matching operator"), false;
     advance(p);
     if (p->now.kind != TOKEN_STRING) return unexpected(p, "label matching", "string"), false;
     return take_string(p, &matcher.value) && matcher_push(p, m, matcher);
@@ -294,7 +289,8 @@ static struct promql_node *parse_selector(struct parser *p) {
         advance(p);
     }
     if (accept(p, TOKEN_LEFT_BRACE) && !parse_matchers(p, &m)) return NULL;
-    if (e->text.n) matcher_push(p, &m, (struct promql_matcher){.op = PROMQL_EQUAL, .name = STR("__name__"), .value = e->text});
+    if (e->text.n)
+        matcher_push(p, &m, (struct promql_matcher){.op = PROMQL_EQUAL, .name = STR("__name__"), .value = e->text});
     e->matchers = arena_alloc(p->a, sizeof *e->matchers * MAX(m.n, 1));
     if (!e->matchers) return wrong_at(p, e->start, e->start, "over the memory limit"), NULL;
     if (m.n) memcpy(e->matchers, m.all, sizeof *e->matchers * m.n);
@@ -341,7 +337,10 @@ static bool parse_offset(struct parser *p, struct promql_node *e) {
     int64_t ms = duration_ms(p, sign * duration_primary(p), start, false);
     if (p->wrong) return false;
     if (!node_has_offset(e))
-        return wrong_at(p, e->start, e->end, "offset modifier must be preceded by an instant vector selector or range vector selector or a subquery"), false;
+        return wrong_at(p, e->start, e->end,
+                        "offset modifier must be preceded by an instant vector selector or range vector selector or a "
+                        "subquery"),
+               false;
     if (e->offset_ms) return wrong_at(p, e->start, e->end, "offset may not be set multiple times"), false;
     e->offset_ms = ms;
     e->end = last_end(p);
@@ -356,7 +355,8 @@ static bool parse_at_number(struct parser *p, struct promql_node *e) {
     }
     double seconds = p->now.kind == TOKEN_DURATION ? (double)p->now.ms / 1000 : p->now.number;
     bool special = p->now.kind == TOKEN_WORD && parse_promql_number(p->now.text, &seconds);
-    if (p->now.kind != TOKEN_NUMBER && p->now.kind != TOKEN_DURATION && !special) return unexpected(p, "@", "timestamp"), false;
+    if (p->now.kind != TOKEN_NUMBER && p->now.kind != TOKEN_DURATION && !special)
+        return unexpected(p, "@", "timestamp"), false;
     seconds *= sign;
     if (!(fabs(seconds) < 4e15)) {
         WRONG(p, p->now.start, p->now.end, "timestamp out of bounds for @ modifier: %f", seconds);
@@ -371,7 +371,10 @@ static bool parse_at_number(struct parser *p, struct promql_node *e) {
 static bool parse_at(struct parser *p, struct promql_node *e) {
     advance(p);
     if (!node_has_offset(e))
-        return wrong_at(p, e->start, e->end, "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery"), false;
+        return wrong_at(
+                   p, e->start, e->end,
+                   "@ modifier must be preceded by an instant vector selector or range vector selector or a subquery"),
+               false;
     if (e->at != AT_NONE) return wrong_at(p, e->start, e->end, "@ <timestamp> may not be set multiple times"), false;
     bool start = is_word(&p->now, "start"), end = is_word(&p->now, "end");
     if (start || end) {
@@ -388,7 +391,8 @@ static bool parse_at(struct parser *p, struct promql_node *e) {
 static struct promql_node *parse_postfix(struct parser *p, struct promql_node *e) {
     while (e && !p->wrong) {
         if (p->now.kind == TOKEN_LEFT_BRACKET) {
-            if (++p->depth > PROMQL_DEPTH_MAX) return wrong_at(p, p->now.start, p->now.end, "the expression is nested too deeply"), NULL;
+            if (++p->depth > PROMQL_DEPTH_MAX)
+                return wrong_at(p, p->now.start, p->now.end, "the expression is nested too deeply"), NULL;
             e = parse_range(p, e);
         } else if (is_word(&p->now, "offset")) {
             if (!parse_offset(p, e)) return NULL;
@@ -423,7 +427,8 @@ static bool parse_args(struct parser *p, struct promql_node *e, const char *cont
         args[n++] = arg;
         if (p->now.kind == TOKEN_RIGHT_PAREN) break;
         if (!expect(p, TOKEN_COMMA, context, "\",\" or \")\"")) return false;
-        if (p->now.kind == TOKEN_RIGHT_PAREN && e->kind == NODE_CALL) return unexpected(p, context, "expression"), false;
+        if (p->now.kind == TOKEN_RIGHT_PAREN && e->kind == NODE_CALL)
+            return unexpected(p, context, "expression"), false;
     }
     return expect(p, TOKEN_RIGHT_PAREN, context, "\",\" or \")\"") && node_args(p, e, args, n);
 }
@@ -438,7 +443,8 @@ static bool parse_names(struct parser *p, struct names *out) {
             struct token written = p->now;
             if (!take_string(p, &name)) return false;
             if (!name.n || !utf8_is_valid(name)) {
-                WRONG(p, written.start, written.end, "invalid label name for grouping: " STR_FMT, STR_ARG(written.text));
+                WRONG(p, written.start, written.end, "invalid label name for grouping: " STR_FMT,
+                      STR_ARG(written.text));
                 return false;
             }
         } else if (p->now.kind == TOKEN_WORD && is_label_name(p->now.text)) {
@@ -484,8 +490,8 @@ static struct promql_node *parse_aggregate(struct parser *p, enum aggregation ag
     uint32_t end = last_end(p);
     if (e->arg_n == 0) return wrong_at(p, e->start, end, "no arguments for aggregate expression provided"), NULL;
     if (e->arg_n != 1u + parameter) {
-        WRONG(p, e->start, end, "wrong number of arguments for aggregate expression provided, expected %d, got %u", 1 + parameter,
-              e->arg_n);
+        WRONG(p, e->start, end, "wrong number of arguments for aggregate expression provided, expected %d, got %u",
+              1 + parameter, e->arg_n);
         return NULL;
     }
     if (parameter) { /* written first, kept behind */
@@ -631,11 +637,13 @@ static struct promql_node *parse_binary(struct parser *p, struct promql_node *le
 
 static struct promql_node *parse_expression(struct parser *p, int precedence) {
     int depth = p->depth;
-    if (++p->depth > PROMQL_DEPTH_MAX) return wrong_at(p, p->now.start, p->now.end, "the expression is nested too deeply"), NULL;
+    if (++p->depth > PROMQL_DEPTH_MAX)
+        return wrong_at(p, p->now.start, p->now.end, "the expression is nested too deeply"), NULL;
     struct promql_node *e = parse_unary(p);
     while (e && !p->wrong && (p->now.kind == TOKEN_OP || p->now.kind == TOKEN_WORD) && p->now.op != OP_NONE &&
            op_rows[p->now.op].precedence >= precedence) {
-        if (++p->depth > PROMQL_DEPTH_MAX) return wrong_at(p, p->now.start, p->now.end, "the expression is nested too deeply"), NULL;
+        if (++p->depth > PROMQL_DEPTH_MAX)
+            return wrong_at(p, p->now.start, p->now.end, "the expression is nested too deeply"), NULL;
         e = parse_binary(p, e);
     }
     p->depth = depth;

@@ -8,8 +8,10 @@ enum { LINE_CHARACTERS_MAX = 100 };
 /* ---- one line ---------------------------------------------------------------------------------------------------- */
 
 static void put_label_name(struct buf *b, struct str name) {
-    if (is_label_name(name)) buf_add_str(b, name);
-    else put_go_quoted(b, name);
+    if (is_label_name(name))
+        buf_add_str(b, name);
+    else
+        put_go_quoted(b, name);
 }
 
 static void put_names(struct buf *b, const struct names *names) {
@@ -45,7 +47,8 @@ static void put_time_modifiers(const struct promql_node *e, struct buf *b) {
     if (e->at == AT_END) buf_add_text(b, " @ end()");
     if (e->at == AT_TIME) {
         uint64_t ms = e->at_ms < 0 ? 0 - (uint64_t)e->at_ms : (uint64_t)e->at_ms;
-        buf_add_fmt(b, " @ %s%llu.%03llu", e->at_ms < 0 ? "-" : "", (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
+        buf_add_fmt(b, " @ %s%llu.%03llu", e->at_ms < 0 ? "-" : "", (unsigned long long)(ms / 1000),
+                    (unsigned long long)(ms % 1000));
     }
     if (!e->offset_ms) return;
     buf_add_text(b, " offset ");
@@ -83,9 +86,12 @@ static void put_aggregation(const struct promql_node *e, struct buf *b) {
 }
 
 static void put_literal(const struct promql_node *e, struct buf *b) {
-    if (e->kind == NODE_STRING) put_go_quoted(b, e->text);
-    else if (e->is_duration) put_promql_duration(b, llround(e->number * 1000));
-    else put_go_general(b, e->number);
+    if (e->kind == NODE_STRING)
+        put_go_quoted(b, e->text);
+    else if (e->is_duration)
+        put_promql_duration(b, llround(e->number * 1000));
+    else
+        put_go_general(b, e->number);
 }
 
 static void put_args(const struct promql_node *e, struct buf *b) {
@@ -122,7 +128,10 @@ void promql_print(const struct promql_node *e, struct buf *out) {
         put_args(e, out);
         break;
     case NODE_BINARY:
-        promql_print(e->args[0], out);
+        if (e->op == OP_POW && e->args[0]->kind == NODE_NUMBER && isinf(e->args[0]->number))
+            buf_add_text(out, "Inf"); /* a sign would bind less than ^ */
+        else
+            promql_print(e->args[0], out);
         buf_add_byte(out, ' ');
         put_operator(e, out);
         buf_add_byte(out, ' ');
@@ -164,12 +173,15 @@ static void put_pretty(const struct promql_node *e, int level, bool indented, st
     buf_init(&line, b->max);
     promql_print(e, &line);
     bool leaf = e->kind == NODE_NUMBER || e->kind == NODE_STRING || e->kind == NODE_VECTOR || e->kind == NODE_MATRIX;
-    if (indented && (e->kind != NODE_BINARY || line.n <= LINE_CHARACTERS_MAX) && (e->kind != NODE_SUBQUERY || line.n <= LINE_CHARACTERS_MAX))
+    if (indented && (e->kind != NODE_BINARY || line.n <= LINE_CHARACTERS_MAX) &&
+        (e->kind != NODE_SUBQUERY || line.n <= LINE_CHARACTERS_MAX))
         indent(b, level);
     if (leaf || line.n <= LINE_CHARACTERS_MAX) return buf_add_str(b, buf_str(&line));
     if (e->kind == NODE_CALL || e->kind == NODE_AGGREGATE) {
-        if (e->kind == NODE_CALL) buf_add_text(b, e->function->name);
-        else put_aggregation(e, b);
+        if (e->kind == NODE_CALL)
+            buf_add_text(b, e->function->name);
+        else
+            put_aggregation(e, b);
         put_pretty_args(e, level, b);
     } else if (e->kind == NODE_BINARY) {
         put_pretty(e->args[0], level + 1, true, b);
@@ -209,11 +221,15 @@ static void put_matchers_json(const struct promql_node *e, struct json_writer *w
 static void put_times_json(const struct promql_node *e, struct json_writer *w) {
     json_member(w, "offset", i64, e->offset_ms);
     json_key(w, STR("timestamp"));
-    if (e->at == AT_TIME) json_i64(w, e->at_ms);
-    else json_null(w);
+    if (e->at == AT_TIME)
+        json_i64(w, e->at_ms);
+    else
+        json_null(w);
     json_key(w, STR("startOrEnd"));
-    if (e->at == AT_START || e->at == AT_END) json_text(w, e->at == AT_START ? "start" : "end");
-    else json_null(w);
+    if (e->at == AT_START || e->at == AT_END)
+        json_text(w, e->at == AT_START ? "start" : "end");
+    else
+        json_null(w);
 }
 
 static void put_names_json(struct json_writer *w, struct str key, const struct names *names) {
@@ -223,10 +239,14 @@ static void put_names_json(struct json_writer *w, struct str key, const struct n
     json_array_end(w);
 }
 
+static void put_tree(const struct promql_node *e, struct json_writer *w);
+
 static void put_child_json(struct json_writer *w, struct str key, const struct promql_node *e) {
     json_key(w, key);
-    if (e) promql_print_tree(e, w);
-    else json_null(w);
+    if (e)
+        put_tree(e, w);
+    else
+        json_null(w);
 }
 
 static void put_function_json(const struct function_row *f, struct json_writer *w) {
@@ -266,13 +286,14 @@ static void put_call_json(const struct promql_node *e, struct json_writer *w) {
     put_function_json(e->function, w);
     json_key(w, STR("args"));
     json_array(w);
-    for (uint32_t i = 0; i < e->arg_n; i++) promql_print_tree(e->args[i], w);
+    for (uint32_t i = 0; i < e->arg_n; i++) put_tree(e->args[i], w);
     json_array_end(w);
 }
 
-void promql_print_tree(const struct promql_node *e, struct json_writer *w) {
-    static const char *const types[] = {"numberLiteral", "stringLiteral", "vectorSelector", "matrixSelector", "subquery",
-                                        "call",          "aggregation",   "binaryExpr",     "unaryExpr",      "parenExpr"};
+static void put_tree(const struct promql_node *e, struct json_writer *w) {
+    static const char *const types[] = {"numberLiteral", "stringLiteral", "vectorSelector", "matrixSelector",
+                                        "subquery",      "call",          "aggregation",    "binaryExpr",
+                                        "unaryExpr",     "parenExpr"};
     AUTO_BUF struct buf number;
     buf_init(&number, 400);
     json_object(w);
@@ -307,10 +328,26 @@ void promql_print_tree(const struct promql_node *e, struct json_writer *w) {
         json_member(w, "without", bool, e->without);
         break;
     case NODE_BINARY: put_binary_json(e, w); break;
-    case NODE_UNARY: json_member(w, "op", text, op_rows[e->op].name); put_child_json(w, STR("expr"), e->args[0]); break;
+    case NODE_UNARY:
+        json_member(w, "op", text, op_rows[e->op].name);
+        put_child_json(w, STR("expr"), e->args[0]);
+        break;
     case NODE_PAREN: put_child_json(w, STR("expr"), e->args[0]); break;
     }
     json_object_end(w);
+}
+
+static int levels_of(const struct promql_node *e) {
+    int levels = 0;
+    for (uint32_t i = 0; i < e->arg_n; i++) levels = MAX(levels, levels_of(e->args[i]));
+    return levels + 1;
+}
+
+err promql_print_tree(const struct promql_node *e, struct json_writer *w) {
+    if (2 * levels_of(e) + w->depth + 4 > JSON_DEPTH_MAX)
+        return err_new(ERR_LIMIT, "the expression is nested too deeply for a tree in JSON");
+    put_tree(e, w);
+    return NULL;
 }
 
 /* ---- equality and selectors -------------------------------------------------------------------------------------- */
@@ -330,12 +367,13 @@ static bool matchers_equal(const struct promql_node *x, const struct promql_node
 }
 
 bool promql_equal(const struct promql_node *x, const struct promql_node *y) {
-    bool equal = x->kind == y->kind && memcmp(&x->number, &y->number, sizeof x->number) == 0 && x->is_duration == y->is_duration &&
-                 str_equal(x->text, y->text) && x->at == y->at && x->at_ms == y->at_ms && x->offset_ms == y->offset_ms &&
-                 x->range_ms == y->range_ms && x->step_ms == y->step_ms && x->function == y->function &&
-                 x->aggregation == y->aggregation && x->op == y->op && x->bool_modifier == y->bool_modifier &&
-                 x->without == y->without && x->on == y->on && x->cardinality == y->cardinality && x->arg_n == y->arg_n &&
-                 names_equal(&x->labels, &y->labels) && names_equal(&x->include, &y->include) && matchers_equal(x, y);
+    bool same_number = memcmp(&x->number, &y->number, sizeof x->number) == 0 || (isnan(x->number) && isnan(y->number));
+    bool equal = x->kind == y->kind && same_number && x->is_duration == y->is_duration && str_equal(x->text, y->text) &&
+                 x->at == y->at && x->at_ms == y->at_ms && x->offset_ms == y->offset_ms && x->range_ms == y->range_ms &&
+                 x->step_ms == y->step_ms && x->function == y->function && x->aggregation == y->aggregation &&
+                 x->op == y->op && x->bool_modifier == y->bool_modifier && x->without == y->without && x->on == y->on &&
+                 x->cardinality == y->cardinality && x->arg_n == y->arg_n && names_equal(&x->labels, &y->labels) &&
+                 names_equal(&x->include, &y->include) && matchers_equal(x, y);
     for (uint32_t i = 0; equal && i < x->arg_n; i++) equal = promql_equal(x->args[i], y->args[i]);
     return equal;
 }

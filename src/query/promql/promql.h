@@ -52,9 +52,10 @@ err promql_parse(struct arena *a, struct str text, struct promql_syntax syntax, 
 enum promql_type promql_type_of(const struct promql_node *e);
 const char *promql_type_name(enum promql_type type); /* "scalar", "string", "vector", "matrix" */
 bool promql_equal(const struct promql_node *x, const struct promql_node *y);
-void promql_print(const struct promql_node *e, struct buf *out);        /* one line */
-void promql_print_pretty(const struct promql_node *e, struct buf *out); /* broken at 100 characters, as format_query does */
-void promql_print_tree(const struct promql_node *e, struct json_writer *w);
+void promql_print(const struct promql_node *e, struct buf *out); /* one line */
+void promql_print_pretty(const struct promql_node *e,
+                         struct buf *out); /* broken at 100 characters, as format_query does */
+err promql_print_tree(const struct promql_node *e, struct json_writer *w); /* ERR_LIMIT over about 150 levels */
 
 /* The matchers of each selector in the tree, first to last; for query_exemplars. False: no more. */
 struct promql_matcher;
@@ -75,8 +76,8 @@ enum promql_kind { PROMQL_ABSENT, PROMQL_FLOAT, PROMQL_HISTOGRAM };
 
 struct promql_row {
     struct promql_labels labels;
-    const uint8_t *kinds; /* enum promql_kind at each step */
-    const double *values; /* at steps of kind float */
+    const uint8_t *kinds;                   /* enum promql_kind at each step */
+    const double *values;                   /* at steps of kind float */
     const struct native *const *histograms; /* NULL: none at any step */
 };
 
@@ -84,8 +85,9 @@ struct promql_answer {
     enum promql_type type; /* of the expression; over a range always matrix in the API's words */
     int64_t start_ms, step_ms;
     size_t step_n;
-    struct str text;           /* of a string */
-    struct promql_row *rows;   /* a scalar is one row without labels; of an instant in the order of the engine (sort, topk) */
+    struct str text; /* of a string */
+    struct promql_row
+        *rows; /* a scalar is one row without labels; of an instant in the order of the engine (sort, topk) */
     size_t row_n;
     const struct str *warnings, *infos; /* as Prometheus words them, with (line:column) where there is one */
     size_t warning_n, info_n;

@@ -22,8 +22,10 @@ static size_t prepare_buckets(struct bucket *b, size_t n) {
     if (!isinf(b[n - 1].upper) || b[n - 1].upper < 0) return 0;
     size_t last = 0;
     for (size_t i = 1; i < n; i++) {
-        if (b[i].upper == b[last].upper) b[last].count += b[i].count;
-        else b[++last] = b[i];
+        if (b[i].upper == b[last].upper)
+            b[last].count += b[i].count;
+        else
+            b[++last] = b[i];
     }
     return last + 1;
 }
@@ -35,12 +37,16 @@ static bool force_monotonic(struct bucket *b, size_t n) {
     for (size_t i = 1; i < n; i++) {
         double delta = fabs(b[i].count - before);
         if (delta == 0) continue;
-        if (delta / b[i].count <= 1e-12) b[i].count = before;
-        else before = b[i].count;
+        if (delta / b[i].count <= 1e-12)
+            b[i].count = before;
+        else
+            before = b[i].count;
     }
     for (size_t i = 1; i < n; i++) {
-        if (b[i].count > most) most = b[i].count;
-        else if (b[i].count < most) b[i].count = most, forced = true;
+        if (b[i].count > most)
+            most = b[i].count;
+        else if (b[i].count < most)
+            b[i].count = most, forced = true;
     }
     return forced;
 }
@@ -206,7 +212,9 @@ static bool parse_bound(struct str s, double *out) {
     return true;
 }
 
-static bool any_of_kind(const struct row *row, uint8_t kind, size_t steps) { return memchr(row->kinds, kind, steps) != NULL; }
+static bool any_of_kind(const struct row *row, uint8_t kind, size_t steps) {
+    return memchr(row->kinds, kind, steps) != NULL;
+}
 
 static err group_rows(struct question *x, struct histogram_group **out, uint32_t *out_n) {
     struct evaluator *ev = x->ev;
@@ -240,8 +248,11 @@ static err group_rows(struct question *x, struct histogram_group **out, uint32_t
         groups[g].bucket_n = 0;
     }
     for (size_t r = 0; r < x->in.n; r++) {
-        if (ids[r] != UINT32_MAX) groups[ids[r]].buckets[groups[ids[r]].bucket_n++] = (uint32_t)r, groups[ids[r]].drop_name |= x->in.rows[r].drop_name;
-        if (natives[r] != UINT32_MAX) groups[natives[r]].native = (uint32_t)r + 1, groups[natives[r]].drop_name |= x->in.rows[r].drop_name;
+        if (ids[r] != UINT32_MAX)
+            groups[ids[r]].buckets[groups[ids[r]].bucket_n++] = (uint32_t)r,
+            groups[ids[r]].drop_name |= x->in.rows[r].drop_name;
+        if (natives[r] != UINT32_MAX)
+            groups[natives[r]].native = (uint32_t)r + 1, groups[natives[r]].drop_name |= x->in.rows[r].drop_name;
     }
     *out = groups;
     *out_n = index.n;
@@ -269,7 +280,8 @@ static void answer_buckets(struct question *x, struct bucket *b, size_t n, struc
                         "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
 }
 
-static err answer_group(struct question *x, const struct histogram_group *g, struct bucket *scratch, struct table *out) {
+static err answer_group(struct question *x, const struct histogram_group *g, struct bucket *scratch,
+                        struct table *out) {
     struct row row = {0};
     TRY(row_prepare(x->ev, &row, x->t->n));
     row.labels = g->labels;
@@ -280,13 +292,17 @@ static err answer_group(struct question *x, const struct histogram_group *g, str
         size_t n = 0;
         for (uint32_t k = 0; k < g->bucket_n; k++) {
             const struct row *bucket = &x->in.rows[g->buckets[k]];
-            if (bucket->kinds[i] == PROMQL_FLOAT) scratch[n++] = (struct bucket){x->bounds[g->buckets[k]], bucket->values[i]};
+            if (bucket->kinds[i] == PROMQL_FLOAT)
+                scratch[n++] = (struct bucket){x->bounds[g->buckets[k]], bucket->values[i]};
         }
         bool is_native = native && native->kinds[i] == PROMQL_HISTOGRAM;
         if (is_native && n)
-            note_maybe_name(x->ev, NOTE_WARNING, x->vector, name, "vector contains a mix of classic and native histograms");
-        else if (is_native) answer_native(x, native->histograms[i], &row, i, name);
-        else if (n) answer_buckets(x, scratch, n, &row, i, x->ev->options->delayed_name_removal ? name : (struct str){"", 0});
+            note_maybe_name(x->ev, NOTE_WARNING, x->vector, name,
+                            "vector contains a mix of classic and native histograms");
+        else if (is_native)
+            answer_native(x, native->histograms[i], &row, i, name);
+        else if (n)
+            answer_buckets(x, scratch, n, &row, i, x->ev->options->delayed_name_removal ? name : (struct str){"", 0});
     }
     if (row_is_empty(&row, x->t->n)) return NULL;
     TRY(row_drop_name(x->ev, &row));
@@ -294,8 +310,8 @@ static err answer_group(struct question *x, const struct histogram_group *g, str
 }
 
 static err answer(struct question *x, struct table *out) {
-    struct histogram_group *groups;
-    uint32_t n, most = 1;
+    struct histogram_group *groups = NULL;
+    uint32_t n = 0, most = 1;
     struct evaluator *ev = x->ev;
     TRY(eval(ev, x->t, x->vector, &x->in));
     NEED(x->bounds = arena_alloc(ev->a, sizeof *x->bounds * MAX(x->in.n, 1)));
@@ -311,7 +327,8 @@ static err answer(struct question *x, struct table *out) {
     return ev->options->delayed_name_removal ? NULL : table_merge(ev, out, x->t->n);
 }
 
-err whole_histogram_quantile(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+err whole_histogram_quantile(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                             struct table *out) {
     double *q;
     TRY(eval_scalar(ev, t, e->args[0], &q));
     struct question x = {.ev = ev, .t = t, .vector = e->args[1], .first = e->args[0], .q = q};
@@ -325,7 +342,8 @@ err whole_histogram_quantile(struct evaluator *ev, const struct timeline *t, con
     return answer(&x, out);
 }
 
-err whole_histogram_fraction(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out) {
+err whole_histogram_fraction(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                             struct table *out) {
     double *low, *high;
     TRY(eval_scalar(ev, t, e->args[0], &low));
     TRY(eval_scalar(ev, t, e->args[1], &high));

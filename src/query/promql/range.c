@@ -19,11 +19,13 @@ void note_mixed(struct windowed *w, enum native_added why) {
 }
 
 static void note_mix(struct windowed *w) {
-    note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w), "encountered a mix of histograms and floats for metric name");
+    note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w),
+              "encountered a mix of histograms and floats for metric name");
 }
 
 static void note_ignored(struct windowed *w) {
-    note_name(w->ev, NOTE_INFO, w->range, windowed_name(w), "ignored histograms in a range containing both floats and histograms for metric name");
+    note_name(w->ev, NOTE_INFO, w->range, windowed_name(w),
+              "ignored histograms in a range containing both floats and histograms for metric name");
 }
 
 /* ---- histograms -------------------------------------------------------------------------------------------------- */
@@ -37,7 +39,8 @@ static err rise_add(struct windowed *w, struct native *rise, const struct native
 }
 
 /* The coarsest schema of a counter's samples, or false: some have custom buckets and some have not. */
-static bool common_schema(struct windowed *w, const struct window *x, const struct native *first, bool counter, int32_t *schema) {
+static bool common_schema(struct windowed *w, const struct window *x, const struct native *first, bool counter,
+                          int32_t *schema) {
     const struct native *last = x->histograms[x->histogram_n - 1];
     bool custom = native_is_custom(first);
     *schema = MIN(first->schema, last->schema);
@@ -52,18 +55,22 @@ static bool common_schema(struct windowed *w, const struct window *x, const stru
 }
 
 static void note_kind_of_metric(struct windowed *w, const struct window *x, bool counter) {
-    bool any_gauge = false, ends_gauge = x->histograms[0]->reset == NATIVE_GAUGE && x->histograms[x->histogram_n - 1]->reset == NATIVE_GAUGE;
+    bool any_gauge = false, ends_gauge = x->histograms[0]->reset == NATIVE_GAUGE &&
+                                         x->histograms[x->histogram_n - 1]->reset == NATIVE_GAUGE;
     for (size_t k = 0; k < x->histogram_n; k++) any_gauge |= x->histograms[k]->reset == NATIVE_GAUGE;
-    if (counter && any_gauge) note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w), "this native histogram metric is not a counter:");
-    if (!counter && !ends_gauge) note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w), "this native histogram metric is not a gauge:");
+    if (counter && any_gauge)
+        note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w), "this native histogram metric is not a counter:");
+    if (!counter && !ends_gauge)
+        note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w), "this native histogram metric is not a gauge:");
 }
 
 err histogram_rise(struct windowed *w, const struct window *x, bool counter, struct native **out) {
     struct evaluator *ev = w->ev;
     const struct native *before = x->histograms[0], *last = x->histograms[x->histogram_n - 1];
-    struct native none = {.schema = x->histograms[1]->schema, .custom = x->histograms[1]->custom, .custom_n = x->histograms[1]->custom_n};
+    struct native none = {
+        .schema = x->histograms[1]->schema, .custom = x->histograms[1]->custom, .custom_n = x->histograms[1]->custom_n};
     int32_t schema;
-    bool fits;
+    bool fits = false;
     *out = NULL;
     /* A sample that a reset follows counts for nothing, whatever its buckets are. */
     if (counter && native_was_reset(ev->a, x->histograms[1], before)) before = &none;
@@ -134,9 +141,12 @@ static double mean_of(const struct window *x) {
 static err total(struct windowed *w, bool mean) {
     for (size_t i = 0; i < w->t->n; i++) {
         struct window x = window_at(w, i);
-        if (x.n && x.histogram_n) note_mix(w);
-        else if (x.histogram_n) TRY(total_of_histograms(w, &x, mean));
-        else if (x.n) put_float(w, i, mean ? mean_of(&x) : sum_of(&x));
+        if (x.n && x.histogram_n)
+            note_mix(w);
+        else if (x.histogram_n)
+            TRY(total_of_histograms(w, &x, mean));
+        else if (x.n)
+            put_float(w, i, mean ? mean_of(&x) : sum_of(&x));
     }
     return NULL;
 }
@@ -183,10 +193,18 @@ static size_t index_of_extreme(const struct window *x, double sign, bool last_of
     return best;
 }
 
-static double max_of(struct windowed *w, const struct window *x) { return (void)w, x->values[index_of_extreme(x, 1, false)]; }
-static double min_of(struct windowed *w, const struct window *x) { return (void)w, x->values[index_of_extreme(x, -1, false)]; }
-static double time_of_max(struct windowed *w, const struct window *x) { return (void)w, (double)x->times[index_of_extreme(x, 1, true)] / 1000; }
-static double time_of_min(struct windowed *w, const struct window *x) { return (void)w, (double)x->times[index_of_extreme(x, -1, true)] / 1000; }
+static double max_of(struct windowed *w, const struct window *x) {
+    return (void)w, x->values[index_of_extreme(x, 1, false)];
+}
+static double min_of(struct windowed *w, const struct window *x) {
+    return (void)w, x->values[index_of_extreme(x, -1, false)];
+}
+static double time_of_max(struct windowed *w, const struct window *x) {
+    return (void)w, (double)x->times[index_of_extreme(x, 1, true)] / 1000;
+}
+static double time_of_min(struct windowed *w, const struct window *x) {
+    return (void)w, (double)x->times[index_of_extreme(x, -1, true)] / 1000;
+}
 
 static double variance_of(struct windowed *w, const struct window *x) {
     (void)w;
@@ -222,7 +240,8 @@ double quantile_of(double q, double *values, size_t n) {
     if (q < 0) return -INFINITY;
     if (q > 1) return INFINITY;
     qsort(values, n, sizeof *values, order_of_values);
-    double rank = q * (double)(n - 1), low = fmax(0, floor(rank)), high = fmin((double)(n - 1), low + 1), weight = rank - floor(rank);
+    double rank = q * (double)(n - 1), low = fmax(0, floor(rank)), high = fmin((double)(n - 1), low + 1),
+           weight = rank - floor(rank);
     return values[(size_t)low] * (1 - weight) + values[(size_t)high] * weight;
 }
 
@@ -301,7 +320,8 @@ err range_first(struct windowed *w) {
 err range_ts_of_last(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
         struct window x = window_at(w, i);
-        int64_t f = x.n ? x.times[x.n - 1] : INT64_MIN, h = x.histogram_n ? x.histogram_times[x.histogram_n - 1] : INT64_MIN;
+        int64_t f = x.n ? x.times[x.n - 1] : INT64_MIN,
+                h = x.histogram_n ? x.histogram_times[x.histogram_n - 1] : INT64_MIN;
         if (x.n || x.histogram_n) put_float(w, i, (double)MAX(f, h) / 1000);
     }
     return NULL;
@@ -316,7 +336,8 @@ err range_ts_of_first(struct windowed *w) {
     return NULL;
 }
 
-typedef bool (*differs_fn)(struct windowed *w, double before, double now, const struct native *h_before, const struct native *h_now);
+typedef bool (*differs_fn)(struct windowed *w, double before, double now, const struct native *h_before,
+                           const struct native *h_now);
 
 static err count_steps(struct windowed *w, differs_fn differs) {
     for (size_t i = 0; i < w->t->n; i++) {
@@ -337,12 +358,14 @@ static err count_steps(struct windowed *w, differs_fn differs) {
     return NULL;
 }
 
-static bool is_change(struct windowed *w, double before, double now, const struct native *h_before, const struct native *h_now) {
+static bool is_change(struct windowed *w, double before, double now, const struct native *h_before,
+                      const struct native *h_now) {
     (void)w;
     return h_now ? !native_equal(h_now, h_before) : now != before && !(isnan(now) && isnan(before));
 }
 
-static bool is_reset(struct windowed *w, double before, double now, const struct native *h_before, const struct native *h_now) {
+static bool is_reset(struct windowed *w, double before, double now, const struct native *h_before,
+                     const struct native *h_now) {
     return h_now ? native_was_reset(w->ev->a, h_now, h_before) : now < before;
 }
 

@@ -13,7 +13,8 @@ static double range_seconds(const struct windowed *w) { return (double)w->range-
 
 /* A sample that is further from the end than 1.1 mean distances says that the series begins or ends inside of the window: then
  * half a distance is taken. */
-static void stretch(const struct windowed *w, size_t i, int64_t first, int64_t last, size_t n, double *to_start, double *to_end, double *sampled) {
+static void stretch(const struct windowed *w, size_t i, int64_t first, int64_t last, size_t n, double *to_start,
+                    double *to_end, double *sampled) {
     int64_t end = at_time(w->ev, w->range, step_time(w->t, i)), start = end - w->range->range_ms;
     *to_start = (double)(first - start) / 1000;
     *to_end = (double)(end - last) / 1000;
@@ -77,7 +78,8 @@ static err rate_planned(struct windowed *w, bool counter, double per) {
     for (size_t i = 0; i < w->t->n; i++) {
         size_t n = high[i] - low[i];
         if (n < 2) continue;
-        double first = v[low[i]], rise = resets ? rise_of(v + low[i], n, true) : v[high[i] - 1] - first, factor = x->factor[i];
+        double first = v[low[i]], rise = resets ? rise_of(v + low[i], n, true) : v[high[i] - 1] - first,
+               factor = x->factor[i];
         /* The comparison keeps the division out of most windows; what it lets through is decided exactly. */
         if (counter && first * x->sampled[i] < x->to_start[i] * rise * 1.001) {
             double to_start = zero_limit(x->to_start[i], x->sampled[i], first, rise);
@@ -94,7 +96,8 @@ static err rate_histograms(struct windowed *w, const struct window *x, bool coun
     TRY(histogram_rise(w, x, counter, &rise));
     if (!rise) return NULL;
     double to_start, to_end, sampled;
-    stretch(w, x->i, x->histogram_times[0], x->histogram_times[x->histogram_n - 1], x->histogram_n, &to_start, &to_end, &sampled);
+    stretch(w, x->i, x->histogram_times[0], x->histogram_times[x->histogram_n - 1], x->histogram_n, &to_start, &to_end,
+            &sampled);
     native_multiply(rise, factor_of(to_start, to_end, sampled, per));
     return put_histogram(w, x->i, rise);
 }
@@ -103,7 +106,8 @@ static err rate_each(struct windowed *w, bool counter, double per) {
     for (size_t i = 0; i < w->t->n; i++) {
         struct window x = window_at(w, i);
         if (x.n && x.histogram_n) {
-            note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w), "encountered a mix of histograms and floats for metric name");
+            note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w),
+                      "encountered a mix of histograms and floats for metric name");
         } else if (x.histogram_n > 1) {
             TRY(rate_histograms(w, &x, counter, per));
         } else if (x.n > 1) {
@@ -124,19 +128,24 @@ static void note_no_counter(struct windowed *w) {
     if (w->ev->options->type_and_unit_labels) {
         struct str type = promql_label(w->labels, STR("__type__"));
         if (str_equal(type, STR("counter")) || str_equal(type, STR("histogram"))) return;
-        note(w->ev, NOTE_INFO, w->range, "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got \"" STR_FMT "\": \"" STR_FMT "\"",
+        note(w->ev, NOTE_INFO, w->range,
+             "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got \"" STR_FMT
+             "\": \"" STR_FMT "\"",
              STR_ARG(type), STR_ARG(name));
         return;
     }
     for (size_t i = 0; i < LENGTH(endings); i++)
         if (str_ends_with(name, str_of(endings[i]))) return;
-    note_name(w->ev, NOTE_INFO, w->range, name, "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:");
+    note_name(w->ev, NOTE_INFO, w->range, name,
+              "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:");
 }
 
 static err rate_of(struct windowed *w, bool counter, bool per_second) {
     double per = per_second ? range_seconds(w) : 0;
-    if (w->fast && !w->histogram_windows) TRY(rate_planned(w, counter, per));
-    else TRY(rate_each(w, counter, per));
+    if (w->fast && !w->histogram_windows)
+        TRY(rate_planned(w, counter, per));
+    else
+        TRY(rate_each(w, counter, per));
     if (counter) note_no_counter(w);
     return NULL;
 }
@@ -201,7 +210,8 @@ static err instant_of(struct windowed *w, bool rate) {
         if (l.n < 2 || l.times[0] == l.times[1]) continue;
         double seconds = (double)(l.times[1] - l.times[0]) / 1000;
         if (!l.histograms[0] != !l.histograms[1]) {
-            note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w), "encountered a mix of histograms and floats for metric name");
+            note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w),
+                      "encountered a mix of histograms and floats for metric name");
         } else if (l.histograms[0]) {
             TRY(instant_histograms(w, i, &l, rate, seconds));
         } else {
@@ -241,7 +251,8 @@ static void regression(const struct window *x, int64_t origin, double *slope, do
 }
 
 static void note_ignored(struct windowed *w) {
-    note_name(w->ev, NOTE_INFO, w->range, windowed_name(w), "ignored histograms in a range containing both floats and histograms for metric name");
+    note_name(w->ev, NOTE_INFO, w->range, windowed_name(w),
+              "ignored histograms in a range containing both floats and histograms for metric name");
 }
 
 /* Whether there are two floats; histograms beside any are told. */
@@ -279,7 +290,8 @@ err range_smooth(struct windowed *w) {
         double smoothing = w->parameters[0][i], trend = w->parameters[1][i];
         if (smoothing <= 0 || smoothing >= 1)
             return err_new(ERR_INVALID, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", smoothing);
-        if (trend <= 0 || trend >= 1) return err_new(ERR_INVALID, "invalid trend factor. Expected: 0 < tf < 1, got: %f", trend);
+        if (trend <= 0 || trend >= 1)
+            return err_new(ERR_INVALID, "invalid trend factor. Expected: 0 < tf < 1, got: %f", trend);
         if (!has_two(w, &x)) continue;
         double before = 0, level = x.values[0], slope = x.values[1] - x.values[0];
         for (size_t k = 1; k < x.n; k++) {

@@ -164,23 +164,36 @@ static struct native *parse_native(struct reader *r, struct str body) {
         double number = 0;
         struct str digits = value;
         if (!list) take_number(&digits, &number);
-        if (str_equal(name, STR("schema"))) schema = number;
-        else if (str_equal(name, STR("sum"))) h->sum = number;
-        else if (str_equal(name, STR("count"))) h->count = number;
-        else if (str_equal(name, STR("z_bucket"))) h->zero_count = number;
-        else if (str_equal(name, STR("z_bucket_w"))) h->zero_threshold = number;
-        else if (str_equal(name, STR("offset"))) offset = number;
-        else if (str_equal(name, STR("n_offset"))) negative_offset = number;
-        else if (str_equal(name, STR("buckets"))) positive = value;
-        else if (str_equal(name, STR("n_buckets"))) negative = value;
+        if (str_equal(name, STR("schema")))
+            schema = number;
+        else if (str_equal(name, STR("sum")))
+            h->sum = number;
+        else if (str_equal(name, STR("count")))
+            h->count = number;
+        else if (str_equal(name, STR("z_bucket")))
+            h->zero_count = number;
+        else if (str_equal(name, STR("z_bucket_w")))
+            h->zero_threshold = number;
+        else if (str_equal(name, STR("offset")))
+            offset = number;
+        else if (str_equal(name, STR("n_offset")))
+            negative_offset = number;
+        else if (str_equal(name, STR("buckets")))
+            positive = value;
+        else if (str_equal(name, STR("n_buckets")))
+            negative = value;
         else if (str_equal(name, STR("counter_reset_hint")))
-            h->reset = str_equal(value, STR("gauge")) ? NATIVE_GAUGE : str_equal(value, STR("reset")) ? NATIVE_RESET : str_equal(value, STR("not_reset")) ? NATIVE_NOT_RESET : NATIVE_RESET_UNKNOWN;
+            h->reset = str_equal(value, STR("gauge"))       ? NATIVE_GAUGE
+                       : str_equal(value, STR("reset"))     ? NATIVE_RESET
+                       : str_equal(value, STR("not_reset")) ? NATIVE_NOT_RESET
+                                                            : NATIVE_RESET_UNKNOWN;
         else if (str_equal(name, STR("custom_values"))) {
             h->custom_n = take_list(r, value, custom);
             double *kept = arena_array(&r->s->a, double, h->custom_n + 1);
             memcpy(kept, custom, sizeof *kept * h->custom_n);
             h->custom = kept;
-        } else bad(r, "no such field of a histogram");
+        } else
+            bad(r, "no such field of a histogram");
     }
     h->schema = (int32_t)schema;
     fill_side(r, &h->positive, (int32_t)offset, positive);
@@ -249,8 +262,10 @@ static void take_floats(struct reader *r, struct str *s, struct script_series *o
 static struct script_series take_series(struct reader *r, struct str line) {
     struct script_series out = {.labels = take_labels(r, &line)};
     while ((line = str_trim(line)).n) {
-        if (str_starts_with(line, STR("{{"))) take_natives(r, &line, &out);
-        else take_floats(r, &line, &out);
+        if (str_starts_with(line, STR("{{")))
+            take_natives(r, &line, &out);
+        else
+            take_floats(r, &line, &out);
     }
     return out;
 }
@@ -287,7 +302,9 @@ static struct str without_strings(struct reader *r, struct str text) {
 static bool names_native(struct reader *r, struct str text) {
     for (size_t i = 0; i < text.n;) {
         size_t n = 0;
-        while (i + n < text.n && (isalpha((unsigned char)text.p[i + n]) || strchr("_:", text.p[i + n]) || (n && isdigit((unsigned char)text.p[i + n])))) n++;
+        while (i + n < text.n && (isalpha((unsigned char)text.p[i + n]) || strchr("_:", text.p[i + n]) ||
+                                  (n && isdigit((unsigned char)text.p[i + n]))))
+            n++;
         struct str word = {text.p + i, n};
         for (size_t k = 0; n && k < r->native_names.n; k++)
             if (str_equal(word, r->native_names.v[k]) || str_equal(word, STR("__name__"))) return true;
@@ -298,16 +315,22 @@ static bool names_native(struct reader *r, struct str text) {
 
 static enum script_class class_of(struct reader *r, const struct script_case *c) {
     struct str x = without_strings(r, c->query);
-    bool native = names_native(r, c->query) || str_contains(c->query, STR("{{")) || found("(?i)\\bhistogram_(avg|count|sum|stddev|stdvar|fraction)\\b", x) ||
+    bool native = names_native(r, c->query) || str_contains(c->query, STR("{{")) ||
+                  found("(?i)\\bhistogram_(avg|count|sum|stddev|stdvar|fraction)\\b", x) ||
                   (r->native_names.n && found("(^|[^\\w)])\\{[^}]", x));
     for (size_t i = 0; i < c->expected.n; i++)
         for (size_t k = 0; k < c->expected.v[i].values.n; k++) native |= c->expected.v[i].values.v[k].histogram != NULL;
     if (native) return CLASS_NATIVE;
-    bool extension = r->typed ||
-                     found("(?i)\\b(histogram_quantiles|double_exponential_smoothing|holt_winters|info|max_of|min_of|mad_over_time|ts_of_\\w+_over_time|"
-                           "first_over_time|sort_by_label(?:_desc)?|start_timestamp|limitk|limit_ratio)\\s*(?:by|without)?\\s*\\(", x) ||
-                     found("(?i)(\\[[^\\]:]*[-+*/%^(][^\\]]*\\]|\\[[^\\]]*:[^\\]]*[-+*/%^(][^\\]]*\\]|offset\\s*-?\\s*\\(|offset [0-9a-z]+\\s*[*/%^])", x) ||
-                     found("(?i)(\\[\\d+(\\.\\d+)?[:\\]]|\\[[^\\]]*:\\d+(\\.\\d+)?\\]|offset\\s+-?\\d+(\\.\\d+)?(\\s|$|\\)))", x);
+    bool extension =
+        r->typed ||
+        found("(?i)\\b(histogram_quantiles|double_exponential_smoothing|holt_winters|info|max_of|min_of|mad_over_time|"
+              "ts_of_\\w+_over_time|"
+              "first_over_time|sort_by_label(?:_desc)?|start_timestamp|limitk|limit_ratio)\\s*(?:by|without)?\\s*\\(",
+              x) ||
+        found("(?i)(\\[[^\\]:]*[-+*/%^(][^\\]]*\\]|\\[[^\\]]*:[^\\]]*[-+*/%^(][^\\]]*\\]|offset\\s*-?\\s*\\(|offset "
+              "[0-9a-z]+\\s*[*/%^])",
+              x) ||
+        found("(?i)(\\[\\d+(\\.\\d+)?[:\\]]|\\[[^\\]]*:\\d+(\\.\\d+)?\\]|offset\\s+-?\\d+(\\.\\d+)?(\\s|$|\\)))", x);
     return extension ? CLASS_EXTENSION : CLASS_CORE;
 }
 
@@ -321,7 +344,8 @@ static void remember_names(struct reader *r, const struct script_command *load) 
         if (native) *vec_push(&r->native_names) = name;
         r->typed |= promql_label(s->labels, STR("__type__")).n || str_starts_with(name, STR("__"));
         for (size_t k = 0; load->with_nhcb && k < LENGTH(endings); k++)
-            if (str_ends_with(name, str_of(endings[k]))) *vec_push(&r->native_names) = (struct str){name.p, name.n - strlen(endings[k])};
+            if (str_ends_with(name, str_of(endings[k])))
+                *vec_push(&r->native_names) = (struct str){name.p, name.n - strlen(endings[k])};
     }
 }
 
@@ -335,7 +359,8 @@ static struct str rest_after(struct str line, const char *word) {
 /* A line that says what is expected beside values; false: it is none. */
 static bool read_expectation(struct reader *r, struct script_case *c, struct str line) {
     static const char *const kinds[] = {"warn", "info"}, *const none[] = {"no_warn", "no_info"};
-    if (str_starts_with(line, STR("expected_fail_message"))) return c->message = rest_after(line, "expected_fail_message"), true;
+    if (str_starts_with(line, STR("expected_fail_message")))
+        return c->message = rest_after(line, "expected_fail_message"), true;
     if (str_starts_with(line, STR("expected_fail_regexp"))) return true;
     if (str_starts_with(line, STR("expect range vector"))) {
         struct str rest = rest_after(line, "expect range vector");
@@ -441,8 +466,10 @@ void script_read(struct script *s, const char *path) {
         *vec_push(&r.lines) = line;
     }
     while (r.at < r.lines.n) {
-        if (r.lines.v[r.at].n) read_command(&r);
-        else r.at++;
+        if (r.lines.v[r.at].n)
+            read_command(&r);
+        else
+            r.at++;
     }
     vec_done(&r.lines);
     vec_done(&r.native_names);
@@ -475,8 +502,10 @@ static void load_series(const struct script_command *load, const struct script_s
         const struct script_value *v = &from->values.v[i];
         int64_t t = (int64_t)i * load->gap;
         if (v->omitted) continue;
-        if (v->histogram) memory_add_histogram(s, t, v->histogram);
-        else memory_add(s, t, v->number);
+        if (v->histogram)
+            memory_add_histogram(s, t, v->histogram);
+        else
+            memory_add(s, t, v->number);
     }
 }
 
@@ -537,7 +566,8 @@ static void classic_add(struct classic *c, const struct script_series *s, struct
     if (at < c->bounds.n && c->bounds.v[at] == bound) return;
     vec_push(&c->bounds);
     vec_push(&c->buckets);
-    for (size_t k = c->bounds.n - 1; k > at; k--) c->bounds.v[k] = c->bounds.v[k - 1], c->buckets.v[k] = c->buckets.v[k - 1];
+    for (size_t k = c->bounds.n - 1; k > at; k--)
+        c->bounds.v[k] = c->bounds.v[k - 1], c->buckets.v[k] = c->buckets.v[k - 1];
     c->bounds.v[at] = bound;
     c->buckets.v[at] = s;
 }

@@ -15,7 +15,8 @@ enum { SKIPPED = 77 };
 static const struct {
     const char *name;
     size_t least; /* of them must pass */
-} classes[CLASSES] = {[CLASS_CORE] = {"core", 718}, [CLASS_NATIVE] = {"native histograms", 640}, [CLASS_EXTENSION] = {"extensions", 121}};
+} classes[CLASSES] = {
+    [CLASS_CORE] = {"core", 718}, [CLASS_NATIVE] = {"native histograms", 640}, [CLASS_EXTENSION] = {"extensions", 121}};
 
 static bool almost(double a, double b) {
     double smallest = 0x1p-1022, sum = fabs(a) + fabs(b), difference = fabs(a - b);
@@ -47,19 +48,24 @@ static bool cell_equals(const struct script_value *want, const struct promql_row
 static void say_cell(struct buf *b, const struct promql_row *row, size_t i) {
     promql_labels_print(row->labels, b);
     buf_add_byte(b, ' ');
-    if (row->kinds[i] == PROMQL_FLOAT) buf_add_fmt(b, "%.17g", row->values[i]);
-    else if (row->kinds[i] == PROMQL_HISTOGRAM) native_print(row->histograms[i], b);
-    else buf_add_text(b, "nothing");
+    if (row->kinds[i] == PROMQL_FLOAT)
+        buf_add_fmt(b, "%.17g", row->values[i]);
+    else if (row->kinds[i] == PROMQL_HISTOGRAM)
+        native_print(row->histograms[i], b);
+    else
+        buf_add_text(b, "nothing");
 }
 
-static const struct script_series *expected_for(const struct script_case *c, struct promql_labels labels, size_t *out_at) {
+static const struct script_series *expected_for(const struct script_case *c, struct promql_labels labels,
+                                                size_t *out_at) {
     for (size_t i = 0; i < c->expected.n; i++)
         if (promql_labels_compare(c->expected.v[i].labels, labels) == 0) return *out_at = i, &c->expected.v[i];
     return NULL;
 }
 
 /* Step `from` of the answer is the first expected value. */
-static bool rows_equal(const struct script_case *c, const struct promql_answer *a, size_t from, size_t steps, bool ordered, struct buf *why) {
+static bool rows_equal(const struct script_case *c, const struct promql_answer *a, size_t from, size_t steps,
+                       bool ordered, struct buf *why) {
     size_t found = 0, place = 0, at = 0;
     for (size_t r = 0; r < a->row_n; r++) {
         const struct promql_row *row = &a->rows[r];
@@ -73,11 +79,13 @@ static bool rows_equal(const struct script_case *c, const struct promql_answer *
         found++;
         for (size_t i = 0; i < steps; i++) {
             bool wanted = i < want->values.n && !want->values.v[i].omitted;
-            if (wanted ? cell_equals(&want->values.v[i], row, from + i) : row->kinds[from + i] == PROMQL_ABSENT) continue;
+            if (wanted ? cell_equals(&want->values.v[i], row, from + i) : row->kinds[from + i] == PROMQL_ABSENT)
+                continue;
             buf_add_fmt(why, "step %zu: ", i);
             say_cell(why, row, from + i);
             if (wanted && !want->values.v[i].histogram) buf_add_fmt(why, ", expected %.17g", want->values.v[i].number);
-            if (wanted && want->values.v[i].histogram) buf_add_text(why, ", expected "), native_print(want->values.v[i].histogram, why);
+            if (wanted && want->values.v[i].histogram)
+                buf_add_text(why, ", expected "), native_print(want->values.v[i].histogram, why);
             return false;
         }
     }
@@ -101,10 +109,14 @@ static bool points_equal(const struct script_case *c, const struct promql_answer
         for (size_t k = 0; k < want->values.n; k++) {
             int64_t t = c->start + (int64_t)k * c->step;
             bool found = false;
-            for (size_t i = 0; i < p->n; i++) found |= p->times[i] == t && !want->values.v[k].histogram && almost(p->values[i], want->values.v[k].number);
+            for (size_t i = 0; i < p->n; i++)
+                found |=
+                    p->times[i] == t && !want->values.v[k].histogram && almost(p->values[i], want->values.v[k].number);
             for (size_t i = 0; i < p->histogram_n; i++)
-                found |= p->histogram_times[i] == t && want->values.v[k].histogram && native_almost(p->histograms[i], want->values.v[k].histogram);
-            if (!want->values.v[k].omitted && !found) return buf_add_fmt(why, "no such point at %lld", (long long)t), false;
+                found |= p->histogram_times[i] == t && want->values.v[k].histogram &&
+                         native_almost(p->histograms[i], want->values.v[k].histogram);
+            if (!want->values.v[k].omitted && !found)
+                return buf_add_fmt(why, "no such point at %lld", (long long)t), false;
             got += found && !want->values.v[k].omitted;
         }
         if (got != p->n + p->histogram_n) return buf_add_text(why, "more points than expected"), false;
@@ -117,21 +129,26 @@ static bool notes_fit(const struct script_case *c, const struct promql_answer *a
     size_t n[2] = {a->warning_n, a->info_n};
     for (int kind = 0; kind < 2; kind++) {
         if (c->wants_note[kind] && !n[kind]) return buf_add_fmt(why, "no %s", kind ? "info" : "warning"), false;
-        if (c->wants_no_note[kind] && n[kind]) return buf_add_fmt(why, "unexpected: " STR_FMT, STR_ARG(notes[kind][0])), false;
+        if (c->wants_no_note[kind] && n[kind])
+            return buf_add_fmt(why, "unexpected: " STR_FMT, STR_ARG(notes[kind][0])), false;
         bool found = !c->note[kind].n;
         for (size_t i = 0; i < n[kind]; i++) found |= str_starts_with(notes[kind][i], c->note[kind]);
-        if (!found) return buf_add_fmt(why, "another %s: " STR_FMT, kind ? "info" : "warning", STR_ARG(notes[kind][0])), false;
+        if (!found)
+            return buf_add_fmt(why, "another %s: " STR_FMT, kind ? "info" : "warning", STR_ARG(notes[kind][0])), false;
     }
     return true;
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-static bool answer_fits(const struct script_case *c, const struct promql_answer *a, size_t from, bool as_range, struct buf *why) {
+static bool answer_fits(const struct script_case *c, const struct promql_answer *a, size_t from, bool as_range,
+                        struct buf *why) {
     if (c->text.p && !as_range) return str_equal(a->text, c->text) || (buf_add_text(why, "another string"), false);
     if (c->is_scalar) {
         bool good = (a->type == PROMQL_SCALAR) && a->row_n == 1 && almost(a->rows[0].values[from], c->scalar);
-        return good || (buf_add_fmt(why, "scalar %.17g, expected %.17g", a->row_n ? a->rows[0].values[from] : NAN, c->scalar), false);
+        return good ||
+               (buf_add_fmt(why, "scalar %.17g, expected %.17g", a->row_n ? a->rows[0].values[from] : NAN, c->scalar),
+                false);
     }
     if (a->type == PROMQL_SCALAR && !c->is_range) return buf_add_text(why, "a scalar"), false;
     if (a->type == PROMQL_MATRIX) return points_equal(c, a, why);
@@ -141,10 +158,15 @@ static bool answer_fits(const struct script_case *c, const struct promql_answer 
 static bool run_case(struct memory *m, const struct script_case *c, bool as_range, struct buf *why) {
     struct arena a;
     struct promql_answer answer = {0};
-    struct promql_options o = {.start_ms = c->start, .end_ms = c->end, .step_ms = c->is_range ? c->step : 0,
-                               .delayed_name_removal = true, .type_and_unit_labels = true};
-    if (as_range) o.start_ms = c->at - 60000, o.end_ms = c->at + 60000, o.step_ms = 60000;
-    else if (!c->is_range) o.start_ms = o.end_ms = c->at;
+    struct promql_options o = {.start_ms = c->start,
+                               .end_ms = c->end,
+                               .step_ms = c->is_range ? c->step : 0,
+                               .delayed_name_removal = true,
+                               .type_and_unit_labels = true};
+    if (as_range)
+        o.start_ms = c->at - 60000, o.end_ms = c->at + 60000, o.step_ms = 60000;
+    else if (!c->is_range)
+        o.start_ms = o.end_ms = c->at;
     arena_init(&a, 1024 * MIB);
     const struct promql_node *e;
     err failed = promql_parse(&a, c->query, (struct promql_syntax){true, true}, &e, NULL);
@@ -194,7 +216,9 @@ static void run_script(const char *path, struct counts *counts) {
                 good = false;
             }
             (good ? counts->passed : counts->failed)[c->class]++;
-            if (!good) printf("%s:%zu: [%s] " STR_FMT "\n    %s\n", path, c->line, classes[c->class].name, STR_ARG(c->query), why.p ? why.p : "");
+            if (!good)
+                printf("%s:%zu: [%s] " STR_FMT "\n    %s\n", path, c->line, classes[c->class].name, STR_ARG(c->query),
+                       why.p ? why.p : "");
         }
     }
     memory_done(&m);

@@ -9,7 +9,18 @@
 #include "query/promql/promql.h"
 #include "query/promql/source.h"
 
-enum node_kind { NODE_NUMBER, NODE_STRING, NODE_VECTOR, NODE_MATRIX, NODE_SUBQUERY, NODE_CALL, NODE_AGGREGATE, NODE_BINARY, NODE_UNARY, NODE_PAREN };
+enum node_kind {
+    NODE_NUMBER,
+    NODE_STRING,
+    NODE_VECTOR,
+    NODE_MATRIX,
+    NODE_SUBQUERY,
+    NODE_CALL,
+    NODE_AGGREGATE,
+    NODE_BINARY,
+    NODE_UNARY,
+    NODE_PAREN
+};
 
 enum binary_op {
     OP_NONE,
@@ -76,9 +87,9 @@ struct promql_node {
     enum node_kind kind;
     uint32_t start, end;
     double number;
-    bool is_duration;   /* a number that was written as one */
-    bool may_take_all;  /* VECTOR: matchers that take everything are fine, as in info(x, {}) */
-    struct str text;    /* STRING: its value; VECTOR: the name outside of braces */
+    bool is_duration;                /* a number that was written as one */
+    bool may_take_all;               /* VECTOR: matchers that take everything are fine, as in info(x, {}) */
+    struct str text;                 /* STRING: its value; VECTOR: the name outside of braces */
     struct promql_matcher *matchers; /* VECTOR, name included */
     uint32_t matcher_n;
     enum at_kind at;
@@ -89,7 +100,8 @@ struct promql_node {
     bool bool_modifier, without, grouped, on, matching; /* matching: on or ignoring was written */
     enum cardinality cardinality;
     struct names labels, include; /* of by, without, on, ignoring; of group_left and group_right */
-    const struct promql_node **args; /* CALL: arguments; BINARY: both sides; AGGREGATE: expression, parameter; others: one */
+    const struct promql_node *
+        *args; /* CALL: arguments; BINARY: both sides; AGGREGATE: expression, parameter; others: one */
     uint32_t arg_n;
 };
 
@@ -124,9 +136,9 @@ struct token {
     enum token_kind kind;
     enum binary_op op; /* of OP */
     uint32_t start, end;
-    struct str text;   /* as written; of BAD what is wrong */
-    int64_t ms;        /* of DURATION */
-    double number;     /* of NUMBER */
+    struct str text; /* as written; of BAD what is wrong */
+    int64_t ms;      /* of DURATION */
+    double number;   /* of NUMBER */
 };
 struct lexer {
     struct str text;
@@ -145,4 +157,5 @@ bool is_metric_name(struct str s); /* the same, and : */
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 /* Type rules of one node whose children have passed; NULL, or the message in `a` and *out_bad which node it is about. */
-const char *check_node(struct arena *a, struct promql_node *e, struct promql_syntax syntax, const struct promql_node **out_bad);
+const char *check_node(struct arena *a, struct promql_node *e, struct promql_syntax syntax,
+                       const struct promql_node **out_bad);

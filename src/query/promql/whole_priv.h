@@ -3,8 +3,10 @@
 
 #include "query/promql/eval_priv.h"
 
-err whole_histogram_quantile(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
-err whole_histogram_fraction(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
+err whole_histogram_quantile(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                             struct table *out);
+err whole_histogram_fraction(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                             struct table *out);
 err whole_label_replace(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
 err whole_label_join(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);
 err whole_sort(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct table *out);

@@ -28,7 +28,10 @@ struct range_job {
 };
 
 int64_t at_time(const struct evaluator *ev, const struct promql_node *e, int64_t step_ms) {
-    int64_t at = e->at == AT_TIME ? e->at_ms : e->at == AT_START ? ev->options->start_ms : e->at == AT_END ? ev->options->end_ms : step_ms;
+    int64_t at = e->at == AT_TIME    ? e->at_ms
+                 : e->at == AT_START ? ev->options->start_ms
+                 : e->at == AT_END   ? ev->options->end_ms
+                                     : step_ms;
     return at - e->offset_ms;
 }
 
@@ -59,7 +62,8 @@ static bool any_window(const struct windows *w, size_t steps) {
     return any;
 }
 
-static err job_windows(struct range_job *job, const int64_t *times, size_t n, uint64_t id, struct windows **out, bool *out_any) {
+static err job_windows(struct range_job *job, const int64_t *times, size_t n, uint64_t id, struct windows **out,
+                       bool *out_any) {
     struct evaluator *ev = job->ev;
     if (!id) {
         if (!windows_alloc(ev->a, &job->own, job->t->n)) return eval_no_memory(ev);
@@ -134,7 +138,8 @@ static err job_without_stale(struct range_job *job, struct promql_samples *s) {
     return NULL;
 }
 
-static err job_visit(struct range_job *job, struct windowed *w, struct promql_samples *s, windowed_fn visit, void *context) {
+static err job_visit(struct range_job *job, struct windowed *w, struct promql_samples *s, windowed_fn visit,
+                     void *context) {
     bool any = false, any_histogram = false;
     TRY(job_without_stale(job, s));
     TRY(job_windows(job, s->times, s->n, s->times_id, &w->windows, &any));
@@ -153,7 +158,8 @@ static err job_visit(struct range_job *job, struct windowed *w, struct promql_sa
 
 /* ---- series of a selector ---------------------------------------------------------------------------------------- */
 
-err select_series(struct evaluator *ev, const struct promql_node *vector, struct promql_selection selection, struct promql_set *set) {
+err select_series(struct evaluator *ev, const struct promql_node *vector, struct promql_selection selection,
+                  struct promql_set *set) {
     struct promql_compiled *compiled = arena_zero(ev->a, sizeof *compiled * MAX(vector->matcher_n, 1));
     NEED(compiled);
     err e = NULL;
@@ -181,12 +187,15 @@ static err set_read(struct evaluator *ev, struct promql_set *set, size_t i, stru
     return eval_seen(ev, s->n + s->histogram_n);
 }
 
-static struct promql_selection range_of(const struct evaluator *ev, const struct timeline *t, const struct promql_node *e, int64_t width) {
+static struct promql_selection range_of(const struct evaluator *ev, const struct timeline *t,
+                                        const struct promql_node *e, int64_t width) {
     int64_t first = at_time(ev, e, t->start), last = at_time(ev, e, step_time(t, t->n - 1));
-    return (struct promql_selection){.min_ms = first - width + 1, .max_ms = last, .step_ms = t->step, .range_ms = width};
+    return (struct promql_selection){
+        .min_ms = first - width + 1, .max_ms = last, .step_ms = t->step, .range_ms = width};
 }
 
-static err matrix_each(struct range_job *job, struct windowed *w, struct str function, windowed_fn visit, void *context) {
+static err matrix_each(struct range_job *job, struct windowed *w, struct str function, windowed_fn visit,
+                       void *context) {
     struct evaluator *ev = job->ev;
     struct promql_set set;
     struct promql_selection selection = range_of(ev, job->t, job->range, job->width);
@@ -209,7 +218,8 @@ enum { SUBQUERY_STEP_MS = 60000 };
 
 static int64_t floor_to(int64_t v, int64_t step) { return v / step * step - (v % step < 0 ? step : 0); }
 
-static err inner_timeline(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct timeline *out) {
+static err inner_timeline(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                          struct timeline *out) {
     int64_t step = e->step_ms ? e->step_ms : SUBQUERY_STEP_MS;
     int64_t first = at_time(ev, e, t->start) - e->range_ms, last = at_time(ev, e, step_time(t, t->n - 1));
     int64_t start = floor_to(first, step) + step; /* the first multiple behind the open end */
@@ -234,7 +244,8 @@ static const struct native *without_reset(struct arena *a, const struct native *
 }
 
 /* The present cells of a row, as samples. */
-static err row_samples(struct range_job *job, const struct timeline *inner, const struct row *row, struct promql_samples *s) {
+static err row_samples(struct range_job *job, const struct timeline *inner, const struct row *row,
+                       struct promql_samples *s) {
     *s = (struct promql_samples){0};
     TRY(job_reserve(job, inner->n, row->histograms ? inner->n : 0));
     for (size_t i = 0; i < inner->n; i++) {
@@ -271,8 +282,8 @@ static err subquery_each(struct range_job *job, struct windowed *w, windowed_fn 
     return NULL;
 }
 
-err series_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *range, struct str function, windowed_fn visit,
-                void *context) {
+err series_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *range, struct str function,
+                windowed_fn visit, void *context) {
     struct range_job *job = arena_new(ev->a, struct range_job);
     struct windowed *w = context; /* whoever visits has it first in its context */
     NEED(job);
@@ -283,12 +294,26 @@ err series_each(struct evaluator *ev, const struct timeline *t, const struct pro
 
 /* ---- instant selectors ------------------------------------------------------------------------------------------- */
 
+/* The usual series: floats only. */
+static void last_floats(size_t steps, const struct promql_samples *s, const struct windows *w, struct row *row) {
+    const uint32_t *low = w->low, *high = w->high;
+    const double *values = s->values;
+    for (size_t i = 0; i < steps; i++) {
+        size_t last = high[i] - (high[i] > 0); /* in bounds even where the window is empty */
+        double v = values[last];
+        row->values[i] = v;
+        row->kinds[i] = low[i] < high[i] && !promql_is_stale(v);
+    }
+}
+
 /* The last sample of each window, unless it says that the series ended. */
-static err last_of_windows(struct evaluator *ev, const struct timeline *t, const struct promql_samples *s, const struct windows *floats,
-                           const struct windows *histograms, bool times, struct row *row) {
+static err last_of_windows(struct evaluator *ev, const struct timeline *t, const struct promql_samples *s,
+                           const struct windows *floats, const struct windows *histograms, bool times,
+                           struct row *row) {
     for (size_t i = 0; i < t->n; i++) {
         size_t f = floats->high[i] - 1, h = histograms ? histograms->high[i] - 1 : 0;
-        bool is_float = floats->low[i] < floats->high[i], is_histogram = histograms && histograms->low[i] < histograms->high[i];
+        bool is_float = floats->low[i] < floats->high[i],
+             is_histogram = histograms && histograms->low[i] < histograms->high[i];
         if (is_float && is_histogram) {
             is_float = s->times[f] > s->histogram_times[h];
             is_histogram = !is_float;
@@ -318,10 +343,12 @@ static err selector_row(struct range_job *job, struct promql_samples *s, bool ti
         any_histogram = plan_windows(job, s->histogram_times, s->histogram_n, &job->own_histograms);
     }
     if (!any && !any_histogram) return NULL;
+    if (!any_histogram && !times) return last_floats(job->t->n, s, windows, row), NULL;
     return last_of_windows(job->ev, job->t, s, windows, any_histogram ? &job->own_histograms : NULL, times, row);
 }
 
-err selector_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, bool times, struct sink *sink) {
+err selector_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, bool times,
+                  struct sink *sink) {
     struct range_job *job = arena_new(ev->a, struct range_job);
     struct promql_set set;
     struct row row = {0};
@@ -368,7 +395,8 @@ static err keep_points(struct windowed *w, void *context) {
         out->points = more;
         v->capacity = capacity;
     }
-    int64_t *times = arena_alloc(ev->a, sizeof *times * MAX(n, 1)), *histogram_times = arena_alloc(ev->a, sizeof *times * MAX(histogram_n, 1));
+    int64_t *times = arena_alloc(ev->a, sizeof *times * MAX(n, 1)),
+            *histogram_times = arena_alloc(ev->a, sizeof *times * MAX(histogram_n, 1));
     double *values = arena_alloc(ev->a, sizeof *values * MAX(n, 1));
     const struct native **histograms = arena_alloc(ev->a, sizeof(*histograms) * MAX(histogram_n, 1));
     if (!times || !histogram_times || !values || !histograms) return eval_no_memory(ev);
@@ -377,13 +405,19 @@ static err keep_points(struct windowed *w, void *context) {
         histogram_times[i] = w->histogram_times[histogram_low + i];
         NEED(histograms[i] = native_copy(ev->a, w->histograms[histogram_low + i]));
     }
-    out->points[out->point_n++] = (struct promql_points){.labels = w->out->drop_name ? labels_without_metadata(ev->a, w->labels) : w->labels,
-                                                         .n = n, .histogram_n = histogram_n, .times = times, .values = values,
-                                                         .histogram_times = histogram_times, .histograms = histograms};
+    out->points[out->point_n++] =
+        (struct promql_points){.labels = w->out->drop_name ? labels_without_metadata(ev->a, w->labels) : w->labels,
+                               .n = n,
+                               .histogram_n = histogram_n,
+                               .times = times,
+                               .values = values,
+                               .histogram_times = histogram_times,
+                               .histograms = histograms};
     return eval_hold(ev, n + histogram_n);
 }
 
-err range_points(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, struct promql_answer *out) {
+err range_points(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
+                 struct promql_answer *out) {
     struct points_visit *v = arena_new(ev->a, struct points_visit);
     NEED(v);
     v->out = out;
