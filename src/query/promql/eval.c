@@ -181,7 +181,7 @@ static err call_visit(struct windowed *w, void *context) {
     TRY(w->call->function->range(w));
     if (row_is_empty(&call->row, call->steps)) return NULL;
     if (!w->call->function->keeps_name) TRY(row_drop_name(ev, &call->row));
-    TRY(call->sink->accept(call->sink, &call->row));
+    TRY(call->sink->give(call->sink, &call->row));
     call->row.drop_name = w->range->kind == NODE_SUBQUERY ? drop : false;
     return NULL;
 }
@@ -337,7 +337,7 @@ err eval_each(struct evaluator *ev, const struct timeline *t, const struct promq
     if (is_streamed(ev, e) && !(t->n > 1 && is_invariant(e)))
         return e->kind == NODE_VECTOR ? selector_each(ev, t, e, false, sink) : range_call_each(ev, t, e, sink);
     TRY(eval(ev, t, e, &table));
-    for (size_t i = 0; i < table.n; i++) TRY(sink->accept(sink, &table.rows[i]));
+    for (size_t i = 0; i < table.n; i++) TRY(sink->give(sink, &table.rows[i]));
     return NULL;
 }
 

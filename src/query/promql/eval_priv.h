@@ -114,7 +114,7 @@ err table_push(struct evaluator *ev, struct table *t, const struct row *row);
 err table_merge(struct evaluator *ev, struct table *t, size_t steps);
 
 struct sink {
-    err (*accept)(struct sink *s, struct row *row);
+    err (*give)(struct sink *s, struct row *row);
 };
 
 /* ---- evaluation -------------------------------------------------------------------------------------------------- */
@@ -136,7 +136,8 @@ err aggregate_quantile(struct evaluator *ev, const struct timeline *t, const str
 /* Of each step: the samples [low, high) are in its window. */
 struct windows {
     uint32_t *low, *high;
-    struct extrapolation *extrapolation; /* what rate() needs of the times alone; NULL until it asks */
+    struct extrapolation *extrapolation; /* what rate() needs of the times alone; memory that is used again */
+    bool extrapolated;
 };
 
 struct windowed {

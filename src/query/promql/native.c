@@ -196,10 +196,9 @@ static double reconcile_zero(struct native *h, const struct native *other) {
 /* ---- adding ------------------------------------------------------------------------------------------------------ */
 
 /* Adds what fits the buckets that are there; false at the first that does not, *out_i says which. */
-static bool side_add_in_place(struct native_side *s, const struct native_side *other, uint32_t from, double sign,
-                              uint32_t *out_i) {
+static bool side_add_in_place(struct native_side *s, const struct native_side *other, double sign, uint32_t *out_i) {
     uint32_t k = 0;
-    for (uint32_t i = from; i < other->n; i++) {
+    for (uint32_t i = 0; i < other->n; i++) {
         while (k < s->n && s->index[k] < other->index[i]) k++;
         *out_i = i;
         if (k == s->n || s->index[k] != other->index[i]) return false;
@@ -208,10 +207,9 @@ static bool side_add_in_place(struct native_side *s, const struct native_side *o
     return true;
 }
 
-static bool side_add(struct arena *a, struct native_side *s, const struct native_side *other, uint32_t from,
-                     double sign) {
-    uint32_t i = from;
-    if (side_add_in_place(s, other, from, sign, &i)) return true;
+static bool side_add(struct arena *a, struct native_side *s, const struct native_side *other, double sign) {
+    uint32_t i = 0;
+    if (side_add_in_place(s, other, sign, &i)) return true;
     /* From the end: both ascend, so a merge in place overwrites nothing that is still needed. */
     uint32_t missing = 0, k = 0;
     for (uint32_t j = i; j < other->n; j++) {
@@ -238,10 +236,18 @@ static bool side_add(struct arena *a, struct native_side *s, const struct native
     return true;
 }
 
-static uint32_t first_from(const struct native *h, const struct native_side *s, double threshold) {
+static struct native_side side_from(const struct native *h, const struct native_side *s, double threshold) {
     uint32_t i = 0;
     while (i < s->n && threshold > 0 && bound_of(h, s->index[i] - 1) < threshold) i++;
-    return i;
+    return (struct native_side){.n = s->n - i, .index = s->index + i, .count = s->count + i};
+}
+
+/* A view of h without the buckets that begin below `threshold`. */
+static struct native without_zero(const struct native *h, double threshold) {
+    struct native view = *h;
+    view.positive = side_from(h, &h->positive, threshold);
+    view.negative = side_from(h, &h->negative, threshold);
+    return view;
 }
 
 static bool same_custom(const struct native *x, const struct native *y) {
@@ -262,20 +268,10 @@ enum native_added native_add(struct arena *a, struct native *h, const struct nat
     if (!native_is_custom(h)) h->zero_count += sign * reconcile_zero(h, other);
     h->count += sign * other->count;
     h->sum += sign * other->sum;
-    const struct native *aligned = other;
-    struct native coarser;
-    if (other->schema > h->schema) {
-        coarser = *other;
-        coarser.positive.capacity = coarser.negative.capacity = 0;
-        if (!native_reduce(a, &coarser, h->schema)) return NATIVE_NO_MEMORY;
-        aligned = &coarser;
-    } else if (!native_reduce(a, h, other->schema)) {
-        return NATIVE_NO_MEMORY;
-    }
-    double threshold = native_is_custom(h) ? 0 : h->zero_threshold;
-    bool good =
-        side_add(a, &h->positive, &aligned->positive, first_from(aligned, &aligned->positive, threshold), sign) &&
-        side_add(a, &h->negative, &aligned->negative, first_from(aligned, &aligned->negative, threshold), sign);
+    /* What lies in the zero bucket is taken out before buckets become coarser: a coarse one may reach out of it. */
+    struct native above = without_zero(other, native_is_custom(h) ? 0 : h->zero_threshold);
+    if (!native_reduce(a, &above, h->schema) || !native_reduce(a, h, other->schema)) return NATIVE_NO_MEMORY;
+    bool good = side_add(a, &h->positive, &above.positive, sign) && side_add(a, &h->negative, &above.negative, sign);
     return good ? NATIVE_ADDED : NATIVE_NO_MEMORY;
 }
 
@@ -302,9 +298,9 @@ bool native_equal(const struct native *x, const struct native *y) {
 }
 
 /* Whether some bucket of `before`, at the schema of `now`, holds more than the same bucket of `now`. */
-static bool side_fell(const struct native_side *now, const struct native_side *before, uint32_t from) {
+static bool side_fell(const struct native_side *now, const struct native_side *before) {
     uint32_t k = 0;
-    for (uint32_t i = from; i < before->n; i++) {
+    for (uint32_t i = 0; i < before->n; i++) {
         while (k < now->n && now->index[k] < before->index[i]) k++;
         double count = k < now->n && now->index[k] == before->index[i] ? now->count[k] : 0;
         if (count < before->count[i]) return true;
@@ -321,12 +317,9 @@ bool native_was_reset(struct arena *a, const struct native *now, const struct na
     double threshold = now->zero_threshold;
     double zero_before = zero_count_for(before, &threshold);
     if (threshold != now->zero_threshold || now->zero_count < zero_before) return true;
-    struct native coarser = *before;
-    coarser.positive.capacity = coarser.negative.capacity = 0;
-    if (!native_reduce(a, &coarser, now->schema)) return true;
-    threshold = native_is_custom(now) ? 0 : threshold;
-    return side_fell(&now->positive, &coarser.positive, first_from(&coarser, &coarser.positive, threshold)) ||
-           side_fell(&now->negative, &coarser.negative, first_from(&coarser, &coarser.negative, threshold));
+    struct native above = without_zero(before, native_is_custom(now) ? 0 : threshold);
+    if (!native_reduce(a, &above, now->schema)) return true;
+    return side_fell(&now->positive, &above.positive) || side_fell(&now->negative, &above.negative);
 }
 
 /* ---- walking ----------------------------------------------------------------------------------------------------- */

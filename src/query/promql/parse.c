@@ -83,14 +83,14 @@ static void advance(struct parser *p) {
     p->next = lex(&p->lexer);
 }
 
-static bool accept(struct parser *p, enum token_kind kind) {
+static bool took(struct parser *p, enum token_kind kind) {
     if (p->wrong || p->now.kind != kind) return false;
     advance(p);
     return true;
 }
 
 static bool expect(struct parser *p, enum token_kind kind, const char *context, const char *name) {
-    if (accept(p, kind)) return true;
+    if (took(p, kind)) return true;
     unexpected(p, context, name);
     return false;
 }
@@ -147,7 +147,7 @@ static double duration_primary(struct parser *p) {
         advance(p);
         return seconds;
     }
-    if (p->syntax.duration_expressions && accept(p, TOKEN_LEFT_PAREN)) {
+    if (p->syntax.duration_expressions && took(p, TOKEN_LEFT_PAREN)) {
         if (++p->depth > PROMQL_DEPTH_MAX) wrong_at(p, p->now.start, p->now.end, "the expression is nested too deeply");
         seconds = duration_term(p, 4);
         p->depth--;
@@ -288,7 +288,7 @@ static struct promql_node *parse_selector(struct parser *p) {
         e->text = arena_copy(p->a, p->now.text);
         advance(p);
     }
-    if (accept(p, TOKEN_LEFT_BRACE) && !parse_matchers(p, &m)) return NULL;
+    if (took(p, TOKEN_LEFT_BRACE) && !parse_matchers(p, &m)) return NULL;
     if (e->text.n)
         matcher_push(p, &m, (struct promql_matcher){.op = PROMQL_EQUAL, .name = STR("__name__"), .value = e->text});
     e->matchers = arena_alloc(p->a, sizeof *e->matchers * MAX(m.n, 1));
@@ -304,7 +304,7 @@ static struct promql_node *parse_range(struct parser *p, struct promql_node *inn
     advance(p);
     uint32_t at = p->now.start;
     int64_t range = duration_ms(p, duration_term(p, 4), at, true), step = 0;
-    bool subquery = accept(p, TOKEN_COLON);
+    bool subquery = took(p, TOKEN_COLON);
     if (subquery && p->now.kind != TOKEN_RIGHT_BRACKET) {
         at = p->now.start;
         step = duration_ms(p, duration_term(p, 4), at, true);

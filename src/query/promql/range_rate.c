@@ -46,11 +46,13 @@ static double rise_of(const double *v, size_t n, bool counter) {
 static err plan_extrapolation(struct windowed *w, double per) {
     struct evaluator *ev = w->ev;
     size_t steps = w->t->n;
-    struct extrapolation *x = arena_new(ev->a, struct extrapolation);
-    NEED(x);
-    double *all = arena_alloc(ev->a, sizeof *all * 4 * steps);
-    NEED(all);
-    *x = (struct extrapolation){all, all + steps, all + 2 * steps, all + 3 * steps};
+    struct extrapolation *x = w->windows->extrapolation;
+    if (!x) {
+        double *all = arena_alloc(ev->a, sizeof *all * 4 * steps);
+        NEED(x = arena_new(ev->a, struct extrapolation));
+        NEED(all);
+        *x = (struct extrapolation){all, all + steps, all + 2 * steps, all + 3 * steps};
+    }
     for (size_t i = 0; i < steps; i++) {
         size_t low = w->windows->low[i], high = w->windows->high[i];
         x->to_start[i] = x->to_end[i] = x->sampled[i] = x->factor[i] = 0;
@@ -59,6 +61,7 @@ static err plan_extrapolation(struct windowed *w, double per) {
         x->factor[i] = factor_of(x->to_start[i], x->to_end[i], x->sampled[i], per);
     }
     w->windows->extrapolation = x;
+    w->windows->extrapolated = true;
     return NULL;
 }
 
@@ -70,7 +73,7 @@ static bool any_reset(const double *v, size_t n) {
 
 /* All windows of a series whose timestamps others share. */
 static err rate_planned(struct windowed *w, bool counter, double per) {
-    if (!w->windows->extrapolation) TRY(plan_extrapolation(w, per));
+    if (!w->windows->extrapolated) TRY(plan_extrapolation(w, per));
     const struct extrapolation *x = w->windows->extrapolation;
     const double *v = w->values;
     const uint32_t *low = w->windows->low, *high = w->windows->high;

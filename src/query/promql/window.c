@@ -68,7 +68,7 @@ static err job_windows(struct range_job *job, const int64_t *times, size_t n, ui
     if (!id) {
         if (!windows_alloc(ev->a, &job->own, job->t->n)) return eval_no_memory(ev);
         *out = &job->own;
-        job->own.extrapolation = NULL;
+        job->own.extrapolated = false;
         *out_any = plan_windows(job, times, n, &job->own);
         return NULL;
     }
@@ -77,7 +77,7 @@ static err job_windows(struct range_job *job, const int64_t *times, size_t n, ui
     if (!plan->planned || plan->id != id) {
         if (!windows_alloc(ev->a, &plan->windows, job->t->n)) return eval_no_memory(ev);
         plan_windows(job, times, n, &plan->windows);
-        plan->windows.extrapolation = NULL;
+        plan->windows.extrapolated = false;
         plan->id = id;
         plan->planned = true;
     }
@@ -365,7 +365,7 @@ err selector_each(struct evaluator *ev, const struct timeline *t, const struct p
         row.labels = set.series[i];
         row.drop_name = false;
         if (!failed) failed = selector_row(job, &s, times, &row);
-        if (!failed && !row_is_empty(&row, t->n)) failed = sink->accept(sink, &row);
+        if (!failed && !row_is_empty(&row, t->n)) failed = sink->give(sink, &row);
     }
     set_done(&set);
     return failed;
