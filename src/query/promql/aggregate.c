@@ -133,14 +133,13 @@ static void fold_group(struct group *g, size_t i, double v) {
     g->value[i] = 1;
 }
 
-/* The usual row: all its cells are floats, so that the loop has no branches. */
+/* The usual row: all its cells are floats, so that the loop has no branches. The error of each sum is the one that kahan_add finds,
+ * found without asking which of the two is larger (Knuth's two-sum). */
 static void fold_sum_of_floats(struct group *g, const double *restrict v, size_t n) {
     double *restrict sum = g->value, *restrict c = g->c;
     for (size_t i = 0; i < n; i++) {
-        double s = sum[i], x = v[i], total = s + x;
-        double large = fabs(s) >= fabs(x) ? s : x, small = fabs(s) >= fabs(x) ? x : s;
-        double rest = c[i] + ((large - total) + small);
-        c[i] = fabs(total) == INFINITY ? 0 : rest;
+        double total = sum[i] + v[i], part = total - sum[i];
+        c[i] += (sum[i] - (total - part)) + (v[i] - part);
         sum[i] = total;
     }
     for (size_t i = 0; i < n; i++) g->state[i] |= SEEN_FLOAT;
@@ -221,7 +220,7 @@ static err aggregate_take(struct sink *sink, struct row *row) {
 
 static double finish_float(enum aggregation op, const struct group *g, size_t i) {
     double v = g->value[i];
-    if (op == AGG_SUM) return v + g->c[i];
+    if (op == AGG_SUM) return isinf(v) ? v : v + g->c[i];
     if (op == AGG_STDVAR) return v / g->count[i];
     if (op == AGG_STDDEV) return sqrt(v / g->count[i]);
     if (op != AGG_AVG) return v;

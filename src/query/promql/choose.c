@@ -142,6 +142,67 @@ static size_t choose_at(struct choice *c, const uint32_t *rows, size_t n, size_t
     return found;
 }
 
+/* ---- topk and bottomk over a range, row by row ------------------------------------------------------------------- */
+
+enum { BEST_MAX = 64 }; /* candidates a step that are kept so; more are picked step by step */
+
+/* A heap for each step, its worst candidate first. One row after the other passes over all of them, so memory is read in order. */
+struct best {
+    struct candidate *heaps; /* steps × size */
+    uint32_t *n;
+    size_t size;
+    int sign;
+};
+
+static void best_add(struct best *b, size_t i, size_t k, struct candidate c) {
+    struct candidate *heap = b->heaps + i * b->size;
+    if (b->n[i] == k) {
+        if (!is_better(&c, &heap[0], b->sign)) return;
+        heap[0] = c;
+        sift_down(heap, k, 0, b->sign);
+        return;
+    }
+    size_t at = b->n[i]++;
+    heap[at] = c;
+    for (size_t up = (at - 1) / 2; at > 0 && is_better(&heap[up], &heap[at], b->sign); at = up, up = (at - 1) / 2) {
+        struct candidate swap = heap[up];
+        heap[up] = heap[at];
+        heap[at] = swap;
+    }
+}
+
+static err choose_best(struct choice *c, const uint32_t *rows, size_t n, const double *parameters, size_t size,
+                       uint8_t *chosen) {
+    size_t steps = c->t->n;
+    struct evaluator *ev = c->ev;
+    struct best b = {.size = size, .sign = c->e->aggregation == AGG_TOPK ? 1 : -1};
+    NEED(b.heaps = arena_alloc(ev->a, sizeof *b.heaps * steps * size));
+    NEED(b.n = arena_zero(ev->a, sizeof *b.n * steps));
+    for (size_t r = 0; r < n; r++) {
+        const struct row *row = &c->x.in.rows[rows[r]];
+        for (size_t i = 0; i < steps; i++) {
+            if (row->kinds[i] == PROMQL_ABSENT || !(parameters[i] >= 1)) continue;
+            if (row->kinds[i] == PROMQL_HISTOGRAM)
+                note_histogram_ignored(ev, c->e, c->e->aggregation);
+            else
+                best_add(&b, i, (size_t)MIN(parameters[i], (double)size),
+                         (struct candidate){row->values[i], (uint32_t)r, &row->labels});
+        }
+    }
+    for (size_t i = 0; i < steps; i++)
+        for (size_t k = 0; k < b.n[i]; k++) chosen[b.heaps[i * size + k].row * steps + i] = 1;
+    return NULL;
+}
+
+/* How many candidates a step keeps at most, or 0: too many, or not that kind of aggregation. */
+static size_t best_size(const struct choice *c, size_t n, const double *parameters) {
+    double most = 1;
+    if (c->t->n == 1 || (c->e->aggregation != AGG_TOPK && c->e->aggregation != AGG_BOTTOMK)) return 0;
+    for (size_t i = 0; i < c->t->n; i++) most = fmax(most, parameters[i]);
+    most = fmin(most, (double)n);
+    return most <= BEST_MAX ? (size_t)most : 0;
+}
+
 static bool takes_any(enum aggregation op, double parameter) {
     return op == AGG_LIMIT_RATIO ? parameter != 0 : parameter >= 1;
 }
@@ -152,7 +213,9 @@ static err choose_group(struct choice *c, uint32_t g, const double *parameters, 
     struct evaluator *ev = c->ev;
     uint8_t *chosen = arena_zero(ev->a, n * steps);
     NEED(chosen);
-    for (size_t i = 0; i < steps; i++) {
+    size_t size = best_size(c, n, parameters);
+    if (size) TRY(choose_best(c, rows, n, parameters, size, chosen));
+    for (size_t i = 0; i < steps && !size; i++) {
         if (!takes_any(c->e->aggregation, parameters[i])) continue;
         size_t kept = choose_at(c, rows, n, i, parameters[i]);
         for (size_t k = 0; k < kept; k++) chosen[c->scratch[k].row * steps + i] = 1;

@@ -152,6 +152,7 @@ struct windowed {
     struct windows *windows, *histogram_windows; /* the second NULL: there are no histograms */
     double *parameters[2];                       /* over steps: of the scalar arguments */
     struct row *out;
+    bool without_resets;
     bool fast; /* the windows are shared, so that what is planned for them pays */
 };
 

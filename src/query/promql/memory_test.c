@@ -23,6 +23,8 @@ static err memory_read(struct promql_set *set, size_t i, struct promql_samples *
                                    .values = high > low ? s->values.v + low : no_values,
                                    .n = high - low,
                                    .times_id = s->times_id,
+                                   .without_stale = s->without_stale,
+                                   .without_resets = s->without_resets,
                                    .histogram_times = h_high > h_low ? s->histogram_times.v + h_low : no_times,
                                    .histograms = s->histograms.v ? s->histograms.v + h_low : NULL,
                                    .histogram_n = h_high - h_low};
@@ -107,6 +109,11 @@ void memory_seal(struct memory *m) {
     for (size_t i = 0; i < m->series.n; i++) {
         struct memory_series *s = &m->series.v[i];
         s->times_id = i + 1;
+        s->without_stale = s->without_resets = true;
+        for (size_t k = 0; k < s->values.n; k++) {
+            s->without_stale &= !promql_is_stale(s->values.v[k]);
+            s->without_resets &= k == 0 || s->values.v[k] >= s->values.v[k - 1];
+        }
         for (size_t k = i; k-- > 0 && i - k < 32;) {
             const struct memory_series *other = &m->series.v[k];
             if (other->times.n != s->times.n ||

@@ -11,6 +11,7 @@ struct memory_series {
     VEC(int64_t) histogram_times;
     VEC(const struct native *) histograms;
     uint64_t times_id;
+    bool without_stale, without_resets; /* as memory_seal finds */
 };
 
 struct memory {

@@ -29,8 +29,12 @@ static err bench_read(struct promql_set *set, size_t i, struct promql_samples *o
     size_t low = 0, high = m->samples;
     while (low < high && m->times[low] < m->min_ms) low++;
     while (high > low && m->times[high - 1] > m->max_ms) high--;
-    *out = (struct promql_samples){
-        .times = m->times + low, .values = m->values + i * m->samples + low, .n = high - low, .times_id = 1};
+    *out = (struct promql_samples){.times = m->times + low,
+                                   .values = m->values + i * m->samples + low,
+                                   .n = high - low,
+                                   .times_id = 1,
+                                   .without_stale = true,
+                                   .without_resets = i % 100 != 0};
     return NULL;
 }
 
@@ -49,7 +53,7 @@ static struct str text(const char *prefix, size_t i) {
     return (struct str){p, (size_t)snprintf(p, 32, "%s%zu", prefix, i)};
 }
 
-/* Counters that rise by something between 0 and 255 each scrape; one in a hundred is reset once. */
+/* Counters that began long ago and rise by something between 0 and 255 each scrape; one in a hundred is reset once. */
 static void fill(struct series_in_memory *m, size_t n) {
     uint64_t x = 88172645463325252ull;
     m->n = n;
@@ -65,7 +69,7 @@ static void fill(struct series_in_memory *m, size_t n) {
         v[2] = (struct promql_label){STR("job"), STR("api")};
         v[3] = (struct promql_label){STR("route"), text("/route/", i % ROUTES)};
         m->labels[i] = (struct promql_labels){v, PAIRS};
-        double at = 0;
+        double at = (double)(i * 7919 % 1000000) + 1e6; /* they began long ago */
         for (size_t k = 0; k < m->samples; k++) {
             x ^= x << 13, x ^= x >> 7, x ^= x << 17;
             at = i % 100 == 0 && k == m->samples / 2 ? 0 : at + (double)(x & 255);

@@ -7,6 +7,10 @@
  * they are trusted; seconds between both samples; and what the rise is multiplied with, were it not for the zero limit. */
 struct extrapolation {
     double *to_start, *to_end, *sampled, *factor;
+    uint32_t *first, *last; /* the window's ends; 0 where it has fewer than two samples */
+    double ratio_max;       /* of to_start to sampled */
+    uint32_t first_of_all;  /* the first sample of any window */
+    uint8_t *kinds;         /* float where a window has two samples */
 };
 
 static double range_seconds(const struct windowed *w) { return (double)w->range->range_ms / 1000; }
@@ -51,44 +55,76 @@ static err plan_extrapolation(struct windowed *w, double per) {
         double *all = arena_alloc(ev->a, sizeof *all * 4 * steps);
         NEED(x = arena_new(ev->a, struct extrapolation));
         NEED(all);
-        *x = (struct extrapolation){all, all + steps, all + 2 * steps, all + 3 * steps};
+        *x = (struct extrapolation){
+            .to_start = all, .to_end = all + steps, .sampled = all + 2 * steps, .factor = all + 3 * steps};
+        NEED(x->first = arena_alloc(ev->a, sizeof *x->first * 2 * steps));
+        x->last = x->first + steps;
+        NEED(x->kinds = arena_alloc(ev->a, steps));
     }
+    x->ratio_max = 0;
+    x->first_of_all = (uint32_t)(w->n - 1);
     for (size_t i = 0; i < steps; i++) {
         size_t low = w->windows->low[i], high = w->windows->high[i];
         x->to_start[i] = x->to_end[i] = x->sampled[i] = x->factor[i] = 0;
+        x->first[i] = x->last[i] = 0;
+        x->kinds[i] = high < low + 2 ? PROMQL_ABSENT : PROMQL_FLOAT;
         if (high < low + 2) continue;
+        x->first[i] = (uint32_t)low;
+        x->last[i] = (uint32_t)high - 1;
         stretch(w, i, w->times[low], w->times[high - 1], high - low, &x->to_start[i], &x->to_end[i], &x->sampled[i]);
         x->factor[i] = factor_of(x->to_start[i], x->to_end[i], x->sampled[i], per);
+        x->ratio_max = fmax(x->ratio_max, x->to_start[i] / x->sampled[i]);
+        x->first_of_all = MIN(x->first_of_all, x->first[i]);
     }
     w->windows->extrapolation = x;
     w->windows->extrapolated = true;
     return NULL;
 }
 
+/* A NaN counts as one: nothing is known of what comes before and after it. */
 static bool any_reset(const double *v, size_t n) {
     int any = 0;
-    for (size_t k = 1; k < n; k++) any |= v[k] < v[k - 1];
+    for (size_t k = 1; k < n; k++) any |= !(v[k] >= v[k - 1]);
     return any;
+}
+
+/* Whether the zero limit may change any window of a series that only rises: its least first value against its largest rise. */
+static bool may_be_limited(const struct windowed *w, const struct extrapolation *x) {
+    double least = w->values[x->first_of_all], rise = w->values[w->n - 1] - least;
+    return !(least > x->ratio_max * rise * 1.001);
+}
+
+/* Of a series that no reset interrupts: first and last sample decide. */
+static void rate_without_resets(struct windowed *w, const struct extrapolation *x, bool counter, double per) {
+    const double *restrict v = w->values, *restrict factor = x->factor;
+    const uint32_t *restrict first = x->first, *restrict last = x->last;
+    double *restrict out = w->out->values;
+    size_t steps = w->t->n;
+    for (size_t i = 0; i < steps; i++) out[i] = (v[last[i]] - v[first[i]]) * factor[i];
+    if (!counter || !may_be_limited(w, x)) return;
+    for (size_t i = 0; i < steps; i++) {
+        double start = v[first[i]], rise = v[last[i]] - start;
+        /* The comparison keeps the division out of most windows; what it lets through is decided exactly. */
+        if (!(start * x->sampled[i] < x->to_start[i] * rise * 1.001)) continue;
+        out[i] =
+            rise * factor_of(zero_limit(x->to_start[i], x->sampled[i], start, rise), x->to_end[i], x->sampled[i], per);
+    }
 }
 
 /* All windows of a series whose timestamps others share. */
 static err rate_planned(struct windowed *w, bool counter, double per) {
     if (!w->windows->extrapolated) TRY(plan_extrapolation(w, per));
     const struct extrapolation *x = w->windows->extrapolation;
-    const double *v = w->values;
     const uint32_t *low = w->windows->low, *high = w->windows->high;
-    bool resets = counter && any_reset(v, w->n);
+    memcpy(w->out->kinds, x->kinds, w->t->n);
+    if (!counter || w->without_resets || !any_reset(w->values, w->n))
+        return rate_without_resets(w, x, counter, per), NULL;
     for (size_t i = 0; i < w->t->n; i++) {
         size_t n = high[i] - low[i];
         if (n < 2) continue;
-        double first = v[low[i]], rise = resets ? rise_of(v + low[i], n, true) : v[high[i] - 1] - first,
-               factor = x->factor[i];
-        /* The comparison keeps the division out of most windows; what it lets through is decided exactly. */
-        if (counter && first * x->sampled[i] < x->to_start[i] * rise * 1.001) {
-            double to_start = zero_limit(x->to_start[i], x->sampled[i], first, rise);
-            factor = factor_of(to_start, x->to_end[i], x->sampled[i], per);
-        }
-        put_float(w, i, rise * factor);
+        double first = w->values[low[i]], rise = rise_of(w->values + low[i], n, true);
+        double to_start = zero_limit(x->to_start[i], x->sampled[i], first, rise);
+        put_float(w, i, rise * factor_of(to_start, x->to_end[i], x->sampled[i], per));
     }
     return NULL;
 }

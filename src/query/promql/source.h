@@ -52,6 +52,8 @@ struct promql_samples {
     const double *values;
     size_t n;
     uint64_t times_id;
+    bool without_stale;  /* known: no value is a marker; false: not known */
+    bool without_resets; /* known: no value is NaN, or less than the one before; false: not known */
     const int64_t *histogram_times;
     const struct native *const *histograms;
     size_t histogram_n;

@@ -113,7 +113,7 @@ static err job_reserve(struct range_job *job, size_t n, size_t histogram_n) {
 }
 
 static err job_without_stale(struct range_job *job, struct promql_samples *s) {
-    bool stale = any_stale(s->values, s->n), stale_histograms = false;
+    bool stale = !s->without_stale && any_stale(s->values, s->n), stale_histograms = false;
     for (size_t i = 0; i < s->histogram_n; i++) stale_histograms |= promql_is_stale(s->histograms[i]->sum);
     if (!stale && !stale_histograms) return NULL;
     TRY(job_reserve(job, s->n, s->histogram_n));
@@ -151,6 +151,7 @@ static err job_visit(struct range_job *job, struct windowed *w, struct promql_sa
     }
     if (!any && !any_histogram) return NULL;
     w->fast = s->times_id != 0;
+    w->without_resets = s->without_resets && s->without_stale; /* a marker may have stood between two */
     w->times = s->times, w->values = s->values, w->n = s->n;
     w->histogram_times = s->histogram_times, w->histograms = s->histograms, w->histogram_n = s->histogram_n;
     return visit(w, context);
