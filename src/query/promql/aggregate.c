@@ -145,12 +145,6 @@ static void fold_sum_of_floats(struct group *g, const double *restrict v, size_t
     for (size_t i = 0; i < n; i++) g->state[i] |= SEEN_FLOAT;
 }
 
-static bool all_floats(const struct row *row, size_t n) {
-    uint8_t other = 0;
-    for (size_t i = 0; i < n; i++) other |= row->kinds[i] ^ PROMQL_FLOAT;
-    return !other;
-}
-
 /* ---- folding histograms ------------------------------------------------------------------------------------------ */
 
 static err fold_histogram(struct aggregate_sink *s, struct group *g, size_t i, const struct row *row) {
@@ -202,7 +196,7 @@ static err aggregate_take(struct sink *sink, struct row *row) {
     struct group *g = NULL;
     TRY(group_of(s, row->labels, &g));
     g->drop_name |= row->drop_name;
-    if (op == AGG_SUM && all_floats(row, s->steps)) return fold_sum_of_floats(g, row->values, s->steps), NULL;
+    if (op == AGG_SUM && row_is_floats(row, s->steps)) return fold_sum_of_floats(g, row->values, s->steps), NULL;
     for (size_t i = 0; i < s->steps; i++) {
         bool histogram = row->kinds[i] == PROMQL_HISTOGRAM;
         if (row->kinds[i] == PROMQL_ABSENT) continue;

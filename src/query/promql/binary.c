@@ -19,6 +19,7 @@ struct binary {
     const struct timeline *t;
     const struct promql_node *e;
     struct table left, right;
+    double *scratch; /* over the steps */
 };
 
 /* ---- one pair of cells ------------------------------------------------------------------------------------------- */
@@ -45,6 +46,25 @@ double apply_scalar_op(enum binary_op op, double x, double y) {
     case OPS: break;
     }
     return NAN;
+}
+
+/* The same for arrays: the usual rows, which have a float at every step. */
+static void apply_arrays(enum binary_op op, const double *restrict x, const double *restrict y, double *restrict out,
+                         size_t n) {
+    if (op == OP_ADD)
+        for (size_t i = 0; i < n; i++) out[i] = x[i] + y[i];
+    else if (op == OP_SUB)
+        for (size_t i = 0; i < n; i++) out[i] = x[i] - y[i];
+    else if (op == OP_MUL)
+        for (size_t i = 0; i < n; i++) out[i] = x[i] * y[i];
+    else if (op == OP_DIV)
+        for (size_t i = 0; i < n; i++) out[i] = x[i] / y[i];
+    else if (op == OP_GREATER)
+        for (size_t i = 0; i < n; i++) out[i] = x[i] > y[i];
+    else if (op == OP_LESS)
+        for (size_t i = 0; i < n; i++) out[i] = x[i] < y[i];
+    else
+        for (size_t i = 0; i < n; i++) out[i] = apply_scalar_op(op, x[i], y[i]);
 }
 
 static void note_types(const struct binary *b, bool left_histogram, bool right_histogram) {
@@ -118,20 +138,30 @@ static err put_cell(struct evaluator *ev, struct row *row, size_t i, const struc
 
 /* ---- with a scalar ----------------------------------------------------------------------------------------------- */
 
-static err scalar_row(struct binary *b, const struct row *from, const double *scalar, bool swapped, struct row *row) {
+static void scalar_floats(struct binary *b, const double *scalar, bool swapped, struct row *row) {
+    bool filters = op_rows[b->e->op].comparison && !b->e->bool_modifier;
+    size_t n = b->t->n;
+    apply_arrays(b->e->op, swapped ? scalar : row->values, swapped ? row->values : scalar, b->scratch, n);
+    if (!filters) memcpy(row->values, b->scratch, sizeof *b->scratch * n);
+    for (size_t i = 0; i < n && filters; i++) row->kinds[i] = b->scratch[i] != 0 ? PROMQL_FLOAT : PROMQL_ABSENT;
+}
+
+/* In place: the rows of an operand are nobody else's. */
+static err scalar_row(struct binary *b, const double *scalar, bool swapped, struct row *row) {
     bool comparison = op_rows[b->e->op].comparison;
+    if (row_is_floats(row, b->t->n)) return scalar_floats(b, scalar, swapped, row), NULL;
     for (size_t i = 0; i < b->t->n; i++) {
-        struct cell vector = cell_at(from, i), number = {.kind = PROMQL_FLOAT, .value = scalar[i]}, c;
+        struct cell vector = cell_at(row, i), number = {.kind = PROMQL_FLOAT, .value = scalar[i]}, c;
         bool keep;
         if (vector.kind == PROMQL_ABSENT) continue;
         TRY(apply_cells(b, swapped ? &number : &vector, swapped ? &vector : &number, &c, &keep));
-        if (c.kind == PROMQL_ABSENT) continue;
-        if (comparison && b->e->bool_modifier)
-            c = (struct cell){.kind = PROMQL_FLOAT, .value = keep};
-        else if (comparison && !keep)
-            continue;
-        else if (comparison)
-            c = vector; /* the vector's value, on whichever side it stands */
+        if (c.kind != PROMQL_ABSENT && comparison) {
+            if (b->e->bool_modifier)
+                c = (struct cell){.kind = PROMQL_FLOAT, .value = keep};
+            else
+                c = keep ? vector
+                         : (struct cell){.kind = PROMQL_ABSENT}; /* the vector's value, on whichever side it stands */
+        }
         TRY(put_cell(b->ev, row, i, &c, b->t->n));
     }
     return NULL;
@@ -144,14 +174,11 @@ static err vector_scalar(struct binary *b, struct table *out) {
     bool drops = !op_rows[b->e->op].comparison || b->e->bool_modifier;
     for (size_t r = 0; r < vector->n; r++) {
         struct row row = vector->rows[r];
-        row.kinds = NULL;
-        TRY(row_prepare(b->ev, &row, b->t->n));
-        TRY(scalar_row(b, &vector->rows[r], scalar, swapped, &row));
+        TRY(scalar_row(b, scalar, swapped, &row));
         if (row_is_empty(&row, b->t->n)) continue;
         if (drops) TRY(row_drop_name(b->ev, &row));
         TRY(table_push(b->ev, out, &row));
     }
-    TRY(eval_hold(b->ev, out->n * b->t->n));
     return b->ev->options->delayed_name_removal || !drops ? NULL : table_merge(b->ev, out, b->t->n);
 }
 
@@ -332,6 +359,21 @@ static err result_labels(struct pairing *p, const struct row *many, const struct
     return NULL;
 }
 
+/* Two rows with a float at every step, of which neither side has another in this group. */
+static void pair_floats(struct pairing *p, const struct row *many, const struct row *one, struct row *row) {
+    const struct binary *b = p->b;
+    const double *x = p->swapped ? one->values : many->values, *y = p->swapped ? many->values : one->values;
+    bool filters = op_rows[b->e->op].comparison && !b->e->bool_modifier;
+    apply_arrays(b->e->op, x, y, filters ? b->scratch : row->values, b->t->n);
+    memset(row->kinds, PROMQL_FLOAT, b->t->n);
+    for (size_t i = 0; i < b->t->n && filters; i++) {
+        row->kinds[i] = b->scratch[i] != 0 ? PROMQL_FLOAT : KIND_MATCHED;
+        row->values[i] = x[i];
+    }
+}
+
+static bool is_single(const struct side *s, uint32_t g) { return s->starts[g + 1] - s->starts[g] == 1; }
+
 /* The cells where both rows are there. */
 static err pair_row(struct pairing *p, const struct row *many, uint32_t one, struct row *row) {
     const struct promql_node *e = p->b->e;
@@ -362,9 +404,15 @@ static err pair_many(struct pairing *p, uint32_t g, const struct row *many, stru
     for (uint32_t k = p->one->starts[g]; k < p->one->starts[g + 1]; k++) {
         struct row row = {0};
         TRY(row_prepare(ev, &row, p->b->t->n));
-        TRY(pair_row(p, many, p->one->rows[k], &row));
+        const struct row *one = &p->one_in->rows[p->one->rows[k]];
+        bool simple = is_single(p->many, g) && is_single(p->one, g) && row_is_floats(many, p->b->t->n) &&
+                      row_is_floats(one, p->b->t->n);
+        if (simple)
+            pair_floats(p, many, one, &row);
+        else
+            TRY(pair_row(p, many, p->one->rows[k], &row));
         if (row_is_empty(&row, p->b->t->n)) continue;
-        TRY(result_labels(p, many, &p->one_in->rows[p->one->rows[k]], &row));
+        TRY(result_labels(p, many, one, &row));
         TRY(table_push(ev, out, &row));
         TRY(eval_hold(ev, p->b->t->n));
     }
@@ -415,6 +463,7 @@ err eval_binary(struct evaluator *ev, const struct timeline *t, const struct pro
     struct binary b = {.ev = ev, .t = t, .e = e};
     TRY(eval(ev, t, e->args[0], &b.left));
     TRY(eval(ev, t, e->args[1], &b.right));
+    NEED(b.scratch = arena_alloc(ev->a, sizeof *b.scratch * MAX(t->n, 1)));
     if (b.left.scalar && b.right.scalar) {
         NEED(out->scalar = arena_alloc(ev->a, sizeof *out->scalar * MAX(t->n, 1)));
         for (size_t i = 0; i < t->n; i++) out->scalar[i] = apply_scalar_op(e->op, b.left.scalar[i], b.right.scalar[i]);

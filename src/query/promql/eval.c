@@ -53,6 +53,12 @@ bool row_is_empty(const struct row *row, size_t steps) {
     return !any;
 }
 
+bool row_is_floats(const struct row *row, size_t steps) {
+    uint8_t other = 0;
+    for (size_t i = 0; i < steps; i++) other |= row->kinds[i] ^ PROMQL_FLOAT;
+    return !other;
+}
+
 err row_drop_name(struct evaluator *ev, struct row *row) {
     if (ev->options->delayed_name_removal)
         row->drop_name = true;

@@ -107,6 +107,7 @@ uint32_t label_index_add(struct arena *a, struct label_index *x, struct promql_l
 err row_prepare(struct evaluator *ev, struct row *row, size_t steps); /* memory, all cells absent */
 err row_histograms(struct evaluator *ev, struct row *row, size_t steps);
 bool row_is_empty(const struct row *row, size_t steps);
+bool row_is_floats(const struct row *row, size_t steps); /* at every step */
 err row_drop_name(struct evaluator *ev, struct row *row);
 struct str row_name(const struct row *row);
 err table_push(struct evaluator *ev, struct table *t, const struct row *row);

@@ -417,6 +417,96 @@ static void labels_can_be_swapped(void **state) {
     memory_done(&m);
 }
 
+/* What a question answers at 1 s, as text: one line a row, in the order of the answer. */
+static void answers(struct memory *m, const char *text, const char *expected) {
+    struct arena a;
+    struct promql_answer answer;
+    const struct promql_node *e;
+    AUTO_BUF struct buf b;
+    buf_init(&b, 64 * KIB);
+    arena_init(&a, 16 * MIB);
+    assert_null(promql_parse(&a, str_of(text), all, &e, NULL));
+    err failed = promql_run(&a, &m->source, e, str_of(text), &(struct promql_options){.start_ms = 1000, .end_ms = 1000},
+                            &answer);
+    if (failed) buf_add_text(&b, err_text(failed));
+    for (size_t r = 0; !failed && r < answer.row_n; r++) {
+        if (r) buf_add_byte(&b, '\n');
+        promql_labels_print(answer.rows[r].labels, &b);
+        buf_add_byte(&b, ' ');
+        put_sample_value(&b, answer.rows[r].values[0]);
+    }
+    for (size_t i = 0; !failed && i < answer.info_n; i++) buf_add_fmt(&b, "\n" STR_FMT, STR_ARG(answer.infos[i]));
+    for (size_t i = 0; !failed && i < answer.warning_n; i++) buf_add_fmt(&b, "\n" STR_FMT, STR_ARG(answer.warnings[i]));
+    if (strcmp(b.p ? b.p : "", expected) != 0) fail_msg("%s: %s", text, b.p);
+    err_free(failed);
+    arena_done(&a);
+}
+
+static void info_adds_labels_of_the_same_target(void **state) {
+    (void)state;
+    struct memory m;
+    memory_init(&m);
+    static const struct promql_label rows[][5] = {
+        {{STR("__name__"), STR("up")},
+         {STR("job"), STR("a")},
+         {STR("instance"), STR("1")},
+         {STR("zone"), STR("z")},
+         {STR("x"), STR("")}},
+        {{STR("__name__"), STR("up")},
+         {STR("job"), STR("a")},
+         {STR("instance"), STR("2")},
+         {STR("x"), STR("")},
+         {STR("x"), STR("")}},
+        {{STR("__name__"), STR("target_info")},
+         {STR("job"), STR("a")},
+         {STR("instance"), STR("1")},
+         {STR("version"), STR("7")},
+         {STR("zone"), STR("other")}},
+        {{STR("__name__"), STR("build_info")},
+         {STR("job"), STR("a")},
+         {STR("instance"), STR("2")},
+         {STR("branch"), STR("main")},
+         {STR("x"), STR("")}},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) memory_add(memory_series(&m, rows[i], 5), 500, 1);
+    memory_seal(&m);
+    answers(&m, "info(up)",
+            "up{instance=\"1\", job=\"a\", version=\"7\", zone=\"z\"} 1\nup{instance=\"2\", job=\"a\"} 1");
+    answers(&m, "info(up, {version=~\".+\"})", "up{instance=\"1\", job=\"a\", version=\"7\", zone=\"z\"} 1");
+    answers(&m, "info(up, {__name__=\"build_info\"})",
+            "up{instance=\"1\", job=\"a\", zone=\"z\"} 1\nup{branch=\"main\", instance=\"2\", job=\"a\"} 1");
+    answers(&m, "info(up, {__name__=~\".+_info\", branch=\"main\"})",
+            "up{branch=\"main\", instance=\"2\", job=\"a\"} 1");
+    memory_done(&m);
+}
+
+static void annotations_say_where(void **state) {
+    (void)state;
+    struct memory m;
+    memory_init(&m);
+    for (int i = 0; i < 4; i++) {
+        struct promql_label labels[] = {{STR("__name__"), i < 2 ? STR("x") : STR("h_bucket")},
+                                        {STR("le"), i % 2 ? STR("abc") : STR("+Inf")}};
+        memory_add(memory_series(&m, labels, 2), 300, 1);
+        memory_add(memory_series(&m, labels, 2), 900, 2);
+    }
+    memory_seal(&m);
+    answers(&m, "sum(\n  rate(x[1s]))",
+            "{} 3.333333333333333\nPromQL info: metric might not be a counter, name does not end in "
+            "_total/_sum/_count/_bucket: \"x\" (2:8)");
+    answers(&m, "quantile(2, h_bucket)",
+            "{} +Inf\nPromQL warning: quantile value should be between 0 and 1, got 2 (1:10)");
+    answers(&m, "histogram_quantile(0.5, h_bucket)",
+            "{} NaN\nPromQL warning: bucket label \"le\" is missing or has a malformed value of \"abc\" for metric "
+            "name \"h_bucket\" (1:25)");
+    answers(
+        &m, "x * on() h_bucket",
+        "found duplicate series for the match group {} on the right hand-side of the operation: [h_bucket{le=\"abc\"}, "
+        "h_bucket{le=\"+Inf\"}];many-to-many matching not allowed: matching labels must be unique on one side");
+    answers(&m, "-{le=\"abc\"}", "vector cannot contain metrics with the same labelset");
+    memory_done(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expressions_print_as_prometheus_prints_them),
@@ -430,6 +520,8 @@ int main(void) {
         cmocka_unit_test(questions_end_when_they_must),
         cmocka_unit_test(samples_are_limited),
         cmocka_unit_test(labels_can_be_swapped),
+        cmocka_unit_test(info_adds_labels_of_the_same_target),
+        cmocka_unit_test(annotations_say_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
