@@ -11,14 +11,8 @@ struct bucket {
     double upper, count; /* cumulative */
 };
 
-static int order_of_buckets(const void *x, const void *y) {
-    double a = ((const struct bucket *)x)->upper, b = ((const struct bucket *)y)->upper;
-    return a < b ? -1 : a > b;
-}
-
-/* Sorted, with one bucket per bound; 0: there is no bucket up to +Inf. */
+/* One bucket per bound, of buckets in order; 0: there is none up to +Inf. */
 static size_t prepare_buckets(struct bucket *b, size_t n) {
-    qsort(b, n, sizeof *b, order_of_buckets);
     if (!isinf(b[n - 1].upper) || b[n - 1].upper < 0) return 0;
     size_t last = 0;
     for (size_t i = 1; i < n; i++) {
@@ -183,12 +177,22 @@ static double native_fraction(double low, double high, const struct native *h, e
 
 /* ---- over a table ------------------------------------------------------------------------------------------------ */
 
+struct bucket_row {
+    double upper;
+    uint32_t row;
+};
+
+static int order_of_buckets(const void *x, const void *y) {
+    double a = ((const struct bucket_row *)x)->upper, b = ((const struct bucket_row *)y)->upper;
+    return a < b ? -1 : a > b;
+}
+
 /* The rows of one histogram: its classic buckets, each with its own bound, and the row of native ones. */
 struct histogram_group {
     struct promql_labels labels; /* without le */
     bool drop_name;
-    uint32_t bucket_n, native; /* native: row + 1 */
-    uint32_t *buckets;         /* rows */
+    uint32_t bucket_n, native;  /* native: row + 1 */
+    struct bucket_row *buckets; /* by bound */
 };
 
 struct question {
@@ -216,15 +220,38 @@ static bool any_of_kind(const struct row *row, uint8_t kind, size_t steps) {
     return memchr(row->kinds, kind, steps) != NULL;
 }
 
+/* ids, natives: of each row the group whose bucket it is, and the group whose native histograms it has; UINT32_MAX: none. */
+static err fill_groups(struct question *x, struct histogram_group *groups, uint32_t n, const uint32_t *ids,
+                       const uint32_t *natives) {
+    struct evaluator *ev = x->ev;
+    for (size_t r = 0; r < x->in.n; r++)
+        if (ids[r] != UINT32_MAX) groups[ids[r]].bucket_n++;
+    for (uint32_t g = 0; g < n; g++) {
+        NEED(groups[g].buckets = arena_alloc(ev->a, sizeof *groups[g].buckets * MAX(groups[g].bucket_n, 1)));
+        groups[g].bucket_n = 0;
+    }
+    for (size_t r = 0; r < x->in.n; r++) {
+        struct histogram_group *g = ids[r] != UINT32_MAX ? &groups[ids[r]] : NULL,
+                               *native = natives[r] != UINT32_MAX ? &groups[natives[r]] : NULL;
+        if (g) g->buckets[g->bucket_n++] = (struct bucket_row){x->bounds[r], (uint32_t)r};
+        if (g) g->drop_name |= x->in.rows[r].drop_name;
+        if (native) native->native = (uint32_t)r + 1;
+        if (native) native->drop_name |= x->in.rows[r].drop_name;
+    }
+    for (uint32_t g = 0; g < n; g++)
+        qsort(groups[g].buckets, groups[g].bucket_n, sizeof *groups[g].buckets, order_of_buckets);
+    return NULL;
+}
+
 static err group_rows(struct question *x, struct histogram_group **out, uint32_t *out_n) {
     struct evaluator *ev = x->ev;
     struct label_index index = {0};
-    struct names le = {&(struct str){"le", 2}, 1};
+    const struct str le = STR("le");
     uint32_t *ids = arena_alloc(ev->a, sizeof *ids * 2 * MAX(x->in.n, 1)), *natives = ids ? ids + x->in.n : NULL;
     NEED(ids);
     for (size_t r = 0; r < x->in.n; r++) {
         struct row *row = &x->in.rows[r];
-        struct str text = promql_label(row->labels, le.v[0]);
+        struct str text = promql_label(row->labels, le);
         ids[r] = natives[r] = UINT32_MAX;
         if (any_of_kind(row, PROMQL_HISTOGRAM, x->t->n)) natives[r] = label_index_add(ev->a, &index, row->labels);
         if (!any_of_kind(row, PROMQL_FLOAT, x->t->n)) continue;
@@ -236,27 +263,12 @@ static err group_rows(struct question *x, struct histogram_group **out, uint32_t
             note_maybe_name(ev, NOTE_WARNING, x->vector, row_name(row), b.p);
             continue;
         }
-        ids[r] = label_index_add(ev->a, &index, labels_set(ev->a, row->labels, le.v[0], (struct str){"", 0}));
+        ids[r] = label_index_add(ev->a, &index, labels_set(ev->a, row->labels, le, (struct str){"", 0}));
     }
-    struct histogram_group *groups = arena_zero(ev->a, sizeof *groups * MAX(index.n, 1));
-    NEED(groups);
-    for (uint32_t g = 0; g < index.n; g++) groups[g].labels = index.sets[g];
-    for (size_t r = 0; r < x->in.n; r++)
-        if (ids[r] != UINT32_MAX) groups[ids[r]].bucket_n++;
-    for (uint32_t g = 0; g < index.n; g++) {
-        NEED(groups[g].buckets = arena_alloc(ev->a, sizeof(uint32_t) * MAX(groups[g].bucket_n, 1)));
-        groups[g].bucket_n = 0;
-    }
-    for (size_t r = 0; r < x->in.n; r++) {
-        if (ids[r] != UINT32_MAX)
-            groups[ids[r]].buckets[groups[ids[r]].bucket_n++] = (uint32_t)r,
-            groups[ids[r]].drop_name |= x->in.rows[r].drop_name;
-        if (natives[r] != UINT32_MAX)
-            groups[natives[r]].native = (uint32_t)r + 1, groups[natives[r]].drop_name |= x->in.rows[r].drop_name;
-    }
-    *out = groups;
     *out_n = index.n;
-    return NULL;
+    NEED(*out = arena_zero(ev->a, sizeof **out * MAX(index.n, 1)));
+    for (uint32_t g = 0; g < index.n; g++) (*out)[g].labels = index.sets[g];
+    return fill_groups(x, *out, index.n, ids, natives);
 }
 
 static void answer_native(struct question *x, const struct native *h, struct row *row, size_t i, struct str name) {
@@ -291,9 +303,9 @@ static err answer_group(struct question *x, const struct histogram_group *g, str
     for (size_t i = 0; i < x->t->n; i++) {
         size_t n = 0;
         for (uint32_t k = 0; k < g->bucket_n; k++) {
-            const struct row *bucket = &x->in.rows[g->buckets[k]];
+            const struct row *bucket = &x->in.rows[g->buckets[k].row];
             if (bucket->kinds[i] == PROMQL_FLOAT)
-                scratch[n++] = (struct bucket){x->bounds[g->buckets[k]], bucket->values[i]};
+                scratch[n++] = (struct bucket){g->buckets[k].upper, bucket->values[i]};
         }
         bool is_native = native && native->kinds[i] == PROMQL_HISTOGRAM;
         if (is_native && n)
