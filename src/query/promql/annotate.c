@@ -6,6 +6,7 @@
 static void keep_note(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str text) {
     struct str *notes = kind == NOTE_WARNING ? ev->warnings : ev->infos;
     size_t *n = kind == NOTE_WARNING ? &ev->warning_n : &ev->info_n;
+    if (*n == NOTES_MAX) return;
     AUTO_BUF struct buf b;
     buf_init(&b, NOTE_BYTES_MAX + 64);
     buf_add_text(&b, kind == NOTE_WARNING ? "PromQL warning: " : "PromQL info: ");
@@ -18,7 +19,6 @@ static void keep_note(struct evaluator *ev, enum note_kind kind, const struct pr
     if (at) buf_add_fmt(&b, " (%u:%u)", line, column);
     for (size_t i = 0; i < *n; i++)
         if (str_equal(notes[i], buf_str(&b))) return;
-    if (*n == NOTES_MAX) return;
     struct str kept = arena_copy(ev->a, buf_str(&b));
     if (kept.p) notes[(*n)++] = kept;
 }

@@ -6,7 +6,7 @@
  *               its place    └─ promql_print_tree: JSON, as /api/v1/parse_query gives it
  *
  * Owner: trees and answers live in the caller's arena. Threads: a run belongs to one; a tree may be run by many at once.
- * Limits: 64 KiB of text, 256 levels (operators in a row count as levels), 11,000 labels, arguments or matchers in one list; a run: the arena's memory, samples
+ * Limits: 64 KiB of text, 1,000 levels (operators in a row count as levels), 11,000 labels, arguments or matchers in one list; a run: the arena's memory, samples
  * and time as its options say.
  * Errors: ERR_INVALID from the parser with line:column in front; from a run ERR_INVALID ("many-to-many matching…"), ERR_LIMIT
  * (samples, memory), what the source and options.check return. Times are int64 milliseconds since 1970, negative ones too.
@@ -17,7 +17,7 @@
 #include "base/json.h"
 #include "query/promql/native.h"
 
-enum { PROMQL_TEXT_BYTES_MAX = 65536, PROMQL_DEPTH_MAX = 256, PROMQL_LIST_MAX = 11000 };
+enum { PROMQL_TEXT_BYTES_MAX = 65536, PROMQL_DEPTH_MAX = 1000, PROMQL_LIST_MAX = 11000 };
 
 enum promql_type { PROMQL_SCALAR, PROMQL_STRING, PROMQL_VECTOR, PROMQL_MATRIX };
 
