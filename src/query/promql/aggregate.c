@@ -161,10 +161,7 @@ static err fold_histogram(struct aggregate_sink *s, struct group *g, size_t i, c
     if (added == NATIVE_NO_MEMORY) return eval_no_memory(ev);
     if (added == NATIVE_ADDED) return NULL;
     g->state[i] |= INCOMPATIBLE;
-    note_name(ev, NOTE_WARNING, s->e->args[0], row_name(row),
-              added == NATIVE_MIXED_SCHEMAS
-                  ? "vector contains a mix of histograms with exponential and custom buckets schemas for metric name"
-                  : "vector contains histograms with incompatible custom buckets for metric name");
+    note_mixed_histograms(ev, s->e->args[0], row_name(row), added);
     return NULL;
 }
 

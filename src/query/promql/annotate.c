@@ -57,3 +57,19 @@ void note_maybe_name(struct evaluator *ev, enum note_kind kind, const struct pro
     else
         note(ev, kind, at, "%s", text);
 }
+
+void note_mixed_histograms(struct evaluator *ev, const struct promql_node *at, struct str name, enum native_added why) {
+    note_name(ev, NOTE_WARNING, at, name,
+              why == NATIVE_MIXED_SCHEMAS
+                  ? "vector contains a mix of histograms with exponential and custom buckets schemas for metric name"
+                  : "vector contains histograms with incompatible custom buckets for metric name");
+}
+
+void note_mixed_kinds(struct evaluator *ev, const struct promql_node *at, struct str name) {
+    note_name(ev, NOTE_WARNING, at, name, "encountered a mix of histograms and floats for metric name");
+}
+
+void note_histograms_left_out(struct evaluator *ev, const struct promql_node *at, struct str name) {
+    note_name(ev, NOTE_INFO, at, name,
+              "ignored histograms in a range containing both floats and histograms for metric name");
+}

@@ -210,15 +210,6 @@ static err side_ids(struct binary *b, const struct table *in, struct matching *m
     return NULL;
 }
 
-static err side_sort(struct evaluator *ev, size_t n, uint32_t groups, struct side *s) {
-    NEED(s->starts = arena_zero(ev->a, sizeof *s->starts * (groups + 2)));
-    NEED(s->rows = arena_alloc(ev->a, sizeof *s->rows * MAX(n, 1)));
-    for (size_t r = 0; r < n; r++) s->starts[s->ids[r] + 2]++;
-    for (uint32_t g = 0; g < groups; g++) s->starts[g + 2] += s->starts[g + 1];
-    for (size_t r = 0; r < n; r++) s->rows[s->starts[s->ids[r] + 1]++] = (uint32_t)r;
-    return NULL;
-}
-
 static err presence_of(struct evaluator *ev, const struct table *in, size_t steps, uint8_t **out) {
     NEED(*out = arena_zero(ev->a, MAX(steps, 1)));
     for (size_t r = 0; r < in->n; r++)
@@ -230,8 +221,8 @@ static err match_rows(struct binary *b, struct matching *m) {
     TRY(side_ids(b, &b->left, m, &m->left));
     TRY(side_ids(b, &b->right, m, &m->right));
     m->n = m->index.n;
-    TRY(side_sort(b->ev, b->left.n, m->n, &m->left));
-    TRY(side_sort(b->ev, b->right.n, m->n, &m->right));
+    TRY(rows_by_group(b->ev, m->left.ids, b->left.n, m->n, &m->left.rows, &m->left.starts));
+    TRY(rows_by_group(b->ev, m->right.ids, b->right.n, m->n, &m->right.rows, &m->right.starts));
     TRY(presence_of(b->ev, &b->left, b->t->n, &m->left_any));
     return presence_of(b->ev, &b->right, b->t->n, &m->right_any);
 }

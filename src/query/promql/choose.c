@@ -22,12 +22,7 @@ static err group_table(struct evaluator *ev, const struct timeline *t, const str
     NEED(ids);
     for (size_t r = 0; r < x->in.n; r++) TRY(grouping_find(x->grouping, x->in.rows[r].labels, &ids[r]));
     x->group_n = x->grouping->index.n;
-    NEED(x->starts = arena_zero(ev->a, sizeof *x->starts * (x->group_n + 2)));
-    NEED(x->rows = arena_alloc(ev->a, sizeof *x->rows * MAX(x->in.n, 1)));
-    for (size_t r = 0; r < x->in.n; r++) x->starts[ids[r] + 2]++;
-    for (uint32_t g = 0; g < x->group_n; g++) x->starts[g + 2] += x->starts[g + 1];
-    for (size_t r = 0; r < x->in.n; r++) x->rows[x->starts[ids[r] + 1]++] = (uint32_t)r;
-    return NULL;
+    return rows_by_group(ev, ids, x->in.n, x->group_n, &x->rows, &x->starts);
 }
 
 /* ---- topk, bottomk ----------------------------------------------------------------------------------------------- */

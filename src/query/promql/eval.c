@@ -115,6 +115,19 @@ err table_merge(struct evaluator *ev, struct table *t, size_t steps) {
     return NULL;
 }
 
+err rows_by_group(struct evaluator *ev, const uint32_t *ids, size_t n, uint32_t groups, uint32_t **out_rows,
+                  uint32_t **out_starts) {
+    uint32_t *starts = arena_zero(ev->a, sizeof *starts * (groups + 2)),
+             *rows = arena_alloc(ev->a, sizeof *rows * MAX(n, 1));
+    if (!starts || !rows) return eval_no_memory(ev);
+    for (size_t r = 0; r < n; r++) starts[ids[r] + 2]++;
+    for (uint32_t g = 0; g < groups; g++) starts[g + 2] += starts[g + 1]; /* now starts[g + 1] is where g begins … */
+    for (size_t r = 0; r < n; r++) rows[starts[ids[r] + 1]++] = (uint32_t)r; /* … and now where it ends */
+    *out_rows = rows;
+    *out_starts = starts;
+    return NULL;
+}
+
 /* ---- sinks that keep --------------------------------------------------------------------------------------------- */
 
 static err keep_take(struct sink *s, struct row *row) {

@@ -78,6 +78,11 @@ void note_name(struct evaluator *ev, enum note_kind kind, const struct promql_no
 void note_maybe_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name,
                      const char *text);
 
+/* What goes with two histograms that cannot be added, and with a window that has floats and histograms. */
+void note_mixed_histograms(struct evaluator *ev, const struct promql_node *at, struct str name, enum native_added why);
+void note_mixed_kinds(struct evaluator *ev, const struct promql_node *at, struct str name);
+void note_histograms_left_out(struct evaluator *ev, const struct promql_node *at, struct str name);
+
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
 
 #define METRIC_NAME STR("__name__")
@@ -113,6 +118,10 @@ struct str row_name(const struct row *row);
 err table_push(struct evaluator *ev, struct table *t, const struct row *row);
 /* Rows with the same labels become one; two present cells at one step are an error. */
 err table_merge(struct evaluator *ev, struct table *t, size_t steps);
+
+/* Rows 0 … n-1 by their groups, in order: those of group g are rows[starts[g]] … rows[starts[g + 1]). */
+err rows_by_group(struct evaluator *ev, const uint32_t *ids, size_t n, uint32_t groups, uint32_t **out_rows,
+                  uint32_t **out_starts);
 
 struct sink {
     err (*give)(struct sink *s, struct row *row);

@@ -11,21 +11,8 @@ err put_histogram(struct windowed *w, size_t i, const struct native *h) {
     return NULL;
 }
 
-void note_mixed(struct windowed *w, enum native_added why) {
-    note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w),
-              why == NATIVE_MIXED_SCHEMAS
-                  ? "vector contains a mix of histograms with exponential and custom buckets schemas for metric name"
-                  : "vector contains histograms with incompatible custom buckets for metric name");
-}
-
-static void note_mix(struct windowed *w) {
-    note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w),
-              "encountered a mix of histograms and floats for metric name");
-}
-
-static void note_ignored(struct windowed *w) {
-    note_name(w->ev, NOTE_INFO, w->range, windowed_name(w),
-              "ignored histograms in a range containing both floats and histograms for metric name");
+static void note_mixed(const struct windowed *w, enum native_added why) {
+    note_mixed_histograms(w->ev, w->range, windowed_name(w), why);
 }
 
 /* ---- histograms -------------------------------------------------------------------------------------------------- */
@@ -142,7 +129,7 @@ static err total(struct windowed *w, bool mean) {
     for (size_t i = 0; i < w->t->n; i++) {
         struct window x = window_at(w, i);
         if (x.n && x.histogram_n)
-            note_mix(w);
+            note_mixed_kinds(w->ev, w->range, windowed_name(w));
         else if (x.histogram_n)
             TRY(total_of_histograms(w, &x, mean));
         else if (x.n)
@@ -178,7 +165,7 @@ static err each_floats(struct windowed *w, floats_fn fn) {
     for (size_t i = 0; i < w->t->n; i++) {
         struct window x = window_at(w, i);
         if (!x.n) continue;
-        if (x.histogram_n) note_ignored(w);
+        if (x.histogram_n) note_histograms_left_out(w->ev, w->range, windowed_name(w));
         put_float(w, i, fn(w, &x));
     }
     return NULL;
@@ -267,7 +254,7 @@ err range_quantile(struct windowed *w) {
             put_go_general(&b, q);
             note(w->ev, NOTE_WARNING, w->call->args[0], "quantile value should be between 0 and 1, got %s", b.p);
         }
-        if (x.histogram_n) note_ignored(w);
+        if (x.histogram_n) note_histograms_left_out(w->ev, w->range, windowed_name(w));
         memcpy(scratch, x.values, sizeof *scratch * x.n);
         put_float(w, i, quantile_of(q, scratch, x.n));
     }
@@ -281,7 +268,7 @@ err range_mad(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
         struct window x = window_at(w, i);
         if (!x.n) continue;
-        if (x.histogram_n) note_ignored(w);
+        if (x.histogram_n) note_histograms_left_out(w->ev, w->range, windowed_name(w));
         memcpy(scratch, x.values, sizeof *scratch * x.n);
         double median = quantile_of(0.5, scratch, x.n);
         for (size_t k = 0; k < x.n; k++) scratch[k] = fabs(x.values[k] - median);

@@ -58,5 +58,3 @@ static inline struct str windowed_name(const struct windowed *w) { return promql
 
 /* The histogram that rate() and its kin extrapolate; NULL in *out: there is none, and a note says why. */
 err histogram_rise(struct windowed *w, const struct window *x, bool counter, struct native **out);
-/* What goes with two histograms that cannot be added. */
-void note_mixed(struct windowed *w, enum native_added why);

@@ -145,8 +145,7 @@ static err rate_each(struct windowed *w, bool counter, double per) {
     for (size_t i = 0; i < w->t->n; i++) {
         struct window x = window_at(w, i);
         if (x.n && x.histogram_n) {
-            note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w),
-                      "encountered a mix of histograms and floats for metric name");
+            note_mixed_kinds(w->ev, w->range, windowed_name(w));
         } else if (x.histogram_n > 1) {
             TRY(rate_histograms(w, &x, counter, per));
         } else if (x.n > 1) {
@@ -231,7 +230,7 @@ static err instant_histograms(struct windowed *w, size_t i, const struct last_tw
     if (!rate || !native_was_reset(ev->a, l->histograms[1], l->histograms[0])) {
         enum native_added added = native_add(ev->a, h, l->histograms[0], -1);
         if (added == NATIVE_NO_MEMORY) return eval_no_memory(ev);
-        if (added != NATIVE_ADDED) return note_mixed(w, added), NULL;
+        if (added != NATIVE_ADDED) return note_mixed_histograms(ev, w->range, windowed_name(w), added), NULL;
     }
     h->reset = NATIVE_GAUGE;
     native_compact(h);
@@ -249,8 +248,7 @@ static err instant_of(struct windowed *w, bool rate) {
         if (l.n < 2 || l.times[0] == l.times[1]) continue;
         double seconds = (double)(l.times[1] - l.times[0]) / 1000;
         if (!l.histograms[0] != !l.histograms[1]) {
-            note_name(w->ev, NOTE_WARNING, w->range, windowed_name(w),
-                      "encountered a mix of histograms and floats for metric name");
+            note_mixed_kinds(w->ev, w->range, windowed_name(w));
         } else if (l.histograms[0]) {
             TRY(instant_histograms(w, i, &l, rate, seconds));
         } else {
@@ -289,14 +287,9 @@ static void regression(const struct window *x, int64_t origin, double *slope, do
     *intercept = sum_y / n - *slope * sum_x / n;
 }
 
-static void note_ignored(struct windowed *w) {
-    note_name(w->ev, NOTE_INFO, w->range, windowed_name(w),
-              "ignored histograms in a range containing both floats and histograms for metric name");
-}
-
 /* Whether there are two floats; histograms beside any are told. */
 static bool has_two(struct windowed *w, const struct window *x) {
-    if (x->n && x->histogram_n) note_ignored(w);
+    if (x->n && x->histogram_n) note_histograms_left_out(w->ev, w->range, windowed_name(w));
     return x->n >= 2;
 }
 
