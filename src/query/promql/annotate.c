@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "query/promql/eval_priv.h"
+#include "query/promql/number.h"
 
 static void keep_note(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str text) {
     struct str *notes = kind == NOTE_WARNING ? ev->warnings : ev->infos;
@@ -72,4 +73,12 @@ void note_mixed_kinds(struct evaluator *ev, const struct promql_node *at, struct
 void note_histograms_left_out(struct evaluator *ev, const struct promql_node *at, struct str name) {
     note_name(ev, NOTE_INFO, at, name,
               "ignored histograms in a range containing both floats and histograms for metric name");
+}
+
+void note_bad_quantile(struct evaluator *ev, const struct promql_node *at, double q) {
+    if (q >= 0 && q <= 1) return;
+    AUTO_BUF struct buf b;
+    buf_init(&b, 64);
+    put_go_general(&b, q);
+    note(ev, NOTE_WARNING, at, "quantile value should be between 0 and 1, got %s", b.p);
 }

@@ -267,13 +267,7 @@ err aggregate_quantile(struct evaluator *ev, const struct timeline *t, const str
     TRY(eval_scalar(ev, t, e->args[1], &q));
     TRY(group_table(ev, t, e, &x));
     NEED(scratch = arena_alloc(ev->a, sizeof *scratch * MAX(x.in.n, 1)));
-    for (size_t i = 0; i < t->n; i++) {
-        if (q[i] >= 0 && q[i] <= 1) continue;
-        AUTO_BUF struct buf b;
-        buf_init(&b, 64);
-        put_go_general(&b, q[i]);
-        note(ev, NOTE_WARNING, e->args[1], "quantile value should be between 0 and 1, got %s", b.p);
-    }
+    for (size_t i = 0; i < t->n; i++) note_bad_quantile(ev, e->args[1], q[i]);
     for (uint32_t g = 0; g < x.group_n; g++) {
         struct row row = {0};
         TRY(eval_check(ev));

@@ -78,6 +78,8 @@ void note_name(struct evaluator *ev, enum note_kind kind, const struct promql_no
 void note_maybe_name(struct evaluator *ev, enum note_kind kind, const struct promql_node *at, struct str name,
                      const char *text);
 
+/* Unless q is in [0, 1]. */
+void note_bad_quantile(struct evaluator *ev, const struct promql_node *at, double q);
 /* What goes with two histograms that cannot be added, and with a window that has floats and histograms. */
 void note_mixed_histograms(struct evaluator *ev, const struct promql_node *at, struct str name, enum native_added why);
 void note_mixed_kinds(struct evaluator *ev, const struct promql_node *at, struct str name);
@@ -155,6 +157,7 @@ struct windowed {
     const struct timeline *t;
     const struct promql_node *call, *range; /* range: a MATRIX or SUBQUERY node */
     struct promql_labels labels;
+    const int64_t *ends; /* of the window of each step */
     const int64_t *times, *histogram_times;
     const double *values;
     const struct native *const *histograms;
@@ -163,12 +166,8 @@ struct windowed {
     double *parameters[2];                       /* over steps: of the scalar arguments */
     struct row *out;
     bool without_resets;
-    bool fast; /* the windows are shared, so that what is planned for them pays */
 };
 
-static inline int64_t window_end(const struct windowed *w, size_t i) {
-    return (w->range->at == AT_NONE ? step_time(w->t, i) : w->range->at_ms) - w->range->offset_ms;
-}
 int64_t at_time(const struct evaluator *ev, const struct promql_node *e, int64_t step_ms);
 
 typedef err (*windowed_fn)(struct windowed *w, void *context);

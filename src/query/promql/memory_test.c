@@ -52,7 +52,12 @@ static err memory_select(struct promql_source *source, const struct promql_selec
         x->series[n] = &m->series.v[i];
         labels[n++] = m->series.v[i].labels;
     }
-    *out = (struct promql_set){.series = labels, .n = n, .read = memory_read, .state = x};
+    *out = (struct promql_set){.series = labels,
+                               .n = n,
+                               .read = memory_read,
+                               .state = x,
+                               .warnings = &m->warning,
+                               .warning_n = m->warning.n > 0};
     return NULL;
 }
 

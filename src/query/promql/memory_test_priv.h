@@ -18,6 +18,7 @@ struct memory {
     struct promql_source source; /* first: what is handed to promql_run */
     struct arena a;
     VEC(struct memory_series) series;
+    struct str warning;      /* each selection brings it along; empty: none */
     uint64_t reads, fail_at; /* the fail_at-th read fails, from 1; 0: none */
 };
 

@@ -503,6 +503,8 @@ static void annotations_say_where(void **state) {
         &m, "x * on() h_bucket",
         "found duplicate series for the match group {} on the right hand-side of the operation: [h_bucket{le=\"abc\"}, "
         "h_bucket{le=\"+Inf\"}];many-to-many matching not allowed: matching labels must be unique on one side");
+    m.warning = STR("part 3 cannot be read");
+    answers(&m, "sum(x)", "{} 4\npart 3 cannot be read");
     answers(&m, "-{le=\"abc\"}", "vector cannot contain metrics with the same labelset");
     memory_done(&m);
 }

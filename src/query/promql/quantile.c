@@ -344,13 +344,7 @@ err whole_histogram_quantile(struct evaluator *ev, const struct timeline *t, con
     double *q;
     TRY(eval_scalar(ev, t, e->args[0], &q));
     struct question x = {.ev = ev, .t = t, .vector = e->args[1], .first = e->args[0], .q = q};
-    for (size_t i = 0; i < t->n; i++) {
-        if (q[i] >= 0 && q[i] <= 1) continue;
-        AUTO_BUF struct buf b;
-        buf_init(&b, 64);
-        put_go_general(&b, q[i]);
-        note(ev, NOTE_WARNING, e->args[0], "quantile value should be between 0 and 1, got %s", b.p);
-    }
+    for (size_t i = 0; i < t->n; i++) note_bad_quantile(ev, e->args[0], q[i]);
     return answer(&x, out);
 }
 

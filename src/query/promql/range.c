@@ -248,12 +248,7 @@ err range_quantile(struct windowed *w) {
         struct window x = window_at(w, i);
         double q = w->parameters[0][i];
         if (!x.n) continue;
-        if (!(q >= 0 && q <= 1)) {
-            AUTO_BUF struct buf b;
-            buf_init(&b, 64);
-            put_go_general(&b, q);
-            note(w->ev, NOTE_WARNING, w->call->args[0], "quantile value should be between 0 and 1, got %s", b.p);
-        }
+        note_bad_quantile(w->ev, w->call->args[0], q);
         if (x.histogram_n) note_histograms_left_out(w->ev, w->range, windowed_name(w));
         memcpy(scratch, x.values, sizeof *scratch * x.n);
         put_float(w, i, quantile_of(q, scratch, x.n));

@@ -19,7 +19,7 @@ static double range_seconds(const struct windowed *w) { return (double)w->range-
  * half a distance is taken. */
 static void stretch(const struct windowed *w, size_t i, int64_t first, int64_t last, size_t n, double *to_start,
                     double *to_end, double *sampled) {
-    int64_t end = at_time(w->ev, w->range, step_time(w->t, i)), start = end - w->range->range_ms;
+    int64_t end = w->ends[i], start = end - w->range->range_ms;
     *to_start = (double)(first - start) / 1000;
     *to_end = (double)(end - last) / 1000;
     *sampled = (double)(last - first) / 1000;
@@ -111,7 +111,7 @@ static void rate_without_resets(struct windowed *w, const struct extrapolation *
     }
 }
 
-/* All windows of a series whose timestamps others share. */
+/* All windows of a series of floats; what its timestamps decide is there already if a series before had the same. */
 static err rate_planned(struct windowed *w, bool counter, double per) {
     if (!w->windows->extrapolated) TRY(plan_extrapolation(w, per));
     const struct extrapolation *x = w->windows->extrapolation;
@@ -180,7 +180,7 @@ static void note_no_counter(struct windowed *w) {
 
 static err rate_of(struct windowed *w, bool counter, bool per_second) {
     double per = per_second ? range_seconds(w) : 0;
-    if (w->fast && !w->histogram_windows)
+    if (!w->histogram_windows)
         TRY(rate_planned(w, counter, per));
     else
         TRY(rate_each(w, counter, per));

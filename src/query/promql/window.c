@@ -17,7 +17,7 @@ struct range_job {
     struct evaluator *ev;
     const struct timeline *t;
     const struct promql_node *range;
-    int64_t width;
+    int64_t width, *ends; /* ends: of the window of each step */
     struct plan plans[PLANS];
     struct windows own, own_histograms;
     int64_t *times;
@@ -46,7 +46,7 @@ static bool plan_windows(const struct range_job *job, const int64_t *times, size
     uint32_t low = 0, high = 0;
     bool any = false;
     for (size_t i = 0; i < job->t->n; i++) {
-        int64_t end = at_time(job->ev, job->range, step_time(job->t, i)), start = end - job->width;
+        int64_t end = job->ends[i], start = end - job->width;
         while (high < n && times[high] <= end) high++;
         while (low < high && times[low] <= start) low++;
         w->low[i] = low;
@@ -54,6 +54,17 @@ static bool plan_windows(const struct range_job *job, const int64_t *times, size
         any |= low < high;
     }
     return any;
+}
+
+static err job_new(struct evaluator *ev, const struct timeline *t, const struct promql_node *range, int64_t width,
+                   struct range_job **out) {
+    struct range_job *job = arena_new(ev->a, struct range_job);
+    NEED(job);
+    *job = (struct range_job){.ev = ev, .t = t, .range = range, .width = width};
+    NEED(job->ends = arena_alloc(ev->a, sizeof *job->ends * MAX(t->n, 1)));
+    for (size_t i = 0; i < t->n; i++) job->ends[i] = at_time(ev, range, step_time(t, i));
+    *out = job;
+    return NULL;
 }
 
 static bool any_window(const struct windows *w, size_t steps) {
@@ -150,7 +161,6 @@ static err job_visit(struct range_job *job, struct windowed *w, struct promql_sa
         w->histogram_windows = &job->own_histograms;
     }
     if (!any && !any_histogram) return NULL;
-    w->fast = s->times_id != 0;
     w->without_resets = s->without_resets && s->without_stale; /* a marker may have stood between two */
     w->times = s->times, w->values = s->values, w->n = s->n;
     w->histogram_times = s->histogram_times, w->histograms = s->histograms, w->histogram_n = s->histogram_n;
@@ -285,10 +295,10 @@ static err subquery_each(struct range_job *job, struct windowed *w, windowed_fn 
 
 err series_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *range, struct str function,
                 windowed_fn visit, void *context) {
-    struct range_job *job = arena_new(ev->a, struct range_job);
+    struct range_job *job;
     struct windowed *w = context; /* whoever visits has it first in its context */
-    NEED(job);
-    *job = (struct range_job){.ev = ev, .t = t, .range = range, .width = range->range_ms};
+    TRY(job_new(ev, t, range, range->range_ms, &job));
+    w->ends = job->ends;
     if (range->kind == NODE_SUBQUERY) return subquery_each(job, w, visit, context);
     return matrix_each(job, w, function, visit, context);
 }
@@ -350,11 +360,10 @@ static err selector_row(struct range_job *job, struct promql_samples *s, bool ti
 
 err selector_each(struct evaluator *ev, const struct timeline *t, const struct promql_node *e, bool times,
                   struct sink *sink) {
-    struct range_job *job = arena_new(ev->a, struct range_job);
+    struct range_job *job;
     struct promql_set set;
     struct row row = {0};
-    NEED(job);
-    *job = (struct range_job){.ev = ev, .t = t, .range = e, .width = ev->lookback};
+    TRY(job_new(ev, t, e, ev->lookback, &job));
     struct promql_selection selection = range_of(ev, t, e, ev->lookback);
     selection.range_ms = 0;
     TRY(select_series(ev, e, selection, &set));
