@@ -410,8 +410,12 @@ static err answer_rows(struct evaluator *ev, const struct timeline *t, struct ta
 static err run(struct evaluator *ev, const struct promql_node *e, struct promql_answer *out) {
     const struct promql_options *o = ev->options;
     struct timeline t = {.start = o->start_ms, .step = o->step_ms, .n = 1};
+    const int64_t far = 4000000000000000000; /* so that no sum of times, offsets and ranges leaves int64 */
+    if (o->step_ms < 0) return err_new(ERR_INVALID, "zero or negative query resolution step widths are not accepted");
+    if (o->start_ms < -far || o->end_ms > far) return err_new(ERR_INVALID, "the time range is out of bounds");
     if (o->end_ms < o->start_ms) return err_new(ERR_INVALID, "end timestamp must not be before start time");
     if (o->step_ms) t.n = (size_t)((uint64_t)(o->end_ms - o->start_ms) / (uint64_t)o->step_ms) + 1;
+    if (t.n > ev->samples_max) return too_many_samples();
     out->type = promql_type_of(e);
     out->start_ms = o->start_ms;
     out->step_ms = o->step_ms;

@@ -9,7 +9,8 @@
  * Limits: 64 KiB of text, 1,000 levels (operators in a row count as levels), 11,000 labels, arguments or matchers in one list; a run: the arena's memory, samples
  * and time as its options say.
  * Errors: ERR_INVALID from the parser with line:column in front; from a run ERR_INVALID ("many-to-many matching…"), ERR_LIMIT
- * (samples, memory), what the source and options.check return. Times are int64 milliseconds since 1970, negative ones too.
+ * (samples, memory), what the source and options.check return. Times are int64 milliseconds since 1970, negative ones too,
+ * within ±4e18.
  */
 #pragma once
 

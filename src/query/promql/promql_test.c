@@ -399,6 +399,37 @@ static void samples_are_limited(void **state) {
     memory_done(&m);
 }
 
+static void ranges_are_bounded(void **state) {
+    (void)state;
+    static const struct {
+        int64_t start, end, step;
+        enum err_kind kind;
+    } cases[] = {{-4000000000000000000, 4000000000000000000, 1, ERR_LIMIT},
+                 {INT64_MIN, 0, 1, ERR_INVALID},
+                 {0, INT64_MAX, 1, ERR_INVALID},
+                 {10, 0, 1, ERR_INVALID},
+                 {0, 10, -1, ERR_INVALID},
+                 {0, 31536000000, 1, ERR_LIMIT}};
+    struct memory m;
+    fill(&m);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct arena a;
+        struct promql_answer answer;
+        const struct promql_node *e;
+        arena_init(&a, 16 * MIB);
+        assert_null(promql_parse(&a, STR("sum(x_total @ 4000000000000 offset 5y)"), all, &e, NULL));
+        err failed = promql_run(
+            &a, &m.source, e, STR(""),
+            &(struct promql_options){.start_ms = cases[i].start, .end_ms = cases[i].end, .step_ms = cases[i].step},
+            &answer);
+        assert_non_null(failed);
+        assert_int_equal(err_kind(failed), cases[i].kind);
+        err_free(failed);
+        arena_done(&a);
+    }
+    memory_done(&m);
+}
+
 static void labels_can_be_swapped(void **state) {
     (void)state;
     struct arena a;
@@ -504,7 +535,7 @@ static void annotations_say_where(void **state) {
         "found duplicate series for the match group {} on the right hand-side of the operation: [h_bucket{le=\"abc\"}, "
         "h_bucket{le=\"+Inf\"}];many-to-many matching not allowed: matching labels must be unique on one side");
     m.warning = STR("part 3 cannot be read");
-    answers(&m, "sum(x)", "{} 4\npart 3 cannot be read");
+    answers(&m, "sum(x) + sum(x)", "{} 8\npart 3 cannot be read");
     answers(&m, "-{le=\"abc\"}", "vector cannot contain metrics with the same labelset");
     memory_done(&m);
 }
@@ -521,6 +552,7 @@ int main(void) {
         cmocka_unit_test(numbers_and_durations_are_read),
         cmocka_unit_test(questions_end_when_they_must),
         cmocka_unit_test(samples_are_limited),
+        cmocka_unit_test(ranges_are_bounded),
         cmocka_unit_test(labels_can_be_swapped),
         cmocka_unit_test(info_adds_labels_of_the_same_target),
         cmocka_unit_test(annotations_say_where),

@@ -181,8 +181,10 @@ err select_series(struct evaluator *ev, const struct promql_node *vector, struct
     if (!e) e = ev->source->select(ev->source, &selection, ev->a, set);
     for (uint32_t i = 0; i < vector->matcher_n; i++) promql_compiled_done(&compiled[i]);
     for (size_t i = 0; !e && i < set->warning_n; i++) {
-        struct str kept = arena_copy(ev->a, set->warnings[i]);
-        if (kept.p && ev->warning_n < NOTES_MAX) ev->warnings[ev->warning_n++] = kept;
+        bool known = ev->warning_n == NOTES_MAX;
+        for (size_t k = 0; k < ev->warning_n; k++) known |= str_equal(ev->warnings[k], set->warnings[i]);
+        struct str kept = known ? (struct str){0} : arena_copy(ev->a, set->warnings[i]);
+        if (kept.p) ev->warnings[ev->warning_n++] = kept;
     }
     return e;
 }
