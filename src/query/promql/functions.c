@@ -68,8 +68,9 @@ static double date_days_in_month(int64_t s) {
     struct date d = date_of(s);
     return days_of_month(d.year, d.month);
 }
-static double date_hour(int64_t s) { return (double)((s - floor_divide(s, 86400) * 86400) / 3600); }
-static double date_minute(int64_t s) { return (double)((s - floor_divide(s, 3600) * 3600) / 60); }
+static int64_t seconds_within(int64_t s, int64_t unit) { return s % unit + (s % unit < 0 ? unit : 0); }
+static double date_hour(int64_t s) { return (double)(seconds_within(s, 86400) / 3600); }
+static double date_minute(int64_t s) { return (double)(seconds_within(s, 3600) / 60); }
 
 /* ---- scalars and vectors ----------------------------------------------------------------------------------------- */
 

@@ -511,6 +511,32 @@ static void info_adds_labels_of_the_same_target(void **state) {
     memory_done(&m);
 }
 
+static void dates_are_those_of_the_calendar(void **state) {
+    (void)state;
+    struct memory m;
+    memory_init(&m);
+    static const char *const cases[][2] = {
+        {"year(vector(951782400))", "{} 2000"},
+        {"month(vector(951782400))", "{} 2"},
+        {"day_of_month(vector(951782400))", "{} 29"},
+        {"days_in_month(vector(951782400))", "{} 29"},
+        {"day_of_year(vector(951782400))", "{} 60"},
+        {"day_of_week(vector(951782400))", "{} 2"},
+        {"hour(vector(-1))", "{} 23"},
+        {"minute(vector(-1))", "{} 59"},
+        {"year(vector(-1))", "{} 1969"},
+        {"day_of_week(vector(-1))", "{} 3"},
+        {"year(vector(-2208988800))", "{} 1900"},
+        {"days_in_month(vector(-2206310400))", "{} 28"},
+        {"hour(vector(-Inf)) < bool 24", "{} 1"},
+        {"year(vector(NaN)) < bool 0", "{} 1"},
+        {"minute(vector(1e300)) < bool 60", "{} 1"},
+        {"hour()", "{} 0"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) answers(&m, cases[i][0], cases[i][1]);
+    memory_done(&m);
+}
+
 static void annotations_say_where(void **state) {
     (void)state;
     struct memory m;
@@ -555,6 +581,7 @@ int main(void) {
         cmocka_unit_test(ranges_are_bounded),
         cmocka_unit_test(labels_can_be_swapped),
         cmocka_unit_test(info_adds_labels_of_the_same_target),
+        cmocka_unit_test(dates_are_those_of_the_calendar),
         cmocka_unit_test(annotations_say_where),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
