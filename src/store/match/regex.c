@@ -138,7 +138,7 @@ static err compile_as(struct str pattern, uint32_t options, struct regex **out) 
     r->options = options;
     r->pattern = str_dup(pattern);
     r->pattern_bytes = pattern.n;
-    r->match = pcre2_match_data_create(2, NULL);
+    r->match = pcre2_match_data_create_from_pattern(compiled, NULL);
     r->limits = pcre2_match_context_create(NULL);
     pcre2_set_depth_limit(r->limits, MATCH_DEPTH_MAX);
     pcre2_set_heap_limit(r->limits, MATCH_HEAP_MAX_KIB);
@@ -201,10 +201,28 @@ enum regex_search regex_search(struct regex *r, struct str text, size_t from, st
     int n = match_from(r, text, from);
     if (n < 0) return n == PCRE2_ERROR_NOMATCH ? REGEX_NOT_FOUND : REGEX_GAVE_UP;
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
-    size_t i = n != 1 && at[2] != PCRE2_UNSET ? 2 : 0; /* n is 0 where more groups matched than have room */
+    size_t i = n > 1 && at[2] != PCRE2_UNSET ? 2 : 0;
     *out_part = (struct str){text.p + at[i], at[i + 1] - at[i]};
     *out_end = at[1];
     return REGEX_FOUND;
+}
+
+size_t regex_groups(struct regex *r, struct str text, struct str *out, size_t max) {
+    int n = match_from(r, text, 0);
+    if (n < 1) return 0;
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
+    size_t kept = MIN((size_t)n, max);
+    for (size_t i = 0; i < kept; i++)
+        out[i] = at[2 * i] == PCRE2_UNSET ? (struct str){"", 0} : (struct str){text.p + at[2 * i], at[2 * i + 1] - at[2 * i]};
+    return kept;
+}
+
+int regex_group_number(const struct regex *r, struct str name) {
+    char text[64];
+    if (name.n >= sizeof text) return -1;
+    memcpy(text, name.p, name.n);
+    text[name.n] = 0;
+    return pcre2_substring_number_from_name(r->code, (PCRE2_SPTR)text);
 }
 
 bool regex_gave_up(const struct regex *r) { return r->gave_up; }
