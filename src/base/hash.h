@@ -40,3 +40,10 @@ static inline uint64_t hash_fast(const void *p, size_t n) {
     }
     return hash_mix(x ^ n * 0xa0761d6478bd642fu ^ hash_secret[0], y ^ hash_secret[1]);
 }
+
+/* 128 bits, keyed as hash_fast is, in memory only: two texts that somebody chose have different ones. */
+struct hash128 {
+    uint64_t low, high;
+};
+struct hash128 hash_wide(const void *p, size_t n);
+static inline bool hash128_equal(struct hash128 a, struct hash128 b) { return a.low == b.low && a.high == b.high; }

@@ -4,7 +4,7 @@
  *     - name: card numbers                     how reports call it; default "rule at line N"
  *       do: mask                               drop | mask | hash
  *       match: '\b(?:\d[ -]?){12,15}\d\b'      part of a text: the first group, else the whole match
- *       in: [body, span]                       resource scope span event link log body name status; default: all
+ *       in: [body, span]                       resource scope span event link log point body name status; default: all
  *     - do: hash
  *       key: enduser.*                         an attribute's key or a nested map's: * any run, ? one byte, in either case
  *

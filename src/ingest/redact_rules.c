@@ -80,7 +80,7 @@ static err take_place(struct reading *r, struct fy_node *n, uint32_t *places) {
             return NULL;
         }
     return at_line(r, line_of(n),
-                   "in: expected a list of resource, scope, span, event, link, log, body, name or status");
+                   "in: expected a list of resource, scope, span, event, link, log, point, body, name or status");
 }
 
 static err take_places(struct reading *r, struct fy_node *n, uint32_t *places) {

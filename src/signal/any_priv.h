@@ -37,6 +37,10 @@ enum any_fault any_check(struct wire w, struct any_check *c);
 /* True if the bytes are UTF-8 (RFC 3629); fast for ASCII. */
 bool any_utf8_is_valid(const unsigned char *p, size_t n);
 
+/* An AnyValue message as OTLP/JSON: {"stringValue": …} (otlp_json.c). */
+struct json_writer;
+void any_write_json(struct json_writer *w, struct wire message);
+
 /* ---- writing: content first, then what stands before it ---- */
 
 /* A varint; returns its size. */

@@ -3,11 +3,13 @@
 
 #include "base/budget.h"
 
+err fault_err(const struct fault *f, struct str body) {
+    if (!f->at) return err_new(f->kind, "%s", f->what);
+    return err_new(f->kind, "%s, at byte %zu of %zu", f->what, (size_t)(f->at - (const unsigned char *)body.p), body.n);
+}
+
 void decode_fault(struct otlp_decoder *d, const unsigned char *at, enum err_kind kind, const char *what) {
-    if (d->fault) return;
-    d->fault_at = at;
-    d->fault_kind = kind;
-    d->fault = what;
+    fault_set(&d->fault, at, kind, what);
 }
 
 static bool draw_up_to(struct otlp_decoder *d, uint64_t need) {
@@ -38,8 +40,7 @@ static void judge(struct text_stats *s) {
 void decode_begin(struct otlp_decoder *d) {
     if (d->known_count == KNOWN_KEYS_MAX) decode_forget_keys(d);
     d->generation++;
-    d->fault = NULL;
-    d->fault_at = NULL;
+    d->fault = (struct fault){0};
     d->invalid_utf8 = 0;
     memset(d->rejected, 0, sizeof d->rejected);
     for (int s = 0; s < SETS; s++) {
@@ -162,7 +163,7 @@ bool decode_value_slow(struct otlp_decoder *d, struct row_attributes *a, struct 
     if (any.kind == ANY_STRING || any.kind == ANY_BYTES) text = decode_text(d, stats, any.bytes);
     if (any.kind == ANY_BYTES) d->invalid_utf8 = invalid;
     if (type == VALUE_ANY && !decode_nested(d, stats, value, &text)) return false;
-    return !d->fault && attributes_push(d, a, id, text ? text : any.number);
+    return !d->fault.what && attributes_push(d, a, id, text ? text : any.number);
 }
 
 bool decode_attribute_slow(struct otlp_decoder *d, struct row_attributes *a, struct wire w) {

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "signal/any_priv.h"
 #include "signal/batch_priv.h"
+#include "signal/fault_priv.h"
 #include "signal/otlp.h"
 
 enum {
@@ -62,9 +63,7 @@ struct otlp_decoder {
     struct batch_builder *b; /* one of the two below */
     struct batch_builder builders[SIGNALS];
     const struct otlp_limits *limits;
-    const unsigned char *fault_at; /* NULL: no error */
-    const char *fault;
-    enum err_kind fault_kind;
+    struct fault fault;
     uint64_t drawn_bytes; /* of limits->budget */
     uint32_t generation, invalid_utf8;
     uint32_t rejected[OTLP_REASONS];

@@ -72,6 +72,8 @@ void otlp_write_json(const struct batch *b, struct json_writer *out);
 /* Export…ServiceResponse: empty ({} in JSON) for full success, else partial_success {rejected, message}. */
 void otlp_write_response(enum signal signal, uint64_t rejected, struct str message, struct buf *out);
 void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out);
+/* The same with another name for the count: "rejectedDataPoints" of metrics. As protobuf all signals' responses are alike. */
+void otlp_write_partial_json(struct str member, uint64_t rejected, struct str message, struct json_writer *out);
 /* google.rpc.Status {code, message}. */
 void otlp_write_status(int grpc_code, struct str message, struct buf *out);
 void otlp_write_status_json(int grpc_code, struct str message, struct json_writer *out);
@@ -83,6 +85,8 @@ void otlp_write_status_json(int grpc_code, struct str message, struct json_write
 void value_write_json(const struct batch *b, enum value_type type, uint64_t value, struct json_writer *out);
 /* The same as display text, without quotes around a string. */
 void value_write_text(const struct batch *b, enum value_type type, uint64_t value, struct buf *out);
+/* The same of an AnyValue message, checked when it came in. */
+void value_message_text(struct str message, struct buf *out);
 /* Builds AnyValue bytes of plain values, for the generator and tests. */
 void otlp_put_any_string(struct buf *out, struct str text);
 void otlp_put_any_int(struct buf *out, int64_t value);

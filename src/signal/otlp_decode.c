@@ -194,7 +194,7 @@ static bool decode_span(struct otlp_decoder *d, struct group g, struct wire mess
     put_u32(d, SET_ROWS, FIELD_EVENT_END, row, d->b->sets[SET_EVENTS].n);
     put_u32(d, SET_ROWS, FIELD_LINK_END, row, d->b->sets[SET_LINKS].n);
     if (__builtin_expect(reason != NO_REASON, 0)) refuse_row(d, mark, reason);
-    return !d->fault;
+    return !d->fault.what;
 }
 
 /* ---- logs --------------------------------------------------------------------------------------------------------- */
@@ -253,7 +253,7 @@ static bool decode_log(struct otlp_decoder *d, struct group g, struct wire w) {
     put_u32(d, SET_ROWS, FIELD_RESOURCE, row, g.resource);
     put_u32(d, SET_ROWS, FIELD_SCOPE, row, g.scope);
     if (__builtin_expect(reason != NO_REASON, 0)) refuse_row(d, mark, reason);
-    return !d->fault;
+    return !d->fault.what;
 }
 
 /* ---- groups: the same for both signals ------------------------------------------------------------------------------ */
@@ -302,7 +302,7 @@ static bool decode_group_head(struct otlp_decoder *d, enum set s, struct wire w,
     attributes_end(d, &a, row);
     if (a.too_many) return decode_fail(d, w.p, ERR_LIMIT, "over 16,384 attributes of a resource or scope");
     *out_row = row;
-    return !d->fault;
+    return !d->fault.what;
 }
 
 typedef bool (*decode_row_fn)(struct otlp_decoder *d, struct group g, struct wire w);
@@ -359,7 +359,7 @@ static bool decode_request(struct otlp_decoder *d, struct str body) {
         } else if (!wire_skip(&w, tag))
             return decode_malformed(d, w);
     }
-    return !d->fault;
+    return !d->fault.what;
 }
 
 /* ---- door --------------------------------------------------------------------------------------------------------- */
@@ -412,8 +412,5 @@ bool decode_run(struct otlp_decoder *d, enum signal signal, const struct otlp_li
 
 err otlp_decode(struct otlp_decoder *d, enum signal signal, struct str body, const struct otlp_limits *limits,
                 struct otlp_result *out) {
-    if (decode_run(d, signal, limits, decode_request, body, out)) return NULL;
-    if (!d->fault_at) return err_new(d->fault_kind, "%s", d->fault);
-    return err_new(d->fault_kind, "%s, at byte %zu of %zu", d->fault,
-                   (size_t)(d->fault_at - (const unsigned char *)body.p), body.n);
+    return decode_run(d, signal, limits, decode_request, body, out) ? NULL : fault_err(&d->fault, body);
 }

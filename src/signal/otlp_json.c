@@ -21,8 +21,6 @@ static void write_int_text(struct json_writer *w, int64_t v) {
     json_member(w, "intValue", str, buf_str(&text));
 }
 
-static void write_any(struct json_writer *w, struct wire message);
-
 static void write_any_list(struct json_writer *w, struct wire list, bool map) {
     struct wire item;
     json_object(w);
@@ -32,14 +30,14 @@ static void write_any_list(struct json_writer *w, struct wire list, bool map) {
         struct str key;
         struct wire entry = item;
         if (!map) {
-            write_any(w, item);
+            any_write_json(w, item);
             continue;
         }
         any_read_key_value(&entry, &key, &item);
         json_object(w);
         json_member(w, "key", str, key);
         json_key(w, STR("value"));
-        write_any(w, item);
+        any_write_json(w, item);
         json_object_end(w);
     }
     json_array_end(w);
@@ -63,7 +61,7 @@ static void write_any_member(struct json_writer *w, const struct any *v) {
     }
 }
 
-static void write_any(struct json_writer *w, struct wire message) {
+void any_write_json(struct json_writer *w, struct wire message) {
     struct any v;
     json_object(w);
     if (any_read(&message, &v)) write_any_member(w, &v);
@@ -294,17 +292,22 @@ void otlp_write_json(const struct batch *b, struct json_writer *out) {
 
 /* ---- answers ------------------------------------------------------------------------------------------------------ */
 
-void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out) {
+void otlp_write_partial_json(struct str member, uint64_t rejected, struct str message, struct json_writer *out) {
     json_object(out);
     if (rejected || message.n) {
         json_key(out, STR("partialSuccess"));
         json_object(out);
-        json_key(out, signal == SIGNAL_SPANS ? STR("rejectedSpans") : STR("rejectedLogRecords"));
+        json_key(out, member);
         json_u64_text(out, rejected);
         if (message.n) json_member(out, "errorMessage", str, message);
         json_object_end(out);
     }
     json_object_end(out);
+}
+
+void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out) {
+    otlp_write_partial_json(signal == SIGNAL_SPANS ? STR("rejectedSpans") : STR("rejectedLogRecords"), rejected,
+                            message, out);
 }
 
 void otlp_write_status_json(int grpc_code, struct str message, struct json_writer *out) {

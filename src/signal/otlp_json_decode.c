@@ -139,7 +139,7 @@ static bool read_text(struct json_in *in, const struct item *item, enum field f)
     struct wire text;
     if (!json_read_text(in, &text)) return false;
     put_u32(in->d, item->set, f, item->row, decode_text(in->d, &in->d->field_stats[item->set][f], text));
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 static bool read_u32(struct json_in *in, const struct item *item, enum field f) {
@@ -187,7 +187,7 @@ static bool read_events(struct json_in *in, struct item *span) {
         if (!begin_item(in, SET_EVENTS, &event) || !read_message(in, &event_message, &event)) return false;
         if (event.too_many) span->reason = OTLP_TOO_MANY;
     }
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 static bool read_links(struct json_in *in, struct item *span) {
@@ -199,7 +199,7 @@ static bool read_links(struct json_in *in, struct item *span) {
         if (link.too_many) reason = OTLP_TOO_MANY;
         if (reason != NO_REASON) span->reason = reason;
     }
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 /* ---- rows and groups ---------------------------------------------------------------------------------------------- */
@@ -234,7 +234,7 @@ static bool read_rows(struct json_in *in, const struct item *scope) {
     if (!json_enter(in, JSON_ARRAY)) return false;
     while (json_element_next(in))
         if (!read_row(in, (struct group){scope->group.resource, scope->row})) return false;
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 /* One Resource… or Scope… group; its row of the shared set goes again if the group leaves no rows. */
@@ -254,7 +254,7 @@ static bool read_groups(struct json_in *in, enum set s, const struct message *m,
     if (!json_enter(in, JSON_ARRAY)) return false;
     while (json_element_next(in))
         if (!read_group(in, s, m, resource)) return false;
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 static bool read_shared(struct json_in *in, struct item *group) {
@@ -289,7 +289,7 @@ static bool read_message(struct json_in *in, const struct message *m, struct ite
     struct json_object_in o = {&m->names, 0, 0};
     for (int i; (i = json_member_next(in, &o)) >= 0;)
         if (!read_member(in, m->members[i].kind, m->members[i].field, item)) return false;
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 /* ---- errors ------------------------------------------------------------------------------------------------------- */
@@ -334,15 +334,15 @@ static void put_path(struct str text, size_t at, struct buf *out) {
     json_reader_done(&r);
 }
 
-static err fault_err(const struct otlp_decoder *d, struct str body) {
+err json_fault_err(const struct fault *f, struct str body) {
     enum { PATH_BYTES_MAX = 600 };
     AUTO_BUF struct buf path;
     buf_init(&path, PATH_BYTES_MAX);
-    if (!d->fault_at) return err_new(d->fault_kind, "%s", d->fault);
-    size_t at = (size_t)(d->fault_at - (const unsigned char *)body.p);
+    if (!f->at) return err_new(f->kind, "%s", f->what);
+    size_t at = (size_t)(f->at - (const unsigned char *)body.p);
     put_path(body, at, &path);
-    return err_new(d->fault_kind, "%.*s%s%s, at byte %zu of %zu", (int)path.n, path.n ? path.p : "", path.n ? ": " : "",
-                   d->fault, at, body.n);
+    return err_new(f->kind, "%.*s%s%s, at byte %zu of %zu", (int)path.n, path.n ? path.p : "", path.n ? ": " : "",
+                   f->what, at, body.n);
 }
 
 /* ---- door --------------------------------------------------------------------------------------------------------- */
@@ -353,12 +353,12 @@ static bool read_request(struct json_in *in) {
     if (!json_enter(in, JSON_OBJECT)) return false;
     while (json_member_next(in, &o) >= 0)
         if (!read_groups(in, SET_RESOURCES, &resource_group[signal], 0)) return false;
-    if (in->d->fault) return false;
+    if (in->fault->what) return false;
     return json_next(&in->r) == JSON_END || json_fail(in, ERR_INVALID, "expected the end");
 }
 
 static bool decode_request(struct otlp_decoder *d, struct str body) {
-    struct json_in in = {.d = d};
+    struct json_in in = {.d = d, .fault = &d->fault};
     json_reader_init(&in.r, body, JSON_DEPTH_MAX);
     buf_init(&in.any, ANY_STRING_MAX);
     buf_init(&in.name, ANY_STRING_MAX);
@@ -371,5 +371,5 @@ static bool decode_request(struct otlp_decoder *d, struct str body) {
 
 err otlp_decode_json(struct otlp_decoder *d, enum signal signal, struct str body, const struct otlp_limits *limits,
                      struct otlp_result *out) {
-    return decode_run(d, signal, limits, decode_request, body, out) ? NULL : fault_err(d, body);
+    return decode_run(d, signal, limits, decode_request, body, out) ? NULL : json_fault_err(&d->fault, body);
 }

@@ -5,8 +5,8 @@
 
 bool json_fail(struct json_in *in, enum err_kind kind, const char *what) {
     const unsigned char *text = (const unsigned char *)in->r.text.p;
-    if (in->r.error) return decode_fail(in->d, text + in->r.at, ERR_INVALID, in->r.error);
-    return decode_fail(in->d, text + in->r.token, kind, what);
+    if (in->r.error) return fault_set(in->fault, text + in->r.at, ERR_INVALID, in->r.error);
+    return fault_set(in->fault, text + in->r.token, kind, what);
 }
 
 bool json_enter(struct json_in *in, enum json_token token) {
@@ -169,7 +169,7 @@ static uint64_t double_bits(double v) {
     return bits;
 }
 
-static bool read_double(struct json_in *in, uint64_t *out) {
+bool json_read_double(struct json_in *in, uint64_t *out) {
     static const char expected[] = "expected a number, \"NaN\", \"Infinity\" or \"-Infinity\"";
     enum json_token t = json_next(&in->r);
     struct str s = in->r.value;
@@ -189,7 +189,7 @@ static bool read_double(struct json_in *in, uint64_t *out) {
     return true;
 }
 
-static bool read_bool(struct json_in *in, uint64_t *out) {
+bool json_read_bool(struct json_in *in, uint64_t *out) {
     enum json_token t = json_next(&in->r);
     *out = t == JSON_TRUE;
     return t == JSON_TRUE || t == JSON_FALSE || json_fail(in, ERR_INVALID, "expected true or false");
@@ -301,7 +301,7 @@ static bool put_key_value(struct json_in *in, int depth) {
     }
     if (!has_key) put_key(&in->any, start, STR(""));
     if (!has_value) any_close(&in->any, in->any.n, WIRE_TAG(2, WIRE_BYTES));
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 /* {"values":[…]} of an array or a map. */
@@ -315,9 +315,9 @@ static bool put_list(struct json_in *in, int depth, bool map) {
             if (!(map ? put_key_value : put_any)(in, depth + 1)) return false;
             any_close(&in->any, start, WIRE_TAG(1, WIRE_BYTES));
         }
-        if (in->d->fault) return false;
+        if (in->fault->what) return false;
     }
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 /* The value of one member of an AnyValue, as a field of its message. */
@@ -335,14 +335,14 @@ static bool put_any_member(struct json_in *in, int which, int depth) {
         return true;
     case NAME_BOOL:
     case NAME_INT:
-        ok = which == NAME_BOOL ? read_bool(in, &number)
+        ok = which == NAME_BOOL ? json_read_bool(in, &number)
                                 : json_read_integer(in, INT64_MIN, INT64_MAX, int64_expected, &number);
         if (!ok) return false;
         buf_add_byte(out, which == NAME_BOOL ? WIRE_TAG(2, WIRE_VARINT) : WIRE_TAG(3, WIRE_VARINT));
         put_varint(out, number);
         return true;
     case NAME_DOUBLE:
-        if (!read_double(in, &number)) return false;
+        if (!json_read_double(in, &number)) return false;
         buf_add_byte(out, WIRE_TAG(4, WIRE_FIXED64));
         buf_add(out, &number, 8);
         return true;
@@ -366,7 +366,7 @@ static int value_member(struct json_in *in, struct json_object_in *o) {
 /* After that member: nothing but what is unknown. */
 static bool value_end(struct json_in *in, struct json_object_in *o) {
     if (json_member_next(in, o) >= 0) return json_fail(in, ERR_INVALID, "expected one kind of value, not two");
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 /* In the object of a value: the fields of its message. */
@@ -375,7 +375,23 @@ static bool put_any(struct json_in *in, int depth) {
     if (depth > ANY_DEPTH_MAX) return json_fail(in, ERR_LIMIT, "expected values nested at most 64 deep");
     if (in->any.full) return json_fail(in, ERR_LIMIT, "expected a value of at most 16 MiB");
     int which = value_member(in, &o);
-    return which < 0 ? !in->d->fault : put_any_member(in, which, depth) && value_end(in, &o);
+    return which < 0 ? !in->fault->what : put_any_member(in, which, depth) && value_end(in, &o);
+}
+
+bool json_put_attributes(struct json_in *in, unsigned char tag, uint32_t *out_n) {
+    if (!json_enter(in, JSON_ARRAY)) return false;
+    while (json_element_next(in)) {
+        size_t start = in->any.n;
+        if (!put_key_value(in, 1)) return false;
+        if (in->any.n >= start + 2 && in->any.p[start + 1] == 0) { /* an empty key, which protobuf leaves out */
+            memmove(in->any.p + start, in->any.p + start + 2, in->any.n - start - 2);
+            in->any.n -= 2;
+        }
+        any_close(&in->any, start, tag);
+        ++*out_n;
+    }
+    if (in->any.full) return json_fail(in, ERR_LIMIT, "expected attributes of at most 16 MiB");
+    return !in->fault->what;
 }
 
 /* ---- attributes --------------------------------------------------------------------------------------------------- */
@@ -408,10 +424,10 @@ static bool read_slot(struct json_in *in, struct row_attributes *a, int which, s
     case NAME_STRING:
         if (!json_read_text(in, &text)) return false;
         v->slot = decode_text(in->d, stats, text);
-        return !in->d->fault;
+        return !in->fault->what;
     case NAME_INT: return json_read_integer(in, INT64_MIN, INT64_MAX, int64_expected, &v->slot);
-    case NAME_BOOL: return read_bool(in, &v->slot);
-    case NAME_DOUBLE: return read_double(in, &v->slot);
+    case NAME_BOOL: return json_read_bool(in, &v->slot);
+    case NAME_DOUBLE: return json_read_double(in, &v->slot);
     case NAME_BYTES:
         if (!read_base64(in, &in->any)) return false;
         break;
@@ -420,14 +436,14 @@ static bool read_slot(struct json_in *in, struct row_attributes *a, int which, s
     }
     if (in->any.full) return json_fail(in, ERR_LIMIT, "expected a value of at most 16 MiB");
     v->slot = keep_bytes(in->d, stats, &in->any);
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 static bool read_value(struct json_in *in, struct row_attributes *a, struct json_attribute *v) {
     struct json_object_in o;
     if (!json_enter(in, JSON_OBJECT)) return false;
     int which = value_member(in, &o);
-    return which < 0 ? !in->d->fault : read_slot(in, a, which, v) && value_end(in, &o);
+    return which < 0 ? !in->fault->what : read_slot(in, a, which, v) && value_end(in, &o);
 }
 
 static bool read_key(struct json_in *in, struct row_attributes *a, struct json_attribute *v) {
@@ -453,7 +469,7 @@ static bool read_attribute(struct json_in *in, struct row_attributes *a) {
     buf_clear(&in->name);
     for (int which; (which = json_member_next(in, &o)) >= 0;)
         if (!(which == 0 ? read_key : read_value)(in, a, &v)) return false;
-    if (in->d->fault) return false;
+    if (in->fault->what) return false;
     int32_t id = v.known ? known_key_id(in->d, v.known, v.type)
                          : (int32_t)batch_builder_key(in->d->b, buf_str(&in->name), v.type);
     return attributes_push(in->d, a, id, v.slot);
@@ -504,7 +520,7 @@ static bool read_likely(struct json_in *in, struct row_attributes *a, bool first
         if (!pass(&rest, STR("\"}}"))) return false;
         int32_t id = known_key_id(in->d, key, VALUE_STRING);
         slot = decode_text(in->d, value_stats(in->d, a, key), value);
-        if (in->d->fault || !attributes_push(in->d, a, id, slot)) return false;
+        if (in->fault->what || !attributes_push(in->d, a, id, slot)) return false;
     } else {
         if (!pass(&rest, STR("intValue\":")) || !pass_digits(&rest, &slot) || !pass(&rest, STR("}}"))) return false;
         if (!attributes_push(in->d, a, known_key_id(in->d, key, VALUE_INT), slot)) return false;
@@ -515,12 +531,12 @@ static bool read_likely(struct json_in *in, struct row_attributes *a, bool first
 
 bool json_read_attributes(struct json_in *in, struct row_attributes *a) {
     if (!json_enter(in, JSON_ARRAY)) return false;
-    for (bool first = true; !in->d->fault; first = false) {
+    for (bool first = true; !in->fault->what; first = false) {
         if (read_likely(in, a, first)) continue;
-        if (in->d->fault || !json_element_next(in)) break;
+        if (in->fault->what || !json_element_next(in)) break;
         if (!read_attribute(in, a)) return false;
     }
-    return !in->d->fault;
+    return !in->fault->what;
 }
 
 bool json_read_body(struct json_in *in, uint32_t row) {
@@ -531,7 +547,7 @@ bool json_read_body(struct json_in *in, uint32_t row) {
     uint32_t id = 0;
     if (!json_enter(in, JSON_OBJECT)) return false;
     int which = value_member(in, &o);
-    if (which < 0) return !d->fault;
+    if (which < 0) return !d->fault.what;
     if (which == NAME_STRING) {
         if (!json_read_text(in, &text)) return false;
         id = decode_text(d, stats, text);
@@ -543,5 +559,5 @@ bool json_read_body(struct json_in *in, uint32_t row) {
     }
     put_u32(d, SET_ROWS, FIELD_BODY, row, id);
     put_u32(d, SET_ROWS, FIELD_BODY_TYPE, row, which == NAME_STRING ? VALUE_STRING : VALUE_ANY);
-    return !d->fault && value_end(in, &o);
+    return !d->fault.what && value_end(in, &o);
 }

@@ -4,7 +4,7 @@
 #include "signal/batch_priv.h"
 
 const char *const rewrite_place_names[PLACES] = {"resource", "scope", "span", "event", "link",
-                                                 "log",      "body",  "name", "status"};
+                                                 "log",      "point", "body", "name",  "status"};
 
 enum { MEMO_SLOTS = 8192 };
 
@@ -25,6 +25,7 @@ struct rewriting {
     bool cares_for[PLACES];   /* body, name, status */
     struct buf text, nested;
     bool nested_changed;
+    bool final; /* what is answered is carried out */
 };
 
 /* A value as it shall be. */
@@ -42,7 +43,7 @@ void rewriter_done(struct rewriter *r) { mem_free(r->memo); }
 
 static enum rewrite_verdict ask(struct rewriting *w, struct rewrite_value v) {
     buf_clear(&w->text);
-    v.final = w->to != NULL;
+    v.final = w->final;
     enum rewrite_verdict verdict = w->r->judge(w->r->context, &v, &w->text);
     return verdict == REWRITE_TEXT && w->text.full ? REWRITE_DROP : verdict;
 }
@@ -308,6 +309,7 @@ struct batch_blob *batch_rewrite(struct rewriter *r, const struct batch *from) {
     if (anything_changes(&w)) {
         batch_builder_init(&to, from->signal);
         w.to = &to;
+        w.final = true;
         w.strings = mem_new_array(uint32_t, MAX(from->string_count, 1u));
         for (int s = 0; s < SETS; s++) put_set(&w, (enum set)s);
         blob = batch_builder_finish(&to);
@@ -318,4 +320,41 @@ struct batch_blob *batch_rewrite(struct rewriter *r, const struct batch *from) {
     buf_done(&w.text);
     buf_done(&w.nested);
     return blob;
+}
+
+/* One KeyValue to the end of `out`, under `tag`. It is written anew even if nothing of it changes: its bytes may also hold fields that later
+ * ones replace. */
+static void put_entry(struct rewriting *w, enum rewrite_place place, unsigned char tag, struct wire item,
+                      struct buf *out) {
+    struct wire value;
+    struct str name;
+    size_t start = out->n;
+    buf_clear(&w->nested);
+    if (!any_read_key_value(&item, &name, &value) || !put_nested(w, place, name, value)) return;
+    if (name.n) {
+        buf_add_str(out, name);
+        any_close(out, start, WIRE_TAG(1, WIRE_BYTES));
+    }
+    size_t content = out->n;
+    buf_add_str(out, buf_str(&w->nested));
+    any_close(out, content, WIRE_TAG(2, WIRE_BYTES));
+    any_close(out, start, tag);
+}
+
+bool rewrite_list(struct rewriter *r, enum rewrite_place place, unsigned char tag, struct str list, struct buf *out) {
+    struct rewriting w = {.r = r, .final = true};
+    struct wire rest = wire_of(list), item;
+    size_t start = out->n;
+    buf_init(&w.text, ANY_STRING_MAX);
+    buf_init(&w.nested, ANY_STRING_MAX);
+    while (rest.p < rest.end) {
+        rest.p++;
+        if (!wire_bytes(&rest, &item)) break;
+        put_entry(&w, place, tag, item, out);
+    }
+    bool changed = w.nested_changed || !str_equal(list, str_span(out->p + start, out->n - start));
+    buf_done(&w.text);
+    buf_done(&w.nested);
+    if (!changed) out->n = start;
+    return changed;
 }

@@ -20,6 +20,7 @@ enum rewrite_place {
     PLACE_EVENT,
     PLACE_LINK,
     PLACE_LOG,
+    PLACE_POINT,  /* attributes of metric points and of their exemplars, Prometheus labels */
     PLACE_BODY,   /* of logs */
     PLACE_NAME,   /* of spans and events, event_name of logs */
     PLACE_STATUS, /* status message of spans */
@@ -53,5 +54,7 @@ struct rewriter {
 void rewriter_init(struct rewriter *r); /* the functions are set by the caller */
 void rewriter_done(struct rewriter *r);
 
-/* NULL: nothing is to be changed. */
+/* NULL: nothing is to be changed. Of metric points: points_rewrite (signal/metrics/points_rewrite.h). */
 struct batch_blob *batch_rewrite(struct rewriter *r, const struct batch *from);
+/* A list of KeyValue messages under `tag`, appended to `out` as it shall be; false: it stays as it is. Each value is asked for once. */
+bool rewrite_list(struct rewriter *r, enum rewrite_place place, unsigned char tag, struct str list, struct buf *out);

@@ -88,3 +88,23 @@ void value_write_text(const struct batch *b, enum value_type type, uint64_t valu
     case VALUE_TYPES: return;
     }
 }
+
+void value_message_text(struct str message, struct buf *out) {
+    struct json_writer w;
+    struct wire rest = wire_of(message);
+    struct any v;
+    if (!any_read(&rest, &v)) return;
+    switch (v.kind) {
+    case ANY_STRING: buf_add_str(out, wire_str(&v.bytes)); return;
+    case ANY_DOUBLE: put_f64(out, bits_to_double(v.number)); return;
+    case ANY_BYTES: put_base64(out, v.bytes.p, wire_left(&v.bytes)); return;
+    case ANY_EMPTY: return;
+    case ANY_BOOL:
+    case ANY_INT:
+    case ANY_ARRAY:
+    case ANY_MAP:
+        json_writer_init(&w, out);
+        write_level(&w, &v);
+        return;
+    }
+}

@@ -19,6 +19,7 @@ struct regex {
     pcre2_match_data *match;
     pcre2_match_context *limits;
     char *pattern;
+    uint32_t options;
     size_t pattern_bytes, bytes_since_clock;
     int64_t deadline_ns; /* 0: none */
     uint32_t calls;
@@ -41,7 +42,8 @@ static bool group_is_allowed(struct str s) {
 }
 
 static bool escape_is_allowed(char c) {
-    return strchr("dDwWsSbBAzafnrtvxpPQE", c) || !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
+    return strchr("dDwWsSbBAzafnrtvxpPQE", c) ||
+           !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
 }
 
 /* The index after the escape at i; after \Q everything up to \E is text. */
@@ -97,10 +99,11 @@ static err check_syntax_at(struct str p, size_t *at) {
 }
 
 static pcre2_code *compile(struct str pattern, uint32_t more, int *out_code, PCRE2_SIZE *out_at) {
-    uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UTF | PCRE2_DOLLAR_ENDONLY | more;
+    uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | more;
     pcre2_code *made =
         pcre2_compile((PCRE2_SPTR)(pattern.n ? pattern.p : ""), pattern.n, options, out_code, out_at, NULL);
-    if (made) pcre2_jit_compile(made, PCRE2_JIT_COMPLETE); /* refused where memory may not be executable: interpreted then */
+    if (made)
+        pcre2_jit_compile(made, PCRE2_JIT_COMPLETE); /* refused where memory may not be executable: interpreted then */
     return made;
 }
 
@@ -118,13 +121,13 @@ static int on_item(pcre2_callout_block *block, void *context) {
     return stop ? PCRE2_ERROR_CALLOUT : 0;
 }
 
-err regex_compile(struct str pattern, struct regex **out) {
+static err compile_as(struct str pattern, uint32_t options, struct regex **out) {
     if (pattern.n > PATTERN_BYTES_MAX)
         return err_new(ERR_LIMIT, "regular expression: %zu bytes, at most %d", pattern.n, PATTERN_BYTES_MAX);
     for (size_t i = 0; i < pattern.n;) TRY(check_syntax_at(pattern, &i));
     int code = 0;
     PCRE2_SIZE at = 0;
-    pcre2_code *compiled = compile(pattern, 0, &code, &at);
+    pcre2_code *compiled = compile(pattern, options, &code, &at);
     if (!compiled) {
         PCRE2_UCHAR why[128] = "";
         pcre2_get_error_message(code, why, sizeof why);
@@ -132,15 +135,23 @@ err regex_compile(struct str pattern, struct regex **out) {
     }
     struct regex *r = mem_new_of(struct regex);
     r->code = compiled;
+    r->options = options;
     r->pattern = str_dup(pattern);
     r->pattern_bytes = pattern.n;
-    r->match = pcre2_match_data_create(2, NULL);
+    r->match = pcre2_match_data_create_from_pattern(compiled, NULL);
     r->limits = pcre2_match_context_create(NULL);
     pcre2_set_depth_limit(r->limits, MATCH_DEPTH_MAX);
     pcre2_set_heap_limit(r->limits, MATCH_HEAP_MAX_KIB);
     pcre2_set_callout(r->limits, on_item, r);
     *out = r;
     return NULL;
+}
+
+err regex_compile(struct str pattern, struct regex **out) { return compile_as(pattern, PCRE2_NEVER_UTF, out); }
+
+err regex_compile_whole(struct str pattern, struct regex **out) {
+    return compile_as(pattern, PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL | PCRE2_ANCHORED | PCRE2_ENDANCHORED,
+                      out);
 }
 
 void regex_free(struct regex *r) {
@@ -164,7 +175,7 @@ static const pcre2_code *prepare(struct regex *r, size_t n) {
     PCRE2_SIZE at;
     r->calls = 0;
     if (n > SHORT_TEXT_BYTES && !r->long_code)
-        r->long_code = compile((struct str){r->pattern, r->pattern_bytes}, PCRE2_AUTO_CALLOUT, &code, &at);
+        r->long_code = compile((struct str){r->pattern, r->pattern_bytes}, r->options | PCRE2_AUTO_CALLOUT, &code, &at);
     bool is_long = n > SHORT_TEXT_BYTES && r->long_code;
     size_t steps = is_long ? MATCH_STEPS_MAX : SHORT_TEXT_STEPS / MAX(n, (size_t)1);
     pcre2_set_match_limit(r->limits, (uint32_t)MIN(steps, (size_t)MATCH_STEPS_MAX));
@@ -190,10 +201,28 @@ enum regex_search regex_search(struct regex *r, struct str text, size_t from, st
     int n = match_from(r, text, from);
     if (n < 0) return n == PCRE2_ERROR_NOMATCH ? REGEX_NOT_FOUND : REGEX_GAVE_UP;
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
-    size_t i = n != 1 && at[2] != PCRE2_UNSET ? 2 : 0; /* n is 0 where more groups matched than have room */
+    size_t i = n > 1 && at[2] != PCRE2_UNSET ? 2 : 0;
     *out_part = (struct str){text.p + at[i], at[i + 1] - at[i]};
     *out_end = at[1];
     return REGEX_FOUND;
+}
+
+size_t regex_groups(struct regex *r, struct str text, struct str *out, size_t max) {
+    int n = match_from(r, text, 0);
+    if (n < 1) return 0;
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
+    size_t kept = MIN((size_t)n, max);
+    for (size_t i = 0; i < kept; i++)
+        out[i] = at[2 * i] == PCRE2_UNSET ? (struct str){"", 0} : (struct str){text.p + at[2 * i], at[2 * i + 1] - at[2 * i]};
+    return kept;
+}
+
+int regex_group_number(const struct regex *r, struct str name) {
+    char text[64];
+    if (name.n >= sizeof text) return -1;
+    memcpy(text, name.p, name.n);
+    text[name.n] = 0;
+    return pcre2_substring_number_from_name(r->code, (PCRE2_SPTR)text);
 }
 
 bool regex_gave_up(const struct regex *r) { return r->gave_up; }

@@ -11,12 +11,18 @@
 
 struct regex;
 err regex_compile(struct str pattern, struct regex **out); /* ERR_INVALID with the position */
-void regex_free(struct regex *r);                           /* takes NULL */
-bool regex_found(struct regex *r, struct str text);         /* anywhere in text; a match over its limits is none */
+/* The same for the whole of a UTF-8 text, as Prometheus compares label values: one that matches must match from its first byte to its
+ * last; a dot is any character, line ends as well. */
+err regex_compile_whole(struct str pattern, struct regex **out);
+void regex_free(struct regex *r);                   /* takes NULL */
+bool regex_found(struct regex *r, struct str text); /* anywhere in text; a match over its limits is none */
 enum regex_search { REGEX_NOT_FOUND, REGEX_FOUND, REGEX_GAVE_UP };
 /* The first match that starts at `from` or later: what its first group took part in, else the whole match, and where it ends.
  * REGEX_GAVE_UP: over the limits or past the deadline, so nobody knows. */
 enum regex_search regex_search(struct regex *r, struct str text, size_t from, struct str *out_part, size_t *out_end);
+/* What the groups of the first match took part in: 0 is the whole, those that took none are empty. How many; 0: no match. */
+size_t regex_groups(struct regex *r, struct str text, struct str *out, size_t max);
+int regex_group_number(const struct regex *r, struct str name); /* of a named group; negative: there is none */
 /* Monotonic; from then on nothing is found, and the caller is expected to look at the clock itself. 0: none. Begins anew. */
 void regex_set_deadline(struct regex *r, int64_t deadline_ns);
-bool regex_gave_up(const struct regex *r);                  /* some match went over its limits */
+bool regex_gave_up(const struct regex *r); /* some match went over its limits */

@@ -228,6 +228,24 @@ static void costly_matches_give_up_at_any_length(void **state) {
         }
 }
 
+static void groups_are_told_by_number_and_name(void **state) {
+    (void)state;
+    struct str groups[8];
+    struct regex *r = compiled("^(a+)(?P<two>b)?(?:c)(d|(e))$");
+    assert_int_equal(regex_groups(r, STR("aacd"), groups, 8), 4);
+    assert_true(str_equal(groups[0], STR("aacd")));
+    assert_true(str_equal(groups[1], STR("aa")));
+    assert_true(str_equal(groups[2], STR("")));
+    assert_true(str_equal(groups[3], STR("d")));
+    assert_int_equal(regex_groups(r, STR("abce"), groups, 8), 5);
+    assert_true(str_equal(groups[2], STR("b")) && str_equal(groups[4], STR("e")));
+    assert_int_equal(regex_groups(r, STR("abce"), groups, 2), 2);
+    assert_int_equal(regex_groups(r, STR("x"), groups, 8), 0);
+    assert_int_equal(regex_group_number(r, STR("two")), 2);
+    assert_true(regex_group_number(r, STR("three")) < 0);
+    regex_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_find_what_they_say),
@@ -238,6 +256,7 @@ int main(void) {
         cmocka_unit_test(patterns_have_a_limit),
         cmocka_unit_test(a_zero_byte_is_no_end),
         cmocka_unit_test(costly_matches_give_up_at_any_length),
+        cmocka_unit_test(groups_are_told_by_number_and_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,111 @@
+/* PromQL as Prometheus 3.5 speaks it: text to tree, tree to text, tree and series to answers.
+ *
+ *   text ─ promql_parse ─▶ tree ─ promql_run ─▶ rows: one per series, an array over the steps each
+ *            │               │        └─ promql/source.h: where series come from
+ *            └─ error and    ├─ promql_print, promql_print_pretty: text again, which parses to an equal tree
+ *               its place    └─ promql_print_tree: JSON, as /api/v1/parse_query gives it
+ *
+ * Owner: trees and answers live in the caller's arena. Threads: a run belongs to one; a tree may be run by many at once.
+ * Limits: 64 KiB of text, 1,000 levels (operators in a row count as levels), 11,000 labels, arguments or matchers in one list; a run: the arena's memory, samples
+ * and time as its options say.
+ * Errors: ERR_INVALID from the parser with line:column in front; from a run ERR_INVALID ("many-to-many matching…"), ERR_LIMIT
+ * (samples, memory), what the source and options.check return. Times are int64 milliseconds since 1970, negative ones too,
+ * within ±4e18.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "query/promql/native.h"
+
+enum { PROMQL_TEXT_BYTES_MAX = 65536, PROMQL_DEPTH_MAX = 1000, PROMQL_LIST_MAX = 11000 };
+
+enum promql_type { PROMQL_SCALAR, PROMQL_STRING, PROMQL_VECTOR, PROMQL_MATRIX };
+
+struct promql_node; /* an expression; read by promql_* only */
+struct promql_source;
+
+struct promql_label {
+    struct str name, value;
+};
+/* By name, ascending; no value is empty. */
+struct promql_labels {
+    const struct promql_label *v;
+    uint32_t n;
+};
+struct str promql_label(struct promql_labels labels, struct str name); /* empty: none */
+int promql_labels_compare(struct promql_labels x, struct promql_labels y);
+void promql_labels_print(struct promql_labels labels, struct buf *out); /* name{a="b"} */
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+struct promql_syntax {
+    bool experimental_functions, duration_expressions; /* what Prometheus 3.5 has behind feature flags */
+};
+/* Where a mistake is: byte offsets [start, end) and the line and column of start, from 1. */
+struct promql_place {
+    uint32_t start, end, line, column;
+};
+
+/* The tree is in `a` and borrows nothing from text. `out_place` may be NULL. */
+err promql_parse(struct arena *a, struct str text, struct promql_syntax syntax, const struct promql_node **out,
+                 struct promql_place *out_place);
+enum promql_type promql_type_of(const struct promql_node *e);
+const char *promql_type_name(enum promql_type type); /* "scalar", "string", "vector", "matrix" */
+bool promql_equal(const struct promql_node *x, const struct promql_node *y);
+void promql_print(const struct promql_node *e, struct buf *out); /* one line */
+void promql_print_pretty(const struct promql_node *e,
+                         struct buf *out); /* broken at 100 characters, as format_query does */
+err promql_print_tree(const struct promql_node *e, struct json_writer *w); /* ERR_LIMIT over about 150 levels */
+
+/* The matchers of each selector in the tree, first to last; for query_exemplars. False: no more. */
+struct promql_matcher;
+bool promql_selector_at(const struct promql_node *e, size_t i, const struct promql_matcher **out, size_t *out_n);
+
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
+
+struct promql_options {
+    int64_t start_ms, end_ms, step_ms; /* an instant: start = end, step 0 */
+    int64_t lookback_ms;               /* 0: five minutes */
+    uint64_t samples_max;              /* read or made at once; 0: 50,000,000 */
+    bool delayed_name_removal, type_and_unit_labels;
+    err (*check)(void *context); /* asked before each series; may be NULL */
+    void *context;
+};
+
+enum promql_kind { PROMQL_ABSENT, PROMQL_FLOAT, PROMQL_HISTOGRAM };
+
+struct promql_row {
+    struct promql_labels labels;
+    const uint8_t *kinds;                   /* enum promql_kind at each step */
+    const double *values;                   /* at steps of kind float */
+    const struct native *const *histograms; /* NULL: none at any step */
+};
+
+struct promql_answer {
+    enum promql_type type; /* of the expression; over a range always matrix in the API's words */
+    int64_t start_ms, step_ms;
+    size_t step_n;
+    struct str text; /* of a string */
+    struct promql_row
+        *rows; /* a scalar is one row without labels; of an instant in the order of the engine (sort, topk) */
+    size_t row_n;
+    const struct str *warnings, *infos; /* as Prometheus words them, with (line:column) where there is one */
+    size_t warning_n, info_n;
+    uint64_t samples; /* read from the source */
+    /* An instant query may ask for a range: its points, not on steps. */
+    struct promql_points *points;
+    size_t point_n;
+};
+/* The samples of one series of a range vector. */
+struct promql_points {
+    struct promql_labels labels;
+    size_t n, histogram_n;
+    const int64_t *times, *histogram_times;
+    const double *values;
+    const struct native *const *histograms;
+};
+
+/* `text` is what was parsed, for the places in annotations. */
+err promql_run(struct arena *a, struct promql_source *source, const struct promql_node *e, struct str text,
+               const struct promql_options *options, struct promql_answer *out);

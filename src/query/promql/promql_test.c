@@ -1,0 +1,588 @@
+#include "query/promql/promql.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "query/promql/memory_test_priv.h"
+#include "query/promql/number.h"
+
+static const struct promql_syntax all = {true, true};
+
+/* ---- text -------------------------------------------------------------------------------------------------------- */
+
+static void expressions_print_as_prometheus_prints_them(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"sum(a)by(job)", "sum by (job) (a)"},
+        {"SUM by (job) (a)", "sum by (job) (a)"},
+        {"topk(5,a)", "topk(5, a)"},
+        {"sum without() (a)", "sum without () (a)"},
+        {"a+on(x)group_left(y)b", "a + on (x) group_left (y) b"},
+        {"a and ignoring() b", "a and b"},
+        {"a ==bool b", "a == bool b"},
+        {"-a^2", "-a ^ 2"},
+        {"- 1", "-1"},
+        {"2^-1", "2 ^ -1"},
+        {"inf", "+Inf"},
+        {"Inf ^ 2", "Inf ^ 2"},
+        {"0x1F", "31"},
+        {"1_000", "1000"},
+        {".5", "0.5"},
+        {"1e3", "1000"},
+        {"1e-10", "1e-10"},
+        {"5m", "5m"},
+        {"90m", "1h30m"},
+        {"a[300]", "a[5m]"},
+        {"a[5m:]", "a[5m:]"},
+        {"a[5m:30s] offset -1w @ 3", "a[5m:30s] @ 3.000 offset -1w"},
+        {"a @ start() offset 5m", "a @ start() offset 5m"},
+        {"a[26m+4m]", "a[30m]"},
+        {"{\"foo.bar\",a!~\"x\"}", "{__name__=\"foo.bar\",a!~\"x\"}"},
+        {"foo{a='b', \"c.d\"=`e\"`}", "foo{a=\"b\",\"c.d\"=\"e\\\"\"}"},
+        {"foo{}", "foo"},
+        {"label_replace(a,'b','$1','c','(.*)')", "label_replace(a, \"b\", \"$1\", \"c\", \"(.*)\")"},
+        {"sum # a comment\n(a)", "sum(a)"},
+        {"sum + avg", "sum + avg"},
+        {"(a)", "(a)"},
+        {"\"x\\n\"", "\"x\\n\""},
+        {"rate(a[5m])or b unless c", "rate(a[5m]) or b unless c"},
+        {"sum by (\"a.b\", c) (x)", "sum by (\"a.b\", c) (x)"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct arena a;
+        AUTO_BUF struct buf b;
+        const struct promql_node *e, *again;
+        buf_init(&b, 4096);
+        arena_init(&a, MIB);
+        err failed = promql_parse(&a, str_of(cases[i][0]), all, &e, NULL);
+        if (failed) fail_msg("%s: %s", cases[i][0], err_text(failed));
+        promql_print(e, &b);
+        assert_string_equal(b.p, cases[i][1]);
+        assert_null(promql_parse(&a, buf_str(&b), all, &again, NULL));
+        assert_true(promql_equal(e, again));
+        arena_done(&a);
+    }
+}
+
+static void mistakes_are_told_with_their_place(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "1:1: parse error: no expression found in input"},
+        {"1 +", "1:4: parse error: unexpected end of input"},
+        {"sum(", "1:5: parse error: unexpected end of input"},
+        {"a b", "1:3: parse error: unexpected identifier \"b\""},
+        {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
+        {"{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
+        {"a{b=~\"(\"}",
+         "1:1: parse error: error parsing regexp: regular expression: missing closing parenthesis at byte 1"},
+        {"a{b=~\"x)(y\"}",
+         "1:1: parse error: error parsing regexp: regular expression: unmatched closing parenthesis at byte 1"},
+        {"a{b=~\"(?=x)\"}", "1:1: parse error: error parsing regexp: regular expression: the group at byte 0 is not "
+                            "supported (no look-around)"},
+        {"a{b", "1:4: parse error: unexpected end of input in label matching, expected label matching operator"},
+        {"a{b=1}", "1:5: parse error: unexpected number \"1\" in label matching, expected string"},
+        {"a{1=\"x\"}", "1:3: parse error: unexpected number \"1\" in label matching, expected identifier or \"}\""},
+        {"a{b=\"x\" c}", "1:9: parse error: unexpected identifier \"c\" in label matching, expected \",\" or \"}\""},
+        {"a{__name__=\"b\"}", "1:1: parse error: metric name must not be set twice: \"a\" or \"b\""},
+        {"rate(a)", "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector"},
+        {"rate(a[5m], 1)", "1:1: parse error: expected 1 argument(s) in call to \"rate\", got 2"},
+        {"round()", "1:1: parse error: expected at least 1 argument(s) in call to \"round\", got 0"},
+        {"round(a, 1, 2)", "1:1: parse error: expected at most 2 argument(s) in call to \"round\", got 3"},
+        {"foo(a)", "1:1: parse error: unknown function with name \"foo\""},
+        {"1 > 2", "1:1: parse error: comparisons between scalars must use BOOL modifier"},
+        {"a + bool b", "1:1: parse error: bool modifier can only be used on comparison operators"},
+        {"a and 1", "1:1: parse error: set operator \"and\" not allowed in binary scalar expression"},
+        {"a + on(x) 1", "1:1: parse error: vector matching only allowed between instant vectors"},
+        {"a and on(x) group_left b", "1:1: parse error: no grouping allowed for \"and\" operation"},
+        {"a + on(x) group_left(x) b", "1:1: parse error: label \"x\" must not occur in ON and GROUP clause at once"},
+        {"\"a\" + 1", "1:1: parse error: binary expression must contain only scalar and instant vector types"},
+        {"-\"a\"", "1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, "
+                   "got \"string\""},
+        {"1[5m]", "1:1: parse error: ranges only allowed for vector selectors"},
+        {"a offset 5m[1m]", "1:1: parse error: no offset modifiers allowed before range"},
+        {"a[0s]", "1:3: parse error: duration must be greater than 0"},
+        {"a[5m", "1:5: parse error: unexpected end of input in subquery or range, expected \"]\""},
+        {"a[5q]", "1:3: parse error: bad number or duration syntax"},
+        {"1 offset 5m", "1:1: parse error: offset modifier must be preceded by an instant vector selector or range "
+                        "vector selector or a subquery"},
+        {"a offset 5m offset 5m", "1:1: parse error: offset may not be set multiple times"},
+        {"sum(a, b)",
+         "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 1, got 2"},
+        {"topk(a)", "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 2, got 1"},
+        {"topk(a, b)", "1:6: parse error: expected type scalar in aggregation parameter, got instant vector"},
+        {"\"abc", "1:1: parse error: unterminated quoted string"},
+        {"a\n + ~", "2:4: parse error: unexpected character"},
+        {"sum by (1) (a)", "1:9: parse error: unexpected number \"1\" in grouping opts, expected label"},
+        {"(a[5m])[1m:]", "1:1: parse error: subquery is only allowed on instant vector, got matrix instead"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct arena a;
+        const struct promql_node *e;
+        arena_init(&a, MIB);
+        err failed = promql_parse(&a, str_of(cases[i][0]), all, &e, NULL);
+        if (!failed) fail_msg("%s: taken", cases[i][0]);
+        assert_int_equal(err_kind(failed), ERR_INVALID);
+        assert_string_equal(err_text(failed), cases[i][1]);
+        err_free(failed);
+        arena_done(&a);
+    }
+}
+
+static void what_is_behind_flags_is_refused_without_them(void **state) {
+    (void)state;
+    static const char *const cases[] = {"limitk(1, a)", "mad_over_time(a[5m])", "a[5m+1m]", "a offset (5m)",
+                                        "sort_by_label(a, \"b\")"};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct arena a;
+        const struct promql_node *e;
+        arena_init(&a, MIB);
+        err failed = promql_parse(&a, str_of(cases[i]), (struct promql_syntax){0}, &e, NULL);
+        if (!failed) fail_msg("%s: taken", cases[i]);
+        err_free(failed);
+        assert_null(promql_parse(&a, str_of(cases[i]), all, &e, NULL));
+        arena_done(&a);
+    }
+}
+
+static void deep_and_long_expressions_end(void **state) {
+    (void)state;
+    static const char *const shapes[][3] = {{"(", "a", ")"},    {"-", "a", ""},    {"sum(", "a", ")"},
+                                            {"", "a", " + a"},  {"1 ^ ", "1", ""}, {"", "a", "[5m:]"},
+                                            {"a{b=\"c", "", ""}};
+    for (size_t i = 0; i < LENGTH(shapes); i++) {
+        struct arena a;
+        AUTO_BUF struct buf b;
+        const struct promql_node *e;
+        buf_init(&b, MIB);
+        arena_init(&a, 16 * MIB);
+        for (int k = 0; k < 5000; k++) buf_add_text(&b, shapes[i][0]);
+        buf_add_text(&b, shapes[i][1]);
+        for (int k = 0; k < 5000; k++) buf_add_text(&b, shapes[i][2]);
+        err failed = promql_parse(&a, buf_str(&b), all, &e, NULL);
+        assert_non_null(failed);
+        err_free(failed);
+        arena_done(&a);
+    }
+}
+
+static void a_long_query_breaks_into_lines(void **state) {
+    (void)state;
+    struct arena a;
+    AUTO_BUF struct buf b;
+    const struct promql_node *e;
+    buf_init(&b, 4096);
+    arena_init(&a, MIB);
+    struct str text = STR("sum by (job) (rate(http_requests_total{code=~\"5..\", environment=\"production\"}[5m])) / "
+                          "sum by (job) (rate(http_requests_total[5m]))");
+    assert_null(promql_parse(&a, text, all, &e, NULL));
+    promql_print_pretty(e, &b);
+    assert_string_equal(b.p,
+                        "  sum by (job) (rate(http_requests_total{code=~\"5..\",environment=\"production\"}[5m]))\n/\n"
+                        "  sum by (job) (rate(http_requests_total[5m]))");
+    arena_done(&a);
+}
+
+static void a_tree_is_json(void **state) {
+    (void)state;
+    struct arena a;
+    AUTO_BUF struct buf b;
+    struct json_writer w;
+    const struct promql_node *e;
+    buf_init(&b, 4096);
+    arena_init(&a, MIB);
+    json_writer_init(&w, &b);
+    assert_null(promql_parse(&a, STR("rate(a{b=\"c\"}[5m]) > bool 2"), all, &e, NULL));
+    assert_null(promql_print_tree(e, &w));
+    assert_string_equal(
+        b.p,
+        "{\"type\":\"binaryExpr\",\"op\":\">\",\"lhs\":{\"type\":\"call\",\"func\":{\"name\":\"rate\",\"argTypes\":["
+        "\"matrix\"],"
+        "\"variadic\":0,\"returnType\":\"vector\"},\"args\":[{\"type\":\"matrixSelector\",\"name\":\"a\",\"range\":"
+        "300000,"
+        "\"matchers\":[{\"name\":\"b\",\"type\":\"=\",\"value\":\"c\"},{\"name\":\"__name__\",\"type\":\"=\",\"value\":"
+        "\"a\"}],"
+        "\"offset\":0,\"timestamp\":null,\"startOrEnd\":null}]},\"rhs\":{\"type\":\"numberLiteral\",\"val\":\"2\"},"
+        "\"matching\":null,\"bool\":true}");
+    arena_done(&a);
+}
+
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+
+static void numbers_look_as_go_prints_them(void **state) {
+    (void)state;
+    static const struct {
+        double v;
+        const char *sample, *plain, *general;
+    } cases[] = {
+        {0, "0", "0", "0"},
+        {-0.0, "-0", "-0", "-0"},
+        {1, "1", "1", "1"},
+        {0.1, "0.1", "0.1", "0.1"},
+        {1.0 / 3, "0.3333333333333333", "0.3333333333333333", "0.3333333333333333"},
+        {1e-6, "0.000001", "0.000001", "1e-06"},
+        {1e-7, "1e-7", "0.0000001", "1e-07"},
+        {1.5e-10, "1.5e-10", "0.00000000015", "1.5e-10"},
+        {1e20, "100000000000000000000", "100000000000000000000", "1e+20"},
+        {999999, "999999", "999999", "999999"},
+        {1e6, "1000000", "1000000", "1e+06"},
+        {1e21, "1e+21", "1000000000000000000000", "1e+21"},
+        {123456789.125, "123456789.125", "123456789.125", "1.23456789125e+08"},
+        {-2.5, "-2.5", "-2.5", "-2.5"},
+        {INFINITY, "+Inf", "+Inf", "+Inf"},
+        {-INFINITY, "-Inf", "-Inf", "-Inf"},
+        {NAN, "NaN", "NaN", "NaN"},
+        {5e-324, "5e-324", NULL, "5e-324"},
+        {0x1.fffffffffffffp1023, "1.7976931348623157e+308", NULL, "1.7976931348623157e+308"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        AUTO_BUF struct buf b;
+        buf_init(&b, 1024);
+        put_sample_value(&b, cases[i].v);
+        assert_string_equal(b.p, cases[i].sample);
+        buf_clear(&b);
+        put_go_plain(&b, cases[i].v);
+        if (cases[i].plain) assert_string_equal(b.p, cases[i].plain);
+        buf_clear(&b);
+        put_go_general(&b, cases[i].v);
+        assert_string_equal(b.p, cases[i].general);
+    }
+}
+
+static void numbers_and_durations_are_read(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_number;
+        double v;
+    } numbers[] = {{"1", true, 1},    {"0x1f", true, 31},  {"0b101", true, 5},      {"0755", true, 493},
+                   {"089", true, 89}, {"1_0", true, 10},   {"1__0", false, 0},      {"5.", true, 5},
+                   {".5", true, 0.5}, {"1e3", true, 1000}, {"Inf", true, INFINITY}, {"e", false, 0},
+                   {"1x", false, 0},  {"", false, 0}};
+    for (size_t i = 0; i < LENGTH(numbers); i++) {
+        double v = 0;
+        assert_int_equal(parse_promql_number(str_of(numbers[i].text), &v), numbers[i].is_number);
+        if (numbers[i].is_number) assert_true(v == numbers[i].v);
+    }
+    static const struct {
+        const char *text;
+        bool is_duration;
+        int64_t ms;
+    } durations[] = {{"5m", true, 300000},
+                     {"1h30m", true, 5400000},
+                     {"1d12h", true, 129600000},
+                     {"250ms", true, 250},
+                     {"1s1ms", true, 1001},
+                     {"1m1h", false, 0},
+                     {"1m1m", false, 0},
+                     {"m", false, 0},
+                     {"5", false, 0},
+                     {"300000y", false, 0},
+                     {"", false, 0}};
+    for (size_t i = 0; i < LENGTH(durations); i++) {
+        int64_t ms = 0;
+        if (parse_promql_duration(str_of(durations[i].text), &ms) != durations[i].is_duration)
+            fail_msg("%s", durations[i].text);
+        assert_int_equal(ms, durations[i].ms);
+    }
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
+
+static void fill(struct memory *m) {
+    memory_init(m);
+    for (int i = 0; i < 40; i++) {
+        char job[3] = {(char)('a' + i % 7), (char)('a' + i / 7), 0};
+        struct promql_label labels[] = {
+            {STR("__name__"), STR("x_total")}, {STR("job"), str_of(job)}, {STR("le"), i % 2 ? STR("1") : STR("+Inf")}};
+        struct memory_series *s = memory_series(m, labels, 3);
+        for (int k = 0; k < 60; k++) memory_add(s, k * 15000, k * i);
+        struct native *h = arena_new(&m->a, struct native);
+        h->count = 3;
+        if (i % 9 == 0) memory_add_histogram(s, 900001, h);
+    }
+    memory_seal(m);
+}
+
+static const char *const questions[] = {
+    "sum by (job) (rate(x_total[5m]))",
+    "x_total / on (job, le) x_total",
+    "topk(3, x_total) or x_total > 5",
+    "histogram_quantile(0.9, rate(x_total[5m]))",
+    "label_replace(x_total, \"a\", \"$1\", \"job\", \"(.).\")",
+    "max_over_time(rate(x_total[1m])[5m:30s])",
+    "count_values(\"v\", x_total)",
+    "quantile by (job) (0.5, x_total)",
+    "absent(x_total{job=\"zz\"})",
+    "avg(x_total) + stddev(x_total) + scalar(x_total) + time()",
+    "info(x_total)",
+    "sort(x_total) unless x_total @ 30",
+};
+
+static err run(struct memory *m, struct arena *a, const char *text, struct promql_options o) {
+    const struct promql_node *e;
+    struct promql_answer answer;
+    TRY(promql_parse(a, str_of(text), all, &e, NULL));
+    o.start_ms = 300000, o.end_ms = 900000, o.step_ms = 30000;
+    return promql_run(a, &m->source, e, str_of(text), &o, &answer);
+}
+
+struct countdown {
+    int left;
+};
+
+static err check(void *context) {
+    struct countdown *c = context;
+    return c->left-- > 0 ? NULL : err_new(ERR_CANCELLED, "the query was cancelled");
+}
+
+/* Every kind of question ends at every place where it may: by its asker, by the source, by memory. */
+static void questions_end_when_they_must(void **state) {
+    (void)state;
+    for (size_t q = 0; q < LENGTH(questions); q++) {
+        struct memory m;
+        fill(&m);
+        bool done = false;
+        for (int n = 0; !done; n += 1 + n / 8) {
+            struct arena a;
+            struct countdown c = {n};
+            arena_init(&a, 64 * MIB);
+            err e = run(&m, &a, questions[q], (struct promql_options){.check = check, .context = &c});
+            if (e) assert_int_equal(err_kind(e), ERR_CANCELLED);
+            done = !e;
+            err_free(e);
+            arena_done(&a);
+        }
+        for (m.fail_at = 1, done = false; !done; m.fail_at += 1 + m.fail_at / 4) {
+            struct arena a;
+            m.reads = 0;
+            arena_init(&a, 64 * MIB);
+            err e = run(&m, &a, questions[q], (struct promql_options){0});
+            if (e) assert_int_equal(err_kind(e), ERR_IO);
+            done = !e;
+            err_free(e);
+            arena_done(&a);
+        }
+        m.fail_at = 0;
+        done = false;
+        for (size_t bytes = 8 * KIB; !done; bytes += bytes / 3) {
+            struct arena a;
+            arena_init(&a, bytes);
+            err e = run(&m, &a, questions[q], (struct promql_options){0});
+            if (e) assert_int_equal(err_kind(e), ERR_LIMIT);
+            done = !e;
+            err_free(e);
+            arena_done(&a);
+        }
+        memory_done(&m);
+    }
+}
+
+static void samples_are_limited(void **state) {
+    (void)state;
+    static const char *const cases[] = {"x_total", "rate(x_total[5m])", "sum(max_over_time(x_total[1y:1ms]))",
+                                        "max_over_time(max_over_time(x_total[1h:1s])[1d:1s])",
+                                        "x_total or x_total * 2"};
+    struct memory m;
+    fill(&m);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct arena a;
+        arena_init(&a, 256 * MIB);
+        err e = run(&m, &a, cases[i], (struct promql_options){.samples_max = 500});
+        assert_non_null(e);
+        assert_int_equal(err_kind(e), ERR_LIMIT);
+        err_free(e);
+        arena_done(&a);
+    }
+    memory_done(&m);
+}
+
+static void ranges_are_bounded(void **state) {
+    (void)state;
+    static const struct {
+        int64_t start, end, step;
+        enum err_kind kind;
+    } cases[] = {{-4000000000000000000, 4000000000000000000, 1, ERR_LIMIT},
+                 {INT64_MIN, 0, 1, ERR_INVALID},
+                 {0, INT64_MAX, 1, ERR_INVALID},
+                 {10, 0, 1, ERR_INVALID},
+                 {0, 10, -1, ERR_INVALID},
+                 {0, 31536000000, 1, ERR_LIMIT}};
+    struct memory m;
+    fill(&m);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct arena a;
+        struct promql_answer answer;
+        const struct promql_node *e;
+        arena_init(&a, 16 * MIB);
+        assert_null(promql_parse(&a, STR("sum(x_total @ 4000000000000 offset 5y)"), all, &e, NULL));
+        err failed = promql_run(
+            &a, &m.source, e, STR(""),
+            &(struct promql_options){.start_ms = cases[i].start, .end_ms = cases[i].end, .step_ms = cases[i].step},
+            &answer);
+        assert_non_null(failed);
+        assert_int_equal(err_kind(failed), cases[i].kind);
+        err_free(failed);
+        arena_done(&a);
+    }
+    memory_done(&m);
+}
+
+static void labels_can_be_swapped(void **state) {
+    (void)state;
+    struct arena a;
+    struct promql_answer answer;
+    const struct promql_node *e;
+    struct memory m;
+    fill(&m);
+    arena_init(&a, 16 * MIB);
+    struct str text = STR("label_replace(x_total{job=\"ab\"}, \"dst\", \"${1}-$2-$$\", \"job\", \"(a)(?P<two>.)\")");
+    assert_null(promql_parse(&a, text, all, &e, NULL));
+    assert_null(
+        promql_run(&a, &m.source, e, text, &(struct promql_options){.start_ms = 1000, .end_ms = 1000}, &answer));
+    assert_int_equal(answer.row_n, 1);
+    assert_true(str_equal(promql_label(answer.rows[0].labels, STR("dst")), STR("a-b-$")));
+    arena_done(&a);
+    memory_done(&m);
+}
+
+/* What a question answers at 1 s, as text: one line a row, in the order of the answer. */
+static void answers(struct memory *m, const char *text, const char *expected) {
+    struct arena a;
+    struct promql_answer answer;
+    const struct promql_node *e;
+    AUTO_BUF struct buf b;
+    buf_init(&b, 64 * KIB);
+    arena_init(&a, 16 * MIB);
+    assert_null(promql_parse(&a, str_of(text), all, &e, NULL));
+    err failed = promql_run(&a, &m->source, e, str_of(text), &(struct promql_options){.start_ms = 1000, .end_ms = 1000},
+                            &answer);
+    if (failed) buf_add_text(&b, err_text(failed));
+    for (size_t r = 0; !failed && r < answer.row_n; r++) {
+        if (r) buf_add_byte(&b, '\n');
+        promql_labels_print(answer.rows[r].labels, &b);
+        buf_add_byte(&b, ' ');
+        put_sample_value(&b, answer.rows[r].values[0]);
+    }
+    for (size_t i = 0; !failed && i < answer.info_n; i++) buf_add_fmt(&b, "\n" STR_FMT, STR_ARG(answer.infos[i]));
+    for (size_t i = 0; !failed && i < answer.warning_n; i++) buf_add_fmt(&b, "\n" STR_FMT, STR_ARG(answer.warnings[i]));
+    if (strcmp(b.p ? b.p : "", expected) != 0) fail_msg("%s: %s", text, b.p);
+    err_free(failed);
+    arena_done(&a);
+}
+
+static void info_adds_labels_of_the_same_target(void **state) {
+    (void)state;
+    struct memory m;
+    memory_init(&m);
+    static const struct promql_label rows[][5] = {
+        {{STR("__name__"), STR("up")},
+         {STR("job"), STR("a")},
+         {STR("instance"), STR("1")},
+         {STR("zone"), STR("z")},
+         {STR("x"), STR("")}},
+        {{STR("__name__"), STR("up")},
+         {STR("job"), STR("a")},
+         {STR("instance"), STR("2")},
+         {STR("x"), STR("")},
+         {STR("x"), STR("")}},
+        {{STR("__name__"), STR("target_info")},
+         {STR("job"), STR("a")},
+         {STR("instance"), STR("1")},
+         {STR("version"), STR("7")},
+         {STR("zone"), STR("other")}},
+        {{STR("__name__"), STR("build_info")},
+         {STR("job"), STR("a")},
+         {STR("instance"), STR("2")},
+         {STR("branch"), STR("main")},
+         {STR("x"), STR("")}},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) memory_add(memory_series(&m, rows[i], 5), 500, 1);
+    memory_seal(&m);
+    answers(&m, "info(up)",
+            "up{instance=\"1\", job=\"a\", version=\"7\", zone=\"z\"} 1\nup{instance=\"2\", job=\"a\"} 1");
+    answers(&m, "info(up, {version=~\".+\"})", "up{instance=\"1\", job=\"a\", version=\"7\", zone=\"z\"} 1");
+    answers(&m, "info(up, {__name__=\"build_info\"})",
+            "up{instance=\"1\", job=\"a\", zone=\"z\"} 1\nup{branch=\"main\", instance=\"2\", job=\"a\"} 1");
+    answers(&m, "info(up, {__name__=~\".+_info\", branch=\"main\"})",
+            "up{branch=\"main\", instance=\"2\", job=\"a\"} 1");
+    memory_done(&m);
+}
+
+static void dates_are_those_of_the_calendar(void **state) {
+    (void)state;
+    struct memory m;
+    memory_init(&m);
+    static const char *const cases[][2] = {
+        {"year(vector(951782400))", "{} 2000"},
+        {"month(vector(951782400))", "{} 2"},
+        {"day_of_month(vector(951782400))", "{} 29"},
+        {"days_in_month(vector(951782400))", "{} 29"},
+        {"day_of_year(vector(951782400))", "{} 60"},
+        {"day_of_week(vector(951782400))", "{} 2"},
+        {"hour(vector(-1))", "{} 23"},
+        {"minute(vector(-1))", "{} 59"},
+        {"year(vector(-1))", "{} 1969"},
+        {"day_of_week(vector(-1))", "{} 3"},
+        {"year(vector(-2208988800))", "{} 1900"},
+        {"days_in_month(vector(-2206310400))", "{} 28"},
+        {"hour(vector(-Inf)) < bool 24", "{} 1"},
+        {"year(vector(NaN)) < bool 0", "{} 1"},
+        {"minute(vector(1e300)) < bool 60", "{} 1"},
+        {"hour()", "{} 0"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) answers(&m, cases[i][0], cases[i][1]);
+    memory_done(&m);
+}
+
+static void annotations_say_where(void **state) {
+    (void)state;
+    struct memory m;
+    memory_init(&m);
+    for (int i = 0; i < 4; i++) {
+        struct promql_label labels[] = {{STR("__name__"), i < 2 ? STR("x") : STR("h_bucket")},
+                                        {STR("le"), i % 2 ? STR("abc") : STR("+Inf")}};
+        memory_add(memory_series(&m, labels, 2), 300, 1);
+        memory_add(memory_series(&m, labels, 2), 900, 2);
+    }
+    memory_seal(&m);
+    answers(&m, "sum(\n  rate(x[1s]))",
+            "{} 3.333333333333333\nPromQL info: metric might not be a counter, name does not end in "
+            "_total/_sum/_count/_bucket: \"x\" (2:8)");
+    answers(&m, "quantile(2, h_bucket)",
+            "{} +Inf\nPromQL warning: quantile value should be between 0 and 1, got 2 (1:10)");
+    answers(&m, "histogram_quantile(0.5, h_bucket)",
+            "{} NaN\nPromQL warning: bucket label \"le\" is missing or has a malformed value of \"abc\" for metric "
+            "name \"h_bucket\" (1:25)");
+    answers(
+        &m, "x * on() h_bucket",
+        "found duplicate series for the match group {} on the right hand-side of the operation: [h_bucket{le=\"abc\"}, "
+        "h_bucket{le=\"+Inf\"}];many-to-many matching not allowed: matching labels must be unique on one side");
+    m.warning = STR("part 3 cannot be read");
+    answers(&m, "sum(x) + sum(x)", "{} 8\npart 3 cannot be read");
+    answers(&m, "-{le=\"abc\"}", "vector cannot contain metrics with the same labelset");
+    memory_done(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(expressions_print_as_prometheus_prints_them),
+        cmocka_unit_test(mistakes_are_told_with_their_place),
+        cmocka_unit_test(what_is_behind_flags_is_refused_without_them),
+        cmocka_unit_test(deep_and_long_expressions_end),
+        cmocka_unit_test(a_long_query_breaks_into_lines),
+        cmocka_unit_test(a_tree_is_json),
+        cmocka_unit_test(numbers_look_as_go_prints_them),
+        cmocka_unit_test(numbers_and_durations_are_read),
+        cmocka_unit_test(questions_end_when_they_must),
+        cmocka_unit_test(samples_are_limited),
+        cmocka_unit_test(ranges_are_bounded),
+        cmocka_unit_test(labels_can_be_swapped),
+        cmocka_unit_test(info_adds_labels_of_the_same_target),
+        cmocka_unit_test(dates_are_those_of_the_calendar),
+        cmocka_unit_test(annotations_say_where),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,76 @@
+/* Where PromQL's series come from: whoever stores them implements struct promql_source.
+ *
+ *   select(matchers, time range, hints) ─▶ a set: the labels of its series ─ read(i) ─▶ arrays of times and values
+ *
+ * read() is asked once a series and in order, so decoding is as lazy as the source likes: it needs the chunks that overlap the
+ * selection's range and no others. Arrays are valid until the next read of the same set.
+ * Series that share their timestamps (targets of a scrape) give them the same times_id and then have equal arrays: windows are
+ * planned once for all of them. 0: not shared. Staleness markers are values with the bits PROMQL_STALE, or histograms whose
+ * sum has them.
+ * Times are int64 milliseconds, ascending, no two equal within floats or within histograms.
+ */
+#pragma once
+
+#include "query/promql/promql.h"
+#include "store/match/regex.h"
+
+#define PROMQL_STALE 0x7ff0000000000002ULL
+static inline bool promql_is_stale(double v) {
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits == PROMQL_STALE;
+}
+
+enum promql_match { PROMQL_EQUAL, PROMQL_NOT_EQUAL, PROMQL_REGEX, PROMQL_NOT_REGEX };
+
+struct promql_matcher {
+    enum promql_match op;
+    struct str name, value;
+};
+
+/* Matchers with their expressions compiled: anchored at both ends, and the point takes a new line, as in Prometheus 3. */
+struct promql_compiled {
+    const struct promql_matcher *matcher;
+    struct regex *regex; /* of REGEX and NOT_REGEX */
+};
+err promql_compile(const struct promql_matcher *m, struct promql_compiled *out);
+void promql_compiled_done(struct promql_compiled *c);
+/* Of a label that is not there the value is empty. */
+bool promql_matches(const struct promql_compiled *c, struct str value);
+
+struct promql_selection {
+    const struct promql_compiled *matchers;
+    size_t matcher_n;
+    int64_t min_ms, max_ms; /* samples in [min, max] are needed, no others */
+    /* Hints: they may be ignored. */
+    int64_t step_ms, range_ms; /* range 0: an instant selector */
+    struct str function;       /* what the samples go into: rate, sum; empty: nothing in particular */
+};
+
+struct promql_samples {
+    const int64_t *times;
+    const double *values;
+    size_t n;
+    uint64_t times_id;
+    bool without_stale;  /* known: no value is a marker; false: not known */
+    bool without_resets; /* known: no value is NaN, or less than the one before; false: not known */
+    const int64_t *histogram_times;
+    const struct native *const *histograms;
+    size_t histogram_n;
+};
+
+struct promql_set {
+    const struct promql_labels *series; /* no two equal */
+    size_t n;
+    const struct str *warnings;
+    size_t warning_n;
+    err (*read)(struct promql_set *set, size_t i, struct promql_samples *out);
+    void (*done)(struct promql_set *set); /* may be NULL */
+    void *state;
+};
+
+struct promql_source {
+    /* `a` lives as long as the set, and longer. */
+    err (*select)(struct promql_source *source, const struct promql_selection *selection, struct arena *a,
+                  struct promql_set *out);
+};

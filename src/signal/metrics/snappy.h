@@ -1,0 +1,13 @@
+/* Snappy's block format, in which remote write sends its bodies: unpacked whole.
+ *
+ * The length that a block states is compared with `out->max` and with what its bytes can hold at all, before memory is taken.
+ * Source: snappy format_description.txt (2011-10-05). Library: libsnappy, through its C door.
+ */
+#pragma once
+
+#include "base/base.h"
+
+/* Appends the content to `out`: ERR_LIMIT if it would be over out->max, ERR_INVALID if the block is none. */
+err snappy_block_read(struct str block, struct buf *out);
+/* Appends the block of `content` to `out`. */
+void snappy_block_write(struct str content, struct buf *out);

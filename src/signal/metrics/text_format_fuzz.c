@@ -1,0 +1,21 @@
+/* Any bytes as an exposition of both formats: an error with a place, or a batch that opens. */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "signal/metrics/points_testing_priv.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
+    struct points_decoder *d = points_decoder_new();
+    for (int format = 0; format < 2; format++) {
+        struct points_result r = {0};
+        err e = points_decode_text(d, (enum points_text_format)format, str_span(data, size), &all_times, &r);
+        if (!e && r.blob) check_points_blob(r.blob);
+        batch_unref(r.blob);
+        err_free(e);
+    }
+    points_decoder_free(d);
+    return 0;
+}

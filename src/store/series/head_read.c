@@ -1,0 +1,238 @@
+/* Samples out of the head: pointers and open rows are copied under the lock, decoding goes on without it. */
+#include "store/series/head_parts_priv.h"
+
+#include <stdlib.h>
+
+/* What was copied of one series. */
+struct view {
+    struct stripe *near[64], **stripes;
+    uint32_t stripe_count, column;
+    uint32_t rows;
+    int64_t row_times[HEAD_ROWS];
+    double row_values[HEAD_ROWS];
+    const struct histogram_chunk *chunk;
+    uint32_t chunk_count, open_count, start_count, late_count;
+    struct late *late;
+    struct start_change *starts;
+    struct {
+        int64_t time_ns;
+        const struct histogram *h;
+    } open[HEAD_ROWS];
+};
+
+static bool has(const struct open_row *r, uint32_t column) {
+    return column < r->capacity && r->present[column / 64] >> column % 64 & 1;
+}
+
+static bool copy_extra(const struct head_extra *x, struct view *v, struct arena *a) {
+    v->chunk = x->chunk_first;
+    v->chunk_count = x->chunk_count;
+    v->late_count = x->late_count;
+    v->late = arena_array(a, struct late, x->late_count + 1);
+    v->start_count = (uint32_t)x->starts.n;
+    v->starts = arena_array(a, struct start_change, x->starts.n + 1);
+    if (!v->late || !v->starts) return false;
+    uint32_t n = 0;
+    for (const struct late_block *b = x->late_first; b && n < x->late_count; b = b->next)
+        for (uint32_t i = 0; i < b->n; i++) v->late[n++] = b->v[i];
+    if (x->starts.n) memcpy(v->starts, x->starts.v, x->starts.n * sizeof *v->starts);
+    for (v->open_count = 0; v->open_count < x->open_count; v->open_count++) {
+        struct histogram *copy = arena_new(a, struct histogram);
+        if (!copy || !histogram_copy(a, x->open[v->open_count].h, copy)) return false;
+        v->open[v->open_count].time_ns = x->open[v->open_count].time_ns;
+        v->open[v->open_count].h = copy;
+    }
+    return true;
+}
+
+/* Lock held. */
+static bool copy_series(const struct head *h, const struct head_series *s, struct view *v, struct arena *a) {
+    const struct row_set *set = h->sets[s->set];
+    v->column = s->column;
+    v->stripe_count = set->stripe_count;
+    v->stripes = set->stripe_count <= LENGTH(v->near) ? v->near : arena_array(a, struct stripe *, set->stripe_count);
+    if (!v->stripes) return false;
+    if (set->stripe_count) memcpy(v->stripes, set->stripes, set->stripe_count * sizeof *v->stripes);
+    v->rows = 0;
+    for (uint32_t r = 0; r < set->rows; r++) {
+        if (!has(&set->row[r], s->column)) continue;
+        v->row_times[v->rows] = set->row[r].time_ns;
+        v->row_values[v->rows++] = set->row[r].v[s->column];
+    }
+    v->chunk_count = v->open_count = v->start_count = v->late_count = 0;
+    return !s->extra || copy_extra(s->extra, v, a);
+}
+
+/* ---- decoding ---------------------------------------------------------------------------------------------------- */
+
+static uint32_t stripe_mask(const struct stripe *s, uint32_t column) {
+    if (column >= s->columns) return 0;
+    return s->masks ? s->masks[column] : s->rows == 32 ? UINT32_MAX : (1u << s->rows) - 1;
+}
+
+static struct str stripe_bytes(const struct stripe *s, uint32_t column) {
+    uint32_t at = s->anchors[column / 16];
+    for (uint32_t c = column & ~15u; c < column; c++) at += s->sizes[c];
+    return str_span(s->bytes + at, s->sizes[column]);
+}
+
+/* The times and values of a column, appended. */
+static err read_stripe(const struct stripe *s, uint32_t column, struct samples *out) {
+    uint32_t mask = stripe_mask(s, column), n = 0;
+    samples_reserve(out, HEAD_ROWS);
+    int64_t *times = out->times_ns + out->n;
+    for (uint32_t rest = mask; rest; rest &= rest - 1) times[n++] = stripe_time(s, (uint32_t)__builtin_ctz(rest));
+    if (n == 0) return NULL;
+    struct str bytes = stripe_bytes(s, column);
+    TRY(values_decode(bytes, n, 0, n, out->values + out->n));
+    samples_take_rows(out, n, values_flags(bytes));
+    return NULL;
+}
+
+static err add_floats(const struct view *v, int64_t time_min, int64_t time_max, struct samples *out) {
+    for (uint32_t i = 0; i < v->stripe_count; i++) {
+        uint32_t mask = stripe_mask(v->stripes[i], v->column);
+        if (!mask || stripe_time(v->stripes[i], 31 - (uint32_t)__builtin_clz(mask)) < time_min) continue;
+        if (stripe_time(v->stripes[i], (uint32_t)__builtin_ctz(mask)) > time_max) break;
+        TRY(read_stripe(v->stripes[i], v->column, out));
+    }
+    for (uint32_t i = 0; i < v->rows; i++) samples_add(out, v->row_times[i], v->row_values[i], 0);
+    return NULL;
+}
+
+static err add_histograms(const struct view *v, struct samples *out) {
+    const struct histogram_chunk *c = v->chunk;
+    struct histogram rows[HEAD_ROWS];
+    for (uint32_t i = 0; i < v->chunk_count; i++) {
+        TRY(histograms_decode(str_span(c->data, c->bytes), c->n, &out->arena, rows));
+        for (uint32_t k = 0; k < c->n; k++)
+            if (!samples_add_histogram(out, c->times_ns[k], &rows[k], 0)) return arena_err(&out->arena);
+        if (i + 1 < v->chunk_count) c = c->next;
+    }
+    for (uint32_t i = 0; i < v->open_count; i++)
+        if (!samples_add_histogram(out, v->open[i].time_ns, v->open[i].h, 0)) return arena_err(&out->arena);
+    return NULL;
+}
+
+static int compare_late(const void *a, const void *b) {
+    const struct late *x = a, *y = b;
+    return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+}
+
+static bool add_late(const struct view *v, struct samples *out) {
+    qsort(v->late, v->late_count, sizeof *v->late, compare_late);
+    for (uint32_t i = 0; i < v->late_count; i++) {
+        const struct late *l = &v->late[i];
+        if (l->histogram && !samples_add_histogram(out, l->time_ns, l->histogram, l->start_ns)) return false;
+        if (!l->histogram) samples_add(out, l->time_ns, l->value, l->start_ns);
+    }
+    return true;
+}
+
+static void set_starts(const struct view *v, struct samples *s) {
+    uint32_t change = 0;
+    int64_t current = 0;
+    if (v->start_count == 0) return;
+    samples_make_starts(s);
+    for (uint32_t i = 0; i < s->n; i++) {
+        while (change < v->start_count && v->starts[change].time_ns <= s->times_ns[i])
+            current = v->starts[change++].start_ns;
+        s->starts_ns[i] = current;
+    }
+}
+
+/* The rarer kinds are read apart and merged in. */
+static err merge_rest(const struct view *v, struct samples *out) {
+    struct samples more, scratch;
+    samples_init(&more, out->arena.limit_bytes);
+    samples_init(&scratch, out->arena.limit_bytes);
+    err e = add_histograms(v, &more);
+    bool fits = !e && samples_merge(out, &more, &scratch);
+    set_starts(v, out);
+    samples_clear(&more);
+    fits = fits && add_late(v, &more) && samples_merge(out, &more, &scratch);
+    if (!e && !fits) e = err_new(ERR_LIMIT, "native histograms of one series: over the memory limit");
+    samples_done(&more);
+    samples_done(&scratch);
+    return e;
+}
+
+err series_head_read(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct samples *out) {
+    AUTO_ARENA struct arena a;
+    struct view v;
+    arena_init(&a, 16 * MIB);
+    lock_take(&h->lock);
+    bool copied = copy_series(h, series_at(h, series), &v, &a);
+    lock_give(&h->lock);
+    if (!copied) return arena_err(&a);
+    TRY(add_floats(&v, time_min, time_max, out));
+    if (v.chunk_count || v.open_count || v.late_count || v.start_count) TRY(merge_rest(&v, out));
+    samples_trim(out, time_min, time_max);
+    return NULL;
+}
+
+bool series_head_range(struct head *h, uint32_t series, int64_t *out_min, int64_t *out_max) {
+    lock_take(&h->lock);
+    const struct head_series *s = series_at(h, series);
+    *out_min = s->time_min;
+    *out_max = s->time_max;
+    lock_give(&h->lock);
+    return *out_min <= *out_max;
+}
+
+/* ---- what is there at a time ------------------------------------------------------------------------------------- */
+
+static uint8_t judge(bool same) { return same ? SAMPLE_REPEATED : SAMPLE_CONFLICT; }
+
+/* Of what was copied for this one time. */
+uint8_t series_head_compare_at(struct head *h, const struct head_series *s, int64_t time_ns, double value,
+                               const struct histogram *v) {
+    AUTO_ARENA struct arena a;
+    struct view view;
+    struct samples there;
+    uint8_t verdict = SAMPLE_TAKEN;
+    arena_init(&a, 16 * MIB);
+    samples_init(&there, 16 * MIB);
+    err e = copy_series(h, s, &view, &a) ? add_floats(&view, time_ns, time_ns, &there) : arena_err(&a);
+    if (!e && (view.chunk_count || view.open_count || view.late_count)) e = merge_rest(&view, &there);
+    samples_trim(&there, time_ns, time_ns);
+    if (e) {
+        verdict = SAMPLE_LATE_FULL; /* too much to tell: refused */
+    } else if (there.n) {
+        const struct histogram *found = samples_histogram(&there, 0);
+        verdict = found || v ? judge(found && v && histogram_equal(found, v))
+                             : judge(bits_of_double(there.values[0]) == bits_of_double(value));
+    }
+    err_free(e);
+    samples_done(&there);
+    return verdict;
+}
+
+/* ---- exemplars --------------------------------------------------------------------------------------------------- */
+
+static int compare_exemplars(const void *a, const void *b) {
+    const struct exemplar *x = a, *y = b;
+    return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+}
+
+err series_head_exemplars(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct arena *a,
+                          struct exemplar **out, uint32_t *out_n) {
+    uint32_t n = 0, count = 0;
+    lock_take(&h->lock);
+    const struct head_extra *x = series_at(h, series)->extra;
+    for (uint32_t at = x ? x->exemplar : 0; at; at = h->exemplars.v[at - 1].before) count++;
+    struct exemplar *found = arena_array(a, struct exemplar, count + 1);
+    bool fits = found != NULL;
+    for (uint32_t at = x ? x->exemplar : 0; fits && at; at = h->exemplars.v[at - 1].before) {
+        const struct head_exemplar *e = &h->exemplars.v[at - 1];
+        if (e->time_ns < time_min || e->time_ns > time_max) continue;
+        found[n] = (struct exemplar){.series = series, .time_ns = e->time_ns, .value = e->value};
+        fits = label_set_read(e->labels, a, &found[n++].labels);
+    }
+    lock_give(&h->lock);
+    if (!fits) return err_new(ERR_LIMIT, "exemplars: over the memory limit");
+    qsort(found, n, sizeof *found, compare_exemplars);
+    *out = found;
+    *out_n = n;
+    return NULL;
+}
