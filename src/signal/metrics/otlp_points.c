@@ -349,7 +349,7 @@ static bool decode_metric_head(struct points_decoder *d, struct wire w, struct p
     uint32_t tag;
     while (w.p < w.end) {
         bool ok;
-        struct wire data;
+        struct wire data = {0};
         if (*w.p == metadata_tag) {
             if (!points_labels_run(d, &metadata, metadata_tag, OTLP_LABEL_TAG, &w)) return false;
             continue;
@@ -400,7 +400,7 @@ static bool decode_metric(struct points_decoder *d, const struct group *g, struc
                                 strings_get(&d->b.strings, row.unit), &row);
     *vec_push(&d->b.metrics) = row;
     while (w.p < w.end) {
-        struct wire data;
+        struct wire data = {0};
         uint32_t tag;
         if (!wire_tag(&w, &tag)) return points_malformed(d, w);
         if (kind_of_field(tag) != row.kind) {
