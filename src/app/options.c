@@ -71,7 +71,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_CURSOR] = {"cursor", "CURSOR", NULL, "go on where the answer before ended"},
     [OPTION_FOLLOW] = {"follow", NULL, NULL, "the newest --limit records, and then new ones as they come"},
     [OPTION_BY] = {"by", "KEY", NULL,
-                   "count by a field (service, operation, severity, …) or an attribute; --limit values"},
+                   "count by a field (service, operation, severity) or an attribute; --limit values"},
     [OPTION_ROWS] = {"rows", "N", "10", "rows to print at most"},
     [OPTION_PROVE] = {"verify", NULL, NULL, "erase the bytes now, not within 24 hours, and prove that none is left"},
     [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},
