@@ -5,11 +5,11 @@ import { miniMap, nameOf, serviceOf, ticks, type Waterfall } from '../hot/waterf
 import { duration, plural } from '../lib/format';
 import { colour, isDark, usePrefs } from '../lib/prefs';
 import { serviceColour } from './chips';
+import { useNarrow } from './grid';
 import { rowHeight, Rows } from './rows';
 
 export type View = [number, number]; // ns from the start of the trace
 
-const isNarrow = (): boolean => innerWidth < 700;
 const rgb = (token: string): number[] => (colour(token).match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).map(Number);
 
 function MiniMap({ w, view, onView }: { w: Waterfall; view: View; onView: (v: View | null) => void }) {
@@ -54,11 +54,11 @@ function MiniMap({ w, view, onView }: { w: Waterfall; view: View; onView: (v: Vi
 }
 
 function Axis({ view }: { view: View }) {
-  const span = view[1] - view[0];
+  const span = view[1] - view[0], narrow = useNarrow();
   return (
     <div class="axis" aria-hidden="true">
       <span>Span</span>
-      <div class="marks">{ticks(view[0], span * (isNarrow() ? 0.7 : 0.92), isNarrow() ? 2 : 5).map((t) => <span key={t} style={{ left: `${((t - view[0]) / (span || 1)) * 100}%` }}>{duration(t).replace(/\.0+(?= )/, '')}</span>)}</div>
+      <div class="marks">{ticks(view[0], span * (narrow ? 0.7 : 0.92), narrow ? 2 : 5).map((t) => <span key={t} style={{ left: `${((t - view[0]) / (span || 1)) * 100}%` }}>{duration(t).replace(/\.0+(?= )/, '')}</span>)}</div>
     </div>
   );
 }
@@ -68,6 +68,7 @@ interface RowProps {
   i: number;
   top: number;
   view: View;
+  narrow: boolean; // asked once for all rows: asking the window costs a layout
   at: boolean;
   collapsed: boolean;
   found: boolean;
@@ -76,11 +77,11 @@ interface RowProps {
   onToggle: () => void;
 }
 
-function Bar({ w, i, view, path }: RowProps) {
+function Bar({ w, i, view, narrow, path }: RowProps) {
   const span = view[1] - view[0] || 1;
   const left = ((w.start[i] - view[0]) / span) * 100, wide = (w.duration[i] / span) * 100;
   const from = Math.max(-1, Math.min(101, left)), to = Math.max(from, Math.min(101, left + wide));
-  const beside = to < (isNarrow() ? 62 : 82) ? { left: `${to}%` } : from > (isNarrow() ? 38 : 18) ? { right: `${100 - from}%` } : null;
+  const beside = to < (narrow ? 62 : 82) ? { left: `${to}%` } : from > (narrow ? 38 : 18) ? { right: `${100 - from}%` } : null;
   return (
     <>
       <span class={path ? 'bar-of path' : 'bar-of'} style={{ left: `${from}%`, width: `${to - from}%`, backgroundColor: `var(--${w.error[i] ? 'error-bar' : serviceColour(w.services[w.service[i]])})` }} />
@@ -112,7 +113,7 @@ export function Fall({ w, rows, count, at, marks, path, collapsed, view, onView,
   w: Waterfall; rows: Int32Array; count: number; at: number; marks: Uint8Array; path: Float64Array | null; collapsed: Uint8Array; view: View;
   onView: (v: View | null) => void; onSelect: (i: number) => void; onToggle: (i: number) => void; position: number;
 }) {
-  const box = useRef<HTMLDivElement>(null);
+  const box = useRef<HTMLDivElement>(null), narrow = useNarrow();
   useEffect(() => {
     const b = box.current!;
     if (at >= 0) b.scrollTop = scrollInto(b.scrollTop, b.clientHeight, rowHeight, position);
@@ -122,9 +123,9 @@ export function Fall({ w, rows, count, at, marks, path, collapsed, view, onView,
       <MiniMap w={w} view={view} onView={onView} />
       <Axis view={view} />
       <Rows count={count} box={box} role="treegrid" aria-label="Spans" aria-rowcount={w.n} aria-readonly="true" aria-activedescendant={at >= 0 && rows[position] === at ? `span-${at}` : undefined}
-        row={(k) => {
+        row={(k, slot) => {
           const i = rows[k];
-          return <Row key={i} w={w} i={i} top={k * rowHeight} view={view} at={i === at} collapsed={collapsed[i] === 1} found={marks[i] === 1} path={path !== null && path[i] >= 0} onSelect={() => onSelect(i)} onToggle={() => onToggle(i)} />;
+          return <Row key={slot} w={w} i={i} top={k * rowHeight} view={view} narrow={narrow} at={i === at} collapsed={collapsed[i] === 1} found={marks[i] === 1} path={path !== null && path[i] >= 0} onSelect={() => onSelect(i)} onToggle={() => onToggle(i)} />;
         }} />
     </div>
   );

@@ -5,9 +5,10 @@ import { windowOf } from '../hot/rows';
 
 export const rowHeight = 24;
 
-/** `head`: a row that stays in sight above them. */
+/** `head`: a row that stays in sight above them. `slot`: of a row among those drawn; as its key it lets rows that come take the elements of those
+ * that go. */
 export function Rows({ count, box, row, onEnd, head, ...attributes }: {
-  count: number; box: RefObject<HTMLDivElement | null>; row: (i: number) => ComponentChildren; onEnd?: () => void; head?: ComponentChildren;
+  count: number; box: RefObject<HTMLDivElement | null>; row: (i: number, slot: number) => ComponentChildren; onEnd?: () => void; head?: ComponentChildren;
 } & Omit<HTMLAttributes<HTMLDivElement>, 'ref'>) {
   const [seen, setSeen] = useState<[number, number]>([0, 800]);
   useEffect(() => {
@@ -26,7 +27,7 @@ export function Rows({ count, box, row, onEnd, head, ...attributes }: {
   }, [onEnd]);
   const { first, last } = windowOf(seen[0], seen[1], rowHeight, count);
   const drawn: ComponentChildren[] = [];
-  for (let i = first; i < last; i++) drawn.push(row(i));
+  for (let i = first; i < last; i++) drawn.push(row(i, i % (last - first)));
   return (
     <div class="rows" ref={box} tabIndex={0} {...attributes}>
       {head}
