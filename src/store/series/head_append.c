@@ -1,4 +1,5 @@
 /* Samples into the head: open rows, stripes, late lists, native histograms, exemplars. */
+#include "store/series/histogram_priv.h"
 #include "store/series/head_parts_priv.h"
 
 #include "base/hash.h"

@@ -24,9 +24,7 @@
 #pragma once
 
 #include "base/budget.h"
-#include "store/series/labels_priv.h"
-#include "store/series/matcher_priv.h"
-#include "store/series/samples_priv.h"
+#include "store/series/selection.h"
 
 enum {
     HEAD_ROWS = 32,
@@ -73,13 +71,6 @@ err series_head_append(struct head *h, const uint32_t *series, const int64_t *ti
 /* One native histogram, checked here (ERR_INVALID). */
 err series_head_append_histogram(struct head *h, uint32_t series, int64_t time_ns, const struct histogram *v,
                                  int64_t start_ns, uint8_t *verdict);
-/* Something that was measured in one request beside the samples: a value with labels of its own, usually a trace. */
-struct exemplar {
-    uint32_t series;
-    int64_t time_ns;
-    double value;
-    struct labels labels;
-};
 /* The same one again is taken as said already. ERR_LIMIT: too large; a full head drops it and counts. */
 err series_head_append_exemplar(struct head *h, const struct exemplar *e);
 

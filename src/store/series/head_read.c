@@ -1,4 +1,5 @@
 /* Samples out of the head: pointers and open rows are copied under the lock, decoding goes on without it. */
+#include "store/series/histogram_priv.h"
 #include "store/series/head_parts_priv.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "store/series/labels_priv.h"
+#include "store/series/labels.h"
 
 #include "base/hash.h"
 #include "base/text.h"

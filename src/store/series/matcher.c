@@ -1,4 +1,4 @@
-#include "store/series/matcher_priv.h"
+#include "store/series/matcher.h"
 
 #include <stdlib.h>
 

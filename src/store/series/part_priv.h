@@ -43,10 +43,6 @@ void series_part_doom(struct series_part *p);
 const struct series_info *series_part_info(const struct series_part *p);
 const char *series_part_path(const struct series_part *p);
 
-struct series_stats {
-    uint64_t chunks, samples, bad_pages;
-    char bad_text[200]; /* of the first */
-};
 /* Counts damage and goes on: NULL if e is ERR_CORRUPT (a part whose labels are damaged answers nothing, and says so), else e. */
 err series_stats_skip(struct series_stats *stats, err e);
 

@@ -1,4 +1,5 @@
 /* Opening a file of series, its pages, and samples out of it. */
+#include "store/series/histogram_priv.h"
 #include "store/series/part_read_priv.h"
 
 #include "base/hash.h"

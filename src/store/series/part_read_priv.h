@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "store/series/frames_priv.h"
 #include "store/series/part_format_priv.h"
 
 struct series_part {

@@ -1,4 +1,5 @@
 /* Writing a file of series: chunks into pages as they come, then exemplars, labels, page table and footer, then the sync. */
+#include "store/series/histogram_priv.h"
 #include "store/series/part_write_priv.h"
 
 #include "base/hash.h"

@@ -1,6 +1,6 @@
-#include "store/series/samples_priv.h"
-
+#include "store/series/samples.h"
 #include "base/hash.h"
+#include "store/series/values_priv.h"
 
 void samples_init(struct samples *s, size_t histogram_bytes_max) {
     *s = (struct samples){0};

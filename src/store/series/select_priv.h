@@ -3,7 +3,7 @@
  *   sources, oldest first ──select──▶ series, each with where it is in every source ──read──▶ samples, merged by time
  *                         └──write──▶ one file: series by labels, late samples merged in, deletes applied
  *
- * Where two sources have a sample at the same time the earlier source wins (samples_priv.h).
+ * Where two sources have a sample at the same time the earlier source wins (samples.h).
  * Owner: the caller keeps the sources alive and frees readers, then the selection. Threads: a selection does not change once it is made and may
  * be shared; a reader of it belongs to one thread. Limits: the arena given; SOURCES_MAX.
  */
@@ -26,26 +26,11 @@ struct series_delete {
     int64_t time_min, time_max;
 };
 
-struct selection;
 /* The series that match, distinct, in no order; none that only has samples outside of the range by what is known without reading any.
  * Labels are the arena's and the heads'. The deletes and their matchers are borrowed. */
 err series_select(const struct series_source *sources, uint32_t source_count, const struct label_matcher *m,
                   uint32_t matchers, int64_t time_min, int64_t time_max, const struct series_delete *deletes,
                   uint32_t delete_count, struct arena *a, struct series_stats *stats, struct selection **out);
-void selection_free(struct selection *s);
-uint32_t selection_count(const struct selection *s);
-struct labels selection_labels(const struct selection *s, uint32_t i);
-
-/* A thread's own way into a selection: what it has decoded and may need again. Damage goes to `stats`. */
-struct selection_reader;
-struct selection_reader *selection_reader_new(const struct selection *s, struct series_stats *stats);
-void selection_reader_free(struct selection_reader *r); /* takes NULL */
-/* Samples of series i in the range, into *out, which is cleared first. */
-err selection_read(struct selection_reader *r, uint32_t i, struct samples *out);
-/* Exemplars of series i in the range, oldest first; memory of the arena. */
-err selection_exemplars(struct selection_reader *r, uint32_t i, struct arena *a, struct exemplar **out,
-                        uint32_t *out_n);
-
 /* Names (name.p NULL) or values of a name, of all series of what overlaps the range, ascending, distinct. With matchers: of those
  * that match. Memory of the arena. */
 err series_label_texts(const struct series_source *sources, uint32_t source_count, struct str name,

@@ -2,6 +2,7 @@
  * checksums that are not looked at) or values and integers to round-trip; byte 1 how many samples. */
 #include <roaring/roaring.h>
 
+#include "store/series/histogram_priv.h"
 #include "store/series/part_format_priv.h"
 #include "store/series/select_priv.h"
 #include "store/series/times_priv.h"

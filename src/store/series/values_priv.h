@@ -16,23 +16,9 @@
 #pragma once
 
 #include "store/series/frames_priv.h"
+#include "store/series/histogram.h"
 
 enum { VALUES_RESETS = 0x40, VALUES_NAN = 0x80 };
-
-/* The value by which Prometheus says that a series has ended, and what it makes of any other NaN. */
-#define STALE_BITS UINT64_C(0x7ff0000000000002)
-
-static inline uint64_t bits_of_double(double v) {
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-static inline double double_of_bits(uint64_t bits) {
-    double v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-static inline bool value_is_stale(double v) { return bits_of_double(v) == STALE_BITS; }
 
 /* Appends the chunk; n in 1..SERIES_SAMPLES_MAX. */
 void values_encode(const double *v, uint32_t n, enum effort effort, struct buf *out);

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "store/series/labels_priv.h"
+#include "store/series/labels.h"
 
 enum { MATCHERS_MAX = 64, MATCHER_LITERALS_MAX = 1024 };
 

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "store/series/histogram_priv.h"
+#include "store/series/histogram.h"
 
 struct samples {
     uint32_t n, capacity;
