@@ -20,20 +20,20 @@
 #include "store/store.h"
 
 /* How a batch fared. Points: those of the batch; samples: the floats they became (a classic histogram is many), native histograms apart. */
-enum points_reason {
-    POINTS_TOO_LATE,   /* older than the window of late samples */
-    POINTS_CONFLICT,   /* another value is there at this time */
-    POINTS_OVER_LIMIT, /* series, labels, churn: `message` names the metric and the label with most series */
-    POINTS_BAD_LABELS, /* no name, empty or repeated names, no UTF-8, too long */
-    POINTS_BAD_HISTOGRAM,
-    POINTS_OUT_OF_RANGE,   /* older than retention, or too far in the future */
-    POINTS_NOT_TRANSLATED, /* by_translation has the reasons */
-    POINTS_REASONS
+enum points_refusal {
+    REFUSED_TOO_LATE,   /* older than the window of late samples */
+    REFUSED_CONFLICT,   /* another value is there at this time */
+    REFUSED_OVER_LIMIT, /* series, labels, churn: `message` names the metric and the label with most series */
+    REFUSED_BAD_LABELS, /* no name, empty or repeated names, no UTF-8, too long */
+    REFUSED_BAD_HISTOGRAM,
+    REFUSED_OUT_OF_RANGE,   /* older than retention, or too far in the future */
+    REFUSED_NOT_TRANSLATED, /* by_translation has the reasons */
+    POINTS_REFUSALS
 };
 struct points_outcome {
     uint64_t points, rejected;               /* of the batch; rejected ones are those of which not all was taken */
     uint64_t samples, histograms, exemplars; /* taken, repeated ones included */
-    uint64_t rejected_by[POINTS_REASONS];
+    uint64_t rejected_by[POINTS_REFUSALS];
     uint32_t by_translation[TRANSLATE_REASONS];
     char message[512]; /* of the first refusals; empty: nothing to say */
 };
