@@ -25,12 +25,13 @@ static err read_signals(const struct arguments *a, struct load_plan *out) {
     if (!out->kinds[LOAD_TRACES] && !out->kinds[LOAD_LOGS] && !out->kinds[LOAD_METRICS])
         return err_new(ERR_INVALID, "--signal: traces, logs, both or metrics, not \"" STR_FMT "\"", STR_ARG(signal));
     out->shop = str_equal(shape, STR("shop"));
-    out->node = str_equal(shape, STR("node"));
-    if (!out->shop && !out->node && !str_equal(shape, STR("law")))
-        return err_new(ERR_INVALID, "--shape: law, shop or node, not \"" STR_FMT "\"", STR_ARG(shape));
-    if (out->kinds[LOAD_METRICS] ? out->shop : out->node)
+    if (str_equal(shape, STR("node"))) out->profile = PROFILE_NODE;
+    if (str_equal(shape, STR("buckets"))) out->profile = PROFILE_BUCKETS;
+    if (!out->shop && !out->profile && !str_equal(shape, STR("law")))
+        return err_new(ERR_INVALID, "--shape: law, shop, node or buckets, not \"" STR_FMT "\"", STR_ARG(shape));
+    if (out->kinds[LOAD_METRICS] ? out->shop : out->profile != PROFILE_LAW)
         return err_new(ERR_INVALID,
-                       "--shape: metrics are of the law or of a node, traces and logs of the law or the shop");
+                       "--shape: metrics are of the law, a node or buckets, traces and logs of the law or the shop");
     return NULL;
 }
 
@@ -60,6 +61,8 @@ static err read_metrics(const struct arguments *a, struct load_plan *out) {
         return err_new(ERR_INVALID, "--instances: from 1 to %d", INSTANCES_MAX);
     out->instances = (uint32_t)instances;
     out->remote_write = argument_text(a, OPTION_REMOTE_WRITE).n;
+    if (!out->remote_write && out->profile == PROFILE_BUCKETS)
+        return err_new(ERR_INVALID, "--shape buckets: only --remote-write sends them");
     if (!out->remote_write) return NULL;
     if (!out->kinds[LOAD_METRICS]) return err_new(ERR_INVALID, "--remote-write: only --signal metrics is sent so");
     if (out->json || out->grpc || out->gzip)

@@ -18,10 +18,10 @@ enum load_kind { LOAD_TRACES = SIGNAL_SPANS, LOAD_LOGS = SIGNAL_LOGS, LOAD_METRI
 
 struct load_plan {
     bool kinds[LOAD_KINDS], shop, stories, gzip, json, grpc;
-    bool node;           /* metrics: of a node exporter */
-    bool remote_write;   /* metrics: `otlp` is the whole URL of it */
-    uint32_t instances;  /* metrics: LAW_SERIES series each */
-    bool seeded; /* requests come from `seed`; else each from chance */
+    enum law_profile profile; /* metrics */
+    bool remote_write;        /* metrics: `otlp` is the whole URL of it */
+    uint32_t instances;       /* metrics: LAW_SERIES series each */
+    bool seeded;              /* requests come from `seed`; else each from chance */
     uint64_t seed;
     struct str otlp; /* URL, without a slash at its end */
     struct http_client_tls tls;

@@ -7,11 +7,14 @@
 #include "app/protobuf_put.h"
 #include "base/hash.h"
 
-enum { ROUTES = 10, METHODS = 2, CODES = 5, NODE_JITTER_MS = 5 };
+enum { ROUTES = 10, METHODS = 2, CODES = 5, BUCKETS = 12, NODE_JITTER_MS = 5 };
 static const char *const methods[METHODS] = {"GET", "POST"};
 static const char *const codes[CODES] = {"200", "201", "404", "500", "503"};
 static const char *const routes[ROUTES] = {"/cart",   "/cart/{id}",   "/checkout", "/items",   "/items/{id}",
                                            "/orders", "/orders/{id}", "/search",   "/session", "/reviews"};
+
+static const char *const bounds[BUCKETS] = {"0.005", "0.01", "0.025", "0.05", "0.1",  "0.25",
+                                            "0.5",   "1.0",  "2.5",   "5.0",  "10.0", "+Inf"};
 
 /* How a series moves. */
 enum law_class {
@@ -38,13 +41,14 @@ struct law_state {
 struct law_metrics {
     uint64_t seed;
     uint32_t instances;
-    bool node;
+    enum law_profile profile;
     struct law_state *states;
 };
 
-struct law_metrics *law_metrics_new(uint64_t seed, uint32_t instances, bool node) {
+struct law_metrics *law_metrics_new(uint64_t seed, uint32_t instances, enum law_profile profile) {
     struct law_metrics *m = mem_new_of(struct law_metrics);
-    *m = (struct law_metrics){seed, instances, node, mem_new_array(struct law_state, (size_t)instances * LAW_SERIES)};
+    *m =
+        (struct law_metrics){seed, instances, profile, mem_new_array(struct law_state, (size_t)instances * LAW_SERIES)};
     return m;
 }
 
@@ -56,12 +60,16 @@ void law_metrics_free(struct law_metrics *m) {
 
 /* ---- values ----------------------------------------------------------------------------------------------------- */
 
-static enum law_class class_of(uint32_t series, bool node) {
+static bool is_bucket(uint32_t series, enum law_profile profile) {
+    return profile == PROFILE_BUCKETS && series < ROUTES * BUCKETS;
+}
+
+static enum law_class class_of(uint32_t series, enum law_profile profile) {
     static const enum law_class of_node[] = {
         NODE_COUNTER, NODE_COUNTER, NODE_CPU_SECONDS, NODE_CPU_SECONDS, NODE_BYTES,    NODE_DECIMALS, NODE_PAGES,
         NODE_PAGES,   NODE_SPARSE,  NODE_SPARSE,      NODE_CONSTANT,    NODE_CONSTANT, NODE_NOISE,    NODE_FLOAT_SUM};
-    if (node) return of_node[series % LENGTH(of_node)];
-    if (series < LAW_COUNTERS) return LAW_COUNTER;
+    if (profile == PROFILE_NODE) return of_node[series % LENGTH(of_node)];
+    if (profile == PROFILE_BUCKETS ? is_bucket(series, profile) : series < LAW_COUNTERS) return LAW_COUNTER;
     return (enum law_class)(LAW_WALK + (series - LAW_COUNTERS) % 3);
 }
 
@@ -104,10 +112,10 @@ static double step(enum law_class c, struct load_random *x, double before) {
     return before;
 }
 
-double law_metrics_value(struct law_metrics *m, uint32_t instance, uint32_t series, uint64_t scrape) {
+static double series_value(struct law_metrics *m, uint32_t instance, uint32_t series, uint64_t scrape) {
     uint64_t number = (uint64_t)instance * LAW_SERIES + series;
     struct law_state *s = &m->states[number];
-    enum law_class c = class_of(series, m->node);
+    enum law_class c = class_of(series, m->profile);
     if (s->next == 0 || s->next > scrape + 1) *s = (struct law_state){0, rows[c].begin};
     for (; s->next <= scrape; s->next++) {
         struct load_random x;
@@ -115,6 +123,14 @@ double law_metrics_value(struct law_metrics *m, uint32_t instance, uint32_t seri
         s->value = step(c, &x, s->value);
     }
     return s->value;
+}
+
+/* A bucket counts what those below it count. */
+double law_metrics_value(struct law_metrics *m, uint32_t instance, uint32_t series, uint64_t scrape) {
+    double value = series_value(m, instance, series, scrape);
+    for (uint32_t i = series; is_bucket(series, m->profile) && i % BUCKETS; i--)
+        value += series_value(m, instance, i - 1, scrape);
+    return value;
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
@@ -126,28 +142,33 @@ double law_metrics_value(struct law_metrics *m, uint32_t instance, uint32_t seri
 /* What a series is called. Counters of the law share a name; all others have one of their own. */
 struct law_name {
     char text[48];
-    const char *method, *route, *code; /* NULL: it has none */
+    const char *method, *route, *code, *le; /* NULL: it has none */
     bool is_counter, is_integer;
 };
 
-static struct law_name name_of(uint32_t series, bool node) {
-    enum law_class c = class_of(series, node);
+static struct law_name name_of(uint32_t series, enum law_profile profile) {
+    enum law_class c = class_of(series, profile);
     struct law_name n = {.is_counter = rows[c].is_counter, .is_integer = rows[c].is_integer};
-    if (c == LAW_COUNTER) {
+    if (is_bucket(series, profile)) {
+        snprintf(n.text, sizeof n.text, "shop_latency_seconds_bucket");
+        n.route = routes[series / BUCKETS];
+        n.le = bounds[series % BUCKETS];
+        n.is_counter = false; /* its name says so itself */
+    } else if (c == LAW_COUNTER) {
         snprintf(n.text, sizeof n.text, "shop_requests");
         n.method = methods[series % METHODS];
         n.code = codes[series / METHODS % CODES];
         n.route = routes[series / METHODS / CODES];
     } else {
-        snprintf(n.text, sizeof n.text, "%s_%03u", node ? "node_state" : "shop_state", series);
+        snprintf(n.text, sizeof n.text, "%s_%03u", profile == PROFILE_NODE ? "node_state" : "shop_state", series);
     }
     return n;
 }
 
-void law_metrics_put_key(uint32_t series, bool node, struct buf *out) {
-    struct law_name n = name_of(series, node);
-    buf_add_fmt(out, "%s%s,%s,%s,%s", n.text, n.is_counter ? "_total" : "", n.method ? n.method : "",
-                n.route ? n.route : "", n.code ? n.code : "");
+void law_metrics_put_key(uint32_t series, enum law_profile profile, struct buf *out) {
+    struct law_name n = name_of(series, profile);
+    buf_add_fmt(out, "%s%s,%s,%s,%s,%s", n.text, n.is_counter ? "_total" : "", n.method ? n.method : "",
+                n.route ? n.route : "", n.code ? n.code : "", n.le ? n.le : "");
 }
 
 void law_metrics_put_instance(uint32_t instance, struct buf *out) {
@@ -155,8 +176,9 @@ void law_metrics_put_instance(uint32_t instance, struct buf *out) {
 }
 
 int64_t law_metrics_time(const struct law_metrics *m, const struct law_scrape *s, uint32_t instance) {
-    int64_t jitter =
-        !m->node ? 0 : (int64_t)(hash_u64(m->seed ^ instance ^ s->scrape << 20) % (2 * NODE_JITTER_MS + 1));
+    int64_t jitter = m->profile != PROFILE_NODE
+                         ? 0
+                         : (int64_t)(hash_u64(m->seed ^ instance ^ s->scrape << 20) % (2 * NODE_JITTER_MS + 1));
     return s->time_ns / 1000000 * 1000000 + jitter * 1000000;
 }
 
@@ -197,13 +219,13 @@ static void put_point(struct buf *b, const struct law_name *n, const struct law_
 
 static void put_metric(struct law_metrics *m, const struct law_scrape *s, uint32_t instance, uint32_t first, uint32_t n,
                        struct buf *b) {
-    struct law_name name = name_of(first, m->node);
+    struct law_name name = name_of(first, m->profile);
     int64_t time_ns = law_metrics_time(m, s, instance);
     size_t metric = put_begin(b, 2);
     put_text_field(b, 1, str_of(name.text));
     size_t data = put_begin(b, name.is_counter ? 7 : 5);
     for (uint32_t i = 0; i < n; i++) {
-        if (n > 1) name = name_of(first + i, m->node);
+        if (n > 1) name = name_of(first + i, m->profile);
         put_point(b, &name, s, time_ns, law_metrics_value(m, instance, first + i, s->scrape));
     }
     if (name.is_counter) {
@@ -215,7 +237,7 @@ static void put_metric(struct law_metrics *m, const struct law_scrape *s, uint32
 }
 
 void law_metrics_put_otlp(struct law_metrics *m, const struct law_scrape *s, struct buf *out) {
-    uint32_t counters = m->node ? 0 : LAW_COUNTERS;
+    uint32_t counters = m->profile == PROFILE_NODE ? 0 : LAW_COUNTERS;
     for (uint32_t i = s->first; i < s->first + s->n; i++) {
         size_t resource = put_begin(out, 1);
         put_resource(out, i);
@@ -245,6 +267,7 @@ static void put_labels(struct buf *b, uint32_t instance, const struct law_name *
     if (n->code) put_label(b, "code", str_of(n->code));
     put_label(b, "instance", id);
     put_label(b, "job", STR("shop"));
+    if (n->le) put_label(b, "le", str_of(n->le));
     if (n->method) put_label(b, "method", str_of(n->method));
     put_label(b, "namespace", STR("shop-production"));
     put_label(b, "node", node);
@@ -255,7 +278,7 @@ void law_metrics_put_remote_write(struct law_metrics *m, const struct law_scrape
     for (uint32_t i = s->first; i < s->first + s->n; i++) {
         int64_t time_ms = law_metrics_time(m, s, i) / 1000000;
         for (uint32_t j = 0; j < LAW_SERIES; j++) {
-            struct law_name n = name_of(j, m->node);
+            struct law_name n = name_of(j, m->profile);
             double value = law_metrics_value(m, i, j, s->scrape);
             uint64_t bits;
             memcpy(&bits, &value, sizeof bits);

@@ -64,7 +64,7 @@ struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number
 }
 
 struct law_metrics *load_metrics_maker(const struct load_plan *plan) {
-    return plan->kinds[LOAD_METRICS] ? law_metrics_new(plan->seed, plan->instances, plan->node) : NULL;
+    return plan->kinds[LOAD_METRICS] ? law_metrics_new(plan->seed, plan->instances, plan->profile) : NULL;
 }
 
 struct law_scrape load_scrape_of(const struct load_plan *plan, const struct shape_request *shape) {

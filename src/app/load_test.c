@@ -388,14 +388,16 @@ static struct met meet(const struct load_plan *plan, struct law_metrics *m, uint
 
 static void metrics_are_scraped_instance_by_instance(void **state) {
     (void)state;
-    for (int how = 0; how < 4; how++) {
+    for (int how = 0; how < 5; how++) {
         struct load_plan plan = {.kinds[LOAD_METRICS] = true,
                                  .requests = 10,
                                  .items = 500,
                                  .instances = 10,
                                  .seed = 3,
-                                 .node = how & 1,
-                                 .remote_write = how & 2,
+                                 .profile = how == 4  ? PROFILE_BUCKETS
+                                            : how & 1 ? PROFILE_NODE
+                                                      : PROFILE_LAW,
+                                 .remote_write = how & 6,
                                  .time_first = (int64_t)1764032523 * 1000000000};
         AUTO_BUF struct buf first, again;
         buf_init(&first, 4 * MIB);
@@ -404,10 +406,10 @@ static void metrics_are_scraped_instance_by_instance(void **state) {
         assert_int_equal(load_scrape_requests(&plan), 3);
         for (uint64_t number = 0; number < 10; number++) {
             struct met met = meet(&plan, m, number, &first);
-            int64_t want = plan.time_first + (int64_t)(number / 3) * LAW_INTERVAL_NS, unit = how & 2 ? 1000000 : 1;
+            int64_t want = plan.time_first + (int64_t)(number / 3) * LAW_INTERVAL_NS, unit = how & 6 ? 1000000 : 1;
             assert_int_equal(met.points, number % 3 == 2 ? 250 : 500);
             assert_int_equal(met.series, met.points);
-            assert_true(met.integers == (how & 3 ? 0 : met.points / 125 * 117));
+            assert_true(met.integers == (how ? 0 : met.points / 125 * 117));
             assert_true(met.time_min >= want / unit && met.time_max <= (want + 10 * 1000000) / unit);
             meet(&plan, other, number ? number - 1 : 0, &again); /* back, then forward */
             meet(&plan, other, number, &again);
@@ -420,15 +422,15 @@ static void metrics_are_scraped_instance_by_instance(void **state) {
 
 static void counters_grow_and_series_have_names_of_their_own(void **state) {
     (void)state;
-    for (int node = 0; node < 2; node++) {
-        struct law_metrics *m = law_metrics_new(9, 2, node);
+    for (int p = PROFILE_LAW; p <= PROFILE_BUCKETS; p++) {
+        struct law_metrics *m = law_metrics_new(9, 2, (enum law_profile)p);
         AUTO_BUF struct buf keys;
         struct strings names;
         buf_init(&keys, MIB);
         strings_init(&names);
         for (uint32_t i = 0; i < LAW_SERIES; i++) {
             buf_clear(&keys);
-            law_metrics_put_key(i, node, &keys);
+            law_metrics_put_key(i, (enum law_profile)p, &keys);
             assert_int_equal(strings_intern(&names, buf_str(&keys)), i);
             bool counter = str_contains(buf_str(&keys), STR("_total,"));
             double before = law_metrics_value(m, 1, i, 0), begin = before;

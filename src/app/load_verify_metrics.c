@@ -19,13 +19,13 @@ struct verifying {
 
 /* One series of the answer: what it is called, and its value. */
 struct answered {
-    char labels[4][64]; /* __name__, method, route, code */
+    char labels[5][64]; /* __name__, method, route, code, le */
     double value;
     uint32_t samples;
 };
 
 static int label_number(struct str name) {
-    static const struct str names[] = {STR("__name__"), STR("method"), STR("route"), STR("code")};
+    static const struct str names[] = {STR("__name__"), STR("method"), STR("route"), STR("code"), STR("le")};
     for (int i = 0; i < (int)LENGTH(names); i++)
         if (str_equal(name, names[i])) return i;
     return -1;
@@ -58,9 +58,10 @@ static bool read_values(struct json_reader *r, struct answered *out) {
 
 static void compare(struct verifying *v, const struct answered *got, uint32_t instance, uint64_t scrape,
                     bool seen[LAW_SERIES]) {
-    char key[320];
+    char key[400];
     uint32_t series;
-    snprintf(key, sizeof key, "%s,%s,%s,%s", got->labels[0], got->labels[1], got->labels[2], got->labels[3]);
+    snprintf(key, sizeof key, "%s,%s,%s,%s,%s", got->labels[0], got->labels[1], got->labels[2], got->labels[3],
+             got->labels[4]);
     if (!strings_find(&v->keys, str_of(key), &series)) {
         v->out->invented += !str_equal(str_of(got->labels[0]), STR("target_info"));
         return;
@@ -133,7 +134,7 @@ err load_verify_metrics_wait(const struct arguments *a, const struct load_plan *
     strings_init(&v.keys);
     for (uint32_t i = 0; i < LAW_SERIES; i++) {
         buf_clear(&key);
-        law_metrics_put_key(i, plan->node, &key);
+        law_metrics_put_key(i, plan->profile, &key);
         strings_intern(&v.keys, buf_str(&key));
     }
     if (totals->sent.n)

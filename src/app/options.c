@@ -32,10 +32,11 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_OTLP] = {"otlp", "URL", "http://127.0.0.1:4318", "where to send OTLP"},
     [OPTION_SIGNAL] = {"signal", "SIGNAL", "traces", "traces, logs, both or metrics",
                        .choices = "traces logs both metrics"},
-    [OPTION_SHAPE] = {"shape", "SHAPE", "law",
-                      "law (the benchmark's), shop (a small shop, as a person would look at it) or, of metrics, node "
-                      "(a node exporter's)",
-                      .choices = "law shop node"},
+    [OPTION_SHAPE] =
+        {"shape", "SHAPE", "law",
+         "law (the benchmark's), shop (a small shop, as a person would look at it); of metrics: law, node (a "
+         "node exporter's), buckets (histograms)",
+         .choices = "law shop node buckets"},
     [OPTION_INSTANCES] = {"instances", "N", "100", "metrics: instances, each of 125 series, a sample every 15 s"},
     [OPTION_REMOTE_WRITE] = {"remote-write", "URL", NULL,
                              "metrics: send Prometheus remote write 1.0 to this URL, not OTLP"},
