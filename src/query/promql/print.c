@@ -23,7 +23,7 @@ static void put_names(struct buf *b, const struct names *names) {
     buf_add_byte(b, ')');
 }
 
-static const char *match_name(enum promql_match op) {
+static const char *match_name(enum label_matcher_op op) {
     static const char *const names[] = {"=", "!=", "=~", "!~"};
     return names[op];
 }
