@@ -5,6 +5,7 @@
 
 #include "api/jaeger/jaeger_priv.h"
 #include "api/origin_priv.h"
+#include "api/prometheus/prometheus_priv.h"
 #include "base/text.h"
 #include "signal/otlp.h"
 
@@ -143,6 +144,8 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
         otlp_put_status(json, grpc_code, buf_str(&text), &body);
     else if (str_starts_with(c->path, STR("/jaeger/")))
         jaeger_put_error(&body, c->path, status, message);
+    else if (str_starts_with(c->path, STR("/prometheus/")))
+        prometheus_put_error(&body, status, message);
     else
         put_error_json(&body, kind, message, hint);
     buf_done(&text);
@@ -187,8 +190,8 @@ static bool route_has(const struct api_route *r, const char *name) {
 
 void call_query_begin(struct api_call *c, struct query *q) {
     const struct api_options *o = &c->api->options;
-    int64_t timeout =
-        route_has(c->route, "timeout") ? call_number(c, "timeout", o->query_timeout_ns) : o->query_timeout_ns;
+    bool own = route_has(c->route, "timeout") && !c->route->lenient; /* other surfaces mean it otherwise */
+    int64_t timeout = own ? call_number(c, "timeout", o->query_timeout_ns) : o->query_timeout_ns;
     query_begin(q, &(struct query_options){.store = o->store,
                                            .budget = o->budget,
                                            .tenant = call_tenant(c),

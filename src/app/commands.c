@@ -10,10 +10,10 @@
 
 const struct command commands[] = {
     {"serve", "", 0, 0,
-     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) |
-         O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) |
-         O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) |
-         O(TLS_CLIENT) | O(PLAIN_TEXT),
+     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(ENABLE_FEATURE) |
+         O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) |
+         O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) |
+         O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(STORIES) | O(SEED) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) |

@@ -12,8 +12,16 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_OTLP_GRPC] = {"otlp-grpc", "ADDR:PORT", "127.0.0.1:4317", "OTLP/gRPC address"},
     [OPTION_JAEGER] = {"jaeger", "ADDR:PORT", NULL,
                        "also serve Jaeger's API at the root of this address (its usual one is 127.0.0.1:16686)"},
+    [OPTION_PROMETHEUS] = {"prometheus", "ADDR:PORT", NULL,
+                           "also serve Prometheus's API at the root of this address (its usual one is 127.0.0.1:9090)"},
     [OPTION_COMPAT_PORTS] = {"compat-ports", NULL, NULL,
-                             "also serve each foreign API at its usual port, on the host of --listen (Jaeger: 16686)"},
+                             "also serve each foreign API at its usual port, on the host of --listen (Jaeger: 16686, "
+                             "Prometheus: 9090)"},
+    [OPTION_ENABLE_FEATURE] = {"enable-feature", "NAME", NULL,
+                               "PromQL that Prometheus has behind this flag: promql-experimental-functions, "
+                               "promql-duration-expr, promql-delayed-name-removal, type-and-unit-labels; may be "
+                               "repeated",
+                               true},
     [OPTION_RETENTION] = {"retention", "DURATION", "30d", "how long telemetry is kept; 0 keeps for ever"},
     [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "",
                              "budget of memory tables, queries and merges; default half of the "
@@ -99,9 +107,10 @@ static const struct option_row rows[OPTIONS] = {
                               true},
     [OPTION_TLS_CLIENT] = {"tls-client", "HOW", "require", "require a client's certificate, or request it",
                            .choices = "require request"},
-    [OPTION_PLAIN_TEXT] = {"plain-text", "LISTENER", NULL,
-                           "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger or all",
-                           true},
+    [OPTION_PLAIN_TEXT] =
+        {"plain-text", "LISTENER", NULL,
+         "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger, prometheus or all",
+         true},
     [OPTION_TLS_CA] = {"tls-ca", "FILE", NULL, "for https, trust these authorities, PEM, not the system's"},
     [OPTION_INSECURE] = {"insecure", NULL, NULL, "for https, believe any certificate for any host"},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},

@@ -36,6 +36,7 @@ static const struct {
     [SERVE_OTLP_HTTP] = {OPTION_OTLP_HTTP, API_PORT_OTLP, "OTLP/HTTP", "otlp_http"},
     [SERVE_OTLP_GRPC] = {OPTION_OTLP_GRPC, API_PORT_OTLP, "OTLP/gRPC", "otlp_grpc"},
     [SERVE_JAEGER] = {OPTION_JAEGER, API_PORT_JAEGER, "Jaeger", "jaeger", "16686"},
+    [SERVE_PROMETHEUS] = {OPTION_PROMETHEUS, API_PORT_PROMETHEUS, "Prometheus", "prometheus", "9090"},
 };
 
 struct server {
@@ -164,6 +165,9 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.budget = &s->budget;
     options.work_threads = workers;
     options.retention = s->retention;
+    for (int i = 0; i < a->given[OPTION_ENABLE_FEATURE]; i++)
+        TRY(argument_blame(a, OPTION_ENABLE_FEATURE,
+                           api_promql_enable(&options.promql, a->values[OPTION_ENABLE_FEATURE][i])));
     return api_new(&options, &s->api);
 }
 

@@ -198,6 +198,11 @@ static void put_operation(struct json_writer *w, const struct api_route *r) {
         json_raw(w, STR("[{\"url\":\"http://127.0.0.1:4318\",\"description\":\"the OTLP port, by default\"}]"));
     }
     put_params(w, r);
+    if (r->takes_form) {
+        json_key(w, STR("requestBody"));
+        json_raw(w, STR("{\"description\":\"the same parameters as a form\",\"content\":{\"application/"
+                        "x-www-form-urlencoded\":{\"schema\":{\"type\":\"object\"}}}}"));
+    }
     if (r->body) {
         json_key(w, STR("requestBody"));
         json_object(w);

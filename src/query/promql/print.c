@@ -389,6 +389,10 @@ static bool selector_at(const struct promql_node *e, size_t *i, const struct pro
     return false;
 }
 
+bool promql_is_selector(const struct promql_node *e) {
+    return e->kind == NODE_VECTOR && e->at == AT_NONE && e->offset_ms == 0;
+}
+
 bool promql_selector_at(const struct promql_node *e, size_t i, const struct promql_matcher **out, size_t *out_n) {
     return selector_at(e, &i, out, out_n);
 }

@@ -53,6 +53,7 @@ err promql_print_tree(const struct promql_node *e, struct json_writer *w); /* ER
 
 /* The matchers of each selector in the tree, first to last; for query_exemplars. False: no more. */
 struct promql_matcher;
+bool promql_is_selector(const struct promql_node *e); /* a bare one: name{…}, and nothing about time */
 bool promql_selector_at(const struct promql_node *e, size_t i, const struct promql_matcher **out, size_t *out_n);
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
