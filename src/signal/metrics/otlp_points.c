@@ -45,9 +45,9 @@ static bool read_flags(struct wire *w, uint32_t *out) {
 static bool is_welcome(struct points_decoder *d, const struct point_in *in) {
     int64_t t = in->time > INT64_MAX ? INT64_MAX : (int64_t)in->time;
     int reason = points_time_reason(d, t);
-    if (in->labels.n > OTLP_LABELS_MAX) reason = REFUSED_TOO_MANY;
+    if (in->labels.n > OTLP_LABELS_MAX) reason = POINTS_TOO_MANY;
     if (__builtin_expect(reason == POINT_TAKEN, 1)) return true;
-    points_refuse(d, (enum points_refusal)reason, 1, NULL);
+    points_refuse(d, (enum points_reason)reason, 1, NULL);
     return false;
 }
 
@@ -301,7 +301,7 @@ static bool decode_compound(struct points_decoder *d, const struct metric_in *m,
     while (w.p < w.end)
         if (!kinds[m->kind].field(d, &in, &h, &w)) return points_malformed(d, w);
     const char *what = points_histogram_fault(d, in.kind, &h);
-    if (what) points_refuse(d, REFUSED_BAD_HISTOGRAM, 1, what);
+    if (what) points_refuse(d, POINTS_BAD_HISTOGRAM, 1, what);
     if (what || !is_welcome(d, &in)) return true;
     if (!add_point(d, m, &in, message.p, &point) || !points_add_histogram(d, message.p, point, in.kind, &h))
         return false;

@@ -207,7 +207,7 @@ static void refused_points_leave_nothing(void **state) {
         d, STR(HISTOGRAM("\"bucketCounts\":[1,2],\"explicitBounds\":[],\"exemplars\":[{}]")), &all_times, &r);
     assert_null(e);
     assert_null(r.blob);
-    assert_int_equal(r.rejected[REFUSED_BAD_HISTOGRAM], 1);
+    assert_int_equal(r.rejected[POINTS_BAD_HISTOGRAM], 1);
     e = points_decode_otlp_json(d, STR(POINT("\"exemplars\":[{\"traceId\":\"abcd\"},{\"spanId\":\"\"}]")), &all_times,
                                 &r);
     assert_null(e);

@@ -173,7 +173,7 @@ static void expect(uint32_t kind, const struct buf *point, struct otlp_limits li
     err e = points_decode_otlp(d, buf_str(&body), &limits, &r);
     if (e) fail_msg("%s", err_text(e));
     assert_string_equal(r.first, want.first);
-    for (int i = 0; i < POINTS_REFUSALS; i++) assert_int_equal(r.rejected[i], i == want.reason);
+    for (int i = 0; i < POINTS_REASONS; i++) assert_int_equal(r.rejected[i], i == want.reason);
     assert_int_equal(r.points, want.reason < 0);
     assert_true((r.blob != NULL) == (want.reason < 0));
     batch_unref(r.blob);
@@ -200,19 +200,19 @@ static void histograms_that_contradict_themselves_are_refused(void **state) {
         {3,
          3,
          {1, 2, 3},
-         {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
+         {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
         {3,
          0,
          {0},
-         {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
+         {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
         {0,
          1,
          {1},
-         {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
-        {3, 2, {2, 1}, {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
-        {3, 2, {1, 1}, {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
-        {3, 2, {1, nan}, {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
-        {2, 1, {nan}, {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
+         {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
+        {3, 2, {2, 1}, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
+        {3, 2, {1, 1}, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
+        {3, 2, {1, nan}, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
+        {2, 1, {nan}, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         AUTO_BUF struct buf point;
@@ -248,9 +248,9 @@ static void exponential_histograms_at_their_edges(void **state) {
         {0,
          INT32_MAX - 2,
          3,
-         {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: the index of a bucket is over 2^31"}},
+         {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the index of a bucket is over 2^31"}},
         {0, 0, 65536, {-1, ""}},
-        {0, 0, 65537, {REFUSED_BAD_HISTOGRAM, "a histogram that contradicts itself: over 65,536 buckets"}},
+        {0, 0, 65537, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: over 65,536 buckets"}},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         AUTO_BUF struct buf point;
@@ -271,13 +271,13 @@ static void points_outside_the_limits_are_refused(void **state) {
         uint32_t labels;
         struct refusal want;
     } cases[] = {
-        {999, 0, {REFUSED_TOO_OLD, "older than the retention"}},
+        {999, 0, {POINTS_TOO_OLD, "older than the retention"}},
         {1000, 0, {-1, ""}},
         {2000, 16384, {-1, ""}},
-        {2000, 16385, {REFUSED_TOO_MANY, "too many labels"}},
-        {2000, 100000, {REFUSED_TOO_MANY, "too many labels"}},
-        {2001, 0, {REFUSED_TOO_NEW, "too far in the future"}},
-        {UINT64_MAX, 0, {REFUSED_TOO_NEW, "too far in the future"}},
+        {2000, 16385, {POINTS_TOO_MANY, "too many labels"}},
+        {2000, 100000, {POINTS_TOO_MANY, "too many labels"}},
+        {2001, 0, {POINTS_TOO_NEW, "too far in the future"}},
+        {UINT64_MAX, 0, {POINTS_TOO_NEW, "too far in the future"}},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         AUTO_BUF struct buf point;

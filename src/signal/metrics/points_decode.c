@@ -6,12 +6,12 @@
 #include "base/text.h"
 #include "signal/metrics/points_decode_priv.h"
 
-const char *const points_refusal_texts[POINTS_REFUSALS] = {
-    [REFUSED_TOO_OLD] = "older than the retention",
-    [REFUSED_TOO_NEW] = "too far in the future",
-    [REFUSED_TOO_MANY] = "too many labels",
-    [REFUSED_BAD_LABELS] = "labels that are not allowed",
-    [REFUSED_BAD_HISTOGRAM] = "a histogram that contradicts itself",
+const char *const points_reason_texts[POINTS_REASONS] = {
+    [POINTS_TOO_OLD] = "older than the retention",
+    [POINTS_TOO_NEW] = "too far in the future",
+    [POINTS_TOO_MANY] = "too many labels",
+    [POINTS_BAD_LABELS] = "labels that are not allowed",
+    [POINTS_BAD_HISTOGRAM] = "a histogram that contradicts itself",
 };
 
 struct points_decoder *points_decoder_new(void) {
@@ -36,10 +36,10 @@ bool points_fault(struct points_decoder *d, const unsigned char *at, enum err_ki
     return fault_set(&d->fault, at, kind, what);
 }
 
-void points_refuse(struct points_decoder *d, enum points_refusal reason, uint32_t n, const char *what) {
+void points_refuse(struct points_decoder *d, enum points_reason reason, uint32_t n, const char *what) {
     d->result.rejected[reason] += n;
     if (d->result.first[0]) return;
-    snprintf(d->result.first, sizeof d->result.first, "%s%s%s", points_refusal_texts[reason], what ? ": " : "",
+    snprintf(d->result.first, sizeof d->result.first, "%s%s%s", points_reason_texts[reason], what ? ": " : "",
              what ? what : "");
 }
 

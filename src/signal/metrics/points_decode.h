@@ -20,24 +20,24 @@
 #include "signal/metrics/points.h"
 #include "signal/otlp.h"
 
-enum points_refusal {
-    REFUSED_TOO_OLD,
-    REFUSED_TOO_NEW,
-    REFUSED_TOO_MANY,      /* labels of one series */
-    REFUSED_BAD_LABELS,    /* no name, a name twice, not UTF-8 */
-    REFUSED_BAD_HISTOGRAM, /* buckets that do not fit their bounds, spans or count */
-    POINTS_REFUSALS
+enum points_reason {
+    POINTS_TOO_OLD,
+    POINTS_TOO_NEW,
+    POINTS_TOO_MANY,      /* labels of one series */
+    POINTS_BAD_LABELS,    /* no name, a name twice, not UTF-8 */
+    POINTS_BAD_HISTOGRAM, /* buckets that do not fit their bounds, spans or count */
+    POINTS_REASONS
 };
-extern const char *const points_refusal_texts[POINTS_REFUSALS];
+extern const char *const points_reason_texts[POINTS_REASONS];
 
 struct points_result {
     struct batch_blob *blob; /* NULL if nothing was taken; the caller's reference */
     uint32_t points;         /* taken: samples + histograms */
     uint32_t samples, histograms, exemplars;
-    uint32_t rejected[POINTS_REFUSALS]; /* points; a series refused counts all of its own */
-    uint32_t exemplars_rejected;        /* ids of a wrong length, labels that are none; their points are taken */
-    uint32_t invalid_utf8;              /* of OTLP, taken as they are; equal ones may count once */
-    char first[240];                    /* a sentence about the first that was refused, or "" */
+    uint32_t rejected[POINTS_REASONS]; /* points; a series refused counts all of its own */
+    uint32_t exemplars_rejected;       /* ids of a wrong length, labels that are none; their points are taken */
+    uint32_t invalid_utf8;             /* of OTLP, taken as they are; equal ones may count once */
+    char first[240];                   /* a sentence about the first that was refused, or "" */
 };
 
 struct points_decoder;

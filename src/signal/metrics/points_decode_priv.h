@@ -66,7 +66,7 @@ bool points_fault(struct points_decoder *d, const unsigned char *at, enum err_ki
     __attribute__((cold));
 #define points_malformed(d, w) points_fault((d), (w).p, ERR_INVALID, "not a valid protobuf message")
 /* Counts n points as refused; `what` is for the sentence if they are the first. */
-void points_refuse(struct points_decoder *d, enum points_refusal reason, uint32_t n, const char *what)
+void points_refuse(struct points_decoder *d, enum points_reason reason, uint32_t n, const char *what)
     __attribute__((cold));
 /* Before columns or numbers double: draws from the budget what they and the blob of them may take; false if over it. */
 bool points_draw(struct points_decoder *d) __attribute__((cold));
@@ -85,7 +85,7 @@ bool points_full(struct points_decoder *d, const unsigned char *at, size_t n) __
 /* POINT_TAKEN, or why a point of that time is refused. */
 static inline int points_time_reason(const struct points_decoder *d, int64_t t) {
     if (__builtin_expect(t >= d->time_min && t <= d->time_max, 1)) return POINT_TAKEN;
-    return t < d->time_min ? REFUSED_TOO_OLD : REFUSED_TOO_NEW;
+    return t < d->time_min ? POINTS_TOO_OLD : POINTS_TOO_NEW;
 }
 
 /* Appends a series row and its first point. */

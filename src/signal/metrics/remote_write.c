@@ -38,7 +38,7 @@ static bool keep_point(struct points_decoder *d, const unsigned char *at, int64_
     int reason = points_time_reason(d, time);
     *out = NO_POINT;
     if (__builtin_expect(reason != POINT_TAKEN, 0)) {
-        points_refuse(d, (enum points_refusal)reason, 1, NULL);
+        points_refuse(d, (enum points_reason)reason, 1, NULL);
         return true;
     }
     if (!points_add_point(d, at, out)) return false;
@@ -159,7 +159,7 @@ static bool decode_native(struct points_decoder *d, const struct series_in *s, s
     const char *what =
         in.integers && in.floats ? "integer and float counts in one" : points_native_fault(&d->lists, &in.h);
     if (what) {
-        points_refuse(d, REFUSED_BAD_HISTOGRAM, 1, what);
+        points_refuse(d, POINTS_BAD_HISTOGRAM, 1, what);
         return true;
     }
     if (!keep_point(d, at, (int64_t)in.time, in.start, &point)) return false;
@@ -308,7 +308,7 @@ static bool decode_series(struct points_decoder *d, int version, struct wire mes
     if (!decode_series_head(d, &s, message, &w, &bad)) return false;
     if (!bad && !points_labels(d, LABELS_SERIES, s.labels, &hash, &id, &bad)) return false;
     if (__builtin_expect(bad != NULL, 0)) {
-        points_refuse(d, REFUSED_BAD_LABELS, MAX(s.points, 1u), bad);
+        points_refuse(d, POINTS_BAD_LABELS, MAX(s.points, 1u), bad);
         return true;
     }
     if (!points_add(d, message.p, s.metric, id, points_hash_named(hash))) return false;

@@ -90,7 +90,7 @@ static void label_sets_are_put_in_order_or_refused(void **state) {
         put_series(&body, &series);
         struct points_result r = decode(1, &body, &p);
         assert_string_equal(r.first, cases[i].first);
-        assert_int_equal(r.rejected[REFUSED_BAD_LABELS], cases[i].kept ? 0 : 2);
+        assert_int_equal(r.rejected[POINTS_BAD_LABELS], cases[i].kept ? 0 : 2);
         assert_int_equal(r.samples, cases[i].kept ? 2 : 0);
         if (cases[i].kept) {
             labels_text(&p, p.series[0].labels, text);
@@ -317,7 +317,7 @@ static void native_histograms_hold_together_or_are_refused(void **state) {
         struct points_result r = decode(1, &body, &p);
         assert_string_equal(r.first, natives[i].first ? natives[i].first : "");
         assert_int_equal(r.histograms, !natives[i].first);
-        assert_int_equal(r.rejected[REFUSED_BAD_HISTOGRAM], natives[i].first != NULL);
+        assert_int_equal(r.rejected[POINTS_BAD_HISTOGRAM], natives[i].first != NULL);
         if (r.blob) {
             const struct points_histogram *h = &p.histograms[0];
             assert_int_equal(point_kind(&p, 0), POINT_NATIVE);
@@ -512,8 +512,8 @@ static void times_outside_the_limits_are_refused(void **state) {
     err e = points_decode_write(d, 1, buf_str(&body), &limits, &r);
     assert_null(e);
     assert_int_equal(r.samples, 5);
-    assert_int_equal(r.rejected[REFUSED_TOO_OLD], 3);
-    assert_int_equal(r.rejected[REFUSED_TOO_NEW], 3);
+    assert_int_equal(r.rejected[POINTS_TOO_OLD], 3);
+    assert_int_equal(r.rejected[POINTS_TOO_NEW], 3);
     assert_string_equal(r.first, "older than the retention");
     batch_unref(r.blob);
     points_decoder_free(d);

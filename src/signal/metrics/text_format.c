@@ -325,7 +325,7 @@ static bool keep_sample(struct text_in *t, const unsigned char *start, struct st
     if (bad) return points_fault(d, start, ERR_INVALID, bad);
     int reason = points_time_reason(d, time);
     if (reason != POINT_TAKEN) {
-        points_refuse(d, (enum points_refusal)reason, 1, NULL);
+        points_refuse(d, (enum points_reason)reason, 1, NULL);
         return true;
     }
     bool of_family = is_of_family(t, name);
