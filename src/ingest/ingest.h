@@ -71,11 +71,11 @@ enum ingest_reason {
     INGEST_REASONS = REASON_TRANSLATION + TRANSLATE_REASONS
 };
 struct ingest_reason_row {
-    const char *name; /* "too_old" */
-    uint8_t kinds;    /* bit per kind of which rows can be refused for it */
+    const char *name;        /* "too_old" */
+    const char *const *text; /* "older than the retention" */
+    uint8_t kinds;           /* bit per kind of which rows can be refused for it */
 };
 extern const struct ingest_reason_row ingest_reasons[INGEST_REASONS];
-const char *ingest_reason_text(enum ingest_reason reason); /* "older than the retention" */
 
 struct ingest_outcome {
     uint64_t taken, rejected;                /* rows */

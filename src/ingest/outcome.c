@@ -8,44 +8,38 @@ const char *const ingest_kind_names[INGEST_KINDS] = {"spans", "logs", "metrics"}
 
 enum { ROWS = 1 << INGEST_SPANS | 1 << INGEST_LOGS, METRICS = 1 << INGEST_METRICS };
 
+#define OTLP(name, reason, kinds)                                                                                      \
+    { name, &otlp_reason_texts[reason], kinds }
+#define DECODED(name, reason)                                                                                          \
+    { name, &points_reason_texts[reason], METRICS }
+#define STORED(name, reason)                                                                                           \
+    { name, &series_refusal_texts[reason], METRICS }
+#define TRANSLATED(name, reason) [REASON_TRANSLATION + (reason)] = {name, &translate_reason_texts[reason], METRICS}
 const struct ingest_reason_row ingest_reasons[INGEST_REASONS] = {
-    [REASON_BAD_TRACE_ID] = {"bad_trace_id", ROWS},
-    [REASON_BAD_SPAN_ID] = {"bad_span_id", ROWS},
-    [REASON_TOO_OLD] = {"too_old", ROWS | METRICS},
-    [REASON_TOO_NEW] = {"too_new", ROWS | METRICS},
-    [REASON_TOO_MANY] = {"too_many_attributes", ROWS},
-    [REASON_TOO_MANY_LABELS] = {"too_many_labels", METRICS},
-    [REASON_BAD_LABELS] = {"bad_labels", METRICS},
-    [REASON_BAD_HISTOGRAM] = {"bad_histogram", METRICS},
-    [REASON_TOO_LATE] = {"too_late", METRICS},
-    [REASON_CONFLICT] = {"conflict", METRICS},
-    [REASON_OVER_LIMIT] = {"over_limit", METRICS},
-    [REASON_OUT_OF_RANGE] = {"out_of_range", METRICS},
-    [REASON_TRANSLATION + TRANSLATE_DELTA] = {"delta", METRICS},
-    [REASON_TRANSLATION + TRANSLATE_TEMPORALITY] = {"temporality", METRICS},
-    [REASON_TRANSLATION + TRANSLATE_SCALE] = {"scale", METRICS},
-    [REASON_TRANSLATION + TRANSLATE_NO_SUM] = {"no_sum", METRICS},
-    [REASON_TRANSLATION + TRANSLATE_HISTOGRAM] = {"untranslated_histogram", METRICS},
-    [REASON_TRANSLATION + TRANSLATE_NO_VALUE] = {"no_value", METRICS},
-    [REASON_TRANSLATION + TRANSLATE_NO_NAME] = {"no_name", METRICS},
-    [REASON_TRANSLATION + TRANSLATE_TOO_LARGE] = {"too_large", METRICS},
+    [REASON_BAD_TRACE_ID] = OTLP("bad_trace_id", OTLP_BAD_TRACE_ID, ROWS),
+    [REASON_BAD_SPAN_ID] = OTLP("bad_span_id", OTLP_BAD_SPAN_ID, ROWS),
+    [REASON_TOO_OLD] = OTLP("too_old", OTLP_TOO_OLD, ROWS | METRICS),
+    [REASON_TOO_NEW] = OTLP("too_new", OTLP_TOO_NEW, ROWS | METRICS),
+    [REASON_TOO_MANY] = OTLP("too_many_attributes", OTLP_TOO_MANY, ROWS),
+    [REASON_TOO_MANY_LABELS] = DECODED("too_many_labels", POINTS_TOO_MANY),
+    [REASON_BAD_LABELS] = DECODED("bad_labels", POINTS_BAD_LABELS),
+    [REASON_BAD_HISTOGRAM] = DECODED("bad_histogram", POINTS_BAD_HISTOGRAM),
+    [REASON_TOO_LATE] = STORED("too_late", REFUSED_TOO_LATE),
+    [REASON_CONFLICT] = STORED("conflict", REFUSED_CONFLICT),
+    [REASON_OVER_LIMIT] = STORED("over_limit", REFUSED_OVER_LIMIT),
+    [REASON_OUT_OF_RANGE] = STORED("out_of_range", REFUSED_TIME),
+    TRANSLATED("delta", TRANSLATE_DELTA),
+    TRANSLATED("temporality", TRANSLATE_TEMPORALITY),
+    TRANSLATED("scale", TRANSLATE_SCALE),
+    TRANSLATED("no_sum", TRANSLATE_NO_SUM),
+    TRANSLATED("untranslated_histogram", TRANSLATE_HISTOGRAM),
+    TRANSLATED("no_value", TRANSLATE_NO_VALUE),
+    TRANSLATED("no_name", TRANSLATE_NO_NAME),
+    TRANSLATED("too_large", TRANSLATE_TOO_LARGE),
 };
 
 static_assert((int)REASON_BAD_TRACE_ID == OTLP_BAD_TRACE_ID && (int)REASON_TOO_MANY == OTLP_TOO_MANY,
               "reasons of rows are numbered as in otlp.h");
-
-const char *ingest_reason_text(enum ingest_reason reason) {
-    static const char *const texts[REASON_TRANSLATION] = {
-        [REASON_TOO_MANY_LABELS] = "too many labels",
-        [REASON_BAD_LABELS] = "labels that are not allowed",
-        [REASON_BAD_HISTOGRAM] = "a histogram that contradicts itself",
-        [REASON_TOO_LATE] = "older than the window for late samples",
-        [REASON_CONFLICT] = "another value is there at this time",
-        [REASON_OVER_LIMIT] = "over a limit of series",
-        [REASON_OUT_OF_RANGE] = "older than the retention, or too far in the future"};
-    if (reason >= REASON_TRANSLATION) return translate_reason_texts[reason - REASON_TRANSLATION];
-    return reason <= REASON_TOO_MANY ? otlp_reason_texts[reason] : texts[reason];
-}
 
 void outcome_of_rows(struct ingest_outcome *o, const struct otlp_result *r) {
     o->taken = r->rows;
@@ -57,30 +51,30 @@ void outcome_of_rows(struct ingest_outcome *o, const struct otlp_result *r) {
 }
 
 void outcome_of_decoding(struct ingest_outcome *o, const struct points_result *r) {
-    static const enum ingest_reason reasons[POINTS_REFUSALS] = {[REFUSED_TOO_OLD] = REASON_TOO_OLD,
-                                                                [REFUSED_TOO_NEW] = REASON_TOO_NEW,
-                                                                [REFUSED_TOO_MANY] = REASON_TOO_MANY_LABELS,
-                                                                [REFUSED_BAD_LABELS] = REASON_BAD_LABELS,
-                                                                [REFUSED_BAD_HISTOGRAM] = REASON_BAD_HISTOGRAM};
+    static const enum ingest_reason reasons[POINTS_REASONS] = {[POINTS_TOO_OLD] = REASON_TOO_OLD,
+                                                               [POINTS_TOO_NEW] = REASON_TOO_NEW,
+                                                               [POINTS_TOO_MANY] = REASON_TOO_MANY_LABELS,
+                                                               [POINTS_BAD_LABELS] = REASON_BAD_LABELS,
+                                                               [POINTS_BAD_HISTOGRAM] = REASON_BAD_HISTOGRAM};
     o->invalid_utf8 = r->invalid_utf8;
     o->exemplars_rejected = r->exemplars_rejected;
-    for (size_t i = 0; i < POINTS_REFUSALS; i++) {
+    for (size_t i = 0; i < POINTS_REASONS; i++) {
         o->rejected_by[reasons[i]] += r->rejected[i];
         o->rejected += r->rejected[i];
     }
 }
 
 void outcome_of_store(struct ingest_outcome *o, const struct points_outcome *s) {
-    static const enum ingest_reason reasons[POINTS_NOT_TRANSLATED] = {
-        [POINTS_TOO_LATE] = REASON_TOO_LATE,           [POINTS_CONFLICT] = REASON_CONFLICT,
-        [POINTS_OVER_LIMIT] = REASON_OVER_LIMIT,       [POINTS_BAD_LABELS] = REASON_BAD_LABELS,
-        [POINTS_BAD_HISTOGRAM] = REASON_BAD_HISTOGRAM, [POINTS_OUT_OF_RANGE] = REASON_OUT_OF_RANGE};
+    static const enum ingest_reason reasons[REFUSED_TRANSLATION] = {
+        [REFUSED_TOO_LATE] = REASON_TOO_LATE,       [REFUSED_CONFLICT] = REASON_CONFLICT,
+        [REFUSED_OVER_LIMIT] = REASON_OVER_LIMIT,   [REFUSED_LABELS] = REASON_BAD_LABELS,
+        [REFUSED_HISTOGRAM] = REASON_BAD_HISTOGRAM, [REFUSED_TIME] = REASON_OUT_OF_RANGE};
     o->taken = s->points - s->rejected;
     o->rejected += s->rejected;
     o->samples = s->samples;
     o->histograms = s->histograms;
     o->exemplars = s->exemplars;
-    for (size_t i = 0; i < POINTS_NOT_TRANSLATED; i++) o->rejected_by[reasons[i]] += s->rejected_by[i];
+    for (size_t i = 0; i < REFUSED_TRANSLATION; i++) o->rejected_by[reasons[i]] += s->rejected_by[i];
     for (size_t i = 0; i < TRANSLATE_REASONS; i++) o->rejected_by[REASON_TRANSLATION + i] += s->by_translation[i];
 }
 
@@ -100,7 +94,7 @@ void outcome_describe(struct ingest_outcome *o, const char *decoding, const char
     buf_init(&text, sizeof o->message - 1);
     for (enum ingest_reason i = 0; i < INGEST_REASONS; i++) {
         if (!o->rejected_by[i]) continue;
-        snprintf(part, sizeof part, "%llu: %s", (unsigned long long)o->rejected_by[i], ingest_reason_text(i));
+        snprintf(part, sizeof part, "%llu: %s", (unsigned long long)o->rejected_by[i], *ingest_reasons[i].text);
         add_part(&text, part);
     }
     add_part(&text, decoding);
