@@ -48,7 +48,7 @@ err serve_series_read(const struct arguments *a, struct serve_series *s, struct 
     TRY(read_strategy(a, &s->translation.names));
     TRY(read_promoted(a, s));
     TRY(read_count(a, OPTION_SERIES_MAX, 1, 100000000, &out->series_max));
-    TRY(read_count(a, OPTION_SERIES_LABELS_MAX, 1, 1024, &out->labels_max));
+    TRY(read_count(a, OPTION_SERIES_LABELS_MAX, 1, LABELS_MAX, &out->labels_max));
     TRY(read_count(a, OPTION_SERIES_NEW_MAX, 0, 100000000, &out->new_series_max));
     TRY(argument_duration(a, OPTION_LATE_WINDOW, &out->late_window_ns));
     if (!out->late_window_ns) out->late_window_ns = -1; /* none; 0 would be the default */

@@ -4,7 +4,7 @@
 
 #include "app/options.h"
 #include "signal/metrics/translate.h"
-#include "store/store.h"
+#include "store/series.h"
 
 /* Outlives the store, which borrows it. Texts are those of the arguments. */
 struct serve_series {
