@@ -81,9 +81,10 @@ struct api_call {
     bool has_range_end;
     struct arena arena;
     struct caller caller;
-    uint32_t retry_after_s; /* of a refusal; 0: by its status */
-    bool is_query;          /* counted as under way */
-    bool is_audited;        /* its end is written down */
+    struct api_taking *taking; /* a body on its way to the ingest (take.c) */
+    uint32_t retry_after_s;    /* of a refusal; 0: by its status */
+    bool is_query;             /* counted as under way */
+    bool is_audited;           /* its end is written down */
 };
 /* The tenant that it works on. */
 static inline struct str call_tenant(const struct api_call *c) { return str_of(c->caller.tenant); }
@@ -234,7 +235,6 @@ bool write_readiness(struct json_writer *w, const struct api *api); /* status, r
 extern const char kind_choices[], status_choices[];
 
 /* What /metrics counts, for other answers. */
-extern const char *const metrics_reasons[]; /* by enum otlp_reason */
 void metrics_sum_servers(struct api *api, struct http_server_stats *out);
 
 /* ---- documentation ---------------------------------------------------------------------------------------------- */
@@ -257,10 +257,12 @@ void handle_otlp_traces(struct api_call *c);
 void handle_otlp_logs(struct api_call *c);
 void handle_otlp_metrics(struct api_call *c);
 /* Ingests the request's body, in its content_encoding. */
-void otlp_take(struct api_call *c);
+void otlp_take(struct api_call *c, enum ingest_kind kind);
 void handle_grpc_traces(struct api_call *c);
 void handle_grpc_logs(struct api_call *c);
 void handle_grpc_metrics(struct api_call *c);
+void handle_write(struct api_call *c);
+void handle_import(struct api_call *c);
 void handle_grpc_health_check(struct api_call *c);
 void handle_grpc_health_watch(struct api_call *c);
 void handle_grpc_reflection(struct api_call *c);

@@ -75,7 +75,8 @@ struct http_stream *call_stream(struct api_call *c, const struct api_reply *head
 }
 
 bool call_is_otlp(const struct api_call *c) {
-    return c->request.port == API_PORT_OTLP || str_starts_with(c->path, STR("/otlp/"));
+    return c->request.port == API_PORT_OTLP || str_starts_with(c->path, STR("/otlp/")) ||
+           str_starts_with(c->path, STR("/prometheus/api/v1/otlp/"));
 }
 
 static void put_error_json(struct buf *out, enum err_kind kind, struct str message, struct str hint) {

@@ -81,7 +81,7 @@ static void fail_not_found(struct api_call *c) {
     if (near) buf_add_fmt(&hint, "did you mean %s?", near);
     if (!near)
         buf_add_text(&hint, c->request.port == API_PORT_OTLP
-                                ? "this port takes POST /v1/traces and /v1/logs"
+                                ? "this port takes POST /v1/traces, /v1/logs and /v1/metrics"
                                 : "the API is below /api/v1/, OTLP below /otlp/v1/; /docs lists all");
     call_fail_as(c, 404, 12, ERR_NOT_FOUND, buf_str(&message), buf_str(&hint), NULL);
     buf_done(&message);

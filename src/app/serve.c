@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "app/command.h"
+#include "app/serve_series.h"
 #include "app/serve_tls.h"
 #include "app/supervise.h"
 #include "base/budget.h"
@@ -41,6 +42,7 @@ static const struct {
 
 struct server {
     struct budget budget;
+    struct serve_series series; /* what the store borrows */
     struct store *store;
     struct redact_rules *redact;
     struct live *live;
@@ -77,6 +79,7 @@ static err read_store_options(const struct arguments *a, struct server *s, struc
     if (free_min > 99) return err_new(ERR_INVALID, "--disk-free-min: from 0 to 99 percent");
     out->disk_use_max_percent = (uint32_t)use_max;
     out->disk_free_min_percent = (uint32_t)free_min;
+    TRY(serve_series_read(a, &s->series, &out->series));
     s->retention = (struct api_retention){out->retention_ns,
                                           out->disk_use_max_percent,
                                           out->disk_free_min_percent,
