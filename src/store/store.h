@@ -33,6 +33,21 @@ struct budget;
 struct store;
 struct snapshot;
 
+struct translation; /* signal/metrics/translate.h */
+
+/* Of the series table, a tenant each. 0 is the default but where it says otherwise. */
+struct series_options {
+    const struct translation *translation; /* of OTLP; default translation_default with deltas; borrowed */
+    uint32_t series_max;                   /* with samples in memory, so of about two hours; default 2,000,000 */
+    uint32_t labels_max;                   /* a series; default 64 */
+    uint32_t new_series_max;               /* in any span of churn_ns; 0: no limit */
+    int64_t churn_ns;                      /* default 10 min */
+    int64_t late_window_ns; /* how far behind its newest sample a series takes one; default 30 min, -1: none */
+    uint64_t flush_bytes;   /* a head of this size is written; default a quarter of the budget */
+    int64_t flush_age_ns;   /* and at each multiple of this; default 2 h */
+    uint64_t log_bytes;     /* or when it holds so much of the log; default 1 GiB */
+};
+
 struct store_options {
     const char *dir;
     struct budget *budget;          /* must be there; the model needs none */
@@ -44,6 +59,7 @@ struct store_options {
     uint64_t segment_bytes;         /* default 64 MiB */
     bool manual;                    /* no threads: store_pump drives */
     int64_t (*wall_ns)(void);       /* default clock_wall_ns; retention and the future limit follow it */
+    struct series_options series;
 };
 
 void store_options_default(struct store_options *out);
@@ -126,6 +142,9 @@ err store_backup_tenant(struct store *s, struct str tenant, const char *to);
 struct store_stats {
     uint64_t rows_appended[SIGNALS], batches_appended, commits, syncs_failed, bytes_logged;
     uint64_t parts, part_bytes, part_rows[SIGNALS], groups, log_bytes, memory_rows[SIGNALS], memory_bytes;
+    uint64_t points_appended, points_rejected, samples_appended; /* of series */
+    uint64_t series_files, series_bytes, series_samples;         /* at rest */
+    uint64_t head_series, head_samples, head_bytes;              /* in memory */
     uint64_t flushes, merges, rows_merged, parts_dropped, deletes_pending, bad_blocks, replayed_records;
     bool read_only, disk_full;
     char why[160]; /* of the last two */
