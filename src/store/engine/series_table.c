@@ -42,9 +42,27 @@ void series_table_seal(struct table *table) {
     t->previous = series_head_ref(t->head);
     t->head = series_head_new(&t->options);
     t->sealed_to = t->last;
-    t->first = t->last = 0;
+    t->first = t->last = t->bytes = 0;
     t->fresh = true;
     t->epoch++;
 }
 
-uint64_t series_table_needs(const struct series_table *t) { return t->sealed.n ? t->sealed.v[0].first : t->first; }
+uint64_t series_table_needs(const struct series_table *t, const struct head *flushed) {
+    for (size_t i = 0; i < t->sealed.n; i++)
+        if (t->sealed.v[i].head != flushed) return t->sealed.v[i].first;
+    return t->first;
+}
+
+struct head *series_table_pop(struct series_table *t) {
+    struct head *h = t->sealed.v[0].head;
+    vec_done(&t->sealed.v[0].days);
+    memmove(t->sealed.v, t->sealed.v + 1, --t->sealed.n * sizeof *t->sealed.v);
+    return h;
+}
+
+/* At whole multiples of the age, so that chunks of one file end where those of others do. */
+int64_t series_table_due_ns(const struct series_table *t, int64_t age_ns) {
+    int64_t into = t->born_wall_ns % age_ns;
+    if (into < 0) into += age_ns;
+    return t->born_ns + (age_ns - into);
+}

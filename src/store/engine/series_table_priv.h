@@ -26,11 +26,19 @@ enum { SEALED_MAX = 8 };
 
 /* ---- what is said about metrics ----------------------------------------------------------------------------------- */
 
+#define METRIC_TEXTS_FILE "metadata"
 struct metric_texts;
 struct metric_texts *metric_texts_new(void);
 void metric_texts_free(struct metric_texts *t);
 /* Keeps what is said; too much of it is dropped. */
 void metric_texts_add(struct metric_texts *t, const struct series_metadata *m);
+/* The file `metadata` of a table's folder: written anew if something was said since, not durable before the folder is synced. */
+err metric_texts_write(struct metric_texts *t, const char *dir);
+/* ERR_NOT_FOUND: there is none; ERR_CORRUPT, ERR_INVALID: of a newer format. */
+err metric_texts_read(struct metric_texts *t, const char *dir);
+/* Calls fn for each saying in the bytes of such a file; fn may be NULL. */
+typedef void (*metric_text_fn)(void *context, const struct series_metadata *m);
+err metric_texts_scan(struct str bytes, const char *path, metric_text_fn fn, void *context);
 err metric_texts_list(struct metric_texts *t, struct str name, struct arena *a, struct series_metadata **out,
                       uint32_t *out_n);
 
@@ -82,7 +90,8 @@ struct series_table {
     struct head *head;
     uint64_t first, last; /* sequences of its records; 0: it has none */
     uint64_t sealed_to;   /* the last sequence of the head that was sealed last */
-    int64_t born_ns, born_wall_ns;
+    uint64_t bytes;              /* about what the head takes */
+    int64_t born_ns, born_wall_ns; /* of its first record */
     VEC(struct sealed_head) sealed;
     uint32_t in_flight;
     bool seal_asked, fresh; /* fresh: the next record begins a head */
@@ -96,8 +105,12 @@ struct series_table *series_table_new(const struct store_options *o);
 void series_table_free(struct series_table *t, struct budget *budget);
 /* A new head takes over from here on, unless the old one has no record. Not while records are in flight. lock held. */
 void series_table_seal(struct table *t);
-/* The first sequence that is not in files, 0: there is none. lock held. */
-uint64_t series_table_needs(const struct series_table *t);
+/* The first sequence that is not in files, but for those of a sealed head; 0: there is none. lock held. */
+uint64_t series_table_needs(const struct series_table *t, const struct head *flushed);
+/* The oldest sealed head is in files: the caller's reference. lock held. */
+struct head *series_table_pop(struct series_table *t);
+/* When the head is to be sealed by its age, on the monotonic clock. lock held. */
+int64_t series_table_due_ns(const struct series_table *t, int64_t age_ns);
 
 /* ---- applying ------------------------------------------------------------------------------------------------------- */
 
