@@ -8,18 +8,24 @@ struct collecting {
     uint64_t void_from;
 };
 
-static bool is_needed(struct engine *s, const struct log_record *r) {
+/* The table whose head has the record; NULL: none. */
+static struct table *head_of(struct engine *s, const struct log_record *r) {
     lock_take(&s->lock);
     struct table *t = engine_table(s, r->tenant, TABLE_SERIES, false);
     uint64_t needs = t ? table_needs(t, NULL) : 0;
     bool needed = needs && r->sequence >= needs && r->sequence <= s->visible_sequence;
     lock_give(&s->lock);
-    return needed;
+    return needed ? t : NULL;
 }
 
 static err collect(void *context, const struct log_record *r) {
     struct collecting *c = context;
-    if (r->signal == TABLE_SERIES && r->sequence < c->void_from && is_needed(c->s, r)) *vec_push(c->out) = *r;
+    if (r->signal != TABLE_SERIES || r->sequence >= c->void_from) return NULL;
+    struct table *t = head_of(c->s, r);
+    if (!t) return NULL;
+    struct log_record *kept = vec_push(c->out);
+    *kept = *r;
+    kept->tenant = str_of(t->tenant); /* that of the record is on the reader's stack */
     return NULL;
 }
 

@@ -8,6 +8,8 @@ struct series_table *series_table_new(const struct store_options *o) {
     t->options = (struct head_options){.budget = o->budget,
                                        .late_window_ns = MAX(from->late_window_ns, 0),
                                        .series_max = from->series_max,
+                                       .new_series_max = from->new_series_max,
+                                       .churn_ns = from->churn_ns,
                                        .labels_max = MIN(from->labels_max, (uint32_t)LABELS_MAX),
                                        .always = true};
     t->head = series_head_new(&t->options);
@@ -26,6 +28,7 @@ void series_table_free(struct series_table *t, struct budget *budget) {
     series_head_unref(t->head);
     series_head_unref(t->previous);
     known_done(&t->known, budget);
+    met_before_done(&t->met, budget);
     metric_texts_free(t->texts);
     mem_free(t);
 }
@@ -41,6 +44,7 @@ void series_table_seal(struct table *table) {
     series_head_unref(t->previous);
     t->previous = series_head_ref(t->head);
     t->head = series_head_new(&t->options);
+    series_head_churn_from(t->head, t->previous);
     t->sealed_to = t->last;
     t->first = t->last = t->bytes = 0;
     t->fresh = true;

@@ -77,6 +77,15 @@ struct known *known_put(struct known_series *k, struct hash128 hash, struct budg
 void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct budget *budget);
 void delta_bases_free(struct delta_base *bases, uint32_t count);
 
+/* Hashes of the series of the head before, if there is a limit on new ones: they are not new. */
+struct met_before {
+    uint64_t *slots, mask; /* 0: empty */
+    bool whole;            /* there was such a head in this life: who is not here is new */
+};
+void met_before_set(struct met_before *m, struct head *old, struct budget *budget);
+bool met_before_has(const struct met_before *m, uint64_t hash);
+void met_before_done(struct met_before *m, struct budget *budget);
+
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
 struct sealed_head {
@@ -88,9 +97,9 @@ struct sealed_head {
 struct series_table {
     struct head_options options;
     struct head *head;
-    uint64_t first, last; /* sequences of its records; 0: it has none */
-    uint64_t sealed_to;   /* the last sequence of the head that was sealed last */
-    uint64_t bytes;              /* about what the head takes */
+    uint64_t first, last;          /* sequences of its records; 0: it has none */
+    uint64_t sealed_to;            /* the last sequence of the head that was sealed last */
+    uint64_t bytes;                /* about what the head takes */
     int64_t born_ns, born_wall_ns; /* of its first record */
     VEC(struct sealed_head) sealed;
     uint32_t in_flight;
@@ -99,6 +108,8 @@ struct series_table {
     struct head *previous;  /* the head sealed last, until the log thread has seen to its deltas */
     bool forget_bases;      /* a delete came: what the last head had says nothing */
     struct known_series known;
+    struct met_before met;
+    bool inherited; /* it was there when the store was opened: its series are new to this process alone */
     struct metric_texts *texts;
 };
 struct series_table *series_table_new(const struct store_options *o);

@@ -45,6 +45,7 @@ struct engine {
     struct store base;
     struct store_options o;
     char *dir, *log_dir;
+    int64_t opened_wall_ns;
     struct file *lock_file;
     /* Of the budget, held from open to close: what a flush or a merge (one at a time) may take. So the flush that gives memory back
      * never has to ask for it. */
@@ -105,7 +106,8 @@ struct relog {
     VEC(struct segment_mapping {
         struct file *file;
         struct str map;
-    }) segments;
+    })
+    segments;
 };
 /* Appends the records of points that are visible and in no file, out of the segments they were made durable in. */
 err engine_relog_points(struct engine *s, struct relog *r, record_list *out);

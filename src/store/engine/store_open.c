@@ -282,6 +282,15 @@ static err record_batch(struct engine *s, const struct log_record *r, struct mem
     return err_new(ERR_CORRUPT, "it is not a batch of its table");
 }
 
+/* What the last head had may have been deleted before this one began: deltas are looked up anew. */
+static void replay_points(struct engine *s, struct memory_batch *m) {
+    if (m->flags & RECORD_FRESH) {
+        series_table_seal(m->table);
+        m->table->series->forget_bases = true;
+    }
+    engine_apply_points(s, m);
+}
+
 static err replay_record(void *context, const struct log_record *r) {
     struct replay *p = context;
     struct engine *s = p->s;
@@ -297,10 +306,7 @@ static err replay_record(void *context, const struct log_record *r) {
     }
     m->sequence = r->sequence;
     m->table = engine_table(s, r->tenant, r->signal, true);
-    if (memory_batch_is_points(m)) {
-        if (m->flags & RECORD_FRESH) series_table_seal(m->table);
-        engine_apply_points(s, m);
-    }
+    if (memory_batch_is_points(m)) replay_points(s, m);
     engine_make_visible(s, m, p->now);
     if (memory_batch_is_points(m)) memory_batch_unref(m);
     s->stats.replayed_records++;
@@ -420,6 +426,7 @@ static struct engine *engine_new(const struct store_options *options) {
     s->applier = applier_new(&s->o);
     s->work_bytes = MIN(s->o.budget->limit_bytes / 4, (uint64_t)PART_MEMORY_MAX);
     budget_take_always(s->o.budget, s->work_bytes);
+    s->opened_wall_ns = s->o.wall_ns();
     s->dir = str_dup(str_of(options->dir));
     s->o.dir = s->dir;
     struct path log_dir = path_make("%s/log", s->dir);
@@ -472,6 +479,8 @@ static err engine_load(struct engine *s) {
     TRY(open_texts(s));
     TRY(open_deletes(s));
     TRY(engine_replay(s));
+    for (size_t i = 0; i < s->tables.n; i++)
+        if (s->tables.v[i]->series) s->tables.v[i]->series->inherited = true;
     engine_segments_publish(s);
     s->retired_below = s->retire_below = s->manifest.state.log_from;
     return NULL;
