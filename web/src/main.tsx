@@ -6,7 +6,7 @@ import { post } from './lib/api';
 import { listenForKeys, useKeys } from './lib/keys';
 import { followLinks, go, useAddress } from './lib/nav';
 import { applyTheme, isDark, setPrefs, usePrefs } from './lib/prefs';
-import { homeLink, loginLink, logsLink, placeOf, settingsLink, tracesLink, type ScreenName } from './lib/screens';
+import { homeLink, loginLink, logsLink, metricsLink, placeOf, settingsLink, tracesLink, type ScreenName } from './lib/screens';
 import { copy } from './ui/chips';
 import { Help, Palette } from './ui/palette';
 import { Empty } from './ui/states';
@@ -19,15 +19,17 @@ const load: Record<ScreenName, () => Promise<{ default: Screen }>> = {
   trace: () => import('./screens/trace'),
   compare: () => import('./screens/compare'),
   logs: () => import('./screens/logs'),
+  metrics: () => import('./screens/metrics'),
+  cardinality: () => import('./screens/cardinality'),
   start: () => import('./screens/start'),
   settings: () => import('./screens/settings'),
   login: () => import('./screens/login'),
 };
 const loaded: Partial<Record<ScreenName, Screen>> = {};
-const titles: Record<ScreenName, string> = { home: 'Services', traces: 'Traces', trace: 'Trace', compare: 'Two traces', logs: 'Logs', start: 'Getting started', settings: 'Settings', login: 'Log in' };
+const titles: Record<ScreenName, string> = { home: 'Services', traces: 'Traces', trace: 'Trace', compare: 'Two traces', logs: 'Logs', metrics: 'Metrics', cardinality: 'Cardinality', start: 'Getting started', settings: 'Settings', login: 'Log in' };
 
 function Navigation({ at }: { at: ScreenName | undefined }) {
-  const links: [string, string, ScreenName[]][] = [['Services', homeLink(), ['home']], ['Traces', tracesLink(), ['traces', 'trace', 'compare']], ['Logs', logsLink(), ['logs']], ['Getting started', '/start', ['start']], ['Settings', settingsLink(), ['settings']]];
+  const links: [string, string, ScreenName[]][] = [['Services', homeLink(), ['home']], ['Traces', tracesLink(), ['traces', 'trace', 'compare']], ['Logs', logsLink(), ['logs']], ['Metrics', metricsLink(), ['metrics', 'cardinality']], ['Getting started', '/start', ['start']], ['Settings', settingsLink(), ['settings']]];
   return (
     <nav class="nav" aria-label="Screens">
       {links.map(([name, href, of]) => <a key={name} href={href} aria-current={at && of.includes(at) ? 'page' : undefined}>{name}</a>)}
@@ -67,7 +69,7 @@ function Page() {
   const [dialog, setDialog] = useState<'' | 'palette' | 'help'>('');
   useKeys({
     'ctrl+k': () => setDialog(dialog === 'palette' ? '' : 'palette'), '?': () => setDialog('help'), 'g h': () => go(homeLink()), 'g t': () => go(tracesLink()),
-    'g l': () => go(logsLink()), 'g s': () => go('/start'), 'g ,': () => go(settingsLink()), y: () => copy(location.href), '/': () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
+    'g l': () => go(logsLink()), 'g m': () => go(metricsLink()), 'g s': () => go('/start'), 'g ,': () => go(settingsLink()), y: () => copy(location.href), '/': () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
   });
   useEffect(() => {
     document.title = place ? `${titles[place.screen]} · clew` : 'clew';

@@ -1,0 +1,3 @@
+export default function Cardinality() {
+  return <h1>Cardinality</h1>;
+}
