@@ -10,10 +10,11 @@
 
 const struct command commands[] = {
     {"serve", "", 0, 0,
-     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) |
-         O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) |
-         O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) |
-         O(TLS_CLIENT) | O(PLAIN_TEXT),
+     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(ENABLE_FEATURE) |
+         O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) |
+         O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) |
+         O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT) | O(SERIES_MAX) |
+         O(SERIES_LABELS_MAX) | O(SERIES_NEW_MAX) | O(LATE_WINDOW) | O(METRIC_NAMES) | O(PROMOTE_ATTRIBUTE),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(STORIES) | O(SEED) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) |
@@ -30,6 +31,8 @@ const struct command commands[] = {
     {"query values", "KEY", 1, 1,
      ASKING | O(COLOR) | O(LOGS) | O(SERVICE) | O(ENVIRONMENT) | O(START) | O(END) | O(LIMIT),
      "the most frequent values of one attribute", command_query_values},
+    {"import metrics", "FILE", 1, 1, ASKING | O(JOB) | O(INSTANCE) | O(LABEL),
+     "send samples as they are scraped (Prometheus text, OpenMetrics) from a file, or `-`", command_import_metrics},
     {"delete", "", 0, 0,
      ASKING | O(TRACE) | O(START) | O(END) | O(SERVICE) | O(WHERE) | O(TRACES) | O(LOGS) | O(PROVE) | O(YES),
      "delete telemetry by trace, range or filter", command_delete},

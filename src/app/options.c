@@ -12,8 +12,16 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_OTLP_GRPC] = {"otlp-grpc", "ADDR:PORT", "127.0.0.1:4317", "OTLP/gRPC address"},
     [OPTION_JAEGER] = {"jaeger", "ADDR:PORT", NULL,
                        "also serve Jaeger's API at the root of this address (its usual one is 127.0.0.1:16686)"},
+    [OPTION_PROMETHEUS] = {"prometheus", "ADDR:PORT", NULL,
+                           "also serve Prometheus's API at the root of this address (its usual one is 127.0.0.1:9090)"},
     [OPTION_COMPAT_PORTS] = {"compat-ports", NULL, NULL,
-                             "also serve each foreign API at its usual port, on the host of --listen (Jaeger: 16686)"},
+                             "also serve each foreign API at its usual port, on the host of --listen (Jaeger: 16686, "
+                             "Prometheus: 9090)"},
+    [OPTION_ENABLE_FEATURE] = {"enable-feature", "NAME", NULL,
+                               "PromQL that Prometheus has behind this flag: promql-experimental-functions, "
+                               "promql-duration-expr, promql-delayed-name-removal, type-and-unit-labels; may be "
+                               "repeated",
+                               true},
     [OPTION_RETENTION] = {"retention", "DURATION", "30d", "how long telemetry is kept; 0 keeps for ever"},
     [OPTION_MEMORY_LIMIT] = {"memory-limit", "SIZE", "",
                              "budget of memory tables, queries and merges; default half of the "
@@ -26,6 +34,20 @@ static const struct option_row rows[OPTIONS] = {
                           .choices = "debug info warn error"},
     [OPTION_LOG_FORMAT] = {"log-format", "FORMAT", "logfmt", "logfmt or json", .choices = "logfmt json"},
     [OPTION_REDACT] = {"redact", "FILE", NULL, "rules for what is dropped, masked or hashed before it is kept"},
+    [OPTION_SERIES_MAX] = {"series-max", "N", "2000000", "series of metrics that a tenant may have in use"},
+    [OPTION_SERIES_LABELS_MAX] = {"series-labels-max", "N", "64", "labels of one series"},
+    [OPTION_SERIES_NEW_MAX] = {"series-new-max", "N", "0", "new series of a tenant in ten minutes; 0 is no limit"},
+    [OPTION_LATE_WINDOW] = {"late-window", "DURATION", "30m",
+                            "how far behind the newest sample of its series one may come; 0 takes none late"},
+    [OPTION_METRIC_NAMES] = {"metric-names", "STRATEGY", "UnderscoreEscapingWithSuffixes",
+                             "how OpenTelemetry's metrics are called, as Prometheus' otlp.translation_strategy: "
+                             "UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, "
+                             "NoUTF8EscapingWithSuffixes or NoTranslation",
+                             .choices = "UnderscoreEscapingWithSuffixes UnderscoreEscapingWithoutSuffixes "
+                                        "NoUTF8EscapingWithSuffixes NoTranslation"},
+    [OPTION_PROMOTE_ATTRIBUTE] = {"promote-attribute", "KEY", NULL,
+                                  "a resource attribute that becomes a label of all series of OTLP; may be repeated",
+                                  true},
     [OPTION_SERVER] = {"server", "URL", "http://127.0.0.1:8080", "the clew to ask"},
     [OPTION_JSON] = {"json", NULL, NULL, "print JSON"},
     [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never", .choices = "auto always never"},
@@ -75,6 +97,9 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_ROWS] = {"rows", "N", "10", "rows to print at most"},
     [OPTION_PROVE] = {"verify", NULL, NULL, "erase the bytes now, not within 24 hours, and prove that none is left"},
     [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},
+    [OPTION_JOB] = {"job", "NAME", NULL, "the label job of all samples, whatever the text says"},
+    [OPTION_INSTANCE] = {"instance", "NAME", NULL, "the label instance, the same"},
+    [OPTION_LABEL] = {"label", "NAME=VALUE", NULL, "any other label, the same; may be repeated", true},
     [OPTION_TRACES] = {"traces", NULL, NULL, "of spans only"},
     [OPTION_LOGS] = {"logs", NULL, NULL, "of logs only"},
     [OPTION_TOKEN] = {"token", "TOKEN", NULL, "the token to ask with; others may see it here, so rather CLEW_TOKEN"},
@@ -99,9 +124,10 @@ static const struct option_row rows[OPTIONS] = {
                               true},
     [OPTION_TLS_CLIENT] = {"tls-client", "HOW", "require", "require a client's certificate, or request it",
                            .choices = "require request"},
-    [OPTION_PLAIN_TEXT] = {"plain-text", "LISTENER", NULL,
-                           "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger or all",
-                           true},
+    [OPTION_PLAIN_TEXT] =
+        {"plain-text", "LISTENER", NULL,
+         "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger, prometheus or all",
+         true},
     [OPTION_TLS_CA] = {"tls-ca", "FILE", NULL, "for https, trust these authorities, PEM, not the system's"},
     [OPTION_INSECURE] = {"insecure", NULL, NULL, "for https, believe any certificate for any host"},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},

@@ -5,7 +5,8 @@
  *
  * What a sample is called and which samples are taken is settled in the log's order, after the record is durable, so that a replay
  * comes to the same. A batch of POINTS_OTLP is translated there (signal/metrics/translate.h) with store_options.translation; a delta point is
- * added to the newest sample of its series, which is looked for in the store where the process does not know it.
+ * added to the newest sample of its series, at most an hour older, which is looked for in the store where the process does not know it.
+ * Times are kept as whole milliseconds, as Prometheus means them.
  *
  * Invariants: those of store.h. What outcome calls taken is durable and visible; a sample that was acknowledged never changes; the same
  * sample again is taken as said already. A delete concerns what was visible when it was asked for.
@@ -20,20 +21,21 @@
 #include "store/store.h"
 
 /* How a batch fared. Points: those of the batch; samples: the floats they became (a classic histogram is many), native histograms apart. */
-enum points_reason {
-    POINTS_TOO_LATE,   /* older than the window of late samples */
-    POINTS_CONFLICT,   /* another value is there at this time */
-    POINTS_OVER_LIMIT, /* series, labels, churn: `message` names the metric and the label with most series */
-    POINTS_BAD_LABELS, /* no name, empty or repeated names, no UTF-8, too long */
-    POINTS_BAD_HISTOGRAM,
-    POINTS_OUT_OF_RANGE,   /* older than retention, or too far in the future */
-    POINTS_NOT_TRANSLATED, /* by_translation has the reasons */
-    POINTS_REASONS
+enum series_refusal {
+    REFUSED_TOO_LATE,   /* older than the window of late samples */
+    REFUSED_CONFLICT,   /* another value is there at this time */
+    REFUSED_OVER_LIMIT, /* series, labels, churn: `message` names the metric and the label with most series */
+    REFUSED_LABELS,     /* no name, empty or repeated names, no UTF-8, too long */
+    REFUSED_HISTOGRAM,
+    REFUSED_TIME,        /* older than retention, or too far in the future */
+    REFUSED_TRANSLATION, /* by_translation has the reasons */
+    SERIES_REFUSALS
 };
+extern const char *const series_refusal_texts[SERIES_REFUSALS];
 struct points_outcome {
     uint64_t points, rejected;               /* of the batch; rejected ones are those of which not all was taken */
     uint64_t samples, histograms, exemplars; /* taken, repeated ones included */
-    uint64_t rejected_by[POINTS_REASONS];
+    uint64_t rejected_by[SERIES_REFUSALS];
     uint32_t by_translation[TRANSLATE_REASONS];
     char message[512]; /* of the first refusals; empty: nothing to say */
 };

@@ -33,6 +33,21 @@ struct budget;
 struct store;
 struct snapshot;
 
+struct translation; /* signal/metrics/translate.h */
+
+/* Of the series table, a tenant each. 0 is the default but where it says otherwise. */
+struct series_options {
+    const struct translation *translation; /* of OTLP; default translation_default with deltas; borrowed */
+    uint32_t series_max;                   /* with samples in memory, so of about two hours; default 2,000,000 */
+    uint32_t labels_max;                   /* a series; default 64 */
+    uint32_t new_series_max;               /* in any span of churn_ns; 0: no limit */
+    int64_t churn_ns;                      /* default 10 min */
+    int64_t late_window_ns; /* how far behind its newest sample a series takes one; default 30 min, -1: none */
+    uint64_t flush_bytes;   /* a head of this size is written; default a quarter of the budget */
+    int64_t flush_age_ns;   /* and at each multiple of this; default 2 h */
+    uint64_t log_bytes;     /* or when it holds so much of the log; default 1 GiB */
+};
+
 struct store_options {
     const char *dir;
     struct budget *budget;          /* must be there; the model needs none */
@@ -44,6 +59,7 @@ struct store_options {
     uint64_t segment_bytes;         /* default 64 MiB */
     bool manual;                    /* no threads: store_pump drives */
     int64_t (*wall_ns)(void);       /* default clock_wall_ns; retention and the future limit follow it */
+    struct series_options series;
 };
 
 void store_options_default(struct store_options *out);

@@ -77,10 +77,10 @@ static void mistakes_are_told_with_their_place(void **state) {
         {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
         {"{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
         {"a{b=~\"(\"}",
-         "1:1: parse error: error parsing regexp: regular expression: missing closing parenthesis at byte 1"},
+         "1:1: parse error: error parsing regexp: label b: regular expression: missing closing parenthesis at byte 1"},
         {"a{b=~\"x)(y\"}",
-         "1:1: parse error: error parsing regexp: regular expression: unmatched closing parenthesis at byte 1"},
-        {"a{b=~\"(?=x)\"}", "1:1: parse error: error parsing regexp: regular expression: the group at byte 0 is not "
+         "1:1: parse error: error parsing regexp: label b: regular expression: unmatched closing parenthesis at byte 1"},
+        {"a{b=~\"(?=x)\"}", "1:1: parse error: error parsing regexp: label b: regular expression: the group at byte 0 is not "
                             "supported (no look-around)"},
         {"a{b", "1:4: parse error: unexpected end of input in label matching, expected label matching operator"},
         {"a{b=1}", "1:5: parse error: unexpected number \"1\" in label matching, expected string"},
@@ -295,7 +295,7 @@ static void fill(struct memory *m) {
     memory_init(m);
     for (int i = 0; i < 40; i++) {
         char job[3] = {(char)('a' + i % 7), (char)('a' + i / 7), 0};
-        struct promql_label labels[] = {
+        struct label labels[] = {
             {STR("__name__"), STR("x_total")}, {STR("job"), str_of(job)}, {STR("le"), i % 2 ? STR("1") : STR("+Inf")}};
         struct memory_series *s = memory_series(m, labels, 3);
         for (int k = 0; k < 60; k++) memory_add(s, k * 15000, k * i);
@@ -443,7 +443,7 @@ static void labels_can_be_swapped(void **state) {
     assert_null(
         promql_run(&a, &m.source, e, text, &(struct promql_options){.start_ms = 1000, .end_ms = 1000}, &answer));
     assert_int_equal(answer.row_n, 1);
-    assert_true(str_equal(promql_label(answer.rows[0].labels, STR("dst")), STR("a-b-$")));
+    assert_true(str_equal(label_set_get(answer.rows[0].labels, STR("dst")), STR("a-b-$")));
     arena_done(&a);
     memory_done(&m);
 }
@@ -477,7 +477,7 @@ static void info_adds_labels_of_the_same_target(void **state) {
     (void)state;
     struct memory m;
     memory_init(&m);
-    static const struct promql_label rows[][5] = {
+    static const struct label rows[][5] = {
         {{STR("__name__"), STR("up")},
          {STR("job"), STR("a")},
          {STR("instance"), STR("1")},
@@ -542,7 +542,7 @@ static void annotations_say_where(void **state) {
     struct memory m;
     memory_init(&m);
     for (int i = 0; i < 4; i++) {
-        struct promql_label labels[] = {{STR("__name__"), i < 2 ? STR("x") : STR("h_bucket")},
+        struct label labels[] = {{STR("__name__"), i < 2 ? STR("x") : STR("h_bucket")},
                                         {STR("le"), i % 2 ? STR("abc") : STR("+Inf")}};
         memory_add(memory_series(&m, labels, 2), 300, 1);
         memory_add(memory_series(&m, labels, 2), 900, 2);
