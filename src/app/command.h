@@ -13,6 +13,7 @@ err command_query_attributes(const struct arguments *a);
 err command_query_values(const struct arguments *a);
 err command_query_traces(const struct arguments *a);
 err command_query_logs(const struct arguments *a);
+err command_query_promql(const struct arguments *a);
 err command_follow_logs(const struct arguments *a); /* query logs --follow */
 err command_import_metrics(const struct arguments *a);
 err command_delete(const struct arguments *a);

@@ -26,6 +26,8 @@ const struct command commands[] = {
      command_query_traces},
     {"query logs", "", 0, 0, ASKING | O(COLOR) | FILTERS | O(SEVERITY) | O(TRACE) | O(FOLLOW) | O(BY),
      "find log records", command_query_logs},
+    {"query promql", "EXPR", 1, 1, ASKING | O(COLOR) | O(TIME) | O(RANGE) | O(STEP) | O(LIMIT),
+     "evaluate PromQL now, at a time, or over a range as a chart", command_query_promql},
     {"query attributes", "PREFIX", 0, 1, ASKING | O(COLOR) | O(LOGS) | O(START) | O(END) | O(LIMIT),
      "names of attributes, of spans or (--logs) of logs", command_query_attributes},
     {"query values", "KEY", 1, 1,

@@ -66,7 +66,7 @@ static void reply_error(struct api_call *c, int status, const char *type, struct
 static void fail(struct prometheus *p, bool late, err e) {
     struct api_call *c = p->c;
     struct str message = str_of(err_text(e));
-    switch (err_kind(e)) {
+    switch ((int)err_kind(e)) {
     case ERR_INVALID:
         if (p->failure == FAILURE_BAD_DATA)
             reply_error(c, 400, "bad_data", message);

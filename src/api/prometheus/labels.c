@@ -129,10 +129,10 @@ static err needed_matches(struct prometheus *p, struct prometheus_matches **out)
 
 static err fill_series(struct prometheus *p) {
     struct json_writer *w = &p->a.w;
-    struct prometheus_matches *m;
-    struct labels *found;
+    struct prometheus_matches *m = NULL;
+    struct labels *found = NULL;
     uint64_t limit;
-    size_t n;
+    size_t n = 0;
     int64_t min_ms, max_ms;
     TRY(prometheus_limit(p, "limit", &limit));
     TRY(prometheus_range(p, &min_ms, &max_ms));
@@ -212,7 +212,7 @@ void handle_prometheus_metadata(struct api_call *c) { prometheus_answer(c, fill_
 /* ---- deletes ---------------------------------------------------------------------------------------------------- */
 
 static err delete_series(struct prometheus *p) {
-    struct prometheus_matches *m;
+    struct prometheus_matches *m = NULL;
     int64_t min_ms, max_ms;
     err e = NULL;
     TRY(prometheus_range(p, &min_ms, &max_ms));
