@@ -141,6 +141,11 @@ export const tracesLink = linkTo(paths.traces, traces);
 export const compareLink = linkTo(paths.compare, compare);
 export const logsLink = linkTo(paths.logs, logs);
 export const metricsLink = linkTo(paths.metrics, metrics);
+/** The metrics of a service: job is its namespace and name; of one whose namespace is not known, any. */
+export function serviceMetricsLink(service: string, namespace: string | null, r: Partial<Range> = {}): string {
+  const held = namespace === null ? `job=~${JSON.stringify(`(.+/)?${service.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`)}` : `job=${JSON.stringify(namespace ? `${namespace}/${service}` : service)}`;
+  return metricsLink({ ...r, match: `{${held}}` });
+}
 export const cardinalityLink = linkTo(paths.cardinality, cardinality);
 export const settingsLink = linkTo(paths.settings, settings);
 export const loginLink = linkTo(paths.login, login);
