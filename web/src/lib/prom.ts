@@ -68,7 +68,7 @@ const pointsMost = 11_000;
 /** Seconds from one point to the next: about a point for every three pixels, a step that people know, never more points than a question may have. */
 export function stepOf(rangeMs: number, pixels: number): number {
   const wanted = rangeMs / 1000 / Math.max(50, Math.min(pixels / 3, 1000));
-  const step = steps.find((s) => s >= wanted) ?? Math.ceil(wanted / 604800) * 604800;
+  const step = steps.find((s) => s >= wanted * 0.8) ?? Math.ceil(wanted / 604800) * 604800;
   return Math.max(step, Math.ceil(rangeMs / 1000 / (pointsMost - 1)));
 }
 
