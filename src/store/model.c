@@ -7,6 +7,7 @@
 #include "signal/batch_build.h"
 #include "signal/otlp.h"
 #include "store/engine/delete_priv.h"
+#include "store/series_model_priv.h"
 
 enum { MODEL_REQUEST_BYTES = 1 << 20 };
 
@@ -22,7 +23,8 @@ struct model {
     struct lock lock;
     VEC(struct model_batch) batches;
     struct delete_set *deletes;
-    uint64_t sequence;
+    uint64_t sequence, delete_ids;
+    struct series_model *series;
 };
 
 struct model_snapshot {
@@ -60,6 +62,50 @@ static void model_time_limits(struct store *store, int64_t *out_min, int64_t *ou
     retention_limits(m->o.retention_ns, m->o.wall_ns(), out_min, out_max);
 }
 
+/* ---- series (series_model.c) ---------------------------------------------------------------------------------------- */
+
+static err model_append_points(struct store *store, struct str tenant, struct batch_blob *blob, store_points_fn done,
+                               void *context) {
+    struct model *m = (struct model *)store;
+    struct points_outcome outcome;
+    if (!tenant_is_valid(tenant)) {
+        batch_unref(blob);
+        return err_new(ERR_INVALID, "not a tenant's name");
+    }
+    lock_take(&m->lock);
+    series_model_append(m->series, tenant, blob, m->o.wall_ns(), &outcome);
+    lock_give(&m->lock);
+    batch_unref(blob);
+    if (done) done(context, NULL, &outcome);
+    return NULL;
+}
+
+static err model_series_snapshot(struct store *store, struct str tenant, struct series_snapshot **out) {
+    struct model *m = (struct model *)store;
+    int64_t oldest, newest;
+    retention_limits(m->o.retention_ns, m->o.wall_ns(), &oldest, &newest);
+    lock_take(&m->lock);
+    *out = series_model_snapshot(m->series, tenant, oldest);
+    lock_give(&m->lock);
+    return NULL;
+}
+
+static err model_delete_series(struct store *store, struct str tenant, const struct series_request *r,
+                               uint64_t *out_id) {
+    struct model *m = (struct model *)store;
+    AUTO_BUF struct buf request;
+    buf_init(&request, MODEL_REQUEST_BYTES);
+    if (!tenant_is_valid(tenant)) return err_new(ERR_INVALID, "not a tenant's name");
+    TRY(delete_series_write(r, &request));
+    lock_take(&m->lock);
+    series_model_delete(m->series, tenant, r);
+    *out_id = ++m->delete_ids;
+    lock_give(&m->lock);
+    return NULL;
+}
+
+/* ---- deletes of rows ------------------------------------------------------------------------------------------------ */
+
 static err model_delete(struct store *store, struct str tenant, const struct delete_request *r, uint64_t *out_id) {
     struct model *m = (struct model *)store;
     struct delete_entry *entry;
@@ -68,7 +114,7 @@ static err model_delete(struct store *store, struct str tenant, const struct del
     if (!tenant_is_valid(tenant)) return err_new(ERR_INVALID, "not a tenant's name");
     TRY(delete_request_write(r, &request));
     lock_take(&m->lock);
-    struct manifest_delete d = {.id = m->deletes->id_max + 1, .sequence = m->sequence, .request = buf_str(&request)};
+    struct manifest_delete d = {.id = ++m->delete_ids, .sequence = m->sequence, .request = buf_str(&request)};
     memcpy(d.tenant, tenant.p, tenant.n);
     err e = delete_entry_make(&d, &entry);
     if (!e) {
@@ -393,6 +439,7 @@ static void model_abandon(struct store *store) {
     for (size_t i = 0; i < m->batches.n; i++) batch_unref(m->batches.v[i].view.blob);
     vec_done(&m->batches);
     delete_set_unref(m->deletes);
+    series_model_free(m->series);
     lock_done(&m->lock);
     mem_free(m);
 }
@@ -446,6 +493,9 @@ static const struct store_functions model_functions = {
     .close = model_close,
     .abandon = model_abandon,
     .append = model_append,
+    .append_points = model_append_points,
+    .series_snapshot = model_series_snapshot,
+    .delete_series = model_delete_series,
     .time_limits = model_time_limits,
     .snapshot = model_snapshot,
     .delete_rows = model_delete,
@@ -467,5 +517,6 @@ struct store *store_model_open(const struct store_options *options) {
     if (!m->o.wall_ns) m->o.wall_ns = clock_wall_ns;
     lock_init(&m->lock);
     m->deletes = delete_set_new(0);
+    m->series = series_model_new(&m->o);
     return &m->base;
 }

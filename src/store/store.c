@@ -14,6 +14,21 @@ void store_options_default(struct store_options *out) {
                                   .wall_ns = clock_wall_ns};
 }
 
+static const struct translation translation_with_deltas = {
+    .names = NAMES_UNDERSCORE_SUFFIXES, .scope_labels = true, .target_info = true, .deltas = true};
+
+void series_options_fill(struct series_options *o, uint64_t budget_bytes) {
+    static const int64_t minute_ns = (int64_t)60 * 1000000000;
+    if (!o->translation) o->translation = &translation_with_deltas;
+    if (!o->series_max) o->series_max = 2000000;
+    if (!o->labels_max) o->labels_max = 64;
+    if (!o->churn_ns) o->churn_ns = 10 * minute_ns;
+    if (!o->late_window_ns) o->late_window_ns = 30 * minute_ns;
+    if (!o->flush_bytes) o->flush_bytes = budget_bytes / 4;
+    if (!o->flush_age_ns) o->flush_age_ns = 120 * minute_ns;
+    if (!o->log_bytes) o->log_bytes = (uint64_t)1 << 30;
+}
+
 void retention_limits(int64_t retention_ns, int64_t now_ns, int64_t *out_min, int64_t *out_max) {
     static const int64_t ahead_ns = (int64_t)86400 * 1000000000;
     *out_min = retention_ns ? now_ns - retention_ns : INT64_MIN;
@@ -36,6 +51,47 @@ void store_time_limits(struct store *s, int64_t *out_min, int64_t *out_max) { s-
 err store_snapshot(struct store *s, struct str tenant, enum signal signal, struct snapshot **out) {
     return s->f->snapshot(s, tenant, signal, out);
 }
+
+/* ---- series ------------------------------------------------------------------------------------------------------ */
+
+err store_append_points(struct store *s, struct str tenant, struct batch_blob *blob, store_points_fn done,
+                        void *context) {
+    return s->f->append_points(s, tenant, blob, done, context);
+}
+
+err store_series_snapshot(struct store *s, struct str tenant, struct series_snapshot **out) {
+    return s->f->series_snapshot(s, tenant, out);
+}
+
+void series_snapshot_free(struct series_snapshot *sn) {
+    if (sn) sn->f->free(sn);
+}
+
+err series_snapshot_select(struct series_snapshot *sn, const struct series_request *r, struct arena *a,
+                           struct series_stats *stats, struct selection **out) {
+    return sn->f->select(sn, r, a, stats, out);
+}
+
+err series_snapshot_texts(struct series_snapshot *sn, struct str name, const struct series_request *r, struct arena *a,
+                          struct series_stats *stats, struct str **out, uint32_t *out_n) {
+    return sn->f->texts(sn, name, r, a, stats, out, out_n);
+}
+
+err series_snapshot_metadata(struct series_snapshot *sn, struct str name, struct arena *a, struct series_metadata **out,
+                             uint32_t *out_n) {
+    return sn->f->metadata(sn, name, a, out, out_n);
+}
+
+err series_snapshot_cardinality(struct series_snapshot *sn, const struct series_request *r, uint32_t n, struct arena *a,
+                                struct series_stats *stats, struct series_cardinality *out) {
+    return sn->f->cardinality(sn, r, n, a, stats, out);
+}
+
+err store_delete_series(struct store *s, struct str tenant, const struct series_request *r, uint64_t *out_id) {
+    return s->f->delete_series(s, tenant, r, out_id);
+}
+
+/* ---- snapshots of events ------------------------------------------------------------------------------------------- */
 
 void snapshot_free(struct snapshot *sn) {
     if (sn) sn->f->free(sn);

@@ -142,6 +142,9 @@ err store_backup_tenant(struct store *s, struct str tenant, const char *to);
 struct store_stats {
     uint64_t rows_appended[SIGNALS], batches_appended, commits, syncs_failed, bytes_logged;
     uint64_t parts, part_bytes, part_rows[SIGNALS], groups, log_bytes, memory_rows[SIGNALS], memory_bytes;
+    uint64_t points_appended, points_rejected, samples_appended; /* of series */
+    uint64_t series_files, series_bytes, series_samples;         /* at rest */
+    uint64_t head_series, head_samples, head_bytes;              /* in memory */
     uint64_t flushes, merges, rows_merged, parts_dropped, deletes_pending, bad_blocks, replayed_records;
     bool read_only, disk_full;
     char why[160]; /* of the last two */

@@ -124,7 +124,7 @@ static err find_series(struct prometheus *p, const struct prometheus_matches *m,
 static err needed_matches(struct prometheus *p, struct prometheus_matches **out) {
     if (!p->c->where_count) return prometheus_bad(p, err_new(ERR_INVALID, "no match[] parameter provided"));
     *out = arena_new(&p->q.arena, struct prometheus_matches);
-    return *out ? prometheus_matches(p, *out) : arena_err(&p->q.arena);
+    return *out ? err_wrap(prometheus_matches(p, *out), "invalid parameter \"match[]\"") : arena_err(&p->q.arena);
 }
 
 static err fill_series(struct prometheus *p) {

@@ -60,7 +60,8 @@ err prometheus_parse_duration(struct str text, int64_t *out_ns) {
 err prometheus_time(struct prometheus *p, const char *name, int64_t otherwise_ms, int64_t *out_ms) {
     *out_ms = otherwise_ms;
     if (!call_given(p->c, name)) return NULL;
-    return prometheus_bad_param(p, name, prometheus_parse_time(call_text(p->c, name), out_ms));
+    err e = err_wrap(prometheus_parse_time(call_text(p->c, name), out_ms), "Invalid time value for '%s'", name);
+    return prometheus_bad_param(p, name, e);
 }
 
 err prometheus_limit(struct prometheus *p, const char *name, uint64_t *out) {
@@ -118,7 +119,7 @@ err prometheus_matches(struct prometheus *p, struct prometheus_matches *out) {
         out->n += !e;
     }
     if (e) prometheus_matches_done(out);
-    return prometheus_bad_param(p, "match[]", e);
+    return prometheus_bad(p, e);
 }
 
 void prometheus_matches_done(struct prometheus_matches *m) {

@@ -174,12 +174,22 @@ static err write_rows(struct prometheus *p, const struct promql_answer *a, uint6
     return NULL;
 }
 
-static void write_string(struct json_writer *w, int64_t ms, struct str text) {
-    struct buf *out;
+/* Scalars and strings: Prometheus leaves out zeros at the end of their time, and never gives their value an exponent. */
+static void write_single(struct json_writer *w, const struct promql_answer *a) {
     json_array(w);
-    out = by_hand(w);
-    prometheus_put_time(out, ms);
-    json_str(w, text);
+    struct buf *out = by_hand(w);
+    size_t from = out->n;
+    prometheus_put_time(out, a->start_ms);
+    bool has_part = out->n > from + 4 && out->p[out->n - 4] == '.';
+    while (has_part && out->p[out->n - 1] == '0') out->n--;
+    if (a->type == PROMQL_STRING) {
+        json_str(w, a->text);
+    } else {
+        AUTO_BUF struct buf number;
+        buf_init(&number, KIB);
+        put_go_plain(&number, a->row_n ? a->rows[0].values[0] : 0);
+        json_str(w, buf_str(&number));
+    }
     json_array_end(w);
 }
 
@@ -188,11 +198,8 @@ err prometheus_write_result(struct prometheus *p, const struct promql_answer *an
     bool is_range = answer->step_ms != 0;
     json_member(w, "resultType", text, is_range ? "matrix" : promql_type_name(answer->type));
     json_key(w, STR("result"));
-    if (!is_range && answer->type == PROMQL_STRING)
-        write_string(w, answer->start_ms, answer->text);
-    else if (!is_range && answer->type == PROMQL_SCALAR)
-        put_float_at(by_hand(w), answer->start_ms, answer->row_n ? answer->rows[0].values[0] : 0);
-    else
+    if (is_range || (answer->type != PROMQL_STRING && answer->type != PROMQL_SCALAR))
         return write_rows(p, answer, limit);
+    write_single(w, answer);
     return NULL;
 }

@@ -57,6 +57,8 @@ struct translator;
 struct translator *translator_new(const struct translation *settings); /* borrows what settings point to */
 void translator_free(struct translator *t);
 
+/* What it remembers of a batch and a builder: to be forgotten before either goes or is emptied. translate_points does it at its end. */
+void translator_forget(struct translator *t);
 /* Translates point i of `from` (POINTS_OTLP) to the end of `to`; false: it was dropped, *out_why says why. Points of one metric after each other
  * share the work on its name, resource and scope. */
 bool translate_point(struct translator *t, const struct points *from, uint32_t i, struct points_builder *to,

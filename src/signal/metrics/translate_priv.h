@@ -40,6 +40,5 @@ uint32_t translator_series_labels(struct translator *t, struct points_builder *t
                                   struct str extra_name, struct str extra_value);
 uint32_t translator_exemplar_labels(struct translator *t, const struct points *from, const struct points_exemplar *x,
                                     struct points_builder *to);
-void translator_forget(struct translator *t);
 /* A number with all its digits and no exponent; "+Inf", "-Inf" or "NaN". */
 void prom_put_decimal(double v, struct buf *out);

@@ -34,6 +34,10 @@ static bool find_field(struct str name, uint32_t *out) {
     return false;
 }
 
+static const char *const matcher_names[] = {
+    [MATCHER_EQUAL] = "=", [MATCHER_NOT_EQUAL] = "!=", [MATCHER_REGEX] = "=~", [MATCHER_NOT_REGEX] = "!~"};
+#define TARGET_LABEL "label" /* where others have target_names */
+
 /* ---- the request as bytes --------------------------------------------------------------------------------------- */
 
 static void put_predicate(struct buf *out, const struct predicate *p) {
@@ -70,6 +74,30 @@ err delete_request_write(const struct delete_request *r, struct buf *out) {
     return out->full ? err_new(ERR_LIMIT, "the conditions of a delete are over %zu bytes", out->max) : NULL;
 }
 
+static err check_matchers(const struct series_request *r) {
+    if (r->matcher_count > DELETE_PREDICATES_MAX)
+        return err_new(ERR_LIMIT, "more than %d matchers", DELETE_PREDICATES_MAX);
+    for (uint32_t i = 0; i < r->matcher_count; i++)
+        if (r->matchers[i].op > MATCHER_NOT_REGEX) return err_new(ERR_INVALID, "an unknown operator");
+    return NULL;
+}
+
+err delete_series_write(const struct series_request *r, struct buf *out) {
+    if (r->time_min > r->time_max) return err_new(ERR_INVALID, "a delete's range ends before it begins");
+    TRY(check_matchers(r));
+    buf_add_byte(out, (char)(1 << TABLE_SERIES));
+    put_le_u64(out, (uint64_t)r->time_min);
+    put_le_u64(out, (uint64_t)r->time_max);
+    put_le_u32(out, r->matcher_count);
+    for (uint32_t i = 0; i < r->matcher_count; i++) {
+        put_le_str(out, STR(TARGET_LABEL));
+        put_le_str(out, r->matchers[i].name);
+        put_le_str(out, str_of(matcher_names[r->matchers[i].op]));
+        put_le_str(out, r->matchers[i].text);
+    }
+    return out->full ? err_new(ERR_LIMIT, "the matchers of a delete are over %zu bytes", out->max) : NULL;
+}
+
 struct read_predicate {
     struct str target, key, op, text;
 };
@@ -96,6 +124,33 @@ static err compile(struct arena *a, const struct read_predicate *r, struct predi
     return predicate_make(a, column, (enum operator)op, text, out);
 }
 
+/* Compiled once here, so that what cannot be is refused when it is asked for. */
+static err read_matcher(struct delete_entry *d, const struct read_predicate *r, struct matcher_text *out) {
+    struct label_matcher m = {0};
+    uint32_t op;
+    if (!str_equal(r->target, STR(TARGET_LABEL)) || !find_name(matcher_names, LENGTH(matcher_names), r->op, &op))
+        return err_new(ERR_INVALID, "a delete's condition on " STR_FMT " is unknown to this version", STR_ARG(r->key));
+    *out = (struct matcher_text){arena_copy(&d->memory, r->key), arena_copy(&d->memory, r->text),
+                                 (enum label_matcher_op)op};
+    TRY(arena_err(&d->memory));
+    err e = label_matcher_make(&d->memory, out->name, out->op, out->text, &m);
+    label_matcher_done(&m);
+    return e;
+}
+
+static err read_matchers(struct delete_entry *d, struct cursor *c, uint32_t count) {
+    if (c->bad || count > DELETE_PREDICATES_MAX) return err_new(ERR_CORRUPT, "a delete cannot be read");
+    struct matcher_text *matchers = arena_array(&d->memory, struct matcher_text, count + 1);
+    d->matchers = matchers;
+    for (uint32_t i = 0; i < count; i++) {
+        struct read_predicate r = get_predicate(c);
+        if (c->bad) return err_new(ERR_CORRUPT, "a delete cannot be read");
+        TRY(read_matcher(d, &r, &matchers[i]));
+        d->matcher_count = i + 1;
+    }
+    return NULL;
+}
+
 static err compile_all(struct delete_entry *d, struct cursor *c, uint32_t count) {
     if (c->bad || count > DELETE_PREDICATES_MAX + 1) return err_new(ERR_CORRUPT, "a delete cannot be read");
     struct predicate *predicates = arena_array(&d->memory, struct predicate, MAX(count, 1));
@@ -118,10 +173,11 @@ err delete_entry_make(const struct manifest_delete *m, struct delete_entry **out
     d->sequence = m->sequence;
     memcpy(d->tenant, m->tenant, sizeof d->tenant);
     uint8_t signals = cursor_u8(&c);
-    for (int i = 0; i < SIGNALS; i++) d->signals[i] = signals >> i & 1;
+    for (int i = 0; i < TABLE_KINDS; i++) d->signals[i] = signals >> i & 1;
     d->request.time_min = (int64_t)cursor_u64(&c);
     d->request.time_max = (int64_t)cursor_u64(&c);
-    err e = compile_all(d, &c, cursor_u32(&c));
+    uint32_t count = cursor_u32(&c);
+    err e = d->signals[TABLE_SERIES] ? read_matchers(d, &c, count) : compile_all(d, &c, count);
     if (e) {
         delete_entry_unref(d);
         return err_wrap(e, "delete %llu", (unsigned long long)m->id);
@@ -135,8 +191,8 @@ void delete_request_dump(struct str request, struct buf *out) {
     uint8_t signals = cursor_u8(&c);
     int64_t from = (int64_t)cursor_u64(&c), to = (int64_t)cursor_u64(&c);
     uint32_t count = cursor_u32(&c);
-    for (int i = 0; i < SIGNALS; i++)
-        if (signals >> i & 1) buf_add_fmt(out, " %s", signal_names[i]);
+    for (int i = 0; i < TABLE_KINDS; i++)
+        if (signals >> i & 1) buf_add_fmt(out, " %s", table_name((enum signal)i));
     buf_add_fmt(out, " from %lld to %lld", (long long)from, (long long)to);
     for (uint32_t i = 0; i < count && !c.bad; i++) {
         struct read_predicate p = get_predicate(&c);

@@ -12,14 +12,22 @@
 #include "store/journal/manifest_priv.h"
 #include "store/engine/memory_priv.h"
 
-enum { DELETE_PREDICATES_MAX = 64, DELETES_MAX = 1024 };
+enum { DELETE_REQUEST_BYTES_MAX = 1 << 20, DELETE_PREDICATES_MAX = 64, DELETES_MAX = 1024 };
+
+/* A condition on series, as the manifest has it: compiled for each question, as compiled ones cannot be shared. */
+struct matcher_text {
+    struct str name, text;
+    enum label_matcher_op op;
+};
 
 struct delete_entry {
     atomic_uint refs;
     uint64_t id, sequence;
     char tenant[TENANT_BYTES];
-    bool signals[SIGNALS];
-    struct scan_request request; /* range and predicates, the trace id being one of them */
+    bool signals[TABLE_KINDS];
+    struct scan_request request;         /* range and predicates, the trace id being one of them */
+    const struct matcher_text *matchers; /* of TABLE_SERIES */
+    uint32_t matcher_count;
     struct arena memory;
 };
 
@@ -32,6 +40,8 @@ struct delete_set {
 
 /* The request as bytes for the manifest. ERR_INVALID: no signal, an empty range, an unknown operator; ERR_LIMIT. */
 err delete_request_write(const struct delete_request *r, struct buf *out);
+/* The same of a delete of series; ERR_INVALID: an expression that cannot be compiled. */
+err delete_series_write(const struct series_request *r, struct buf *out);
 /* Compiles what the manifest keeps. */
 err delete_entry_make(const struct manifest_delete *d, struct delete_entry **out);
 void delete_entry_unref(struct delete_entry *d);

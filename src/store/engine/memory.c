@@ -1,4 +1,5 @@
 #include "store/engine/memory_priv.h"
+#include "store/engine/series_table_priv.h"
 
 #include "base/hash.h"
 
@@ -50,6 +51,24 @@ bool memory_batch_may_have_trace(const struct memory_batch *m, const unsigned ch
     return (m->traces[a / 64] >> a % 64 & 1) && (m->traces[b / 64] >> b % 64 & 1);
 }
 
+/* Nanoseconds, of either origin. */
+static int64_t point_time_ns(const struct points *p, uint32_t i) {
+    static const int64_t ms_max = INT64_MAX / 1000000;
+    uint64_t t = point_time(p, i);
+    if (p->origin == POINTS_OTLP) return t > INT64_MAX ? INT64_MAX : (int64_t)t;
+    int64_t ms = (int64_t)t;
+    return ms > ms_max ? INT64_MAX : ms < -ms_max ? INT64_MIN : ms * 1000000;
+}
+
+static void find_days_of_points(const struct points *p, day_list *out) {
+    int32_t known = INT32_MIN;
+    for (uint32_t i = 0; i < p->n; i++) {
+        int32_t day = day_of(point_time_ns(p, i));
+        if (day != known && !day_list_add(out, day, DAYS_MAX + 1)) return;
+        known = day;
+    }
+}
+
 /* A column of equal values takes no room in the blob, but its rows do when they are sorted and encoded: a few kilobytes that stand
  * for a million rows are charged for those. Ordinary rows are larger than this anyway. */
 enum { ROW_BYTES_MIN = 96 };
@@ -75,11 +94,35 @@ struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *bu
     return m;
 }
 
+/* Of a point that brings a new series: its labels twice and what the head keeps beside. */
+enum { POINT_BYTES = 64, SERIES_BYTES = 320, NUMBER_BYTES = 32 };
+
+uint64_t memory_points_bytes(const struct batch_blob *blob) {
+    struct points p;
+    points_view((struct batch_blob *)(uintptr_t)blob, &p);
+    return 2 * (uint64_t)batch_bytes(blob).n + (uint64_t)p.n * POINT_BYTES + (uint64_t)p.series_count * SERIES_BYTES +
+           (uint64_t)p.number_count * NUMBER_BYTES + sizeof(struct memory_batch);
+}
+
+struct memory_batch *memory_points_new(struct batch_blob *blob, struct budget *budget) {
+    struct memory_batch *m = mem_new_of(struct memory_batch);
+    struct str bytes = batch_bytes(blob);
+    atomic_init(&m->refs, 1);
+    points_view(blob, &m->points);
+    m->view = (struct batch){.blob = blob, .signal = TABLE_SERIES, .rows = m->points.n};
+    m->budget = budget;
+    m->bytes = memory_points_bytes(blob);
+    m->blob_check = hash_bytes(bytes.p, bytes.n);
+    find_days_of_points(&m->points, &m->days);
+    return m;
+}
+
 void memory_batch_unref(struct memory_batch *m) {
     if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1) return;
     if (m->budget) budget_give(m->budget, m->bytes);
     batch_unref(m->view.blob);
     vec_done(&m->days);
+    mem_free(m->outcome);
     mem_free(m);
 }
 
@@ -148,10 +191,16 @@ struct part_set *part_set_ref(struct part_set *set) {
     return set;
 }
 
+void part_entry_unref(struct part_entry *p) {
+    if (p->part) part_unref(p->part);
+    series_part_unref(p->series);
+    p->part = NULL;
+    p->series = NULL;
+}
+
 void part_set_unref(struct part_set *set) {
     if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) > 1) return;
-    for (size_t i = 0; i < set->n; i++)
-        if (set->v[i].part) part_unref(set->v[i].part);
+    for (size_t i = 0; i < set->n; i++) part_entry_unref(&set->v[i]);
     mem_free(set);
 }
 
@@ -169,6 +218,7 @@ struct part_set *part_set_change(const struct part_set *old, const uint64_t *rem
         if (has_id(removed, removed_count, old->v[i].id)) continue;
         set->v[n] = old->v[i];
         if (set->v[n].part) part_ref(set->v[n].part);
+        if (set->v[n].series) series_part_ref(set->v[n].series);
         n++;
     }
     for (size_t i = 0; i < added_count; i++) set->v[n++] = added[i];
@@ -185,7 +235,18 @@ struct table *table_new(struct str tenant, enum signal signal) {
     return t;
 }
 
-void table_free(struct table *t) {
+uint64_t table_needs(const struct table *t, const struct memory_list *flushed) {
+    const struct memory_list *lists[] = {t->flushing, t->active};
+    if (t->series) return series_table_needs(t->series);
+    for (int i = 0; i < 2; i++)
+        if (lists[i] && lists[i] != flushed && lists[i]->n) return lists[i]->v[0]->sequence;
+    return 0;
+}
+
+bool table_holds_log(const struct table *t) { return t->flushing || table_needs(t, NULL) != 0; }
+
+void table_free(struct table *t, struct budget *budget) {
+    series_table_free(t->series, budget);
     part_set_unref(t->parts);
     memory_list_unref(t->active);
     memory_list_unref(t->flushing);

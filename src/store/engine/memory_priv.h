@@ -11,7 +11,9 @@
 #include "base/budget.h"
 #include "base/vec.h"
 #include "store/part/part_priv.h"
+#include "store/series/part_priv.h"
 #include "store/journal/store_format_priv.h"
+#include "store/series.h"
 #include "store/store_priv.h"
 
 enum { DAYS_MAX = 64, TRACE_FILTER_BITS = 2048 };
@@ -22,23 +24,33 @@ typedef VEC(int32_t) day_list;
 /* False: the day is not there and there are `max` already. */
 bool day_list_add(day_list *days, int32_t day, size_t max);
 
+/* A batch of rows, or of points (view.signal TABLE_SERIES; of the view then only blob and rows count). */
 struct memory_batch {
     atomic_uint refs;
     struct memory_batch *next; /* in the queue of pending ones */
     struct batch view;         /* of the blob, which it owns a reference of */
+    struct points points;
     uint64_t sequence, bytes, blob_check;
     struct budget *budget;
     day_list days;
     uint64_t traces[TRACE_FILTER_BITS / 64]; /* Bloom filter: a lookup by trace passes most batches by */
     struct table *table;
-    store_done_fn done;
+    store_done_fn done; /* of rows */
+    store_points_fn points_done;
     void *context;
+    int64_t arrived_ns; /* of points, as are these */
+    uint8_t flags;      /* RECORD_… */
+    struct points_outcome *outcome;
 };
 /* Takes over the reference of the blob. The bytes must have been taken from the budget. */
 struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget);
 void memory_batch_unref(struct memory_batch *m); /* the last one gives back to the budget; takes NULL */
 bool memory_batch_may_have_trace(const struct memory_batch *m, const unsigned char id[16]);
 uint64_t memory_batch_bytes(const struct batch_blob *blob);
+/* The same of points. Its bytes are an estimate of what they will take in the head, which takes them when this gives them back. */
+struct memory_batch *memory_points_new(struct batch_blob *blob, struct budget *budget);
+uint64_t memory_points_bytes(const struct batch_blob *blob);
+static inline bool memory_batch_is_points(const struct memory_batch *m) { return m->view.signal == TABLE_SERIES; }
 
 struct memory_list {
     atomic_uint refs;
@@ -64,6 +76,8 @@ void memory_list_split(const struct memory_list *l, size_t n, struct memory_list
 /* One live part as the manifest names it; part is NULL if its file cannot be opened (7). */
 struct part_entry {
     struct part *part;
+    struct series_part *series; /* of a table of series, in its place */
+    uint64_t age;
     uint64_t id, rows, bytes, deletes_applied;
     int32_t day;
     int64_t time_min, time_max;
@@ -78,6 +92,7 @@ struct part_set {
     bool rests; /* nothing of it is to be merged; under the engine's `work` */
     struct part_entry v[];
 };
+void part_entry_unref(struct part_entry *p); /* of what it holds */
 struct part_set *part_set_ref(struct part_set *set);
 void part_set_unref(struct part_set *set);
 /* A new set: the old one without some ids, with some entries (whose references it takes over). */
@@ -85,6 +100,7 @@ struct part_set *part_set_change(const struct part_set *old, const uint64_t *rem
                                  const struct part_entry *added, size_t added_count);
 struct part_set *part_set_empty(void);
 
+struct series_table;
 struct table {
     char tenant[TENANT_BYTES];
     enum signal signal;
@@ -94,6 +110,10 @@ struct table {
     bool dir_durable;                      /* its folder's entry and those above; under the engine's `work` */
     bool flush_now;                        /* its days are full */
     int64_t retry_ns;                      /* monotonic: after a failed flush not before this */
+    struct series_table *series;           /* of TABLE_SERIES, whose lists stay empty */
 };
 struct table *table_new(struct str tenant, enum signal signal);
-void table_free(struct table *t);
+void table_free(struct table *t, struct budget *budget);
+/* The first log record of the table that is not in parts, but for those of a list; 0: there is none. Engine's lock held. */
+uint64_t table_needs(const struct table *t, const struct memory_list *flushed);
+bool table_holds_log(const struct table *t);

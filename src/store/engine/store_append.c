@@ -44,6 +44,7 @@ struct table *engine_table(struct engine *s, struct str tenant, enum signal sign
     }
     if (!make) return NULL;
     struct table *t = table_new(tenant, signal);
+    if (signal == TABLE_SERIES) t->series = series_table_new(&s->o);
     *vec_push(&s->tables) = t;
     return t;
 }
@@ -53,7 +54,8 @@ struct table *engine_table(struct engine *s, struct str tenant, enum signal sign
 /* The days of the batch join those of its table, or none do. */
 static err admit_days(struct engine *s, struct table *t, const struct memory_batch *m) {
     if (m->days.n > DAYS_MAX) return err_new(ERR_LIMIT, "one request has rows of more than %d days", DAYS_MAX);
-    if (t->active->n == 0 && s->pending_count == 0) vec_clear(&t->days); /* left by refused ones */
+    bool empty = t->series ? t->series->first == 0 : t->active->n == 0;
+    if (empty && s->pending_count == 0) vec_clear(&t->days); /* left by refused ones */
     size_t before = t->days.n;
     for (size_t i = 0; i < m->days.n; i++) {
         if (day_list_add(&t->days, m->days.v[i], DAYS_MAX)) continue;
@@ -80,24 +82,24 @@ static err admit_locked(struct engine *s, struct str tenant, struct memory_batch
     return NULL;
 }
 
-err engine_append(struct store *store, struct str tenant, struct batch_blob *blob, store_done_fn done, void *context) {
-    struct engine *s = (struct engine *)store;
+/* Takes the bytes from the budget, or drops the blob. */
+static err admit_bytes(struct engine *s, struct str tenant, struct batch_blob *blob, uint64_t bytes) {
     if (!tenant_is_valid(tenant)) {
         batch_unref(blob);
         return err_new(ERR_INVALID, "a tenant's name is 1 to %d of [A-Za-z0-9_.-] and begins with no dot",
                        TENANT_BYTES - 1);
     }
-    if (!budget_take(s->o.budget, memory_batch_bytes(blob))) {
-        batch_unref(blob);
-        lock_take(&s->lock);
-        flag_wake_all(&s->back_wake); /* a flush gives memory back */
-        lock_give(&s->lock);
-        return budget_err(s->o.budget, "rows not yet written to parts");
-    }
-    struct memory_batch *m = memory_batch_new(blob, s->o.budget);
-    m->done = done;
-    m->context = context;
-    err e = m->view.rows ? NULL : err_new(ERR_INVALID, "a batch without rows");
+    if (budget_take(s->o.budget, bytes)) return NULL;
+    batch_unref(blob);
+    lock_take(&s->lock);
+    flag_wake_all(&s->back_wake); /* a flush gives memory back */
+    lock_give(&s->lock);
+    return budget_err(s->o.budget, "rows not yet written to parts");
+}
+
+/* Into the queue, or the batch is dropped. */
+static err admit(struct engine *s, struct str tenant, struct memory_batch *m, bool empty) {
+    err e = empty ? err_new(ERR_INVALID, "a batch without rows") : NULL;
     if (!e) {
         lock_take(&s->lock);
         e = admit_locked(s, tenant, m);
@@ -107,11 +109,32 @@ err engine_append(struct store *store, struct str tenant, struct batch_blob *blo
     return e;
 }
 
+err engine_append(struct store *store, struct str tenant, struct batch_blob *blob, store_done_fn done, void *context) {
+    struct engine *s = (struct engine *)store;
+    TRY(admit_bytes(s, tenant, blob, memory_batch_bytes(blob)));
+    struct memory_batch *m = memory_batch_new(blob, s->o.budget);
+    m->done = done;
+    m->context = context;
+    return admit(s, tenant, m, m->view.rows == 0);
+}
+
+err engine_append_points(struct store *store, struct str tenant, struct batch_blob *blob, store_points_fn done,
+                         void *context) {
+    struct engine *s = (struct engine *)store;
+    TRY(admit_bytes(s, tenant, blob, memory_points_bytes(blob)));
+    struct memory_batch *m = memory_points_new(blob, s->o.budget);
+    m->points_done = done;
+    m->context = context;
+    m->arrived_ns = s->o.wall_ns();
+    return admit(s, tenant, m, m->points.n + m->points.metric_count + m->points.exemplar_count == 0);
+}
+
 /* ---- commit ----------------------------------------------------------------------------------------------------- */
 
 static struct log_record record_of(const struct memory_batch *m) {
-    return (struct log_record){m->sequence, m->view.signal, str_of(m->table->tenant), batch_bytes(m->view.blob),
-                               m->blob_check};
+    return (struct log_record){
+        m->sequence, m->view.signal, str_of(m->table->tenant), batch_bytes(m->view.blob), m->blob_check,
+        m->flags,    m->arrived_ns};
 }
 
 static bool take_pending(struct engine *s) {
@@ -128,30 +151,85 @@ static void forget_taken(struct engine *s, size_t n) {
     memmove(s->taken.v, s->taken.v + n, s->taken.n * sizeof *s->taken.v);
 }
 
+/* lock held */
+static void land(struct engine *s, struct table *table) {
+    if (--table->series->in_flight) return;
+    if (table->series->seal_asked) series_table_seal(table);
+    flag_wake_all(&s->sealed);
+}
+
+/* The record is in the head already: what is left is to say so. */
+static void take_points(struct engine *s, const struct memory_batch *m, int64_t monotonic_ns) {
+    struct series_table *t = m->table->series;
+    if (!t->first) {
+        t->first = m->sequence;
+        t->born_ns = monotonic_ns;
+        t->born_wall_ns = m->arrived_ns;
+    }
+    t->last = m->sequence;
+    if (t->in_flight) land(s, m->table);
+}
+
 void engine_make_visible(struct engine *s, struct memory_batch *m, int64_t monotonic_ns) {
     struct table *t = m->table;
     for (size_t i = 0; i < m->days.n; i++) day_list_add(&t->days, m->days.v[i], SIZE_MAX);
-    memory_list_push(t->active, m, monotonic_ns);
     s->visible_sequence = m->sequence;
+    if (memory_batch_is_points(m))
+        take_points(s, m, monotonic_ns);
+    else
+        memory_list_push(t->active, m, monotonic_ns);
 }
 
+/* Who is to be told, as once visible a flush may free the batch; those of points are told out of it, and then it goes. */
 struct answer {
     store_done_fn done;
     void *context;
+    struct memory_batch *points;
 };
+
+static struct answer answer_of(struct memory_batch *m) {
+    return (struct answer){m->done, m->context, memory_batch_is_points(m) ? m : NULL};
+}
+
+static void give_answer(const struct answer *a, err e) {
+    struct memory_batch *m = a->points;
+    if (m)
+        m->points_done(m->context, e, e ? NULL : m->outcome);
+    else
+        a->done(a->context, e);
+    memory_batch_unref(m);
+}
+
+static void count_batch(struct engine *s, const struct memory_batch *m) {
+    if (!memory_batch_is_points(m)) {
+        s->stats.rows_appended[m->view.signal] += m->view.rows;
+        return;
+    }
+    s->stats.points_appended += m->points.n;
+    s->stats.samples_appended += m->outcome->samples + m->outcome->histograms;
+    s->stats.points_rejected += m->outcome->rejected;
+}
+
+/* Whether the back thread should look at the table. */
+static bool is_news(const struct engine *s, const struct table *t, const struct memory_batch *m) {
+    if (t->series) return t->series->first == m->sequence || t->series->sealed.n > 0;
+    return t->active->bytes >= s->o.flush_bytes || t->active->n == 1;
+}
 
 static void finish(struct engine *s, size_t n) {
     AUTO_FREE struct answer *answers = mem_new_array(struct answer, n);
     int64_t now = clock_monotonic_ns();
     bool wake = engine_is_pressed(s);
+    for (size_t i = 0; i < n; i++)
+        if (memory_batch_is_points(s->taken.v[i])) engine_apply_points(s, s->taken.v[i]);
     lock_take(&s->lock);
     for (size_t i = 0; i < n; i++) {
         struct memory_batch *m = s->taken.v[i];
-        answers[i] = (struct answer){m->done, m->context}; /* once visible, a flush may free the batch */
-        s->stats.rows_appended[m->view.signal] += m->view.rows;
+        answers[i] = answer_of(m);
+        count_batch(s, m);
         s->stats.bytes_logged += record_bytes(&s->records.v[i]);
         engine_make_visible(s, m, now);
-        wake |= m->table->active->bytes >= s->o.flush_bytes || m->table->active->n == 1;
+        wake |= is_news(s, m->table, m);
     }
     s->stats.batches_appended += n;
     s->stats.commits++;
@@ -159,7 +237,7 @@ static void finish(struct engine *s, size_t n) {
     if (wake) flag_wake_all(&s->back_wake);
     lock_give(&s->lock);
     engine_segments_publish(s);
-    for (size_t i = 0; i < n; i++) answers[i].done(answers[i].context, NULL);
+    for (size_t i = 0; i < n; i++) give_answer(&answers[i], NULL);
     forget_taken(s, n);
 }
 
@@ -170,8 +248,9 @@ static void refuse_all(struct engine *s, const char *why) {
     lock_give(&s->lock);
     for (size_t i = 0; i < n; i++) {
         struct memory_batch *m = s->taken.v[i];
-        m->done(m->context, err_new(ERR_UNAVAILABLE, "%s", why));
-        memory_batch_unref(m);
+        struct answer a = answer_of(m);
+        give_answer(&a, err_new(ERR_UNAVAILABLE, "%s", why));
+        if (!a.points) memory_batch_unref(m);
     }
     vec_clear(&s->taken);
 }
@@ -243,6 +322,32 @@ static void log_failed(struct engine *s, const char *why) {
 
 /* ---- the log thread --------------------------------------------------------------------------------------------- */
 
+/* From here on the heads of these records' tables are not sealed. The first record of a head says that it is one. */
+static void enter_flight(struct engine *s, size_t n) {
+    lock_take(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct memory_batch *m = s->taken.v[i];
+        if (!memory_batch_is_points(m)) continue;
+        m->flags = m->table->series->fresh ? RECORD_FRESH : 0;
+        m->table->series->fresh = false;
+        m->table->series->in_flight++;
+        s->records.v[i].flags = m->flags;
+    }
+    lock_give(&s->lock);
+}
+
+/* They came to nothing. */
+static void leave_flight(struct engine *s, size_t n) {
+    lock_take(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        struct memory_batch *m = s->taken.v[i];
+        if (!memory_batch_is_points(m)) continue;
+        m->table->series->fresh |= m->flags & RECORD_FRESH;
+        land(s, m->table);
+    }
+    lock_give(&s->lock);
+}
+
 static void commit_taken(struct engine *s) {
     uint64_t sequence = s->visible_sequence; /* only this thread changes it */
     vec_clear(&s->records);
@@ -252,12 +357,14 @@ static void commit_taken(struct engine *s) {
     }
     err why = NULL;
     size_t n = record_log_fit(&s->log, s->records.v, s->records.n);
+    enter_flight(s, n);
     enum commit_result result = record_log_commit(&s->log, s->records.v, n, &why);
     if (result == COMMIT_DONE) {
         finish(s, n);
         record_log_mark(&s->log); /* after the answers: nobody waits for it */
         return;
     }
+    leave_flight(s, n);
     if (result == COMMIT_REFUSED)
         engine_disk_full(s, err_text(why));
     else
@@ -270,7 +377,7 @@ static void commit_taken(struct engine *s) {
 static bool everything_flushed(const struct engine *s) {
     if (s->pending) return false;
     for (size_t i = 0; i < s->tables.n; i++)
-        if (s->tables.v[i]->flushing || s->tables.v[i]->active->n) return false;
+        if (table_holds_log(s->tables.v[i])) return false;
     return true;
 }
 

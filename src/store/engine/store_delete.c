@@ -3,22 +3,37 @@
 
 #include "base/log.h"
 
-enum { REQUEST_BYTES_MAX = 1 << 20 };
+/* The sequence up to which it concerns records. lock held; may wait. */
+static err find_sequence(struct engine *s, struct table *series, uint64_t *out) {
+    *out = s->visible_sequence;
+    if (!series) return NULL;
+    TRY(engine_seal_wait(s, series));
+    series->series->forget_bases = true;
+    if (series->series->first) *out = series->series->sealed_to; /* what came meanwhile is not concerned */
+    return NULL;
+}
 
 /* editing held */
-static err delete_locked(struct engine *s, struct manifest_delete *m) {
+static err delete_locked(struct engine *s, struct manifest_delete *m, struct table *series) {
     struct delete_entry *entry = NULL;
     AUTO_BUF struct buf edit;
-    buf_init(&edit, 2 * REQUEST_BYTES_MAX);
+    buf_init(&edit, 2 * DELETE_REQUEST_BYTES_MAX);
     m->id = s->manifest.state.next_delete;
     lock_take(&s->lock);
-    m->sequence = s->visible_sequence;
     size_t outstanding = s->deletes->n;
     lock_give(&s->lock);
     if (outstanding >= DELETES_MAX) return err_new(ERR_BUSY, "%d deletes are outstanding", DELETES_MAX);
-    TRY(delete_entry_make(m, &entry));
+    TRY(delete_entry_make(m, &entry)); /* what cannot be compiled seals nothing */
+    lock_take(&s->lock);
+    err e = find_sequence(s, series, &m->sequence);
+    lock_give(&s->lock);
+    if (e) {
+        delete_entry_unref(entry);
+        return e;
+    }
+    entry->sequence = m->sequence;
     edit_delete(&edit, m);
-    err e = manifest_append(&s->manifest, buf_str(&edit));
+    e = manifest_append(&s->manifest, buf_str(&edit));
     if (e) {
         delete_entry_unref(entry);
         return e;
@@ -32,25 +47,30 @@ static err delete_locked(struct engine *s, struct manifest_delete *m) {
     return NULL;
 }
 
-err engine_delete(struct store *store, struct str tenant, const struct delete_request *r, uint64_t *out_id) {
-    struct engine *s = (struct engine *)store;
-    AUTO_BUF struct buf request;
-    buf_init(&request, REQUEST_BYTES_MAX);
-    if (!tenant_is_valid(tenant)) return err_new(ERR_INVALID, "not a tenant's name");
-    TRY(delete_request_write(r, &request));
-    struct manifest_delete m = {.created_ns = s->o.wall_ns(), .request = buf_str(&request)};
-    memcpy(m.tenant, tenant.p, tenant.n);
+err engine_delete_add(struct engine *s, struct manifest_delete *m, struct table *series) {
     lock_take(&s->lock);
     err e = s->read_only ? engine_refusal(s) : NULL;
     lock_give(&s->lock);
     TRY(e);
     lock_take(&s->editing);
-    e = delete_locked(s, &m);
+    e = delete_locked(s, m, series);
     bool broken = s->manifest.broken;
     lock_give(&s->editing);
     if (e && broken) engine_read_only(s, err_text(e));
-    if (!e) *out_id = m.id;
     return err_wrap(e, broken ? "deleting (it may hold after a restart)" : "deleting");
+}
+
+err engine_delete(struct store *store, struct str tenant, const struct delete_request *r, uint64_t *out_id) {
+    struct engine *s = (struct engine *)store;
+    AUTO_BUF struct buf request;
+    buf_init(&request, DELETE_REQUEST_BYTES_MAX);
+    if (!tenant_is_valid(tenant)) return err_new(ERR_INVALID, "not a tenant's name");
+    TRY(delete_request_write(r, &request));
+    struct manifest_delete m = {.created_ns = s->o.wall_ns(), .request = buf_str(&request)};
+    memcpy(m.tenant, tenant.p, tenant.n);
+    TRY(engine_delete_add(s, &m, NULL));
+    *out_id = m.id;
+    return NULL;
 }
 
 bool engine_delete_is_done(struct store *store, uint64_t id) {
@@ -62,6 +82,11 @@ bool engine_delete_is_done(struct store *store, uint64_t id) {
     return !found;
 }
 
+static bool head_holds(const struct series_table *t, const struct delete_entry *d) {
+    uint64_t first = t ? series_table_needs(t) : 0;
+    return first && first <= d->sequence;
+}
+
 static bool list_holds(const struct memory_list *l, const struct delete_entry *d) {
     return l && l->n && l->v[0]->sequence <= d->sequence;
 }
@@ -71,7 +96,7 @@ static bool is_outstanding(const struct engine *s, const struct delete_entry *d)
     for (size_t i = 0; i < s->tables.n; i++) {
         const struct table *t = s->tables.v[i];
         if (!delete_is_of(d, t->tenant, t->signal)) continue;
-        if (list_holds(t->flushing, d) || list_holds(t->active, d)) return true;
+        if (list_holds(t->flushing, d) || list_holds(t->active, d) || head_holds(t->series, d)) return true;
         for (size_t j = 0; j < t->parts->n; j++)
             if (delete_touches_part(d, &t->parts->v[j])) return true;
     }

@@ -4,6 +4,7 @@
  *   store_flush.c   memory tables → parts       store_merge.c   merges, rewrites for deletes
  *   store_delete.c  deletes                     retention.c     by age, by size, full disk
  *   store_back.c    the back thread, pump       snapshot.c      reading;  snapshot_mask.c  deletes at read
+ *   series_….c      the series table (series_table_priv.h)
  *   backup.c  check.c  dump.c                   tools
  *
  * Locks, taken in this order:
@@ -20,6 +21,7 @@
 #include "store/journal/log_priv.h"
 #include "store/journal/manifest_priv.h"
 #include "store/engine/memory_priv.h"
+#include "store/engine/series_table_priv.h"
 
 /* TABLES_MAX: over it no append makes a new one; what is on disk is always opened. */
 enum { PENDING_MAX = 4096, TABLES_MAX = 2048 };
@@ -47,7 +49,7 @@ struct engine {
     uint64_t work_bytes;
 
     struct lock copying, work, editing, lock;
-    struct signal_flag log_wake, back_wake;
+    struct signal_flag log_wake, back_wake, sealed; /* sealed: a head was, or nothing is in flight any more */
     struct thread *log_thread, *back_thread;
 
     /* under lock */
@@ -70,6 +72,7 @@ struct engine {
     struct record_log log;
     VEC(struct memory_batch *) taken;
     VEC(struct log_record) records;
+    struct applier *applier; /* of points */
     int log_failures;
     uint64_t retired_below;
 
@@ -83,6 +86,8 @@ struct engine {
 
 /* store_append.c */
 err engine_append(struct store *s, struct str tenant, struct batch_blob *blob, store_done_fn done, void *context);
+err engine_append_points(struct store *s, struct str tenant, struct batch_blob *blob, store_points_fn done,
+                         void *context);
 bool engine_log_step(struct engine *s); /* false: there was nothing to do */
 void engine_log_thread(void *engine);
 void engine_segments_publish(struct engine *s); /* by whoever owns the log now */
@@ -112,6 +117,8 @@ err engine_rewrite_now(struct store *s);
 
 /* store_delete.c */
 err engine_delete(struct store *s, struct str tenant, const struct delete_request *r, uint64_t *out_id);
+/* What is asked for as the manifest has it: into the manifest, and in force. Of series: their heads are sealed. */
+err engine_delete_add(struct engine *s, struct manifest_delete *m, struct table *series);
 bool engine_delete_is_done(struct store *s, uint64_t id);
 void engine_finish_deletes(struct engine *s); /* work held */
 
@@ -124,6 +131,12 @@ bool engine_pump(struct store *s, int kind);
 
 /* snapshot.c, backup.c */
 err engine_snapshot(struct store *s, struct str tenant, enum signal signal, struct snapshot **out);
+/* series_delete.c */
+/* Seals the head of a table, after what is in flight. lock held; waits. ERR_BUSY: too many heads wait to be written. */
+err engine_seal_wait(struct engine *s, struct table *t);
+err engine_delete_series(struct store *s, struct str tenant, const struct series_request *r, uint64_t *out_id);
+
+err engine_series_snapshot(struct store *s, struct str tenant, struct series_snapshot **out);
 err engine_backup(struct store *s, struct str tenant, const char *to);
 
 /* store_open.c */

@@ -127,9 +127,8 @@ struct manifest_part engine_part_row(const struct table *t, const struct part_en
 static uint64_t first_needed_segment(const struct engine *s, const struct memory_list *flushed) {
     uint64_t needed = s->visible_sequence + 1;
     for (size_t i = 0; i < s->tables.n; i++) {
-        const struct memory_list *lists[] = {s->tables.v[i]->flushing, s->tables.v[i]->active};
-        for (int j = 0; j < 2; j++)
-            if (lists[j] && lists[j] != flushed && lists[j]->n) needed = MIN(needed, lists[j]->v[0]->sequence);
+        uint64_t first = table_needs(s->tables.v[i], flushed);
+        if (first) needed = MIN(needed, first);
     }
     const struct segments_view *v = &s->segments;
     for (size_t i = 0; i < v->closed.n; i++)

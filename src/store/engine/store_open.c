@@ -99,7 +99,7 @@ static err sweep_tenant(void *context, const char *name, bool is_dir) {
     struct sweep *w = context;
     if (!is_dir || !tenant_is_valid(str_of(name))) return NULL;
     w->tenant = name;
-    for (w->signal = 0; w->signal < SIGNALS; w->signal++) {
+    for (w->signal = 0; w->signal < TABLE_KINDS; w->signal++) {
         struct path dir = path_table(w->s->dir, name, w->signal);
         TRY(list_if_there(dir.text, sweep_file, w));
     }
@@ -232,8 +232,21 @@ static void replay_flush(struct replay *p) {
     }
 }
 
+static err record_points(struct engine *s, const struct log_record *r, struct memory_batch **out) {
+    struct batch_blob *blob;
+    TRY(points_open(r->blob, &blob));
+    budget_take_always(s->o.budget, memory_points_bytes(blob));
+    *out = memory_points_new(blob, s->o.budget);
+    (*out)->flags = r->flags;
+    (*out)->arrived_ns = r->arrived_ns;
+    if (tenant_is_valid(r->tenant)) return NULL;
+    memory_batch_unref(*out);
+    return err_new(ERR_CORRUPT, "it is of no tenant");
+}
+
 static err record_batch(struct engine *s, const struct log_record *r, struct memory_batch **out) {
     struct batch_blob *blob;
+    if (r->signal == TABLE_SERIES) return record_points(s, r, out);
     TRY(batch_open(r->blob, &blob));
     budget_take_always(s->o.budget, memory_batch_bytes(blob));
     *out = memory_batch_new(blob, s->o.budget);
@@ -257,7 +270,12 @@ static err replay_record(void *context, const struct log_record *r) {
     }
     m->sequence = r->sequence;
     m->table = engine_table(s, r->tenant, r->signal, true);
+    if (memory_batch_is_points(m)) {
+        if (m->flags & RECORD_FRESH) series_table_seal(m->table);
+        engine_apply_points(s, m);
+    }
     engine_make_visible(s, m, p->now);
+    if (memory_batch_is_points(m)) memory_batch_unref(m);
     s->stats.replayed_records++;
     replay_flush(p);
     return NULL;
@@ -358,6 +376,8 @@ static struct engine *engine_new(const struct store_options *options) {
     if (!s->o.disk_use_max_percent) s->o.disk_use_max_percent = 100;
     if (!s->o.wall_ns) s->o.wall_ns = clock_wall_ns;
     s->o.segment_bytes = MAX(s->o.segment_bytes, 64 * KIB);
+    series_options_fill(&s->o.series, s->o.budget->limit_bytes);
+    s->applier = applier_new(&s->o);
     s->work_bytes = MIN(s->o.budget->limit_bytes / 4, (uint64_t)PART_MEMORY_MAX);
     budget_take_always(s->o.budget, s->work_bytes);
     s->dir = str_dup(str_of(options->dir));
@@ -371,14 +391,16 @@ static struct engine *engine_new(const struct store_options *options) {
     lock_init(&s->lock);
     flag_init(&s->log_wake);
     flag_init(&s->back_wake);
+    flag_init(&s->sealed);
     record_log_init(&s->log, s->log_dir, s->o.segment_bytes);
     return s;
 }
 
 static void engine_free(struct engine *s) {
     record_log_done(&s->log);
-    for (size_t i = 0; i < s->tables.n; i++) table_free(s->tables.v[i]);
+    for (size_t i = 0; i < s->tables.n; i++) table_free(s->tables.v[i], s->o.budget);
     vec_done(&s->tables);
+    applier_free(s->applier);
     delete_set_unref(s->deletes);
     manifest_close(&s->manifest);
     vec_done(&s->taken);
@@ -386,6 +408,7 @@ static void engine_free(struct engine *s) {
     vec_done(&s->segments.closed);
     flag_done(&s->log_wake);
     flag_done(&s->back_wake);
+    flag_done(&s->sealed);
     lock_done(&s->copying);
     lock_done(&s->work);
     lock_done(&s->editing);
@@ -498,6 +521,26 @@ static bool engine_pulse(struct store *store) {
     return alive;
 }
 
+static void add_head_stats(struct head *h, struct store_stats *out) {
+    struct head_stats stats;
+    series_head_get_stats(h, &stats);
+    out->head_samples += stats.samples + stats.histograms + stats.late;
+    out->head_bytes += stats.bytes;
+}
+
+static void add_series_stats(const struct table *t, struct store_stats *out) {
+    struct head_stats stats;
+    for (size_t i = 0; i < t->parts->n; i++) {
+        out->series_files++;
+        out->series_bytes += t->parts->v[i].bytes;
+        out->series_samples += t->parts->v[i].rows;
+    }
+    for (size_t i = 0; i < t->series->sealed.n; i++) add_head_stats(t->series->sealed.v[i].head, out);
+    add_head_stats(t->series->head, out);
+    series_head_get_stats(t->series->head, &stats);
+    out->head_series += stats.series;
+}
+
 static void add_table_stats(const struct table *t, struct store_stats *out) {
     for (size_t i = 0; i < t->parts->n; i++) {
         const struct part_entry *p = &t->parts->v[i];
@@ -523,7 +566,8 @@ static void engine_get_stats(struct store *store, struct store_stats *out) {
     out->read_only = s->read_only;
     out->disk_full = s->disk_full;
     memcpy(out->why, s->why, sizeof out->why);
-    for (size_t i = 0; i < s->tables.n; i++) add_table_stats(s->tables.v[i], out);
+    for (size_t i = 0; i < s->tables.n; i++)
+        (s->tables.v[i]->series ? add_series_stats : add_table_stats)(s->tables.v[i], out);
     lock_give(&s->lock);
 }
 
@@ -531,8 +575,11 @@ const struct store_functions engine_functions = {
     .close = engine_close,
     .abandon = engine_abandon,
     .append = engine_append,
+    .append_points = engine_append_points,
     .time_limits = engine_time_limits,
     .snapshot = engine_snapshot,
+    .series_snapshot = engine_series_snapshot,
+    .delete_series = engine_delete_series,
     .delete_rows = engine_delete,
     .delete_is_done = engine_delete_is_done,
     .rewrite_now = engine_rewrite_now,

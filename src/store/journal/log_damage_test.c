@@ -24,8 +24,8 @@ static struct log_record record(uint64_t sequence) {
     char *p = blobs[sequence];
     memset(p, (int)sequence, sizeof blobs[0]);
     struct str blob = {p, 40 * (size_t)sequence};
-    return (struct log_record){sequence, (enum signal)(sequence % SIGNALS), STR("tenant-1"), blob,
-                               hash_bytes(blob.p, blob.n)};
+    return (struct log_record){
+        sequence, (enum signal)(sequence % SIGNALS), STR("tenant-1"), blob, hash_bytes(blob.p, blob.n), 0, 0};
 }
 
 static void made_init(struct made *m) {
@@ -212,7 +212,7 @@ static void one_byte_more(struct record_head *h) { h->blob_bytes++; }
 static void long_tenant(struct record_head *h) { h->tenant_bytes = TENANT_BYTES; }
 static void other_kind(struct record_head *h) { h->kind = 3; }
 static void kind_of_a_mark(struct record_head *h) { h->kind = 2; }
-static void no_signal(struct record_head *h) { h->signal = SIGNALS; }
+static void no_signal(struct record_head *h) { h->signal = TABLE_KINDS; }
 static void old_sequence(struct record_head *h) { h->sequence = 0; }
 static void same_sequence(struct record_head *h) { h->sequence--; }
 static void wrong_magic(struct record_head *h) { h->magic++; }
@@ -220,8 +220,8 @@ static void wrong_blob(struct record_head *h) { h->blob_check++; }
 
 static void a_forged_head_loses_its_record(void **state) {
     (void)state;
-    static void (*const changes[])(struct record_head *) = {huge_blob,     padded_blob, long_blob, one_byte_more,
-                                                            long_tenant,   other_kind,  no_signal, old_sequence,
+    static void (*const changes[])(struct record_head *) = {huge_blob,     padded_blob, long_blob,  one_byte_more,
+                                                            long_tenant,   other_kind,  no_signal,  old_sequence,
                                                             same_sequence, wrong_magic, wrong_blob, kind_of_a_mark};
     struct made m;
     made_init(&m);
@@ -331,8 +331,8 @@ static void a_commit_takes_what_fits_and_at_least_one(void **state) {
     assert_null(path_make_dir("log"));
     record_log_init(&l, "log", 64 * KIB);
     for (size_t i = 0; i < LENGTH(records); i++)
-        records[i] =
-            (struct log_record){i + 1, SIGNAL_LOGS, STR("t"), str_span(blob, 20 * KIB), hash_bytes(blob, 20 * KIB)};
+        records[i] = (struct log_record){
+            i + 1, SIGNAL_LOGS, STR("t"), str_span(blob, 20 * KIB), hash_bytes(blob, 20 * KIB), 0, 0};
     assert_int_equal(record_log_fit(&l, records, LENGTH(records)), 2);
     records[0].blob = (struct str){blob, sizeof blob}; /* larger than a segment: alone */
     records[0].blob_check = hash_bytes(blob, sizeof blob);

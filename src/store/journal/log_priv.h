@@ -32,17 +32,19 @@ enum {
     RECORD_MAGIC = 0x72776c63, /* "clwr" */
     RECORD_KIND_BATCH = 1,
     RECORD_KIND_MARK = 2,
+    RECORD_FRESH = 1, /* flag, of points: what came before of the table went to an earlier head */
 };
 
 struct record_head {
     uint32_t magic;
-    uint8_t kind, signal, tenant_bytes, reserved;
+    uint8_t kind, signal, tenant_bytes, flags; /* signal: or TABLE_SERIES; flags: RECORD_… */
     uint64_t sequence;
     uint64_t commit_offset; /* in the segment: everything before it was durable when this was written */
     uint64_t blob_bytes;
     uint64_t blob_check; /* XXH3-64 of the blob */
     char tenant[TENANT_BYTES];
-    uint64_t reserved2[2];
+    int64_t arrived_ns; /* of points: wall time, by which they are judged */
+    uint64_t reserved;
     uint64_t check; /* XXH3-64 of the bytes before it, seeded with the nonce */
 };
 static_assert(sizeof(struct record_head) == RECORD_HEAD_BYTES, "on disk");
@@ -52,6 +54,8 @@ struct log_record {
     enum signal signal;
     struct str tenant, blob;
     uint64_t blob_check;
+    uint8_t flags;
+    int64_t arrived_ns;
 };
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */

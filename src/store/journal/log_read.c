@@ -27,8 +27,7 @@ static bool head_at(struct str segment, uint64_t offset, uint64_t nonce, struct 
     memcpy(out, segment.p + offset, RECORD_HEAD_BYTES);
     return out->magic == RECORD_MAGIC &&
            out->check == hash_bytes_seed(out, offsetof(struct record_head, check), nonce) &&
-           is_batch_or_mark(out, offset) && out->signal < SIGNALS &&
-           out->tenant_bytes < TENANT_BYTES;
+           is_batch_or_mark(out, offset) && out->signal < TABLE_KINDS && out->tenant_bytes < TENANT_BYTES;
 }
 
 static uint64_t body_bytes(const struct record_head *h) { return (h->blob_bytes + 7) & ~(uint64_t)7; }
@@ -80,8 +79,9 @@ err segment_read(struct str segment, const char *path, const struct segment_head
         bool whole_head = head_at(segment, at, head->nonce, &h);
         if (whole_head && h.kind == RECORD_KIND_MARK) break; /* whatever follows was never synced */
         if (whole_head && h.sequence > r.last_sequence && blob_at(segment, at, &h, &blob)) {
-            struct log_record record = {h.sequence, (enum signal)h.signal, str_span(h.tenant, h.tenant_bytes), blob,
-                                        h.blob_check};
+            struct log_record record = {h.sequence,  (enum signal)h.signal, str_span(h.tenant, h.tenant_bytes),
+                                        blob,        h.blob_check,          h.flags,
+                                        h.arrived_ns};
             TRY(fn(context, &record));
             r.records++;
             r.last_sequence = h.sequence;

@@ -31,7 +31,7 @@ static struct log_record record(uint64_t sequence, size_t bytes) {
     char *p = bytes_of[sequence % 256];
     memset(p, (int)sequence & 255, sizeof bytes_of[0]);
     struct str blob = {p, bytes};
-    return (struct log_record){sequence, SIGNAL_SPANS, STR("default"), blob, hash_bytes(p, bytes)};
+    return (struct log_record){sequence, SIGNAL_SPANS, STR("default"), blob, hash_bytes(p, bytes), 0, 0};
 }
 
 static void commit(struct record_log *l, uint64_t first, size_t n, size_t bytes) {

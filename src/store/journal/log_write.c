@@ -116,10 +116,12 @@ static void record_head_make(const struct record_log *l, const struct log_record
                                 .kind = RECORD_KIND_BATCH,
                                 .signal = (uint8_t)r->signal,
                                 .tenant_bytes = (uint8_t)r->tenant.n,
+                                .flags = r->flags,
                                 .sequence = r->sequence,
                                 .commit_offset = commit_offset,
                                 .blob_bytes = r->blob.n,
-                                .blob_check = r->blob_check};
+                                .blob_check = r->blob_check,
+                                .arrived_ns = r->arrived_ns};
     memcpy(out->tenant, r->tenant.p, r->tenant.n);
     out->check = hash_bytes_seed(out, offsetof(struct record_head, check), l->nonce);
 }

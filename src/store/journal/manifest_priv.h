@@ -20,8 +20,8 @@
 
 struct manifest_table {
     char tenant[TENANT_BYTES];
-    enum signal signal;
-    uint64_t covered; /* log records of the table up to this sequence are in parts */
+    enum signal signal; /* or TABLE_SERIES, here and below */
+    uint64_t covered;   /* log records of the table up to this sequence are in parts */
 };
 
 struct manifest_part {
@@ -31,6 +31,7 @@ struct manifest_part {
     int32_t day;
     int64_t time_min, time_max;
     uint64_t deletes_applied; /* deletes up to this id concern it no more */
+    uint64_t age;             /* of series: the id of the oldest file that went into it */
 };
 
 struct manifest_delete {
@@ -61,6 +62,7 @@ enum manifest_operation {
     OPERATION_LOG_FROM,
     OPERATION_DELETE,
     OPERATION_DELETE_DONE,
+    OPERATION_SERIES_ADD, /* a file of series */
 };
 /* Operations, in order, to a buffer. */
 void edit_part_add(struct buf *edit, const struct manifest_part *p);

@@ -42,7 +42,7 @@ static void edit_next(struct buf *edit, const struct manifest_state *s) {
 }
 
 void edit_part_add(struct buf *edit, const struct manifest_part *p) {
-    put_operation(edit, OPERATION_PART_ADD);
+    put_operation(edit, p->signal == TABLE_SERIES ? OPERATION_SERIES_ADD : OPERATION_PART_ADD);
     put_tenant(edit, p->tenant, p->signal);
     put_le_u64(edit, p->id);
     put_le_u32(edit, (uint32_t)p->day);
@@ -51,6 +51,7 @@ void edit_part_add(struct buf *edit, const struct manifest_part *p) {
     put_le_u64(edit, (uint64_t)p->time_min);
     put_le_u64(edit, (uint64_t)p->time_max);
     put_le_u64(edit, p->deletes_applied);
+    if (p->signal == TABLE_SERIES) put_le_u64(edit, p->age);
 }
 
 void edit_part_remove(struct buf *edit, uint64_t id) {
@@ -113,8 +114,8 @@ static void get_tenant(struct cursor *c, char out[TENANT_BYTES]) {
 
 static enum signal get_signal(struct cursor *c) {
     uint8_t v = cursor_u8(c);
-    if (v >= SIGNALS) *c = (struct cursor){.bad = true};
-    return v >= SIGNALS ? 0 : (enum signal)v;
+    if (v >= TABLE_KINDS) *c = (struct cursor){.bad = true};
+    return v >= TABLE_KINDS ? 0 : (enum signal)v;
 }
 
 static void get_part(struct cursor *c, struct manifest_part *p) {
@@ -146,7 +147,15 @@ static bool operation_read(struct cursor *c, struct operation *out) {
         out->next.log_from = cursor_u64(c);
         out->next.sequence = cursor_u64(c);
         break;
-    case OPERATION_PART_ADD: get_part(c, &out->part); break;
+    case OPERATION_PART_ADD:
+        get_part(c, &out->part);
+        c->bad |= out->part.signal == TABLE_SERIES;
+        break;
+    case OPERATION_SERIES_ADD:
+        get_part(c, &out->part);
+        out->part.age = cursor_u64(c);
+        c->bad |= out->part.signal != TABLE_SERIES;
+        break;
     case OPERATION_COVERED:
         get_tenant(c, out->table.tenant);
         out->table.signal = get_signal(c);
@@ -200,6 +209,7 @@ static bool operation_apply(struct manifest_state *s, const struct operation *o)
         s->sequence = MAX(s->sequence, o->next.sequence);
         return true;
     case OPERATION_PART_ADD:
+    case OPERATION_SERIES_ADD:
         s->next_part = MAX(s->next_part, o->part.id + 1);
         *vec_push(&s->parts) = o->part;
         return true;
@@ -236,7 +246,8 @@ static void operation_dump(const struct operation *o, struct buf *out) {
                     (unsigned long long)o->next.next_part, (unsigned long long)o->next.next_delete,
                     (unsigned long long)o->next.log_from, (unsigned long long)o->next.sequence);
         break;
-    case OPERATION_PART_ADD: {
+    case OPERATION_PART_ADD:
+    case OPERATION_SERIES_ADD: {
         struct path path = path_part(".", p->tenant, p->signal, p->day, p->id);
         buf_add_fmt(out, "  add %s: %llu rows, %llu bytes, deletes applied to %llu\n", path.text + 2,
                     (unsigned long long)p->rows, (unsigned long long)p->bytes, (unsigned long long)p->deletes_applied);
@@ -244,7 +255,7 @@ static void operation_dump(const struct operation *o, struct buf *out) {
     }
     case OPERATION_PART_REMOVE: buf_add_fmt(out, "  remove part %llu\n", (unsigned long long)o->id); break;
     case OPERATION_COVERED:
-        buf_add_fmt(out, "  %s/%s covered to sequence %llu\n", o->table.tenant, signal_names[o->table.signal],
+        buf_add_fmt(out, "  %s/%s covered to sequence %llu\n", o->table.tenant, table_name(o->table.signal),
                     (unsigned long long)o->table.covered);
         break;
     case OPERATION_LOG_FROM: buf_add_fmt(out, "  log from segment %llu\n", (unsigned long long)o->next.log_from); break;

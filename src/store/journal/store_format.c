@@ -54,13 +54,15 @@ static uint32_t day_as_number(int32_t day) {
     return (uint32_t)(year * 10000 + month * 100 + doy - (153 * mp + 2) / 5 + 1);
 }
 
+const char *table_name(enum signal table) { return table == TABLE_SERIES ? "series" : signal_names[table]; }
+
 struct path path_table(const char *dir, const char *tenant, enum signal signal) {
-    return path_make("%.3800s/tenants/%.63s/%s", dir, tenant, signal_names[signal]);
+    return path_make("%.3800s/tenants/%.63s/%s", dir, tenant, table_name(signal));
 }
 
 struct path path_part(const char *dir, const char *tenant, enum signal signal, int32_t day, uint64_t id) {
-    return path_make("%.3800s/tenants/%.63s/%s/%08u-%010llu.part", dir, tenant, signal_names[signal],
-                     day_as_number(day), (unsigned long long)id);
+    return path_make("%.3800s/tenants/%.63s/%s/%08u-%010llu.part", dir, tenant, table_name(signal), day_as_number(day),
+                     (unsigned long long)id);
 }
 
 bool tenant_is_valid(struct str name) {

@@ -30,6 +30,11 @@ struct format_head {
 };
 static_assert(sizeof(struct format_head) == 64, "on disk");
 
+/* The tables of a tenant: one of rows for each signal, and the series. Numbers are on disk. */
+#define TABLE_SERIES SIGNALS
+#define TABLE_KINDS ((int)SIGNALS + 1)
+const char *table_name(enum signal table); /* "spans", "logs", "series" */
+
 extern const char format_magic_lock[8], format_magic_manifest[8], format_magic_log[8];
 
 void format_head_make(struct format_head *out, const char magic[8], const uint64_t own[4]);

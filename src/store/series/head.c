@@ -70,7 +70,9 @@ err series_head_charge(struct head *h, uint64_t more, const char *what) {
     uint64_t need = bytes_now(h) + more;
     if (!h->options.budget || need <= h->charged_bytes) return NULL;
     uint64_t step = MAX(need - h->charged_bytes, (uint64_t)CHARGE_STEP);
-    if (!budget_take(h->options.budget, step)) {
+    if (h->options.always) {
+        budget_take_always(h->options.budget, step);
+    } else if (!budget_take(h->options.budget, step)) {
         step = need - h->charged_bytes;
         if (!budget_take(h->options.budget, step)) return budget_err(h->options.budget, what);
     }

@@ -244,18 +244,8 @@ err series_head_append(struct head *h, const uint32_t *series, const int64_t *ti
 /* ---- native histograms ------------------------------------------------------------------------------------------- */
 
 static struct histogram *heap_copy(struct head *h, const struct histogram *v) {
-    size_t n = sizeof *v + histogram_bytes(v);
-    struct histogram *copy = mem_grow(NULL, n + 1);
-    char *p = (char *)(copy + 1);
-    *copy = *v;
-    copy->bucket = memcpy(p, v->buckets ? (const void *)v->bucket : "", v->buckets * sizeof *v->bucket);
-    p += v->buckets * sizeof *v->bucket;
-    copy->bounds = memcpy(p, v->custom_bounds ? (const void *)v->bounds : "", v->custom_bounds * sizeof *v->bounds);
-    p += v->custom_bounds * sizeof *v->bounds;
-    uint32_t spans = v->positive_spans + v->negative_spans;
-    copy->spans = memcpy(p, spans ? (const void *)v->spans : "", spans * sizeof *v->spans);
-    h->bytes += n;
-    return copy;
+    h->bytes += sizeof *v + histogram_bytes(v);
+    return histogram_on_heap(v);
 }
 
 static void seal_histograms(struct head *h, struct head_extra *x) {

@@ -96,7 +96,7 @@ static void read_all(const struct series_source *source, uint64_t samples) {
     uint64_t n = 0;
     arena_init(&a, (size_t)4096 * MIB);
     int64_t start = clock_thread_cpu_ns();
-    check(series_select(source, 1, NULL, 0, INT64_MIN, INT64_MAX, NULL, 0, &a, &stats, &s));
+    check(series_select(source, 1, NULL, 0, INT64_MIN, INT64_MAX, &a, &stats, &s));
     double selected = seconds_since(start);
     struct selection_reader *r = selection_reader_new(s, &stats);
     samples_init(&got, 64 * MIB);
@@ -165,7 +165,7 @@ int main(int argc, char **argv) {
     err_free(path_remove("head_bench.series"));
     err_free(path_remove("head_bench.merged"));
     int64_t start = clock_thread_cpu_ns();
-    check(series_write("head_bench.series", 1, &source, 1, NULL, 0, &info));
+    check(series_write("head_bench.series", 1, &source, 1, INT64_MIN, INT64_MAX, &info));
     double sealed = seconds_since(start);
     printf("file: seal %.1f ns a sample, %.0f ns a series; %.4f bytes a sample, %llu bytes\n",
            sealed * 1e9 / (double)info.samples, sealed * 1e9 / (double)info.series,
@@ -176,7 +176,7 @@ int main(int argc, char **argv) {
     ask_all(&source);
     read_all(&source, info.samples);
     start = clock_thread_cpu_ns();
-    check(series_write("head_bench.merged", 2, &source, 1, NULL, 0, &merged));
+    check(series_write("head_bench.merged", 2, &source, 1, INT64_MIN, INT64_MAX, &merged));
     printf("merge: %.1f ns a sample, %.4f bytes a sample\n", seconds_since(start) * 1e9 / (double)merged.samples,
            (double)merged.bytes / (double)merged.samples);
     series_part_unref(source.part);

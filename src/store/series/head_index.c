@@ -204,6 +204,15 @@ err series_head_add(struct head *h, struct labels l, uint64_t set, int64_t now_n
     return e;
 }
 
+bool series_head_find(struct head *h, struct labels l, uint32_t *out_id) {
+    struct label_set_hash hash = label_set_hash(l);
+    lock_take(&h->lock);
+    uint32_t found = find_series(h, hash);
+    lock_give(&h->lock);
+    if (found) *out_id = found - 1;
+    return found != 0;
+}
+
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
 
 bool series_head_labels(struct head *h, uint32_t series, struct arena *a, struct labels *out) {

@@ -42,6 +42,7 @@ struct head_options {
     uint32_t labels_max;     /* pairs a series */
     uint32_t new_series_max; /* in any span of churn_ns; 0: no limit */
     int64_t churn_ns;
+    bool always; /* memory is taken from the budget, and over it as well: whoever appends has asked before */
 };
 void series_head_options_default(struct head_options *out);
 
@@ -53,6 +54,9 @@ void series_head_unref(struct head *h); /* takes NULL */
 /* The id of a series, new or known. `set` names those that are sampled together (a hash of target or resource; 0: this one alone is fine
  * as well, it costs memory). `now_ns` is for the limit on new series. Labels are checked. */
 err series_head_add(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id);
+
+/* Whether the head has a series; its id. */
+bool series_head_find(struct head *h, struct labels l, uint32_t *out_id);
 
 enum head_verdict {
     SAMPLE_TAKEN,
@@ -83,6 +87,13 @@ err series_head_select(struct head *h, const struct label_matcher *m, uint32_t m
                        uint32_t **out_ids, uint32_t *out_n);
 /* The label set, borrowed from the head but for the array, which is the arena's. False: the arena is full. */
 bool series_head_labels(struct head *h, uint32_t series, struct arena *a, struct labels *out);
+/* The newest sample of a series; false: it has none. The histogram, if it is one, is the head's until the next sample: for the writer. */
+struct head_last {
+    int64_t time_ns, start_ns;
+    double value;
+    const struct histogram *histogram; /* NULL: value */
+};
+bool series_head_last(struct head *h, uint32_t series, struct head_last *out);
 /* Times of the first and last sample of a series; false: it has none. */
 bool series_head_range(struct head *h, uint32_t series, int64_t *out_min, int64_t *out_max);
 /* Names, or values of a name, of any series of the head, in no order; texts are the head's. ERR_LIMIT of the arena. */

@@ -83,6 +83,19 @@ bool histogram_copy(struct arena *a, const struct histogram *h, struct histogram
     return true;
 }
 
+struct histogram *histogram_on_heap(const struct histogram *h) {
+    struct histogram *copy = mem_new(sizeof *copy + histogram_bytes(h) + 1);
+    char *p = (char *)(copy + 1);
+    uint32_t spans = h->positive_spans + h->negative_spans;
+    *copy = *h;
+    copy->bucket = memcpy(p, h->buckets ? (const void *)h->bucket : "", h->buckets * sizeof *h->bucket);
+    p += h->buckets * sizeof *h->bucket;
+    copy->bounds = memcpy(p, h->custom_bounds ? (const void *)h->bounds : "", h->custom_bounds * sizeof *h->bounds);
+    p += h->custom_bounds * sizeof *h->bounds;
+    copy->spans = memcpy(p, spans ? (const void *)h->spans : "", spans * sizeof *h->spans);
+    return copy;
+}
+
 /* ---- layouts and their columns ---------------------------------------------------------------------------------- */
 
 /* A bucket of any layout: (schema, sign, index) as one number that sorts. */

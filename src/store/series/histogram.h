@@ -58,6 +58,10 @@ struct histogram {
 err histogram_check(const struct histogram *h);
 static inline bool histogram_is_stale(const struct histogram *h) { return value_is_stale(h->sum); }
 bool histogram_equal(const struct histogram *a, const struct histogram *b); /* by every bit */
+/* The sum of two histograms of integers, at the lower of their schemas, or one at which it has not too many buckets; zero thresholds are
+ * brought to the wider. False: they have different bounds, are of floats, or the arena is full. Memory of the arena and, of bounds, of x. */
+bool histogram_add(const struct histogram *x, const struct histogram *y, struct arena *a, struct histogram *out);
 /* A copy whose arrays are the arena's; false: it is full. */
 bool histogram_copy(struct arena *a, const struct histogram *h, struct histogram *out);
-size_t histogram_bytes(const struct histogram *h); /* of its arrays */
+struct histogram *histogram_on_heap(const struct histogram *h); /* a copy in one piece; mem_free */
+size_t histogram_bytes(const struct histogram *h);              /* of its arrays */

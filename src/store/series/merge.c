@@ -87,6 +87,7 @@ uint32_t *series_head_sorted(struct head *h, uint32_t *out_n) {
 /* ---- sources --------------------------------------------------------------------------------------------------------------- */
 
 struct feed {
+    const struct series_source *source;
     struct head *head;
     struct series_reader *reader;
     uint32_t *ids, at, n; /* ids: of a head */
@@ -97,8 +98,7 @@ struct feed {
 struct merge {
     struct feed *feeds;
     uint32_t count;
-    const struct series_delete *deletes;
-    uint32_t delete_count;
+    int64_t time_min, time_max;
     struct series_stats stats;
     struct series_writer *w;
     struct samples samples, more, scratch;
@@ -116,6 +116,7 @@ static err feed_look(struct feed *f) {
 
 static err feed_open(struct merge *m, struct feed *f, const struct series_source *source) {
     arena_init(&f->arena, LABELS_BYTES_MAX);
+    f->source = source;
     f->head = source->head;
     if (f->head) {
         f->ids = series_head_sorted(f->head, &f->n);
@@ -149,9 +150,17 @@ static struct feed *least(struct merge *m) {
     return best;
 }
 
-static err read_feed(struct feed *f, struct samples *out) {
-    return f->reader ? series_reader_read(f->reader, id_of(f), INT64_MIN, INT64_MAX, out)
-                     : series_head_read(f->head, id_of(f), INT64_MIN, INT64_MAX, out);
+static bool is_of(const struct series_delete *d, const struct feed *f) {
+    return label_matchers_match(d->matchers, d->matcher_count, f->labels);
+}
+
+static err read_feed(const struct merge *m, struct feed *f, struct samples *out) {
+    TRY(f->reader ? series_reader_read(f->reader, id_of(f), m->time_min, m->time_max, out)
+                  : series_head_read(f->head, id_of(f), m->time_min, m->time_max, out));
+    for (uint32_t d = 0; d < f->source->delete_count; d++)
+        if (is_of(&f->source->deletes[d], f))
+            samples_drop(out, f->source->deletes[d].time_min, f->source->deletes[d].time_max);
+    return NULL;
 }
 
 static err put_exemplars(struct merge *m, struct feed *f, const struct samples *kept) {
@@ -159,36 +168,29 @@ static err put_exemplars(struct merge *m, struct feed *f, const struct samples *
     struct exemplar *found = NULL;
     uint32_t n = 0;
     arena_init(&a, LABELS_BYTES_MAX);
-    TRY(f->reader ? series_reader_exemplars(f->reader, id_of(f), INT64_MIN, INT64_MAX, &a, &found, &n)
-                  : series_head_exemplars(f->head, id_of(f), INT64_MIN, INT64_MAX, &a, &found, &n));
+    TRY(f->reader ? series_reader_exemplars(f->reader, id_of(f), m->time_min, m->time_max, &a, &found, &n)
+                  : series_head_exemplars(f->head, id_of(f), m->time_min, m->time_max, &a, &found, &n));
     for (uint32_t i = 0; i < n && kept->n; i++) {
         bool gone = false;
-        for (uint32_t d = 0; d < m->delete_count && !gone; d++)
-            gone = found[i].time_ns >= m->deletes[d].time_min && found[i].time_ns <= m->deletes[d].time_max &&
-                   label_matchers_match(m->deletes[d].matchers, m->deletes[d].matcher_count, f->labels);
+        const struct series_delete *d = f->source->deletes;
+        for (uint32_t k = 0; k < f->source->delete_count && !gone; k++)
+            gone = found[i].time_ns >= d[k].time_min && found[i].time_ns <= d[k].time_max && is_of(&d[k], f);
         if (!gone) TRY(series_writer_add_exemplar(m->w, &found[i]));
     }
     return NULL;
 }
 
-static void drop_deleted(const struct merge *m, struct labels l) {
-    for (uint32_t d = 0; d < m->delete_count; d++)
-        if (label_matchers_match(m->deletes[d].matchers, m->deletes[d].matcher_count, l))
-            samples_drop((struct samples *)&m->samples, m->deletes[d].time_min, m->deletes[d].time_max);
-}
-
 /* One series out of all feeds that are at it. */
 static err merge_series(struct merge *m, struct feed *first) {
     samples_clear(&m->samples);
-    TRY(read_feed(first, &m->samples));
+    TRY(read_feed(m, first, &m->samples));
     for (struct feed *f = first + 1; f < m->feeds + m->count; f++) {
         if (f->at == f->n || !label_set_equal(f->labels, first->labels)) continue;
         samples_clear(&m->more);
-        TRY(read_feed(f, &m->more));
+        TRY(read_feed(m, f, &m->more));
         if (!samples_merge(&m->samples, &m->more, &m->scratch)) return arena_err(&m->samples.arena);
     }
     if (m->stats.bad_pages) return err_new(ERR_CORRUPT, "%s", m->stats.bad_text);
-    drop_deleted(m, first->labels);
     if (m->samples.n) TRY(series_writer_add(m->w, first->labels, &m->samples));
     for (struct feed *f = m->feeds + m->count; f-- > first;) { /* the first last: the others compare with its labels */
         if (f->at == f->n || !label_set_equal(f->labels, first->labels)) continue;
@@ -202,14 +204,15 @@ static err merge_series(struct merge *m, struct feed *first) {
 static err merge_all(struct merge *m, const struct series_source *sources, struct series_info *out) {
     for (uint32_t i = 0; i < m->count; i++) TRY(feed_open(m, &m->feeds[i], &sources[i]));
     for (struct feed *f; (f = least(m));) TRY(merge_series(m, f));
-    for (uint32_t d = 0; d < m->delete_count; d++)
-        TRY(label_matchers_err(m->deletes[d].matchers, m->deletes[d].matcher_count));
+    for (uint32_t i = 0; i < m->count; i++)
+        for (uint32_t d = 0; d < sources[i].delete_count; d++)
+            TRY(label_matchers_err(sources[i].deletes[d].matchers, sources[i].deletes[d].matcher_count));
     return series_writer_finish(m->w, out);
 }
 
 err series_write(const char *path, uint64_t id, const struct series_source *sources, uint32_t source_count,
-                 const struct series_delete *deletes, uint32_t delete_count, struct series_info *out) {
-    struct merge m = {.count = source_count, .deletes = deletes, .delete_count = delete_count};
+                 int64_t time_min, int64_t time_max, struct series_info *out) {
+    struct merge m = {.count = source_count, .time_min = time_min, .time_max = time_max};
     TRY(series_writer_new(path, id, &m.w));
     m.feeds = mem_new_array(struct feed, source_count + 1);
     samples_init(&m.samples, HISTOGRAMS_BYTES_MAX);

@@ -403,6 +403,18 @@ err series_reader_read(struct series_reader *r, uint32_t row, int64_t time_min, 
     return NULL;
 }
 
+err series_reader_count(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, uint64_t *out) {
+    *out = 0;
+    TRY(open_page(r, series_page_find(r->p, PAGE_SERIES, row)));
+    const struct open_page *g = &r->page;
+    for (uint32_t i = g->chunk_first[row - g->first]; i < g->chunk_first[row - g->first + 1]; i++) {
+        bool overlaps = false;
+        TRY(vector_overlaps(r, g->times[i], time_min, time_max, &overlaps));
+        if (overlaps) *out += g->samples[i];
+    }
+    return NULL;
+}
+
 /* ---- exemplars -------------------------------------------------------------------------------------------------------- */
 
 static err read_exemplars(struct series_reader *r, uint32_t page, uint32_t row, int64_t time_min, int64_t time_max,

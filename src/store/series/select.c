@@ -7,6 +7,11 @@
 /* Where a series is in one source. */
 struct place {
     uint32_t source, id, next; /* next: of the same series in a later source, + 1 */
+    uint32_t gone, gone_n;     /* ranges that deletes took */
+};
+
+struct gone {
+    int64_t time_min, time_max;
 };
 
 struct chosen {
@@ -20,10 +25,9 @@ struct selection {
     uint32_t source_count;
     int64_t time_min, time_max;
     size_t histogram_bytes_max;
-    const struct series_delete *deletes;
-    uint32_t delete_count;
     VEC(struct chosen) series;
     VEC(struct place) places;
+    VEC(struct gone) gone;
     uint32_t *slots, slot_mask;
 };
 
@@ -47,14 +51,34 @@ static void grow_slots(struct selection *s) {
     }
 }
 
-static void add(struct selection *s, struct labels l, uint32_t source, uint32_t id) {
+/* What the deletes take of a series that has samples in [min, max] at most; false: nothing is left. */
+static bool find_gone(struct selection *s, uint32_t source, struct labels l, int64_t time_min, int64_t time_max) {
+    const struct series_source *from = &s->sources[source];
+    for (uint32_t i = 0; i < from->delete_count; i++) {
+        const struct series_delete *d = &from->deletes[i];
+        if (d->time_min > time_max || d->time_max < time_min || !label_matchers_match(d->matchers, d->matcher_count, l))
+            continue;
+        if (d->time_min <= time_min && d->time_max >= time_max) return false;
+        *vec_push(&s->gone) = (struct gone){d->time_min, d->time_max};
+    }
+    return true;
+}
+
+/* A series of a source that has samples in [min, max] at most. */
+static void add(struct selection *s, struct labels l, uint32_t source, uint32_t id, int64_t time_min,
+                int64_t time_max) {
+    uint32_t gone = (uint32_t)s->gone.n;
+    if (!find_gone(s, source, l, MAX(time_min, s->time_min), MIN(time_max, s->time_max))) {
+        s->gone.n = gone;
+        return;
+    }
     struct label_set_hash hash = label_set_hash(l);
     grow_slots(s);
     uint32_t at = (uint32_t)hash.a & s->slot_mask;
     while (s->slots[at] &&
            (s->series.v[s->slots[at] - 1].hash.a != hash.a || s->series.v[s->slots[at] - 1].hash.b != hash.b))
         at = (at + 1) & s->slot_mask;
-    *vec_push(&s->places) = (struct place){source, id, 0};
+    *vec_push(&s->places) = (struct place){source, id, 0, gone, (uint32_t)s->gone.n - gone};
     uint32_t place = (uint32_t)s->places.n;
     if (!s->slots[at]) {
         *vec_push(&s->series) = (struct chosen){l, hash, place, place};
@@ -76,7 +100,7 @@ static err select_in_head(struct selection *s, uint32_t source, const struct lab
         struct labels l;
         if (!series_head_range(h, ids[i], &first, &last) || first > s->time_max || last < s->time_min) continue;
         if (!series_head_labels(h, ids[i], a, &l)) return arena_err(a);
-        add(s, l, source, ids[i]);
+        add(s, l, source, ids[i], first, last);
     }
     return NULL;
 }
@@ -90,7 +114,7 @@ static err select_in_part(struct selection *s, uint32_t source, const struct lab
     for (uint32_t i = 0; i < n; i++) {
         struct labels l;
         TRY(series_reader_labels(r, rows[i], a, &l));
-        add(s, l, source, rows[i]);
+        add(s, l, source, rows[i], info->time_min, info->time_max);
     }
     return NULL;
 }
@@ -105,8 +129,8 @@ static err select_in(struct selection *s, uint32_t source, const struct label_ma
 }
 
 err series_select(const struct series_source *sources, uint32_t source_count, const struct label_matcher *m,
-                  uint32_t matchers, int64_t time_min, int64_t time_max, const struct series_delete *deletes,
-                  uint32_t delete_count, struct arena *a, struct series_stats *stats, struct selection **out) {
+                  uint32_t matchers, int64_t time_min, int64_t time_max, struct arena *a, struct series_stats *stats,
+                  struct selection **out) {
     if (source_count > SOURCES_MAX)
         return err_new(ERR_LIMIT, "%u sources of series, at most %d", source_count, SOURCES_MAX);
     struct selection *s = mem_new_of(struct selection);
@@ -114,12 +138,13 @@ err series_select(const struct series_source *sources, uint32_t source_count, co
     s->source_count = source_count;
     s->time_min = time_min;
     s->time_max = time_max;
-    s->deletes = deletes;
-    s->delete_count = delete_count;
     s->histogram_bytes_max = a->limit_bytes;
     err e = NULL;
     for (uint32_t i = 0; i < source_count && !e; i++)
         e = series_stats_skip(stats, select_in(s, i, m, matchers, a, stats));
+    for (uint32_t i = 0; i < source_count && !e; i++)
+        for (uint32_t d = 0; d < sources[i].delete_count && !e; d++)
+            e = label_matchers_err(sources[i].deletes[d].matchers, sources[i].deletes[d].matcher_count);
     if (e) {
         selection_free(s);
         return e;
@@ -132,6 +157,7 @@ void selection_free(struct selection *s) {
     if (!s) return;
     vec_done(&s->series);
     vec_done(&s->places);
+    vec_done(&s->gone);
     mem_free(s->slots);
     mem_free(s);
 }
@@ -160,6 +186,8 @@ struct labels selection_labels(const struct selection *s, uint32_t i) {
     return s->series.v[i].labels;
 }
 
+uint32_t selection_place(const struct selection *s, uint32_t i) { return s->places.v[s->series.v[i].first - 1].id; }
+
 /* The reader of a source; NULL where it is a head. */
 static struct series_reader *reader_of(struct selection_reader *r, uint32_t source) {
     struct series_part *p = r->s->sources[source].part;
@@ -170,15 +198,11 @@ static struct series_reader *reader_of(struct selection_reader *r, uint32_t sour
 static err read_place(struct selection_reader *r, const struct place *p, struct samples *out) {
     const struct selection *s = r->s;
     struct series_reader *part = reader_of(r, p->source);
-    return part ? series_reader_read(part, p->id, s->time_min, s->time_max, out)
-                : series_head_read(s->sources[p->source].head, p->id, s->time_min, s->time_max, out);
-}
-
-static void apply_deletes(const struct series_delete *deletes, uint32_t n, struct labels l, struct samples *s) {
-    for (uint32_t i = 0; i < n && s->n; i++)
-        if (deletes[i].time_min <= s->times_ns[s->n - 1] && deletes[i].time_max >= s->times_ns[0] &&
-            label_matchers_match(deletes[i].matchers, deletes[i].matcher_count, l))
-            samples_drop(s, deletes[i].time_min, deletes[i].time_max);
+    TRY(part ? series_reader_read(part, p->id, s->time_min, s->time_max, out)
+             : series_head_read(s->sources[p->source].head, p->id, s->time_min, s->time_max, out));
+    for (uint32_t i = p->gone; i < p->gone + p->gone_n; i++)
+        samples_drop(out, s->gone.v[i].time_min, s->gone.v[i].time_max);
+    return NULL;
 }
 
 err selection_read(struct selection_reader *r, uint32_t i, struct samples *out) {
@@ -191,13 +215,18 @@ err selection_read(struct selection_reader *r, uint32_t i, struct samples *out) 
         TRY(read_place(r, &s->places.v[at - 1], &r->more));
         if (!samples_merge(out, &r->more, &r->scratch)) return arena_err(&out->arena);
     }
-    apply_deletes(s->deletes, s->delete_count, c->labels, out);
     return NULL;
 }
 
 static int compare_exemplars(const void *a, const void *b) {
     const struct exemplar *x = a, *y = b;
     return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+}
+
+static bool is_gone(const struct selection *s, const struct place *p, int64_t time_ns) {
+    for (uint32_t i = p->gone; i < p->gone + p->gone_n; i++)
+        if (time_ns >= s->gone.v[i].time_min && time_ns <= s->gone.v[i].time_max) return true;
+    return false;
 }
 
 err selection_exemplars(struct selection_reader *r, uint32_t i, struct arena *a, struct exemplar **out,
@@ -212,7 +241,8 @@ err selection_exemplars(struct selection_reader *r, uint32_t i, struct arena *a,
         uint32_t n = 0;
         e = part ? series_reader_exemplars(part, p->id, s->time_min, s->time_max, a, &found, &n)
                  : series_head_exemplars(s->sources[p->source].head, p->id, s->time_min, s->time_max, a, &found, &n);
-        for (uint32_t k = 0; k < n && !e; k++) *vec_push(&all) = found[k];
+        for (uint32_t k = 0; k < n && !e; k++)
+            if (!is_gone(s, p, found[k].time_ns)) *vec_push(&all) = found[k];
     }
     struct exemplar *list = e ? NULL : arena_array(a, struct exemplar, all.n + 1);
     if (list && all.n) {
@@ -272,12 +302,14 @@ err series_label_texts(const struct series_source *sources, uint32_t source_coun
     texts all = {0};
     struct selection *s = NULL;
     err e = NULL;
-    if (matchers) {
-        e = series_select(sources, source_count, m, matchers, time_min, time_max, NULL, 0, a, stats, &s);
+    bool select = matchers > 0;
+    for (uint32_t i = 0; i < source_count; i++) select |= sources[i].delete_count > 0;
+    if (select) {
+        e = series_select(sources, source_count, m, matchers, time_min, time_max, a, stats, &s);
         if (!e) list_selected(s, name, &all);
         selection_free(s);
     }
-    for (uint32_t i = 0; i < source_count && !matchers && !e; i++)
+    for (uint32_t i = 0; i < source_count && !select && !e; i++)
         e = list_source(&sources[i], name, time_min, time_max, a, stats, &all);
     uint32_t n = 0;
     if (all.n) qsort(all.v, all.n, sizeof *all.v, compare_texts);

@@ -70,7 +70,7 @@ static void small_init(struct small *s) {
     s->head = series_head_new(&o);
     fill_head(s->head);
     sim_reset(1);
-    OK(series_write("p", 7, &(struct series_source){.head = s->head}, 1, NULL, 0, &info));
+    OK(series_write("p", 7, &(struct series_source){.head = s->head}, 1, INT64_MIN, INT64_MAX, &info));
     s->n = (size_t)info.bytes;
     s->good = mem_new(s->n + 8);
     s->bytes = mem_new(s->n + 8);
@@ -152,8 +152,8 @@ static void ask(struct small *s, struct series_part *p, size_t question, bool ri
     OK(label_matcher_make(&a, str_of(questions[question].name), questions[question].op,
                           str_of(questions[question].text), &m));
     struct series_source part = {.part = p}, head = {.head = s->head};
-    OK(series_select(&head, 1, &m, 1, INT64_MIN, INT64_MAX, NULL, 0, &a, &none, &want));
-    err failed = series_select(&part, 1, &m, 1, INT64_MIN, INT64_MAX, NULL, 0, &a, &stats, &got);
+    OK(series_select(&head, 1, &m, 1, INT64_MIN, INT64_MAX, &a, &none, &want));
+    err failed = series_select(&part, 1, &m, 1, INT64_MIN, INT64_MAX, &a, &stats, &got);
     if (right && failed) fail_msg("%s", err_text(failed));
     if (right && !stats.bad_pages) assert_int_equal(selection_count(got), selection_count(want));
     struct selection_reader *right_reader = selection_reader_new(want, &none),
@@ -255,7 +255,7 @@ static void a_damaged_source_is_not_merged(void **state) {
         OK(sim_flip_bit("p", at, 1));
         err e = series_part_open("p", &p);
         if (!e) {
-            e = series_write("q", 8, &(struct series_source){.part = p}, 1, NULL, 0, &info);
+            e = series_write("q", 8, &(struct series_source){.part = p}, 1, INT64_MIN, INT64_MAX, &info);
             series_part_unref(p);
         }
         if (e) {
@@ -279,7 +279,7 @@ static void a_failed_write_leaves_no_file(void **state) {
     for (uint64_t n = 1;; n++) {
         sim_reset(1);
         sim_fail_at(n, ERR_IO);
-        err e = series_write("q", 8, &(struct series_source){.head = s.head}, 1, NULL, 0, &info);
+        err e = series_write("q", 8, &(struct series_source){.head = s.head}, 1, INT64_MIN, INT64_MAX, &info);
         if (!e) {
             assert_int_equal(sim_faults(), 0);
             break;

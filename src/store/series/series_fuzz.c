@@ -82,7 +82,7 @@ static void read_file(struct str bytes) {
         struct series_source source = {.part = p};
         samples_init(&samples, MIB);
         e = label_matcher_make(&a, STR("code"), MATCHER_NOT_REGEX, STR("4.."), &m);
-        if (!e) e = series_select(&source, 1, &m, 1, INT64_MIN, INT64_MAX, NULL, 0, &a, &stats, &s);
+        if (!e) e = series_select(&source, 1, &m, 1, INT64_MIN, INT64_MAX, &a, &stats, &s);
         struct selection_reader *r = s ? selection_reader_new(s, &stats) : NULL;
         for (uint32_t i = 0; s && i < selection_count(s); i++) err_free(selection_read(r, i, &samples));
         selection_reader_free(r);

@@ -191,7 +191,7 @@ static void append(struct world *w) {
     *vec_push(&w->exemplars) = e;
 }
 
-static struct series_part *write_open(struct world *w, const struct series_source *sources, uint32_t n,
+static struct series_part *write_open(struct world *w, struct series_source *sources, uint32_t n,
                                       const struct series_delete *d, uint32_t deletes) {
     char path[64];
     struct series_info info;
@@ -200,7 +200,11 @@ static struct series_part *write_open(struct world *w, const struct series_sourc
     uint64_t bad = 0;
     buf_init(&text, MIB);
     snprintf(path, sizeof path, "%llu", (unsigned long long)++w->files);
-    err e = series_write(path, w->files, sources, n, d, deletes, &info);
+    for (uint32_t i = 0; i < n; i++) {
+        sources[i].deletes = d;
+        sources[i].delete_count = deletes;
+    }
+    err e = series_write(path, w->files, sources, n, INT64_MIN, INT64_MAX, &info);
     if (e && err_kind(e) == ERR_NOT_FOUND) {
         err_free(e);
         assert_false(path_exists(path));
@@ -431,7 +435,7 @@ static void read_all(struct world *w, bool exemplars) {
     bool all = dice_below(&w->dice, 3) == 0;
     int64_t min = all ? INT64_MIN : w->now - dice_below(&w->dice, 8000) * SECOND,
             max = all ? INT64_MAX : w->now - dice_below(&w->dice, 2000) * SECOND;
-    OK(series_select(sources, n, q.m, q.n, min, max, NULL, 0, &a, &stats, &s));
+    OK(series_select(sources, n, q.m, q.n, min, max, &a, &stats, &s));
     struct selection_reader *r = selection_reader_new(s, &stats);
     samples_init(&got, 64 * MIB);
     bool seen[SERIES] = {0};

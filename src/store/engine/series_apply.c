@@ -1,0 +1,506 @@
+/* A durable record of points becomes samples in the head. Series that are known by their hash go straight from point to sample. */
+#include "store/engine/series_apply_priv.h"
+
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "store/engine/store_engine_priv.h"
+
+enum { SCRATCH_BYTES = 64 << 20, MADE_BYTES_KEPT = 1 << 20 };
+
+const char *const series_refusal_texts[SERIES_REFUSALS] = {
+    [REFUSED_TOO_LATE] = "older than the window of late samples",
+    [REFUSED_CONFLICT] = "another value is there at this time",
+    [REFUSED_OVER_LIMIT] = "over a limit of the tenant",
+    [REFUSED_LABELS] = "labels that are not allowed",
+    [REFUSED_HISTOGRAM] = "a histogram that contradicts itself",
+    [REFUSED_TIME] = "older than retention, or too far in the future",
+    [REFUSED_TRANSLATION] = "no series of Prometheus can say it",
+};
+
+struct applier *applier_new(const struct store_options *o) {
+    struct applier *a = mem_new_of(struct applier);
+    a->translation = o->series.translation;
+    a->translator = translator_new(a->translation);
+    a->budget = o->budget;
+    points_builder_init(&a->made, POINTS_PROMETHEUS);
+    arena_init(&a->scratch, SCRATCH_BYTES);
+    return a;
+}
+
+void applier_free(struct applier *a) {
+    if (!a) return;
+    struct pending_samples *p = &a->pending;
+    translator_free(a->translator);
+    points_builder_done(&a->made);
+    arena_done(&a->scratch);
+    vec_done(&a->values);
+    vec_done(&a->labels);
+    vec_done(&a->ids);
+    vec_done(&p->series);
+    vec_done(&p->points);
+    vec_done(&p->times_ns);
+    vec_done(&p->starts_ns);
+    vec_done(&p->values);
+    vec_done(&p->verdicts);
+    mem_free(a);
+}
+
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
+
+static void put_message(struct applier *a, enum series_refusal why, struct labels l, const char *text) {
+    AUTO_BUF struct buf b;
+    buf_init(&b, 4 * KIB);
+    if (a->out->message[0]) return;
+    if (l.n) {
+        put_label_set(&b, l);
+        buf_add_text(&b, ": ");
+    }
+    buf_add_text(&b, text ? text : series_refusal_texts[why]);
+    size_t n = MIN(b.n, sizeof a->out->message - 1);
+    while (n < b.n && n > 0 && ((unsigned char)b.p[n] & 0xc0) == 0x80) n--; /* not within a character */
+    memcpy(a->out->message, b.p, n);
+    a->out->message[n] = 0;
+}
+
+void apply_refuse(struct applier *a, uint32_t point, enum series_refusal why, struct labels l, const char *text) {
+    if (point == NO_RECORD_POINT || a->refused == point + 1) return;
+    a->refused = point + 1;
+    a->out->rejected++;
+    a->out->rejected_by[why]++;
+    put_message(a, why, l, text);
+}
+
+void apply_refuse_series(struct applier *a, uint32_t point, enum series_refusal why, uint32_t series,
+                         const char *text) {
+    struct labels l = {0};
+    if (!a->out->message[0] && !series_head_labels(a->series->head, series, &a->scratch, &l)) l.n = 0;
+    apply_refuse(a, point, why, l, text);
+}
+
+bool apply_verdict(struct applier *a, uint32_t point, uint32_t series, uint8_t verdict) {
+    enum head_verdict v = (enum head_verdict)verdict;
+    if (v <= SAMPLE_REPEATED) return true;
+    apply_refuse_series(a, point, v == SAMPLE_CONFLICT ? REFUSED_CONFLICT : REFUSED_TOO_LATE, series,
+                        series_head_verdict_text(v));
+    return false;
+}
+
+bool apply_time(const struct applier *a, int64_t ms, int64_t *out_ns) {
+    static const int64_t ms_max = INT64_MAX / 1000000;
+    if (ms > ms_max || ms < -ms_max) return false;
+    *out_ns = ms * 1000000;
+    return *out_ns >= a->time_min && *out_ns <= a->time_max;
+}
+
+/* ---- samples ------------------------------------------------------------------------------------------------------ */
+
+void apply_sample(struct applier *a, uint32_t point, uint32_t series, int64_t time_ns, double value, int64_t start_ns) {
+    struct pending_samples *p = &a->pending;
+    *vec_push(&p->series) = series;
+    *vec_push(&p->points) = point;
+    *vec_push(&p->times_ns) = time_ns;
+    *vec_push(&p->values) = value;
+    *vec_push(&p->starts_ns) = start_ns;
+}
+
+/* Called between points, so that the samples of one are judged together. */
+void apply_flush(struct applier *a) {
+    struct pending_samples *p = &a->pending;
+    uint32_t n = (uint32_t)p->series.n;
+    if (n == 0) return;
+    vec_reserve(&p->verdicts, n);
+    err e =
+        series_head_append(a->series->head, p->series.v, p->times_ns.v, p->values.v, p->starts_ns.v, n, p->verdicts.v);
+    assert(!e); /* the head takes its memory always */
+    err_free(e);
+    for (uint32_t i = 0; i < n; i++) {
+        bool taken = apply_verdict(a, p->points.v[i], p->series.v[i], p->verdicts.v[i]);
+        a->out->samples += taken && p->points.v[i] != NO_RECORD_POINT;
+    }
+    vec_clear(&p->series);
+    vec_clear(&p->points);
+    vec_clear(&p->times_ns);
+    vec_clear(&p->values);
+    vec_clear(&p->starts_ns);
+}
+
+void apply_histogram(struct applier *a, uint32_t point, uint32_t series, int64_t time_ns, const struct histogram *h,
+                     int64_t start_ns) {
+    uint8_t verdict;
+    apply_flush(a);
+    err e = series_head_append_histogram(a->series->head, series, time_ns, h, start_ns, &verdict);
+    if (e)
+        apply_refuse_series(a, point, REFUSED_HISTOGRAM, series, err_text(e));
+    else if (apply_verdict(a, point, series, verdict))
+        a->out->histograms++;
+    err_free(e);
+}
+
+static void apply_exemplar(struct applier *a, uint32_t series, const struct points_exemplar *x, struct str labels) {
+    struct exemplar e = {.series = series, .value = double_of_bits(x->value)};
+    if (x->kind == POINT_INT) e.value = (double)(int64_t)x->value;
+    if (x->kind == POINT_EMPTY || series == NO_SERIES || !apply_time(a, (int64_t)x->time, &e.time_ns)) return;
+    struct str name, value;
+    vec_clear(&a->labels);
+    while (a->labels.n < LABELS_MAX && points_label_next(&labels, &name, &value))
+        *vec_push(&a->labels) = (struct label){name, value};
+    e.labels = (struct labels){a->labels.v, (uint32_t)a->labels.n};
+    err x_err = series_head_append_exemplar(a->series->head, &e);
+    a->out->exemplars += !x_err; /* one with bad labels is left out, its sample is not */
+    err_free(x_err);
+}
+
+/* ---- series ------------------------------------------------------------------------------------------------------- */
+
+static struct labels read_labels(struct applier *a, struct str bytes) {
+    struct str name, value;
+    vec_clear(&a->labels);
+    while (a->labels.n <= LABELS_MAX && points_label_next(&bytes, &name, &value))
+        *vec_push(&a->labels) = (struct label){name, value};
+    return (struct labels){a->labels.v, (uint32_t)a->labels.n};
+}
+
+/* The series of these labels in the head; false: refused. */
+static bool find_series(struct applier *a, uint32_t point, struct labels l, uint64_t set, uint32_t *out_id) {
+    if (label_set_get(l, METRIC_NAME).n == 0) {
+        apply_refuse(a, point, REFUSED_LABELS, l, "a series without a name");
+        return false;
+    }
+    err e = series_head_add(a->series->head, l, set, a->arrived_ns, out_id);
+    if (e) apply_refuse(a, point, err_kind(e) == ERR_LIMIT ? REFUSED_OVER_LIMIT : REFUSED_LABELS, l, err_text(e));
+    bool found = !e;
+    err_free(e);
+    return found;
+}
+
+/* The ids in a->ids are those of the points of a hash from now on. */
+static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t shape, bool delta) {
+    struct known_series *map = &a->series->known;
+    struct known *k = known_put(map, hash, a->budget);
+    uint32_t count = (uint32_t)a->ids.n;
+    bool same = k->bases && k->shape == shape && k->count == count;
+    if (!same) {
+        delta_bases_free(k->bases, k->count);
+        k->bases = delta ? mem_new_array(struct delta_base, count) : NULL;
+    }
+    k->first = (uint32_t)map->ids.n;
+    k->count = count;
+    k->shape = shape;
+    k->resolved = true;
+    for (uint32_t i = 0; i < count; i++) *vec_push(&map->ids) = a->ids.v[i];
+    return k;
+}
+
+static struct known *find_known(struct applier *a, struct hash128 hash) {
+    struct known *k = known_find(&a->series->known, hash);
+    return k && k->resolved ? k : NULL;
+}
+
+/* ---- points of Prometheus ------------------------------------------------------------------------------------------- */
+
+static uint64_t target_key(struct labels l) {
+    struct str job = label_set_get(l, STR("job")), instance = label_set_get(l, STR("instance"));
+    return hash_keyed(hash_fast(job.p, job.n), hash_fast(instance.p, instance.n));
+}
+
+/* The series of a row; false: refused. */
+static bool prometheus_series(struct applier *a, uint32_t point, uint32_t row, uint32_t *out_id) {
+    struct known *k = find_known(a, a->p->hashes[row]);
+    if (k) {
+        *out_id = a->series->known.ids.v[k->first];
+        return true;
+    }
+    struct labels l = read_labels(a, points_string(a->p, a->p->series[row].labels));
+    if (!find_series(a, point, l, target_key(l), out_id)) return false;
+    vec_clear(&a->ids);
+    *vec_push(&a->ids) = *out_id;
+    keep_known(a, a->p->hashes[row], 0, false);
+    return true;
+}
+
+static void prometheus_value(struct applier *a, uint32_t i, uint32_t id, int64_t time, int64_t start) {
+    enum point_kind kind = point_kind(a->p, i);
+    if (kind == POINT_NATIVE) {
+        const struct points_histogram *from = &a->p->histograms[point_value(a->p, i)];
+        struct histogram h;
+        if (native_histogram(from, a->p->numbers, &a->scratch, &h)) apply_histogram(a, i, id, time, &h, start);
+        return;
+    }
+    if (kind > POINT_DOUBLE || kind == POINT_EMPTY) {
+        apply_refuse_series(a, i, REFUSED_TRANSLATION, id, "a point without a value");
+        a->out->by_translation[TRANSLATE_NO_VALUE]++;
+        return;
+    }
+    point_values(a, i);
+    apply_sample(a, i, id, time, a->values.v[0], start);
+}
+
+static void apply_prometheus(struct applier *a, uint32_t i) {
+    int64_t time, start;
+    uint32_t id;
+    if (!apply_time(a, (int64_t)point_time(a->p, i), &time)) {
+        apply_refuse(a, i, REFUSED_TIME,
+                     read_labels(a, points_string(a->p, a->p->series[point_series(a->p, i)].labels)), NULL);
+        return;
+    }
+    if (!prometheus_series(a, i, point_series(a->p, i), &id)) return;
+    struct applier wide = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+    if (!apply_time(&wide, (int64_t)point_start(a->p, i), &start)) start = 0;
+    prometheus_value(a, i, id, time, start);
+}
+
+static void prometheus_exemplars(struct applier *a) {
+    for (uint32_t i = 0; i < a->p->exemplar_count; i++) {
+        const struct points_exemplar *x = &a->p->exemplars[i];
+        struct known *k = find_known(a, a->p->hashes[x->series]);
+        if (k) apply_exemplar(a, a->series->known.ids.v[k->first], x, points_string(a->p, x->labels));
+    }
+}
+
+/* The name of what a series is part of: that of its metric, without what parts of histograms and summaries have behind it. */
+static struct str family_of(struct str name, uint32_t type) {
+    static const struct str endings[] = {STR("_bucket"), STR("_sum"), STR("_count")};
+    bool parts = type == METRIC_TYPE_HISTOGRAM || type == METRIC_TYPE_GAUGEHISTOGRAM || type == METRIC_TYPE_SUMMARY;
+    for (size_t i = 0; i < LENGTH(endings) && parts; i++)
+        if (str_ends_with(name, endings[i])) return (struct str){name.p, name.n - endings[i].n};
+    return name;
+}
+
+static void keep_text(struct applier *a, struct str name, struct str help, struct str unit, uint32_t type) {
+    struct series_metadata m = {name, help, unit, type < METRIC_TYPES ? (enum metric_type)type : METRIC_TYPE_UNKNOWN};
+    if (name.n && name.n <= LABEL_NAME_BYTES_MAX) metric_texts_add(a->series->texts, &m);
+}
+
+static void prometheus_texts(struct applier *a) {
+    const struct points *p = a->p;
+    for (uint32_t i = 1; i < p->metric_count; i++) {
+        const struct points_metric *m = &p->metrics[i];
+        if (m->name)
+            keep_text(a, points_string(p, m->name), points_string(p, m->description), points_string(p, m->unit),
+                      m->kind);
+    }
+    for (uint32_t i = 0, last = 0; i < p->series_count; i++) {
+        const struct points_metric *m = &p->metrics[p->series[i].metric];
+        if (m->name || p->series[i].metric == 0 || p->series[i].metric == last) continue;
+        last = p->series[i].metric;
+        struct str name = label_set_get(read_labels(a, points_string(p, p->series[i].labels)), METRIC_NAME);
+        keep_text(a, family_of(name, m->kind), points_string(p, m->description), points_string(p, m->unit), m->kind);
+    }
+}
+
+/* ---- points of OpenTelemetry -------------------------------------------------------------------------------------- */
+
+static int64_t ns_of_ms(uint64_t ms) { return ms > INT64_MAX / 1000000 ? 0 : (int64_t)ms * 1000000; }
+
+static bool is_delta(const struct applier *a, uint32_t point) {
+    const struct points_metric *m = &a->p->metrics[a->p->series[point_series(a->p, point)].metric];
+    bool adds = (m->kind == METRIC_SUM && m->monotonic) || m->kind == METRIC_HISTOGRAM || m->kind == METRIC_EXPONENTIAL;
+    return adds && m->temporality == TEMPORALITY_DELTA;
+}
+
+static uint64_t resource_key(const struct points *p, uint32_t resource) {
+    struct str attributes = points_string(p, p->resources[resource].attributes);
+    return hash_fast(attributes.p, attributes.n);
+}
+
+static bool has_exemplars(struct applier *a, uint32_t point) {
+    const struct points *p = a->p;
+    while (a->exemplar < p->exemplar_count && p->exemplars[a->exemplar].point < point) a->exemplar++;
+    return a->exemplar < p->exemplar_count && p->exemplars[a->exemplar].point == point;
+}
+
+/* Translated texts are dropped when they are many; what the translator remembers of them as well. */
+static void clear_made(struct applier *a, bool always) {
+    if (!always && a->made.strings.heap_size < MADE_BYTES_KEPT) return;
+    translator_forget(a->translator);
+    points_builder_clear(&a->made, POINTS_PROMETHEUS);
+}
+
+/* The ids of what was translated, points [first, end) of `made`, into a->ids; false: refused. */
+static bool register_made(struct applier *a, uint32_t point, uint32_t first, uint64_t set) {
+    vec_clear(&a->ids);
+    for (uint32_t j = first; j < a->made.n; j++) {
+        uint32_t id;
+        struct str labels = strings_get(&a->made.strings, a->made.series.v[a->made.series_of[j]].labels);
+        if (!find_series(a, point, read_labels(a, labels), set, &id)) return false;
+        *vec_push(&a->ids) = id;
+    }
+    return true;
+}
+
+static void made_texts(struct applier *a, size_t first) {
+    for (size_t i = first; i < a->made.metrics.n; i++) {
+        const struct points_metric *m = &a->made.metrics.v[i];
+        keep_text(a, strings_get(&a->made.strings, m->name), strings_get(&a->made.strings, m->description),
+                  strings_get(&a->made.strings, m->unit), m->kind);
+    }
+}
+
+static void made_values(struct applier *a, uint32_t point, struct known *k, uint32_t first, int64_t time,
+                        int64_t start) {
+    for (uint32_t j = first; j < a->made.n; j++) {
+        uint32_t id = a->series->known.ids.v[k->first + j - first];
+        bool delta = (a->made.flags[j] & POINT_DELTA) != 0;
+        double value = double_of_bits(a->made.value[j]);
+        struct histogram h;
+        if (a->made.kind[j] != POINT_NATIVE) {
+            if (delta)
+                apply_delta(a, point, k, j - first, time, start, value);
+            else
+                apply_sample(a, point, id, time, value, start);
+        } else if (native_histogram(&a->made.histograms.v[a->made.value[j]], a->made.numbers.v, &a->scratch, &h)) {
+            if (delta)
+                apply_delta_histogram(a, point, k, j - first, time, start, &h);
+            else
+                apply_histogram(a, point, id, time, &h, start);
+        }
+    }
+}
+
+static void translate_and_apply(struct applier *a, uint32_t i, struct known *k, int64_t time, int64_t start) {
+    struct points_mark mark = points_builder_mark(&a->made);
+    enum translate_reason why;
+    uint32_t row = point_series(a->p, i), resource = a->p->metrics[a->p->series[row].metric].resource;
+    uint64_t shape = point_shape(a, i);
+    if (!translate_point(a->translator, a->p, i, &a->made, &why)) {
+        a->out->by_translation[why]++;
+        apply_refuse(a, i, REFUSED_TRANSLATION, (struct labels){0}, translate_reason_texts[why]);
+        return;
+    }
+    if (!k || k->shape != shape || k->count != a->made.n - mark.n) {
+        bool found = register_made(a, i, mark.n, resource_key(a->p, resource));
+        k = found ? keep_known(a, a->p->hashes[row], shape, is_delta(a, i)) : NULL;
+    }
+    made_texts(a, mark.metrics);
+    if (k) {
+        made_values(a, i, k, mark.n, time, start);
+        for (size_t x = mark.exemplars; x < a->made.exemplars.n; x++) {
+            const struct points_exemplar *e = &a->made.exemplars.v[x];
+            uint32_t id = a->series->known.ids.v[k->first + (e->series - (uint32_t)mark.series)];
+            apply_exemplar(a, id, e, strings_get(&a->made.strings, e->labels));
+        }
+    }
+    mark.metrics = a->made.metrics.n; /* the translator knows the last by its number */
+    points_builder_rewind(&a->made, mark);
+    clear_made(a, false);
+}
+
+static void apply_known(struct applier *a, uint32_t i, struct known *k, int64_t time, int64_t start) {
+    const uint32_t *ids = a->series->known.ids.v + k->first;
+    for (uint32_t j = 0; j < k->count; j++) {
+        if (k->bases)
+            apply_delta(a, i, k, j, time, start, a->values.v[j]);
+        else
+            apply_sample(a, i, ids[j], time, a->values.v[j], start);
+    }
+}
+
+static void apply_otlp(struct applier *a, uint32_t i) {
+    uint64_t ms = point_time(a->p, i) / 1000000;
+    int64_t time, start = ns_of_ms(point_start(a->p, i) / 1000000);
+    if (!apply_time(a, (int64_t)ms, &time)) {
+        apply_refuse(a, i, REFUSED_TIME, (struct labels){0}, NULL);
+        return;
+    }
+    struct known *k = find_known(a, a->p->hashes[point_series(a->p, i)]);
+    bool straight =
+        k && !has_exemplars(a, i) && k->shape == point_shape(a, i) && point_values(a, i) && a->values.n == k->count;
+    if (straight)
+        apply_known(a, i, k, time, start);
+    else
+        translate_and_apply(a, i, k, time, start);
+}
+
+/* ---- target_info ---------------------------------------------------------------------------------------------------- */
+
+static struct hash128 target_info_hash(const struct points *p, uint32_t resource) {
+    struct str attributes = points_string(p, p->resources[resource].attributes);
+    struct hash128 of[2] = {hash_wide(attributes.p, attributes.n), {UINT64_MAX, UINT64_MAX}};
+    return hash_wide(of, sizeof of);
+}
+
+/* The series of a resource's target_info, or NO_SERIES. */
+static uint32_t target_info_series(struct applier *a, uint32_t resource, uint64_t time) {
+    struct hash128 hash = target_info_hash(a->p, resource);
+    struct known *k = find_known(a, hash);
+    if (k) return a->series->known.ids.v[k->first];
+    struct points_mark mark = points_builder_mark(&a->made);
+    translate_target_info(a->translator, a->p, resource, time, &a->made);
+    made_texts(a, mark.metrics);
+    uint32_t id = NO_SERIES;
+    if (a->made.n > mark.n && register_made(a, NO_RECORD_POINT, mark.n, resource_key(a->p, resource))) id = a->ids.v[0];
+    vec_clear(&a->ids);
+    *vec_push(&a->ids) = id;
+    keep_known(a, hash, 0, false);
+    clear_made(a, true);
+    return id;
+}
+
+/* Of each resource once, at the time of its last point. */
+static void apply_target_info(struct applier *a) {
+    const struct points *p = a->p;
+    AUTO_FREE uint64_t *latest = mem_new_array(uint64_t, p->resource_count + 1);
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint32_t resource = p->metrics[p->series[point_series(p, i)].metric].resource;
+        latest[resource] = MAX(latest[resource], point_time(p, i) + 1);
+    }
+    for (uint32_t r = 0; r < p->resource_count; r++) {
+        int64_t time;
+        if (!latest[r] || !apply_time(a, (int64_t)((latest[r] - 1) / 1000000), &time)) continue;
+        uint32_t id = target_info_series(a, r, latest[r] - 1);
+        if (id != NO_SERIES) apply_sample(a, NO_RECORD_POINT, id, time, 1, 0);
+        if (a->pending.series.n >= APPLY_SAMPLES) apply_flush(a);
+    }
+}
+
+/* ---- a record ------------------------------------------------------------------------------------------------------- */
+
+/* The head may be another one than last time. */
+static void turn_known(struct applier *a) {
+    struct series_table *t = a->series;
+    lock_take(&a->engine->lock);
+    struct head *previous = take(&t->previous);
+    uint64_t epoch = t->epoch;
+    bool forget = t->forget_bases;
+    t->forget_bases = false;
+    lock_give(&a->engine->lock);
+    if (epoch != t->known.epoch) known_turn(&t->known, forget ? NULL : previous, epoch, a->budget);
+    series_head_unref(previous);
+}
+
+static void apply_record(struct applier *a) {
+    bool otlp = a->p->origin == POINTS_OTLP;
+    for (uint32_t i = 0; i < a->p->n; i++) {
+        if (otlp)
+            apply_otlp(a, i);
+        else
+            apply_prometheus(a, i);
+        if (a->pending.series.n >= APPLY_SAMPLES) apply_flush(a);
+        arena_clear(&a->scratch);
+    }
+    if (otlp && a->translation->target_info) apply_target_info(a);
+    apply_flush(a);
+    if (!otlp) {
+        prometheus_exemplars(a);
+        prometheus_texts(a);
+    }
+    arena_clear(&a->scratch);
+    clear_made(a, true);
+}
+
+void engine_apply_points(struct engine *s, struct memory_batch *m) {
+    struct applier *a = s->applier;
+    m->outcome = mem_new_of(struct points_outcome);
+    m->outcome->points = m->points.n;
+    a->engine = s;
+    a->table = m->table;
+    a->series = m->table->series;
+    a->p = &m->points;
+    a->out = m->outcome;
+    a->arrived_ns = m->arrived_ns;
+    a->refused = a->exemplar = 0;
+    retention_limits(s->o.retention_ns, m->arrived_ns, &a->time_min, &a->time_max);
+    turn_known(a);
+    apply_record(a);
+}

@@ -1,0 +1,97 @@
+/* Which series of the head the points of a hash become, so that only what is new is translated. */
+#include "store/engine/series_table_priv.h"
+
+enum { SLOTS_FIRST = 64 };
+
+void known_init(struct known_series *k) {
+    *k = (struct known_series){.slots = mem_new_array(struct known, SLOTS_FIRST), .mask = SLOTS_FIRST - 1};
+}
+
+void delta_bases_free(struct delta_base *bases, uint32_t count) {
+    for (uint32_t i = 0; bases && i < count; i++) mem_free((void *)(uintptr_t)bases[i].last.histogram);
+    mem_free(bases);
+}
+
+void known_done(struct known_series *k, struct budget *budget) {
+    for (uint32_t i = 0; k->slots && i <= k->mask; i++) delta_bases_free(k->slots[i].bases, k->slots[i].count);
+    if (budget) budget_give(budget, k->charged_bytes);
+    mem_free(k->slots);
+    vec_done(&k->ids);
+    *k = (struct known_series){0};
+}
+
+struct known *known_find(const struct known_series *k, struct hash128 hash) {
+    for (uint32_t at = (uint32_t)hash.low & k->mask; k->slots[at].count; at = (at + 1) & k->mask)
+        if (hash128_equal(k->slots[at].hash, hash)) return &k->slots[at];
+    return NULL;
+}
+
+static void charge(struct known_series *k, struct budget *budget) {
+    uint64_t bytes = (k->mask + 1ull) * sizeof *k->slots + k->ids.capacity * sizeof *k->ids.v;
+    if (!budget || bytes == k->charged_bytes) return;
+    if (bytes > k->charged_bytes) budget_take_always(budget, bytes - k->charged_bytes);
+    if (bytes < k->charged_bytes) budget_give(budget, k->charged_bytes - bytes);
+    k->charged_bytes = bytes;
+}
+
+static void insert(struct known_series *k, const struct known *one) {
+    uint32_t at = (uint32_t)one->hash.low & k->mask;
+    while (k->slots[at].count) at = (at + 1) & k->mask;
+    k->slots[at] = *one;
+    k->n++;
+}
+
+static void resize(struct known_series *k, uint32_t slots) {
+    struct known *old = k->slots;
+    uint32_t old_n = k->mask + 1;
+    k->slots = mem_new_array(struct known, slots);
+    k->mask = slots - 1;
+    k->n = 0;
+    for (uint32_t i = 0; i < old_n; i++)
+        if (old[i].count) insert(k, &old[i]);
+    mem_free(old);
+}
+
+struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget) {
+    struct known *there = known_find(k, hash);
+    if (there) return there;
+    if (k->n >= (k->mask + 1) / 4 * 3) resize(k, (k->mask + 1) * 2);
+    charge(k, budget);
+    struct known one = {.hash = hash, .count = 1};
+    insert(k, &one);
+    return known_find(k, hash);
+}
+
+/* ---- a new head ------------------------------------------------------------------------------------------------------ */
+
+static void keep_base(struct head *old, uint32_t id, struct delta_base *out) {
+    struct head_last last;
+    if (id == NO_SERIES || !series_head_last(old, id, &last)) return; /* what was known before is as true as it was */
+    mem_free((void *)(uintptr_t)out->last.histogram);
+    *out = (struct delta_base){true, true, last};
+    if (last.histogram) out->last.histogram = histogram_on_heap(last.histogram);
+}
+
+/* Those of deltas that went on are kept for one more head. */
+void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct budget *budget) {
+    struct known_series kept;
+    known_init(&kept);
+    for (uint32_t i = 0; i <= k->mask; i++) {
+        struct known *one = &k->slots[i];
+        if (!one->count) continue;
+        if (!old || !one->bases || !one->resolved) {
+            delta_bases_free(one->bases, one->count);
+            continue;
+        }
+        for (uint32_t j = 0; j < one->count; j++) keep_base(old, k->ids.v[one->first + j], &one->bases[j]);
+        one->resolved = false;
+        if (kept.n >= (kept.mask + 1) / 4 * 3) resize(&kept, (kept.mask + 1) * 2);
+        insert(&kept, one);
+    }
+    mem_free(k->slots);
+    vec_done(&k->ids);
+    kept.epoch = epoch;
+    kept.charged_bytes = k->charged_bytes;
+    *k = kept;
+    charge(k, budget);
+}

@@ -1,0 +1,303 @@
+/* Reading the series table: files and heads as one, older first. */
+#include <stdlib.h>
+
+#include "store/engine/store_engine_priv.h"
+#include "store/series/count_priv.h"
+
+struct engine_series_snapshot {
+    struct series_snapshot base;
+    int64_t time_floor; /* older samples are past their retention */
+    struct part_set *parts;
+    VEC(struct sealed_head) heads; /* oldest first; their days are not set */
+    struct delete_set *deletes;
+    VEC(const struct delete_entry *) of_table;
+    struct metric_texts *texts; /* NULL: an unknown tenant */
+};
+
+/* ---- making and freeing ---------------------------------------------------------------------------------------------- */
+
+static const struct series_snapshot_functions engine_series_functions;
+
+static void hold_head(struct engine_series_snapshot *sn, struct head *h, uint64_t first, uint64_t last) {
+    *vec_push(&sn->heads) = (struct sealed_head){.head = series_head_ref(h), .first = first, .last = last};
+}
+
+/* lock held */
+static void hold_table(struct engine_series_snapshot *sn, const struct table *t, bool with_head) {
+    const struct series_table *st = t->series;
+    sn->parts = part_set_ref(t->parts);
+    sn->texts = st->texts;
+    for (size_t i = 0; i < st->sealed.n; i++)
+        hold_head(sn, st->sealed.v[i].head, st->sealed.v[i].first, st->sealed.v[i].last);
+    if (with_head) hold_head(sn, st->head, st->first, MAX(st->last, st->first));
+}
+
+static void choose_deletes(struct engine_series_snapshot *sn, const char *tenant) {
+    for (size_t i = 0; i < sn->deletes->n; i++)
+        if (delete_is_of(sn->deletes->v[i], tenant, TABLE_SERIES)) *vec_push(&sn->of_table) = sn->deletes->v[i];
+}
+
+static int by_age(const void *a, const void *b) {
+    const struct part_entry *x = *(const struct part_entry *const *)a, *y = *(const struct part_entry *const *)b;
+    return x->age < y->age ? -1 : x->age > y->age;
+}
+
+static void snapshot_init(struct engine_series_snapshot *sn, struct engine *s, struct table *t, bool with_head) {
+    *sn = (struct engine_series_snapshot){.base.f = &engine_series_functions, .time_floor = INT64_MIN};
+    sn->deletes = delete_set_ref(s->deletes);
+    if (t)
+        hold_table(sn, t, with_head);
+    else
+        sn->parts = part_set_empty();
+}
+
+static void snapshot_done(struct engine_series_snapshot *sn) {
+    for (size_t i = 0; i < sn->heads.n; i++) series_head_unref(sn->heads.v[i].head);
+    vec_done(&sn->heads);
+    vec_done(&sn->of_table);
+    part_set_unref(sn->parts);
+    delete_set_unref(sn->deletes);
+}
+
+err engine_series_snapshot(struct store *store, struct str tenant, struct series_snapshot **out) {
+    struct engine *s = (struct engine *)store;
+    struct engine_series_snapshot *sn = mem_new_of(struct engine_series_snapshot);
+    int64_t newest;
+    lock_take(&s->lock);
+    struct table *t = engine_table(s, tenant, TABLE_SERIES, false);
+    snapshot_init(sn, s, t, true);
+    lock_give(&s->lock);
+    retention_limits(s->o.retention_ns, s->o.wall_ns(), &sn->time_floor, &newest);
+    if (t) choose_deletes(sn, t->tenant);
+    *out = &sn->base;
+    return NULL;
+}
+
+static void snapshot_free_all(struct series_snapshot *snapshot) {
+    struct engine_series_snapshot *sn = (struct engine_series_snapshot *)snapshot;
+    snapshot_done(sn);
+    mem_free(sn);
+}
+
+/* ---- sources --------------------------------------------------------------------------------------------------------- */
+
+struct sources {
+    struct series_source *v;
+    uint32_t n;
+    struct series_delete *deletes; /* compiled for this question: they cannot be shared by threads */
+    uint32_t delete_count;
+    struct label_matcher *matchers;
+    uint32_t matcher_count;
+};
+
+static void sources_done(struct sources *s) {
+    for (uint32_t i = 0; i < s->matcher_count; i++) label_matcher_done(&s->matchers[i]);
+}
+
+static err add_source(struct sources *s, struct series_source one, uint64_t newest_applied, uint64_t sequence,
+                      const struct engine_series_snapshot *sn, struct arena *a) {
+    struct series_delete *d = arena_array(a, struct series_delete, s->delete_count + 1);
+    if (!d) return arena_err(a);
+    one.deletes = d;
+    for (size_t i = 0; i < sn->of_table.n; i++) {
+        const struct delete_entry *e = sn->of_table.v[i];
+        bool concerns = one.part ? e->id > newest_applied : sequence && e->sequence >= sequence;
+        if (concerns) d[one.delete_count++] = s->deletes[i];
+    }
+    s->v[s->n++] = one;
+    return NULL;
+}
+
+static err compile_deletes(struct sources *s, const struct engine_series_snapshot *sn, struct arena *a) {
+    uint32_t n = 0;
+    for (size_t i = 0; i < sn->of_table.n; i++) n += sn->of_table.v[i]->matcher_count;
+    s->matchers = arena_array(a, struct label_matcher, n + 1);
+    s->deletes = arena_array(a, struct series_delete, sn->of_table.n + 1);
+    if (!s->matchers || !s->deletes) return arena_err(a);
+    for (size_t i = 0; i < sn->of_table.n; i++) {
+        const struct delete_entry *e = sn->of_table.v[i];
+        struct series_delete *d = &s->deletes[s->delete_count++];
+        *d = (struct series_delete){s->matchers + s->matcher_count, e->matcher_count, e->request.time_min,
+                                    e->request.time_max};
+        for (uint32_t k = 0; k < e->matcher_count; k++, s->matcher_count++) {
+            const struct matcher_text *m = &e->matchers[k];
+            TRY(label_matcher_make(a, m->name, m->op, m->text, &s->matchers[s->matcher_count]));
+        }
+    }
+    return NULL;
+}
+
+static void count_missing(const struct part_entry *p, struct series_stats *stats) {
+    err e = err_new(ERR_CORRUPT, "file %llu of series cannot be opened", (unsigned long long)p->id);
+    err_free(series_stats_skip(stats, e));
+}
+
+static err add_parts(struct sources *s, const struct engine_series_snapshot *sn, int64_t time_min, int64_t time_max,
+                     struct arena *a, struct series_stats *stats) {
+    const struct part_entry **order = arena_array(a, const struct part_entry *, sn->parts->n + 1);
+    size_t n = 0;
+    if (!order) return arena_err(a);
+    for (size_t i = 0; i < sn->parts->n; i++) {
+        const struct part_entry *p = &sn->parts->v[i];
+        if (p->time_min > time_max || p->time_max < time_min) continue;
+        if (p->series)
+            order[n++] = p;
+        else
+            count_missing(p, stats);
+    }
+    qsort(order, n, sizeof(const struct part_entry *), by_age);
+    for (size_t i = 0; i < n; i++)
+        TRY(add_source(s, (struct series_source){.part = order[i]->series}, order[i]->deletes_applied, 0, sn, a));
+    return NULL;
+}
+
+/* What overlaps the range; memory of the arena. sources_done after use, also on an error. */
+static err sources_make(struct sources *s, const struct engine_series_snapshot *sn, int64_t time_min, int64_t time_max,
+                        struct arena *a, struct series_stats *stats) {
+    *s = (struct sources){.v = arena_array(a, struct series_source, sn->parts->n + sn->heads.n + 1)};
+    if (!s->v) return arena_err(a);
+    TRY(compile_deletes(s, sn, a));
+    TRY(add_parts(s, sn, time_min, time_max, a, stats));
+    for (size_t i = 0; i < sn->heads.n; i++)
+        TRY(add_source(s, (struct series_source){.head = sn->heads.v[i].head}, 0, sn->heads.v[i].last, sn, a));
+    return NULL;
+}
+
+/* ---- questions ------------------------------------------------------------------------------------------------------- */
+
+static int64_t floor_of(const struct engine_series_snapshot *sn, const struct series_request *r) {
+    return MAX(r->time_min, sn->time_floor);
+}
+
+static err snapshot_select(struct series_snapshot *snapshot, const struct series_request *r, struct arena *a,
+                           struct series_stats *stats, struct selection **out) {
+    struct engine_series_snapshot *sn = (struct engine_series_snapshot *)snapshot;
+    struct sources s;
+    err e = sources_make(&s, sn, floor_of(sn, r), r->time_max, a, stats);
+    if (!e) e = series_select(s.v, s.n, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, a, stats, out);
+    sources_done(&s);
+    return e;
+}
+
+static err snapshot_texts(struct series_snapshot *snapshot, struct str name, const struct series_request *r,
+                          struct arena *a, struct series_stats *stats, struct str **out, uint32_t *out_n) {
+    struct engine_series_snapshot *sn = (struct engine_series_snapshot *)snapshot;
+    struct sources s;
+    err e = sources_make(&s, sn, floor_of(sn, r), r->time_max, a, stats);
+    if (!e)
+        e = series_label_texts(s.v, s.n, name, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, a, stats,
+                               out, out_n);
+    sources_done(&s);
+    return e;
+}
+
+static err snapshot_metadata(struct series_snapshot *snapshot, struct str name, struct arena *a,
+                             struct series_metadata **out, uint32_t *out_n) {
+    struct engine_series_snapshot *sn = (struct engine_series_snapshot *)snapshot;
+    *out_n = 0;
+    *out = NULL;
+    return sn->texts ? metric_texts_list(sn->texts, name, a, out, out_n) : NULL;
+}
+
+static struct series_count *counts_of(const struct series_tally *t, struct arena *a) {
+    struct series_count *v = arena_array(a, struct series_count, t->n + 1);
+    for (uint32_t i = 0; v && i < t->n; i++)
+        v[i] = (struct series_count){t->v[i].name,   t->v[i].value,   t->v[i].series,
+                                     t->v[i].values, t->v[i].samples, t->v[i].bytes};
+    return v;
+}
+
+/* Of heads as a whole, and of files that overlap the range. */
+static void count_memory(const struct engine_series_snapshot *sn, const struct sources *s,
+                         struct series_cardinality *out) {
+    for (size_t i = 0; i < sn->heads.n; i++) {
+        struct head_stats h;
+        series_head_get_stats(sn->heads.v[i].head, &h);
+        out->memory_bytes += h.bytes;
+        out->samples += h.samples + h.histograms;
+        out->time_min = MIN(out->time_min, h.time_min);
+        out->time_max = MAX(out->time_max, h.time_max);
+    }
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (!s->v[i].part) continue;
+        const struct series_info *info = series_part_info(s->v[i].part);
+        out->time_min = MIN(out->time_min, info->time_min);
+        out->time_max = MAX(out->time_max, info->time_max);
+    }
+}
+
+static err count_sources(const struct engine_series_snapshot *sn, const struct sources *s,
+                         const struct series_request *r, uint32_t n, struct arena *a, struct series_stats *stats,
+                         struct series_cardinality *out) {
+    struct series_counts c;
+    TRY(series_count(s->v, s->n, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, n, a, stats, &c));
+    *out = (struct series_cardinality){.series = c.series,
+                                       .labels = c.labels,
+                                       .pairs = c.pairs,
+                                       .samples = c.samples,
+                                       .file_bytes = c.file_bytes,
+                                       .time_min = INT64_MAX,
+                                       .time_max = INT64_MIN,
+                                       .by_metric = counts_of(&c.by_metric, a),
+                                       .by_label = counts_of(&c.by_label, a),
+                                       .by_pair = counts_of(&c.by_pair, a),
+                                       .metric_count = c.by_metric.n,
+                                       .label_count = c.by_label.n,
+                                       .pair_count = c.by_pair.n};
+    count_memory(sn, s, out);
+    return arena_err(a);
+}
+
+static err snapshot_cardinality(struct series_snapshot *snapshot, const struct series_request *r, uint32_t n,
+                                struct arena *a, struct series_stats *stats, struct series_cardinality *out) {
+    struct engine_series_snapshot *sn = (struct engine_series_snapshot *)snapshot;
+    struct sources s;
+    err e = sources_make(&s, sn, floor_of(sn, r), r->time_max, a, stats);
+    if (!e) e = count_sources(sn, &s, r, n, a, stats, out);
+    sources_done(&s);
+    return e;
+}
+
+static const struct series_snapshot_functions engine_series_functions = {
+    .free = snapshot_free_all,
+    .select = snapshot_select,
+    .texts = snapshot_texts,
+    .metadata = snapshot_metadata,
+    .cardinality = snapshot_cardinality,
+};
+
+/* ---- what deltas are added to ------------------------------------------------------------------------------------------ */
+
+static err read_exactly(struct engine_series_snapshot *sn, struct labels l, struct series_request *r,
+                        struct label_matcher *m, struct samples *out, struct arena *a) {
+    struct series_stats stats = {0};
+    struct selection *s;
+    for (uint32_t i = 0; i < r->matcher_count; i++)
+        TRY(label_matcher_make(a, l.v[i].name, MATCHER_EQUAL, l.v[i].value, &m[i]));
+    TRY(snapshot_select(&sn->base, r, a, &stats, &s));
+    struct selection_reader *reader = selection_reader_new(s, &stats);
+    err e = NULL;
+    for (uint32_t i = 0; i < selection_count(s) && !e; i++)
+        if (label_set_equal(selection_labels(s, i), l)) e = selection_read(reader, i, out);
+    selection_reader_free(reader);
+    selection_free(s);
+    return e;
+}
+
+err engine_series_before(struct engine *s, struct table *t, struct labels l, int64_t time_min, int64_t time_max,
+                         struct samples *out) {
+    AUTO_ARENA struct arena a;
+    struct engine_series_snapshot sn;
+    struct label_matcher m[MATCHERS_MAX];
+    struct series_request r = {m, MIN(l.n, (uint32_t)MATCHERS_MAX), time_min, time_max};
+    arena_init(&a, 64 * MIB);
+    lock_take(&s->lock);
+    snapshot_init(&sn, s, t, false);
+    lock_give(&s->lock);
+    choose_deletes(&sn, t->tenant);
+    memset(m, 0, sizeof m);
+    err e = read_exactly(&sn, l, &r, m, out, &a);
+    for (uint32_t i = 0; i < r.matcher_count; i++) label_matcher_done(&m[i]);
+    snapshot_done(&sn);
+    return e;
+}

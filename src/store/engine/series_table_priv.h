@@ -1,0 +1,112 @@
+/* The series table of one tenant: what is durable in the log and not yet in files, as samples of series.
+ *
+ *   record ─▶ known series ─▶ head ──seal──▶ sealed heads, oldest first ──flush──▶ files
+ *               (by hash)      │
+ *                              └ deltas: added to the newest sample of the head, else of what the last head had, else of the store
+ *
+ * Invariants
+ *  - The log settles everything: what a record comes to depends on the records of its head before it, on its own arrival time, on older sources of
+ *    the table (deltas), and on nothing else. A head begins where the log says so (RECORD_FRESH), so that a replay has the same heads.
+ *    More heads than that, which replay makes when memory is short, only take more: a head without memory of a sample refuses less.
+ *  - Each head has the records of [first, last], and no other one has them. A delete concerns whole heads: it seals what it concerns.
+ *  - While records are between the log and the head (in_flight), nothing is sealed.
+ *  - Late samples: a head knows the newest sample of a series only of its own. A sample that is older than that of an earlier head is taken, and
+ *    shown where no earlier source has one at its time.
+ *
+ * Limits: SEALED_MAX heads wait for their flush (none is sealed over it, but by replay); store_options.series.
+ * Threads: head, sealed, numbers and flags are under the engine's lock; samples are appended by the log thread alone, which owns
+ * `known`; `texts` has a lock of its own.
+ */
+#pragma once
+
+#include "store/engine/memory_priv.h"
+#include "store/series/select_priv.h"
+
+enum { SEALED_MAX = 8 };
+
+/* ---- what is said about metrics ----------------------------------------------------------------------------------- */
+
+struct metric_texts;
+struct metric_texts *metric_texts_new(void);
+void metric_texts_free(struct metric_texts *t);
+/* Keeps what is said; too much of it is dropped. */
+void metric_texts_add(struct metric_texts *t, const struct series_metadata *m);
+err metric_texts_list(struct metric_texts *t, struct str name, struct arena *a, struct series_metadata **out,
+                      uint32_t *out_n);
+
+/* ---- known series --------------------------------------------------------------------------------------------------- */
+
+/* The newest sample of a series in what is older than the head. */
+struct delta_base {
+    bool looked, there;
+    struct head_last last; /* a histogram is on the heap */
+};
+
+/* What points of one hash become: series of the head. */
+struct known {
+    struct hash128 hash;
+    uint64_t shape;           /* of what is compound: bounds and flags; another one is translated anew */
+    uint32_t first, count;    /* ids[first …]; count 0: an empty slot */
+    struct delta_base *bases; /* of deltas: one a series; else NULL */
+    bool resolved;            /* false: the ids were those of an earlier head */
+};
+
+enum { NO_SERIES = UINT32_MAX }; /* an id: these points become nothing */
+
+struct known_series {
+    struct known *slots;
+    uint32_t mask, n;
+    VEC(uint32_t) ids;
+    uint64_t epoch; /* of the head that the ids are of */
+    uint64_t charged_bytes;
+};
+void known_init(struct known_series *k);
+void known_done(struct known_series *k, struct budget *budget);
+struct known *known_find(const struct known_series *k, struct hash128 hash);
+/* A slot for the hash, new or the old one without ids; earlier pointers into the map are void. */
+struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget);
+/* A new head: ids are forgotten. Bases of deltas are taken from the old head (NULL: they are forgotten, too). */
+void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct budget *budget);
+void delta_bases_free(struct delta_base *bases, uint32_t count);
+
+/* ---- the table ------------------------------------------------------------------------------------------------------ */
+
+struct sealed_head {
+    struct head *head;
+    uint64_t first, last; /* sequences of its records */
+    day_list days;
+};
+
+struct series_table {
+    struct head_options options;
+    struct head *head;
+    uint64_t first, last; /* sequences of its records; 0: it has none */
+    uint64_t sealed_to;   /* the last sequence of the head that was sealed last */
+    int64_t born_ns, born_wall_ns;
+    VEC(struct sealed_head) sealed;
+    uint32_t in_flight;
+    bool seal_asked, fresh; /* fresh: the next record begins a head */
+    uint64_t epoch;         /* one more at each seal */
+    struct head *previous;  /* the head sealed last, until the log thread has seen to its deltas */
+    bool forget_bases;      /* a delete came: what the last head had says nothing */
+    struct known_series known;
+    struct metric_texts *texts;
+};
+struct series_table *series_table_new(const struct store_options *o);
+void series_table_free(struct series_table *t, struct budget *budget);
+/* A new head takes over from here on, unless the old one has no record. Not while records are in flight. lock held. */
+void series_table_seal(struct table *t);
+/* The first sequence that is not in files, 0: there is none. lock held. */
+uint64_t series_table_needs(const struct series_table *t);
+
+/* ---- applying ------------------------------------------------------------------------------------------------------- */
+
+struct engine;
+struct applier;
+struct applier *applier_new(const struct store_options *o);
+void applier_free(struct applier *a);
+/* Appends what a durable record says to the table's head; m->outcome gets how it fared. The log thread's, or replay's. */
+void engine_apply_points(struct engine *s, struct memory_batch *m);
+/* Samples of exactly these labels in [min, max], of all sources of the table but the head, as deletes leave them. */
+err engine_series_before(struct engine *s, struct table *t, struct labels l, int64_t time_min, int64_t time_max,
+                         struct samples *out);
