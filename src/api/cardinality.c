@@ -268,7 +268,7 @@ static err write_cardinality(struct api_call *c, struct query *q, struct answer 
     if (drop.label.n) write_drop(&a->w, &drop);
     q->stats.bad_blocks += k->source.stats.bad_pages;
     if (k->source.stats.bad_pages && !q->stats.bad_text[0])
-        snprintf(q->stats.bad_text, sizeof q->stats.bad_text, "%s", k->source.stats.bad_text);
+        snprintf(q->stats.bad_text, sizeof q->stats.bad_text, "%.150s", k->source.stats.bad_text);
     return answer_settle(a);
 }
 
