@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { startClew } from './clew.mjs';
-import { ask, form, remoteWrite, sendHistogram } from './prometheus.mjs';
+import { ask, form, remoteWrite, sendHistogram } from './promql.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const file = process.env.CLEW_PROM_OPENAPI ?? join(here, '../../../shared/data/prom-openapi/web/api/v1/testdata/openapi_3.1_golden.yaml');
@@ -40,12 +40,12 @@ const now = Math.floor(Date.now() / 1000) * 1000;
 
 async function filled() {
   const clew = await startClew();
-  const samples = (slope) => Array.from({ length: 21 }, (_, i) => [now - (20 - i) * 15000, i * slope]);
+  const samples = (slope) => Array.from({ length: 21 }, (_, i) => [i * slope, now - (20 - i) * 15000]);
   await remoteWrite(clew, [
     { labels: { __name__: 'hits_total', route: '/a', job: 'web' }, samples: samples(3), exemplars: [[{ trace_id: '5b8efff798038103d269b633813fc60c' }, 7, now - 30000]] },
     { labels: { __name__: 'hits_total', route: '/b', job: 'web' }, samples: samples(5) },
-    { labels: { __name__: 'odd.name', 'a label': 'ü' }, samples: [[now, NaN], [now + 1, -0], [now + 2, 1e-7]] },
-  ], [['hits_total', 1, 'Requests.', '']]);
+    { labels: { __name__: 'odd.name', 'a label': 'ü' }, samples: [[NaN, now], [-0, now + 1], [1e-7, now + 2]] },
+  ], [['hits_total', 1, 'Requests.']]);
   await sendHistogram(clew, 'latency', [{ ms: now - 15000, scale: 3, offset: 2, counts: [1, 0, 4], zero: 2, sum: 9.5 }, { ms: now, scale: 3, offset: 2, counts: [2, 1, 6], zero: 2, sum: 19.5 }]);
   return clew;
 }
