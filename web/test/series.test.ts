@@ -10,7 +10,7 @@ import { bestFit, fit } from '../src/ui/metrics/complete';
 const measure = (q: string) => measureOf(tokens(q), selectors(q).map((s) => s.metric));
 
 test('a step fits the chart, and never asks for too many points', () => {
-  assert.equal(stepOf(3_600_000, 1000), 10);
+  assert.equal(stepOf(3_600_000, 1000), 15);
   assert.equal(stepOf(3_600_000, 300), 30);
   assert.equal(stepOf(60_000, 1400), 1);
   assert.equal(stepOf(7 * 86_400_000, 1000), 1800);

@@ -64,12 +64,13 @@ function failureOf(status: number, type: string | undefined, error: string | { k
 
 const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
 const pointsMost = 11_000;
+const usual = 15, usualFrom = 900_000; // seconds between samples, as most send them: over such a range no finer step says more
 
 /** Seconds from one point to the next: about a point for every three pixels, a step that people know, never more points than a question may have. */
 export function stepOf(rangeMs: number, pixels: number): number {
   const wanted = rangeMs / 1000 / Math.max(50, Math.min(pixels / 3, 1000));
   const step = steps.find((s) => s >= wanted * 0.8) ?? Math.ceil(wanted / 604800) * 604800;
-  return Math.max(step, Math.ceil(rangeMs / 1000 / (pointsMost - 1)));
+  return Math.max(step, rangeMs >= usualFrom ? usual : 0, Math.ceil(rangeMs / 1000 / (pointsMost - 1)));
 }
 
 /** "15s", "1h30m" or seconds as a step was typed; null if it is none. */

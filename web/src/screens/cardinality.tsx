@@ -10,7 +10,7 @@ import { usePrefs } from '../lib/prefs';
 import { complaintAt, selectors, withMatcher, writeSelector, type Matcher } from '../lib/promql';
 import { cardinality, cardinalityLink, metricsLink, type CardinalityState, type MetricsState } from '../lib/screens';
 import { parseMs, showTime } from '../lib/time';
-import { Grid, type Column } from '../ui/grid';
+import { Grid, Share, type Column } from '../ui/grid';
 import { Snippet } from '../ui/settings/parts';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { TimePicker } from '../ui/time';
@@ -111,7 +111,6 @@ function Table({ of, state, set }: { of: Counts; state: CardinalityState; set: S
   const [at, setAt] = useState(-1);
   const rows = useMemo(() => rowsOf(of, state), [of, state.by, state.find, state.sort]);
   const most = Math.max(1, ...rows.map((r) => r.series)), all = { metric: of.metrics_found, label: of.labels_found, pair: of.pairs_found }[state.by];
-  const bar = (part: number, whole: number) => <span class="bars" aria-hidden="true"><i style={{ display: 'block', height: '100%', width: `${(part / whole) * 100}%`, background: 'var(--accent)' }} /></span>;
   const pick = (r: Row): void => {
     if (state.by === 'pair') set({ match: withMatcher(state.match || '{}', { label: r.name, op: '=', value: r.value ?? '' } as Matcher), by: 'metric', find: '', drop: '' });
     else set({ drop: `${state.by}:${r.name}` });
@@ -123,11 +122,10 @@ function Table({ of, state, set }: { of: Counts; state: CardinalityState; set: S
     { by: '', title: { metric: 'Metric', label: 'Label', pair: 'Label and value' }[state.by], width: 'minmax(0, 3fr)', cell: (k) => <span class="cut mono" title={rows[k].help ? `${rows[k].name}\n${rows[k].help}` : rows[k].value ?? rows[k].name}>{rows[k].name}{rows[k].value !== undefined && <span class="muted">={JSON.stringify(rows[k].value)}</span>}</span> },
     ...(state.by === 'metric' ? [{ by: '', title: 'Type', width: '84px', wide: true, cell: (k: number) => <span class="muted">{rows[k].type === 'unknown' ? '' : rows[k].type}</span> }] : []),
     ...(state.by === 'label' ? [{ by: 'values', title: 'Values', width: '80px', num: true, cell: (k: number) => grouped(rows[k].values ?? 0) }] : []),
-    { by: '', title: '', width: '92px', wide: true, cell: (k) => bar(rows[k].series, most) },
+    { by: '', title: 'Share', width: '138px', num: true, wide: true, cell: (k) => <Share of={rows[k].series / most} text={share(k)} /> },
     { by: 'series', title: 'Series', width: '82px', num: true, cell: (k) => grouped(rows[k].series) },
-    { by: '', title: 'Share', width: '62px', num: true, wide: true, cell: share },
-    { by: 'samples', title: 'Samples', width: '84px', num: true, wide: true, cell: (k) => <span title={grouped(rows[k].samples)}>{count(rows[k].samples)}</span> },
-    { by: 'bytes', title: 'Bytes', width: '84px', num: true, cell: (k) => <span title={exactBytes(rows[k].bytes)}>{bytes(rows[k].bytes)}</span> },
+    { by: 'samples', title: 'Samples', width: '84px', num: true, wide: true, cell: (k) => (rows[k].samples ? <span title={grouped(rows[k].samples)}>{count(rows[k].samples)}</span> : <span class="muted">–</span>) },
+    { by: 'bytes', title: 'Bytes', width: '84px', num: true, cell: (k) => (rows[k].bytes ? <span title={exactBytes(rows[k].bytes)}>{bytes(rows[k].bytes)}</span> : <span class="muted">–</span>) },
     { by: '', title: 'Explore', width: '62px', wide: true, cell: (k) => <a href={state.by === 'metric' ? explore(state, { metric: rows[k].name, query: [writeSelector(rows[k].name, selectors(state.match)[0]?.matchers)] }) : explore(state, { match: withMatcher(state.match || '{}', state.by === 'pair' ? { label: rows[k].name, op: '=', value: rows[k].value! } : { label: rows[k].name, op: '!=', value: '' }) })} onClick={(e) => e.stopPropagation()}>explore</a> },
   ];
   return (
@@ -172,6 +170,7 @@ export default function Cardinality() {
       {of && of.series > 0 && (
         <>
           <Totals of={of} />
+          {of.bytes === 0 && <p class="muted">All of it is in memory so far. Samples and bytes of each metric are counted once they are in files.</p>}
           {kind === 'metric' && <DropMetric name={name} of={of} state={state} set={set} />}
           {kind === 'label' && <DropLabel name={name} of={of} state={state} set={set} />}
           <Table of={of} state={state} set={set} />

@@ -76,10 +76,10 @@ function Notes({ of }: { of: Answered | undefined }) {
   const warnings = of?.answer?.warnings ?? [], infos = of?.answer?.infos ?? [];
   if (!warnings.length && !infos.length) return null;
   return (
-    <ul class="notes" role="status">
-      {warnings.map((w) => <li key={w} class="warn"><b>Warning</b> {w.replace(/^PromQL warning: /, '')}</li>)}
-      {infos.map((w) => <li key={w} class="muted"><b>Info</b> {w.replace(/^PromQL info: /, '')}</li>)}
-    </ul>
+    <div class="notes" role="status">
+      {warnings.map((w) => <p key={w} class="warn"><b>Warning</b> {w.replace(/^PromQL warning: /, '')}</p>)}
+      {infos.map((w) => <p key={w} class="muted"><b>Info</b> {w.replace(/^PromQL info: /, '')}</p>)}
+    </div>
   );
 }
 

@@ -14,6 +14,7 @@ import { bestFit } from './complete';
 import type { Names } from './names';
 
 type Set = (some: Partial<MetricsState>) => void;
+const tail = 12; // letters at the end of a name that are always seen
 const listed = 500; // pairs of one metric
 
 /** A list of one column, moved in by keys: Up, Down, Enter; the field above it keeps the focus. */
@@ -29,7 +30,7 @@ function MetricList({ names, shown, at, pick }: { names: Names; shown: string[];
         const about = names.about(shown[k]);
         return (
           <div key={k} id={`metric-${k}`} role="row" aria-rowindex={k + 1} aria-selected={k === at} class={k === at ? 'grid-row metric at' : 'grid-row metric'} style={{ top: `${k * rowHeight}px` }} title={about ? `${shown[k]}\n${about.type}${about.unit ? `, ${about.unit}` : ''}\n${about.help}` : shown[k]} onClick={() => pick(shown[k])}>
-            <div role="gridcell" class="cut mono">{shown[k]}</div>
+            <div role="gridcell" class="ended mono"><span class="cut">{shown[k].slice(0, -tail)}</span><span>{shown[k].slice(-tail)}</span></div>
             <div role="gridcell" class="muted">{about?.type === 'unknown' ? '' : about?.type}</div>
           </div>
         );

@@ -69,8 +69,9 @@ export function SeriesChart({ d, state, set, coloured }: { d: Drawing; state: Me
       series.push({ label: `${nameOf(d, l)} before`, token: shown.length === 1 ? 'muted' : coloured.get(l.key)!, kind: 'dashed' });
       data.push(l.values);
     }
+    const inUnit = d.measure !== '' && d.measure !== 'bytes/s'; // what was measured and what is drawn are one quantity
     const dots: PlotMark[] = marks.map((m) => ({ x: m.time, y: m.value, title: titleOf(m, show), open: () => m.trace && go(linkOf(m)) }));
-    return { data, series, axis: axisOf([...shown, ...old]), dots };
+    return { data, series, axis: axisOf([...shown, ...old, ...(inUnit ? marks.map((m) => ({ min: m.value, max: m.value, n: 1 })) : [])]), dots };
   }, [d, shown, marks]);
   if (shown.length === 0) return null;
   const label = `${plural(shown.length, 'series', 'series')} over time, a value each ${showStep(d.steps.step)}`;
