@@ -1,6 +1,6 @@
 // One query: a text with colours, completed at the caret by keyboard alone, with what is wrong marked at its place.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Failure } from '../../lib/api';
 import { argumentWords, functionOf } from '../../lib/functions';
 import { askProm } from '../../lib/prom';
@@ -72,6 +72,7 @@ export function Editor({ id, letter, first, value, names, range, failure, run, o
   const [open, setOpen] = useState(false);
   const [at, setAt] = useState(0);
   const input = useRef<HTMLTextAreaElement>(null);
+  const wanted = useRef(-1); // where the caret goes with the text that is written next
   const { spot, list, note } = useOptions(open, typed, caret, names, range);
   const signed = spot.call !== null && functionOf(spot.call.name) !== undefined, listed = open && (list.length > 0 || note !== '' || signed), active = Math.min(at, list.length - 1);
   const parsed = useCheck(typed, typed !== value && !open);
@@ -80,6 +81,12 @@ export function Editor({ id, letter, first, value, names, range, failure, run, o
   const box = `options-${id}`;
 
   useEffect(() => { setTyped(value); setCaret(value.length); setOpen(false); }, [value]);
+  useLayoutEffect(() => { // before the next key is pressed
+    if (wanted.current < 0) return;
+    input.current!.focus();
+    input.current!.setSelectionRange(wanted.current, wanted.current);
+    wanted.current = -1;
+  });
   useEffect(() => { // the caret goes to what is wrong, where this query is the one that was asked
     if (told && document.activeElement === input.current) input.current!.setSelectionRange(told.at, told.at);
   }, [told]);
@@ -89,7 +96,7 @@ export function Editor({ id, letter, first, value, names, range, failure, run, o
     setTyped(s);
     setCaret(to);
     setAt(0);
-    requestAnimationFrame(() => { input.current?.focus(); input.current?.setSelectionRange(to, to); });
+    wanted.current = to;
   };
   const accept = (o: Option): void => {
     const s = typed.slice(0, spot.from) + o.text + typed.slice(spot.to);

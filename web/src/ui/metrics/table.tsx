@@ -13,7 +13,7 @@ const columnsMost = 7;
 function ValueCell({ c, measure }: { c: Cell; measure: Measure }) {
   if (!c.native) return <span title={`${c.text} at ${new Date(c.time * 1000).toISOString()}`}>{measure ? <span class="muted">{measured(c.value, measure)} </span> : ''}{c.text}</span>;
   const n = c.native, show = (v: number): string => measured(v, measure);
-  return <span title={`${plural(n.buckets, 'bucket')}; quantiles on a straight line within a bucket`}>{short(n.count)} × mean {show(n.mean)} <span class="muted">50 % {show(n.p50)}, 95 % {show(n.p95)}</span></span>;
+  return <span title={`${plural(n.buckets, 'bucket')}; quantiles on a straight line within a bucket`}><span class="hide-small">{short(n.count)} × </span>mean {show(n.mean)} <span class="muted">50 % {show(n.p50)}, 95 % {show(n.p95)}</span></span>;
 }
 
 export function ValueTable({ results, sort, onSort, measure, queries }: { results: { query: number; result: Result }[]; sort: string; onSort: (sort: string) => void; measure: Measure; queries: number }) {
@@ -26,10 +26,10 @@ export function ValueTable({ results, sort, onSort, measure, queries }: { result
   const shownNames = names.length > columnsMost ? names.slice(0, columnsMost - 1) : names, rest = new Set([...shownNames, ...Object.keys(common)]);
   const columns: Column[] = [
     ...(queries > 1 ? [{ by: 'query', title: 'Query', width: '58px', cell: (k: number) => letterOf(rows[k].query) }] : []),
-    ...shownNames.map((n, i): Column => ({ by: n, title: n === '__name__' ? 'metric' : n, width: 'minmax(70px, 1fr)', wide: i > 1, cell: (k) => <span class="cut mono" title={rows[k].labels[n]}>{rows[k].labels[n] ?? ''}</span> })),
+    ...shownNames.map((n, i): Column => ({ by: n, title: n === '__name__' ? 'metric' : n, width: natives ? 'minmax(0, 1fr)' : 'minmax(70px, 1fr)', wide: i > (natives ? 0 : 1), cell: (k) => <span class="cut mono" title={rows[k].labels[n]}>{rows[k].labels[n] ?? ''}</span> })),
     ...(names.length > shownNames.length ? [{ by: '', title: 'other labels', width: 'minmax(90px, 2fr)', wide: true, cell: (k: number) => <span class="cut mono" title={labelsText(rows[k].labels)}>{labelsText(rows[k].labels, rest)}</span> }] : []),
     ...(many ? [{ by: '', title: 'Samples', width: '80px', num: true, wide: true, cell: (k: number) => rows[k].samples }] : []),
-    { by: 'value', title: many ? 'Last value' : 'Value', width: natives ? 'minmax(240px, 1.4fr)' : 'minmax(120px, 1fr)', num: true, cell: (k) => <ValueCell c={rows[k]} measure={measure} /> },
+    { by: 'value', title: many ? 'Last value' : 'Value', width: natives ? 'minmax(0, 3fr)' : 'minmax(80px, 1fr)', num: true, cell: (k) => <ValueCell c={rows[k]} measure={measure} /> },
   ];
   const onKey = (e: KeyboardEvent): void => {
     if (e.key !== 'ArrowDown' && e.key !== 'ArrowUp') return;
