@@ -87,7 +87,7 @@ export function showStep(s: number): string {
   return s < 1 ? `${Math.round(s * 1000)}ms` : `${s}s`;
 }
 
-/** Points of a question over time, in seconds: on whole steps, so that the same question has the same points; `n` of them. */
+/** Points of a question over time, in seconds; the last is the range's end, so that what just came is seen; `n` of them. */
 export interface Steps {
   start: number;
   end: number;
@@ -95,7 +95,7 @@ export interface Steps {
   n: number;
 }
 export function stepsOf(fromMs: number, toMs: number, step: number): Steps {
-  const end = Math.floor(toMs / 1000 / step + 1e-9) * step, n = Math.max(1, Math.min(pointsMost, Math.floor((end - fromMs / 1000) / step + 1e-9) + 1));
+  const end = Math.floor(toMs / 1000), n = Math.max(1, Math.min(pointsMost, Math.floor((end - fromMs / 1000) / step + 1e-9) + 1));
   return { start: round(end - (n - 1) * step), end: round(end), step, n };
 }
 const round = (s: number): number => Math.round(s * 1000) / 1000;
