@@ -492,13 +492,16 @@ int main(int argc, char **argv) {
         else
             fprintf(stderr, "crash: round %llu failed\n", (unsigned long long)i + 1);
     }
-    uint64_t rows = 0, acknowledged = 0;
+    uint64_t rows = 0, acknowledged = 0, metrics = 0, samples = 0;
     for (size_t i = 0; i < all.n; i++) {
-        acknowledged += all.v[i].fate == ACKNOWLEDGED;
-        if (all.v[i].fate == ACKNOWLEDGED) rows += all.v[i].rows;
+        const struct request *q = &all.v[i];
+        if (q->fate != ACKNOWLEDGED) continue;
+        *(q->is_metrics ? &metrics : &acknowledged) += 1;
+        *(q->is_metrics ? &samples : &rows) += q->rows;
     }
-    printf("%llu requests, %llu rows kept through %llu rounds\n", (unsigned long long)acknowledged,
-           (unsigned long long)rows, (unsigned long long)rounds);
+    printf("%llu requests, %llu rows, %llu of metrics, %llu series kept through %llu rounds\n",
+           (unsigned long long)acknowledged, (unsigned long long)rows, (unsigned long long)metrics,
+           (unsigned long long)samples, (unsigned long long)rounds);
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)(rounds - passed));
     vec_done(&all);
     return passed == rounds ? 0 : 1;
