@@ -479,6 +479,8 @@ static void turn_known(struct applier *a) {
 static void apply_record(struct applier *a) {
     bool otlp = a->p->origin == POINTS_OTLP;
     for (uint32_t i = 0; i < a->p->n; i++) {
+        if (i + KNOWN_AHEAD < a->p->n)
+            known_prefetch(&a->series->known, a->p->hashes[point_series(a->p, i + KNOWN_AHEAD)]);
         if (otlp)
             apply_otlp(a, i);
         else

@@ -71,6 +71,11 @@ struct known_series {
 void known_init(struct known_series *k);
 void known_done(struct known_series *k, struct budget *budget);
 struct known *known_find(const struct known_series *k, struct hash128 hash);
+/* Has memory bring the slot of a hash that is asked for KNOWN_AHEAD points later. */
+enum { KNOWN_AHEAD = 8 };
+static inline void known_prefetch(const struct known_series *k, struct hash128 hash) {
+    __builtin_prefetch(&k->slots[(uint32_t)hash.low & k->mask], 1);
+}
 /* A slot for the hash, new or the old one without ids; earlier pointers into the map are void. */
 struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget);
 /* A new head: ids are forgotten. Bases of deltas are taken from the old head (NULL: they are forgotten, too). */
