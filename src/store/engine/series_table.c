@@ -8,7 +8,7 @@ struct series_table *series_table_new(const struct store_options *o) {
     t->options = (struct head_options){.budget = o->budget,
                                        .late_window_ns = MAX(from->late_window_ns, 0),
                                        .series_max = from->series_max,
-                                       .active_ns = (int64_t)600 * 1000000000,
+                                       .active_ns = (int64_t)300 * 1000000000,
                                        .new_series_max = from->new_series_max,
                                        .churn_ns = from->churn_ns,
                                        .labels_max = MIN(from->labels_max, (uint32_t)LABELS_MAX),
