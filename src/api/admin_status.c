@@ -62,8 +62,8 @@ static void write_store(struct json_writer *w, const struct store_stats *s) {
     json_object_end(w);
 }
 
-static void write_taken(struct json_writer *w, enum signal signal, uint64_t rows) {
-    json_member(w, "signal", text, signal_names[signal]);
+static void write_taken(struct json_writer *w, size_t kind, uint64_t rows) {
+    json_member(w, "signal", text, ingest_kind_names[kind]);
     json_member(w, "rows", u64, rows);
 }
 
@@ -72,14 +72,14 @@ static void write_ingest(struct json_writer *w, struct ingest *in) {
     ingest_get_stats(in, &s);
     json_key(w, STR("ingest"));
     json_array(w);
-    for (int g = 0; g < SIGNALS; g++) {
+    for (size_t g = 0; g < INGEST_KINDS; g++) {
         json_object(w);
-        write_taken(w, (enum signal)g, s.rows[g]);
+        write_taken(w, g, s.rows[g]);
         json_member(w, "bodies", u64, s.bodies[g]);
         json_member(w, "bytes", u64, s.bytes[g]);
         json_key(w, STR("refused_rows"));
         json_object(w);
-        for (int r = 0; r < OTLP_REASONS; r++) write_nonzero(w, metrics_reasons[r], s.rejected[g][r]);
+        for (size_t r = 0; r < INGEST_REASONS; r++) write_nonzero(w, ingest_reasons[r].name, s.rejected[g][r]);
         json_object_end(w);
         json_key(w, STR("refused_bodies"));
         json_object(w);
@@ -139,9 +139,9 @@ static void write_backup(struct json_writer *w, struct api *api) {
 static void write_tenant_ingest(struct json_writer *w, const struct tenant_counts *t) {
     json_key(w, STR("ingest"));
     json_array(w);
-    for (int g = 0; g < SIGNALS; g++) {
+    for (size_t g = 0; g < INGEST_KINDS; g++) {
         json_object(w);
-        write_taken(w, (enum signal)g, t->rows[g]);
+        write_taken(w, g, t->rows[g]);
         json_key(w, STR("refused_rows"));
         json_object(w);
         write_nonzero(w, "any", t->rejected_rows[g]);
@@ -159,7 +159,7 @@ static void write_tenants(struct json_writer *w, const struct tenant_counts *t, 
         json_member(w, "tenant", text, t[i].tenant);
         json_member(w, "ingest_requests", u64, t[i].ingest_requests);
         json_member(w, "ingest_bytes", u64, t[i].ingest_bytes);
-        json_member(w, "rows", u64, t[i].rows[SIGNAL_SPANS] + t[i].rows[SIGNAL_LOGS]);
+        json_member(w, "rows", u64, t[i].rows[INGEST_SPANS] + t[i].rows[INGEST_LOGS] + t[i].rows[INGEST_METRICS]);
         json_member(w, "queries", u64, t[i].queries);
         json_member(w, "queries_running", u64, t[i].queries_running);
         json_key(w, STR("over_limit"));

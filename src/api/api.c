@@ -194,6 +194,7 @@ void api_handle(struct http_request *r) {
     request.has_content_type = request.content_type.p != NULL;
     request.credentials = credentials_of(r);
     request.is_h2 = http_is_h2(r);
+    request.accept = http_field(r, STR("accept"));
     request.accept_encoding = http_field(r, STR("accept-encoding"));
     request.if_none_match = http_field(r, STR("if-none-match"));
     request.is_tls = http_is_tls(r);
@@ -232,10 +233,11 @@ static struct str path_of_absolute(struct str target) {
 static void take_target(struct api_call *c) {
     if (!str_cut(c->request.target, '?', &c->path, &c->query)) c->query = (struct str){"", 0};
     if (c->path.n == 0 || c->path.p[0] != '/') c->path = path_of_absolute(c->path);
-    if (c->request.port != API_PORT_JAEGER) return;
+    static const char *const below[API_PORTS] = {[API_PORT_JAEGER] = "/jaeger", [API_PORT_PROMETHEUS] = "/prometheus"};
+    if (!below[c->request.port]) return;
     struct buf path;
     buf_init(&path, 64 * KIB);
-    buf_add_fmt(&path, "/jaeger" STR_FMT, STR_ARG(c->path));
+    buf_add_fmt(&path, "%s" STR_FMT, below[c->request.port], STR_ARG(c->path));
     c->path = arena_copy(&c->arena, buf_str(&path));
     buf_done(&path);
 }

@@ -27,14 +27,19 @@ struct ingest;
 struct live;
 struct store;
 
-/* API_PORT_JAEGER serves the routes below /jaeger at its root. */
-enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORT_JAEGER, API_PORTS };
+/* API_PORT_JAEGER serves the routes below /jaeger at its root, API_PORT_PROMETHEUS those below /prometheus. */
+enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORT_JAEGER, API_PORT_PROMETHEUS, API_PORTS };
 
 /* What is in force of how long telemetry stays, each with where it was said: "default", "environment", "flag". */
 struct api_retention {
     int64_t retention_ns; /* 0: for ever */
     uint32_t disk_use_max_percent, disk_free_min_percent;
     const char *retention_from, *disk_use_max_from, *disk_free_min_from;
+};
+
+/* What of PromQL is on that Prometheus 3.5 has behind a flag. */
+struct api_promql {
+    bool experimental_functions, duration_expressions, delayed_name_removal, type_and_unit_labels;
 };
 
 struct api_options {
@@ -54,8 +59,12 @@ struct api_options {
     struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
 
     struct api_retention retention; /* by default the store's defaults */
+    struct api_promql promql;       /* all off */
 };
 void api_options_default(struct api_options *out);
+/* Switches on what Prometheus has behind --enable-feature=NAME, by its names, with commas between several. ERR_INVALID lists those that
+ * there are. */
+err api_promql_enable(struct api_promql *p, struct str names);
 err api_new(const struct api_options *options, struct api **out);
 /* Whether every question needs a token: once there were some, for as long as the process lives. */
 bool api_needs_tokens(struct api *api);
@@ -125,6 +134,7 @@ struct api_route {
     const char *answer; /* schema of the answer (src/api/docs/schemas.json); NULL: text */
     const char *body;   /* schema of the request's body; NULL: none */
     bool lenient;       /* unknown parameters are ignored: foreign clients send more than they need */
+    bool takes_form;    /* parameters may be in the body too, which is application/x-www-form-urlencoded then */
     bool takes_pieces;  /* called before its body, which it takes as it comes (HTTP/2) */
     bool all_tenants;   /* only for tokens of tenant `*` */
     bool is_stream;     /* answers with server-sent events; `answer` is what the data of its main one is */

@@ -17,7 +17,7 @@
 #include "os/thread.h"
 #include "query/breakdown.h"
 
-enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4 };
+enum { API_PARAMS_MAX = 28, API_PATH_VALUES_MAX = 2, API_SERVERS_MAX = 4, API_REPEATS_MAX = 256 };
 
 struct api_reply {
     int status;
@@ -48,7 +48,7 @@ struct api_request {
     bool has_content_type;
     struct credentials credentials;
     bool is_tls, is_h2;
-    struct str grpc_encoding, grpc_timeout, accept_encoding, if_none_match;
+    struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_none_match;
     struct str body;
     bool body_is_left; /* unread: api_trusts said no */
     /* Sends the reply; copies what it needs. */
@@ -73,17 +73,18 @@ struct api_call {
     struct str path, query;
     struct str path_values[API_PATH_VALUES_MAX]; /* decoded */
     struct api_value values[API_PARAMS_MAX];     /* in order of route->params */
-    struct str wheres[QUERY_WHERE_MAX];          /* of the repeated parameters, in the order given */
-    uint8_t where_of[QUERY_WHERE_MAX];           /* which parameter */
+    struct str wheres[API_REPEATS_MAX];          /* of the repeated parameters, in the order given */
+    uint8_t where_of[API_REPEATS_MAX];           /* which parameter */
     size_t where_count;
     int64_t now_ns;      /* wall time at its start: `now` of all its parameters */
     int64_t deadline_ns; /* wall time after which nobody waits for the answer; 0: none */
     bool has_range_end;
     struct arena arena;
     struct caller caller;
-    uint32_t retry_after_s; /* of a refusal; 0: by its status */
-    bool is_query;          /* counted as under way */
-    bool is_audited;        /* its end is written down */
+    struct api_taking *taking; /* a body on its way to the ingest (take.c) */
+    uint32_t retry_after_s;    /* of a refusal; 0: by its status */
+    bool is_query;             /* counted as under way */
+    bool is_audited;           /* its end is written down */
 };
 /* The tenant that it works on. */
 static inline struct str call_tenant(const struct api_call *c) { return str_of(c->caller.tenant); }
@@ -167,7 +168,7 @@ bool call_is_late(struct api_call *c);
 
 /* Finds the route: NULL, having ended the call with 404 or 405. */
 const struct api_route *route_find(struct api_call *c);
-/* Parses the query string by the route's table. The error names the parameter. */
+/* Parses the query string, and before it the body of a form, by the route's table. The error names the parameter. */
 err params_parse(struct api_call *c);
 /* Percent-decodes; with `plus`, + is a blank. ERR_INVALID for a broken escape. */
 err call_decode(struct arena *a, struct str text, bool plus, struct str *out);
@@ -234,7 +235,6 @@ bool write_readiness(struct json_writer *w, const struct api *api); /* status, r
 extern const char kind_choices[], status_choices[];
 
 /* What /metrics counts, for other answers. */
-extern const char *const metrics_reasons[]; /* by enum otlp_reason */
 void metrics_sum_servers(struct api *api, struct http_server_stats *out);
 
 /* ---- documentation ---------------------------------------------------------------------------------------------- */
@@ -257,10 +257,12 @@ void handle_otlp_traces(struct api_call *c);
 void handle_otlp_logs(struct api_call *c);
 void handle_otlp_metrics(struct api_call *c);
 /* Ingests the request's body, in its content_encoding. */
-void otlp_take(struct api_call *c);
+void otlp_take(struct api_call *c, enum ingest_kind kind);
 void handle_grpc_traces(struct api_call *c);
 void handle_grpc_logs(struct api_call *c);
 void handle_grpc_metrics(struct api_call *c);
+void handle_write(struct api_call *c);
+void handle_import(struct api_call *c);
 void handle_grpc_health_check(struct api_call *c);
 void handle_grpc_health_watch(struct api_call *c);
 void handle_grpc_reflection(struct api_call *c);

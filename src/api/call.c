@@ -5,6 +5,7 @@
 
 #include "api/jaeger/jaeger_priv.h"
 #include "api/origin_priv.h"
+#include "api/prometheus/prometheus_priv.h"
 #include "base/text.h"
 #include "signal/otlp.h"
 
@@ -74,7 +75,8 @@ struct http_stream *call_stream(struct api_call *c, const struct api_reply *head
 }
 
 bool call_is_otlp(const struct api_call *c) {
-    return c->request.port == API_PORT_OTLP || str_starts_with(c->path, STR("/otlp/"));
+    return c->request.port == API_PORT_OTLP || str_starts_with(c->path, STR("/otlp/")) ||
+           str_starts_with(c->path, STR("/prometheus/api/v1/otlp/"));
 }
 
 static void put_error_json(struct buf *out, enum err_kind kind, struct str message, struct str hint) {
@@ -143,6 +145,8 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
         otlp_put_status(json, grpc_code, buf_str(&text), &body);
     else if (str_starts_with(c->path, STR("/jaeger/")))
         jaeger_put_error(&body, c->path, status, message);
+    else if (str_starts_with(c->path, STR("/prometheus/")))
+        prometheus_put_error(&body, status, message);
     else
         put_error_json(&body, kind, message, hint);
     buf_done(&text);
@@ -187,8 +191,8 @@ static bool route_has(const struct api_route *r, const char *name) {
 
 void call_query_begin(struct api_call *c, struct query *q) {
     const struct api_options *o = &c->api->options;
-    int64_t timeout =
-        route_has(c->route, "timeout") ? call_number(c, "timeout", o->query_timeout_ns) : o->query_timeout_ns;
+    bool own = route_has(c->route, "timeout") && !c->route->lenient; /* other surfaces mean it otherwise */
+    int64_t timeout = own ? call_number(c, "timeout", o->query_timeout_ns) : o->query_timeout_ns;
     query_begin(q, &(struct query_options){.store = o->store,
                                            .budget = o->budget,
                                            .tenant = call_tenant(c),

@@ -55,7 +55,8 @@ static bool check_protocol(struct api_call *c) {
     bool old = !c->request.is_h2;
     call_fail_as(c, old ? 505 : 415, GRPC_UNIMPLEMENTED, ERR_INVALID,
                  old ? STR("gRPC needs HTTP/2") : STR("this Content-Type is not taken"),
-                 old ? STR("send OTLP/HTTP to /v1/traces and /v1/logs") : STR("send application/grpc"), NULL);
+                 old ? STR("send OTLP/HTTP to /v1/traces, /v1/logs and /v1/metrics") : STR("send application/grpc"),
+                 NULL);
     return false;
 }
 
@@ -98,15 +99,13 @@ bool call_take_message(struct api_call *c) {
 /* ---- handlers --------------------------------------------------------------------------------------------------- */
 
 void handle_grpc_traces(struct api_call *c) {
-    if (call_take_message(c)) otlp_take(c);
+    if (call_take_message(c)) otlp_take(c, INGEST_SPANS);
 }
 
 void handle_grpc_logs(struct api_call *c) {
-    if (call_take_message(c)) otlp_take(c);
+    if (call_take_message(c)) otlp_take(c, INGEST_LOGS);
 }
 
 void handle_grpc_metrics(struct api_call *c) {
-    if (!check_protocol(c)) return;
-    call_fail_as(c, 404, GRPC_UNIMPLEMENTED, ERR_NOT_FOUND,
-                 STR("metrics are not taken yet; they come with a later release"), STR("send traces and logs"), NULL);
+    if (call_take_message(c)) otlp_take(c, INGEST_METRICS);
 }

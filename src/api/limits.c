@@ -245,11 +245,11 @@ void limits_end_query(struct limits *l, struct str tenant) {
     lock_give(&l->lock);
 }
 
-void limits_count_rows(struct limits *l, struct str tenant, enum signal signal, uint64_t taken, uint64_t rejected) {
+void limits_count_rows(struct limits *l, struct str tenant, enum ingest_kind kind, uint64_t taken, uint64_t rejected) {
     lock_take(&l->lock);
     struct tenant *t = tenant_of(l, tenant, 0);
-    t->counts.rows[signal] += taken;
-    t->counts.rejected_rows[signal] += rejected;
+    t->counts.rows[kind] += taken;
+    t->counts.rejected_rows[kind] += rejected;
     lock_give(&l->lock);
 }
 

@@ -12,8 +12,7 @@
  */
 #pragma once
 
-#include "base/base.h"
-#include "signal/field.h"
+#include "ingest/ingest.h"
 
 struct limits;
 
@@ -31,11 +30,11 @@ err limits_take_ingest(struct limits *l, struct str tenant, size_t bytes, int64_
 err limits_begin_query(struct limits *l, struct str tenant, int64_t now, uint32_t *out_retry_s)
     __attribute__((warn_unused_result));
 void limits_end_query(struct limits *l, struct str tenant);
-void limits_count_rows(struct limits *l, struct str tenant, enum signal signal, uint64_t taken, uint64_t rejected);
+void limits_count_rows(struct limits *l, struct str tenant, enum ingest_kind kind, uint64_t taken, uint64_t rejected);
 
 struct tenant_counts {
     char tenant[64];
-    uint64_t ingest_requests, ingest_bytes, rows[SIGNALS], rejected_rows[SIGNALS], queries, refused[LIMITS];
+    uint64_t ingest_requests, ingest_bytes, rows[INGEST_KINDS], rejected_rows[INGEST_KINDS], queries, refused[LIMITS];
     uint64_t queries_running;
 };
 /* Copies of all, or of the one named (p NULL: all), at most LIMIT_TENANTS_MAX to `out`; returns how many. */

@@ -16,17 +16,27 @@ static void one(struct buf *out, const char *name, const char *type, const char 
     buf_add_fmt(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
-static void by_signal(struct buf *out, const char *name, const char *type, const char *help, const uint64_t *values) {
+static void by_kind(struct buf *out, const char *name, const char *type, const char *help, const uint64_t *values,
+                    size_t n) {
     head(out, name, type, help);
-    for (size_t s = 0; s < SIGNALS; s++)
-        buf_add_fmt(out, "%s{signal=\"%s\"} %llu\n", name, signal_names[s], (unsigned long long)values[s]);
+    for (size_t i = 0; i < n; i++)
+        buf_add_fmt(out, "%s{signal=\"%s\"} %llu\n", name, ingest_kind_names[i], (unsigned long long)values[i]);
 }
+#define by_signal(out, name, type, help, values) by_kind(out, name, type, help, values, LENGTH(values))
 
-const char *const metrics_reasons[OTLP_REASONS] = {[OTLP_BAD_TRACE_ID] = "bad_trace_id",
-                                                   [OTLP_BAD_SPAN_ID] = "bad_span_id",
-                                                   [OTLP_TOO_OLD] = "too_old",
-                                                   [OTLP_TOO_NEW] = "too_new",
-                                                   [OTLP_TOO_MANY] = "too_many_attributes"};
+static void put_refusals(struct buf *out, const struct ingest_stats *s) {
+    head(out, "clew_ingest_rejected_rows_total", "counter", "Rows refused by partial success, by reason.");
+    for (size_t g = 0; g < INGEST_KINDS; g++)
+        for (size_t r = 0; r < INGEST_REASONS; r++)
+            if (ingest_reasons[r].kinds >> g & 1)
+                buf_add_fmt(out, "clew_ingest_rejected_rows_total{signal=\"%s\",reason=\"%s\"} %llu\n",
+                            ingest_kind_names[g], ingest_reasons[r].name, (unsigned long long)s->rejected[g][r]);
+    head(out, "clew_ingest_failed_bodies_total", "counter", "Bodies refused whole, by kind of error.");
+    for (size_t g = 0; g < INGEST_KINDS; g++)
+        for (size_t k = 0; k < ERR_KINDS; k++)
+            buf_add_fmt(out, "clew_ingest_failed_bodies_total{signal=\"%s\",kind=\"%s\"} %llu\n", ingest_kind_names[g],
+                        err_kind_rows[k].name, (unsigned long long)s->failed[g][k]);
+}
 
 static void put_ingest(struct buf *out, struct ingest *in) {
     struct ingest_stats s;
@@ -41,16 +51,12 @@ static void put_ingest(struct buf *out, struct ingest *in) {
     one(out, "clew_ingest_redacted_values_total", "counter", "Values that rules of redaction changed.", redacted);
     one(out, "clew_ingest_redact_gave_up_total", "counter", "Texts masked whole because a pattern took too long.",
         s.redacted.gave_up);
-    head(out, "clew_ingest_rejected_rows_total", "counter", "Rows refused by partial success, by reason.");
-    for (size_t g = 0; g < SIGNALS; g++)
-        for (size_t r = 0; r < OTLP_REASONS; r++)
-            buf_add_fmt(out, "clew_ingest_rejected_rows_total{signal=\"%s\",reason=\"%s\"} %llu\n", signal_names[g],
-                        metrics_reasons[r], (unsigned long long)s.rejected[g][r]);
-    head(out, "clew_ingest_failed_bodies_total", "counter", "Bodies refused whole, by kind of error.");
-    for (size_t g = 0; g < SIGNALS; g++)
-        for (size_t k = 0; k < ERR_KINDS; k++)
-            buf_add_fmt(out, "clew_ingest_failed_bodies_total{signal=\"%s\",kind=\"%s\"} %llu\n", signal_names[g],
-                        err_kind_rows[k].name, (unsigned long long)s.failed[g][k]);
+    one(out, "clew_ingest_samples_total", "counter", "Samples that points of metrics became, durable.", s.samples);
+    one(out, "clew_ingest_histograms_total", "counter", "Native histograms, durable.", s.histograms);
+    one(out, "clew_ingest_exemplars_total", "counter", "Exemplars, durable.", s.exemplars);
+    one(out, "clew_ingest_rejected_exemplars_total", "counter", "Exemplars left out of points that were taken.",
+        s.exemplars_rejected);
+    put_refusals(out, &s);
 }
 
 static const struct {
@@ -125,7 +131,7 @@ void metrics_sum_servers(struct api *api, struct http_server_stats *out) {
 }
 
 static void put_http(struct buf *out, struct api *api) {
-    static const char *const ports[API_PORTS] = {"main", "otlp", "jaeger"};
+    static const char *const ports[API_PORTS] = {"main", "otlp", "jaeger", "prometheus"};
     struct http_server_stats sum;
     metrics_sum_servers(api, &sum);
     one(out, "clew_http_connections", "gauge", "Open connections.", sum.connections);
@@ -203,10 +209,10 @@ static const struct {
     const char *name, *help, *label, *const *values;
     size_t offset, count;
 } tenant_arrays[] = {
-    {"clew_tenant_rows_total", "Rows taken and durable.", "signal", signal_names, offsetof(struct tenant_counts, rows),
-     SIGNALS},
-    {"clew_tenant_rejected_rows_total", "Rows refused by partial success.", "signal", signal_names,
-     offsetof(struct tenant_counts, rejected_rows), SIGNALS},
+    {"clew_tenant_rows_total", "Rows taken and durable.", "signal", ingest_kind_names,
+     offsetof(struct tenant_counts, rows), INGEST_KINDS},
+    {"clew_tenant_rejected_rows_total", "Rows refused by partial success.", "signal", ingest_kind_names,
+     offsetof(struct tenant_counts, rejected_rows), INGEST_KINDS},
     {"clew_tenant_refused_total", "Requests over a limit.", "limit", limit_names,
      offsetof(struct tenant_counts, refused), LIMITS},
 };

@@ -165,8 +165,8 @@ static err take_param(struct api_call *c, struct str name, struct str value) {
     if (!p || !p[i].name) return c->route->lenient ? NULL : refuse_unknown(c->route, name);
     if (value.n == 0) return NULL; /* an empty form field is not given */
     if (p[i].repeated) {
-        if (c->where_count == QUERY_WHERE_MAX)
-            return err_new(ERR_INVALID, "%s is given more than %d times", p[i].name, QUERY_WHERE_MAX);
+        size_t most = p[i].type == PARAM_WHERE ? QUERY_WHERE_MAX : API_REPEATS_MAX;
+        if (c->where_count == most) return err_new(ERR_INVALID, "%s is given more than %zu times", p[i].name, most);
         c->where_of[c->where_count] = (uint8_t)i;
         c->wheres[c->where_count++] = value;
         return NULL;
@@ -187,8 +187,8 @@ static err take_defaults(struct api_call *c) {
     return NULL;
 }
 
-err params_parse(struct api_call *c) {
-    struct str rest = c->query, pair, name, value;
+static err take_pairs(struct api_call *c, struct str text) {
+    struct str rest = text, pair, name, value;
     for (bool more = rest.n > 0; more;) {
         more = str_cut(rest, '&', &pair, &rest);
         if (pair.n == 0) continue;
@@ -197,6 +197,18 @@ err params_parse(struct api_call *c) {
         TRY_WRAP(call_decode(&c->arena, value, true, &value), STR_FMT, STR_ARG(name));
         TRY(take_param(c, name, value));
     }
+    return NULL;
+}
+
+static bool is_form(struct str content_type) {
+    struct str head, rest;
+    str_cut(content_type, ';', &head, &rest);
+    return str_equal_nocase(str_trim(head), STR("application/x-www-form-urlencoded"));
+}
+
+err params_parse(struct api_call *c) {
+    if (c->route->takes_form && is_form(c->request.content_type)) TRY(take_pairs(c, c->request.body));
+    TRY(take_pairs(c, c->query));
     return take_defaults(c);
 }
 

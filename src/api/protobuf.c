@@ -18,7 +18,7 @@ bool protobuf_next(struct str *in, struct protobuf_field *out) {
     if (!take_varint(in, &tag) || tag >> 3 == 0 || tag >> 3 > FIELD_MAX) return false;
     *out = (struct protobuf_field){.number = (uint32_t)(tag >> 3), .has_bytes = (tag & 7) == 2};
     switch (tag & 7) {
-    case 0: return take_varint(in, &n);
+    case 0: return take_varint(in, &out->value);
     case 1: n = 8; break;
     case 2:
         if (!take_varint(in, &n)) return false;
@@ -40,6 +40,18 @@ static void put_varint(struct buf *out, uint64_t v) {
 void protobuf_put_number(struct buf *out, uint32_t field, uint64_t v) {
     put_varint(out, field << 3);
     put_varint(out, v);
+}
+
+void protobuf_put_packed_signed(struct buf *out, int64_t v) { put_varint(out, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
+
+void protobuf_put_signed(struct buf *out, uint32_t field, int64_t v) {
+    put_varint(out, field << 3);
+    protobuf_put_packed_signed(out, v);
+}
+
+void protobuf_put_double(struct buf *out, uint32_t field, double v) {
+    put_varint(out, field << 3 | 1);
+    buf_add(out, (const char *)&v, sizeof v);
 }
 
 void protobuf_put_bytes(struct buf *out, uint32_t field, struct str bytes) {

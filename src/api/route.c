@@ -69,7 +69,7 @@ static const char *method_name(enum http_method method) {
 }
 
 static void fail_not_found(struct api_call *c) {
-    const char *paths[128];
+    const char *paths[256];
     size_t n = 0;
     for (size_t i = 0; i < api_route_count && n < LENGTH(paths); i++)
         if (api_routes[i].ports >> c->request.port & 1) paths[n++] = api_routes[i].path;
@@ -81,7 +81,7 @@ static void fail_not_found(struct api_call *c) {
     if (near) buf_add_fmt(&hint, "did you mean %s?", near);
     if (!near)
         buf_add_text(&hint, c->request.port == API_PORT_OTLP
-                                ? "this port takes POST /v1/traces and /v1/logs"
+                                ? "this port takes POST /v1/traces, /v1/logs and /v1/metrics"
                                 : "the API is below /api/v1/, OTLP below /otlp/v1/; /docs lists all");
     call_fail_as(c, 404, 12, ERR_NOT_FOUND, buf_str(&message), buf_str(&hint), NULL);
     buf_done(&message);
@@ -177,10 +177,11 @@ struct str route_topic(const struct api_route *r) {
 void api_put_routes(struct buf *out) {
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *r = &api_routes[i];
-        const char *ports = r->ports >> API_PORT_JAEGER & 1 ? "main port, and at the root of --jaeger"
-                            : r->ports == 3                 ? "both ports"
-                            : r->ports == 1                 ? "main port"
-                                                            : "OTLP port";
+        const char *ports = r->ports >> API_PORT_JAEGER & 1       ? "main port, and at the root of --jaeger"
+                            : r->ports >> API_PORT_PROMETHEUS & 1 ? "main port, and at the root of --prometheus"
+                            : r->ports == 3                       ? "both ports"
+                            : r->ports == 1                       ? "main port"
+                                                                  : "OTLP port";
         buf_add_fmt(out, "%s### %s %s\n\n%s (%s, role %s%s)\n", i ? "\n" : "", method_name(r->method), r->path, r->help,
                     ports, role_names[r->role], r->all_tenants ? ", only of tenant `*`" : "");
         if (!r->params || !r->params->name) continue;

@@ -1,5 +1,6 @@
 /* The table of routes. A row here is everything that a route needs: parsing, refusals and documentation come out of it. */
 #include "api/jaeger/jaeger_priv.h"
+#include "api/prometheus/prometheus_priv.h"
 #include "query/storage.h"
 
 const char kind_choices[] = "unspecified internal server client producer consumer"; /* in order of their numbers */
@@ -188,6 +189,12 @@ static const struct api_param attribute_values_params[] = {
     TIMEOUT_PARAM,
     {0},
 };
+static const struct api_param import_params[] = {
+    {.name = "job", .type = PARAM_TEXT, .help = "the label `job` of all samples, whatever the text says"},
+    {.name = "instance", .type = PARAM_TEXT, .help = "the label `instance`, the same"},
+    {.name = "label", .type = PARAM_TEXT, .repeated = true, .help = "`NAME=VALUE`: any other label, the same"},
+    {0},
+};
 static const struct api_param search_put_params[] = {
     {.name = "replace",
      .type = PARAM_BOOLEAN,
@@ -294,10 +301,79 @@ static const struct api_param jaeger_v3_search_params[] = {
     {0},
 };
 
-enum { MAIN = 1 << API_PORT_MAIN, OTLP = 1 << API_PORT_OTLP, JAEGER = MAIN | 1 << API_PORT_JAEGER };
+/* Prometheus's, all of them text: handlers read them as Prometheus does, with its messages. */
+#define PROMETHEUS_PARAM(named, text)                                                                                  \
+    { .name = named, .type = PARAM_TEXT, .help = text }
+#define QUERY_PARAM PROMETHEUS_PARAM("query", "an expression in PromQL")
+#define START_PARAM PROMETHEUS_PARAM("start", "seconds since 1970 or RFC 3339; by default without bound")
+#define END_PARAM PROMETHEUS_PARAM("end", "the same")
+#define LIMIT_PARAM PROMETHEUS_PARAM("limit", "how many at most, with a warning if there are more; 0: all")
+#define MATCH_PARAM                                                                                                    \
+    { .name = "match[]", .type = PARAM_TEXT, .repeated = true, .help = "a series selector: `up{job=\"x\"}`" }
+#define ENGINE_PARAMS                                                                                                  \
+    PROMETHEUS_PARAM("timeout", "of the evaluation: seconds or 1m30s"),                                                \
+        PROMETHEUS_PARAM("lookback_delta", "how old a sample may be: seconds or 5m"),                                  \
+        PROMETHEUS_PARAM("stats", "`true` or `all`: what the evaluation took")
+static const struct api_param prometheus_query_params[] = {
+    QUERY_PARAM,
+    PROMETHEUS_PARAM("time", "when: seconds since 1970 or RFC 3339; by default now"),
+    LIMIT_PARAM,
+    ENGINE_PARAMS,
+    {0}};
+static const struct api_param prometheus_range_params[] = {
+    QUERY_PARAM,
+    PROMETHEUS_PARAM("start", "the first step: seconds since 1970 or RFC 3339"),
+    PROMETHEUS_PARAM("end", "the last step at most"),
+    PROMETHEUS_PARAM("step", "between steps: seconds or 15s; at most 11,000 steps"),
+    LIMIT_PARAM,
+    ENGINE_PARAMS,
+    {0}};
+static const struct api_param prometheus_exemplars_params[] = {QUERY_PARAM, START_PARAM, END_PARAM, {0}};
+static const struct api_param prometheus_text_params[] = {QUERY_PARAM, {0}};
+static const struct api_param prometheus_series_params[] = {MATCH_PARAM, START_PARAM, END_PARAM, LIMIT_PARAM, {0}};
+static const struct api_param prometheus_delete_params[] = {MATCH_PARAM, START_PARAM, END_PARAM, {0}};
+static const struct api_param prometheus_federate_params[] = {MATCH_PARAM, {0}};
+static const struct api_param prometheus_metadata_params[] = {
+    PROMETHEUS_PARAM("metric", "of this metric only"),
+    PROMETHEUS_PARAM("limit", "metrics at most"),
+    PROMETHEUS_PARAM("limit_per_metric", "entries of a metric at most"),
+    {0}};
+static const struct api_param prometheus_tsdb_params[] = {
+    PROMETHEUS_PARAM("limit", "entries of each list, by default 10"), {0}};
+#undef QUERY_PARAM
+#undef START_PARAM
+#undef END_PARAM
+#undef LIMIT_PARAM
+#undef MATCH_PARAM
+#undef ENGINE_PARAMS
+
+enum {
+    MAIN = 1 << API_PORT_MAIN,
+    OTLP = 1 << API_PORT_OTLP,
+    JAEGER = MAIN | 1 << API_PORT_JAEGER,
+    PROMETHEUS = MAIN | 1 << API_PORT_PROMETHEUS
+};
 
 #define JAEGER_ROUTE(path, handler, params, help, answer)                                                              \
     { HTTP_GET, "/jaeger/api/" path, ROLE_READ, JAEGER, RUN_WORK, handler, params, help, answer, .lenient = true }
+
+#define PROMETHEUS_ROUTE(method, path, role, where, handler, params, help, answer)                                     \
+    {                                                                                                                  \
+        method, "/prometheus" path, role, PROMETHEUS, where, handler, params, help, answer,                            \
+            .lenient = true, .takes_form = method != HTTP_GET                                                          \
+    }
+#define PROMETHEUS_ASK(path, handler, params, help, answer)                                                            \
+    PROMETHEUS_ROUTE(HTTP_GET, "/api/v1/" path, ROLE_READ, RUN_WORK, handler, params, help, answer)
+#define PROMETHEUS_ASK_BOTH(path, handler, params, help, answer)                                                       \
+    PROMETHEUS_ASK(path, handler, params, help, answer),                                                               \
+        PROMETHEUS_ROUTE(HTTP_POST, "/api/v1/" path, ROLE_READ, RUN_WORK, handler, params, "The same by a form.",      \
+                         answer)
+#define PROMETHEUS_STATE(path, handler, help, answer)                                                                  \
+    PROMETHEUS_ROUTE(HTTP_GET, "/api/v1/" path, ROLE_READ, RUN_HERE, handler, NULL, help, answer)
+#define PROMETHEUS_DO(path, handler, params, help)                                                                     \
+    PROMETHEUS_ROUTE(HTTP_POST, "/api/v1/admin/tsdb/" path, ROLE_ADMIN, RUN_WORK, handler, params, help, "Nothing"),   \
+        PROMETHEUS_ROUTE(HTTP_PUT, "/api/v1/admin/tsdb/" path, ROLE_ADMIN, RUN_WORK, handler, params, "The same.",     \
+                         "Nothing")
 
 /* One document for all screens: the script in it reads the path. What is behind `?` is the screen's. */
 #define PAGE_ROUTE(path, help)                                                                                         \
@@ -308,20 +384,20 @@ const struct api_route api_routes[] = {
      "Takes spans: OTLP protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/v1/logs", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_logs, NULL,
      "Takes log records: OTLP protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
-    {HTTP_POST, "/v1/metrics", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_metrics, NULL, "Refused with 404 for now.",
-     "OtlpAnswer", "OtlpRequest"},
+    {HTTP_POST, "/v1/metrics", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_metrics, NULL,
+     "Takes metric points: OTLP protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/otlp/v1/traces", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_traces, NULL, "The same on the main port.",
      "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/otlp/v1/logs", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_logs, NULL, "The same on the main port.",
      "OtlpAnswer", "OtlpRequest"},
-    {HTTP_POST, "/otlp/v1/metrics", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_metrics, NULL, "Refused with 404 for now.",
-     "OtlpAnswer", "OtlpRequest"},
+    {HTTP_POST, "/otlp/v1/metrics", ROLE_INGEST, MAIN, RUN_HERE, handle_otlp_metrics, NULL,
+     "The same on the main port.", "OtlpAnswer", "OtlpRequest"},
     {HTTP_POST, "/opentelemetry.proto.collector.trace.v1.TraceService/Export", ROLE_INGEST, MAIN | OTLP, RUN_HERE,
      handle_grpc_traces, NULL, "Takes spans: OTLP/gRPC, plain or gzip.", "GrpcMessage", "GrpcMessage"},
     {HTTP_POST, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", ROLE_INGEST, MAIN | OTLP, RUN_HERE,
      handle_grpc_logs, NULL, "Takes log records: OTLP/gRPC, plain or gzip.", "GrpcMessage", "GrpcMessage"},
     {HTTP_POST, "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", ROLE_INGEST, MAIN | OTLP, RUN_HERE,
-     handle_grpc_metrics, NULL, "Refused with UNIMPLEMENTED for now.", "GrpcMessage", "GrpcMessage"},
+     handle_grpc_metrics, NULL, "Takes metric points: OTLP/gRPC, plain or gzip.", "GrpcMessage", "GrpcMessage"},
     {HTTP_POST, "/grpc.health.v1.Health/Check", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_grpc_health_check, NULL,
      "gRPC's health check.", "GrpcMessage", "GrpcMessage"},
     {HTTP_POST, "/grpc.health.v1.Health/Watch", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_grpc_health_watch, NULL,
@@ -331,6 +407,15 @@ const struct api_route api_routes[] = {
      "GrpcMessage", "GrpcMessage", .takes_pieces = true},
     {HTTP_POST, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", ROLE_ANY, MAIN | OTLP, RUN_HERE,
      handle_grpc_reflection, NULL, "The same by its older name.", "GrpcMessage", "GrpcMessage", .takes_pieces = true},
+    {HTTP_POST, "/prometheus/api/v1/write", ROLE_INGEST, PROMETHEUS, RUN_HERE, handle_write, NULL,
+     "Takes samples, native histograms, exemplars and metadata: Prometheus remote write 1.0 and 2.0, in snappy.",
+     "Nothing", "RemoteWrite", .lenient = true},
+    {HTTP_POST, "/prometheus/api/v1/otlp/v1/metrics", ROLE_INGEST, PROMETHEUS, RUN_HERE, handle_otlp_metrics, NULL,
+     "Takes metric points as /v1/metrics does, where Prometheus does.", "OtlpAnswer", "OtlpRequest", .lenient = true},
+    {HTTP_POST, "/api/v1/import", ROLE_INGEST, MAIN, RUN_HERE, handle_import, import_params,
+     "Takes samples as they are scraped: the text format or OpenMetrics; plain, gzip or zstd. All of the text or, with "
+     "line and column, nothing.",
+     "Imported", "Exposition"},
     {HTTP_GET, "/api/v1/services", ROLE_READ, MAIN, RUN_WORK, handle_services, services_params, "Who sends telemetry.",
      "Services"},
     {HTTP_GET, "/api/v1/services/{service}/operations", ROLE_READ, MAIN, RUN_WORK, handle_operations, operations_params,
@@ -419,6 +504,54 @@ const struct api_route api_routes[] = {
                  "JaegerV3Summaries"),
     JAEGER_ROUTE("v3/dependencies", handle_jaeger_v3_dependencies, jaeger_v3_dependencies_params,
                  "Which service calls which, how often.", "JaegerV3Dependencies"),
+    PROMETHEUS_ASK_BOTH("query", handle_prometheus_query, prometheus_query_params, "Evaluates PromQL at one time.",
+                        "PrometheusQuery"),
+    PROMETHEUS_ASK_BOTH("query_range", handle_prometheus_query_range, prometheus_range_params,
+                        "Evaluates PromQL at each step of a range.", "PrometheusQuery"),
+    PROMETHEUS_ASK_BOTH("query_exemplars", handle_prometheus_exemplars, prometheus_exemplars_params,
+                        "Exemplars of the series that an expression asks for.", "PrometheusExemplars"),
+    PROMETHEUS_ASK_BOTH("format_query", handle_prometheus_format, prometheus_text_params,
+                        "The expression, broken into lines.", "PrometheusText"),
+    PROMETHEUS_ASK_BOTH("parse_query", handle_prometheus_parse, prometheus_text_params, "The expression as a tree.",
+                        "PrometheusObject"),
+    PROMETHEUS_ASK_BOTH("series", handle_prometheus_series, prometheus_series_params, "Label sets of series.",
+                        "PrometheusSeries"),
+    PROMETHEUS_ASK_BOTH("labels", handle_prometheus_labels, prometheus_series_params, "Names of labels.",
+                        "PrometheusNames"),
+    PROMETHEUS_ASK("label/{label_name}/values", handle_prometheus_label_values, prometheus_series_params,
+                   "Values of a label; a name that is not plain is escaped, as U__a_2e_b for a.b.", "PrometheusNames"),
+    PROMETHEUS_ASK("metadata", handle_prometheus_metadata, prometheus_metadata_params,
+                   "Types, units and help of metrics.", "PrometheusMetadata"),
+    PROMETHEUS_ASK("status/tsdb", handle_prometheus_tsdb, prometheus_tsdb_params, "Where the series are.",
+                   "PrometheusObject"),
+    PROMETHEUS_STATE("status/config", handle_prometheus_config, "No configuration file: clew is set by options.",
+                     "PrometheusObject"),
+    PROMETHEUS_STATE("status/flags", handle_prometheus_flags, "Settings, by Prometheus's names.", "PrometheusObject"),
+    PROMETHEUS_STATE("status/runtimeinfo", handle_prometheus_runtime, "The process.", "PrometheusObject"),
+    PROMETHEUS_STATE("status/buildinfo", handle_prometheus_build, "The version of Prometheus whose API this is.",
+                     "PrometheusObject"),
+    PROMETHEUS_STATE("status/walreplay", handle_prometheus_wal, "Done before it listens.", "PrometheusObject"),
+    PROMETHEUS_STATE("targets", handle_prometheus_nothing, "None: clew is sent to.", "PrometheusObject"),
+    PROMETHEUS_STATE("targets/metadata", handle_prometheus_nothing, "None.", "PrometheusSeries"),
+    PROMETHEUS_STATE("scrape_pools", handle_prometheus_nothing, "None.", "PrometheusObject"),
+    PROMETHEUS_STATE("alertmanagers", handle_prometheus_nothing, "None.", "PrometheusObject"),
+    PROMETHEUS_STATE("alerts", handle_prometheus_nothing, "None.", "PrometheusObject"),
+    PROMETHEUS_STATE("rules", handle_prometheus_nothing, "None.", "PrometheusObject"),
+    PROMETHEUS_STATE("notifications", handle_prometheus_nothing, "None.", "PrometheusSeries"),
+    PROMETHEUS_DO("delete_series", handle_prometheus_delete, prometheus_delete_params,
+                  "Deletes samples of series: from answers at once, from bytes within 24 h."),
+    PROMETHEUS_DO("clean_tombstones", handle_prometheus_clean, NULL,
+                  "Nothing to do: bytes of deleted samples go by themselves."),
+    {HTTP_POST, "/prometheus/api/v1/read", ROLE_READ, PROMETHEUS, RUN_WORK, handle_prometheus_read, NULL,
+     "Remote read: samples of series, in snappy.", "RemoteRead", "RemoteRead", .lenient = true},
+    PROMETHEUS_ROUTE(HTTP_GET, "/federate", ROLE_READ, RUN_WORK, handle_prometheus_federate, prometheus_federate_params,
+                     "The newest samples of series: text, or OpenMetrics by Accept.", NULL),
+    PROMETHEUS_ROUTE(HTTP_GET, "/metrics", ROLE_READ, RUN_HERE, handle_metrics, NULL,
+                     "Figures of clew about itself, where Prometheus has its own.", NULL),
+    PROMETHEUS_ROUTE(HTTP_GET, "/-/healthy", ROLE_ANY, RUN_HERE, handle_prometheus_healthy, NULL,
+                     "200 while the process runs.", NULL),
+    PROMETHEUS_ROUTE(HTTP_GET, "/-/ready", ROLE_ANY, RUN_HERE, handle_prometheus_ready, NULL,
+                     "200 if it takes and answers, else 503.", NULL),
     PAGE_ROUTE("/", "The page: its home."),
     PAGE_ROUTE("/traces", "The page: searching traces."),
     PAGE_ROUTE("/trace/{trace_id}", "The page: one trace."),

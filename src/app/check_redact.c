@@ -8,7 +8,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "signal/batch_build.h"
-#include "signal/otlp.h"
+#include "signal/metrics/points_decode.h"
 #include "store/store.h"
 
 enum { INPUT_BYTES_MAX = 64 << 20, TEXT_BYTES_SHOWN = 120 };
@@ -105,22 +105,46 @@ static void look_at(struct dry_run *d, struct batch_blob *blob) {
     batch_unref(redactor_apply(d->redactor, &b, &d->counts));
 }
 
+static void look_at_points(struct dry_run *d, struct batch_blob *blob) {
+    struct points p;
+    if (!blob) return;
+    points_view(blob, &p);
+    d->rows += p.n;
+    batch_unref(redactor_apply_points(d->redactor, &p, &d->counts));
+}
+
 /* ---- where telemetry comes from ----------------------------------------------------------------------------------- */
 
-/* A file may hold resourceSpans, resourceLogs or both: each decoder passes over what is not its own. */
-static err run_on_file(struct dry_run *d, const char *path) {
-    static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 0};
-    AUTO_BUF struct buf text = {0};
-    TRY(file_read_all(path, INPUT_BYTES_MAX, &text));
+static err run_on_rows(struct dry_run *d, struct str text, const struct otlp_limits *limits) {
     struct otlp_decoder *decoder = otlp_decoder_new();
     err e = NULL;
     for (int s = 0; s < SIGNALS && !e; s++) {
         struct otlp_result r = {0};
-        e = otlp_decode_json(decoder, (enum signal)s, buf_str(&text), &all_times, &r);
+        e = otlp_decode_json(decoder, (enum signal)s, text, limits, &r);
         look_at(d, r.blob);
         batch_unref(r.blob);
     }
     otlp_decoder_free(decoder);
+    return e;
+}
+
+static err run_on_points(struct dry_run *d, struct str text, const struct otlp_limits *limits) {
+    struct points_decoder *decoder = points_decoder_new();
+    struct points_result r = {0};
+    err e = points_decode_otlp_json(decoder, text, limits, &r);
+    look_at_points(d, r.blob);
+    batch_unref(r.blob);
+    points_decoder_free(decoder);
+    return e;
+}
+
+/* A file may hold resourceSpans, resourceLogs, resourceMetrics or all of them: each decoder passes over what is not its own. */
+static err run_on_file(struct dry_run *d, const char *path) {
+    static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 0};
+    AUTO_BUF struct buf text = {0};
+    TRY(file_read_all(path, INPUT_BYTES_MAX, &text));
+    err e = run_on_rows(d, buf_str(&text), &all_times);
+    if (!e) e = run_on_points(d, buf_str(&text), &all_times);
     return err_wrap(e, "%s", path);
 }
 

@@ -21,7 +21,8 @@ static void read_error(struct str body, enum err_kind *kind, struct buf *out) {
     struct str key = {0};
     json_reader_init(&r, body, 16);
     for (enum json_token t; (t = json_next(&r)) != JSON_END && t != JSON_ERROR;) {
-        if (t == JSON_STRING && (str_equal(key, STR("message")) || str_equal(key, STR("hint")))) {
+        if (t == JSON_STRING &&
+            (str_equal(key, STR("message")) || str_equal(key, STR("hint")) || str_equal(key, STR("error")))) {
             buf_add_text(out, out->n ? "\n  " : "");
             put_terminal(out, r.value);
         }

@@ -13,7 +13,9 @@ err command_query_attributes(const struct arguments *a);
 err command_query_values(const struct arguments *a);
 err command_query_traces(const struct arguments *a);
 err command_query_logs(const struct arguments *a);
+err command_query_promql(const struct arguments *a);
 err command_follow_logs(const struct arguments *a); /* query logs --follow */
+err command_import_metrics(const struct arguments *a);
 err command_delete(const struct arguments *a);
 err command_token_new(const struct arguments *a);
 err command_token_list(const struct arguments *a);

@@ -10,14 +10,16 @@
 
 const struct command commands[] = {
     {"serve", "", 0, 0,
-     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) |
-         O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) |
-         O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) |
-         O(TLS_CLIENT) | O(PLAIN_TEXT),
+     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(ENABLE_FEATURE) |
+         O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) |
+         O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) |
+         O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT) | O(SERIES_MAX) |
+         O(SERIES_LABELS_MAX) | O(SERIES_NEW_MAX) | O(LATE_WINDOW) | O(METRIC_NAMES) | O(PROMOTE_ATTRIBUTE),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
-     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(STORIES) | O(SEED) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) |
-         O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) | O(VERIFY) | O(OVER) | O(TO_FILE) | O(IDS),
+     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(INSTANCES) | O(REMOTE_WRITE) | O(STORIES) | O(SEED) | O(RATE) |
+         O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) | O(VERIFY) | O(OVER) |
+         O(TO_FILE) | O(IDS),
      "send generated telemetry, measure, and read it back", command_load},
     {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},
     {"query traces", "", 0, 0,
@@ -25,11 +27,15 @@ const struct command commands[] = {
      command_query_traces},
     {"query logs", "", 0, 0, ASKING | O(COLOR) | FILTERS | O(SEVERITY) | O(TRACE) | O(FOLLOW) | O(BY),
      "find log records", command_query_logs},
+    {"query promql", "EXPR", 1, 1, ASKING | O(COLOR) | O(TIME) | O(RANGE) | O(STEP) | O(LIMIT),
+     "evaluate PromQL now, at a time, or over a range as a chart", command_query_promql},
     {"query attributes", "PREFIX", 0, 1, ASKING | O(COLOR) | O(LOGS) | O(START) | O(END) | O(LIMIT),
      "names of attributes, of spans or (--logs) of logs", command_query_attributes},
     {"query values", "KEY", 1, 1,
      ASKING | O(COLOR) | O(LOGS) | O(SERVICE) | O(ENVIRONMENT) | O(START) | O(END) | O(LIMIT),
      "the most frequent values of one attribute", command_query_values},
+    {"import metrics", "FILE", 1, 1, ASKING | O(JOB) | O(INSTANCE) | O(LABEL),
+     "send samples as they are scraped (Prometheus text, OpenMetrics) from a file, or `-`", command_import_metrics},
     {"delete", "", 0, 0,
      ASKING | O(TRACE) | O(START) | O(END) | O(SERVICE) | O(WHERE) | O(TRACES) | O(LOGS) | O(PROVE) | O(YES),
      "delete telemetry by trace, range or filter", command_delete},

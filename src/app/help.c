@@ -11,11 +11,11 @@ static const struct {
     const char *title;
     option_set options;
 } groups[] = {
-    {"addresses", O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(COMPAT_PORTS)},
+    {"addresses", O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(COMPAT_PORTS)},
     {"what is kept", O(DATA) | O(RETENTION) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(REDACT)},
     {"which rows", O(SERVICE) | O(ENVIRONMENT) | O(OPERATION) | O(WHERE) | O(MIN_DURATION) | O(MAX_DURATION) |
                        O(STATUS) | O(SEVERITY) | O(TEXT) | O(TRACE) | O(START) | O(END) | O(TRACES) | O(LOGS) |
-                       O(LIMIT) | O(ORDER) | O(CURSOR) | O(FOLLOW)},
+                       O(TIME) | O(RANGE) | O(STEP) | O(LIMIT) | O(ORDER) | O(CURSOR) | O(FOLLOW)},
     {"what is sent",
      O(SIGNAL) | O(SHAPE) | O(STORIES) | O(SEED) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(OVER)},
     {"how, and where to", O(OTLP) | O(GZIP) | O(ENCODING) | O(GRPC) | O(TO_FILE)},

@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "app/command.h"
+#include "app/serve_series.h"
 #include "app/serve_tls.h"
 #include "app/supervise.h"
 #include "base/budget.h"
@@ -36,10 +37,12 @@ static const struct {
     [SERVE_OTLP_HTTP] = {OPTION_OTLP_HTTP, API_PORT_OTLP, "OTLP/HTTP", "otlp_http"},
     [SERVE_OTLP_GRPC] = {OPTION_OTLP_GRPC, API_PORT_OTLP, "OTLP/gRPC", "otlp_grpc"},
     [SERVE_JAEGER] = {OPTION_JAEGER, API_PORT_JAEGER, "Jaeger", "jaeger", "16686"},
+    [SERVE_PROMETHEUS] = {OPTION_PROMETHEUS, API_PORT_PROMETHEUS, "Prometheus", "prometheus", "9090"},
 };
 
 struct server {
     struct budget budget;
+    struct serve_series series; /* what the store borrows */
     struct store *store;
     struct redact_rules *redact;
     struct live *live;
@@ -76,6 +79,7 @@ static err read_store_options(const struct arguments *a, struct server *s, struc
     if (free_min > 99) return err_new(ERR_INVALID, "--disk-free-min: from 0 to 99 percent");
     out->disk_use_max_percent = (uint32_t)use_max;
     out->disk_free_min_percent = (uint32_t)free_min;
+    TRY(serve_series_read(a, &s->series, &out->series));
     s->retention = (struct api_retention){out->retention_ns,
                                           out->disk_use_max_percent,
                                           out->disk_free_min_percent,
@@ -164,6 +168,9 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.budget = &s->budget;
     options.work_threads = workers;
     options.retention = s->retention;
+    for (int i = 0; i < a->given[OPTION_ENABLE_FEATURE]; i++)
+        TRY(argument_blame(a, OPTION_ENABLE_FEATURE,
+                           api_promql_enable(&options.promql, a->values[OPTION_ENABLE_FEATURE][i])));
     return api_new(&options, &s->api);
 }
 

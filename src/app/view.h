@@ -19,6 +19,17 @@ err view_values(struct str answer, const struct colors *c, struct buf *out, stru
 err view_log(struct str record, const struct colors *c, struct buf *out); /* one of these, a line */
 /* The same with `by`: a line a value. */
 err view_groups(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+/* Answers of /prometheus/api/v1/query and query_range: a line a series, or a chart each. */
+struct view_chart {
+    bool charts, braille;
+    double start, end; /* seconds since 1970 */
+    int columns;
+    uint64_t series_max;
+};
+err view_promql(struct str answer, const struct view_chart *how, const struct colors *c, struct buf *out,
+                struct buf *notes);
+/* Where a message names a place of a query: two lines that begin with a line's end: the line, and a caret below the place. */
+void view_promql_caret(struct str expression, struct str message, struct buf *out);
 /* GET /api/v1/admin/storage: a table of columns and one of services for each signal. */
 err view_storage(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */

@@ -1,11 +1,12 @@
 #include "ingest/live.h"
-#include "ingest/ingest.h"
+#include "ingest/outcome_priv.h"
 
 #include "base/budget.h"
 #include "net/inflate.h"
 #include "os/clock.h"
 #include "os/thread.h"
-#include "store/store.h"
+#include "signal/metrics/snappy.h"
+#include "store/series.h"
 
 enum {
     BODY_MAX_BYTES = 64 << 20,
@@ -14,9 +15,10 @@ enum {
     POOL_MAX = 64,
 };
 
-/* What one body needs while it is decoded. */
+/* What one body needs while it is decoded; decoders are made by the first body of their kind. */
 struct worker {
-    struct otlp_decoder *decoder;
+    struct otlp_decoder *rows;
+    struct points_decoder *points;
     struct redactor *redactor; /* NULL: there are no rules */
 };
 
@@ -38,7 +40,8 @@ struct ingest *ingest_new(const struct ingest_options *options) {
 }
 
 static void worker_free(struct worker w) {
-    otlp_decoder_free(w.decoder);
+    otlp_decoder_free(w.rows);
+    points_decoder_free(w.points);
     redactor_free(w.redactor);
 }
 
@@ -57,14 +60,15 @@ void ingest_get_stats(struct ingest *in, struct ingest_stats *out) {
 
 /* ---- workers: the last one given back is the next taken, so its memory is warm ------------------------------------ */
 
-static err take_worker(struct ingest *in, struct worker *out) {
+static err take_worker(struct ingest *in, enum ingest_kind kind, struct worker *out) {
     *out = (struct worker){0};
     lock_take(&in->lock);
     if (in->pooled) *out = in->pool[--in->pooled];
     lock_give(&in->lock);
-    if (out->decoder) return NULL;
-    if (in->options.redact) TRY(redactor_new(in->options.redact, in->options.redact_secret, &out->redactor));
-    out->decoder = otlp_decoder_new();
+    if (in->options.redact && !out->redactor)
+        TRY(redactor_new(in->options.redact, in->options.redact_secret, &out->redactor));
+    if (kind == INGEST_METRICS && !out->points) out->points = points_decoder_new();
+    if (kind != INGEST_METRICS && !out->rows) out->rows = otlp_decoder_new();
     return NULL;
 }
 
@@ -103,6 +107,26 @@ static void loan_end(struct loan *l) {
 
 static bool is_identity(struct str encoding) { return encoding.n == 0 || str_equal_nocase(encoding, STR("identity")); }
 
+static bool is_snappy(struct str encoding) { return str_equal_nocase(encoding, STR("snappy")); }
+
+static size_t unpacked_claim(struct str encoding, struct str body, size_t max) {
+    return is_snappy(encoding) ? MIN(snappy_block_claim(body), max) : inflate_claim(encoding, body, max);
+}
+
+static err unpack_up_to(struct str encoding, struct str body, size_t max, struct str *out, void **out_owned) {
+    struct buf plain;
+    if (!is_snappy(encoding)) return inflate_body(encoding, body, max, out, out_owned);
+    buf_init(&plain, max);
+    err e = snappy_block_read(body, &plain);
+    if (e) {
+        buf_done(&plain);
+        return e;
+    }
+    *out = buf_str(&plain);
+    *out_owned = plain.p;
+    return NULL;
+}
+
 static err too_large(const struct ingest *in) {
     return err_new(ERR_LIMIT, "the body is larger than %zu MiB", in->options.body_max_bytes / MIB);
 }
@@ -119,17 +143,17 @@ static err unpack(struct ingest *in, struct loan *loan, struct str encoding, str
         return NULL;
     }
     size_t claim =
-        MAX(inflate_claim(encoding, body, max), (size_t)1); /* if it lies, the whole limit is drawn instead */
+        MAX(unpacked_claim(encoding, body, max), (size_t)1); /* if it lies, the whole limit is drawn instead */
     *out_large = only_small && claim > SMALL_BODY_BYTES;
     if (*out_large) return NULL;
     TRY(loan_grow(loan, claim));
-    err e = inflate_body(encoding, body, claim, out, out_owned);
+    err e = unpack_up_to(encoding, body, claim, out, out_owned);
     if (e && err_kind(e) == ERR_LIMIT && claim < max) {
         err_free(e);
         *out_large = only_small;
         if (only_small) return NULL;
         TRY(loan_grow(loan, max - claim));
-        e = inflate_body(encoding, body, max, out, out_owned);
+        e = unpack_up_to(encoding, body, max, out, out_owned);
     }
     if (e && err_kind(e) == ERR_LIMIT) {
         err_free(e);
@@ -138,52 +162,48 @@ static err unpack(struct ingest *in, struct loan *loan, struct str encoding, str
     return e;
 }
 
-static void describe(struct ingest_outcome *o) {
-    struct buf text;
-    buf_init(&text, sizeof o->message - 1);
-    for (size_t i = 0; i < OTLP_REASONS; i++)
-        if (o->rejected_by[i])
-            buf_add_fmt(&text, "%s%u: %s", text.n ? "; " : "", o->rejected_by[i], otlp_reason_texts[i]);
-    if (o->invalid_utf8)
-        buf_add_fmt(&text, "%s%u strings are not UTF-8; kept as they are", text.n ? "; " : "", o->invalid_utf8);
-    if (text.n) memcpy(o->message, text.p, text.n);
-    o->message[text.n] = 0;
-    buf_done(&text);
-}
-
 /* One body between decoding and durability. */
 struct flight {
     struct ingest *in;
-    enum signal signal;
+    enum ingest_kind kind;
     uint64_t bytes;
     bool only_small, is_large; /* is_large: left alone, since only a small one is wanted */
     struct redact_counts redacted;
     struct ingest_outcome outcome;
+    char detail[240]; /* of the first point that the decoder refused */
     ingest_done_fn done;
     void *context;
     struct batch_blob *kept; /* for live; NULL: there is none */
     char *tenant;            /* of `kept` */
 };
 
+static void count_outcome(struct ingest_stats *s, const struct flight *f) {
+    const struct ingest_outcome *o = &f->outcome;
+    s->rows[f->kind] += o->taken;
+    s->invalid_utf8[f->kind] += o->invalid_utf8;
+    s->samples += o->samples;
+    s->histograms += o->histograms;
+    s->exemplars += o->exemplars;
+    s->exemplars_rejected += o->exemplars_rejected;
+    for (size_t i = 0; i < INGEST_REASONS; i++) s->rejected[f->kind][i] += o->rejected_by[i];
+    for (size_t i = 0; i < REDACT_RULES_MAX; i++) s->redacted.changed[i] += f->redacted.changed[i];
+    s->redacted.gave_up += f->redacted.gave_up;
+}
+
 static void land(struct flight *f, err e) {
     struct ingest *in = f->in;
     lock_take(&in->lock);
     struct ingest_stats *s = &in->stats;
-    s->bodies[f->signal]++;
-    s->bytes[f->signal] += f->bytes;
-    if (e) {
-        s->failed[f->signal][err_kind(e)]++;
-    } else {
-        s->rows[f->signal] += f->outcome.taken;
-        s->invalid_utf8[f->signal] += f->outcome.invalid_utf8;
-        for (size_t i = 0; i < OTLP_REASONS; i++) s->rejected[f->signal][i] += f->outcome.rejected_by[i];
-        for (size_t i = 0; i < REDACT_RULES_MAX; i++) s->redacted.changed[i] += f->redacted.changed[i];
-        s->redacted.gave_up += f->redacted.gave_up;
-    }
+    s->bodies[f->kind]++;
+    s->bytes[f->kind] += f->bytes;
+    if (e)
+        s->failed[f->kind][err_kind(e)]++;
+    else
+        count_outcome(s, f);
     lock_give(&in->lock);
     /* Asked when it is visible, not before: who began to follow meanwhile and then looked at the store has seen it there. */
-    if (f->kept && !e && live_is_followed(in->options.live, str_of(f->tenant), f->signal))
-        live_publish(in->options.live, str_of(f->tenant), f->signal, f->kept);
+    if (f->kept && !e && live_is_followed(in->options.live, str_of(f->tenant), (enum signal)f->kind))
+        live_publish(in->options.live, str_of(f->tenant), (enum signal)f->kind, f->kept);
     batch_unref(f->kept);
     mem_free(f->tenant);
     f->done(f->context, e, e ? NULL : &f->outcome);
@@ -192,33 +212,88 @@ static void land(struct flight *f, err e) {
 
 static void on_stored(void *context, err e) { land(context, e); }
 
+static void on_points_stored(void *context, err e, const struct points_outcome *stored) {
+    struct flight *f = context;
+    if (!e) {
+        outcome_of_store(&f->outcome, stored);
+        outcome_describe(&f->outcome, f->detail, stored->message);
+    }
+    land(f, e);
+}
+
+static struct batch_blob *redacted(struct flight *f, struct redactor *r, struct batch_blob *blob) {
+    struct batch rows;
+    struct points points;
+    if (f->kind == INGEST_METRICS) {
+        points_view(blob, &points);
+        return redactor_apply_points(r, &points, &f->redacted);
+    }
+    batch_view(blob, &rows);
+    return redactor_apply(r, &rows, &f->redacted);
+}
+
 /* The batch by the rules; on an error *blob is left for the caller to end. */
 static err redact(struct flight *f, struct worker w, struct loan *loan, struct batch_blob **blob) {
-    struct batch b;
     if (!w.redactor || !*blob) return NULL;
     TRY(loan_grow(loan, 2 * (uint64_t)batch_bytes(*blob).n + 4 * KIB)); /* a second builder, and its blob */
-    batch_view(*blob, &b);
-    struct batch_blob *changed = redactor_apply(w.redactor, &b, &f->redacted);
+    struct batch_blob *changed = redacted(f, w.redactor, *blob);
     if (!changed) return NULL;
     batch_unref(*blob);
     *blob = changed;
     return NULL;
 }
 
+static err decode_rows(struct flight *f, struct worker w, const struct ingest_request *r, struct str plain,
+                       const struct otlp_limits *limits, struct batch_blob **out) {
+    struct otlp_result result = {0};
+    TRY((r->format == INGEST_OTLP_JSON ? otlp_decode_json : otlp_decode)(w.rows, (enum signal)r->kind, plain, limits,
+                                                                         &result));
+    outcome_of_rows(&f->outcome, &result);
+    outcome_describe(&f->outcome, "", "");
+    *out = result.blob;
+    return NULL;
+}
+
+static err decode_points_as(struct points_decoder *d, const struct ingest_request *r, struct str plain,
+                            const struct otlp_limits *limits, struct points_result *out) {
+    switch (r->format) {
+    case INGEST_OTLP: return points_decode_otlp(d, plain, limits, out);
+    case INGEST_OTLP_JSON: return points_decode_otlp_json(d, plain, limits, out);
+    case INGEST_WRITE_1: return points_decode_write(d, 1, plain, limits, out);
+    case INGEST_WRITE_2: return points_decode_write(d, 2, plain, limits, out);
+    case INGEST_TEXT: return points_decode_import(d, POINTS_TEXT, plain, r->labels, r->label_count, limits, out);
+    case INGEST_OPENMETRICS:
+        return points_decode_import(d, POINTS_OPENMETRICS, plain, r->labels, r->label_count, limits, out);
+    }
+    return err_new(ERR_INTERNAL, "a format that is none");
+}
+
+static err decode_points(struct flight *f, struct worker w, const struct ingest_request *r, struct str plain,
+                         const struct otlp_limits *limits, struct batch_blob **out) {
+    struct points_result result = {0};
+    TRY(decode_points_as(w.points, r, plain, limits, &result));
+    const char *detail = strstr(result.first, ": "); /* before it stands the reason, which is counted */
+    if (detail) memcpy(f->detail, detail + 2, strlen(detail + 2) + 1);
+    outcome_of_decoding(&f->outcome, &result);
+    outcome_describe(&f->outcome, f->detail, "");
+    *out = result.blob;
+    return NULL;
+}
+
 /* Plain bytes to the batch that may be kept. */
-static err decode_plain(struct flight *f, struct loan *loan, enum otlp_format format, struct str plain,
-                        struct otlp_result *out) {
+static err decode_plain(struct flight *f, struct loan *loan, const struct ingest_request *request, struct str plain,
+                        struct batch_blob **out) {
     struct ingest *in = f->in;
     struct worker w;
     struct otlp_limits limits = {.now = in->options.wall_ns(), .budget = loan->budget};
     store_time_limits(in->options.store, &limits.time_min, &limits.time_max);
     limits.granted_bytes = 2 * (uint64_t)plain.n + 4 * KIB; /* the builder and the blob, of most bodies */
     TRY(loan_grow(loan, limits.granted_bytes));
-    TRY(take_worker(in, &w));
-    err e = (format == OTLP_JSON ? otlp_decode_json : otlp_decode)(w.decoder, f->signal, plain, &limits, out);
-    if (!e) e = redact(f, w, loan, &out->blob);
+    TRY(take_worker(in, f->kind, &w));
+    err e = (f->kind == INGEST_METRICS ? decode_points : decode_rows)(f, w, request, plain, &limits, out);
+    if (!e) e = redact(f, w, loan, out);
     give_worker(in, w, plain.n);
-    if (e) batch_unref(take(&out->blob));
+    if (e) batch_unref(take(out));
     return e;
 }
 
@@ -232,19 +307,15 @@ static err decode(struct flight *f, struct loan *loan, const struct ingest_reque
     TRY(unpack(f->in, loan, request->encoding, request->body, f->only_small, &f->is_large, &plain, &owned));
     if (f->is_large) return NULL;
     f->bytes = plain.n;
-    struct otlp_result result = {0};
-    err e = decode_plain(f, loan, request->format, plain, &result);
+    err e = decode_plain(f, loan, request, plain, out);
     mem_free(owned);
-    TRY(e);
-    f->outcome.taken = result.rows;
-    f->outcome.invalid_utf8 = result.invalid_utf8;
-    for (size_t i = 0; i < OTLP_REASONS; i++) {
-        f->outcome.rejected_by[i] = result.rejected[i];
-        f->outcome.rejected += result.rejected[i];
-    }
-    describe(&f->outcome);
-    *out = result.blob;
-    return NULL;
+    return e;
+}
+
+static err append(struct flight *f, struct str tenant, struct batch_blob *blob) {
+    struct store *store = f->in->options.store;
+    return f->kind == INGEST_METRICS ? store_append_points(store, tenant, blob, on_points_stored, f)
+                                     : store_append(store, tenant, blob, on_stored, f);
 }
 
 /* False if the body is large and only a small one is wanted; then f is gone, too. */
@@ -254,12 +325,12 @@ static bool fly(struct flight *f, const struct ingest_request *request) {
     struct batch_blob *blob = NULL;
     err e = decode(f, &loan, request, &blob);
     bool flying = false, large = f->is_large;
-    if (!e && blob && in->options.live) {
+    if (!e && blob && in->options.live && f->kind != INGEST_METRICS) {
         f->kept = batch_ref(blob);
         f->tenant = str_dup(request->tenant);
     }
     if (!e && blob) {
-        e = store_append(in->options.store, request->tenant, blob, on_stored, f);
+        e = append(f, request->tenant, blob);
         flying = e == NULL; /* f may be gone already */
     }
     loan_end(&loan); /* a batch that was taken is the store's, which accounts for it */
@@ -271,8 +342,7 @@ static bool fly(struct flight *f, const struct ingest_request *request) {
 static struct flight *flight_new(struct ingest *in, const struct ingest_request *request, ingest_done_fn done,
                                  void *context) {
     struct flight *f = mem_new_of(struct flight);
-    *f = (struct flight){
-        .in = in, .signal = request->signal, .bytes = request->body.n, .done = done, .context = context};
+    *f = (struct flight){.in = in, .kind = request->kind, .bytes = request->body.n, .done = done, .context = context};
     return f;
 }
 

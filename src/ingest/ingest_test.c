@@ -98,7 +98,7 @@ static void on_done(void *context, err e, const struct ingest_outcome *outcome) 
 
 static void send(struct bench *b, const char *encoding, struct str body) {
     int before = b->calls;
-    struct ingest_request request = {STR("default"), SIGNAL_SPANS, OTLP_PROTOBUF, str_of(encoding), body};
+    struct ingest_request request = {STR("default"), INGEST_SPANS, INGEST_OTLP, str_of(encoding), body};
     ingest_body(b->ingest, &request, on_done, b);
     assert_int_equal(b->calls, before + 1);
 }
@@ -133,9 +133,9 @@ static void rows_are_taken_and_counted(void **state) {
     assert_int_equal(stored_rows(&b), 6);
     struct ingest_stats s;
     ingest_get_stats(b.ingest, &s);
-    assert_int_equal(s.bodies[SIGNAL_SPANS], 3);
-    assert_int_equal(s.rows[SIGNAL_SPANS], 6);
-    assert_int_equal(s.bytes[SIGNAL_SPANS], 3 * body.n);
+    assert_int_equal(s.bodies[INGEST_SPANS], 3);
+    assert_int_equal(s.rows[INGEST_SPANS], 6);
+    assert_int_equal(s.bytes[INGEST_SPANS], 3 * body.n);
     buf_done(&body);
     buf_done(&zipped);
     bench_close(&b);
@@ -168,12 +168,12 @@ static void refused_rows_are_told_by_reason(void **state) {
     assert_false(b.failed);
     assert_int_equal(b.outcome.taken, 1);
     assert_int_equal(b.outcome.rejected, 4);
-    assert_int_equal(b.outcome.rejected_by[OTLP_BAD_TRACE_ID], 2);
+    assert_int_equal(b.outcome.rejected_by[REASON_BAD_TRACE_ID], 2);
     assert_string_equal(b.outcome.message, "2: trace id is not 16 bytes or is zero; 1: older than the retention; "
                                            "1: too far in the future");
     struct ingest_stats s;
     ingest_get_stats(b.ingest, &s);
-    assert_int_equal(s.rejected[SIGNAL_SPANS][OTLP_TOO_OLD], 1);
+    assert_int_equal(s.rejected[INGEST_SPANS][REASON_TOO_OLD], 1);
     buf_done(&body);
     bench_close(&b);
 }
@@ -204,7 +204,7 @@ static void check_refused(const char *encoding, struct str body, uint64_t budget
     assert_int_equal(stored_rows(&b), 0);
     struct ingest_stats s;
     ingest_get_stats(b.ingest, &s);
-    assert_int_equal(s.failed[SIGNAL_SPANS][kind], 1);
+    assert_int_equal(s.failed[INGEST_SPANS][kind], 1);
     bench_close(&b);
 }
 
@@ -287,12 +287,12 @@ static void a_body_that_unpacks_to_much_is_not_small(void **state) {
     bench_open(&b, 1 << 30, 0);
     for (int lie = 0; lie < 2; lie++) {
         if (lie) memcpy(zipped.p + zipped.n - 4, "\x10\0\0\0", 4);
-        struct ingest_request small = {STR("default"), SIGNAL_SPANS, OTLP_PROTOBUF, STR("gzip"), buf_str(&zipped)};
+        struct ingest_request small = {STR("default"), INGEST_SPANS, INGEST_OTLP, STR("gzip"), buf_str(&zipped)};
         assert_false(ingest_body_if_small(b.ingest, &small, on_done, &b));
         assert_int_equal(b.calls, 0);
         assert_int_equal(budget_used(&b.budget), 0);
     }
-    struct ingest_request request = {STR("default"), SIGNAL_SPANS, OTLP_PROTOBUF, STR(""), buf_str(&plain)};
+    struct ingest_request request = {STR("default"), INGEST_SPANS, INGEST_OTLP, STR(""), buf_str(&plain)};
     assert_false(ingest_body_if_small(b.ingest, &request, on_done, &b));
     request.body.n = MIB;
     assert_true(ingest_body_if_small(b.ingest, &request, on_done, &b));

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "signal/metrics/points_rewrite.h"
 #include "store/match/regex.h"
 
 enum { TEXT_BYTES_MAX = 16 << 20, HASH_BYTES = 16 };
@@ -284,11 +285,20 @@ void redactor_watch(struct redactor *r, void (*watch)(void *context, const struc
     r->watch_context = context;
 }
 
-struct batch_blob *redactor_apply(struct redactor *r, const struct batch *from, struct redact_counts *counts) {
+static void begin(struct redactor *r, struct redact_counts *counts) {
     r->counts = counts;
     r->deadline_ns = clock_monotonic_ns() + PATTERNS_NS_MAX;
     r->late = false;
     for (size_t i = 0; i < r->rules->n; i++)
         if (r->patterns[i]) regex_set_deadline(r->patterns[i], r->deadline_ns);
+}
+
+struct batch_blob *redactor_apply(struct redactor *r, const struct batch *from, struct redact_counts *counts) {
+    begin(r, counts);
     return batch_rewrite(&r->rewriter, from);
+}
+
+struct batch_blob *redactor_apply_points(struct redactor *r, const struct points *from, struct redact_counts *counts) {
+    begin(r, counts);
+    return points_rewrite(&r->rewriter, from);
 }

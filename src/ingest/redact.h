@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "signal/metrics/points.h"
 #include "signal/rewrite.h"
 
 enum { REDACT_RULES_MAX = 64, REDACT_SECRET_BYTES = 32 };
@@ -56,3 +57,4 @@ void redactor_watch(struct redactor *r, void (*watch)(void *context, const struc
                     void *context);
 /* The batch as it may be kept (one reference, the caller's), or NULL if it may be kept as it is. Adds to *counts. */
 struct batch_blob *redactor_apply(struct redactor *r, const struct batch *from, struct redact_counts *counts);
+struct batch_blob *redactor_apply_points(struct redactor *r, const struct points *from, struct redact_counts *counts);

@@ -1,6 +1,6 @@
 #include "query/histogram_priv.h"
 
-void histogram_add(struct histogram *h, int64_t value) {
+void histogram_count(struct histogram *h, int64_t value) {
     if (value < 0) value = 0;
     if (h->n == 0 || value < h->min) h->min = value;
     if (h->n == 0 || value > h->max) h->max = value;

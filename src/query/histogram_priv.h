@@ -24,6 +24,6 @@ static inline uint32_t histogram_bucket(int64_t value) {
     uint32_t shift = exponent - HISTOGRAM_SUB_BITS;
     return ((shift + 1) << HISTOGRAM_SUB_BITS) + ((uint32_t)(v >> shift) & ((1u << HISTOGRAM_SUB_BITS) - 1));
 }
-void histogram_add(struct histogram *h, int64_t value);
+void histogram_count(struct histogram *h, int64_t value);
 /* The value that a share `quantile` (0..1) of all values is not above, as the middle of its bucket; 0 if empty. */
 int64_t histogram_quantile(const struct histogram *h, double quantile);

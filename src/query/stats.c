@@ -47,7 +47,7 @@ err tally_add(struct query *q, struct tally *t, int64_t duration, bool failed) {
         t->histogram = arena_new(&q->arena, struct histogram);
         if (!t->histogram) return arena_err(&q->arena);
     }
-    histogram_add(t->histogram, duration);
+    histogram_count(t->histogram, duration);
     t->errors += failed;
     return NULL;
 }

@@ -52,9 +52,6 @@ struct otlp_result {
     uint32_t invalid_utf8; /* strings and keys, taken as they are; equal ones may count once */
 };
 
-/* How requests and answers are written: application/x-protobuf, application/json. */
-enum otlp_format { OTLP_PROTOBUF, OTLP_JSON };
-
 struct otlp_decoder;
 struct otlp_decoder *otlp_decoder_new(void);
 void otlp_decoder_free(struct otlp_decoder *d);

@@ -21,6 +21,10 @@ void put_wire_fixed64(struct buf *out, uint32_t field, uint64_t v);
 void put_wire_fixed32(struct buf *out, uint32_t field, uint32_t v);
 void put_wire_bytes(struct buf *out, uint32_t field, struct str bytes);
 
+/* Appends a remote write request of version 1 or 2, not packed. A line is a series: `name label=value … value@ms …`, a value a number or
+ * `bits:` and its 16 hex digits; a line that begins with a blank has no name. */
+void put_write_request(int version, const char *lines, struct buf *out);
+
 /* Appends AnyValue bytes of a random value, nested at most `depth` deep. */
 void random_any(struct chance *c, int depth, struct buf *out);
 /* Fills a builder with random rows, their events, links, resources and scopes. Ids may be zero, times anything. */

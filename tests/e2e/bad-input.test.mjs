@@ -48,7 +48,7 @@ test('content types, encodings, methods and paths that are not served say what i
   const wrongMethod = await fetch(spansUrl);
   assert.equal(wrongMethod.status, 405);
   assert.equal(wrongMethod.headers.get('allow'), 'POST');
-  isStatus(await post(`${clew.otlp}/v1/metrics`, body), 404);
+  isStatus(await post(`${clew.otlp}/v1/metrics`, body, { 'Content-Type': 'text/plain' }), 415);
   const unknown = await fetch(`${clew.api}/api/v1/trace`);
   assert.equal(unknown.status, 404);
   assert.match(await unknown.text(), /\/api\/v1\/traces/);

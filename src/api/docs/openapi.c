@@ -122,15 +122,38 @@ static void put_media(struct json_writer *w, struct str type, const char *schema
     json_object_end(w);
 }
 
+/* Schemas of what is no JSON. */
+static const struct {
+    const char *schema;
+    struct str types[2];
+} media[] = {{"RemoteWrite", {STR("application/x-protobuf")}},
+             {"RemoteRead", {STR("application/x-protobuf")}},
+             {"Exposition", {STR("text/plain"), STR("application/openmetrics-text")}}};
+
+static bool put_foreign(struct json_writer *w, const char *schema) {
+    for (size_t i = 0; schema && i < LENGTH(media); i++) {
+        if (strcmp(schema, media[i].schema) != 0) continue;
+        for (size_t t = 0; t < LENGTH(media[i].types) && media[i].types[t].n; t++)
+            put_media(w, media[i].types[t], schema);
+        return true;
+    }
+    return false;
+}
+
 /* What OTLP takes or gives comes as protobuf too; a route without schema gives text. */
-static void put_content(struct json_writer *w, const struct api_route *r, const char *schema) {
-    json_key(w, STR("content"));
-    json_object(w);
+static void put_types(struct json_writer *w, const struct api_route *r, const char *schema) {
+    if (put_foreign(w, schema)) return;
     if (is_otlp(schema)) put_media(w, STR("application/x-protobuf"), NULL);
     if (schema)
         put_media(w, r->is_stream && schema == r->answer ? STR("text/event-stream") : STR("application/json"), schema);
     else
         put_media(w, str_equal(str_of(r->path), STR("/docs")) ? STR("text/html") : STR("text/plain"), NULL);
+}
+
+static void put_content(struct json_writer *w, const struct api_route *r, const char *schema) {
+    json_key(w, STR("content"));
+    json_object(w);
+    put_types(w, r, schema);
     json_object_end(w);
 }
 
@@ -139,17 +162,21 @@ static void put_response(struct json_writer *w, const struct api_route *r, const
     json_key(w, str_of(status));
     json_object(w);
     json_member(w, "description", text, what);
-    put_content(w, r, schema);
+    if (strcmp(status, "204") != 0) put_content(w, r, schema);
     json_object_end(w);
 }
 
 static void put_responses(struct json_writer *w, const struct api_route *r) {
     json_key(w, STR("responses"));
     json_object(w);
-    put_response(w, r, "200", r->help, r->answer);
+    bool nothing = r->answer && strcmp(r->answer, "Nothing") == 0;
+    put_response(w, r, nothing ? "204" : "200", r->help, r->answer);
     if (r->answer && strcmp(r->answer, "Ready") == 0) put_response(w, r, "503", "Not ready.", r->answer);
+    bool prometheus = str_starts_with(str_of(r->path), STR("/prometheus/"));
     put_response(w, r, "default", "Refused; the status and the body say why.",
-                 is_otlp(r->answer) ? "OtlpStatus" : "Error");
+                 is_otlp(r->answer) ? "OtlpStatus"
+                 : prometheus       ? "PrometheusError"
+                                    : "Error");
     json_object_end(w);
 }
 
@@ -198,6 +225,11 @@ static void put_operation(struct json_writer *w, const struct api_route *r) {
         json_raw(w, STR("[{\"url\":\"http://127.0.0.1:4318\",\"description\":\"the OTLP port, by default\"}]"));
     }
     put_params(w, r);
+    if (r->takes_form) {
+        json_key(w, STR("requestBody"));
+        json_raw(w, STR("{\"description\":\"the same parameters as a form\",\"content\":{\"application/"
+                        "x-www-form-urlencoded\":{\"schema\":{\"type\":\"object\"}}}}"));
+    }
     if (r->body) {
         json_key(w, STR("requestBody"));
         json_object(w);

@@ -7,7 +7,7 @@ enum { SEEN_FLOAT = 1, SEEN_HISTOGRAM = 2, INCOMPATIBLE = 4, MOVING_MEAN = 8 };
 
 /* Of a group, over the steps. What `value`, `c` and `mean` hold is the aggregation's. */
 struct group {
-    struct promql_labels labels;
+    struct labels labels;
     bool drop_name;
     uint8_t *state;
     double *value, *c, *mean, *count;
@@ -31,14 +31,14 @@ err grouping_init(struct evaluator *ev, const struct promql_node *e, struct grou
     return names_sort(ev->a, &e->labels, &g->names) ? NULL : eval_no_memory(ev);
 }
 
-err grouping_find(struct grouping *g, struct promql_labels labels, uint32_t *out) {
+err grouping_find(struct grouping *g, struct labels labels, uint32_t *out) {
     uint32_t n;
     labels_project(labels, &g->names, g->without, g->scratch, &n);
-    *out = label_index_add(g->ev->a, &g->index, (struct promql_labels){g->scratch, n});
+    *out = label_index_add(g->ev->a, &g->index, (struct labels){g->scratch, n});
     return *out == UINT32_MAX ? eval_no_memory(g->ev) : NULL;
 }
 
-static err group_new(struct aggregate_sink *s, struct group *g, struct promql_labels labels) {
+static err group_new(struct aggregate_sink *s, struct group *g, struct labels labels) {
     struct evaluator *ev = s->ev;
     enum aggregation op = s->e->aggregation;
     size_t n = MAX(s->steps, 1);
@@ -53,7 +53,7 @@ static err group_new(struct aggregate_sink *s, struct group *g, struct promql_la
     return eval_hold(ev, s->steps);
 }
 
-static err group_of(struct aggregate_sink *s, struct promql_labels labels, struct group **out) {
+static err group_of(struct aggregate_sink *s, struct labels labels, struct group **out) {
     struct evaluator *ev = s->ev;
     uint32_t i;
     TRY(grouping_find(&s->grouping, labels, &i));

@@ -9,8 +9,8 @@ struct grouping {
     bool without;
     uint32_t made; /* for who keeps something beside each group: how many it has made */
     struct label_index index;
-    struct promql_label scratch[LABELS_MAX];
+    struct label scratch[PROJECTED_LABELS_MAX];
 };
 err grouping_init(struct evaluator *ev, const struct promql_node *e, struct grouping *g);
-err grouping_find(struct grouping *g, struct promql_labels labels, uint32_t *out);
+err grouping_find(struct grouping *g, struct labels labels, uint32_t *out);
 void note_histogram_ignored(struct evaluator *ev, const struct promql_node *at, enum aggregation op);

@@ -197,14 +197,14 @@ struct matching {
 
 static err side_ids(struct binary *b, const struct table *in, struct matching *m, struct side *s) {
     struct evaluator *ev = b->ev;
-    struct promql_label scratch[LABELS_MAX];
+    struct label scratch[PROJECTED_LABELS_MAX];
     struct names names;
     if (!names_sort(ev->a, &b->e->labels, &names)) return eval_no_memory(ev);
     NEED(s->ids = arena_alloc(ev->a, sizeof *s->ids * MAX(in->n, 1)));
     for (size_t r = 0; r < in->n; r++) {
         uint32_t n;
         labels_project(in->rows[r].labels, &names, !b->e->on, scratch, &n);
-        s->ids[r] = label_index_add(ev->a, &m->index, (struct promql_labels){scratch, n});
+        s->ids[r] = label_index_add(ev->a, &m->index, (struct labels){scratch, n});
         if (s->ids[r] == UINT32_MAX) return eval_no_memory(ev);
     }
     return NULL;
@@ -319,7 +319,7 @@ static err result_labels(struct pairing *p, const struct row *many, const struct
     const struct promql_node *e = p->b->e;
     struct evaluator *ev = p->b->ev;
     bool drops = !op_rows[e->op].comparison || e->bool_modifier;
-    struct promql_labels labels = many->labels;
+    struct labels labels = many->labels;
     out->drop_name = false;
     if (!op_rows[e->op].comparison || (e->bool_modifier && !ev->options->delayed_name_removal))
         labels = labels_without_metadata(ev->a, labels);
@@ -328,22 +328,22 @@ static err result_labels(struct pairing *p, const struct row *many, const struct
     else
         out->drop_name = many->drop_name;
     if (e->cardinality == ONE_TO_ONE) {
-        struct promql_label scratch[LABELS_MAX];
+        struct label scratch[PROJECTED_LABELS_MAX];
         struct names names;
         uint32_t n = 0;
         if (!names_sort(ev->a, &e->labels, &names)) return eval_no_memory(ev);
-        for (uint32_t i = 0; i < labels.n && n < LABELS_MAX; i++) {
+        for (uint32_t i = 0; i < labels.n && n < PROJECTED_LABELS_MAX; i++) {
             bool listed = false;
             for (uint32_t k = 0; k < names.n; k++) listed |= str_equal(names.v[k], labels.v[i].name);
             if (listed == e->on) scratch[n++] = labels.v[i];
         }
-        struct promql_label *v = arena_alloc(ev->a, sizeof *v * MAX(n, 1));
+        struct label *v = arena_alloc(ev->a, sizeof *v * MAX(n, 1));
         NEED(v);
         memcpy(v, scratch, sizeof *v * n);
-        labels = (struct promql_labels){v, n};
+        labels = (struct labels){v, n};
     }
     for (uint32_t k = 0; k < e->include.n; k++) {
-        labels = labels_set(ev->a, labels, e->include.v[k], promql_label(one->labels, e->include.v[k]));
+        labels = labels_set(ev->a, labels, e->include.v[k], label_set_get(one->labels, e->include.v[k]));
         NEED(labels.v);
     }
     out->labels = labels;

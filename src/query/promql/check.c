@@ -104,21 +104,21 @@ static const char *check_selector(struct arena *a, const struct promql_node *e) 
     for (uint32_t i = 0; i < e->matcher_n; i++) {
         const struct promql_matcher *m = &e->matchers[i];
         bool is_own_name = e->text.n && i + 1 == e->matcher_n;
-        if (m->op == PROMQL_EQUAL && str_equal(m->name, STR("__name__")) && !is_own_name) {
+        if (m->op == MATCHER_EQUAL && str_equal(m->name, STR("__name__")) && !is_own_name) {
             if (name.n)
                 return said(a, "metric name must not be set twice: \"" STR_FMT "\" or \"" STR_FMT "\"", STR_ARG(name),
                             STR_ARG(m->value));
             name = m->value;
         }
-        struct promql_compiled c = {0};
-        err wrong = promql_compile(m, &c);
+        struct label_matcher *made;
+        err wrong = promql_matchers_make(a, m, 1, &made);
         if (wrong) {
             const char *why = said(a, "%s", err_text(wrong));
             err_free(wrong);
             return why;
         }
-        selective |= !promql_matches(&c, (struct str){"", 0});
-        promql_compiled_done(&c);
+        selective |= !made->matches_empty;
+        label_matcher_done(made);
     }
     return selective || e->may_take_all ? NULL : "vector selector must contain at least one non-empty matcher";
 }

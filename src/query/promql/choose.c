@@ -30,7 +30,7 @@ static err group_table(struct evaluator *ev, const struct timeline *t, const str
 struct candidate {
     double value;
     uint32_t row; /* within its group */
-    const struct promql_labels *labels;
+    const struct labels *labels;
 };
 
 /* Whether x is a better pick than y: larger for topk (sign 1), smaller for bottomk (-1); a number before NaN; of equals
@@ -80,7 +80,7 @@ static void order_best(struct candidate *c, size_t n, int sign) {
 /* ---- limit_ratio ------------------------------------------------------------------------------------------------- */
 
 /* A number in [0, 1] that a label set always has. */
-static double ratio_of(struct promql_labels labels) {
+static double ratio_of(struct labels labels) {
     uint64_t h = 0;
     for (uint32_t i = 0; i < labels.n; i++) {
         h = hash_bytes_seed(labels.v[i].name.p, labels.v[i].name.n, h);
@@ -313,10 +313,10 @@ static err count_cell(struct counted *c, const struct row *row, size_t i, struct
         native_print(row->histograms[i], &b);
     struct str value = arena_copy(ev->a, buf_str(&b));
     NEED(value.p);
-    struct promql_labels with = labels_set(ev->a, row->labels, label, value);
+    struct labels with = labels_set(ev->a, row->labels, label, value);
     NEED(with.v);
     labels_project(with, &c->grouping->names, c->grouping->without, c->grouping->scratch, &n);
-    g = label_index_add(ev->a, &c->grouping->index, (struct promql_labels){c->grouping->scratch, n});
+    g = label_index_add(ev->a, &c->grouping->index, (struct labels){c->grouping->scratch, n});
     if (g == UINT32_MAX) return eval_no_memory(ev);
     if (g == c->out->n) {
         struct row fresh = {.labels = c->grouping->index.sets[g]};

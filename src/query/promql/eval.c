@@ -68,7 +68,7 @@ err row_drop_name(struct evaluator *ev, struct row *row) {
 }
 
 struct str row_name(const struct row *row) {
-    return promql_label(row->labels, METRIC_NAME);
+    return label_set_get(row->labels, METRIC_NAME);
 }
 
 err table_push(struct evaluator *ev, struct table *t, const struct row *row) {
@@ -268,7 +268,7 @@ static err date_of_step(struct evaluator *ev, const struct timeline *t, const st
 static bool may_collide(const struct promql_node *range) {
     const struct promql_node *selector = range->kind == NODE_MATRIX ? range->args[0] : range;
     for (uint32_t i = 0; i < selector->matcher_n; i++)
-        if (selector->matchers[i].op == PROMQL_EQUAL && str_equal(selector->matchers[i].name, METRIC_NAME))
+        if (selector->matchers[i].op == MATCHER_EQUAL && str_equal(selector->matchers[i].name, METRIC_NAME))
             return false;
     return true;
 }

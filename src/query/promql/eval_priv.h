@@ -22,7 +22,7 @@ static inline int64_t step_time(const struct timeline *t, size_t i) { return t->
 enum { KIND_MATCHED = PROMQL_HISTOGRAM + 1 };
 
 struct row {
-    struct promql_labels labels;
+    struct labels labels;
     bool drop_name; /* the name goes at the end of the query */
     bool taken;     /* by the sink: the producer takes new memory */
     uint8_t *kinds;
@@ -87,27 +87,26 @@ void note_histograms_left_out(struct evaluator *ev, const struct promql_node *at
 
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
 
-#define METRIC_NAME STR("__name__")
-enum { LABELS_MAX = 1024 };
+enum { PROJECTED_LABELS_MAX = 1024 };
 
 /* Labels with name = value; an empty value takes the label away. v NULL: no memory. */
-struct promql_labels labels_set(struct arena *a, struct promql_labels labels, struct str name, struct str value);
-struct promql_labels labels_without_metadata(struct arena *a, struct promql_labels labels);
-uint64_t labels_hash(struct promql_labels labels);
-bool labels_equal(struct promql_labels x, struct promql_labels y);
+struct labels labels_set(struct arena *a, struct labels labels, struct str name, struct str value);
+struct labels labels_without_metadata(struct arena *a, struct labels labels);
+uint64_t labels_hash(struct labels labels);
+bool labels_equal(struct labels x, struct labels y);
 /* The labels of these names, or without them (and without the metric name); of names sorted by names_sort. */
-void labels_project(struct promql_labels labels, const struct names *names, bool without,
-                    struct promql_label out[LABELS_MAX], uint32_t *out_n);
+void labels_project(struct labels labels, const struct names *names, bool without,
+                    struct label out[PROJECTED_LABELS_MAX], uint32_t *out_n);
 bool names_sort(struct arena *a, const struct names *in, struct names *out);
 
 /* Label sets with numbers 0, 1, 2 … in the order they came. */
 struct label_index {
-    struct promql_labels *sets;
+    struct labels *sets;
     uint64_t *hashes;
     uint32_t *slots, n, capacity, mask;
 };
 /* The number of a set; new ones are copied (the array, not the texts). UINT32_MAX: no memory. */
-uint32_t label_index_add(struct arena *a, struct label_index *x, struct promql_labels labels);
+uint32_t label_index_add(struct arena *a, struct label_index *x, struct labels labels);
 
 /* ---- rows and tables --------------------------------------------------------------------------------------------- */
 
@@ -156,7 +155,7 @@ struct windowed {
     struct evaluator *ev;
     const struct timeline *t;
     const struct promql_node *call, *range; /* range: a MATRIX or SUBQUERY node */
-    struct promql_labels labels;
+    struct labels labels;
     const int64_t *ends; /* of the window of each step */
     const int64_t *times, *histogram_times;
     const double *values;

@@ -198,16 +198,16 @@ static err whole_round(struct evaluator *ev, const struct timeline *t, const str
 /* ---- absence ----------------------------------------------------------------------------------------------------- */
 
 /* What a selector says for sure about the series it did not find. */
-static err absent_labels(struct evaluator *ev, const struct promql_node *e, struct promql_labels *out) {
+static err absent_labels(struct evaluator *ev, const struct promql_node *e, struct labels *out) {
     if (e->kind == NODE_MATRIX) e = e->args[0];
-    *out = (struct promql_labels){0};
+    *out = (struct labels){0};
     if (e->kind != NODE_VECTOR) return NULL;
     for (uint32_t i = 0; i < e->matcher_n; i++) {
         const struct promql_matcher *m = &e->matchers[i];
-        bool sure = m->op == PROMQL_EQUAL, before = false;
+        bool sure = m->op == MATCHER_EQUAL, before = false;
         if (str_equal(m->name, METRIC_NAME)) continue;
         for (uint32_t k = 0; k < i; k++)
-            before |= str_equal(e->matchers[k].name, m->name) && e->matchers[k].op == PROMQL_EQUAL;
+            before |= str_equal(e->matchers[k].name, m->name) && e->matchers[k].op == MATCHER_EQUAL;
         *out = labels_set(ev->a, *out, m->name, sure && !before ? m->value : (struct str){"", 0});
         NEED(out->v);
     }

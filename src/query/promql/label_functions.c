@@ -5,8 +5,9 @@
 
 #include "base/text.h"
 #include "query/promql/whole_priv.h"
+#include "store/match/regex.h"
 
-enum { GROUPS_MAX = 100, LABEL_VALUE_BYTES_MAX = 1 << 20 };
+enum { GROUPS_MAX = 100, REPLACED_BYTES_MAX = 1 << 20 };
 
 static err need_label_name(struct str name, const char *what, const char *function) {
     if (name.n && utf8_is_valid(name)) return NULL;
@@ -68,30 +69,30 @@ static void expand(struct buf *b, struct str template, const struct regex *r, co
 err whole_label_replace(struct evaluator *ev, const struct timeline *t, const struct promql_node *e,
                         struct table *out) {
     struct str to = eval_string(e->args[1]), template = eval_string(e->args[2]), from = eval_string(e->args[3]);
-    struct promql_matcher m = {.op = PROMQL_REGEX, .name = from, .value = eval_string(e->args[4])};
-    struct promql_compiled c = {0};
+    struct str pattern = eval_string(e->args[4]);
+    struct regex *regex = NULL;
     struct str groups[GROUPS_MAX];
-    err failed = promql_compile(&m, &c);
+    err failed = regex_compile_whole(pattern, &regex);
     if (failed) {
         err_free(failed);
-        return err_new(ERR_INVALID, "invalid regular expression in label_replace(): " STR_FMT, STR_ARG(m.value));
+        return err_new(ERR_INVALID, "invalid regular expression in label_replace(): " STR_FMT, STR_ARG(pattern));
     }
     failed = need_label_name(to, "destination", "label_replace");
     if (!failed) failed = eval(ev, t, e->args[0], out);
     AUTO_BUF struct buf value;
-    buf_init(&value, LABEL_VALUE_BYTES_MAX);
+    buf_init(&value, REPLACED_BYTES_MAX);
     for (size_t r = 0; !failed && r < out->n; r++) {
         struct row *row = &out->rows[r];
-        struct str source = str_equal(from, METRIC_NAME) ? row_name(row) : promql_label(row->labels, from);
-        size_t n = regex_groups(c.regex, source, groups, GROUPS_MAX);
+        struct str source = str_equal(from, METRIC_NAME) ? row_name(row) : label_set_get(row->labels, from);
+        size_t n = regex_groups(regex, source.n ? source : STR(""), groups, GROUPS_MAX);
         if (!n) continue;
         buf_clear(&value);
-        expand(&value, template, c.regex, groups, n);
-        failed = value.full ? err_new(ERR_LIMIT, "label_replace(): a label value is longer than %d bytes",
-                                      LABEL_VALUE_BYTES_MAX)
-                            : relabel(ev, row, to, buf_str(&value));
+        expand(&value, template, regex, groups, n);
+        failed = value.full
+                     ? err_new(ERR_LIMIT, "label_replace(): a label value is longer than %d bytes", REPLACED_BYTES_MAX)
+                     : relabel(ev, row, to, buf_str(&value));
     }
-    promql_compiled_done(&c);
+    regex_free(regex);
     return failed ? failed : table_merge(ev, out, t->n);
 }
 
@@ -101,15 +102,15 @@ err whole_label_join(struct evaluator *ev, const struct timeline *t, const struc
     for (uint32_t k = 3; k < e->arg_n; k++) TRY(need_label_name(eval_string(e->args[k]), "source", "label_join"));
     TRY(eval(ev, t, e->args[0], out));
     AUTO_BUF struct buf value;
-    buf_init(&value, LABEL_VALUE_BYTES_MAX);
+    buf_init(&value, REPLACED_BYTES_MAX);
     for (size_t r = 0; r < out->n; r++) {
         buf_clear(&value);
         for (uint32_t k = 3; k < e->arg_n; k++) {
             if (k > 3) buf_add_str(&value, separator);
-            buf_add_str(&value, promql_label(out->rows[r].labels, eval_string(e->args[k])));
+            buf_add_str(&value, label_set_get(out->rows[r].labels, eval_string(e->args[k])));
         }
         if (value.full)
-            return err_new(ERR_LIMIT, "label_join(): a label value is longer than %d bytes", LABEL_VALUE_BYTES_MAX);
+            return err_new(ERR_LIMIT, "label_join(): a label value is longer than %d bytes", REPLACED_BYTES_MAX);
         TRY(relabel(ev, &out->rows[r], to, buf_str(&value)));
     }
     return table_merge(ev, out, t->n);
@@ -159,7 +160,7 @@ static int order_by_labels(const void *x, const void *y) {
     const struct sort_key *a = x, *b = y;
     for (uint32_t k = 1; k < a->call->arg_n; k++) {
         struct str name = eval_string(a->call->args[k]);
-        struct str p = promql_label(a->row.labels, name), q = promql_label(b->row.labels, name);
+        struct str p = label_set_get(a->row.labels, name), q = label_set_get(b->row.labels, name);
         int order = natural_compare(p, q);
         if (!order) order = str_compare(p, q);
         if (order) return a->sign * order;
@@ -223,13 +224,13 @@ static bool is_wanted(const struct info_question *x, struct str name) {
     return !any || named;
 }
 
-static bool same_target(struct promql_labels x, struct promql_labels y) {
-    return str_equal(promql_label(x, STR("job")), promql_label(y, STR("job"))) &&
-           str_equal(promql_label(x, STR("instance")), promql_label(y, STR("instance")));
+static bool same_target(struct labels x, struct labels y) {
+    return str_equal(label_set_get(x, STR("job")), label_set_get(y, STR("job"))) &&
+           str_equal(label_set_get(x, STR("instance")), label_set_get(y, STR("instance")));
 }
 
 /* Cuts the cells where `info` is present out of `row` into *out_with, with its labels. */
-static err with_info(struct info_question *x, struct row *row, const struct row *info, struct promql_labels base,
+static err with_info(struct info_question *x, struct row *row, const struct row *info, struct labels base,
                      struct row *out_with) {
     struct evaluator *ev = x->ev;
     struct row with = *row;
@@ -243,9 +244,9 @@ static err with_info(struct info_question *x, struct row *row, const struct row 
         row->kinds[i] = PROMQL_ABSENT;
     }
     for (uint32_t i = 0; i < info->labels.n; i++) {
-        struct promql_label l = info->labels.v[i];
-        if (!is_wanted(x, l.name) || promql_label(base, l.name).n) continue;
-        struct str before = promql_label(with.labels, l.name);
+        struct label l = info->labels.v[i];
+        if (!is_wanted(x, l.name) || label_set_get(base, l.name).n) continue;
+        struct str before = label_set_get(with.labels, l.name);
         if (before.n && !str_equal(before, l.value) && !row_is_empty(&with, x->t->n))
             return err_new(ERR_INVALID, "conflicting label: " STR_FMT, STR_ARG(l.name));
         with.labels = labels_set(ev->a, with.labels, l.name, l.value);
@@ -289,20 +290,20 @@ static err select_infos(struct info_question *x, const struct promql_node *e) {
     bool named = false;
     x->may_miss = true;
     for (uint32_t i = 0; i < n; i++) {
-        struct promql_compiled c;
+        struct label_matcher *m;
         selector->matchers[i] = x->wanted->matchers[i];
         if (str_equal(x->wanted->matchers[i].name, METRIC_NAME)) {
             named = true;
             continue;
         }
-        TRY(promql_compile(&x->wanted->matchers[i], &c));
-        x->may_miss &= promql_matches(&c, (struct str){"", 0});
-        promql_compiled_done(&c);
+        TRY(promql_matchers_make(ev->a, &x->wanted->matchers[i], 1, &m));
+        x->may_miss &= m->matches_empty;
+        label_matcher_done(m);
     }
     selector->matcher_n = n;
     if (!named)
         selector->matchers[selector->matcher_n++] =
-            (struct promql_matcher){PROMQL_EQUAL, METRIC_NAME, STR("target_info")};
+            (struct promql_matcher){MATCHER_EQUAL, METRIC_NAME, STR("target_info")};
     struct keep_sink sink = keep_sink(ev, &x->infos, x->t->n);
     return selector_each(ev, x->t, selector, false, &sink.sink);
 }

@@ -1,31 +1,12 @@
 #include "query/promql/source.h"
 
-err promql_compile(const struct promql_matcher *m, struct promql_compiled *out) {
-    *out = (struct promql_compiled){.matcher = m};
-    if (m->op != PROMQL_REGEX && m->op != PROMQL_NOT_REGEX) return NULL;
-    /* Alone first: what is wrong in itself must not be mended by what stands around it: a)(b. */
-    TRY_WRAP(regex_compile(m->value, &out->regex), "error parsing regexp");
-    regex_free(out->regex);
-    out->regex = NULL;
-    AUTO_BUF struct buf pattern;
-    buf_init(&pattern, m->value.n + 64);
-    buf_add_text(&pattern, "^(?s:");
-    buf_add_str(&pattern, m->value);
-    buf_add_text(&pattern, ")\\z");
-    return err_wrap(regex_compile(buf_str(&pattern), &out->regex), "error parsing regexp");
-}
-
-void promql_compiled_done(struct promql_compiled *c) {
-    regex_free(c->regex);
-    c->regex = NULL;
-}
-
-bool promql_matches(const struct promql_compiled *c, struct str value) {
-    switch (c->matcher->op) {
-    case PROMQL_EQUAL: return str_equal(value, c->matcher->value);
-    case PROMQL_NOT_EQUAL: return !str_equal(value, c->matcher->value);
-    case PROMQL_REGEX: return regex_found(c->regex, value);
-    case PROMQL_NOT_REGEX: return !regex_found(c->regex, value);
-    }
-    return false;
+err promql_matchers_make(struct arena *a, const struct promql_matcher *matchers, size_t n, struct label_matcher **out) {
+    struct label_matcher *v = arena_array(a, struct label_matcher, n + 1);
+    err e = v ? NULL : arena_err(a);
+    size_t made = 0;
+    for (; !e && made < n; made += !e)
+        e = label_matcher_make(a, matchers[made].name, matchers[made].op, matchers[made].value, &v[made]);
+    if (!e) return *out = v, NULL;
+    while (made) label_matcher_done(&v[--made]);
+    return err_kind(e) == ERR_INVALID ? err_wrap(e, "error parsing regexp") : e;
 }

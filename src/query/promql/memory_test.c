@@ -31,9 +31,9 @@ static err memory_read(struct promql_set *set, size_t i, struct promql_samples *
     return NULL;
 }
 
-static bool selects(const struct promql_selection *q, struct promql_labels labels) {
+static bool selects(const struct promql_selection *q, struct labels labels) {
     for (size_t i = 0; i < q->matcher_n; i++)
-        if (!promql_matches(&q->matchers[i], promql_label(labels, q->matchers[i].matcher->name))) return false;
+        if (!label_matcher_matches(&q->matchers[i], label_set_get(labels, q->matchers[i].name))) return false;
     return true;
 }
 
@@ -41,7 +41,7 @@ static err memory_select(struct promql_source *source, const struct promql_selec
                          struct promql_set *out) {
     struct memory *m = (struct memory *)source;
     struct memory_set *x = arena_new(a, struct memory_set);
-    struct promql_labels *labels = arena_alloc(a, sizeof *labels * MAX(m->series.n, 1));
+    struct labels *labels = arena_alloc(a, sizeof *labels * MAX(m->series.n, 1));
     if (!x || !labels) return arena_err(a);
     *x = (struct memory_set){.m = m, .min_ms = q->min_ms, .max_ms = q->max_ms};
     x->series = arena_alloc(a, sizeof(*x->series) * MAX(m->series.n, 1));
@@ -78,17 +78,17 @@ void memory_done(struct memory *m) {
 }
 
 static int order_of_labels(const void *x, const void *y) {
-    return str_compare(((const struct promql_label *)x)->name, ((const struct promql_label *)y)->name);
+    return str_compare(((const struct label *)x)->name, ((const struct label *)y)->name);
 }
 
-struct memory_series *memory_series(struct memory *m, const struct promql_label *labels, size_t n) {
-    struct promql_label *v = arena_array(&m->a, struct promql_label, n + 1);
+struct memory_series *memory_series(struct memory *m, const struct label *labels, size_t n) {
+    struct label *v = arena_array(&m->a, struct label, n + 1);
     uint32_t kept = 0;
     for (size_t i = 0; i < n; i++)
         if (labels[i].value.n)
-            v[kept++] = (struct promql_label){arena_copy(&m->a, labels[i].name), arena_copy(&m->a, labels[i].value)};
+            v[kept++] = (struct label){arena_copy(&m->a, labels[i].name), arena_copy(&m->a, labels[i].value)};
     qsort(v, kept, sizeof *v, order_of_labels);
-    struct promql_labels sorted = {v, kept};
+    struct labels sorted = {v, kept};
     for (size_t i = 0; i < m->series.n; i++)
         if (promql_labels_compare(m->series.v[i].labels, sorted) == 0) return &m->series.v[i];
     struct memory_series *s = vec_push(&m->series);

@@ -5,7 +5,7 @@
 #include "query/promql/source.h"
 
 struct memory_series {
-    struct promql_labels labels;
+    struct labels labels;
     VEC(int64_t) times;
     VEC(double) values;
     VEC(int64_t) histogram_times;
@@ -25,7 +25,7 @@ struct memory {
 void memory_init(struct memory *m);
 void memory_done(struct memory *m);
 /* The series with these labels, new or known; labels need no order, values may be empty. The pointer lives until the next call. */
-struct memory_series *memory_series(struct memory *m, const struct promql_label *labels, size_t n);
+struct memory_series *memory_series(struct memory *m, const struct label *labels, size_t n);
 /* At the same time as one before: replaces it. Otherwise times ascend. */
 void memory_add(struct memory_series *s, int64_t time_ms, double value);
 void memory_add_histogram(struct memory_series *s, int64_t time_ms, const struct native *h);

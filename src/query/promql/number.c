@@ -74,8 +74,8 @@ static void put_plain_digits(struct buf *b, const char *digits, int n, int point
     buf_add(b, digits + point, (size_t)(n - point));
 }
 
-/* Exponents outside of [low, high) are written; at least two digits each unless `short_exponent`. */
-static void put_number(struct buf *b, double v, int low, int high, bool short_exponent) {
+/* Exponents outside of [low, high) are written, with two digits at least. */
+static void put_number(struct buf *b, double v, int low, int high) {
     char digits[DIGITS_MAX];
     int point;
     if (put_special(b, v)) return;
@@ -90,12 +90,12 @@ static void put_number(struct buf *b, double v, int low, int high, bool short_ex
         buf_add_byte(b, '.');
         buf_add(b, digits + 1, (size_t)(n - 1));
     }
-    buf_add_fmt(b, short_exponent ? "e%c%d" : "e%c%02d", point < 1 ? '-' : '+', point < 1 ? 1 - point : point - 1);
+    buf_add_fmt(b, "e%c%02d", point < 1 ? '-' : '+', point < 1 ? 1 - point : point - 1);
 }
 
-void put_sample_value(struct buf *b, double v) { put_number(b, v, -6, 21, true); }
-void put_go_plain(struct buf *b, double v) { put_number(b, v, -1000, 1000, false); }
-void put_go_general(struct buf *b, double v) { put_number(b, v, -4, 6, false); }
+void put_sample_value(struct buf *b, double v) { put_number(b, v, -6, 21); }
+void put_go_plain(struct buf *b, double v) { put_number(b, v, -1000, 1000); }
+void put_go_general(struct buf *b, double v) { put_number(b, v, -4, 6); }
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 

@@ -247,7 +247,7 @@ static bool parse_matcher(struct parser *p, struct matchers *m) {
         if (!take_string(p, &matcher.name)) return false;
         if (p->now.kind == TOKEN_COMMA || p->now.kind == TOKEN_RIGHT_BRACE)
             return matcher_push(
-                p, m, (struct promql_matcher){.op = PROMQL_EQUAL, .name = STR("__name__"), .value = matcher.name});
+                p, m, (struct promql_matcher){.op = MATCHER_EQUAL, .name = STR("__name__"), .value = matcher.name});
     } else if (p->now.kind == TOKEN_WORD && is_label_name(p->now.text)) {
         matcher.name = arena_copy(p->a, p->now.text);
         advance(p);
@@ -255,13 +255,13 @@ static bool parse_matcher(struct parser *p, struct matchers *m) {
         return unexpected(p, "label matching", "identifier or \"}\""), false;
     }
     if (p->now.kind == TOKEN_ASSIGN)
-        matcher.op = PROMQL_EQUAL;
+        matcher.op = MATCHER_EQUAL;
     else if (p->now.kind == TOKEN_OP && p->now.op == OP_NOT_EQUAL)
-        matcher.op = PROMQL_NOT_EQUAL;
+        matcher.op = MATCHER_NOT_EQUAL;
     else if (p->now.kind == TOKEN_MATCH)
-        matcher.op = PROMQL_REGEX;
+        matcher.op = MATCHER_REGEX;
     else if (p->now.kind == TOKEN_NOT_MATCH)
-        matcher.op = PROMQL_NOT_REGEX;
+        matcher.op = MATCHER_NOT_REGEX;
     else
         return unexpected(p, "label matching", "label matching operator"), false;
     advance(p);
@@ -290,7 +290,7 @@ static struct promql_node *parse_selector(struct parser *p) {
     }
     if (took(p, TOKEN_LEFT_BRACE) && !parse_matchers(p, &m)) return NULL;
     if (e->text.n)
-        matcher_push(p, &m, (struct promql_matcher){.op = PROMQL_EQUAL, .name = STR("__name__"), .value = e->text});
+        matcher_push(p, &m, (struct promql_matcher){.op = MATCHER_EQUAL, .name = STR("__name__"), .value = e->text});
     e->matchers = arena_alloc(p->a, sizeof *e->matchers * MAX(m.n, 1));
     if (!e->matchers) return wrong_at(p, e->start, e->start, "over the memory limit"), NULL;
     if (m.n) memcpy(e->matchers, m.all, sizeof *e->matchers * m.n);

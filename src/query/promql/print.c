@@ -23,7 +23,7 @@ static void put_names(struct buf *b, const struct names *names) {
     buf_add_byte(b, ')');
 }
 
-static const char *match_name(enum promql_match op) {
+static const char *match_name(enum label_matcher_op op) {
     static const char *const names[] = {"=", "!=", "=~", "!~"};
     return names[op];
 }
@@ -387,6 +387,10 @@ static bool selector_at(const struct promql_node *e, size_t *i, const struct pro
     for (uint32_t k = 0; k < e->arg_n; k++)
         if (selector_at(e->args[k], i, out, out_n)) return true;
     return false;
+}
+
+bool promql_is_selector(const struct promql_node *e) {
+    return e->kind == NODE_VECTOR && e->at == AT_NONE && e->offset_ms == 0;
 }
 
 bool promql_selector_at(const struct promql_node *e, size_t i, const struct promql_matcher **out, size_t *out_n) {

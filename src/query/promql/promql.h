@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "query/promql/native.h"
+#include "store/series/labels.h"
 
 enum { PROMQL_TEXT_BYTES_MAX = 65536, PROMQL_DEPTH_MAX = 1000, PROMQL_LIST_MAX = 11000 };
 
@@ -25,17 +26,9 @@ enum promql_type { PROMQL_SCALAR, PROMQL_STRING, PROMQL_VECTOR, PROMQL_MATRIX };
 struct promql_node; /* an expression; read by promql_* only */
 struct promql_source;
 
-struct promql_label {
-    struct str name, value;
-};
-/* By name, ascending; no value is empty. */
-struct promql_labels {
-    const struct promql_label *v;
-    uint32_t n;
-};
-struct str promql_label(struct promql_labels labels, struct str name); /* empty: none */
-int promql_labels_compare(struct promql_labels x, struct promql_labels y);
-void promql_labels_print(struct promql_labels labels, struct buf *out); /* name{a="b"} */
+/* By name, then by value; so the API sorts series. (label_set_compare puts the metric's name first.) */
+int promql_labels_compare(struct labels x, struct labels y);
+void promql_labels_print(struct labels labels, struct buf *out); /* name{a="b"} */
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 
@@ -60,6 +53,7 @@ err promql_print_tree(const struct promql_node *e, struct json_writer *w); /* ER
 
 /* The matchers of each selector in the tree, first to last; for query_exemplars. False: no more. */
 struct promql_matcher;
+bool promql_is_selector(const struct promql_node *e); /* a bare one: name{…}, and nothing about time */
 bool promql_selector_at(const struct promql_node *e, size_t i, const struct promql_matcher **out, size_t *out_n);
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
@@ -76,7 +70,7 @@ struct promql_options {
 enum promql_kind { PROMQL_ABSENT, PROMQL_FLOAT, PROMQL_HISTOGRAM };
 
 struct promql_row {
-    struct promql_labels labels;
+    struct labels labels;
     const uint8_t *kinds;                   /* enum promql_kind at each step */
     const double *values;                   /* at steps of kind float */
     const struct native *const *histograms; /* NULL: none at any step */
@@ -99,7 +93,7 @@ struct promql_answer {
 };
 /* The samples of one series of a range vector. */
 struct promql_points {
-    struct promql_labels labels;
+    struct labels labels;
     size_t n, histogram_n;
     const int64_t *times, *histogram_times;
     const double *values;

@@ -11,7 +11,7 @@ enum { STEPS = 241, SCRAPE_MS = 15000, ROUTES = 50, PAIRS = 4 };
 
 struct series_in_memory {
     struct promql_source source;
-    struct promql_labels *labels;
+    struct labels *labels;
     size_t n, samples;
     int64_t *times;
     double *values; /* n × samples */
@@ -59,17 +59,17 @@ static void fill(struct series_in_memory *m, size_t n) {
     uint64_t x = 88172645463325252ull;
     m->n = n;
     m->samples = (3600 + 300) * 1000 / SCRAPE_MS + 1;
-    m->labels = mem_new_array(struct promql_labels, n);
+    m->labels = mem_new_array(struct labels, n);
     m->times = mem_new_array(int64_t, m->samples);
     m->values = mem_new_array(double, n * m->samples);
     for (size_t k = 0; k < m->samples; k++) m->times[k] = (int64_t)k * SCRAPE_MS + 7;
     for (size_t i = 0; i < n; i++) {
-        struct promql_label *v = mem_new_array(struct promql_label, PAIRS);
-        v[0] = (struct promql_label){STR("__name__"), STR("x")};
-        v[1] = (struct promql_label){STR("instance"), text("host-", i)};
-        v[2] = (struct promql_label){STR("job"), STR("api")};
-        v[3] = (struct promql_label){STR("route"), text("/route/", i % ROUTES)};
-        m->labels[i] = (struct promql_labels){v, PAIRS};
+        struct label *v = mem_new_array(struct label, PAIRS);
+        v[0] = (struct label){STR("__name__"), STR("x")};
+        v[1] = (struct label){STR("instance"), text("host-", i)};
+        v[2] = (struct label){STR("job"), STR("api")};
+        v[3] = (struct label){STR("route"), text("/route/", i % ROUTES)};
+        m->labels[i] = (struct labels){v, PAIRS};
         double at = (double)(i * 7919 % 1000000) + 1e6; /* they began long ago */
         for (size_t k = 0; k < m->samples; k++) {
             x ^= x << 13, x ^= x >> 7, x ^= x << 17;

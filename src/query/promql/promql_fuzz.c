@@ -14,7 +14,7 @@ static void world(struct memory *m) {
     memory_init(m);
     for (int i = 0; i < 12; i++) {
         char job[2] = {(char)('a' + i % 3), 0}, le[2] = {(char)('1' + i % 3), 0};
-        struct promql_label labels[] = {{STR("__name__"), str_of(names[i % 4])},
+        struct label labels[] = {{STR("__name__"), str_of(names[i % 4])},
                                         {STR("job"), str_of(job)},
                                         {STR("le"), i % 4 == 3 ? (i == 11 ? STR("+Inf") : str_of(le)) : STR("")}};
         struct memory_series *s = memory_series(m, labels, 3);

@@ -72,17 +72,18 @@ static void mistakes_are_told_with_their_place(void **state) {
     static const char *const cases[][2] = {
         {"", "1:1: parse error: no expression found in input"},
         {"1 +", "1:4: parse error: unexpected end of input"},
-        {"sum(", "1:5: parse error: unexpected end of input"},
+        {"sum(", "1:5: parse error: unclosed left parenthesis"},
         {"a b", "1:3: parse error: unexpected identifier \"b\""},
         {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
         {"{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
         {"a{b=~\"(\"}",
-         "1:1: parse error: error parsing regexp: regular expression: missing closing parenthesis at byte 1"},
-        {"a{b=~\"x)(y\"}",
-         "1:1: parse error: error parsing regexp: regular expression: unmatched closing parenthesis at byte 1"},
-        {"a{b=~\"(?=x)\"}", "1:1: parse error: error parsing regexp: regular expression: the group at byte 0 is not "
-                            "supported (no look-around)"},
-        {"a{b", "1:4: parse error: unexpected end of input in label matching, expected label matching operator"},
+         "1:1: parse error: error parsing regexp: label b: regular expression: missing closing parenthesis at byte 1"},
+        {"a{b=~\"x)(y\"}", "1:1: parse error: error parsing regexp: label b: regular expression: unmatched closing "
+                           "parenthesis at byte 1"},
+        {"a{b=~\"(?=x)\"}",
+         "1:1: parse error: error parsing regexp: label b: regular expression: the group at byte 0 is not "
+         "supported (no look-around)"},
+        {"a{b", "1:4: parse error: unexpected end of input inside braces"},
         {"a{b=1}", "1:5: parse error: unexpected number \"1\" in label matching, expected string"},
         {"a{1=\"x\"}", "1:3: parse error: unexpected number \"1\" in label matching, expected identifier or \"}\""},
         {"a{b=\"x\" c}", "1:9: parse error: unexpected identifier \"c\" in label matching, expected \",\" or \"}\""},
@@ -104,7 +105,7 @@ static void mistakes_are_told_with_their_place(void **state) {
         {"1[5m]", "1:1: parse error: ranges only allowed for vector selectors"},
         {"a offset 5m[1m]", "1:1: parse error: no offset modifiers allowed before range"},
         {"a[0s]", "1:3: parse error: duration must be greater than 0"},
-        {"a[5m", "1:5: parse error: unexpected end of input in subquery or range, expected \"]\""},
+        {"a[5m", "1:5: parse error: unclosed left bracket"},
         {"a[5q]", "1:3: parse error: bad number or duration syntax"},
         {"1 offset 5m", "1:1: parse error: offset modifier must be preceded by an instant vector selector or range "
                         "vector selector or a subquery"},
@@ -223,7 +224,7 @@ static void numbers_look_as_go_prints_them(void **state) {
         {0.1, "0.1", "0.1", "0.1"},
         {1.0 / 3, "0.3333333333333333", "0.3333333333333333", "0.3333333333333333"},
         {1e-6, "0.000001", "0.000001", "1e-06"},
-        {1e-7, "1e-7", "0.0000001", "1e-07"},
+        {1e-7, "1e-07", "0.0000001", "1e-07"},
         {1.5e-10, "1.5e-10", "0.00000000015", "1.5e-10"},
         {1e20, "100000000000000000000", "100000000000000000000", "1e+20"},
         {999999, "999999", "999999", "999999"},
@@ -295,7 +296,7 @@ static void fill(struct memory *m) {
     memory_init(m);
     for (int i = 0; i < 40; i++) {
         char job[3] = {(char)('a' + i % 7), (char)('a' + i / 7), 0};
-        struct promql_label labels[] = {
+        struct label labels[] = {
             {STR("__name__"), STR("x_total")}, {STR("job"), str_of(job)}, {STR("le"), i % 2 ? STR("1") : STR("+Inf")}};
         struct memory_series *s = memory_series(m, labels, 3);
         for (int k = 0; k < 60; k++) memory_add(s, k * 15000, k * i);
@@ -443,7 +444,7 @@ static void labels_can_be_swapped(void **state) {
     assert_null(
         promql_run(&a, &m.source, e, text, &(struct promql_options){.start_ms = 1000, .end_ms = 1000}, &answer));
     assert_int_equal(answer.row_n, 1);
-    assert_true(str_equal(promql_label(answer.rows[0].labels, STR("dst")), STR("a-b-$")));
+    assert_true(str_equal(label_set_get(answer.rows[0].labels, STR("dst")), STR("a-b-$")));
     arena_done(&a);
     memory_done(&m);
 }
@@ -477,7 +478,7 @@ static void info_adds_labels_of_the_same_target(void **state) {
     (void)state;
     struct memory m;
     memory_init(&m);
-    static const struct promql_label rows[][5] = {
+    static const struct label rows[][5] = {
         {{STR("__name__"), STR("up")},
          {STR("job"), STR("a")},
          {STR("instance"), STR("1")},
@@ -542,8 +543,8 @@ static void annotations_say_where(void **state) {
     struct memory m;
     memory_init(&m);
     for (int i = 0; i < 4; i++) {
-        struct promql_label labels[] = {{STR("__name__"), i < 2 ? STR("x") : STR("h_bucket")},
-                                        {STR("le"), i % 2 ? STR("abc") : STR("+Inf")}};
+        struct label labels[] = {{STR("__name__"), i < 2 ? STR("x") : STR("h_bucket")},
+                                 {STR("le"), i % 2 ? STR("abc") : STR("+Inf")}};
         memory_add(memory_series(&m, labels, 2), 300, 1);
         memory_add(memory_series(&m, labels, 2), 900, 2);
     }

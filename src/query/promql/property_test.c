@@ -153,9 +153,9 @@ static void random_world(struct memory *m) {
                              *const zones[] = {"p", "q", ""};
     memory_init(m);
     for (int i = 0; i < 14; i++) {
-        struct promql_label labels[] = {{STR("__name__"), str_of(ONE_OF(names))},
-                                        {STR("job"), str_of(ONE_OF(jobs))},
-                                        {STR("zone"), str_of(ONE_OF(zones))}};
+        struct label labels[] = {{STR("__name__"), str_of(ONE_OF(names))},
+                                 {STR("job"), str_of(ONE_OF(jobs))},
+                                 {STR("zone"), str_of(ONE_OF(zones))}};
         struct memory_series *s = memory_series(m, labels, 3);
         if (s->times.n) continue;
         int64_t step = chance(3) ? 15000 : 10000, jitter = chance(3) == 0;
@@ -176,7 +176,7 @@ static void random_world(struct memory *m) {
 /* ---- one step at a time ------------------------------------------------------------------------------------------ */
 
 struct sample {
-    struct promql_labels labels;
+    struct labels labels;
     double v;
 };
 struct instant {
@@ -197,9 +197,9 @@ static int64_t naive_at(const struct naive *n, const struct promql_node *e, int6
     return (e->at == AT_TIME ? e->at_ms : e->at == AT_START ? n->start : e->at == AT_END ? n->end : t) - e->offset_ms;
 }
 
-static struct promql_labels keep_labels(struct naive *n, struct promql_labels from, const struct names *names,
-                                        bool keep, bool name_too) {
-    struct promql_label *v = arena_array(n->a, struct promql_label, from.n + 1);
+static struct labels keep_labels(struct naive *n, struct labels from, const struct names *names, bool keep,
+                                 bool name_too) {
+    struct label *v = arena_array(n->a, struct label, from.n + 1);
     uint32_t count = 0;
     for (uint32_t i = 0; i < from.n; i++) {
         bool listed = false;
@@ -207,20 +207,20 @@ static struct promql_labels keep_labels(struct naive *n, struct promql_labels fr
         bool is_name = str_equal(from.v[i].name, STR("__name__"));
         if (listed == keep && !(is_name && name_too)) v[count++] = from.v[i];
     }
-    return (struct promql_labels){v, count};
+    return (struct labels){v, count};
 }
 
-static struct promql_labels nameless(struct naive *n, struct promql_labels from) {
+static struct labels nameless(struct naive *n, struct labels from) {
     return keep_labels(n, from, &(struct names){0}, false, true);
 }
 
-static bool naive_selects(const struct promql_node *e, struct promql_labels labels) {
+static bool naive_selects(struct naive *n, const struct promql_node *e, struct labels labels) {
     bool yes = true;
     for (uint32_t i = 0; i < e->matcher_n; i++) {
-        struct promql_compiled c;
-        assert_null(promql_compile(&e->matchers[i], &c));
-        yes &= promql_matches(&c, promql_label(labels, e->matchers[i].name));
-        promql_compiled_done(&c);
+        struct label_matcher *m;
+        assert_null(promql_matchers_make(n->a, &e->matchers[i], 1, &m));
+        yes &= label_matcher_matches(m, label_set_get(labels, e->matchers[i].name));
+        label_matcher_done(m);
     }
     return yes;
 }
@@ -232,7 +232,7 @@ static struct instant naive_selector(struct naive *n, const struct promql_node *
         const struct memory_series *s = &n->m->series.v[i];
         size_t last = s->times.n;
         while (last > 0 && s->times.v[last - 1] > at) last--;
-        if (!naive_selects(e, s->labels) || last == 0 || s->times.v[last - 1] <= at - 300000 ||
+        if (!naive_selects(n, e, s->labels) || last == 0 || s->times.v[last - 1] <= at - 300000 ||
             promql_is_stale(s->values.v[last - 1]))
             continue;
         *vec_push(&out.v) =
@@ -242,7 +242,7 @@ static struct instant naive_selector(struct naive *n, const struct promql_node *
 }
 
 struct points {
-    struct promql_labels labels;
+    struct labels labels;
     VEC(int64_t) times;
     VEC(double) values;
 };
@@ -250,7 +250,7 @@ struct naive_range {
     VEC(struct points) v;
 };
 
-static void range_add(struct naive_range *r, struct promql_labels labels, int64_t t, double v) {
+static void range_add(struct naive_range *r, struct labels labels, int64_t t, double v) {
     size_t i = 0;
     while (i < r->v.n && promql_labels_compare(r->v.v[i].labels, labels) != 0) i++;
     if (i == r->v.n) *vec_push(&r->v) = (struct points){.labels = labels};
@@ -264,7 +264,7 @@ static struct naive_range naive_window(struct naive *n, const struct promql_node
     if (e->kind == NODE_MATRIX) {
         for (size_t i = 0; i < n->m->series.n; i++) {
             const struct memory_series *s = &n->m->series.v[i];
-            if (!naive_selects(e->args[0], s->labels)) continue;
+            if (!naive_selects(n, e->args[0], s->labels)) continue;
             for (size_t k = 0; k < s->times.n; k++)
                 if (s->times.v[k] > start && s->times.v[k] <= end && !promql_is_stale(s->values.v[k]))
                     range_add(&out, s->labels, s->times.v[k], s->values.v[k]);
@@ -357,13 +357,13 @@ static struct instant naive_range_call(struct naive *n, const struct promql_node
     return out;
 }
 
-static struct promql_labels naive_absent_labels(struct naive *n, const struct promql_node *e) {
-    struct promql_label *v = arena_array(n->a, struct promql_label, 4);
+static struct labels naive_absent_labels(struct naive *n, const struct promql_node *e) {
+    struct label *v = arena_array(n->a, struct label, 4);
     uint32_t count = 0;
     for (uint32_t i = 0; e->kind == NODE_VECTOR && i < e->matcher_n; i++)
-        if (e->matchers[i].op == PROMQL_EQUAL && !str_equal(e->matchers[i].name, STR("__name__")))
-            v[count++] = (struct promql_label){e->matchers[i].name, e->matchers[i].value};
-    return (struct promql_labels){v, count};
+        if (e->matchers[i].op == MATCHER_EQUAL && !str_equal(e->matchers[i].name, STR("__name__")))
+            v[count++] = (struct label){e->matchers[i].name, e->matchers[i].value};
+    return (struct labels){v, count};
 }
 
 static const struct promql_node *bare(const struct promql_node *e) {
@@ -423,7 +423,7 @@ static double naive_fold(enum aggregation op, double *v, size_t n) {
 }
 
 /* Whether fewer than two others are better; of equals those whose labels come first. */
-static bool naive_is_chosen(const struct instant *in, const struct promql_labels *groups, size_t i, double sign) {
+static bool naive_is_chosen(const struct instant *in, const struct labels *groups, size_t i, double sign) {
     size_t better = 0;
     for (size_t k = 0; k < in->v.n; k++) {
         double x = in->v.v[k].v, y = in->v.v[i].v;
@@ -437,7 +437,7 @@ static bool naive_is_chosen(const struct instant *in, const struct promql_labels
 
 static struct instant naive_aggregate(struct naive *n, const struct promql_node *e, int64_t t) {
     struct instant out = {.is_scalar = false}, in = naive_eval(n, e->args[0], t);
-    struct promql_labels *groups = arena_array(n->a, struct promql_labels, in.v.n + 1);
+    struct labels *groups = arena_array(n->a, struct labels, in.v.n + 1);
     double *values = arena_array(n->a, double, in.v.n + 1);
     for (size_t i = 0; i < in.v.n; i++)
         groups[i] = keep_labels(n, in.v.v[i].labels, &e->labels, !e->without, e->without);
@@ -474,25 +474,24 @@ static double naive_op(enum binary_op op, double x, double y) {
     return op == OP_GREATER ? x > y : x >= y;
 }
 
-static bool naive_matches(struct naive *n, const struct promql_node *e, struct promql_labels x,
-                          struct promql_labels y) {
+static bool naive_matches(struct naive *n, const struct promql_node *e, struct labels x, struct labels y) {
     return promql_labels_compare(keep_labels(n, x, &e->labels, e->on, !e->on),
                                  keep_labels(n, y, &e->labels, e->on, !e->on)) == 0;
 }
 
-static struct promql_labels naive_result(struct naive *n, const struct promql_node *e, struct promql_labels many,
-                                         struct promql_labels one, bool drops) {
-    struct promql_labels out = drops ? nameless(n, many) : many;
+static struct labels naive_result(struct naive *n, const struct promql_node *e, struct labels many, struct labels one,
+                                  bool drops) {
+    struct labels out = drops ? nameless(n, many) : many;
     if (e->cardinality == ONE_TO_ONE) return keep_labels(n, out, &e->labels, e->on, false);
     for (uint32_t i = 0; i < e->include.n; i++) {
-        struct promql_labels without = keep_labels(n, out, &(struct names){&e->include.v[i], 1}, false, false);
-        struct promql_label *v = arena_array(n->a, struct promql_label, without.n + 1);
-        struct str value = promql_label(one, e->include.v[i]);
+        struct labels without = keep_labels(n, out, &(struct names){&e->include.v[i], 1}, false, false);
+        struct label *v = arena_array(n->a, struct label, without.n + 1);
+        struct str value = label_set_get(one, e->include.v[i]);
         uint32_t count = 0, k = 0;
         while (k < without.n && str_compare(without.v[k].name, e->include.v[i]) < 0) v[count++] = without.v[k++];
-        if (value.n) v[count++] = (struct promql_label){e->include.v[i], value};
+        if (value.n) v[count++] = (struct label){e->include.v[i], value};
         while (k < without.n) v[count++] = without.v[k++];
-        out = (struct promql_labels){v, count};
+        out = (struct labels){v, count};
     }
     return out;
 }
@@ -525,7 +524,7 @@ static void naive_vectors(struct naive *n, const struct promql_node *e, const st
             if (!naive_matches(n, e, many->v.v[i].labels, one->v.v[k].labels)) continue;
             double a = swapped ? one->v.v[k].v : many->v.v[i].v, b = swapped ? many->v.v[i].v : one->v.v[k].v,
                    v = naive_op(e->op, a, b);
-            struct promql_labels labels =
+            struct labels labels =
                 naive_result(n, e, many->v.v[i].labels, one->v.v[k].labels, !comparison || e->bool_modifier);
             for (size_t m = 0; m < matched.v.n; m++)
                 n->failed |= promql_labels_compare(matched.v.v[m].labels, labels) == 0;

@@ -189,7 +189,7 @@ static int order_of_buckets(const void *x, const void *y) {
 
 /* The rows of one histogram: its classic buckets, each with its own bound, and the row of native ones. */
 struct histogram_group {
-    struct promql_labels labels; /* without le */
+    struct labels labels; /* without le */
     bool drop_name;
     uint32_t bucket_n, native;  /* native: row + 1 */
     struct bucket_row *buckets; /* by bound */
@@ -251,7 +251,7 @@ static err group_rows(struct question *x, struct histogram_group **out, uint32_t
     NEED(ids);
     for (size_t r = 0; r < x->in.n; r++) {
         struct row *row = &x->in.rows[r];
-        struct str text = promql_label(row->labels, le);
+        struct str text = label_set_get(row->labels, le);
         ids[r] = natives[r] = UINT32_MAX;
         if (any_of_kind(row, PROMQL_HISTOGRAM, x->t->n)) natives[r] = label_index_add(ev->a, &index, row->labels);
         if (!any_of_kind(row, PROMQL_FLOAT, x->t->n)) continue;

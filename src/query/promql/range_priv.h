@@ -54,7 +54,7 @@ static inline void put_float(struct windowed *w, size_t i, double v) {
     w->out->values[i] = v;
 }
 err put_histogram(struct windowed *w, size_t i, const struct native *h);
-static inline struct str windowed_name(const struct windowed *w) { return promql_label(w->labels, METRIC_NAME); }
+static inline struct str windowed_name(const struct windowed *w) { return label_set_get(w->labels, METRIC_NAME); }
 
 /* The histogram that rate() and its kin extrapolate; NULL in *out: there is none, and a note says why. */
 err histogram_rise(struct windowed *w, const struct window *x, bool counter, struct native **out);

@@ -164,7 +164,7 @@ static void note_no_counter(struct windowed *w) {
     struct str name = windowed_name(w);
     if (!name.n || !memchr(w->out->kinds, PROMQL_FLOAT, w->t->n)) return;
     if (w->ev->options->type_and_unit_labels) {
-        struct str type = promql_label(w->labels, STR("__type__"));
+        struct str type = label_set_get(w->labels, STR("__type__"));
         if (str_equal(type, STR("counter")) || str_equal(type, STR("histogram"))) return;
         note(w->ev, NOTE_INFO, w->range,
              "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got \"" STR_FMT

@@ -7,6 +7,7 @@
 #include "query/promql/number.h"
 #include "query/promql/script_test_priv.h"
 #include "query/promql/tree_priv.h"
+#include "store/match/regex.h"
 
 /* The script, its lines and where we are. */
 struct reader {
@@ -78,7 +79,7 @@ static int64_t duration(struct reader *r, struct str s) {
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
 
 static int order_of_labels(const void *x, const void *y) {
-    return str_compare(((const struct promql_label *)x)->name, ((const struct promql_label *)y)->name);
+    return str_compare(((const struct label *)x)->name, ((const struct label *)y)->name);
 }
 
 static struct str text_of(struct reader *r, const struct token *t) {
@@ -89,13 +90,13 @@ static struct str text_of(struct reader *r, const struct token *t) {
 }
 
 /* name{a="b"} in front of *s. */
-static struct promql_labels take_labels(struct reader *r, struct str *s) {
-    struct promql_label *v = arena_array(&r->s->a, struct promql_label, 64);
+static struct labels take_labels(struct reader *r, struct str *s) {
+    struct label *v = arena_array(&r->s->a, struct label, 64);
     uint32_t n = 0;
     struct lexer l = {.text = *s};
     size_t name = 0;
     while (name < s->n && (isalnum((unsigned char)s->p[name]) || strchr("_:", s->p[name]))) name++;
-    if (name) v[n++] = (struct promql_label){STR("__name__"), {s->p, name}};
+    if (name) v[n++] = (struct label){STR("__name__"), {s->p, name}};
     l.at = name;
     size_t blank = name;
     while (blank < s->n && strchr(" \t", s->p[blank])) blank++;
@@ -107,11 +108,11 @@ static struct promql_labels take_labels(struct reader *r, struct str *s) {
             struct str label = text_of(r, &t);
             t = lex(&l);
             if (t.kind != TOKEN_ASSIGN) {
-                v[n++] = (struct promql_label){STR("__name__"), label};
+                v[n++] = (struct label){STR("__name__"), label};
             } else {
                 t = lex(&l);
                 struct str value = text_of(r, &t);
-                if (value.n) v[n++] = (struct promql_label){label, value};
+                if (value.n) v[n++] = (struct label){label, value};
                 t = lex(&l);
             }
             if (t.kind == TOKEN_COMMA) t = lex(&l);
@@ -119,7 +120,7 @@ static struct promql_labels take_labels(struct reader *r, struct str *s) {
     }
     *s = str_trim((struct str){s->p + l.at, s->n - l.at});
     qsort(v, n, sizeof *v, order_of_labels);
-    return (struct promql_labels){v, n};
+    return (struct labels){v, n};
 }
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
@@ -338,11 +339,11 @@ static void remember_names(struct reader *r, const struct script_command *load) 
     static const char *const endings[] = {"_bucket", "_sum", "_count"};
     for (size_t i = 0; i < load->series.n; i++) {
         const struct script_series *s = &load->series.v[i];
-        struct str name = promql_label(s->labels, STR("__name__"));
+        struct str name = label_set_get(s->labels, STR("__name__"));
         bool native = false;
         for (size_t k = 0; k < s->values.n; k++) native |= s->values.v[k].histogram != NULL;
         if (native) *vec_push(&r->native_names) = name;
-        r->typed |= promql_label(s->labels, STR("__type__")).n || str_starts_with(name, STR("__"));
+        r->typed |= label_set_get(s->labels, STR("__type__")).n || str_starts_with(name, STR("__"));
         for (size_t k = 0; load->with_nhcb && k < LENGTH(endings); k++)
             if (str_ends_with(name, str_of(endings[k])))
                 *vec_push(&r->native_names) = (struct str){name.p, name.n - strlen(endings[k])};
@@ -510,7 +511,7 @@ static void load_series(const struct script_command *load, const struct script_s
 }
 
 struct classic {
-    struct promql_labels labels; /* of the native histogram */
+    struct labels labels; /* of the native histogram */
     VEC(const struct script_series *) buckets;
     VEC(double) bounds;
     const struct script_series *sum, *count;
@@ -559,7 +560,7 @@ static void classic_add(struct classic *c, const struct script_series *s, struct
     double bound;
     if (str_equal(ending, STR("_sum"))) c->sum = s;
     if (str_equal(ending, STR("_count"))) c->count = s;
-    struct str le = promql_label(s->labels, STR("le")), rest = le;
+    struct str le = label_set_get(s->labels, STR("le")), rest = le;
     if (!str_equal(ending, STR("_bucket")) || !take_number(&rest, &bound) || isnan(bound)) return;
     size_t at = 0;
     while (at < c->bounds.n && c->bounds.v[at] < bound) at++;
@@ -577,17 +578,17 @@ static void load_nhcb(struct script *script, const struct script_command *load, 
     VEC(struct classic) all = {0};
     for (size_t i = 0; i < load->series.n; i++) {
         const struct script_series *s = &load->series.v[i];
-        struct str name = promql_label(s->labels, STR("__name__"));
+        struct str name = label_set_get(s->labels, STR("__name__"));
         for (size_t k = 0; k < LENGTH(endings); k++) {
             if (!str_ends_with(name, endings[k])) continue;
-            struct promql_label *v = arena_array(&script->a, struct promql_label, s->labels.n + 1);
+            struct label *v = arena_array(&script->a, struct label, s->labels.n + 1);
             uint32_t n = 0;
             for (uint32_t l = 0; l < s->labels.n; l++) {
                 v[n] = s->labels.v[l];
                 if (str_equal(v[n].name, STR("__name__"))) v[n].value.n -= endings[k].n;
                 n += !str_equal(v[n].name, STR("le"));
             }
-            struct promql_labels labels = {v, n};
+            struct labels labels = {v, n};
             size_t at = 0;
             while (at < all.n && promql_labels_compare(all.v[at].labels, labels) != 0) at++;
             if (at == all.n) *vec_push(&all) = (struct classic){.labels = labels};

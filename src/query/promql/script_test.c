@@ -58,7 +58,7 @@ static void say_cell(struct buf *b, const struct promql_row *row, size_t i) {
         buf_add_text(b, "nothing");
 }
 
-static const struct script_series *expected_for(const struct script_case *c, struct promql_labels labels,
+static const struct script_series *expected_for(const struct script_case *c, struct labels labels,
                                                 size_t *out_at) {
     for (size_t i = 0; i < c->expected.n; i++)
         if (promql_labels_compare(c->expected.v[i].labels, labels) == 0) return *out_at = i, &c->expected.v[i];

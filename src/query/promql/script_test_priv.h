@@ -11,7 +11,7 @@ struct script_value {
     const struct native *histogram; /* else NULL */
 };
 struct script_series {
-    struct promql_labels labels;
+    struct labels labels;
     VEC(struct script_value) values;
 };
 

@@ -12,7 +12,7 @@
 #pragma once
 
 #include "query/promql/promql.h"
-#include "store/match/regex.h"
+#include "store/series/matcher.h"
 
 #define PROMQL_STALE 0x7ff0000000000002ULL
 static inline bool promql_is_stale(double v) {
@@ -21,25 +21,16 @@ static inline bool promql_is_stale(double v) {
     return bits == PROMQL_STALE;
 }
 
-enum promql_match { PROMQL_EQUAL, PROMQL_NOT_EQUAL, PROMQL_REGEX, PROMQL_NOT_REGEX };
-
+/* A matcher as it is written; label_matcher_make makes one that can be asked. */
 struct promql_matcher {
-    enum promql_match op;
+    enum label_matcher_op op;
     struct str name, value;
 };
-
-/* Matchers with their expressions compiled: anchored at both ends, and the point takes a new line, as in Prometheus 3. */
-struct promql_compiled {
-    const struct promql_matcher *matcher;
-    struct regex *regex; /* of REGEX and NOT_REGEX */
-};
-err promql_compile(const struct promql_matcher *m, struct promql_compiled *out);
-void promql_compiled_done(struct promql_compiled *c);
-/* Of a label that is not there the value is empty. */
-bool promql_matches(const struct promql_compiled *c, struct str value);
+/* Of all of them, in memory of the arena, each to be ended with label_matcher_done; on an error none has to. */
+err promql_matchers_make(struct arena *a, const struct promql_matcher *matchers, size_t n, struct label_matcher **out);
 
 struct promql_selection {
-    const struct promql_compiled *matchers;
+    struct label_matcher *matchers; /* whoever asks ends them, after select */
     size_t matcher_n;
     int64_t min_ms, max_ms; /* samples in [min, max] are needed, no others */
     /* Hints: they may be ignored. */
@@ -60,7 +51,7 @@ struct promql_samples {
 };
 
 struct promql_set {
-    const struct promql_labels *series; /* no two equal */
+    const struct labels *series; /* no two equal */
     size_t n;
     const struct str *warnings;
     size_t warning_n;

@@ -171,15 +171,11 @@ static err job_visit(struct range_job *job, struct windowed *w, struct promql_sa
 
 err select_series(struct evaluator *ev, const struct promql_node *vector, struct promql_selection selection,
                   struct promql_set *set) {
-    struct promql_compiled *compiled = arena_zero(ev->a, sizeof *compiled * MAX(vector->matcher_n, 1));
-    NEED(compiled);
-    err e = NULL;
-    for (uint32_t i = 0; !e && i < vector->matcher_n; i++) e = promql_compile(&vector->matchers[i], &compiled[i]);
-    selection.matchers = compiled;
-    selection.matcher_n = vector->matcher_n;
     *set = (struct promql_set){0};
-    if (!e) e = ev->source->select(ev->source, &selection, ev->a, set);
-    for (uint32_t i = 0; i < vector->matcher_n; i++) promql_compiled_done(&compiled[i]);
+    TRY(promql_matchers_make(ev->a, vector->matchers, vector->matcher_n, &selection.matchers));
+    selection.matcher_n = vector->matcher_n;
+    err e = ev->source->select(ev->source, &selection, ev->a, set);
+    for (uint32_t i = 0; i < vector->matcher_n; i++) label_matcher_done(&selection.matchers[i]);
     for (size_t i = 0; !e && i < set->warning_n; i++) {
         bool known = ev->warning_n == NOTES_MAX;
         for (size_t k = 0; k < ev->warning_n; k++) known |= str_equal(ev->warnings[k], set->warnings[i]);

@@ -63,6 +63,13 @@ enum points_text_format {
 };
 err points_decode_text(struct points_decoder *d, enum points_text_format format, struct str body,
                        const struct otlp_limits *limits, struct points_result *out);
+/* The same with labels that every sample gets, instead of its own of these names (job, instance). */
+struct points_label {
+    struct str name, value;
+};
+err points_decode_import(struct points_decoder *d, enum points_text_format format, struct str body,
+                         const struct points_label *labels, uint32_t label_count, const struct otlp_limits *limits,
+                         struct points_result *out);
 
 /* ExportMetricsServiceRequest bytes of all points of a batch of POINTS_OTLP, and the same as OTLP/JSON. What came in in the order that
  * protobuf libraries write goes out byte for byte. */

@@ -50,11 +50,13 @@ struct points_decoder {
     struct fault fault;
     uint64_t drawn_bytes; /* of limits->budget */
     uint32_t generation;
-    struct points_result result; /* under way */
-    size_t text_max;             /* of all strings of the request */
-    struct buf scratch;          /* labels that do not lie side by side, or are put in order */
-    struct points_lists lists;   /* of the histogram at hand */
-    VEC(struct str) symbols;     /* of a remote write 2.0 request */
+    struct points_result result;      /* under way */
+    size_t text_max;                  /* of all strings of the request */
+    struct buf scratch;               /* labels that do not lie side by side, or are put in order */
+    struct points_lists lists;        /* of the histogram at hand */
+    VEC(struct str) symbols;          /* of a remote write 2.0 request */
+    const struct points_label *given; /* labels that every sample of a text gets */
+    uint32_t given_n;
     struct known_labels labels[LABEL_CACHE];
     struct known_name names[NAME_CACHE];
 };

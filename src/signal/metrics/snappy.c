@@ -2,9 +2,16 @@
 
 #include <snappy-c.h>
 
+/* Three bytes copy at most 64: a block that states more than that is a lie, or a bomb. */
+enum { BYTES_PER_BYTE_MAX = 64 };
+
+size_t snappy_block_claim(struct str block) {
+    size_t size = 0;
+    if (snappy_uncompressed_length(block.p ? block.p : "", block.n, &size) != SNAPPY_OK) return 0;
+    return MIN(size, block.n * BYTES_PER_BYTE_MAX);
+}
+
 err snappy_block_read(struct str block, struct buf *out) {
-    /* Three bytes copy at most 64: a block that states more than that is a lie, or a bomb. */
-    enum { BYTES_PER_BYTE_MAX = 64 };
     size_t size = 0;
     if (snappy_uncompressed_length(block.p ? block.p : "", block.n, &size) != SNAPPY_OK)
         return err_new(ERR_INVALID, "snappy: %zu bytes that state no length", block.n);

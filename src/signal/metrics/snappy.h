@@ -9,5 +9,7 @@
 
 /* Appends the content to `out`: ERR_LIMIT if it would be over out->max, ERR_INVALID if the block is none. */
 err snappy_block_read(struct str block, struct buf *out);
+/* How many bytes a block states, at most what it can hold; 0 if it states none. */
+size_t snappy_block_claim(struct str block);
 /* Appends the block of `content` to `out`. */
 void snappy_block_write(struct str content, struct buf *out);

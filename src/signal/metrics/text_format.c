@@ -191,6 +191,19 @@ static bool is_bound(const struct text_in *t, struct str metric, struct str labe
     return t->family.type == METRIC_TYPE_SUMMARY && str_equal(label, STR("quantile"));
 }
 
+static bool is_given(const struct text_in *t, struct str label) {
+    for (uint32_t i = 0; i < t->d->given_n; i++)
+        if (str_equal(t->d->given[i].name, label)) return true;
+    return false;
+}
+
+/* Those of an exemplar stay as they are. */
+static bool put_given(struct text_in *t) {
+    for (uint32_t i = 0; i < t->d->given_n; i++)
+        if (!points_scratch_label(t->d, t->d->given[i].name, t->d->given[i].value)) return false;
+    return true;
+}
+
 /* {…} behind or instead of a name; labels go to d->scratch. *name gets a quoted name that stands alone. */
 static bool read_labels(struct text_in *t, struct str *name, uint64_t *base) {
     char bound[40];
@@ -216,7 +229,8 @@ static bool read_labels(struct text_in *t, struct str *name, uint64_t *base) {
             if (!read_quoted(t, &t->value, &value)) return false;
             bool is_le = name && is_bound(t, *name, label);
             if (!is_le) *base = hash_keyed(hash_keyed(*base, hash_fast(label.p, label.n)), hash_fast(value.p, value.n));
-            if (!points_scratch_label(t->d, label, is_le ? normal_bound(value, bound) : value)) return false;
+            if (is_le) value = normal_bound(value, bound);
+            if (!(name && is_given(t, label)) && !points_scratch_label(t->d, label, value)) return false;
         }
         if (!t->open_metrics) skip_blanks(t);
         if (t->p < t->end && *t->p == ',')
@@ -354,6 +368,7 @@ static bool read_sample(struct text_in *t) {
     }
     if (t->p < t->end && *t->p == '{' && !read_labels(t, &name, &base)) return false;
     if (!name.n) return fail(t, "expected the name of a metric");
+    if (!put_given(t)) return false;
     if (t->open_metrics && !pass_blank(t)) return false;
     if (!t->open_metrics) skip_blanks(t);
     if (!read_number(t, &value) || !read_sample_tail(t, &time, &exemplar)) return false;
@@ -500,8 +515,16 @@ static err text_err(const struct points_decoder *d, struct str body) {
     return err_new(f->kind, "line %zu, column %zu: %s", line, column, f->what);
 }
 
+err points_decode_import(struct points_decoder *d, enum points_text_format format, struct str body,
+                         const struct points_label *labels, uint32_t label_count, const struct otlp_limits *limits,
+                         struct points_result *out) {
+    points_request request = format == POINTS_OPENMETRICS ? decode_open : decode_plain;
+    d->given = labels;
+    d->given_n = label_count;
+    return points_run(d, POINTS_PROMETHEUS, request, body, limits, out) ? NULL : text_err(d, body);
+}
+
 err points_decode_text(struct points_decoder *d, enum points_text_format format, struct str body,
                        const struct otlp_limits *limits, struct points_result *out) {
-    points_request request = format == POINTS_OPENMETRICS ? decode_open : decode_plain;
-    return points_run(d, POINTS_PROMETHEUS, request, body, limits, out) ? NULL : text_err(d, body);
+    return points_decode_import(d, format, body, NULL, 0, limits, out);
 }

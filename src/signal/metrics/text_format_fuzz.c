@@ -9,9 +9,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
     struct points_decoder *d = points_decoder_new();
-    for (int format = 0; format < 2; format++) {
+    const struct points_label labels[] = {{STR("job"), STR("batch")}, {STR("a"), str_span(data, MIN(size, (size_t)8))}};
+    for (int run = 0; run < 4; run++) {
         struct points_result r = {0};
-        err e = points_decode_text(d, (enum points_text_format)format, str_span(data, size), &all_times, &r);
+        err e = points_decode_import(d, (enum points_text_format)(run & 1), str_span(data, size), labels,
+                                     run & 2 ? LENGTH(labels) : 0, &all_times, &r);
         if (!e && r.blob) check_points_blob(r.blob);
         batch_unref(r.blob);
         err_free(e);

@@ -45,7 +45,8 @@ static void put_points(const struct points *p, struct buf *out) {
     }
 }
 
-static void expect(enum points_text_format format, const char *body, const char *want) {
+static void expect_with(enum points_text_format format, const char *body, const struct points_label *labels,
+                        uint32_t label_count, const char *want) {
     struct points_decoder *d = points_decoder_new();
     for (int again = 0; again < 2; again++) {
         struct points_result r = {0};
@@ -54,7 +55,7 @@ static void expect(enum points_text_format format, const char *body, const char 
         AUTO_FREE char *exact = mem_new(n + !n); /* exactly sized: ASan sees one byte too far */
         memcpy(exact, body, n);
         buf_init(&text, MIB);
-        err e = points_decode_text(d, format, str_span(exact, n), &all_times, &r);
+        err e = points_decode_import(d, format, str_span(exact, n), labels, label_count, &all_times, &r);
         if (e) {
             assert_true(err_kind(e) == ERR_INVALID || err_kind(e) == ERR_LIMIT);
             buf_add_text(&text, err_text(e));
@@ -69,6 +70,10 @@ static void expect(enum points_text_format format, const char *body, const char 
         batch_unref(r.blob);
     }
     points_decoder_free(d);
+}
+
+static void expect(enum points_text_format format, const char *body, const char *want) {
+    expect_with(format, body, NULL, 0, want);
 }
 
 static void text(const char *body, const char *want) { expect(POINTS_TEXT, body, want); }
@@ -96,6 +101,20 @@ static void lines_of_the_text_format(void **state) {
          "|]\n{__name__=\"h_bucket\",le=\"+Inf\"} 2 77 [3 |]\n"
          "{__name__=\"h_sum\"} 3 77 [3 |]\n{__name__=\"h_count\"} 2 77 [3 |]\n{__name__=\"h_other\"} 1 "
          "77\n{__name__=\"s\",quantile=\"1.0\"} 3 77 [5 |]\n");
+}
+
+static void labels_of_an_import_win_over_those_of_the_text(void **state) {
+    (void)state;
+    const struct points_label labels[] = {{STR("job"), STR("batch")}, {STR("a"), STR("")}, {STR("z.y"), STR("\"q\"")}};
+    expect_with(POINTS_TEXT, "up 1\nup{job=\"other\",a=\"1\",b=\"2\"} 2\n{\"m.n\",job=\"x\"} 3\n", labels, 3,
+                "{__name__=\"up\",job=\"batch\",z.y=\"\"q\"\"} 1 77\n"
+                "{__name__=\"up\",b=\"2\",job=\"batch\",z.y=\"\"q\"\"} 2 77\n"
+                "{__name__=\"m.n\",job=\"batch\",z.y=\"\"q\"\"} 3 77\n");
+    /* exemplars keep their own */
+    expect_with(POINTS_OPENMETRICS, "# TYPE c counter\nc_total{job=\"x\"} 1 1.5 # {job=\"x\"} 2 1.25\n# EOF\n", labels,
+                1, "{__name__=\"c_total\",job=\"batch\"} 1 1500 [1 |] # {job=\"x\"} 2 1250\n");
+    const struct points_label twice[] = {{STR("b"), STR("1")}, {STR("b"), STR("2")}};
+    expect_with(POINTS_TEXT, "up 1\n", twice, 2, "line 1, column 1: a label name twice");
 }
 
 static void errors_of_the_text_format_have_a_place(void **state) {
@@ -272,6 +291,7 @@ static void the_peers_expositions_are_read_whole(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_of_the_text_format),
+        cmocka_unit_test(labels_of_an_import_win_over_those_of_the_text),
         cmocka_unit_test(errors_of_the_text_format_have_a_place),
         cmocka_unit_test(lines_of_openmetrics),
         cmocka_unit_test(created_samples_are_starts),

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "store/match/regex.h"
 
 static bool is_special(char c) { return c && strchr("\\.+*?()[]{}^$|", c); }
@@ -71,13 +72,12 @@ static bool find_literals(struct arena *a, struct str pattern, struct label_matc
 
 static err make_pattern(struct arena *a, struct str pattern, struct label_matcher *m) {
     struct regex *regex;
-    TRY(regex_compile_whole(pattern, &regex)); /* even where it is not used: what is wrong must be said */
     char *text = arena_alloc(a, pattern.n + 1);
     size_t used = 0;
-    if (!text || find_literals(a, pattern, m)) {
-        regex_free(regex);
-        return text ? NULL : arena_err(a);
-    }
+    if (!text) return arena_err(a);
+    if (utf8_is_valid(pattern) && find_literals(a, pattern, m))
+        return NULL;                           /* of any length: lists of hosts are long */
+    TRY(regex_compile_whole(pattern, &regex)); /* even where it is not used: what is wrong must be said */
     if (str_find(pattern, '|') < 0) m->prefix = literal_start(pattern, text, &used);
     struct str rest = {pattern.p + used, pattern.n - used};
     m->longer = str_equal(rest, STR(".+"));

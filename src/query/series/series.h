@@ -1,0 +1,41 @@
+/* PromQL over the store's series: a question's snapshot as a source for promql_run.
+ *
+ *   query_begin ─▶ series_source_open ─▶ promql_run(&q->arena, &s->source, …) ─▶ series_source_close ─▶ query_end
+ *                                           └─ options.check = series_source_check, context = the source
+ *
+ * Times are int64 ns in the store and ms in PromQL: the floor. Of samples that fall into one ms the last counts.
+ * Damage: what could not be read is left out and counted in stats; series_source_warning says it in a sentence.
+ * Owner: labels of an answer point into the snapshot; close the source after the answer was written. Threads: one a source.
+ * Limits: SERIES_SELECTED_MAX series a selector, MATCHERS_MAX matchers; memory is the query's (arena, and decoded samples are charged).
+ * Errors: ERR_LIMIT with what to do; ERR_CANCELLED, ERR_BUSY of the query; those of store/series.h.
+ */
+#pragma once
+
+#include "query/promql/source.h"
+#include "query/query.h"
+#include "store/series.h"
+
+enum { SERIES_SELECTED_MAX = 2000000 };
+
+struct series_source {
+    struct promql_source source; /* first: what is handed to promql_run */
+    struct query *q;
+    struct series_snapshot *snapshot;
+    struct series_stats stats;
+};
+
+err series_source_open(struct query *q, struct series_source *out);
+void series_source_close(struct series_source *s); /* also one that was not opened, if zeroed */
+/* For promql_options.check: deadline, cancel flag, asker, memory. */
+err series_source_check(void *source);
+/* Empty if nothing was damaged; memory of the query. */
+struct str series_source_warning(struct series_source *s);
+
+/* The whole ms that ranges of PromQL mean, in ns; what int64 cannot hold is its end. */
+int64_t series_range_min_ns(int64_t min_ms);
+int64_t series_range_max_ns(int64_t max_ms);
+int64_t series_floor_ms(int64_t ns);
+
+/* A native histogram of the store as PromQL computes with it; `bounds` are those of h, where they live as long as any copy of it (copies
+ * share them). NULL: the arena is full. */
+const struct native *series_native(struct arena *a, const struct histogram *h, const double *bounds);

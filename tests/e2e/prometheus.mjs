@@ -1,0 +1,164 @@
+// Remote write by hand, Prometheus and vmagent as senders, and the query API that says what arrived.
+import http from 'node:http';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bytes, message, number } from './otlp.mjs';
+import { getJson, until } from './clew.mjs';
+
+// ---- remote write ---------------------------------------------------------------------------------------------------
+
+const varint = (n) => { const out = []; let v = BigInt.asUintN(64, BigInt(n)); do { out.push(Number(v & 127n) | (v > 127n ? 128 : 0)); v >>= 7n; } while (v); return Buffer.from(out); };
+const double = (field, value) => { const b = Buffer.alloc(9); b[0] = field << 3 | 1; b.writeDoubleLE(value, 1); return b; };
+export const int64 = (field, value) => Buffer.concat([varint(field << 3), varint(value)]); // negative ones have ten bytes
+
+/** Snappy's block format, without any compression: literals. */
+export function snappy(body) {
+  const parts = [varint(body.length)];
+  for (let at = 0; at < body.length; at += 65536) {
+    const piece = body.subarray(at, at + 65536), head = Buffer.alloc(3);
+    head[0] = 61 << 2;
+    head.writeUInt16LE(piece.length - 1, 1);
+    parts.push(head, piece);
+  }
+  return Buffer.concat(parts);
+}
+
+/** series: [{labels: {…} or [[name, value]…], samples: [[value, ms]…], more: [Buffer…]}] */
+export const writeRequest = (series) => Buffer.concat(series.map(({ labels, samples = [], more = [] }) => message(1,
+  ...(Array.isArray(labels) ? labels : Object.entries(labels)).map(([name, value]) => message(1, bytes(1, name), bytes(2, value))),
+  ...samples.map(([value, ms]) => message(2, double(1, value), int64(2, ms))), ...more)));
+
+/** The same of version 2: more: of the TimeSeries message. */
+export function writeRequest2(series) {
+  const symbols = [''], symbol = (text) => { const at = symbols.indexOf(text); return at >= 0 ? at : symbols.push(text) - 1; };
+  const rows = series.map(({ labels, samples = [], more = [] }) => message(5,
+    bytes(1, Buffer.concat(Object.entries(labels).flat().map((t) => varint(symbol(t))))),
+    ...samples.map(([value, ms]) => message(2, double(1, value), int64(2, ms))), ...more));
+  return Buffer.concat([...symbols.map((t) => bytes(4, t)), ...rows]);
+}
+export const exemplar1 = (field, labels, value, ms) => message(field,
+  ...Object.entries(labels).map(([name, v]) => message(1, bytes(1, name), bytes(2, v))), double(2, value), int64(3, ms));
+
+export const TYPE_1 = 'application/x-protobuf';
+export const TYPE_2 = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
+export async function write(clew, body, headers = {}) {
+  const answer = await fetch(`${clew.api}/prometheus/api/v1/write`, {
+    method: 'POST', headers: { 'Content-Type': TYPE_1, 'Content-Encoding': 'snappy', ...headers }, body,
+  });
+  const written = (kind) => answer.headers.get(`x-prometheus-remote-write-${kind}-written`);
+  return { status: answer.status, text: await answer.text(), written: ['samples', 'histograms', 'exemplars'].map(written) };
+}
+
+// ---- what arrived -----------------------------------------------------------------------------------------------------
+
+/** The result of an instant query; `from` is a URL below which api/v1 lies. */
+export async function query(from, expression, time, who) {
+  const parameters = new URLSearchParams({ query: expression, ...(time === undefined ? {} : { time }) });
+  const answer = await getJson(`${from}/api/v1/query?${parameters}`, who);
+  if (answer.status !== 'success') throw new Error(JSON.stringify(answer));
+  return answer.data.result;
+}
+export const labelsText = (m) => JSON.stringify(Object.entries(m).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** Samples of all series that match in (time - seconds, time], by label set: the window that all versions agree on. */
+export async function samplesOf(from, selector, time, seconds, who) {
+  const result = await query(from, `${selector}[${seconds}s]`, time, who);
+  const inside = (list) => list.filter(([t]) => t > time - seconds);
+  return new Map(result.map((r) => [labelsText(r.metric), { values: inside(r.values ?? []), histograms: inside(r.histograms ?? []) }]));
+}
+export const prometheusOf = (clew) => `${clew.api}/prometheus`;
+
+// ---- senders ------------------------------------------------------------------------------------------------------------
+
+/** A process with a folder of its own, ended by its pid. */
+function startProcess(command, args, dir) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let log = '';
+  child.stdout.on('data', (d) => { log += d; });
+  child.stderr.on('data', (d) => { log += d; });
+  const exited = new Promise((resolve) => child.on('exit', resolve));
+  return {
+    log: () => log,
+    async stop() {
+      child.kill('SIGTERM');
+      await exited;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What a remote_write section needs where clew wants TLS and a token: {ca file, token}. */
+const yamlAccess = (access) => (access ? `
+    authorization: { credentials: "${access.token}" }
+    tls_config: { ca_file: "${access.caFile}" }` : '');
+
+/** Debian's Prometheus: scrapes `targets` (host:port) each second and sends all of it to `url`. */
+export async function startPrometheus({ targets, url, port, access, scrape = '1s', features = 'exemplar-storage,native-histograms' }) {
+  const dir = mkdtempSync(join(tmpdir(), 'clew-prometheus-'));
+  writeFileSync(join(dir, 'prometheus.yml'), `
+global: { scrape_interval: ${scrape}, scrape_timeout: ${scrape} }
+scrape_configs:
+  - job_name: e2e
+    static_configs: [{ targets: ${JSON.stringify(targets)} }]
+remote_write:
+  - url: ${url}
+    send_exemplars: true
+    send_native_histograms: true
+    metadata_config: { send_interval: 1s }
+    queue_config: { batch_send_deadline: 500ms, min_backoff: 100ms, max_backoff: 1s }${yamlAccess(access)}
+`);
+  const started = startProcess('prometheus', ['--config.file', join(dir, 'prometheus.yml'), '--storage.tsdb.path', join(dir, 'data'),
+    '--web.listen-address', `127.0.0.1:${port}`, '--enable-feature', features], dir);
+  await until(async () => (await fetch(`http://127.0.0.1:${port}/-/ready`)).status, (s) => s === 200, 30);
+  return { ...started, url: `http://127.0.0.1:${port}`, port };
+}
+
+/** Debian's vmagent, which sends remote write of its own make. */
+export async function startVmagent({ targets, url, port, access }) {
+  const dir = mkdtempSync(join(tmpdir(), 'clew-vmagent-'));
+  writeFileSync(join(dir, 'scrape.yml'), `
+global: { scrape_interval: 1s }
+scrape_configs:
+  - job_name: e2e
+    static_configs: [{ targets: ${JSON.stringify(targets)} }]
+`);
+  const secured = access ? [`-remoteWrite.bearerToken=${access.token}`, `-remoteWrite.tlsCAFile=${access.caFile}`] : [];
+  const started = startProcess('vmagent', [`-promscrape.config=${join(dir, 'scrape.yml')}`, `-remoteWrite.url=${url}`, '-remoteWrite.flushInterval=500ms',
+    `-remoteWrite.tmpDataPath=${join(dir, 'queue')}`, `-httpListenAddr=127.0.0.1:${port}`, ...secured], dir);
+  await until(async () => (await fetch(`http://127.0.0.1:${port}/health`)).status, (s) => s === 200, 30);
+  return { ...started, url: `http://127.0.0.1:${port}`, port };
+}
+
+/** A target: `expose(accept)` gives {type, body}. */
+export async function startTarget(expose) {
+  const server = http.createServer((request, response) => {
+    const { type, body } = expose(request.headers.accept ?? '');
+    response.writeHead(200, { 'Content-Type': type });
+    response.end(body);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { address: `127.0.0.1:${server.address().port}`, stop: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }) };
+}
+
+/** A port that nobody listens at now. */
+export async function freePort() {
+  const server = http.createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+// ---- the protobuf exposition, in which native histograms are scraped --------------------------------------------------------
+
+/** io.prometheus.client.MetricFamily, delimited: a native histogram with these deltas from bucket `offset` on. */
+export function nativeFamily(name, { count, sum, offset, deltas, schema = 3 }) {
+  const zigzag = (n) => (n < 0 ? -2 * n - 1 : 2 * n);
+  const histogram = Buffer.concat([number(1, count), double(2, sum), number(5, zigzag(schema)), double(6, 1e-128), number(7, 0),
+    message(12, number(1, zigzag(offset)), number(2, deltas.length)), bytes(13, Buffer.concat(deltas.map((d) => varint(zigzag(d)))))]);
+  const family = Buffer.concat([bytes(1, name), bytes(2, 'of a test'), number(3, 4), message(4, bytes(7, histogram))]);
+  return Buffer.concat([varint(family.length), family]);
+}
+export const PROTOBUF_EXPOSITION = 'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited';
