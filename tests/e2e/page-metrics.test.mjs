@@ -156,6 +156,7 @@ test('a query is written and completed by keyboard alone', async () => {
 
 test('a burst of keys asks once when it rests, and labels once for a selector', async () => {
   await at('/explore?start=now-30m&browser=closed', async (page) => {
+    await page.locator('#query-0').waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('http_server_requests_total{job="sh', { delay: 20 });
     await page.waitForFunction(() => document.querySelector('.code [aria-selected=true]')?.innerText.trim() === 'shop/pay');
@@ -168,6 +169,7 @@ test('a burst of keys asks once when it rests, and labels once for a selector', 
 
 test('what is wrong is told at its place, before and after it is asked', async () => {
   await at('/explore?start=now-30m&browser=closed', async (page) => {
+    await page.locator('#query-0').waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('sum(rate(up[5m]) ');
     await page.locator('.query .wrong', { hasText: 'unexpected end of input in aggregation' }).waitFor();

@@ -13,7 +13,7 @@ const columnsMost = 7;
 function ValueCell({ c, measure }: { c: Cell; measure: Measure }) {
   if (!c.native) return <span title={`${c.text} at ${new Date(c.time * 1000).toISOString()}`}>{measure ? <span class="muted">{measured(c.value, measure)} </span> : ''}{c.text}</span>;
   const n = c.native, show = (v: number): string => measured(v, measure);
-  return <span title={`${plural(n.buckets, 'bucket')}; quantiles on a straight line within a bucket`}><span class="hide-small">{short(n.count)} × </span>mean {show(n.mean)} <span class="muted">50 % {show(n.p50)}, 95 % {show(n.p95)}</span></span>;
+  return <span title={`${plural(n.buckets, 'bucket')}; quantiles on a straight line within a bucket`}><span class="hide-small">{short(n.count)} × </span>mean {show(n.mean)} <span class="muted"><span class="hide-small">50 % {show(n.p50)}, </span>95 % {show(n.p95)}</span></span>;
 }
 
 export function ValueTable({ results, sort, onSort, measure, queries }: { results: { query: number; result: Result }[]; sort: string; onSort: (sort: string) => void; measure: Measure; queries: number }) {
