@@ -249,7 +249,6 @@ static void write_drop(struct json_writer *w, const struct drop *d) {
     json_member(w, "label", str, d->label);
     json_member(w, "series", u64, d->of.series);
     json_member(w, "series_left", u64, d->left);
-    json_member(w, "samples", u64, d->of.samples);
     json_member(w, "bytes", u64, d->of.file_bytes);
     json_object_end(w);
 }

@@ -143,7 +143,7 @@ test('names that begin so come first, then parts that do', () => {
 });
 
 test('what a drop saves is the series that fall together', () => {
-  assert.deepEqual(savedBy({ label: 'pod', series: 100, series_left: 10, samples: 1000, bytes: 5000 }), { series: 90, bytes: 4500 });
-  assert.deepEqual(savedBy({ label: 'pod', series: 0, series_left: 0, samples: 0, bytes: 0 }), { series: 0, bytes: 0 });
+  assert.deepEqual(savedBy({ label: 'pod', series: 100, series_left: 10, bytes: 5000 }), { series: 90, bytes: 4500 });
+  assert.deepEqual(savedBy({ label: 'pod', series: 0, series_left: 0, bytes: 0 }), { series: 0, bytes: 0 });
   assert.ok(dropMetricRule('a.b').includes('regex: "a\\\\.b"'));
 });
