@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static struct stage stage;
-static bool asked_jaeger; /* the last question went to its port */
+static enum api_port asked_port; /* of the last question */
 
 static int open_stage(void **state) {
     (void)state;
@@ -35,16 +35,18 @@ static void assert_json(struct str text) {
 }
 
 static bool is_otlp(const struct api_route *r, enum api_port port) {
-    return port == API_PORT_OTLP || strncmp(r->path, "/otlp/", 6) == 0;
+    return port == API_PORT_OTLP || strncmp(r->path, "/otlp/", 6) == 0 || strstr(r->path, "/api/v1/otlp/");
 }
 
 static bool has_prefix(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
 
-/* {"error":{"kind",…}}, or one of Jaeger's two shapes. */
+/* {"error":{"kind",…}}, one of Jaeger's two shapes, or Prometheus's. */
 static void assert_error_shape(const char *request) {
     const char *body = stage.body.p;
-    bool jaeger = strstr(body, "/jaeger/") || strstr(request, "/jaeger/") || asked_jaeger;
+    bool jaeger = strstr(body, "/jaeger/") || strstr(request, "/jaeger/") || asked_port == API_PORT_JAEGER;
+    bool prometheus = strstr(request, " /prometheus/") || asked_port == API_PORT_PROMETHEUS;
     bool good = has_prefix(body, "{\"error\":{\"kind\":\"");
+    if (prometheus) good = has_prefix(body, "{\"status\":\"error\",\"errorType\":\"");
     if (jaeger) good |= has_prefix(body, "{\"error\":{\"httpCode\":") || has_prefix(body, "{\"data\":null,");
     if (!good) fail_msg("%s: %s", request, body);
 }
@@ -66,9 +68,11 @@ static void assert_refused(bool otlp, const char *request, int status, const cha
 
 /* ---- requests --------------------------------------------------------------------------------------------------- */
 
-/* Its path on a port: Jaeger's has /jaeger at its root. */
+/* Its path on a port: Jaeger's has /jaeger at its root, Prometheus's /prometheus. */
 static const char *path_on(const struct api_route *r, enum api_port port) {
-    return port == API_PORT_JAEGER && has_prefix(r->path, "/jaeger/") ? r->path + strlen("/jaeger") : r->path;
+    static const char *const roots[API_PORTS] = {[API_PORT_JAEGER] = "/jaeger", [API_PORT_PROMETHEUS] = "/prometheus"};
+    const char *root = roots[port] ? roots[port] : "";
+    return has_prefix(r->path, root) ? r->path + strlen(root) : r->path;
 }
 
 /* The path with its parameters filled in. */
@@ -92,7 +96,7 @@ static const char *ask(const struct api_route *r, enum api_port port, const char
     buf_init(&text, sizeof request - 1);
     buf_add_fmt(&text, "%s ", method);
     put_path(&text, r, port);
-    asked_jaeger = port == API_PORT_JAEGER;
+    asked_port = port;
     if (query) buf_add_fmt(&text, "?%s", query);
     assert_false(text.full);
     memcpy(request, text.p, text.n);
@@ -146,14 +150,27 @@ static void a_method_of_any_length_is_refused_in_words(void **state) {
     assert_refused(false, "XXX… /health", 405, "/health does not take XXX");
 }
 
+/* Whether that port has a route of its own at this path: /metrics is Prometheus's too. */
+static bool is_anothers(const struct api_route *r, enum api_port port) {
+    for (const struct api_route *other = api_routes; other < api_routes + api_route_count; other++)
+        if (is_served(other, port) && strcmp(path_on(other, port), path_on(r, port)) == 0) return true;
+    return false;
+}
+
 static void a_route_is_on_its_ports_alone(void **state) {
     (void)state;
     EACH_ROUTE(r, port) {
         const char *request;
-        if (is_served(r, port)) continue;
+        if (is_served(r, port) || is_anothers(r, port)) continue;
         request = ask(r, port, route_method(r), NULL);
         assert_refused(port == API_PORT_OTLP, request, 404, "there is no /");
     }
+}
+
+/* Whether what is not there is told as OTLP tells it. */
+static bool is_below_otlp(enum api_port port, const char *request) {
+    return port == API_PORT_OTLP || strstr(request, " /otlp/") || strstr(request, " /prometheus/api/v1/otlp/") ||
+           (port == API_PORT_PROMETHEUS && strstr(request, " /api/v1/otlp/"));
 }
 
 static void near_paths_are_not_the_route(void **state) {
@@ -174,12 +191,12 @@ static void near_paths_are_not_the_route(void **state) {
                     buf_add_byte(&request, *p);
             }
             stage_send(&stage, port, request.p, NULL, NULL, STR(""));
-            asked_jaeger = port == API_PORT_JAEGER;
+            asked_port = port;
             /* "/api/v1/traces/x" and the like are another route, which refuses the id */
             if (stage.status == 400)
                 assert_refused(is_otlp(r, port), request.p, 400, "is not a trace id");
             else
-                assert_refused(port == API_PORT_OTLP || strstr(request.p, " /otlp/"), request.p, 404, "there is no");
+                assert_refused(is_below_otlp(port, request.p), request.p, 404, "there is no");
             buf_done(&request);
         }
     }

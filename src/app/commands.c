@@ -17,8 +17,9 @@ const struct command commands[] = {
          O(SERIES_LABELS_MAX) | O(SERIES_NEW_MAX) | O(LATE_WINDOW) | O(METRIC_NAMES) | O(PROMOTE_ATTRIBUTE),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
-     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(STORIES) | O(SEED) | O(RATE) | O(COUNT) | O(FOR) | O(CONNECTIONS) |
-         O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) | O(VERIFY) | O(OVER) | O(TO_FILE) | O(IDS),
+     ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(INSTANCES) | O(REMOTE_WRITE) | O(STORIES) | O(SEED) | O(RATE) |
+         O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) | O(VERIFY) | O(OVER) |
+         O(TO_FILE) | O(IDS),
      "send generated telemetry, measure, and read it back", command_load},
     {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},
     {"query traces", "", 0, 0,

@@ -19,13 +19,19 @@ enum { VERIFY_ASKS_MAX = 20000, LAW_STEP = 10, RATE_MAX = 1000000000, URL_MAX = 
 static err read_signals(const struct arguments *a, struct load_plan *out) {
     struct str signal = argument_text(a, OPTION_SIGNAL), shape = argument_text(a, OPTION_SHAPE);
     bool both = str_equal(signal, STR("both"));
-    out->signals[SIGNAL_SPANS] = both || str_equal(signal, STR("traces"));
-    out->signals[SIGNAL_LOGS] = both || str_equal(signal, STR("logs"));
-    if (!out->signals[SIGNAL_SPANS] && !out->signals[SIGNAL_LOGS])
-        return err_new(ERR_INVALID, "--signal: traces, logs or both, not \"" STR_FMT "\"", STR_ARG(signal));
+    out->kinds[LOAD_TRACES] = both || str_equal(signal, STR("traces"));
+    out->kinds[LOAD_LOGS] = both || str_equal(signal, STR("logs"));
+    out->kinds[LOAD_METRICS] = str_equal(signal, STR("metrics"));
+    if (!out->kinds[LOAD_TRACES] && !out->kinds[LOAD_LOGS] && !out->kinds[LOAD_METRICS])
+        return err_new(ERR_INVALID, "--signal: traces, logs, both or metrics, not \"" STR_FMT "\"", STR_ARG(signal));
     out->shop = str_equal(shape, STR("shop"));
-    if (!out->shop && !str_equal(shape, STR("law")))
-        return err_new(ERR_INVALID, "--shape: law or shop, not \"" STR_FMT "\"", STR_ARG(shape));
+    if (str_equal(shape, STR("node"))) out->profile = PROFILE_NODE;
+    if (str_equal(shape, STR("buckets"))) out->profile = PROFILE_BUCKETS;
+    if (!out->shop && !out->profile && !str_equal(shape, STR("law")))
+        return err_new(ERR_INVALID, "--shape: law, shop, node or buckets, not \"" STR_FMT "\"", STR_ARG(shape));
+    if (out->kinds[LOAD_METRICS] ? out->shop : out->profile != PROFILE_LAW)
+        return err_new(ERR_INVALID,
+                       "--shape: metrics are of the law, a node or buckets, traces and logs of the law or the shop");
     return NULL;
 }
 
@@ -35,6 +41,8 @@ static err check_target(const struct arguments *a) {
         return err_new(ERR_INVALID, "--to-file sends nothing that --verify or --ids could tell of");
     if (argument_text(a, OPTION_OTLP).n > URL_MAX) return err_new(ERR_INVALID, "--otlp: over %d bytes", URL_MAX);
     TRY(command_check_url(a, OPTION_OTLP));
+    if (str_equal(argument_text(a, OPTION_SIGNAL), STR("metrics")) && argument_text(a, OPTION_IDS).n)
+        return err_new(ERR_INVALID, "--ids: metrics have no trace ids");
     return argument_flag(a, OPTION_VERIFY) ? command_check_url(a, OPTION_SERVER) : NULL;
 }
 
@@ -45,6 +53,26 @@ static err read_encoding(const struct arguments *a, struct load_plan *out) {
     return err_new(ERR_INVALID, "--encoding: protobuf or json, not \"" STR_FMT "\"", STR_ARG(encoding));
 }
 
+/* Metrics: how many instances, and by which protocol. */
+static err read_metrics(const struct arguments *a, struct load_plan *out) {
+    uint64_t instances;
+    TRY(argument_u64(a, OPTION_INSTANCES, &instances));
+    if (instances < 1 || instances > INSTANCES_MAX)
+        return err_new(ERR_INVALID, "--instances: from 1 to %d", INSTANCES_MAX);
+    out->instances = (uint32_t)instances;
+    out->remote_write = argument_text(a, OPTION_REMOTE_WRITE).n;
+    if (!out->remote_write && out->profile == PROFILE_BUCKETS)
+        return err_new(ERR_INVALID, "--shape buckets: only --remote-write sends them");
+    if (!out->remote_write) return NULL;
+    if (!out->kinds[LOAD_METRICS]) return err_new(ERR_INVALID, "--remote-write: only --signal metrics is sent so");
+    if (out->json || out->grpc || out->gzip)
+        return err_new(ERR_INVALID, "--remote-write: it is protobuf in snappy, without --encoding, --grpc and --gzip");
+    if (argument_text(a, OPTION_REMOTE_WRITE).n > URL_MAX)
+        return err_new(ERR_INVALID, "--remote-write: over %d bytes", URL_MAX);
+    out->otlp = argument_text(a, OPTION_REMOTE_WRITE);
+    return command_check_url(a, OPTION_REMOTE_WRITE);
+}
+
 static err read_stories(const struct arguments *a, struct load_plan *out) {
     out->stories = argument_flag(a, OPTION_STORIES);
     out->seeded = out->stories || argument_text(a, OPTION_SEED).n;
@@ -53,6 +81,13 @@ static err read_stories(const struct arguments *a, struct load_plan *out) {
     if (!out->stories) return NULL;
     if (!out->shop) return err_new(ERR_INVALID, "--stories: only --shape shop tells them");
     return command_check_url(a, OPTION_SERVER);
+}
+
+/* Requests have whole instances, all of one scrape; --items and --count are made up to that. */
+static void plan_scrapes(struct load_plan *p, uint64_t count) {
+    p->items = load_instances_of(p) * LAW_SERIES;
+    p->items_last = p->items;
+    p->requests = (count + p->items - 1) / p->items;
 }
 
 static err read_plan(const struct arguments *a, struct load_plan *out) {
@@ -66,6 +101,7 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     out->tls = command_tls(a);
     TRY(read_signals(a, out));
     TRY(read_encoding(a, out));
+    TRY(read_metrics(a, out));
     TRY(read_stories(a, out));
     TRY(argument_u64(a, OPTION_RATE, &out->rate));
     TRY(argument_u64(a, OPTION_COUNT, &count));
@@ -84,12 +120,17 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     out->requests = out->shop ? count : (count + items - 1) / items;
     out->items_last = out->shop || !count ? out->items : (uint32_t)(count - (out->requests - 1) * items);
     out->items_last = (out->items_last + LAW_STEP - 1) / LAW_STEP * LAW_STEP;
+    if (out->kinds[LOAD_METRICS]) plan_scrapes(out, count);
     int64_t now_ns = clock_monotonic_ns();
     out->stop_ns = for_ns && for_ns < INT64_MAX - now_ns ? now_ns + for_ns : INT64_MAX;
     if (out->requests) {
         out->time_step = MAX(1, over_ns / (int64_t)(out->requests * (out->shop ? 1 : items / LAW_STEP)));
         out->time_first = clock_wall_ns() - over_ns;
+        if (out->kinds[LOAD_METRICS])
+            out->time_first =
+                clock_wall_ns() - (int64_t)((out->requests - 1) / load_scrape_requests(out)) * LAW_INTERVAL_NS;
     } else {
+        out->time_first = clock_wall_ns();
         out->time_step = 1000; /* live: the traces of a request begin within its moment */
     }
     return NULL;
@@ -183,7 +224,8 @@ static void report_json(const struct arguments *a, const struct load_plan *plan,
 }
 
 static const char *items_name(const struct load_plan *plan) {
-    return !plan->signals[SIGNAL_LOGS] ? "spans" : !plan->signals[SIGNAL_SPANS] ? "logs" : "spans and logs";
+    if (plan->kinds[LOAD_METRICS]) return "samples";
+    return !plan->kinds[LOAD_LOGS] ? "spans" : !plan->kinds[LOAD_TRACES] ? "logs" : "spans and logs";
 }
 
 static void report_text(const struct arguments *a, const struct load_plan *plan, const struct load_totals *t,
@@ -206,9 +248,10 @@ static void report_text(const struct arguments *a, const struct load_plan *plan,
     if (!v) return;
     buf_add_text(out, "read back ");
     put_count(out, v->rows);
-    buf_add_text(out, " rows of ");
+    buf_add_text(out, plan->kinds[LOAD_METRICS] ? " samples of " : " rows of ");
     put_count(out, v->asked);
-    buf_add_fmt(out, " traces: %llu missing, %llu different, %llu invented\n", (unsigned long long)v->missing,
+    buf_add_fmt(out, " %s: %llu missing, %llu different, %llu invented\n",
+                plan->kinds[LOAD_METRICS] ? "instances" : "traces", (unsigned long long)v->missing,
                 (unsigned long long)v->different, (unsigned long long)v->invented);
 }
 
@@ -233,12 +276,12 @@ static err report_file(const struct arguments *a, const struct load_plan *plan, 
     return NULL;
 }
 
-static err write_body(const struct load_plan *plan, struct file *f, uint64_t number, struct buf *body,
-                      struct load_totals *t) {
+static err write_body(const struct load_plan *plan, struct law_metrics *metrics, struct file *f, uint64_t number,
+                      struct buf *body, struct load_totals *t) {
     struct shape_request shape = load_shape_of(plan, number, load_seed_of(plan, number));
-    for (int signal = 0; signal < SIGNALS; signal++) {
-        if (!plan->signals[signal]) continue;
-        t->items += load_make_body(plan, (enum signal)signal, &shape, body);
+    for (int kind = 0; kind < LOAD_KINDS; kind++) {
+        if (!plan->kinds[kind]) continue;
+        t->items += load_make_body(plan, metrics, (enum load_kind)kind, &shape, body);
         TRY(file_write(f, body->p, body->n, t->bytes));
         t->requests++;
         t->bytes += body->n;
@@ -255,10 +298,12 @@ static err write_bodies(const struct arguments *a, const struct load_plan *plan)
     err e = NULL;
     buf_init(&body, 64 * MIB);
     TRY(file_open(path, FILE_CREATE_ANY, &f));
+    struct law_metrics *metrics = load_metrics_maker(plan);
     for (uint64_t i = 0; i < requests && !e; i++) {
         command_progress("writing: %.0f %%", 100.0 * (double)i / (double)requests);
-        e = write_body(plan, f, i, &body, &totals);
+        e = write_body(plan, metrics, f, i, &body, &totals);
     }
+    law_metrics_free(metrics);
     command_progress_end();
     TRY(e);
     return report_file(a, plan, &totals);
@@ -276,10 +321,10 @@ static err write_ids(const struct arguments *a, const struct load_plan *plan, co
     for (size_t i = 0; i < t->sent.n && !e; i++) {
         struct otlp_result r = {0};
         struct batch b = {0};
-        load_make_body(plan, t->sent.v[i].signal, &t->sent.v[i].shape, &body);
-        if (body.n) e = otlp_decode(decoder, t->sent.v[i].signal, buf_str(&body), &limits, &r);
+        load_make_body(plan, NULL, t->sent.v[i].kind, &t->sent.v[i].shape, &body);
+        if (body.n) e = otlp_decode(decoder, (enum signal)t->sent.v[i].kind, buf_str(&body), &limits, &r);
         if (r.blob) batch_view(r.blob, &b);
-        uint32_t n = plan->shop ? MIN(b.rows, 1u) : t->sent.v[i].signal == SIGNAL_SPANS ? b.rows / LAW_STEP : b.rows;
+        uint32_t n = plan->shop ? MIN(b.rows, 1u) : t->sent.v[i].kind == LOAD_TRACES ? b.rows / LAW_STEP : b.rows;
         for (uint32_t row = 0; row < n; row++) {
             put_hex(&ids, batch_id16(&b, SET_ROWS, FIELD_TRACE_ID, row), 16);
             buf_add_byte(&ids, '\n');
@@ -314,7 +359,11 @@ static err report(const struct arguments *a, const struct load_plan *plan, struc
     if (!t->requests && t->failed)
         return err_new(ERR_UNAVAILABLE, "nothing was acknowledged (--otlp): %s", t->first_failure);
     if (t->latency_us.n) qsort(t->latency_us.v, t->latency_us.n, sizeof *t->latency_us.v, compare_u32);
-    err verifying = verify ? load_verify_wait(a, plan, t, VERIFY_ASKS_MAX, stop, &verified) : NULL;
+    err verifying = NULL;
+    if (verify && plan->kinds[LOAD_METRICS])
+        verifying = load_verify_metrics_wait(a, plan, t, VERIFY_ASKS_MAX, stop, &verified);
+    else if (verify)
+        verifying = load_verify_wait(a, plan, t, VERIFY_ASKS_MAX, stop, &verified);
     AUTO_BUF struct buf out;
     buf_init(&out, 64 * KIB);
     (argument_flag(a, OPTION_JSON) ? report_json : report_text)(a, plan, t, seconds, verify ? &verified : NULL, &out);

@@ -8,13 +8,20 @@
 #include <stdatomic.h>
 
 #include "app/command.h"
+#include "app/load_metrics.h"
 #include "app/load_shape.h"
 #include "base/vec.h"
 #include "os/thread.h"
 
+/* What a request carries; traces and logs are numbered as signals. */
+enum load_kind { LOAD_TRACES = SIGNAL_SPANS, LOAD_LOGS = SIGNAL_LOGS, LOAD_METRICS = SIGNALS, LOAD_KINDS };
+
 struct load_plan {
-    bool signals[SIGNALS], shop, stories, gzip, json, grpc;
-    bool seeded; /* requests come from `seed`; else each from chance */
+    bool kinds[LOAD_KINDS], shop, stories, gzip, json, grpc;
+    enum law_profile profile; /* metrics */
+    bool remote_write;        /* metrics: `otlp` is the whole URL of it */
+    uint32_t instances;       /* metrics: LAW_SERIES series each */
+    bool seeded;              /* requests come from `seed`; else each from chance */
     uint64_t seed;
     struct str otlp; /* URL, without a slash at its end */
     struct http_client_tls tls;
@@ -30,7 +37,7 @@ struct load_plan {
 
 /* One acknowledged request. */
 struct load_sent {
-    enum signal signal;
+    enum load_kind kind;
     struct shape_request shape;
 };
 
@@ -51,9 +58,20 @@ void load_totals_done(struct load_totals *t);
 uint64_t load_seed_of(const struct load_plan *plan, uint64_t number);
 /* What request `number` of a plan is made from. */
 struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number, uint64_t seed);
-/* The body of a request, as it was sent; returns its rows. */
-uint32_t load_make_body(const struct load_plan *plan, enum signal signal, const struct shape_request *shape,
-                        struct buf *out);
+/* The body of a request, as it was sent but for its packing; returns its rows. `metrics` is the caller's maker, of the plan's seed; NULL where
+ * the plan sends none. */
+uint32_t load_make_body(const struct load_plan *plan, struct law_metrics *metrics, enum load_kind kind,
+                        const struct shape_request *shape, struct buf *out);
+struct law_metrics *load_metrics_maker(const struct load_plan *plan); /* NULL where the plan sends none */
+/* Which instances, and which scrape of them, a request has. */
+struct law_scrape load_scrape_of(const struct load_plan *plan, const struct shape_request *shape);
+/* Metrics: instances a request, requests a scrape. */
+static inline uint32_t load_instances_of(const struct load_plan *plan) {
+    return MIN(plan->instances, MAX(1u, plan->items / LAW_SERIES));
+}
+static inline uint64_t load_scrape_requests(const struct load_plan *plan) {
+    return (plan->instances + load_instances_of(plan) - 1) / load_instances_of(plan);
+}
 
 struct load_verified {
     uint64_t rows, missing, different, invented, asked;
@@ -62,3 +80,6 @@ struct load_verified {
  * (ERR_CANCELLED). */
 err load_verify_wait(const struct arguments *a, const struct load_plan *plan, const struct load_totals *totals,
                      uint64_t asks_max, atomic_bool *stop, struct load_verified *out);
+/* The same of metrics; `totals` is put in order. */
+err load_verify_metrics_wait(const struct arguments *a, const struct load_plan *plan, struct load_totals *totals,
+                             uint64_t asks_max, atomic_bool *stop, struct load_verified *out);

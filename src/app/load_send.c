@@ -6,6 +6,8 @@
 #include "net/grpc.h"
 #include "net/inflate.h"
 #include "os/clock.h"
+#include "signal/metrics/points_decode.h"
+#include "signal/metrics/snappy.h"
 #include "signal/otlp.h"
 
 enum { RETRIES_MAX = 600, BODY_MAX = 64 * 1024 * 1024, ANSWER_MAX = 65536 };
@@ -27,6 +29,8 @@ struct sender {
     struct http_client *client;
     struct load_totals totals;
     struct otlp_decoder *decoder; /* of bodies that are to be JSON */
+    struct points_decoder *points_decoder;
+    struct law_metrics *metrics;
     struct buf body, text, packed, framed;
 };
 
@@ -48,7 +52,7 @@ uint64_t load_seed_of(const struct load_plan *plan, uint64_t number) {
 }
 
 struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number, uint64_t seed) {
-    struct shape_request shape = {.seed = seed, .items = plan->items, .time_step = plan->time_step};
+    struct shape_request shape = {.seed = seed, .number = number, .items = plan->items, .time_step = plan->time_step};
     uint32_t units = plan->shop ? 1 : plan->items / 10; /* traces a request */
     if (plan->requests && number + 1 == plan->requests) shape.items = plan->items_last;
     shape.time_first =
@@ -59,19 +63,38 @@ struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number
     return shape;
 }
 
-uint32_t load_make_body(const struct load_plan *plan, enum signal signal, const struct shape_request *shape,
-                        struct buf *out) {
+struct law_metrics *load_metrics_maker(const struct load_plan *plan) {
+    return plan->kinds[LOAD_METRICS] ? law_metrics_new(plan->seed, plan->instances, plan->profile) : NULL;
+}
+
+struct law_scrape load_scrape_of(const struct load_plan *plan, const struct shape_request *shape) {
+    uint64_t requests = load_scrape_requests(plan), scrape = shape->number / requests;
+    uint32_t first = (uint32_t)(shape->number % requests) * load_instances_of(plan);
+    return (struct law_scrape){scrape, first, MIN(load_instances_of(plan), plan->instances - first), plan->time_first,
+                               plan->requests ? plan->time_first + (int64_t)scrape * LAW_INTERVAL_NS
+                                              : shape->time_first};
+}
+
+static uint32_t make_metrics(const struct load_plan *plan, struct law_metrics *metrics,
+                             const struct shape_request *shape, struct buf *out) {
+    struct law_scrape scrape = load_scrape_of(plan, shape);
+    (plan->remote_write ? law_metrics_put_remote_write : law_metrics_put_otlp)(metrics, &scrape, out);
+    return scrape.n * LAW_SERIES;
+}
+
+uint32_t load_make_body(const struct load_plan *plan, struct law_metrics *metrics, enum load_kind kind,
+                        const struct shape_request *shape, struct buf *out) {
     struct buf other;
     buf_clear(out);
+    if (kind == LOAD_METRICS) return make_metrics(plan, metrics, shape, out);
     if (!plan->shop) {
-        (signal == SIGNAL_SPANS ? shape_law_traces : shape_law_logs)(shape, out);
+        (kind == LOAD_TRACES ? shape_law_traces : shape_law_logs)(shape, out);
         return shape->items;
     }
     buf_init(&other, BODY_MAX);
-    struct shape_rows rows =
-        shape_shop(shape, signal == SIGNAL_SPANS ? out : &other, signal == SIGNAL_SPANS ? &other : out);
+    struct shape_rows rows = shape_shop(shape, kind == LOAD_TRACES ? out : &other, kind == LOAD_TRACES ? &other : out);
     buf_done(&other);
-    return signal == SIGNAL_SPANS ? rows.spans : rows.logs;
+    return kind == LOAD_TRACES ? rows.spans : rows.logs;
 }
 
 /* ---- one request ------------------------------------------------------------------------------------------------ */
@@ -110,7 +133,7 @@ static void note_failure(struct sender *s, const char *why) {
 
 /* What one request carries. */
 struct load_request {
-    enum signal signal;
+    enum load_kind kind;
     struct shape_request shape;
     uint32_t rows;
     struct str body;
@@ -126,7 +149,7 @@ static void note_success(struct sender *s, const struct load_request *r, int64_t
     t->rejected += (s->sending->plan->json ? rejected_rows_json : rejected_rows)(answer);
     atomic_fetch_add(&s->sending->items, r->rows);
     if (t->latency_us.n < LOAD_LATENCIES_MAX) *vec_push(&t->latency_us) = (uint32_t)MIN(took_ns / 1000, UINT32_MAX);
-    if (t->sent.n < LOAD_SENT_MAX) *vec_push(&t->sent) = (struct load_sent){r->signal, r->shape};
+    if (t->sent.n < LOAD_SENT_MAX) *vec_push(&t->sent) = (struct load_sent){r->kind, r->shape};
 }
 
 /* Throttled: waits, and says whether to try again. */
@@ -155,7 +178,7 @@ static bool note_grpc_answer(struct sender *s, const struct load_request *r, int
 static bool note_answer(struct sender *s, const struct load_request *r, int64_t begin_ns,
                         const struct http_answer *answer) {
     if (s->sending->plan->grpc) return note_grpc_answer(s, r, begin_ns, answer);
-    if (answer->status == 200) {
+    if (answer->status == 200 || answer->status == 204) {
         note_success(s, r, begin_ns, buf_str(&answer->body));
         return false;
     }
@@ -170,10 +193,11 @@ static bool note_answer(struct sender *s, const struct load_request *r, int64_t 
     return pause_wait(s, answer->retry_after_s > 0 ? MIN(answer->retry_after_s, 30) * SECOND : SECOND / 10);
 }
 
-static const char *const paths[2][SIGNALS] = {
-    {[SIGNAL_SPANS] = "/v1/traces", [SIGNAL_LOGS] = "/v1/logs"},
-    {[SIGNAL_SPANS] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-     [SIGNAL_LOGS] = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"},
+static const char *const paths[2][LOAD_KINDS] = {
+    {[LOAD_TRACES] = "/v1/traces", [LOAD_LOGS] = "/v1/logs", [LOAD_METRICS] = "/v1/metrics"},
+    {[LOAD_TRACES] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+     [LOAD_LOGS] = "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+     [LOAD_METRICS] = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"},
 };
 
 /* Sends the body until it is acknowledged, refused for good, or the plan is stopped: throttling is no failure. */
@@ -182,13 +206,17 @@ static void post_wait(struct sender *s, const struct load_request *r) {
     const char *type = plan->grpc   ? "Content-Type: application/grpc"
                        : plan->json ? "Content-Type: application/json"
                                     : "Content-Type: application/x-protobuf";
-    const char *fields[7] = {type};
+    const char *fields[9] = {type};
     size_t n = 1;
     if (plan->grpc) fields[n++] = "TE: trailers";
+    if (plan->remote_write) {
+        fields[n++] = "Content-Encoding: snappy";
+        fields[n++] = "X-Prometheus-Remote-Write-Version: 0.1.0";
+    }
     if (plan->gzip) fields[n++] = plan->grpc ? "grpc-encoding: gzip" : "Content-Encoding: gzip";
     for (const char *const *f = plan->who.fields; *f; f++) fields[n++] = *f;
     char url[640];
-    snprintf(url, sizeof url, STR_FMT "%s", STR_ARG(plan->otlp), paths[plan->grpc][r->signal]);
+    snprintf(url, sizeof url, STR_FMT "%s", STR_ARG(plan->otlp), plan->remote_write ? "" : paths[plan->grpc][r->kind]);
     bool again = true;
     for (int attempt = 0; again && attempt < RETRIES_MAX; attempt++) {
         struct http_answer answer = {0};
@@ -208,18 +236,34 @@ static void post_wait(struct sender *s, const struct load_request *r) {
     if (again) note_failure(s, "still refused after 600 tries");
 }
 
-/* The rows of s->body as OTLP/JSON into s->text. */
-static err make_json(struct sender *s, enum signal signal) {
-    static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 0};
+static const struct otlp_limits all_times = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+
+static err put_rows_json(struct sender *s, enum signal signal, struct json_writer *w) {
     struct otlp_result result = {0};
     struct batch rows;
-    struct json_writer w;
     TRY(otlp_decode(s->decoder, signal, buf_str(&s->body), &all_times, &result));
+    batch_view(result.blob, &rows);
+    otlp_write_json(&rows, w);
+    batch_unref(result.blob);
+    return NULL;
+}
+
+static err put_points_json(struct sender *s, struct json_writer *w) {
+    struct points_result result = {0};
+    struct points points;
+    TRY(points_decode_otlp(s->points_decoder, buf_str(&s->body), &all_times, &result));
+    points_view(result.blob, &points);
+    points_write_otlp_json(&points, w);
+    batch_unref(result.blob);
+    return NULL;
+}
+
+/* What s->body says as OTLP/JSON, into s->text. */
+static err make_json(struct sender *s, enum load_kind kind) {
+    struct json_writer w;
     buf_clear(&s->text);
     json_writer_init(&w, &s->text);
-    batch_view(result.blob, &rows);
-    otlp_write_json(&rows, &w);
-    batch_unref(result.blob);
+    TRY(kind == LOAD_METRICS ? put_points_json(s, &w) : put_rows_json(s, (enum signal)kind, &w));
     return s->text.full ? err_new(ERR_LIMIT, "a request over 64 MiB") : NULL;
 }
 
@@ -228,20 +272,24 @@ static err encode_body(struct sender *s, struct load_request *r) {
     const struct load_plan *plan = s->sending->plan;
     r->body = buf_str(&s->body);
     if (plan->json) {
-        TRY(make_json(s, r->signal));
+        TRY(make_json(s, r->kind));
         r->body = buf_str(&s->text);
     }
-    if (!plan->gzip) return NULL;
     buf_clear(&s->packed);
+    if (plan->remote_write) {
+        snappy_block_write(r->body, &s->packed);
+        r->body = buf_str(&s->packed);
+    }
+    if (!plan->gzip) return NULL;
     TRY(deflate_gzip(r->body, &s->packed));
     r->body = buf_str(&s->packed);
     return NULL;
 }
 
-static void send_one_wait(struct sender *s, uint64_t number, enum signal signal, uint64_t seed) {
+static void send_one_wait(struct sender *s, uint64_t number, enum load_kind kind, uint64_t seed) {
     const struct load_plan *plan = s->sending->plan;
-    struct load_request r = {.signal = signal, .shape = load_shape_of(plan, number, seed)};
-    r.rows = load_make_body(plan, signal, &r.shape, &s->body);
+    struct load_request r = {.kind = kind, .shape = load_shape_of(plan, number, seed)};
+    r.rows = load_make_body(plan, s->metrics, kind, &r.shape, &s->body);
     err e = encode_body(s, &r);
     if (e) {
         note_failure(s, err_text(e));
@@ -270,8 +318,8 @@ static void send_all(void *context) {
                 all, MIN(plan->stop_ns, all->started_ns + (int64_t)((double)number * 1e9 / (double)plan->rate)));
         if (atomic_load(all->stop) || clock_monotonic_ns() >= plan->stop_ns) break;
         uint64_t seed = load_seed_of(plan, number);
-        for (int signal = 0; signal < SIGNALS; signal++)
-            if (plan->signals[signal]) send_one_wait(s, number, (enum signal)signal, seed);
+        for (int kind = 0; kind < LOAD_KINDS; kind++)
+            if (plan->kinds[kind]) send_one_wait(s, number, (enum load_kind)kind, seed);
     }
     atomic_fetch_add(&all->ended, 1);
     lock_take(&all->lock);
@@ -281,9 +329,9 @@ static void send_all(void *context) {
 
 static void watch(struct sending *s) {
     const struct load_plan *plan = s->plan;
-    uint64_t signals = (uint64_t)(plan->signals[SIGNAL_SPANS] + plan->signals[SIGNAL_LOGS]);
-    uint64_t want =
-        plan->shop || !plan->requests ? 0 : ((plan->requests - 1) * plan->items + plan->items_last) * signals;
+    uint64_t kinds = 0;
+    for (int kind = 0; kind < LOAD_KINDS; kind++) kinds += plan->kinds[kind];
+    uint64_t want = plan->shop || !plan->requests ? 0 : ((plan->requests - 1) * plan->items + plan->items_last) * kinds;
     while (atomic_load(&s->ended) < plan->connections) {
         uint64_t items = atomic_load(&s->items);
         double seconds = (double)(clock_monotonic_ns() - s->started_ns) / 1e9;
@@ -325,6 +373,8 @@ static err start_sender(struct sending *all, struct sender *s) {
     buf_init(&s->text, BODY_MAX);
     buf_init(&s->packed, BODY_MAX);
     s->decoder = otlp_decoder_new();
+    s->points_decoder = points_decoder_new();
+    s->metrics = load_metrics_maker(all->plan);
     buf_init(&s->framed, BODY_MAX + GRPC_PREFIX);
     TRY(http_client_new(&s->client));
     if (all->plan->grpc) http_client_use_h2(s->client);
@@ -341,6 +391,8 @@ static void end_sender(struct sender *s, struct load_totals *out) {
     buf_done(&s->text);
     buf_done(&s->packed);
     otlp_decoder_free(s->decoder);
+    points_decoder_free(s->points_decoder);
+    law_metrics_free(s->metrics);
     buf_done(&s->framed);
 }
 

@@ -16,7 +16,7 @@
 #include "signal/field.h"
 
 struct shape_request {
-    uint64_t seed;
+    uint64_t seed, number; /* number: of the request in its plan */
     int64_t time_first,
         time_step;  /* law: trace i of the request starts at time_first + i × time_step; shop: at time_first */
     uint32_t items; /* law: spans or logs, a multiple of 10 */

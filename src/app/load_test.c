@@ -9,8 +9,10 @@
 
 #include "app/load.h"
 #include "app/load_random.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "os/clock.h"
+#include "signal/metrics/points_decode.h"
 #include "signal/otlp.h"
 
 enum { REQUESTS = 20, ITEMS = 500, SPANS_A_TRACE = 10 };
@@ -344,7 +346,7 @@ static void bodies_keep_to_their_plan(void **state) {
                 struct batch b;
                 buf_init(&body, 4 * MIB);
                 buf_add_text(&body, "what was there before goes");
-                uint32_t rows = load_make_body(&plan, (enum signal)signal, &r, &body);
+                uint32_t rows = load_make_body(&plan, NULL, (enum load_kind)signal, &r, &body);
                 if (!rows) continue;
                 struct batch_blob *blob = decode((enum signal)signal, buf_str(&body), &b);
                 assert_int_equal(b.rows, rows);
@@ -354,6 +356,94 @@ static void bodies_keep_to_their_plan(void **state) {
                 batch_unref(blob);
             }
         }
+    }
+}
+
+/* What a request of metrics says: instance, series, value; from OTLP, then translated, and from remote write. */
+struct met {
+    uint32_t points, series, integers, doubles;
+    int64_t time_min, time_max;
+};
+static struct met meet(const struct load_plan *plan, struct law_metrics *m, uint64_t number, struct buf *body) {
+    struct points_decoder *d = points_decoder_new();
+    struct points_result result = {0};
+    struct points p;
+    struct met met = {0};
+    struct shape_request r = load_shape_of(plan, number, 1);
+    met.points = load_make_body(plan, m, LOAD_METRICS, &r, body);
+    err e = plan->remote_write ? points_decode_write(d, 1, buf_str(body), &no_limits, &result)
+                               : points_decode_otlp(d, buf_str(body), &no_limits, &result);
+    assert_null(e);
+    points_view(result.blob, &p);
+    assert_int_equal(p.n, met.points);
+    met.series = p.series_count, met.time_min = p.time_min, met.time_max = p.time_max;
+    for (uint32_t i = 0; i < p.n; i++) {
+        met.integers += point_kind(&p, i) == POINT_INT;
+        met.doubles += point_kind(&p, i) == POINT_DOUBLE;
+    }
+    batch_unref(result.blob);
+    points_decoder_free(d);
+    return met;
+}
+
+static void metrics_are_scraped_instance_by_instance(void **state) {
+    (void)state;
+    for (int how = 0; how < 5; how++) {
+        struct load_plan plan = {.kinds[LOAD_METRICS] = true,
+                                 .requests = 10,
+                                 .items = 500,
+                                 .instances = 10,
+                                 .seed = 3,
+                                 .profile = how == 4  ? PROFILE_BUCKETS
+                                            : how & 1 ? PROFILE_NODE
+                                                      : PROFILE_LAW,
+                                 .remote_write = how & 6,
+                                 .time_first = (int64_t)1764032523 * 1000000000};
+        AUTO_BUF struct buf first, again;
+        buf_init(&first, 4 * MIB);
+        buf_init(&again, 4 * MIB);
+        struct law_metrics *m = load_metrics_maker(&plan), *other = load_metrics_maker(&plan);
+        assert_int_equal(load_scrape_requests(&plan), 3);
+        for (uint64_t number = 0; number < 10; number++) {
+            struct met met = meet(&plan, m, number, &first);
+            int64_t want = plan.time_first + (int64_t)(number / 3) * LAW_INTERVAL_NS, unit = how & 6 ? 1000000 : 1;
+            assert_int_equal(met.points, number % 3 == 2 ? 250 : 500);
+            assert_int_equal(met.series, met.points);
+            assert_true(met.integers == (how ? 0 : met.points / 125 * 117));
+            assert_true(met.time_min >= want / unit && met.time_max <= (want + 10 * 1000000) / unit);
+            meet(&plan, other, number ? number - 1 : 0, &again); /* back, then forward */
+            meet(&plan, other, number, &again);
+            assert_true(str_equal(buf_str(&first), buf_str(&again)));
+        }
+        law_metrics_free(m);
+        law_metrics_free(other);
+    }
+}
+
+static void counters_grow_and_series_have_names_of_their_own(void **state) {
+    (void)state;
+    for (int p = PROFILE_LAW; p <= PROFILE_BUCKETS; p++) {
+        struct law_metrics *m = law_metrics_new(9, 2, (enum law_profile)p);
+        AUTO_BUF struct buf keys;
+        struct strings names;
+        buf_init(&keys, MIB);
+        strings_init(&names);
+        for (uint32_t i = 0; i < LAW_SERIES; i++) {
+            buf_clear(&keys);
+            law_metrics_put_key(i, (enum law_profile)p, &keys);
+            assert_int_equal(strings_intern(&names, buf_str(&keys)), i);
+            bool counter = str_contains(buf_str(&keys), STR("_total,"));
+            double before = law_metrics_value(m, 1, i, 0), begin = before;
+            for (uint64_t scrape = 1; scrape < 200; scrape++) {
+                double now = law_metrics_value(m, 1, i, scrape);
+                if (counter) assert_true(now >= before);
+                before = now;
+            }
+            assert_true(law_metrics_value(m, 1, i, 0) == begin);
+            if (counter) assert_true(before > begin);
+        }
+        strings_done(&names);
+        law_metrics_free(m);
     }
 }
 
@@ -368,7 +458,7 @@ static void requests_share_no_ids(void **state) {
         struct shape_request r = load_shape_of(&plan, seed, seed);
         uint64_t half;
         buf_init(&body, MIB);
-        load_make_body(&plan, SIGNAL_SPANS, &r, &body);
+        load_make_body(&plan, NULL, LOAD_TRACES, &r, &body);
         struct batch_blob *blob = decode(SIGNAL_SPANS, buf_str(&body), &b);
         memcpy(&half, batch_id16(&b, SET_ROWS, FIELD_TRACE_ID, 0), 8);
         *vec_push(&ids) = half;
@@ -420,6 +510,8 @@ int main(void) {
         cmocka_unit_test(a_seed_tells_its_stories_again),
         cmocka_unit_test(a_plan_is_spread_over_its_time),
         cmocka_unit_test(bodies_keep_to_their_plan),
+        cmocka_unit_test(metrics_are_scraped_instance_by_instance),
+        cmocka_unit_test(counters_grow_and_series_have_names_of_their_own),
         cmocka_unit_test(requests_share_no_ids),
         cmocka_unit_test(chance_is_the_generator_it_says),
     };

@@ -77,18 +77,19 @@ static err verify_trace_wait(struct verifying *v, enum signal signal, const stru
 }
 
 static err verify_request_wait(struct verifying *v, const struct load_sent *request) {
+    enum signal signal = (enum signal)request->kind;
     struct otlp_result sent = {0};
-    load_make_body(v->plan, request->signal, &request->shape, &v->body);
+    load_make_body(v->plan, NULL, request->kind, &request->shape, &v->body);
     if (!v->body.n) return NULL; /* a story without logs */
-    TRY(otlp_decode(v->decoder, request->signal, buf_str(&v->body), &no_limits, &sent));
+    TRY(otlp_decode(v->decoder, signal, buf_str(&v->body), &no_limits, &sent));
     struct batch b;
     batch_view(sent.blob, &b);
     /* The first ResourceSpans has one span of every trace; each log is a trace of its own in the law, shares one in the shop. */
-    uint32_t step = 1, end = v->plan->shop ? MIN(1u, b.rows) : request->signal == SIGNAL_SPANS ? b.rows / 10 : b.rows;
+    uint32_t step = 1, end = v->plan->shop ? MIN(1u, b.rows) : signal == SIGNAL_SPANS ? b.rows / 10 : b.rows;
     err e = NULL;
     for (uint32_t i = 0; i < end && !e && !atomic_load(v->stop); i += step)
         if (v->asked++ % v->every == 0)
-            e = verify_trace_wait(v, request->signal, &b, batch_id16(&b, SET_ROWS, FIELD_TRACE_ID, i));
+            e = verify_trace_wait(v, signal, &b, batch_id16(&b, SET_ROWS, FIELD_TRACE_ID, i));
     batch_unref(sent.blob);
     return e;
 }
@@ -98,7 +99,7 @@ err load_verify_wait(const struct arguments *a, const struct load_plan *plan, co
     struct verifying v = {.arguments = a, .plan = plan, .stop = stop, .decoder = otlp_decoder_new(), .out = out};
     uint64_t traces = 0;
     for (size_t i = 0; i < totals->sent.n; i++)
-        traces += plan->shop ? 1 : totals->sent.v[i].signal == SIGNAL_SPANS ? plan->items / 10 : plan->items;
+        traces += plan->shop ? 1 : totals->sent.v[i].kind == LOAD_TRACES ? plan->items / 10 : plan->items;
     v.every = MAX(1, (traces + asks_max - 1) / asks_max);
     buf_init(&v.body, BODY_MAX);
     err e = NULL;

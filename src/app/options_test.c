@@ -129,7 +129,8 @@ static void mistakes_are_named(void **state) {
     FAILS("there is no command \"sevre\"; did you mean \"serve\"? `clew --help` lists them", "sevre");
     FAILS("there is no command \"quary\"; did you mean \"query traces\"? `clew --help` lists them", "quary", "traces");
     FAILS("there is no command \"\"; `clew --help` lists them", "");
-    FAILS("clew query what? `clew query traces` or `clew query logs` or `clew query attributes` or `clew query values`",
+    FAILS("clew query what? `clew query traces` or `clew query logs` or `clew query promql` or `clew query attributes` "
+          "or `clew query values`",
           "query");
 }
 

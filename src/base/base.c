@@ -55,7 +55,9 @@ bool str_ends_with(struct str s, struct str suffix) {
     return s.n >= suffix.n && str_equal((struct str){s.p + s.n - suffix.n, suffix.n}, suffix);
 }
 
-bool str_contains(struct str s, struct str part) { return part.n == 0 || memmem(s.p, s.n, part.p, part.n) != NULL; }
+bool str_contains(struct str s, struct str part) {
+    return part.n == 0 || (s.n && memmem(s.p, s.n, part.p, part.n) != NULL);
+}
 
 ptrdiff_t str_find(struct str s, char c) {
     const char *at = s.n ? memchr(s.p, c, s.n) : NULL;

@@ -1,5 +1,6 @@
 /* clew check: reads everything of a data directory that no process has open, changes nothing, and says what is damaged. */
 #include "base/log.h"
+#include "store/engine/series_table_priv.h"
 #include "store/journal/log_priv.h"
 #include "store/journal/manifest_priv.h"
 #include "store/part/part_priv.h"
@@ -28,6 +29,19 @@ static bool is_finding(struct check *c, const char *where, err *e) {
 
 /* ---- parts ------------------------------------------------------------------------------------------------------ */
 
+static void check_series_agrees(struct check *c, const char *path, const struct manifest_part *p) {
+    struct series_part *part;
+    err e = series_part_open(path, &part);
+    if (is_finding(c, path, &e) || e) {
+        err_free(e);
+        return;
+    }
+    const struct series_info *i = series_part_info(part);
+    if (i->samples != p->rows || i->id != p->id || i->time_min != p->time_min || i->time_max != p->time_max)
+        found(c, path, "is not the file that the manifest names");
+    series_part_unref(part);
+}
+
 static void check_agrees(struct check *c, const char *path, const struct manifest_part *p) {
     struct part *part;
     err e = part_open(path, &part);
@@ -49,12 +63,25 @@ static err check_part(struct check *c, const struct manifest_part *p) {
         found(c, path.text, "is missing");
         return NULL;
     }
-    err e = part_check(path.text, c->out, &bad);
+    bool series = p->signal == TABLE_SERIES;
+    err e = (series ? series_part_check : part_check)(path.text, c->out, &bad);
     c->bad += bad;
     if (is_finding(c, path.text, &e)) return NULL;
     TRY(e);
-    if (!bad) check_agrees(c, path.text, p);
+    if (!bad) (series ? check_series_agrees : check_agrees)(c, path.text, p);
     return NULL;
+}
+
+static err check_texts(struct check *c, const char *tenant) {
+    struct path dir = path_table(c->dir, tenant, TABLE_SERIES);
+    struct path path = path_make("%.3900s/" METRIC_TEXTS_FILE, dir.text);
+    struct file *file;
+    struct str map;
+    if (!path_exists(path.text)) return NULL;
+    TRY(segment_map(path.text, &file, &map));
+    err e = metric_texts_scan(map, path.text, NULL, NULL);
+    segment_unmap(file, map);
+    return is_finding(c, path.text, &e) ? NULL : e;
 }
 
 /* ---- log -------------------------------------------------------------------------------------------------------- */
@@ -69,7 +96,7 @@ static err check_record(void *context, const struct log_record *r) {
     struct check_log *l = context;
     struct batch_blob *blob;
     if (r->sequence >= l->void_from) return NULL;
-    err e = batch_open(r->blob, &blob);
+    err e = r->signal == TABLE_SERIES ? points_open(r->blob, &blob) : batch_open(r->blob, &blob);
     if (!e) batch_unref(blob);
     if (is_finding(l->c, l->path, &e)) return NULL;
     return e;
@@ -164,6 +191,8 @@ static err check_all(struct check *c) {
         c->counts->bytes += p->bytes;
         if (c->counts->tell) c->counts->tell(c->counts);
     }
+    for (size_t i = 0; i < c->state.tables.n; i++)
+        if (c->state.tables.v[i].signal == TABLE_SERIES) TRY(check_texts(c, c->state.tables.v[i].tenant));
     return check_whole_log(c);
 }
 

@@ -3,7 +3,9 @@
 #include "base/text.h"
 #include "signal/batch_build.h"
 #include "signal/otlp.h"
+#include "signal/metrics/points_decode.h"
 #include "store/engine/delete_priv.h"
+#include "store/engine/series_table_priv.h"
 #include "store/journal/log_priv.h"
 #include "store/journal/manifest_priv.h"
 #include "store/part/part_priv.h"
@@ -58,16 +60,56 @@ static void dump_rows(struct dump_log *d, const struct batch *b) {
     batch_builder_done(&builder);
 }
 
+/* Points of Prometheus have no form of their own that is text: their series and times. */
+static void dump_points(struct dump_log *d, const struct points *p) {
+    struct json_writer json;
+    if (p->origin == POINTS_OTLP && p->n <= d->rows_left) {
+        json_writer_init(&json, d->out);
+        points_write_otlp_json(p, &json);
+        buf_add_byte(d->out, '\n');
+        d->rows_left -= p->n;
+        return;
+    }
+    for (uint32_t i = 0; i < p->n && d->rows_left && p->origin == POINTS_PROMETHEUS; i++, d->rows_left--) {
+        struct str labels = points_string(p, p->series[point_series(p, i)].labels), name, value;
+        buf_add_fmt(d->out, "  %lld ms", (long long)point_time(p, i));
+        while (points_label_next(&labels, &name, &value)) {
+            buf_add_byte(d->out, ' ');
+            put_terminal(d->out, name);
+            buf_add_byte(d->out, '=');
+            put_terminal(d->out, value);
+        }
+        buf_add_byte(d->out, '\n');
+    }
+}
+
+static void dump_points_record(struct dump_log *d, const struct log_record *r, struct batch_blob *blob) {
+    struct points p;
+    points_view(blob, &p);
+    buf_add_fmt(d->out, ", %u points of %u series%s%s, arrived ", p.n, p.series_count,
+                p.origin == POINTS_OTLP ? ", OpenTelemetry's" : "",
+                r->flags & RECORD_FRESH ? ", the first of a head" : "");
+    put_time(d->out, r->arrived_ns);
+    buf_add_byte(d->out, '\n');
+    if (d->rows_left) dump_points(d, &p);
+}
+
 static err dump_record(void *context, const struct log_record *r) {
     struct dump_log *d = context;
     struct batch_blob *blob;
     struct batch view;
+    bool points = r->signal == TABLE_SERIES;
     buf_add_fmt(d->out, "record %llu: " STR_FMT "/%s, %zu bytes", (unsigned long long)r->sequence, STR_ARG(r->tenant),
-                signal_names[r->signal], r->blob.n);
-    err e = batch_open(r->blob, &blob);
+                table_name(r->signal), r->blob.n);
+    err e = points ? points_open(r->blob, &blob) : batch_open(r->blob, &blob);
     if (e) {
         buf_add_fmt(d->out, ", cannot be read: %s\n", err_text(e));
         err_free(e);
+        return NULL;
+    }
+    if (points) {
+        dump_points_record(d, r, blob);
+        batch_unref(blob);
         return NULL;
     }
     batch_view(blob, &view);
@@ -97,6 +139,32 @@ static err dump_segment(struct str bytes, const char *path, uint64_t rows_max, s
     return NULL;
 }
 
+/* ---- what is said about metrics --------------------------------------------------------------------------------- */
+
+static void dump_saying(void *context, const struct series_metadata *m) {
+    static const char *const types[METRIC_TYPES] = {
+        [METRIC_TYPE_UNKNOWN] = "unknown", [METRIC_TYPE_COUNTER] = "counter",
+        [METRIC_TYPE_GAUGE] = "gauge",     [METRIC_TYPE_HISTOGRAM] = "histogram",
+        [METRIC_TYPE_SUMMARY] = "summary", [METRIC_TYPE_GAUGEHISTOGRAM] = "gaugehistogram",
+        [METRIC_TYPE_INFO] = "info",       [METRIC_TYPE_STATESET] = "stateset",
+    };
+    struct buf *out = context;
+    put_terminal(out, m->name);
+    buf_add_fmt(out, ": %s", types[m->type]);
+    if (m->unit.n) {
+        buf_add_text(out, ", in ");
+        put_terminal(out, m->unit);
+    }
+    buf_add_text(out, ": ");
+    put_terminal(out, m->help);
+    buf_add_byte(out, '\n');
+}
+
+static err dump_texts(struct str bytes, const char *path, struct buf *out) {
+    buf_add_text(out, "what is said about metrics, format 1\n");
+    return metric_texts_scan(bytes, path, dump_saying, out);
+}
+
 /* ---- all -------------------------------------------------------------------------------------------------------- */
 
 static bool begins(struct str bytes, const char magic[8]) { return bytes.n >= 8 && memcmp(bytes.p, magic, 8) == 0; }
@@ -105,6 +173,8 @@ static err dump_mapped(struct str bytes, const char *path, uint64_t rows_max, st
     if (begins(bytes, format_magic_lock)) return dump_lock(bytes, path, out);
     if (begins(bytes, format_magic_manifest)) return dump_manifest(bytes, path, out);
     if (begins(bytes, format_magic_log)) return dump_segment(bytes, path, rows_max, out);
+    if (begins(bytes, format_magic_texts)) return dump_texts(bytes, path, out);
+    if (series_part_begins(bytes)) return series_part_dump(path, rows_max, out);
     return part_dump(path, rows_max, out);
 }
 

@@ -223,12 +223,389 @@ static void test_deltas_add_up(void **state) {
     EXPECT_ALWAYS("hits_total{job=\"shop\"} 10000:5 20000:8 30000:9\n");
 }
 
+static void test_native_deltas_add_up(void **state) {
+    (void)state;
+#define DELTA_NATIVE(time, scale, offset, a, b)                                                                        \
+    METRICS("{\"name\":\"size\",\"exponentialHistogram\":{\"aggregationTemporality\":1,\"dataPoints\":[{"              \
+            "\"startTimeUnixNano\":\"1000000000\",\"timeUnixNano\":\"" time "000000000\",\"count\":\"3\",\"sum\":5,"   \
+            "\"scale\":" scale ",\"zeroCount\":\"0\",\"positive\":{\"offset\":" offset ",\"bucketCounts\":[\"" a       \
+            "\",\"" b "\"]}}]}}")
+    say_otlp(DELTA_NATIVE("10", "1", "2", "1", "2"));
+    say_otlp(DELTA_NATIVE("20", "1", "3", "2", "1"));
+    assert_int_equal(outcome.histograms, 1);
+    EXPECT("size{job=\"shop\"} 10000:[3 1 2] 20000:[6 1 4 1]\n");
+    say_otlp(DELTA_NATIVE("30", "0", "1", "1", "2")); /* coarser: buckets 3..5 of scale 1 are 2, 2 and 3 of scale 0 */
+    EXPECT_ALWAYS("size{job=\"shop\"} 10000:[3 1 2] 20000:[6 1 4 1] 30000:[9 6 3]\n");
+}
+
+/* ---- files ----------------------------------------------------------------------------------------------------------- */
+
+static struct store_stats stats_now(void) {
+    struct store_stats stats;
+    store_get_stats(store, &stats);
+    return stats;
+}
+
+static void flush(void) {
+    err e = store_flush(store);
+    if (e) fail_msg("flush: %s", err_text(e));
+    while (store_pump(store, 0)) {}
+}
+
+static void test_heads_become_files(void **state) {
+    (void)state;
+    say("m{a=\"1\"} 1 1000\nm{a=\"2\"} 2 1000\n");
+    flush();
+    assert_int_equal(stats_now().series_files, 1);
+    assert_int_equal(stats_now().log_bytes, 0);
+    say("m{a=\"1\"} 3 2000\nm{a=\"3\"} 4 2000\n");
+    EXPECT_ALWAYS("m{a=\"1\"} 1000:1 2000:3\nm{a=\"2\"} 1000:2\nm{a=\"3\"} 2000:4\n");
+    flush();
+    assert_int_equal(stats_now().series_files, 2);
+    assert_int_equal(stats_now().head_samples, 0);
+    EXPECT_ALWAYS("m{a=\"1\"} 1000:1 2000:3\nm{a=\"2\"} 1000:2\nm{a=\"3\"} 2000:4\n");
+    assert_int_equal(stats_now().replayed_records, 0);
+    assert_null(store_merge_all(store));
+    assert_int_equal(stats_now().series_files, 1);
+    EXPECT_ALWAYS("m{a=\"1\"} 1000:1 2000:3\nm{a=\"2\"} 1000:2\nm{a=\"3\"} 2000:4\n");
+}
+
+static void test_a_file_a_day(void **state) {
+    (void)state;
+    say("m 1 1000\nm 2 86400000\nm 3 172800000\nm 4 172801000\nn 5 -1\n");
+    flush();
+    assert_int_equal(stats_now().series_files, 4);
+    EXPECT_ALWAYS("m{} 1000:1 86400000:2 172800000:3 172801000:4\nn{} -1:5\n");
+}
+
+static void test_what_was_acknowledged_first_stays(void **state) {
+    (void)state;
+    say("m 1 10000\n");
+    flush();
+    say("m 2 10000\nm 7 5000\n"); /* the head does not know the file's newest sample */
+    EXPECT_ALWAYS("m{} 5000:7 10000:1\n");
+    flush();
+    say("m 3 10000\nm 8 5000\nm 9 6000\n");
+    flush();
+    say("m 4 10000\n");
+    flush();
+    EXPECT_ALWAYS("m{} 5000:7 6000:9 10000:1\n");
+    assert_null(store_merge_all(store));
+    assert_int_equal(stats_now().series_files, 1);
+    EXPECT_ALWAYS("m{} 5000:7 6000:9 10000:1\n");
+}
+
+static void test_heads_begin_where_the_log_says(void **state) {
+    (void)state;
+    say("m 1 10000000\n");
+    sim_fail_at(1, ERR_UNAVAILABLE); /* the head is sealed, but its file is not written */
+    err e = store_flush(store);
+    assert_non_null(e);
+    err_free(e);
+    assert_true(store_pump(store, 3));
+    say("m 2 1000\n"); /* far too late for the first head: taken by the second */
+    assert_int_equal(outcome.rejected, 0);
+    EXPECT_ALWAYS("m{} 1000:2 10000000:1\n");
+    crash();
+    flush();
+    EXPECT_ALWAYS("m{} 1000:2 10000000:1\n");
+}
+
+static void test_deltas_go_on_after_a_flush(void **state) {
+    (void)state;
+    say_otlp(DELTA_SUM("1", "10", "5"));
+    flush();
+    say_otlp(DELTA_SUM("10", "20", "3"));
+    EXPECT_ALWAYS("hits_total{job=\"shop\"} 10000:5 20000:8\n");
+    flush();
+    crash(); /* now the file alone knows */
+    say_otlp(DELTA_SUM("20", "30", "1"));
+    EXPECT_ALWAYS("hits_total{job=\"shop\"} 10000:5 20000:8 30000:9\n");
+    say_otlp(DELTA_SUM("30", "3631", "2")); /* over an hour later: anew */
+    EXPECT_ALWAYS("hits_total{job=\"shop\"} 10000:5 20000:8 30000:9 3631000:2\n");
+}
+
+/* ---- deletes --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t delete_series(const char *label, enum label_matcher_op op, const char *value, int64_t from_ms,
+                              int64_t to_ms) {
+    struct label_matcher m;
+    struct arena a;
+    uint64_t id = 0;
+    arena_init(&a, MIB);
+    assert_null(label_matcher_make(&a, str_of(label), op, str_of(value), &m));
+    struct series_request r = {&m, 1, from_ms * 1000000, to_ms * 1000000};
+    err e = store_delete_series(store, STR("default"), &r, &id);
+    if (e) fail_msg("delete: %s", err_text(e));
+    label_matcher_done(&m);
+    arena_done(&a);
+    return id;
+}
+
+static void test_deletes_concern_what_was_there(void **state) {
+    (void)state;
+    say("m{a=\"1\"} 1 1000\nm{a=\"1\"} 2 2000\nm{a=\"2\"} 3 1000\n");
+    flush();
+    say("m{a=\"1\"} 4 3000\nm{a=\"2\"} 5 3000\n");
+    uint64_t id = delete_series("a", MATCHER_REGEX, "1|x.*y", 1500, 5000);
+    EXPECT("m{a=\"1\"} 1000:1\nm{a=\"2\"} 1000:3 3000:5\n");
+    say("m{a=\"1\"} 6 4000\nm{a=\"1\"} 7 3000\n"); /* in the range, but later */
+    assert_int_equal(outcome.rejected, 0);
+    EXPECT_ALWAYS("m{a=\"1\"} 1000:1 3000:7 4000:6\nm{a=\"2\"} 1000:3 3000:5\n");
+    assert_false(store_delete_is_done(store, id));
+    assert_null(store_rewrite_now(store));
+    assert_true(store_delete_is_done(store, id));
+    EXPECT_ALWAYS("m{a=\"1\"} 1000:1 3000:7 4000:6\nm{a=\"2\"} 1000:3 3000:5\n");
+}
+
+static void test_a_delete_right_before_a_crash(void **state) {
+    (void)state;
+    say("m 1 1000\n");
+    delete_series("__name__", MATCHER_EQUAL, "m", 0, 10000);
+    crash();
+    EXPECT("");
+    say("m 2 2000\n");
+    EXPECT_ALWAYS("m{} 2000:2\n");
+    assert_null(store_rewrite_now(store));
+    EXPECT_ALWAYS("m{} 2000:2\n");
+}
+
+static void test_deltas_after_a_delete_begin_anew(void **state) {
+    (void)state;
+    say_otlp(DELTA_SUM("1", "10", "5"));
+    delete_series("__name__", MATCHER_EQUAL, "hits_total", 0, 100000);
+    say_otlp(DELTA_SUM("10", "20", "3"));
+    EXPECT_ALWAYS("hits_total{job=\"shop\"} 20000:3\n");
+}
+
+/* ---- what else is kept ----------------------------------------------------------------------------------------------- */
+
+static char *metadata(void) {
+    struct series_snapshot *sn;
+    struct series_metadata *m;
+    uint32_t n;
+    struct arena a;
+    struct buf out;
+    buf_init(&out, MIB);
+    buf_add_text(&out, "");
+    arena_init(&a, MIB);
+    assert_null(store_series_snapshot(store, STR("default"), &sn));
+    assert_null(series_snapshot_metadata(sn, (struct str){0}, &a, &m, &n));
+    for (uint32_t i = 0; i < n; i++)
+        buf_add_fmt(&out, STR_FMT "/%d/" STR_FMT "\n", STR_ARG(m[i].name), (int)m[i].type, STR_ARG(m[i].help));
+    series_snapshot_free(sn);
+    arena_done(&a);
+    return out.p;
+}
+
+static void expect_metadata(const char *want) {
+    char *got = metadata();
+    assert_string_equal(got, want);
+    mem_free(got);
+}
+
+static void test_metadata_is_kept(void **state) {
+    (void)state;
+    say("# HELP m what it is\n# TYPE m counter\nm 1 1000\n");
+    crash();
+    expect_metadata("m/1/what it is\n");
+    flush();
+    crash();
+    assert_int_equal(stats_now().replayed_records, 0);
+    expect_metadata("m/1/what it is\n");
+    say("# HELP m what it is now\n# TYPE m counter\nm 2 2000\n# HELP a first\n# TYPE a gauge\na 1 2000\n");
+    expect_metadata("a/2/first\nm/1/what it is now\nm/1/what it is\n");
+    AUTO_BUF struct buf text;
+    uint64_t bad = 0;
+    buf_init(&text, MIB);
+    flush();
+    assert_null(store_dump("data/tenants/default/series/metadata", 10, &text));
+    assert_non_null(strstr(text.p, "m: counter: what it is now\n"));
+    assert_null(store_close(store));
+    store = NULL;
+    assert_null(store_check("data", &text, &bad));
+    assert_int_equal(bad, 0);
+    assert_null(sim_flip_bit("data/tenants/default/series/metadata", 70, 1));
+    assert_null(store_check("data", &text, &bad));
+    assert_int_equal(bad, 1);
+    open_store(); /* said anew by whoever sends */
+    expect_metadata("");
+}
+
+static void test_limits_name_offenders(void **state) {
+    (void)state;
+    assert_null(store_close(store));
+    opts.series.series_max = 3;
+    opts.series.labels_max = 3;
+    open_store();
+    say("m{a=\"1\"} 1 1000\nm{a=\"2\"} 1 1000\nm{a=\"3\"} 1 1000\nm{a=\"4\"} 1 1000\nm{a=\"1\"} 2 2000\n");
+    assert_int_equal(outcome.rejected_by[REFUSED_OVER_LIMIT], 1);
+    assert_int_equal(outcome.rejected, 1);
+    assert_non_null(strstr(outcome.message,
+                           "m{a=\"4\"}: over 3 series: most are of metric m (3), the label with most values is a (3)"));
+    say("m{a=\"1\",b=\"2\",c=\"3\"} 1 1000\n");
+    assert_int_equal(outcome.rejected_by[REFUSED_OVER_LIMIT], 1);
+    EXPECT_ALWAYS("m{a=\"1\"} 1000:1 2000:2\nm{a=\"2\"} 1000:1\nm{a=\"3\"} 1000:1\n");
+}
+
+static void test_new_series_are_limited_by_time(void **state) {
+    (void)state;
+    assert_null(store_close(store));
+    opts.series.new_series_max = 2;
+    opts.series.churn_ns = (int64_t)60 * 1000000000;
+    open_store();
+    say("m{a=\"1\"} 1 1000\nm{a=\"2\"} 1 1000\nm{a=\"3\"} 1 1000\n");
+    assert_int_equal(outcome.rejected_by[REFUSED_OVER_LIMIT], 1);
+    flush();
+    say("m{a=\"1\"} 1 2000\nm{a=\"2\"} 1 2000\nm{a=\"3\"} 1 2000\n"); /* the first two are not new */
+    assert_int_equal(outcome.rejected_by[REFUSED_OVER_LIMIT], 1);
+    sim_clock_advance((int64_t)61 * 1000000000);
+    say("m{a=\"3\"} 1 3000\n");
+    assert_int_equal(outcome.rejected, 0);
+}
+
+static void test_retention_drops_files(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    int64_t now_ms = clock_wall_ns() / 1000000, day_ms = 86400000;
+    buf_add_fmt(&text, "m 1 %lld\nm 2 %lld\n", (long long)(now_ms - day_ms), (long long)now_ms);
+    say(text.p);
+    flush();
+    assert_int_equal(stats_now().series_files, 2);
+    assert_null(store_close(store));
+    opts.retention_ns = (int64_t)86400 * 1000000000 * 3 / 2;
+    open_store();
+    sim_clock_advance((int64_t)86400 * 1000000000 * 3 / 4);
+    char *got = answer();
+    assert_null(strstr(got, ":1 ")); /* hidden before it is gone */
+    mem_free(got);
+    while (store_pump(store, 3)) {}
+    assert_int_equal(stats_now().series_files, 1);
+    say(text.p); /* the older one is refused now */
+    assert_int_equal(outcome.rejected_by[REFUSED_TIME], 1);
+}
+
+static void expect_refusal(void *context, err e, const struct points_outcome *o) {
+    assert_true(e && !o);
+    err_free(e);
+    *(bool *)context = true;
+}
+
+static void test_failed_sync_logs_again(void **state) {
+    (void)state;
+    say("m 1 1000\n");
+    flush();
+    say("m 2 2000\n");
+    say("m 3 3000\n");
+    struct points_result r;
+    assert_null(points_decode_text(decoder, POINTS_TEXT, STR("m 4 4000\n"), &limits, &r));
+    sim_fail_sync(1);
+    bool refused = false;
+    assert_null(store_append_points(store, STR("default"), r.blob, expect_refusal, &refused));
+    while (store_pump(store, 0)) {}
+    assert_true(refused);
+    assert_false(stats_now().read_only);
+    say("m 5 5000\n");
+    EXPECT_ALWAYS("m{} 1000:1 2000:2 3000:3 5000:5\n");
+}
+
+static char *texts(const char *name) {
+    struct series_request r = {NULL, 0, INT64_MIN, INT64_MAX};
+    struct series_stats stats = {0};
+    struct series_snapshot *sn;
+    struct str *list;
+    uint32_t n;
+    struct arena a;
+    struct buf out;
+    buf_init(&out, MIB);
+    buf_add_text(&out, "");
+    arena_init(&a, 16 * MIB);
+    assert_null(store_series_snapshot(store, STR("default"), &sn));
+    assert_null(series_snapshot_texts(sn, str_of(name), &r, &a, &stats, &list, &n));
+    for (uint32_t i = 0; i < n; i++) buf_add_fmt(&out, STR_FMT " ", STR_ARG(list[i]));
+    series_snapshot_free(sn);
+    arena_done(&a);
+    return out.p;
+}
+
+static void expect_texts(const char *name, const char *want) {
+    char *got = texts(name);
+    assert_string_equal(got, want);
+    mem_free(got);
+}
+
+static void test_names_values_and_counts(void **state) {
+    (void)state;
+    say("m{a=\"1\"} 1 1000\nm{a=\"2\"} 2 1000\n");
+    flush();
+    say("m{a=\"1\"} 3 2000\nn{b=\"x\"} 4 2000\n");
+    expect_texts(NULL, "__name__ a b ");
+    expect_texts("__name__", "m n ");
+    expect_texts("a", "1 2 ");
+    struct series_request r = {NULL, 0, INT64_MIN, INT64_MAX};
+    struct series_stats stats = {0};
+    struct series_cardinality c;
+    struct series_snapshot *sn;
+    struct arena a;
+    arena_init(&a, 16 * MIB);
+    assert_null(store_series_snapshot(store, STR("default"), &sn));
+    assert_null(series_snapshot_cardinality(sn, &r, 2, &a, &stats, &c));
+    assert_int_equal(c.series, 3);
+    assert_int_equal(c.labels, 3);
+    assert_int_equal(c.pairs, 5);
+    assert_int_equal(c.samples, 4);
+    assert_int_equal(c.time_min, 1000000000);
+    assert_int_equal(c.metric_count, 2);
+    assert_true(str_equal(c.by_metric[0].name, STR("m")) && c.by_metric[0].series == 2 && c.by_metric[0].samples == 2);
+    assert_true(str_equal(c.by_label[1].name, STR("a")) && c.by_label[1].values == 2);
+    assert_true(c.by_metric[0].bytes == c.file_bytes && c.file_bytes > 0);
+    series_snapshot_free(sn);
+    arena_done(&a);
+    delete_series("a", MATCHER_EQUAL, "2", 0, 5000);
+    expect_texts("a", "1 ");
+}
+
+static void test_backup_has_everything(void **state) {
+    (void)state;
+    say("# TYPE m counter\nm 1 1000\n");
+    flush();
+    say("m 2 2000\n");
+    assert_null(store_backup(store, "copy"));
+    assert_null(store_backup_tenant(store, STR("default"), "one"));
+    for (int i = 0; i < 2; i++) {
+        assert_null(store_close(store));
+        err e = store_restore(i ? "one" : "copy", i ? "again1" : "again0");
+        if (e) fail_msg("%s", err_text(e));
+        opts.dir = i ? "again1" : "again0";
+        open_store();
+        EXPECT_ALWAYS("m{} 1000:1 2000:2\n");
+        expect_metadata("m/1/\n");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_samples_come_out, begin, end),
         cmocka_unit_test_setup_teardown(test_refusals_say_why, begin, end),
         cmocka_unit_test_setup_teardown(test_gauge_and_histogram, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_add_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_native_deltas_add_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_heads_become_files, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_file_a_day, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_was_acknowledged_first_stays, begin, end),
+        cmocka_unit_test_setup_teardown(test_heads_begin_where_the_log_says, begin, end),
+        cmocka_unit_test_setup_teardown(test_deltas_go_on_after_a_flush, begin, end),
+        cmocka_unit_test_setup_teardown(test_deletes_concern_what_was_there, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_delete_right_before_a_crash, begin, end),
+        cmocka_unit_test_setup_teardown(test_deltas_after_a_delete_begin_anew, begin, end),
+        cmocka_unit_test_setup_teardown(test_metadata_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),
+        cmocka_unit_test_setup_teardown(test_new_series_are_limited_by_time, begin, end),
+        cmocka_unit_test_setup_teardown(test_retention_drops_files, begin, end),
+        cmocka_unit_test_setup_teardown(test_failed_sync_logs_again, begin, end),
+        cmocka_unit_test_setup_teardown(test_names_values_and_counts, begin, end),
+        cmocka_unit_test_setup_teardown(test_backup_has_everything, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ static void queries_are_answered(void **state) {
         {"GET " API "query?query=old", OK("{\"resultType\":\"vector\",\"result\":[]}")},
         {"GET " API "query?query=old&lookback_delta=10m", OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"__"
                                                              "name__\":\"old\"},\"value\":[1767323045,\"1e-07\"]}]}")},
-        {"GET " API "query?query=sum(rate(hits_total[5m]))",
+        {"GET " API "query?query=round(sum(rate(hits_total[5m])))",
          OK("{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[1767323045,\"3\"]}]}")},
         {"GET " API "query?query=heat_celsius[1m]",
          OK("{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"__name__\":\"heat_celsius\",\"instance\":\"one\","

@@ -189,8 +189,8 @@ void handle_prometheus_query_range(struct api_call *c) { prometheus_answer(c, fi
 static err fill_format(struct prometheus *p) {
     const struct promql_node *e;
     AUTO_BUF struct buf text;
-    TRY(prometheus_parse_query(p, &e));
     buf_init(&text, MIB);
+    TRY(prometheus_parse_query(p, &e));
     promql_print_pretty(e, &text);
     if (text.full) return err_new(ERR_LIMIT, "the formatted query is longer than 1 MiB");
     json_str(&p->a.w, buf_str(&text));

@@ -43,6 +43,8 @@ static void put_histogram(struct buf *out, const struct native *h) {
     buf_add_text(out, ",\"sum\":");
     put_quoted(out, h->sum);
     while (native_next(&walk, &b)) {
+        bool is_zero = b.rule == 3;
+        if (is_zero && !(b.count > 0)) continue; /* what Prometheus leaves out */
         buf_add_fmt(out, any ? ",[%d," : ",\"buckets\":[[%d,", b.rule);
         put_quoted(out, b.lower);
         buf_add_byte(out, ',');

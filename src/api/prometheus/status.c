@@ -7,7 +7,7 @@
 #include "os/process.h"
 
 /* The value of "data" of an answer that needs no query. */
-static void answer_with(struct api_call *c, void (*write)(struct api_call *c, struct json_writer *w)) {
+static void answer_with(struct api_call *c, void (*fill)(struct api_call *c, struct json_writer *w)) {
     struct buf body;
     struct json_writer w;
     buf_init(&body, MIB);
@@ -15,7 +15,7 @@ static void answer_with(struct api_call *c, void (*write)(struct api_call *c, st
     json_object(&w);
     json_member(&w, "status", text, "success");
     json_key(&w, STR("data"));
-    write(c, &w);
+    fill(c, &w);
     json_object_end(&w);
     call_answer_json(c, 200, &body);
     buf_done(&body);

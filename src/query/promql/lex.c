@@ -94,6 +94,12 @@ static struct token lex_word(struct lexer *l) {
     return t;
 }
 
+static void count_pairs(struct lexer *l, enum token_kind kind) {
+    l->parens += (kind == TOKEN_LEFT_PAREN) - (kind == TOKEN_RIGHT_PAREN);
+    l->braces += (kind == TOKEN_LEFT_BRACE) - (kind == TOKEN_RIGHT_BRACE);
+    l->brackets += (kind == TOKEN_LEFT_BRACKET) - (kind == TOKEN_RIGHT_BRACKET);
+}
+
 static struct token lex_op(struct lexer *l) {
     static const struct {
         const char *text;
@@ -118,15 +124,25 @@ static struct token lex_op(struct lexer *l) {
         if (!str_starts_with(rest, str_of(rows[i].text))) continue;
         struct token t = token_to(l, rows[i].kind, l->at + strlen(rows[i].text));
         t.op = rows[i].op;
+        count_pairs(l, t.kind);
         return t;
     }
     return bad(l, l->at + 1, "unexpected character");
 }
 
+/* The end of the text: a mistake by itself where something is open. */
+static struct token lex_end(struct lexer *l) {
+    const char *open = l->braces > 0     ? "unexpected end of input inside braces"
+                       : l->parens > 0   ? "unclosed left parenthesis"
+                       : l->brackets > 0 ? "unclosed left bracket"
+                                         : NULL;
+    return open ? bad(l, l->at, open) : token_to(l, TOKEN_END, l->at);
+}
+
 struct token lex(struct lexer *l) {
     skip_blanks(l);
     char c = at(l, l->at), next = at(l, l->at + 1);
-    if (l->at >= l->text.n) return token_to(l, TOKEN_END, l->at);
+    if (l->at >= l->text.n) return lex_end(l);
     if (isdigit((unsigned char)c) || (c == '.' && isdigit((unsigned char)next))) return lex_number(l);
     if (c == '"' || c == '\'' || c == '`') return lex_string(l);
     if (is_alpha(c) || (c == ':' && is_word(next) && !isdigit((unsigned char)next) && next != ':')) return lex_word(l);

@@ -1,6 +1,6 @@
 /* Numbers as text in the forms that Prometheus gives them: all the shortest that read back the same.
  *
- *   put_sample_value   as the HTTP API writes samples: 0.001, 1e-7, 1e+21, NaN, +Inf
+ *   put_sample_value   as the HTTP API writes samples: 0.001, 1e-07, 1e+21, NaN, +Inf
  *   put_go_plain       never an exponent: values as labels (count_values)
  *   put_go_general     as Go's %g: an exponent under 1e-4 and from 1e6 on: in messages, and numbers in queries */
 #pragma once

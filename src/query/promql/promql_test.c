@@ -72,17 +72,18 @@ static void mistakes_are_told_with_their_place(void **state) {
     static const char *const cases[][2] = {
         {"", "1:1: parse error: no expression found in input"},
         {"1 +", "1:4: parse error: unexpected end of input"},
-        {"sum(", "1:5: parse error: unexpected end of input"},
+        {"sum(", "1:5: parse error: unclosed left parenthesis"},
         {"a b", "1:3: parse error: unexpected identifier \"b\""},
         {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
         {"{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
         {"a{b=~\"(\"}",
          "1:1: parse error: error parsing regexp: label b: regular expression: missing closing parenthesis at byte 1"},
-        {"a{b=~\"x)(y\"}",
-         "1:1: parse error: error parsing regexp: label b: regular expression: unmatched closing parenthesis at byte 1"},
-        {"a{b=~\"(?=x)\"}", "1:1: parse error: error parsing regexp: label b: regular expression: the group at byte 0 is not "
-                            "supported (no look-around)"},
-        {"a{b", "1:4: parse error: unexpected end of input in label matching, expected label matching operator"},
+        {"a{b=~\"x)(y\"}", "1:1: parse error: error parsing regexp: label b: regular expression: unmatched closing "
+                           "parenthesis at byte 1"},
+        {"a{b=~\"(?=x)\"}",
+         "1:1: parse error: error parsing regexp: label b: regular expression: the group at byte 0 is not "
+         "supported (no look-around)"},
+        {"a{b", "1:4: parse error: unexpected end of input inside braces"},
         {"a{b=1}", "1:5: parse error: unexpected number \"1\" in label matching, expected string"},
         {"a{1=\"x\"}", "1:3: parse error: unexpected number \"1\" in label matching, expected identifier or \"}\""},
         {"a{b=\"x\" c}", "1:9: parse error: unexpected identifier \"c\" in label matching, expected \",\" or \"}\""},
@@ -104,7 +105,7 @@ static void mistakes_are_told_with_their_place(void **state) {
         {"1[5m]", "1:1: parse error: ranges only allowed for vector selectors"},
         {"a offset 5m[1m]", "1:1: parse error: no offset modifiers allowed before range"},
         {"a[0s]", "1:3: parse error: duration must be greater than 0"},
-        {"a[5m", "1:5: parse error: unexpected end of input in subquery or range, expected \"]\""},
+        {"a[5m", "1:5: parse error: unclosed left bracket"},
         {"a[5q]", "1:3: parse error: bad number or duration syntax"},
         {"1 offset 5m", "1:1: parse error: offset modifier must be preceded by an instant vector selector or range "
                         "vector selector or a subquery"},
@@ -223,7 +224,7 @@ static void numbers_look_as_go_prints_them(void **state) {
         {0.1, "0.1", "0.1", "0.1"},
         {1.0 / 3, "0.3333333333333333", "0.3333333333333333", "0.3333333333333333"},
         {1e-6, "0.000001", "0.000001", "1e-06"},
-        {1e-7, "1e-7", "0.0000001", "1e-07"},
+        {1e-7, "1e-07", "0.0000001", "1e-07"},
         {1.5e-10, "1.5e-10", "0.00000000015", "1.5e-10"},
         {1e20, "100000000000000000000", "100000000000000000000", "1e+20"},
         {999999, "999999", "999999", "999999"},
@@ -543,7 +544,7 @@ static void annotations_say_where(void **state) {
     memory_init(&m);
     for (int i = 0; i < 4; i++) {
         struct label labels[] = {{STR("__name__"), i < 2 ? STR("x") : STR("h_bucket")},
-                                        {STR("le"), i % 2 ? STR("abc") : STR("+Inf")}};
+                                 {STR("le"), i % 2 ? STR("abc") : STR("+Inf")}};
         memory_add(memory_series(&m, labels, 2), 300, 1);
         memory_add(memory_series(&m, labels, 2), 900, 2);
     }

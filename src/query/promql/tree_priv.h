@@ -143,6 +143,7 @@ struct token {
 struct lexer {
     struct str text;
     size_t at;
+    int parens, braces, brackets; /* that are open */
 };
 struct token lex(struct lexer *l); /* END again and again at the end */
 /* Takes escapes out of a quoted string; what is wrong, or NULL. p NULL in out: the arena is full. */

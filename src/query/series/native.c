@@ -28,7 +28,7 @@ static uint32_t span_buckets(const struct histogram_span *spans, uint32_t n) {
     return buckets;
 }
 
-const struct native *series_native(struct arena *a, const struct histogram *h) {
+const struct native *series_native(struct arena *a, const struct histogram *h, const double *bounds) {
     static const enum native_reset resets[RESET_HINTS] = {
         [RESET_YES] = NATIVE_RESET, [RESET_NO] = NATIVE_NOT_RESET, [RESET_GAUGE] = NATIVE_GAUGE};
     struct native *out = arena_new(a, struct native);
@@ -39,7 +39,7 @@ const struct native *series_native(struct arena *a, const struct histogram *h) {
                            .zero_count = h->is_float ? h->zero_count.real : (double)h->zero_count.integer,
                            .count = h->is_float ? h->count.real : (double)h->count.integer,
                            .sum = h->sum,
-                           .custom = h->bounds,
+                           .custom = bounds,
                            .custom_n = h->custom_bounds};
     uint32_t positive = MIN(span_buckets(h->spans, h->positive_spans), h->buckets);
     if (!side_make(a, h, h->spans, h->positive_spans, 0, positive, &out->positive)) return NULL;

@@ -36,5 +36,6 @@ int64_t series_range_min_ns(int64_t min_ms);
 int64_t series_range_max_ns(int64_t max_ms);
 int64_t series_floor_ms(int64_t ns);
 
-/* A native histogram of the store as PromQL computes with it; NULL: the arena is full. */
-const struct native *series_native(struct arena *a, const struct histogram *h);
+/* A native histogram of the store as PromQL computes with it; `bounds` are those of h, where they live as long as any copy of it (copies
+ * share them). NULL: the arena is full. */
+const struct native *series_native(struct arena *a, const struct histogram *h, const double *bounds);

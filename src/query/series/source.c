@@ -19,6 +19,8 @@ struct series_set {
     double *values;
     const struct native **natives;
     size_t capacity, n, histogram_capacity;
+    const double *bounds; /* the newest that were met; the query's memory */
+    uint32_t bound_n;
 };
 
 int64_t series_range_min_ns(int64_t min_ms) {
@@ -85,6 +87,26 @@ static bool read_plain(struct series_set *x, struct promql_samples *out) {
     return true;
 }
 
+/* Bounds of custom buckets outlive the sample that brought them. NULL and none: NULL. */
+static const double *keep_bounds(struct series_set *x, const struct histogram *h) {
+    size_t bytes = h->custom_bounds * sizeof *h->bounds;
+    if (h->custom_bounds != x->bound_n || (bytes && memcmp(h->bounds, x->bounds, bytes) != 0)) {
+        double *copy = arena_alloc(&x->s->q->arena, MAX(bytes, sizeof *copy));
+        if (!copy) return NULL;
+        if (bytes) memcpy(copy, h->bounds, bytes);
+        x->bounds = copy;
+        x->bound_n = h->custom_bounds;
+    }
+    return x->bounds;
+}
+
+static err take_histogram(struct series_set *x, const struct histogram *h, const struct native **out) {
+    const double *bounds = keep_bounds(x, h);
+    if (h->custom_bounds && !bounds) return arena_err(&x->s->q->arena);
+    *out = series_native(&x->histograms, h, bounds);
+    return *out ? NULL : arena_err(&x->histograms);
+}
+
 /* Floats and histograms apart, the last of each ms. */
 static err read_mixed(struct series_set *x, struct promql_samples *out) {
     const struct samples *v = &x->samples;
@@ -97,8 +119,7 @@ static err read_mixed(struct series_set *x, struct promql_samples *out) {
         if (h) {
             bool again = out->histogram_n && x->histogram_times[out->histogram_n - 1] == at;
             if (!again) x->histogram_times[out->histogram_n++] = at;
-            x->natives[out->histogram_n - 1] = series_native(&x->histograms, h);
-            if (!x->natives[out->histogram_n - 1]) return arena_err(&x->histograms);
+            TRY(take_histogram(x, h, &x->natives[out->histogram_n - 1]));
         } else {
             bool again = out->n && x->times[out->n - 1] == at;
             if (!again) x->times[out->n++] = at;

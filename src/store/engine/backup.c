@@ -47,6 +47,22 @@ static err link_parts(const char *from, const char *to, const struct manifest_st
     return NULL;
 }
 
+/* What is said about metrics lies beside the files of series. It may be newer than those: it says no less. */
+static err copy_texts(const char *from, const char *to, const struct manifest_state *state) {
+    const char *last = "";
+    for (size_t i = 0; i < state->parts.n; i++) {
+        const struct manifest_part *p = &state->parts.v[i];
+        if (p->signal != TABLE_SERIES || strcmp(p->tenant, last) == 0) continue;
+        last = p->tenant;
+        struct path from_dir = path_table(from, p->tenant, TABLE_SERIES), to_dir = path_table(to, p->tenant, TABLE_SERIES);
+        struct path source = path_make("%.3900s/" METRIC_TEXTS_FILE, from_dir.text),
+                    copy = path_make("%.3900s/" METRIC_TEXTS_FILE, to_dir.text);
+        if (!path_exists(source.text) || path_exists(copy.text)) continue;
+        TRY(file_link_or_copy(source.text, copy.text));
+    }
+    return NULL;
+}
+
 /* ---- what others keep beside the telemetry ---------------------------------------------------------------------- */
 
 /* searches/TENANT.json: small files that api replaces whole. A copy takes what is there; `only` p NULL: of all tenants. */
@@ -195,6 +211,7 @@ static err backup_copy(struct engine *s, const char *to, const struct backup *b)
     TRY(e);
     TRY(make_table_dirs(to, &b->state));
     TRY(link_parts(s->dir, to, &b->state));
+    TRY(copy_texts(s->dir, to, &b->state));
     TRY(copy_searches(s->dir, to, b->only));
     TRY(manifest_write(&b->state, manifest.text)); /* last: without it the directory is refused, not half there */
     return sync_dirs(to, &b->state);
@@ -252,6 +269,7 @@ static err restore_state(const char *from, const char *to, const struct manifest
     TRY(make_table_dirs(to, state));
     TRY(link_parts(from, to, state));
     TRY(copy_segments(from, to));
+    TRY(copy_texts(from, to, state));
     TRY(copy_searches(from, to, (struct str){0}));
     TRY(manifest_write(state, manifest.text)); /* last: without it the directory is refused, not half there */
     return sync_dirs(to, state);

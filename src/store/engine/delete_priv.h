@@ -11,6 +11,7 @@
 
 #include "store/journal/manifest_priv.h"
 #include "store/engine/memory_priv.h"
+#include "store/series/select_priv.h"
 
 enum { DELETE_REQUEST_BYTES_MAX = 1 << 20, DELETE_PREDICATES_MAX = 64, DELETES_MAX = 1024 };
 
@@ -29,6 +30,14 @@ struct delete_entry {
     const struct matcher_text *matchers; /* of TABLE_SERIES */
     uint32_t matcher_count;
     struct arena memory;
+};
+
+/* Deletes of series of a tenant, compiled for one question or one file. Memory is an arena's. */
+struct compiled_deletes {
+    const struct delete_entry **entries;
+    struct series_delete *deletes; /* as many */
+    uint32_t n, matcher_count;
+    struct label_matcher *matchers;
 };
 
 struct delete_set {
@@ -53,6 +62,13 @@ void delete_set_unref(struct delete_set *set); /* takes NULL */
 /* The old set with one more (whose reference it takes over), or without an id. */
 struct delete_set *delete_set_with(const struct delete_set *old, struct delete_entry *d);
 struct delete_set *delete_set_without(const struct delete_set *old, uint64_t id);
+
+/* Also after an error compiled_deletes_done is called. */
+err compile_deletes(const struct delete_set *set, const char *tenant, struct arena *a, struct compiled_deletes *out);
+void compiled_deletes_done(struct compiled_deletes *c);
+/* Those that concern a file (sequence 0) of which deletes up to `applied` are gone, or a head whose last record has that sequence. */
+err compiled_deletes_of(const struct compiled_deletes *c, uint64_t applied, uint64_t sequence, struct arena *a,
+                        struct series_source *out);
 
 bool delete_is_of(const struct delete_entry *d, const char *tenant, enum signal signal);
 bool delete_touches_range(const struct delete_entry *d, int64_t time_min, int64_t time_max);

@@ -313,7 +313,7 @@ static void test_more_tables_than_may_be_made_are_read(void **state) {
         struct path tenant = path_make("t%llu", (unsigned long long)i);
         struct batch_blob *blob = one_row(i);
         struct str bytes = batch_bytes(blob);
-        struct log_record r = {i, SIGNAL_SPANS, str_of(tenant.text), bytes, hash_bytes(bytes.p, bytes.n)};
+        struct log_record r = {i, SIGNAL_SPANS, str_of(tenant.text), bytes, hash_bytes(bytes.p, bytes.n), 0, 0};
         err why = NULL;
         assert_int_equal(record_log_commit(&l, &r, 1, &why), COMMIT_DONE);
         batch_unref(blob);

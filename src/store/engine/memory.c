@@ -191,6 +191,27 @@ struct part_set *part_set_ref(struct part_set *set) {
     return set;
 }
 
+void part_entry_ref(const struct part_entry *p) {
+    if (p->part) part_ref(p->part);
+    if (p->series) series_part_ref(p->series);
+}
+
+void part_entry_doom(const struct part_entry *p) {
+    if (p->part) part_doom(p->part);
+    if (p->series) series_part_doom(p->series);
+}
+
+void part_entry_describe(struct part_entry *p, const struct series_info *info) {
+    p->rows = info->samples;
+    p->bytes = info->bytes;
+    p->time_min = info->time_min;
+    p->time_max = info->time_max;
+}
+
+const char *part_entry_path(const struct part_entry *p) {
+    return p->series ? series_part_path(p->series) : part_path(p->part);
+}
+
 void part_entry_unref(struct part_entry *p) {
     if (p->part) part_unref(p->part);
     series_part_unref(p->series);
@@ -217,8 +238,7 @@ struct part_set *part_set_change(const struct part_set *old, const uint64_t *rem
     for (size_t i = 0; i < old->n; i++) {
         if (has_id(removed, removed_count, old->v[i].id)) continue;
         set->v[n] = old->v[i];
-        if (set->v[n].part) part_ref(set->v[n].part);
-        if (set->v[n].series) series_part_ref(set->v[n].series);
+        part_entry_ref(&set->v[n]);
         n++;
     }
     for (size_t i = 0; i < added_count; i++) set->v[n++] = added[i];
@@ -235,9 +255,9 @@ struct table *table_new(struct str tenant, enum signal signal) {
     return t;
 }
 
-uint64_t table_needs(const struct table *t, const struct memory_list *flushed) {
+uint64_t table_needs(const struct table *t, const void *flushed) {
     const struct memory_list *lists[] = {t->flushing, t->active};
-    if (t->series) return series_table_needs(t->series);
+    if (t->series) return series_table_needs(t->series, flushed);
     for (int i = 0; i < 2; i++)
         if (lists[i] && lists[i] != flushed && lists[i]->n) return lists[i]->v[0]->sequence;
     return 0;

@@ -73,7 +73,7 @@ void memory_list_split(const struct memory_list *l, size_t n, struct memory_list
 
 /* ---- parts and tables ------------------------------------------------------------------------------------------- */
 
-/* One live part as the manifest names it; part is NULL if its file cannot be opened (7). */
+/* One live part, or file of series, as the manifest names it; neither is set if its file cannot be opened (7). */
 struct part_entry {
     struct part *part;
     struct series_part *series; /* of a table of series, in its place */
@@ -92,7 +92,13 @@ struct part_set {
     bool rests; /* nothing of it is to be merged; under the engine's `work` */
     struct part_entry v[];
 };
-void part_entry_unref(struct part_entry *p); /* of what it holds */
+/* Of what an entry holds, a part or a file of series. */
+void part_entry_ref(const struct part_entry *p);
+void part_entry_unref(struct part_entry *p);
+void part_entry_doom(const struct part_entry *p);
+void part_entry_describe(struct part_entry *p, const struct series_info *info); /* of a file of series: rows are samples */
+const char *part_entry_path(const struct part_entry *p);
+static inline bool part_entry_is_open(const struct part_entry *p) { return p->part || p->series; }
 struct part_set *part_set_ref(struct part_set *set);
 void part_set_unref(struct part_set *set);
 /* A new set: the old one without some ids, with some entries (whose references it takes over). */
@@ -114,6 +120,6 @@ struct table {
 };
 struct table *table_new(struct str tenant, enum signal signal);
 void table_free(struct table *t, struct budget *budget);
-/* The first log record of the table that is not in parts, but for those of a list; 0: there is none. Engine's lock held. */
-uint64_t table_needs(const struct table *t, const struct memory_list *flushed);
+/* The first log record of the table that is not in parts, but for those of a list or head; 0: there is none. Engine's lock held. */
+uint64_t table_needs(const struct table *t, const void *flushed);
 bool table_holds_log(const struct table *t);

@@ -55,3 +55,32 @@ size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, uint64_t
     mem_free(v);
     return picked;
 }
+
+/* ---- files of series -------------------------------------------------------------------------------------------------- */
+
+/* The run of `count` from `first` on: its samples, or 0 if it is not to be merged. */
+static uint64_t run_rows(const struct merge_candidate *files, size_t first, size_t count, bool closed) {
+    uint64_t sum = 0, most = 0;
+    for (size_t i = first; i < first + count; i++) {
+        if (files[i].excluded) return 0;
+        sum += files[i].rows;
+        most = MAX(most, files[i].rows);
+    }
+    bool even = closed ? most <= sum / 4 * 3 + 1 : most <= sum / 2 + 1;
+    return even && sum <= SERIES_SAMPLES_FINAL ? MAX(sum, (uint64_t)1) : 0;
+}
+
+/* The run with the fewest samples, of those the longest. */
+size_t series_merge_pick(const struct merge_candidate *files, size_t n, bool closed, size_t *out_first) {
+    size_t best = 0;
+    uint64_t fewest = UINT64_MAX;
+    for (size_t count = MIN(n, (size_t)MERGE_PARTS_MAX); count >= (closed ? 2 : MERGE_PARTS_MIN); count--)
+        for (size_t first = 0; first + count <= n; first++) {
+            uint64_t rows = run_rows(files, first, count, closed);
+            if (rows == 0 || rows / count >= fewest) continue;
+            fewest = rows / count;
+            best = count;
+            *out_first = first;
+        }
+    return best;
+}

@@ -16,8 +16,8 @@ static err drop_parts(struct engine *s, struct table *t, const struct part_set *
         for (size_t k = 0; k < n; k++) {
             if (parts->v[i].id != ids[k]) continue;
             struct path path = path_part(s->dir, t->tenant, t->signal, parts->v[i].day, ids[k]);
-            if (parts->v[i].part)
-                part_doom(parts->v[i].part);
+            if (part_entry_is_open(&parts->v[i]))
+                part_entry_doom(&parts->v[i]);
             else
                 err_free(path_remove(path.text)); /* one that could not be opened */
         }

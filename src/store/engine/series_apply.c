@@ -167,7 +167,8 @@ static bool find_series(struct applier *a, uint32_t point, struct labels l, uint
         apply_refuse(a, point, REFUSED_LABELS, l, "a series without a name");
         return false;
     }
-    err e = series_head_add(a->series->head, l, set, a->arrived_ns, out_id);
+    bool counts = a->counts_new && !met_before_has(&a->series->met, label_set_hash(l).a);
+    err e = series_head_add(a->series->head, l, set, counts ? a->arrived_ns : INT64_MIN, out_id);
     if (e) apply_refuse(a, point, err_kind(e) == ERR_LIMIT ? REFUSED_OVER_LIMIT : REFUSED_LABELS, l, err_text(e));
     bool found = !e;
     err_free(e);
@@ -465,7 +466,10 @@ static void turn_known(struct applier *a) {
     bool forget = t->forget_bases;
     t->forget_bases = false;
     lock_give(&a->engine->lock);
-    if (epoch != t->known.epoch) known_turn(&t->known, forget ? NULL : previous, epoch, a->budget);
+    if (epoch != t->known.epoch) {
+        known_turn(&t->known, forget ? NULL : previous, epoch, a->budget);
+        if (t->options.new_series_max && previous) met_before_set(&t->met, previous, a->budget);
+    }
     series_head_unref(previous);
 }
 
@@ -502,5 +506,9 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
     a->refused = a->exemplar = 0;
     retention_limits(s->o.retention_ns, m->arrived_ns, &a->time_min, &a->time_max);
     turn_known(a);
+    /* At first everything is new to this process: what it replays, and who goes on sending. */
+    a->counts_new = a->series->options.new_series_max && !s->replaying &&
+                    (a->series->met.whole || !a->series->inherited ||
+                     m->arrived_ns - s->opened_wall_ns >= a->series->options.churn_ns);
     apply_record(a);
 }

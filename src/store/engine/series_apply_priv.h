@@ -32,6 +32,7 @@ struct applier {
     const struct points *p;
     struct points_outcome *out;
     int64_t arrived_ns, time_min, time_max;
+    bool counts_new;   /* there is a limit on new series, and it is known what is new */
     uint32_t refused;  /* the last point that was refused, + 1 */
     uint32_t exemplar; /* the next */
 };

@@ -1,6 +1,51 @@
 /* Deletes of series: they concern whole heads, so that what they concern is sealed first. */
 #include "store/engine/store_engine_priv.h"
 
+/* ---- compiled ---------------------------------------------------------------------------------------------------------- */
+
+static err compile_one(const struct delete_entry *e, struct arena *a, struct compiled_deletes *out) {
+    uint32_t at = out->n++;
+    out->entries[at] = e;
+    out->deletes[at] = (struct series_delete){out->matchers + out->matcher_count, e->matcher_count,
+                                              e->request.time_min, e->request.time_max};
+    for (uint32_t i = 0; i < e->matcher_count; i++, out->matcher_count++) {
+        const struct matcher_text *m = &e->matchers[i];
+        TRY(label_matcher_make(a, m->name, m->op, m->text, &out->matchers[out->matcher_count]));
+    }
+    return NULL;
+}
+
+err compile_deletes(const struct delete_set *set, const char *tenant, struct arena *a, struct compiled_deletes *out) {
+    uint32_t matchers = 0;
+    *out = (struct compiled_deletes){0};
+    for (size_t i = 0; i < set->n; i++) matchers += set->v[i]->matcher_count;
+    out->entries = arena_array(a, const struct delete_entry *, set->n + 1);
+    out->deletes = arena_array(a, struct series_delete, set->n + 1);
+    out->matchers = arena_array(a, struct label_matcher, matchers + 1);
+    TRY(arena_err(a));
+    for (size_t i = 0; i < set->n; i++)
+        if (delete_is_of(set->v[i], tenant, TABLE_SERIES)) TRY(compile_one(set->v[i], a, out));
+    return NULL;
+}
+
+void compiled_deletes_done(struct compiled_deletes *c) {
+    for (uint32_t i = 0; i < c->matcher_count; i++) label_matcher_done(&c->matchers[i]);
+}
+
+err compiled_deletes_of(const struct compiled_deletes *c, uint64_t applied, uint64_t sequence, struct arena *a,
+                        struct series_source *out) {
+    struct series_delete *d = arena_array(a, struct series_delete, c->n + 1);
+    if (!d) return arena_err(a);
+    out->deletes = d;
+    out->delete_count = 0;
+    for (uint32_t i = 0; i < c->n; i++)
+        if (sequence ? c->entries[i]->sequence >= sequence : c->entries[i]->id > applied)
+            d[out->delete_count++] = c->deletes[i];
+    return NULL;
+}
+
+/* ---- asked for --------------------------------------------------------------------------------------------------------- */
+
 err engine_seal_wait(struct engine *s, struct table *t) {
     struct series_table *st = t->series;
     uint64_t epoch = st->epoch;

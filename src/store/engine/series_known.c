@@ -95,3 +95,33 @@ void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct
     *k = kept;
     charge(k, budget);
 }
+
+/* ---- the head before --------------------------------------------------------------------------------------------------- */
+
+void met_before_done(struct met_before *m, struct budget *budget) {
+    if (budget && m->slots) budget_give(budget, (m->mask + 1) * sizeof *m->slots);
+    mem_free(m->slots);
+    *m = (struct met_before){0};
+}
+
+void met_before_set(struct met_before *m, struct head *old, struct budget *budget) {
+    uint32_t n;
+    uint64_t *hashes = series_head_hashes(old, &n), slots = SLOTS_FIRST;
+    while (slots / 4 * 3 < n) slots *= 2;
+    met_before_done(m, budget);
+    *m = (struct met_before){mem_new_array(uint64_t, slots), slots - 1, true};
+    if (budget) budget_take_always(budget, slots * sizeof *m->slots);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t at = hashes[i] & m->mask;
+        while (m->slots[at]) at = (at + 1) & m->mask;
+        m->slots[at] = hashes[i] ? hashes[i] : 1;
+    }
+    mem_free(hashes);
+}
+
+bool met_before_has(const struct met_before *m, uint64_t hash) {
+    if (!m->slots) return false;
+    for (uint64_t at = hash & m->mask; m->slots[at]; at = (at + 1) & m->mask)
+        if (m->slots[at] == hash) return true;
+    return false;
+}

@@ -10,7 +10,7 @@ struct engine_series_snapshot {
     struct part_set *parts;
     VEC(struct sealed_head) heads; /* oldest first; their days are not set */
     struct delete_set *deletes;
-    VEC(const struct delete_entry *) of_table;
+    char tenant[TENANT_BYTES];
     struct metric_texts *texts; /* NULL: an unknown tenant */
 };
 
@@ -25,16 +25,12 @@ static void hold_head(struct engine_series_snapshot *sn, struct head *h, uint64_
 /* lock held */
 static void hold_table(struct engine_series_snapshot *sn, const struct table *t, bool with_head) {
     const struct series_table *st = t->series;
+    memcpy(sn->tenant, t->tenant, sizeof sn->tenant);
     sn->parts = part_set_ref(t->parts);
     sn->texts = st->texts;
     for (size_t i = 0; i < st->sealed.n; i++)
         hold_head(sn, st->sealed.v[i].head, st->sealed.v[i].first, st->sealed.v[i].last);
     if (with_head) hold_head(sn, st->head, st->first, MAX(st->last, st->first));
-}
-
-static void choose_deletes(struct engine_series_snapshot *sn, const char *tenant) {
-    for (size_t i = 0; i < sn->deletes->n; i++)
-        if (delete_is_of(sn->deletes->v[i], tenant, TABLE_SERIES)) *vec_push(&sn->of_table) = sn->deletes->v[i];
 }
 
 static int by_age(const void *a, const void *b) {
@@ -54,7 +50,6 @@ static void snapshot_init(struct engine_series_snapshot *sn, struct engine *s, s
 static void snapshot_done(struct engine_series_snapshot *sn) {
     for (size_t i = 0; i < sn->heads.n; i++) series_head_unref(sn->heads.v[i].head);
     vec_done(&sn->heads);
-    vec_done(&sn->of_table);
     part_set_unref(sn->parts);
     delete_set_unref(sn->deletes);
 }
@@ -68,7 +63,6 @@ err engine_series_snapshot(struct store *store, struct str tenant, struct series
     snapshot_init(sn, s, t, true);
     lock_give(&s->lock);
     retention_limits(s->o.retention_ns, s->o.wall_ns(), &sn->time_floor, &newest);
-    if (t) choose_deletes(sn, t->tenant);
     *out = &sn->base;
     return NULL;
 }
@@ -84,47 +78,21 @@ static void snapshot_free_all(struct series_snapshot *snapshot) {
 struct sources {
     struct series_source *v;
     uint32_t n;
-    struct series_delete *deletes; /* compiled for this question: they cannot be shared by threads */
-    uint32_t delete_count;
-    struct label_matcher *matchers;
-    uint32_t matcher_count;
+    struct compiled_deletes deletes;
 };
 
-static void sources_done(struct sources *s) {
-    for (uint32_t i = 0; i < s->matcher_count; i++) label_matcher_done(&s->matchers[i]);
+static void sources_done(struct sources *s) { compiled_deletes_done(&s->deletes); }
+
+static err add_part(struct sources *s, const struct part_entry *p, struct arena *a) {
+    struct series_source *one = &s->v[s->n++];
+    *one = (struct series_source){.part = p->series};
+    return compiled_deletes_of(&s->deletes, p->deletes_applied, 0, a, one);
 }
 
-static err add_source(struct sources *s, struct series_source one, uint64_t newest_applied, uint64_t sequence,
-                      const struct engine_series_snapshot *sn, struct arena *a) {
-    struct series_delete *d = arena_array(a, struct series_delete, s->delete_count + 1);
-    if (!d) return arena_err(a);
-    one.deletes = d;
-    for (size_t i = 0; i < sn->of_table.n; i++) {
-        const struct delete_entry *e = sn->of_table.v[i];
-        bool concerns = one.part ? e->id > newest_applied : sequence && e->sequence >= sequence;
-        if (concerns) d[one.delete_count++] = s->deletes[i];
-    }
-    s->v[s->n++] = one;
-    return NULL;
-}
-
-static err compile_deletes(struct sources *s, const struct engine_series_snapshot *sn, struct arena *a) {
-    uint32_t n = 0;
-    for (size_t i = 0; i < sn->of_table.n; i++) n += sn->of_table.v[i]->matcher_count;
-    s->matchers = arena_array(a, struct label_matcher, n + 1);
-    s->deletes = arena_array(a, struct series_delete, sn->of_table.n + 1);
-    if (!s->matchers || !s->deletes) return arena_err(a);
-    for (size_t i = 0; i < sn->of_table.n; i++) {
-        const struct delete_entry *e = sn->of_table.v[i];
-        struct series_delete *d = &s->deletes[s->delete_count++];
-        *d = (struct series_delete){s->matchers + s->matcher_count, e->matcher_count, e->request.time_min,
-                                    e->request.time_max};
-        for (uint32_t k = 0; k < e->matcher_count; k++, s->matcher_count++) {
-            const struct matcher_text *m = &e->matchers[k];
-            TRY(label_matcher_make(a, m->name, m->op, m->text, &s->matchers[s->matcher_count]));
-        }
-    }
-    return NULL;
+static err add_head(struct sources *s, const struct sealed_head *h, struct arena *a) {
+    struct series_source *one = &s->v[s->n++];
+    *one = (struct series_source){.head = h->head};
+    return h->last ? compiled_deletes_of(&s->deletes, 0, h->last, a, one) : NULL;
 }
 
 static void count_missing(const struct part_entry *p, struct series_stats *stats) {
@@ -132,6 +100,7 @@ static void count_missing(const struct part_entry *p, struct series_stats *stats
     err_free(series_stats_skip(stats, e));
 }
 
+/* Files in the order of their age, as where two have a sample at one time the older wins. */
 static err add_parts(struct sources *s, const struct engine_series_snapshot *sn, int64_t time_min, int64_t time_max,
                      struct arena *a, struct series_stats *stats) {
     const struct part_entry **order = arena_array(a, const struct part_entry *, sn->parts->n + 1);
@@ -146,8 +115,7 @@ static err add_parts(struct sources *s, const struct engine_series_snapshot *sn,
             count_missing(p, stats);
     }
     qsort(order, n, sizeof(const struct part_entry *), by_age);
-    for (size_t i = 0; i < n; i++)
-        TRY(add_source(s, (struct series_source){.part = order[i]->series}, order[i]->deletes_applied, 0, sn, a));
+    for (size_t i = 0; i < n; i++) TRY(add_part(s, order[i], a));
     return NULL;
 }
 
@@ -156,10 +124,9 @@ static err sources_make(struct sources *s, const struct engine_series_snapshot *
                         struct arena *a, struct series_stats *stats) {
     *s = (struct sources){.v = arena_array(a, struct series_source, sn->parts->n + sn->heads.n + 1)};
     if (!s->v) return arena_err(a);
-    TRY(compile_deletes(s, sn, a));
+    TRY(compile_deletes(sn->deletes, sn->tenant, a, &s->deletes));
     TRY(add_parts(s, sn, time_min, time_max, a, stats));
-    for (size_t i = 0; i < sn->heads.n; i++)
-        TRY(add_source(s, (struct series_source){.head = sn->heads.v[i].head}, 0, sn->heads.v[i].last, sn, a));
+    for (size_t i = 0; i < sn->heads.n; i++) TRY(add_head(s, &sn->heads.v[i], a));
     return NULL;
 }
 
@@ -294,7 +261,6 @@ err engine_series_before(struct engine *s, struct table *t, struct labels l, int
     lock_take(&s->lock);
     snapshot_init(&sn, s, t, false);
     lock_give(&s->lock);
-    choose_deletes(&sn, t->tenant);
     memset(m, 0, sizeof m);
     err e = read_exactly(&sn, l, &r, m, out, &a);
     for (uint32_t i = 0; i < r.matcher_count; i++) label_matcher_done(&m[i]);

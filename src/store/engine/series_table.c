@@ -8,6 +8,8 @@ struct series_table *series_table_new(const struct store_options *o) {
     t->options = (struct head_options){.budget = o->budget,
                                        .late_window_ns = MAX(from->late_window_ns, 0),
                                        .series_max = from->series_max,
+                                       .new_series_max = from->new_series_max,
+                                       .churn_ns = from->churn_ns,
                                        .labels_max = MIN(from->labels_max, (uint32_t)LABELS_MAX),
                                        .always = true};
     t->head = series_head_new(&t->options);
@@ -26,6 +28,7 @@ void series_table_free(struct series_table *t, struct budget *budget) {
     series_head_unref(t->head);
     series_head_unref(t->previous);
     known_done(&t->known, budget);
+    met_before_done(&t->met, budget);
     metric_texts_free(t->texts);
     mem_free(t);
 }
@@ -41,10 +44,29 @@ void series_table_seal(struct table *table) {
     series_head_unref(t->previous);
     t->previous = series_head_ref(t->head);
     t->head = series_head_new(&t->options);
+    series_head_churn_from(t->head, t->previous);
     t->sealed_to = t->last;
-    t->first = t->last = 0;
+    t->first = t->last = t->bytes = 0;
     t->fresh = true;
     t->epoch++;
 }
 
-uint64_t series_table_needs(const struct series_table *t) { return t->sealed.n ? t->sealed.v[0].first : t->first; }
+uint64_t series_table_needs(const struct series_table *t, const struct head *flushed) {
+    for (size_t i = 0; i < t->sealed.n; i++)
+        if (t->sealed.v[i].head != flushed) return t->sealed.v[i].first;
+    return t->first;
+}
+
+struct head *series_table_pop(struct series_table *t) {
+    struct head *h = t->sealed.v[0].head;
+    vec_done(&t->sealed.v[0].days);
+    memmove(t->sealed.v, t->sealed.v + 1, --t->sealed.n * sizeof *t->sealed.v);
+    return h;
+}
+
+/* At whole multiples of the age, so that chunks of one file end where those of others do. */
+int64_t series_table_due_ns(const struct series_table *t, int64_t age_ns) {
+    int64_t into = t->born_wall_ns % age_ns;
+    if (into < 0) into += age_ns;
+    return t->born_ns + (age_ns - into);
+}

@@ -26,11 +26,19 @@ enum { SEALED_MAX = 8 };
 
 /* ---- what is said about metrics ----------------------------------------------------------------------------------- */
 
+#define METRIC_TEXTS_FILE "metadata"
 struct metric_texts;
 struct metric_texts *metric_texts_new(void);
 void metric_texts_free(struct metric_texts *t);
 /* Keeps what is said; too much of it is dropped. */
 void metric_texts_add(struct metric_texts *t, const struct series_metadata *m);
+/* The file `metadata` of a table's folder: written anew if something was said since, not durable before the folder is synced. */
+err metric_texts_write(struct metric_texts *t, const char *dir);
+/* ERR_NOT_FOUND: there is none; ERR_CORRUPT, ERR_INVALID: of a newer format. */
+err metric_texts_read(struct metric_texts *t, const char *dir);
+/* Calls fn for each saying in the bytes of such a file; fn may be NULL. */
+typedef void (*metric_text_fn)(void *context, const struct series_metadata *m);
+err metric_texts_scan(struct str bytes, const char *path, metric_text_fn fn, void *context);
 err metric_texts_list(struct metric_texts *t, struct str name, struct arena *a, struct series_metadata **out,
                       uint32_t *out_n);
 
@@ -69,6 +77,15 @@ struct known *known_put(struct known_series *k, struct hash128 hash, struct budg
 void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct budget *budget);
 void delta_bases_free(struct delta_base *bases, uint32_t count);
 
+/* Hashes of the series of the head before, if there is a limit on new ones: they are not new. */
+struct met_before {
+    uint64_t *slots, mask; /* 0: empty */
+    bool whole;            /* there was such a head in this life: who is not here is new */
+};
+void met_before_set(struct met_before *m, struct head *old, struct budget *budget);
+bool met_before_has(const struct met_before *m, uint64_t hash);
+void met_before_done(struct met_before *m, struct budget *budget);
+
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 
 struct sealed_head {
@@ -80,9 +97,10 @@ struct sealed_head {
 struct series_table {
     struct head_options options;
     struct head *head;
-    uint64_t first, last; /* sequences of its records; 0: it has none */
-    uint64_t sealed_to;   /* the last sequence of the head that was sealed last */
-    int64_t born_ns, born_wall_ns;
+    uint64_t first, last;          /* sequences of its records; 0: it has none */
+    uint64_t sealed_to;            /* the last sequence of the head that was sealed last */
+    uint64_t bytes;                /* about what the head takes */
+    int64_t born_ns, born_wall_ns; /* of its first record */
     VEC(struct sealed_head) sealed;
     uint32_t in_flight;
     bool seal_asked, fresh; /* fresh: the next record begins a head */
@@ -90,14 +108,20 @@ struct series_table {
     struct head *previous;  /* the head sealed last, until the log thread has seen to its deltas */
     bool forget_bases;      /* a delete came: what the last head had says nothing */
     struct known_series known;
+    struct met_before met;
+    bool inherited; /* it was there when the store was opened: its series are new to this process alone */
     struct metric_texts *texts;
 };
 struct series_table *series_table_new(const struct store_options *o);
 void series_table_free(struct series_table *t, struct budget *budget);
 /* A new head takes over from here on, unless the old one has no record. Not while records are in flight. lock held. */
 void series_table_seal(struct table *t);
-/* The first sequence that is not in files, 0: there is none. lock held. */
-uint64_t series_table_needs(const struct series_table *t);
+/* The first sequence that is not in files, but for those of a sealed head; 0: there is none. lock held. */
+uint64_t series_table_needs(const struct series_table *t, const struct head *flushed);
+/* The oldest sealed head is in files: the caller's reference. lock held. */
+struct head *series_table_pop(struct series_table *t);
+/* When the head is to be sealed by its age, on the monotonic clock. lock held. */
+int64_t series_table_due_ns(const struct series_table *t, int64_t age_ns);
 
 /* ---- applying ------------------------------------------------------------------------------------------------------- */
 

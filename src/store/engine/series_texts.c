@@ -1,11 +1,13 @@
 /* What is said about metrics by their names: types, help, units. */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/map.h"
+#include "os/file.h"
 #include "os/thread.h"
 #include "store/engine/series_table_priv.h"
 
-enum { NAMES_MAX = 1 << 16, SAYINGS_MAX = 8, TEXTS_BYTES_MAX = 8 << 20, TEXT_BYTES_MAX = 4096 };
+enum { NAMES_MAX = 1 << 16, SAYINGS_MAX = 8, TEXTS_BYTES_MAX = 8 << 20, TEXT_BYTES_MAX = 4096, FILE_BYTES_MAX = 64 << 20 };
 
 struct saying {
     uint32_t help, unit; /* numbers of texts */
@@ -22,7 +24,7 @@ struct metric_texts {
     struct lock lock;
     struct strings names, texts;
     VEC(struct metric_name) said; /* by number of the name */
-    uint64_t changes;
+    uint64_t changes, written; /* written: how many of the changes are in the file */
 };
 
 struct metric_texts *metric_texts_new(void) {
@@ -122,5 +124,84 @@ err metric_texts_list(struct metric_texts *t, struct str name, struct arena *a, 
     lock_take(&t->lock);
     err e = list_locked(t, name, a, out, out_n);
     lock_give(&t->lock);
+    return e;
+}
+
+/* ---- the file (docs/formats/series.md) ---------------------------------------------------------------------------- */
+
+/* lock held; the sayings of all names, oldest first. */
+static uint64_t put_all(const struct metric_texts *t, struct buf *out) {
+    uint64_t count = 0;
+    for (uint32_t id = 0; id < t->said.n; id++)
+        for (uint32_t i = 0; i < t->said.v[id].n; i++, count++) {
+            const struct saying *s = &t->said.v[id].v[i];
+            buf_add_byte(out, (char)s->type);
+            put_le_str(out, strings_get(&t->names, id));
+            put_le_str(out, strings_get(&t->texts, s->help));
+            put_le_str(out, strings_get(&t->texts, s->unit));
+        }
+    return count;
+}
+
+static err write_file(const char *path, uint64_t count, struct str body) {
+    AUTO_CLOSE struct file *f = NULL;
+    struct format_head head;
+    format_head_make(&head, format_magic_texts, (uint64_t[4]){count, body.n, hash_bytes(body.p, body.n), 0});
+    TRY(file_open(path, FILE_CREATE_ANY, &f));
+    TRY(file_write(f, &head, sizeof head, 0));
+    TRY(file_write(f, body.p, body.n, sizeof head));
+    return file_sync(f);
+}
+
+err metric_texts_write(struct metric_texts *t, const char *dir) {
+    struct path path = path_make("%.3900s/" METRIC_TEXTS_FILE, dir),
+                made = path_make("%.3900s/" METRIC_TEXTS_FILE ".tmp", dir);
+    AUTO_BUF struct buf body;
+    buf_init(&body, FILE_BYTES_MAX);
+    buf_add_text(&body, "");
+    lock_take(&t->lock);
+    uint64_t changes = t->changes, count = 0;
+    bool news = changes != t->written;
+    if (news) count = put_all(t, &body);
+    lock_give(&t->lock);
+    if (!news) return NULL;
+    if (body.full) return err_new(ERR_LIMIT, "what is said about metrics is over %d MiB", FILE_BYTES_MAX >> 20);
+    TRY(write_file(made.text, count, buf_str(&body)));
+    TRY(path_rename(made.text, path.text));
+    lock_take(&t->lock);
+    t->written = changes;
+    lock_give(&t->lock);
+    return NULL;
+}
+
+err metric_texts_scan(struct str bytes, const char *path, metric_text_fn fn, void *context) {
+    struct format_head head;
+    TRY(format_head_read(bytes, format_magic_texts, path, &head));
+    struct str body = {bytes.p + sizeof head, bytes.n - sizeof head};
+    if (body.n != head.own[1] || hash_bytes(body.p, body.n) != head.own[2])
+        return err_new(ERR_CORRUPT, "%s: what is said about metrics is damaged", path);
+    struct cursor c = {body.p, body.n, false};
+    for (uint64_t i = 0; i < head.own[0] && !c.bad; i++) {
+        struct series_metadata m = {.type = (enum metric_type)cursor_u8(&c)};
+        m.name = cursor_str(&c);
+        m.help = cursor_str(&c);
+        m.unit = cursor_str(&c);
+        if (c.bad || m.type >= METRIC_TYPES) return err_new(ERR_CORRUPT, "%s: a saying cannot be read", path);
+        if (fn) fn(context, &m);
+    }
+    return c.n ? err_new(ERR_CORRUPT, "%s: bytes follow what is said", path) : NULL;
+}
+
+static void add_said(void *context, const struct series_metadata *m) { metric_texts_add(context, m); }
+
+err metric_texts_read(struct metric_texts *t, const char *dir) {
+    struct path path = path_make("%.3900s/" METRIC_TEXTS_FILE, dir);
+    AUTO_CLOSE struct file *f = NULL;
+    struct str map;
+    TRY(file_open(path.text, FILE_READ, &f));
+    TRY(file_map(f, &map));
+    err e = metric_texts_scan(map, path.text, add_said, t);
+    file_unmap(f, map);
+    if (!e) t->written = t->changes;
     return e;
 }

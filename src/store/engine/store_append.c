@@ -161,12 +161,15 @@ static void land(struct engine *s, struct table *table) {
 /* The record is in the head already: what is left is to say so. */
 static void take_points(struct engine *s, const struct memory_batch *m, int64_t monotonic_ns) {
     struct series_table *t = m->table->series;
+    struct head_stats stats;
     if (!t->first) {
         t->first = m->sequence;
         t->born_ns = monotonic_ns;
-        t->born_wall_ns = m->arrived_ns;
+        t->born_wall_ns = s->o.wall_ns();
     }
     t->last = m->sequence;
+    series_head_get_stats(t->head, &stats);
+    t->bytes = stats.bytes;
     if (t->in_flight) land(s, m->table);
 }
 
@@ -212,7 +215,9 @@ static void count_batch(struct engine *s, const struct memory_batch *m) {
 
 /* Whether the back thread should look at the table. */
 static bool is_news(const struct engine *s, const struct table *t, const struct memory_batch *m) {
-    if (t->series) return t->series->first == m->sequence || t->series->sealed.n > 0;
+    if (t->series)
+        return t->series->first == m->sequence || t->series->sealed.n > 0 ||
+               t->series->bytes >= s->o.series.flush_bytes;
     return t->active->bytes >= s->o.flush_bytes || t->active->n == 1;
 }
 
@@ -270,7 +275,7 @@ void engine_segments_publish(struct engine *s) {
 
 struct unflushed {
     VEC(struct memory_list *) lists;
-    VEC(struct log_record) records;
+    record_list records;
 };
 
 static void add_list(struct unflushed *u, struct memory_list *l) {
@@ -284,9 +289,20 @@ static int by_sequence(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Logs again, to a new segment, all that is visible and not in parts. */
+static err restart_log(struct engine *s, struct unflushed *u, struct relog *points, uint64_t first) {
+    TRY(engine_relog_points(s, points, &u->records));
+    if (u->records.n) {
+        qsort(u->records.v, u->records.n, sizeof *u->records.v, by_sequence);
+        first = u->records.v[0].sequence;
+    }
+    return record_log_restart(&s->log, first, u->records.v, u->records.n);
+}
+
+/* Logs again, to a new segment, all that is visible and not in parts. Rows are in memory; of points, whose samples are in heads, the
+ * records are copied from where they were synced. */
 static err log_again(struct engine *s) {
     struct unflushed u = {0};
+    struct relog points = {0};
     lock_take(&s->lock);
     for (size_t i = 0; i < s->tables.n; i++) {
         add_list(&u, s->tables.v[i]->flushing);
@@ -294,11 +310,8 @@ static err log_again(struct engine *s) {
     }
     uint64_t first = s->visible_sequence + 1;
     lock_give(&s->lock);
-    if (u.records.n) {
-        qsort(u.records.v, u.records.n, sizeof *u.records.v, by_sequence);
-        first = u.records.v[0].sequence;
-    }
-    err e = record_log_restart(&s->log, first, u.records.v, u.records.n);
+    err e = restart_log(s, &u, &points, first);
+    relog_done(&points);
     for (size_t i = 0; i < u.lists.n; i++) memory_list_unref(u.lists.v[i]);
     vec_done(&u.lists);
     vec_done(&u.records);

@@ -83,7 +83,7 @@ bool engine_delete_is_done(struct store *store, uint64_t id) {
 }
 
 static bool head_holds(const struct series_table *t, const struct delete_entry *d) {
-    uint64_t first = t ? series_table_needs(t) : 0;
+    uint64_t first = t ? series_table_needs(t, NULL) : 0;
     return first && first <= d->sequence;
 }
 

@@ -26,6 +26,8 @@
 /* TABLES_MAX: over it no append makes a new one; what is on disk is always opened. */
 enum { PENDING_MAX = 4096, TABLES_MAX = 2048 };
 
+typedef VEC(struct log_record) record_list;
+
 struct segments_view {
     VEC(struct log_segment) closed;
     uint64_t open_number;     /* of the segment being written, or of the next */
@@ -43,6 +45,7 @@ struct engine {
     struct store base;
     struct store_options o;
     char *dir, *log_dir;
+    int64_t opened_wall_ns;
     struct file *lock_file;
     /* Of the budget, held from open to close: what a flush or a merge (one at a time) may take. So the flush that gives memory back
      * never has to ask for it. */
@@ -71,7 +74,7 @@ struct engine {
     /* the log thread's */
     struct record_log log;
     VEC(struct memory_batch *) taken;
-    VEC(struct log_record) records;
+    record_list records;
     struct applier *applier; /* of points */
     int log_failures;
     uint64_t retired_below;
@@ -97,6 +100,19 @@ void engine_read_only(struct engine *s, const char *why);
 void engine_disk_full(struct engine *s, const char *why);
 err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken */
 
+/* series_relog.c */
+/* Segments of which records are borrowed. */
+struct relog {
+    VEC(struct segment_mapping {
+        struct file *file;
+        struct str map;
+    })
+    segments;
+};
+/* Appends the records of points that are visible and in no file, out of the segments they were made durable in. */
+err engine_relog_points(struct engine *s, struct relog *r, record_list *out);
+void relog_done(struct relog *r);
+
 /* store_flush.c: work held. */
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did);
 struct table *engine_flush_due(struct engine *s, int64_t monotonic_ns, bool any, int64_t *out_next_ns);
@@ -104,6 +120,15 @@ bool engine_is_pressed(const struct engine *s); /* over half of what is not for 
 err engine_flush_all(struct engine *s);
 err engine_flush_tenant(struct engine *s, struct str tenant); /* work held; p NULL: all */
 err engine_flush(struct store *s, struct str tenant);
+err engine_flush_series(struct engine *s, struct table *t, bool *out_did);
+err engine_sync_table_dir(struct engine *s, struct table *t);
+uint64_t engine_next_part_id(struct engine *s);
+/* Parts added, log covered: by a list of batches or a head. */
+void engine_put_flush_edit(struct engine *s, const struct table *t, const struct part_entry *made, size_t n,
+                           uint64_t covered_to, const void *flushed, struct buf *edit);
+/* Parts of a flush that came to nothing. */
+void engine_discard_parts(struct engine *s, const struct table *t, struct part_entry *made, size_t n);
+void engine_flush_failed(struct engine *s, struct table *t, err e);
 /* Appends an edit and, if it is durable, puts a changed part set in the table's place; else read-only if need be. */
 err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
                       const struct part_entry *added, size_t added_count, bool flushed);
@@ -142,4 +167,5 @@ err engine_backup(struct store *s, struct str tenant, const char *to);
 /* store_open.c */
 extern const struct store_functions engine_functions;
 err engine_replay(struct engine *s);
+err engine_series_open(struct engine *s, const char *path, struct series_part **out);
 err engine_part_open(struct engine *s, const char *path, struct part **out); /* its memory is the budget's */

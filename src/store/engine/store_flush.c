@@ -59,7 +59,7 @@ static struct memory_list *swap_lists(const struct engine *s, struct table *t, s
 }
 
 /* Once a process and table: that a folder is there does not say that its entry is durable. */
-static err sync_table_dir(struct engine *s, struct table *t) {
+err engine_sync_table_dir(struct engine *s, struct table *t) {
     struct path tenants = path_make("%.3800s/tenants", s->dir),
                 dir = path_make("%.3800s/tenants/%s", s->dir, t->tenant);
     struct path table = path_table(s->dir, t->tenant, t->signal);
@@ -74,7 +74,7 @@ static err sync_table_dir(struct engine *s, struct table *t) {
     return NULL;
 }
 
-static uint64_t next_part_id(struct engine *s) {
+uint64_t engine_next_part_id(struct engine *s) {
     lock_take(&s->editing);
     uint64_t id = s->manifest.state.next_part++;
     lock_give(&s->editing);
@@ -83,7 +83,7 @@ static uint64_t next_part_id(struct engine *s) {
 
 /* The rows of one day to a part; none left by the deletes: no part. */
 static err flush_day(struct engine *s, struct flush *f, int32_t day, const struct row_filter *drop) {
-    struct part_entry p = {.id = next_part_id(s), .day = day, .deletes_applied = f->deletes->id_max};
+    struct part_entry p = {.id = engine_next_part_id(s), .day = day, .deletes_applied = f->deletes->id_max};
     struct path path = path_part(s->dir, f->table->tenant, f->table->signal, day, p.id);
     struct part_info info;
     err e = part_write(path.text, f->table->signal, p.id, f->views, f->list->n, day_first_ns(day), day_last_ns(day),
@@ -104,7 +104,7 @@ static err flush_day(struct engine *s, struct flush *f, int32_t day, const struc
 static err flush_days(struct engine *s, struct flush *f) {
     struct row_filter filter = {flush_drops, f};
     const struct row_filter *drop = any_delete_touches(f) ? &filter : NULL;
-    TRY(sync_table_dir(s, f->table));
+    TRY(engine_sync_table_dir(s, f->table));
     for (size_t i = 0; i < f->list->days.n; i++) TRY(flush_day(s, f, f->list->days.v[i], drop));
     struct path dir = path_table(s->dir, f->table->tenant, f->table->signal);
     return path_sync_dir(dir.text);
@@ -118,13 +118,14 @@ struct manifest_part engine_part_row(const struct table *t, const struct part_en
                                 .day = p->day,
                                 .time_min = p->time_min,
                                 .time_max = p->time_max,
-                                .deletes_applied = p->deletes_applied};
+                                .deletes_applied = p->deletes_applied,
+                                .age = p->age};
     memcpy(row.tenant, t->tenant, sizeof row.tenant);
     return row;
 }
 
-/* The first log segment that is needed once `flushed` is in parts. lock held. */
-static uint64_t first_needed_segment(const struct engine *s, const struct memory_list *flushed) {
+/* The first log segment that is needed once `flushed`, a list or head, is in parts. lock held. */
+static uint64_t first_needed_segment(const struct engine *s, const void *flushed) {
     uint64_t needed = s->visible_sequence + 1;
     for (size_t i = 0; i < s->tables.n; i++) {
         uint64_t first = table_needs(s->tables.v[i], flushed);
@@ -136,17 +137,17 @@ static uint64_t first_needed_segment(const struct engine *s, const struct memory
     return v->open_number;
 }
 
-static void put_flush_edit(struct engine *s, const struct flush *f, struct buf *edit) {
-    const struct table *t = f->table;
-    for (size_t i = 0; i < f->made.n; i++) {
-        struct manifest_part row = engine_part_row(t, &f->made.v[i]);
+void engine_put_flush_edit(struct engine *s, const struct table *t, const struct part_entry *made, size_t n,
+                           uint64_t covered_to, const void *flushed, struct buf *edit) {
+    for (size_t i = 0; i < n; i++) {
+        struct manifest_part row = engine_part_row(t, &made[i]);
         edit_part_add(edit, &row);
     }
-    struct manifest_table covered = {.signal = t->signal, .covered = f->list->v[f->list->n - 1]->sequence};
+    struct manifest_table covered = {.signal = t->signal, .covered = covered_to};
     memcpy(covered.tenant, t->tenant, sizeof covered.tenant);
     edit_covered(edit, &covered);
     lock_take(&s->lock);
-    uint64_t segment = s->replaying ? 0 : first_needed_segment(s, f->list);
+    uint64_t segment = s->replaying ? 0 : first_needed_segment(s, flushed);
     lock_give(&s->lock);
     if (segment) edit_log_from(edit, segment);
 }
@@ -154,6 +155,7 @@ static void put_flush_edit(struct engine *s, const struct flush *f, struct buf *
 err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
                       const struct part_entry *added, size_t added_count, bool flushed) {
     struct memory_list *gone = NULL;
+    struct head *head = NULL;
     lock_take(&s->editing);
     err e = manifest_append(&s->manifest, edit);
     bool broken = s->manifest.broken;
@@ -163,6 +165,7 @@ err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const 
         struct part_set *old = t->parts;
         t->parts = part_set_change(old, removed, removed_count, added, added_count);
         if (flushed) gone = take(&t->flushing);
+        if (flushed && t->series) head = series_table_pop(t->series);
         s->retire_below = MAX(s->retire_below, log_from);
         s->check_idle |= flushed;
         if (flushed) flag_wake_all(&s->log_wake);
@@ -171,19 +174,19 @@ err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const 
     }
     lock_give(&s->editing);
     memory_list_unref(gone);
+    series_head_unref(head);
     if (e && broken) engine_read_only(s, err_text(e));
     return e;
 }
 
-/* Parts of a flush or merge that came to nothing. If the manifest may name them, the files stay (3). */
-static void discard_made(struct engine *s, struct flush *f) {
+/* If the manifest may name them, the files stay (3). */
+void engine_discard_parts(struct engine *s, const struct table *t, struct part_entry *made, size_t n) {
     lock_take(&s->editing);
     bool keep = s->manifest.broken;
     lock_give(&s->editing);
-    for (size_t i = 0; i < f->made.n; i++) {
-        struct part_entry *p = &f->made.v[i];
-        struct path path = path_part(s->dir, f->table->tenant, f->table->signal, p->day, p->id);
-        if (p->part) part_unref(p->part);
+    for (size_t i = 0; i < n; i++) {
+        struct path path = path_part(s->dir, t->tenant, t->signal, made[i].day, made[i].id);
+        part_entry_unref(&made[i]);
         if (!keep) err_free(path_remove(path.text));
     }
 }
@@ -201,7 +204,7 @@ static void flush_done(struct flush *f) {
     vec_done(&f->made);
 }
 
-static void flush_failed(struct engine *s, struct table *t, err e) {
+void engine_flush_failed(struct engine *s, struct table *t, err e) {
     lock_take(&s->lock);
     t->retry_ns = clock_monotonic_ns() + retry_after_ns;
     lock_give(&s->lock);
@@ -211,6 +214,7 @@ static void flush_failed(struct engine *s, struct table *t, err e) {
 
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
     struct memory_list *old = NULL;
+    if (t->series) return engine_flush_series(s, t, out_did);
     lock_take(&s->lock);
     struct memory_list *list = s->read_only ? NULL : memory_list_ref(swap_lists(s, t, &old));
     struct delete_set *deletes = delete_set_ref(s->deletes);
@@ -227,12 +231,12 @@ err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
     flush_init(&f, t, list, deletes);
     err e = flush_days(s, &f);
     if (!e) {
-        put_flush_edit(s, &f, &edit);
+        engine_put_flush_edit(s, t, f.made.v, f.made.n, list->v[list->n - 1]->sequence, list, &edit);
         e = engine_edit_parts(s, t, buf_str(&edit), NULL, 0, f.made.v, f.made.n, true);
     }
     if (e) {
-        discard_made(s, &f);
-        flush_failed(s, t, e);
+        engine_discard_parts(s, t, f.made.v, f.made.n);
+        engine_flush_failed(s, t, e);
     } else {
         lock_take(&s->lock);
         s->stats.flushes++;
@@ -259,15 +263,34 @@ static uint64_t pressed_bytes(const struct engine *s) {
     uint64_t sum = 0, largest = 0;
     if (!engine_is_pressed(s)) return UINT64_MAX;
     for (size_t i = 0; i < s->tables.n; i++) {
-        uint64_t bytes = list_of(s->tables.v[i])->bytes;
+        const struct table *t = s->tables.v[i];
+        uint64_t bytes = t->series ? t->series->bytes : list_of(t)->bytes;
         sum += bytes;
         largest = MAX(largest, bytes);
     }
     return sum >= s->o.budget->limit_bytes / 8 ? largest : MAX(MIB, s->o.budget->limit_bytes / 16);
 }
 
+/* Bytes of the log that wait for the table, with those of others between them. */
+static uint64_t log_held(const struct engine *s, const struct table *t) {
+    uint64_t first = table_needs(t, NULL), bytes = s->segments.open_used_bytes;
+    for (size_t i = 0; i < s->segments.closed.n; i++)
+        if (s->segments.closed.v[i].last_sequence >= first) bytes += s->segments.closed.v[i].used_bytes;
+    return bytes;
+}
+
+static int64_t series_due_at(const struct engine *s, const struct table *t, int64_t now, bool any, uint64_t pressed) {
+    const struct series_table *st = t->series;
+    if (!table_needs(t, NULL) || s->read_only) return INT64_MAX;
+    if (any) return now;
+    bool full = st->sealed.n || t->flush_now || st->bytes >= s->o.series.flush_bytes || st->bytes >= pressed ||
+                log_held(s, t) >= s->o.series.log_bytes;
+    return MAX(full ? now : series_table_due_ns(st, s->o.series.flush_age_ns), t->retry_ns);
+}
+
 static int64_t due_at(const struct engine *s, const struct table *t, int64_t now, bool any, uint64_t pressed) {
     const struct memory_list *l = list_of(t);
+    if (t->series) return series_due_at(s, t, now, any, pressed);
     if (l->n == 0 || s->read_only) return INT64_MAX;
     if (any) return now;
     bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes || l->bytes >= pressed;
@@ -291,13 +314,24 @@ struct table *engine_flush_due(struct engine *s, int64_t now, bool any, int64_t 
     return first_due <= now ? first : NULL;
 }
 
+static uint64_t rows_in_memory(const struct table *t) {
+    if (!t->series) return t->active->rows + (t->flushing ? t->flushing->rows : 0);
+    struct head_stats stats;
+    uint64_t samples = 0;
+    for (size_t i = 0; i <= t->series->sealed.n; i++) {
+        series_head_get_stats(i < t->series->sealed.n ? t->series->sealed.v[i].head : t->series->head, &stats);
+        samples += stats.samples + stats.histograms + stats.late;
+    }
+    return samples;
+}
+
 /* Read-only, nothing is flushed any more: whoever asks for it must hear so. */
 static err flush_refusal(struct engine *s) {
     uint64_t rows = 0;
     err e = NULL;
     lock_take(&s->lock);
     for (size_t i = 0; i < s->tables.n && s->read_only; i++)
-        rows += s->tables.v[i]->active->rows + (s->tables.v[i]->flushing ? s->tables.v[i]->flushing->rows : 0);
+        rows += rows_in_memory(s->tables.v[i]);
     if (rows)
         e = err_new(ERR_UNAVAILABLE, "%llu rows stay in the log: the store is read-only until restart: %s",
                     (unsigned long long)rows, s->why);
@@ -308,8 +342,8 @@ static err flush_refusal(struct engine *s) {
 /* Is there a batch up to that sequence? Those that come meanwhile are not waited for. */
 static bool holds_up_to(struct engine *s, struct table *t, uint64_t sequence) {
     lock_take(&s->lock);
-    const struct memory_list *l = t->flushing ? t->flushing : t->active;
-    bool holds = l->n && l->v[0]->sequence <= sequence;
+    uint64_t first = table_needs(t, NULL);
+    bool holds = first && first <= sequence;
     lock_give(&s->lock);
     return holds;
 }

@@ -11,13 +11,6 @@ enum { TOUCH_MEMORY_BYTES = 256 << 20 };
 
 /* ---- common ----------------------------------------------------------------------------------------------------- */
 
-static uint64_t next_part_id(struct engine *s) {
-    lock_take(&s->editing);
-    uint64_t id = s->manifest.state.next_part++;
-    lock_give(&s->editing);
-    return id;
-}
-
 struct job {
     struct table *table;
     struct part_set *parts; /* as when the job was chosen */
@@ -36,7 +29,7 @@ static bool is_damaged(const struct part_entry *p) {
     AUTO_BUF struct buf findings;
     uint64_t bad = 0;
     buf_init(&findings, 64 * KIB);
-    err e = part_check(part_path(p->part), &findings, &bad);
+    err e = (p->series ? series_part_check : part_check)(part_entry_path(p), &findings, &bad);
     if (bad) log_error("a part is damaged", F_STR("where", str_trim(buf_str(&findings))));
     bad += e != NULL;
     err_free(e);
@@ -82,16 +75,40 @@ static err job_commit(struct engine *s, const struct job *j, struct part_entry *
         edit_part_add(&edit, &row);
     }
     TRY(engine_edit_parts(s, j->table, buf_str(&edit), removed, j->picked_count, made, made != NULL, false));
-    for (size_t i = 0; i < j->picked_count; i++) part_doom(job_part(j, i)->part);
+    for (size_t i = 0; i < j->picked_count; i++) part_entry_doom(job_part(j, i));
     return NULL;
 }
 
 static void drop_made(struct engine *s, struct part_entry *made, const char *path) {
-    part_unref(made->part);
+    part_entry_unref(made);
     lock_take(&s->editing);
     bool keep = s->manifest.broken; /* the manifest may name it (3) */
     lock_give(&s->editing);
     if (!keep) err_free(path_remove(path));
+}
+
+/* Of series: what the deletes leave of the files, oldest first. */
+static err merged_series(struct engine *s, const struct job *j, const char *path, struct part_entry *made) {
+    AUTO_ARENA struct arena a;
+    struct series_source sources[MERGE_PARTS_MAX] = {{0}};
+    struct compiled_deletes deletes;
+    struct series_info info;
+    arena_init(&a, TOUCH_MEMORY_BYTES);
+    err e = compile_deletes(j->deletes, j->table->tenant, &a, &deletes);
+    for (size_t i = 0; i < j->picked_count && !e; i++) {
+        sources[i].part = job_part(j, i)->series;
+        e = compiled_deletes_of(&deletes, job_part(j, i)->deletes_applied, 0, &a, &sources[i]);
+    }
+    if (!e) e = series_write(path, made->id, sources, (uint32_t)j->picked_count, INT64_MIN, INT64_MAX, &info);
+    compiled_deletes_done(&deletes);
+    TRY(e);
+    part_entry_describe(made, &info);
+    made->age = job_part(j, 0)->age;
+    struct path dir = path_table(s->dir, j->table->tenant, TABLE_SERIES);
+    e = path_sync_dir(dir.text);
+    if (!e) e = engine_series_open(s, path, &made->series);
+    if (e) err_free(path_remove(path));
+    return e;
 }
 
 static err merged_part(struct engine *s, const struct job *j, const struct merge_filter *filter, const char *path,
@@ -116,9 +133,9 @@ static const int64_t part_retry_ns = 60000000000, jobs_retry_ns = 1000000000;
 
 /* part_merge from the picked parts to one new one, and the edit. */
 static err job_run(struct engine *s, const struct job *j, const struct merge_filter *filter) {
-    struct part_entry made = {.id = next_part_id(s), .day = job_part(j, 0)->day, .deletes_applied = j->deletes->id_max};
+    struct part_entry made = {.id = engine_next_part_id(s), .day = job_part(j, 0)->day, .deletes_applied = j->deletes->id_max};
     struct path path = path_part(s->dir, j->table->tenant, j->table->signal, made.day, made.id);
-    err e = merged_part(s, j, filter, path.text, &made);
+    err e = j->table->series ? merged_series(s, j, path.text, &made) : merged_part(s, j, filter, path.text, &made);
     if (e && err_kind(e) == ERR_NOT_FOUND) { /* no row is left */
         err_free(e);
         return job_commit(s, j, NULL);
@@ -158,6 +175,31 @@ static int by_day(const void *a, const void *b) {
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
+/* Neighbours by age. */
+static bool pick_series(struct engine *s, struct job *j, const struct part_of_day *v, size_t n, int64_t now,
+                        bool *out_waits) {
+    AUTO_FREE struct merge_candidate *candidates = mem_new_array(struct merge_candidate, n);
+    AUTO_FREE struct part_of_day *order = mem_new_array(struct part_of_day, n);
+    size_t first = 0;
+    bool closed = v[0].day < day_of(s->o.wall_ns());
+    memcpy(order, v, n * sizeof *order);
+    for (size_t i = 1; i < n; i++) /* a handful, nearly in order */
+        for (size_t k = i; k > 0 && j->parts->v[order[k - 1].index].age > j->parts->v[order[k].index].age; k--) {
+            struct part_of_day swap = order[k];
+            order[k] = order[k - 1];
+            order[k - 1] = swap;
+        }
+    for (size_t i = 0; i < n; i++) {
+        const struct part_entry *p = &j->parts->v[order[i].index];
+        bool waits = p->retry_ns > now;
+        candidates[i] = (struct merge_candidate){.rows = p->rows, .excluded = !p->series || p->damaged || waits};
+        *out_waits |= waits || !closed;
+    }
+    j->picked_count = series_merge_pick(candidates, n, closed, &first);
+    for (size_t i = 0; i < j->picked_count; i++) j->picked[i] = order[first + i].index;
+    return j->picked_count > 0;
+}
+
 /* A merge within one day of a table. *out_waits: a part of it is not looked at until some time has passed. */
 static bool pick_in_day(struct job *j, const struct part_of_day *v, size_t n, uint64_t memory, int64_t now,
                         bool *out_waits) {
@@ -176,17 +218,19 @@ static bool pick_in_day(struct job *j, const struct part_of_day *v, size_t n, ui
 }
 
 /* Linear, but for the sort, and done once a part set. What a delete excludes comes in another set when it is written anew. */
-static bool pick_in_table(struct job *j, uint64_t memory) {
-    size_t n = j->parts->n;
+static bool pick_in_table(struct engine *s, struct job *j) {
+    size_t n = j->parts->n, least = j->table->series ? 2 : MERGE_PARTS_MIN;
     bool found = false, waits = false;
-    if (j->parts->rests || n < MERGE_PARTS_MIN) return false;
+    if (j->parts->rests || n < least) return false;
     AUTO_FREE struct part_of_day *v = mem_new_array(struct part_of_day, n);
     int64_t now = clock_monotonic_ns();
     for (size_t i = 0; i < n; i++) v[i] = (struct part_of_day){j->parts->v[i].day, i};
     qsort(v, n, sizeof *v, by_day);
     for (size_t i = 0, end; i < n && !found; i = end) {
         for (end = i + 1; end < n && v[end].day == v[i].day;) end++;
-        if (end - i >= MERGE_PARTS_MIN) found = pick_in_day(j, v + i, end - i, memory, now, &waits);
+        if (end - i < least) continue;
+        found = j->table->series ? pick_series(s, j, v + i, end - i, now, &waits)
+                                 : pick_in_day(j, v + i, end - i, s->work_bytes, now, &waits);
     }
     j->parts->rests = !found && !waits;
     return found;
@@ -225,7 +269,7 @@ bool engine_merge_step(struct engine *s) {
     struct job j;
     bool picked = false;
     for (size_t i = 0; !picked && job_of_table(s, i, &j); i++) {
-        picked = pick_in_table(&j, s->work_bytes);
+        picked = pick_in_table(s, &j);
         if (picked) merge_run(s, &j);
         job_done(&j);
     }
@@ -293,13 +337,45 @@ static err mark_clean(struct engine *s, const struct job *j) {
     struct manifest_part row = engine_part_row(j->table, &same);
     edit_part_remove(&edit, same.id);
     edit_part_add(&edit, &row);
-    part_ref(same.part);
+    part_entry_ref(&same);
     err e = engine_edit_parts(s, j->table, buf_str(&edit), &same.id, 1, &same, 1, false);
-    if (e) part_unref(same.part);
+    if (e) part_entry_unref(&same);
     return e;
 }
 
+/* Whether the file has a sample that a delete takes, as far as its labels and times tell. */
+static err touches_series(const struct job *j, const struct part_entry *p, bool *out) {
+    AUTO_ARENA struct arena a;
+    struct compiled_deletes deletes;
+    struct series_source source = {.part = p->series}, whole = source;
+    struct series_stats stats = {0};
+    arena_init(&a, TOUCH_MEMORY_BYTES);
+    *out = false;
+    err e = compile_deletes(j->deletes, j->table->tenant, &a, &deletes);
+    if (!e) e = compiled_deletes_of(&deletes, p->deletes_applied, 0, &a, &source);
+    for (uint32_t i = 0; i < source.delete_count && !e && !*out; i++) {
+        const struct series_delete *d = &source.deletes[i];
+        struct selection *found = NULL;
+        e = series_select(&whole, 1, d->matchers, d->matcher_count, d->time_min, d->time_max, &a, &stats, &found);
+        *out = found && selection_count(found) > 0;
+        selection_free(found);
+        if (!e) e = label_matchers_err(d->matchers, d->matcher_count);
+    }
+    compiled_deletes_done(&deletes);
+    return e ? e : stats.bad_pages ? err_new(ERR_CORRUPT, "%s", stats.bad_text) : NULL;
+}
+
+static err rewrite_series(struct engine *s, struct job *j) {
+    const struct part_entry *p = job_part(j, 0);
+    bool touched = false;
+    err e = touches_series(j, p, &touched);
+    if (e && err_kind(e) == ERR_CORRUPT) job_damaged(s, j);
+    if (!e) e = touched ? job_run(s, j, NULL) : mark_clean(s, j);
+    return err_wrap(e, "rewriting %s", part_entry_path(p));
+}
+
 static err rewrite_part(struct engine *s, struct job *j) {
+    if (j->table->series) return rewrite_series(s, j);
     const struct part_entry *p = job_part(j, 0);
     struct rewrite r = {j, p, mem_new_array(bool, MAX(part_info(p->part)->groups, 1))};
     bool any = false;
@@ -316,7 +392,7 @@ static bool pick_rewrite(struct job *j) {
     int64_t now = clock_monotonic_ns();
     for (size_t i = 0; i < j->parts->n && j->deletes->n; i++) {
         const struct part_entry *p = &j->parts->v[i];
-        if (!p->part || p->damaged || p->retry_ns > now || !is_under_delete(j->deletes, j->table, p)) continue;
+        if (!part_entry_is_open(p) || p->damaged || p->retry_ns > now || !is_under_delete(j->deletes, j->table, p)) continue;
         j->picked[0] = i;
         j->picked_count = 1;
         return true;

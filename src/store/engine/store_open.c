@@ -145,22 +145,29 @@ err engine_part_open(struct engine *s, const char *path, struct part **out) {
     return NULL;
 }
 
+err engine_series_open(struct engine *s, const char *path, struct series_part **out) {
+    (void)s; /* an open file of series takes next to nothing: it is read from its pages */
+    return series_part_open(path, out);
+}
+
 static err open_part(struct engine *s, const struct manifest_part *p, opened_parts *out) {
     struct table *t = engine_table(s, str_of(p->tenant), p->signal, true);
     struct part_entry entry = {.id = p->id,
                                .rows = p->rows,
                                .bytes = p->bytes,
                                .deletes_applied = p->deletes_applied,
+                               .age = p->age,
                                .day = p->day,
                                .time_min = p->time_min,
                                .time_max = p->time_max};
     struct path path = path_part(s->dir, p->tenant, p->signal, p->day, p->id);
-    err e = engine_part_open(s, path.text, &entry.part);
+    err e = t->series ? engine_series_open(s, path.text, &entry.series) : engine_part_open(s, path.text, &entry.part);
     if (e && err_kind(e) == ERR_INVALID) return e; /* of a newer format (12) */
     if (e) {                                       /* (7) named, counted, left where it is */
         log_error("a part cannot be opened: answers over its range are partial", F_TEXT("path", path.text), F_ERR(e));
         s->stats.bad_blocks++;
         entry.part = NULL;
+        entry.series = NULL;
         err_free(e);
     }
     *vec_push(out) = (struct opened_part){t, entry};
@@ -197,6 +204,26 @@ static err open_parts(struct engine *s) {
     join_parts(&opened);
     vec_done(&opened);
     return e;
+}
+
+/* What is said about metrics: a damaged file is named, and what comes in says it anew. */
+static err open_texts(struct engine *s) {
+    for (size_t i = 0; i < s->manifest.state.tables.n; i++) {
+        const struct manifest_table *m = &s->manifest.state.tables.v[i];
+        if (m->signal == TABLE_SERIES) engine_table(s, str_of(m->tenant), TABLE_SERIES, true);
+    }
+    for (size_t i = 0; i < s->tables.n; i++) {
+        struct table *t = s->tables.v[i];
+        struct path dir = path_table(s->dir, t->tenant, t->signal);
+        err e = t->series ? metric_texts_read(t->series->texts, dir.text) : NULL;
+        if (e && err_kind(e) == ERR_INVALID) return e;
+        if (e && err_kind(e) != ERR_NOT_FOUND) {
+            log_error("types and help of metrics are lost", F_TEXT("path", dir.text), F_ERR(e));
+            s->stats.bad_blocks++;
+        }
+        err_free(e);
+    }
+    return NULL;
 }
 
 static err open_deletes(struct engine *s) {
@@ -255,6 +282,15 @@ static err record_batch(struct engine *s, const struct log_record *r, struct mem
     return err_new(ERR_CORRUPT, "it is not a batch of its table");
 }
 
+/* What the last head had may have been deleted before this one began: deltas are looked up anew. */
+static void replay_points(struct engine *s, struct memory_batch *m) {
+    if (m->flags & RECORD_FRESH) {
+        series_table_seal(m->table);
+        m->table->series->forget_bases = true;
+    }
+    engine_apply_points(s, m);
+}
+
 static err replay_record(void *context, const struct log_record *r) {
     struct replay *p = context;
     struct engine *s = p->s;
@@ -270,10 +306,7 @@ static err replay_record(void *context, const struct log_record *r) {
     }
     m->sequence = r->sequence;
     m->table = engine_table(s, r->tenant, r->signal, true);
-    if (memory_batch_is_points(m)) {
-        if (m->flags & RECORD_FRESH) series_table_seal(m->table);
-        engine_apply_points(s, m);
-    }
+    if (memory_batch_is_points(m)) replay_points(s, m);
     engine_make_visible(s, m, p->now);
     if (memory_batch_is_points(m)) memory_batch_unref(m);
     s->stats.replayed_records++;
@@ -349,6 +382,18 @@ static err replay_all(struct engine *s, const segment_numbers *numbers, replay_s
     return NULL;
 }
 
+/* A delete concerns whole heads: what comes now is not of one that it concerns. */
+static void seal_deleted(struct engine *s) {
+    for (size_t i = 0; i < s->tables.n; i++)
+        for (size_t k = 0; k < s->deletes->n; k++) {
+            struct table *t = s->tables.v[i];
+            const struct delete_entry *d = s->deletes->v[k];
+            if (t->series && t->series->first && d->sequence >= t->series->first &&
+                delete_is_of(d, t->tenant, TABLE_SERIES))
+                series_table_seal(t);
+        }
+}
+
 err engine_replay(struct engine *s) {
     segment_numbers numbers = {0};
     replay_segments segments = {0};
@@ -357,6 +402,7 @@ err engine_replay(struct engine *s) {
     err e = segment_list(s->log_dir, &numbers);
     if (!e) e = replay_all(s, &numbers, &segments);
     s->replaying = false;
+    seal_deleted(s);
     vec_done(&numbers);
     vec_done(&segments);
     return err_wrap(e, "reading the log");
@@ -380,6 +426,7 @@ static struct engine *engine_new(const struct store_options *options) {
     s->applier = applier_new(&s->o);
     s->work_bytes = MIN(s->o.budget->limit_bytes / 4, (uint64_t)PART_MEMORY_MAX);
     budget_take_always(s->o.budget, s->work_bytes);
+    s->opened_wall_ns = s->o.wall_ns();
     s->dir = str_dup(str_of(options->dir));
     s->o.dir = s->dir;
     struct path log_dir = path_make("%s/log", s->dir);
@@ -429,8 +476,11 @@ static err engine_load(struct engine *s) {
     TRY(path_sync_dir(s->dir));
     TRY(sweep_parts(s, false, &files));
     TRY(open_parts(s));
+    TRY(open_texts(s));
     TRY(open_deletes(s));
     TRY(engine_replay(s));
+    for (size_t i = 0; i < s->tables.n; i++)
+        if (s->tables.v[i]->series) s->tables.v[i]->series->inherited = true;
     engine_segments_publish(s);
     s->retired_below = s->retire_below = s->manifest.state.log_from;
     return NULL;

@@ -9,6 +9,7 @@
 const char format_magic_lock[8] = {'c', 'l', 'e', 'w', 'L', 'O', 'C', 'K'};
 const char format_magic_manifest[8] = {'c', 'l', 'e', 'w', 'M', 'A', 'N', 'I'};
 const char format_magic_log[8] = {'c', 'l', 'e', 'w', 'L', 'O', 'G', 'S'};
+const char format_magic_texts[8] = {'c', 'l', 'e', 'w', 'M', 'E', 'T', 'A'};
 
 void format_head_make(struct format_head *out, const char magic[8], const uint64_t own[4]) {
     *out = (struct format_head){.version = FORMAT_VERSION};

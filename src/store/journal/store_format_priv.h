@@ -35,7 +35,7 @@ static_assert(sizeof(struct format_head) == 64, "on disk");
 #define TABLE_KINDS ((int)SIGNALS + 1)
 const char *table_name(enum signal table); /* "spans", "logs", "series" */
 
-extern const char format_magic_lock[8], format_magic_manifest[8], format_magic_log[8];
+extern const char format_magic_lock[8], format_magic_manifest[8], format_magic_log[8], format_magic_texts[8];
 
 void format_head_make(struct format_head *out, const char magic[8], const uint64_t own[4]);
 /* ERR_CORRUPT: too short, another kind of file, or damaged. ERR_INVALID: of a newer format; the text says what to do. */

@@ -157,7 +157,7 @@ static err check_limits(struct head *h, int64_t now_ns) {
         name_offenders(h);
         return err_new(ERR_LIMIT, "over %d label names or values: %s", NAMES_MAX, h->offenders);
     }
-    if (!o->new_series_max) return NULL;
+    if (!o->new_series_max || now_ns == INT64_MIN) return NULL;
     if (h->churn_start_ns == INT64_MIN || now_ns - h->churn_start_ns >= o->churn_ns || now_ns < h->churn_start_ns) {
         h->churn_start_ns = now_ns;
         h->churn_count = 0;
@@ -193,7 +193,7 @@ static err series_locked(struct head *h, struct labels l, uint64_t set, int64_t 
     for (uint32_t i = 0; i < l.n; i++) text += l.v[i].name.n + l.v[i].value.n;
     TRY(series_head_charge(h, SERIES_BYTES + text + table_growth(h, l.n), "new series"));
     *out_id = add_series(h, l, hash, set);
-    h->churn_count++;
+    h->churn_count += now_ns != INT64_MIN;
     return NULL;
 }
 
@@ -202,6 +202,20 @@ err series_head_add(struct head *h, struct labels l, uint64_t set, int64_t now_n
     err e = series_locked(h, l, set, now_ns, out_id);
     lock_give(&h->lock);
     return e;
+}
+
+void series_head_churn_from(struct head *h, const struct head *earlier) {
+    h->churn_start_ns = earlier->churn_start_ns;
+    h->churn_count = earlier->churn_count;
+}
+
+uint64_t *series_head_hashes(struct head *h, uint32_t *out_n) {
+    lock_take(&h->lock);
+    uint32_t n = *out_n = h->series_count;
+    lock_give(&h->lock);
+    uint64_t *hashes = mem_new_array(uint64_t, n + 1);
+    for (uint32_t i = 0; i < n; i++) hashes[i] = series_at(h, i)->hash.a;
+    return hashes;
 }
 
 bool series_head_find(struct head *h, struct labels l, uint32_t *out_id) {

@@ -52,9 +52,13 @@ struct head *series_head_ref(struct head *h);
 void series_head_unref(struct head *h); /* takes NULL */
 
 /* The id of a series, new or known. `set` names those that are sampled together (a hash of target or resource; 0: this one alone is fine
- * as well, it costs memory). `now_ns` is for the limit on new series. Labels are checked. */
+ * as well, it costs memory). `now_ns` is for the limit on new series; INT64_MIN: it does not count. Labels are checked. */
 err series_head_add(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id);
 
+/* Goes on counting new series where an earlier head stopped. Neither may be in use by another thread's writer. */
+void series_head_churn_from(struct head *h, const struct head *earlier);
+/* Hashes of all series, for who asks whether one is known; the caller's to free. */
+uint64_t *series_head_hashes(struct head *h, uint32_t *out_n);
 /* Whether the head has a series; its id. */
 bool series_head_find(struct head *h, struct labels l, uint32_t *out_id);
 

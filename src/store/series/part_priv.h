@@ -63,5 +63,8 @@ err series_reader_label_values(struct series_reader *r, struct str name, struct 
                                uint32_t *out_n);
 err series_reader_exemplars(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, struct arena *a,
                             struct exemplar **out, uint32_t *out_n);
+/* As text: what it consists of, and series with their samples, up to rows_max lines of samples. */
+err series_part_dump(const char *path, uint64_t rows_max, struct buf *out);
+bool series_part_begins(struct str bytes); /* as such a file does */
 /* Every page and chunk; findings as lines. */
 err series_part_check(const char *path, struct buf *out, uint64_t *out_bad);
