@@ -2,7 +2,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { axisOf, cellsOf, drawn, keyOf, linesOf, marksOf, quantile, sortCells, summaryOf, telling } from '../src/hot/series';
 import { savedBy, dropMetricRule } from '../src/lib/cardinality';
-import { measured, short } from '../src/lib/format';
+import { measured, short, ticks } from '../src/lib/format';
 import { labelsText, measureOf, readStep, showStep, stepOf, stepsBefore, stepsOf, suggestions, type Labels, type Native, type Result } from '../src/lib/prom';
 import { groupedBy, selectors, tokens, writeSelector } from '../src/lib/promql';
 import { bestFit, fit } from '../src/ui/metrics/complete';
@@ -117,6 +117,17 @@ test('units are named where names and functions leave no doubt', () => {
     assert.equal(measure(q), unit, q);
   for (const [v, unit, text] of [[0.25, 'seconds', '250 ms'], [1536, 'bytes', '1.5 KiB'], [2048, 'bytes/s', '2 KiB/s'], [0.123, 'ratio', '12.3 %'], [NaN, 'seconds', 'NaN'], [-90, 'seconds', '−1m 30s']] as const) assert.equal(measured(v, unit), text);
   for (const [v, text] of [[0, '0'], [12.5, '12.5'], [1234, '1.23k'], [999.6, '1k'], [0.05, '0.05'], [4.2e-7, '4.2e-7'], [1.84e19, '1.84e19'], [-3, '−3'], [Infinity, '+Inf'], [150, '150'], [123.456, '123.5']] as const) assert.equal(short(v), text, String(v));
+});
+
+test('marks of an axis are told apart', () => {
+  assert.deepEqual(ticks([1845, 1850, 1855], ''), ['1.845k', '1.850k', '1.855k']);
+  assert.deepEqual(ticks([0, 50, 100], ''), ['0', '50', '100']);
+  assert.deepEqual(ticks([-0.2, 0, 0.2], ''), ['−0.2', '0', '0.2']);
+  assert.deepEqual(ticks([0, 0.5, 1], 'seconds'), ['0', '0.5 s', '1.0 s']);
+  assert.deepEqual(ticks([0.95, 0.955], 'seconds'), ['950 ms', '955 ms']);
+  assert.deepEqual(ticks([0, 524288, 1048576], 'bytes/s'), ['0', '0.5 MiB/s', '1.0 MiB/s']);
+  assert.deepEqual(ticks([0, 0.05], 'ratio'), ['0', '5 %']);
+  for (const v of [[1e-9, 2e-9], [1e18, 2e18], [5], [0]]) assert.equal(ticks(v, '').length, v.length);
 });
 
 test('queries that are offered fit the type of the metric', () => {
