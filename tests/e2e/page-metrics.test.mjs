@@ -174,7 +174,7 @@ test('what is wrong is told at its place, before and after it is asked', async (
     await page.locator('#query-0').waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('sum(rate(up[5m]) ');
-    await page.locator('.query .wrong', { hasText: 'unexpected end of input in aggregation' }).waitFor();
+    await page.locator('.query .wrong', { hasText: 'unclosed left parenthesis' }).waitFor();
     await page.keyboard.press('Enter');
     await page.locator('.query .wrong[role=alert]').waitFor();
     assert.equal(await page.locator('.code .wrongly').count() > 0, true);
