@@ -416,6 +416,29 @@ test('with no metrics at all it says so and leads to getting started, whose snip
   }
 });
 
+test("getting started: with the snippet of any SDK the SDK's metrics come here", async () => {
+  const empty = await startClew();
+  const program = `const { MeterProvider, PeriodicExportingMetricReader } = require('@opentelemetry/sdk-metrics'), { OTLPMetricExporter } = require('@opentelemetry/exporter-metrics-otlp-proto');
+    const { resourceFromAttributes } = require('@opentelemetry/resources');
+    const provider = new MeterProvider({ resource: resourceFromAttributes({ 'service.name': process.env.OTEL_SERVICE_NAME }), readers: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })] });
+    provider.getMeter('m').createCounter('visits').add(7, { from: 'test' });
+    provider.shutdown();`;
+  try {
+    await at('/start', async (page) => {
+      await page.getByRole('tab', { name: 'Any SDK' }).click();
+      const exports = await page.locator('#snippet').innerText();
+      const run = spawnSync('sh', ['-c', `${exports}\nexec node -e "$PROGRAM"`], { encoding: 'utf8', cwd: join(root, 'tests/e2e'), env: { ...process.env, PROGRAM: program } });
+      assert.equal(run.status, 0, run.stderr);
+      await page.getByText('Metrics have come').waitFor();
+      await page.goto(explore({ query: 'visits_total', as: 'table' }));
+      await page.locator('.values-of [aria-selected]', { hasText: '7' }).waitFor();
+      assert.match(await page.locator('.values-of').innerText(), /my-service/);
+    }, {}, empty.api);
+  } finally {
+    await empty.stop();
+  }
+});
+
 test('getting started: the snippet for Prometheus makes it send here', async () => {
   const empty = await startClew(), dir = mkdtempSync(join(tmpdir(), 'clew-page-')), port = await freePort();
   let prometheus;

@@ -20,7 +20,7 @@ export function ValueTable({ results, sort, onSort, measure, queries }: { result
   const [at, setAt] = useState(-1);
   const { zone } = usePrefs();
   const cells = useMemo(() => results.flatMap(({ query, result }) => cellsOf(result, query)), [results]);
-  const { common, names } = useMemo(() => telling(cells.map((c) => c.labels)), [cells]);
+  const { common, names } = useMemo(() => (cells.length === 1 ? { common: {}, names: Object.keys(cells[0].labels).sort() } : telling(cells.map((c) => c.labels))), [cells]);
   const rows = useMemo(() => sortCells(cells, sort), [cells, sort]);
   const many = cells.some((c) => c.samples > 1), natives = cells.some((c) => c.native);
   const shownNames = names.length > columnsMost ? names.slice(0, columnsMost - 1) : names, rest = new Set([...shownNames, ...Object.keys(common)]);
@@ -40,7 +40,7 @@ export function ValueTable({ results, sort, onSort, measure, queries }: { result
   const order = { by: sort.replace(/^-/, ''), down: sort.startsWith('-') }, shared = labelsText(common);
   return (
     <section class="values-of" aria-label="Values" onKeyDown={onKey}>
-      <p class="muted">{plural(rows.length, 'series', 'series')}{cells[0] && ` at ${showTime(Math.max(...cells.slice(0, 1000).map((c) => c.time)) * 1000, zone)}`}{shared !== '{}' && rows.length > 1 && <> of <code>{shared}</code></>}</p>
+      <p class="muted">{plural(rows.length, 'series', 'series')}{cells[0] && ` at ${showTime(Math.max(...cells.slice(0, 1000).map((c) => c.time)) * 1000, zone)}`}{shared !== '{}' && <> of <code>{shared}</code></>}</p>
       <Grid id="value" label="Values" columns={columns} count={rows.length} at={at} order={order} onOrder={(o) => onSort(writeOrder(o))} onPick={setAt} />
     </section>
   );
