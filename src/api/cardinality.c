@@ -125,7 +125,6 @@ static err count_drop(struct query *q, struct cardinality *k, struct str label, 
     struct series_request r;
     struct selection *found;
     *out = (struct drop){.label = label};
-    if (!label.n) return err_new(ERR_INVALID, "drop: the name of a label is missing");
     if (str_equal(label, METRIC_NAME)) return err_new(ERR_INVALID, "drop: __name__ is the metric's name, no label");
     TRY(request_with(q, k, label, &r));
     TRY(count_series(q, k, &r, 1, &out->of));
@@ -250,7 +249,6 @@ static void write_drop(struct json_writer *w, const struct drop *d) {
     json_member(w, "label", str, d->label);
     json_member(w, "series", u64, d->of.series);
     json_member(w, "series_left", u64, d->left);
-    json_member(w, "samples", u64, d->of.samples);
     json_member(w, "bytes", u64, d->of.file_bytes);
     json_object_end(w);
 }

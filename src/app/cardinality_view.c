@@ -61,7 +61,7 @@ static void put_rows(struct buf *out, const struct json_node *tree, const char *
         put_amounts(out, n, number(tree, "series"), c);
         if (number(n, "values")) {
             buf_add_text(out, ", ");
-            put_counted(out, n, "values", "values");
+            put_counted(out, n, "values", number(n, "values") == 1 ? "value" : "values");
         }
         buf_add_byte(out, '\n');
     }

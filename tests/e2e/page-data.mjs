@@ -92,8 +92,8 @@ function pointsOf(service, ms, i, startMs) {
   const asked = (k, r) => Math.round(30 * (r + 1) + 20 * Math.sin(k / 14 + r) + 8 * chance(k * 3 + r));
   const counts = routes.flatMap((route, r) => [200, 500].map((code) => ({ ...at, asInt: String(total(i, (k) => (code === 200 ? asked(k, r) : asked(k, r) > 30 * (r + 1) + 14 ? 3 : 0))), attributes: attributesOf(route, code) })));
   const durations = routes.map((route, r) => {
-    const counts = Array.from({ length: bounds.length + 1 }, (_, b) => total(i, (k) => Math.max(0, Math.round(20 - 6 * Math.abs(b - 3 - r * 0.7 - 1.5 * Math.sin(k / 18))))));
-    const count = counts.reduce((x, y) => x + y, 0), slow = 0.05 + chance(i * 7 + r) ** 3 * 0.8;
+    const counts = Array.from({ length: bounds.length + 1 }, (_, b) => total(i, (k) => Math.max(0, Math.round(20 - 6 * Math.abs(b - 2 - (r || 3 - routes.length) * 0.6 - 1.5 * Math.sin(k / 18 + r))))));
+    const count = counts.reduce((x, y) => x + y, 0), slow = 0.05 + chance(i * 7 + r + routes.length) ** 3 * 0.8;
     const exemplars = i % 4 === 0 && r === 0 ? [{ timeUnixNano: `${ms - 500}000000`, asDouble: slow, traceId: traceId(1 + (i % 120)), spanId: spanId(1 + (i % 120), service === 'web' ? 0 : 5), filteredAttributes: attributes({ 'order.id': `order-${1 + (i % 120)}` }) }] : [];
     return { ...at, count: String(count), sum: count * 0.08, bucketCounts: counts.map(String), explicitBounds: bounds, attributes: attributes({ 'http.route': route }), exemplars };
   });

@@ -1,13 +1,15 @@
 // The metrics explorer and the cardinality view in Chromium against a real clew that was sent metrics by OTLP. Screenshots go to build/shots.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { address, axe, hasBrowser, idle, shot, startBrowser, visitor } from './browser.mjs';
-import { binary, getJson, startClew, until } from './clew.mjs';
+import { binary, getJson, startClew } from './clew.mjs';
 import { metrics, shop, spanId, traceId } from './page-data.mjs';
+import { freePort } from './prometheus.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 let clew, browser;
@@ -156,6 +158,7 @@ test('a query is written and completed by keyboard alone', async () => {
 
 test('a burst of keys asks once when it rests, and labels once for a selector', async () => {
   await at('/explore?start=now-30m&browser=closed', async (page) => {
+    await page.locator('#query-0').waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('http_server_requests_total{job="sh', { delay: 20 });
     await page.waitForFunction(() => document.querySelector('.code [aria-selected=true]')?.innerText.trim() === 'shop/pay');
@@ -168,9 +171,10 @@ test('a burst of keys asks once when it rests, and labels once for a selector', 
 
 test('what is wrong is told at its place, before and after it is asked', async () => {
   await at('/explore?start=now-30m&browser=closed', async (page) => {
+    await page.locator('#query-0').waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('sum(rate(up[5m]) ');
-    await page.locator('.query .wrong', { hasText: 'unexpected end of input in aggregation' }).waitFor();
+    await page.locator('.query .wrong', { hasText: 'unclosed left parenthesis' }).waitFor();
     await page.keyboard.press('Enter');
     await page.locator('.query .wrong[role=alert]').waitFor();
     assert.equal(await page.locator('.code .wrongly').count() > 0, true);
@@ -412,10 +416,56 @@ test('with no metrics at all it says so and leads to getting started, whose snip
   }
 });
 
+test("getting started: with the snippet of any SDK the SDK's metrics come here", async () => {
+  const empty = await startClew();
+  const program = `const { MeterProvider, PeriodicExportingMetricReader } = require('@opentelemetry/sdk-metrics'), { OTLPMetricExporter } = require('@opentelemetry/exporter-metrics-otlp-proto');
+    const { resourceFromAttributes } = require('@opentelemetry/resources');
+    const provider = new MeterProvider({ resource: resourceFromAttributes({ 'service.name': process.env.OTEL_SERVICE_NAME }), readers: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })] });
+    provider.getMeter('m').createCounter('visits').add(7, { from: 'test' });
+    provider.shutdown();`;
+  try {
+    await at('/start', async (page) => {
+      await page.getByRole('tab', { name: 'Any SDK' }).click();
+      const exports = await page.locator('#snippet').innerText();
+      const run = spawnSync('sh', ['-c', `${exports}\nexec node -e "$PROGRAM"`], { encoding: 'utf8', cwd: join(root, 'tests/e2e'), env: { ...process.env, PROGRAM: program } });
+      assert.equal(run.status, 0, run.stderr);
+      await page.getByText('Metrics have come').waitFor();
+      await page.goto(explore({ query: 'visits_total', as: 'table' }));
+      await page.locator('.values-of [aria-selected]', { hasText: '7' }).waitFor();
+      assert.match(await page.locator('.values-of').innerText(), /my-service/);
+    }, {}, empty.api);
+  } finally {
+    await empty.stop();
+  }
+});
+
+test('getting started: the snippet for Prometheus makes it send here', async () => {
+  const empty = await startClew(), dir = mkdtempSync(join(tmpdir(), 'clew-page-')), port = await freePort();
+  let prometheus;
+  try {
+    await at('/start', async (page) => {
+      await page.getByRole('tab', { name: 'Prometheus' }).click();
+      const scrape = `global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: itself, static_configs: [{ targets: ['127.0.0.1:${port}'] }] }]\n`;
+      writeFileSync(join(dir, 'prometheus.yml'), scrape + (await page.locator('#snippet').innerText()));
+      prometheus = spawn('prometheus', ['--config.file', join(dir, 'prometheus.yml'), '--storage.tsdb.path', join(dir, 'data'), '--web.listen-address', `127.0.0.1:${port}`], { stdio: 'ignore' });
+      await page.getByText('Metrics have come').waitFor({ timeout: 40_000 });
+      await page.getByRole('link', { name: 'Look at them' }).click();
+      await page.locator('.browser .one').waitFor();
+      await page.goto(explore({ query: 'up{job="itself"}', as: 'table' }));
+      await page.waitForFunction(() => document.querySelector('.values-of [aria-selected]')?.textContent.endsWith('1'));
+    }, {}, empty.api);
+  } finally {
+    if (prometheus) await new Promise((r) => { prometheus.on('exit', r); prometheus.kill(); });
+    rmSync(dir, { recursive: true, force: true });
+    await empty.stop();
+  }
+});
+
 // ---- cardinality ---------------------------------------------------------------------------------------------------------
 
 test('cardinality: figures are those of the series, by metric, label and pair, and lead to the explorer', async () => {
   const selector = '{job=~"shop/.+"}';
+  assert.equal((await fetch(`${clew.api}/api/v1/admin/flush`, { method: 'POST' })).status, 200);
   await at(`/cardinality?match=${encodeURIComponent(selector)}`, async (page) => {
     await page.locator('#count-0').waitFor();
     const asked = await getJson(`${clew.api}/prometheus/api/v1/series?match[]=${encodeURIComponent(selector)}`);
@@ -423,11 +473,11 @@ test('cardinality: figures are those of the series, by metric, label and pair, a
     for (const s of asked.data) by.set(s.__name__, (by.get(s.__name__) ?? 0) + 1);
     assert.match(await page.locator('.facts').innerText(), new RegExp(`${asked.data.length} series\\s+${by.size} metrics`));
     const most = [...by].sort((a, b) => b[1] - a[1])[0];
-    assert.match(await page.locator('#count-0').innerText(), new RegExp(`${most[0]}[^]*${most[1]}`));
+    assert.match(await page.locator('#count-0').innerText(), new RegExp(`${most[0]}[^]*${most[1]}[^]*${(most[1] * 120) / 1000}k[^]*KiB`));
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: `Without ${most[0]}` }).waitFor();
-    assert.match(await page.locator('aside').innerText(), new RegExp(`Saves ${most[1]} series, ${Math.round((100 * most[1]) / asked.data.length)}%[^]*regex: "${most[0]}"`));
+    assert.match(await page.locator('aside').innerText(), new RegExp(`Saves ${most[1]} series, ${Math.round((100 * most[1]) / asked.data.length)}% of ${asked.data.length}, and [\\d.]+ KiB on disk[^]*regex: "${most[0]}"`));
     await page.getByRole('link', { name: 'Look at it' }).click();
     await drawn(page);
     assert.deepEqual(await param(page, 'query'), [`${most[0]}${selector}`]);

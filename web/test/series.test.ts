@@ -2,7 +2,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { axisOf, cellsOf, drawn, keyOf, linesOf, marksOf, quantile, sortCells, summaryOf, telling } from '../src/hot/series';
 import { savedBy, dropMetricRule } from '../src/lib/cardinality';
-import { measured, short } from '../src/lib/format';
+import { measured, short, ticks } from '../src/lib/format';
 import { labelsText, measureOf, readStep, showStep, stepOf, stepsBefore, stepsOf, suggestions, type Labels, type Native, type Result } from '../src/lib/prom';
 import { groupedBy, selectors, tokens, writeSelector } from '../src/lib/promql';
 import { bestFit, fit } from '../src/ui/metrics/complete';
@@ -119,6 +119,17 @@ test('units are named where names and functions leave no doubt', () => {
   for (const [v, text] of [[0, '0'], [12.5, '12.5'], [1234, '1.23k'], [999.6, '1k'], [0.05, '0.05'], [4.2e-7, '4.2e-7'], [1.84e19, '1.84e19'], [-3, '−3'], [Infinity, '+Inf'], [150, '150'], [123.456, '123.5']] as const) assert.equal(short(v), text, String(v));
 });
 
+test('marks of an axis are told apart', () => {
+  assert.deepEqual(ticks([1845, 1850, 1855], ''), ['1.845k', '1.850k', '1.855k']);
+  assert.deepEqual(ticks([0, 50, 100], ''), ['0', '50', '100']);
+  assert.deepEqual(ticks([-0.2, 0, 0.2], ''), ['−0.2', '0', '0.2']);
+  assert.deepEqual(ticks([0, 0.5, 1], 'seconds'), ['0', '0.5 s', '1.0 s']);
+  assert.deepEqual(ticks([0.95, 0.955], 'seconds'), ['950 ms', '955 ms']);
+  assert.deepEqual(ticks([0, 524288, 1048576], 'bytes/s'), ['0', '0.5 MiB/s', '1.0 MiB/s']);
+  assert.deepEqual(ticks([0, 0.05], 'ratio'), ['0', '5 %']);
+  for (const v of [[1e-9, 2e-9], [1e18, 2e18], [5], [0]]) assert.equal(ticks(v, '').length, v.length);
+});
+
 test('queries that are offered fit the type of the metric', () => {
   const of = (name: string, type: string) => suggestions(name, type, ['job', 'le'], (m) => writeSelector(m))[0].query;
   assert.equal(of('x_total', 'counter'), 'sum(rate(x_total[5m]))');
@@ -143,7 +154,7 @@ test('names that begin so come first, then parts that do', () => {
 });
 
 test('what a drop saves is the series that fall together', () => {
-  assert.deepEqual(savedBy({ label: 'pod', series: 100, series_left: 10, samples: 1000, bytes: 5000 }), { series: 90, bytes: 4500 });
-  assert.deepEqual(savedBy({ label: 'pod', series: 0, series_left: 0, samples: 0, bytes: 0 }), { series: 0, bytes: 0 });
+  assert.deepEqual(savedBy({ label: 'pod', series: 100, series_left: 10, bytes: 5000 }), { series: 90, bytes: 4500 });
+  assert.deepEqual(savedBy({ label: 'pod', series: 0, series_left: 0, bytes: 0 }), { series: 0, bytes: 0 });
   assert.ok(dropMetricRule('a.b').includes('regex: "a\\\\.b"'));
 });

@@ -20,9 +20,11 @@ export interface PairCount extends Amount {
   name: string;
   value: string;
 }
-export interface Drop extends Amount {
+export interface Drop {
   label: string;
+  series: number;
   series_left: number;
+  bytes: number; // of the series that have it
 }
 export interface Cardinality extends Amount, Partial_ {
   range: { start: string; end: string };

@@ -1,5 +1,7 @@
 // Questions in PromQL and their answers, as /prometheus/api/v1 gives them.
 import { Failure, withParams, type Params } from './api';
+import { toLogin } from './nav';
+import { setPrefs } from './prefs';
 
 export const promPath = '/prometheus/api/v1';
 export const seriesMost = 1000; // of one answer; the server tells when there are more
@@ -47,6 +49,10 @@ export async function askProm<T>(path: string, params: Params, signal: AbortSign
   });
   const body = (await answer.json().catch(() => null)) as (Envelope<T> & { errorType?: string; error?: string | { kind: string; message: string; hint?: string } }) | null;
   if (answer.ok && body?.status === 'success') return body;
+  if (answer.status === 401) {
+    setPrefs({ user: '' });
+    toLogin();
+  }
   throw failureOf(answer.status, body?.errorType, body?.error);
 }
 

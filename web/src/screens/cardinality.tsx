@@ -40,14 +40,15 @@ function MatchField({ state, set, wrong }: { state: CardinalityState; set: Set; 
   );
 }
 
-function Totals({ of }: { of: Counts }) {
+/** Samples in memory are counted for all series alone. */
+function Totals({ of, all }: { of: Counts; all: boolean }) {
   const { zone } = usePrefs();
-  const facts: [string, string][] = [[grouped(of.series), 'series'], [grouped(of.metrics_found), of.metrics_found === 1 ? 'metric' : 'metrics'], [grouped(of.labels_found), of.labels_found === 1 ? 'label' : 'labels'], [grouped(of.pairs_found), of.pairs_found === 1 ? 'pair' : 'pairs'], [grouped(of.samples), 'samples']];
+  const facts: [string, string][] = [[grouped(of.series), 'series'], [grouped(of.metrics_found), of.metrics_found === 1 ? 'metric' : 'metrics'], [grouped(of.labels_found), of.labels_found === 1 ? 'label' : 'labels'], [grouped(of.pairs_found), of.pairs_found === 1 ? 'pair' : 'pairs'], ...(all ? [[grouped(of.samples), 'samples'] as [string, string]] : [])];
   return (
     <div class="facts">
       {facts.map(([n, what]) => <span key={what}><b>{n}</b> {what}</span>)}
-      <span><b title={exactBytes(of.bytes)}>{bytes(of.bytes)}</b> on disk{of.samples > 0 && of.bytes > 0 && `, ${(of.bytes / of.samples).toFixed(2)} bytes a sample`}</span>
-      <span><b title={exactBytes(of.memory_bytes)}>{bytes(of.memory_bytes)}</b> in memory</span>
+      <span><b title={exactBytes(of.bytes)}>{bytes(of.bytes)}</b> on disk</span>
+      {all && <span><b title={exactBytes(of.memory_bytes)}>{bytes(of.memory_bytes)}</b> in memory</span>}
       {of.newest && <span>newest <b>{showTime(parseMs(of.newest), zone)}</b></span>}
     </div>
   );
@@ -169,7 +170,7 @@ export default function Cardinality() {
       {of && of.series === 0 && !asked.busy && <Nothing state={state} set={set} />}
       {of && of.series > 0 && (
         <>
-          <Totals of={of} />
+          <Totals of={of} all={state.match === ''} />
           {of.bytes === 0 && <p class="muted">All of it is in memory so far. Samples and bytes of each metric are counted once they are in files.</p>}
           {kind === 'metric' && <DropMetric name={name} of={of} state={state} set={set} />}
           {kind === 'label' && <DropLabel name={name} of={of} state={state} set={set} />}

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { linesOf, telling } from '../hot/series';
 import type { Failure } from '../lib/api';
+import { grouped } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { askProm, letterOf, measureOf, readStep, rowsOf, seriesMost, showStep, stepOf, stepsBefore, stepsOf, type Exemplars, type Measure, type Result, type Steps } from '../lib/prom';
@@ -77,7 +78,7 @@ function Notes({ of }: { of: Answered | undefined }) {
   if (!warnings.length && !infos.length) return null;
   return (
     <div class="notes" role="status">
-      {warnings.map((w) => <p key={w} class="warn"><b>Warning</b> {w.replace(/^PromQL warning: /, '')}</p>)}
+      {warnings.map((w) => <p key={w} class="warn"><b>Warning</b> {w === 'results truncated due to limit' ? `these are ${grouped(seriesMost)} of more series; matchers, sum or topk take fewer` : w.replace(/^PromQL warning: /, '')}</p>)}
       {infos.map((w) => <p key={w} class="muted"><b>Info</b> {w.replace(/^PromQL info: /, '')}</p>)}
     </div>
   );

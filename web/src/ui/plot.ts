@@ -18,6 +18,7 @@ export interface PlotOptions {
   onPoint: (i: number | null) => void; // the pointer is over this x
   axis?: [number, number]; // of the values; else from zero to the greatest
   marks?: PlotMark[]; // dots over the lines
+  ticks?: (values: number[]) => string[]; // marks of the axis; else as `format`
   label: string;
 }
 /** Something that stands at one place and can be opened. */
@@ -92,7 +93,7 @@ export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOption
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false, bind: { dblclick: () => () => { o.onReset(); return null; } } },
       scales: { x: { time: true, range: () => range }, y: { range: (_u, _min, max) => o.axis ?? [0, max > 0 ? max * 1.08 : 1] } },
       padding: [8, 26, 0, 0],
-      axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, values: (_u, v) => v.map(o.format) }],
+      axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, values: (_u, v) => (o.ticks ?? ((all) => all.map(o.format)))(v) }],
       series: [{}, ...o.series.map((s, i) => seriesOf(s, data[i + 1]))],
       tzDate: o.utc ? (ts) => uPlot.tzDate(new Date(ts * 1e3), 'Etc/UTC') : undefined,
       hooks: {

@@ -1,7 +1,7 @@
 // Answers over time: the chart, its exemplars, and the legend in which series are looked for and picked.
 import { useMemo, useState } from 'preact/hooks';
 import { axisOf, drawn, marksOf, type Line, type Mark } from '../../hot/series';
-import { change, grouped, measured, plural } from '../../lib/format';
+import { change, grouped, measured, plural, ticks } from '../../lib/format';
 import { go } from '../../lib/nav';
 import { usePrefs } from '../../lib/prefs';
 import { labelsText, letterOf, showStep, type Exemplars, type Measure, type Steps } from '../../lib/prom';
@@ -76,7 +76,7 @@ export function SeriesChart({ d, state, set, coloured }: { d: Drawing; state: Me
   if (shown.length === 0) return null;
   const label = `${plural(shown.length, 'series', 'series')} over time, a value each ${showStep(d.steps.step)}`;
   return (
-    <Chart tall data={made.data as ArrayLike<number | null>[]} series={made.series} format={show} label={label} onPick={zoom.pick} onReset={zoom.out} axis={made.axis} marks={made.dots}
+    <Chart tall data={made.data as ArrayLike<number | null>[]} series={made.series} format={show} label={label} onPick={zoom.pick} onReset={zoom.out} axis={made.axis} marks={made.dots} ticks={(v) => ticks(v, d.measure)}
       tip={(i) => <Tip d={d} shown={shown} colours={coloured} at={i} />} />
   );
 }

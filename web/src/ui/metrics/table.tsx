@@ -13,14 +13,14 @@ const columnsMost = 7;
 function ValueCell({ c, measure }: { c: Cell; measure: Measure }) {
   if (!c.native) return <span title={`${c.text} at ${new Date(c.time * 1000).toISOString()}`}>{measure ? <span class="muted">{measured(c.value, measure)} </span> : ''}{c.text}</span>;
   const n = c.native, show = (v: number): string => measured(v, measure);
-  return <span title={`${plural(n.buckets, 'bucket')}; quantiles on a straight line within a bucket`}><span class="hide-small">{short(n.count)} × </span>mean {show(n.mean)} <span class="muted">50 % {show(n.p50)}, 95 % {show(n.p95)}</span></span>;
+  return <span title={`${plural(n.buckets, 'bucket')}; quantiles on a straight line within a bucket`}><span class="hide-small">{short(n.count)} × </span>mean {show(n.mean)} <span class="muted"><span class="hide-small">50 % {show(n.p50)}, </span>95 % {show(n.p95)}</span></span>;
 }
 
 export function ValueTable({ results, sort, onSort, measure, queries }: { results: { query: number; result: Result }[]; sort: string; onSort: (sort: string) => void; measure: Measure; queries: number }) {
   const [at, setAt] = useState(-1);
   const { zone } = usePrefs();
   const cells = useMemo(() => results.flatMap(({ query, result }) => cellsOf(result, query)), [results]);
-  const { common, names } = useMemo(() => telling(cells.map((c) => c.labels)), [cells]);
+  const { common, names } = useMemo(() => (cells.length === 1 ? { common: {}, names: Object.keys(cells[0].labels).sort() } : telling(cells.map((c) => c.labels))), [cells]);
   const rows = useMemo(() => sortCells(cells, sort), [cells, sort]);
   const many = cells.some((c) => c.samples > 1), natives = cells.some((c) => c.native);
   const shownNames = names.length > columnsMost ? names.slice(0, columnsMost - 1) : names, rest = new Set([...shownNames, ...Object.keys(common)]);
@@ -40,7 +40,7 @@ export function ValueTable({ results, sort, onSort, measure, queries }: { result
   const order = { by: sort.replace(/^-/, ''), down: sort.startsWith('-') }, shared = labelsText(common);
   return (
     <section class="values-of" aria-label="Values" onKeyDown={onKey}>
-      <p class="muted">{plural(rows.length, 'series', 'series')}{cells[0] && ` at ${showTime(Math.max(...cells.slice(0, 1000).map((c) => c.time)) * 1000, zone)}`}{shared !== '{}' && rows.length > 1 && <> of <code>{shared}</code></>}</p>
+      <p class="muted">{plural(rows.length, 'series', 'series')}{cells[0] && ` at ${showTime(Math.max(...cells.slice(0, 1000).map((c) => c.time)) * 1000, zone)}`}{shared !== '{}' && <> of <code>{shared}</code></>}</p>
       <Grid id="value" label="Values" columns={columns} count={rows.length} at={at} order={order} onOrder={(o) => onSort(writeOrder(o))} onPick={setAt} />
     </section>
   );
