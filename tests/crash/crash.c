@@ -1,6 +1,7 @@
 /* kill -9 under load: a real clew is killed at random moments, started again and asked for everything it had acknowledged.
  *
- *   round:  start ─▶ senders post ─▶ kill -9 ─▶ (start, kill -9)* ─▶ clew check ─▶ start ─▶ verify ─▶ SIGTERM or kill -9
+ *   round:  start ─▶ senders post ─▶ kill -9 ─▶ (start, kill -9)* ─▶ (start, SIGTERM, kill -9)? ─▶ clew check ─▶ start ─▶ verify
+ *           ─▶ SIGTERM or kill -9
  *
  * Sent are spans, logs and metrics (metrics.h), at random.
  * What must hold: each acknowledged request is there, row by row as it was sent; one without an answer is there whole or not at
@@ -140,6 +141,14 @@ static bool start(struct server *s) {
     fail("clew did not start; server.log says why");
     end_of(s->pid);
     return false;
+}
+
+/* kill -9 in the middle of a clean end, when what is in memory is written. */
+static void kill_while_stopping(const struct server *s) {
+    kill(s->pid, SIGTERM);
+    wait_us(below(20000));
+    kill(s->pid, SIGKILL);
+    end_of(s->pid);
 }
 
 static void kill_now(const struct server *s) {
@@ -466,6 +475,10 @@ static bool run_round(requests *all) {
     if (!start(&server)) return false;
     load_and_kill(&server, all);
     kill_while_starting();
+    if (below(3) == 0) {
+        if (!start(&server)) return false;
+        kill_while_stopping(&server);
+    }
     bool stopped = below(4) == 0; /* a clean end in between: nothing to replay afterwards */
     if (stopped) {
         if (!start(&server)) return false;
