@@ -231,18 +231,40 @@ static bool put_short_decimal(struct buf *b, double v) {
     return false;
 }
 
+static void put_with_exponent(struct buf *b, const char *digits, int n, int exponent) {
+    buf_add(b, digits, 1);
+    if (n > 1) buf_add_byte(b, '.');
+    buf_add(b, digits + 1, (size_t)n - 1);
+    buf_add_fmt(b, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+}
+
+static void put_with_point(struct buf *b, const char *digits, int n, int point) {
+    static const char zeros[] = "00000000000000000000000000000000";
+    if (point <= 0) {
+        buf_add_text(b, "0.");
+        buf_add(b, zeros, (size_t)-point);
+        buf_add(b, digits, (size_t)n);
+        return;
+    }
+    buf_add(b, digits, (size_t)MIN(n, point));
+    if (point > n) buf_add(b, zeros, (size_t)(point - n));
+    if (n <= point) return;
+    buf_add_byte(b, '.');
+    buf_add(b, digits + point, (size_t)(n - point));
+}
+
 void put_f64(struct buf *b, double v) {
     if (isnan(v)) return buf_add_text(b, "NaN");
     if (isinf(v)) return buf_add_text(b, v > 0 ? "+Inf" : "-Inf");
     if (v == 0) return buf_add_text(b, signbit(v) ? "-0" : "0");
     if (put_short_decimal(b, v)) return;
-    char text[32];
-    int n = 0;
-    for (int digits = fabs(v) < 0x1p-1022 ? 1 : 15; digits <= 17; digits++) { /* subnormal: fewer than 15 may do */
-        n = snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
-    }
-    buf_add(b, text, (size_t)n);
+    char digits[F64_DIGITS_MAX];
+    int point, n = f64_digits(fabs(v), digits, &point);
+    if (v < 0) buf_add_byte(b, '-');
+    if (point - 1 < -4 || point - 1 >= MAX(n, 15)) /* as %.15g */
+        put_with_exponent(b, digits, n, point - 1);
+    else
+        put_with_point(b, digits, n, point);
 }
 
 void put_size(struct buf *b, uint64_t bytes) {

@@ -24,6 +24,9 @@ void put_hex(struct buf *b, const void *bytes, size_t n);
 void put_base64(struct buf *b, const void *bytes, size_t n);
 void put_u64(struct buf *b, uint64_t v);
 void put_i64(struct buf *b, int64_t v);
+/* The shortest digits that read back as v, finite and over 0, of those the nearest; the value is 0.DIGITS × 10^point. How many. */
+enum { F64_DIGITS_MAX = 20 };
+int f64_digits(double v, char text[F64_DIGITS_MAX], int *out_point);
 void put_f64(struct buf *b, double v);    /* shortest round trip; NaN, +Inf, -Inf */
 void put_time(struct buf *b, int64_t ns); /* 2026-11-25T01:02:03.000000004Z; fraction in 3, 6 or 9 digits, none if 0 */
 void put_duration_short(struct buf *b, int64_t ns); /* for people: 1.25ms, 830µs, 2.1s, 3m12s */

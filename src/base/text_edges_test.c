@@ -156,7 +156,7 @@ static void numbers_are_times_by_their_digits(void **state) {
         {"9223372037", INT64_MAX, false},
         {"9223372036.854775807", INT64_MAX, false},
         {"9223372036.854775808", INT64_MAX, false},
-        {"99999999999", INT64_MAX, false},                    /* 11 digits: seconds */
+        {"99999999999", INT64_MAX, false},           /* 11 digits: seconds */
         {"100000000000", 100000000000000000, false}, /* 12 digits: ms */
         {"99999999999999", INT64_MAX, false},
         {"9223372036854", 9223372036854000000, false},
@@ -394,6 +394,40 @@ static void cleaning_twice_is_cleaning_once(void **state) {
     }
 }
 
+/* The digits read back as the value; none fewer do, but at powers of two where the nearest of fewer need not be within the interval. */
+static void check_digits(double v) {
+    char digits[F64_DIGITS_MAX], text[64], least[64];
+    int point, n = f64_digits(v, digits, &point), fewest = 1;
+    snprintf(text, sizeof text, "0.%.*se%d", n, digits, point);
+    if (strtod(text, NULL) != v) fail_msg("%.17g is not %s", v, text);
+    for (; fewest < 17; fewest++) {
+        snprintf(least, sizeof least, "%.*e", fewest - 1, v);
+        if (strtod(least, NULL) == v) break;
+    }
+    if (n > fewest) fail_msg("%.17g has %d digits in %s, %d do", v, n, text, fewest);
+    snprintf(least, sizeof least, "%.16e", v);
+    if (n == 17 && memcmp(least + 2, digits + 1, 16) != 0) fail_msg("%.17g is not nearest in %s", v, text);
+}
+
+static void doubles_have_their_shortest_digits(void **state) {
+    (void)state;
+    uint64_t x = 88172645463325252u, bits;
+    for (int i = 0; i < 200000; i++) {
+        double v;
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        bits = x & 0x7fffffffffffffff;
+        memcpy(&v, &bits, sizeof v);
+        if (i % 3 == 1) v = (double)(x % 1000000007) / (double)(1 + x % 99991);
+        if (i % 3 == 2) v = (double)(x >> 11);
+        if (v > 0 && isfinite(v)) check_digits(v);
+    }
+    for (int e = -1074; e < 1024; e++) check_digits(ldexp(1, e));
+    check_digits(1.7976931348623157e308);
+    check_digits(9007199254740992.0);
+    check_digits(5e-324);
+    check_digits(0.3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_reach_the_last_nanosecond),
@@ -409,6 +443,7 @@ int main(void) {
         cmocka_unit_test(every_character_is_encoded_and_decoded),
         cmocka_unit_test(validity_is_that_of_the_table),
         cmocka_unit_test(cleaning_twice_is_cleaning_once),
+        cmocka_unit_test(doubles_have_their_shortest_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), '
     otlp: ready.otlp_http,
     grpc: ready.otlp_grpc,
     jaeger: ready.jaeger,
+    prometheus: ready.prometheus,
     startMs: ready.start_ms,
     dir,
     pid: child.pid,

@@ -8,42 +8,6 @@
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-enum { DIGITS_MAX = 24 };
-
-/* The shortest digits of a finite number that is not 0, and where the point stands: 0.digits × 10^point. */
-static size_t shortest(double v, char digits[DIGITS_MAX], int *out_point) {
-    AUTO_BUF struct buf text;
-    buf_init(&text, 400);
-    put_f64(&text, fabs(v));
-    size_t n = 0;
-    int point = 0;
-    int64_t exponent = 0;
-    bool after_point = false, leading = true;
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (c == 'e') {
-            err_free(parse_i64(
-                (struct str){text.p + i + 1 + (text.p[i + 1] == '+'), text.n - i - 1 - (text.p[i + 1] == '+')},
-                &exponent));
-            break;
-        }
-        if (c == '.') {
-            after_point = true;
-            continue;
-        }
-        if (leading && c == '0') {
-            point -= after_point;
-            continue;
-        }
-        leading = false;
-        point += !after_point;
-        if (n < DIGITS_MAX) digits[n++] = c;
-    }
-    while (n > 1 && digits[n - 1] == '0') n--;
-    *out_point = point + (int)exponent;
-    return n;
-}
-
 static bool put_special(struct buf *b, double v) {
     if (isnan(v))
         buf_add_text(b, "NaN");
@@ -76,10 +40,10 @@ static void put_plain_digits(struct buf *b, const char *digits, int n, int point
 
 /* Exponents outside of [low, high) are written, with two digits at least. */
 static void put_number(struct buf *b, double v, int low, int high) {
-    char digits[DIGITS_MAX];
+    char digits[F64_DIGITS_MAX];
     int point;
     if (put_special(b, v)) return;
-    int n = (int)shortest(v, digits, &point);
+    int n = f64_digits(fabs(v), digits, &point);
     if (v < 0) buf_add_byte(b, '-');
     if (point - 1 >= low && point - 1 < high) {
         put_plain_digits(b, digits, n, point);
