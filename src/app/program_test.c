@@ -20,7 +20,7 @@ static const struct {
     {{"foo"}, "there is no command \"foo\"; `clew --help` lists them"}, /* too short to be like "load" */
     {{"sreve"}, "did you mean \"serve\"?"},
     {{"bakcup", "x"}, "did you mean \"backup\"?"},
-    {{"query"}, "clew query what? `clew query traces` or `clew query logs` or `clew query attributes` or `clew query values`"},
+    {{"query"}, "clew query what? `clew query traces` or `clew query logs` or `clew query promql` or `clew query attributes` or `clew query values`"},
     {{"query", "spans"}, "clew query what?"},
     {{"query", "logs", "extra"}, "clew query logs does not take \"extra\""},
     {{"version", "-v"}, "clew version does not take \"-v\""},
