@@ -20,7 +20,9 @@ static const struct {
     {{"foo"}, "there is no command \"foo\"; `clew --help` lists them"}, /* too short to be like "load" */
     {{"sreve"}, "did you mean \"serve\"?"},
     {{"bakcup", "x"}, "did you mean \"backup\"?"},
-    {{"query"}, "clew query what? `clew query traces` or `clew query logs` or `clew query promql` or `clew query attributes` or `clew query values`"},
+    {{"query"},
+     "clew query what? `clew query traces` or `clew query logs` or `clew query promql` or `clew query attributes` or "
+     "`clew query values`"},
     {{"query", "spans"}, "clew query what?"},
     {{"query", "logs", "extra"}, "clew query logs does not take \"extra\""},
     {{"version", "-v"}, "clew version does not take \"-v\""},
@@ -60,8 +62,8 @@ static const struct {
     {{"serve", "--log-level", "loud"}, "--log-level: debug, info, warn or error"},
     {{"serve", "--log-format", "xml"}, "--log-format: logfmt or json"},
     {{"serve", "--data", ""}, "--data: must name a folder"},
-    {{"load", "--signal", "metrics"}, "--signal: traces, logs or both"},
-    {{"load", "--shape", "round"}, "--shape: law or shop"},
+    {{"load", "--signal", "rumours"}, "--signal: traces, logs, both or metrics"},
+    {{"load", "--shape", "round"}, "--shape: law, shop, node or buckets"},
     {{"load", "--stories"}, "--stories: only --shape shop tells them"},
     {{"load", "--seed", "one"}, "--seed: not a whole number"},
     {{"load", "--rate", "-1"}, "--rate: not a whole number"},

@@ -20,7 +20,7 @@ static const struct translation translation_with_deltas = {
 void series_options_fill(struct series_options *o, uint64_t budget_bytes) {
     static const int64_t minute_ns = (int64_t)60 * 1000000000;
     if (!o->translation) o->translation = &translation_with_deltas;
-    if (!o->series_max) o->series_max = 2000000;
+    if (!o->series_max) o->series_max = 5000000;
     if (!o->labels_max) o->labels_max = 64;
     if (!o->churn_ns) o->churn_ns = 10 * minute_ns;
     if (!o->late_window_ns) o->late_window_ns = 30 * minute_ns;

@@ -38,7 +38,7 @@ struct translation; /* signal/metrics/translate.h */
 /* Of the series table, a tenant each. 0 is the default but where it says otherwise. */
 struct series_options {
     const struct translation *translation; /* of OTLP; default translation_default with deltas; borrowed */
-    uint32_t series_max;                   /* with samples in memory, so of about two hours; default 2,000,000 */
+    uint32_t series_max;                   /* with a sample in the last five minutes; default 5,000,000 */
     uint32_t labels_max;                   /* a series; default 64 */
     uint32_t new_series_max;               /* in any span of churn_ns; 0: no limit */
     int64_t churn_ns;                      /* default 10 min */

@@ -584,6 +584,166 @@ static void test_backup_has_everything(void **state) {
     }
 }
 
+/* ---- damage and failing calls --------------------------------------------------------------------------------------- */
+
+static void fill(void) {
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    for (int i = 0; i < 300; i++)
+        buf_add_fmt(&text, "m{a=\"%d\",b=\"%d\"} %d %d\n", i % 7, i % 3, i * i % 1000, 1000 * (1 + i / 21));
+    buf_add_text(&text, "# TYPE m gauge\n");
+    say(text.p);
+}
+
+/* All samples that are answered now, and whether the answer says that some are missing. */
+static uint64_t count_samples(bool *out_partial) {
+    struct series_request r = {NULL, 0, INT64_MIN, INT64_MAX};
+    struct series_stats stats = {0};
+    struct series_snapshot *sn;
+    struct selection *s;
+    struct samples got;
+    struct arena a;
+    uint64_t n = 0;
+    arena_init(&a, 64 * MIB);
+    assert_null(store_series_snapshot(store, STR("default"), &sn));
+    assert_null(series_snapshot_select(sn, &r, &a, &stats, &s));
+    struct selection_reader *reader = selection_reader_new(s, &stats);
+    samples_init(&got, 64 * MIB);
+    for (uint32_t i = 0; i < selection_count(s); i++) {
+        assert_null(selection_read(reader, i, &got));
+        n += got.n;
+    }
+    selection_reader_free(reader);
+    samples_done(&got);
+    selection_free(s);
+    series_snapshot_free(sn);
+    arena_done(&a);
+    *out_partial = stats.bad_pages > 0;
+    return n;
+}
+
+static uint64_t check(void) {
+    AUTO_BUF struct buf out;
+    uint64_t bad = 0;
+    buf_init(&out, MIB);
+    assert_null(store_check("data", &out, &bad));
+    return bad;
+}
+
+static void test_a_flipped_bit_in_a_file_is_told(void **state) {
+    (void)state;
+    static const char path[] = "data/tenants/default/series/19700101-0000000001.part";
+    bool partial;
+    for (uint64_t at = 0;; at += getenv("CLEW_LONG") ? 1 : 37) {
+        if (at) begin(NULL);
+        fill();
+        uint64_t whole = count_samples(&partial);
+        assert_null(store_close(store));
+        store = NULL;
+        err e = sim_flip_bit(path, at, at % 8);
+        bool past = e != NULL;
+        err_free(e);
+        uint64_t bad = past ? 0 : check(); /* of a byte between two pages there is nothing to tell */
+        open_store();
+        uint64_t left = count_samples(&partial);
+        if (left != whole && !partial) fail_msg("flip at %llu: samples are missing silently", (unsigned long long)at);
+        if (left != whole && !bad) fail_msg("flip at %llu: check finds nothing", (unsigned long long)at);
+        if (past) assert_true(left == whole && !partial);
+        say("m{a=\"new\"} 1 1000\n"); /* writing goes on */
+        flush();
+        err_free(store_merge_all(store)); /* nothing is lost by merging what is damaged */
+        assert_true(count_samples(&partial) == left + 1);
+        if (past) return;
+        end(NULL);
+    }
+}
+
+static void test_a_flipped_bit_in_the_log_is_told(void **state) {
+    (void)state;
+    bool partial;
+    uint64_t step = getenv("CLEW_LONG") ? 1 : 97;
+    for (uint64_t at = 4096; at < 12000; at += step) {
+        if (at > 4096) begin(NULL);
+        say("m 1 1000\n");
+        fill();
+        say("m 2 2000\nm 3 3000\n");
+        uint64_t whole = count_samples(&partial);
+        store_abandon(store);
+        assert_null(sim_flip_bit("data/log/00000001.log", at, at % 8));
+        open_store();
+        uint64_t left = count_samples(&partial);
+        assert_true(left == whole || (left < whole && stats_now().bad_blocks > 0));
+        if (at + step < 12000) end(NULL);
+    }
+}
+
+/* A delete that fails, or is cut, at its n-th call holds or does not; one that was confirmed holds. */
+static bool break_delete(uint64_t n, bool cut) {
+    struct label_matcher m;
+    struct arena a;
+    bool partial;
+    uint64_t id;
+    arena_init(&a, MIB);
+    fill();
+    flush();
+    say("m{a=\"1\"} 5 60000\n");
+    uint64_t before = count_samples(&partial);
+    if (cut)
+        sim_cut_at(n);
+    else
+        sim_fail_at(n, n % 2 ? ERR_IO : ERR_UNAVAILABLE);
+    assert_null(label_matcher_make(&a, STR("a"), MATCHER_EQUAL, STR("1"), &m));
+    struct series_request r = {&m, 1, 0, INT64_MAX};
+    err e = store_delete_series(store, STR("default"), &r, &id);
+    bool confirmed = !e;
+    err_free(e);
+    err_free(store_rewrite_now(store));
+    bool broke = sim_faults() > 0;
+    crash();
+    uint64_t after = count_samples(&partial);
+    assert_true(!partial && (after == before || after == before - 44)); /* all of it or nothing */
+    assert_true(after < before || !confirmed);
+    assert_null(store_rewrite_now(store));
+    assert_int_equal(count_samples(&partial), after);
+    label_matcher_done(&m);
+    arena_done(&a);
+    return broke;
+}
+
+static void test_deletes_hold_or_do_not(void **state) {
+    (void)state;
+    for (int cut = 0; cut < 2; cut++)
+        for (uint64_t n = 1;; n++) {
+            if (cut || n > 1) begin(NULL);
+            bool broke = break_delete(n, cut);
+            if (cut && !broke) return;
+            end(NULL);
+            if (!broke) break;
+        }
+}
+
+static void test_a_short_disk_drops_the_oldest_days(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    int64_t now_ms = clock_wall_ns() / 1000000;
+    bool partial;
+    buf_init(&text, MIB);
+    for (int day = 3; day >= 0; day--)
+        for (int i = 0; i < 50; i++)
+            buf_add_fmt(&text, "m{a=\"%d\"} 1 %lld\n", i, (long long)(now_ms - (int64_t)day * 86400000));
+    say(text.p);
+    assert_null(store_close(store));
+    opts.disk_free_min_percent = 50;
+    open_store();
+    assert_int_equal(stats_now().series_files, 4);
+    sim_disk_limit(sim_disk_used() + sim_disk_used() / 2);
+    assert_true(store_pump(store, 3));
+    assert_true(stats_now().series_files < 4);
+    while (store_pump(store, 3)) {}
+    sim_disk_limit(0);
+    assert_true(count_samples(&partial) >= 50 && !partial); /* today stays */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_samples_come_out, begin, end),
@@ -606,6 +766,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_failed_sync_logs_again, begin, end),
         cmocka_unit_test_setup_teardown(test_names_values_and_counts, begin, end),
         cmocka_unit_test_setup_teardown(test_backup_has_everything, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_flipped_bit_in_a_file_is_told, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_flipped_bit_in_the_log_is_told, begin, end),
+        cmocka_unit_test_setup_teardown(test_deletes_hold_or_do_not, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_short_disk_drops_the_oldest_days, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

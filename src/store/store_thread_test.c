@@ -13,15 +13,18 @@
 #include "os/thread.h"
 #include "signal/batch_build.h"
 #include "store/journal/store_format_priv.h"
-#include "store/store.h"
+#include "signal/metrics/points_build.h"
+#include "store/series.h"
 
-enum { APPENDERS = 2, SCANNERS = 2, BATCH_ROWS = 20 };
+enum { APPENDERS = 2, BATCH_ROWS = 20, BATCH_SERIES = 10 };
 
 struct busy {
     struct store *store;
     atomic_bool stop;
     _Atomic uint64_t acknowledged, waiting, scanned, pulses;
     uint64_t batches; /* per appender */
+    _Atomic uint64_t samples, selected;
+    _Atomic int numbers; /* of those who append points */
 };
 
 static void acknowledged(void *context, err e) {
@@ -62,6 +65,112 @@ static void append_all(void *context) {
         err_free(e);
     }
 }
+
+/* ---- points ------------------------------------------------------------------------------------------------------------- */
+
+static void points_acknowledged(void *context, err e, const struct points_outcome *o) {
+    struct busy *b = context;
+    assert_true(!e || !o);
+    if (!e) assert_int_equal(o->rejected, 0);
+    if (!e) atomic_fetch_add(&b->samples, o->samples);
+    atomic_fetch_sub(&b->waiting, 1);
+    err_free(e);
+}
+
+/* One sample of some series each, of which a tenth are new. */
+static struct batch_blob *some_points(int number, uint64_t i, int64_t first_ms) {
+    struct points_builder b;
+    AUTO_BUF struct buf labels;
+    points_builder_init(&b, POINTS_PROMETHEUS);
+    buf_init(&labels, KIB);
+    for (uint64_t k = 0; k < BATCH_SERIES; k++) {
+        struct path life = path_make("%llu", (unsigned long long)(k ? i / 50 : i)),
+                    who = path_make("%d.%llu", number, (unsigned long long)k);
+        buf_clear(&labels);
+        points_put_label(&labels, STR("__name__"), STR("things"));
+        points_put_label(&labels, STR("life"), str_of(life.text));
+        points_put_label(&labels, STR("who"), str_of(who.text));
+        points_builder_series(&b, 0, strings_append(&b.strings, buf_str(&labels)));
+        uint32_t point = points_builder_point(&b);
+        b.time[point] = (uint64_t)(first_ms + (int64_t)i * 10);
+        b.kind[point] = POINT_DOUBLE;
+        b.value[point] = i % 5;
+    }
+    struct batch_blob *blob = points_builder_finish(&b);
+    points_builder_done(&b);
+    return blob;
+}
+
+static void append_points(void *context) {
+    struct busy *b = context;
+    int number = atomic_fetch_add(&b->numbers, 1);
+    int64_t first_ms = clock_wall_ns() / 1000000 - 3600000;
+    for (uint64_t i = 0; i < b->batches;) {
+        atomic_fetch_add(&b->waiting, 1);
+        err e = store_append_points(b->store, STR("default"), some_points(number, i, first_ms), points_acknowledged, b);
+        if (!e)
+            i++;
+        else
+            atomic_fetch_sub(&b->waiting, 1);
+        err_free(e);
+    }
+}
+
+static uint64_t select_once(struct store *s, const char *expression) {
+    struct label_matcher m;
+    struct series_stats stats = {0};
+    struct series_snapshot *sn;
+    struct selection *found;
+    struct samples got;
+    struct arena a;
+    uint64_t n = 0;
+    arena_init(&a, 256 * MIB);
+    assert_null(label_matcher_make(&a, STR("who"), MATCHER_REGEX, str_of(expression), &m));
+    struct series_request r = {&m, 1, INT64_MIN, INT64_MAX};
+    assert_null(store_series_snapshot(s, STR("default"), &sn));
+    assert_null(series_snapshot_select(sn, &r, &a, &stats, &found));
+    struct selection_reader *reader = selection_reader_new(found, &stats);
+    samples_init(&got, 64 * MIB);
+    for (uint32_t i = 0; i < selection_count(found); i++) {
+        assert_null(selection_read(reader, i, &got));
+        n += got.n;
+    }
+    assert_int_equal(stats.bad_pages, 0);
+    selection_reader_free(reader);
+    samples_done(&got);
+    selection_free(found);
+    series_snapshot_free(sn);
+    label_matcher_done(&m);
+    arena_done(&a);
+    return n;
+}
+
+static void select_all(void *context) {
+    struct busy *b = context;
+    while (!atomic_load(&b->stop)) atomic_fetch_add(&b->selected, select_once(b->store, "[01][.]3"));
+}
+
+/* Deletes of series that there are not: heads are sealed for them, files looked at. */
+static void delete_series(void *context) {
+    struct busy *b = context;
+    struct label_matcher m;
+    AUTO_ARENA struct arena a;
+    arena_init(&a, MIB);
+    assert_null(label_matcher_make(&a, STR("who"), MATCHER_REGEX, STR("no.?body"), &m));
+    struct series_request r = {&m, 1, INT64_MIN, INT64_MAX};
+    for (int i = 0; i < 10 && !atomic_load(&b->stop); i++) {
+        uint64_t id;
+        err e = store_delete_series(b->store, STR("default"), &r, &id);
+        if (e) assert_int_equal(err_kind(e), ERR_BUSY);
+        bool asked = !e;
+        err_free(e);
+        assert_null(store_rewrite_now(b->store));
+        assert_true(!asked || store_delete_is_done(b->store, id));
+    }
+    label_matcher_done(&m);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------------------------------- */
 
 static enum scan_next count_chunk(void *context, const struct chunk *c) {
     *(uint64_t *)context += c->n;
@@ -136,15 +245,16 @@ static void delete_all(void *context) {
 }
 
 static void run_all(struct busy *b, const char *copy) {
-    struct thread *appenders[APPENDERS], *others[SCANNERS + 2];
-    for (int i = 0; i < SCANNERS; i++) assert_null(thread_start(&others[i], "scan", 0, scan_all, b));
-    assert_null(thread_start(&others[SCANNERS], "work", 0, work_all, b));
-    assert_null(thread_start(&others[SCANNERS + 1], "delete", 0, delete_all, b));
-    for (int i = 0; i < APPENDERS; i++) assert_null(thread_start(&appenders[i], "append", 0, append_all, b));
+    static void (*const others[])(void *) = {scan_all, scan_all,   select_all,   select_all,
+                                             work_all, delete_all, delete_series};
+    static void (*const writers[])(void *) = {append_all, append_all, append_points, append_points};
+    struct thread *other[LENGTH(others)], *writer[LENGTH(writers)];
+    for (size_t i = 0; i < LENGTH(others); i++) assert_null(thread_start(&other[i], "other", 0, others[i], b));
+    for (size_t i = 0; i < LENGTH(writers); i++) assert_null(thread_start(&writer[i], "writer", 0, writers[i], b));
     assert_null(store_backup(b->store, copy)); /* of a store that is written */
-    for (int i = 0; i < APPENDERS; i++) thread_join(appenders[i]);
+    for (size_t i = 0; i < LENGTH(writers); i++) thread_join(writer[i]);
     atomic_store(&b->stop, true);
-    for (int i = 0; i < SCANNERS + 2; i++) thread_join(others[i]);
+    for (size_t i = 0; i < LENGTH(others); i++) thread_join(other[i]);
 }
 
 static err remove_entry(void *context, const char *name, bool is_dir);
@@ -179,16 +289,20 @@ static void test_all_at_once(void **state) {
     o.disk_free_min_percent = 0;
     o.flush_bytes = 256 * KIB;
     o.segment_bytes = 256 * KIB;
+    o.series.flush_bytes = 2 * MIB;
     assert_null(store_open(&o, &b.store));
     run_all(&b, copy.text);
     assert_null(store_close(b.store));
     uint64_t expected = APPENDERS * b.batches * BATCH_ROWS;
     assert_int_equal(b.acknowledged, expected);
     assert_int_equal(b.waiting, 0);
+    assert_int_equal(b.samples, 2 * b.batches * BATCH_SERIES);
     assert_true(b.pulses > 0);
     for (int i = 0; i < 2; i++) {
         o.dir = i ? copy.text : dir.text;
         assert_null(store_open(&o, &b.store));
+        uint64_t samples = select_once(b.store, ".+");
+        assert_true(i == 0 ? samples == b.samples : samples <= b.samples && samples % BATCH_SERIES == 0);
         uint64_t rows = scan_once(b.store, "default") + scan_once(b.store, "other");
         if (i == 0)
             assert_int_equal(rows, expected);

@@ -1,9 +1,11 @@
 /* kill -9 under load: a real clew is killed at random moments, started again and asked for everything it had acknowledged.
  *
- *   round:  start ─▶ senders post ─▶ kill -9 ─▶ (start, kill -9)* ─▶ clew check ─▶ start ─▶ verify ─▶ SIGTERM or kill -9
+ *   round:  start ─▶ senders post ─▶ kill -9 ─▶ (start, kill -9)* ─▶ (start, SIGTERM, kill -9)? ─▶ clew check ─▶ start ─▶ verify
+ *           ─▶ SIGTERM or kill -9
  *
- * What must hold: each acknowledged request is there, row by row as it was sent; one without an answer is there whole or not at
- * all; the rows in the store are those and no others; `clew check` finds nothing; SIGTERM leaves nothing to replay.
+ * Requests of spans, logs and samples. What must hold: each acknowledged request is there, row by row as it was sent (of samples their
+ * number and their sum); one without an answer is there whole or not at all; the rows in the store are those and no others; `clew check`
+ * finds nothing; SIGTERM leaves nothing to replay.
  *
  * usage: clew_crash CLEW DIR ROUNDS; ends with the line `N passed, N failed`, one a round.
  */
@@ -24,6 +26,8 @@
 #include "os/thread.h"
 #include "signal/otlp.h"
 
+/* A request of samples: rows of one series each, which none but this request has. */
+#define SAMPLES SIGNALS
 enum { SENDERS = 4, BODY_BYTES_MAX = 64 << 20, OLD_CHECKED = 40 };
 
 enum fate { UNKNOWN, ACKNOWLEDGED, REFUSED };
@@ -107,26 +111,11 @@ static void find_url(const char *line, const char *key, char out[64]) {
 }
 
 static const char *const *serve_arguments(void) {
-    static const char *arguments[] = {NULL,
-                                      "serve",
-                                      "--data",
-                                      NULL,
-                                      "--listen",
-                                      "127.0.0.1:0",
-                                      "--otlp-http",
-                                      "127.0.0.1:0",
-                                      "--otlp-grpc",
-                                      "127.0.0.1:0",
-                                      "--retention",
-                                      "0",
-                                      "--flush-age",
-                                      "150ms",
-                                      "--memory-limit",
-                                      "64MiB",
-                                      "--disk-free-min",
-                                      "0",
-                                      "--json",
-                                      NULL};
+    static const char *arguments[] = {
+        NULL,          "serve",       "--data",         NULL,          "--listen",        "127.0.0.1:0",
+        "--otlp-http", "127.0.0.1:0", "--otlp-grpc",    "127.0.0.1:0", "--retention",     "0",
+        "--flush-age", "150ms",       "--memory-limit", "64MiB",       "--disk-free-min", "0",
+        "--json",      NULL};
     arguments[0] = clew;
     arguments[3] = folder;
     return arguments;
@@ -151,6 +140,14 @@ static bool start(struct server *s) {
     fail("clew did not start; server.log says why");
     end_of(s->pid);
     return false;
+}
+
+/* kill -9 in the middle of a clean end, when what is in memory is written. */
+static void kill_while_stopping(const struct server *s) {
+    kill(s->pid, SIGTERM);
+    wait_us(below(20000));
+    kill(s->pid, SIGKILL);
+    end_of(s->pid);
 }
 
 static void kill_now(const struct server *s) {
@@ -198,9 +195,20 @@ struct sender {
     requests sent;
 };
 
+/* What a row of samples has; small numbers, so that their sum is exact. */
+static uint64_t sample_of(const struct request *r, uint32_t row) { return (r->shape.seed >> row % 32) % 1000; }
+
+static void make_samples(const struct request *r, struct buf *out) {
+    for (uint32_t i = 0; i < r->rows; i++)
+        buf_add_fmt(out, "crash{request=\"%016llx\",row=\"%u\"} %llu %lld\n", (unsigned long long)r->shape.seed, i,
+                    (unsigned long long)sample_of(r, i), (long long)(r->shape.time_first / 1000000));
+}
+
 static void make_body(const struct request *r, struct buf *out) {
     buf_clear(out);
-    if (r->signal == SIGNAL_SPANS)
+    if (r->signal == SAMPLES)
+        make_samples(r, out);
+    else if (r->signal == SIGNAL_SPANS)
         shape_law_traces(&r->shape, out);
     else
         shape_law_logs(&r->shape, out);
@@ -208,7 +216,8 @@ static void make_body(const struct request *r, struct buf *out) {
 
 static struct request random_request(void) {
     static const int64_t hour_ns = (int64_t)3600 * 1000000000;
-    struct request r = {.signal = (enum signal)below(SIGNALS), .shape = {.seed = random_u64(), .time_step = 1000000}};
+    struct request r = {.signal = (enum signal)below(SAMPLES + 1),
+                        .shape = {.seed = random_u64(), .time_step = 1000000}};
     r.shape.items =
         (uint32_t)(10 * (1 + below(r.signal == SIGNAL_SPANS ? 20 : 3))); /* each log is a trace to ask for */
     r.shape.time_first = clock_wall_ns() - (int64_t)below(3) * 24 * hour_ns - (int64_t)below((uint64_t)hour_ns);
@@ -218,7 +227,8 @@ static struct request random_request(void) {
 
 static void send_all(void *context) {
     struct sender *s = context;
-    const char *const fields[] = {"Content-Type: application/x-protobuf", NULL};
+    const char *const fields[] = {"Content-Type: application/x-protobuf", NULL},
+                      *const text_fields[] = {"Content-Type: text/plain; version=0.0.4", NULL};
     struct http_client *client;
     AUTO_BUF struct buf body;
     must(http_client_new(&client), "starting a client");
@@ -227,9 +237,13 @@ static void send_all(void *context) {
         struct request r = random_request();
         char url[128];
         struct http_answer answer = {0};
-        snprintf(url, sizeof url, "%s/v1/%s", s->server->otlp, r.signal == SIGNAL_SPANS ? "traces" : "logs");
+        if (r.signal == SAMPLES)
+            snprintf(url, sizeof url, "%s/api/v1/import", s->server->api);
+        else
+            snprintf(url, sizeof url, "%s/v1/%s", s->server->otlp, r.signal == SIGNAL_SPANS ? "traces" : "logs");
         make_body(&r, &body);
-        err e = http_call_wait(client, "POST", url, fields, buf_str(&body), (int64_t)10 * 1000000000, 1 << 20, &answer);
+        err e = http_call_wait(client, "POST", url, r.signal == SAMPLES ? text_fields : fields, buf_str(&body),
+                               (int64_t)10 * 1000000000, 1 << 20, &answer);
         if (!e) r.fate = answer.status == 200 ? ACKNOWLEDGED : REFUSED;
         *vec_push(&s->sent) = r;
         buf_done(&answer.body);
@@ -329,11 +343,39 @@ static bool is_first_of_trace(const struct batch *b, uint32_t row) {
     return true;
 }
 
+/* The number that a question of PromQL has for an answer; 0: an answer without a series. */
+static uint64_t ask_number(struct reader *r, const char *function, const struct request *q) {
+    char path[256];
+    struct http_answer answer = {0};
+    uint64_t n = 0;
+    snprintf(path, sizeof path,
+             "/prometheus/api/v1/query?query=sum(%s(crash%%7Brequest=%%22%016llx%%22%%7D%%5B7d%%5D))", function,
+             (unsigned long long)q->shape.seed);
+    if (get(r, path, &answer) && answer.status == 200) {
+        const char *value = strstr(answer.body.p, "\"value\":["); /* [time,"number"] */
+        const char *text = value ? strchr(value, ',') : NULL;
+        if (text) n = strtoull(text + 2, NULL, 10);
+    } else {
+        fail("GET %s: status %d", path, answer.status);
+    }
+    buf_done(&answer.body);
+    return n;
+}
+
+static bool are_samples_there(struct reader *r, const struct request *q) {
+    uint64_t rows = ask_number(r, "count_over_time", q), sum = 0;
+    for (uint32_t i = 0; i < q->rows; i++) sum += sample_of(q, i);
+    if (rows && rows != q->rows) fail("of a request of %u samples %llu are there", q->rows, (unsigned long long)rows);
+    if (rows && ask_number(r, "sum_over_time", q) != sum) fail("samples of a request have other values");
+    return rows == q->rows;
+}
+
 /* Is the request there, whole? Something between whole and nothing is a failure. */
 static bool is_there(struct reader *r, const struct request *q) {
     struct otlp_result result = {0};
     struct batch sent;
     uint32_t equal = 0, rows = 0;
+    if (q->signal == SAMPLES) return are_samples_there(r, q);
     make_body(q, &r->body);
     must(otlp_decode(r->decoder, q->signal, buf_str(&r->body), &no_limits, &result), "decoding what was sent");
     batch_view(result.blob, &sent);
@@ -376,7 +418,7 @@ static void verify(struct reader *r, requests *all, size_t first, bool was_stopp
         if (asked && !there && q->fate == ACKNOWLEDGED) fail("an acknowledged request of %u rows is lost", q->rows);
         if (asked && there && q->fate == REFUSED) fail("a refused request of %u rows is there", q->rows);
         if (q->fate == UNKNOWN) q->fate = there ? ACKNOWLEDGED : REFUSED;
-        if (there) rows += q->rows;
+        if (there && q->signal != SAMPLES) rows += q->rows;
     }
     if (!get(r, "/metrics", &metrics)) return;
     uint64_t has =
@@ -414,6 +456,10 @@ static bool run_round(requests *all) {
     if (!start(&server)) return false;
     load_and_kill(&server, all);
     kill_while_starting();
+    if (below(3) == 0) {
+        if (!start(&server)) return false;
+        kill_while_stopping(&server);
+    }
     bool stopped = below(4) == 0; /* a clean end in between: nothing to replay afterwards */
     if (stopped) {
         if (!start(&server)) return false;

@@ -54,7 +54,8 @@ static err copy_texts(const char *from, const char *to, const struct manifest_st
         const struct manifest_part *p = &state->parts.v[i];
         if (p->signal != TABLE_SERIES || strcmp(p->tenant, last) == 0) continue;
         last = p->tenant;
-        struct path from_dir = path_table(from, p->tenant, TABLE_SERIES), to_dir = path_table(to, p->tenant, TABLE_SERIES);
+        struct path from_dir = path_table(from, p->tenant, TABLE_SERIES),
+                    to_dir = path_table(to, p->tenant, TABLE_SERIES);
         struct path source = path_make("%.3900s/" METRIC_TEXTS_FILE, from_dir.text),
                     copy = path_make("%.3900s/" METRIC_TEXTS_FILE, to_dir.text);
         if (!path_exists(source.text) || path_exists(copy.text)) continue;

@@ -95,7 +95,7 @@ struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *bu
 }
 
 /* Of a point that brings a new series: its labels twice and what the head keeps beside. */
-enum { POINT_BYTES = 64, SERIES_BYTES = 320, NUMBER_BYTES = 32 };
+enum { POINT_BYTES = 64, SERIES_BYTES = 512, NUMBER_BYTES = 32 };
 
 uint64_t memory_points_bytes(const struct batch_blob *blob) {
     struct points p;

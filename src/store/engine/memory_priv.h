@@ -41,6 +41,7 @@ struct memory_batch {
     int64_t arrived_ns; /* of points, as are these */
     uint8_t flags;      /* RECORD_… */
     struct points_outcome *outcome;
+    struct head_stats head; /* after it */
 };
 /* Takes over the reference of the blob. The bytes must have been taken from the budget. */
 struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget);
@@ -96,7 +97,8 @@ struct part_set {
 void part_entry_ref(const struct part_entry *p);
 void part_entry_unref(struct part_entry *p);
 void part_entry_doom(const struct part_entry *p);
-void part_entry_describe(struct part_entry *p, const struct series_info *info); /* of a file of series: rows are samples */
+void part_entry_describe(struct part_entry *p,
+                         const struct series_info *info); /* of a file of series: rows are samples */
 const char *part_entry_path(const struct part_entry *p);
 static inline bool part_entry_is_open(const struct part_entry *p) { return p->part || p->series; }
 struct part_set *part_set_ref(struct part_set *set);

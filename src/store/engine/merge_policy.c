@@ -70,11 +70,12 @@ static uint64_t run_rows(const struct merge_candidate *files, size_t first, size
     return even && sum <= SERIES_SAMPLES_FINAL ? MAX(sum, (uint64_t)1) : 0;
 }
 
-/* The run with the fewest samples, of those the longest. */
+/* The run of the fewest samples a file; of a closed day the longest. */
 size_t series_merge_pick(const struct merge_candidate *files, size_t n, bool closed, size_t *out_first) {
     size_t best = 0;
     uint64_t fewest = UINT64_MAX;
-    for (size_t count = MIN(n, (size_t)MERGE_PARTS_MAX); count >= (closed ? 2 : MERGE_PARTS_MIN); count--)
+    for (size_t count = MIN(n, (size_t)MERGE_PARTS_MAX); count >= (closed ? 2 : MERGE_PARTS_MIN); count--) {
+        if (closed && best) break;
         for (size_t first = 0; first + count <= n; first++) {
             uint64_t rows = run_rows(files, first, count, closed);
             if (rows == 0 || rows / count >= fewest) continue;
@@ -82,5 +83,6 @@ size_t series_merge_pick(const struct merge_candidate *files, size_t n, bool clo
             best = count;
             *out_first = first;
         }
+    }
     return best;
 }

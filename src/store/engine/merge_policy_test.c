@@ -100,6 +100,63 @@ static void test_a_day_stays_small(void **state) {
     }
 }
 
+/* ---- files of series -------------------------------------------------------------------------------------------------- */
+
+static size_t pick_series(const uint64_t *rows, size_t n, bool closed, size_t *first) {
+    struct merge_candidate files[64] = {{0}};
+    for (size_t i = 0; i < n; i++) files[i] = (struct merge_candidate){.rows = rows[i], .excluded = rows[i] == 0};
+    *first = 99;
+    return series_merge_pick(files, n, closed, first);
+}
+
+/* 0 rows: excluded. */
+#define assert_picks_series(want_first, want_count, closed, ...)                                                       \
+    do {                                                                                                               \
+        const uint64_t rows_[] = {__VA_ARGS__};                                                                        \
+        size_t first_;                                                                                                 \
+        assert_int_equal(pick_series(rows_, LENGTH(rows_), closed, &first_), want_count);                              \
+        if ((want_count) > 0) assert_int_equal(first_, want_first);                                                    \
+    } while (0)
+
+static void test_runs_of_series(void **state) {
+    (void)state;
+    assert_picks_series(0, 0, false, 100, 100, 100);
+    assert_picks_series(0, 4, false, 100, 100, 100, 100);
+    assert_picks_series(0, 0, false, 1000, 100, 100, 100);      /* the large one would be rewritten for little */
+    assert_picks_series(1, 4, false, 1000, 100, 100, 100, 100); /* neighbours alone */
+    assert_picks_series(0, 0, false, 100, 100, 1000, 100, 100);
+    assert_picks_series(0, 0, false, 100, 100, 0, 100, 100); /* none is passed over */
+    assert_picks_series(0, 2, true, 100, 100);
+    assert_picks_series(0, 3, true, 800, 400, 800);
+    assert_picks_series(0, 0, true, 1000, 10);
+    assert_picks_series(0, 0, true, 1000);
+    assert_picks_series(0, 0, true, 300000000, 200000000);
+}
+
+/* A day of flushes: how often a sample is rewritten, and how many files are left. */
+static void test_a_day_of_series_comes_to_rest(void **state) {
+    (void)state;
+    struct merge_candidate files[400] = {{0}};
+    uint64_t flushed = 0, rewritten = 0;
+    size_t n = 0, first, most = 0;
+    for (int i = 0; i <= 300; i++) {
+        if (i < 300) files[n++].rows = 1000 + (uint64_t)i * 7 % 300;
+        if (i < 300) flushed += files[n - 1].rows;
+        for (size_t count; (count = series_merge_pick(files, n, i == 300, &first)) > 0;) {
+            uint64_t sum = 0;
+            for (size_t k = first; k < first + count; k++) sum += files[k].rows;
+            rewritten += sum;
+            files[first].rows = sum;
+            memmove(&files[first + 1], &files[first + count], (n - first - count) * sizeof *files);
+            n -= count - 1;
+        }
+        most = MAX(most, n);
+    }
+    assert_true(rewritten < 8 * flushed);
+    assert_true(most <= 20);
+    assert_true(n <= 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_picks),
@@ -107,6 +164,8 @@ int main(void) {
         cmocka_unit_test(test_excluded_are_left_alone),
         cmocka_unit_test(test_a_merge_stays_within_the_memory),
         cmocka_unit_test(test_a_day_stays_small),
+        cmocka_unit_test(test_runs_of_series),
+        cmocka_unit_test(test_a_day_of_series_comes_to_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "store/engine/store_engine_priv.h"
 
-enum { SCRATCH_BYTES = 64 << 20, MADE_BYTES_KEPT = 1 << 20 };
+enum { SCRATCH_BYTES = 64 << 20, MADE_BYTES_KEPT = 1 << 20, AHEAD = 16 };
 
 const char *const series_refusal_texts[SERIES_REFUSALS] = {
     [REFUSED_TOO_LATE] = "older than the window of late samples",
@@ -479,6 +479,7 @@ static void turn_known(struct applier *a) {
 static void apply_record(struct applier *a) {
     bool otlp = a->p->origin == POINTS_OTLP;
     for (uint32_t i = 0; i < a->p->n; i++) {
+        if (i + AHEAD < a->p->n) known_prefetch(&a->series->known, a->p->hashes[point_series(a->p, i + AHEAD)]);
         if (otlp)
             apply_otlp(a, i);
         else
@@ -514,4 +515,5 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
                     (a->series->met.whole || !a->series->inherited ||
                      m->arrived_ns - s->opened_wall_ns >= a->series->options.churn_ns);
     apply_record(a);
+    series_head_get_stats(a->series->head, &m->head);
 }

@@ -8,6 +8,7 @@ struct series_table *series_table_new(const struct store_options *o) {
     t->options = (struct head_options){.budget = o->budget,
                                        .late_window_ns = MAX(from->late_window_ns, 0),
                                        .series_max = from->series_max,
+                                       .active_ns = (int64_t)300 * 1000000000,
                                        .new_series_max = from->new_series_max,
                                        .churn_ns = from->churn_ns,
                                        .labels_max = MIN(from->labels_max, (uint32_t)LABELS_MAX),
@@ -46,7 +47,7 @@ void series_table_seal(struct table *table) {
     t->head = series_head_new(&t->options);
     series_head_churn_from(t->head, t->previous);
     t->sealed_to = t->last;
-    t->first = t->last = t->bytes = 0;
+    t->first = t->last = t->bytes = t->count = 0;
     t->fresh = true;
     t->epoch++;
 }

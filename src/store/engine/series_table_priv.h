@@ -70,6 +70,10 @@ struct known_series {
 };
 void known_init(struct known_series *k);
 void known_done(struct known_series *k, struct budget *budget);
+/* Brings the hash's slot near: maps are large, and lookups of one batch are many. */
+static inline void known_prefetch(const struct known_series *k, struct hash128 hash) {
+    __builtin_prefetch(&k->slots[(uint32_t)hash.low & k->mask]);
+}
 struct known *known_find(const struct known_series *k, struct hash128 hash);
 /* A slot for the hash, new or the old one without ids; earlier pointers into the map are void. */
 struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget);
@@ -99,7 +103,7 @@ struct series_table {
     struct head *head;
     uint64_t first, last;          /* sequences of its records; 0: it has none */
     uint64_t sealed_to;            /* the last sequence of the head that was sealed last */
-    uint64_t bytes;                /* about what the head takes */
+    uint64_t bytes, count;         /* about what the head takes; its series */
     int64_t born_ns, born_wall_ns; /* of its first record */
     VEC(struct sealed_head) sealed;
     uint32_t in_flight;
@@ -120,6 +124,10 @@ void series_table_seal(struct table *t);
 uint64_t series_table_needs(const struct series_table *t, const struct head *flushed);
 /* The oldest sealed head is in files: the caller's reference. lock held. */
 struct head *series_table_pop(struct series_table *t);
+/* Whether the head is to be sealed by its size. lock held. */
+static inline bool series_table_is_full(const struct series_table *t, uint64_t bytes_max) {
+    return t->bytes >= bytes_max || t->count >= HEAD_SERIES_MAX / 2;
+}
 /* When the head is to be sealed by its age, on the monotonic clock. lock held. */
 int64_t series_table_due_ns(const struct series_table *t, int64_t age_ns);
 

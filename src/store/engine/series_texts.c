@@ -7,7 +7,13 @@
 #include "os/thread.h"
 #include "store/engine/series_table_priv.h"
 
-enum { NAMES_MAX = 1 << 16, SAYINGS_MAX = 8, TEXTS_BYTES_MAX = 8 << 20, TEXT_BYTES_MAX = 4096, FILE_BYTES_MAX = 64 << 20 };
+enum {
+    NAMES_MAX = 1 << 16,
+    SAYINGS_MAX = 8,
+    TEXTS_BYTES_MAX = 8 << 20,
+    TEXT_BYTES_MAX = 4096,
+    FILE_BYTES_MAX = 64 << 20
+};
 
 struct saying {
     uint32_t help, unit; /* numbers of texts */
@@ -24,7 +30,7 @@ struct metric_texts {
     struct lock lock;
     struct strings names, texts;
     VEC(struct metric_name) said; /* by number of the name */
-    uint64_t changes, written; /* written: how many of the changes are in the file */
+    uint64_t changes, written;    /* written: how many of the changes are in the file */
 };
 
 struct metric_texts *metric_texts_new(void) {

@@ -121,7 +121,10 @@ err engine_append(struct store *store, struct str tenant, struct batch_blob *blo
 err engine_append_points(struct store *store, struct str tenant, struct batch_blob *blob, store_points_fn done,
                          void *context) {
     struct engine *s = (struct engine *)store;
-    TRY(admit_bytes(s, tenant, blob, memory_points_bytes(blob)));
+    /* The head takes what it needs, whatever this estimates: some room is kept for it. */
+    uint64_t bytes = memory_points_bytes(blob), slack = s->o.budget->limit_bytes / 8;
+    TRY(admit_bytes(s, tenant, blob, bytes + slack));
+    budget_give(s->o.budget, slack);
     struct memory_batch *m = memory_points_new(blob, s->o.budget);
     m->points_done = done;
     m->context = context;
@@ -161,15 +164,14 @@ static void land(struct engine *s, struct table *table) {
 /* The record is in the head already: what is left is to say so. */
 static void take_points(struct engine *s, const struct memory_batch *m, int64_t monotonic_ns) {
     struct series_table *t = m->table->series;
-    struct head_stats stats;
     if (!t->first) {
         t->first = m->sequence;
         t->born_ns = monotonic_ns;
         t->born_wall_ns = s->o.wall_ns();
     }
     t->last = m->sequence;
-    series_head_get_stats(t->head, &stats);
-    t->bytes = stats.bytes;
+    t->bytes = m->head.bytes;
+    t->count = m->head.series;
     if (t->in_flight) land(s, m->table);
 }
 
@@ -217,7 +219,7 @@ static void count_batch(struct engine *s, const struct memory_batch *m) {
 static bool is_news(const struct engine *s, const struct table *t, const struct memory_batch *m) {
     if (t->series)
         return t->series->first == m->sequence || t->series->sealed.n > 0 ||
-               t->series->bytes >= s->o.series.flush_bytes;
+               series_table_is_full(t->series, s->o.series.flush_bytes);
     return t->active->bytes >= s->o.flush_bytes || t->active->n == 1;
 }
 

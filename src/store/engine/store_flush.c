@@ -283,8 +283,8 @@ static int64_t series_due_at(const struct engine *s, const struct table *t, int6
     const struct series_table *st = t->series;
     if (!table_needs(t, NULL) || s->read_only) return INT64_MAX;
     if (any) return now;
-    bool full = st->sealed.n || t->flush_now || st->bytes >= s->o.series.flush_bytes || st->bytes >= pressed ||
-                log_held(s, t) >= s->o.series.log_bytes;
+    bool full = st->sealed.n || t->flush_now || series_table_is_full(st, s->o.series.flush_bytes) ||
+                st->bytes >= pressed || log_held(s, t) >= s->o.series.log_bytes;
     return MAX(full ? now : series_table_due_ns(st, s->o.series.flush_age_ns), t->retry_ns);
 }
 
@@ -330,8 +330,7 @@ static err flush_refusal(struct engine *s) {
     uint64_t rows = 0;
     err e = NULL;
     lock_take(&s->lock);
-    for (size_t i = 0; i < s->tables.n && s->read_only; i++)
-        rows += rows_in_memory(s->tables.v[i]);
+    for (size_t i = 0; i < s->tables.n && s->read_only; i++) rows += rows_in_memory(s->tables.v[i]);
     if (rows)
         e = err_new(ERR_UNAVAILABLE, "%llu rows stay in the log: the store is read-only until restart: %s",
                     (unsigned long long)rows, s->why);

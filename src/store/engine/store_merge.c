@@ -133,7 +133,8 @@ static const int64_t part_retry_ns = 60000000000, jobs_retry_ns = 1000000000;
 
 /* part_merge from the picked parts to one new one, and the edit. */
 static err job_run(struct engine *s, const struct job *j, const struct merge_filter *filter) {
-    struct part_entry made = {.id = engine_next_part_id(s), .day = job_part(j, 0)->day, .deletes_applied = j->deletes->id_max};
+    struct part_entry made = {
+        .id = engine_next_part_id(s), .day = job_part(j, 0)->day, .deletes_applied = j->deletes->id_max};
     struct path path = path_part(s->dir, j->table->tenant, j->table->signal, made.day, made.id);
     err e = j->table->series ? merged_series(s, j, path.text, &made) : merged_part(s, j, filter, path.text, &made);
     if (e && err_kind(e) == ERR_NOT_FOUND) { /* no row is left */
@@ -392,7 +393,8 @@ static bool pick_rewrite(struct job *j) {
     int64_t now = clock_monotonic_ns();
     for (size_t i = 0; i < j->parts->n && j->deletes->n; i++) {
         const struct part_entry *p = &j->parts->v[i];
-        if (!part_entry_is_open(p) || p->damaged || p->retry_ns > now || !is_under_delete(j->deletes, j->table, p)) continue;
+        if (!part_entry_is_open(p) || p->damaged || p->retry_ns > now || !is_under_delete(j->deletes, j->table, p))
+            continue;
         j->picked[0] = i;
         j->picked_count = 1;
         return true;

@@ -33,7 +33,7 @@ static void mend(char *p, size_t n) {
 
 /* The fuzzer's bytes begin where records do: 4 KiB of head in each input would only slow it down. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    AUTO_BUF struct buf findings;
+    AUTO_BUF struct buf findings = {0};
     struct segment_reading reading;
     struct segment_head head;
     uint64_t sum = 0;

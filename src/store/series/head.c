@@ -13,7 +13,8 @@ struct head *series_head_new(const struct head_options *options) {
     struct head *h = mem_new_of(struct head);
     atomic_init(&h->refs, 1);
     h->options = *options;
-    h->options.series_max = MIN(options->series_max, (uint32_t)HEAD_SERIES_MAX - 1);
+    h->options.series_max = h->series_allowed = MIN(options->series_max, (uint32_t)HEAD_SERIES_MAX - 1);
+    h->looked_ns = INT64_MIN;
     lock_init(&h->lock);
     arena_init(&h->memory, SIZE_MAX);
     strings_init(&h->name_ids);

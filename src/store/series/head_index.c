@@ -147,9 +147,27 @@ static void name_offenders(struct head *h) {
              (int)MIN(m.n, 100u), m.p, metric ? metric->count : 0, (int)MIN(l.n, 100u), l.p, label ? label->values : 0);
 }
 
+/* Series that come and go leave room for others. Looked at when there seems to be none, and then again when time has gone on. */
+static bool has_room(struct head *h) {
+    const struct head_options *o = &h->options;
+    int64_t newest = h->stats.time_max;
+    if (h->series_count < h->series_allowed) return true;
+    if (!o->active_ns || h->series_count >= HEAD_SERIES_MAX - 1) return false;
+    if (h->looked_ns != INT64_MIN && newest - h->looked_ns < o->active_ns / 16) return false;
+    uint32_t active = 0;
+    for (uint32_t i = 0; i < h->series_count; i++) {
+        const struct head_series *s = series_at(h, i);
+        active += s->time_min > s->time_max || (uint64_t)newest - (uint64_t)s->time_max <= (uint64_t)o->active_ns;
+    }
+    h->looked_ns = newest;
+    if (active < o->series_max)
+        h->series_allowed = MIN(h->series_count + (o->series_max - active), (uint32_t)HEAD_SERIES_MAX - 1);
+    return h->series_count < h->series_allowed;
+}
+
 static err check_limits(struct head *h, int64_t now_ns) {
     const struct head_options *o = &h->options;
-    if (h->series_count >= o->series_max) {
+    if (!has_room(h)) {
         name_offenders(h);
         return err_new(ERR_LIMIT, "over %u series: %s", o->series_max, h->offenders);
     }

@@ -139,6 +139,8 @@ struct head {
     uint32_t set_mask, set_keys;
 
     VEC(struct head_exemplar) exemplars;
+    uint32_t series_allowed; /* over so many it is looked again how many are active */
+    int64_t looked_ns;       /* the newest sample when it was looked last */
     int64_t churn_start_ns;
     uint32_t churn_count, limit_refusals;
     char offenders[320];

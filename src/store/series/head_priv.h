@@ -37,8 +37,9 @@ enum {
 
 struct head_options {
     struct budget *budget;
-    int64_t late_window_ns;  /* how far behind its newest sample a series takes one; 0: none */
-    uint32_t series_max;     /* in this head */
+    int64_t late_window_ns; /* how far behind its newest sample a series takes one; 0: none */
+    uint32_t series_max;    /* in this head; with active_ns: that had a sample within so much of the head's newest */
+    int64_t active_ns;
     uint32_t labels_max;     /* pairs a series */
     uint32_t new_series_max; /* in any span of churn_ns; 0: no limit */
     int64_t churn_ns;

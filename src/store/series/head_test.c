@@ -156,6 +156,29 @@ static void too_many_series_name_the_offender(void **state) {
     series_head_unref(h);
 }
 
+static void three_active(struct head_options *o) { o->series_max = 3, o->active_ns = 600 * SECOND; }
+
+static void append_one(struct head *h, uint32_t id, int64_t seconds) {
+    uint8_t verdict;
+    OK(series_head_append(h, &id, (int64_t[]){seconds * SECOND}, (double[]){1}, NULL, 1, &verdict));
+    assert_int_equal(verdict, SAMPLE_TAKEN);
+}
+
+static void idle_series_leave_room_for_others(void **state) {
+    (void)state;
+    struct head *h = new_head(three_active);
+    struct label v[2];
+    uint32_t id, ids[4];
+    for (uint32_t i = 0; i < 3; i++) append_one(h, ids[i] = make_series(h, "up", i, 1), 10);
+    REFUSED(series_head_add(h, metric(v, "up", "3"), 1, 0, &id), LIMIT, "over 3 series: most are of metric up (3)");
+    append_one(h, ids[0], 300);
+    REFUSED(series_head_add(h, metric(v, "up", "3"), 1, 0, &id), LIMIT, "over 3 series");
+    append_one(h, ids[0], 611); /* the other two are idle now */
+    for (uint32_t i = 3; i < 5; i++) append_one(h, make_series(h, "up", i, 1), 611);
+    REFUSED(series_head_add(h, metric(v, "up", "5"), 1, 0, &id), LIMIT, "over 3 series: most are of metric up");
+    series_head_unref(h);
+}
+
 static void little_churn(struct head_options *o) { o->new_series_max = 3, o->churn_ns = 60 * SECOND; }
 
 static void churn_is_limited_by_time(void **state) {
@@ -358,6 +381,7 @@ int main(void) {
         cmocka_unit_test(expressions_match_whole_values),
         cmocka_unit_test(bad_expressions_are_refused_with_their_place),
         cmocka_unit_test(too_many_series_name_the_offender),
+        cmocka_unit_test(idle_series_leave_room_for_others),
         cmocka_unit_test(churn_is_limited_by_time),
         cmocka_unit_test(a_full_budget_refuses_before_anything_changes),
         cmocka_unit_test(late_samples_get_a_verdict_with_a_reason),

@@ -1,4 +1,5 @@
 /* Values, timestamps and native histograms of series: every bit comes back, whole and in part, and bad bytes do no harm. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -319,6 +320,85 @@ static void histograms_come_back_bit_for_bit(void **state) {
     }
 }
 
+/* What a histogram counts in one bucket of a lower schema, looked for bucket by bucket. */
+static uint64_t counted(const struct histogram *h, bool negative, int32_t schema, int64_t index) {
+    int64_t at = 0;
+    uint64_t sum = 0;
+    uint32_t bucket = 0;
+    for (uint32_t s = 0; s < h->positive_spans + h->negative_spans; s++) {
+        if (s == h->positive_spans) at = 0;
+        at += h->spans[s].offset;
+        for (uint32_t i = 0; i < h->spans[s].length; i++, at++, bucket++) {
+            int64_t coarse = at;
+            for (int32_t k = h->schema; k > schema; k--) coarse = coarse > 0 ? (coarse + 1) / 2 : coarse / 2;
+            if (coarse == index && (s >= h->positive_spans) == negative) sum += h->bucket[bucket].integer;
+        }
+    }
+    return sum;
+}
+
+static uint64_t all_of(const struct histogram *h) {
+    uint64_t sum = h->zero_count.integer;
+    for (uint32_t i = 0; i < h->buckets; i++) sum += h->bucket[i].integer;
+    return sum;
+}
+
+static void check_sum(const struct histogram *x, const struct histogram *y, const struct histogram *sum) {
+    bool custom = sum->schema == SCHEMA_CUSTOM;
+    OK(histogram_check(sum));
+    assert_int_equal(sum->schema, MIN(x->schema, y->schema));
+    assert_int_equal(all_of(sum), all_of(x) + all_of(y));
+    assert_int_equal(sum->count.integer, x->count.integer + y->count.integer);
+    assert_true(sum->zero_threshold >= MAX(x->zero_threshold, y->zero_threshold));
+    for (int negative = 0; negative < 2; negative++)
+        for (int64_t i = -300; i < 300; i++) {
+            double lower = exp2((double)(i - 1) * exp2(-sum->schema));
+            uint64_t want = counted(x, negative, sum->schema, i) + counted(y, negative, sum->schema, i);
+            if (!custom && x->zero_threshold != y->zero_threshold && lower < sum->zero_threshold) want = 0;
+            assert_int_equal(counted(sum, negative, sum->schema, i), want);
+        }
+}
+
+static void histograms_add_up(void **state) {
+    (void)state;
+    uint32_t added = 0;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        struct dice d = {seed};
+        AUTO_ARENA struct arena a;
+        struct histogram sum;
+        arena_init(&a, 64 * MIB);
+        struct histogram x = random_histogram(&a, &d, false, NULL), y = random_histogram(&a, &d, false, &x);
+        if (dice_below(&d, 2)) y.zero_threshold = x.zero_threshold;
+        bool same = (x.schema == SCHEMA_CUSTOM) == (y.schema == SCHEMA_CUSTOM);
+        if (same && x.schema == SCHEMA_CUSTOM)
+            same = memcmp(x.bounds, y.bounds, x.custom_bounds * sizeof *x.bounds) == 0;
+        if (x.schema == SCHEMA_CUSTOM) x.zero_threshold = y.zero_threshold = 0;
+        assert_int_equal(histogram_add(&x, &y, &a, &sum), same);
+        if (!same) continue;
+        check_sum(&x, &y, &sum);
+        added++;
+    }
+    assert_true(added > 200);
+}
+
+static void sums_of_many_buckets_get_coarser(void **state) {
+    (void)state;
+    static union histogram_number ones[1000];
+    AUTO_ARENA struct arena a;
+    struct histogram sum;
+    struct histogram_span spans[2] = {{-2000, 1000}, {5000, 1000}};
+    arena_init(&a, 64 * MIB);
+    for (size_t i = 0; i < LENGTH(ones); i++) ones[i].integer = 1;
+    struct histogram x = {.schema = 8, .positive_spans = 1, .buckets = 1000, .spans = &spans[0], .bucket = ones}, y = x;
+    y.spans = &spans[1];
+    assert_true(histogram_add(&x, &y, &a, &sum));
+    assert_int_equal(sum.schema, 7);
+    assert_int_equal(all_of(&sum), 2000);
+    OK(histogram_check(&sum));
+    x.is_float = true;
+    assert_false(histogram_add(&x, &y, &a, &sum));
+}
+
 static void a_steady_histogram_is_small(void **state) {
     (void)state;
     AUTO_ARENA struct arena a;
@@ -388,6 +468,8 @@ int main(void) {
         cmocka_unit_test(times_keep_their_nanoseconds),
         cmocka_unit_test(times_that_do_not_ascend_are_refused),
         cmocka_unit_test(histograms_come_back_bit_for_bit),
+        cmocka_unit_test(histograms_add_up),
+        cmocka_unit_test(sums_of_many_buckets_get_coarser),
         cmocka_unit_test(a_steady_histogram_is_small),
         cmocka_unit_test(histograms_that_lie_are_refused),
     };
