@@ -11,14 +11,24 @@ import { gzipSync } from 'node:zlib';
 const web = dirname(fileURLToPath(import.meta.url));
 const types = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml', html: 'text/html; charset=utf-8' };
 const routes = join(web, '../src/api/routes.c'); // the page shows what the API has
-const define = { HAS_TAIL: String(readFileSync(routes, 'utf8').includes('"/api/v1/logs/tail"')) };
-const common = { absWorkingDir: web, bundle: true, format: 'esm', target: 'es2021', jsx: 'automatic', jsxImportSource: 'preact', define, logLevel: 'warning' };
+const define = { HAS_TAIL: String(readFileSync(routes, 'utf8').includes('"/api/v1/logs/tail"')), Intl: 'plainIntl' };
+const common = { absWorkingDir: web, bundle: true, format: 'esm', target: 'es2021', jsx: 'automatic', jsxImportSource: 'preact', define, inject: ['src/lib/intl.ts'], logLevel: 'warning' };
+
+/** What is loaded later takes from main.tsx's file all that is in it, so that this is one file: else esbuild makes one for every set of files
+ * that share something, and a screen waits for a dozen. */
+const whole = {
+  name: 'whole',
+  setup: (b) => b.onLoad({ filter: /src\/(screens|ui\/plot\.ts)/ }, ({ path }) => ({ contents: `import '../main'; ${readFileSync(path, 'utf8')}`, loader: path.split('.').pop() })),
+};
 
 async function bundle() {
   const names = { entryNames: '[name]-[hash]', chunkNames: '[name]-[hash]', assetNames: '[name]-[hash]' };
-  const result = await build({ ...common, ...names, entryPoints: ['src/main.tsx'], outdir: '/assets', publicPath: '/assets',
-    splitting: true, minify: true, legalComments: 'none', metafile: true, write: false, loader: { '.svg': 'file' } });
-  return { meta: result.metafile, files: result.outputFiles.map((f) => ({ name: basename(f.path), bytes: Buffer.from(f.contents) })) };
+  const { metafile: meta, outputFiles } = await build({ ...common, ...names, entryPoints: ['src/main.tsx', 'src/style/app.css', 'src/icon.svg'], plugins: [whole], outdir: '/assets', publicPath: '/assets',
+    splitting: true, minify: true, legalComments: 'none', metafile: true, write: false, loader: { '.svg': 'copy' } });
+  const outputs = Object.fromEntries(Object.entries(meta.outputs).map(([path, o]) => [basename(path), o]));
+  const stub = Object.keys(outputs).find((n) => outputs[n].entryPoint === 'src/main.tsx'); // imports that file, and is nothing else
+  const files = outputFiles.map((f) => ({ name: basename(f.path), bytes: Buffer.from(f.contents) })).filter((f) => f.name !== stub);
+  return { inputs: meta.inputs, outputs, files, main: basename(outputs[stub].imports[0].path) };
 }
 
 function fileOf(name, bytes) {
@@ -26,35 +36,28 @@ function fileOf(name, bytes) {
 }
 
 /** The document, with the names that this build gave. */
-function documentOf(files) {
-  const find = (start, end) => files.find((f) => f.name.startsWith(start) && f.name.endsWith(end)).name;
-  const text = readFileSync(join(web, 'src/index.html'), 'utf8').replace('main.js', find('main-', '.js')).replace('main.css', find('main-', '.css'))
-    .replace('icon.svg', find('icon-', '.svg'));
+function documentOf(main, files) {
+  const find = (end) => files.find((f) => f.name.endsWith(end)).name;
+  const text = readFileSync(join(web, 'src/index.html'), 'utf8').replace('main.js', main).replace('app.css', find('.css')).replace('icon.svg', find('.svg'));
   return Buffer.from(text);
 }
 
+/** All that is reached from a file, by what it imports at once. */
+function closure(graph, name, seen = new Set()) {
+  if (!graph[name] || seen.has(name)) return seen;
+  seen.add(name);
+  for (const i of graph[name].imports) if (i.kind === 'import-statement' && i.path !== 'src/main.tsx') closure(graph, i.path in graph ? i.path : basename(i.path), seen);
+  return seen;
+}
+
 /** Gzipped bytes of the entry, and of all that each screen loads. */
-function sizesOf(meta, files) {
+function sizesOf({ inputs, outputs, main }, files) {
   const gz = new Map(files.map((f) => [f.name, f.bytes.length]));
-  const outputs = Object.fromEntries(Object.entries(meta.outputs).map(([path, o]) => [basename(path), o]));
-  const closure = (name, seen = new Set()) => {
-    if (seen.has(name)) return seen;
-    seen.add(name);
-    for (const i of outputs[name].imports) if (i.kind === 'import-statement') closure(basename(i.path), seen);
-    if (outputs[name].cssBundle) seen.add(basename(outputs[name].cssBundle));
-    return seen;
-  };
-  const total = (names) => [...names].reduce((sum, n) => sum + (gz.get(n) ?? 0), 0) + gz.get('index.html');
-  const main = Object.keys(outputs).find((n) => n.startsWith('main-') && n.endsWith('.js'));
-  const entry = closure(main), screens = {};
-  const chart = Object.keys(outputs).find((n) => outputs[n].entryPoint === 'src/ui/plot.ts');
-  for (const [name, o] of Object.entries(outputs)) {
-    const screen = /^src\/screens\/(\w+)\.tsx$/.exec(o.entryPoint ?? '')?.[1];
-    if (!screen) continue;
-    const own = closure(name);
-    const charts = [...own].some((n) => outputs[n]?.imports.some((i) => i.kind === 'dynamic-import' && basename(i.path) === chart));
-    screens[screen] = total(new Set([...entry, ...own, ...(charts ? closure(chart) : [])]));
-  }
+  const total = (names) => [...new Set(names)].reduce((sum, n) => sum + gz.get(n), 0);
+  const madeOf = (source) => [...closure(outputs, Object.keys(outputs).find((n) => outputs[n].entryPoint === source) ?? main)];
+  const entry = [...closure(outputs, main), ...[...gz.keys()].filter((n) => /html$|css$/.test(n))], screens = {};
+  for (const source of Object.keys(inputs).filter((n) => n.startsWith('src/screens/')))
+    screens[basename(source, '.tsx')] = total([...entry, ...madeOf(source), ...(closure(inputs, source).has('src/ui/chart.tsx') ? madeOf('src/ui/plot.ts') : [])]);
   return { entry: total(entry), screens, files: Object.fromEntries(gz) };
 }
 
@@ -72,14 +75,14 @@ function cSource(files) {
 }
 
 async function makePage(out) {
-  const { meta, files: made } = await bundle();
-  const assets = made.map((f) => fileOf(f.name, f.bytes));
-  const files = [fileOf('index.html', documentOf(assets)), ...assets];
+  const made = await bundle();
+  const assets = made.files.map((f) => fileOf(f.name, f.bytes));
+  const files = [fileOf('index.html', documentOf(made.main, assets)), ...assets];
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, 'page.bin'), Buffer.concat(files.map((f) => f.bytes)));
   writeFileSync(join(out, 'page_files.c'), cSource(files));
-  writeFileSync(join(out, 'page.json'), JSON.stringify(sizesOf(meta, files), null, 1));
-  const inputs = [...Object.keys(meta.inputs), 'src/index.html', 'build.mjs', 'package-lock.json', routes].map((p) => resolve(web, p));
+  writeFileSync(join(out, 'page.json'), JSON.stringify(sizesOf(made, files), null, 1));
+  const inputs = [...Object.keys(made.inputs), 'src/index.html', 'build.mjs', 'package-lock.json', routes].map((p) => resolve(web, p));
   writeFileSync(join(out, 'page.d'), `${join(out, 'page_files.c')}: ${inputs.map((p) => relative(process.cwd(), p)).join(' ')}\n`);
 }
 

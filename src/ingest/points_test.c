@@ -418,6 +418,74 @@ static void nan_payloads_and_infinities_are_kept(void **state) {
     bench_close(&b);
 }
 
+/* One metric of OTLP/JSON; what is refused of its points. */
+static void send_json_metric(struct bench *b, const char *metric) {
+    AUTO_BUF struct buf body;
+    buf_init(&body, MIB);
+    buf_add_fmt(&body, "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[%s]}]}]}", metric);
+    send(b, INGEST_OTLP_JSON, "", buf_str(&body));
+    if (b->failed) fail_msg("%s: %s", metric, b->text);
+}
+
+#define AT "\"timeUnixNano\":\"" NOW "000000\","
+static void what_cannot_be_a_series_is_told_by_reason(void **state) {
+    (void)state;
+    static const struct {
+        const char *metric;
+        enum ingest_reason reason;
+        uint64_t refused;
+    } cases[] = {
+        {"{\"name\":\"m\",\"sum\":{\"dataPoints\":[{" AT "\"asInt\":1},{" AT "\"asInt\":1}]}}",
+         REASON_TRANSLATION + TRANSLATE_TEMPORALITY, 2},
+        {"{\"name\":\"m\",\"sum\":{\"aggregationTemporality\":7,\"dataPoints\":[{" AT "\"asInt\":1}]}}",
+         REASON_TRANSLATION + TRANSLATE_TEMPORALITY, 1},
+        {"{\"name\":\"m\",\"gauge\":{\"dataPoints\":[{" AT "\"flags\":0}]}}", REASON_TRANSLATION + TRANSLATE_NO_VALUE,
+         1},
+        {"{\"name\":\"m\",\"exponentialHistogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{" AT
+         "\"count\":1,\"scale\":-5,\"sum\":1,\"positive\":{\"bucketCounts\":[1]}}]}}",
+         REASON_TRANSLATION + TRANSLATE_SCALE, 1},
+        {"{\"name\":\"m\",\"exponentialHistogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{" AT
+         "\"count\":1,\"scale\":0,\"positive\":{\"bucketCounts\":[1]}}]}}",
+         REASON_TRANSLATION + TRANSLATE_NO_SUM, 1},
+        {"{\"name\":\"m\",\"histogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{" AT
+         "\"count\":1,\"sum\":1,\"explicitBounds\":[2,1],\"bucketCounts\":[1,0,0]}]}}",
+         REASON_BAD_HISTOGRAM, 1},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct bench b;
+        struct ingest_stats s;
+        bench_open(&b);
+        send_json_metric(&b, cases[i].metric);
+        assert_int_equal(b.outcome.taken, 0);
+        assert_int_equal(b.outcome.rejected, cases[i].refused);
+        if (b.outcome.rejected_by[cases[i].reason] != cases[i].refused) fail_msg("case %zu: %s", i, b.text);
+        if (!strstr(b.text, *ingest_reasons[cases[i].reason].text)) fail_msg("case %zu: %s", i, b.text);
+        ingest_get_stats(b.ingest, &s);
+        assert_int_equal(s.rejected[INGEST_METRICS][cases[i].reason], cases[i].refused);
+        stored(&b, "");
+        bench_close(&b);
+    }
+}
+
+/* Summaries, the stale marker of what was not recorded, and points that are told to be a conflict. */
+static void points_of_otlp_become_samples_or_conflicts(void **state) {
+    (void)state;
+    struct bench b;
+    bench_open(&b);
+    send_json_metric(&b, "{\"name\":\"s\",\"summary\":{\"dataPoints\":[{" AT
+                         "\"count\":\"3\",\"sum\":4.5,\"quantileValues\":"
+                         "[{\"quantile\":0.5,\"value\":1},{\"quantile\":1,\"value\":2}]}]}}");
+    fared(&b, 1, 0, "");
+    assert_int_equal(b.outcome.samples, 4);
+    send_json_metric(&b, "{\"name\":\"g\",\"gauge\":{\"dataPoints\":[{" AT "\"flags\":1}]}}");
+    fared(&b, 1, 0, "");
+    send_json_metric(&b, "{\"name\":\"g\",\"gauge\":{\"dataPoints\":[{" AT "\"asDouble\":1}]}}");
+    assert_int_equal(b.outcome.rejected_by[REASON_CONFLICT], 1);
+    stored(&b, "g bits:7ff0000000000002@" NOW "\ns_count 3@" NOW "\ns_sum 4.5@" NOW "\ns{quantile=\"0.5\"} 1@" NOW
+               "\ns{quantile=\"1\"} 2@" NOW "\n");
+    bench_close(&b);
+}
+
 /* ---- labels ----------------------------------------------------------------------------------------------------- */
 
 static void bad_labels_cost_only_their_own_series(void **state) {
@@ -818,6 +886,8 @@ int main(void) {
         cmocka_unit_test(times_of_any_age_are_taken_without_retention),
         cmocka_unit_test(a_leap_second_is_a_time_twice),
         cmocka_unit_test(nan_payloads_and_infinities_are_kept),
+        cmocka_unit_test(what_cannot_be_a_series_is_told_by_reason),
+        cmocka_unit_test(points_of_otlp_become_samples_or_conflicts),
         cmocka_unit_test(bad_labels_cost_only_their_own_series),
         cmocka_unit_test(a_hundred_thousand_labels_are_refused),
         cmocka_unit_test(a_hundred_thousand_attributes_are_refused),

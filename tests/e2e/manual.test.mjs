@@ -23,9 +23,9 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 
 test('bash completes commands, options, values, files', () => {
   assert.deepEqual(bash('q'), ['query']);
-  assert.deepEqual(bash('query', ''), ['traces', 'logs', 'attributes', 'values']);
+  assert.deepEqual(bash('query', ''), ['traces', 'logs', 'promql', 'attributes', 'values']);
   assert.deepEqual(bash('serve', '--da'), ['--data']);
-  assert.deepEqual(bash('load', '--shape', ''), ['law', 'shop']);
+  assert.deepEqual(bash('load', '--shape', ''), ['law', 'shop', 'node', 'buckets']);
   assert.deepEqual(bash('query', 'traces', '--stat'), ['--status']);
   assert.deepEqual(bash('query', 'traces', '--status', 'e'), ['error']);
   assert.deepEqual(bash('completion', ''), ['bash', 'zsh']);

@@ -339,6 +339,20 @@ test('OTLP/JSON on the main port, and where Prometheus takes it', async () => {
   assert.deepEqual(await names('json_gauge'), ['json_gauge']);
 });
 
+test('the port of Prometheus takes the same at its root', async () => {
+  const other = await startClew(['--prometheus', '127.0.0.1:0']);
+  try {
+    const answer = await fetch(`${other.prometheus}/api/v1/write`, { method: 'POST', headers: { 'Content-Type': TYPE_2, 'Content-Encoding': 'snappy' },
+      body: snappy(writeRequest2([{ labels: series('by_port'), samples: [[1, nowMs()]] }])) });
+    assert.deepEqual([answer.status, answer.headers.get('x-prometheus-remote-write-samples-written')], [204, '1']);
+    const otlp = await fetch(`${other.prometheus}/api/v1/otlp/v1/metrics`, { method: 'POST', headers: { 'Content-Type': 'text/plain' }, body: 'x' });
+    assert.deepEqual([otlp.status, otlp.headers.get('content-type'), Buffer.from(await otlp.arrayBuffer())[0]], [415, 'application/x-protobuf', 8]);
+    assert.equal((await query(other.prometheus, 'by_port')).length, 1);
+  } finally {
+    await other.stop();
+  }
+});
+
 test('text and OpenMetrics are imported: labels, times, gzip; all of it or nothing, with line and column', async () => {
   assert.deepEqual(await importText('# TYPE batch_done counter\nbatch_done_total{job="other"} 5\n', { parameters: '?job=cron&instance=h1&label=env%3Dprod' }),
     { status: 200, body: { taken: 1, rejected: 0, exemplars: 0 } });

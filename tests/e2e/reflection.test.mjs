@@ -3,6 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import grpc from '@grpc/grpc-js';
 import { GrpcReflection } from 'grpc-js-reflection-client';
+import { prometheusOf, query } from './prometheus.mjs';
 import { startClew, getJson } from './clew.mjs';
 import { bytes, hex } from './otlp.mjs';
 
@@ -36,7 +37,7 @@ test('services are listed by both names of the protocol, on every port', async (
   } finally { await clew.stop(); }
 });
 
-test('a client built from the descriptors alone exports a span and a log, which are read back equal', async () => {
+test('a client built from the descriptors alone exports a span, a log and a metric, which are read back equal', async () => {
   const clew = await startClew();
   const reflection = new GrpcReflection(host(clew.grpc), insecure, {}, 'v1');
   const service = async (name) => {
@@ -65,7 +66,10 @@ test('a client built from the descriptors alone exports a span and a log, which 
   try {
     assert.ok(!(await trace.Export({ resourceSpans: [{ resource, scopeSpans: [{ scope, spans: [span] }] }] })).partial_success);
     assert.ok(!(await logs.Export({ resourceLogs: [{ resource, scopeLogs: [{ scope, logRecords: [record] }] }] })).partial_success);
-    await assert.rejects(metrics.Export({ resourceMetrics: [] }), { code: grpc.status.UNIMPLEMENTED });
+    const sum = { aggregationTemporality: 'AGGREGATION_TEMPORALITY_CUMULATIVE', isMonotonic: true, dataPoints: [{ timeUnixNano: at(-5), asInt: '7' }] };
+    assert.ok(!(await metrics.Export({ resourceMetrics: [{ resource, scopeMetrics: [{ scope, metrics: [{ name: 'reflected.work', unit: 's', sum }] }] }] })).partial_success);
+    const [series] = await query(prometheusOf(clew), 'reflected_work_seconds_total');
+    assert.deepEqual([series.metric.job, series.value[1]], ['reflected', '7']);
 
     const [group] = (await getJson(`${clew.api}/api/v1/traces/${'ab'.repeat(16)}?format=otlp`)).resourceSpans;
     const [got] = group.scopeSpans[0].spans;

@@ -1,20 +1,18 @@
 // The frame of the page: navigation, looks, keys, and the screen that the address names.
-import './style/app.css';
 import { render, type ComponentType } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { post } from './lib/api';
 import { listenForKeys, useKeys } from './lib/keys';
 import { followLinks, go, useAddress } from './lib/nav';
 import { applyTheme, isDark, setPrefs, usePrefs } from './lib/prefs';
 import { homeLink, loginLink, logsLink, placeOf, settingsLink, tracesLink, type ScreenName } from './lib/screens';
+import Home from './screens/home';
 import { copy } from './ui/chips';
 import { Help, Palette } from './ui/palette';
 import { Empty } from './ui/states';
-import icon from './icon.svg';
 
 type Screen = ComponentType<{ id: string }>;
-const load: Record<ScreenName, () => Promise<{ default: Screen }>> = {
-  home: () => import('./screens/home'),
+const load: Record<Exclude<ScreenName, 'home'>, () => Promise<{ default: Screen }>> = {
   traces: () => import('./screens/traces'),
   trace: () => import('./screens/trace'),
   compare: () => import('./screens/compare'),
@@ -23,8 +21,11 @@ const load: Record<ScreenName, () => Promise<{ default: Screen }>> = {
   settings: () => import('./screens/settings'),
   login: () => import('./screens/login'),
 };
-const loaded: Partial<Record<ScreenName, Screen>> = {};
+const loaded: Partial<Record<ScreenName, Screen>> = { home: Home }; // the first that is seen, so it comes with the frame
 const titles: Record<ScreenName, string> = { home: 'Services', traces: 'Traces', trace: 'Trace', compare: 'Two traces', logs: 'Logs', start: 'Getting started', settings: 'Settings', login: 'Log in' };
+
+/** icon.svg once more: as an image it is a document of its own, which takes as long to make as the frame. */
+const Mark = () => <svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" /><path d="M7 10h13M10 16h15M13 22h8" /></svg>;
 
 function Navigation({ at }: { at: ScreenName | undefined }) {
   const links: [string, string, ScreenName[]][] = [['Services', homeLink(), ['home']], ['Traces', tracesLink(), ['traces', 'trace', 'compare']], ['Logs', logsLink(), ['logs']], ['Getting started', '/start', ['start']], ['Settings', settingsLink(), ['settings']]];
@@ -52,9 +53,9 @@ function Tools({ palette, help }: { palette: () => void; help: () => void }) {
 function useScreenOf(name: ScreenName | undefined): [Screen | null, string] {
   const [, again] = useState(0);
   const [failed, setFailed] = useState('');
-  useEffect(() => {
+  useLayoutEffect(() => { // before the frame is painted: the file is on its way meanwhile
     setFailed('');
-    if (!name || loaded[name]) return;
+    if (!name || name === 'home' || loaded[name]) return;
     load[name]().then((m) => { loaded[name] = m.default; again((n) => n + 1); }, () => setFailed(name));
   }, [name]);
   return [name ? (loaded[name] ?? null) : null, failed];
@@ -76,7 +77,7 @@ function Page() {
     <>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>Skip to the content</a>
       <header class="bar">
-        <a class="brand" href="/"><img src={icon} alt="" />clew</a>
+        <a class="brand" href="/"><Mark />clew</a>
         {place?.screen !== 'login' && <Navigation at={place?.screen} />}
         <Tools palette={() => setDialog('palette')} help={() => setDialog('help')} />
       </header>

@@ -1,5 +1,5 @@
 // Questions to clew, and what it answers. Types are those of /openapi.json, as far as the page reads them.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { parseJson } from './json';
 import { toLogin } from './nav';
 import { setPrefs } from './prefs';
@@ -241,17 +241,15 @@ export function useQuestion<T>(path: string | null, params: Params = {}, read?: 
   const question = path === null ? null : withParams(path, params);
   const [state, setState] = useState<{ data: T | null; failure: Failure | null; busy: boolean; of: string | null }>({ data: null, failure: null, busy: question !== null, of: question });
   const [turn, setTurn] = useState(0);
-  const latest = useRef(state);
   const running = useRef<AbortController | null>(null);
-  latest.current = state;
-  useEffect(() => {
+  useLayoutEffect(() => { // before the screen is painted: the server works meanwhile
     if (question === null) {
       setState({ data: null, failure: null, busy: false, of: null });
       return undefined;
     }
     const stop = new AbortController();
     running.current = stop;
-    setState({ ...latest.current, busy: true });
+    setState((old) => (old.busy ? old : { ...old, busy: true }));
     get<T>(question, {}, stop.signal, read).then(
       (data) => setState({ data, failure: null, busy: false, of: question }),
       (e: Error) => {

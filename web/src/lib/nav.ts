@@ -1,5 +1,5 @@
 // The browser's address is the state of the page: read from there, written there, and nowhere else.
-import { useEffect, useReducer } from 'preact/hooks';
+import { useLayoutEffect, useReducer } from 'preact/hooks';
 import type { Codec } from './codec';
 import { loginLink, placeOf, safePath } from './screens';
 
@@ -16,7 +16,7 @@ export function go(href: string, replace = false): void {
 
 export function useAddress(): void {
   const [, again] = useReducer<number, void>((n) => n + 1, 0);
-  useEffect(() => {
+  useLayoutEffect(() => { // an answer may lead elsewhere before anything is painted
     const l = (): void => again(undefined);
     listeners.add(l);
     return () => void listeners.delete(l);

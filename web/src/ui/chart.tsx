@@ -109,7 +109,7 @@ export function Spark({ counts, errors, label }: { counts: readonly number[]; er
   return (
     <svg class="spark" viewBox="0 0 132 26" preserveAspectRatio="none" role="img" aria-label={label}>
       <path class="all" d={`M1 20${line}L${x(counts.length - 1)} 20Z`} />
-      {errors.map((e, i) => (e ? <rect class="errors" key={i} x={x(i)} y="22" width="2.2" height="4" /> : null))}
+      <path class="errors" d={errors.map((e, i) => (e ? `M${x(i)} 22h2.2v4h-2.2z` : '')).join('')} />
     </svg>
   );
 }

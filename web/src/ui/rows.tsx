@@ -10,11 +10,16 @@ export const rowHeight = 24;
 export function Rows({ count, box, row, onEnd, head, ...attributes }: {
   count: number; box: RefObject<HTMLDivElement | null>; row: (i: number, slot: number) => ComponentChildren; onEnd?: () => void; head?: ComponentChildren;
 } & Omit<HTMLAttributes<HTMLDivElement>, 'ref'>) {
-  const [seen, setSeen] = useState<[number, number]>([0, 800]);
+  const [seen, setSeen] = useState({ top: 0, height: 800, more: 8, base: 0 });
   useEffect(() => {
     const b = box.current!;
     const look = (): void => {
-      setSeen((old) => (old[0] === b.scrollTop && old[1] === b.clientHeight ? old : [b.scrollTop, b.clientHeight]));
+      const top = b.scrollTop, height = b.clientHeight;
+      setSeen((old) => {
+        if (old.top === top && old.height === height) return old;
+        const far = Math.abs(top - old.top) > old.height; // no row stays: the new ones are those in sight alone, and take the elements in their order
+        return { top, height, more: far ? 0 : 8, base: far ? Math.floor(top / rowHeight) : old.base };
+      });
       if (onEnd && b.scrollTop + b.clientHeight > b.scrollHeight - 20 * rowHeight) onEnd();
     };
     const watch = new ResizeObserver(look);
@@ -25,9 +30,9 @@ export function Rows({ count, box, row, onEnd, head, ...attributes }: {
       b.removeEventListener('scroll', look);
     };
   }, [onEnd]);
-  const { first, last } = windowOf(seen[0], seen[1], rowHeight, count);
-  const drawn: ComponentChildren[] = [];
-  for (let i = first; i < last; i++) drawn.push(row(i, i % (last - first)));
+  const { first, last } = windowOf(seen.top, seen.height, rowHeight, count, seen.more);
+  const drawn: ComponentChildren[] = [], n = last - first;
+  for (let i = first; i < last; i++) drawn.push(row(i, (((i - seen.base) % n) + n) % n));
   return (
     <div class="rows" ref={box} tabIndex={0} {...attributes}>
       {head}

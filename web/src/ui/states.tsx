@@ -31,7 +31,7 @@ export function useRefused(signal: 'traces' | 'logs', ask: boolean): string {
   useEffect(() => {
     if (!ask) return undefined;
     const stop = new AbortController();
-    fetch('/metrics', { signal: stop.signal }).then(async (r) => (r.ok ? setText(refusedOf(await r.text(), signal === 'logs' ? 'logs' : 'spans')) : undefined), () => undefined);
+    fetch('/metrics', { signal: stop.signal }).then(async (r) => (r.ok ? setText(refusedOf(await r.text(), signal === 'logs' ? 'logs' : 'spans')) : undefined)).catch(() => undefined);
     return () => stop.abort();
   }, [signal, ask]);
   return text;
