@@ -396,3 +396,19 @@ void stage_fill(struct stage *s) {
                      200);
     buf_done(&body);
 }
+
+void stage_fill_series(struct stage *s) {
+    struct buf text;
+    buf_init(&text, MIB);
+    for (int i = 0; i <= 40; i++) {
+        long long ms = (long long)(STAGE_NOW_NS / 1000000 - (40 - i) * 15000);
+        buf_add_fmt(&text,
+                    "hits_total{route=\"/a\",job=\"web\"} %d %lld\nhits_total{route=\"/b\",job=\"web\"} %d %lld\n",
+                    i * 15, ms, i * 30, ms);
+        buf_add_fmt(&text,
+                    "heat{room=\"x\"} %d.5 %lld\nsize_bucket{le=\"1\"} %d %lld\nsize_bucket{le=\"+Inf\"} %d %lld\n",
+                    i % 7, ms, i, ms, 2 * i, ms);
+    }
+    assert_int_equal(stage_send(s, API_PORT_MAIN, "POST /api/v1/import", "text/plain", NULL, buf_str(&text)), 200);
+    buf_done(&text);
+}

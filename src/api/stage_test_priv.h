@@ -37,6 +37,7 @@ void stage_open_as(struct stage *s, const char *dir, const char *tokens, const c
 void stage_close(struct stage *s);
 /* The fixed small data set: two traces and a few logs, sent as OTLP through the API itself. */
 void stage_fill(struct stage *s);
+void stage_fill_series(struct stage *s); /* a counter, a gauge and a histogram, of the last ten minutes */
 
 /* "GET /path?query", main port. Fails unless there was exactly one reply; returns its status. */
 int stage_ask(struct stage *s, const char *request);

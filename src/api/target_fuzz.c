@@ -14,11 +14,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         "GET /api/v1/traces/stats?",
         "GET /api/v1/logs/query?text=",
         "GET /api/v1/services/",
+        "GET /prometheus/api/v1/query?query=",
+        "GET /prometheus/api/v1/query_range?start=1767323000&end=1767323045&step=5&query=",
+        "GET /prometheus/api/v1/series?match[]=",
+        "GET /prometheus/api/v1/label/U__",
+        "GET /prometheus/api/v1/query?query=a&time=",
+        "GET /prometheus/federate?match[]=",
     };
     if (size < 1 || size > 4096) return 0;
     if (!stage.api) {
         stage_open(&stage);
         stage_fill(&stage);
+        stage_fill_series(&stage);
     }
     char *request = mem_new(size + 64);
     size_t n = strlen(before[data[0] % LENGTH(before)]);

@@ -262,7 +262,7 @@ static void text_is_imported_by_its_type(void **state) {
         if (status != cases[i].status) fail_msg("case %zu: %d: %s", i, status, stage_body(&stage));
         assert_string_equal(stage.content_type, "application/json");
     }
-    assert_has(stage_body(&stage), "line 2, column 3");
+    assert_has(stage_body(&stage), "line 2, column 4");
     stored(6, 6);
     assert_int_equal(import_as("", "text/plain", NULL, STR("m{a=\"1\"} 2 " NOW "\nm{a=\"9\"} 2 17\n")), 200);
     assert_has(stage_body(&stage),

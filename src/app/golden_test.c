@@ -175,11 +175,44 @@ static void lists_are_what_they_were(void **state) {
     check_file("groups", &out);
 }
 
+static void promql_is_what_it_was(void **state) {
+    (void)state;
+    AUTO_BUF struct buf out, answer;
+    buf_init(&out, MIB);
+    buf_init(&answer, MIB);
+    struct view_chart none = {.columns = 80, .series_max = 10}, chart = {true, false, 1000, 4600, 60, 2}, dots = chart;
+    dots.braille = true;
+    assert_null(view_promql(
+        STR("{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"__name__\":\"up\","
+            "\"job\":\"a\\u001bb\"},\"value\":[1000,\"1\"]},{\"metric\":{},\"value\":[1000.5,\"-1.5e-07\"]},{"
+            "\"metric\":{"
+            "\"a\":\"b\"},\"histogram\":[1000,{\"count\":\"3\",\"sum\":\"4.5\"}]}]},\"warnings\":[\"w\"],\"infos\":["
+            "\"i\"]}"),
+        &none, &colored, &out, &out));
+    assert_null(
+        view_promql(STR("{\"data\":{\"resultType\":\"scalar\",\"result\":[0,\"NaN\"]}}"), &none, &plain, &out, &out));
+    assert_null(view_promql(STR("{\"data\":{\"resultType\":\"vector\",\"result\":[]}}"), &none, &plain, &out, &out));
+    buf_add_text(&answer,
+                 "{\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"__name__\":\"load\"},\"values\":[");
+    for (int i = 0; i < 60; i++)
+        buf_add_fmt(&answer, i == 30 ? "%s[%d,\"NaN\"]" : "%s[%d,\"%d\"]", i ? "," : "", 1000 + 60 * i,
+                    (i * 7 % 40) * (i % 3));
+    buf_add_text(&answer, "]},{\"metric\":{\"a\":\"b\"},\"values\":[[1000,\"5\"],[4600,\"5\"]]},{\"metric\":{\"a\":"
+                          "\"c\"},\"values\":[[1000,\"1\"]]}]}}");
+    assert_null(view_promql(buf_str(&answer), &chart, &plain, &out, &out));
+    assert_null(view_promql(buf_str(&answer), &dots, &plain, &out, &out));
+    assert_null(view_promql(buf_str(&answer), &none, &plain, &out, &out));
+    view_promql_caret(STR("sum(\nrate(\tüx[5m)"), STR("invalid parameter \"query\": 2:13: parse error: x"), &out);
+    view_promql_caret(STR("a"), STR("no place"), &out);
+    view_promql_caret(STR("a"), STR("9:9: parse error: beyond"), &out);
+    check_file("promql", &out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(help_is_what_it_was),      cmocka_unit_test(waterfalls_are_what_they_were),
         cmocka_unit_test(odd_traces_are_drawn_too), cmocka_unit_test(a_large_trace_is_aligned),
-        cmocka_unit_test(lists_are_what_they_were),
+        cmocka_unit_test(lists_are_what_they_were), cmocka_unit_test(promql_is_what_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,7 +154,7 @@ static int try_digits(double v, char text[F64_DIGITS_MAX], int *out_exponent) {
     char *exponent = strchr(made, 'e');
     for (const char *p = made; p < exponent; p++)
         if (*p != '.') text[n++] = *p;
-    *out_exponent = atoi(exponent + 1) - (n - 1);
+    *out_exponent = (int)strtol(exponent + 1, NULL, 10) - (n - 1);
     return n;
 }
 

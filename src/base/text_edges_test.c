@@ -405,8 +405,7 @@ static void check_digits(double v) {
         if (strtod(least, NULL) == v) break;
     }
     if (n > fewest) fail_msg("%.17g has %d digits in %s, %d do", v, n, text, fewest);
-    snprintf(least, sizeof least, "%.*e", n - 1, v);
-    if (n == fewest && strtod(least, NULL) == v && strtod(text, NULL) == strtod(least, NULL) && n < 17) return;
+    snprintf(least, sizeof least, "%.16e", v);
     if (n == 17 && memcmp(least + 2, digits + 1, 16) != 0) fail_msg("%.17g is not nearest in %s", v, text);
 }
 
@@ -424,7 +423,7 @@ static void doubles_have_their_shortest_digits(void **state) {
     }
     for (int e = -1074; e < 1024; e++) check_digits(ldexp(1, e));
     check_digits(1.7976931348623157e308);
-    check_digits(9007199254740993);
+    check_digits(9007199254740992.0);
     check_digits(5e-324);
     check_digits(0.3);
 }

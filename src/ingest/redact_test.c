@@ -285,7 +285,7 @@ static void ingest_applies_and_counts_them(void **state) {
     for (int i = 0; i < 3; i++) {
         struct str body =
             STR("{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"stringValue\":\"a SECRET\"}}]}]}]}");
-        struct ingest_request request = {STR("default"), SIGNAL_LOGS, OTLP_JSON, STR(""), body};
+        struct ingest_request request = {STR("default"), INGEST_LOGS, INGEST_OTLP_JSON, STR(""), body};
         assert_false(ingest_body_if_small(in, &request, on_done, &taken)); /* patterns may take long */
         ingest_body(in, &request, on_done, &taken);
     }

@@ -264,7 +264,8 @@ static void append_exemplars(struct judged *j, const struct points *p) {
         label_set_write(l, &b);
         bool known = false;
         for (size_t k = 0; k < s->exemplars.n; k++)
-            known |= s->exemplars.v[k].time_ns == time && str_equal(s->exemplars.v[k].bytes, buf_str(&b));
+            known |= s->exemplars.v[k].time_ns == time && str_equal(s->exemplars.v[k].bytes, buf_str(&b)) &&
+                     bits_of_double(s->exemplars.v[k].value) == e->value;
         j->out->exemplars++;
         if (known) continue;
         *vec_push(&s->exemplars) = (struct model_exemplar){time, double_of_bits(e->value), {str_dup(buf_str(&b)), b.n}};
@@ -288,7 +289,7 @@ static void append_view(struct judged *j, const struct points *p, bool counts) {
         append_point(j, p, i);
         if (counts) j->out->rejected += j->refused;
     }
-    append_exemplars(j, p);
+    if (counts || !j->refused) append_exemplars(j, p);
     append_texts(j, p);
 }
 
@@ -407,6 +408,7 @@ struct series_snapshot *series_model_snapshot(struct series_model *m, struct str
         if (s->samples.n) qsort(s->samples.v, s->samples.n, sizeof *s->samples.v, by_time);
         for (size_t k = 0; k < from->exemplars.n; k++) {
             struct model_exemplar x = from->exemplars.v[k];
+            if (x.time_ns < time_floor) continue;
             x.bytes.p = str_dup(x.bytes);
             *vec_push(&s->exemplars) = x;
         }

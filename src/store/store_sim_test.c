@@ -15,16 +15,19 @@
 static uint64_t rounds(uint64_t quick, uint64_t all) { return getenv("CLEW_LONG") ? all : quick; }
 
 static struct store_options options(int64_t retention_days) {
-    return (struct store_options){.dir = "data",
-                                  .retention_ns = retention_days * 86400 * 1000000000,
-                                  .disk_use_max_percent = 100,
-                                  .flush_bytes = 64 * KIB,
-                                  .segment_bytes = 128 * KIB,
-                                  .manual = true,
-                                  .wall_ns = clock_wall_ns};
+    return (struct store_options){
+        .dir = "data",
+        .retention_ns = retention_days * 86400 * 1000000000,
+        .disk_use_max_percent = 100,
+        .flush_bytes = 64 * KIB,
+        .segment_bytes = 128 * KIB,
+        .manual = true,
+        .wall_ns = clock_wall_ns,
+        .series = {.late_window_ns = (int64_t)100 * 86400 * 1000000000, .flush_bytes = 512 * KIB}};
 }
 
 static void pump_log(struct world *w) {
+    sim_clock_advance(1000000);
     while (store_pump(w->real, 0)) {}
 }
 
@@ -72,6 +75,7 @@ static void test_model_agrees(void **state) {
         struct store_options o = options(seed % 3 ? 0 : 2);
         sim_reset(seed);
         world_init(&w, seed, &o);
+        w.series = true;
         for (int i = 0; i < 120; i++) {
             live(&w);
             if (i % 10 == 0) world_compare_query(&w);
@@ -94,6 +98,7 @@ static void test_power_cuts_between_steps(void **state) {
         struct store_options o = options(0);
         sim_reset(seed);
         world_init(&w, seed, &o);
+        w.series = true;
         for (int life = 0; life < 4; life++) {
             uint64_t steps = chance_below(&w.chance, 60);
             for (uint64_t i = 0; i < steps; i++) live(&w);
@@ -162,6 +167,7 @@ static void test_power_cut_at_every_call(void **state) {
             sim_reset(seed * 1000 + n);
             sim_cut_at(n);
             world_init(&w, seed, &o);
+            w.series = true;
             if (w.real) short_life(&w);
             bool cut = sim_faults() > 0;
             w.lenient = w.real && is_read_only(w.real); /* a refusal that the power cut let nobody hear */
@@ -180,6 +186,7 @@ static void fail_at_every_call(enum err_kind kind, bool also_cut, uint64_t first
             sim_reset(seed * 1000 + n);
             sim_fail_at(n, kind);
             world_init(&w, seed, &o);
+            w.series = true;
             if (!w.real) assert_null(world_reopen(&w));
             short_life(&w);
             bool failed = sim_faults() > 0;
@@ -216,6 +223,7 @@ static void test_first_failed_sync_logs_again(void **state) {
     struct store_stats stats;
     sim_reset(7);
     world_init(&w, 7, &o);
+    w.series = true;
     for (int i = 0; i < 5; i++) {
         world_send(&w);
         pump_log(&w);
@@ -239,6 +247,7 @@ static void test_second_failed_sync_is_read_only(void **state) {
     struct store_options o = options(0);
     sim_reset(8);
     world_init(&w, 8, &o);
+    w.series = true;
     for (int i = 0; i < 2; i++) {
         world_send(&w);
         pump_log(&w);
@@ -260,6 +269,7 @@ static void test_full_disk_refuses_and_recovers(void **state) {
     struct store_stats stats;
     sim_reset(9);
     world_init(&w, 9, &o);
+    w.series = true;
     sim_disk_limit(sim_disk_used() + 200 * KIB);
     for (int i = 0; i < 200 && w.refused == 0; i++) {
         world_send(&w);
@@ -483,6 +493,7 @@ static void test_flipped_bit_in_the_manifest(void **state) {
         struct store_options o = options(0);
         sim_reset(at);
         world_init(&w, 3, &o);
+        w.series = true;
         for (int i = 0; i < 3; i++) world_send(&w);
         pump_log(&w);
         assert_null(store_flush(w.real));
@@ -510,6 +521,7 @@ static void test_idle_store_has_no_log(void **state) {
     struct store_stats stats;
     sim_reset(11);
     world_init(&w, 11, &o);
+    w.series = true;
     for (int i = 0; i < 60; i++) {
         world_send(&w);
         pump_log(&w);
@@ -538,6 +550,7 @@ static void test_deletes_leave_no_byte(void **state) {
         uint64_t ids[4];
         sim_reset(seed);
         world_init(&w, seed, &o);
+        w.series = true;
         for (int i = 0; i < 4; i++) {
             for (int k = 0; k < 6; k++) world_send(&w);
             pump_log(&w);
@@ -571,6 +584,7 @@ static void test_backup_and_restore(void **state) {
         struct store_options o = options(0);
         sim_reset(seed);
         world_init(&w, seed, &o);
+        w.series = true;
         for (int i = 0; i < 80; i++) live(&w);
         pump_log(&w);
         err e = store_backup(w.real, "copy");

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/text.h"
 #include "store/journal/store_format_priv.h"
+#include "signal/metrics/points_decode.h"
 #include "store/store_testing_priv.h"
 
 const char *const world_tenants[2] = {"default", "other"};
@@ -45,7 +46,9 @@ static void forget(struct world *w, struct sent *s) {
 }
 
 static void tell_model(struct world *w, const struct sent *s) {
-    err e = store_append(w->model, str_of(world_tenants[s->tenant]), batch_ref(s->blob), NULL, NULL);
+    struct str tenant = str_of(world_tenants[s->tenant]);
+    err e = s->points ? store_append_points(w->model, tenant, batch_ref(s->blob), NULL, NULL)
+                      : store_append(w->model, tenant, batch_ref(s->blob), NULL, NULL);
     assert_null(e);
     w->acknowledged++;
 }
@@ -62,13 +65,26 @@ static void sent_done(void *context, err e) {
     forget(s->world, s);
 }
 
+static void points_done(void *context, err e, const struct points_outcome *o) {
+    struct sent *s = context;
+    assert_true(e ? !o : o != NULL);
+    sent_done(s, e);
+}
+
+static err send(struct world *w, struct sent *s) {
+    struct str tenant = str_of(world_tenants[s->tenant]);
+    if (s->points) return store_append_points(w->real, tenant, batch_ref(s->blob), points_done, s);
+    return store_append(w->real, tenant, batch_ref(s->blob), sent_done, s);
+}
+
 bool world_send(struct world *w) {
     struct sent *s = mem_new_of(struct sent);
     enum signal signal = (enum signal)chance_below(&w->chance, SIGNALS);
-    *s = (struct sent){.world = w, .tenant = chance_one_in(&w->chance, 4)};
-    s->blob = world_batch(w, signal, 1 + chance_below(&w->chance, 40), 3);
+    *s = (struct sent){.world = w, .tenant = chance_one_in(&w->chance, 4), .number = ++w->sent_count};
+    s->points = w->series && chance_one_in(&w->chance, 2);
+    s->blob = s->points ? world_points(w, s->number) : world_batch(w, signal, 1 + chance_below(&w->chance, 40), 3);
     *vec_push(&w->sent) = s;
-    err e = store_append(w->real, str_of(world_tenants[s->tenant]), batch_ref(s->blob), sent_done, s);
+    err e = send(w, s);
     if (!e) return true;
     s->state = SENT_REFUSED;
     w->refused++;
@@ -145,7 +161,7 @@ static enum scan_next take_chunk(void *context, const struct chunk *c) {
     for (uint32_t i = 0; i < c->n; i++) {
         uint64_t h = batch_row_hash(&view, i);
         assert_true(a->request->oldest_first ? time_of(&view, i) >= a->rest_time_min
-                                              : time_of(&view, i) <= a->rest_time_max);
+                                             : time_of(&view, i) <= a->rest_time_max);
         for (size_t k = 0; k < a->request->column_count; k++) h = hash_mix(h, value_hash(&c->columns[k], i));
         *vec_push(&a->hashes) = h;
     }
@@ -318,11 +334,13 @@ void world_compare_query(struct world *w) {
     for (size_t i = 0; i < r.predicate_count; i++) predicate_done(&predicates[i]);
     arena_done(&memory);
     compare_trace(w);
+    if (w->series) world_compare_series(w, chance_one_in(&w->chance, 4), false);
 }
 
 static const struct scan_request everything = {.time_min = INT64_MIN, .time_max = INT64_MAX};
 
 void world_compare_all(struct world *w) {
+    for (int tenant = 0; tenant < 2 && w->series; tenant++) world_compare_series(w, tenant, true);
     for (int tenant = 0; tenant < 2; tenant++)
         for (int signal = 0; signal < SIGNALS; signal++) {
             compare(w, tenant, (enum signal)signal, &everything);
@@ -338,6 +356,7 @@ uint64_t world_delete(struct world *w) {
     struct delete_request r = {.signals = {true, chance_one_in(&w->chance, 2)}, .predicates = predicates};
     const char *tenant = world_tenants[chance_one_in(&w->chance, 4)];
     uint64_t id = 0, model_id;
+    if (w->series && chance_one_in(&w->chance, 2)) return world_delete_series(w);
     arena_init(&memory, 4 * MIB);
     random_range(w, &r.time_min, &r.time_max);
     r.by_trace = chance_one_in(&w->chance, 2);
@@ -359,7 +378,7 @@ uint64_t world_delete(struct world *w) {
 /* ---- life and death --------------------------------------------------------------------------------------------- */
 
 void world_init(struct world *w, uint64_t seed, const struct store_options *o) {
-    *w = (struct world){.chance = {seed}, .o = *o};
+    *w = (struct world){.chance = {seed}, .o = *o, .decoder = points_decoder_new()};
     budget_init(&w->budget, 256 * MIB);
     w->o.budget = &w->budget;
     w->model = store_model_open(&w->o);
@@ -373,6 +392,7 @@ void world_init(struct world *w, uint64_t seed, const struct store_options *o) {
 void world_done(struct world *w) {
     while (w->sent.n) forget(w, w->sent.v[w->sent.n - 1]);
     vec_done(&w->sent);
+    points_decoder_free(w->decoder);
     assert_null(store_close(w->model));
     assert_int_equal(budget_used(&w->budget), 0);
 }
@@ -386,6 +406,7 @@ static bool is_there(struct world *w, const struct sent *s) {
     struct batch view;
     struct answer all;
     bool found = false;
+    if (s->points) return world_has_points(w, s->tenant, s->number);
     batch_view(s->blob, &view);
     ask(w->real, world_tenants[s->tenant], view.signal, &everything, &all);
     for (uint32_t i = 0; i < view.rows; i++) found |= has_hash(&all, batch_row_hash(&view, i));
@@ -395,7 +416,9 @@ static bool is_there(struct world *w, const struct sent *s) {
 
 void world_settle(struct world *w) {
     while (w->sent.n) {
-        struct sent *s = w->sent.v[w->sent.n - 1];
+        struct sent *s = w->sent.v[0]; /* the first: of samples at one time it counts */
+        for (size_t i = 1; i < w->sent.n; i++)
+            if (w->sent.v[i]->number < s->number) s = w->sent.v[i];
         if (is_there(w, s)) {
             if (s->state == SENT_REFUSED && !w->lenient) fail_msg("a refused batch came back");
             tell_model(w, s);

@@ -9,13 +9,15 @@
 #include "base/budget.h"
 #include "base/vec.h"
 #include "signal/testing_priv.h"
-#include "store/store.h"
+#include "store/series.h"
 
 enum sent_state { SENT_WAITING, SENT_ACKNOWLEDGED, SENT_REFUSED };
 
 struct sent {
     struct world *world;
     struct batch_blob *blob;
+    uint64_t number; /* in the order in which they were sent */
+    bool points;     /* of which one series is called by the number */
     int tenant;
     enum sent_state state;
 };
@@ -28,7 +30,11 @@ struct world {
     VEC(struct sent *) sent; /* not yet acknowledged, or refused */
     uint64_t acknowledged, refused, lenient_extra;
     bool lenient; /* a refused batch may be there: the store became read-only */
-    uint64_t next_id;
+    uint64_t next_id, sent_count;
+    bool series;             /* points are sent as well */
+    int64_t points_ns;       /* the time of the last points of OpenTelemetry */
+    uint64_t series_deletes; /* that were asked for, whatever came of them */
+    struct points_decoder *decoder;
 };
 
 /* Opens both; the real one at o->dir. */
@@ -38,6 +44,13 @@ extern const char *const world_tenants[2];
 
 /* A batch of rows with unique ids, times over the last `days`. */
 struct batch_blob *world_batch(struct world *w, enum signal signal, uint32_t rows, int days);
+/* Points of some series, one of which is {__name__="sent", id=number}; as OpenTelemetry or Prometheus has them. */
+struct batch_blob *world_points(struct world *w, uint64_t number);
+bool world_has_points(struct world *w, int tenant, uint64_t number);
+uint64_t world_delete_series(struct world *w);
+/* A random question about series, or everything there is about them. */
+void world_compare_series(struct world *w, int tenant, bool everything);
+
 /* Sends a random batch; false: refused at once. */
 bool world_send(struct world *w);
 /* A random delete to both; an unknown outcome is resolved at world_reopen. Returns its id, 0 if it failed. */

@@ -28,7 +28,7 @@ function checker(document) {
 }
 
 const trace = '5b8efff798038103d269b633813fc60c', spanId = '22'.repeat(8);
-const fill = (path) => path.replace('{trace_id}', trace).replace('{span_id}', spanId).replace('{service}', 'e2e').replace('{key}', 'service.name').replace('{name}', 'saved');
+const fill = (path) => path.replace('{trace_id}', trace).replace('{span_id}', spanId).replace('{service}', 'e2e').replace('{key}', 'service.name').replace('{name}', 'saved').replace('{label_name}', 'job');
 
 async function filled() {
   const clew = await startClew();
@@ -49,6 +49,8 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
   const document = await getJson(`${clew.api}/openapi.json`);
   const check = checker(document);
   const asks = { '/api/v1/services': ['?counts=true', ''], '/api/v1/logs/query': ['', '?mode=count', '?mode=histogram', '?limit=1', '?mode=count&by=service&compare=before', '?mode=histogram&by=no.such&compare=before'],
+    '/prometheus/api/v1/query': ['?query=1', '?query=up&stats=all'], '/prometheus/api/v1/query_range': ['?query=1&start=0&end=10&step=5'], '/prometheus/api/v1/query_exemplars': ['?query=up'],
+    '/prometheus/api/v1/format_query': ['?query=a'], '/prometheus/api/v1/parse_query': ['?query=a'], '/prometheus/api/v1/series': ['?match[]=up'],
     '/jaeger/api/services/{service}/operations': [''], '/jaeger/api/operations': ['?service=raw'],
     '/jaeger/api/traces': ['?service=raw', `?traceID=${trace}`], '/jaeger/api/dependencies': [`?endTs=${Date.now()}`],
     '/jaeger/api/v3/operations': ['?service=raw'],

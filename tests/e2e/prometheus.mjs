@@ -153,10 +153,10 @@ export async function freePort() {
 
 // ---- the protobuf exposition, in which native histograms are scraped --------------------------------------------------------
 
-/** io.prometheus.client.MetricFamily, delimited: a native histogram of schema 3 with these deltas from bucket `offset` on. */
-export function nativeFamily(name, { count, sum, offset, deltas }) {
+/** io.prometheus.client.MetricFamily, delimited: a native histogram with these deltas from bucket `offset` on. */
+export function nativeFamily(name, { count, sum, offset, deltas, schema = 3 }) {
   const zigzag = (n) => (n < 0 ? -2 * n - 1 : 2 * n);
-  const histogram = Buffer.concat([number(1, count), double(2, sum), number(5, zigzag(3)), double(6, 1e-128), number(7, 0),
+  const histogram = Buffer.concat([number(1, count), double(2, sum), number(5, zigzag(schema)), double(6, 1e-128), number(7, 0),
     message(12, number(1, zigzag(offset)), number(2, deltas.length)), bytes(13, Buffer.concat(deltas.map((d) => varint(zigzag(d)))))]);
   const family = Buffer.concat([bytes(1, name), bytes(2, 'of a test'), number(3, 4), message(4, bytes(7, histogram))]);
   return Buffer.concat([varint(family.length), family]);

@@ -45,6 +45,10 @@ async function assertSame(sender, clew, selector, time, seconds, least, who) {
   return { series: sent.size, samples };
 }
 
+/** The sender scrapes from about its fifth second on. */
+const scrapedTimes = (sender, selector, least) => until(() => samplesOf(sender, selector, Date.now() / 1000, 60),
+  (found) => [...found.values()].some((s) => s.values.length + s.histograms.length >= least), 40);
+
 /** A time at which every sender has been asked about everything before it. */
 async function settledTime() {
   const time = Date.now() / 1000;
@@ -56,7 +60,7 @@ test('what Prometheus scraped is what clew has: samples, stale markers, metadata
   const clew = await startClew(), target = await countingTarget(), port = await freePort();
   const sender = await startPrometheus({ targets: [target.address, `127.0.0.1:${port}`], url: `${clew.api}/prometheus/api/v1/write`, port });
   try {
-    await pause(8000);
+    await scrapedTimes(sender.url, 'up', 8);
     const time = await settledTime();
     const { series } = await assertSame(sender.url, clew, '{job="e2e"}', time, 6, 1000);
     assert.ok(series > 300, `${series} series`);
@@ -83,13 +87,15 @@ test('native histograms that Prometheus scraped arrive bucket by bucket', { time
   let n = 0;
   const target = await startTarget(() => {
     n++;
-    return { type: PROTOBUF_EXPOSITION, body: nativeFamily('e2e_native', { count: 6 * n, sum: 12.5 * n, offset: -2, deltas: [n, n, -n, n] }) };
+    const fine = { schema: 8, count: 300 * n, sum: n, offset: -20, deltas: [n, ...Array(299).fill(0)] }; // every bound that there is
+    return { type: PROTOBUF_EXPOSITION, body: Buffer.concat([
+      nativeFamily('e2e_native', { count: 6 * n, sum: 12.5 * n, offset: -2, deltas: [n, n, -n, n] }), nativeFamily('e2e_native_fine', fine)]) };
   });
   const sender = await startPrometheus({ targets: [target.address], url: `${clew.api}/prometheus/api/v1/write`, port });
   try {
-    await pause(5000);
+    await scrapedTimes(sender.url, 'e2e_native', 5);
     const time = await settledTime();
-    await assertSame(sender.url, clew, 'e2e_native', time, 4, 3);
+    await assertSame(sender.url, clew, '{__name__=~"e2e_native.*"}', time, 5, 8);
     const [sum] = await query(prometheusOf(clew), 'histogram_sum(e2e_native) / histogram_count(e2e_native)', time);
     assert.equal(Number(sum.value[1]), 12.5 / 6);
   } finally {
@@ -147,6 +153,7 @@ test('killed while Prometheus sends, and started again: nothing acknowledged is 
   const target = await countingTarget(), port = await freePort();
   const sender = await startPrometheus({ targets: [target.address], url: `${clew.api}/prometheus/api/v1/write`, port });
   try {
+    await scrapedTimes(sender.url, 'up', 1);
     for (let round = 0; round < 3; round++) {
       await pause(2500);
       await clew.stop({ signal: 'SIGKILL', keep: true });

@@ -6,6 +6,25 @@
 
 /* ---- bounds ------------------------------------------------------------------------------------------------------ */
 
+/* 2^(within / 2^schema), as Prometheus' table has it (model/histogram, exponentialBounds), which is a last digit off the best double in many
+ * places: bound after bound multiplied by a root of two of Go's own, those of coarser schemas taken over. */
+static double bound_fraction(uint32_t within, int32_t schema) {
+    static const double roots[] = {1,
+                                   0x1.6a09e667f3bccp+0,
+                                   0x1.306fe0a31b715p+0,
+                                   0x1.172b83c7d517bp+0,
+                                   0x1.0b5586cf9890fp+0,
+                                   0x1.059b0d3158574p+0,
+                                   0x1.02c9a3e778061p+0,
+                                   0x1.0163da9fb3335p+0,
+                                   0x1.00b1afa5abcbfp+0};
+    double bound = 1;
+    assert(schema < (int32_t)LENGTH(roots));
+    for (int32_t s = 1; s <= schema; s++)
+        if (within >> (schema - s) & 1) bound *= roots[s];
+    return bound;
+}
+
 /* The upper bound of bucket `index` on the positive side. */
 static double exponential_bound(int32_t index, int32_t schema) {
     if (schema < 0) {
@@ -15,7 +34,7 @@ static double exponential_bound(int32_t index, int32_t schema) {
     }
     int32_t within = index & ((1 << schema) - 1), exponent = index >> schema;
     if (within == 0 && exponent == 1024) return 0x1.fffffffffffffp1023;
-    return ldexp(exp2((double)within / (1 << schema)), exponent);
+    return ldexp(bound_fraction((uint32_t)within, schema), exponent);
 }
 
 static double bound_of(const struct native *h, int32_t index) {

@@ -5,7 +5,7 @@
  *
  * Times are int64 ns in the store and ms in PromQL: the floor. Of samples that fall into one ms the last counts.
  * Damage: what could not be read is left out and counted in stats; series_source_warning says it in a sentence.
- * Owner: labels of an answer point into the snapshot; close the source after the answer was written. Threads: one a source.
+ * Owner: labels and histograms of an answer point into the source; close it after the answer was written. Threads: one a source.
  * Limits: SERIES_SELECTED_MAX series a selector, MATCHERS_MAX matchers; memory is the query's (arena, and decoded samples are charged).
  * Errors: ERR_LIMIT with what to do; ERR_CANCELLED, ERR_BUSY of the query; those of store/series.h.
  */
@@ -22,6 +22,7 @@ struct series_source {
     struct query *q;
     struct series_snapshot *snapshot;
     struct series_stats stats;
+    struct kept_bounds *bounds;
 };
 
 err series_source_open(struct query *q, struct series_source *out);

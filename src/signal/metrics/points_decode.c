@@ -190,7 +190,6 @@ static int compare_labels(const void *a, const void *b) {
 
 static const char *label_fault(const struct label *l) {
     if (!l->name.n) return "a label without a name";
-    if (l->name.n > ANY_STRING_MAX || l->value.n > ANY_STRING_MAX) return "a label over 16 MiB";
     if (!any_utf8_is_valid((const unsigned char *)l->name.p, l->name.n)) return "a label name that is not UTF-8";
     if (!any_utf8_is_valid((const unsigned char *)l->value.p, l->value.n)) return "a label value that is not UTF-8";
     return NULL;
@@ -203,8 +202,12 @@ static bool order_labels(struct points_decoder *d, enum labels_kind kind, struct
     struct str rest = bytes;
     uint32_t n = 0;
     struct any_check any = {0};
-    if (points_check_labels(POINTS_PROMETHEUS, bytes, &any) != ANY_OK)
-        return points_fault(d, NULL, ERR_INVALID, "a label is not a valid protobuf message");
+    enum any_fault fault = points_check_labels(POINTS_PROMETHEUS, bytes, &any);
+    if (fault == ANY_TOO_LONG) {
+        *out_bad = "a label over 16 MiB";
+        return true;
+    }
+    if (fault) return points_fault(d, NULL, ERR_INVALID, "a label is not a valid protobuf message");
     while (rest.n && n < NAMED_LABELS_MAX && points_label_next(&rest, &labels[n].name, &labels[n].value)) {
         if ((*out_bad = label_fault(&labels[n]))) return true;
         n += labels[n].value.n > 0;

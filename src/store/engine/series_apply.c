@@ -140,7 +140,9 @@ void apply_histogram(struct applier *a, uint32_t point, uint32_t series, int64_t
 static void apply_exemplar(struct applier *a, uint32_t series, const struct points_exemplar *x, struct str labels) {
     struct exemplar e = {.series = series, .value = double_of_bits(x->value)};
     if (x->kind == POINT_INT) e.value = (double)(int64_t)x->value;
+    int64_t first, last;
     if (x->kind == POINT_EMPTY || series == NO_SERIES || !apply_time(a, (int64_t)x->time, &e.time_ns)) return;
+    if (!series_head_range(a->series->head, series, &first, &last)) return; /* a file has none without samples */
     struct str name, value;
     vec_clear(&a->labels);
     while (a->labels.n < LABELS_MAX && points_label_next(&labels, &name, &value))
@@ -376,7 +378,8 @@ static void translate_and_apply(struct applier *a, uint32_t i, struct known *k, 
     made_texts(a, mark.metrics);
     if (k) {
         made_values(a, i, k, mark.n, time, start);
-        for (size_t x = mark.exemplars; x < a->made.exemplars.n; x++) {
+        if (a->made.exemplars.n > mark.exemplars) apply_flush(a); /* is the point taken? */
+        for (size_t x = mark.exemplars; x < a->made.exemplars.n && a->refused != i + 1; x++) {
             const struct points_exemplar *e = &a->made.exemplars.v[x];
             uint32_t id = a->series->known.ids.v[k->first + (e->series - (uint32_t)mark.series)];
             apply_exemplar(a, id, e, strings_get(&a->made.strings, e->labels));

@@ -6,8 +6,8 @@
 static err compile_one(const struct delete_entry *e, struct arena *a, struct compiled_deletes *out) {
     uint32_t at = out->n++;
     out->entries[at] = e;
-    out->deletes[at] = (struct series_delete){out->matchers + out->matcher_count, e->matcher_count,
-                                              e->request.time_min, e->request.time_max};
+    out->deletes[at] = (struct series_delete){out->matchers + out->matcher_count, e->matcher_count, e->request.time_min,
+                                              e->request.time_max};
     for (uint32_t i = 0; i < e->matcher_count; i++, out->matcher_count++) {
         const struct matcher_text *m = &e->matchers[i];
         TRY(label_matcher_make(a, m->name, m->op, m->text, &out->matchers[out->matcher_count]));
@@ -46,7 +46,7 @@ err compiled_deletes_of(const struct compiled_deletes *c, uint64_t applied, uint
 
 /* ---- asked for --------------------------------------------------------------------------------------------------------- */
 
-err engine_seal_wait(struct engine *s, struct table *t) {
+err engine_seal(struct engine *s, struct table *t) {
     struct series_table *st = t->series;
     uint64_t epoch = st->epoch;
     if (st->sealed.n >= SEALED_MAX) return err_new(ERR_BUSY, "%d heads of series wait to be written", SEALED_MAX);

@@ -21,7 +21,7 @@ struct head_flush {
 static bool take_head(struct engine *s, struct head_flush *f) {
     struct series_table *t = f->table->series;
     if (s->read_only) return false;
-    if (!t->sealed.n) err_free(engine_seal_wait(s, f->table)); /* never over the limit, as none is sealed */
+    if (!t->sealed.n) err_free(engine_seal(s, f->table)); /* never over the limit, as none is sealed */
     if (!t->sealed.n) return false;
     const struct sealed_head *h = &t->sealed.v[0];
     f->head = series_head_ref(h->head);

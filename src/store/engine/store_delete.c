@@ -7,7 +7,7 @@
 static err find_sequence(struct engine *s, struct table *series, uint64_t *out) {
     *out = s->visible_sequence;
     if (!series) return NULL;
-    TRY(engine_seal_wait(s, series));
+    TRY(engine_seal(s, series));
     series->series->forget_bases = true;
     if (series->series->first) *out = series->series->sealed_to; /* what came meanwhile is not concerned */
     return NULL;

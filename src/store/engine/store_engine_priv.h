@@ -158,7 +158,7 @@ bool engine_pump(struct store *s, int kind);
 err engine_snapshot(struct store *s, struct str tenant, enum signal signal, struct snapshot **out);
 /* series_delete.c */
 /* Seals the head of a table, after what is in flight. lock held; waits. ERR_BUSY: too many heads wait to be written. */
-err engine_seal_wait(struct engine *s, struct table *t);
+err engine_seal(struct engine *s, struct table *t);
 err engine_delete_series(struct store *s, struct str tenant, const struct series_request *r, uint64_t *out_id);
 
 err engine_series_snapshot(struct store *s, struct str tenant, struct series_snapshot **out);

@@ -26,7 +26,7 @@ static void must_round_trip(const struct manifest_state *s) {
 }
 
 /* Deletes of a manifest are compiled when it is opened. */
-static void compile_deletes(const struct manifest_state *s) {
+static void compile_each_delete(const struct manifest_state *s) {
     for (size_t i = 0; i < s->deletes.n && i < 16; i++) {
         struct delete_entry *entry = NULL;
         err_free(delete_entry_make(&s->deletes.v[i], &entry));
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     manifest_state_init(&s);
     e = manifest_state_apply(&s, bytes); /* as the operations of an edit whose check is right */
     if (!e) must_round_trip(&s);
-    compile_deletes(&s);
+    compile_each_delete(&s);
     err_free(e);
     edit_dump(bytes, &text);
     for (size_t i = 0; i < s.deletes.n; i++) delete_request_dump(s.deletes.v[i].request, &text);

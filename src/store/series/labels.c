@@ -57,11 +57,17 @@ err label_set_check(struct labels l, uint32_t pairs_max) {
     return NULL;
 }
 
+static void put_cut(struct buf *out, struct str text) {
+    enum { TEXT_SHOWN_MAX = 80 };
+    put_terminal(out, (struct str){text.p, MIN(text.n, (size_t)TEXT_SHOWN_MAX)});
+    if (text.n > TEXT_SHOWN_MAX) buf_add_text(out, "…");
+}
+
 void put_label_set(struct buf *out, struct labels l) {
     enum { SHOWN_MAX = 300 };
     size_t start = out->n;
     bool first = true;
-    put_terminal(out, label_set_get(l, METRIC_NAME));
+    put_cut(out, label_set_get(l, METRIC_NAME));
     buf_add_text(out, "{");
     for (uint32_t i = 0; i < l.n; i++) {
         if (is_metric_name(&l.v[i])) continue;
@@ -71,9 +77,9 @@ void put_label_set(struct buf *out, struct labels l) {
         }
         if (!first) buf_add_text(out, ", ");
         first = false;
-        put_terminal(out, l.v[i].name);
+        put_cut(out, l.v[i].name);
         buf_add_text(out, "=\"");
-        put_terminal(out, (struct str){l.v[i].value.p, MIN(l.v[i].value.n, 80u)});
+        put_cut(out, l.v[i].value);
         buf_add_text(out, "\"");
     }
     buf_add_text(out, "}");

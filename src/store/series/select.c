@@ -218,9 +218,17 @@ err selection_read(struct selection_reader *r, uint32_t i, struct samples *out) 
     return NULL;
 }
 
+/* So that equal ones, which two sources may have, stand side by side. */
 static int compare_exemplars(const void *a, const void *b) {
     const struct exemplar *x = a, *y = b;
-    return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+    uint64_t v = bits_of_double(x->value), w = bits_of_double(y->value);
+    if (x->time_ns != y->time_ns) return x->time_ns < y->time_ns ? -1 : 1;
+    return v != w ? (v < w ? -1 : 1) : label_set_compare(x->labels, y->labels);
+}
+
+static bool same_exemplar(const struct exemplar *x, const struct exemplar *y) {
+    return x->time_ns == y->time_ns && bits_of_double(x->value) == bits_of_double(y->value) &&
+           label_set_equal(x->labels, y->labels);
 }
 
 static bool is_gone(const struct selection *s, const struct place *p, int64_t time_ns) {
@@ -245,13 +253,13 @@ err selection_exemplars(struct selection_reader *r, uint32_t i, struct arena *a,
             if (!is_gone(s, p, found[k].time_ns)) *vec_push(&all) = found[k];
     }
     struct exemplar *list = e ? NULL : arena_array(a, struct exemplar, all.n + 1);
-    if (list && all.n) {
-        qsort(all.v, all.n, sizeof *all.v, compare_exemplars);
-        memcpy(list, all.v, all.n * sizeof *list);
-    }
+    uint32_t n = 0;
+    if (all.n) qsort(all.v, all.n, sizeof *all.v, compare_exemplars);
+    for (size_t k = 0; k < all.n && list; k++)
+        if (n == 0 || !same_exemplar(&list[n - 1], &all.v[k])) list[n++] = all.v[k];
     if (!e && !list) e = arena_err(a);
     *out = list;
-    *out_n = (uint32_t)all.n;
+    *out_n = n;
     vec_done(&all);
     return e;
 }
