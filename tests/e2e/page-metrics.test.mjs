@@ -387,6 +387,7 @@ test('a search is saved with its screen, and leads back to it', async () => {
     await page.getByRole('button', { name: 'Save', exact: true }).click();
     await page.getByRole('link', { name: 'Requests a second' }).waitFor();
     await page.goto('/logs');
+    await page.locator('.loglist .row').first().waitFor();
     await page.keyboard.press('Control+k');
     await page.keyboard.type('requests a second');
     await page.locator('[role=option]', { hasText: 'Search: Requests a second' }).waitFor();
