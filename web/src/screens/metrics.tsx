@@ -251,6 +251,7 @@ export default function Metrics() {
           {asked && !shown && <p class="muted">Asking …</p>}
           {shown && asked && <Answers of={shown.of} answers={shown.answers} state={state} set={set} run={(i, text) => put(i, text(state.query[i] ?? ''))} />}
           {shown && asked && !busy && !some && !failed && shown.answers.size > 0 && <NothingFound state={state} set={set} names={names} />}
+          {asked && shown?.answers.size === 0 && !busy && <p class="muted">Every query is left out: ○ beside one asks it again.</p>}
           {!asked && <Welcome names={names} state={state} set={set} />}
         </div>
       </div>
