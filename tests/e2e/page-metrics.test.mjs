@@ -112,6 +112,7 @@ test('a service leads to its metrics: from its row, its spans, the palette', asy
     await drawn(page);
     await page.keyboard.press('Control+k');
     await page.keyboard.type('metrics of web');
+    await page.locator('[role=option][aria-selected=true]', { hasText: 'Metrics of web' }).waitFor();
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => new URLSearchParams(location.search).get('match') === '{job=~"(.+/)?web"}');
   });
