@@ -112,6 +112,7 @@ test('a service leads to its metrics: from its row, its spans, the palette', asy
     await drawn(page);
     await page.keyboard.press('Control+k');
     await page.keyboard.type('metrics of web');
+    await page.locator('[role=option][aria-selected=true]', { hasText: 'Metrics of web' }).waitFor();
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => new URLSearchParams(location.search).get('match') === '{job=~"(.+/)?web"}');
   });
@@ -387,6 +388,7 @@ test('a search is saved with its screen, and leads back to it', async () => {
     await page.getByRole('button', { name: 'Save', exact: true }).click();
     await page.getByRole('link', { name: 'Requests a second' }).waitFor();
     await page.goto('/logs');
+    await page.locator('.loglist .row').first().waitFor();
     await page.keyboard.press('Control+k');
     await page.keyboard.type('requests a second');
     await page.locator('[role=option]', { hasText: 'Search: Requests a second' }).waitFor();

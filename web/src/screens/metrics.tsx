@@ -5,7 +5,7 @@ import type { Failure } from '../lib/api';
 import { grouped } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
-import { askProm, letterOf, measureOf, readStep, rowsOf, seriesMost, showStep, stepOf, stepsBefore, stepsOf, type Exemplars, type Measure, type Result, type Steps } from '../lib/prom';
+import { askProm, letterOf, measureOf, readStep, rowsOf, seriesMost, showStep, stepOf, stepsBefore, stepsOf, type Exemplars, type Labels, type Measure, type Result, type Steps } from '../lib/prom';
 import { complaintAt, selectors, tokens, writeSelector } from '../lib/promql';
 import { cardinalityLink, metrics, queriesMost, type MetricsState } from '../lib/screens';
 import { rangeMs } from '../lib/time';
@@ -61,9 +61,16 @@ function drawingOf(of: Asked, answers: Map<string, Answered>): Drawing {
   const lines = of.queries.flatMap((_, i) => { const r = dataOf<Result>(answers.get(`${i}`)); return r ? linesOf(r, i, of.steps) : []; });
   const before = of.queries.flatMap((_, i) => { const r = dataOf<Result>(answers.get(`${i} before`)); return r ? linesOf(r, i, stepsBefore(of.steps)) : []; });
   const exemplars = of.queries.flatMap((_, i) => dataOf<Exemplars[]>(answers.get(`${i} exemplars`)) ?? []);
-  const common = new Set(Object.keys(telling(lines.map((l) => l.labels)).common));
-  if (lines.length === 1) common.clear();
+  const common = of.queries.map((_, i) => alike(lines.filter((l) => l.query === i).map((l) => l.labels), of.queries.length === 1));
   return { steps: of.steps, lines, before: new Map(before.map((l) => [l.key, l])), exemplars, common, queries: of.queries.length, measure: measureOfAll(of.queries.filter((_, i) => answers.has(`${i}`))) };
+}
+
+/** Labels that need not be named: of one series alone all but its name, where it is not all there is. */
+function alike(rows: Labels[], alone: boolean): ReadonlySet<string> {
+  const common = new Set(Object.keys(telling(rows).common));
+  if (rows.length !== 1) return common;
+  if (alone || !common.delete('__name__')) common.clear();
+  return common;
 }
 
 function measureOfAll(queries: string[]): Measure {
@@ -244,6 +251,7 @@ export default function Metrics() {
           {asked && !shown && <p class="muted">Asking …</p>}
           {shown && asked && <Answers of={shown.of} answers={shown.answers} state={state} set={set} run={(i, text) => put(i, text(state.query[i] ?? ''))} />}
           {shown && asked && !busy && !some && !failed && shown.answers.size > 0 && <NothingFound state={state} set={set} names={names} />}
+          {asked && shown?.answers.size === 0 && !busy && <p class="muted">Every query is left out: ○ beside one asks it again.</p>}
           {!asked && <Welcome names={names} state={state} set={set} />}
         </div>
       </div>

@@ -22,13 +22,13 @@ export interface Drawing {
   lines: Line[]; // of all queries
   before: Map<string, Line>; // by key
   exemplars: Exemplars[];
-  common: ReadonlySet<string>; // labels that all have alike
+  common: ReadonlySet<string>[]; // of each query: labels that all of its series have alike
   queries: number;
   measure: Measure;
 }
 
 const nameOf = (d: Drawing, l: Line): string => {
-  const text = labelsText(l.labels, d.common);
+  const text = labelsText(l.labels, d.common[l.query]);
   const name = text === '{}' ? (labelsText(l.labels) === '{}' ? 'value' : labelsText(l.labels)) : text;
   return d.queries > 1 ? `${letterOf(l.query)} ${name}` : name;
 };
