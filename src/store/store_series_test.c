@@ -11,7 +11,7 @@
 #include "os/clock.h"
 #include "os/sim/sim.h"
 #include "signal/metrics/points_decode.h"
-#include "store/series.h"
+#include "store/engine/store_engine_priv.h"
 
 static struct budget budget;
 static struct store_options opts;
@@ -432,6 +432,32 @@ static void test_metadata_is_kept(void **state) {
     expect_metadata("");
 }
 
+static void test_files_and_log_as_text(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    say("m{a=\"1\"} 1.5 1000\n");
+    say_otlp(DELTA_SUM("1", "10", "5"));
+    assert_null(store_dump("data/log/00000001.log", 10, &text));
+    assert_non_null(strstr(text.p, "record 1: default/series, "));
+    assert_non_null(strstr(text.p, "1 points of 1 series, arrived "));
+    assert_non_null(strstr(text.p, "  1000 ms __name__=m a=1\n"));
+    assert_non_null(strstr(text.p, "1 points of 1 series, OpenTelemetry's, arrived "));
+    assert_non_null(strstr(text.p, "\"asInt\":\"5\""));
+    flush();
+    say("m{a=\"1\"} 2 2000\n");
+    buf_clear(&text);
+    assert_null(store_dump("data/log/00000002.log", 0, &text));
+    assert_non_null(strstr(text.p, ", the first of a head, arrived "));
+    buf_clear(&text);
+    assert_null(store_dump("data/tenants/default/series/19700101-0000000001.part", 10, &text));
+    assert_non_null(strstr(text.p, "file of series, id 1, format 1: 2 series, 2 samples in 2 chunks"));
+    assert_non_null(strstr(text.p, "m{a=\"1\"}\n  1970-01-01T00:00:01Z 1.5\n"));
+    buf_clear(&text);
+    assert_null(store_dump("data/manifest", 0, &text));
+    assert_non_null(strstr(text.p, "add tenants/default/series/19700101-0000000001.part: 2 rows"));
+}
+
 static void test_limits_name_offenders(void **state) {
     (void)state;
     assert_null(store_close(store));
@@ -581,6 +607,48 @@ static void test_backup_has_everything(void **state) {
         open_store();
         EXPECT_ALWAYS("m{} 1000:1 2000:2\n");
         expect_metadata("m/1/\n");
+    }
+}
+
+/* ---- when heads are written ----------------------------------------------------------------------------------------- */
+
+/* Nanoseconds from now until the back thread would write the head; 0: now. */
+static int64_t due_in(void) {
+    int64_t now = clock_monotonic_ns(), next = 0;
+    return engine_flush_due((struct engine *)store, now, false, &next) ? 0 : next == INT64_MAX ? next : next - now;
+}
+
+static void test_heads_are_written_at_whole_hours(void **state) {
+    (void)state;
+    static const int64_t hour_ns = (int64_t)3600 * 1000000000;
+    assert_true(due_in() == INT64_MAX);
+    say("m 1 1000\n");
+    int64_t in = due_in();
+    assert_true(in > 0 && (clock_wall_ns() + in) % (2 * hour_ns) == 0);
+    sim_clock_advance(in - 1);
+    assert_int_equal(due_in(), 1);
+    sim_clock_advance(1);
+    assert_int_equal(due_in(), 0);
+    flush();
+    assert_true(due_in() == INT64_MAX);
+}
+
+static void test_heads_are_written_by_size_and_log(void **state) {
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        assert_null(store_close(store));
+        opts.series =
+            how ? (struct series_options){.log_bytes = 10000} : (struct series_options){.flush_bytes = 3 * MIB};
+        open_store();
+        say("m 1 1000\n");
+        assert_true(due_in() > 0);
+        for (int i = 0; due_in(); i++) {
+            AUTO_BUF struct buf text;
+            buf_init(&text, MIB);
+            for (int k = 0; k < 100; k++) buf_add_fmt(&text, "m{a=\"%d.%d.%d\"} 1 1000\n", how, i, k);
+            say(text.p);
+            assert_true(i < 1000);
+        }
     }
 }
 
@@ -760,12 +828,15 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_delete_right_before_a_crash, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_after_a_delete_begin_anew, begin, end),
         cmocka_unit_test_setup_teardown(test_metadata_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(test_files_and_log_as_text, begin, end),
         cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),
         cmocka_unit_test_setup_teardown(test_new_series_are_limited_by_time, begin, end),
         cmocka_unit_test_setup_teardown(test_retention_drops_files, begin, end),
         cmocka_unit_test_setup_teardown(test_failed_sync_logs_again, begin, end),
         cmocka_unit_test_setup_teardown(test_names_values_and_counts, begin, end),
         cmocka_unit_test_setup_teardown(test_backup_has_everything, begin, end),
+        cmocka_unit_test_setup_teardown(test_heads_are_written_at_whole_hours, begin, end),
+        cmocka_unit_test_setup_teardown(test_heads_are_written_by_size_and_log, begin, end),
         cmocka_unit_test_setup_teardown(test_a_flipped_bit_in_a_file_is_told, begin, end),
         cmocka_unit_test_setup_teardown(test_a_flipped_bit_in_the_log_is_told, begin, end),
         cmocka_unit_test_setup_teardown(test_deletes_hold_or_do_not, begin, end),

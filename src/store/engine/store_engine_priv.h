@@ -24,7 +24,7 @@
 #include "store/engine/series_table_priv.h"
 
 /* TABLES_MAX: over it no append makes a new one; what is on disk is always opened. */
-enum { PENDING_MAX = 4096, TABLES_MAX = 2048 };
+enum { PENDING_MAX = 4096, TABLES_MAX = 3072 };
 
 typedef VEC(struct log_record) record_list;
 
