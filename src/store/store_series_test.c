@@ -238,6 +238,35 @@ static void test_native_deltas_add_up(void **state) {
     EXPECT_ALWAYS("size{job=\"shop\"} 10000:[3 1 2] 20000:[6 1 4 1] 30000:[9 6 3]\n");
 }
 
+/* Bounds that change with each point: other series each time, each added up by itself. */
+static void test_bounds_may_change(void **state) {
+    (void)state;
+    struct points_builder b;
+    points_builder_init(&b, POINTS_OTLP);
+    *vec_push(&b.resources) = (struct points_resource){0};
+    *vec_push(&b.scopes) = (struct points_scope){0};
+    struct points_metric metric = {
+        .name = strings_intern(&b.strings, STR("x")), .kind = METRIC_HISTOGRAM, .temporality = TEMPORALITY_DELTA};
+    *vec_push(&b.metrics) = metric;
+    points_builder_series(&b, 0, 0);
+    for (uint32_t i = 0; i < 6; i++) {
+        uint32_t at = points_builder_point(&b), bounds = i % 3;
+        struct points_histogram h = {.count = 7, .first = (uint32_t)b.numbers.n, .n = {bounds, 0, bounds, 0, 0}};
+        for (uint32_t k = 0; k < bounds; k++) *vec_push(&b.numbers) = 1;
+        for (uint32_t k = 0; k < bounds; k++) *vec_push(&b.numbers) = bits_of_double(k + 0.5);
+        b.kind[at] = POINT_HISTOGRAM;
+        b.time[at] = 1000000000ull * (at + 1);
+        b.value[at] = b.histograms.n;
+        *vec_push(&b.histograms) = h;
+    }
+    send(points_builder_finish(&b));
+    points_builder_done(&b);
+    assert_int_equal(outcome.rejected, 0);
+    EXPECT_ALWAYS("x_bucket{le=\"+Inf\"} 1000:7 2000:14 3000:21 4000:28 5000:35 6000:42\n"
+                  "x_bucket{le=\"0.5\"} 2000:1 3000:2 5000:3 6000:4\nx_bucket{le=\"1.5\"} 3000:2 6000:4\n"
+                  "x_count{} 1000:7 2000:14 3000:21 4000:28 5000:35 6000:42\n");
+}
+
 /* ---- files ----------------------------------------------------------------------------------------------------------- */
 
 static struct store_stats stats_now(void) {
@@ -819,6 +848,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_gauge_and_histogram, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_add_up, begin, end),
         cmocka_unit_test_setup_teardown(test_native_deltas_add_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_bounds_may_change, begin, end),
         cmocka_unit_test_setup_teardown(test_heads_become_files, begin, end),
         cmocka_unit_test_setup_teardown(test_a_file_a_day, begin, end),
         cmocka_unit_test_setup_teardown(test_what_was_acknowledged_first_stays, begin, end),
