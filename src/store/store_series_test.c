@@ -405,6 +405,22 @@ static void test_deltas_after_a_delete_begin_anew(void **state) {
     delete_series("__name__", MATCHER_EQUAL, "hits_total", 0, 100000);
     say_otlp(DELTA_SUM("10", "20", "3"));
     EXPECT_ALWAYS("hits_total{job=\"shop\"} 20000:3\n");
+    flush(); /* what the last head had is known, and the head is empty when the delete comes */
+    delete_series("__name__", MATCHER_EQUAL, "hits_total", 0, 100000);
+    say_otlp(DELTA_SUM("20", "30", "4"));
+    EXPECT_ALWAYS("hits_total{job=\"shop\"} 30000:4\n");
+}
+
+static void test_sealed_heads_give_their_memory_back(void **state) {
+    (void)state;
+    uint64_t before = budget_used(&budget);
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    for (int i = 0; i < 3000; i++) buf_add_fmt(&text, "m{a=\"%d\"} 1 1000\n", i);
+    say(text.p);
+    assert_true(budget_used(&budget) > before + 2 * MIB);
+    flush();
+    assert_true(budget_used(&budget) < before + 64 * KIB); /* without another record */
 }
 
 /* ---- what else is kept ----------------------------------------------------------------------------------------------- */
@@ -857,6 +873,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_deletes_concern_what_was_there, begin, end),
         cmocka_unit_test_setup_teardown(test_a_delete_right_before_a_crash, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_after_a_delete_begin_anew, begin, end),
+        cmocka_unit_test_setup_teardown(test_sealed_heads_give_their_memory_back, begin, end),
         cmocka_unit_test_setup_teardown(test_metadata_is_kept, begin, end),
         cmocka_unit_test_setup_teardown(test_files_and_log_as_text, begin, end),
         cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),

@@ -468,11 +468,29 @@ static void turn_known(struct applier *a) {
     bool forget = t->forget_bases;
     t->forget_bases = false;
     lock_give(&a->engine->lock);
-    if (epoch != t->known.epoch) {
+    if (epoch != t->known.epoch || forget) {
         known_turn(&t->known, forget ? NULL : previous, epoch, a->budget);
         if (t->options.new_series_max && previous) met_before_set(&t->met, previous, a->budget);
     }
     series_head_unref(previous);
+}
+
+bool engine_turn_heads(struct engine *s) {
+    struct applier *a = s->applier;
+    lock_take(&s->lock);
+    size_t n = s->turn_heads ? s->tables.n : 0;
+    s->turn_heads = false;
+    lock_give(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        lock_take(&s->lock);
+        struct series_table *t = s->tables.v[i]->series;
+        bool sealed = t && t->previous;
+        lock_give(&s->lock);
+        a->engine = s;
+        a->series = t;
+        if (sealed) turn_known(a);
+    }
+    return n > 0;
 }
 
 static void apply_record(struct applier *a) {
