@@ -519,6 +519,20 @@ static void test_limits_name_offenders(void **state) {
     EXPECT_ALWAYS("m{a=\"1\"} 1000:1 2000:2\nm{a=\"2\"} 1000:1\nm{a=\"3\"} 1000:1\n");
 }
 
+static void test_a_request_over_the_memory_is_a_limit(void **state) {
+    (void)state;
+    struct points_builder b;
+    points_builder_init(&b, POINTS_PROMETHEUS);
+    points_builder_series(&b, 0, 0);
+    for (uint32_t i = 0; i < 700000; i++) b.kind[points_builder_point(&b)] = POINT_DOUBLE;
+    err e = store_append_points(store, STR("default"), points_builder_finish(&b), keep_outcome, NULL);
+    assert_true(e && err_kind(e) == ERR_LIMIT);
+    err_free(e);
+    points_builder_done(&b);
+    say("m 1 1000\n"); /* nothing of it is left */
+    EXPECT("m{} 1000:1\n");
+}
+
 static void test_new_series_are_limited_by_time(void **state) {
     (void)state;
     assert_null(store_close(store));
@@ -877,6 +891,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_metadata_is_kept, begin, end),
         cmocka_unit_test_setup_teardown(test_files_and_log_as_text, begin, end),
         cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_request_over_the_memory_is_a_limit, begin, end),
         cmocka_unit_test_setup_teardown(test_new_series_are_limited_by_time, begin, end),
         cmocka_unit_test_setup_teardown(test_retention_drops_files, begin, end),
         cmocka_unit_test_setup_teardown(test_failed_sync_logs_again, begin, end),

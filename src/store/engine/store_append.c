@@ -123,6 +123,12 @@ err engine_append_points(struct store *store, struct str tenant, struct batch_bl
     struct engine *s = (struct engine *)store;
     /* The head takes what it needs, whatever this estimates: some room is kept for it. */
     uint64_t bytes = memory_points_bytes(blob), slack = s->o.budget->limit_bytes / 8;
+    if (bytes > s->o.budget->limit_bytes - s->work_bytes - slack) {
+        batch_unref(blob);
+        return err_new(ERR_LIMIT,
+                       "a request that takes %llu MiB in memory, of a memory.limit of %llu: send smaller ones",
+                       (unsigned long long)(bytes / MIB), (unsigned long long)(s->o.budget->limit_bytes / MIB));
+    }
     TRY(admit_bytes(s, tenant, blob, bytes + slack));
     budget_give(s->o.budget, slack);
     struct memory_batch *m = memory_points_new(blob, s->o.budget);
