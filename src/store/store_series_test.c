@@ -524,7 +524,10 @@ static void test_a_request_over_the_memory_is_a_limit(void **state) {
     struct points_builder b;
     points_builder_init(&b, POINTS_PROMETHEUS);
     points_builder_series(&b, 0, 0);
-    for (uint32_t i = 0; i < 700000; i++) b.kind[points_builder_point(&b)] = POINT_DOUBLE;
+    for (uint32_t i = 0; i < 700000; i++) {
+        uint32_t at = points_builder_point(&b);
+        b.kind[at] = POINT_DOUBLE;
+    }
     err e = store_append_points(store, STR("default"), points_builder_finish(&b), keep_outcome, NULL);
     assert_true(e && err_kind(e) == ERR_LIMIT);
     err_free(e);
