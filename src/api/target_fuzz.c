@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         stage_fill(&stage);
         stage_fill_series(&stage);
     }
-    char *request = mem_new(size + 64);
+    char *request = mem_new(size + 160);
     size_t n = strlen(before[data[0] % LENGTH(before)]);
     memcpy(request, before[data[0] % LENGTH(before)], n);
     memcpy(request + n, data + 1, size - 1);

@@ -112,7 +112,7 @@ static size_t read_points(struct arena *a, const struct json_node *s, struct cha
 
 static void put_summary(struct buf *out, const struct chart_point *p, size_t n, const struct colors *c) {
     double low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < n; i++) low = MIN(low, p[i].value), high = MAX(high, p[i].value);
+    for (size_t i = 0; i < n; i++) low = fmin(low, p[i].value), high = fmax(high, p[i].value); /* NaN is passed over */
     buf_add_fmt(out, "  %smin %.4g  max %.4g  last %.4g%s\n", c->dim, low, high, p[n - 1].value, c->reset);
 }
 

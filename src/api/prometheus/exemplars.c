@@ -103,7 +103,7 @@ static err write_found(struct prometheus *p, struct found *f) {
     TRY(list_series(p, f));
     json_array(&p->a.w);
     for (size_t i = 0; i < f->series_n; i++) {
-        TRY(series_source_check(&p->source));
+        TRY(series_source_step(&p->source));
         TRY(write_series(p, f, &f->series[i]));
     }
     json_array_end(&p->a.w);

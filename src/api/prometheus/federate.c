@@ -71,7 +71,7 @@ static err read_newest(struct prometheus *p, struct selection *found, int64_t no
     err e = NULL;
     samples_init(&s, HISTOGRAM_BYTES_MAX);
     for (uint32_t i = 0; i < selection_count(found) && !e; i++) {
-        e = series_source_check(&p->source);
+        e = series_source_step(&p->source);
         if (!e) e = selection_read(reader, i, &s);
         if (e || s.n == 0) continue;
         int64_t ms = series_floor_ms(s.times_ns[s.n - 1]);

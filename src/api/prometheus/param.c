@@ -71,9 +71,9 @@ err prometheus_limit(struct prometheus *p, const char *name, uint64_t *out) {
     err e = parse_i64(call_text(p->c, name), &v);
     if (e) {
         err_free(e);
-        return prometheus_bad_param(
-            p, name,
-            err_new(ERR_INVALID, "cannot parse \"" STR_FMT "\" to a valid limit", STR_ARG(call_text(p->c, name))));
+        return prometheus_bad_param(p, name,
+                                    err_new(ERR_INVALID, "strconv.Atoi: parsing \"" STR_FMT "\": invalid syntax",
+                                            STR_ARG(call_text(p->c, name))));
     }
     if (v < 0) return prometheus_bad_param(p, name, err_new(ERR_INVALID, "limit must be non-negative"));
     *out = (uint64_t)v;

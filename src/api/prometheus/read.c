@@ -172,7 +172,7 @@ static err put_selection(struct prometheus *p, const struct selection *found, st
     for (uint32_t i = 0; i < n; i++) rows[i] = (struct read_row){selection_labels(found, i), i};
     qsort(rows, n, sizeof *rows, by_labels);
     for (uint32_t i = 0; i < n; i++) {
-        TRY(series_source_check(&p->source));
+        TRY(series_source_step(&p->source));
         TRY(selection_read(reader, rows[i].i, &r->samples));
         r->sample_count += r->samples.n;
         if (r->sample_count > SAMPLES_MAX)

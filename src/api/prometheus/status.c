@@ -157,7 +157,11 @@ static err fill_tsdb(struct prometheus *p) {
     struct series_request all = {.time_min = INT64_MIN, .time_max = INT64_MAX};
     struct series_cardinality k;
     uint64_t limit;
-    TRY(prometheus_limit(p, "limit", &limit));
+    err e = prometheus_limit(p, "limit", &limit);
+    if (e || (call_given(p->c, "limit") && limit == 0)) {
+        err_free(e);
+        return prometheus_bad(p, err_new(ERR_INVALID, "limit must be a positive number"));
+    }
     limit = limit ? MIN(limit, (uint64_t)COUNTS_MAX) : COUNTS_DEFAULT;
     TRY(series_snapshot_cardinality(p->source.snapshot, &all, LABELS_ASKED, &p->q.arena, &p->source.stats, &k));
     bool any = k.time_min <= k.time_max;

@@ -1,7 +1,7 @@
 /* PromQL over the store's series: a question's snapshot as a source for promql_run.
  *
  *   query_begin ─▶ series_source_open ─▶ promql_run(&q->arena, &s->source, …) ─▶ series_source_close ─▶ query_end
- *                                           └─ options.check = series_source_check, context = the source
+ *                                           └─ options.check = series_source_step, context = the source
  *
  * Times are int64 ns in the store and ms in PromQL: the floor. Of samples that fall into one ms the last counts.
  * Damage: what could not be read is left out and counted in stats; series_source_warning says it in a sentence.
@@ -22,13 +22,16 @@ struct series_source {
     struct query *q;
     struct series_snapshot *snapshot;
     struct series_stats stats;
+    uint32_t checks;
     struct kept_bounds *bounds;
 };
 
 err series_source_open(struct query *q, struct series_source *out);
 void series_source_close(struct series_source *s); /* also one that was not opened, if zeroed */
-/* For promql_options.check: deadline, cancel flag, asker, memory. */
+/* Deadline, cancel flag, asker, memory. The second is for promql_options.check, which is asked before each series: it looks at the clock each 16th
+ * time only. */
 err series_source_check(void *source);
+err series_source_step(void *source);
 /* Empty if nothing was damaged; memory of the query. */
 struct str series_source_warning(struct series_source *s);
 

@@ -132,6 +132,11 @@ err series_source_check(void *source) {
     return query_settle(s->q);
 }
 
+err series_source_step(void *source) {
+    struct series_source *s = source;
+    return s->checks++ % 16 == 0 ? series_source_check(s) : query_settle(s->q);
+}
+
 struct str series_source_warning(struct series_source *s) {
     if (!s->stats.bad_pages) return (struct str){"", 0};
     struct buf text;

@@ -312,7 +312,7 @@ static size_t ask_all(void) {
     check_ok(series_source_open(&q, &s), "snapshot");
     for (size_t i = 0; i < LENGTH(expressions); i++) {
         int64_t at = START_MS + (int64_t)below(END_MS - START_MS);
-        struct promql_options o = {.start_ms = at, .end_ms = at, .check = series_source_check, .context = &s};
+        struct promql_options o = {.start_ms = at, .end_ms = at, .check = series_source_step, .context = &s};
         ask_one(&s, &m, expressions[i], &o);
         if (strchr(expressions[i], '[') && !strchr(expressions[i], '(')) continue; /* no range of ranges */
         o.end_ms = at + (int64_t)below(3600000);
@@ -360,7 +360,7 @@ static err run_with(struct query_options options, const char *text) {
     query_begin(&q, &options);
     check_ok(series_source_open(&q, &s), "snapshot");
     struct promql_options o = {
-        .start_ms = START_MS, .end_ms = END_MS, .step_ms = 15000, .check = series_source_check, .context = &s};
+        .start_ms = START_MS, .end_ms = END_MS, .step_ms = 15000, .check = series_source_step, .context = &s};
     check_ok(promql_parse(&q.arena, str_of(text), (struct promql_syntax){0}, &e, NULL), text);
     err failed = promql_run(&q.arena, &s.source, e, str_of(text), &o, &got);
     series_source_close(&s);

@@ -46,6 +46,8 @@ err compiled_deletes_of(const struct compiled_deletes *c, uint64_t applied, uint
 
 /* ---- asked for --------------------------------------------------------------------------------------------------------- */
 
+enum { TRIED_BYTES_MAX = 256 << 20 };
+
 err engine_seal(struct engine *s, struct table *t) {
     struct series_table *st = t->series;
     uint64_t epoch = st->epoch;
@@ -58,12 +60,36 @@ err engine_seal(struct engine *s, struct table *t) {
     return NULL;
 }
 
+/* An expression that gives up on a value would make every question about the sources that the delete concerns fail: it is tried on all there
+ * are. What comes later it does not concern. */
+static err try_matchers(struct engine *s, struct str tenant, const struct series_request *r) {
+    AUTO_ARENA struct arena a;
+    struct series_request all = {NULL, 0, INT64_MIN, INT64_MAX};
+    struct series_stats stats = {0};
+    struct series_snapshot *sn;
+    err e = NULL;
+    arena_init(&a, TRIED_BYTES_MAX);
+    TRY(engine_series_snapshot(&s->base, tenant, &sn));
+    for (uint32_t i = 0; i < r->matcher_count && !e; i++) {
+        struct str *values;
+        uint32_t n;
+        if (!r->matchers[i].regex) continue;
+        e = series_snapshot_texts(sn, r->matchers[i].name, &all, &a, &stats, &values, &n);
+        for (uint32_t k = 0; k < n && !e; k++) label_matcher_matches(&r->matchers[i], values[k]);
+        if (!e) e = label_matchers_err(&r->matchers[i], 1);
+        arena_clear(&a);
+    }
+    series_snapshot_free(sn);
+    return e;
+}
+
 err engine_delete_series(struct store *store, struct str tenant, const struct series_request *r, uint64_t *out_id) {
     struct engine *s = (struct engine *)store;
     AUTO_BUF struct buf request;
     buf_init(&request, DELETE_REQUEST_BYTES_MAX);
     if (!tenant_is_valid(tenant)) return err_new(ERR_INVALID, "not a tenant's name");
     TRY(delete_series_write(r, &request));
+    TRY(try_matchers(s, tenant, r));
     struct manifest_delete m = {.created_ns = s->o.wall_ns(), .request = buf_str(&request)};
     memcpy(m.tenant, tenant.p, tenant.n);
     lock_take(&s->lock);

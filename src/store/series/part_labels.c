@@ -88,7 +88,9 @@ err series_reader_find_name(struct series_reader *r, struct str name, uint32_t *
 
 /* ---- label sets -------------------------------------------------------------------------------------------------------- */
 
-/* A text that stays: read once, kept in the reader. */
+void series_reader_keep_texts(struct series_reader *r, struct arena *a) { r->texts = a; }
+
+/* A text that stays: read once, kept. */
 static err known_text(struct series_reader *r, const struct dictionary *d, struct str **known, uint32_t i,
                       struct str *out) {
     if (!*known) *known = arena_array(&r->memory, struct str, d->n + 1);
@@ -96,8 +98,9 @@ static err known_text(struct series_reader *r, const struct dictionary *d, struc
     if (!(*known)[i].p) {
         label_dictionary_get(d, i, &r->text);
         struct str text = buf_str(&r->text);
-        (*known)[i] = arena_copy(&r->memory, text.p ? text : STR(""));
-        if (!(*known)[i].p) return arena_err(&r->memory);
+        struct arena *to = r->texts ? r->texts : &r->memory;
+        (*known)[i] = arena_copy(to, text.p ? text : STR(""));
+        if (!(*known)[i].p) return arena_err(to);
     }
     *out = (*known)[i];
     return NULL;
@@ -120,13 +123,13 @@ static err labels_of(struct series_reader *r, uint32_t row, struct arena *a, str
     if (!label_column_get(&r->shape_of, row, &shape) || shape >= r->shapes)
         return series_page_damaged(r->p, PAGE_SHAPES, 0, "a series has names that are not there");
     uint32_t first = r->shape_first[shape], n = r->shape_first[shape + 1] - first;
-    struct label *v = arena_array(a, struct label, n + 1);
+    struct label *v = arena_alloc(a, sizeof *v * (n + 1));
     if (!v) return arena_err(a);
     for (uint32_t i = 0; i < n; i++) {
         struct label found = {0};
         TRY(value_of(r, r->shape_names[first + i], row, &found));
-        v[i].name = arena_copy(a, found.name);
-        v[i].value = arena_copy(a, found.value);
+        v[i].name = r->texts == a ? found.name : arena_copy(a, found.name);
+        v[i].value = r->texts == a ? found.value : arena_copy(a, found.value);
         if (!v[i].name.p || !v[i].value.p) return arena_err(a);
     }
     *out = (struct labels){v, n};

@@ -55,6 +55,7 @@ struct series_reader {
     struct series_part *p;
     struct series_stats *stats;
     struct arena memory; /* texts that were read, directories of names */
+    struct arena *texts; /* where texts are kept that were read; NULL: memory */
     struct buf text;
 
     bool has_names, has_shapes;

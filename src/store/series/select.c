@@ -123,6 +123,7 @@ static err select_in(struct selection *s, uint32_t source, const struct label_ma
                      struct arena *a, struct series_stats *stats) {
     if (s->sources[source].head) return select_in_head(s, source, m, matchers, a);
     struct series_reader *r = series_reader_new(s->sources[source].part, stats);
+    series_reader_keep_texts(r, a);
     err e = select_in_part(s, source, m, matchers, a, r);
     series_reader_free(r);
     return e;
