@@ -77,7 +77,7 @@ function queriesOfGauges(metrics, shift) {
 }
 
 const others = [
-  'topk(3, rate(shop_requests_total[7s]))', 'topk by (code) (2, increase(shop_requests_total[10s]))', 'topk(5, node_cpu_seconds_total)', 'bottomk(3, shop_requests_total)',
+  'topk(3, rate(shop_requests_total[7s]))', 'topk by (code) (2, increase(shop_requests_total[10s]))', 'topk(5, node_cpu_seconds_total)', 'bottomk(1, shop_requests_total)',
   '1 + 2 * 3 % 4 ^ 2', 'time()', 'vector(time())', 'scalar(sum(shop_build_info))', 'pi()', '"text"', 'shop_flaps', 'shop_flaps offset 5s', 'count_over_time(shop_flaps[9s])', 'changes(shop_flaps[9s])', 'absent(shop_flaps{side="left"})', 'absent(nobody{a="b"})', 'absent_over_time(nobody[5s])',
   'absent_over_time(shop_flaps{side="left"}[2s])', 'shop_load', 'shop_load{kind=~"nan|inf"}', 'shop_load{kind!~"nan.*"}', 'sum(shop_load)', 'max(shop_load)', 'min(shop_load)', 'avg(shop_load{kind!="nan"})', 'max_over_time(shop_load[7s])', 'avg_over_time(shop_load{kind="large"}[7s])',
   'sgn(shop_load)', 'clamp(shop_heat_celsius, 18, 22)', 'clamp_min(shop_heat_celsius, 21)', 'clamp_max(shop_heat_celsius, 21)', 'ceil(shop_heat_celsius)', 'floor(shop_heat_celsius)', 'exp(shop_heat_celsius / 10)', 'ln(shop_heat_celsius)', 'log2(shop_heat_celsius)', 'log10(shop_heat_celsius)', 'sqrt(shop_heat_celsius)',

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/budget.h"
 #include "os/clock.h"
 
 /* Statuses and what Prometheus calls them. */
@@ -62,6 +63,15 @@ static void reply_error(struct api_call *c, int status, const char *type, struct
     buf_done(&body);
 }
 
+/* A full arena does not know whose it is. */
+static void fail_limit(struct prometheus *p, struct str message) {
+    AUTO_BUF struct buf text;
+    buf_init(&text, 4 * KIB);
+    buf_add_str(&text, message);
+    if (p->ran_full) buf_add_text(&text, ": ask for fewer series, fewer steps or a shorter range");
+    reply_error(p->c, 422, "execution", buf_str(&text));
+}
+
 /* Consumes e. What a query ran into is its execution's fault; the caller's words are bad data. */
 static void fail(struct prometheus *p, bool late, err e) {
     struct api_call *c = p->c;
@@ -73,7 +83,7 @@ static void fail(struct prometheus *p, bool late, err e) {
         else
             reply_error(c, 422, "execution", message);
         break;
-    case ERR_LIMIT: reply_error(c, 422, "execution", message); break;
+    case ERR_LIMIT: fail_limit(p, message); break;
     case ERR_BUSY: reply_error(c, 429, "unavailable", message); break;
     case ERR_CANCELLED:
         if (late) {
@@ -97,9 +107,17 @@ static void write_texts(struct json_writer *w, struct str name, const struct str
     json_array_end(w);
 }
 
+/* A million series are 300 MB of labels: these queries may take a quarter of the budget, if that is more. */
+static void allow_memory(struct query *q) {
+    size_t quarter = q->options.budget ? q->options.budget->limit_bytes / 4 : 0;
+    q->options.memory_max_bytes = MAX(q->options.memory_max_bytes, quarter);
+    q->arena.limit_bytes = q->options.memory_max_bytes;
+}
+
 static bool begin(struct prometheus *p, struct api_call *c) {
     *p = (struct prometheus){.c = c};
     call_query_begin(c, &p->q);
+    allow_memory(&p->q);
     buf_init(&p->a.body, p->q.options.memory_max_bytes);
     json_writer_init(&p->a.w, &p->a.body);
     p->a.q = &p->q;
@@ -114,6 +132,7 @@ static bool begin(struct prometheus *p, struct api_call *c) {
 /* Ends the query, then the call with `reply` (whose body is p's if it has none), or with e. */
 static void end(struct prometheus *p, err e, struct api_reply reply) {
     bool late = clock_monotonic_ns() > p->q.deadline_ns;
+    p->ran_full = p->q.arena.full;
     if (!e) e = answer_settle(&p->a);
     series_source_close(&p->source);
     query_end(&p->q);

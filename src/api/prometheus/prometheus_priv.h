@@ -28,6 +28,7 @@ struct prometheus {
     struct series_source source;
     struct answer a;
     enum prometheus_failure failure; /* of the error that is returned next */
+    bool ran_full;                   /* the query's memory */
     const struct str *warnings, *infos;
     size_t warning_n, info_n;
     struct str notes[PROMETHEUS_NOTES_MAX]; /* warnings of our own */

@@ -397,6 +397,58 @@ static void questions_end_at_their_limits(void **state) {
     close_world();
 }
 
+#ifdef WORLD_ENGINE
+/* How many samples are counted, and whether the question is told that some are missing. */
+static double count_all(bool *out_warned) {
+    struct query q;
+    struct series_source s;
+    const struct promql_node *e;
+    struct promql_answer got;
+    struct str text = STR("sum(count_over_time({job!=\"\"}[1d]))");
+    query_begin(&q, &(struct query_options){.store = world.store, .tenant = STR("default"), .budget = &world.budget});
+    check_ok(series_source_open(&q, &s), "snapshot");
+    struct promql_options o = {.start_ms = END_MS, .end_ms = END_MS, .check = series_source_step, .context = &s};
+    check_ok(promql_parse(&q.arena, text, (struct promql_syntax){0}, &e, NULL), "parse");
+    check_ok(promql_run(&q.arena, &s.source, e, text, &o, &got), "run"); /* damage is no failure */
+    double n = got.row_n ? got.rows[0].values[0] : 0;
+    struct str warning = series_source_warning(&s);
+    *out_warned = warning.n > 0;
+    if (warning.n) assert_true(str_starts_with(warning, STR("the answer is partial: ")));
+    series_source_close(&s);
+    query_end(&q);
+    return n;
+}
+
+static void what_is_damaged_is_told(void **state) {
+    (void)state;
+    size_t told = 0;
+    for (uint64_t at = 64; at < 6000; at += 211) {
+        struct store_options o;
+        bool warned;
+        open_world(at);
+        for (int64_t from = 0; from < 3600000; from += 1200000) append_some(from, from + 1200000);
+        check_ok(store_flush(world.store), "flush");
+        double whole = count_all(&warned);
+        assert_false(warned);
+        check_ok(store_close(world.store), "close");
+        check_ok(sim_flip_bit("/data/tenants/default/series/19700101-0000000001.part", at, at % 8), "flip");
+        store_options_default(&o);
+        o.retention_ns = 0;
+        o.budget = &world.budget;
+        o.dir = "/data";
+        o.manual = true;
+        o.disk_use_max_percent = 100;
+        check_ok(store_open(&o, &world.store), "open");
+        double left = count_all(&warned);
+        if (left != whole && !warned)
+            fail_msg("a bit flipped at %llu: %g samples of %g, silently", (unsigned long long)at, left, whole);
+        told += warned;
+        close_world();
+    }
+    assert_true(told > 5);
+}
+#endif
+
 static void times_are_whole_milliseconds(void **state) {
     (void)state;
     assert_int_equal(series_floor_ms(1999999), 1);
@@ -413,6 +465,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_those_of_arrays),
         cmocka_unit_test(questions_end_at_their_limits),
+#ifdef WORLD_ENGINE
+        cmocka_unit_test(what_is_damaged_is_told),
+#endif
         cmocka_unit_test(times_are_whole_milliseconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
