@@ -42,7 +42,7 @@ struct points_outcome {
 /* From the log thread (or within store_pump). e NULL: the record is durable and what was taken is visible; else nothing is kept, the outcome is
  * NULL and e is the callee's. The outcome lives until it returns. */
 typedef void (*store_points_fn)(void *context, err e, const struct points_outcome *outcome);
-/* As store_append, for a blob of points_open or points_builder_finish. */
+/* As store_append, for a blob of points_open or points_builder_finish. ERR_LIMIT also: one that can never have memory enough. */
 err store_append_points(struct store *s, struct str tenant, struct batch_blob *blob, store_points_fn done,
                         void *context) __attribute__((warn_unused_result));
 

@@ -16,7 +16,7 @@
  * (11) equal (trace, span id, start) rows are shown once in trace views
  * (12) every file starts with magic, version and required-feature bits
  *
- * Data directory: LOCK, manifest, log/NNNN.log, tenants/NAME/{spans,logs}/DAY-ID.part (docs/formats/).
+ * Data directory: LOCK, manifest, log/NNNN.log, tenants/NAME/{spans,logs,series}/DAY-ID.part (docs/formats/).
  *
  * Threads: every function may be called from any thread but where it says otherwise. store_open starts the log thread and
  * the back thread unless options.manual: then nothing runs by itself, and store_pump does one step (simulation).

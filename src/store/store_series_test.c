@@ -11,7 +11,7 @@
 #include "os/clock.h"
 #include "os/sim/sim.h"
 #include "signal/metrics/points_decode.h"
-#include "store/series.h"
+#include "store/engine/store_engine_priv.h"
 
 static struct budget budget;
 static struct store_options opts;
@@ -238,6 +238,35 @@ static void test_native_deltas_add_up(void **state) {
     EXPECT_ALWAYS("size{job=\"shop\"} 10000:[3 1 2] 20000:[6 1 4 1] 30000:[9 6 3]\n");
 }
 
+/* Bounds that change with each point: other series each time, each added up by itself. */
+static void test_bounds_may_change(void **state) {
+    (void)state;
+    struct points_builder b;
+    points_builder_init(&b, POINTS_OTLP);
+    *vec_push(&b.resources) = (struct points_resource){0};
+    *vec_push(&b.scopes) = (struct points_scope){0};
+    struct points_metric metric = {
+        .name = strings_intern(&b.strings, STR("x")), .kind = METRIC_HISTOGRAM, .temporality = TEMPORALITY_DELTA};
+    *vec_push(&b.metrics) = metric;
+    points_builder_series(&b, 0, 0);
+    for (uint32_t i = 0; i < 6; i++) {
+        uint32_t at = points_builder_point(&b), bounds = i % 3;
+        struct points_histogram h = {.count = 7, .first = (uint32_t)b.numbers.n, .n = {bounds, 0, bounds, 0, 0}};
+        for (uint32_t k = 0; k < bounds; k++) *vec_push(&b.numbers) = 1;
+        for (uint32_t k = 0; k < bounds; k++) *vec_push(&b.numbers) = bits_of_double(k + 0.5);
+        b.kind[at] = POINT_HISTOGRAM;
+        b.time[at] = 1000000000ull * (at + 1);
+        b.value[at] = b.histograms.n;
+        *vec_push(&b.histograms) = h;
+    }
+    send(points_builder_finish(&b));
+    points_builder_done(&b);
+    assert_int_equal(outcome.rejected, 0);
+    EXPECT_ALWAYS("x_bucket{le=\"+Inf\"} 1000:7 2000:14 3000:21 4000:28 5000:35 6000:42\n"
+                  "x_bucket{le=\"0.5\"} 2000:1 3000:2 5000:3 6000:4\nx_bucket{le=\"1.5\"} 3000:2 6000:4\n"
+                  "x_count{} 1000:7 2000:14 3000:21 4000:28 5000:35 6000:42\n");
+}
+
 /* ---- files ----------------------------------------------------------------------------------------------------------- */
 
 static struct store_stats stats_now(void) {
@@ -376,6 +405,22 @@ static void test_deltas_after_a_delete_begin_anew(void **state) {
     delete_series("__name__", MATCHER_EQUAL, "hits_total", 0, 100000);
     say_otlp(DELTA_SUM("10", "20", "3"));
     EXPECT_ALWAYS("hits_total{job=\"shop\"} 20000:3\n");
+    flush(); /* what the last head had is known, and the head is empty when the delete comes */
+    delete_series("__name__", MATCHER_EQUAL, "hits_total", 0, 100000);
+    say_otlp(DELTA_SUM("20", "30", "4"));
+    EXPECT_ALWAYS("hits_total{job=\"shop\"} 30000:4\n");
+}
+
+static void test_sealed_heads_give_their_memory_back(void **state) {
+    (void)state;
+    uint64_t before = budget_used(&budget);
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    for (int i = 0; i < 3000; i++) buf_add_fmt(&text, "m{a=\"%d\"} 1 1000\n", i);
+    say(text.p);
+    assert_true(budget_used(&budget) > before + 2 * MIB);
+    flush();
+    assert_true(budget_used(&budget) < before + 64 * KIB); /* without another record */
 }
 
 /* ---- what else is kept ----------------------------------------------------------------------------------------------- */
@@ -432,6 +477,32 @@ static void test_metadata_is_kept(void **state) {
     expect_metadata("");
 }
 
+static void test_files_and_log_as_text(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    say("m{a=\"1\"} 1.5 1000\n");
+    say_otlp(DELTA_SUM("1", "10", "5"));
+    assert_null(store_dump("data/log/00000001.log", 10, &text));
+    assert_non_null(strstr(text.p, "record 1: default/series, "));
+    assert_non_null(strstr(text.p, "1 points of 1 series, arrived "));
+    assert_non_null(strstr(text.p, "  1000 ms __name__=m a=1\n"));
+    assert_non_null(strstr(text.p, "1 points of 1 series, OpenTelemetry's, arrived "));
+    assert_non_null(strstr(text.p, "\"asInt\":\"5\""));
+    flush();
+    say("m{a=\"1\"} 2 2000\n");
+    buf_clear(&text);
+    assert_null(store_dump("data/log/00000002.log", 0, &text));
+    assert_non_null(strstr(text.p, ", the first of a head, arrived "));
+    buf_clear(&text);
+    assert_null(store_dump("data/tenants/default/series/19700101-0000000001.part", 10, &text));
+    assert_non_null(strstr(text.p, "file of series, id 1, format 1: 2 series, 2 samples in 2 chunks"));
+    assert_non_null(strstr(text.p, "m{a=\"1\"}\n  1970-01-01T00:00:01Z 1.5\n"));
+    buf_clear(&text);
+    assert_null(store_dump("data/manifest", 0, &text));
+    assert_non_null(strstr(text.p, "add tenants/default/series/19700101-0000000001.part: 2 rows"));
+}
+
 static void test_limits_name_offenders(void **state) {
     (void)state;
     assert_null(store_close(store));
@@ -446,6 +517,23 @@ static void test_limits_name_offenders(void **state) {
     say("m{a=\"1\",b=\"2\",c=\"3\"} 1 1000\n");
     assert_int_equal(outcome.rejected_by[REFUSED_OVER_LIMIT], 1);
     EXPECT_ALWAYS("m{a=\"1\"} 1000:1 2000:2\nm{a=\"2\"} 1000:1\nm{a=\"3\"} 1000:1\n");
+}
+
+static void test_a_request_over_the_memory_is_a_limit(void **state) {
+    (void)state;
+    struct points_builder b;
+    points_builder_init(&b, POINTS_PROMETHEUS);
+    points_builder_series(&b, 0, 0);
+    for (uint32_t i = 0; i < 700000; i++) {
+        uint32_t at = points_builder_point(&b);
+        b.kind[at] = POINT_DOUBLE;
+    }
+    err e = store_append_points(store, STR("default"), points_builder_finish(&b), keep_outcome, NULL);
+    assert_true(e && err_kind(e) == ERR_LIMIT);
+    err_free(e);
+    points_builder_done(&b);
+    say("m 1 1000\n"); /* nothing of it is left */
+    EXPECT("m{} 1000:1\n");
 }
 
 static void test_new_series_are_limited_by_time(void **state) {
@@ -581,6 +669,48 @@ static void test_backup_has_everything(void **state) {
         open_store();
         EXPECT_ALWAYS("m{} 1000:1 2000:2\n");
         expect_metadata("m/1/\n");
+    }
+}
+
+/* ---- when heads are written ----------------------------------------------------------------------------------------- */
+
+/* Nanoseconds from now until the back thread would write the head; 0: now. */
+static int64_t due_in(void) {
+    int64_t now = clock_monotonic_ns(), next = 0;
+    return engine_flush_due((struct engine *)store, now, false, &next) ? 0 : next == INT64_MAX ? next : next - now;
+}
+
+static void test_heads_are_written_at_whole_hours(void **state) {
+    (void)state;
+    static const int64_t hour_ns = (int64_t)3600 * 1000000000;
+    assert_true(due_in() == INT64_MAX);
+    say("m 1 1000\n");
+    int64_t in = due_in();
+    assert_true(in > 0 && (clock_wall_ns() + in) % (2 * hour_ns) == 0);
+    sim_clock_advance(in - 1);
+    assert_int_equal(due_in(), 1);
+    sim_clock_advance(1);
+    assert_int_equal(due_in(), 0);
+    flush();
+    assert_true(due_in() == INT64_MAX);
+}
+
+static void test_heads_are_written_by_size_and_log(void **state) {
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        assert_null(store_close(store));
+        opts.series =
+            how ? (struct series_options){.log_bytes = 10000} : (struct series_options){.flush_bytes = 3 * MIB};
+        open_store();
+        say("m 1 1000\n");
+        assert_true(due_in() > 0);
+        for (int i = 0; due_in(); i++) {
+            AUTO_BUF struct buf text;
+            buf_init(&text, MIB);
+            for (int k = 0; k < 100; k++) buf_add_fmt(&text, "m{a=\"%d.%d.%d\"} 1 1000\n", how, i, k);
+            say(text.p);
+            assert_true(i < 1000);
+        }
     }
 }
 
@@ -751,6 +881,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_gauge_and_histogram, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_add_up, begin, end),
         cmocka_unit_test_setup_teardown(test_native_deltas_add_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_bounds_may_change, begin, end),
         cmocka_unit_test_setup_teardown(test_heads_become_files, begin, end),
         cmocka_unit_test_setup_teardown(test_a_file_a_day, begin, end),
         cmocka_unit_test_setup_teardown(test_what_was_acknowledged_first_stays, begin, end),
@@ -759,13 +890,18 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_deletes_concern_what_was_there, begin, end),
         cmocka_unit_test_setup_teardown(test_a_delete_right_before_a_crash, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_after_a_delete_begin_anew, begin, end),
+        cmocka_unit_test_setup_teardown(test_sealed_heads_give_their_memory_back, begin, end),
         cmocka_unit_test_setup_teardown(test_metadata_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(test_files_and_log_as_text, begin, end),
         cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_request_over_the_memory_is_a_limit, begin, end),
         cmocka_unit_test_setup_teardown(test_new_series_are_limited_by_time, begin, end),
         cmocka_unit_test_setup_teardown(test_retention_drops_files, begin, end),
         cmocka_unit_test_setup_teardown(test_failed_sync_logs_again, begin, end),
         cmocka_unit_test_setup_teardown(test_names_values_and_counts, begin, end),
         cmocka_unit_test_setup_teardown(test_backup_has_everything, begin, end),
+        cmocka_unit_test_setup_teardown(test_heads_are_written_at_whole_hours, begin, end),
+        cmocka_unit_test_setup_teardown(test_heads_are_written_by_size_and_log, begin, end),
         cmocka_unit_test_setup_teardown(test_a_flipped_bit_in_a_file_is_told, begin, end),
         cmocka_unit_test_setup_teardown(test_a_flipped_bit_in_the_log_is_told, begin, end),
         cmocka_unit_test_setup_teardown(test_deletes_hold_or_do_not, begin, end),

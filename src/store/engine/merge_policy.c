@@ -59,13 +59,17 @@ size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, uint64_t
 /* ---- files of series -------------------------------------------------------------------------------------------------- */
 
 /* The run of `count` from `first` on: its samples, or 0 if it is not to be merged. */
-static uint64_t run_rows(const struct merge_candidate *files, size_t first, size_t count, bool closed) {
+static uint64_t run_rows(const struct merge_candidate *files, size_t first, size_t count, bool closed, bool any_span) {
     uint64_t sum = 0, most = 0;
+    int64_t from = INT64_MAX, to = INT64_MIN;
     for (size_t i = first; i < first + count; i++) {
         if (files[i].excluded) return 0;
         sum += files[i].rows;
         most = MAX(most, files[i].rows);
+        from = MIN(from, files[i].time_min);
+        to = MAX(to, files[i].time_max);
     }
+    if (!closed && !any_span && (uint64_t)to - (uint64_t)from > (uint64_t)SERIES_SPAN_NS) return 0;
     bool even = closed ? most <= sum / 4 * 3 + 1 : most <= sum / 2 + 1;
     return even && sum <= SERIES_SAMPLES_FINAL ? MAX(sum, (uint64_t)1) : 0;
 }
@@ -77,7 +81,7 @@ size_t series_merge_pick(const struct merge_candidate *files, size_t n, bool clo
     for (size_t count = MIN(n, (size_t)MERGE_PARTS_MAX); count >= (closed ? 2 : MERGE_PARTS_MIN); count--) {
         if (closed && best) break;
         for (size_t first = 0; first + count <= n; first++) {
-            uint64_t rows = run_rows(files, first, count, closed);
+            uint64_t rows = run_rows(files, first, count, closed, n > SERIES_FILES_MANY);
             if (rows == 0 || rows / count >= fewest) continue;
             fewest = rows / count;
             best = count;

@@ -23,10 +23,12 @@ struct merge_candidate {
 /* What is picked takes at most `memory` together, unless it is two parts. */
 /* Files of series of one day, oldest first: which run of neighbours to merge, as where two files have a sample at one time the older one
  * wins, so that none between them may be passed over. A run of MERGE_PARTS_MIN none of which has over half of all samples; of a closed day,
- * which gets few more, of two, none with over three quarters. So a sample is rewritten about log2(samples of a day / samples of a flush)
+ * which gets few more, of two, none with over three quarters. Of an open day only files that together span at most SERIES_SPAN_NS, unless there
+ * are many: a question about the last hour is not to find the series of a day. So a sample is rewritten about log2(samples of a day / samples of a flush)
  * times at most, and a day comes to rest with one file, or with some of SERIES_SAMPLES_FINAL or more. Returns how many, 0: all is
  * well as it is. */
-enum { SERIES_SAMPLES_FINAL = 400000000 };
+enum { SERIES_SAMPLES_FINAL = 400000000, SERIES_FILES_MANY = 32 };
+#define SERIES_SPAN_NS (INT64_C(7200) * 1000000000)
 size_t series_merge_pick(const struct merge_candidate *files, size_t n, bool closed, size_t *out_first);
 size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, uint64_t memory,
                          size_t out_picked[MERGE_PARTS_MAX]);

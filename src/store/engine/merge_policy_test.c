@@ -126,6 +126,15 @@ static void test_runs_of_series(void **state) {
     assert_picks_series(1, 4, false, 1000, 100, 100, 100, 100); /* neighbours alone */
     assert_picks_series(0, 0, false, 100, 100, 1000, 100, 100);
     assert_picks_series(0, 0, false, 100, 100, 0, 100, 100); /* none is passed over */
+    struct merge_candidate far[4] = {{0}};
+    size_t first;
+    for (int i = 0; i < 4; i++)
+        far[i] = (struct merge_candidate){
+            .rows = 100, .time_min = i * SERIES_SPAN_NS / 3, .time_max = i * SERIES_SPAN_NS / 3 + 1};
+    assert_int_equal(series_merge_pick(far, 4, false, &first), 0); /* they span a moment too much */
+    assert_int_equal(series_merge_pick(far, 4, true, &first), 4);
+    far[3].time_max = far[3].time_min;
+    assert_int_equal(series_merge_pick(far, 4, false, &first), 4);
     assert_picks_series(0, 2, true, 100, 100);
     assert_picks_series(0, 3, true, 800, 400, 800);
     assert_picks_series(0, 0, true, 1000, 10);

@@ -187,11 +187,15 @@ static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t
         delta_bases_free(k->bases, k->count);
         k->bases = delta ? mem_new_array(struct delta_base, count) : NULL;
     }
-    k->first = (uint32_t)map->ids.n;
+    if (!k->resolved || count > k->room) {
+        k->first = (uint32_t)map->ids.n;
+        k->room = count;
+        for (uint32_t i = 0; i < count; i++) *vec_push(&map->ids) = NO_SERIES;
+    }
+    memcpy(map->ids.v + k->first, a->ids.v, count * sizeof *a->ids.v);
     k->count = count;
     k->shape = shape;
     k->resolved = true;
-    for (uint32_t i = 0; i < count; i++) *vec_push(&map->ids) = a->ids.v[i];
     return k;
 }
 
@@ -296,12 +300,6 @@ static void prometheus_texts(struct applier *a) {
 
 static int64_t ns_of_ms(uint64_t ms) { return ms > INT64_MAX / 1000000 ? 0 : (int64_t)ms * 1000000; }
 
-static bool is_delta(const struct applier *a, uint32_t point) {
-    const struct points_metric *m = &a->p->metrics[a->p->series[point_series(a->p, point)].metric];
-    bool adds = (m->kind == METRIC_SUM && m->monotonic) || m->kind == METRIC_HISTOGRAM || m->kind == METRIC_EXPONENTIAL;
-    return adds && m->temporality == TEMPORALITY_DELTA;
-}
-
 static uint64_t resource_key(const struct points *p, uint32_t resource) {
     struct str attributes = points_string(p, p->resources[resource].attributes);
     return hash_fast(attributes.p, attributes.n);
@@ -320,7 +318,7 @@ static void clear_made(struct applier *a, bool always) {
     points_builder_clear(&a->made, POINTS_PROMETHEUS);
 }
 
-/* The ids of what was translated, points [first, end) of `made`, into a->ids; false: refused. */
+/* The ids of what was translated, points [first, end) of `made`, into a->ids; false: refused, or there is nothing. */
 static bool register_made(struct applier *a, uint32_t point, uint32_t first, uint64_t set) {
     vec_clear(&a->ids);
     for (uint32_t j = first; j < a->made.n; j++) {
@@ -329,7 +327,7 @@ static bool register_made(struct applier *a, uint32_t point, uint32_t first, uin
         if (!find_series(a, point, read_labels(a, labels), set, &id)) return false;
         *vec_push(&a->ids) = id;
     }
-    return true;
+    return a->ids.n > 0;
 }
 
 static void made_texts(struct applier *a, size_t first) {
@@ -344,7 +342,7 @@ static void made_values(struct applier *a, uint32_t point, struct known *k, uint
                         int64_t start) {
     for (uint32_t j = first; j < a->made.n; j++) {
         uint32_t id = a->series->known.ids.v[k->first + j - first];
-        bool delta = (a->made.flags[j] & POINT_DELTA) != 0;
+        bool delta = (a->made.flags[j] & POINT_DELTA) && k->bases;
         double value = double_of_bits(a->made.value[j]);
         struct histogram h;
         if (a->made.kind[j] != POINT_NATIVE) {
@@ -373,7 +371,8 @@ static void translate_and_apply(struct applier *a, uint32_t i, struct known *k, 
     }
     if (!k || k->shape != shape || k->count != a->made.n - mark.n) {
         bool found = register_made(a, i, mark.n, resource_key(a->p, resource));
-        k = found ? keep_known(a, a->p->hashes[row], shape, is_delta(a, i)) : NULL;
+        bool delta = found && (a->made.flags[mark.n] & POINT_DELTA);
+        k = found ? keep_known(a, a->p->hashes[row], shape, delta) : NULL;
     }
     made_texts(a, mark.metrics);
     if (k) {
@@ -469,11 +468,29 @@ static void turn_known(struct applier *a) {
     bool forget = t->forget_bases;
     t->forget_bases = false;
     lock_give(&a->engine->lock);
-    if (epoch != t->known.epoch) {
+    if (epoch != t->known.epoch || forget) {
         known_turn(&t->known, forget ? NULL : previous, epoch, a->budget);
         if (t->options.new_series_max && previous) met_before_set(&t->met, previous, a->budget);
     }
     series_head_unref(previous);
+}
+
+bool engine_turn_heads(struct engine *s) {
+    struct applier *a = s->applier;
+    lock_take(&s->lock);
+    size_t n = s->turn_heads ? s->tables.n : 0;
+    s->turn_heads = false;
+    lock_give(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        lock_take(&s->lock);
+        struct series_table *t = s->tables.v[i]->series;
+        bool sealed = t && t->previous;
+        lock_give(&s->lock);
+        a->engine = s;
+        a->series = t;
+        if (sealed) turn_known(a);
+    }
+    return n > 0;
 }
 
 static void apply_record(struct applier *a) {

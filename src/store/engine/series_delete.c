@@ -48,6 +48,12 @@ err compiled_deletes_of(const struct compiled_deletes *c, uint64_t applied, uint
 
 enum { TRIED_BYTES_MAX = 256 << 20 };
 
+void engine_seal_now(struct engine *s, struct table *t) {
+    series_table_seal(t);
+    s->turn_heads = true;
+    flag_wake_one(&s->log_wake);
+}
+
 err engine_seal(struct engine *s, struct table *t) {
     struct series_table *st = t->series;
     uint64_t epoch = st->epoch;
@@ -56,7 +62,7 @@ err engine_seal(struct engine *s, struct table *t) {
         st->seal_asked = true; /* the log thread does it once its commit is in the head */
         flag_wait(&s->sealed, &s->lock);
     }
-    if (st->epoch == epoch) series_table_seal(t);
+    if (st->epoch == epoch) engine_seal_now(s, t);
     return NULL;
 }
 

@@ -55,6 +55,7 @@ struct known {
     struct hash128 hash;
     uint64_t shape;           /* of what is compound: bounds and flags; another one is translated anew */
     uint32_t first, count;    /* ids[first …]; count 0: an empty slot */
+    uint32_t room;            /* how many there may be from first on */
     struct delta_base *bases; /* of deltas: one a series; else NULL */
     bool resolved;            /* false: the ids were those of an earlier head */
 };

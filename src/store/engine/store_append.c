@@ -123,6 +123,12 @@ err engine_append_points(struct store *store, struct str tenant, struct batch_bl
     struct engine *s = (struct engine *)store;
     /* The head takes what it needs, whatever this estimates: some room is kept for it. */
     uint64_t bytes = memory_points_bytes(blob), slack = s->o.budget->limit_bytes / 8;
+    if (bytes > s->o.budget->limit_bytes - s->work_bytes - slack) {
+        batch_unref(blob);
+        return err_new(ERR_LIMIT,
+                       "a request that takes %llu MiB in memory, of a memory.limit of %llu: send smaller ones",
+                       (unsigned long long)(bytes / MIB), (unsigned long long)(s->o.budget->limit_bytes / MIB));
+    }
     TRY(admit_bytes(s, tenant, blob, bytes + slack));
     budget_give(s->o.budget, slack);
     struct memory_batch *m = memory_points_new(blob, s->o.budget);
@@ -157,7 +163,7 @@ static void forget_taken(struct engine *s, size_t n) {
 /* lock held */
 static void land(struct engine *s, struct table *table) {
     if (--table->series->in_flight) return;
-    if (table->series->seal_asked) series_table_seal(table);
+    if (table->series->seal_asked) engine_seal_now(s, table);
     flag_wake_all(&s->sealed);
 }
 
@@ -418,6 +424,7 @@ static bool clean_log(struct engine *s) {
 
 bool engine_log_step(struct engine *s) {
     bool cleaned = clean_log(s);
+    cleaned |= engine_turn_heads(s);
     if (s->taken.n == 0 && !take_pending(s)) return cleaned;
     lock_take(&s->lock);
     bool read_only = s->read_only;
@@ -434,7 +441,7 @@ void engine_log_thread(void *engine) {
     for (;;) {
         while (engine_log_step(s)) {}
         lock_take(&s->lock);
-        while (!s->pending && !s->stop_log && !s->pulse_asked &&
+        while (!s->pending && !s->stop_log && !s->pulse_asked && !s->turn_heads &&
                (s->backup_running || (!s->check_idle && s->retire_below <= s->retired_below)))
             flag_wait(&s->log_wake, &s->lock);
         bool stop = s->stop_log && !s->pending;

@@ -24,7 +24,7 @@
 #include "store/engine/series_table_priv.h"
 
 /* TABLES_MAX: over it no append makes a new one; what is on disk is always opened. */
-enum { PENDING_MAX = 4096, TABLES_MAX = 2048 };
+enum { PENDING_MAX = 4096, TABLES_MAX = 3072 };
 
 typedef VEC(struct log_record) record_list;
 
@@ -64,6 +64,7 @@ struct engine {
     struct segments_view segments;
     uint64_t retire_below; /* segments below that number may go */
     bool check_idle;       /* a flush has emptied a table */
+    bool turn_heads;       /* a head was sealed: the log thread holds the old one */
     bool backup_running;   /* it copies the log: no segment may go meanwhile */
     bool replaying;        /* at open: segments not yet read are all needed */
     bool pulse_asked;      /* the log thread shall show that it goes round */
@@ -99,6 +100,9 @@ void engine_make_visible(struct engine *s, struct memory_batch *m, int64_t monot
 void engine_read_only(struct engine *s, const char *why);
 void engine_disk_full(struct engine *s, const char *why);
 err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken */
+
+/* series_apply.c: the log thread, or replay, lets go of heads that were sealed. False: there were none. */
+bool engine_turn_heads(struct engine *s);
 
 /* series_relog.c */
 /* Segments of which records are borrowed. */
@@ -157,6 +161,8 @@ bool engine_pump(struct store *s, int kind);
 /* snapshot.c, backup.c */
 err engine_snapshot(struct store *s, struct str tenant, enum signal signal, struct snapshot **out);
 /* series_delete.c */
+/* A new head takes over; the log thread sees to what the old one knew, and lets go of it. lock held, nothing in flight. */
+void engine_seal_now(struct engine *s, struct table *t);
 /* Seals the head of a table, after what is in flight. lock held; waits. ERR_BUSY: too many heads wait to be written. */
 err engine_seal(struct engine *s, struct table *t);
 err engine_delete_series(struct store *s, struct str tenant, const struct series_request *r, uint64_t *out_id);

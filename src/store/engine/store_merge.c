@@ -176,13 +176,16 @@ static int by_day(const void *a, const void *b) {
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
+/* Questions about the last hours find the files of those, also after midnight. */
+static const int64_t series_closed_after_ns = (int64_t)3 * 3600 * 1000000000;
+
 /* Neighbours by age. */
 static bool pick_series(struct engine *s, struct job *j, const struct part_of_day *v, size_t n, int64_t now,
                         bool *out_waits) {
     AUTO_FREE struct merge_candidate *candidates = mem_new_array(struct merge_candidate, n);
     AUTO_FREE struct part_of_day *order = mem_new_array(struct part_of_day, n);
     size_t first = 0;
-    bool closed = v[0].day < day_of(s->o.wall_ns());
+    bool closed = s->o.wall_ns() - series_closed_after_ns > day_last_ns(v[0].day);
     memcpy(order, v, n * sizeof *order);
     for (size_t i = 1; i < n; i++) /* a handful, nearly in order */
         for (size_t k = i; k > 0 && j->parts->v[order[k - 1].index].age > j->parts->v[order[k].index].age; k--) {
@@ -193,7 +196,10 @@ static bool pick_series(struct engine *s, struct job *j, const struct part_of_da
     for (size_t i = 0; i < n; i++) {
         const struct part_entry *p = &j->parts->v[order[i].index];
         bool waits = p->retry_ns > now;
-        candidates[i] = (struct merge_candidate){.rows = p->rows, .excluded = !p->series || p->damaged || waits};
+        candidates[i] = (struct merge_candidate){.rows = p->rows,
+                                                 .time_min = p->time_min,
+                                                 .time_max = p->time_max,
+                                                 .excluded = !p->series || p->damaged || waits};
         *out_waits |= waits || !closed;
     }
     j->picked_count = series_merge_pick(candidates, n, closed, &first);

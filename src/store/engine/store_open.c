@@ -285,7 +285,7 @@ static err record_batch(struct engine *s, const struct log_record *r, struct mem
 /* What the last head had may have been deleted before this one began: deltas are looked up anew. */
 static void replay_points(struct engine *s, struct memory_batch *m) {
     if (m->flags & RECORD_FRESH) {
-        series_table_seal(m->table);
+        engine_seal_now(s, m->table);
         m->table->series->forget_bases = true;
     }
     engine_apply_points(s, m);
@@ -390,7 +390,7 @@ static void seal_deleted(struct engine *s) {
             const struct delete_entry *d = s->deletes->v[k];
             if (t->series && t->series->first && d->sequence >= t->series->first &&
                 delete_is_of(d, t->tenant, TABLE_SERIES))
-                series_table_seal(t);
+                engine_seal_now(s, t);
         }
 }
 
@@ -403,6 +403,7 @@ err engine_replay(struct engine *s) {
     if (!e) e = replay_all(s, &numbers, &segments);
     s->replaying = false;
     seal_deleted(s);
+    engine_turn_heads(s);
     vec_done(&numbers);
     vec_done(&segments);
     return err_wrap(e, "reading the log");

@@ -58,6 +58,8 @@ void series_reader_keep_texts(struct series_reader *r, struct arena *a);
 err series_reader_labels(struct series_reader *r, uint32_t row, struct arena *a, struct labels *out);
 /* Samples in [min, max], appended to an empty *out. */
 err series_reader_read(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, struct samples *out);
+/* Whether a row has a chunk that overlaps the range, as far as that is known without decoding any. */
+err series_reader_overlaps(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, bool *out);
 /* How many samples a row has in chunks that overlap the range, without decoding any. */
 err series_reader_count(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, uint64_t *out);
 err series_reader_label_names(struct series_reader *r, struct arena *a, struct str **out, uint32_t *out_n);

@@ -183,6 +183,7 @@ struct series_reader *series_reader_new(struct series_part *p, struct series_sta
     struct series_reader *r = mem_new_of(struct series_reader);
     r->p = series_part_ref(p);
     r->stats = stats;
+    r->asked_vector = UINT64_MAX;
     arena_init(&r->memory, READER_BYTES_MAX);
     buf_init(&r->text, LABEL_VALUE_BYTES_MAX);
     return r;
@@ -400,6 +401,25 @@ err series_reader_read(struct series_reader *r, uint32_t row, int64_t time_min, 
     assert(row < r->p->info.series);
     TRY(series_stats_skip(r->stats, read_row(r, row, time_min, time_max, out)));
     samples_trim(out, time_min, time_max);
+    return NULL;
+}
+
+/* Series that were sampled together have the same vectors: the last one's answer is kept. */
+err series_reader_overlaps(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, bool *out) {
+    *out = false;
+    TRY(open_page(r, series_page_find(r->p, PAGE_SERIES, row)));
+    const struct open_page *g = &r->page;
+    bool same_range = r->asked_min == time_min && r->asked_max == time_max;
+    if (!same_range) r->asked_vector = UINT64_MAX;
+    r->asked_min = time_min;
+    r->asked_max = time_max;
+    for (uint32_t i = g->chunk_first[row - g->first]; i < g->chunk_first[row - g->first + 1] && !*out; i++) {
+        if (r->asked_vector != g->times[i]) {
+            TRY(vector_overlaps(r, g->times[i], time_min, time_max, &r->asked_overlaps));
+            r->asked_vector = g->times[i];
+        }
+        *out = r->asked_overlaps;
+    }
     return NULL;
 }
 

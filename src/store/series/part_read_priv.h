@@ -68,6 +68,9 @@ struct series_reader {
     struct open_page page;
     void *page_memory;
     struct open_vector *vectors;
+    uint64_t asked_vector; /* of which it is known whether it overlaps a range */
+    int64_t asked_min, asked_max;
+    bool asked_overlaps;
     uint32_t time_page; /* + 1 */
     struct ints time_min, time_span, time_end;
     struct str time_data;

@@ -105,14 +105,25 @@ static err select_in_head(struct selection *s, uint32_t source, const struct lab
     return NULL;
 }
 
+/* Of a damaged page nothing is known: who reads it is told. */
+static bool may_overlap(const struct selection *s, struct series_reader *r, uint32_t row) {
+    bool overlaps = true;
+    err e = series_reader_overlaps(r, row, s->time_min, s->time_max, &overlaps);
+    bool known = !e;
+    err_free(e);
+    return overlaps || !known;
+}
+
 static err select_in_part(struct selection *s, uint32_t source, const struct label_matcher *m, uint32_t matchers,
                           struct arena *a, struct series_reader *r) {
     const struct series_info *info = series_part_info(s->sources[source].part);
     uint32_t *rows, n;
     if (info->time_min > s->time_max || info->time_max < s->time_min) return NULL;
+    bool whole = info->time_min >= s->time_min && info->time_max <= s->time_max;
     TRY(series_reader_select(r, m, matchers, a, &rows, &n));
     for (uint32_t i = 0; i < n; i++) {
         struct labels l;
+        if (!whole && !may_overlap(s, r, rows[i])) continue;
         TRY(series_reader_labels(r, rows[i], a, &l));
         add(s, l, source, rows[i], info->time_min, info->time_max);
     }
