@@ -280,6 +280,7 @@ void handle_logs(struct api_call *c);
 void handle_logs_tail(struct api_call *c);
 void handle_attributes(struct api_call *c);
 void handle_attribute_values(struct api_call *c);
+void handle_cardinality(struct api_call *c);
 void handle_searches(struct api_call *c);
 void handle_search(struct api_call *c);
 void handle_search_put(struct api_call *c);

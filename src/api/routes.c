@@ -195,6 +195,20 @@ static const struct api_param import_params[] = {
     {.name = "label", .type = PARAM_TEXT, .repeated = true, .help = "`NAME=VALUE`: any other label, the same"},
     {0},
 };
+static const struct api_param cardinality_params[] = {
+    {.name = "match[]", .type = PARAM_TEXT, .help = "a selector of series: `up{job=\"x\"}`; by default all"},
+    {.name = "start", .type = PARAM_TIME, .help = "series with samples from this time on; by default all"},
+    {.name = "end", .type = PARAM_TIME, .help = "series with samples up to this time"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = 10000,
+     .initial = "100",
+     .help = "metrics, labels and pairs listed, most series first"},
+    {.name = "drop", .type = PARAM_TEXT, .help = "a label: how many series would be left without it"},
+    TIMEOUT_PARAM,
+    {0},
+};
 static const struct api_param search_put_params[] = {
     {.name = "replace",
      .type = PARAM_BOOLEAN,
@@ -446,6 +460,9 @@ const struct api_route api_routes[] = {
      "The most frequent values of one attribute in the newest rows of the range; the key as in a condition, or "
      "field.name and the like for a field of text.",
      "AttributeValues"},
+    {HTTP_GET, "/api/v1/metrics/cardinality", ROLE_READ, MAIN, RUN_WORK, handle_cardinality, cardinality_params,
+     "Where the series are: by metric, label and pair, with samples and bytes; what would be saved without a label.",
+     "Cardinality"},
     {HTTP_GET, "/api/v1/searches", ROLE_READ, MAIN, RUN_WORK, handle_searches, NULL,
      "Saved searches of the tenant, by name.", "Searches"},
     {HTTP_GET, "/api/v1/searches/{name}", ROLE_READ, MAIN, RUN_WORK, handle_search, NULL, "One saved search.",
@@ -557,6 +574,8 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/trace/{trace_id}", "The page: one trace."),
     PAGE_ROUTE("/compare", "The page: two traces beside each other."),
     PAGE_ROUTE("/logs", "The page: logs."),
+    PAGE_ROUTE("/explore", "The page: metrics."),
+    PAGE_ROUTE("/cardinality", "The page: where the series are."),
     PAGE_ROUTE("/start", "The page: how to send."),
     PAGE_ROUTE("/settings", "The page: tokens, retention, storage, health."),
     PAGE_ROUTE("/login", "The page: taking a token for a session."),

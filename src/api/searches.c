@@ -50,8 +50,9 @@ static err check_query(struct str query) {
 
 err search_check(const struct search *s) {
     TRY(check_name(s->name));
-    if (!str_equal(s->screen, STR("traces")) && !str_equal(s->screen, STR("logs")))
-        return err_new(ERR_INVALID, "screen: traces or logs");
+    if (!str_equal(s->screen, STR("traces")) && !str_equal(s->screen, STR("logs")) &&
+        !str_equal(s->screen, STR("metrics")))
+        return err_new(ERR_INVALID, "screen: traces, logs or metrics");
     if (s->by.n >= 64) return err_new(ERR_INVALID, "by: no token's name");
     return check_query(s->query);
 }

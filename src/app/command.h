@@ -21,6 +21,7 @@ err command_token_new(const struct arguments *a);
 err command_token_list(const struct arguments *a);
 err command_token_revoke(const struct arguments *a);
 err command_storage(const struct arguments *a);
+err command_cardinality(const struct arguments *a);
 err command_health(const struct arguments *a);
 err command_backup(const struct arguments *a);
 err command_restore(const struct arguments *a);

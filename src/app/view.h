@@ -32,4 +32,6 @@ err view_promql(struct str answer, const struct view_chart *how, const struct co
 void view_promql_caret(struct str expression, struct str message, struct buf *out);
 /* GET /api/v1/admin/storage: a table of columns and one of services for each signal. */
 err view_storage(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+/* GET /api/v1/metrics/cardinality: a table each of metrics, labels and pairs. */
+err view_cardinality(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */

@@ -270,6 +270,7 @@ static void answers_may_be_broken_anywhere(void **state) {
             err_free(view_attributes(text, &plain, &out, &notes));
             err_free(view_values(text, &plain, &out, &notes));
             err_free(view_groups(text, &plain, &out, &notes));
+            err_free(view_cardinality(text, &plain, &out, &notes));
             if (k % 4 == 0) check_printable(&out);
             buf_clear(&notes);
         }
@@ -302,6 +303,37 @@ static void storage_is_drawn_whatever_stands_in_it(void **state) {
     assert_true(str_contains(buf_str(&notes), STR("part 7")));
     buf_clear(&out);
     err e = view_storage(STR("{\"signals\":["), &plain, &out, &notes);
+    assert_int_equal(err_kind(e), ERR_INVALID);
+    err_free(e);
+}
+
+static void cardinality_is_drawn_whatever_stands_in_it(void **state) {
+    (void)state;
+    static const char answer[] =
+        "{\"series\":40,\"samples\":1200,\"bytes\":4096,\"memory_bytes\":512,\"metrics_found\":2,\"labels_found\":3,"
+        "\"pairs_found\":9,\"metrics\":[{\"name\":\"hits_total\",\"series\":30,\"samples\":1000,\"bytes\":3072},"
+        "{\"name\":\"\\u001b[2J\\n\\u202eevil\",\"series\":-5},7],"
+        "\"labels\":[{\"name\":\"job\",\"values\":4,\"series\":40,\"samples\":1200,\"bytes\":4096}],"
+        "\"pairs\":[{\"name\":\"job\",\"value\":\"ÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜÄÖÜ\","
+        "\"series\":99}],"
+        "\"partial\":true,\"partial_reason\":\"\\u001bfile 7\"}";
+    AUTO_BUF struct buf out, notes;
+    buf_init(&out, MIB);
+    buf_init(&notes, MIB);
+    assert_null(view_cardinality(str_of(answer), &plain, &out, &notes));
+    check_printable(&out);
+    check_printable(&notes);
+    assert_true(
+        str_contains(buf_str(&out), STR("40 series of 2 metrics, 9 pairs of 3 labels; 1,200 samples in 4.0 KiB")));
+    assert_true(str_contains(buf_str(&out), STR("  by metric\n  hits_total   ")));
+    assert_true(str_contains(buf_str(&out), STR(" 75.0 % ████████████         3.0 KiB 1,000 samples\n")));
+    assert_true(str_contains(buf_str(&out), STR("1,200 samples, 4 values\n")));
+    assert_true(str_contains(buf_str(&out), STR("… ")));
+    assert_true(str_contains(buf_str(&notes), STR("file 7")));
+    buf_clear(&out);
+    assert_null(view_cardinality(STR("{}"), &plain, &out, &notes));
+    assert_true(str_contains(buf_str(&out), STR("0 series of 0 metrics")));
+    err e = view_cardinality(STR("{\"metrics\":["), &plain, &out, &notes);
     assert_int_equal(err_kind(e), ERR_INVALID);
     err_free(e);
 }
@@ -344,6 +376,7 @@ int main(void) {
         cmocka_unit_test(bars_stand_where_times_say),
         cmocka_unit_test(answers_may_be_broken_anywhere),
         cmocka_unit_test(storage_is_drawn_whatever_stands_in_it),
+        cmocka_unit_test(cardinality_is_drawn_whatever_stands_in_it),
         cmocka_unit_test(columns_of_text_are_those_of_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,9 +3,9 @@
  *   round:  start ─▶ senders post ─▶ kill -9 ─▶ (start, kill -9)* ─▶ (start, SIGTERM, kill -9)? ─▶ clew check ─▶ start ─▶ verify
  *           ─▶ SIGTERM or kill -9
  *
- * Requests of spans, logs and samples. What must hold: each acknowledged request is there, row by row as it was sent (of samples their
- * number and their sum); one without an answer is there whole or not at all; the rows in the store are those and no others; `clew check`
- * finds nothing; SIGTERM leaves nothing to replay.
+ * Sent are spans, logs and metrics (metrics.h), at random.
+ * What must hold: each acknowledged request is there, row by row as it was sent; one without an answer is there whole or not at
+ * all; the rows in the store are those and no others; a counter sent in deltas is the sum of those that are there; `clew check` finds nothing; SIGTERM leaves nothing to replay.
  *
  * usage: clew_crash CLEW DIR ROUNDS; ends with the line `N passed, N failed`, one a round.
  */
@@ -21,20 +21,21 @@
 #include "app/load_shape.h"
 #include "base/text.h"
 #include "base/vec.h"
+#include "metrics.h"
 #include "net/client.h"
 #include "os/clock.h"
 #include "os/thread.h"
 #include "signal/otlp.h"
 
-/* A request of samples: rows of one series each, which none but this request has. */
-#define SAMPLES SIGNALS
 enum { SENDERS = 4, BODY_BYTES_MAX = 64 << 20, OLD_CHECKED = 40 };
 
 enum fate { UNKNOWN, ACKNOWLEDGED, REFUSED };
 
 struct request {
     enum signal signal;
+    bool is_metrics;
     struct shape_request shape;
+    struct crash_metrics metrics;
     enum fate fate;
     uint32_t rows;
 };
@@ -189,35 +190,41 @@ static void check(void) {
 /* ---- sending ---------------------------------------------------------------------------------------------------- */
 
 struct sender {
+    uint32_t number;
     const struct server *server;
     struct thread *thread;
     atomic_bool *stop;
     requests sent;
 };
 
-/* What a row of samples has; small numbers, so that their sum is exact. */
-static uint64_t sample_of(const struct request *r, uint32_t row) { return (r->shape.seed >> row % 32) % 1000; }
-
-static void make_samples(const struct request *r, struct buf *out) {
-    for (uint32_t i = 0; i < r->rows; i++)
-        buf_add_fmt(out, "crash{request=\"%016llx\",row=\"%u\"} %llu %lld\n", (unsigned long long)r->shape.seed, i,
-                    (unsigned long long)sample_of(r, i), (long long)(r->shape.time_first / 1000000));
-}
-
 static void make_body(const struct request *r, struct buf *out) {
     buf_clear(out);
-    if (r->signal == SAMPLES)
-        make_samples(r, out);
+    if (r->is_metrics)
+        crash_metrics_put(&r->metrics, out);
     else if (r->signal == SIGNAL_SPANS)
         shape_law_traces(&r->shape, out);
     else
         shape_law_logs(&r->shape, out);
 }
 
-static struct request random_request(void) {
-    static const int64_t hour_ns = (int64_t)3600 * 1000000000;
-    struct request r = {.signal = (enum signal)below(SAMPLES + 1),
-                        .shape = {.seed = random_u64(), .time_step = 1000000}};
+static const int64_t hour_ns = (int64_t)3600 * 1000000000;
+
+static struct request random_metrics(uint32_t sender) {
+    struct request r = {.is_metrics = true};
+    int64_t now = clock_wall_ns() / 1000000 * 1000000;
+    r.metrics = (struct crash_metrics){.seed = random_u64(),
+                                       .items = (uint32_t)(1 + below(100)),
+                                       .sender = sender,
+                                       .delta = (uint32_t)below(1000),
+                                       .time_ns = now - (int64_t)below(3) * 24 * hour_ns,
+                                       .counter_ns = now};
+    r.rows = r.metrics.items + 1;
+    return r;
+}
+
+static struct request random_request(uint32_t sender) {
+    if (below(3) == 0) return random_metrics(sender);
+    struct request r = {.signal = (enum signal)below(SIGNALS), .shape = {.seed = random_u64(), .time_step = 1000000}};
     r.shape.items =
         (uint32_t)(10 * (1 + below(r.signal == SIGNAL_SPANS ? 20 : 3))); /* each log is a trace to ask for */
     r.shape.time_first = clock_wall_ns() - (int64_t)below(3) * 24 * hour_ns - (int64_t)below((uint64_t)hour_ns);
@@ -227,23 +234,21 @@ static struct request random_request(void) {
 
 static void send_all(void *context) {
     struct sender *s = context;
-    const char *const fields[] = {"Content-Type: application/x-protobuf", NULL},
-                      *const text_fields[] = {"Content-Type: text/plain; version=0.0.4", NULL};
+    const char *const fields[] = {"Content-Type: application/x-protobuf", NULL};
     struct http_client *client;
     AUTO_BUF struct buf body;
     must(http_client_new(&client), "starting a client");
     buf_init(&body, BODY_BYTES_MAX);
     while (!atomic_load(s->stop)) {
-        struct request r = random_request();
+        struct request r = random_request(s->number);
         char url[128];
         struct http_answer answer = {0};
-        if (r.signal == SAMPLES)
-            snprintf(url, sizeof url, "%s/api/v1/import", s->server->api);
-        else
-            snprintf(url, sizeof url, "%s/v1/%s", s->server->otlp, r.signal == SIGNAL_SPANS ? "traces" : "logs");
+        snprintf(url, sizeof url, "%s/v1/%s", s->server->otlp,
+                 r.is_metrics               ? "metrics"
+                 : r.signal == SIGNAL_SPANS ? "traces"
+                                            : "logs");
         make_body(&r, &body);
-        err e = http_call_wait(client, "POST", url, r.signal == SAMPLES ? text_fields : fields, buf_str(&body),
-                               (int64_t)10 * 1000000000, 1 << 20, &answer);
+        err e = http_call_wait(client, "POST", url, fields, buf_str(&body), (int64_t)10 * 1000000000, 1 << 20, &answer);
         if (!e) r.fate = answer.status == 200 ? ACKNOWLEDGED : REFUSED;
         *vec_push(&s->sent) = r;
         buf_done(&answer.body);
@@ -260,6 +265,7 @@ static void load_and_kill(const struct server *server, requests *all) {
     struct sender senders[SENDERS] = {{0}};
     atomic_bool stop_flag = false;
     for (int i = 0; i < SENDERS; i++) {
+        senders[i].number = (uint32_t)i;
         senders[i].server = server;
         senders[i].stop = &stop_flag;
         must(thread_start(&senders[i].thread, "send", 0, send_all, &senders[i]), "starting a sender");
@@ -286,7 +292,7 @@ struct reader {
 static const struct otlp_limits no_limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
 
 static bool get(struct reader *r, const char *path, struct http_answer *out) {
-    char url[256];
+    char url[1024];
     snprintf(url, sizeof url, "%s%s", r->server->api, path);
     err e = http_call_wait(r->client, "GET", url, NULL, (struct str){0}, (int64_t)30 * 1000000000, BODY_BYTES_MAX, out);
     if (e) fail("GET %s: %s", url, err_text(e));
@@ -343,39 +349,50 @@ static bool is_first_of_trace(const struct batch *b, uint32_t row) {
     return true;
 }
 
-/* The number that a question of PromQL has for an answer; 0: an answer without a series. */
-static uint64_t ask_number(struct reader *r, const char *function, const struct request *q) {
-    char path[256];
-    struct http_answer answer = {0};
-    uint64_t n = 0;
-    snprintf(path, sizeof path,
-             "/prometheus/api/v1/query?query=sum(%s(crash%%7Brequest=%%22%016llx%%22%%7D%%5B7d%%5D))", function,
-             (unsigned long long)q->shape.seed);
-    if (get(r, path, &answer) && answer.status == 200) {
-        const char *value = strstr(answer.body.p, "\"value\":["); /* [time,"number"] */
-        const char *text = value ? strchr(value, ',') : NULL;
-        if (text) n = strtoull(text + 2, NULL, 10);
-    } else {
-        fail("GET %s: status %d", path, answer.status);
-    }
-    buf_done(&answer.body);
-    return n;
+/* The answer to a question of PromQL, or none. */
+static struct str ask_promql(struct reader *r, const struct buf *path, struct http_answer *answer) {
+    if (!get(r, path->p, answer)) return (struct str){0};
+    if (answer->status != 200) fail("GET %s: status %d", path->p, answer->status);
+    return buf_str(&answer->body);
 }
 
-static bool are_samples_there(struct reader *r, const struct request *q) {
-    uint64_t rows = ask_number(r, "count_over_time", q), sum = 0;
-    for (uint32_t i = 0; i < q->rows; i++) sum += sample_of(q, i);
-    if (rows && rows != q->rows) fail("of a request of %u samples %llu are there", q->rows, (unsigned long long)rows);
-    if (rows && ask_number(r, "sum_over_time", q) != sum) fail("samples of a request have other values");
-    return rows == q->rows;
+static bool are_metrics_there(struct reader *r, const struct request *q) {
+    AUTO_BUF struct buf path;
+    struct http_answer answer = {0};
+    uint32_t other = 0;
+    buf_init(&path, 1024);
+    crash_metrics_put_query(&q->metrics, &path);
+    uint32_t found = crash_metrics_count(&q->metrics, ask_promql(r, &path, &answer), &other);
+    if (other) fail("a request of metrics has %u samples that were not sent", other);
+    if (found && found != q->rows) fail("of a request of %u series %u are there", q->rows, found);
+    buf_done(&answer.body);
+    return found == q->rows;
+}
+
+/* Each sender's counter is the sum of its requests that are there. */
+static void verify_counters(struct reader *r, const requests *all) {
+    for (uint32_t sender = 0; sender < SENDERS; sender++) {
+        AUTO_BUF struct buf path;
+        struct http_answer answer = {0};
+        double sum = 0;
+        buf_init(&path, 1024);
+        for (size_t i = 0; i < all->n; i++) {
+            const struct request *q = &all->v[i];
+            if (q->is_metrics && q->metrics.sender == sender && q->fate == ACKNOWLEDGED) sum += q->metrics.delta;
+        }
+        crash_metrics_put_counter_query(sender, &path);
+        double has = crash_metrics_counter(ask_promql(r, &path, &answer));
+        if (has != sum) fail("the counter of sender %u is %.0f, sent were %.0f", sender, has, sum);
+        buf_done(&answer.body);
+    }
 }
 
 /* Is the request there, whole? Something between whole and nothing is a failure. */
 static bool is_there(struct reader *r, const struct request *q) {
+    if (q->is_metrics) return are_metrics_there(r, q);
     struct otlp_result result = {0};
     struct batch sent;
     uint32_t equal = 0, rows = 0;
-    if (q->signal == SAMPLES) return are_samples_there(r, q);
     make_body(q, &r->body);
     must(otlp_decode(r->decoder, q->signal, buf_str(&r->body), &no_limits, &result), "decoding what was sent");
     batch_view(result.blob, &sent);
@@ -401,6 +418,7 @@ static uint64_t metric_sum(const char *text, const char *name) {
     for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
         if (strncmp(line, name, n) != 0 || (line[n] != '{' && line[n] != ' ')) continue;
         const char *end = strchr(line, '\n'), *value = end ? end : line + strlen(line);
+        if (memmem(line, (size_t)(value - line), "\"metrics\"", 9)) continue; /* samples are counted by name */
         while (value > line && value[-1] != ' ') value--;
         sum += strtoull(value, NULL, 10);
     }
@@ -418,8 +436,9 @@ static void verify(struct reader *r, requests *all, size_t first, bool was_stopp
         if (asked && !there && q->fate == ACKNOWLEDGED) fail("an acknowledged request of %u rows is lost", q->rows);
         if (asked && there && q->fate == REFUSED) fail("a refused request of %u rows is there", q->rows);
         if (q->fate == UNKNOWN) q->fate = there ? ACKNOWLEDGED : REFUSED;
-        if (there && q->signal != SAMPLES) rows += q->rows;
+        if (there && !q->is_metrics) rows += q->rows;
     }
+    verify_counters(r, all);
     if (!get(r, "/metrics", &metrics)) return;
     uint64_t has =
         metric_sum(metrics.body.p, "clew_store_part_rows") + metric_sum(metrics.body.p, "clew_store_memory_rows");
@@ -486,13 +505,16 @@ int main(int argc, char **argv) {
         else
             fprintf(stderr, "crash: round %llu failed\n", (unsigned long long)i + 1);
     }
-    uint64_t rows = 0, acknowledged = 0;
+    uint64_t rows = 0, acknowledged = 0, metrics = 0, samples = 0;
     for (size_t i = 0; i < all.n; i++) {
-        acknowledged += all.v[i].fate == ACKNOWLEDGED;
-        if (all.v[i].fate == ACKNOWLEDGED) rows += all.v[i].rows;
+        const struct request *q = &all.v[i];
+        if (q->fate != ACKNOWLEDGED) continue;
+        *(q->is_metrics ? &metrics : &acknowledged) += 1;
+        *(q->is_metrics ? &samples : &rows) += q->rows;
     }
-    printf("%llu requests, %llu rows kept through %llu rounds\n", (unsigned long long)acknowledged,
-           (unsigned long long)rows, (unsigned long long)rounds);
+    printf("%llu requests, %llu rows, %llu of metrics, %llu series kept through %llu rounds\n",
+           (unsigned long long)acknowledged, (unsigned long long)rows, (unsigned long long)metrics,
+           (unsigned long long)samples, (unsigned long long)rounds);
     printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)(rounds - passed));
     vec_done(&all);
     return passed == rounds ? 0 : 1;

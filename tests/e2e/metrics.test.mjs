@@ -308,6 +308,21 @@ test('limits of series: who is over them is named, who is there goes on', async 
   }
 });
 
+test('new series in ten minutes, and late samples, as they are configured', async () => {
+  const strict = await startClew(['--series-new-max', '10', '--late-window', '0']);
+  try {
+    const t = nowMs(), many = Array.from({ length: 15 }, (_, i) => ({ labels: series('churning', { pod: `p${i}` }), samples: [[1, t]] }));
+    const over = await write(strict, snappy(writeRequest(many)));
+    assert.equal(over.status, 400);
+    assert.match(over.text, /^5: .*churning/);
+    const late = await write(strict, snappy(writeRequest([{ labels: series('churning', { pod: 'p1' }), samples: [[1, t - 1]] }])));
+    assert.equal(late.status, 400);
+    assert.equal((await query(prometheusOf(strict), 'count(churning)'))[0].value[1], '10');
+  } finally {
+    await strict.stop();
+  }
+});
+
 test('names as they are configured; promoted attributes', async () => {
   const other = await startClew(['--metric-names', 'NoTranslation', '--promote-attribute', 'region', '--promote-attribute', 'service.version']);
   try {

@@ -74,3 +74,48 @@ export async function largeTrace(clew, n, k) {
   for (let at = 0; at < n; at += 20_000)
     await send(`${clew.api}/otlp/v1/traces`, { resourceSpans: grouped(rows.slice(at, at + 20_000)).map(([s, r]) => ({ resource: resource(s), scopeSpans: [{ spans: r }] })) }, {});
 }
+
+// ---- metrics -----------------------------------------------------------------------------------------------------------
+
+const bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** The same each time: between 0 and 1. */
+const chance = (seed) => { const x = Math.sin(seed * 12.9898) * 43758.5453; return x - Math.floor(x); };
+
+/** What happened in each of the first steps up to i, added up. */
+const total = (i, of) => { let sum = 0; for (let k = 0; k <= i; k++) sum += of(k); return sum; };
+
+/** One point of each metric of a service at a time: a counter by route and code, durations by route with exemplars, a gauge, an exponential histogram. */
+function pointsOf(service, ms, i, startMs) {
+  const at = { startTimeUnixNano: `${startMs}000000`, timeUnixNano: `${ms}000000` };
+  const routes = service === 'web' ? ['/checkout', '/cart', '/search'] : ['/charge'];
+  const attributesOf = (route, code) => attributes({ 'http.route': route, 'http.response.status_code': code });
+  const asked = (k, r) => Math.round(30 * (r + 1) + 20 * Math.sin(k / 14 + r) + 8 * chance(k * 3 + r));
+  const counts = routes.flatMap((route, r) => [200, 500].map((code) => ({ ...at, asInt: String(total(i, (k) => (code === 200 ? asked(k, r) : asked(k, r) > 30 * (r + 1) + 14 ? 3 : 0))), attributes: attributesOf(route, code) })));
+  const durations = routes.map((route, r) => {
+    const counts = Array.from({ length: bounds.length + 1 }, (_, b) => total(i, (k) => Math.max(0, Math.round(20 - 6 * Math.abs(b - 2 - (r || 3 - routes.length) * 0.6 - 1.5 * Math.sin(k / 18 + r))))));
+    const count = counts.reduce((x, y) => x + y, 0), slow = 0.05 + chance(i * 7 + r + routes.length) ** 3 * 0.8;
+    const exemplars = i % 4 === 0 && r === 0 ? [{ timeUnixNano: `${ms - 500}000000`, asDouble: slow, traceId: traceId(1 + (i % 120)), spanId: spanId(1 + (i % 120), service === 'web' ? 0 : 5), filteredAttributes: attributes({ 'order.id': `order-${1 + (i % 120)}` }) }] : [];
+    return { ...at, count: String(count), sum: count * 0.08, bucketCounts: counts.map(String), explicitBounds: bounds, attributes: attributes({ 'http.route': route }), exemplars };
+  });
+  const native = { ...at, count: String(70 * (i + 1)), sum: 1.9 * (i + 1), scale: 2, zeroCount: '0', positive: { offset: -24, bucketCounts: [5, 10, 20, 20, 10, 5].map((n) => String(n * (i + 1))) }, attributes: [] };
+  return { counts, durations, memory: [{ ...at, asDouble: 2e8 + 4e7 * Math.sin(i / 12) + (service === 'web' ? 1e8 : 0), attributes: attributes({ state: 'used' }) }], native: [native] };
+}
+
+/** Half an hour of metrics of two services, 15 s apart, the last a few seconds ago. */
+export async function metrics(clew, { count = 120, apart = 15_000, headers = {} } = {}) {
+  const last = Math.floor(Date.now() / 1000) * 1000 - 3000, first = last - (count - 1) * apart;
+  const resourceMetrics = ['web', 'pay'].map((service) => {
+    const points = Array.from({ length: count }, (_, i) => pointsOf(service, first + i * apart, i, first - apart));
+    const all = (name) => points.flatMap((p) => p[name]);
+    return {
+      resource: { attributes: attributes({ 'service.name': service, 'service.namespace': 'shop', 'service.instance.id': `${service}-1` }) },
+      scopeMetrics: [{ scope: { name: 'shop' }, metrics: [
+        { name: 'http.server.requests', unit: '{request}', description: 'Requests answered', sum: { aggregationTemporality: 2, isMonotonic: true, dataPoints: all('counts') } },
+        { name: 'http.server.request.duration', unit: 's', description: 'Duration of requests', histogram: { aggregationTemporality: 2, dataPoints: all('durations') } },
+        { name: 'process.memory.usage', unit: 'By', description: 'Memory in use', gauge: { dataPoints: all('memory') } },
+        { name: 'db.client.operation.duration', unit: 's', description: 'Duration of queries', exponentialHistogram: { aggregationTemporality: 2, dataPoints: all('native') } },
+      ] }],
+    };
+  });
+  await send(`${clew.api}/otlp/v1/metrics`, { resourceMetrics }, headers);
+}

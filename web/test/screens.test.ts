@@ -10,7 +10,7 @@ function holds<S>(codec: { read(q: string): S; write(v: S): string }, query: str
 }
 
 test('a default state has no query', () => {
-  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.settings, s.login]) holds(codec as never, '');
+  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.metrics, s.cardinality, s.settings, s.login]) holds(codec as never, '');
 });
 
 test('every field of every screen survives its URL', () => {
@@ -19,6 +19,8 @@ test('every field of every screen survives its URL', () => {
   holds(s.trace, '?as=table&sort=-self&span=00f067aa0ba902b7&find=x&collapsed=a&collapsed=b&path=true&view=1-200');
   holds(s.compare, '?a=0af7651916cd43dd8448eb211c80319c&b=1af7651916cd43dd8448eb211c80319c&sort=tree&show=b');
   holds(s.logs, '?service=a&severity=warn&text=x&trace_id=0af7651916cd43dd8448eb211c80319c&span_id=00f067aa0ba902b7&where=resource.%22x%22%3D1&order=oldest&compare=true&by=severity&column=body&column=user.id&record=17-ab&around=17-ab&within=host');
+  holds(s.metrics, '?start=now-6h&query=sum%28x%29&query=%7B%22a.b%22%7D&off=B&as=table&step=30s&compare=true&exemplars=hidden&find=a+b&series=0%5B%5D&sort=-value&match=%7Bjob%3D%22x%22%7D&metric=a.b&label=job&browser=closed');
+  holds(s.cardinality, '?start=now-7d&match=%7Bjob%3D%22x%22%7D&by=pair&sort=bytes&find=x&drop=label%3Apod');
   holds(s.settings, '?section=storage&signal=logs&column=rows%2Fstring%2Fhttp.route');
   holds(s.login, '?to=%2Ftraces%3Fservice%3Da');
 });
@@ -32,15 +34,19 @@ test('what is unknown is dropped, and choices fall back to the first', () => {
 test('paths name screens, and nothing else does', () => {
   assert.deepEqual(s.placeOf('/'), { screen: 'home', id: '' });
   assert.deepEqual(s.placeOf('/compare'), { screen: 'compare', id: '' });
+  assert.deepEqual(s.placeOf('/explore'), { screen: 'metrics', id: '' });
   assert.deepEqual(s.placeOf('/logs'), { screen: 'logs', id: '' });
   assert.deepEqual(s.placeOf('/trace/0AF7651916CD43DD8448EB211C80319C'), { screen: 'trace', id: '0af7651916cd43dd8448eb211c80319c' });
-  for (const path of ['/trace/', '/trace/12', '/trace', '/logs/', '/api/v1/traces', '/docs', '/Traces', '//']) assert.equal(s.placeOf(path), null, path);
+  for (const path of ['/trace/', '/trace/12', '/trace', '/logs/', '/api/v1/traces', '/docs', '/metrics', '/explore/', '/Traces', '//']) assert.equal(s.placeOf(path), null, path);
 });
 
 test('links hold what was given and leave the rest at its default', () => {
   assert.equal(s.tracesLink({ service: 'a', status: 'error' }), '/traces?service=a&status=error');
   assert.equal(s.traceLink('0af7651916cd43dd8448eb211c80319c', { span: 'b' }), '/trace/0af7651916cd43dd8448eb211c80319c?span=b');
   assert.equal(s.homeLink(), '/');
+  assert.equal(s.serviceMetricsLink('a.b', 'shop'), '/explore?match=%7Bjob%3D%22shop%2Fa.b%22%7D');
+  assert.equal(new URL(`http://x${s.serviceMetricsLink('a.b', null)}`).searchParams.get('match'), '{job=~"(.+/)?a\\\\.b"}');
+  assert.equal(s.searchLink({ screen: 'metrics', query: 'query=up&nonsense=1&as=table' }), '/explore?query=up&as=table');
   assert.equal(s.settingsLink({ section: 'tokens' }), '/settings?section=tokens');
 });
 

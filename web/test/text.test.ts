@@ -136,7 +136,7 @@ test('commands are found by their letters', () => {
 
 test('snippets name this clew, and a token where it wants one', () => {
   for (const s of snippets('https://clew.example', true, 'a'.repeat(32), 'b'.repeat(16))) {
-    assert.ok(s.lines.includes('https://clew.example/otlp'), s.name);
+    assert.ok(s.lines.includes(`https://clew.example/${{ Prometheus: 'prometheus/api/v1/write', 'curl a metric': 'api/v1/import' }[s.name] ?? 'otlp'}`), s.name);
     assert.ok(s.lines.includes('CLEW_TOKEN'), s.name);
   }
   for (const s of snippets('http://127.0.0.1:8080', false, 'a'.repeat(32), 'b'.repeat(16))) assert.ok(!s.lines.includes('TOKEN'), s.name);

@@ -163,9 +163,13 @@ static const char *const type_names[METRIC_TYPES] = {
     [METRIC_TYPE_INFO] = "info",       [METRIC_TYPE_STATESET] = "stateset",
 };
 
+const char *prometheus_type_name(enum metric_type type) {
+    return type_names[type < METRIC_TYPES ? type : METRIC_TYPE_UNKNOWN];
+}
+
 static void write_metadata(struct json_writer *w, const struct series_metadata *v) {
     json_object(w);
-    json_member(w, "type", text, type_names[v->type < METRIC_TYPES ? v->type : METRIC_TYPE_UNKNOWN]);
+    json_member(w, "type", text, prometheus_type_name(v->type));
     json_member(w, "unit", str, v->unit);
     json_member(w, "help", str, v->help);
     json_object_end(w);

@@ -78,6 +78,7 @@ struct str prometheus_unescape(struct arena *a, struct str name);
 /* ---- values ----------------------------------------------------------------------------------------------------- */
 
 void prometheus_put_time(struct buf *out, int64_t ms); /* 1435781451.781 */
+const char *prometheus_type_name(enum metric_type type);
 void prometheus_write_labels(struct json_writer *w, struct labels labels);
 err prometheus_write_result(struct prometheus *p, const struct promql_answer *answer, uint64_t limit);
 

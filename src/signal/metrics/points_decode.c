@@ -303,6 +303,7 @@ bool points_labels_slow(struct points_decoder *d, enum labels_kind kind, struct 
     *entry = (struct known_labels){.hash = hash,
                                    .generation = d->generation,
                                    .id = kept.n ? strings_append(&d->b.strings, kept) : 0,
+                                   .ahead = entry->ahead,
                                    .kind = (uint8_t)(kind + 1),
                                    .plain = kept.p == bytes.p};
     *out_id = entry->id;

@@ -128,6 +128,9 @@ static void bad_expressions_are_refused_with_their_place(void **state) {
     REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, STR("a)|(b"), &m), INVALID, "at byte 1");
     REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, STR("(a)\\1"), &m), INVALID, "no back-references");
     REFUSED(label_matcher_make(&a, STR("x"), MATCHER_NOT_REGEX, STR("(?=a)"), &m), INVALID, "no look-around");
+    OK(label_matcher_make(&a, STR("x"), MATCHER_REGEX, str_span(large, sizeof large), &m)); /* a text: nothing to compile */
+    label_matcher_done(&m);
+    large[0] = '.';
     REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, str_span(large, sizeof large), &m), LIMIT, "5000 bytes");
 }
 

@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { parseJson } from './json';
 import { toLogin } from './nav';
 import { setPrefs } from './prefs';
+import type { SearchScreen } from './screens';
 
 export interface Duration {
   min_ns: number;
@@ -162,7 +163,7 @@ export interface AttributeValues extends Partial_ {
 }
 export interface SavedSearch {
   name: string;
-  screen: 'traces' | 'logs';
+  screen: SearchScreen;
   query: string;
   by: string;
 }

@@ -58,3 +58,41 @@ export function readDuration(typed: string): string | null {
   if (t === '') return '';
   return /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h|d))+$/.test(t) ? t.replace('µs', 'us') : null;
 }
+
+/** Any number in few letters: "0", "12.5", "1.25k", "−3", "4.2e-7". */
+export function short(v: number): string {
+  if (!Number.isFinite(v)) return Number.isNaN(v) ? 'NaN' : v > 0 ? '+Inf' : '−Inf';
+  if (v < 0) return `−${short(-v)}`;
+  if (v === 0) return '0';
+  if (v < 0.001 || v >= 999.5e12) return v.toPrecision(3).replace(/\.?0+e/, 'e').replace('e+', 'e');
+  const [unit, name] = ([[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']] as const).find(([u]) => v >= u * 0.9995) ?? [1, ''];
+  const n = Number((v / unit).toPrecision(v / unit >= 100 ? 4 : 3));
+  return `${n}${name}`;
+}
+
+const sizes: [number, string][] = [[1 << 30, ' GiB'], [1 << 20, ' MiB'], [1024, ' KiB']];
+function size(v: number): string {
+  const [unit, name] = sizes.find(([u]) => Math.abs(v) >= u) ?? [1, ' B'];
+  return `${short(v / unit)}${name}`;
+}
+
+/** A number in the unit that it is in, where that is known. */
+export function measured(v: number, unit: '' | 'seconds' | 'bytes' | 'ratio' | 'bytes/s'): string {
+  if (!Number.isFinite(v)) return short(v);
+  if (unit === 'seconds') return v === 0 || Math.abs(v) >= 1e-9 ? duration(v * 1e9) : short(v);
+  if (unit === 'ratio') return `${short(v * 100)} %`;
+  return unit === 'bytes' ? size(v) : unit === 'bytes/s' ? `${size(v)}/s` : short(v);
+}
+
+const scales: Record<string, [number, string][]> = {
+  '': [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k'], [1, '']], seconds: [[3600, ' h'], [60, ' m'], [1, ' s'], [1e-3, ' ms'], [1e-6, ' µs'], [1e-9, ' ns']],
+  bytes: [[2 ** 30, ' GiB'], [2 ** 20, ' MiB'], [1024, ' KiB'], [1, ' B']], ratio: [[0.01, ' %']],
+};
+/** Marks of an axis: in the same unit all, with as many digits as tell them apart. */
+export function ticks(values: readonly number[], unit: '' | 'seconds' | 'bytes' | 'ratio' | 'bytes/s'): string[] {
+  const most = Math.max(...values.map(Math.abs)), apart = Math.abs((values[1] ?? values[0]) - values[0]);
+  const all = scales[unit === 'bytes/s' ? 'bytes' : unit], [of, name] = all.find(([u]) => most >= u) ?? all[all.length - 1];
+  if (!Number.isFinite(most) || most >= 1e15 || (apart > 0 && apart / of < 1e-6)) return values.map((v) => measured(v, unit));
+  const digits = apart > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(apart / of) - 1e-9))) : 2;
+  return values.map((v) => (v === 0 ? '0' : `${v < 0 ? '−' : ''}${(Math.abs(v) / of).toFixed(digits)}${name}${unit === 'bytes/s' ? '/s' : ''}`));
+}

@@ -58,6 +58,29 @@ export interface LogsState extends Range {
   within: 'service' | 'host' | 'all';
 }
 export const logColumns = ['severity', 'service', 'body'];
+export interface MetricsState extends Range {
+  query: string[]; // A, B, …
+  off: string; // letters of those that are not asked
+  as: 'chart' | 'table';
+  step: string; // "": by the chart's width
+  compare: boolean;
+  exemplars: 'shown' | 'hidden';
+  find: string; // words in the legend
+  series: string[]; // keys of those that are drawn alone
+  sort: string; // of the table and the legend: "value", "-value", a label's name
+  match: string; // a selector that the browser is held to
+  metric: string; // open in the browser
+  label: string;
+  browser: 'auto' | 'open' | 'closed';
+}
+export const queriesMost = 8;
+export interface CardinalityState extends Range {
+  match: string; // a selector
+  by: 'metric' | 'label' | 'pair';
+  sort: 'series' | 'samples' | 'bytes' | 'values';
+  find: string;
+  drop: string; // what the saving is shown of: "metric:NAME" or "label:NAME"
+}
 export interface SettingsState {
   section: 'health' | 'storage' | 'retention' | 'tokens';
   signal: 'spans' | 'logs'; // of storage
@@ -82,13 +105,20 @@ export const logs = codec<LogsState>({
   trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'), live: flag(),
   compare: flag(), by: text(), column: list(16, logColumns), record: text(), around: text(), within: choice('service', 'host', 'all'),
 });
+export const metrics = codec<MetricsState>({
+  ...range, query: list(queriesMost), off: text(), as: choice('chart', 'table'), step: text(), compare: flag(), exemplars: choice('shown', 'hidden'), find: text(), series: list(16), sort: text(),
+  match: text(), metric: text(), label: text(), browser: choice('auto', 'open', 'closed'),
+});
+export const cardinality = codec<CardinalityState>({
+  start: text('now-24h'), end: text(), match: text(), by: choice('metric', 'label', 'pair'), sort: choice('series', 'samples', 'bytes', 'values'), find: text(), drop: text(),
+});
 export const settings = codec<SettingsState>({ section: choice('health', 'storage', 'retention', 'tokens'), signal: choice('spans', 'logs'), column: text() });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'start' | 'settings' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', start: '/start', settings: '/settings', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -110,6 +140,13 @@ export const homeLink = linkTo(paths.home, home);
 export const tracesLink = linkTo(paths.traces, traces);
 export const compareLink = linkTo(paths.compare, compare);
 export const logsLink = linkTo(paths.logs, logs);
+export const metricsLink = linkTo(paths.metrics, metrics);
+/** The metrics of a service: job is its namespace and name; of one whose namespace is not known, any. */
+export function serviceMetricsLink(service: string, namespace: string | null, r: Partial<Range> = {}): string {
+  const held = namespace === null ? `job=~${JSON.stringify(`(.+/)?${service.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`)}` : `job=${JSON.stringify(namespace ? `${namespace}/${service}` : service)}`;
+  return metricsLink({ ...r, match: `{${held}}` });
+}
+export const cardinalityLink = linkTo(paths.cardinality, cardinality);
 export const settingsLink = linkTo(paths.settings, settings);
 export const loginLink = linkTo(paths.login, login);
 export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);
@@ -118,5 +155,6 @@ export const traceLink = (id: string, some: Partial<TraceState> = {}): string =>
 export const safePath = (to: string): string => (/^\/(?![/\\])/.test(to) && placeOf(to.split('?')[0]) ? to : '/');
 
 /** A saved search's address: its query read by the screen's codec, so that it leads nowhere else and holds nothing else. */
-export const searchLink = (s: { screen: 'traces' | 'logs'; query: string }): string =>
-  s.screen === 'logs' ? paths.logs + logs.write(logs.read(s.query)) : paths.traces + traces.write(traces.read(s.query));
+export type SearchScreen = 'traces' | 'logs' | 'metrics';
+export const searchLink = (s: { screen: SearchScreen; query: string }): string =>
+  s.screen === 'logs' ? paths.logs + logs.write(logs.read(s.query)) : s.screen === 'metrics' ? paths.metrics + metrics.write(metrics.read(s.query)) : paths.traces + traces.write(traces.read(s.query));

@@ -21,7 +21,7 @@ function curlBody(traceId: string, spanId: string): string {
 export function snippets(origin: string, needsToken: boolean, traceId: string, spanId: string): Snippet[] {
   const endpoint = `${origin}/otlp`;
   const env = [`export OTEL_EXPORTER_OTLP_ENDPOINT=${endpoint}`, 'export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf', 'export OTEL_SERVICE_NAME=my-service',
-    'export OTEL_LOGS_EXPORTER=otlp OTEL_METRICS_EXPORTER=none', ...(needsToken ? ['export OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20$CLEW_TOKEN"'] : [])].join('\n');
+    'export OTEL_LOGS_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp', ...(needsToken ? ['export OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20$CLEW_TOKEN"'] : [])].join('\n');
   const header = needsToken ? `  -H "Authorization: Bearer $CLEW_TOKEN" \\\n` : '';
   const collector = `exporters:
   otlphttp/clew:
@@ -29,13 +29,20 @@ export function snippets(origin: string, needsToken: boolean, traceId: string, s
 service:
   pipelines:
     traces: { receivers: [otlp], exporters: [otlphttp/clew] }
-    logs: { receivers: [otlp], exporters: [otlphttp/clew] }`;
+    logs: { receivers: [otlp], exporters: [otlphttp/clew] }
+    metrics: { receivers: [otlp], exporters: [otlphttp/clew] }`;
+  const prometheus = `# prometheus.yml
+remote_write:
+  - url: ${origin}/prometheus/api/v1/write
+    send_exemplars: true${needsToken ? '\n    authorization: { credentials: "…" } # what CLEW_TOKEN holds' : ''}`;
   return [
     { name: 'curl', lines: `curl -i ${endpoint}/v1/traces \\\n  -H 'Content-Type: application/json' \\\n${header}  -d '${curlBody(traceId, spanId)}'` },
+    { name: 'curl a metric', lines: `echo 'hello_clew{job="curl"} 42' |\n  curl -i ${origin}/api/v1/import -H 'Content-Type: text/plain' \\\n${header}  --data-binary @-` },
     { name: 'Node.js', lines: `npm install @opentelemetry/api @opentelemetry/auto-instrumentations-node\n${env}\nnode --require @opentelemetry/auto-instrumentations-node/register app.js` },
     { name: 'Python', lines: `pip install opentelemetry-distro opentelemetry-exporter-otlp\nopentelemetry-bootstrap -a install\n${env}\nopentelemetry-instrument python app.py` },
     { name: 'Java', lines: `curl -LO https://github.com/open-telemetry/opentelemetry-java-instrumentation/releases/latest/download/opentelemetry-javaagent.jar\n${env}\njava -javaagent:opentelemetry-javaagent.jar -jar app.jar` },
     { name: 'Any SDK', lines: env },
     { name: 'Collector', lines: collector },
+    { name: 'Prometheus', lines: prometheus },
   ];
 }

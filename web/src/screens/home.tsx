@@ -4,7 +4,7 @@ import { useQuestion, type Services, type ServiceStats, type Stats } from '../li
 import { duration, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
-import { home, logsLink, tracesLink, type HomeState } from '../lib/screens';
+import { home, logsLink, serviceMetricsLink, tracesLink, type HomeState } from '../lib/screens';
 import { rangeMs } from '../lib/time';
 import { Change } from '../ui/change';
 import { Spark } from '../ui/chart';
@@ -36,7 +36,7 @@ function Row({ s, before, state, seconds, at }: { s: ServiceStats; before: Servi
       <td class="num hide-small">{s.duration ? duration(s.duration.p50_ns) : '–'} {s.duration && <Change now={s.duration.p50_ns} before={before?.duration?.p50_ns} show={duration} worse="more" />}</td>
       <td class="num">{s.duration ? <a href={tracesLink({ ...some, order: 'longest' })}>{duration(s.duration.p95_ns)}</a> : '–'} {s.duration && <Change now={s.duration.p95_ns} before={before?.duration?.p95_ns} show={duration} worse="more" />}</td>
       <td class="hide-small"><Spark counts={s.bucket_span_counts} errors={s.bucket_error_counts} label={`${s.service}: ${plural(s.span_count, 'span')}, ${plural(s.error_count, 'error')}`} /></td>
-      <td class="hide-small num"><a href={logsLink(some)}>Logs</a></td>
+      <td class="hide-small num"><a href={logsLink(some)}>Logs</a> <a href={serviceMetricsLink(s.service, null, { start: state.start, end: state.end })}>Metrics</a></td>
     </tr>
   );
 }
@@ -62,7 +62,7 @@ function Table({ stats, state }: { stats: Stats; state: HomeState }) {
     <div class="scroll">
       <table class="table">
         <thead>
-          <tr>{head('service', 'Service', '')}{head('rate', 'Spans/s')}{head('errors', 'Errors')}{head('p50', 'p50', 'num hide-small')}{head('p95', 'p95')}<th scope="col" class="wide hide-small">Over time</th><th scope="col" class="hide-small"><span class="sr">Logs</span></th></tr>
+          <tr>{head('service', 'Service', '')}{head('rate', 'Spans/s')}{head('errors', 'Errors')}{head('p50', 'p50', 'num hide-small')}{head('p95', 'p95')}<th scope="col" class="wide hide-small">Over time</th><th scope="col" class="hide-small"><span class="sr">Logs and metrics</span></th></tr>
         </thead>
         <tbody>{rows.map((s, i) => <Row key={s.service} s={s} before={before && (before.get(s.service) ?? none)} state={state} seconds={Math.max(1, (to - from) / 1000)} at={i === at} />)}</tbody>
       </table>

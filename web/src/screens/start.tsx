@@ -2,21 +2,26 @@
 import { useEffect, useState } from 'preact/hooks';
 import { get, type Traces, type TraceSummary } from '../lib/api';
 import { duration, plural } from '../lib/format';
-import { homeLink, traceLink } from '../lib/screens';
+import { writeSelector } from '../lib/promql';
+import { homeLink, metricsLink, traceLink } from '../lib/screens';
 import { randomHex, snippets } from '../lib/snippets';
 import { copy } from '../ui/chips';
 
-/** The first trace that came since this page stands; asked every other second while the page is looked at. */
-function useFirstTrace(since: string): { trace: TraceSummary | null; wrong: string } {
-  const [state, setState] = useState<{ trace: TraceSummary | null; wrong: string }>({ trace: null, wrong: '' });
+interface Came {
+  trace: TraceSummary | null;
+  metric: string;
+  wrong: string;
+}
+/** The first trace and the first metric that came since this page stands; asked every other second while the page is looked at. */
+function useFirst(since: string): Came {
+  const [state, setState] = useState<Came>({ trace: null, metric: '', wrong: '' });
   useEffect(() => {
-    if (state.trace) return undefined;
+    if (state.trace && state.metric) return undefined;
+    const fail = (e: Error): void => setState((s) => ({ ...s, wrong: e.message }));
     const look = (): void => {
       if (document.hidden) return;
-      get<Traces>('/api/v1/traces', { start: since, limit: 1 }).then(
-        (a) => setState({ trace: a.traces[0] ?? null, wrong: '' }),
-        (e: Error) => setState({ trace: null, wrong: e.message }),
-      );
+      if (!state.trace) get<Traces>('/api/v1/traces', { start: since, limit: 1 }).then((a) => setState((s) => ({ ...s, trace: a.traces[0] ?? null, wrong: '' })), fail);
+      if (!state.metric) get<{ data: string[] }>('/prometheus/api/v1/label/__name__/values', { start: since, limit: 50 }).then((a) => setState((s) => ({ ...s, metric: a.data.find((n) => n !== 'target_info') ?? '' })), fail);
     };
     const timer = setInterval(look, 2000);
     document.addEventListener('visibilitychange', look);
@@ -24,7 +29,7 @@ function useFirstTrace(since: string): { trace: TraceSummary | null; wrong: stri
       clearInterval(timer);
       document.removeEventListener('visibilitychange', look);
     };
-  }, [state.trace]);
+  }, [state.trace, state.metric]);
   return state;
 }
 
@@ -42,7 +47,7 @@ export default function Start() {
   const [tab, setTab] = useState(0);
   const needsToken = useNeedsToken();
   const all = snippets(location.origin, needsToken, made.trace, made.span);
-  const { trace, wrong } = useFirstTrace(made.since);
+  const { trace, metric, wrong } = useFirst(made.since);
   const turn = (e: KeyboardEvent): void => {
     const step = e.key === 'ArrowRight' ? 1 : e.key === 'ArrowLeft' ? -1 : 0;
     if (!step) return;
@@ -54,17 +59,19 @@ export default function Start() {
   return (
     <div class="narrow">
       <h1>Getting started</h1>
-      <p class="muted">clew takes traces and logs by OpenTelemetry's protocol, from every SDK and collector. This one listens at <code>{location.origin}/otlp</code>, by HTTP (protobuf or JSON) and, at the same port, by gRPC.</p>
+      <p class="muted">clew takes traces, logs and metrics by OpenTelemetry's protocol, from every SDK and collector, and metrics by Prometheus's remote write. This one listens at <code>{location.origin}/otlp</code>, by HTTP (protobuf or JSON) and, at the same port, by gRPC.</p>
       <div class="note" role="status">
-        <i class={trace ? 'pulse done' : 'pulse'} aria-hidden="true" />
-        {trace ? (
+        <i class={trace || metric ? 'pulse done' : 'pulse'} aria-hidden="true" />
+        {trace || metric ? (
           <>
-            <span class="grow">A trace has come: <b>{trace.root.operation}</b> of {trace.root.service}, {duration(trace.duration_ns)}, {plural(trace.span_count, 'span')}.</span>
-            <a class="button main" href={traceLink(trace.trace_id)}>Open it</a>
+            {trace && <span class="grow">A trace has come: <b>{trace.root.operation}</b> of {trace.root.service}, {duration(trace.duration_ns)}, {plural(trace.span_count, 'span')}.</span>}
+            {trace && <a class="button main" href={traceLink(trace.trace_id)}>Open it</a>}
+            {metric && <span class="grow">Metrics have come: <b>{metric}</b>{!trace && ', and more'}.</span>}
+            {metric && <a class="button main" href={metricsLink({ start: 'now-15m', metric, query: [writeSelector(metric)] })}>Look at them</a>}
             <a class="button" href={homeLink()}>Services</a>
           </>
         ) : (
-          <span class="grow">{wrong ? `Asking failed: ${wrong}. Still trying.` : 'Waiting for a trace … run one of these, and it shows here by itself.'}</span>
+          <span class="grow">{wrong ? `Asking failed: ${wrong}. Still trying.` : 'Waiting for a trace or a metric … run one of these, and it shows here by itself.'}</span>
         )}
       </div>
       {needsToken && <div class="note">Senders need a token of role ingest here: <code>export CLEW_TOKEN=$(clew token new my-service --role ingest)</code></div>}

@@ -1,4 +1,5 @@
 // A chart over time: uPlot comes when the first is drawn. What it shows can be read without seeing it: by ← and →, and as a table.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { isDark, usePrefs } from '../lib/prefs';
 import { showTime } from '../lib/time';
@@ -12,12 +13,13 @@ export interface ChartData {
   values?: Values[]; // the same as told, where series are drawn one on another
 }
 
+const told = 8; // series of a chart with more: the greatest
+
 /** One bucket in words: "spans/s 2.4, before 1.9". */
 function say(series: PlotOptions['series'], values: Values[], i: number, format: (v: number) => string): string {
-  return series.map((s, k) => {
-    const v = values[k + 1][i];
-    return `${s.label} ${v === null || v === undefined || Number.isNaN(v) ? '–' : format(v)}`;
-  }).join(', ');
+  const all = series.map((s, k) => ({ s, v: values[k + 1][i] }));
+  const shown = all.length <= told ? all : all.filter((x) => typeof x.v === 'number' && !Number.isNaN(x.v)).sort((a, b) => b.v! - a.v!).slice(0, told);
+  return shown.map(({ s, v }) => `${s.label} ${v === null || v === undefined || Number.isNaN(v) ? '–' : format(v)}`).join(', ') + (all.length > told ? `, ${all.length} series in all` : '');
 }
 
 function Table({ series, values, format, label }: { series: PlotOptions['series']; values: Values[]; format: (v: number) => string; label: string }) {
@@ -55,7 +57,8 @@ function stepOf(key: string, at: number | null, last: number): number | null | u
   return key in to ? Math.max(0, Math.min(last, to[key])) : undefined;
 }
 
-export function Chart({ data, values = data, low, ...o }: ChartData & { low?: boolean } & Omit<PlotOptions, 'utc' | 'onPoint'>) {
+/** `tip`: what stands beside the pointer, instead of the words. */
+export function Chart({ data, values = data, low, tall, tip, ...o }: ChartData & { low?: boolean; tall?: boolean; tip?: (i: number) => ComponentChildren } & Omit<PlotOptions, 'utc' | 'onPoint'>) {
   const box = useRef<HTMLDivElement>(null), made = useRef<Plot | null>(null), latest = useRef(o);
   const [at, setAt] = useState<number | null>(null);
   const [spoken, setSpoken] = useState('');
@@ -90,9 +93,9 @@ export function Chart({ data, values = data, low, ...o }: ChartData & { low?: bo
   return (
     <>
       <div class="plotbox">
-        <div class={low ? 'plot low' : 'plot'} ref={box} role="group" aria-roledescription="chart" tabIndex={0} aria-label={`${o.label}. Arrow keys read it value by value.`} onKeyDown={onKey}
+        <div class={low ? 'plot low' : tall ? 'plot tall' : 'plot'} ref={box} role="group" aria-roledescription="chart" tabIndex={0} aria-label={`${o.label}. Arrow keys read it value by value.`} onKeyDown={onKey}
           onBlur={() => { made.current?.point(null); setAt(null); }} />
-        {text && <div class="tip readout" aria-hidden="true">{text}</div>}
+        {text && <div class={`tip readout${tip ? ' many' : ''}${tip && at !== null && at > values[0].length / 2 ? ' left' : ''}`} aria-hidden="true">{tip && at !== null ? <>{showTime(Number(values[0][at]) * 1000, prefs.zone).slice(5)}{tip(at)}</> : text}</div>}
       </div>
       <div class="sr" role="status">{spoken}</div>
       <div class="chartfoot"><button class="link" aria-expanded={table} aria-label={`Table: ${o.label}`} onClick={() => setTable(!table)}>Table</button></div>

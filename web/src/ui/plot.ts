@@ -16,7 +16,17 @@ export interface PlotOptions {
   onPick: (fromMs: number, toMs: number) => void;
   onReset: () => void; // a double click
   onPoint: (i: number | null) => void; // the pointer is over this x
+  axis?: [number, number]; // of the values; else from zero to the greatest
+  marks?: PlotMark[]; // dots over the lines
+  ticks?: (values: number[]) => string[]; // marks of the axis; else as `format`
   label: string;
+}
+/** Something that stands at one place and can be opened. */
+export interface PlotMark {
+  x: number; // seconds
+  y: number;
+  title: string;
+  open: () => void;
 }
 export interface Plot {
   destroy: () => void;
@@ -50,18 +60,40 @@ function spread(x: ArrayLike<number>): [number, number] {
   return [first, last + step];
 }
 
+/** Dots are for the pointer alone; who uses keys has them as a list. */
+function dotOf(mark: PlotMark): { mark: PlotMark; element: HTMLElement } {
+  const element = document.createElement('i');
+  element.className = 'exemplar';
+  element.title = mark.title;
+  element.setAttribute('aria-hidden', 'true');
+  element.addEventListener('mousedown', (e) => e.stopPropagation()); // no range is picked
+  element.addEventListener('click', mark.open);
+  return { mark, element };
+}
+
+/** A value beyond the axis stands at its edge. */
+function place(u: uPlot, dots: { mark: PlotMark; element: HTMLElement }[]): void {
+  const { clientWidth: width, clientHeight: height } = u.over;
+  for (const { mark, element } of dots) {
+    const x = u.valToPos(mark.x, 'x'), y = u.valToPos(mark.y, 'y');
+    element.hidden = x < 0 || x > width;
+    element.style.left = `${x}px`;
+    element.style.top = `${Math.max(4, Math.min(height - 4, y))}px`;
+  }
+}
+
 export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOptions): Plot {
   const axis = { stroke: colour('muted'), grid: { stroke: colour('line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
-  const range = spread(data[0]);
+  const range = spread(data[0]), dots = (o.marks ?? []).map(dotOf);
   const made = new uPlot(
     {
       width: into.clientWidth,
       height: into.clientHeight,
       legend: { show: false },
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false, bind: { dblclick: () => () => { o.onReset(); return null; } } },
-      scales: { x: { time: true, range: () => range }, y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
+      scales: { x: { time: true, range: () => range }, y: { range: (_u, _min, max) => o.axis ?? [0, max > 0 ? max * 1.08 : 1] } },
       padding: [8, 26, 0, 0],
-      axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, values: (_u, v) => v.map(o.format) }],
+      axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, values: (_u, v) => (o.ticks ?? ((all) => all.map(o.format)))(v) }],
       series: [{}, ...o.series.map((s, i) => seriesOf(s, data[i + 1]))],
       tzDate: o.utc ? (ts) => uPlot.tzDate(new Date(ts * 1e3), 'Etc/UTC') : undefined,
       hooks: {
@@ -71,11 +103,13 @@ export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOption
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         }],
         setCursor: [(u) => o.onPoint(u.cursor.idx ?? null)],
+        draw: [(u) => place(u, dots)],
       },
     },
     data as uPlot.AlignedData,
     into,
   );
+  made.over.append(...dots.map((d) => d.element));
   made.root.querySelector('canvas')?.setAttribute('aria-hidden', 'true');
   const watch = new ResizeObserver(() => made.setSize({ width: into.clientWidth, height: into.clientHeight }));
   watch.observe(into);

@@ -1,7 +1,7 @@
 // Searches that the team gave names: opened, saved, deleted; and the link to what is on the screen.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure, remove, put, useQuestion, type SavedSearch, type Searches } from '../lib/api';
-import { searchLink } from '../lib/screens';
+import { searchLink, type SearchScreen } from '../lib/screens';
 import { copy, say } from './chips';
 import { PopBox, usePop } from './pop';
 import { FailureNote } from './states';
@@ -24,7 +24,7 @@ function List({ asked, own, drop }: { asked: SavedSearch[]; own: string; drop: (
   );
 }
 
-function Sheet({ screen, query, close }: { screen: 'traces' | 'logs'; query: string; close: () => void }) {
+function Sheet({ screen, query, close }: { screen: SearchScreen; query: string; close: () => void }) {
   const { data, failure, again } = useQuestion<Searches>('/api/v1/searches');
   const [name, setName] = useState('');
   const [refused, setRefused] = useState<Failure | null>(null);
@@ -51,7 +51,7 @@ function Sheet({ screen, query, close }: { screen: 'traces' | 'logs'; query: str
   );
 }
 
-export function Saved({ screen, query }: { screen: 'traces' | 'logs'; query: string }) {
+export function Saved({ screen, query }: { screen: SearchScreen; query: string }) {
   const pop = usePop();
   const button = <button class="button" ref={pop.opener} aria-expanded={pop.open} aria-haspopup="dialog" title="Saved searches, and the link to this one" onClick={() => pop.setOpen(!pop.open)}>Saved</button>;
   return <PopBox pop={pop} name="Saved searches" button={button}><Sheet screen={screen} query={query} close={() => pop.setOpen(false)} /></PopBox>;

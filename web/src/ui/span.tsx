@@ -5,8 +5,8 @@ import { useQuestion, type Logs, type SpanDetails } from '../lib/api';
 import { duration, percent, plural } from '../lib/format';
 import { go } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
-import { logsLink, traceLink, tracesLink, type Range } from '../lib/screens';
-import { parseInstant, parseMs, showTime, sinceNs } from '../lib/time';
+import { logsLink, serviceMetricsLink, traceLink, tracesLink, type Range } from '../lib/screens';
+import { absolute, parseInstant, parseMs, showTime, sinceNs } from '../lib/time';
 import type { Trace } from '../lib/trace';
 import { Acts, CopyButton, Dot, Values } from './chips';
 import { Answer, PartialNote } from './states';
@@ -102,6 +102,10 @@ function Whole({ s, filter, more }: { s: Span; filter: (w: string) => void; more
   );
 }
 
+const namespaceOf = (s: Span): string => String(s.resource.attributes['service.namespace'] ?? '');
+/** Half an hour before and after. */
+const around = (ms: number): Range => absolute(ms - 1_800_000, ms + 1_800_000);
+
 export function SpanDetail({ t, i, logs, range, close }: { t: Trace; i: number; logs: Logs | null; range: Range; close: () => void }) {
   const { w } = t, service = serviceOf(w, i), operation = nameOf(w, i);
   const asked = useQuestion<SpanDetails>(`/api/v1/traces/${t.trace_id}/spans/${idOf(w, i)}`);
@@ -119,6 +123,7 @@ export function SpanDetail({ t, i, logs, range, close }: { t: Trace; i: number; 
       <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
         <a class="button" href={tracesLink({ ...range, service, operation })}>Traces with this operation</a>
         {w.error[i] === 1 && <a class="button" href={tracesLink({ ...range, service, operation, status: 'error' })}>Only failed ones</a>}
+        <a class="button" href={serviceMetricsLink(service, s ? namespaceOf(s) : null, around(parseMs(t.start)))}>Metrics of {service}</a>
       </section>
       <PartialNote of={asked.data} />
       <Answer asked={asked} wait="Loading what it says">{() => s && <Whole s={s} filter={filter} more={more} />}</Answer>
