@@ -278,14 +278,17 @@ test('--compat-ports opens the usual port of each foreign API on the host of --l
   const host = `127.77.${process.pid % 250}.${1 + (Date.now() % 250)}`; /* the port is fixed, so the address is ours */
   const usual = await startClew(['--listen', `${host}:0`, '--compat-ports']);
   assert.equal(usual.jaeger, `http://${host}:16686`);
+  assert.equal(usual.prometheus, `http://${host}:9090`);
   assert.deepEqual((await (await fetch(`${usual.jaeger}/api/services`)).json()).data, []);
+  assert.deepEqual((await (await fetch(`${usual.prometheus}/api/v1/labels`)).json()).data, []);
   const taken = run(['serve', '--data', join(dir, 'taken'), '--listen', `${host}:0`, '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0', '--compat-ports']);
   assert.equal(taken.code, 5);
   assert.match(taken.err, /--jaeger: .*:16686 is in use/);
-  const own = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '127.0.0.1:0']);
+  const own = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '127.0.0.1:0', '--prometheus', '127.0.0.1:0']);
   assert.match(own.jaeger, /^http:\/\/127\.0\.0\.1:/);
-  const none = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '']);
-  assert.equal(none.jaeger, undefined);
+  assert.match(own.prometheus, /^http:\/\/127\.0\.0\.1:/);
+  const none = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '', '--prometheus', '']);
+  assert.equal(none.jaeger ?? none.prometheus, undefined);
   for (const c of [usual, own, none]) await c.stop();
 });
 
