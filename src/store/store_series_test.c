@@ -466,7 +466,7 @@ static void test_more_series_than_memory_are_taken(void **state) {
     AUTO_BUF struct buf text;
     int refused = 0;
     buf_init(&text, 16 * MIB);
-    for (int batch = 0; batch < 100; batch++) {
+    for (int batch = 0; batch < 200; batch++) {
         buf_clear(&text);
         for (int i = 0; i < 4000; i++)
             buf_add_fmt(&text, "m{a=\"%d\",pod=\"a-pod-%d\"} 1 %d\n", i, batch, 1000 + batch);
@@ -524,11 +524,10 @@ static void test_what_is_known_is_forgotten_for_memory(void **state) {
     store_get_stats(store, &stats);
     assert_true(stats.memory_bytes > 2 * MIB);
     uint64_t all = budget.limit_bytes;
-    budget.limit_bytes = 24 * MIB; /* of it 16 are for flushes and merges */
+    budget.limit_bytes = 20 * MIB; /* of it 16 are for flushes and merges */
     send_until_taken("default", "m 1 1000\n", 4);
     budget.limit_bytes = all;
-    store_get_stats(store, &stats);
-    assert_true(stats.memory_bytes < MIB);
+    assert_true(((struct engine *)store)->tables.v[0]->series->beside < 64 * KIB);
     say_otlp(
         "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"d\",\"sum\":{\"aggregationTemporality\":1,"
         "\"isMonotonic\":true,\"dataPoints\":[{\"attributes\":[{\"key\":\"a\",\"value\":{\"intValue\":7}}],"
