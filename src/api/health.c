@@ -1,6 +1,8 @@
 /* /health and /ready. */
 #include "api/api_priv.h"
 
+#include <stdio.h>
+
 #include "base/budget.h"
 
 void handle_health(struct api_call *c) {
@@ -23,18 +25,31 @@ static void write_check(struct json_writer *w, struct str name, const char *prob
     json_text(w, problem ? problem : "healthy");
 }
 
+/* What holds the memory that writes are refused for; NULL: they are taken. Points need an eighth of the limit to be free. */
+static const char *memory_problem(const struct api *api, char text[static 160]) {
+    const struct budget *b = api->options.budget;
+    struct store_stats s;
+    if (!b || budget_used(b) < b->limit_bytes - b->limit_bytes / 8) return NULL;
+    store_get_stats(api->options.store, &s);
+    snprintf(text, 160,
+             "near memory.limit of %llu MiB: writes are refused for now (rows and series that wait to be written hold "
+             "%llu MiB, %llu series)",
+             (unsigned long long)(b->limit_bytes / MIB), (unsigned long long)(s.memory_bytes / MIB),
+             (unsigned long long)s.head_series);
+    return text;
+}
+
 bool write_readiness(struct json_writer *w, const struct api *api) {
-    const struct budget *budget = api->options.budget;
+    char text[160];
     err store = store_health(api->options.store);
     bool draining = atomic_load(&api->draining);
-    bool full = budget && budget_used(budget) >= budget->limit_bytes;
     bool ready = !store && !draining;
     json_member(w, "status", text, ready ? "ready" : "not ready");
     json_member(w, "ready", bool, ready);
     json_key(w, STR("checks"));
     json_object(w);
     write_check(w, STR("store"), store ? err_text(store) : NULL);
-    write_check(w, STR("memory"), full ? "over memory.limit: writes are refused for now" : NULL);
+    write_check(w, STR("memory"), memory_problem(api, text));
     write_check(w, STR("server"), draining ? "draining" : NULL);
     json_object_end(w);
     err_free(store);

@@ -42,6 +42,7 @@ struct memory_batch {
     uint8_t flags;      /* RECORD_… */
     struct points_outcome *outcome;
     struct head_stats head; /* after it */
+    uint64_t beside;        /* what is kept for speed, after it */
 };
 /* Takes over the reference of the blob. The bytes must have been taken from the budget. */
 struct memory_batch *memory_batch_new(struct batch_blob *blob, struct budget *budget);

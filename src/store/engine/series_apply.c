@@ -183,10 +183,7 @@ static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t
     struct known *k = known_put(map, hash, a->budget);
     uint32_t count = (uint32_t)a->ids.n;
     bool same = k->bases && k->shape == shape && k->count == count;
-    if (!same) {
-        delta_bases_free(k->bases, k->count);
-        k->bases = delta ? mem_new_array(struct delta_base, count) : NULL;
-    }
+    if (!same) known_set_bases(map, k, count, delta);
     if (!k->resolved || count > k->room) {
         k->first = (uint32_t)map->ids.n;
         k->room = count;
@@ -196,6 +193,7 @@ static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t
     k->count = count;
     k->shape = shape;
     k->resolved = true;
+    known_charge(map, a->budget);
     return k;
 }
 
@@ -459,6 +457,10 @@ static void apply_target_info(struct applier *a) {
 
 /* ---- a record ------------------------------------------------------------------------------------------------------- */
 
+static uint64_t beside_bytes(const struct series_table *t) {
+    return t->known.charged_bytes + met_before_bytes(&t->met);
+}
+
 /* The head may be another one than last time. */
 static void turn_known(struct applier *a) {
     struct series_table *t = a->series;
@@ -473,13 +475,31 @@ static void turn_known(struct applier *a) {
         if (t->options.new_series_max && previous) met_before_set(&t->met, previous, a->budget);
     }
     series_head_unref(previous);
+    lock_take(&a->engine->lock);
+    t->beside = beside_bytes(t);
+    lock_give(&a->engine->lock);
+}
+
+/* Who is new is not counted until it is known again who was there. */
+static void forget(struct applier *a) {
+    struct series_table *t = a->series;
+    known_turn(&t->known, NULL, t->known.epoch, a->budget);
+    if (t->met.whole) {
+        met_before_done(&t->met, a->budget);
+        t->inherited = true;
+        t->blind_ns = a->engine->o.wall_ns();
+    }
+    lock_take(&a->engine->lock);
+    t->beside = beside_bytes(t);
+    lock_give(&a->engine->lock);
 }
 
 bool engine_turn_heads(struct engine *s) {
     struct applier *a = s->applier;
     lock_take(&s->lock);
-    size_t n = s->turn_heads ? s->tables.n : 0;
-    s->turn_heads = false;
+    size_t n = s->turn_heads || s->forget_known ? s->tables.n : 0;
+    bool forgets = s->forget_known;
+    s->turn_heads = s->forget_known = false;
     lock_give(&s->lock);
     for (size_t i = 0; i < n; i++) {
         lock_take(&s->lock);
@@ -489,6 +509,7 @@ bool engine_turn_heads(struct engine *s) {
         a->engine = s;
         a->series = t;
         if (sealed) turn_known(a);
+        if (t && forgets) forget(a);
     }
     return n > 0;
 }
@@ -530,7 +551,8 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
     /* At first everything is new to this process: what it replays, and who goes on sending. */
     a->counts_new = a->series->options.new_series_max && !s->replaying &&
                     (a->series->met.whole || !a->series->inherited ||
-                     m->arrived_ns - s->opened_wall_ns >= a->series->options.churn_ns);
+                     m->arrived_ns - a->series->blind_ns >= a->series->options.churn_ns);
     apply_record(a);
     series_head_get_stats(a->series->head, &m->head);
+    m->beside = beside_bytes(a->series);
 }

@@ -5,10 +5,11 @@
 static const int64_t base_age_ns = (int64_t)3600 * 1000000000;
 
 /* The newest sample in older sources than the head, looked up once. */
-static void look_up(struct applier *a, uint32_t series, int64_t time_ns, struct delta_base *out) {
+static void look_up(struct applier *a, struct known *k, uint32_t i, int64_t time_ns) {
+    uint32_t series = a->series->known.ids.v[k->first + i];
     struct labels l;
     struct samples found;
-    out->looked = true;
+    k->bases[i].looked = true;
     if (!series_head_labels(a->series->head, series, &a->scratch, &l)) return;
     int64_t from = time_ns < INT64_MIN + base_age_ns ? INT64_MIN : time_ns - base_age_ns;
     samples_init(&found, 64 * MIB);
@@ -16,9 +17,8 @@ static void look_up(struct applier *a, uint32_t series, int64_t time_ns, struct 
     if (!e && found.n) {
         uint32_t at = found.n - 1;
         const struct histogram *h = samples_histogram(&found, at);
-        out->there = true;
-        out->last = (struct head_last){found.times_ns[at], samples_start(&found, at), h ? 0 : found.values[at],
-                                       h ? histogram_on_heap(h) : NULL};
+        struct head_last last = {found.times_ns[at], samples_start(&found, at), h ? 0 : found.values[at], h};
+        known_set_base(&a->series->known, k, i, &last);
     }
     err_free(e); /* a damaged file: the series begins anew */
     samples_done(&found);
@@ -31,7 +31,7 @@ static bool find_base(struct applier *a, struct known *k, uint32_t i, int64_t ti
     *out_late = false;
     apply_flush(a);
     if (!series_head_last(a->series->head, series, out)) {
-        if (!k->bases[i].looked) look_up(a, series, time_ns, &k->bases[i]);
+        if (!k->bases[i].looked) look_up(a, k, i, time_ns);
         if (!k->bases[i].there) return false;
         *out = k->bases[i].last;
     }

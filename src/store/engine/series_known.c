@@ -7,13 +7,41 @@ void known_init(struct known_series *k) {
     *k = (struct known_series){.slots = mem_new_array(struct known, SLOTS_FIRST), .mask = SLOTS_FIRST - 1};
 }
 
-void delta_bases_free(struct delta_base *bases, uint32_t count) {
-    for (uint32_t i = 0; bases && i < count; i++) mem_free((void *)(uintptr_t)bases[i].last.histogram);
-    mem_free(bases);
+/* ---- bases of deltas ------------------------------------------------------------------------------------------------- */
+
+static uint64_t base_bytes(const struct delta_base *b) {
+    return sizeof *b + (b->last.histogram ? sizeof *b->last.histogram + histogram_bytes(b->last.histogram) : 0);
 }
 
+static void free_bases(struct known_series *k, struct known *one) {
+    for (uint32_t i = 0; one->bases && i < one->count; i++) {
+        k->bases_bytes -= base_bytes(&one->bases[i]);
+        mem_free((void *)(uintptr_t)one->bases[i].last.histogram);
+    }
+    mem_free(one->bases);
+    one->bases = NULL;
+}
+
+void known_set_bases(struct known_series *k, struct known *one, uint32_t count, bool delta) {
+    free_bases(k, one);
+    if (!delta) return;
+    one->bases = mem_new_array(struct delta_base, count);
+    k->bases_bytes += count * sizeof *one->bases;
+}
+
+void known_set_base(struct known_series *k, struct known *one, uint32_t i, const struct head_last *last) {
+    struct delta_base *b = &one->bases[i];
+    k->bases_bytes -= base_bytes(b);
+    mem_free((void *)(uintptr_t)b->last.histogram);
+    *b = (struct delta_base){true, true, *last};
+    if (last->histogram) b->last.histogram = histogram_on_heap(last->histogram);
+    k->bases_bytes += base_bytes(b);
+}
+
+/* ---- the map --------------------------------------------------------------------------------------------------------- */
+
 void known_done(struct known_series *k, struct budget *budget) {
-    for (uint32_t i = 0; k->slots && i <= k->mask; i++) delta_bases_free(k->slots[i].bases, k->slots[i].count);
+    for (uint32_t i = 0; k->slots && i <= k->mask; i++) free_bases(k, &k->slots[i]);
     if (budget) budget_give(budget, k->charged_bytes);
     mem_free(k->slots);
     vec_done(&k->ids);
@@ -26,8 +54,11 @@ struct known *known_find(const struct known_series *k, struct hash128 hash) {
     return NULL;
 }
 
-static void charge(struct known_series *k, struct budget *budget) {
-    uint64_t bytes = (k->mask + 1ull) * sizeof *k->slots + k->ids.capacity * sizeof *k->ids.v;
+/* An empty map is not counted. */
+void known_charge(struct known_series *k, struct budget *budget) {
+    uint64_t slots = k->mask + 1ull;
+    uint64_t bytes =
+        (slots > SLOTS_FIRST ? slots * sizeof *k->slots : 0) + k->ids.capacity * sizeof *k->ids.v + k->bases_bytes;
     if (!budget || bytes == k->charged_bytes) return;
     if (bytes > k->charged_bytes) budget_take_always(budget, bytes - k->charged_bytes);
     if (bytes < k->charged_bytes) budget_give(budget, k->charged_bytes - bytes);
@@ -52,24 +83,35 @@ static void resize(struct known_series *k, uint32_t slots) {
     mem_free(old);
 }
 
+/* Room for twice as many, with what is kept for heads left free; else the map is emptied. */
+static void make_room(struct known_series *k, struct budget *budget) {
+    uint64_t more = (k->mask + 1ull) * 2 * sizeof *k->slots; /* both are there while one is copied into the other */
+    uint64_t slack = budget ? budget->limit_bytes / 8 : 0;
+    if (budget && !budget_take(budget, more + slack)) {
+        known_turn(k, NULL, k->epoch, budget);
+        return;
+    }
+    resize(k, (k->mask + 1) * 2);
+    if (budget) budget_give(budget, more + slack);
+}
+
 struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget) {
     struct known *there = known_find(k, hash);
     if (there) return there;
-    if (k->n >= (k->mask + 1) / 4 * 3) resize(k, (k->mask + 1) * 2);
-    charge(k, budget);
+    if (k->n >= (k->mask + 1) / 4 * 3) make_room(k, budget);
     struct known one = {.hash = hash, .count = 1};
     insert(k, &one);
+    known_charge(k, budget);
     return known_find(k, hash);
 }
 
 /* ---- a new head ------------------------------------------------------------------------------------------------------ */
 
-static void keep_base(struct head *old, uint32_t id, struct delta_base *out) {
+static void keep_base(struct known_series *k, struct head *old, struct known *one, uint32_t i) {
     struct head_last last;
+    uint32_t id = k->ids.v[one->first + i];
     if (id == NO_SERIES || !series_head_last(old, id, &last)) return; /* what was known before is as true as it was */
-    mem_free((void *)(uintptr_t)out->last.histogram);
-    *out = (struct delta_base){true, true, last};
-    if (last.histogram) out->last.histogram = histogram_on_heap(last.histogram);
+    known_set_base(k, one, i, &last);
 }
 
 /* Those of deltas that went on are kept for one more head. */
@@ -80,10 +122,10 @@ void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct
         struct known *one = &k->slots[i];
         if (!one->count) continue;
         if (!old || !one->bases || !one->resolved) {
-            delta_bases_free(one->bases, one->count);
+            free_bases(k, one);
             continue;
         }
-        for (uint32_t j = 0; j < one->count; j++) keep_base(old, k->ids.v[one->first + j], &one->bases[j]);
+        for (uint32_t j = 0; j < one->count; j++) keep_base(k, old, one, j);
         one->resolved = false;
         if (kept.n >= (kept.mask + 1) / 4 * 3) resize(&kept, (kept.mask + 1) * 2);
         insert(&kept, one);
@@ -91,15 +133,18 @@ void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct
     mem_free(k->slots);
     vec_done(&k->ids);
     kept.epoch = epoch;
+    kept.bases_bytes = k->bases_bytes;
     kept.charged_bytes = k->charged_bytes;
     *k = kept;
-    charge(k, budget);
+    known_charge(k, budget);
 }
 
 /* ---- the head before --------------------------------------------------------------------------------------------------- */
 
+uint64_t met_before_bytes(const struct met_before *m) { return m->slots ? (m->mask + 1) * sizeof *m->slots : 0; }
+
 void met_before_done(struct met_before *m, struct budget *budget) {
-    if (budget && m->slots) budget_give(budget, (m->mask + 1) * sizeof *m->slots);
+    if (budget) budget_give(budget, met_before_bytes(m));
     mem_free(m->slots);
     *m = (struct met_before){0};
 }

@@ -14,6 +14,8 @@
  *    shown where no earlier source has one at its time.
  *
  * Limits: SEALED_MAX heads wait for their flush (none is sealed over it, but by replay); store_options.series.
+ * Memory: the head takes it whatever there is, so room for it is kept when a record is admitted. What is only for speed (`known`) or for a limit
+ * (`met`) is forgotten when memory is short and no head is left to write: ids are found by labels again, deltas add to what sources have.
  * Threads: head, sealed, numbers and flags are under the engine's lock; samples are appended by the log thread alone, which owns
  * `known`; `texts` has a lock of its own.
  */
@@ -67,7 +69,7 @@ struct known_series {
     uint32_t mask, n;
     VEC(uint32_t) ids;
     uint64_t epoch; /* of the head that the ids are of */
-    uint64_t charged_bytes;
+    uint64_t bases_bytes, charged_bytes;
 };
 void known_init(struct known_series *k);
 void known_done(struct known_series *k, struct budget *budget);
@@ -76,11 +78,16 @@ static inline void known_prefetch(const struct known_series *k, struct hash128 h
     __builtin_prefetch(&k->slots[(uint32_t)hash.low & k->mask]);
 }
 struct known *known_find(const struct known_series *k, struct hash128 hash);
-/* A slot for the hash, new or the old one without ids; earlier pointers into the map are void. */
+/* A slot for the hash, new or the old one without ids; earlier pointers into the map are void. Where there is no memory for a larger map
+ * everything else is forgotten. */
 struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget);
 /* A new head: ids are forgotten. Bases of deltas are taken from the old head (NULL: they are forgotten, too). */
 void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct budget *budget);
-void delta_bases_free(struct delta_base *bases, uint32_t count);
+/* Bases of a slot, none or new ones; old ones go. */
+void known_set_bases(struct known_series *k, struct known *one, uint32_t count, bool delta);
+/* The base of the i-th series of a slot is the newest sample there is; the histogram is copied. */
+void known_set_base(struct known_series *k, struct known *one, uint32_t i, const struct head_last *last);
+void known_charge(struct known_series *k, struct budget *budget);
 
 /* Hashes of the series of the head before, if there is a limit on new ones: they are not new. */
 struct met_before {
@@ -88,6 +95,7 @@ struct met_before {
     bool whole;            /* there was such a head in this life: who is not here is new */
 };
 void met_before_set(struct met_before *m, struct head *old, struct budget *budget);
+uint64_t met_before_bytes(const struct met_before *m);
 bool met_before_has(const struct met_before *m, uint64_t hash);
 void met_before_done(struct met_before *m, struct budget *budget);
 
@@ -104,7 +112,8 @@ struct series_table {
     struct head *head;
     uint64_t first, last;          /* sequences of its records; 0: it has none */
     uint64_t sealed_to;            /* the last sequence of the head that was sealed last */
-    uint64_t bytes, count;         /* about what the head takes; its series */
+    uint64_t bytes, count;         /* what the head takes of the budget; its series */
+    uint64_t beside;               /* the same of `known` and `met` */
     int64_t born_ns, born_wall_ns; /* of its first record */
     VEC(struct sealed_head) sealed;
     uint32_t in_flight;
@@ -114,7 +123,8 @@ struct series_table {
     bool forget_bases;      /* a delete came: what the last head had says nothing */
     struct known_series known;
     struct met_before met;
-    bool inherited; /* it was there when the store was opened: its series are new to this process alone */
+    bool inherited;   /* from when the store was opened, or `met` forgotten: its series are new to this process alone */
+    int64_t blind_ns; /* since when, wall time */
     struct metric_texts *texts;
 };
 struct series_table *series_table_new(const struct store_options *o);

@@ -82,7 +82,8 @@ static err admit_locked(struct engine *s, struct str tenant, struct memory_batch
     return NULL;
 }
 
-/* Takes the bytes from the budget, or drops the blob. */
+/* Takes the bytes from the budget, or drops the blob. What was refused makes room for itself: the back thread writes the largest table, pressed
+ * or not. */
 static err admit_bytes(struct engine *s, struct str tenant, struct batch_blob *blob, uint64_t bytes) {
     if (!tenant_is_valid(tenant)) {
         batch_unref(blob);
@@ -92,9 +93,10 @@ static err admit_bytes(struct engine *s, struct str tenant, struct batch_blob *b
     if (budget_take(s->o.budget, bytes)) return NULL;
     batch_unref(blob);
     lock_take(&s->lock);
+    if (bytes <= s->o.budget->limit_bytes - s->work_bytes) s->wanted_bytes = MAX(s->wanted_bytes, bytes);
     flag_wake_all(&s->back_wake); /* a flush gives memory back */
     lock_give(&s->lock);
-    return budget_err(s->o.budget, "rows not yet written to parts");
+    return budget_err(s->o.budget, "rows and series wait to be written; try again in a moment");
 }
 
 /* Into the queue, or the batch is dropped. */
@@ -176,7 +178,8 @@ static void take_points(struct engine *s, const struct memory_batch *m, int64_t 
         t->born_wall_ns = s->o.wall_ns();
     }
     t->last = m->sequence;
-    t->bytes = m->head.bytes;
+    t->bytes = m->head.charged_bytes;
+    t->beside = m->beside;
     t->count = m->head.series;
     if (t->in_flight) land(s, m->table);
 }
@@ -441,7 +444,7 @@ void engine_log_thread(void *engine) {
     for (;;) {
         while (engine_log_step(s)) {}
         lock_take(&s->lock);
-        while (!s->pending && !s->stop_log && !s->pulse_asked && !s->turn_heads &&
+        while (!s->pending && !s->stop_log && !s->pulse_asked && !s->turn_heads && !s->forget_known &&
                (s->backup_running || (!s->check_idle && s->retire_below <= s->retired_below)))
             flag_wait(&s->log_wake, &s->lock);
         bool stop = s->stop_log && !s->pending;

@@ -65,6 +65,8 @@ struct engine {
     uint64_t retire_below; /* segments below that number may go */
     bool check_idle;       /* a flush has emptied a table */
     bool turn_heads;       /* a head was sealed: the log thread holds the old one */
+    bool forget_known;     /* memory is short: the log thread forgets what series keep for speed */
+    uint64_t wanted_bytes; /* the most that was refused since the back thread looked for what to flush */
     bool backup_running;   /* it copies the log: no segment may go meanwhile */
     bool replaying;        /* at open: segments not yet read are all needed */
     bool pulse_asked;      /* the log thread shall show that it goes round */
@@ -85,7 +87,8 @@ struct engine {
     /* under work */
     int64_t retention_due_ns;
     struct size_drop last_drop;
-    int64_t jobs_due_ns; /* merges and rewrites wait until then after one that failed; its parts longer */
+    int64_t small_due_ns; /* what is small is not flushed for want of memory before this */
+    int64_t jobs_due_ns;  /* merges and rewrites wait until then after one that failed; its parts longer */
 };
 
 /* store_append.c */
@@ -101,7 +104,7 @@ void engine_read_only(struct engine *s, const char *why);
 void engine_disk_full(struct engine *s, const char *why);
 err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken */
 
-/* series_apply.c: the log thread, or replay, lets go of heads that were sealed. False: there were none. */
+/* series_apply.c: the log thread, or replay, lets go of heads that were sealed, and of what memory is too short for. False: there was nothing. */
 bool engine_turn_heads(struct engine *s);
 
 /* series_relog.c */

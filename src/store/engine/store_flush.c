@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "os/clock.h"
 
-static const int64_t retry_after_ns = 1000000000;
+static const int64_t retry_after_ns = 1000000000, small_every_ns = 1000000000;
 enum { RELEASE_BYTES_MIN = 4 << 20 };
 
 /* What one flush works on: its batches as an array, and which deletes they are under. */
@@ -257,18 +257,38 @@ bool engine_is_pressed(const struct engine *s) {
     return budget_used(s->o.budget) - s->work_bytes > (s->o.budget->limit_bytes - s->work_bytes) / 2;
 }
 
+/* Something was refused, and would be again. lock held. */
+static bool is_starved(const struct engine *s) {
+    return s->wanted_bytes && budget_used(s->o.budget) > s->o.budget->limit_bytes - s->wanted_bytes;
+}
+
+static uint64_t table_bytes(const struct table *t) { return t->series ? t->series->bytes : list_of(t)->bytes; }
+
+static uint64_t small_bytes(const struct engine *s) { return MAX(MIB, s->o.budget->limit_bytes / 16); }
+
 /* Under pressure: how large a list must be to be flushed before its time: the largest of all, if they are what the memory is
- * used for. lock held. */
-static uint64_t pressed_bytes(const struct engine *s) {
+ * used for, or if something is refused; but those that are small not often. lock held. */
+static uint64_t pressed_bytes(const struct engine *s, int64_t now) {
     uint64_t sum = 0, largest = 0;
-    if (!engine_is_pressed(s)) return UINT64_MAX;
+    bool starved = is_starved(s);
+    if (!engine_is_pressed(s) && !starved) return UINT64_MAX;
     for (size_t i = 0; i < s->tables.n; i++) {
-        const struct table *t = s->tables.v[i];
-        uint64_t bytes = t->series ? t->series->bytes : list_of(t)->bytes;
+        uint64_t bytes = table_bytes(s->tables.v[i]);
         sum += bytes;
         largest = MAX(largest, bytes);
     }
-    return sum >= s->o.budget->limit_bytes / 8 ? largest : MAX(MIB, s->o.budget->limit_bytes / 16);
+    if (sum >= s->o.budget->limit_bytes / 8 || (starved && now >= s->small_due_ns)) return MAX(largest, 1);
+    return small_bytes(s);
+}
+
+/* Nothing is due that would give memory back, and yet there is too little. lock held. */
+static void forget_if_short(struct engine *s) {
+    uint64_t beside = 0;
+    for (size_t i = 0; i < s->tables.n; i++)
+        if (s->tables.v[i]->series) beside += s->tables.v[i]->series->beside;
+    if (beside < s->o.budget->limit_bytes / 16 || (!engine_is_pressed(s) && !is_starved(s))) return;
+    s->forget_known = true;
+    flag_wake_one(&s->log_wake);
 }
 
 /* Bytes of the log that wait for the table, with those of others between them. */
@@ -302,13 +322,17 @@ struct table *engine_flush_due(struct engine *s, int64_t now, bool any, int64_t 
     struct table *first = NULL;
     int64_t first_due = INT64_MAX;
     lock_take(&s->lock);
-    uint64_t pressed = pressed_bytes(s);
+    uint64_t pressed = pressed_bytes(s, now);
     for (size_t i = 0; i < s->tables.n; i++) {
         int64_t due = due_at(s, s->tables.v[i], now, any, pressed);
         if (due >= first_due) continue;
         first_due = due;
         first = s->tables.v[i];
     }
+    if (first_due > now) forget_if_short(s);
+    if (first_due <= now && is_starved(s) && table_bytes(first) < small_bytes(s))
+        s->small_due_ns = now + small_every_ns;
+    s->wanted_bytes = 0;
     lock_give(&s->lock);
     if (out_next_ns) *out_next_ns = first_due;
     return first_due <= now ? first : NULL;

@@ -256,6 +256,7 @@ static void replay_flush(struct replay *p) {
         err e = engine_flush_table(p->s, t, &did);
         p->flush_failed = e != NULL; /* it was logged */
         err_free(e);
+        engine_turn_heads(p->s);
     }
 }
 
@@ -481,7 +482,10 @@ static err engine_load(struct engine *s) {
     TRY(open_deletes(s));
     TRY(engine_replay(s));
     for (size_t i = 0; i < s->tables.n; i++)
-        if (s->tables.v[i]->series) s->tables.v[i]->series->inherited = true;
+        if (s->tables.v[i]->series) {
+            s->tables.v[i]->series->inherited = true;
+            s->tables.v[i]->series->blind_ns = s->opened_wall_ns;
+        }
     engine_segments_publish(s);
     s->retired_below = s->retire_below = s->manifest.state.log_from;
     return NULL;
@@ -577,6 +581,7 @@ static void add_head_stats(struct head *h, struct store_stats *out) {
     series_head_get_stats(h, &stats);
     out->head_samples += stats.samples + stats.histograms + stats.late;
     out->head_bytes += stats.bytes;
+    out->memory_bytes += stats.charged_bytes;
 }
 
 static void add_series_stats(const struct table *t, struct store_stats *out) {
@@ -590,6 +595,7 @@ static void add_series_stats(const struct table *t, struct store_stats *out) {
     add_head_stats(t->series->head, out);
     series_head_get_stats(t->series->head, &stats);
     out->head_series += stats.series;
+    out->memory_bytes += t->series->beside;
 }
 
 static void add_table_stats(const struct table *t, struct store_stats *out) {

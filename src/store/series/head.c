@@ -67,10 +67,11 @@ void series_head_unref(struct head *h) {
 static uint64_t bytes_now(const struct head *h) { return h->bytes + h->memory.used_bytes; }
 
 err series_head_charge(struct head *h, uint64_t more, const char *what) {
-    if (more > (uint64_t)(h->memory.end - h->memory.next)) more += MIB; /* the arena's next block */
+    if (more > (uint64_t)(h->memory.end - h->memory.next)) /* the arena's next blocks, each twice the one before */
+        more += MIN(h->memory.used_bytes + more + ARENA_FIRST_BYTES, (uint64_t)MIB);
     uint64_t need = bytes_now(h) + more;
     if (!h->options.budget || need <= h->charged_bytes) return NULL;
-    uint64_t step = MAX(need - h->charged_bytes, (uint64_t)CHARGE_STEP);
+    uint64_t step = MAX(need - h->charged_bytes, MIN(need / 4, (uint64_t)CHARGE_STEP));
     if (h->options.always) {
         budget_take_always(h->options.budget, step);
     } else if (!budget_take(h->options.budget, step)) {
@@ -110,6 +111,7 @@ void series_head_get_stats(struct head *h, struct head_stats *out) {
     out->names = (uint32_t)h->names.n;
     out->row_sets = h->set_count;
     out->bytes = bytes_now(h);
+    out->charged_bytes = h->charged_bytes;
     lock_give(&h->lock);
 }
 

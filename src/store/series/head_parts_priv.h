@@ -12,7 +12,8 @@ enum {
     TABLE_BLOCKS = HEAD_SERIES_MAX / TABLE_BLOCK,
     IDS_FIRST = 3,
     IDS_MOST = 1024,
-    CHARGE_STEP = 256 << 10
+    CHARGE_STEP = 256 << 10,
+    ARENA_FIRST_BYTES = 4096
 };
 
 /* A growing list of ascending ids: blocks that never move. */

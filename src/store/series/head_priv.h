@@ -111,6 +111,7 @@ err series_head_exemplars(struct head *h, uint32_t series, int64_t time_min, int
 struct head_stats {
     uint32_t series, pairs, names, row_sets;
     uint64_t samples, histograms, late, exemplars, exemplars_dropped, bytes;
+    uint64_t charged_bytes;     /* taken of the budget */
     int64_t time_min, time_max; /* min > max: no samples */
 };
 void series_head_get_stats(struct head *h, struct head_stats *out);
