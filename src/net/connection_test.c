@@ -237,15 +237,15 @@ static void expect_filled(const char *head, const char *filler, size_t n, const 
 
 static void heads_have_limits(void **state) {
     (void)state;
-    expect_filled("GET /", "a", 8000, " HTTP/1.1\r\n" HOST "\r\n", "200");
-    expect_filled("GET /", "a", 8192, " HTTP/1.1\r\n" HOST "\r\n", "414");
-    expect_filled("GET /", "a", 9000, "", "414");
-    expect_filled("GET /", " ", 9000, " HTTP/1.1\r\n" HOST "\r\n", "414");
-    expect_filled(GET "X: ", "a", 32768, "\rY: b\r\n\r\n", "431");
-    expect_filled("GET /", "a", 60000, "", "414");
-    expect_filled(GET "X: ", "a", 32600, "\r\n\r\n", "200");
-    expect_filled(GET "X: ", "a", 32768, "\r\n\r\n", "431");
-    expect_filled(GET "X: ", "a", 32768, "", "431");
+    expect_filled("GET /", "a", 48000, " HTTP/1.1\r\n" HOST "\r\n", "200");
+    expect_filled("GET /", "a", 49152, " HTTP/1.1\r\n" HOST "\r\n", "414");
+    expect_filled("GET /", "a", 50000, "", "414");
+    expect_filled("GET /", " ", 50000, " HTTP/1.1\r\n" HOST "\r\n", "414");
+    expect_filled(GET "X: ", "a", 61440, "\rY: b\r\n\r\n", "431");
+    expect_filled("GET /", "a", 100000, "", "414");
+    expect_filled(GET "X: ", "a", 61300, "\r\n\r\n", "200");
+    expect_filled(GET "X: ", "a", 61440, "\r\n\r\n", "431");
+    expect_filled(GET "X: ", "a", 61440, "", "431");
     expect_filled(GET, "A: b\r\n", 99 * 6, "\r\n", "200");
     expect_filled(GET, "A: b\r\n", 100 * 6, "\r\n", "431");
     expect_filled(CHUNKED "1;", "a", 8000, "\r\nx\r\n0\r\n\r\n", "200");

@@ -355,8 +355,7 @@ void points_put_metric(struct buf *out, struct str name, struct str resource_att
     } said[] = {{STR("service.name"), " of service "}, {STR("service.instance.id"), ", instance "}};
     AUTO_BUF struct buf value;
     buf_init(&value, KIB);
-    if (!name.n) buf_add_text(out, "a metric without a name");
-    if (name.n) put_quoted(out, "metric ", name);
+    put_quoted(out, "metric ", name);
     for (size_t i = 0; i < LENGTH(said); i++) {
         struct str key, any, rest = resource_attributes;
         while (points_label_next(&rest, &key, &any)) {
