@@ -254,6 +254,36 @@ static void heads_have_limits(void **state) {
     expect_filled(CHUNKED "0\r\n", "X: aaaaaaaa\r\n", 9000, "\r\n", "400");
 }
 
+static struct str say_target(void *listener, struct str target, struct str type, int status, struct str reason,
+                             struct buf *out) {
+    (void)listener, (void)type, (void)status, (void)reason;
+    buf_add_fmt(out, "[" STR_FMT "]", STR_ARG(target));
+    return STR("text/plain");
+}
+
+/* Whoever words a refusal is told what was asked, as far as it was read. */
+static void refusals_know_the_target(void **state) {
+    (void)state;
+    static const struct http_server_options o = {.handler = handler, .refusal = say_target, .body_max = 1000};
+    static const struct {
+        const char *input, *want;
+    } cases[] = {{"GET /a/../b?x HTTP/1.1\r\n" HOST "\r\n", "[/a/../b?x]"},
+                 {"POST /p HTTP/1.1\r\n" HOST "Content-Length: 1001\r\n\r\n", "[/p]"},
+                 {"GET /1 HTTP/1.1\r\n" HOST "\r\nGET /2 HTTP/3\r\n\r\n", "[/2]"},
+                 {"\r\nGET /3 HTTP/1.1\n", "[/3]"},
+                 {"GET \r\n", "[\r]"},
+                 {"GET\r\n", "[]"}};
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        for (size_t step = 1; step <= 1000; step += 999) {
+            struct wire w;
+            begin();
+            wire_open(&w, &o);
+            wire_feed(&w, str_of(cases[i].input), step);
+            if (!strstr(w.out.p, cases[i].want)) fail_msg("case %zu: %s", i, w.out.p);
+            wire_close(&w);
+        }
+}
+
 static void bodies_have_a_limit(void **state) {
     (void)state;
     expect_filled(POST "Content-Length: 1000\r\n\r\n", "a", 1000, GET "\r\n", "200 200");
@@ -716,6 +746,7 @@ int main(void) {
         cmocka_unit_test(framing_that_can_be_read_in_two_ways_is_refused),
         cmocka_unit_test(request_lines_are_read_to_the_letter),
         cmocka_unit_test(exactly_one_host_is_required),
+        cmocka_unit_test(refusals_know_the_target),
         cmocka_unit_test(chunked_bodies_are_joined),
         cmocka_unit_test(bad_chunks_are_refused),
         cmocka_unit_test(heads_have_limits),

@@ -276,11 +276,11 @@ static int head_parse(struct http_request *r) {
 }
 
 struct str head_target(const struct http_request *r) {
+    if (r->is_h2) return request_piece(r, r->fields.target);
     struct str line = {r->input + r->head_at, MIN(r->input_n - MIN(r->head_at, r->input_n), (uint32_t)TARGET_SHOWN)};
-    struct str target, rest;
-    if (r->is_h2 || r->fields.target.n) return request_piece(r, r->fields.target);
-    if (!line.n || !str_cut(line, ' ', &target, &rest)) return STR("");
-    str_cut(rest, ' ', &target, &rest);
+    struct str method, rest, target, more;
+    if (!str_cut(line, ' ', &method, &rest)) return STR("");
+    str_cut(rest, ' ', &target, &more);
     return target;
 }
 

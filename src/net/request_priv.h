@@ -123,7 +123,7 @@ int head_read(struct http_request *r);
 /* The same head out of HTTP/2's fields (RFC 9113 §8.3), one by one and then judged as a whole. 0, or the status to refuse with. */
 int head_add_field(struct http_request *r, struct str name, struct str value);
 int head_finish(struct http_request *r);
-/* The target as far as it is known, also of a head that is refused. */
+/* What the target begins with, also of a head that is refused or not there yet. */
 struct str head_target(const struct http_request *r);
 
 /* ---- chunk.c ---- */
