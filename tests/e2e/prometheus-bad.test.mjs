@@ -103,11 +103,12 @@ test('what is too large, too long, or of another encoding is refused in the word
   assert.equal((await ask(clew, '/api/v1/nothing')).body.errorType, 'not_found');
 });
 
-test('a long match[] may stand in the address', async () => {
-  const list = Array.from({ length: 6000 }, (_, i) => i).join('|'), path = `/api/v1/label/i/values?${form({ 'match[]': `many{i=~"${list}"}`, limit: '10' })}`;
-  assert.ok(path.length > 30000);
-  const answer = await ask(clew, path);
-  assert.deepEqual([answer.status, answer.body.data.length], [200, 10], answer.text.slice(0, 300));
+test('long match[] may stand in the address', async () => {
+  const fields = new URLSearchParams({ limit: '10' });
+  for (let n = 0; n < 30; n++) fields.append('match[]', `many{i=~"${Array.from({ length: 160 }, (_, i) => n * 160 + i).join('|')}"}`);
+  const path = `/api/v1/label/i/values?${fields}`, answer = await ask(clew, path);
+  assert.ok(path.length > 30000, String(path.length));
+  assert.deepEqual([answer.status, answer.body.data?.length], [200, 10], answer.text.slice(0, 300));
 });
 
 test('the first and the last time of Prometheus are times', async () => {
