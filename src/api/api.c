@@ -230,14 +230,15 @@ static struct str path_of_absolute(struct str target) {
     return rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
 }
 
+const char *const api_roots[API_PORTS] = {[API_PORT_JAEGER] = "/jaeger", [API_PORT_PROMETHEUS] = "/prometheus"};
+
 static void take_target(struct api_call *c) {
     if (!str_cut(c->request.target, '?', &c->path, &c->query)) c->query = (struct str){"", 0};
     if (c->path.n == 0 || c->path.p[0] != '/') c->path = path_of_absolute(c->path);
-    static const char *const below[API_PORTS] = {[API_PORT_JAEGER] = "/jaeger", [API_PORT_PROMETHEUS] = "/prometheus"};
-    if (!below[c->request.port]) return;
+    if (!api_roots[c->request.port]) return;
     struct buf path;
     buf_init(&path, 64 * KIB);
-    buf_add_fmt(&path, "%s" STR_FMT, below[c->request.port], STR_ARG(c->path));
+    buf_add_fmt(&path, "%s" STR_FMT, api_roots[c->request.port], STR_ARG(c->path));
     c->path = arena_copy(&c->arena, buf_str(&path));
     buf_done(&path);
 }

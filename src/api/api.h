@@ -78,7 +78,8 @@ void api_handle(struct http_request *r);
 /* is_trusted of http_server_options: whoever has a valid token, or all when none is needed. */
 bool api_trusts(const struct http_request *r, void *listener);
 /* The refusal of http_server_options: what the server itself refuses gets the bodies that the routes give. */
-struct str api_refusal(void *listener, struct str content_type, int status, struct str reason, struct buf *out);
+struct str api_refusal(void *listener, struct str target, struct str content_type, int status, struct str reason,
+                       struct buf *out);
 /* Its takes_pieces: by the route table. */
 bool api_takes_pieces(void *listener, const struct http_request *r);
 /* … whose context is this: http_server_listen(server, address, api_listener(api, API_PORT_OTLP), bound). */

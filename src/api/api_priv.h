@@ -168,6 +168,8 @@ bool call_is_late(struct api_call *c);
 
 /* Finds the route: NULL, having ended the call with 404 or 405. */
 const struct api_route *route_find(struct api_call *c);
+/* Below which path of the main port lies what a port serves at its root; NULL: it serves paths as they are. */
+extern const char *const api_roots[API_PORTS];
 /* Parses the query string, and before it the body of a form, by the route's table. The error names the parameter. */
 err params_parse(struct api_call *c);
 /* Percent-decodes; with `plus`, + is a blank. ERR_INVALID for a broken escape. */

@@ -74,10 +74,22 @@ struct http_stream *call_stream(struct api_call *c, const struct api_reply *head
     return s;
 }
 
-bool call_is_otlp(const struct api_call *c) {
-    return c->request.port == API_PORT_OTLP || str_starts_with(c->path, STR("/otlp/")) ||
-           str_starts_with(c->path, STR("/prometheus/api/v1/otlp/"));
+/* Below `part` of Prometheus's API, which stands at the root of its own port. */
+static bool is_of_prometheus(enum api_port port, struct str path, struct str part) {
+    const struct str root = STR("/prometheus");
+    if (str_starts_with(path, root))
+        path = (struct str){path.p + root.n, path.n - root.n};
+    else if (port != API_PORT_PROMETHEUS)
+        return false;
+    return str_starts_with(path, part);
 }
+
+static bool is_otlp(enum api_port port, struct str path) {
+    return port == API_PORT_OTLP || str_starts_with(path, STR("/otlp/")) ||
+           is_of_prometheus(port, path, STR("/api/v1/otlp/"));
+}
+
+bool call_is_otlp(const struct api_call *c) { return is_otlp(c->request.port, c->path); }
 
 static void put_error_json(struct buf *out, enum err_kind kind, struct str message, struct str hint) {
     struct json_writer w;
@@ -99,15 +111,19 @@ static enum err_kind kind_of_status(int status) {
     return status < 500 ? ERR_INVALID : ERR_UNAVAILABLE;
 }
 
-struct str api_refusal(void *listener, struct str content_type, int status, struct str reason, struct buf *out) {
+struct str api_refusal(void *listener, struct str target, struct str content_type, int status, struct str reason,
+                       struct buf *out) {
     const struct api_surface *surface = listener;
     enum err_kind kind = kind_of_status(status);
-    if (surface->port == API_PORT_OTLP) {
+    if (is_otlp(surface->port, target)) {
         bool json = otlp_is_json(content_type);
         otlp_put_status(json, err_kind_rows[kind].grpc, reason, out);
         return otlp_content_type(json);
     }
-    put_error_json(out, kind, reason, STR(""));
+    if (surface->port == API_PORT_PROMETHEUS || is_of_prometheus(surface->port, target, STR("/")))
+        prometheus_put_error(out, status, reason);
+    else
+        put_error_json(out, kind, reason, STR(""));
     return STR("application/json");
 }
 

@@ -133,14 +133,14 @@ static void what_the_server_refuses_has_the_same_bodies(void **state) {
         struct buf out;
         char expected[96];
         buf_init(&out, 4 * KIB);
-        struct str type =
-            api_refusal(api_listener(stage.api, API_PORT_MAIN), STR(""), cases[i].status, STR("why"), &out);
+        struct str type = api_refusal(api_listener(stage.api, API_PORT_MAIN), STR("/api/v1/x"), STR(""),
+                                      cases[i].status, STR("why"), &out);
         assert_true(str_equal(type, STR("application/json")));
         snprintf(expected, sizeof expected, "{\"error\":{\"kind\":\"%s\",\"message\":\"why\"}}", cases[i].kind);
         if (!str_equal(buf_str(&out), str_of(expected)))
             fail_msg("%d: " STR_FMT, cases[i].status, STR_ARG(buf_str(&out)));
         buf_clear(&out);
-        type = api_refusal(api_listener(stage.api, API_PORT_OTLP), STR(""), cases[i].status, STR("why"), &out);
+        type = api_refusal(api_listener(stage.api, API_PORT_OTLP), STR(""), STR(""), cases[i].status, STR("why"), &out);
         assert_true(str_equal(type, STR("application/x-protobuf")));
         assert_int_equal(out.p[1], cases[i].grpc);
         buf_done(&out);

@@ -200,22 +200,28 @@ static err take_pairs(struct api_call *c, struct str text) {
     return NULL;
 }
 
-static bool is_form(struct str content_type) {
+static bool is_of_type(struct str content_type, struct str type) {
     struct str head, rest;
     str_cut(content_type, ';', &head, &rest);
-    return str_equal_nocase(str_trim(head), STR("application/x-www-form-urlencoded"));
+    return str_equal_nocase(str_trim(head), type);
+}
+
+static err take_form(struct api_call *c) {
+    struct str type = c->request.content_type;
+    if (is_of_type(type, STR("multipart/form-data")))
+        return err_new(ERR_INVALID,
+                       "multipart/form-data is not read: send the form as application/x-www-form-urlencoded");
+    return is_of_type(type, STR("application/x-www-form-urlencoded")) ? take_pairs(c, c->request.body) : NULL;
 }
 
 err params_parse(struct api_call *c) {
-    if (c->route->takes_form && is_form(c->request.content_type)) TRY(take_pairs(c, c->request.body));
+    if (c->route->takes_form) TRY(take_form(c));
     TRY(take_pairs(c, c->query));
     return take_defaults(c);
 }
 
 err call_body_is_json(const struct api_call *c) {
-    struct str head, rest;
-    str_cut(c->request.content_type, ';', &head, &rest);
-    if (str_equal_nocase(str_trim(head), STR("application/json"))) return NULL;
+    if (is_of_type(c->request.content_type, STR("application/json"))) return NULL;
     return err_new(ERR_INVALID, "send Content-Type: application/json");
 }
 

@@ -68,6 +68,13 @@ static const char *method_name(enum http_method method) {
     }
 }
 
+/* A path of the table as it is asked for at this port. */
+static struct str at_port(const struct api_call *c, struct str path) {
+    const char *root = api_roots[c->request.port];
+    if (!root || !str_starts_with(path, str_of(root))) return path;
+    return (struct str){path.p + strlen(root), path.n - strlen(root)};
+}
+
 static void fail_not_found(struct api_call *c) {
     const char *paths[256];
     size_t n = 0;
@@ -77,8 +84,8 @@ static void fail_not_found(struct api_call *c) {
     struct buf message, hint;
     buf_init(&message, 16 * KIB);
     buf_init(&hint, KIB);
-    buf_add_fmt(&message, "there is no " STR_FMT, STR_ARG(c->path));
-    if (near) buf_add_fmt(&hint, "did you mean %s?", near);
+    buf_add_fmt(&message, "there is no " STR_FMT, STR_ARG(at_port(c, c->path)));
+    if (near) buf_add_fmt(&hint, "did you mean " STR_FMT "?", STR_ARG(at_port(c, str_of(near))));
     if (!near)
         buf_add_text(&hint, c->request.port == API_PORT_OTLP
                                 ? "this port takes POST /v1/traces, /v1/logs and /v1/metrics"
@@ -97,7 +104,8 @@ static void fail_method(struct api_call *c, const struct api_route *const *found
         if (found[i]->method == HTTP_GET) buf_add_text(&allow, ", HEAD");
     }
     struct str method = {c->request.method_text.p, MIN(c->request.method_text.n, (size_t)METHOD_SHOWN_MAX)};
-    buf_add_fmt(&message, "%s does not take " STR_FMT "; it takes %s", found[0]->path, STR_ARG(method), allow.p);
+    buf_add_fmt(&message, STR_FMT " does not take " STR_FMT "; it takes %s",
+                STR_ARG(at_port(c, str_of(found[0]->path))), STR_ARG(method), allow.p);
     struct http_field field = {STR("Allow"), buf_str(&allow)};
     call_fail_as(c, 405, 12, ERR_INVALID, buf_str(&message), STR(""), &field);
     buf_done(&allow);

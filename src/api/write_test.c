@@ -311,7 +311,7 @@ static void otlp_is_taken_on_every_path(void **state) {
         assert_int_equal(stage_send(&stage, paths[i].port, paths[i].request, json, NULL, str_of(json_refused)), 200);
         assert_string_equal(stage_body(&stage),
                             "{\"partialSuccess\":{\"rejectedDataPoints\":\"1\",\"errorMessage\":\"1: "
-                            "older than the retention\"}}");
+                            "older than the retention; metric \\\"m\\\"\"}}");
         assert_int_equal(stage_send(&stage, paths[i].port, paths[i].request, json, NULL, STR("{")), 400);
         assert_has(stage_body(&stage), "{\"code\":3,\"message\":\"");
         assert_int_equal(stage_send(&stage, paths[i].port, paths[i].request, "text/plain", NULL, STR("")), 415);

@@ -146,9 +146,11 @@ static err unpack(struct ingest *in, struct loan *loan, struct str encoding, str
         MAX(unpacked_claim(encoding, body, max), (size_t)1); /* if it lies, the whole limit is drawn instead */
     *out_large = only_small && claim > SMALL_BODY_BYTES;
     if (*out_large) return NULL;
+    size_t room =
+        is_snappy(encoding) ? max : claim; /* a block takes what it states or is refused: its claim cannot lie */
     TRY(loan_grow(loan, claim));
-    err e = unpack_up_to(encoding, body, claim, out, out_owned);
-    if (e && err_kind(e) == ERR_LIMIT && claim < max) {
+    err e = unpack_up_to(encoding, body, room, out, out_owned);
+    if (e && err_kind(e) == ERR_LIMIT && room < max) {
         err_free(e);
         *out_large = only_small;
         if (only_small) return NULL;

@@ -36,6 +36,7 @@ const struct ingest_reason_row ingest_reasons[INGEST_REASONS] = {
     TRANSLATED("no_value", TRANSLATE_NO_VALUE),
     TRANSLATED("no_name", TRANSLATE_NO_NAME),
     TRANSLATED("too_large", TRANSLATE_TOO_LARGE),
+    TRANSLATED("bad_value", TRANSLATE_BAD_VALUE),
 };
 
 static_assert((int)REASON_BAD_TRACE_ID == OTLP_BAD_TRACE_ID && (int)REASON_TOO_MANY == OTLP_TOO_MANY,

@@ -486,6 +486,108 @@ static void points_of_otlp_become_samples_or_conflicts(void **state) {
     bench_close(&b);
 }
 
+static void a_refusal_names_whose_point_it_was(void **state) {
+    (void)state;
+    static const struct {
+        const char *metric, *message;
+    } cases[] = {
+        {"{\"name\":\"a.b\",\"gauge\":{\"dataPoints\":[{" AT "\"flags\":0},{" AT "\"flags\":0}]}}",
+         "2: a point without a value; metric \"a.b\""},
+        {"{\"name\":\"\",\"sum\":{\"aggregationTemporality\":2,\"isMonotonic\":true,\"dataPoints\":[{" AT
+         "\"asInt\":1}]}}",
+         "1: a metric without a name; metric \"\""},
+        {"{\"unit\":\"s\",\"gauge\":{\"dataPoints\":[{" AT "\"asInt\":1}]}}",
+         "1: a metric without a name; metric \"\""},
+        {"{\"name\":\"h\",\"histogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{" AT
+         "\"count\":1,\"explicitBounds\":[1],\"bucketCounts\":[1]}]}}",
+         "1: a histogram that contradicts itself; metric \"h\": the buckets are not one more than the bounds"},
+        {"{\"name\":\"m\",\"gauge\":{\"dataPoints\":[{\"timeUnixNano\":\"5\",\"asInt\":1}]}}",
+         "1: older than the retention; metric \"m\""},
+    };
+    struct bench b;
+    AUTO_BUF struct buf body;
+    buf_init(&body, MIB);
+    bench_open(&b);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        send_json_metric(&b, cases[i].metric);
+        assert_string_equal(b.text, cases[i].message);
+    }
+    put_otlp_gauge(&body, "shop", "queue.length", 5, 3);
+    send(&b, INGEST_OTLP, "", buf_str(&body));
+    fared(&b, 0, 1, "1: older than the retention; metric \"queue.length\" of service \"shop\"");
+    stored(&b, "");
+    bench_close(&b);
+}
+
+#define LATER "\"timeUnixNano\":\"1700000010000000000\","
+/* Collectors send such a point without counts, often without bounds and sum. */
+static void a_histogram_without_a_recorded_value_ends_all_of_its_series(void **state) {
+    (void)state;
+    static const char *const ends[] = {"\"flags\":1", "\"flags\":1,\"explicitBounds\":[1,2]",
+                                       "\"flags\":1,\"explicitBounds\":[1,2],\"bucketCounts\":[0,0,0],\"sum\":0"};
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        struct bench b;
+        AUTO_BUF struct buf text;
+        buf_init(&text, MIB);
+        bench_open(&b);
+        send_json_metric(&b, "{\"name\":\"h\",\"histogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{" AT
+                             "\"count\":3,\"sum\":4,\"explicitBounds\":[1,2],\"bucketCounts\":[1,1,1]}]}}");
+        fared(&b, 1, 0, "");
+        buf_add_fmt(&text,
+                    "{\"name\":\"h\",\"histogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{" LATER "%s}]}}",
+                    ends[i]);
+        send_json_metric(&b, text.p);
+        fared(&b, 1, 0, "");
+        assert_int_equal(b.outcome.samples, 5);
+#define ENDED "@" NOW " bits:7ff0000000000002@1700000010000\n"
+        stored(&b, "h_bucket{le=\"+Inf\"} 3" ENDED "h_bucket{le=\"1\"} 1" ENDED "h_bucket{le=\"2\"} 2" ENDED
+                   "h_count 3" ENDED "h_sum 4" ENDED);
+        bench_close(&b);
+    }
+    struct bench b;
+    bench_open(&b); /* one that nobody knows says what it can */
+    send_json_metric(&b, "{\"name\":\"h\",\"histogram\":{\"aggregationTemporality\":2,\"dataPoints\":[{" AT
+                         "\"flags\":1,\"explicitBounds\":[1]}]}}");
+    fared(&b, 1, 0, "");
+    assert_int_equal(b.outcome.samples, 3);
+    send_json_metric(&b, "{\"name\":\"s\",\"summary\":{\"dataPoints\":[{" AT
+                         "\"count\":3,\"sum\":4.5,\"quantileValues\":[{\"quantile\":0.5,\"value\":1}]}]}}");
+    send_json_metric(&b, "{\"name\":\"s\",\"summary\":{\"dataPoints\":[{" LATER "\"flags\":1}]}}");
+    fared(&b, 1, 0, "");
+    assert_int_equal(b.outcome.samples, 3);
+    bench_close(&b);
+}
+
+static void a_bad_delta_does_not_spoil_its_sum(void **state) {
+    (void)state;
+    static const struct {
+        const char *value;
+        bool bad;
+    } deltas[] = {{"5", false}, {"\"NaN\"", true}, {"-3", true}, {"\"Infinity\"", true}, {"\"-Infinity\"", true},
+                  {"0", false}, {"2", false}};
+    struct bench b;
+    struct store_options options;
+    bench_options(&options);
+    struct translation translation = translation_default;
+    translation.deltas = true;
+    options.series.translation = &translation;
+    open_with(&b, &options, 1 << 30, 0, NULL);
+    for (size_t i = 0; i < LENGTH(deltas); i++) {
+        AUTO_BUF struct buf text;
+        buf_init(&text, MIB);
+        buf_add_fmt(&text,
+                    "{\"name\":\"c\",\"sum\":{\"aggregationTemporality\":1,\"isMonotonic\":true,\"dataPoints\":[{"
+                    "\"timeUnixNano\":\"170000000%zu000000000\",\"asDouble\":%s}]}}",
+                    i, deltas[i].value);
+        send_json_metric(&b, text.p);
+        fared(&b, !deltas[i].bad, deltas[i].bad,
+              deltas[i].bad ? "1: a delta of a counter that is negative or not a finite number; metric \"c\"" : "");
+        assert_int_equal(b.outcome.rejected_by[REASON_TRANSLATION + TRANSLATE_BAD_VALUE], deltas[i].bad);
+    }
+    stored(&b, "c_total 5@1700000000000 5@1700000005000 7@1700000006000\n");
+    bench_close(&b);
+}
+
 /* ---- labels ----------------------------------------------------------------------------------------------------- */
 
 static void bad_labels_cost_only_their_own_series(void **state) {
@@ -571,7 +673,7 @@ static void a_hundred_thousand_attributes_are_refused(void **state) {
     put_wire_bytes(&body, 1, buf_str(&all));
     bench_open(&b);
     send(&b, INGEST_OTLP, "", buf_str(&body));
-    fared(&b, 0, 1, "1: too many labels");
+    fared(&b, 0, 1, "1: too many labels; metric \"m\"");
     stored(&b, "");
     bench_close(&b);
 }
@@ -825,6 +927,37 @@ static void a_block_that_unpacks_to_much_is_not_small(void **state) {
     bench_close(&b);
 }
 
+/* What a body takes of the budget is what it states, however large a body may be; so it fits where little is left. */
+static void an_honest_block_takes_what_it_states(void **state) {
+    (void)state;
+    for (int version = 1; version <= 2; version++) {
+        struct bench b;
+        struct store_options options;
+        AUTO_BUF struct buf plain, packed;
+        buf_init(&plain, MIB);
+        buf_init(&packed, MIB);
+        put_write_request(version, "up job=a 1@" NOW "\n", &plain);
+        snappy_block_write(buf_str(&plain), &packed);
+        bench_options(&options);
+        open_with(&b, &options, 1 << 30, 0, NULL);
+        struct ingest_request request = {.tenant = STR("default"),
+                                         .kind = INGEST_METRICS,
+                                         .format = version == 1 ? INGEST_WRITE_1 : INGEST_WRITE_2,
+                                         .encoding = STR("snappy"),
+                                         .body = buf_str(&packed)};
+        assert_true(ingest_body_if_small(b.ingest, &request, on_done, &b));
+        while (store_pump(b.store, 0)) {}
+        fared(&b, 1, 0, "");
+        uint64_t slack = b.budget.limit_bytes / 8; /* that the store asks for beside, for a moment */
+        assert_in_range(atomic_load(&b.budget.peak_bytes) - b.base_bytes - slack, 1, 2 * MIB);
+        b.budget.limit_bytes = (budget_used(&b.budget) + 2 * MIB) / 7 * 8;
+        send_write(&b, version, "up job=a 2@1700000001000\n");
+        fared(&b, 1, 0, "");
+        stored(&b, "up{job=\"a\"} 1@" NOW " 2@1700000001000\n");
+        bench_close(&b);
+    }
+}
+
 static void text_is_taken_whole_or_not_at_all(void **state) {
     (void)state;
     struct bench b;
@@ -888,6 +1021,9 @@ int main(void) {
         cmocka_unit_test(nan_payloads_and_infinities_are_kept),
         cmocka_unit_test(what_cannot_be_a_series_is_told_by_reason),
         cmocka_unit_test(points_of_otlp_become_samples_or_conflicts),
+        cmocka_unit_test(a_refusal_names_whose_point_it_was),
+        cmocka_unit_test(a_histogram_without_a_recorded_value_ends_all_of_its_series),
+        cmocka_unit_test(a_bad_delta_does_not_spoil_its_sum),
         cmocka_unit_test(bad_labels_cost_only_their_own_series),
         cmocka_unit_test(a_hundred_thousand_labels_are_refused),
         cmocka_unit_test(a_hundred_thousand_attributes_are_refused),
@@ -899,6 +1035,7 @@ int main(void) {
         cmocka_unit_test(snappy_bombs_cost_no_memory),
         cmocka_unit_test(a_real_bomb_is_over_the_budget),
         cmocka_unit_test(a_block_that_unpacks_to_much_is_not_small),
+        cmocka_unit_test(an_honest_block_takes_what_it_states),
         cmocka_unit_test(text_is_taken_whole_or_not_at_all),
         cmocka_unit_test(rules_reach_labels_before_the_log),
         cmocka_unit_test(every_reason_has_a_name_and_a_text),

@@ -237,21 +237,50 @@ static void expect_filled(const char *head, const char *filler, size_t n, const 
 
 static void heads_have_limits(void **state) {
     (void)state;
-    expect_filled("GET /", "a", 8000, " HTTP/1.1\r\n" HOST "\r\n", "200");
-    expect_filled("GET /", "a", 8192, " HTTP/1.1\r\n" HOST "\r\n", "414");
-    expect_filled("GET /", "a", 9000, "", "414");
-    expect_filled("GET /", " ", 9000, " HTTP/1.1\r\n" HOST "\r\n", "414");
-    expect_filled(GET "X: ", "a", 32768, "\rY: b\r\n\r\n", "431");
-    expect_filled("GET /", "a", 60000, "", "414");
-    expect_filled(GET "X: ", "a", 32600, "\r\n\r\n", "200");
-    expect_filled(GET "X: ", "a", 32768, "\r\n\r\n", "431");
-    expect_filled(GET "X: ", "a", 32768, "", "431");
+    expect_filled("GET /", "a", 48000, " HTTP/1.1\r\n" HOST "\r\n", "200");
+    expect_filled("GET /", "a", 49152, " HTTP/1.1\r\n" HOST "\r\n", "414");
+    expect_filled("GET /", "a", 50000, "", "414");
+    expect_filled("GET /", " ", 50000, " HTTP/1.1\r\n" HOST "\r\n", "414");
+    expect_filled(GET "X: ", "a", 61440, "\rY: b\r\n\r\n", "431");
+    expect_filled("GET /", "a", 100000, "", "414");
+    expect_filled(GET "X: ", "a", 61300, "\r\n\r\n", "200");
+    expect_filled(GET "X: ", "a", 61440, "\r\n\r\n", "431");
+    expect_filled(GET "X: ", "a", 61440, "", "431");
     expect_filled(GET, "A: b\r\n", 99 * 6, "\r\n", "200");
     expect_filled(GET, "A: b\r\n", 100 * 6, "\r\n", "431");
     expect_filled(CHUNKED "1;", "a", 8000, "\r\nx\r\n0\r\n\r\n", "200");
     expect_filled(CHUNKED "1;", "a", 8193, "\r\nx\r\n0\r\n\r\n", "400");
     expect_filled(CHUNKED, "1;a=bcdefg\r\nx\r\n", 920 * 15, "0\r\n\r\n", "400");
     expect_filled(CHUNKED "0\r\n", "X: aaaaaaaa\r\n", 9000, "\r\n", "400");
+}
+
+static struct str say_target(void *listener, struct str target, struct str type, int status, struct str reason,
+                             struct buf *out) {
+    (void)listener, (void)type, (void)status, (void)reason;
+    buf_add_fmt(out, "[" STR_FMT "]", STR_ARG(target));
+    return STR("text/plain");
+}
+
+/* Whoever words a refusal is told what was asked, as far as it was read. */
+static void refusals_know_the_target(void **state) {
+    (void)state;
+    static const struct http_server_options o = {.handler = handler, .refusal = say_target, .body_max = 1000};
+    static const struct {
+        const char *input, *want;
+    } cases[] = {{"GET /a/../b?x HTTP/1.1\r\n" HOST "\r\n", "[/a/../b?x]"},
+                 {"POST /p HTTP/1.1\r\n" HOST "Content-Length: 1001\r\n\r\n", "[/p]"},
+                 {"GET /1 HTTP/1.1\r\n" HOST "\r\nGET /2 HTTP/3\r\n\r\n", "[/2]"},
+                 {"\r\nGET /3 HTTP/1.1\n", "[/3]"},
+                 {"GET\r\n", "[]"}};
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        for (size_t step = 1; step <= 1000; step += 999) {
+            struct wire w;
+            begin();
+            wire_open(&w, &o);
+            wire_feed(&w, str_of(cases[i].input), step);
+            if (!strstr(w.out.p, cases[i].want)) fail_msg("case %zu: %s", i, w.out.p);
+            wire_close(&w);
+        }
 }
 
 static void bodies_have_a_limit(void **state) {
@@ -716,6 +745,7 @@ int main(void) {
         cmocka_unit_test(framing_that_can_be_read_in_two_ways_is_refused),
         cmocka_unit_test(request_lines_are_read_to_the_letter),
         cmocka_unit_test(exactly_one_host_is_required),
+        cmocka_unit_test(refusals_know_the_target),
         cmocka_unit_test(chunked_bodies_are_joined),
         cmocka_unit_test(bad_chunks_are_refused),
         cmocka_unit_test(heads_have_limits),

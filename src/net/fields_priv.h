@@ -1,5 +1,5 @@
 /* What llhttp makes of a whole head. A file of its own, since llhttp.h and net.h name their methods alike.
- * Places are offsets from `base`, 16 bits wide: a head has at most 32 KiB. */
+ * Places are offsets from `base`, 16 bits wide: a head has at most 60 KiB. */
 #pragma once
 
 #include "base/base.h"

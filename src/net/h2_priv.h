@@ -33,7 +33,7 @@ enum {
     H2_MEMORY_MAX = 1024 * 1024,
     H2_MEMORY_STEP = 16 * 1024,
     H2_OUT_MAX = 32 * 1024, /* and one frame */
-    H2_HEAD_BOMB = 8 * HEAD_MAX,
+    H2_HEAD_BOMB = 4 * HEAD_MAX,
     H2_REPLY_FIELDS_MAX = 64,
 };
 

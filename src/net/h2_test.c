@@ -211,7 +211,7 @@ static void expect_refusal(const char *method, const char *path, const char *con
 
 static void bad_heads_are_refused_alone(void **state) {
     (void)state;
-    static char long_path[9000], long_value[33000];
+    static char long_path[50000], long_value[62000];
     const char *many[2 * 101 + 1] = {0};
     memset(long_path, 'a', sizeof long_path - 1);
     long_path[0] = '/';

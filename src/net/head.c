@@ -6,6 +6,7 @@
 
 enum { TOKEN = 1, VALUE = 2, TARGET = 4, HOST = 8 };
 enum { REQUEST_LINE_MAX = TARGET_MAX + 64 }; /* with its CR */
+enum { TARGET_SHOWN = 256 };                 /* of one that is refused */
 
 /* Bytes of: field names; field values (obs-text included); targets (no fragment); a Host. */
 static const uint8_t classes[256] = {
@@ -58,7 +59,7 @@ static int request_line_check(struct http_request *r, struct str line) {
     struct str method, rest, target, version;
     if (!str_cut(line, ' ', &method, &rest) || !str_cut(rest, ' ', &target, &version))
         return refuse(r, 400, "the request line is not \"METHOD target HTTP/1.1\"");
-    if (target.n > TARGET_MAX) return refuse(r, 414, "the target has more than 8 KiB");
+    if (target.n > TARGET_MAX) return refuse(r, 414, "the target has more than 48 KiB");
     if (method.n == 0 || span_of(method, TOKEN) < method.n) return refuse(r, 400, "the method is not a token");
     if (target.n == 0 || span_of(target, TARGET) < target.n)
         return refuse(r, 400, "the target holds a byte that must be percent-encoded");
@@ -83,7 +84,7 @@ static int field_line_check(struct http_request *r, struct str line) {
 
 /* A line without its LF, its CR still on. */
 static int line_check(struct http_request *r, struct str line) {
-    if (r->lines == 0 && line.n > REQUEST_LINE_MAX) return refuse(r, 414, "the request line has more than 8 KiB");
+    if (r->lines == 0 && line.n > REQUEST_LINE_MAX) return refuse(r, 414, "the request line has more than 48 KiB");
     if (line.n == 0 || line.p[line.n - 1] != '\r') return refuse(r, 400, "a line ends without CR");
     line.n--;
     if (line.n && memchr(line.p, '\r', line.n)) return refuse(r, 400, "a CR inside a line");
@@ -99,8 +100,8 @@ static int line_check(struct http_request *r, struct str line) {
 
 static int too_long(struct http_request *r) {
     if (r->lines == 0 && r->input_n - r->line_at > REQUEST_LINE_MAX)
-        return refuse(r, 414, "the request line has more than 8 KiB");
-    if (r->input_n >= HEAD_MAX) return refuse(r, 431, "the head has more than 32 KiB");
+        return refuse(r, 414, "the request line has more than 48 KiB");
+    if (r->input_n >= HEAD_MAX) return refuse(r, 431, "the head has more than 60 KiB");
     return HEAD_MORE;
 }
 
@@ -112,7 +113,7 @@ static int head_scan(struct http_request *r) {
             break;
         }
         uint32_t end = (uint32_t)(lf - r->input);
-        if (end >= HEAD_MAX) return refuse(r, 431, "the head has more than 32 KiB");
+        if (end >= HEAD_MAX) return refuse(r, 431, "the head has more than 60 KiB");
         int status = line_check(r, (struct str){r->input + r->line_at, end - r->line_at});
         r->scanned = r->line_at = end + 1;
         if (status == HEAD_COMPLETE) r->head_n = r->scanned;
@@ -274,6 +275,15 @@ static int head_parse(struct http_request *r) {
     return target_split(r);
 }
 
+struct str head_target(const struct http_request *r) {
+    if (r->is_h2) return request_piece(r, r->fields.target);
+    struct str line = {r->input + r->head_at, MIN(r->input_n - MIN(r->head_at, r->input_n), (uint32_t)TARGET_SHOWN)};
+    struct str method, rest, target, more;
+    if (!str_cut(line, ' ', &method, &rest)) return STR("");
+    str_cut(rest, ' ', &target, &more);
+    return target;
+}
+
 /* ---- HTTP/2 ----------------------------------------------------------------------------------------------------- */
 
 static bool input_append(struct http_request *r, struct str text, struct head_piece *out) {
@@ -295,11 +305,14 @@ static bool is_host_again(const struct http_request *r, struct str name, struct 
 }
 
 int head_add_field(struct http_request *r, struct str name, struct str value) {
-    if (r->input_n + name.n + value.n > HEAD_MAX) return refuse(r, 431, "the head has more than 32 KiB");
+    if (r->input_n + name.n + value.n > HEAD_MAX) return refuse(r, 431, "the head has more than 60 KiB");
     if (str_equal(name, STR(":authority"))) name = STR("host");
     if (name.p[0] == ':') {
         struct head_piece *piece = pseudo_piece(r, name);
-        if (piece == &r->fields.target && value.n > TARGET_MAX) return refuse(r, 414, "the target has more than 8 KiB");
+        if (piece == &r->fields.target && value.n > TARGET_MAX) {
+            input_append(r, (struct str){value.p, TARGET_SHOWN}, piece); /* whose words to refuse it in */
+            return refuse(r, 414, "the target has more than 48 KiB");
+        }
         return !piece || input_append(r, value, piece) ? 0 : refuse(r, 429, NULL);
     }
     if (is_host_again(r, name, value)) return 0;
@@ -323,7 +336,7 @@ static int cookies_join(struct http_request *r) {
         buf_add_str(&all, request_piece(r, r->fields.values[i]));
     }
     if (!first || first->n == all.n) return 0;
-    if (r->input_n + all.n > HEAD_MAX) return refuse(r, 431, "the head has more than 32 KiB");
+    if (r->input_n + all.n > HEAD_MAX) return refuse(r, 431, "the head has more than 60 KiB");
     return input_append(r, buf_str(&all), first) ? 0 : refuse(r, 429, NULL);
 }
 

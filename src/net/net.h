@@ -8,7 +8,7 @@
  * http_is_abandoned now and then.
  *
  * Hostile input: strict framing (space before colon, bare CR or LF, obs-fold, both Content-Length and Transfer-Encoding, two
- * lengths, bad chunk sizes: 400 and close); head ≤ 32 KiB (431) and ≤ 100 fields; target ≤ 8 KiB (414); body ≤ limit (413, close,
+ * lengths, bad chunk sizes: 400 and close); head ≤ 60 KiB (431) and ≤ 100 fields; target ≤ 48 KiB (414); body ≤ limit (413, close,
  * judged by Content-Length before a byte of it is read); head within 10 s, body at ≥ 1 KiB/s after 10 s (408); idle 75 s; at most
  * `connections_max`, the idlest closed first when a new one comes, 503 when none is idle. An answer must be read at ≥ 1 KiB/s
  * over each minute. HTTP/1.0 is answered and closed. `Expect: 100-continue` is honoured. HEAD gets the head alone. A request
@@ -126,10 +126,10 @@ struct http_server;
 struct http_server_options {
     void (*handler)(struct http_request *r);
     /* What the server itself refuses (bad framing, limits, timeouts, the budget) in the words of whoever listens there: appends the
-     * body and gives its content type (static text). NULL: the reason as plain text. content_type: the request's; p NULL if it has
-     * none or was not read so far. Must not block. */
-    struct str (*refusal)(void *listener_context, struct str content_type, int status, struct str reason,
-                          struct buf *out);
+     * body and gives its content type (static text). NULL: the reason as plain text. target: as far as it was read. content_type: the
+     * request's; p NULL if it has none or was not read so far. Must not block. */
+    struct str (*refusal)(void *listener_context, struct str target, struct str content_type, int status,
+                          struct str reason, struct buf *out);
     /* Whether the body of a request of HTTP/2, of which the head is there, is taken in pieces. NULL: none is. */
     bool (*takes_pieces)(void *listener_context, const struct http_request *r);
     /* Asked by the head alone before more than 4 KiB of a body are taken, or one of unknown length by chunks. False: the rest is left

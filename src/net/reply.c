@@ -209,7 +209,7 @@ static void write_refusal(struct http_request *r, void *listener_context, int st
         return;
     }
     if (e->options.refusal)
-        type = e->options.refusal(listener_context, content_type, status, why, &text);
+        type = e->options.refusal(listener_context, head_target(r), content_type, status, why, &text);
     else
         buf_add_fmt(&text, STR_FMT "\n", STR_ARG(why));
     reply_write(r, &(struct http_reply){.status = status,

@@ -4,7 +4,7 @@
  *   body    in the input buffer (came along with the head), or a buffer of its own from the body pool
  *   out     the reply's head, and its body where that was copied; of HTTP/2 its fields as reply_field_next reads them
  *
- * Places in the head are 16-bit offsets, since a head has at most 32 KiB: they stay true when the buffer moves.
+ * Places in the head are 16-bit offsets, since a head has at most 60 KiB: they stay true when the buffer moves.
  * Owner: its connection; from the handler's call until the reply also the handler, and alone if the connection went away.
  */
 #pragma once
@@ -17,8 +17,8 @@
 #include "net/net.h"
 
 enum {
-    HEAD_MAX = 32 * 1024,
-    TARGET_MAX = 8 * 1024,
+    HEAD_MAX = 60 * 1024, /* of what 16 bits can tell; HTTP/2's clients send no more than 64 KiB */
+    TARGET_MAX = 48 * 1024,
     PARAMS_MAX = 1000,
     FORM_MAX = 1024 * 1024,
     REQUEST_BLOCK = 4096,
@@ -123,6 +123,8 @@ int head_read(struct http_request *r);
 /* The same head out of HTTP/2's fields (RFC 9113 §8.3), one by one and then judged as a whole. 0, or the status to refuse with. */
 int head_add_field(struct http_request *r, struct str name, struct str value);
 int head_finish(struct http_request *r);
+/* What the target begins with, also of a head that is refused or not there yet. */
+struct str head_target(const struct http_request *r);
 
 /* ---- chunk.c ---- */
 

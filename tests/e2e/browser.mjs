@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { endLater } from './processes.mjs';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 export const hasBrowser = existsSync(executablePath);
@@ -13,6 +14,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 export async function startBrowser() {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  const forget = endLater(() => browser.close());
   const door = {
     /** A page of its own browser context; `wrong` collects faults of scripts, refused content and requests to elsewhere. */
     async open(base, { theme = 'light', width = 1440, height = 900, ...more } = {}) {
@@ -26,7 +28,7 @@ export async function startBrowser() {
       return page;
     },
     version: () => browser.version(),
-    stop: () => browser.close(),
+    stop: () => { forget(); return browser.close(); },
   };
   return door;
 }

@@ -1,10 +1,11 @@
 // Starts a real clew for a test and ends it by its pid.
 import https from 'node:https';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { spawn } from './processes.mjs';
 
 export const binary = join(dirname(fileURLToPath(import.meta.url)), '../../build/clew');
 

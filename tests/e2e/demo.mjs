@@ -1,7 +1,7 @@
 // Starts `./dev demo` (but for the build) and reads what it prints; ends it as Ctrl-C would.
-import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { spawn } from './processes.mjs';
 
 const program = join(dirname(fileURLToPath(import.meta.url)), '../../tools/demo');
 

@@ -233,6 +233,8 @@ test('snappy that is none, framed, cut off or a bomb; protobuf that is none; typ
     { 'Content-Type': 'application/x-protobuf;proto=io.prometheus.write.v3.Request' }])
     assert.equal((await write(clew, snappy(good), headers)).status, 415);
   assert.equal((await write(clew, snappy(good), { 'Content-Type': TYPE_2 })).status, 400, 'a body of 1.0 said to be 2.0');
+  const newer = await write(clew, snappy(writeRequest2([{ labels: series('unpacked'), samples: [[1, nowMs()]] }])));
+  assert.deepEqual([newer.status, /remote write 2\.0, not 1\.0/.test(newer.text)], [400, true], 'a body of 2.0 said to be 1.0');
   const wrong = await fetch(`${clew.api}/prometheus/api/v1/write`);
   assert.equal(wrong.status, 405);
   assert.equal(wrong.headers.get('allow'), 'POST');
@@ -349,9 +351,25 @@ test('OTLP/JSON on the main port, and where Prometheus takes it', async () => {
   const body = JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics: [{ name: 'json.gauge', gauge: { dataPoints: [{ timeUnixNano: `${nowMs()}000000`, asDouble: 1 }, { timeUnixNano: '1' }] } }] }] }] });
   for (const path of ['/otlp/v1/metrics', '/prometheus/api/v1/otlp/v1/metrics']) {
     const answer = await fetch(`${clew.api}${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
-    assert.deepEqual([answer.status, await answer.json()], [200, { partialSuccess: { rejectedDataPoints: '1', errorMessage: '1: older than the retention' } }]);
+    assert.deepEqual([answer.status, await answer.json()], [200, { partialSuccess: { rejectedDataPoints: '1', errorMessage: '1: older than the retention; metric "json.gauge"' } }]);
   }
   assert.deepEqual(await names('json_gauge'), ['json_gauge']);
+});
+
+test('remote write fits into little memory: a body takes what it states', async () => {
+  const small = await startClew(['--memory-limit', '64MiB']);
+  const figure = async (name) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(await (await fetch(`${small.api}/metrics`)).text())[1]);
+  try {
+    const before = await figure('clew_memory_peak_bytes'), t = nowMs();
+    for (let i = 0; i < 20; i++) {
+      const answer = await write(small, snappy(writeRequest(Array.from({ length: 500 }, (_, k) => ({ labels: series('little', { k: String(k) }), samples: [[i, t + i]] })))));
+      assert.equal(answer.status, 204, answer.text);
+    }
+    assert.equal((await query(prometheusOf(small), 'sum(count_over_time(little[1m]))', (t + 1000) / 1000))[0].value[1], '10000');
+    assert.ok(await figure('clew_memory_peak_bytes') - before < 16 << 20, `${await figure('clew_memory_peak_bytes')} after ${before}`);
+  } finally {
+    await small.stop();
+  }
 });
 
 test('the port of Prometheus takes the same at its root', async () => {

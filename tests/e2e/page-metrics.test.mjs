@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { address, axe, hasBrowser, idle, shot, startBrowser, visitor } from './browser.mjs';
 import { binary, getJson, startClew } from './clew.mjs';
+import { spawn } from './processes.mjs';
 import { metrics, shop, spanId, traceId } from './page-data.mjs';
 import { freePort } from './prometheus.mjs';
 

@@ -86,6 +86,36 @@ test('bodies that lie', async () => {
   assert.equal((await post('/api/v1/query', `query=${'a'.repeat(2000000)}`, 'application/x-www-form-urlencoded')).status, 413);
 });
 
+/** Whatever refuses it, and before its path has a meaning. */
+test('what is too large, too long, or of another encoding is refused in the words of Prometheus', async () => {
+  const large = [['/api/v1/query', `query=${'a'.repeat(300000)}`], ['/api/v1/series', `match[]=${'a'.repeat(2000000)}`], ['/api/v1/nothing', `x=${'a'.repeat(2000000)}`]];
+  for (const [path, body] of large) {
+    const answer = await ask(clew, path, { method: 'POST', body, headers: { 'Content-Type': 'application/x-www-form-urlencoded' } });
+    assert.ok([400, 413].includes(answer.status), `${path}: ${answer.status}`);
+    assert.deepEqual([answer.body.status, answer.body.errorType], ['error', 'bad_data'], answer.text);
+  }
+  const boxed = new FormData();
+  boxed.set('query', '1');
+  const answer = await ask(clew, '/api/v1/query', { method: 'POST', body: boxed });
+  assert.deepEqual([answer.status, answer.body.error], [400, 'multipart/form-data is not read: send the form as application/x-www-form-urlencoded']);
+  const long = await ask(clew, `/api/v1/label/pod/values?${form({ 'match[]': `many{i=~"${'x'.repeat(60000)}"}` })}`);
+  assert.deepEqual([long.status, long.body.status, long.body.error], [414, 'error', 'the request line has more than 48 KiB']);
+  assert.equal((await ask(clew, '/api/v1/nothing')).body.errorType, 'not_found');
+});
+
+test('long match[] may stand in the address', async () => {
+  const fields = new URLSearchParams({ limit: '10' });
+  for (let n = 0; n < 30; n++) fields.append('match[]', `many{i=~"${Array.from({ length: 160 }, (_, i) => n * 160 + i).join('|')}"}`);
+  const path = `/api/v1/label/i/values?${fields}`, answer = await ask(clew, path);
+  assert.ok(path.length > 30000, String(path.length));
+  assert.deepEqual([answer.status, answer.body.data?.length], [200, 10], answer.text.slice(0, 300));
+});
+
+test('the first and the last time of Prometheus are times', async () => {
+  for (const end of ['292277025-08-18T07:12:54.999999999Z', '9223309901257974'])
+    assert.deepEqual((await ask(clew, `/api/v1/label/job/values?${form({ start: '-292273086-05-16T16:47:06Z', end })}`)).body.status, 'success', end);
+});
+
 test('clew is well', async () => {
   assert.equal((await ask(clew, '/-/ready')).status, 200);
   assert.equal((await answered({ query: 'count(many)' }))[0].value[1], '20000');

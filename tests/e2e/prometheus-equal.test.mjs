@@ -16,8 +16,8 @@
 //   le and quantile labels                       3.x normalises them at the scrape; here 2.42 has scraped for both
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { startClew, until } from './clew.mjs';
+import { spawn } from './processes.mjs';
 import { freePort, startPrometheus, startTarget } from './prometheus.mjs';
 import { form } from './promql.mjs';
 

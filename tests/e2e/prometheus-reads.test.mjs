@@ -1,11 +1,11 @@
 // Debian's Prometheus as a reader of clew: remote read, and federation.
 import test, { before, after } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startClew, until } from './clew.mjs';
+import { spawn } from './processes.mjs';
 import { freePort } from './prometheus.mjs';
 import { ask, form, remoteWrite } from './promql.mjs';
 

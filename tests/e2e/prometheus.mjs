@@ -1,11 +1,11 @@
 // Remote write by hand, Prometheus and vmagent as senders, and the query API that says what arrived.
 import http from 'node:http';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bytes, message, number } from './otlp.mjs';
 import { getJson, until } from './clew.mjs';
+import { endLater, spawn } from './processes.mjs';
 
 // ---- remote write ---------------------------------------------------------------------------------------------------
 
@@ -139,7 +139,8 @@ export async function startTarget(expose) {
     response.end(body);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { address: `127.0.0.1:${server.address().port}`, stop: () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }) };
+  const close = () => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }), forget = endLater(close);
+  return { address: `127.0.0.1:${server.address().port}`, stop: () => { forget(); return close(); } };
 }
 
 /** A port that nobody listens at now. */

@@ -3,11 +3,11 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import net from 'node:net';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { binary, getJson, startClew, until } from './clew.mjs';
+import { spawn } from './processes.mjs';
 import { bytes, log, logs, now, number, post, text } from './otlp.mjs';
 
 /** Follows: {events, text(), close()}; events are {type, data}. */

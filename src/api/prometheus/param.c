@@ -18,18 +18,30 @@ static bool parse_seconds(struct str text, double *out) {
     return true;
 }
 
+/* The first and last time of Prometheus, as Go writes them: no other year has more than four digits. A `+` may have become a blank. */
+static bool is_end_of_time(struct str text, int64_t *out_ms) {
+    bool sign = text.n && (text.p[0] == '+' || text.p[0] == ' ');
+    struct str rest = {text.p + sign, text.n - sign};
+    bool last = str_equal(rest, STR("292277025-08-18T07:12:54.999999999Z"));
+    bool first = str_equal(text, STR("-292273086-05-16T16:47:06Z"));
+    if (last) *out_ms = PROMETHEUS_TIME_MAX;
+    if (first) *out_ms = PROMETHEUS_TIME_MIN;
+    return first || last;
+}
+
 err prometheus_parse_time(struct str text, int64_t *out_ms) {
     double seconds;
     int64_t ns;
     if (parse_seconds(text, &seconds)) {
         double whole, part = modf(seconds, &whole);
-        if (isnan(seconds) || fabs(whole) >= 1e15)
+        if (!isfinite(seconds))
             return err_new(ERR_INVALID, "cannot parse \"" STR_FMT "\" to a valid timestamp", STR_ARG(text));
-        *out_ms = (int64_t)whole * 1000 + (int64_t)round(part * 1000);
+        *out_ms = whole >= 1e15    ? PROMETHEUS_TIME_MAX /* 9223309901257974 is Prometheus's own end of time */
+                  : whole <= -1e15 ? PROMETHEUS_TIME_MIN
+                                   : (int64_t)whole * 1000 + (int64_t)round(part * 1000);
         return NULL;
     }
-    if (str_equal(text, STR("-292273086-05-16T16:47:06Z"))) return *out_ms = PROMETHEUS_TIME_MIN, NULL;
-    if (str_equal(text, STR("+292277025-08-18T07:12:54.999999999Z"))) return *out_ms = PROMETHEUS_TIME_MAX, NULL;
+    if (is_end_of_time(text, out_ms)) return NULL;
     bool is_date = text.n > 10 && text.p[4] == '-' && (text.p[10] == 'T' || text.p[10] == 't');
     err e = is_date ? parse_time(text, 0, &ns) : NULL;
     if (is_date && !e) {

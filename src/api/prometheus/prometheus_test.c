@@ -45,8 +45,8 @@ static int close_stage(void **state) {
 
 static void check(const char *request, int status, const char *body) {
     stage_ask(&stage, request);
-    if (stage.status != status || strcmp(stage_body(&stage), body) != 0)
-        fail_msg("%s: %d %s\nwanted: %d %s", request, stage.status, stage_body(&stage), status, body);
+    if (stage.status != status || (body && strcmp(stage_body(&stage), body) != 0))
+        fail_msg("%s: %d %s\nwanted: %d %s", request, stage.status, stage_body(&stage), status, body ? body : "");
 }
 
 #define API "/prometheus/api/v1/"
@@ -165,6 +165,63 @@ static void a_form_is_read_before_the_query_string(void **state) {
         stage_send(&stage, API_PORT_MAIN, "POST " API "query?query=3&time=5", "text/plain", NULL, STR("query=1")), 200);
     assert_string_equal(stage_body(&stage), OK("{\"resultType\":\"scalar\",\"result\":[5,\"3\"]}"));
     assert_int_equal(stage_send(&stage, API_PORT_MAIN, "POST " API "query", form, NULL, STR("query=%zz")), 400);
+    assert_int_equal(stage_send(&stage, API_PORT_MAIN, "POST " API "query", "multipart/form-data; boundary=x", NULL,
+                                STR("--x\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\n1\r\n--x--\r\n")),
+                     400);
+    assert_string_equal(stage_body(&stage), BAD("multipart/form-data is not read: send the form as "
+                                                "application/x-www-form-urlencoded"));
+}
+
+/* What Prometheus's own clients send for "from the beginning" and "to the end". */
+static void the_ends_of_time_are_times(void **state) {
+    (void)state;
+    static const char *const ends[] = {"292277025-08-18T07:12:54.999999999Z",
+                                       "%2B292277025-08-18T07:12:54.999999999Z",
+                                       "+292277025-08-18T07:12:54.999999999Z",
+                                       "9223309901257974",
+                                       "9223372036854775.807",
+                                       "1e300"};
+    static const char *const starts[] = {"-292273086-05-16T16:47:06Z", "-9223309901257974", "-1e300"};
+    char request[256];
+    for (size_t i = 0; i < LENGTH(ends); i++)
+        for (size_t k = 0; k < LENGTH(starts); k++) {
+            snprintf(request, sizeof request, "GET " API "labels?start=%s&end=%s", starts[k], ends[i]);
+            check(request, 200, OK("[\"__name__\",\"instance\",\"job\",\"route\"]"));
+        }
+    check("GET " API "query?query=1&time=9223309901257974", 200, NULL);
+    check("GET " API "query?query=old%5B5m%5D+offset+-5m&time=-9223309901257974", 200, NULL);
+    check("GET " API "labels?end=Inf", 400, NULL);
+    check("GET " API "labels?end=NaN", 400, NULL);
+}
+
+static void the_own_port_names_its_own_paths(void **state) {
+    (void)state;
+    assert_int_equal(stage_send(&stage, API_PORT_PROMETHEUS, "POST /api/v1/metadata", "", NULL, STR("")), 405);
+    assert_string_equal(stage_body(&stage), BAD("/api/v1/metadata does not take POST; it takes GET, HEAD"));
+    assert_int_equal(stage_send(&stage, API_PORT_PROMETHEUS, "GET /api/v1/nothing", "", NULL, STR("")), 404);
+    assert_string_equal(stage_body(&stage),
+                        "{\"status\":\"error\",\"errorType\":\"not_found\",\"error\":\"there is no /api/v1/nothing\"}");
+}
+
+/* Before a route is found, by the target alone: the head was too long, the body too large. */
+static void what_the_server_refuses_is_said_as_prometheus_does(void **state) {
+    (void)state;
+    static const struct {
+        enum api_port port;
+        const char *target, *body;
+    } cases[] = {{API_PORT_MAIN, "/prometheus/api/v1/series?match[]=x", BAD("why")},
+                 {API_PORT_PROMETHEUS, "/api/v1/series?match[]=x", BAD("why")},
+                 {API_PORT_PROMETHEUS, "", BAD("why")},
+                 {API_PORT_MAIN, "/prometheusx", "{\"error\":{\"kind\":\"invalid\",\"message\":\"why\"}}"},
+                 {API_PORT_MAIN, "/api/v1/services", "{\"error\":{\"kind\":\"invalid\",\"message\":\"why\"}}"},
+                 {API_PORT_MAIN, "/prometheus/api/v1/otlp/v1/metrics", "\x08\x03\x12\x03why"},
+                 {API_PORT_PROMETHEUS, "/api/v1/otlp/v1/metrics", "\x08\x03\x12\x03why"}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        AUTO_BUF struct buf out;
+        buf_init(&out, 4 * KIB);
+        api_refusal(api_listener(stage.api, cases[i].port), str_of(cases[i].target), STR(""), 414, STR("why"), &out);
+        assert_string_equal(out.p, cases[i].body);
+    }
 }
 
 static void names_are_listed(void **state) {
@@ -308,6 +365,9 @@ int main(void) {
         cmocka_unit_test(queries_are_answered),
         cmocka_unit_test(wrong_questions_are_told),
         cmocka_unit_test(a_form_is_read_before_the_query_string),
+        cmocka_unit_test(the_ends_of_time_are_times),
+        cmocka_unit_test(the_own_port_names_its_own_paths),
+        cmocka_unit_test(what_the_server_refuses_is_said_as_prometheus_does),
         cmocka_unit_test(names_are_listed),
         cmocka_unit_test(what_there_is_none_of_is_empty),
         cmocka_unit_test(the_port_serves_it_at_its_root),

@@ -41,13 +41,19 @@ static bool read_flags(struct wire *w, uint32_t *out) {
     return true;
 }
 
+static void refuse(struct points_decoder *d, const struct metric_in *m, int reason, const char *what) {
+    const struct points_metric *row = &d->b.metrics.v[m->metric];
+    struct str resource = strings_get(&d->b.strings, d->b.resources.v[row->resource].attributes);
+    points_refuse_of(d, row, resource, (enum points_reason)reason, what);
+}
+
 /* Whether the point is within the limits; it is counted if not. */
-static bool is_welcome(struct points_decoder *d, const struct point_in *in) {
+static bool is_welcome(struct points_decoder *d, const struct metric_in *m, const struct point_in *in) {
     int64_t t = in->time > INT64_MAX ? INT64_MAX : (int64_t)in->time;
     int reason = points_time_reason(d, t);
     if (in->labels.n > OTLP_LABELS_MAX) reason = POINTS_TOO_MANY;
     if (__builtin_expect(reason == POINT_TAKEN, 1)) return true;
-    points_refuse(d, (enum points_reason)reason, 1, NULL);
+    refuse(d, m, reason, NULL);
     return false;
 }
 
@@ -149,7 +155,7 @@ static bool decode_number(struct points_decoder *d, const struct metric_in *m, s
     uint32_t point;
     while (w.p < w.end)
         if (!number_field(d, &in, &w)) return points_malformed(d, w);
-    if (!is_welcome(d, &in)) return true;
+    if (!is_welcome(d, m, &in)) return true;
     if (!add_point(d, m, &in, message.p, &point)) return false;
     return !__builtin_expect(in.has_exemplars, 0) || decode_exemplars(d, message, 5, point);
 }
@@ -285,6 +291,12 @@ const char *points_histogram_fault(const struct points_decoder *d, enum point_ki
     return NULL;
 }
 
+void points_fill_unrecorded(struct points_decoder *d, enum point_kind kind, uint32_t flags) {
+    size_t bounds = d->lists.v[NUMBERS_BOUNDS].n;
+    if (kind != POINT_HISTOGRAM || !(flags & POINT_NO_RECORDED_VALUE) || d->lists.v[NUMBERS_POSITIVE].n) return;
+    for (size_t i = 0; bounds && i <= bounds; i++) points_list_add(&d->lists, NUMBERS_POSITIVE, 0);
+}
+
 static bool decode_compound(struct points_decoder *d, const struct metric_in *m, struct wire message) {
     static const struct {
         enum point_kind kind;
@@ -300,9 +312,10 @@ static bool decode_compound(struct points_decoder *d, const struct metric_in *m,
     points_lists_clear(&d->lists);
     while (w.p < w.end)
         if (!kinds[m->kind].field(d, &in, &h, &w)) return points_malformed(d, w);
+    points_fill_unrecorded(d, in.kind, in.flags);
     const char *what = points_histogram_fault(d, in.kind, &h);
-    if (what) points_refuse(d, POINTS_BAD_HISTOGRAM, 1, what);
-    if (what || !is_welcome(d, &in)) return true;
+    if (what) refuse(d, m, POINTS_BAD_HISTOGRAM, what);
+    if (what || !is_welcome(d, m, &in)) return true;
     if (!add_point(d, m, &in, message.p, &point) || !points_add_histogram(d, message.p, point, in.kind, &h))
         return false;
     return !in.has_exemplars || decode_exemplars(d, message, kinds[m->kind].exemplars, point);

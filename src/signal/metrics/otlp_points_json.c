@@ -264,6 +264,7 @@ static bool read_exemplars(struct reader *r) {
 static int judge_point(struct reader *r, const struct item *p, const char **what) {
     int64_t t = p->time > INT64_MAX ? INT64_MAX : (int64_t)p->time;
     *what = NULL;
+    points_fill_unrecorded(r->d, p->kind, p->flags);
     if (point_is_compound(p->kind) && (*what = points_histogram_fault(r->d, p->kind, &p->h)))
         return POINTS_BAD_HISTOGRAM;
     return p->labels_n > OTLP_LABELS_MAX ? POINTS_TOO_MANY : points_time_reason(r->d, t);
@@ -282,7 +283,7 @@ static bool read_point(struct reader *r, const struct item *metric) {
     if (!read_message(r, points_of[metric->head.kind].message, &p)) return false;
     int reason = judge_point(r, &p, &what);
     if (reason != POINT_TAKEN) {
-        points_refuse(r->d, (enum points_reason)reason, 1, what);
+        points_refuse_of(r->d, &metric->head, STR(""), (enum points_reason)reason, what); /* a resource may follow */
         points_builder_rewind(b, mark);
         return true;
     }

@@ -184,6 +184,7 @@ static void put_doubles(struct buf *out, uint32_t field, const double *v, uint32
     put_wire_bytes(out, field, str_span(v, n * sizeof *v));
 }
 
+#define HISTOGRAM "a histogram that contradicts itself: metric \"m\": "
 static void histograms_that_contradict_themselves_are_refused(void **state) {
     (void)state;
     static const uint64_t counts[3] = {1, 2, 3};
@@ -197,22 +198,13 @@ static void histograms_that_contradict_themselves_are_refused(void **state) {
         {1, 0, {0}, {-1, ""}},
         {3, 2, {1, 2}, {-1, ""}},
         {3, 2, {1, inf}, {-1, ""}},
-        {3,
-         3,
-         {1, 2, 3},
-         {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
-        {3,
-         0,
-         {0},
-         {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
-        {0,
-         1,
-         {1},
-         {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the buckets are not one more than the bounds"}},
-        {3, 2, {2, 1}, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
-        {3, 2, {1, 1}, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
-        {3, 2, {1, nan}, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
-        {2, 1, {nan}, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the bounds do not rise"}},
+        {3, 3, {1, 2, 3}, {POINTS_BAD_HISTOGRAM, HISTOGRAM "the buckets are not one more than the bounds"}},
+        {3, 0, {0}, {POINTS_BAD_HISTOGRAM, HISTOGRAM "the buckets are not one more than the bounds"}},
+        {0, 1, {1}, {POINTS_BAD_HISTOGRAM, HISTOGRAM "the buckets are not one more than the bounds"}},
+        {3, 2, {2, 1}, {POINTS_BAD_HISTOGRAM, HISTOGRAM "the bounds do not rise"}},
+        {3, 2, {1, 1}, {POINTS_BAD_HISTOGRAM, HISTOGRAM "the bounds do not rise"}},
+        {3, 2, {1, nan}, {POINTS_BAD_HISTOGRAM, HISTOGRAM "the bounds do not rise"}},
+        {2, 1, {nan}, {POINTS_BAD_HISTOGRAM, HISTOGRAM "the bounds do not rise"}},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         AUTO_BUF struct buf point;
@@ -245,12 +237,9 @@ static void exponential_histograms_at_their_edges(void **state) {
         {-100, -5, 3, {-1, ""}}, /* kept as it is; what can be translated is for later */
         {INT32_MAX, INT32_MIN, 3, {-1, ""}},
         {0, INT32_MAX - 3, 3, {-1, ""}},
-        {0,
-         INT32_MAX - 2,
-         3,
-         {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: the index of a bucket is over 2^31"}},
+        {0, INT32_MAX - 2, 3, {POINTS_BAD_HISTOGRAM, HISTOGRAM "the index of a bucket is over 2^31"}},
         {0, 0, 65536, {-1, ""}},
-        {0, 0, 65537, {POINTS_BAD_HISTOGRAM, "a histogram that contradicts itself: over 65,536 buckets"}},
+        {0, 0, 65537, {POINTS_BAD_HISTOGRAM, HISTOGRAM "over 65,536 buckets"}},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         AUTO_BUF struct buf point;
@@ -271,13 +260,13 @@ static void points_outside_the_limits_are_refused(void **state) {
         uint32_t labels;
         struct refusal want;
     } cases[] = {
-        {999, 0, {POINTS_TOO_OLD, "older than the retention"}},
+        {999, 0, {POINTS_TOO_OLD, "older than the retention: metric \"m\""}},
         {1000, 0, {-1, ""}},
         {2000, 16384, {-1, ""}},
-        {2000, 16385, {POINTS_TOO_MANY, "too many labels"}},
-        {2000, 100000, {POINTS_TOO_MANY, "too many labels"}},
-        {2001, 0, {POINTS_TOO_NEW, "too far in the future"}},
-        {UINT64_MAX, 0, {POINTS_TOO_NEW, "too far in the future"}},
+        {2000, 16385, {POINTS_TOO_MANY, "too many labels: metric \"m\""}},
+        {2000, 100000, {POINTS_TOO_MANY, "too many labels: metric \"m\""}},
+        {2001, 0, {POINTS_TOO_NEW, "too far in the future: metric \"m\""}},
+        {UINT64_MAX, 0, {POINTS_TOO_NEW, "too far in the future: metric \"m\""}},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         AUTO_BUF struct buf point;

@@ -1,8 +1,10 @@
 /* Blobs of points: viewing, who the series are, and the check that everything can be followed without looking. */
 #include "signal/metrics/points.h"
 
+#include "base/text.h"
 #include "signal/batch_priv.h"
 #include "signal/metrics/points_priv.h"
+#include "signal/otlp.h"
 
 static const _Alignas(16) unsigned char nothing[16];
 
@@ -335,4 +337,33 @@ err points_open(struct str bytes, struct batch_blob **out) {
     points_hash_all(&p, points_blob_hashes(blob));
     *out = blob;
     return NULL;
+}
+
+/* ---- for people --------------------------------------------------------------------------------------------------- */
+
+static void put_quoted(struct buf *out, const char *before, struct str text) {
+    enum { SHOWN_MAX = 80 };
+    buf_add_fmt(out, "%s\"", before);
+    put_utf8_clean(out, (struct str){text.p, MIN(text.n, (size_t)SHOWN_MAX)});
+    buf_add_text(out, text.n > SHOWN_MAX ? "…\"" : "\"");
+}
+
+void points_put_metric(struct buf *out, struct str name, struct str resource_attributes) {
+    static const struct {
+        struct str key;
+        const char *text;
+    } said[] = {{STR("service.name"), " of service "}, {STR("service.instance.id"), ", instance "}};
+    AUTO_BUF struct buf value;
+    buf_init(&value, KIB);
+    put_quoted(out, "metric ", name);
+    for (size_t i = 0; i < LENGTH(said); i++) {
+        struct str key, any, rest = resource_attributes;
+        while (points_label_next(&rest, &key, &any)) {
+            if (!str_equal(key, said[i].key)) continue;
+            buf_clear(&value);
+            value_message_text(any, &value);
+            put_quoted(out, said[i].text, buf_str(&value));
+            break;
+        }
+    }
 }

@@ -191,6 +191,8 @@ static inline const uint64_t *histogram_numbers(const struct points *p, const st
 /* The next label: takes it off *rest, false at the end. The value of an attribute of OTLP is an AnyValue message, which
  * value_message_text reads (signal/otlp.h); of a Prometheus label its text. */
 bool points_label_next(struct str *rest, struct str *out_name, struct str *out_value);
+/* Whose a point of OTLP is, for people: metric "queue.length" of service "shop", instance "a"; long names are cut. */
+void points_put_metric(struct buf *out, struct str name, struct str resource_attributes);
 /* Copies bytes from outside (a log record) into a blob, checks them whole (ERR_CORRUPT names what is wrong) and finds who the
  * series are. */
 err points_open(struct str bytes, struct batch_blob **out);

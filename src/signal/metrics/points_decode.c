@@ -43,6 +43,17 @@ void points_refuse(struct points_decoder *d, enum points_reason reason, uint32_t
              what ? what : "");
 }
 
+void points_refuse_of(struct points_decoder *d, const struct points_metric *m, struct str resource,
+                      enum points_reason reason, const char *what) {
+    AUTO_BUF struct buf text;
+    buf_init(&text, sizeof d->result.first);
+    if (!d->result.first[0]) {
+        points_put_metric(&text, strings_get(&d->b.strings, m->name), resource);
+        if (what) buf_add_fmt(&text, ": %s", what);
+    }
+    points_refuse(d, reason, 1, text.n ? text.p : what);
+}
+
 static bool draw_up_to(struct points_decoder *d, uint64_t need) {
     uint64_t have = d->limits->granted_bytes + d->drawn_bytes;
     if (!d->limits->budget || need <= have) return true;

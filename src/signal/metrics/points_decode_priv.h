@@ -73,6 +73,9 @@ bool points_fault(struct points_decoder *d, const unsigned char *at, enum err_ki
 /* Counts n points as refused; `what` is for the sentence if they are the first. */
 void points_refuse(struct points_decoder *d, enum points_reason reason, uint32_t n, const char *what)
     __attribute__((cold));
+/* The same of one point of OTLP, whose metric and attributes of the resource the sentence names. */
+void points_refuse_of(struct points_decoder *d, const struct points_metric *m, struct str resource,
+                      enum points_reason reason, const char *what) __attribute__((cold));
 /* Before columns or numbers double: draws from the budget what they and the blob of them may take; false if over it. */
 bool points_draw(struct points_decoder *d) __attribute__((cold));
 
@@ -174,6 +177,9 @@ bool points_list_varint(struct points_decoder *d, int list, bool zigzag, uint32_
 /* Appends the histogram with its lists; it is the value of point `point`. */
 bool points_add_histogram(struct points_decoder *d, const unsigned char *at, uint32_t point, enum point_kind kind,
                           struct points_histogram *h);
+
+/* A histogram of no recorded value has no counts: as many zeros as its bounds want. */
+void points_fill_unrecorded(struct points_decoder *d, enum point_kind kind, uint32_t flags);
 
 static inline int64_t unzigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_t)(v & 1); }
 /* What is wrong with the lists of an OTLP histogram, or NULL. */

@@ -345,7 +345,12 @@ static bool decode_request_1(struct points_decoder *d, struct str body) {
             struct points_metric metadata = {0};
             if (!wire_bytes(&w, &item) || !decode_metadata(d, 1, item, &metadata)) return points_malformed(d, w);
             if (!keep_metadata(d, item.p, &metadata, &row)) return false;
-        } else if (!wire_skip(&w, tag))
+        } else if (tag >> 3 == 4 ||
+                   tag >> 3 == 5) /* symbols and series, which 1.0 would skip: nothing is lost in silence */
+            return points_fault(d, w.p, ERR_INVALID,
+                                "a message of remote write 2.0, not 1.0: its Content-Type says "
+                                "proto=io.prometheus.write.v2.Request");
+        else if (!wire_skip(&w, tag))
             return points_malformed(d, w);
     }
     return true;

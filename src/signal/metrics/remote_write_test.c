@@ -487,6 +487,12 @@ static void requests_that_are_none(void **state) {
     e = points_decode_write(d, 2, STR("\x0a\x00"), &all_times, &r);
     assert_non_null(strstr(err_text(e), "a message of remote write 1.0, not 2.0"));
     err_free(e);
+    buf_clear(&body);
+    put_write_request(2, "up job=a 1@1000\n", &body); /* that 1.0 would skip field by field, and keep nothing */
+    e = points_decode_write(d, 1, buf_str(&body), &all_times, &r);
+    assert_non_null(strstr(err_text(e), "a message of remote write 2.0, not 1.0"));
+    assert_int_equal(err_kind(e), ERR_INVALID);
+    err_free(e);
     for (int version = 1; version <= 2; version++) {
         e = points_decode_write(d, version, STR("\x0a\x05xx"), &all_times, &r);
         assert_non_null(e);

@@ -10,6 +10,7 @@ const char *const translate_reason_texts[TRANSLATE_REASONS] = {
     [TRANSLATE_NO_VALUE] = "a point without a value",
     [TRANSLATE_NO_NAME] = "a metric without a name",
     [TRANSLATE_TOO_LARGE] = "labels or a batch over the limit",
+    [TRANSLATE_BAD_VALUE] = "a delta of a counter that is negative or not a finite number",
 };
 
 const struct translation translation_default = {
@@ -85,6 +86,8 @@ static bool translate_number(struct job *j, enum translate_reason *why) {
     *why = TRANSLATE_NO_VALUE;
     if (kind == POINT_EMPTY && !j->stale) return false;
     double v = kind == POINT_INT ? (double)(int64_t)bits : bits_double(bits);
+    *why = TRANSLATE_BAD_VALUE;
+    if ((j->flags & POINT_DELTA) && !j->stale && !translate_is_countable(v)) return false;
     emit(j, STR(""), STR(""), STR(""), v);
     if (kind == POINT_DOUBLE && !j->stale) j->to->value[j->to->n - 1] = bits; /* NaN payloads, too */
     if (j->metric->kind == METRIC_SUM && j->metric->monotonic) emit_exemplars(j, -__builtin_inf(), __builtin_inf());

@@ -14,7 +14,7 @@
  * bucket. Without `deltas` they are dropped.
  *
  * Dropped and counted: deltas, sums that are neither cumulative nor delta, scales under -4, exponential histograms without a sum, those that
- * contradict themselves,
+ * contradict themselves, deltas of sums that are negative or no number,
  * points without a value, metrics of whose name nothing is left, points over a limit.
  * Limits: the labels of one series 256 KiB; of one batch 2^23 samples and 512 MiB of labels: resources and scopes are said again on every series,
  * so that a request can mean much more than it has bytes.
@@ -38,6 +38,7 @@ enum translate_reason {
     TRANSLATE_NO_VALUE,
     TRANSLATE_NO_NAME,
     TRANSLATE_TOO_LARGE,
+    TRANSLATE_BAD_VALUE, /* of a delta: it would spoil what it is added to */
     TRANSLATE_REASONS
 };
 extern const char *const translate_reason_texts[TRANSLATE_REASONS];
@@ -63,6 +64,8 @@ void translator_forget(struct translator *t);
  * share the work on its name, resource and scope. */
 bool translate_point(struct translator *t, const struct points *from, uint32_t i, struct points_builder *to,
                      enum translate_reason *out_why);
+/* Whether a counter can go on by a delta of that much. */
+static inline bool translate_is_countable(double delta) { return delta >= 0 && delta < __builtin_inf(); }
 /* Appends target_info of a resource at that time (ns), unless it says nothing or the resource has neither job nor instance. */
 void translate_target_info(struct translator *t, const struct points *from, uint32_t resource, uint64_t time_ns,
                            struct points_builder *to);

@@ -260,6 +260,7 @@ bool translator_metric(struct translator *t, const struct points *from, uint32_t
     t->from = from;
     t->metric = metric;
     buf_clear(&t->name);
+    if (!m->name) return false; /* a unit and a suffix alone name nothing */
     if (!prom_metric_name(t->settings.names, points_string(from, m->name), points_string(from, m->unit), m->kind,
                           m->monotonic, &t->name))
         return false;

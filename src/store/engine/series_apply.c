@@ -48,15 +48,20 @@ void applier_free(struct applier *a) {
 
 /* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
-static void put_message(struct applier *a, enum series_refusal why, struct labels l, const char *text) {
+/* Whose the point is and, if it says more than the reason that is counted, the text. */
+static void put_message(struct applier *a, uint32_t point, struct labels l, const char *text) {
     AUTO_BUF struct buf b;
     buf_init(&b, 4 * KIB);
     if (a->out->message[0]) return;
     if (l.n) {
         put_label_set(&b, l);
-        buf_add_text(&b, ": ");
+    } else if (a->p->origin == POINTS_OTLP) {
+        const struct points_metric *m = &a->p->metrics[a->p->series[point_series(a->p, point)].metric];
+        struct str resource = points_string(a->p, a->p->resources[m->resource].attributes);
+        points_put_metric(&b, points_string(a->p, m->name), resource);
     }
-    buf_add_text(&b, text ? text : series_refusal_texts[why]);
+    if (text && b.n) buf_add_text(&b, ": ");
+    if (text) buf_add_text(&b, text);
     size_t n = MIN(b.n, sizeof a->out->message - 1);
     while (n < b.n && n > 0 && ((unsigned char)b.p[n] & 0xc0) == 0x80) n--; /* not within a character */
     memcpy(a->out->message, b.p, n);
@@ -68,7 +73,7 @@ void apply_refuse(struct applier *a, uint32_t point, enum series_refusal why, st
     a->refused = point + 1;
     a->out->rejected++;
     a->out->rejected_by[why]++;
-    put_message(a, why, l, text);
+    put_message(a, point, l, text);
 }
 
 void apply_refuse_series(struct applier *a, uint32_t point, enum series_refusal why, uint32_t series,
@@ -233,7 +238,7 @@ static void prometheus_value(struct applier *a, uint32_t i, uint32_t id, int64_t
         return;
     }
     if (kind > POINT_DOUBLE || kind == POINT_EMPTY) {
-        apply_refuse_series(a, i, REFUSED_TRANSLATION, id, "a point without a value");
+        apply_refuse_series(a, i, REFUSED_TRANSLATION, id, NULL);
         a->out->by_translation[TRANSLATE_NO_VALUE]++;
         return;
     }
@@ -364,7 +369,7 @@ static void translate_and_apply(struct applier *a, uint32_t i, struct known *k, 
     uint64_t shape = point_shape(a, i);
     if (!translate_point(a->translator, a->p, i, &a->made, &why)) {
         a->out->by_translation[why]++;
-        apply_refuse(a, i, REFUSED_TRANSLATION, (struct labels){0}, translate_reason_texts[why]);
+        apply_refuse(a, i, REFUSED_TRANSLATION, (struct labels){0}, NULL);
         return;
     }
     if (!k || k->shape != shape || k->count != a->made.n - mark.n) {
@@ -397,6 +402,12 @@ static void apply_known(struct applier *a, uint32_t i, struct known *k, int64_t 
     }
 }
 
+/* Of a counter; a part of a histogram may be what it is. */
+static bool is_bad_delta(const struct applier *a, uint32_t i) {
+    bool stale = (point_flags(a->p, i) & POINT_NO_RECORDED_VALUE) != 0;
+    return a->values.n == 1 && !stale && !translate_is_countable(a->values.v[0]);
+}
+
 static void apply_otlp(struct applier *a, uint32_t i) {
     uint64_t ms = point_time(a->p, i) / 1000000;
     int64_t time, start = ns_of_ms(point_start(a->p, i) / 1000000);
@@ -407,6 +418,7 @@ static void apply_otlp(struct applier *a, uint32_t i) {
     struct known *k = find_known(a, a->p->hashes[point_series(a->p, i)]);
     bool straight =
         k && !has_exemplars(a, i) && k->shape == point_shape(a, i) && point_values(a, i) && a->values.n == k->count;
+    straight = (k && point_ends_parts(a, i, k->count)) || (straight && !(k->bases && is_bad_delta(a, i)));
     if (straight)
         apply_known(a, i, k, time, start);
     else

@@ -56,6 +56,9 @@ bool apply_time(const struct applier *a, int64_t ms, int64_t *out_ns);
 uint64_t point_shape(const struct applier *a, uint32_t point);
 /* The values of a point in the order in which translate_point makes them; false: it must be translated each time. */
 bool point_values(struct applier *a, uint32_t point);
+/* A histogram or summary without a recorded value, which need not say its bounds or sum: `parts` markers are the values, one for each series
+ * that the point before it had. */
+bool point_ends_parts(struct applier *a, uint32_t point, uint32_t parts);
 /* Native histograms of points as histograms; memory of the arena. */
 bool native_histogram(const struct points_histogram *from, const uint64_t *numbers, struct arena *a,
                       struct histogram *out);

@@ -72,6 +72,15 @@ bool point_values(struct applier *a, uint32_t point) {
     return true;
 }
 
+bool point_ends_parts(struct applier *a, uint32_t point, uint32_t parts) {
+    enum point_kind kind = point_kind(a->p, point);
+    bool classic = kind == POINT_HISTOGRAM && !a->translation->custom_buckets;
+    if (!(point_flags(a->p, point) & POINT_NO_RECORDED_VALUE) || (!classic && kind != POINT_SUMMARY)) return false;
+    vec_clear(&a->values);
+    for (uint32_t i = 0; i < parts; i++) *vec_push(&a->values) = double_of_bits(STALE_BITS);
+    return true;
+}
+
 /* ---- native histograms ------------------------------------------------------------------------------------------- */
 
 static void copy_buckets(const uint64_t *numbers, uint32_t n, bool is_float, union histogram_number *out) {
