@@ -114,6 +114,8 @@ static void put_cell(struct buf *out, const struct chart *c, int column, int row
 static void put_row(struct buf *out, const struct chart *c, int row) {
     char label[32] = "";
     bool top = row == 0, bottom = row == c->f->rows - 1;
+    if (c->low == c->high) /* the line stands in the middle, and so does its one figure */
+        top = row == c->f->rows - 1 - row_of(c, c->high) / (c->f->braille ? DOT_ROWS : 1), bottom = false;
     if (top || bottom) snprintf(label, sizeof label, "%.4g", top ? c->high : c->low);
     buf_add_fmt(out, "%*s %s", CHART_GUTTER - 2, label, c->f->braille ? *label ? "┤" : "│" : *label ? "+" : "|");
     size_t end = out->n;

@@ -112,8 +112,14 @@ static size_t read_points(struct arena *a, const struct json_node *s, struct cha
 
 static void put_summary(struct buf *out, const struct chart_point *p, size_t n, const struct colors *c) {
     double low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < n; i++) low = fmin(low, p[i].value), high = fmax(high, p[i].value); /* NaN is passed over */
-    buf_add_fmt(out, "  %smin %.4g  max %.4g  last %.4g%s\n", c->dim, low, high, p[n - 1].value, c->reset);
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(p[i].value)) continue;
+        low = fmin(low, p[i].value);
+        high = fmax(high, p[i].value);
+    }
+    buf_add_fmt(out, "  %s", c->dim);
+    if (low <= high) buf_add_fmt(out, "min %.4g  max %.4g  ", low, high);
+    buf_add_fmt(out, "last %.4g%s\n", p[n - 1].value, c->reset);
 }
 
 static void put_series(struct buf *out, struct arena *a, const struct json_node *s, const struct chart_frame *f,
@@ -268,6 +274,7 @@ static err ask_wait(const struct arguments *a, const struct question *q, struct 
     } else {
         add_seconds(&path, "time", q->end_ns);
     }
+    if (a->given[OPTION_LIMIT]) command_add_param(&path, "limit", argument_text(a, OPTION_LIMIT));
     err e = command_ask_wait(a, "GET", path.p, (struct str){0}, out);
     if (!e) return NULL;
     AUTO_BUF struct buf caret;

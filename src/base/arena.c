@@ -1,5 +1,7 @@
 #include "base/arena.h"
 
+#include "base/budget.h"
+
 struct arena_block {
     struct arena_block *older;
     size_t size; /* with this header */
@@ -16,20 +18,21 @@ static void free_blocks(struct arena *a, struct arena_block *until) {
         struct arena_block *b = a->blocks;
         a->blocks = b->older;
         a->used_bytes -= b->size;
+        if (a->budget) budget_give(a->budget, b->size);
         mem_free(b);
     }
 }
 
 void arena_done(struct arena *a) {
     free_blocks(a, NULL);
-    *a = (struct arena){.limit_bytes = a->limit_bytes};
+    *a = (struct arena){.limit_bytes = a->limit_bytes, .budget = a->budget};
 }
 
 void arena_clear(struct arena *a) {
     struct arena_block *first = a->blocks;
     while (first && first->older) first = first->older;
     free_blocks(a, first);
-    a->full = false;
+    a->full = a->refused = false;
     a->next = first ? (char *)first + HEADER : NULL;
     a->end = first ? (char *)first + first->size : NULL;
 }
@@ -40,6 +43,10 @@ static bool add_block(struct arena *a, size_t n) {
     if (size > a->limit_bytes - a->used_bytes) size = n + HEADER; /* near the limit: only what is needed */
     if (n > SIZE_MAX / 2 || size > a->limit_bytes - a->used_bytes) {
         a->full = true;
+        return false;
+    }
+    if (a->budget && !budget_take(a->budget, size)) {
+        a->full = a->refused = true;
         return false;
     }
     struct arena_block *b = mem_grow(NULL, size);
@@ -74,5 +81,6 @@ struct str arena_copy(struct arena *a, struct str s) {
 }
 
 err arena_err(const struct arena *a) {
+    if (a->refused) return budget_err(a->budget, "a query");
     return a->full ? err_new(ERR_LIMIT, "over the memory limit of %zu bytes for one request", a->limit_bytes) : NULL;
 }

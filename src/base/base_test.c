@@ -139,6 +139,29 @@ static void a_budget_refuses_before_it_grows(void **state) {
     assert_int_equal(b.refused, 2);
 }
 
+static void an_arena_draws_from_its_budget(void **state) {
+    (void)state;
+    struct budget b;
+    struct arena x, y;
+    budget_init(&b, MIB);
+    arena_init(&x, 64 * MIB);
+    arena_init(&y, 64 * MIB);
+    x.budget = y.budget = &b;
+    assert_non_null(arena_alloc(&x, 700000));
+    assert_int_equal(budget_used(&b), x.used_bytes);
+    assert_null(arena_alloc(&y, 700000)); /* together they would be over it: refused before it is had */
+    assert_int_equal(y.used_bytes, 0);
+    err e = arena_err(&y);
+    assert_int_equal(err_kind(e), ERR_BUSY);
+    err_free(e);
+    arena_done(&x);
+    assert_int_equal(budget_used(&b), 0);
+    arena_clear(&y);
+    assert_non_null(arena_alloc(&y, 700000));
+    arena_done(&y);
+    assert_int_equal(budget_used(&b), 0);
+}
+
 static void the_checksum_is_xxh3(void **state) {
     (void)state;
     /* XXH3-64 of nothing, seed 0, as published with xxHash 0.8. */
@@ -151,6 +174,7 @@ int main(void) {
         cmocka_unit_test(errors_say_what_we_were_doing), cmocka_unit_test(every_kind_has_a_row),
         cmocka_unit_test(an_arena_keeps_its_limit),      cmocka_unit_test(a_vector_grows),
         cmocka_unit_test(strings_get_dense_ids),         cmocka_unit_test(a_budget_refuses_before_it_grows),
+        cmocka_unit_test(an_arena_draws_from_its_budget),
         cmocka_unit_test(the_checksum_is_xxh3),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 #include "os/clock.h"
 #include "signal/batch_build.h"
 
-enum { SCRATCH_BYTES = 4 << 20, STEP_BYTES = 1 << 20 };
+enum { SCRATCH_BYTES = 4 << 20, STEP_BYTES = 1 << 20, RELEASE_SHARE = 16 };
 
 struct query_held {
     struct query_held *next;
@@ -18,6 +18,7 @@ void query_begin(struct query *q, const struct query_options *options) {
     if (!q->options.timeout_ns) q->options.timeout_ns = 30 * (int64_t)1000000000;
     if (q->options.tenant.n == 0) q->options.tenant = STR("default");
     arena_init(&q->arena, q->options.memory_max_bytes);
+    q->arena.budget = q->options.budget;
     q->deadline_ns = clock_monotonic_ns() + q->options.timeout_ns;
 }
 
@@ -27,12 +28,15 @@ void query_end(struct query *q) {
         batch_unref(h->blob);
     }
     for (size_t s = 0; s < SIGNALS; s++) snapshot_free(q->snapshots[s]);
+    uint64_t had = q->arena.used_bytes + q->charged_bytes;
     arena_done(&q->arena);
     if (q->options.budget && q->charged_bytes) budget_give(q->options.budget, q->charged_bytes);
+    /* What is not given back to the system counts for nobody: a large part of all that may be used goes back. */
+    if (q->options.budget && had > q->options.budget->limit_bytes / RELEASE_SHARE) mem_release();
     *q = (struct query){.options = q->options};
 }
 
-/* Takes from the budget in steps, ahead of use. */
+/* Takes from the budget in steps, ahead of use; the arena takes its own. */
 static err charge_to(struct query *q, uint64_t bytes) {
     if (bytes <= q->charged_bytes || !q->options.budget) return NULL;
     uint64_t more = (bytes - q->charged_bytes + STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
@@ -46,7 +50,7 @@ err query_charge(struct query *q, uint64_t more) {
     if (q->other_bytes + q->arena.used_bytes > q->options.memory_max_bytes)
         return err_new(ERR_LIMIT, "the answer needs more than the %zu MiB of memory that a query may use",
                        q->options.memory_max_bytes / MIB);
-    return charge_to(q, q->other_bytes + q->arena.used_bytes);
+    return charge_to(q, q->other_bytes);
 }
 
 err query_settle(struct query *q) {

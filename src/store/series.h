@@ -58,6 +58,9 @@ struct series_request {
     const struct label_matcher *matchers;
     uint32_t matcher_count;
     int64_t time_min, time_max;
+    uint32_t limit;              /* of a selection: enough series, whichever; 0: all */
+    err (*check)(void *context); /* of a selection: asked now and then, its error ends it; may be NULL */
+    void *check_context;
 };
 /* The series that match, distinct, in no order. Labels live as long as the arena and the snapshot. `stats` is added to. */
 err series_snapshot_select(struct series_snapshot *sn, const struct series_request *r, struct arena *a,

@@ -471,7 +471,8 @@ static err view_select(struct series_snapshot *sn, const struct series_request *
         if (has_samples(v->series.v[i], r) &&
             label_matchers_match(r->matchers, r->matcher_count, v->series.v[i]->labels))
             TRY(give_series(source->head, v->series.v[i]));
-    return series_select(source, 1, NULL, 0, r->time_min, r->time_max, a, stats, out);
+    struct select_bounds bounds = {r->limit, r->check, r->check_context};
+    return series_select_bounded(source, 1, NULL, 0, r->time_min, r->time_max, &bounds, a, stats, out);
 }
 
 static int by_text(const void *a, const void *b) { return str_compare(*(const struct str *)a, *(const struct str *)b); }

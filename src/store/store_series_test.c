@@ -632,6 +632,64 @@ static void test_limits_name_offenders(void **state) {
     EXPECT_ALWAYS("m{a=\"1\"} 1000:1 2000:2\nm{a=\"2\"} 1000:1\nm{a=\"3\"} 1000:1\n");
 }
 
+static err select_with(struct series_request r, struct arena *a, uint32_t *out_n) {
+    struct series_stats stats = {0};
+    struct series_snapshot *sn;
+    struct selection *s = NULL;
+    r.time_min = INT64_MIN, r.time_max = INT64_MAX;
+    assert_null(store_series_snapshot(store, STR("default"), &sn));
+    err e = series_snapshot_select(sn, &r, a, &stats, &s);
+    if (!e) *out_n = selection_count(s);
+    if (!e) selection_free(s);
+    series_snapshot_free(sn);
+    return e;
+}
+
+static err count_down(void *context) {
+    int *left = context;
+    return (*left)-- > 0 ? NULL : err_new(ERR_CANCELLED, "it was cancelled");
+}
+
+/* In memory, then in a file: a limit of series, an asker, a budget, each ends a selection. */
+static void test_selections_have_bounds(void **state) {
+    (void)state;
+    struct buf text;
+    buf_init(&text, MIB);
+    for (int i = 0; i < 5000; i++) buf_add_fmt(&text, "m{a=\"%d\"} 1 1000\n", i);
+    say(text.p);
+    buf_done(&text);
+    for (int round = 0; round < 2; round++) {
+        AUTO_ARENA struct arena a;
+        struct budget budget;
+        uint32_t n = 0;
+        int left = 2;
+        arena_init(&a, 64 * MIB);
+        assert_null(select_with((struct series_request){0}, &a, &n));
+        assert_int_equal(n, 5000);
+        assert_null(select_with((struct series_request){.limit = 7}, &a, &n));
+        assert_int_equal(n, 7);
+        err e = select_with((struct series_request){.check = count_down, .check_context = &left}, &a, &n);
+        assert_int_equal(err_kind(e), ERR_CANCELLED);
+        err_free(e);
+        bool answered = false;
+        for (uint64_t most = 64 * KIB; !answered; most += most / 2) {
+            struct arena drawn;
+            arena_init(&drawn, 64 * MIB);
+            budget_init(&budget, most);
+            drawn.budget = &budget;
+            e = select_with((struct series_request){0}, &drawn, &n);
+            answered = !e;
+            assert_true(!e || err_kind(e) == ERR_BUSY);
+            err_free(e);
+            arena_done(&drawn);
+            assert_int_equal(budget_used(&budget), 0);
+            assert_true(most < 64 * MIB);
+        }
+        assert_true(atomic_load(&budget.peak_bytes) > 5000 * 60); /* labels, and what the selection keeps beside them */
+        assert_null(store_flush(store));
+    }
+}
+
 static void test_a_request_over_the_memory_is_a_limit(void **state) {
     (void)state;
     struct points_builder b;
@@ -1011,6 +1069,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_metadata_is_kept, begin, end),
         cmocka_unit_test_setup_teardown(test_files_and_log_as_text, begin, end),
         cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),
+        cmocka_unit_test_setup_teardown(test_selections_have_bounds, begin, end),
         cmocka_unit_test_setup_teardown(test_a_request_over_the_memory_is_a_limit, begin, end),
         cmocka_unit_test_setup_teardown(test_new_series_are_limited_by_time, begin, end),
         cmocka_unit_test_setup_teardown(test_retention_drops_files, begin, end),

@@ -107,10 +107,11 @@ static void write_texts(struct json_writer *w, struct str name, const struct str
     json_array_end(w);
 }
 
-/* A million series are 300 MB of labels: these queries may take a quarter of the budget, if that is more. */
+/* A million series are 300 MB of labels: these queries may take a quarter of the budget, if that is more; none may take more than all. */
 static void allow_memory(struct query *q) {
-    size_t quarter = q->options.budget ? q->options.budget->limit_bytes / 4 : 0;
-    q->options.memory_max_bytes = MAX(q->options.memory_max_bytes, quarter);
+    if (!q->options.budget) return;
+    uint64_t all = q->options.budget->limit_bytes;
+    q->options.memory_max_bytes = MIN(MAX(q->options.memory_max_bytes, all / 4), all);
     q->arena.limit_bytes = q->options.memory_max_bytes;
 }
 

@@ -37,7 +37,7 @@ static err add_selector(struct prometheus *p, const struct promql_matcher *match
     m->sets[0].n = (uint32_t)n;
     m->n = 1;
     label_matchers_set_deadline(m->sets[0].v, m->sets[0].n, p->q.deadline_ns);
-    err e = prometheus_select(p, m, 0, min_ms, max_ms, &f->selections[f->n]);
+    err e = prometheus_select(p, m, 0, min_ms, max_ms, 0, &f->selections[f->n]);
     if (!e) {
         f->readers[f->n] = selection_reader_new(f->selections[f->n], &p->source.stats);
         f->n++;

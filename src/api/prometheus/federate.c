@@ -91,7 +91,7 @@ static err find_samples(struct prometheus *p, const struct prometheus_matches *m
     int64_t now_ms = series_floor_ms(p->c->now_ns);
     for (size_t i = 0; i < m->n; i++) {
         struct selection *found;
-        TRY(prometheus_select(p, m, i, now_ms - LOOKBACK_MS + 1, now_ms, &found));
+        TRY(prometheus_select(p, m, i, now_ms - LOOKBACK_MS + 1, now_ms, 0, &found));
         err e = read_newest(p, found, now_ms, f);
         selection_free(found);
         TRY(e);

@@ -90,18 +90,20 @@ void handle_prometheus_label_values(struct api_call *c) { prometheus_answer(c, f
 
 /* ---- series ----------------------------------------------------------------------------------------------------- */
 
+enum { SORTED_MAX = 10000 };
+
 static int by_labels(const void *x, const void *y) {
     return promql_labels_compare(*(const struct labels *)x, *(const struct labels *)y);
 }
 
-/* Series of all sets, ascending, each once; labels live as long as the query. */
+/* Series of all sets, ascending, each once, no more than `most` of a set (0: all); labels live as long as the query. */
 static err find_series(struct prometheus *p, const struct prometheus_matches *m, int64_t min_ms, int64_t max_ms,
-                       struct labels **out, size_t *out_n) {
+                       uint32_t most, struct labels **out, size_t *out_n) {
     struct labels *all = NULL;
     size_t n = 0;
     for (size_t i = 0; i < m->n; i++) {
         struct selection *found;
-        TRY(prometheus_select(p, m, i, min_ms, max_ms, &found));
+        TRY(prometheus_select(p, m, i, min_ms, max_ms, most, &found));
         size_t more = selection_count(found);
         struct labels *v = arena_array(&p->q.arena, struct labels, n + more + 1);
         if (v && n) memcpy(v, all, n * sizeof *v);
@@ -137,7 +139,9 @@ static err fill_series(struct prometheus *p) {
     TRY(prometheus_limit(p, "limit", &limit));
     TRY(prometheus_range(p, &min_ms, &max_ms));
     TRY(needed_matches(p, &m));
-    err e = find_series(p, m, min_ms, max_ms, &found, &n);
+    /* The first by their labels where there are not too many to look at all, else some; one more tells that there are more. */
+    uint32_t most = limit && limit < UINT32_MAX ? MAX((uint32_t)limit + 1, (uint32_t)SORTED_MAX) : 0;
+    err e = find_series(p, m, min_ms, max_ms, most, &found, &n);
     prometheus_matches_done(m);
     TRY(e);
     if (limit && n > limit) {

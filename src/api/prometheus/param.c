@@ -141,11 +141,14 @@ void prometheus_matches_done(struct prometheus_matches *m) {
 }
 
 err prometheus_select(struct prometheus *p, const struct prometheus_matches *m, size_t i, int64_t min_ms,
-                      int64_t max_ms, struct selection **out) {
+                      int64_t max_ms, uint32_t limit, struct selection **out) {
     struct series_request r = {.matchers = m->sets[i].v,
                                .matcher_count = m->sets[i].n,
                                .time_min = series_range_min_ns(min_ms),
-                               .time_max = series_range_max_ns(max_ms)};
+                               .time_max = series_range_max_ns(max_ms),
+                               .limit = limit,
+                               .check = series_source_check,
+                               .check_context = &p->source};
     TRY(series_source_check(&p->source));
     TRY(series_snapshot_select(p->source.snapshot, &r, &p->q.arena, &p->source.stats, out));
     err e = series_source_check(&p->source);

@@ -68,9 +68,9 @@ struct prometheus_matches {
 };
 err prometheus_matches(struct prometheus *p, struct prometheus_matches *out);
 void prometheus_matches_done(struct prometheus_matches *m);
-/* The series of set i in the range, with the checks that a question needs. */
+/* The series of set i in the range, `limit` of them at most (0: all), with the checks that a question needs. */
 err prometheus_select(struct prometheus *p, const struct prometheus_matches *m, size_t i, int64_t min_ms,
-                      int64_t max_ms, struct selection **out);
+                      int64_t max_ms, uint32_t limit, struct selection **out);
 err prometheus_parse_query(struct prometheus *p, const struct promql_node **out); /* the parameter `query` */
 /* U__a_2e_b → a.b; what is no such escape stays as it is. */
 struct str prometheus_unescape(struct arena *a, struct str name);

@@ -116,6 +116,8 @@ static void wrong_questions_are_told(void **state) {
          BAD("invalid parameter \\\"step\\\": zero or negative query resolution step widths are not accepted. Try a "
              "positive integer"),
          400},
+        {"GET " API "query_range?query=a&start=1&end=2&step=0.0001",
+         BAD("invalid parameter \\\"step\\\": a step is 1 ms at least"), 400},
         {"GET " API "query_range?query=a&start=0&end=11001&step=1",
          BAD("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution "
              "(?step=XX)"),
@@ -360,6 +362,42 @@ static void deleted_series_are_gone(void **state) {
     check("PUT " API "admin/tsdb/clean_tombstones", 204, "");
 }
 
+/* Of more series than are looked at in order: no more than the limit. */
+static void a_limit_ends_the_search(void **state) {
+    (void)state;
+    struct buf text;
+    buf_init(&text, 4 * MIB);
+    for (int i = 0; i < 15000; i++)
+        buf_add_fmt(&text, "many{i=\"%d\"} 1 %lld\n", i, (long long)(STAGE_NOW_NS / 1000000));
+    assert_int_equal(stage_send(&stage, API_PORT_MAIN, "POST /api/v1/import", "text/plain", NULL, buf_str(&text)), 200);
+    buf_done(&text);
+    stage_ask(&stage, "GET " API "series?match[]=many&limit=3");
+    assert_int_equal(stage.status, 200);
+    assert_non_null(strstr(stage_body(&stage), "results truncated due to limit"));
+    int found = 0;
+    for (const char *at = stage_body(&stage); (at = strstr(at, "\"many\"")); at++) found++;
+    assert_int_equal(found, 3);
+    stage_ask(&stage, "GET " API "series?match[]=many&limit=14999");
+    assert_non_null(strstr(stage_body(&stage), "results truncated due to limit"));
+    stage_ask(&stage, "GET " API "series?match[]=many&limit=15000");
+    assert_null(strstr(stage_body(&stage), "results truncated due to limit"));
+}
+
+static void a_slow_expression_is_told_as_one(void **state) {
+    (void)state;
+    struct buf text;
+    buf_init(&text, KIB);
+    buf_add_text(&text, "slow{v=\"");
+    for (int i = 0; i < 500; i++) buf_add_byte(&text, 'x');
+    buf_add_fmt(&text, "\"} 1 %lld\n", (long long)(STAGE_NOW_NS / 1000000));
+    assert_int_equal(stage_send(&stage, API_PORT_MAIN, "POST /api/v1/import", "text/plain", NULL, buf_str(&text)), 200);
+    buf_done(&text);
+    check(
+        "GET " API "query?query=slow%7Bv%3D~%22(.*.*.*.*.*.*.*.*)*x%7B1,500%7D.*y%22%7D", 422,
+        "{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"label v: the expression takes too long on some "
+        "value\"}");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queries_are_answered),
@@ -374,6 +412,8 @@ int main(void) {
         cmocka_unit_test(federation_gives_the_newest_samples),
         cmocka_unit_test(remote_read_gives_samples),
         cmocka_unit_test(deleted_series_are_gone),
+        cmocka_unit_test(a_limit_ends_the_search),
+        cmocka_unit_test(a_slow_expression_is_told_as_one),
     };
     return cmocka_run_group_tests(tests, open_stage, close_stage);
 }

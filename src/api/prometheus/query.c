@@ -163,6 +163,8 @@ static err read_steps(struct prometheus *p, struct promql_options *o) {
         return prometheus_bad_param(p, "end", err_new(ERR_INVALID, "end timestamp must not be before start time"));
     TRY(prometheus_bad_param(p, "step", prometheus_parse_duration(text.p ? text : STR(""), &step)));
     o->step_ms = step / 1000000;
+    if (step > 0 && o->step_ms == 0)
+        return prometheus_bad_param(p, "step", err_new(ERR_INVALID, "a step is 1 ms at least"));
     if (o->step_ms <= 0)
         return prometheus_bad_param(p, "step",
                                     err_new(ERR_INVALID, "zero or negative query resolution step widths are not "

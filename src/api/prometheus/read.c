@@ -192,7 +192,7 @@ static err answer_query(struct prometheus *p, const struct read_query *q, struct
     m->sets[0].n = (uint32_t)q->n;
     m->n = 1;
     label_matchers_set_deadline(m->sets[0].v, m->sets[0].n, p->q.deadline_ns);
-    err e = prometheus_select(p, m, 0, q->min_ms, q->max_ms, &found);
+    err e = prometheus_select(p, m, 0, q->min_ms, q->max_ms, 0, &found);
     prometheus_matches_done(m);
     TRY(e);
     struct selection_reader *reader = selection_reader_new(found, &p->source.stats);

@@ -191,6 +191,7 @@ static err aggregate_take(struct sink *sink, struct row *row) {
     struct aggregate_sink *s = (struct aggregate_sink *)sink;
     enum aggregation op = s->e->aggregation;
     struct group *g = NULL;
+    TRY(eval_touch(s->ev, ROW_TOUCHES + (row->histograms ? HISTOGRAM_TOUCHES : 1) * s->steps));
     TRY(group_of(s, row->labels, &g));
     g->drop_name |= row->drop_name;
     if (op == AGG_SUM && row_is_floats(row, s->steps)) return fold_sum_of_floats(g, row->values, s->steps), NULL;
@@ -220,6 +221,7 @@ static double finish_float(enum aggregation op, const struct group *g, size_t i)
 
 static err finish_group(struct aggregate_sink *s, const struct group *g, struct table *out) {
     struct row row = {0};
+    TRY(eval_touch(s->ev, ROW_TOUCHES + (g->histograms ? HISTOGRAM_TOUCHES : 1) * s->steps));
     TRY(row_prepare(s->ev, &row, s->steps));
     row.labels = g->labels;
     row.drop_name = g->drop_name;

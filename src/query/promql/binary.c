@@ -174,6 +174,7 @@ static err vector_scalar(struct binary *b, struct table *out) {
     bool drops = !op_rows[b->e->op].comparison || b->e->bool_modifier;
     for (size_t r = 0; r < vector->n; r++) {
         struct row row = vector->rows[r];
+        TRY(eval_touch(b->ev, (row.histograms ? HISTOGRAM_TOUCHES : 1) * b->t->n));
         TRY(scalar_row(b, scalar, swapped, &row));
         if (row_is_empty(&row, b->t->n)) continue;
         if (drops) TRY(row_drop_name(b->ev, &row));
@@ -203,6 +204,7 @@ static err side_ids(struct binary *b, const struct table *in, struct matching *m
     NEED(s->ids = arena_alloc(ev->a, sizeof *s->ids * MAX(in->n, 1)));
     for (size_t r = 0; r < in->n; r++) {
         uint32_t n;
+        TRY(eval_touch(ev, ROW_TOUCHES));
         labels_project(in->rows[r].labels, &names, !b->e->on, scratch, &n);
         s->ids[r] = label_index_add(ev->a, &m->index, (struct labels){scratch, n});
         if (s->ids[r] == UINT32_MAX) return eval_no_memory(ev);
@@ -212,8 +214,10 @@ static err side_ids(struct binary *b, const struct table *in, struct matching *m
 
 static err presence_of(struct evaluator *ev, const struct table *in, size_t steps, uint8_t **out) {
     NEED(*out = arena_zero(ev->a, MAX(steps, 1)));
-    for (size_t r = 0; r < in->n; r++)
+    for (size_t r = 0; r < in->n; r++) {
+        TRY(eval_touch(ev, steps));
         for (size_t i = 0; i < steps; i++) (*out)[i] |= in->rows[r].kinds[i];
+    }
     return NULL;
 }
 
@@ -306,6 +310,7 @@ static err find_one(struct pairing *p, uint32_t g) {
     memset(p->one_at, 0, sizeof *p->one_at * p->b->t->n);
     for (uint32_t k = p->one->starts[g]; k < p->one->starts[g + 1]; k++) {
         uint32_t r = p->one->rows[k];
+        TRY(eval_touch(p->b->ev, p->b->t->n));
         for (size_t i = 0; i < p->b->t->n; i++) {
             if (p->one_in->rows[r].kinds[i] == PROMQL_ABSENT || !p->many_any[i]) continue;
             if (p->one_at[i]) return duplicate_on_one_side(p, g, r, p->one_at[i] - 1);
@@ -358,7 +363,7 @@ static void pair_floats(struct pairing *p, const struct row *many, const struct 
     apply_arrays(b->e->op, x, y, filters ? b->scratch : row->values, b->t->n);
     memset(row->kinds, PROMQL_FLOAT, b->t->n);
     for (size_t i = 0; i < b->t->n && filters; i++) {
-        row->kinds[i] = b->scratch[i] != 0 ? PROMQL_FLOAT : KIND_MATCHED;
+        row->kinds[i] = b->scratch[i] != 0 ? PROMQL_FLOAT : PROMQL_ABSENT;
         row->values[i] = x[i];
     }
 }
@@ -376,15 +381,13 @@ static err pair_row(struct pairing *p, const struct row *many, uint32_t one, str
         if (x.kind == PROMQL_ABSENT || p->one_at[i] != one + 1) continue;
         y = cell_at(other, i);
         TRY(apply_cells(p->b, p->swapped ? &y : &x, p->swapped ? &x : &y, &c, &keep));
-        if (c.kind == PROMQL_ABSENT) continue;
+        bool filtered = !keep && !e->bool_modifier; /* … does not count: of many that match, one may be left */
+        if (c.kind == PROMQL_ABSENT || filtered) continue;
         if (e->cardinality == ONE_TO_ONE && p->taken[i]++)
             return err_new(
                 ERR_INVALID,
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
-        if (comparison && e->bool_modifier)
-            c = (struct cell){.kind = PROMQL_FLOAT, .value = keep};
-        else if (!keep)
-            c = (struct cell){.kind = KIND_MATCHED};
+        if (comparison && e->bool_modifier) c = (struct cell){.kind = PROMQL_FLOAT, .value = keep};
         TRY(put_cell(p->b->ev, row, i, &c, p->b->t->n));
     }
     return NULL;
@@ -394,6 +397,7 @@ static err pair_many(struct pairing *p, uint32_t g, const struct row *many, stru
     struct evaluator *ev = p->b->ev;
     for (uint32_t k = p->one->starts[g]; k < p->one->starts[g + 1]; k++) {
         struct row row = {0};
+        TRY(eval_touch(ev, ROW_TOUCHES + p->b->t->n));
         TRY(row_prepare(ev, &row, p->b->t->n));
         const struct row *one = &p->one_in->rows[p->one->rows[k]];
         bool simple = is_single(p->many, g) && is_single(p->one, g) && row_is_floats(many, p->b->t->n) &&
@@ -417,12 +421,7 @@ static err merge_group(struct pairing *p, struct table *group, struct table *out
         return err_new(ERR_INVALID, "multiple matches for labels: grouping labels must ensure unique matches");
     }
     TRY(e);
-    for (size_t r = 0; r < group->n; r++) {
-        struct row *row = &group->rows[r];
-        for (size_t i = 0; i < p->b->t->n; i++)
-            if (row->kinds[i] == KIND_MATCHED) row->kinds[i] = PROMQL_ABSENT;
-        if (!row_is_empty(row, p->b->t->n)) TRY(table_push(p->b->ev, out, row));
-    }
+    for (size_t r = 0; r < group->n; r++) TRY(table_push(p->b->ev, out, &group->rows[r]));
     return NULL;
 }
 

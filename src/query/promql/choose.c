@@ -20,12 +20,17 @@ static err group_table(struct evaluator *ev, const struct timeline *t, const str
     TRY(grouping_init(ev, e, x->grouping));
     uint32_t *ids = arena_alloc(ev->a, sizeof *ids * MAX(x->in.n, 1));
     NEED(ids);
-    for (size_t r = 0; r < x->in.n; r++) TRY(grouping_find(x->grouping, x->in.rows[r].labels, &ids[r]));
+    for (size_t r = 0; r < x->in.n; r++) {
+        TRY(eval_touch(ev, ROW_TOUCHES));
+        TRY(grouping_find(x->grouping, x->in.rows[r].labels, &ids[r]));
+    }
     x->group_n = x->grouping->index.n;
     return rows_by_group(ev, ids, x->in.n, x->group_n, &x->rows, &x->starts);
 }
 
 /* ---- topk, bottomk ----------------------------------------------------------------------------------------------- */
+
+enum { SIFT_TOUCHES = 16 };
 
 struct candidate {
     double value;
@@ -55,26 +60,31 @@ static void sift_down(struct candidate *heap, size_t n, size_t i, int sign) {
     }
 }
 
-/* The k best at the front, the worst of them first (a heap); how many there are. */
-static size_t pick_best(struct candidate *c, size_t n, size_t k, int sign) {
-    size_t kept = MIN(n, k);
-    for (size_t i = kept / 2; i-- > 0;) sift_down(c, kept, i, sign);
+/* The kept best of n at the front, the worst of them first (a heap). */
+static err pick_best(struct evaluator *ev, struct candidate *c, size_t n, size_t kept, int sign) {
+    for (size_t i = kept / 2; i-- > 0;) {
+        TRY(eval_touch(ev, SIFT_TOUCHES));
+        sift_down(c, kept, i, sign);
+    }
     for (size_t i = kept; i < n; i++) {
+        TRY(eval_touch(ev, SIFT_TOUCHES));
         if (!is_better(&c[i], &c[0], sign)) continue;
         c[0] = c[i];
         sift_down(c, kept, 0, sign);
     }
-    return kept;
+    return NULL;
 }
 
 /* From the best to the worst. */
-static void order_best(struct candidate *c, size_t n, int sign) {
+static err order_best(struct evaluator *ev, struct candidate *c, size_t n, int sign) {
     for (size_t end = n; end > 1; end--) {
         struct candidate worst = c[0];
+        TRY(eval_touch(ev, SIFT_TOUCHES));
         c[0] = c[end - 1];
         c[end - 1] = worst;
         sift_down(c, end - 1, 0, sign);
     }
+    return NULL;
 }
 
 /* ---- limit_ratio ------------------------------------------------------------------------------------------------- */
@@ -117,8 +127,9 @@ struct choice {
 };
 
 /* The rows of one group at one step: puts those that stay into `scratch`, best first. */
-static size_t choose_at(struct choice *c, const uint32_t *rows, size_t n, size_t i, double parameter) {
+static err choose_at(struct choice *c, const uint32_t *rows, size_t n, size_t i, double parameter, size_t *out_n) {
     enum aggregation op = c->e->aggregation;
+    TRY(eval_touch(c->ev, n));
     size_t found = 0, k = op == AGG_LIMIT_RATIO ? n : (size_t)MIN(parameter, (double)n);
     for (size_t r = 0; r < n; r++) {
         const struct row *row = &c->x.in.rows[rows[r]];
@@ -130,11 +141,11 @@ static size_t choose_at(struct choice *c, const uint32_t *rows, size_t n, size_t
         if (op == AGG_LIMIT_RATIO && !is_in_ratio(c->ratios[rows[r]], parameter)) continue;
         c->scratch[found++] = (struct candidate){row->values[i], (uint32_t)r, &row->labels};
     }
-    if (op == AGG_LIMIT_RATIO || op == AGG_LIMITK) return MIN(found, k);
+    *out_n = MIN(found, k);
+    if (op == AGG_LIMIT_RATIO || op == AGG_LIMITK) return NULL;
     int sign = op == AGG_TOPK ? 1 : -1;
-    found = pick_best(c->scratch, found, k, sign);
-    order_best(c->scratch, found, sign);
-    return found;
+    TRY(pick_best(c->ev, c->scratch, found, *out_n, sign));
+    return order_best(c->ev, c->scratch, *out_n, sign);
 }
 
 /* ---- topk and bottomk over a range, row by row ------------------------------------------------------------------- */
@@ -175,6 +186,7 @@ static err choose_best(struct choice *c, const uint32_t *rows, size_t n, const d
     NEED(b.n = arena_zero(ev->a, sizeof *b.n * steps));
     for (size_t r = 0; r < n; r++) {
         const struct row *row = &c->x.in.rows[rows[r]];
+        TRY(eval_touch(ev, steps * SIFT_TOUCHES));
         for (size_t i = 0; i < steps; i++) {
             if (row->kinds[i] == PROMQL_ABSENT || !(parameters[i] >= 1)) continue;
             if (row->kinds[i] == PROMQL_HISTOGRAM)
@@ -212,7 +224,8 @@ static err choose_group(struct choice *c, uint32_t g, const double *parameters, 
     if (size) TRY(choose_best(c, rows, n, parameters, size, chosen));
     for (size_t i = 0; i < steps && !size; i++) {
         if (!takes_any(c->e->aggregation, parameters[i])) continue;
-        size_t kept = choose_at(c, rows, n, i, parameters[i]);
+        size_t kept = 0;
+        TRY(choose_at(c, rows, n, i, parameters[i], &kept));
         for (size_t k = 0; k < kept; k++) chosen[c->scratch[k].row * steps + i] = 1;
         ordered = kept;
     }
@@ -220,6 +233,7 @@ static err choose_group(struct choice *c, uint32_t g, const double *parameters, 
     for (size_t k = 0; k < (instant ? ordered : n); k++) {
         size_t r = instant ? c->scratch[k].row : k;
         struct row row = c->x.in.rows[rows[r]];
+        TRY(eval_touch(ev, ROW_TOUCHES + steps));
         for (size_t i = 0; i < steps; i++)
             if (!chosen[r * steps + i]) row.kinds[i] = PROMQL_ABSENT;
         if (!row_is_empty(&row, steps)) TRY(table_push(ev, out, &row));
@@ -275,6 +289,7 @@ err aggregate_quantile(struct evaluator *ev, const struct timeline *t, const str
         row.labels = x.grouping->index.sets[g];
         for (size_t i = 0; i < t->n; i++) {
             size_t n = 0;
+            TRY(eval_touch(ev, x.starts[g + 1] - x.starts[g]));
             for (uint32_t k = x.starts[g]; k < x.starts[g + 1]; k++) {
                 const struct row *from = &x.in.rows[x.rows[k]];
                 row.drop_name |= from->drop_name;
@@ -306,6 +321,7 @@ static err count_cell(struct counted *c, const struct row *row, size_t i, struct
     struct evaluator *ev = c->ev;
     AUTO_BUF struct buf b;
     uint32_t g, n;
+    TRY(eval_touch(ev, ROW_TOUCHES));
     buf_init(&b, MIB);
     if (row->kinds[i] == PROMQL_FLOAT)
         put_go_plain(&b, row->values[i]);

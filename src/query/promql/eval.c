@@ -29,6 +29,40 @@ err eval_seen(struct evaluator *ev, uint64_t samples) {
     return ev->held + samples > ev->samples_max ? too_many_samples() : NULL;
 }
 
+/* ---- order ------------------------------------------------------------------------------------------------------- */
+
+enum { SORTED_AT_ONCE = 1024, COMPARE_TOUCHES = 16 };
+
+/* Two ascending runs that follow each other, [from, middle) and [middle, end), into `to`. */
+static err merge_runs(struct evaluator *ev, const char *in, char *to, size_t from, size_t middle, size_t end,
+                      size_t size, int (*order)(const void *, const void *)) {
+    for (size_t i = from, k = middle, at = from; at < end; at++) {
+        TRY(eval_touch(ev, COMPARE_TOUCHES));
+        bool first = k == end || (i < middle && order(in + i * size, in + k * size) <= 0);
+        memcpy(to + at * size, in + (first ? i++ : k++) * size, size);
+    }
+    return NULL;
+}
+
+err eval_sort(struct evaluator *ev, void *items, size_t n, size_t size, int (*order)(const void *, const void *)) {
+    for (size_t at = 0; at < n; at += SORTED_AT_ONCE) {
+        TRY(eval_touch(ev, (uint64_t)SORTED_AT_ONCE * COMPARE_TOUCHES));
+        qsort((char *)items + at * size, MIN(n - at, (size_t)SORTED_AT_ONCE), size, order);
+    }
+    if (n <= SORTED_AT_ONCE) return NULL;
+    char *in = items, *to = arena_alloc(ev->a, n * size);
+    NEED(to);
+    for (size_t run = SORTED_AT_ONCE; run < n; run *= 2) {
+        for (size_t from = 0; from < n; from += 2 * run)
+            TRY(merge_runs(ev, in, to, from, MIN(from + run, n), MIN(from + 2 * run, n), size, order));
+        char *kept = in;
+        in = to;
+        to = kept;
+    }
+    if (in != (char *)items) memcpy(items, in, n * size);
+    return NULL;
+}
+
 /* ---- rows and tables --------------------------------------------------------------------------------------------- */
 
 err row_prepare(struct evaluator *ev, struct row *row, size_t steps) {
@@ -86,6 +120,7 @@ err table_push(struct evaluator *ev, struct table *t, const struct row *row) {
 }
 
 static err merge_row(struct evaluator *ev, struct row *to, const struct row *from, size_t steps) {
+    TRY(eval_touch(ev, steps));
     for (size_t i = 0; i < steps; i++) {
         if (from->kinds[i] == PROMQL_ABSENT) continue;
         if (to->kinds[i] != PROMQL_ABSENT)
@@ -104,6 +139,7 @@ err table_merge(struct evaluator *ev, struct table *t, size_t steps) {
     size_t n = 0;
     if (t->n < 2) return NULL;
     for (size_t i = 0; i < t->n; i++) {
+        TRY(eval_touch(ev, ROW_TOUCHES));
         uint32_t id = label_index_add(ev->a, &index, t->rows[i].labels);
         if (id == UINT32_MAX) return eval_no_memory(ev);
         if (id == n)
@@ -158,6 +194,7 @@ static bool is_invariant(const struct promql_node *e) {
 
 static err broadcast_row(struct evaluator *ev, struct row *row, size_t steps) {
     struct row wide = *row;
+    TRY(eval_touch(ev, ROW_TOUCHES + steps));
     wide.kinds = NULL;
     TRY(row_prepare(ev, &wide, steps));
     memset(wide.kinds, row->kinds[0], steps);
@@ -232,6 +269,7 @@ static err map_call(struct evaluator *ev, const struct timeline *t, const struct
     uint8_t wanted = f->native ? PROMQL_HISTOGRAM : PROMQL_FLOAT;
     for (size_t r = 0; r < out->n; r++) {
         struct row row = out->rows[r], from = row;
+        TRY(eval_touch(ev, ROW_TOUCHES + (f->native ? HISTOGRAM_TOUCHES : 8) * t->n));
         row.kinds = NULL;
         TRY(row_prepare(ev, &row, t->n));
         for (size_t i = 0; i < t->n; i++) {
@@ -306,6 +344,7 @@ static err eval_unary(struct evaluator *ev, const struct timeline *t, const stru
     }
     for (size_t r = 0; r < out->n; r++) {
         struct row *row = &out->rows[r];
+        TRY(eval_touch(ev, ROW_TOUCHES + (row->histograms ? HISTOGRAM_TOUCHES : 1) * t->n));
         for (size_t i = 0; i < t->n; i++) {
             row->values[i] = -row->values[i];
             if (row->kinds[i] != PROMQL_HISTOGRAM) continue;
@@ -356,7 +395,10 @@ err eval_each(struct evaluator *ev, const struct timeline *t, const struct promq
     if (is_streamed(ev, e) && !(t->n > 1 && is_invariant(e)))
         return e->kind == NODE_VECTOR ? selector_each(ev, t, e, false, sink) : range_call_each(ev, t, e, sink);
     TRY(eval(ev, t, e, &table));
-    for (size_t i = 0; i < table.n; i++) TRY(sink->give(sink, &table.rows[i]));
+    for (size_t i = 0; i < table.n; i++) {
+        TRY(eval_touch(ev, ROW_TOUCHES));
+        TRY(sink->give(sink, &table.rows[i]));
+    }
     return NULL;
 }
 
@@ -399,12 +441,13 @@ static err answer_rows(struct evaluator *ev, const struct timeline *t, struct ta
     NEED(out->rows = arena_alloc(ev->a, sizeof *out->rows * MAX(table->n, 1)));
     for (size_t i = 0; i < table->n; i++) {
         const struct row *row = &table->rows[i];
+        TRY(eval_touch(ev, ROW_TOUCHES));
         if (row_is_empty(row, t->n)) continue;
         out->rows[out->row_n++] = (struct promql_row){
             .labels = row->labels, .kinds = row->kinds, .values = row->values, .histograms = row->histograms};
     }
-    if (ev->options->step_ms) qsort(out->rows, out->row_n, sizeof *out->rows, order_of_rows);
-    return NULL;
+    if (!ev->options->step_ms) return NULL;
+    return eval_sort(ev, out->rows, out->row_n, sizeof *out->rows, order_of_rows);
 }
 
 static err run(struct evaluator *ev, const struct promql_node *e, struct promql_answer *out) {

@@ -18,9 +18,6 @@ struct timeline {
 };
 static inline int64_t step_time(const struct timeline *t, size_t i) { return t->start + (int64_t)i * t->step; }
 
-/* A cell of a binary operation that matched and was filtered out; it counts for the rules of matching, then it is absent. */
-enum { KIND_MATCHED = PROMQL_HISTOGRAM + 1 };
-
 struct row {
     struct labels labels;
     bool drop_name; /* the name goes at the end of the query */
@@ -46,7 +43,7 @@ struct evaluator {
     const struct promql_options *options;
     struct str text;
     int64_t lookback;
-    uint64_t held, samples, samples_max;
+    uint64_t held, samples, samples_max, touched; /* touched: since the last check */
     struct str warnings[NOTES_MAX], infos[NOTES_MAX];
     size_t warning_n, info_n;
     struct {
@@ -64,6 +61,17 @@ err eval_no_memory(struct evaluator *ev);
         if (!(pointer)) return eval_no_memory(ev);                                                                     \
     } while (0)
 err eval_check(struct evaluator *ev);
+/* For loops over cells: the work of `n` samples (windows overlap, so it may be far more than were read) is about to be done; checks once in
+ * a while. */
+enum { TOUCHED_BETWEEN_CHECKS = 1 << 16, HISTOGRAM_TOUCHES = 64, ROW_TOUCHES = 64 };
+static inline err eval_touch(struct evaluator *ev, uint64_t n) {
+    ev->touched += n;
+    if (ev->touched < TOUCHED_BETWEEN_CHECKS) return NULL;
+    ev->touched = 0;
+    return eval_check(ev);
+}
+/* A stable order, with checks. */
+err eval_sort(struct evaluator *ev, void *items, size_t n, size_t size, int (*order)(const void *, const void *));
 err eval_hold(struct evaluator *ev, uint64_t cells);   /* counts cells that stay */
 err eval_seen(struct evaluator *ev, uint64_t samples); /* counts samples that were read */
 
@@ -195,6 +203,6 @@ static inline void kahan_add(double v, double *sum, double *c) {
         *c += (v - t) + *sum;
     *sum = t;
 }
-/* Of n values, which it sorts; NaN sorts first. */
+/* Of n values, which it moves; NaN is less than all. Takes time linear in n. */
 double quantile_of(double q, double *values, size_t n);
 double apply_scalar_op(enum binary_op op, double x, double y);

@@ -130,12 +130,14 @@ static err whole_timestamp(struct evaluator *ev, const struct timeline *t, const
         TRY(selector_each(ev, t, inner, true, &sink.sink));
     } else {
         TRY(eval(ev, t, inner, out));
-        for (size_t r = 0; r < out->n; r++)
+        for (size_t r = 0; r < out->n; r++) {
+            TRY(eval_touch(ev, t->n));
             for (size_t i = 0; i < t->n; i++) {
                 if (out->rows[r].kinds[i] == PROMQL_ABSENT) continue;
                 out->rows[r].kinds[i] = PROMQL_FLOAT;
                 out->rows[r].values[i] = (double)step_time(t, i) / 1000;
             }
+        }
     }
     for (size_t r = 0; r < out->n; r++) TRY(row_drop_name(ev, &out->rows[r]));
     return ev->options->delayed_name_removal ? NULL : table_merge(ev, out, t->n);
@@ -161,6 +163,7 @@ static err with_scalars(struct evaluator *ev, const struct timeline *t, const st
     TRY(eval(ev, t, e->args[0], out));
     for (size_t r = 0; r < out->n; r++) {
         struct row row = out->rows[r];
+        TRY(eval_touch(ev, ROW_TOUCHES + t->n));
         for (size_t i = 0; i < t->n; i++) {
             double x = low ? low[i] : -INFINITY, y = high ? high[i] : INFINITY;
             if (row.kinds[i] != PROMQL_FLOAT || (fn == limit && y < x))
@@ -255,7 +258,8 @@ struct presence_visit {
 static err presence_visit(struct windowed *w, void *context) {
     struct presence_visit *v = context;
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         v->present[i] |= x.n || x.histogram_n;
     }
     return NULL;

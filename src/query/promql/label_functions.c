@@ -83,6 +83,8 @@ err whole_label_replace(struct evaluator *ev, const struct timeline *t, const st
     buf_init(&value, REPLACED_BYTES_MAX);
     for (size_t r = 0; !failed && r < out->n; r++) {
         struct row *row = &out->rows[r];
+        failed = eval_check(ev); /* an expression may take long on each */
+        if (failed) break;
         struct str source = str_equal(from, METRIC_NAME) ? row_name(row) : label_set_get(row->labels, from);
         size_t n = regex_groups(regex, source.n ? source : STR(""), groups, GROUPS_MAX);
         if (!n) continue;
@@ -104,6 +106,7 @@ err whole_label_join(struct evaluator *ev, const struct timeline *t, const struc
     AUTO_BUF struct buf value;
     buf_init(&value, REPLACED_BYTES_MAX);
     for (size_t r = 0; r < out->n; r++) {
+        TRY(eval_touch(ev, ROW_TOUCHES));
         buf_clear(&value);
         for (uint32_t k = 3; k < e->arg_n; k++) {
             if (k > 3) buf_add_str(&value, separator);
@@ -176,7 +179,7 @@ static err sort_rows(struct evaluator *ev, const struct promql_node *e, struct t
     for (size_t r = 0; r < out->n; r++)
         keys[r] = (struct sort_key){
             .value = out->rows[r].values[0], .row = out->rows[r], .call = e, .sign = descending ? -1 : 1};
-    qsort(keys, out->n, sizeof *keys, order);
+    TRY(eval_sort(ev, keys, out->n, sizeof *keys, order));
     for (size_t r = 0; r < out->n; r++) out->rows[r] = keys[r].row;
     return NULL;
 }
@@ -186,6 +189,7 @@ err whole_sort(struct evaluator *ev, const struct timeline *t, const struct prom
     size_t n = 0;
     TRY(eval(ev, t, e->args[0], out));
     for (size_t r = 0; r < out->n; r++) {
+        TRY(eval_touch(ev, t->n));
         for (size_t i = 0; i < t->n; i++)
             if (out->rows[r].kinds[i] == PROMQL_HISTOGRAM) out->rows[r].kinds[i] = PROMQL_ABSENT;
         if (!row_is_empty(&out->rows[r], t->n)) out->rows[n++] = out->rows[r];
@@ -261,6 +265,7 @@ static err add_infos(struct info_question *x, const struct row *row, struct tabl
     TRY(table_push(x->ev, &with, row));
     for (size_t k = 0; k < x->infos.n; k++) {
         const struct row *info = &x->infos.rows[k];
+        TRY(eval_touch(x->ev, ROW_TOUCHES));
         if (!same_target(row->labels, info->labels)) continue;
         next = (struct table){0};
         for (size_t r = 0; r < with.n; r++) {

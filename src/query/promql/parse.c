@@ -358,7 +358,12 @@ static bool parse_at_number(struct parser *p, struct promql_node *e) {
     if (p->now.kind != TOKEN_NUMBER && p->now.kind != TOKEN_DURATION && !special)
         return unexpected(p, "@", "timestamp"), false;
     seconds *= sign;
-    if (!(fabs(seconds) < 4e15)) {
+    if (!isfinite(seconds)) {
+        WRONG(p, p->now.start, p->now.end, "timestamp out of bounds for @ modifier: %s",
+              isnan(seconds) ? "NaN"
+              : seconds > 0  ? "+Inf"
+                             : "-Inf");
+    } else if (!(fabs(seconds) < 4e15)) {
         WRONG(p, p->now.start, p->now.end, "timestamp out of bounds for @ modifier: %f", seconds);
         return false;
     }

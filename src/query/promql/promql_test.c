@@ -1,11 +1,15 @@
 #include "query/promql/promql.h"
 
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
+#include "query/promql/eval_priv.h"
 #include "query/promql/memory_test_priv.h"
 #include "query/promql/number.h"
 
@@ -94,6 +98,8 @@ static void mistakes_are_told_with_their_place(void **state) {
         {"round(a, 1, 2)", "1:1: parse error: expected at most 2 argument(s) in call to \"round\", got 3"},
         {"foo(a)", "1:1: parse error: unknown function with name \"foo\""},
         {"1 > 2", "1:1: parse error: comparisons between scalars must use BOOL modifier"},
+        {"a @ NaN", "1:5: parse error: timestamp out of bounds for @ modifier: NaN"},
+        {"a @ -Inf", "1:6: parse error: timestamp out of bounds for @ modifier: -Inf"},
         {"a + bool b", "1:1: parse error: bool modifier can only be used on comparison operators"},
         {"a and 1", "1:1: parse error: set operator \"and\" not allowed in binary scalar expression"},
         {"a + on(x) 1", "1:1: parse error: vector matching only allowed between instant vectors"},
@@ -381,6 +387,153 @@ static void questions_end_when_they_must(void **state) {
     }
 }
 
+/* One series whose windows overlap: each of 5,000 steps looks at up to 2,000 of its samples, ten million together. */
+static void one_series_is_ended_inside(void **state) {
+    (void)state;
+    static const char *const functions[] = {
+        "avg_over_time(x[2000s])",
+        "changes(x[2000s])",
+        "deriv(x[2000s])",
+        "double_exponential_smoothing(x[2000s], 0.5, 0.5)",
+        "mad_over_time(x[2000s])",
+        "max_over_time(x[2000s])",
+        "min_over_time(x[2000s])",
+        "predict_linear(x[2000s], 60)",
+        "quantile_over_time(0.5, x[2000s])",
+        "rate(x[2000s])",
+        "resets(x[2000s])",
+        "stddev_over_time(x[2000s])",
+        "stdvar_over_time(x[2000s])",
+        "sum_over_time(x[2000s])",
+        "sum(sum_over_time(vector(1)[2000s:1s]))",
+        "ts_of_max_over_time(x[2000s])",
+    };
+    struct memory m;
+    const struct label name = {STR("__name__"), STR("x")};
+    memory_init(&m);
+    struct memory_series *s = memory_series(&m, &name, 1);
+    for (int k = 0; k < 5000; k++) memory_add(s, k * 1000, k % 1999); /* it resets now and then */
+    memory_seal(&m);
+    for (size_t i = 0; i < LENGTH(functions); i++) {
+        const struct promql_node *e;
+        struct promql_answer answer;
+        struct countdown c = {40};
+        struct arena a;
+        arena_init(&a, 64 * MIB);
+        assert_null(promql_parse(&a, str_of(functions[i]), all, &e, NULL));
+        struct promql_options o = {.end_ms = 4999000, .step_ms = 1000, .check = check, .context = &c};
+        err failed = promql_run(&a, &m.source, e, str_of(functions[i]), &o, &answer);
+        if (!failed || err_kind(failed) != ERR_CANCELLED)
+            fail_msg("%s: %s", functions[i], failed ? err_text(failed) : "it ran to its end");
+        err_free(failed);
+        arena_done(&a);
+    }
+    memory_done(&m);
+}
+
+static void many_series(struct memory *m, int n) {
+    memory_init(m);
+    for (int i = 0; i < n; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", i * 7919 % n);
+        struct label labels[] = {{STR("__name__"), STR("x_total")}, {STR("i"), str_of(number)}, {STR("le"), STR("1")}};
+        memory_add(memory_series(m, labels, 3), 900, i % 10);
+    }
+    memory_seal(m);
+}
+
+/* What is done to many rows, once they are read, ends as well: of 5,000 that a selector gives one by one. */
+static void many_rows_are_ended_between(void **state) {
+    (void)state;
+    static const char *const questions_of_rows[] = {
+        "topk(5000, x_total)",
+        "sort(x_total)",
+        "sort_by_label(x_total, \"i\")",
+        "quantile(0.5, x_total)",
+        "x_total + on (i) x_total",
+        "x_total and on (i) x_total",
+        "count_values(\"v\", x_total)",
+        "label_join(x_total, \"j\", \"-\", \"i\", \"le\")",
+        "label_replace(x_total, \"j\", \"$1\", \"i\", \"(.).*\")",
+        "histogram_quantile(0.5, x_total)",
+        "abs(x_total)",
+        "clamp(x_total, 1, 2)",
+        "-x_total",
+        "sum by (i) (x_total + 1)",
+    };
+    struct memory m;
+    many_series(&m, 5000);
+    for (size_t i = 0; i < LENGTH(questions_of_rows); i++) {
+        const struct promql_node *e;
+        struct promql_answer answer;
+        struct countdown all_of_it = {INT_MAX}, c;
+        int selectors = strstr(questions_of_rows[i], "on (i)") ? 2 : 1;
+        for (int round = 0; round < 2; round++) {
+            struct arena a;
+            arena_init(&a, 64 * MIB);
+            c = round ? (struct countdown){selectors * 5000 + 4 + selectors} : all_of_it;
+            assert_null(promql_parse(&a, str_of(questions_of_rows[i]), all, &e, NULL));
+            struct promql_options o = {.start_ms = 1000, .end_ms = 1000, .check = check, .context = &c};
+            err failed = promql_run(&a, &m.source, e, str_of(questions_of_rows[i]), &o, &answer);
+            if (round == (failed == NULL))
+                fail_msg("%s: %s", questions_of_rows[i], failed ? err_text(failed) : "it ran to its end");
+            err_free(failed);
+            arena_done(&a);
+        }
+    }
+    memory_done(&m);
+}
+
+static void many_rows_are_sorted(void **state) {
+    (void)state;
+    struct memory m;
+    struct arena a;
+    const struct promql_node *e;
+    struct promql_answer answer;
+    many_series(&m, 5000);
+    arena_init(&a, 64 * MIB);
+    struct str text = STR("sort_by_label(x_total, \"i\")");
+    assert_null(promql_parse(&a, text, all, &e, NULL));
+    assert_null(
+        promql_run(&a, &m.source, e, text, &(struct promql_options){.start_ms = 1000, .end_ms = 1000}, &answer));
+    assert_int_equal(answer.row_n, 5000);
+    for (int i = 0; i < 5000; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", i);
+        assert_true(str_equal(label_set_get(answer.rows[i].labels, STR("i")), str_of(number)));
+    }
+    arena_done(&a);
+    memory_done(&m);
+}
+
+static int order_of_doubles(const void *x, const void *y) {
+    double a = *(const double *)x, b = *(const double *)y;
+    if (isnan(a) || isnan(b)) return isnan(b) - isnan(a);
+    return a < b ? -1 : a > b;
+}
+
+/* The same by sorting. */
+static void quantiles_are_those_of_the_order(void **state) {
+    (void)state;
+    uint64_t chance = 1;
+    for (int round = 0; round < 20000; round++) {
+        double v[24], sorted[24];
+        chance = chance * 6364136223846793005u + 1442695040888963407u;
+        size_t n = 1 + (chance >> 40) % 24;
+        for (size_t i = 0; i < n; i++) {
+            chance = chance * 6364136223846793005u + 1442695040888963407u;
+            int kind = (int)(chance >> 33) % 12;
+            sorted[i] = v[i] = kind == 0 ? NAN : kind == 1 ? INFINITY : kind == 2 ? -INFINITY : (double)(chance >> 61);
+        }
+        double q = (double)(round % 11) / 10, rank = q * (double)(n - 1), weight = rank - floor(rank);
+        qsort(sorted, n, sizeof *sorted, order_of_doubles);
+        size_t low = (size_t)rank, high = low + 1 < n ? low + 1 : n - 1;
+        double expected = sorted[low] * (1 - weight) + sorted[high] * weight, got = quantile_of(q, v, n);
+        if (!(got == expected || (isnan(got) && isnan(expected))))
+            fail_msg("round %d: %g, not %g", round, got, expected);
+    }
+}
+
 static void samples_are_limited(void **state) {
     (void)state;
     static const char *const cases[] = {"x_total", "rate(x_total[5m])", "sum(max_over_time(x_total[1y:1ms]))",
@@ -567,6 +720,60 @@ static void annotations_say_where(void **state) {
     memory_done(&m);
 }
 
+/* Of many that match one, as many as the comparison leaves may be one: what is filtered out does not count. */
+static void filters_match_what_they_leave(void **state) {
+    (void)state;
+    struct memory m;
+    static const struct label rows[][3] = {
+        {{STR("__name__"), STR("m")}, {STR("i"), STR("1")}, {STR("j"), STR("x")}},
+        {{STR("__name__"), STR("m")}, {STR("i"), STR("1")}, {STR("j"), STR("y")}},
+        {{STR("__name__"), STR("m")}, {STR("i"), STR("1")}, {STR("j"), STR("z")}},
+    };
+    memory_init(&m);
+    for (int i = 0; i < 3; i++) memory_add(memory_series(&m, rows[i], 3), 900, 1 + i);
+    memory_seal(&m);
+    answers(&m, "m > on (i) m{j=\"y\"}", "{i=\"1\"} 3");
+    answers(&m, "m > on (i) m{j=\"z\"}", "");
+    answers(&m, "m > on (i) m{j=\"x\"}",
+            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+    answers(&m, "m > bool on (i) m{j=\"z\"}",
+            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+    answers(&m, "m == on (i) group_left (j) m{j=\"y\"}", "m{i=\"1\", j=\"y\"} 2");
+    answers(&m, "m >= on (i) group_left (j) m{j=\"y\"}",
+            "multiple matches for labels: grouping labels must ensure unique matches");
+    memory_done(&m);
+}
+
+static void put_addresses(struct buf *b, const char *dot, int n) {
+    for (int i = 0; i < n; i++) buf_add_fmt(b, "%s10%s%d%s%d%s1", i ? "|" : "", dot, i / 200, dot, i % 200, dot);
+}
+
+/* What dashboards send for "all of these": hundreds of addresses, with and without escapes, in brackets or not. */
+static void long_expressions_are_taken(void **state) {
+    (void)state;
+    static const struct {
+        const char *before, *dot, *after;
+        int n;
+    } cases[] = {{"", ".", "", 300},          {"", "\\\\.", "", 300},     {"(", "\\\\.", ")", 2500},
+                 {"(?:", "\\\\.", ")", 2500}, {"", "\\\\.", "|b.*", 300}, {"", "-", "", 4000}};
+    struct memory m;
+    memory_init(&m);
+    const struct label labels[] = {{STR("__name__"), STR("up")}, {STR("h"), STR("10.1.99.1")}};
+    memory_add(memory_series(&m, labels, 2), 900, 7);
+    const struct label other[] = {{STR("__name__"), STR("up")}, {STR("h"), STR("10-1-99-1")}};
+    memory_add(memory_series(&m, other, 2), 900, 8);
+    memory_seal(&m);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        AUTO_BUF struct buf b;
+        buf_init(&b, MIB);
+        buf_add_fmt(&b, "sum(up{h=~\"%s", cases[i].before);
+        put_addresses(&b, cases[i].dot, cases[i].n);
+        buf_add_fmt(&b, "%s\"})", cases[i].after);
+        answers(&m, b.p, i == 0 ? "{} 15" : i + 1 < LENGTH(cases) ? "{} 7" : "{} 8");
+    }
+    memory_done(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expressions_print_as_prometheus_prints_them),
@@ -578,12 +785,18 @@ int main(void) {
         cmocka_unit_test(numbers_look_as_go_prints_them),
         cmocka_unit_test(numbers_and_durations_are_read),
         cmocka_unit_test(questions_end_when_they_must),
+        cmocka_unit_test(one_series_is_ended_inside),
+        cmocka_unit_test(many_rows_are_ended_between),
+        cmocka_unit_test(many_rows_are_sorted),
+        cmocka_unit_test(quantiles_are_those_of_the_order),
         cmocka_unit_test(samples_are_limited),
         cmocka_unit_test(ranges_are_bounded),
         cmocka_unit_test(labels_can_be_swapped),
         cmocka_unit_test(info_adds_labels_of_the_same_target),
         cmocka_unit_test(dates_are_those_of_the_calendar),
         cmocka_unit_test(annotations_say_where),
+        cmocka_unit_test(filters_match_what_they_leave),
+        cmocka_unit_test(long_expressions_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

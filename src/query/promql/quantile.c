@@ -253,6 +253,7 @@ static err group_rows(struct question *x, struct histogram_group **out, uint32_t
         struct row *row = &x->in.rows[r];
         struct str text = label_set_get(row->labels, le);
         ids[r] = natives[r] = UINT32_MAX;
+        TRY(eval_touch(ev, ROW_TOUCHES + x->t->n));
         if (any_of_kind(row, PROMQL_HISTOGRAM, x->t->n)) natives[r] = label_index_add(ev->a, &index, row->labels);
         if (!any_of_kind(row, PROMQL_FLOAT, x->t->n)) continue;
         if (!parse_bound(text, &x->bounds[r])) {
@@ -302,6 +303,7 @@ static err answer_group(struct question *x, const struct histogram_group *g, str
     const struct row *native = g->native ? &x->in.rows[g->native - 1] : NULL;
     for (size_t i = 0; i < x->t->n; i++) {
         size_t n = 0;
+        TRY(eval_touch(x->ev, (native ? HISTOGRAM_TOUCHES : 1) + g->bucket_n));
         for (uint32_t k = 0; k < g->bucket_n; k++) {
             const struct row *bucket = &x->in.rows[g->buckets[k].row];
             if (bucket->kinds[i] == PROMQL_FLOAT)

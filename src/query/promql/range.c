@@ -127,7 +127,8 @@ static double mean_of(const struct window *x) {
 
 static err total(struct windowed *w, bool mean) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         if (x.n && x.histogram_n)
             note_mixed_kinds(w->ev, w->range, windowed_name(w));
         else if (x.histogram_n)
@@ -143,7 +144,8 @@ err range_avg(struct windowed *w) { return total(w, true); }
 
 err range_count(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         if (x.n + x.histogram_n) put_float(w, i, (double)(x.n + x.histogram_n));
     }
     return NULL;
@@ -151,7 +153,8 @@ err range_count(struct windowed *w) {
 
 err range_present(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         if (x.n + x.histogram_n) put_float(w, i, 1);
     }
     return NULL;
@@ -163,7 +166,8 @@ typedef double (*floats_fn)(struct windowed *w, const struct window *x);
 
 static err each_floats(struct windowed *w, floats_fn fn) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         if (!x.n) continue;
         if (x.histogram_n) note_histograms_left_out(w->ev, w->range, windowed_name(w));
         put_float(w, i, fn(w, &x));
@@ -216,20 +220,65 @@ err range_stddev(struct windowed *w) { return each_floats(w, deviation_of); }
 
 /* ---- quantiles --------------------------------------------------------------------------------------------------- */
 
-static int order_of_values(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    if (isnan(a) || isnan(b)) return isnan(b) - isnan(a);
-    return a < b ? -1 : a > b;
+static void swap_values(double *v, size_t i, size_t k) {
+    double kept = v[i];
+    v[i] = v[k];
+    v[k] = kept;
+}
+
+/* NaNs to the front; how many. */
+static size_t nans_first(double *v, size_t n) {
+    size_t nans = 0;
+    for (size_t i = 0; i < n; i++)
+        if (isnan(v[i])) swap_values(v, i, nans++);
+    return nans;
+}
+
+/* Brings the k-th least of v[0 … n) to its place, with none greater before it and none less behind it. Hoare's selection; the pivot is
+ * drawn, so that no order of the values is a bad one. */
+static void select_value(double *v, size_t n, size_t k) {
+    uint64_t chance = n;
+    size_t from = 0, end = n;
+    while (end - from > 1) {
+        chance = chance * 6364136223846793005u + 1442695040888963407u;
+        double pivot = v[from + (size_t)((chance >> 33) % (end - from))];
+        size_t less = from, greater = end;
+        for (size_t i = from; i < greater;) {
+            if (v[i] < pivot)
+                swap_values(v, i++, less++);
+            else if (v[i] > pivot)
+                swap_values(v, i, --greater);
+            else
+                i++;
+        }
+        if (k >= less && k < greater) return; /* all of them equal the pivot */
+        if (k < less)
+            end = less;
+        else
+            from = greater;
+    }
+}
+
+/* What follows v[selected] in the order, once select_value has put it there. */
+static double least_behind(const double *v, size_t n, size_t selected) {
+    double least = v[selected + 1];
+    for (size_t i = selected + 2; i < n; i++) least = v[i] < least ? v[i] : least;
+    return least;
 }
 
 double quantile_of(double q, double *values, size_t n) {
     if (n == 0 || isnan(q)) return NAN;
     if (q < 0) return -INFINITY;
     if (q > 1) return INFINITY;
-    qsort(values, n, sizeof *values, order_of_values);
-    double rank = q * (double)(n - 1), low = fmax(0, floor(rank)), high = fmin((double)(n - 1), low + 1),
-           weight = rank - floor(rank);
-    return values[(size_t)low] * (1 - weight) + values[(size_t)high] * weight;
+    double rank = q * (double)(n - 1), weight = rank - floor(rank);
+    size_t low = (size_t)fmax(0, floor(rank)), high = MIN(n - 1, low + 1), nans = nans_first(values, n);
+    if (low >= nans) select_value(values + nans, n - nans, low - nans);
+    double x = values[low], y = high == low ? x : high < nans ? values[high] : 0;
+    if (high > low && high >= nans) {
+        if (low < nans) select_value(values + nans, n - nans, 0);
+        y = low < nans ? values[nans] : least_behind(values, n, low);
+    }
+    return x * (1 - weight) + y * weight;
 }
 
 /* What qsort may turn over: as large as the largest window. */
@@ -245,7 +294,8 @@ err range_quantile(struct windowed *w) {
     double *scratch;
     TRY(scratch_for(w, &scratch));
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         double q = w->parameters[0][i];
         if (!x.n) continue;
         note_bad_quantile(w->ev, w->call->args[0], q);
@@ -261,7 +311,8 @@ err range_mad(struct windowed *w) {
     double *scratch;
     TRY(scratch_for(w, &scratch));
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         if (!x.n) continue;
         if (x.histogram_n) note_histograms_left_out(w->ev, w->range, windowed_name(w));
         memcpy(scratch, x.values, sizeof *scratch * x.n);
@@ -282,7 +333,8 @@ static err put_one(struct windowed *w, const struct window *x, size_t f, size_t 
 
 err range_last(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         if (!x.n && !x.histogram_n) continue;
         bool is_float = x.n && (!x.histogram_n || x.histogram_times[x.histogram_n - 1] < x.times[x.n - 1]);
         TRY(put_one(w, &x, x.n - 1, x.histogram_n - 1, is_float));
@@ -292,7 +344,8 @@ err range_last(struct windowed *w) {
 
 err range_first(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         if (!x.n && !x.histogram_n) continue;
         TRY(put_one(w, &x, 0, 0, x.n && (!x.histogram_n || x.times[0] < x.histogram_times[0])));
     }
@@ -301,7 +354,8 @@ err range_first(struct windowed *w) {
 
 err range_ts_of_last(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         int64_t f = x.n ? x.times[x.n - 1] : INT64_MIN,
                 h = x.histogram_n ? x.histogram_times[x.histogram_n - 1] : INT64_MIN;
         if (x.n || x.histogram_n) put_float(w, i, (double)MAX(f, h) / 1000);
@@ -311,7 +365,8 @@ err range_ts_of_last(struct windowed *w) {
 
 err range_ts_of_first(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         int64_t f = x.n ? x.times[0] : INT64_MAX, h = x.histogram_n ? x.histogram_times[0] : INT64_MAX;
         if (x.n || x.histogram_n) put_float(w, i, (double)MIN(f, h) / 1000);
     }
@@ -323,7 +378,8 @@ typedef bool (*differs_fn)(struct windowed *w, double before, double now, const 
 
 static err count_steps(struct windowed *w, differs_fn differs) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         const struct native *before = NULL;
         double value = 0, n = 0;
         if (!x.n && !x.histogram_n) continue;

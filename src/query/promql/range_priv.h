@@ -49,6 +49,11 @@ static inline struct window window_at(const struct windowed *w, size_t i) {
                            .histogram_times = w->histogram_times + h,
                            .histogram_n = w->histogram_windows ? w->histogram_windows->high[i] - h : 0};
 }
+/* The same where all of its samples will be looked at. */
+static inline err window_walk(const struct windowed *w, size_t i, struct window *out) {
+    *out = window_at(w, i);
+    return eval_touch(w->ev, 1 + out->n + HISTOGRAM_TOUCHES * (uint64_t)out->histogram_n);
+}
 static inline void put_float(struct windowed *w, size_t i, double v) {
     w->out->kinds[i] = PROMQL_FLOAT;
     w->out->values[i] = v;

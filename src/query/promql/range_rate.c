@@ -122,6 +122,7 @@ static err rate_planned(struct windowed *w, bool counter, double per) {
     for (size_t i = 0; i < w->t->n; i++) {
         size_t n = high[i] - low[i];
         if (n < 2) continue;
+        TRY(eval_touch(w->ev, n));
         double first = w->values[low[i]], rise = rise_of(w->values + low[i], n, true);
         double to_start = zero_limit(x->to_start[i], x->sampled[i], first, rise);
         put_float(w, i, rise * factor_of(to_start, x->to_end[i], x->sampled[i], per));
@@ -143,7 +144,8 @@ static err rate_histograms(struct windowed *w, const struct window *x, bool coun
 
 static err rate_each(struct windowed *w, bool counter, double per) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         if (x.n && x.histogram_n) {
             note_mixed_kinds(w->ev, w->range, windowed_name(w));
         } else if (x.histogram_n > 1) {
@@ -240,7 +242,8 @@ static err instant_histograms(struct windowed *w, size_t i, const struct last_tw
 
 static err instant_of(struct windowed *w, bool rate) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         struct last_two l = {.n = 0};
         for (size_t k = x.n > 2 ? x.n - 2 : 0; k < x.n; k++) last_add(&l, x.times[k], x.values[k], NULL);
         for (size_t k = x.histogram_n > 2 ? x.histogram_n - 2 : 0; k < x.histogram_n; k++)
@@ -295,7 +298,8 @@ static bool has_two(struct windowed *w, const struct window *x) {
 
 err range_deriv(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         double slope, intercept;
         if (!has_two(w, &x)) continue;
         regression(&x, x.times[0], &slope, &intercept);
@@ -306,7 +310,8 @@ err range_deriv(struct windowed *w) {
 
 err range_predict_linear(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         double slope, intercept;
         if (!has_two(w, &x)) continue;
         regression(&x, step_time(w->t, i), &slope, &intercept);
@@ -318,7 +323,8 @@ err range_predict_linear(struct windowed *w) {
 /* Double exponential smoothing (Holt's linear trend). */
 err range_smooth(struct windowed *w) {
     for (size_t i = 0; i < w->t->n; i++) {
-        struct window x = window_at(w, i);
+        struct window x;
+        TRY(window_walk(w, i, &x));
         double smoothing = w->parameters[0][i], trend = w->parameters[1][i];
         if (smoothing <= 0 || smoothing >= 1)
             return err_new(ERR_INVALID, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f", smoothing);

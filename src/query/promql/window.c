@@ -283,6 +283,7 @@ static err subquery_each(struct range_job *job, struct windowed *w, windowed_fn 
     for (size_t i = 0; i < table.n; i++) {
         struct promql_samples s;
         TRY(eval_check(ev));
+        TRY(eval_touch(ev, inner.n));
         TRY(row_samples(job, &inner, &table.rows[i], &s));
         w->labels = table.rows[i].labels;
         w->out->drop_name = table.rows[i].drop_name;

@@ -78,7 +78,7 @@ static err make_set(struct series_source *s, struct selection *found, struct are
 }
 
 static err too_much(err e, const struct query *q) {
-    if (!e || err_kind(e) != ERR_LIMIT) return e;
+    if (!e || !q->arena.full || q->arena.refused) return e;
     return err_wrap(
         e,
         "the labels of the series that a selector takes need more than the %zu MiB that a query may use: add matchers",
@@ -95,14 +95,16 @@ static err select_set(struct promql_source *source, const struct promql_selectio
     struct series_request r = {.matchers = selection->matchers,
                                .matcher_count = matchers,
                                .time_min = series_range_min_ns(selection->min_ms),
-                               .time_max = series_range_max_ns(selection->max_ms)};
+                               .time_max = series_range_max_ns(selection->max_ms),
+                               .limit = SERIES_SELECTED_MAX + 1,
+                               .check = series_source_check,
+                               .check_context = s};
     label_matchers_set_deadline(selection->matchers, matchers, s->q->deadline_ns);
     err e = too_much(series_snapshot_select(s->snapshot, &r, a, &s->stats, &found), s->q);
     if (!e) e = query_check(s->q); /* an expression that the deadline ended has matched nothing */
     if (!e) e = label_matchers_err(selection->matchers, matchers);
     if (!e && selection_count(found) > SERIES_SELECTED_MAX)
-        e = err_new(ERR_LIMIT, "a selector takes %u series, at most %d: add matchers", selection_count(found),
-                    SERIES_SELECTED_MAX);
+        e = err_new(ERR_LIMIT, "a selector takes more than %d series: add matchers", SERIES_SELECTED_MAX);
     if (!e) e = make_set(s, found, a, out);
     if (e) selection_free(found);
     return e;

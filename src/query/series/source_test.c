@@ -391,6 +391,17 @@ static void questions_end_at_their_limits(void **state) {
     uint64_t limit = world.budget.limit_bytes;
     world.budget.limit_bytes = 256 * KIB;
     check_ends((struct query_options){0}, "{__name__!=\"\"}", ERR_BUSY);
+    bool answered = false;
+    for (uint64_t most = 64 * KIB; !answered; most += most / 4) { /* of any size: never over it, and nothing is kept */
+        world.budget.limit_bytes = most;
+        world.budget.peak_bytes = 0;
+        err e = run_with((struct query_options){0}, "{__name__!=\"\"}");
+        if (e && err_kind(e) != ERR_BUSY) fail_msg("%llu bytes: %s", (unsigned long long)most, err_text(e));
+        answered = !e;
+        err_free(e);
+        assert_int_equal(budget_used(&world.budget), 0);
+        assert_true(atomic_load(&world.budget.peak_bytes) <= most && most < 64 * MIB);
+    }
     world.budget.limit_bytes = limit;
     check_ok(run_with((struct query_options){0}, "{__name__!=\"\"}"), "without limits");
     world.budget.used_bytes += held;

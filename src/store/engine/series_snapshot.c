@@ -141,7 +141,10 @@ static err snapshot_select(struct series_snapshot *snapshot, const struct series
     struct engine_series_snapshot *sn = (struct engine_series_snapshot *)snapshot;
     struct sources s;
     err e = sources_make(&s, sn, floor_of(sn, r), r->time_max, a, stats);
-    if (!e) e = series_select(s.v, s.n, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, a, stats, out);
+    struct select_bounds bounds = {r->limit, r->check, r->check_context};
+    if (!e)
+        e = series_select_bounded(s.v, s.n, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, &bounds, a,
+                                  stats, out);
     sources_done(&s);
     return e;
 }
@@ -256,7 +259,8 @@ err engine_series_before(struct engine *s, struct table *t, struct labels l, int
     AUTO_ARENA struct arena a;
     struct engine_series_snapshot sn;
     struct label_matcher m[MATCHERS_MAX];
-    struct series_request r = {m, MIN(l.n, (uint32_t)MATCHERS_MAX), time_min, time_max};
+    struct series_request r = {
+        .matchers = m, .matcher_count = MIN(l.n, (uint32_t)MATCHERS_MAX), .time_min = time_min, .time_max = time_max};
     arena_init(&a, 64 * MIB);
     lock_take(&s->lock);
     snapshot_init(&sn, s, t, false);

@@ -5,13 +5,20 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-enum { MATCH_STEPS_MAX = 1000000, MATCH_DEPTH_MAX = 2000, MATCH_HEAP_MAX_KIB = 1024, PATTERN_BYTES_MAX = 4096 };
+enum {
+    MATCH_STEPS_MAX = 1000000,
+    MATCH_DEPTH_MAX = 2000,
+    MATCH_HEAP_MAX_KIB = 1024,
+    PATTERN_BYTES_MAX = 4096,
+    WHOLE_BYTES_MAX = 65536
+};
 enum {
     SHORT_TEXT_BYTES = 2 << 10,
     SHORT_TEXT_STEPS = 1 << 28, /* of all starts together */
     LONG_TEXT_CALLS = 1 << 26,
     CLOCK_EVERY_CALLS = 64,
     CLOCK_EVERY_BYTES = 4 << 10,
+    CLOCK_BYTES_OF_A_CALL = 256,
 };
 
 struct regex {
@@ -121,9 +128,9 @@ static int on_item(pcre2_callout_block *block, void *context) {
     return stop ? PCRE2_ERROR_CALLOUT : 0;
 }
 
-static err compile_as(struct str pattern, uint32_t options, struct regex **out) {
-    if (pattern.n > PATTERN_BYTES_MAX)
-        return err_new(ERR_LIMIT, "regular expression: %zu bytes, at most %d", pattern.n, PATTERN_BYTES_MAX);
+static err compile_as(struct str pattern, size_t bytes_max, uint32_t options, struct regex **out) {
+    if (pattern.n > bytes_max)
+        return err_new(ERR_LIMIT, "regular expression: %zu bytes, at most %zu", pattern.n, bytes_max);
     for (size_t i = 0; i < pattern.n;) TRY(check_syntax_at(pattern, &i));
     int code = 0;
     PCRE2_SIZE at = 0;
@@ -147,11 +154,13 @@ static err compile_as(struct str pattern, uint32_t options, struct regex **out) 
     return NULL;
 }
 
-err regex_compile(struct str pattern, struct regex **out) { return compile_as(pattern, PCRE2_NEVER_UTF, out); }
+err regex_compile(struct str pattern, struct regex **out) {
+    return compile_as(pattern, PATTERN_BYTES_MAX, PCRE2_NEVER_UTF, out);
+}
 
 err regex_compile_whole(struct str pattern, struct regex **out) {
-    return compile_as(pattern, PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL | PCRE2_ANCHORED | PCRE2_ENDANCHORED,
-                      out);
+    return compile_as(pattern, WHOLE_BYTES_MAX,
+                      PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOTALL | PCRE2_ANCHORED | PCRE2_ENDANCHORED, out);
 }
 
 void regex_free(struct regex *r) {
@@ -184,7 +193,7 @@ static const pcre2_code *prepare(struct regex *r, size_t n) {
 
 /* pcre2_match's return; PCRE2_ERROR_CALLOUT when it is late. */
 static int match_from(struct regex *r, struct str text, size_t from) {
-    r->bytes_since_clock += text.n;
+    r->bytes_since_clock += text.n + CLOCK_BYTES_OF_A_CALL + r->pattern_bytes / 4;
     if (r->bytes_since_clock > CLOCK_EVERY_BYTES) {
         r->bytes_since_clock = 0;
         is_late(r);
@@ -213,7 +222,8 @@ size_t regex_groups(struct regex *r, struct str text, struct str *out, size_t ma
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
     size_t kept = MIN((size_t)n, max);
     for (size_t i = 0; i < kept; i++)
-        out[i] = at[2 * i] == PCRE2_UNSET ? (struct str){"", 0} : (struct str){text.p + at[2 * i], at[2 * i + 1] - at[2 * i]};
+        out[i] = at[2 * i] == PCRE2_UNSET ? (struct str){"", 0}
+                                          : (struct str){text.p + at[2 * i], at[2 * i + 1] - at[2 * i]};
     return kept;
 }
 

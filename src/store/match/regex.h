@@ -3,16 +3,16 @@
  *
  * PCRE2 counts its steps anew at every byte where a match may start, so the limit shrinks as the text grows; texts over 2 KiB are
  * matched by code that calls back before each item, and stops after 2^26 calls or at the deadline. Between short texts the
- * deadline is looked at every 4 KiB.
+ * deadline is looked at every 4 KiB, a text counting as 256 bytes more than it has.
  * Owner: regex_free. Threads: one at a time (it carries its match data). Source: pcre2 10.42; RE2 syntax page. */
 #pragma once
 
 #include "base/base.h"
 
 struct regex;
-err regex_compile(struct str pattern, struct regex **out); /* ERR_INVALID with the position */
+err regex_compile(struct str pattern, struct regex **out); /* of 4 KiB at most; ERR_INVALID with the position */
 /* The same for the whole of a UTF-8 text, as Prometheus compares label values: one that matches must match from its first byte to its
- * last; a dot is any character, line ends as well. */
+ * last; a dot is any character, line ends as well. Of 64 KiB at most (lists of hosts), and as PCRE2 takes it: compiled, 64 KiB as well. */
 err regex_compile_whole(struct str pattern, struct regex **out);
 void regex_free(struct regex *r);                   /* takes NULL */
 bool regex_found(struct regex *r, struct str text); /* anywhere in text; a match over its limits is none */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "os/clock.h"
 #include "store/match/regex.h"
 
 static struct regex *compiled(const char *pattern) {
@@ -246,6 +247,43 @@ static void groups_are_told_by_number_and_name(void **state) {
     regex_free(r);
 }
 
+/* An expression of hundreds of hosts is taken; what PCRE2 would need too much for is refused, and soon. */
+static void whole_expressions_may_be_long(void **state) {
+    (void)state;
+    struct buf b;
+    struct regex *r = NULL;
+    buf_init(&b, MIB);
+    for (int i = 0; i < 300; i++) buf_add_fmt(&b, "%s10.0.%d.%d", i ? "|" : "", i / 100, i % 100);
+    buf_add_text(&b, "|longer-name-of-a-host.example.com");
+    for (int i = 0; i < 100; i++) buf_add_text(&b, "|longer-name-of-a-host.example.com");
+    assert_true(b.n > 4096);
+    assert_null(regex_compile_whole(buf_str(&b), &r));
+    assert_true(regex_found(r, STR("10.0.2.99")));
+    assert_false(regex_found(r, STR("10.0.2.199")));
+    regex_free(r);
+    refused(buf_str(&b), ERR_LIMIT); /* not where rows are filtered */
+    static const char *const pieces[] = {"(a|b)*", "(((((a{1,9}){1,9}){1,9}){1,9})?)", "[a-z]{0,99}", "(?:x?y?)+|",
+                                         "\\pL{1,50}"};
+    for (size_t i = 0; i < LENGTH(pieces); i++) {
+        int64_t begun = clock_monotonic_ns();
+        buf_clear(&b);
+        while (b.n + strlen(pieces[i]) <= 65536) buf_add_text(&b, pieces[i]);
+        err e = regex_compile_whole(buf_str(&b), &r);
+        if (!e) {
+            regex_found(r, STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"));
+            regex_free(r);
+        }
+        err_free(e);
+        int64_t ms = (clock_monotonic_ns() - begun) / 1000000;
+        if (ms > 5000) fail_msg("%s: %lld ms", pieces[i], (long long)ms);
+    }
+    while (b.n <= 65536) buf_add_byte(&b, 'a');
+    err e = regex_compile_whole(buf_str(&b), &r);
+    assert_int_equal(err_kind(e), ERR_LIMIT);
+    err_free(e);
+    buf_done(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_find_what_they_say),
@@ -257,6 +295,7 @@ int main(void) {
         cmocka_unit_test(a_zero_byte_is_no_end),
         cmocka_unit_test(costly_matches_give_up_at_any_length),
         cmocka_unit_test(groups_are_told_by_number_and_name),
+        cmocka_unit_test(whole_expressions_may_be_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

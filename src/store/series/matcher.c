@@ -38,8 +38,8 @@ static struct str without_brackets(struct str p) {
     if (p.n < 2 || p.p[0] != '(' || p.p[p.n - 1] != ')') return p;
     struct str inside = {p.p + 1, p.n - 2};
     if (str_starts_with(inside, STR("?:"))) inside = (struct str){inside.p + 2, inside.n - 2};
-    bool nested = str_find(inside, '(') >= 0 || str_find(inside, ')') >= 0 || str_find(inside, '\\') >= 0;
-    return nested ? p : inside;
+    bool nested = str_find(inside, '(') >= 0 || str_find(inside, ')') >= 0;
+    return nested || (inside.n && inside.p[inside.n - 1] == '\\') ? p : inside;
 }
 
 static int compare_texts(const void *a, const void *b) {
@@ -48,24 +48,23 @@ static int compare_texts(const void *a, const void *b) {
 
 /* Texts joined by |: false if some alternative is none. */
 static bool find_literals(struct arena *a, struct str pattern, struct label_matcher *m) {
-    struct str list[MATCHER_LITERALS_MAX], rest = without_brackets(pattern), one;
-    uint32_t n = 0;
-    bool more = true;
-    while (more) {
-        size_t used;
+    struct str rest = without_brackets(pattern), one;
+    size_t most = 1, n = 0, used;
+    for (size_t i = 0; i < rest.n; i++) most += rest.p[i] == '|';
+    struct str *list = most <= MATCHER_LITERALS_MAX ? arena_array(a, struct str, most) : NULL;
+    char *text = list ? arena_alloc(a, rest.n + 1) : NULL;
+    if (!text) return false;
+    for (bool more = true; more;) {
         more = str_cut(rest, '|', &one, &rest);
-        char *text = n < LENGTH(list) ? arena_alloc(a, one.n + 1) : NULL;
-        if (!text) return false;
-        list[n++] = literal_start(one, text, &used);
+        list[n] = literal_start(one, text, &used);
         if (used < one.n) return false;
+        text += list[n++].n;
     }
-    struct str *sorted = arena_array(a, struct str, n);
-    if (!sorted) return false;
     qsort(list, n, sizeof *list, compare_texts);
     m->literal_count = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (i == 0 || !str_equal(list[i], list[i - 1])) sorted[m->literal_count++] = list[i];
-    m->literals = sorted;
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || !str_equal(list[i], list[m->literal_count - 1])) list[m->literal_count++] = list[i];
+    m->literals = list;
     m->kind = MATCHER_LITERALS;
     return true;
 }
@@ -116,7 +115,8 @@ bool label_matcher_matches_positive(const struct label_matcher *m, struct str va
     switch (m->kind) {
     case MATCHER_LITERALS: return bsearch(&value, m->literals, m->literal_count, sizeof value, compare_texts) != NULL;
     case MATCHER_PREFIX: return str_starts_with(value, m->prefix) && (!m->longer || value.n > m->prefix.n);
-    case MATCHER_PATTERN: return str_starts_with(value, m->prefix) && regex_found(m->regex, value);
+    case MATCHER_PATTERN: /* once it gave up on a value the answer is an error, and no other value is tried */
+        return str_starts_with(value, m->prefix) && !regex_gave_up(m->regex) && regex_found(m->regex, value);
     default: return false;
     }
 }

@@ -4,14 +4,14 @@
  * store/match/regex.h) must match the whole value. All matchers must hold.
  * Expressions that are texts, texts joined by |, or a text followed by .* or .+ are not compiled: they become a list or a prefix; of
  * others a text that every match begins with narrows what is tried.
- * Limits: pattern 4 KiB (a list of texts: any length, MATCHER_LITERALS_MAX), MATCHERS_MAX. Owner: the arena; end with matcher_done. Threads: one at a time (a compiled expression carries
+ * Limits: pattern 64 KiB (a list of texts: any length, MATCHER_LITERALS_MAX), MATCHERS_MAX. Owner: the arena; end with matcher_done. Threads: one at a time (a compiled expression carries
  * its match data). Source: Prometheus 3.5, model/labels (Matcher, FastRegexMatcher).
  */
 #pragma once
 
 #include "store/series/labels.h"
 
-enum { MATCHERS_MAX = 64, MATCHER_LITERALS_MAX = 1024 };
+enum { MATCHERS_MAX = 64, MATCHER_LITERALS_MAX = 32768 };
 
 enum label_matcher_op { MATCHER_EQUAL, MATCHER_NOT_EQUAL, MATCHER_REGEX, MATCHER_NOT_REGEX };
 

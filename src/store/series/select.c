@@ -2,7 +2,10 @@
 
 #include <stdlib.h>
 
+#include "base/budget.h"
 #include "base/vec.h"
+
+enum { ADDED_BETWEEN_CHECKS = 1024, TEXTS_BETWEEN_SORTS = 1 << 16 };
 
 /* Where a series is in one source. */
 struct place {
@@ -25,6 +28,9 @@ struct selection {
     uint32_t source_count;
     int64_t time_min, time_max;
     size_t histogram_bytes_max;
+    const struct select_bounds *bounds; /* while it is made */
+    struct budget *budget;              /* NULL: none */
+    uint64_t charged_bytes;
     VEC(struct chosen) series;
     VEC(struct place) places;
     VEC(struct gone) gone;
@@ -90,14 +96,34 @@ static void add(struct selection *s, struct labels l, uint32_t source, uint32_t 
     c->last = place;
 }
 
+static bool is_enough(const struct selection *s) { return s->bounds->limit && s->series.n >= s->bounds->limit; }
+
+/* Takes what it keeps, and what that is about to grow by, from the budget. */
+static err settle(struct selection *s) {
+    uint64_t bytes = s->series.capacity * sizeof *s->series.v + s->places.capacity * sizeof *s->places.v +
+                     s->gone.capacity * sizeof *s->gone.v + (s->slots ? s->slot_mask + 1 : 0) * sizeof *s->slots;
+    if (!s->budget || bytes <= s->charged_bytes) return NULL;
+    if (!budget_take(s->budget, bytes - s->charged_bytes)) return budget_err(s->budget, "a query");
+    s->charged_bytes = bytes;
+    return NULL;
+}
+
+/* Before the i-th of a list is added. */
+static err check(struct selection *s, uint32_t i) {
+    if (i % ADDED_BETWEEN_CHECKS != 0) return NULL;
+    TRY(settle(s));
+    return s->bounds->check ? s->bounds->check(s->bounds->context) : NULL;
+}
+
 static err select_in_head(struct selection *s, uint32_t source, const struct label_matcher *m, uint32_t matchers,
                           struct arena *a) {
     struct head *h = s->sources[source].head;
     uint32_t *ids, n;
     TRY(series_head_select(h, m, matchers, a, &ids, &n));
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && !is_enough(s); i++) {
         int64_t first, last;
         struct labels l;
+        TRY(check(s, i));
         if (!series_head_range(h, ids[i], &first, &last) || first > s->time_max || last < s->time_min) continue;
         if (!series_head_labels(h, ids[i], a, &l)) return arena_err(a);
         add(s, l, source, ids[i], first, last);
@@ -121,8 +147,9 @@ static err select_in_part(struct selection *s, uint32_t source, const struct lab
     if (info->time_min > s->time_max || info->time_max < s->time_min) return NULL;
     bool whole = info->time_min >= s->time_min && info->time_max <= s->time_max;
     TRY(series_reader_select(r, m, matchers, a, &rows, &n));
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && !is_enough(s); i++) {
         struct labels l;
+        TRY(check(s, i));
         if (!whole && !may_overlap(s, r, rows[i])) continue;
         TRY(series_reader_labels(r, rows[i], a, &l));
         add(s, l, source, rows[i], info->time_min, info->time_max);
@@ -140,9 +167,9 @@ static err select_in(struct selection *s, uint32_t source, const struct label_ma
     return e;
 }
 
-err series_select(const struct series_source *sources, uint32_t source_count, const struct label_matcher *m,
-                  uint32_t matchers, int64_t time_min, int64_t time_max, struct arena *a, struct series_stats *stats,
-                  struct selection **out) {
+err series_select_bounded(const struct series_source *sources, uint32_t source_count, const struct label_matcher *m,
+                          uint32_t matchers, int64_t time_min, int64_t time_max, const struct select_bounds *bounds,
+                          struct arena *a, struct series_stats *stats, struct selection **out) {
     if (source_count > SOURCES_MAX)
         return err_new(ERR_LIMIT, "%u sources of series, at most %d", source_count, SOURCES_MAX);
     struct selection *s = mem_new_of(struct selection);
@@ -151,12 +178,16 @@ err series_select(const struct series_source *sources, uint32_t source_count, co
     s->time_min = time_min;
     s->time_max = time_max;
     s->histogram_bytes_max = a->limit_bytes;
+    s->bounds = bounds;
+    s->budget = a->budget;
     err e = NULL;
-    for (uint32_t i = 0; i < source_count && !e; i++)
+    for (uint32_t i = 0; i < source_count && !e && !is_enough(s); i++)
         e = series_stats_skip(stats, select_in(s, i, m, matchers, a, stats));
     for (uint32_t i = 0; i < source_count && !e; i++)
         for (uint32_t d = 0; d < sources[i].delete_count && !e; d++)
             e = label_matchers_err(sources[i].deletes[d].matchers, sources[i].deletes[d].matcher_count);
+    if (!e) e = settle(s);
+    s->bounds = NULL;
     if (e) {
         selection_free(s);
         return e;
@@ -165,8 +196,16 @@ err series_select(const struct series_source *sources, uint32_t source_count, co
     return NULL;
 }
 
+err series_select(const struct series_source *sources, uint32_t source_count, const struct label_matcher *m,
+                  uint32_t matchers, int64_t time_min, int64_t time_max, struct arena *a, struct series_stats *stats,
+                  struct selection **out) {
+    static const struct select_bounds none = {0};
+    return series_select_bounded(sources, source_count, m, matchers, time_min, time_max, &none, a, stats, out);
+}
+
 void selection_free(struct selection *s) {
     if (!s) return;
+    if (s->budget) budget_give(s->budget, s->charged_bytes);
     vec_done(&s->series);
     vec_done(&s->places);
     vec_done(&s->gone);
@@ -306,8 +345,22 @@ static err list_source(const struct series_source *source, struct str name, int6
     return e;
 }
 
+static void make_unique(texts *t) {
+    size_t n = 0;
+    if (t->n) qsort(t->v, t->n, sizeof *t->v, compare_texts);
+    for (size_t i = 0; i < t->n; i++)
+        if (i == 0 || !str_equal(t->v[i], t->v[n - 1])) t->v[n++] = t->v[i];
+    t->n = n;
+}
+
+/* What is said again and again is dropped on the way. */
 static void list_selected(const struct selection *s, struct str name, texts *out) {
+    size_t most = TEXTS_BETWEEN_SORTS;
     for (uint32_t i = 0; i < s->series.n; i++) {
+        if (out->n >= most) {
+            make_unique(out);
+            most = MAX(out->n * 2, (size_t)TEXTS_BETWEEN_SORTS);
+        }
         struct labels l = s->series.v[i].labels;
         for (uint32_t k = 0; k < l.n; k++) {
             if (!name.p) *vec_push(out) = l.v[k].name;
@@ -331,15 +384,12 @@ err series_label_texts(const struct series_source *sources, uint32_t source_coun
     }
     for (uint32_t i = 0; i < source_count && !select && !e; i++)
         e = list_source(&sources[i], name, time_min, time_max, a, stats, &all);
-    uint32_t n = 0;
-    if (all.n) qsort(all.v, all.n, sizeof *all.v, compare_texts);
-    for (size_t i = 0; i < all.n; i++)
-        if (i == 0 || !str_equal(all.v[i], all.v[i - 1])) all.v[n++] = all.v[i];
-    struct str *list = e ? NULL : arena_array(a, struct str, n + 1);
-    if (list && n) memcpy(list, all.v, n * sizeof *list);
+    make_unique(&all);
+    struct str *list = e ? NULL : arena_array(a, struct str, all.n + 1);
+    if (list && all.n) memcpy(list, all.v, all.n * sizeof *list);
     if (!e && !list) e = arena_err(a);
-    vec_done(&all);
     *out = list;
-    *out_n = e ? 0 : n;
+    *out_n = e ? 0 : (uint32_t)all.n;
+    vec_done(&all);
     return e;
 }

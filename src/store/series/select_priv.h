@@ -33,6 +33,16 @@ struct series_source {
 err series_select(const struct series_source *sources, uint32_t source_count, const struct label_matcher *m,
                   uint32_t matchers, int64_t time_min, int64_t time_max, struct arena *a, struct series_stats *stats,
                   struct selection **out);
+/* The same with bounds: ends as soon as there are `limit` series (0: all; which ones is not said), and when `check` says so, which is asked now
+ * and then. */
+struct select_bounds {
+    uint32_t limit;
+    err (*check)(void *context); /* may be NULL */
+    void *context;
+};
+err series_select_bounded(const struct series_source *sources, uint32_t source_count, const struct label_matcher *m,
+                          uint32_t matchers, int64_t time_min, int64_t time_max, const struct select_bounds *bounds,
+                          struct arena *a, struct series_stats *stats, struct selection **out);
 /* Of series i of a selection out of one source: its number there. */
 uint32_t selection_place(const struct selection *s, uint32_t i);
 /* Names (name.p NULL) or values of a name, of all series of what overlaps the range, ascending, distinct. With matchers: of those

@@ -2,7 +2,8 @@
  *
  * Samples of all sources (heads in memory, files) come merged by time; where two have one at the same time the earlier source wins.
  * Owner: the caller keeps what it selected from alive and frees readers, then the selection. Threads: a selection does not change once it is
- * made and may be shared; a reader of it belongs to one thread. Limits: arenas. Errors: ERR_LIMIT of them; damage is counted in the stats.
+ * made and may be shared; a reader of it belongs to one thread. Limits: arenas; what a selection keeps outside of the arena it was made with is taken
+ * from that arena's budget. Errors: ERR_LIMIT and ERR_BUSY of them; damage is counted in the stats.
  */
 #pragma once
 
