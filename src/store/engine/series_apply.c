@@ -183,10 +183,7 @@ static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t
     struct known *k = known_put(map, hash, a->budget);
     uint32_t count = (uint32_t)a->ids.n;
     bool same = k->bases && k->shape == shape && k->count == count;
-    if (!same) {
-        delta_bases_free(k->bases, k->count);
-        k->bases = delta ? mem_new_array(struct delta_base, count) : NULL;
-    }
+    if (!same) known_bases(map, k, delta ? count : 0);
     if (!k->resolved || count > k->room) {
         k->first = (uint32_t)map->ids.n;
         k->room = count;
@@ -324,7 +321,10 @@ static bool register_made(struct applier *a, uint32_t point, uint32_t first, uin
     for (uint32_t j = first; j < a->made.n; j++) {
         uint32_t id;
         struct str labels = strings_get(&a->made.strings, a->made.series.v[a->made.series_of[j]].labels);
-        if (!find_series(a, point, read_labels(a, labels), set, &id)) return false;
+        if (!find_series(a, point, read_labels(a, labels), set, &id)) {
+            series_head_leave(a->series->head, a->ids.v, (uint32_t)a->ids.n);
+            return false;
+        }
         *vec_push(&a->ids) = id;
     }
     return a->ids.n > 0;
@@ -440,12 +440,14 @@ static uint32_t target_info_series(struct applier *a, uint32_t resource, uint64_
     return id;
 }
 
-/* Of each resource once, at the time of its last point. */
+/* Of each resource once, at the time of its last point that may be taken. */
 static void apply_target_info(struct applier *a) {
     const struct points *p = a->p;
     AUTO_FREE uint64_t *latest = mem_new_array(uint64_t, p->resource_count + 1);
     for (uint32_t i = 0; i < p->n; i++) {
         uint32_t resource = p->metrics[p->series[point_series(p, i)].metric].resource;
+        int64_t time;
+        if (!apply_time(a, (int64_t)(point_time(p, i) / 1000000), &time)) continue;
         latest[resource] = MAX(latest[resource], point_time(p, i) + 1);
     }
     for (uint32_t r = 0; r < p->resource_count; r++) {
@@ -512,6 +514,9 @@ static void apply_record(struct applier *a) {
     }
     arena_clear(&a->scratch);
     clear_made(a, true);
+    series_before_free(a->before);
+    a->before = NULL;
+    known_charge(&a->series->known, a->budget);
 }
 
 void engine_apply_points(struct engine *s, struct memory_batch *m) {
@@ -531,6 +536,7 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
     a->counts_new = a->series->options.new_series_max && !s->replaying &&
                     (a->series->met.whole || !a->series->inherited ||
                      m->arrived_ns - s->opened_wall_ns >= a->series->options.churn_ns);
+    series_head_now(a->series->head, m->arrived_ns);
     apply_record(a);
     series_head_get_stats(a->series->head, &m->head);
 }

@@ -7,13 +7,34 @@ void known_init(struct known_series *k) {
     *k = (struct known_series){.slots = mem_new_array(struct known, SLOTS_FIRST), .mask = SLOTS_FIRST - 1};
 }
 
-void delta_bases_free(struct delta_base *bases, uint32_t count) {
-    for (uint32_t i = 0; bases && i < count; i++) mem_free((void *)(uintptr_t)bases[i].last.histogram);
-    mem_free(bases);
+/* ---- what deltas are added to ----------------------------------------------------------------------------------------- */
+
+static uint64_t bytes_of(const struct histogram *h) { return h ? sizeof *h + histogram_bytes(h) + 1 : 0; }
+
+static void drop_histogram(struct known_series *k, struct delta_base *base) {
+    k->base_bytes -= bytes_of(base->last.histogram);
+    mem_free((void *)(uintptr_t)base->last.histogram);
+    base->last.histogram = NULL;
 }
 
+void known_bases(struct known_series *k, struct known *one, uint32_t count) {
+    for (uint32_t i = 0; one->bases && i < one->count; i++) drop_histogram(k, &one->bases[i]);
+    if (one->bases) k->base_bytes -= one->count * sizeof *one->bases;
+    mem_free(one->bases);
+    one->bases = count ? mem_new_array(struct delta_base, count) : NULL;
+    k->base_bytes += count * sizeof *one->bases;
+}
+
+void known_base_keep(struct known_series *k, struct delta_base *base, const struct head_last *last) {
+    drop_histogram(k, base);
+    *base = (struct delta_base){true, true, *last};
+    k->base_bytes += bytes_of(last->histogram);
+}
+
+/* ---- the map ----------------------------------------------------------------------------------------------------------- */
+
 void known_done(struct known_series *k, struct budget *budget) {
-    for (uint32_t i = 0; k->slots && i <= k->mask; i++) delta_bases_free(k->slots[i].bases, k->slots[i].count);
+    for (uint32_t i = 0; k->slots && i <= k->mask; i++) known_bases(k, &k->slots[i], 0);
     if (budget) budget_give(budget, k->charged_bytes);
     mem_free(k->slots);
     vec_done(&k->ids);
@@ -26,8 +47,8 @@ struct known *known_find(const struct known_series *k, struct hash128 hash) {
     return NULL;
 }
 
-static void charge(struct known_series *k, struct budget *budget) {
-    uint64_t bytes = (k->mask + 1ull) * sizeof *k->slots + k->ids.capacity * sizeof *k->ids.v;
+void known_charge(struct known_series *k, struct budget *budget) {
+    uint64_t bytes = (k->mask + 1ull) * sizeof *k->slots + k->ids.capacity * sizeof *k->ids.v + k->base_bytes;
     if (!budget || bytes == k->charged_bytes) return;
     if (bytes > k->charged_bytes) budget_take_always(budget, bytes - k->charged_bytes);
     if (bytes < k->charged_bytes) budget_give(budget, k->charged_bytes - bytes);
@@ -56,7 +77,7 @@ struct known *known_put(struct known_series *k, struct hash128 hash, struct budg
     struct known *there = known_find(k, hash);
     if (there) return there;
     if (k->n >= (k->mask + 1) / 4 * 3) resize(k, (k->mask + 1) * 2);
-    charge(k, budget);
+    known_charge(k, budget);
     struct known one = {.hash = hash, .count = 1};
     insert(k, &one);
     return known_find(k, hash);
@@ -64,12 +85,11 @@ struct known *known_put(struct known_series *k, struct hash128 hash, struct budg
 
 /* ---- a new head ------------------------------------------------------------------------------------------------------ */
 
-static void keep_base(struct head *old, uint32_t id, struct delta_base *out) {
+static void keep_base(struct known_series *k, struct head *old, uint32_t id, struct delta_base *out) {
     struct head_last last;
     if (id == NO_SERIES || !series_head_last(old, id, &last)) return; /* what was known before is as true as it was */
-    mem_free((void *)(uintptr_t)out->last.histogram);
-    *out = (struct delta_base){true, true, last};
-    if (last.histogram) out->last.histogram = histogram_on_heap(last.histogram);
+    if (last.histogram) last.histogram = histogram_on_heap(last.histogram);
+    known_base_keep(k, out, &last);
 }
 
 /* Those of deltas that went on are kept for one more head. */
@@ -80,10 +100,10 @@ void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct
         struct known *one = &k->slots[i];
         if (!one->count) continue;
         if (!old || !one->bases || !one->resolved) {
-            delta_bases_free(one->bases, one->count);
+            known_bases(k, one, 0);
             continue;
         }
-        for (uint32_t j = 0; j < one->count; j++) keep_base(old, k->ids.v[one->first + j], &one->bases[j]);
+        for (uint32_t j = 0; j < one->count; j++) keep_base(k, old, k->ids.v[one->first + j], &one->bases[j]);
         one->resolved = false;
         if (kept.n >= (kept.mask + 1) / 4 * 3) resize(&kept, (kept.mask + 1) * 2);
         insert(&kept, one);
@@ -91,9 +111,10 @@ void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct
     mem_free(k->slots);
     vec_done(&k->ids);
     kept.epoch = epoch;
+    kept.base_bytes = k->base_bytes;
     kept.charged_bytes = k->charged_bytes;
     *k = kept;
-    charge(k, budget);
+    known_charge(k, budget);
 }
 
 /* ---- the head before --------------------------------------------------------------------------------------------------- */

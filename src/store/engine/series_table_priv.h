@@ -67,7 +67,7 @@ struct known_series {
     uint32_t mask, n;
     VEC(uint32_t) ids;
     uint64_t epoch; /* of the head that the ids are of */
-    uint64_t charged_bytes;
+    uint64_t base_bytes, charged_bytes;
 };
 void known_init(struct known_series *k);
 void known_done(struct known_series *k, struct budget *budget);
@@ -80,7 +80,12 @@ struct known *known_find(const struct known_series *k, struct hash128 hash);
 struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget);
 /* A new head: ids are forgotten. Bases of deltas are taken from the old head (NULL: they are forgotten, too). */
 void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct budget *budget);
-void delta_bases_free(struct delta_base *bases, uint32_t count);
+/* Room for what deltas of `count` series are added to, instead of what there was; 0: none. */
+void known_bases(struct known_series *k, struct known *one, uint32_t count);
+/* Keeps what a delta is added to, its histogram on the heap too. */
+void known_base_keep(struct known_series *k, struct delta_base *base, const struct head_last *last);
+/* Tells the budget what the map and all it holds take by now. */
+void known_charge(struct known_series *k, struct budget *budget);
 
 /* Hashes of the series of the head before, if there is a limit on new ones: they are not new. */
 struct met_before {
@@ -127,7 +132,8 @@ uint64_t series_table_needs(const struct series_table *t, const struct head *flu
 struct head *series_table_pop(struct series_table *t);
 /* Whether the head is to be sealed by its size. lock held. */
 static inline bool series_table_is_full(const struct series_table *t, uint64_t bytes_max) {
-    return t->bytes >= bytes_max || t->count >= HEAD_SERIES_MAX / 2;
+    uint64_t most = MIN((uint64_t)t->options.series_max * HEAD_IDLE_TIMES, (uint64_t)HEAD_SERIES_MAX) / 2;
+    return t->bytes >= bytes_max || (t->count && t->count >= most);
 }
 /* When the head is to be sealed by its age, on the monotonic clock. lock held. */
 int64_t series_table_due_ns(const struct series_table *t, int64_t age_ns);
@@ -140,6 +146,10 @@ struct applier *applier_new(const struct store_options *o);
 void applier_free(struct applier *a);
 /* Appends what a durable record says to the table's head; m->outcome gets how it fared. The log thread's, or replay's. */
 void engine_apply_points(struct engine *s, struct memory_batch *m);
-/* Samples of exactly these labels in [min, max], of all sources of the table but the head, as deletes leave them. */
-err engine_series_before(struct engine *s, struct table *t, struct labels l, int64_t time_min, int64_t time_max,
-                         struct samples *out);
+/* All sources of the table but the head, as they are now, for any number of questions. */
+struct series_before;
+struct series_before *engine_series_before(struct engine *s, struct table *t);
+void series_before_free(struct series_before *b); /* takes NULL */
+/* The newest sample of exactly these labels since a time, as deletes leave it; a histogram is the caller's to free. Texts of the labels
+ * live as long as b does. */
+bool series_before_find(struct series_before *b, struct labels l, int64_t since, struct head_last *out);
