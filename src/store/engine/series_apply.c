@@ -327,7 +327,10 @@ static bool register_made(struct applier *a, uint32_t point, uint32_t first, uin
     for (uint32_t j = first; j < a->made.n; j++) {
         uint32_t id;
         struct str labels = strings_get(&a->made.strings, a->made.series.v[a->made.series_of[j]].labels);
-        if (!find_series(a, point, read_labels(a, labels), set, &id)) return false;
+        if (!find_series(a, point, read_labels(a, labels), set, &id)) {
+            series_head_leave(a->series->head, a->ids.v, (uint32_t)a->ids.n);
+            return false;
+        }
         *vec_push(&a->ids) = id;
     }
     return a->ids.n > 0;
@@ -450,12 +453,14 @@ static uint32_t target_info_series(struct applier *a, uint32_t resource, uint64_
     return id;
 }
 
-/* Of each resource once, at the time of its last point. */
+/* Of each resource once, at the time of its last point that may be taken. */
 static void apply_target_info(struct applier *a) {
     const struct points *p = a->p;
     AUTO_FREE uint64_t *latest = mem_new_array(uint64_t, p->resource_count + 1);
     for (uint32_t i = 0; i < p->n; i++) {
         uint32_t resource = p->metrics[p->series[point_series(p, i)].metric].resource;
+        int64_t time;
+        if (!apply_time(a, (int64_t)(point_time(p, i) / 1000000), &time)) continue;
         latest[resource] = MAX(latest[resource], point_time(p, i) + 1);
     }
     for (uint32_t r = 0; r < p->resource_count; r++) {
@@ -545,6 +550,9 @@ static void apply_record(struct applier *a) {
     }
     arena_clear(&a->scratch);
     clear_made(a, true);
+    series_before_free(a->before);
+    a->before = NULL;
+    known_charge(&a->series->known, a->budget);
 }
 
 void engine_apply_points(struct engine *s, struct memory_batch *m) {
@@ -564,6 +572,7 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
     a->counts_new = a->series->options.new_series_max && !s->replaying &&
                     (a->series->met.whole || !a->series->inherited ||
                      m->arrived_ns - a->series->blind_ns >= a->series->options.churn_ns);
+    series_head_now(a->series->head, m->arrived_ns);
     apply_record(a);
     series_head_get_stats(a->series->head, &m->head);
     m->beside = beside_bytes(a->series);

@@ -29,6 +29,7 @@ struct applier {
     struct table *table;
     struct series_table *series;
     struct budget *budget;
+    struct series_before *before; /* made when the first delta asks */
     const struct points *p;
     struct points_outcome *out;
     int64_t arrived_ns, time_min, time_max;

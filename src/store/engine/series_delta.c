@@ -4,24 +4,18 @@
 /* A sample older than this is not added to: the series begins anew, as a restarted process does. */
 static const int64_t base_age_ns = (int64_t)3600 * 1000000000;
 
-/* The newest sample in older sources than the head, looked up once. */
+/* The newest sample in older sources than the head, looked up once; the sources stay open for others of the record. */
 static void look_up(struct applier *a, struct known *k, uint32_t i, int64_t time_ns) {
     uint32_t series = a->series->known.ids.v[k->first + i];
     struct labels l;
-    struct samples found;
+    struct head_last last;
     k->bases[i].looked = true;
     if (!series_head_labels(a->series->head, series, &a->scratch, &l)) return;
-    int64_t from = time_ns < INT64_MIN + base_age_ns ? INT64_MIN : time_ns - base_age_ns;
-    samples_init(&found, 64 * MIB);
-    err e = engine_series_before(a->engine, a->table, l, from, INT64_MAX, &found);
-    if (!e && found.n) {
-        uint32_t at = found.n - 1;
-        const struct histogram *h = samples_histogram(&found, at);
-        struct head_last last = {found.times_ns[at], samples_start(&found, at), h ? 0 : found.values[at], h};
-        known_set_base(&a->series->known, k, i, &last);
-    }
-    err_free(e); /* a damaged file: the series begins anew */
-    samples_done(&found);
+    int64_t since = time_ns < INT64_MIN + base_age_ns ? INT64_MIN : time_ns - base_age_ns;
+    if (!a->before) a->before = engine_series_before(a->engine, a->table);
+    if (!series_before_find(a->before, l, since, &last)) return;
+    known_set_base(&a->series->known, k, i, &last);
+    mem_free((void *)(uintptr_t)last.histogram);
 }
 
 /* The sample that a delta at that time is added to; false: none. *out_late: there is one that is not older. */

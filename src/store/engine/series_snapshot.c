@@ -141,10 +141,7 @@ static err snapshot_select(struct series_snapshot *snapshot, const struct series
     struct engine_series_snapshot *sn = (struct engine_series_snapshot *)snapshot;
     struct sources s;
     err e = sources_make(&s, sn, floor_of(sn, r), r->time_max, a, stats);
-    struct select_bounds bounds = {r->limit, r->check, r->check_context};
-    if (!e)
-        e = series_select_bounded(s.v, s.n, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, &bounds, a,
-                                  stats, out);
+    if (!e) e = series_select(s.v, s.n, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, a, stats, out);
     sources_done(&s);
     return e;
 }
@@ -238,36 +235,86 @@ static const struct series_snapshot_functions engine_series_functions = {
 
 /* ---- what deltas are added to ------------------------------------------------------------------------------------------ */
 
-static err read_exactly(struct engine_series_snapshot *sn, struct labels l, struct series_request *r,
-                        struct label_matcher *m, struct samples *out, struct arena *a) {
-    struct series_stats stats = {0};
-    struct selection *s;
-    for (uint32_t i = 0; i < r->matcher_count; i++)
-        TRY(label_matcher_make(a, l.v[i].name, MATCHER_EQUAL, l.v[i].value, &m[i]));
-    TRY(snapshot_select(&sn->base, r, a, &stats, &s));
-    struct selection_reader *reader = selection_reader_new(s, &stats);
-    err e = NULL;
-    for (uint32_t i = 0; i < selection_count(s) && !e; i++)
-        if (label_set_equal(selection_labels(s, i), l)) e = selection_read(reader, i, out);
-    selection_reader_free(reader);
-    selection_free(s);
-    return e;
+struct series_before {
+    struct engine_series_snapshot sn;
+    struct sources sources;
+    struct series_reader **readers; /* of sources that are files, made as they are needed */
+    struct series_stats stats;
+    struct arena memory;
+    struct samples found;
+    bool usable;
+};
+
+struct series_before *engine_series_before(struct engine *s, struct table *t) {
+    struct series_before *b = mem_new_of(struct series_before);
+    arena_init(&b->memory, 64 * MIB);
+    samples_init(&b->found, 64 * MIB);
+    lock_take(&s->lock);
+    snapshot_init(&b->sn, s, t, false);
+    lock_give(&s->lock);
+    err e = sources_make(&b->sources, &b->sn, INT64_MIN, INT64_MAX, &b->memory, &b->stats);
+    b->usable = !e;
+    err_free(e);
+    b->readers = mem_new_array(struct series_reader *, b->sources.n + 1);
+    return b;
 }
 
-err engine_series_before(struct engine *s, struct table *t, struct labels l, int64_t time_min, int64_t time_max,
-                         struct samples *out) {
-    AUTO_ARENA struct arena a;
-    struct engine_series_snapshot sn;
-    struct label_matcher m[MATCHERS_MAX];
-    struct series_request r = {
-        .matchers = m, .matcher_count = MIN(l.n, (uint32_t)MATCHERS_MAX), .time_min = time_min, .time_max = time_max};
-    arena_init(&a, 64 * MIB);
-    lock_take(&s->lock);
-    snapshot_init(&sn, s, t, false);
-    lock_give(&s->lock);
-    memset(m, 0, sizeof m);
-    err e = read_exactly(&sn, l, &r, m, out, &a);
-    for (uint32_t i = 0; i < r.matcher_count; i++) label_matcher_done(&m[i]);
-    snapshot_done(&sn);
-    return e;
+void series_before_free(struct series_before *b) {
+    if (!b) return;
+    for (uint32_t i = 0; i < b->sources.n; i++) series_reader_free(b->readers[i]);
+    mem_free(b->readers);
+    sources_done(&b->sources);
+    snapshot_done(&b->sn);
+    samples_done(&b->found);
+    arena_done(&b->memory);
+    mem_free(b);
+}
+
+static int64_t newest_of(const struct series_source *s) {
+    struct head_stats stats;
+    if (s->part) return series_part_info(s->part)->time_max;
+    series_head_get_stats(s->head, &stats);
+    return stats.time_max;
+}
+
+static void drop_deleted(const struct series_source *s, struct labels l, struct samples *found) {
+    for (uint32_t i = 0; i < s->delete_count && found->n; i++)
+        if (label_matchers_match(s->deletes[i].matchers, s->deletes[i].matcher_count, l))
+            samples_drop(found, s->deletes[i].time_min, s->deletes[i].time_max);
+}
+
+/* Samples of one source since then, as deletes leave them; none where the series is not there. */
+static err read_source(struct series_before *b, uint32_t i, struct labels l, int64_t since) {
+    const struct series_source *s = &b->sources.v[i];
+    uint32_t at = 0;
+    bool there = false;
+    samples_clear(&b->found);
+    if (s->head) {
+        there = series_head_find(s->head, l, &at);
+        if (there) TRY(series_head_read(s->head, at, since, INT64_MAX, &b->found));
+    } else {
+        if (!b->readers[i]) b->readers[i] = series_reader_new(s->part, &b->stats);
+        TRY(series_reader_find(b->readers[i], l, &at, &there));
+        if (there) TRY(series_reader_read(b->readers[i], at, since, INT64_MAX, &b->found));
+    }
+    drop_deleted(s, l, &b->found);
+    return NULL;
+}
+
+bool series_before_find(struct series_before *b, struct labels l, int64_t since, struct head_last *out) {
+    bool there = false;
+    *out = (struct head_last){.time_ns = since};
+    for (uint32_t i = b->usable ? b->sources.n : 0; i-- > 0;) { /* of two at one time the older source's */
+        if (newest_of(&b->sources.v[i]) < out->time_ns) continue;
+        err e = read_source(b, i, l, out->time_ns);
+        uint32_t n = e ? 0 : b->found.n;
+        err_free(e); /* a damaged file: as if it were not there */
+        if (n == 0) continue;
+        const struct histogram *h = samples_histogram(&b->found, n - 1);
+        mem_free((void *)(uintptr_t)out->histogram);
+        *out = (struct head_last){b->found.times_ns[n - 1], samples_start(&b->found, n - 1),
+                                  h ? 0 : b->found.values[n - 1], h ? histogram_on_heap(h) : NULL};
+        there = true;
+    }
+    return there;
 }

@@ -137,7 +137,8 @@ uint64_t series_table_needs(const struct series_table *t, const struct head *flu
 struct head *series_table_pop(struct series_table *t);
 /* Whether the head is to be sealed by its size. lock held. */
 static inline bool series_table_is_full(const struct series_table *t, uint64_t bytes_max) {
-    return t->bytes >= bytes_max || t->count >= HEAD_SERIES_MAX / 2;
+    uint64_t most = MIN((uint64_t)t->options.series_max * HEAD_IDLE_TIMES, (uint64_t)HEAD_SERIES_MAX) / 2;
+    return t->bytes >= bytes_max || (t->count && t->count >= most);
 }
 /* When the head is to be sealed by its age, on the monotonic clock. lock held. */
 int64_t series_table_due_ns(const struct series_table *t, int64_t age_ns);
@@ -150,6 +151,10 @@ struct applier *applier_new(const struct store_options *o);
 void applier_free(struct applier *a);
 /* Appends what a durable record says to the table's head; m->outcome gets how it fared. The log thread's, or replay's. */
 void engine_apply_points(struct engine *s, struct memory_batch *m);
-/* Samples of exactly these labels in [min, max], of all sources of the table but the head, as deletes leave them. */
-err engine_series_before(struct engine *s, struct table *t, struct labels l, int64_t time_min, int64_t time_max,
-                         struct samples *out);
+/* All sources of the table but the head, as they are now, for any number of questions. */
+struct series_before;
+struct series_before *engine_series_before(struct engine *s, struct table *t);
+void series_before_free(struct series_before *b); /* takes NULL */
+/* The newest sample of exactly these labels since a time, as deletes leave it; a histogram is the caller's to free. Texts of the labels
+ * live as long as b does. */
+bool series_before_find(struct series_before *b, struct labels l, int64_t since, struct head_last *out);

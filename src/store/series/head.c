@@ -15,6 +15,7 @@ struct head *series_head_new(const struct head_options *options) {
     h->options = *options;
     h->options.series_max = h->series_allowed = MIN(options->series_max, (uint32_t)HEAD_SERIES_MAX - 1);
     h->looked_ns = INT64_MIN;
+    h->now_ns = h->began_ns = INT64_MIN;
     lock_init(&h->lock);
     arena_init(&h->memory, SIZE_MAX);
     strings_init(&h->name_ids);
@@ -33,6 +34,8 @@ struct head *series_head_ref(struct head *h) {
 void series_head_extra_free(struct head_extra *x) {
     if (!x) return;
     vec_done(&x->starts);
+    vec_done(&x->chunks);
+    mem_free(x->late);
     for (uint32_t i = 0; i < x->open_count; i++) mem_free(x->open[i].h);
     mem_free(x->last_histogram);
     mem_free(x);

@@ -74,7 +74,7 @@ static void row_start(struct head *h, const struct row_set *set, struct open_row
 struct stripe_writer {
     uint32_t masks[HEAD_COLUMNS], anchors[HEAD_COLUMNS / 16 + 1];
     uint16_t sizes[HEAD_COLUMNS];
-    bool full;
+    bool full, misses; /* misses: some column has no row */
 };
 
 static uint32_t gather(const struct row_set *set, uint32_t column, double *out, uint32_t *mask) {
@@ -91,6 +91,7 @@ static uint32_t gather(const struct row_set *set, uint32_t column, double *out, 
 static void encode_columns(const struct row_set *set, struct stripe_writer *w, struct buf *out) {
     double v[HEAD_ROWS];
     w->full = true;
+    w->misses = false;
     for (uint32_t c = 0; c < set->columns; c++) {
         size_t start = out->n;
         uint32_t n = gather(set, c, v, &w->masks[c]);
@@ -98,6 +99,7 @@ static void encode_columns(const struct row_set *set, struct stripe_writer *w, s
         if (n) values_encode(v, n, EFFORT_CHEAP, out);
         w->sizes[c] = (uint16_t)(out->n - start);
         w->full &= n == set->rows;
+        w->misses |= n == 0;
     }
 }
 
@@ -121,6 +123,16 @@ static void keep_times(struct head *h, const struct row_set *set, struct stripe 
         s->times_ns = keep(h, times, set->rows * sizeof *times);
 }
 
+/* So that a column's stripe of a time is found by bisecting, though it may have no row in most. */
+static void keep_newest(struct head *h, const struct row_set *set, const struct stripe_writer *w, struct stripe *s) {
+    const struct stripe *before = set->stripe_count ? set->stripes[set->stripe_count - 1] : NULL;
+    int64_t *newest = arena_alloc(&h->memory, s->columns * sizeof *newest + 1);
+    for (uint32_t c = 0; c < s->columns; c++)
+        newest[c] = w->masks[c] ? stripe_time(s, 31 - (uint32_t)__builtin_clz(w->masks[c]))
+                                : (before ? stripe_newest(before, c) : INT64_MIN);
+    s->newest_ns = newest;
+}
+
 /* Turns the open rows into a stripe. Only the writer changes rows, so they are encoded without the lock. */
 static void seal_rows(struct head *h, struct row_set *set) {
     static _Thread_local struct stripe_writer w;
@@ -133,6 +145,7 @@ static void seal_rows(struct head *h, struct row_set *set) {
     s->columns = set->columns;
     keep_times(h, set, s);
     if (!w.full) s->masks = keep(h, w.masks, s->columns * sizeof *w.masks);
+    if (w.misses) keep_newest(h, set, &w, s);
     s->anchors = keep(h, w.anchors, (s->columns + 15) / 16 * sizeof *w.anchors);
     s->sizes = keep(h, w.sizes, s->columns * sizeof *w.sizes);
     s->bytes = keep(h, h->scratch.p ? h->scratch.p : "", h->scratch.n);
@@ -175,6 +188,20 @@ static void note_time(struct head *h, struct head_series *s, int64_t time_ns) {
     h->stats.time_max = MAX(h->stats.time_max, time_ns);
 }
 
+/* Room for one more at its place. */
+static struct late *late_place(struct head *h, struct head_extra *x, int64_t time_ns) {
+    enum { LATE_FIRST = 8 };
+    uint32_t at = series_head_late_at(x, time_ns);
+    if (x->late_count == x->late_capacity) {
+        uint32_t capacity = x->late_capacity ? x->late_capacity * 2 : LATE_FIRST;
+        x->late = series_head_grow(h, x->late, x->late_capacity * sizeof *x->late, capacity * sizeof *x->late);
+        x->late_capacity = capacity;
+    }
+    memmove(&x->late[at + 1], &x->late[at], (x->late_count - at) * sizeof *x->late);
+    x->late_count++;
+    return &x->late[at];
+}
+
 static uint8_t add_late(struct head *h, struct head_series *s, const struct late *late) {
     uint64_t behind = (uint64_t)s->time_max - (uint64_t)late->time_ns;
     uint8_t there = series_head_compare_at(h, s, late->time_ns, late->value, late->histogram);
@@ -182,22 +209,13 @@ static uint8_t add_late(struct head *h, struct head_series *s, const struct late
     if (behind > (uint64_t)h->options.late_window_ns) return SAMPLE_TOO_LATE;
     struct head_extra *x = series_head_extra_of(h, s);
     if (x->late_count >= LATE_MAX) return SAMPLE_LATE_FULL;
-    if (!x->late_last || x->late_last->n == LENGTH(x->late_last->v)) {
-        struct late_block *b = series_head_alloc(h, sizeof *b);
-        if (x->late_last)
-            x->late_last->next = b;
-        else
-            x->late_first = b;
-        x->late_last = b;
-    }
     struct late kept = *late;
     if (late->histogram) {
         struct histogram *copy = series_head_alloc(h, sizeof *copy);
         histogram_copy(&h->memory, late->histogram, copy);
         kept.histogram = copy;
     }
-    x->late_last->v[x->late_last->n++] = kept;
-    x->late_count++;
+    *late_place(h, x, late->time_ns) = kept;
     h->stats.late++;
     note_time(h, s, late->time_ns);
     return SAMPLE_TAKEN_LATE;
@@ -214,6 +232,7 @@ static void forget_last_histogram(struct head *h, struct head_series *s) {
 
 static uint8_t append_one(struct head *h, uint32_t id, int64_t time_ns, double value, int64_t start_ns) {
     struct head_series *s = series_at(h, id);
+    *seen_at(h, id) = seen_now(h);
     if (time_ns == s->time_max && s->time_min <= s->time_max)
         return !last_is_histogram(s) && bits_of_double(s->last) == bits_of_double(value) ? SAMPLE_REPEATED
                                                                                          : SAMPLE_CONFLICT;
@@ -259,6 +278,7 @@ static void seal_histograms(struct head *h, struct head_extra *x) {
     memcpy(c->data, h->scratch.p, h->scratch.n);
     for (uint32_t i = 0; i < x->open_count; i++) {
         c->times_ns[i] = x->open[i].time_ns;
+        c->hashes[i] = histogram_hash(&rows[i]);
         series_head_count_free(h, sizeof rows[i] + histogram_bytes(&rows[i]));
         mem_free(x->open[i].h);
     }
@@ -268,6 +288,9 @@ static void seal_histograms(struct head *h, struct head_extra *x) {
         x->chunk_first = c;
     x->chunk_last = c;
     x->chunk_count++;
+    size_t before = x->chunks.capacity;
+    *vec_push(&x->chunks) = c;
+    h->bytes += (x->chunks.capacity - before) * sizeof c;
     x->open_count = 0;
 }
 
@@ -295,6 +318,7 @@ err series_head_append_histogram(struct head *h, uint32_t series, int64_t time_n
     lock_take(&h->lock);
     err e = series_head_charge(h, 3 * (histogram_bytes(v) + HISTOGRAM_SLACK) + sizeof(struct head_extra),
                                "native histograms");
+    if (!e) *seen_at(h, series) = seen_now(h);
     if (!e) *verdict = append_histogram(h, series_at(h, series), time_ns, v, start_ns);
     lock_give(&h->lock);
     return e;

@@ -112,8 +112,10 @@ static void add_id(struct head *h, struct pair *p, uint32_t id) {
 static uint32_t add_series(struct head *h, struct labels l, struct label_set_hash hash, uint64_t set) {
     uint32_t id = h->series_count, *pairs = series_head_alloc(h, l.n * sizeof *pairs);
     make_room(h, &h->series_slots, &h->series_mask, id, hash_of_series);
-    if (!h->series[id / TABLE_BLOCK])
+    if (!h->series[id / TABLE_BLOCK]) {
         h->series[id / TABLE_BLOCK] = series_head_alloc(h, TABLE_BLOCK * sizeof(struct head_series));
+        h->seen[id / TABLE_BLOCK] = series_head_alloc(h, TABLE_BLOCK * sizeof(uint32_t));
+    }
     struct head_series *s = series_at(h, id);
     *s = (struct head_series){
         .hash = hash, .pairs = pairs, .pair_count = (uint16_t)l.n, .time_min = INT64_MAX, .time_max = INT64_MIN};
@@ -123,6 +125,7 @@ static uint32_t add_series(struct head *h, struct labels l, struct label_set_has
         h->names.v[name].series++;
         add_id(h, pair_at(h, pairs[i]), id);
     }
+    *seen_at(h, id) = seen_now(h);
     series_head_place(h, s, set);
     insert(h->series_slots, h->series_mask, hash.a, id);
     h->series_count++;
@@ -147,30 +150,44 @@ static void name_offenders(struct head *h) {
              (int)MIN(m.n, 100u), m.p, metric ? metric->count : 0, (int)MIN(l.n, 100u), l.p, label ? label->values : 0);
 }
 
+/* With those that are idle. */
+static uint32_t series_most(const struct head_options *o) {
+    return MIN(o->series_max, (uint32_t)(HEAD_SERIES_MAX - 1) / HEAD_IDLE_TIMES) * HEAD_IDLE_TIMES;
+}
+
+static uint32_t count_active(const struct head *h) {
+    uint64_t now = seen_now(h), span = (uint64_t)h->options.active_ns / 1000000000;
+    uint32_t active = 0;
+    for (uint32_t i = 0; i < h->series_count; i++) active += *seen_at(h, i) && now - *seen_at(h, i) <= span;
+    return active;
+}
+
 /* Series that come and go leave room for others. Looked at when there seems to be none, and then again when time has gone on. */
 static bool has_room(struct head *h) {
     const struct head_options *o = &h->options;
-    int64_t newest = h->stats.time_max;
     if (h->series_count < h->series_allowed) return true;
-    if (!o->active_ns || h->series_count >= HEAD_SERIES_MAX - 1) return false;
-    if (h->looked_ns != INT64_MIN && newest - h->looked_ns < o->active_ns / 16) return false;
-    uint32_t active = 0;
-    for (uint32_t i = 0; i < h->series_count; i++) {
-        const struct head_series *s = series_at(h, i);
-        active += s->time_min > s->time_max || (uint64_t)newest - (uint64_t)s->time_max <= (uint64_t)o->active_ns;
-    }
-    h->looked_ns = newest;
+    if (!o->active_ns || h->series_count >= series_most(o)) return false;
+    if (h->looked_ns != INT64_MIN && (uint64_t)h->now_ns - (uint64_t)h->looked_ns < (uint64_t)o->active_ns / 16)
+        return false;
+    uint32_t active = count_active(h);
+    h->looked_ns = h->now_ns;
     if (active < o->series_max)
-        h->series_allowed = MIN(h->series_count + (o->series_max - active), (uint32_t)HEAD_SERIES_MAX - 1);
+        h->series_allowed = (uint32_t)MIN((uint64_t)h->series_count + (o->series_max - active), series_most(o));
     return h->series_count < h->series_allowed;
+}
+
+static err over_series(struct head *h) {
+    uint32_t most = series_most(&h->options);
+    name_offenders(h);
+    if (h->options.active_ns && h->series_count >= most)
+        return err_new(ERR_LIMIT, "over %u series, with those that went idle, until they are written: %s", most,
+                       h->offenders);
+    return err_new(ERR_LIMIT, "over %u series: %s", h->options.series_max, h->offenders);
 }
 
 static err check_limits(struct head *h, int64_t now_ns) {
     const struct head_options *o = &h->options;
-    if (!has_room(h)) {
-        name_offenders(h);
-        return err_new(ERR_LIMIT, "over %u series: %s", o->series_max, h->offenders);
-    }
+    if (!has_room(h)) return over_series(h);
     if (h->pair_count + LABELS_MAX > TABLE_BLOCKS * TABLE_BLOCK || h->names.n + LABELS_MAX > NAMES_MAX) {
         name_offenders(h);
         return err_new(ERR_LIMIT, "over %d label names or values: %s", NAMES_MAX, h->offenders);
@@ -220,6 +237,22 @@ err series_head_add(struct head *h, struct labels l, uint64_t set, int64_t now_n
     err e = series_locked(h, l, set, now_ns, out_id);
     lock_give(&h->lock);
     return e;
+}
+
+void series_head_now(struct head *h, int64_t now_ns) {
+    lock_take(&h->lock);
+    if (h->now_ns == INT64_MIN) h->began_ns = now_ns;
+    h->now_ns = MAX(h->now_ns, now_ns);
+    lock_give(&h->lock);
+}
+
+void series_head_leave(struct head *h, const uint32_t *series, uint32_t n) {
+    lock_take(&h->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct head_series *s = series_at(h, series[i]);
+        if (s->time_min > s->time_max) *seen_at(h, series[i]) = 0;
+    }
+    lock_give(&h->lock);
 }
 
 void series_head_churn_from(struct head *h, const struct head *earlier) {

@@ -42,6 +42,7 @@ struct stripe {
     const uint32_t *after_ms; /* of each row, how long after; NULL: times_ns */
     const int64_t *times_ns;  /* where milliseconds do not do */
     const uint32_t *masks;    /* per column, which rows it has; NULL: all have all */
+    const int64_t *newest_ns; /* per column, its newest sample so far; NULL: none is without a row here */
     const uint32_t *anchors;  /* where column 16 × i begins */
     const uint16_t *sizes;
     const unsigned char *bytes;
@@ -67,12 +68,6 @@ struct late {
     const struct histogram *histogram; /* NULL: value */
 };
 
-struct late_block {
-    struct late_block *next;
-    uint32_t n;
-    struct late v[8];
-};
-
 struct start_change {
     int64_t time_ns, start_ns;
 };
@@ -82,16 +77,19 @@ struct histogram_chunk {
     struct histogram_chunk *next;
     uint32_t n, bytes;
     int64_t times_ns[HEAD_ROWS];
+    uint64_t hashes[HEAD_ROWS]; /* histogram_hash: who says one again is told without decoding */
     unsigned char data[];
 };
 
 /* What few series have. */
 struct head_extra {
-    struct late_block *late_first, *late_last;
-    uint32_t late_count, exemplar; /* exemplar: number + 1 of the newest */
+    struct late *late; /* ascending in time */
+    uint32_t late_count, late_capacity;
+    uint32_t exemplar; /* number + 1 of the newest */
     VEC(struct start_change) starts;
     struct histogram_chunk *chunk_first, *chunk_last;
     uint32_t chunk_count, open_count;
+    VEC(struct histogram_chunk *) chunks; /* the same, for the writer, who looks for times */
     struct {
         int64_t time_ns;
         struct histogram *h;
@@ -124,6 +122,8 @@ struct head {
     uint64_t bytes, charged_bytes; /* all memory, and what of it the budget knows */
 
     struct head_series *series[TABLE_BLOCKS];
+    uint32_t *seen
+        [TABLE_BLOCKS]; /* of each series when a sample of it came last, in seconds of series_head_now + 1; 0: idle */
     struct pair *pairs[TABLE_BLOCKS];
     uint32_t series_count, pair_count;
     uint32_t *series_slots, *pair_slots; /* id + 1 */
@@ -141,7 +141,8 @@ struct head {
 
     VEC(struct head_exemplar) exemplars;
     uint32_t series_allowed; /* over so many it is looked again how many are active */
-    int64_t looked_ns;       /* the newest sample when it was looked last */
+    int64_t now_ns, began_ns;
+    int64_t looked_ns; /* now, when it was looked last */
     int64_t churn_start_ns;
     uint32_t churn_count, limit_refusals;
     char offenders[320];
@@ -154,6 +155,23 @@ static inline struct head_series *series_at(const struct head *h, uint32_t id) {
 }
 static inline int64_t stripe_time(const struct stripe *s, uint32_t row) {
     return s->times_ns ? s->times_ns[row] : s->first_ns + (int64_t)s->after_ms[row] * 1000000;
+}
+/* Which rows a column has in a stripe. */
+static inline uint32_t stripe_mask(const struct stripe *s, uint32_t column) {
+    if (column >= s->columns) return 0;
+    return s->masks ? s->masks[column] : s->rows == 32 ? UINT32_MAX : (1u << s->rows) - 1;
+}
+/* A column's newest sample in this stripe and those before it; INT64_MIN: there is none. */
+static inline int64_t stripe_newest(const struct stripe *s, uint32_t column) {
+    if (column >= s->columns) return INT64_MIN;
+    return s->newest_ns ? s->newest_ns[column] : stripe_time(s, 31 - (uint32_t)__builtin_clz(stripe_mask(s, column)));
+}
+static inline uint32_t *seen_at(const struct head *h, uint32_t id) {
+    return &h->seen[id / TABLE_BLOCK][id % TABLE_BLOCK];
+}
+/* What seen_at has of a series that a sample comes of now. */
+static inline uint32_t seen_now(const struct head *h) {
+    return (uint32_t)MIN(((uint64_t)h->now_ns - (uint64_t)h->began_ns) / 1000000000 + 1, (uint64_t)UINT32_MAX);
 }
 static inline struct pair *pair_at(const struct head *h, uint32_t id) {
     return &h->pairs[id / TABLE_BLOCK][id % TABLE_BLOCK];
@@ -169,7 +187,10 @@ struct head_extra *series_head_extra_of(struct head *h, struct head_series *s);
 uint32_t series_head_find_pair(const struct head *h, uint32_t name, struct str value); /* id + 1, or 0 */
 /* The column of a new series in the set of that key. */
 void series_head_place(struct head *h, struct head_series *s, uint64_t key);
-/* What is at a time, by reading (1): the verdict for the same or another value there, or SAMPLE_TAKEN if nothing is. Lock held. */
-uint8_t series_head_compare_at(struct head *h, const struct head_series *s, int64_t time_ns, double value,
+/* What is at a time (1): the verdict for the same or another value there, or SAMPLE_TAKEN if nothing is. Takes a few binary searches and
+ * decodes one value at most, however much there is. Lock held. */
+uint8_t series_head_compare_at(const struct head *h, const struct head_series *s, int64_t time_ns, double value,
                                const struct histogram *v);
+/* The first of a series' late samples that is not before a time. */
+uint32_t series_head_late_at(const struct head_extra *x, int64_t time_ns);
 void series_head_extra_free(struct head_extra *x);

@@ -31,6 +31,7 @@ enum {
     HEAD_COLUMNS = 512,
     HEAD_SERIES_MAX = 1 << 24,
     LATE_MAX = 1024,
+    HEAD_IDLE_TIMES = 4, /* so many times series_max a head has, with those that are idle */
     EXEMPLARS_MAX = 1 << 17,
     EXEMPLAR_BYTES_MAX = 4096
 };
@@ -38,7 +39,7 @@ enum {
 struct head_options {
     struct budget *budget;
     int64_t late_window_ns; /* how far behind its newest sample a series takes one; 0: none */
-    uint32_t series_max;    /* in this head; with active_ns: that had a sample within so much of the head's newest */
+    uint32_t series_max; /* in this head; with active_ns: of which something came within so much of series_head_now */
     int64_t active_ns;
     uint32_t labels_max;     /* pairs a series */
     uint32_t new_series_max; /* in any span of churn_ns; 0: no limit */
@@ -56,6 +57,10 @@ void series_head_unref(struct head *h); /* takes NULL */
  * as well, it costs memory). `now_ns` is for the limit on new series; INT64_MIN: it does not count. Labels are checked. */
 err series_head_add(struct head *h, struct labels l, uint64_t set, int64_t now_ns, uint32_t *out_id);
 
+/* What time it is where samples come in; what they say of themselves does not make a series idle. Never goes back. */
+void series_head_now(struct head *h, int64_t now_ns);
+/* Those of these series that have no sample are not waited for: they count as idle. */
+void series_head_leave(struct head *h, const uint32_t *series, uint32_t n);
 /* Goes on counting new series where an earlier head stopped. Neither may be in use by another thread's writer. */
 void series_head_churn_from(struct head *h, const struct head *earlier);
 /* Hashes of all series, for who asks whether one is known; the caller's to free. */

@@ -33,9 +33,7 @@ static bool copy_extra(const struct head_extra *x, struct view *v, struct arena 
     v->start_count = (uint32_t)x->starts.n;
     v->starts = arena_array(a, struct start_change, x->starts.n + 1);
     if (!v->late || !v->starts) return false;
-    uint32_t n = 0;
-    for (const struct late_block *b = x->late_first; b && n < x->late_count; b = b->next)
-        for (uint32_t i = 0; i < b->n; i++) v->late[n++] = b->v[i];
+    if (x->late_count) memcpy(v->late, x->late, x->late_count * sizeof *v->late);
     if (x->starts.n) memcpy(v->starts, x->starts.v, x->starts.n * sizeof *v->starts);
     for (v->open_count = 0; v->open_count < x->open_count; v->open_count++) {
         struct histogram *copy = arena_new(a, struct histogram);
@@ -65,11 +63,6 @@ static bool copy_series(const struct head *h, const struct head_series *s, struc
 }
 
 /* ---- decoding ---------------------------------------------------------------------------------------------------- */
-
-static uint32_t stripe_mask(const struct stripe *s, uint32_t column) {
-    if (column >= s->columns) return 0;
-    return s->masks ? s->masks[column] : s->rows == 32 ? UINT32_MAX : (1u << s->rows) - 1;
-}
 
 static struct str stripe_bytes(const struct stripe *s, uint32_t column) {
     uint32_t at = s->anchors[column / 16];
@@ -115,13 +108,7 @@ static err add_histograms(const struct view *v, struct samples *out) {
     return NULL;
 }
 
-static int compare_late(const void *a, const void *b) {
-    const struct late *x = a, *y = b;
-    return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
-}
-
 static bool add_late(const struct view *v, struct samples *out) {
-    qsort(v->late, v->late_count, sizeof *v->late, compare_late);
     for (uint32_t i = 0; i < v->late_count; i++) {
         const struct late *l = &v->late[i];
         if (l->histogram && !samples_add_histogram(out, l->time_ns, l->histogram, l->start_ns)) return false;
@@ -196,28 +183,90 @@ bool series_head_last(struct head *h, uint32_t series, struct head_last *out) {
 
 static uint8_t judge(bool same) { return same ? SAMPLE_REPEATED : SAMPLE_CONFLICT; }
 
-/* Of what was copied for this one time. */
-uint8_t series_head_compare_at(struct head *h, const struct head_series *s, int64_t time_ns, double value,
-                               const struct histogram *v) {
-    AUTO_ARENA struct arena a;
-    struct view view;
-    struct samples there;
-    uint8_t verdict = SAMPLE_TAKEN;
-    arena_init(&a, 16 * MIB);
-    samples_init(&there, 16 * MIB);
-    err e = copy_series(h, s, &view, &a) ? add_floats(&view, time_ns, time_ns, &there) : arena_err(&a);
-    if (!e && (view.chunk_count || view.open_count || view.late_count)) e = merge_rest(&view, &there);
-    samples_trim(&there, time_ns, time_ns);
-    if (e) {
-        verdict = SAMPLE_LATE_FULL; /* too much to tell: refused */
-    } else if (there.n) {
-        const struct histogram *found = samples_histogram(&there, 0);
-        verdict = found || v ? judge(found && v && histogram_equal(found, v))
-                             : judge(bits_of_double(there.values[0]) == bits_of_double(value));
+uint32_t series_head_late_at(const struct head_extra *x, int64_t time_ns) {
+    uint32_t low = 0, high = x->late_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (x->late[middle].time_ns < time_ns)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    return low;
+}
+
+/* The value of a row of a column, which has it. */
+static bool value_in_stripe(const struct stripe *s, uint32_t column, uint32_t row, double *out) {
+    uint32_t mask = stripe_mask(s, column), before = (uint32_t)__builtin_popcount(mask & ((1u << row) - 1));
+    err e = values_decode(stripe_bytes(s, column), (uint32_t)__builtin_popcount(mask), before, 1, out);
+    bool good = !e;
     err_free(e);
-    samples_done(&there);
-    return verdict;
+    return good;
+}
+
+static bool find_in_stripes(const struct row_set *set, uint32_t column, int64_t time_ns, double *out) {
+    uint32_t low = 0, high = set->stripe_count;
+    while (low < high) { /* the first whose newest is not before the time */
+        uint32_t middle = low + (high - low) / 2;
+        if (stripe_newest(set->stripes[middle], column) < time_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == set->stripe_count) return false;
+    const struct stripe *s = set->stripes[low];
+    for (uint32_t rest = stripe_mask(s, column); rest; rest &= rest - 1) {
+        uint32_t row = (uint32_t)__builtin_ctz(rest);
+        if (stripe_time(s, row) == time_ns) return value_in_stripe(s, column, row, out);
+    }
+    return false;
+}
+
+static bool find_float(const struct row_set *set, uint32_t column, int64_t time_ns, double *out) {
+    for (uint32_t r = 0; r < set->rows; r++) {
+        if (set->row[r].time_ns != time_ns || !has(&set->row[r], column)) continue;
+        *out = set->row[r].v[column];
+        return true;
+    }
+    return find_in_stripes(set, column, time_ns, out);
+}
+
+static bool find_in_chunks(const struct head_extra *x, int64_t time_ns, uint64_t *out_hash) {
+    size_t low = 0, high = x->chunks.n;
+    while (low < high) { /* the first whose last is not before the time */
+        size_t middle = low + (high - low) / 2;
+        if (x->chunks.v[middle]->times_ns[x->chunks.v[middle]->n - 1] < time_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (uint32_t i = 0; low < x->chunks.n && i < x->chunks.v[low]->n; i++) {
+        if (x->chunks.v[low]->times_ns[i] != time_ns) continue;
+        *out_hash = x->chunks.v[low]->hashes[i];
+        return true;
+    }
+    return false;
+}
+
+/* Histograms that are in order, and whatever came late. */
+static uint8_t compare_rest(const struct head_extra *x, int64_t time_ns, double value, const struct histogram *v) {
+    uint64_t hash;
+    uint32_t late = series_head_late_at(x, time_ns);
+    for (uint32_t i = 0; i < x->open_count; i++)
+        if (x->open[i].time_ns == time_ns) return judge(v && histogram_equal(x->open[i].h, v));
+    if (find_in_chunks(x, time_ns, &hash)) return judge(v && hash == histogram_hash(v));
+    if (late == x->late_count || x->late[late].time_ns != time_ns) return SAMPLE_TAKEN;
+    const struct late *l = &x->late[late];
+    if (l->histogram || v) return judge(l->histogram && v && histogram_equal(l->histogram, v));
+    return judge(bits_of_double(l->value) == bits_of_double(value));
+}
+
+uint8_t series_head_compare_at(const struct head *h, const struct head_series *s, int64_t time_ns, double value,
+                               const struct histogram *v) {
+    double there;
+    if (find_float(h->sets[s->set], s->column, time_ns, &there))
+        return judge(!v && bits_of_double(there) == bits_of_double(value));
+    return s->extra ? compare_rest(s->extra, time_ns, value, v) : SAMPLE_TAKEN;
 }
 
 /* ---- exemplars --------------------------------------------------------------------------------------------------- */

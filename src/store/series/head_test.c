@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "os/clock.h"
 #include "os/thread.h"
 #include "store/series/head_priv.h"
 #include "store/series/shapes_testing_priv.h"
@@ -128,7 +129,8 @@ static void bad_expressions_are_refused_with_their_place(void **state) {
     REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, STR("a)|(b"), &m), INVALID, "at byte 1");
     REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, STR("(a)\\1"), &m), INVALID, "no back-references");
     REFUSED(label_matcher_make(&a, STR("x"), MATCHER_NOT_REGEX, STR("(?=a)"), &m), INVALID, "no look-around");
-    OK(label_matcher_make(&a, STR("x"), MATCHER_REGEX, str_span(large, sizeof large), &m)); /* a text: nothing to compile */
+    OK(label_matcher_make(&a, STR("x"), MATCHER_REGEX, str_span(large, sizeof large),
+                          &m)); /* a text: nothing to compile */
     label_matcher_done(&m);
     large[0] = '.';
     REFUSED(label_matcher_make(&a, STR("x"), MATCHER_REGEX, str_span(large, sizeof large), &m), LIMIT, "5000 bytes");
@@ -163,6 +165,7 @@ static void three_active(struct head_options *o) { o->series_max = 3, o->active_
 
 static void append_one(struct head *h, uint32_t id, int64_t seconds) {
     uint8_t verdict;
+    series_head_now(h, seconds * SECOND);
     OK(series_head_append(h, &id, (int64_t[]){seconds * SECOND}, (double[]){1}, NULL, 1, &verdict));
     assert_int_equal(verdict, SAMPLE_TAKEN);
 }
@@ -179,6 +182,39 @@ static void idle_series_leave_room_for_others(void **state) {
     append_one(h, ids[0], 611); /* the other two are idle now */
     for (uint32_t i = 3; i < 5; i++) append_one(h, make_series(h, "up", i, 1), 611);
     REFUSED(series_head_add(h, metric(v, "up", "5"), 1, 0, &id), LIMIT, "over 3 series: most are of metric up");
+    series_head_unref(h);
+}
+
+/* What samples say of their time makes nobody else idle, and of those that went idle there is room for so many. */
+static void the_series_limit_goes_by_the_time_of_arrival(void **state) {
+    (void)state;
+    struct head *h = new_head(three_active);
+    struct label v[2];
+    uint8_t verdict;
+    uint32_t id, ids[3], n = 3;
+    for (uint32_t i = 0; i < 3; i++) append_one(h, ids[i] = make_series(h, "up", i, 1), 10);
+    for (int64_t ahead = 1; ahead < 20; ahead++) {
+        OK(series_head_append(h, ids, (int64_t[]){ahead * 4000 * SECOND}, (double[]){1}, NULL, 1, &verdict));
+        REFUSED(series_head_add(h, metric(v, "up", "new"), 1, 0, &id), LIMIT, "over 3 series");
+    }
+    for (int64_t round = 1; round < 20; round++) {
+        series_head_now(h, round * 1000 * SECOND);
+        for (uint32_t i = 0; i < 3 && n < 3 * HEAD_IDLE_TIMES; i++) make_series(h, "up", n++, 1);
+    }
+    REFUSED(series_head_add(h, metric(v, "up", "new"), 1, 0, &id), LIMIT, "over 12 series, with those that went idle");
+    series_head_unref(h);
+}
+
+static void series_without_samples_may_be_left(void **state) {
+    (void)state;
+    struct head *h = new_head(three_active);
+    struct label v[2];
+    uint32_t id, ids[3];
+    for (uint32_t i = 0; i < 3; i++) ids[i] = make_series(h, "up", i, 1);
+    append_one(h, ids[0], 10);
+    series_head_leave(h, ids, 3);
+    for (uint32_t i = 3; i < 5; i++) make_series(h, "up", i, 1);
+    REFUSED(series_head_add(h, metric(v, "up", "5"), 1, 0, &id), LIMIT, "over 3 series");
     series_head_unref(h);
 }
 
@@ -264,6 +300,43 @@ static void a_series_takes_so_many_late_samples(void **state) {
         OK(series_head_append(h, &id, &time, &value, NULL, 1, &verdict));
         assert_int_equal(verdict, i < LATE_MAX ? SAMPLE_TAKEN_LATE : SAMPLE_LATE_FULL);
     }
+    series_head_unref(h);
+}
+
+/* 200,000 samples in order of two series of one set, one of which is seldom there; then as many late ones, most of them refused. */
+static void late_samples_cost_little_however_much_there_is(void **state) {
+    (void)state;
+    enum { N = 200000, SELDOM = 1000 };
+    struct head *h = new_head(NULL);
+    uint32_t ids[] = {make_series(h, "up", 0, 1), make_series(h, "up", 1, 1)}, counts[VERDICTS] = {0};
+    int64_t *times = mem_new_array(int64_t, N);
+    double *values = mem_new_array(double, N);
+    uint8_t *verdicts = mem_new_array(uint8_t, N);
+    uint32_t *of = mem_new_array(uint32_t, N);
+    for (uint32_t i = 0; i < N; i++) {
+        of[i] = ids[i % SELDOM == 0];
+        times[i] = i * 2000000ll;
+        values[i] = i;
+    }
+    OK(series_head_append(h, of, times, values, NULL, N, verdicts));
+    for (uint32_t i = 0; i < N; i++) {
+        times[i] = times[N - 1 - i / 2 * 2] + (i % 2) * 500000; /* half are there, half are not */
+        values[i] = i % 8 ? (double)(N - 1 - i) : -1;
+        of[i] = ids[i % 4 == 2 || i % 4 == 3];
+    }
+    int64_t start = clock_thread_cpu_ns();
+    for (uint32_t i = 0; i < N; i += 1000)
+        OK(series_head_append(h, of + i, times + i, values + i, NULL, 1000, verdicts + i));
+    double took = (double)(clock_thread_cpu_ns() - start) / 1e9;
+    for (uint32_t i = 0; i < N; i++) counts[verdicts[i]]++;
+    print_message("%d late samples: %.2f s\n", N, took);
+    assert_true(took < 5); /* about 0.1; a minute when each was compared by reading the series */
+    assert_int_equal(counts[SAMPLE_TAKEN_LATE], 2 * LATE_MAX);
+    assert_true(counts[SAMPLE_CONFLICT] > N / 20 && counts[SAMPLE_LATE_FULL] > N / 4);
+    mem_free(times);
+    mem_free(values);
+    mem_free(verdicts);
+    mem_free(of);
     series_head_unref(h);
 }
 
@@ -385,10 +458,13 @@ int main(void) {
         cmocka_unit_test(bad_expressions_are_refused_with_their_place),
         cmocka_unit_test(too_many_series_name_the_offender),
         cmocka_unit_test(idle_series_leave_room_for_others),
+        cmocka_unit_test(the_series_limit_goes_by_the_time_of_arrival),
+        cmocka_unit_test(series_without_samples_may_be_left),
         cmocka_unit_test(churn_is_limited_by_time),
         cmocka_unit_test(a_full_budget_refuses_before_anything_changes),
         cmocka_unit_test(late_samples_get_a_verdict_with_a_reason),
         cmocka_unit_test(a_series_takes_so_many_late_samples),
+        cmocka_unit_test(late_samples_cost_little_however_much_there_is),
         cmocka_unit_test(sets_of_any_size_keep_every_sample),
         cmocka_unit_test(readers_see_all_that_came_before_them),
     };

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 size_t histogram_bytes(const struct histogram *h) {
     return (size_t)(h->positive_spans + h->negative_spans) * sizeof *h->spans + h->custom_bounds * sizeof *h->bounds +
            h->buckets * sizeof *h->bucket;
@@ -68,6 +70,20 @@ bool histogram_equal(const struct histogram *a, const struct histogram *b) {
     return a->is_float == b->is_float && same_layout(a, b) && a->count.integer == b->count.integer &&
            a->zero_count.integer == b->zero_count.integer && bits_of_double(a->sum) == bits_of_double(b->sum) &&
            same_bytes(a->bucket, b->bucket, a->buckets * sizeof *a->bucket);
+}
+
+uint64_t histogram_hash(const struct histogram *h) {
+    const uint64_t numbers[] = {(uint64_t)h->is_float << 32 | h->reset_hint,
+                                (uint64_t)(uint32_t)h->schema << 32 | h->custom_bounds,
+                                (uint64_t)h->positive_spans << 32 | h->negative_spans,
+                                bits_of_double(h->zero_threshold),
+                                h->count.integer,
+                                h->zero_count.integer,
+                                bits_of_double(h->sum),
+                                hash_fast(h->spans, (h->positive_spans + h->negative_spans) * sizeof *h->spans),
+                                hash_fast(h->bounds, h->custom_bounds * sizeof *h->bounds),
+                                hash_fast(h->bucket, h->buckets * sizeof *h->bucket)};
+    return hash_fast(numbers, sizeof numbers);
 }
 
 bool histogram_copy(struct arena *a, const struct histogram *h, struct histogram *out) {

@@ -58,6 +58,7 @@ struct histogram {
 err histogram_check(const struct histogram *h);
 static inline bool histogram_is_stale(const struct histogram *h) { return value_is_stale(h->sum); }
 bool histogram_equal(const struct histogram *a, const struct histogram *b); /* by every bit */
+uint64_t histogram_hash(const struct histogram *h); /* of every bit, under the process's secret */
 /* The sum of two histograms of integers, at the lower of their schemas, or one at which it has not too many buckets; zero thresholds are
  * brought to the wider. False: they have different bounds, are of floats, or the arena is full. Memory of the arena and, of bounds, of x. */
 bool histogram_add(const struct histogram *x, const struct histogram *y, struct arena *a, struct histogram *out);

@@ -53,6 +53,8 @@ void series_reader_free(struct series_reader *r);
 /* Ascending rows that match; memory of the arena. */
 err series_reader_select(struct series_reader *r, const struct label_matcher *m, uint32_t matchers, struct arena *a,
                          uint32_t **out_rows, uint32_t *out_n);
+/* The row of exactly these labels, in about 20 comparisons. Texts of `l` must live as long as the reader, which remembers where it found them. */
+err series_reader_find(struct series_reader *r, struct labels l, uint32_t *out_row, bool *out_found);
 /* From now on label sets that are read into this arena share their texts in it: for a new reader that has one arena for all it reads. */
 void series_reader_keep_texts(struct series_reader *r, struct arena *a);
 err series_reader_labels(struct series_reader *r, uint32_t row, struct arena *a, struct labels *out);

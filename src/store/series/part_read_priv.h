@@ -64,6 +64,7 @@ struct series_reader {
     uint32_t shapes;
     uint32_t *shape_first, *shape_names; /* of each shape, and the end */
     struct column shape_of;
+    struct wanted *wanted; /* by place: what series_reader_find was asked last */
 
     struct open_page page;
     void *page_memory;

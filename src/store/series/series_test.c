@@ -191,6 +191,26 @@ static void append(struct world *w) {
     *vec_push(&w->exemplars) = e;
 }
 
+/* Each label set is found where it is, by one reader, and those that are not there are not. */
+static void assert_finds(struct world *w, struct series_part *p) {
+    AUTO_ARENA struct arena a;
+    struct series_stats stats = {0};
+    struct series_reader *r = series_reader_new(p, &stats), *by_row = series_reader_new(p, &stats);
+    arena_init(&a, 16 * MIB);
+    uint32_t rows = (uint32_t)series_part_info(p)->series, row, all = 0;
+    for (uint32_t i = 0; i < SERIES; i++) {
+        bool found;
+        struct labels there;
+        OK(series_reader_find(r, w->labels[i], &row, &found));
+        all += found;
+        if (found) OK(series_reader_labels(by_row, row, &a, &there));
+        if (found) assert_true(label_set_equal(there, w->labels[i]));
+    }
+    assert_int_equal(all, rows);
+    series_reader_free(r);
+    series_reader_free(by_row);
+}
+
 static struct series_part *write_open(struct world *w, struct series_source *sources, uint32_t n,
                                       const struct series_delete *d, uint32_t deletes) {
     char path[64];
@@ -215,6 +235,7 @@ static struct series_part *write_open(struct world *w, struct series_source *sou
     if (bad) fail_msg("%s", text.p);
     OK(series_part_open(path, &p));
     assert_memory_equal(&info, series_part_info(p), sizeof info);
+    assert_finds(w, p);
     return p;
 }
 
