@@ -25,7 +25,9 @@ static void write_check(struct json_writer *w, struct str name, const char *prob
 
 bool write_readiness(struct json_writer *w, const struct api *api) {
     const struct budget *budget = api->options.budget;
+    struct store_stats stats;
     err store = store_health(api->options.store);
+    store_get_stats(api->options.store, &stats);
     bool draining = atomic_load(&api->draining);
     bool full = budget && budget_used(budget) >= budget->limit_bytes;
     bool ready = !store && !draining;
@@ -34,6 +36,8 @@ bool write_readiness(struct json_writer *w, const struct api *api) {
     json_key(w, STR("checks"));
     json_object(w);
     write_check(w, STR("store"), store ? err_text(store) : NULL);
+    write_check(w, STR("flushes"),
+                stats.tables_failing ? stats.flush_why : NULL); /* of some tenants: the others are served */
     write_check(w, STR("memory"), full ? "over memory.limit: writes are refused for now" : NULL);
     write_check(w, STR("server"), draining ? "draining" : NULL);
     json_object_end(w);
