@@ -23,6 +23,9 @@ static void write_check(struct json_writer *w, struct str name, const char *prob
     json_text(w, problem ? problem : "healthy");
 }
 
+static const char failing[] =
+    "what some tenants sent cannot be written to disk, again and again: the log says why, and /metrics how many tables";
+
 bool write_readiness(struct json_writer *w, const struct api *api) {
     const struct budget *budget = api->options.budget;
     struct store_stats stats;
@@ -36,8 +39,7 @@ bool write_readiness(struct json_writer *w, const struct api *api) {
     json_key(w, STR("checks"));
     json_object(w);
     write_check(w, STR("store"), store ? err_text(store) : NULL);
-    write_check(w, STR("flushes"),
-                stats.tables_failing ? stats.flush_why : NULL); /* of some tenants: the others are served */
+    write_check(w, STR("flushes"), stats.tables_failing ? failing : NULL); /* the other tenants are served */
     write_check(w, STR("memory"), full ? "over memory.limit: writes are refused for now" : NULL);
     write_check(w, STR("server"), draining ? "draining" : NULL);
     json_object_end(w);

@@ -150,8 +150,7 @@ struct store_stats {
     uint64_t metadata_failures;              /* flushes without it, as its file could not be written */
     uint64_t flushes, merges, rows_merged, parts_dropped, deletes_pending, bad_blocks, replayed_records;
     bool read_only, disk_full;
-    char why[160];       /* of the last two */
-    char flush_why[320]; /* of a table that is failing */
+    char why[160]; /* of the last two */
 };
 void store_get_stats(struct store *s, struct store_stats *out);
 /* A sign of life: false while the log thread has not gone round since the call before, as when it hangs; then asks anew. */

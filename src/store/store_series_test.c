@@ -621,7 +621,6 @@ static void test_a_flush_that_fails_is_told_and_bounded(void **state) {
     assert_true(rounds > 3);
     assert_true(budget_used(&budget) - ((struct engine *)store)->work_bytes < budget.limit_bytes / 4);
     assert_int_equal(stats_now().tables_failing, 1);
-    assert_non_null(strstr(stats_now().flush_why, "series of tenant default cannot be written: "));
     assert_true(stats_now().flushes_failed >= 3);
     assert_null(send_many("other", 0, &taken));
     assert_null(store_flush_tenant(store, STR("other")));

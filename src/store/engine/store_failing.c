@@ -39,8 +39,5 @@ err engine_refuse_failing(const struct engine *s, const struct table *t) {
 }
 
 void engine_add_failing(const struct table *t, struct store_stats *out) {
-    if (t->flush_failures < FAILURES_MIN) return;
-    if (out->tables_failing++ == 0)
-        snprintf(out->flush_why, sizeof out->flush_why, "%s of tenant %s cannot be written: %s", name_of(t), t->tenant,
-                 t->flush_why);
+    out->tables_failing += t->flush_failures >= FAILURES_MIN;
 }
