@@ -39,9 +39,14 @@ static const char *memory_problem(const struct api *api, char text[static 160]) 
     return text;
 }
 
+static const char failing[] =
+    "what some tenants sent cannot be written to disk, again and again: the log says why, and /metrics how many tables";
+
 bool write_readiness(struct json_writer *w, const struct api *api) {
     char text[160];
+    struct store_stats stats;
     err store = store_health(api->options.store);
+    store_get_stats(api->options.store, &stats);
     bool draining = atomic_load(&api->draining);
     bool ready = !store && !draining;
     json_member(w, "status", text, ready ? "ready" : "not ready");
@@ -49,6 +54,7 @@ bool write_readiness(struct json_writer *w, const struct api *api) {
     json_key(w, STR("checks"));
     json_object(w);
     write_check(w, STR("store"), store ? err_text(store) : NULL);
+    write_check(w, STR("flushes"), stats.tables_failing ? failing : NULL); /* the other tenants are served */
     write_check(w, STR("memory"), memory_problem(api, text));
     write_check(w, STR("server"), draining ? "draining" : NULL);
     json_object_end(w);

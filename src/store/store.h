@@ -145,6 +145,9 @@ struct store_stats {
     uint64_t points_appended, points_rejected, samples_appended; /* of series */
     uint64_t series_files, series_bytes, series_samples;         /* at rest */
     uint64_t head_series, head_samples, head_bytes;              /* in memory */
+    uint64_t flushes_failed, tables_failing; /* failing: again and again, now */
+    uint64_t metadata_dropped;               /* names of metrics whose metadata went, as there were too many */
+    uint64_t metadata_failures;              /* flushes without it, as its file could not be written */
     uint64_t flushes, merges, rows_merged, parts_dropped, deletes_pending, bad_blocks, replayed_records;
     bool read_only, disk_full;
     char why[160]; /* of the last two */

@@ -647,6 +647,178 @@ static void test_metadata_is_kept(void **state) {
     expect_metadata("");
 }
 
+/* One sample, and what is said about metrics [first, end), in the same words. */
+static void say_much(uint32_t first, uint32_t end, struct str words) {
+    struct points_builder b;
+    points_builder_init(&b, POINTS_PROMETHEUS);
+    AUTO_BUF struct buf labels;
+    buf_init(&labels, KIB);
+    points_put_label(&labels, STR("__name__"), STR("m"));
+    points_builder_series(&b, 0, strings_append(&b.strings, buf_str(&labels)));
+    uint32_t at = points_builder_point(&b);
+    b.time[at] = 1000 + first;
+    b.kind[at] = POINT_DOUBLE;
+    for (uint32_t i = first; i < end; i++) {
+        struct path name = path_make("metric_%u", i);
+        struct points_metric m = {.kind = METRIC_TYPE_GAUGE};
+        m.name = strings_intern(&b.strings, str_of(name.text));
+        m.description = strings_intern(&b.strings, words);
+        *vec_push(&b.metrics) = m;
+    }
+    send(points_builder_finish(&b));
+    points_builder_done(&b);
+}
+
+static bool is_said(const char *name, struct str help) {
+    struct series_snapshot *sn;
+    struct series_metadata *m;
+    uint32_t n;
+    struct arena a;
+    arena_init(&a, MIB);
+    assert_null(store_series_snapshot(store, STR("default"), &sn));
+    assert_null(series_snapshot_metadata(sn, str_of(name), &a, &m, &n));
+    bool said = n == 1 && str_equal(m[0].help, help);
+    series_snapshot_free(sn);
+    arena_done(&a);
+    return said;
+}
+
+/* Many metrics of the same long words: little in memory, much in the file. */
+static void test_long_words_do_not_hold_a_flush_up(void **state) {
+    (void)state;
+    AUTO_BUF struct buf words;
+    buf_init(&words, 8 * KIB);
+    while (words.n < 4096) buf_add_byte(&words, 'h');
+    for (uint32_t i = 0; i < 18000; i += 1000) say_much(i, i + 1000, buf_str(&words));
+    flush();
+    assert_int_equal(stats_now().log_bytes, 0);
+    assert_true(stats_now().metadata_dropped >= 15000);
+    assert_true(stats_now().metadata_dropped < 17000);
+    crash();
+    assert_true(is_said("metric_17999", buf_str(&words)));
+    assert_true(is_said("metric_17000", buf_str(&words)));
+    assert_false(is_said("metric_0", buf_str(&words)));
+}
+
+/* The names that nobody speaks of go, those that are spoken of stay. */
+static void test_new_metrics_are_kept_when_there_are_many(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 70000; i += 10000) {
+        say_much(0, 10, STR("w"));
+        say_much(i + 10, i + 10010, STR("w"));
+    }
+    assert_true(is_said("metric_70009", STR("w")));
+    assert_true(is_said("metric_9", STR("w")));
+    assert_false(is_said("metric_11", STR("w")));
+    uint64_t dropped = stats_now().metadata_dropped;
+    assert_true(dropped > 10000 && dropped < 20000);
+    for (uint32_t i = 60000; i < 70000; i += 1000) say_much(i, i + 1000, STR("w")); /* again: nothing more goes */
+    assert_int_equal(stats_now().metadata_dropped, dropped);
+    flush();
+    crash();
+    assert_true(is_said("metric_70009", STR("w")));
+}
+
+static void test_metadata_is_charged(void **state) {
+    (void)state;
+    say_much(0, 20000, STR("w"));
+    flush();
+    assert_true(budget_used(&budget) > ((struct engine *)store)->work_bytes + MIB);
+}
+
+/* ---- what cannot be written -------------------------------------------------------------------------------------------- */
+
+static void fail_flush(const char *what) {
+    err e = store_flush_tenant(store, STR("default"));
+    assert_non_null(e);
+    if (!strstr(err_text(e), what)) fail_msg("%s", err_text(e));
+    err_free(e);
+}
+
+static void test_metadata_that_cannot_be_written_does_not_hold_samples_up(void **state) {
+    (void)state;
+    say("m 1 1000\n");
+    flush();
+    assert_null(path_make_dir("data/tenants/default/series/metadata.tmp")); /* in the way */
+    say("# HELP m what it is\nm 2 2000\n");
+    fail_flush("metadata.tmp");
+    fail_flush("metadata.tmp");
+    flush();
+    assert_int_equal(stats_now().metadata_failures, 1);
+    assert_int_equal(stats_now().flushes_failed, 2);
+    EXPECT_ALWAYS("m{} 1000:1 2000:2\n");
+    assert_null(path_remove_dir("data/tenants/default/series/metadata.tmp"));
+    say("# HELP m what it is\nm 3 3000\n");
+    flush();
+    crash();
+    expect_metadata("m/0/what it is\n");
+}
+
+static void count_refusal(void *context, err e, const struct points_outcome *o) {
+    (void)o;
+    assert_null(e);
+    ++*(int *)context;
+}
+
+static err send_many(const char *tenant, int round, int *taken) {
+    AUTO_BUF struct buf text;
+    struct points_result r;
+    buf_init(&text, MIB);
+    for (int i = 0; i < 2000; i++) buf_add_fmt(&text, "m{a=\"%d-%d\"} 1 1000\n", round, i);
+    assert_null(points_decode_text(decoder, POINTS_TEXT, buf_str(&text), &limits, &r));
+    err e = store_append_points(store, str_of(tenant), r.blob, count_refusal, taken);
+    while (store_pump(store, 0)) {}
+    return e;
+}
+
+/* A tenant's table that cannot be written: told, refused once it holds its share, and no trouble of others. */
+static void test_a_flush_that_fails_is_told_and_bounded(void **state) {
+    (void)state;
+    struct file *in_the_way;
+    int taken = 0, rounds = 0;
+    err e = NULL;
+    assert_null(path_make_dir("data/tenants"));
+    assert_null(file_open("data/tenants/default", FILE_CREATE, &in_the_way));
+    file_close(in_the_way);
+    for (; !e && rounds < 100; rounds++) {
+        e = send_many("default", rounds, &taken);
+        if (!e) fail_flush("tenants/default");
+    }
+    assert_non_null(e);
+    assert_int_equal(err_kind(e), ERR_BUSY);
+    assert_non_null(strstr(err_text(e), "MiB of the tenant's series wait to be written, which fails: "));
+    err_free(e);
+    assert_true(rounds > 3);
+    assert_true(budget_used(&budget) - ((struct engine *)store)->work_bytes < budget.limit_bytes / 4);
+    assert_int_equal(stats_now().tables_failing, 1);
+    assert_true(stats_now().flushes_failed >= 3);
+    assert_null(send_many("other", 0, &taken));
+    assert_null(store_flush_tenant(store, STR("other")));
+    assert_null(path_remove("data/tenants/default"));
+    flush();
+    assert_int_equal(stats_now().tables_failing, 0);
+    assert_null(send_many("default", rounds, &taken));
+    assert_int_equal(taken, rounds + 1);
+}
+
+/* Between the seal that a delete asks for and the delete itself no record is applied: a replay has both before it. */
+static void test_a_seal_for_a_delete_holds_what_comes(void **state) {
+    (void)state;
+    struct engine *s = (struct engine *)store;
+    say_otlp(DELTA_SUM("1", "10", "5"));
+    lock_take(&s->lock);
+    struct table *t = engine_table(s, STR("default"), TABLE_SERIES, false);
+    t->series->seal_holds = true;
+    engine_seal_now(s, t); /* as the log thread does */
+    assert_true(t->series->forget_bases);
+    assert_true(t->series->held);
+    lock_give(&s->lock);
+    delete_series("__name__", MATCHER_EQUAL, "hits_total", 0, 100000);
+    assert_false(t->series->held);
+    say_otlp(DELTA_SUM("10", "20", "3"));
+    EXPECT_ALWAYS("hits_total{job=\"shop\"} 20000:3\n");
+}
+
 static void test_files_and_log_as_text(void **state) {
     (void)state;
     AUTO_BUF struct buf text;
@@ -1150,6 +1322,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_large_request_makes_room, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_known_is_forgotten_for_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_metadata_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(test_long_words_do_not_hold_a_flush_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_new_metrics_are_kept_when_there_are_many, begin, end),
+        cmocka_unit_test_setup_teardown(test_metadata_is_charged, begin, end),
+        cmocka_unit_test_setup_teardown(test_metadata_that_cannot_be_written_does_not_hold_samples_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_flush_that_fails_is_told_and_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_seal_for_a_delete_holds_what_comes, begin, end),
         cmocka_unit_test_setup_teardown(test_files_and_log_as_text, begin, end),
         cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),
         cmocka_unit_test_setup_teardown(test_selections_have_bounds, begin, end),

@@ -119,6 +119,8 @@ struct table {
     bool dir_durable;                      /* its folder's entry and those above; under the engine's `work` */
     bool flush_now;                        /* its days are full */
     int64_t retry_ns;                      /* monotonic: after a failed flush not before this */
+    uint32_t flush_failures;               /* since the last flush that did not fail */
+    char flush_why[160];                   /* of the last one */
     struct series_table *series;           /* of TABLE_SERIES, whose lists stay empty */
 };
 struct table *table_new(struct str tenant, enum signal signal);

@@ -60,17 +60,19 @@ size_t merge_policy_pick(const struct merge_candidate *parts, size_t n, uint64_t
 
 /* The run of `count` from `first` on: its samples, or 0 if it is not to be merged. */
 static uint64_t run_rows(const struct merge_candidate *files, size_t first, size_t count, bool closed, bool any_span) {
-    uint64_t sum = 0, most = 0;
+    uint64_t sum = 0, most = 0, bytes = 0;
     int64_t from = INT64_MAX, to = INT64_MIN;
     for (size_t i = first; i < first + count; i++) {
         if (files[i].excluded) return 0;
         sum += files[i].rows;
+        bytes += files[i].memory;
         most = MAX(most, files[i].rows);
         from = MIN(from, files[i].time_min);
         to = MAX(to, files[i].time_max);
     }
     if (!closed && !any_span && (uint64_t)to - (uint64_t)from > (uint64_t)SERIES_SPAN_NS) return 0;
     bool even = closed ? most <= sum / 4 * 3 + 1 : most <= sum / 2 + 1;
+    if (bytes > SERIES_BYTES_FINAL) return 0;
     return even && sum <= SERIES_SAMPLES_FINAL ? MAX(sum, (uint64_t)1) : 0;
 }
 

@@ -135,6 +135,11 @@ static void test_runs_of_series(void **state) {
     assert_int_equal(series_merge_pick(far, 4, true, &first), 4);
     far[3].time_max = far[3].time_min;
     assert_int_equal(series_merge_pick(far, 4, false, &first), 4);
+    far[0].memory = SERIES_BYTES_FINAL;
+    assert_int_equal(series_merge_pick(far, 4, true, &first), 4);
+    far[1].memory = 1;
+    assert_int_equal(series_merge_pick(far, 4, true, &first), 3);
+    assert_int_equal(first, 1);
     assert_picks_series(0, 2, true, 100, 100);
     assert_picks_series(0, 3, true, 800, 400, 800);
     assert_picks_series(0, 0, true, 1000, 10);

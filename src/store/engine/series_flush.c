@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "store/engine/store_engine_priv.h"
 
-enum { DELETES_BYTES = 16 << 20, RELEASE_BYTES_MIN = 4 << 20 };
+enum { DELETES_BYTES = 256 << 20, RELEASE_BYTES_MIN = 4 << 20, TEXTS_TRIES = 3, HALVINGS_MAX = 8 };
 
 /* The head that is written, and what is gone of it. */
 struct head_flush {
@@ -40,30 +40,60 @@ static void flush_done(struct head_flush *f) {
     vec_done(&f->made);
 }
 
-/* The samples of one day to a file; none left by the deletes: no file. */
-static err flush_day(struct engine *s, struct head_flush *f, int32_t day) {
+/* The samples of a span within one day to a file; none left by the deletes: no file. */
+static err flush_span(struct engine *s, struct head_flush *f, int32_t day, int64_t time_min, int64_t time_max) {
     struct part_entry p = {.id = engine_next_part_id(s), .day = day, .deletes_applied = f->deletes->id_max};
     struct path path = path_part(s->dir, f->table->tenant, TABLE_SERIES, day, p.id);
     struct series_info info;
-    err e = series_write(path.text, p.id, &f->source, 1, day_first_ns(day), day_last_ns(day), &info);
+    err e = series_write(path.text, p.id, &f->source, 1, time_min, time_max, &info);
     if (e && err_kind(e) == ERR_NOT_FOUND) {
         err_free(e);
         return NULL;
     }
     TRY(e);
+    if (info.exemplars_left_out)
+        log_warn("exemplars are left out: too many of one series", F_TEXT("tenant", f->table->tenant),
+                 F_U64("series", info.exemplars_left_out));
     part_entry_describe(&p, &info);
     p.age = p.id;
     *vec_push(&f->made) = p;
     return engine_series_open(s, path.text, &f->made.v[f->made.n - 1].series);
 }
 
+/* What is too much for one file is written as two. */
+static err flush_halves(struct engine *s, struct head_flush *f, int32_t day, int64_t time_min, int64_t time_max,
+                        int halvings) {
+    err e = flush_span(s, f, day, time_min, time_max);
+    if (!e || err_kind(e) != ERR_LIMIT || halvings == 0) return e;
+    int64_t middle = time_min + (time_max - time_min) / 2;
+    err_free(e);
+    TRY(flush_halves(s, f, day, time_min, middle, halvings - 1));
+    return flush_halves(s, f, day, middle + 1, time_max, halvings - 1);
+}
+
+/* What is said about metrics does not hold samples up: where its file cannot be written again and again, the old one stays. */
+static err write_texts(struct engine *s, const struct table *t, const char *dir) {
+    err e = metric_texts_write(t->series->texts, dir);
+    if (!e) t->series->texts_failures = 0;
+    if (!e || err_kind(e) == ERR_UNAVAILABLE || ++t->series->texts_failures < TEXTS_TRIES) return e;
+    log_warn("metadata of metrics is not written", F_TEXT("tenant", t->tenant), F_ERR(e));
+    lock_take(&s->lock);
+    s->stats.metadata_failures++;
+    lock_give(&s->lock);
+    err_free(e);
+    return NULL;
+}
+
 static err flush_days(struct engine *s, struct head_flush *f) {
     TRY(compile_deletes(f->deletes, f->table->tenant, &f->memory, &f->compiled));
     TRY(compiled_deletes_of(&f->compiled, 0, f->last, &f->memory, &f->source));
     TRY(engine_sync_table_dir(s, f->table));
-    for (size_t i = 0; i < f->days.n; i++) TRY(flush_day(s, f, f->days.v[i]));
+    for (size_t i = 0; i < f->days.n; i++) {
+        int32_t day = f->days.v[i];
+        TRY(flush_halves(s, f, day, day_first_ns(day), day_last_ns(day), HALVINGS_MAX));
+    }
     struct path dir = path_table(s->dir, f->table->tenant, TABLE_SERIES);
-    TRY(metric_texts_write(f->table->series->texts, dir.text)); /* once this is done the log has them no more */
+    TRY(write_texts(s, f->table, dir.text)); /* once this is done the log has them no more */
     return path_sync_dir(dir.text);
 }
 

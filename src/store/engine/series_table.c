@@ -14,7 +14,7 @@ struct series_table *series_table_new(const struct store_options *o) {
                                        .labels_max = MIN(from->labels_max, (uint32_t)LABELS_MAX),
                                        .always = true};
     t->head = series_head_new(&t->options);
-    t->texts = metric_texts_new();
+    t->texts = metric_texts_new(o->budget);
     known_init(&t->known);
     return t;
 }
@@ -38,6 +38,9 @@ void series_table_seal(struct table *table) {
     struct series_table *t = table->series;
     assert(t->in_flight == 0);
     t->seal_asked = false;
+    t->forget_bases |= t->seal_holds;
+    t->held |= t->seal_holds;
+    t->seal_holds = false;
     if (!t->first) return;
     *vec_push(&t->sealed) = (struct sealed_head){t->head, t->first, t->last, table->days};
     table->days = (day_list){0};

@@ -30,10 +30,11 @@ enum { SEALED_MAX = 8 };
 
 #define METRIC_TEXTS_FILE "metadata"
 struct metric_texts;
-struct metric_texts *metric_texts_new(void);
+struct metric_texts *metric_texts_new(struct budget *budget); /* NULL: its memory is nobody's */
 void metric_texts_free(struct metric_texts *t);
-/* Keeps what is said; too much of it is dropped. */
+/* Keeps what is said. Over the limits the names go that were not spoken of for longest. */
 void metric_texts_add(struct metric_texts *t, const struct series_metadata *m);
+uint64_t metric_texts_dropped(struct metric_texts *t); /* names that went so */
 /* The file `metadata` of a table's folder: written anew if something was said since, not durable before the folder is synced. */
 err metric_texts_write(struct metric_texts *t, const char *dir);
 /* ERR_NOT_FOUND: there is none; ERR_CORRUPT, ERR_INVALID: of a newer format. */
@@ -121,8 +122,10 @@ struct series_table {
     uint64_t epoch;         /* one more at each seal */
     struct head *previous;  /* the head sealed last, until the log thread has seen to its deltas */
     bool forget_bases;      /* a delete came: what the last head had says nothing */
+    bool seal_holds, held;  /* a delete waits for the seal; after it no record is applied until the delete is in force */
     struct known_series known;
     struct met_before met;
+    uint32_t texts_failures; /* how often their file could not be written since it last was; under the engine's `work` */
     bool inherited;   /* from when the store was opened, or `met` forgotten: its series are new to this process alone */
     int64_t blind_ns; /* since when, wall time */
     struct metric_texts *texts;

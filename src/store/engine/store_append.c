@@ -72,6 +72,7 @@ static err admit_locked(struct engine *s, struct str tenant, struct memory_batch
     if (s->pending_count >= PENDING_MAX) return err_new(ERR_BUSY, "%d requests wait for the disk", PENDING_MAX);
     struct table *t = engine_table(s, tenant, m->view.signal, s->tables.n < TABLES_MAX);
     if (!t) return err_new(ERR_LIMIT, "there are %d tables already", TABLES_MAX);
+    TRY(engine_refuse_failing(s, t));
     TRY(admit_days(s, t, m));
     m->table = t;
     m->next = NULL;

@@ -3,14 +3,27 @@
 
 #include "base/log.h"
 
+enum { MATCHER_BYTES_MAX = 2 << 20 };
+
 /* The sequence up to which it concerns records. lock held; may wait. */
 static err find_sequence(struct engine *s, struct table *series, uint64_t *out) {
     *out = s->visible_sequence;
     if (!series) return NULL;
+    series->series->seal_holds = true; /* for the log thread, which may be the one that seals */
     TRY(engine_seal(s, series));
-    series->series->forget_bases = true;
-    if (series->series->first) *out = series->series->sealed_to; /* what came meanwhile is not concerned */
+    *out = MAX(*out, series->series->sealed_to); /* what was in flight, too; what came after it is not concerned */
     return NULL;
+}
+
+/* Of a tenant's deletes of series, as each flush and each question compiles them all. lock held. */
+static uint64_t matcher_bytes(const struct delete_set *set, const char *tenant) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < set->n; i++) {
+        const struct delete_entry *d = set->v[i];
+        if (!delete_is_of(d, tenant, TABLE_SERIES)) continue;
+        for (uint32_t k = 0; k < d->matcher_count; k++) bytes += d->matchers[k].name.n + d->matchers[k].text.n;
+    }
+    return bytes;
 }
 
 /* editing held */
@@ -21,7 +34,13 @@ static err delete_locked(struct engine *s, struct manifest_delete *m, struct tab
     m->id = s->manifest.state.next_delete;
     lock_take(&s->lock);
     size_t outstanding = s->deletes->n;
+    uint64_t bytes = matcher_bytes(s->deletes, m->tenant);
     lock_give(&s->lock);
+    if (series && bytes + m->request.n > MATCHER_BYTES_MAX)
+        return err_new(
+            ERR_BUSY,
+            "the outstanding deletes of series have over %d KiB of matchers together: try again once they are done",
+            MATCHER_BYTES_MAX >> 10);
     if (outstanding >= DELETES_MAX) return err_new(ERR_BUSY, "%d deletes are outstanding", DELETES_MAX);
     TRY(delete_entry_make(m, &entry)); /* what cannot be compiled seals nothing */
     lock_take(&s->lock);
@@ -47,6 +66,14 @@ static err delete_locked(struct engine *s, struct manifest_delete *m, struct tab
     return NULL;
 }
 
+/* Records of the table are applied again: the delete is in force, or came to nothing. */
+static void let_go(struct engine *s, struct series_table *t) {
+    lock_take(&s->lock);
+    t->held = t->seal_holds = false;
+    flag_wake_all(&s->sealed);
+    lock_give(&s->lock);
+}
+
 err engine_delete_add(struct engine *s, struct manifest_delete *m, struct table *series) {
     lock_take(&s->lock);
     err e = s->read_only ? engine_refusal(s) : NULL;
@@ -55,6 +82,7 @@ err engine_delete_add(struct engine *s, struct manifest_delete *m, struct table 
     lock_take(&s->editing);
     e = delete_locked(s, m, series);
     bool broken = s->manifest.broken;
+    if (series) let_go(s, series->series);
     lock_give(&s->editing);
     if (e && broken) engine_read_only(s, err_text(e));
     return err_wrap(e, broken ? "deleting (it may hold after a restart)" : "deleting");

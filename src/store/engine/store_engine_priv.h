@@ -141,6 +141,12 @@ err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const 
                       const struct part_entry *added, size_t added_count, bool flushed);
 struct manifest_part engine_part_row(const struct table *t, const struct part_entry *p);
 
+/* store_failing.c: flushes that fail again and again. */
+void engine_note_failure(struct engine *s, struct table *t, const char *why); /* when to try again, too */
+/* What waits of such a table takes a share of the memory, and no more: then the tenant is refused, not the others. lock held. */
+err engine_refuse_failing(const struct engine *s, const struct table *t);
+void engine_add_failing(const struct table *t, struct store_stats *out); /* lock held */
+
 /* store_merge.c: work held. */
 bool engine_merge_step(struct engine *s);                 /* false: nothing to merge */
 bool engine_rewrite_step(struct engine *s, err *out_why); /* false: no part holds deleted rows that can be rewritten */

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "os/clock.h"
 
-static const int64_t retry_after_ns = 1000000000, small_every_ns = 1000000000;
+static const int64_t small_every_ns = 1000000000;
 enum { RELEASE_BYTES_MIN = 4 << 20 };
 
 /* What one flush works on: its batches as an array, and which deletes they are under. */
@@ -165,6 +165,7 @@ err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const 
         struct part_set *old = t->parts;
         t->parts = part_set_change(old, removed, removed_count, added, added_count);
         if (flushed) gone = take(&t->flushing);
+        if (flushed) t->flush_failures = 0;
         if (flushed && t->series) head = series_table_pop(t->series);
         s->retire_below = MAX(s->retire_below, log_from);
         s->check_idle |= flushed;
@@ -205,9 +206,7 @@ static void flush_done(struct flush *f) {
 }
 
 void engine_flush_failed(struct engine *s, struct table *t, err e) {
-    lock_take(&s->lock);
-    t->retry_ns = clock_monotonic_ns() + retry_after_ns;
-    lock_give(&s->lock);
+    engine_note_failure(s, t, err_text(e));
     log_warn("flush failed", F_TEXT("tenant", t->tenant), F_ERR(e));
     if (err_kind(e) == ERR_UNAVAILABLE) engine_disk_full(s, err_text(e));
 }

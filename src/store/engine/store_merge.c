@@ -197,6 +197,7 @@ static bool pick_series(struct engine *s, struct job *j, const struct part_of_da
         const struct part_entry *p = &j->parts->v[order[i].index];
         bool waits = p->retry_ns > now;
         candidates[i] = (struct merge_candidate){.rows = p->rows,
+                                                 .memory = p->bytes,
                                                  .time_min = p->time_min,
                                                  .time_max = p->time_max,
                                                  .excluded = !p->series || p->damaged || waits};

@@ -586,6 +586,7 @@ static void add_head_stats(struct head *h, struct store_stats *out) {
 
 static void add_series_stats(const struct table *t, struct store_stats *out) {
     struct head_stats stats;
+    out->metadata_dropped += metric_texts_dropped(t->series->texts);
     for (size_t i = 0; i < t->parts->n; i++) {
         out->series_files++;
         out->series_bytes += t->parts->v[i].bytes;
@@ -623,8 +624,10 @@ static void engine_get_stats(struct store *store, struct store_stats *out) {
     out->read_only = s->read_only;
     out->disk_full = s->disk_full;
     memcpy(out->why, s->why, sizeof out->why);
-    for (size_t i = 0; i < s->tables.n; i++)
+    for (size_t i = 0; i < s->tables.n; i++) {
         (s->tables.v[i]->series ? add_series_stats : add_table_stats)(s->tables.v[i], out);
+        engine_add_failing(s->tables.v[i], out);
+    }
     lock_give(&s->lock);
 }
 

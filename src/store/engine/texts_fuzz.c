@@ -20,7 +20,7 @@ static void list(struct metric_texts *t) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct metric_texts *t = metric_texts_new();
+    struct metric_texts *t = metric_texts_new(NULL);
     struct format_head head;
     struct buf b;
     err_free(scan(str_span(data, size), t));

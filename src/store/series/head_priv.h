@@ -92,6 +92,8 @@ err series_head_append_exemplar(struct head *h, const struct exemplar *e);
 
 /* Samples in [min, max], appended to an empty *out. */
 err series_head_read(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct samples *out);
+/* The end of a piece of a series from `from` on that is about as large as decoded samples may be, at most time_max. */
+int64_t series_head_piece(struct head *h, uint32_t series, int64_t from, int64_t time_max);
 /* Ascending ids of the series that match; memory of the arena. */
 err series_head_select(struct head *h, const struct label_matcher *m, uint32_t matchers, struct arena *a,
                        uint32_t **out_ids, uint32_t *out_n);

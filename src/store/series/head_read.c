@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { VIEW_BYTES_MAX = 256 << 20 };
+
 /* What was copied of one series. */
 struct view {
     struct stripe *near[64], **stripes;
@@ -25,16 +27,37 @@ static bool has(const struct open_row *r, uint32_t column) {
     return column < r->capacity && r->present[column / 64] >> column % 64 & 1;
 }
 
-static bool copy_extra(const struct head_extra *x, struct view *v, struct arena *a) {
+/* Of the start times those that hold somewhere in the range: the last before it, too. */
+static bool copy_starts(const struct head_extra *x, int64_t time_min, int64_t time_max, struct view *v,
+                        struct arena *a) {
+    size_t low = 0, high = x->starts.n;
+    while (low < high) { /* how many are not after time_min */
+        size_t middle = low + (high - low) / 2;
+        if (x->starts.v[middle].time_ns <= time_min)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    size_t first = low ? low - 1 : 0, end = first;
+    while (end < x->starts.n && x->starts.v[end].time_ns <= time_max) end++;
+    v->start_count = (uint32_t)(end - first);
+    v->starts = arena_array(a, struct start_change, v->start_count + 1);
+    if (v->starts && v->start_count) memcpy(v->starts, x->starts.v + first, v->start_count * sizeof *v->starts);
+    return v->starts != NULL;
+}
+
+static bool is_in(int64_t time_ns, int64_t time_min, int64_t time_max) {
+    return time_ns >= time_min && time_ns <= time_max;
+}
+
+static bool copy_extra(const struct head_extra *x, int64_t time_min, int64_t time_max, struct view *v,
+                       struct arena *a) {
     v->chunk = x->chunk_first;
     v->chunk_count = x->chunk_count;
-    v->late_count = x->late_count;
     v->late = arena_array(a, struct late, x->late_count + 1);
-    v->start_count = (uint32_t)x->starts.n;
-    v->starts = arena_array(a, struct start_change, x->starts.n + 1);
-    if (!v->late || !v->starts) return false;
-    if (x->late_count) memcpy(v->late, x->late, x->late_count * sizeof *v->late);
-    if (x->starts.n) memcpy(v->starts, x->starts.v, x->starts.n * sizeof *v->starts);
+    if (!v->late || !copy_starts(x, time_min, time_max, v, a)) return false;
+    for (uint32_t i = 0; i < x->late_count; i++)
+        if (is_in(x->late[i].time_ns, time_min, time_max)) v->late[v->late_count++] = x->late[i];
     for (v->open_count = 0; v->open_count < x->open_count; v->open_count++) {
         struct histogram *copy = arena_new(a, struct histogram);
         if (!copy || !histogram_copy(a, x->open[v->open_count].h, copy)) return false;
@@ -45,7 +68,8 @@ static bool copy_extra(const struct head_extra *x, struct view *v, struct arena 
 }
 
 /* Lock held. */
-static bool copy_series(const struct head *h, const struct head_series *s, struct view *v, struct arena *a) {
+static bool copy_series(const struct head *h, const struct head_series *s, int64_t time_min, int64_t time_max,
+                        struct view *v, struct arena *a) {
     const struct row_set *set = h->sets[s->set];
     v->column = s->column;
     v->stripe_count = set->stripe_count;
@@ -59,7 +83,7 @@ static bool copy_series(const struct head *h, const struct head_series *s, struc
         v->row_values[v->rows++] = set->row[r].v[s->column];
     }
     v->chunk_count = v->open_count = v->start_count = v->late_count = 0;
-    return !s->extra || copy_extra(s->extra, v, a);
+    return !s->extra || copy_extra(s->extra, time_min, time_max, v, a);
 }
 
 /* ---- decoding ---------------------------------------------------------------------------------------------------- */
@@ -94,13 +118,18 @@ static err add_floats(const struct view *v, int64_t time_min, int64_t time_max, 
     return NULL;
 }
 
-static err add_histograms(const struct view *v, struct samples *out) {
-    const struct histogram_chunk *c = v->chunk;
+static err add_chunk(const struct histogram_chunk *c, struct samples *out) {
     struct histogram rows[HEAD_ROWS];
+    TRY(histograms_decode(str_span(c->data, c->bytes), c->n, &out->arena, rows));
+    for (uint32_t k = 0; k < c->n; k++)
+        if (!samples_add_histogram(out, c->times_ns[k], &rows[k], 0)) return arena_err(&out->arena);
+    return NULL;
+}
+
+static err add_histograms(const struct view *v, int64_t time_min, int64_t time_max, struct samples *out) {
+    const struct histogram_chunk *c = v->chunk;
     for (uint32_t i = 0; i < v->chunk_count; i++) {
-        TRY(histograms_decode(str_span(c->data, c->bytes), c->n, &out->arena, rows));
-        for (uint32_t k = 0; k < c->n; k++)
-            if (!samples_add_histogram(out, c->times_ns[k], &rows[k], 0)) return arena_err(&out->arena);
+        if (c->times_ns[c->n - 1] >= time_min && c->times_ns[0] <= time_max) TRY(add_chunk(c, out));
         if (i + 1 < v->chunk_count) c = c->next;
     }
     for (uint32_t i = 0; i < v->open_count; i++)
@@ -130,11 +159,11 @@ static void set_starts(const struct view *v, struct samples *s) {
 }
 
 /* The rarer kinds are read apart and merged in. */
-static err merge_rest(const struct view *v, struct samples *out) {
+static err merge_rest(const struct view *v, int64_t time_min, int64_t time_max, struct samples *out) {
     struct samples more, scratch;
     samples_init(&more, out->arena.limit_bytes);
     samples_init(&scratch, out->arena.limit_bytes);
-    err e = add_histograms(v, &more);
+    err e = add_histograms(v, time_min, time_max, &more);
     bool fits = !e && samples_merge(out, &more, &scratch);
     set_starts(v, out);
     samples_clear(&more);
@@ -148,15 +177,49 @@ static err merge_rest(const struct view *v, struct samples *out) {
 err series_head_read(struct head *h, uint32_t series, int64_t time_min, int64_t time_max, struct samples *out) {
     AUTO_ARENA struct arena a;
     struct view v;
-    arena_init(&a, 16 * MIB);
+    arena_init(&a, VIEW_BYTES_MAX);
     lock_take(&h->lock);
-    bool copied = copy_series(h, series_at(h, series), &v, &a);
+    bool copied = copy_series(h, series_at(h, series), time_min, time_max, &v, &a);
     lock_give(&h->lock);
     if (!copied) return arena_err(&a);
     TRY(add_floats(&v, time_min, time_max, out));
-    if (v.chunk_count || v.open_count || v.late_count || v.start_count) TRY(merge_rest(&v, out));
+    if (v.chunk_count || v.open_count || v.late_count || v.start_count) TRY(merge_rest(&v, time_min, time_max, out));
     samples_trim(out, time_min, time_max);
     return NULL;
+}
+
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
+
+/* Late samples are few, and come in addition. Lock held, as in the next. */
+static int64_t end_of_floats(const struct head *h, const struct head_series *s, int64_t from) {
+    const struct row_set *set = h->sets[s->set];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < set->stripe_count; i++) {
+        uint32_t mask = stripe_mask(set->stripes[i], s->column);
+        int64_t last = mask ? stripe_time(set->stripes[i], 31 - (uint32_t)__builtin_clz(mask)) : INT64_MIN;
+        if (!mask || last < from) continue;
+        n += (uint32_t)__builtin_popcount(mask);
+        if (n >= PIECE_WEIGHT) return last;
+    }
+    return INT64_MAX;
+}
+
+static int64_t end_of_histograms(const struct head_extra *x, int64_t from) {
+    const struct histogram_chunk *c = x ? x->chunk_first : NULL;
+    for (uint32_t n = 0; c; c = c->next) {
+        if (c->times_ns[c->n - 1] < from) continue;
+        n += c->n;
+        if (n >= PIECE_WEIGHT / PIECE_HISTOGRAM) return c->times_ns[c->n - 1];
+    }
+    return INT64_MAX;
+}
+
+int64_t series_head_piece(struct head *h, uint32_t series, int64_t from, int64_t time_max) {
+    lock_take(&h->lock);
+    const struct head_series *s = series_at(h, series);
+    int64_t floats = end_of_floats(h, s, from), histograms = end_of_histograms(s->extra, from);
+    lock_give(&h->lock);
+    return MIN(MIN(floats, histograms), time_max);
 }
 
 bool series_head_range(struct head *h, uint32_t series, int64_t *out_min, int64_t *out_max) {

@@ -5,7 +5,7 @@
 #include "store/series/head_parts_priv.h"
 #include "store/series/select_priv.h"
 
-enum { LABELS_BYTES_MAX = 64 << 20, HISTOGRAMS_BYTES_MAX = 256 << 20 };
+enum { LABELS_BYTES_MAX = 64 << 20, EXEMPLARS_BYTES_MAX = 256 << 20, HISTOGRAMS_BYTES_MAX = 256 << 20 };
 
 /* ---- a head in order of labels -------------------------------------------------------------------------------------------- */
 
@@ -101,7 +101,7 @@ struct merge {
     int64_t time_min, time_max;
     struct series_stats stats;
     struct series_writer *w;
-    struct samples samples, more, scratch;
+    struct samples samples, more, scratch, rest; /* rest: of the piece before, not yet a chunk */
 };
 
 static uint32_t id_of(const struct feed *f) { return f->ids ? f->ids[f->at] : f->at; }
@@ -137,6 +137,7 @@ static void merge_done(struct merge *m) {
     samples_done(&m->samples);
     samples_done(&m->more);
     samples_done(&m->scratch);
+    samples_done(&m->rest);
     series_writer_free(m->w);
 }
 
@@ -154,23 +155,35 @@ static bool is_of(const struct series_delete *d, const struct feed *f) {
     return label_matchers_match(d->matchers, d->matcher_count, f->labels);
 }
 
-static err read_feed(const struct merge *m, struct feed *f, struct samples *out) {
-    TRY(f->reader ? series_reader_read(f->reader, id_of(f), m->time_min, m->time_max, out)
-                  : series_head_read(f->head, id_of(f), m->time_min, m->time_max, out));
+static err read_feed(struct feed *f, int64_t from, int64_t end, struct samples *out) {
+    TRY(f->reader ? series_reader_read(f->reader, id_of(f), from, end, out)
+                  : series_head_read(f->head, id_of(f), from, end, out));
     for (uint32_t d = 0; d < f->source->delete_count; d++)
         if (is_of(&f->source->deletes[d], f))
             samples_drop(out, f->source->deletes[d].time_min, f->source->deletes[d].time_max);
     return NULL;
 }
 
-static err put_exemplars(struct merge *m, struct feed *f, const struct samples *kept) {
+static err find_exemplars(const struct merge *m, struct feed *f, struct arena *a, struct exemplar **out,
+                          uint32_t *out_n) {
+    return f->reader ? series_reader_exemplars(f->reader, id_of(f), m->time_min, m->time_max, a, out, out_n)
+                     : series_head_exemplars(f->head, id_of(f), m->time_min, m->time_max, a, out, out_n);
+}
+
+/* Those of one series that are too many to be held at once are left out, so that its samples are not. */
+static err put_exemplars(struct merge *m, struct feed *f) {
     AUTO_ARENA struct arena a;
     struct exemplar *found = NULL;
     uint32_t n = 0;
-    arena_init(&a, LABELS_BYTES_MAX);
-    TRY(f->reader ? series_reader_exemplars(f->reader, id_of(f), m->time_min, m->time_max, &a, &found, &n)
-                  : series_head_exemplars(f->head, id_of(f), m->time_min, m->time_max, &a, &found, &n));
-    for (uint32_t i = 0; i < n && kept->n; i++) {
+    arena_init(&a, EXEMPLARS_BYTES_MAX);
+    err e = find_exemplars(m, f, &a, &found, &n);
+    if (e && err_kind(e) == ERR_LIMIT) {
+        err_free(e);
+        series_writer_leave_out(m->w);
+        return NULL;
+    }
+    TRY(e);
+    for (uint32_t i = 0; i < n; i++) {
         bool gone = false;
         const struct series_delete *d = f->source->deletes;
         for (uint32_t k = 0; k < f->source->delete_count && !gone; k++)
@@ -180,21 +193,73 @@ static err put_exemplars(struct merge *m, struct feed *f, const struct samples *
     return NULL;
 }
 
+/* ---- a series, piece by piece: of what it has, little is in memory at a time ---------------------------------------------------- */
+
+static err too_large(void) { return err_new(ERR_LIMIT, "a piece of a series does not fit into memory"); }
+
+static bool is_at(const struct feed *f, struct labels l) { return f->at < f->n && label_set_equal(f->labels, l); }
+
+/* Where the piece ends that begins at `from`, for all feeds. */
+static err find_end(struct merge *m, struct feed *first, int64_t from, int64_t *out) {
+    *out = m->time_max;
+    for (struct feed *f = first; f < m->feeds + m->count; f++) {
+        if (!is_at(f, first->labels)) continue;
+        if (f->reader)
+            TRY(series_reader_piece(f->reader, id_of(f), from, *out, out));
+        else
+            *out = series_head_piece(f->head, id_of(f), from, *out);
+    }
+    return NULL;
+}
+
+/* Samples of all feeds that are at the series, merged. */
+static err read_piece(struct merge *m, struct feed *first, int64_t from, int64_t end) {
+    samples_clear(&m->samples);
+    TRY(read_feed(first, from, end, &m->samples));
+    for (struct feed *f = first + 1; f < m->feeds + m->count; f++) {
+        if (!is_at(f, first->labels)) continue;
+        samples_clear(&m->more);
+        TRY(read_feed(f, from, end, &m->more));
+        if (!samples_merge(&m->samples, &m->more, &m->scratch)) return too_large();
+    }
+    return m->stats.bad_pages ? err_new(ERR_CORRUPT, "%s", m->stats.bad_text) : NULL;
+}
+
+/* What the piece before left goes first. */
+static err join_rest(struct merge *m) {
+    if (m->rest.n == 0) return NULL;
+    if (!samples_add_rows(&m->rest, &m->samples, 0, m->samples.n)) return too_large();
+    struct samples swap = m->samples;
+    m->samples = m->rest;
+    m->rest = swap;
+    return NULL;
+}
+
+static err write_piece(struct merge *m, struct feed *first, bool last, bool *begun) {
+    uint32_t taken;
+    TRY(join_rest(m));
+    if (m->samples.n && !*begun) TRY(series_writer_begin(m->w, first->labels));
+    *begun |= m->samples.n > 0;
+    TRY(series_writer_put(m->w, &m->samples, last, &taken));
+    samples_clear(&m->rest);
+    return samples_add_rows(&m->rest, &m->samples, taken, m->samples.n - taken) ? NULL : too_large();
+}
+
 /* One series out of all feeds that are at it. */
 static err merge_series(struct merge *m, struct feed *first) {
-    samples_clear(&m->samples);
-    TRY(read_feed(m, first, &m->samples));
-    for (struct feed *f = first + 1; f < m->feeds + m->count; f++) {
-        if (f->at == f->n || !label_set_equal(f->labels, first->labels)) continue;
-        samples_clear(&m->more);
-        TRY(read_feed(m, f, &m->more));
-        if (!samples_merge(&m->samples, &m->more, &m->scratch)) return arena_err(&m->samples.arena);
+    bool begun = false;
+    int64_t from = m->time_min, end;
+    for (bool last = false; !last;) {
+        TRY(find_end(m, first, from, &end));
+        last = end == m->time_max;
+        TRY(read_piece(m, first, from, end));
+        TRY(write_piece(m, first, last, &begun));
+        if (!last) from = end + 1;
     }
-    if (m->stats.bad_pages) return err_new(ERR_CORRUPT, "%s", m->stats.bad_text);
-    if (m->samples.n) TRY(series_writer_add(m->w, first->labels, &m->samples));
+    if (begun) series_writer_end(m->w);
     for (struct feed *f = m->feeds + m->count; f-- > first;) { /* the first last: the others compare with its labels */
-        if (f->at == f->n || !label_set_equal(f->labels, first->labels)) continue;
-        TRY(put_exemplars(m, f, &m->samples));
+        if (!is_at(f, first->labels)) continue;
+        if (begun) TRY(put_exemplars(m, f));
         f->at++;
         TRY(feed_look(f));
     }
@@ -218,6 +283,7 @@ err series_write(const char *path, uint64_t id, const struct series_source *sour
     samples_init(&m.samples, HISTOGRAMS_BYTES_MAX);
     samples_init(&m.more, HISTOGRAMS_BYTES_MAX);
     samples_init(&m.scratch, HISTOGRAMS_BYTES_MAX);
+    samples_init(&m.rest, HISTOGRAMS_BYTES_MAX);
     err e = merge_all(&m, sources, out);
     merge_done(&m);
     return err_wrap(e, "merging into %s", path);

@@ -17,17 +17,23 @@
 
 struct series_info {
     uint64_t id, series, samples, chunks, bytes;
-    int64_t time_min, time_max; /* min > max: no samples */
+    int64_t time_min, time_max;  /* min > max: no samples */
+    uint64_t exemplars_left_out; /* series that lost theirs as they were too many to be held at once; of a writer */
 };
 
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
 
 struct series_writer;
 err series_writer_new(const char *path, uint64_t id, struct series_writer **out); /* the file must not exist */
-/* The next series, greater than all before, with at least one sample. */
-err series_writer_add(struct series_writer *w, struct labels l, const struct samples *s);
+/* The next series, greater than all before: begin, its samples in pieces, ascending over all of them and at least one, end. Of a piece that is
+ * not the last as many are taken as make whole chunks; the others, at most SERIES_SAMPLES_MAX, come again with the next. */
+err series_writer_begin(struct series_writer *w, struct labels l);
+err series_writer_put(struct series_writer *w, const struct samples *s, bool last, uint32_t *out_taken);
+void series_writer_end(struct series_writer *w);
 /* Of the series added last, ascending in time; `series` of the exemplar does not count. */
 err series_writer_add_exemplar(struct series_writer *w, const struct exemplar *e);
+/* Counts that exemplars of it were left out. */
+void series_writer_leave_out(struct series_writer *w);
 /* Writes what is left and syncs the file, not its folder. Without a series: ERR_NOT_FOUND. */
 err series_writer_finish(struct series_writer *w, struct series_info *out);
 void series_writer_free(struct series_writer *w); /* takes NULL; a file that is not finished is removed */
@@ -62,6 +68,8 @@ err series_reader_labels(struct series_reader *r, uint32_t row, struct arena *a,
 err series_reader_read(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, struct samples *out);
 /* Whether a row has a chunk that overlaps the range, as far as that is known without decoding any. */
 err series_reader_overlaps(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, bool *out);
+/* The end of a piece of a row from `from` on that is about as large as decoded samples may be, at most time_max. */
+err series_reader_piece(struct series_reader *r, uint32_t row, int64_t from, int64_t time_max, int64_t *out_end);
 /* How many samples a row has in chunks that overlap the range, without decoding any. */
 err series_reader_count(struct series_reader *r, uint32_t row, int64_t time_min, int64_t time_max, uint64_t *out);
 err series_reader_label_names(struct series_reader *r, struct arena *a, struct str **out, uint32_t *out_n);

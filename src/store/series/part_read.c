@@ -74,7 +74,8 @@ static err open_all(struct series_part *p) {
                                    f->chunks,
                                    p->map.n,
                                    f->time_min,
-                                   f->time_max};
+                                   f->time_max,
+                                   0};
     if (f->series == 0 || f->series > UINT32_MAX) return CORRUPT("%llu series", (unsigned long long)f->series);
     TRY(open_table(p, f));
     TRY(check_numbers(p, PAGE_SERIES));
@@ -419,6 +420,25 @@ err series_reader_overlaps(struct series_reader *r, uint32_t row, int64_t time_m
             r->asked_vector = g->times[i];
         }
         *out = r->asked_overlaps;
+    }
+    return NULL;
+}
+
+err series_reader_piece(struct series_reader *r, uint32_t row, int64_t from, int64_t time_max, int64_t *out_end) {
+    *out_end = time_max;
+    TRY(open_page(r, series_page_find(r->p, PAGE_SERIES, row)));
+    const struct open_page *g = &r->page;
+    uint64_t weight = 0;
+    for (uint32_t i = g->chunk_first[row - g->first]; i < g->chunk_first[row - g->first + 1]; i++) {
+        uint32_t vector = 0;
+        TRY(find_vector(r, g->times[i], &vector));
+        uint64_t first = ints_get(&r->time_min, vector);
+        int64_t last = (int64_t)(first + ints_get(&r->time_span, vector));
+        if (last < from || (int64_t)first > time_max) continue;
+        weight += g->samples[i] * (g->kinds[i] & CHUNK_HISTOGRAM ? (uint64_t)PIECE_HISTOGRAM : 1);
+        if (weight < PIECE_WEIGHT) continue;
+        *out_end = MIN(last, time_max);
+        return NULL;
     }
     return NULL;
 }

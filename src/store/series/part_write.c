@@ -223,27 +223,34 @@ static err check_order(struct series_writer *w, struct labels l) {
                                                                                     : arena_err(&w->before_arena);
 }
 
-static err add(struct series_writer *w, struct labels l, const struct samples *s) {
-    uint32_t chunks = 0;
-    TRY(check_order(w, l));
-    if (w->chunk_data.n >= PAGE_BYTES || w->chunk_counts.n == PAGE_SERIES_MAX) TRY(put_series_page(w));
-    for (uint32_t at = 0; at < s->n; chunks++) {
-        uint32_t n = chunk_length(s, at);
-        TRY(put_chunk(w, s, at, n));
-        at += n;
-    }
-    *vec_push(&w->chunk_counts) = chunks;
-    series_writer_add_labels(w, l);
-    w->info.series++;
-    w->info.samples += s->n;
-    w->info.time_min = MIN(w->info.time_min, s->times_ns[0]);
-    w->info.time_max = MAX(w->info.time_max, s->times_ns[s->n - 1]);
+err series_writer_begin(struct series_writer *w, struct labels l) {
+    TRY_WRAP(check_order(w, l), "writing series %s", w->path);
+    if (w->chunk_data.n >= PAGE_BYTES || w->chunk_counts.n == PAGE_SERIES_MAX)
+        TRY_WRAP(put_series_page(w), "writing series %s", w->path);
+    w->chunks_before = w->info.chunks;
     return NULL;
 }
 
-err series_writer_add(struct series_writer *w, struct labels l, const struct samples *s) {
-    assert(s->n > 0);
-    return err_wrap(add(w, l, s), "writing series %s", w->path);
+err series_writer_put(struct series_writer *w, const struct samples *s, bool last, uint32_t *out_taken) {
+    uint32_t at = 0;
+    while (at < s->n && (last || s->n - at > SERIES_SAMPLES_MAX)) { /* what follows cannot change where that ends */
+        uint32_t n = chunk_length(s, at);
+        TRY_WRAP(put_chunk(w, s, at, n), "writing series %s", w->path);
+        at += n;
+    }
+    *out_taken = at;
+    if (at == 0) return NULL;
+    w->info.samples += at;
+    w->info.time_min = MIN(w->info.time_min, s->times_ns[0]);
+    w->info.time_max = MAX(w->info.time_max, s->times_ns[at - 1]);
+    return NULL;
+}
+
+void series_writer_end(struct series_writer *w) {
+    assert(w->info.chunks > w->chunks_before);
+    *vec_push(&w->chunk_counts) = w->info.chunks - w->chunks_before;
+    series_writer_add_labels(w, w->before_labels);
+    w->info.series++;
 }
 
 /* ---- exemplars ------------------------------------------------------------------------------------------------------- */
@@ -276,6 +283,8 @@ err series_writer_add_exemplar(struct series_writer *w, const struct exemplar *e
     *vec_push(&w->exemplar_ends) = w->exemplar_data.n;
     return NULL;
 }
+
+void series_writer_leave_out(struct series_writer *w) { w->info.exemplars_left_out++; }
 
 /* ---- the end --------------------------------------------------------------------------------------------------------- */
 

@@ -29,6 +29,7 @@ struct series_writer {
 
     /* the page of series that is being filled */
     uint32_t page_first;
+    uint64_t chunks_before; /* the series that is being written */
     VEC(uint64_t) chunk_counts, chunk_samples, chunk_times, chunk_sizes;
     struct buf chunk_kinds, chunk_data;
 

@@ -11,6 +11,9 @@
 
 #include "store/series/histogram.h"
 
+/* A series is written in pieces of about so much: a histogram weighs as many floats. */
+enum { PIECE_WEIGHT = 1 << 16, PIECE_HISTOGRAM = 512 };
+
 struct samples {
     uint32_t n, capacity;
     int64_t *times_ns;

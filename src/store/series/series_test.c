@@ -508,9 +508,123 @@ static void random_lives_equal_the_model(void **state) {
     }
 }
 
+/* ---- series that are larger than the memory for one ----------------------------------------------------------------- */
+
+enum { LARGE_BUCKETS = HISTOGRAM_BUCKETS_MAX, LARGE_SAMPLES = 34000, LONG_SAMPLES = 150000 };
+
+static struct head *large_head(struct budget *budget, struct labels l, uint32_t *id) {
+    struct head_options o;
+    series_head_options_default(&o);
+    o.budget = budget;
+    o.late_window_ns = 1000000 * SECOND;
+    struct head *h = series_head_new(&o);
+    OK(series_head_add(h, l, 0, INT64_MIN, id));
+    return h;
+}
+
+static struct series_info write_sources(const char *path, struct head *h, struct series_part *part) {
+    struct series_source sources[] = {{.part = part}, {.head = h}};
+    struct series_info info;
+    OK(series_write(path, 1, part ? sources : sources + 1, part ? 2 : 1, INT64_MIN, INT64_MAX, &info));
+    return info;
+}
+
+/* Native histograms that would take 300 MB decoded, in a head and then in a merge. */
+static void a_series_of_many_large_histograms_is_written(void **state) {
+    (void)state;
+    static union histogram_number counts[LARGE_BUCKETS];
+    struct label label = {STR("__name__"), STR("large")};
+    struct histogram_span span = {0, LARGE_BUCKETS};
+    struct histogram h = {.sum = 1, .positive_spans = 1, .spans = &span, .buckets = LARGE_BUCKETS, .bucket = counts};
+    struct budget budget;
+    struct series_part *part, *merged;
+    struct series_stats stats = {0};
+    struct samples got;
+    uint32_t id;
+    uint8_t verdict;
+    budget_init(&budget, 512 * MIB);
+    sim_reset(1);
+    struct head *head = large_head(&budget, (struct labels){&label, 1}, &id);
+    for (uint32_t i = 0; i < LARGE_SAMPLES; i++) {
+        h.count.integer = counts[i % LARGE_BUCKETS].integer = i;
+        OK(series_head_append_histogram(head, id, i * SECOND, &h, 0, &verdict));
+        assert_int_equal(verdict, SAMPLE_TAKEN);
+    }
+    assert_int_equal(write_sources("a", head, NULL).samples, LARGE_SAMPLES);
+    OK(series_part_open("a", &part));
+    struct series_info info = write_sources("b", head, part);
+    assert_int_equal(info.samples, LARGE_SAMPLES);
+    assert_int_equal(info.chunks, (LARGE_SAMPLES + 127) / 128);
+    OK(series_part_open("b", &merged));
+    struct series_reader *r = series_reader_new(merged, &stats);
+    samples_init(&got, 64 * MIB);
+    OK(series_reader_read(r, 0, (LARGE_SAMPLES - 5) * SECOND, INT64_MAX, &got));
+    assert_int_equal(got.n, 5);
+    assert_true(histogram_equal(got.histograms[4], &h));
+    samples_done(&got);
+    series_reader_free(r);
+    series_part_unref(merged);
+    series_part_unref(part);
+    series_head_unref(head);
+}
+
+static int64_t long_start(uint32_t i) { return i / 1000 * 1000 * SECOND + 1; }
+
+/* Every third sample is in the file, the others in the head, some of them late; start times change. */
+static void append_long(struct head *h, uint32_t id, bool third) {
+    for (int late = 0; late <= 1; late++)
+        for (uint32_t i = 0; i < LONG_SAMPLES; i++) {
+            int64_t time = i * SECOND, start = long_start(i);
+            double value = i * 0.5;
+            uint8_t verdict;
+            if ((i % 3 == 0) != third || (i % 500 == 1) != late) continue;
+            OK(series_head_append(h, &id, &time, &value, &start, 1, &verdict));
+            assert_int_equal(verdict, late ? SAMPLE_TAKEN_LATE : SAMPLE_TAKEN);
+        }
+}
+
+static void a_long_series_is_merged_in_pieces(void **state) {
+    (void)state;
+    struct label label = {STR("__name__"), STR("long")};
+    struct labels l = {&label, 1};
+    struct budget budget;
+    struct series_part *part, *merged;
+    struct series_stats stats = {0};
+    struct samples got;
+    uint32_t id;
+    budget_init(&budget, 512 * MIB);
+    sim_reset(1);
+    struct head *first = large_head(&budget, l, &id);
+    append_long(first, id, true);
+    write_sources("a", first, NULL);
+    OK(series_part_open("a", &part));
+    struct head *second = large_head(&budget, l, &id);
+    append_long(second, id, false);
+    struct series_info info = write_sources("b", second, part);
+    assert_int_equal(info.samples, LONG_SAMPLES);
+    assert_true(info.chunks < LONG_SAMPLES / 480 * 3 / 2); /* whole ones, across the ends of pieces */
+    OK(series_part_open("b", &merged));
+    struct series_reader *r = series_reader_new(merged, &stats);
+    samples_init(&got, MIB);
+    OK(series_reader_read(r, 0, INT64_MIN, INT64_MAX, &got));
+    assert_int_equal(got.n, LONG_SAMPLES);
+    for (uint32_t i = 0; i < got.n; i++)
+        if (got.times_ns[i] != i * SECOND || got.values[i] != i * 0.5 || got.starts_ns[i] != long_start(i))
+            fail_msg("sample %u differs", i);
+    assert_int_equal(stats.bad_pages, 0);
+    samples_done(&got);
+    series_reader_free(r);
+    series_part_unref(merged);
+    series_part_unref(part);
+    series_head_unref(first);
+    series_head_unref(second);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_lives_equal_the_model),
+        cmocka_unit_test(a_series_of_many_large_histograms_is_written),
+        cmocka_unit_test(a_long_series_is_merged_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
