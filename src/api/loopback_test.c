@@ -231,10 +231,21 @@ static void refusals_of_the_server_have_the_ports_bodies(void **state) {
     http_client_free(client);
     assert_null(http_client_new(&client));
     assert_int_equal(ask(client, API_PORT_MAIN, "POST", "/otlp/v1/traces", protobuf, buf_str(&large), &answer), 413);
-    assert_string_equal(answer.content_type, "application/json");
-    assert_non_null(strstr(answer.body.p, "{\"error\":{\"kind\":\"limit\""));
+    assert_string_equal(answer.content_type, "application/x-protobuf"); /* as all below /otlp/ */
     buf_done(&answer.body);
     http_client_free(client);
+    static const struct {
+        const char *path, *body;
+    } cases[] = {{"/api/v1/import", "{\"error\":{\"kind\":\"limit\""},
+                 {"/prometheus/api/v1/query", "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\""}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        assert_null(http_client_new(&client));
+        assert_int_equal(ask(client, API_PORT_MAIN, "POST", cases[i].path, protobuf, buf_str(&large), &answer), 413);
+        assert_string_equal(answer.content_type, "application/json");
+        assert_non_null(strstr(answer.body.p, cases[i].body));
+        buf_done(&answer.body);
+        http_client_free(client);
+    }
     buf_done(&large);
 }
 
