@@ -2,6 +2,7 @@
 #include "api/prometheus/prometheus_priv.h"
 #include "base/text.h"
 #include "os/clock.h"
+#include "os/process.h"
 
 enum { POINTS_MAX = 11000 };
 
@@ -179,6 +180,7 @@ static err fill_range(struct prometheus *p) {
     TRY(prometheus_limit(p, "limit", &limit));
     TRY(read_options(p, &o));
     TRY(read_steps(p, &o));
+    p->source.cores = process_cores;
     return run(p, &o, limit);
 }
 

@@ -1,6 +1,5 @@
 #include "query/series/parallel_priv.h"
 
-#include "os/process.h"
 #include "os/thread.h"
 #include "query/query_priv.h"
 
@@ -213,16 +212,17 @@ err series_run_in_slices(struct series_source *s, const struct promql_node *e, s
 }
 
 /* Less than 2: one run. */
-static size_t slices_of(const struct promql_node *e, const struct promql_options *o) {
-    if (o->step_ms <= 0 || o->end_ms < o->start_ms || o->delayed_name_removal || !promql_is_sliceable(e)) return 0;
+static size_t slices_of(const struct series_source *s, const struct promql_node *e, const struct promql_options *o) {
+    if (!s->cores || o->step_ms <= 0 || o->end_ms < o->start_ms || o->delayed_name_removal || !promql_is_sliceable(e))
+        return 0;
     uint64_t span = (uint64_t)o->end_ms - (uint64_t)o->start_ms, n = span / (uint64_t)slice_ms_min;
     n = MIN(n, step_count(o) / 2); /* one step alone is evaluated as an instant */
-    return (size_t)MIN(n, (uint64_t)MIN(MAX(process_cores(), 1), SLICES));
+    return n < 2 ? 0 : (size_t)MIN(n, (uint64_t)MIN(MAX(s->cores(), 1), SLICES));
 }
 
 err series_run(struct series_source *s, const struct promql_node *e, struct str text,
                const struct promql_options *options, struct promql_answer *out) {
-    size_t n = slices_of(e, options);
+    size_t n = slices_of(s, e, options);
     bool is_large = false;
     if (n < 2) return promql_run(&s->q->arena, &s->source, e, text, options, out);
     TRY(run_whole(s, e, text, options, &is_large, out));

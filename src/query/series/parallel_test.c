@@ -58,7 +58,8 @@ static struct batch_blob *some_points(int64_t from_s) {
             uint32_t point = points_builder_point(&p);
             p.time[point] = (uint64_t)((from_s + k * STEP_S) * 1000);
             p.kind[point] = POINT_DOUBLE;
-            p.value[point] = (double)((from_s + k * STEP_S) / 7 * (i + 1));
+            double v = (double)(from_s + k * STEP_S) / 7 * (i + 1);
+            memcpy(&p.value[point], &v, sizeof v);
         }
     }
     struct batch_blob *blob = points_builder_finish(&p);

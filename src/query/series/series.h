@@ -24,6 +24,7 @@ struct series_source {
     struct series_stats stats;
     uint32_t checks;
     struct kept_bounds *bounds;
+    int (*cores)(void);          /* how many threads series_run may take; NULL: one. Asked for long ranges only */
     struct series_slice *slices; /* of series_run: what its answer points to */
 };
 
