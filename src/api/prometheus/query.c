@@ -2,6 +2,7 @@
 #include "api/prometheus/prometheus_priv.h"
 #include "base/text.h"
 #include "os/clock.h"
+#include "os/process.h"
 
 enum { POINTS_MAX = 11000 };
 
@@ -123,7 +124,7 @@ static err run(struct prometheus *p, const struct promql_options *o, uint64_t li
     enum promql_type type = promql_type_of(e);
     if (o->step_ms && type != PROMQL_SCALAR && type != PROMQL_VECTOR) p->failure = FAILURE_BAD_DATA;
     t.prepared = clock_monotonic_ns();
-    err failed = promql_run(&p->q.arena, &p->source.source, e, call_text(p->c, "query"), o, a);
+    err failed = series_run(&p->source, e, call_text(p->c, "query"), o, a);
     if (failed && p->failure == FAILURE_BAD_DATA) return prometheus_bad_param(p, "query", failed);
     if (failed) return failed;
     t.evaluated = clock_monotonic_ns();
@@ -181,6 +182,7 @@ static err fill_range(struct prometheus *p) {
     TRY(prometheus_limit(p, "limit", &limit));
     TRY(read_options(p, &o));
     TRY(read_steps(p, &o));
+    p->source.cores = process_cores;
     return run(p, &o, limit);
 }
 

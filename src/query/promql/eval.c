@@ -459,8 +459,9 @@ static err run(struct evaluator *ev, const struct promql_node *e, struct promql_
     if (o->end_ms < o->start_ms) return err_new(ERR_INVALID, "end timestamp must not be before start time");
     if (o->step_ms) t.n = (size_t)((uint64_t)(o->end_ms - o->start_ms) / (uint64_t)o->step_ms) + 1;
     if (t.n > ev->samples_max) return too_many_samples();
+    if (o->slice_n) t.start += (int64_t)o->slice_first * o->step_ms, t.n = o->slice_n;
     out->type = promql_type_of(e);
-    out->start_ms = o->start_ms;
+    out->start_ms = t.start;
     out->step_ms = o->step_ms;
     out->step_n = t.n;
     if (o->step_ms && out->type != PROMQL_SCALAR && out->type != PROMQL_VECTOR)
@@ -479,7 +480,7 @@ err promql_run(struct arena *a, struct promql_source *source, const struct promq
     if (!ev) return arena_err(a);
     *ev = (struct evaluator){.a = a, .source = source, .options = options, .text = text};
     ev->lookback = options->lookback_ms ? options->lookback_ms : 300000;
-    ev->samples_max = options->samples_max ? options->samples_max : 50000000;
+    ev->samples_max = options->samples_max ? options->samples_max : PROMQL_SAMPLES_MAX;
     *out = (struct promql_answer){0};
     err failed = run(ev, e, out);
     if (!failed) failed = arena_err(a);

@@ -19,7 +19,7 @@
 #include "query/promql/native.h"
 #include "store/series/labels.h"
 
-enum { PROMQL_TEXT_BYTES_MAX = 65536, PROMQL_DEPTH_MAX = 1000, PROMQL_LIST_MAX = 11000 };
+enum { PROMQL_SAMPLES_MAX = 50000000, PROMQL_TEXT_BYTES_MAX = 65536, PROMQL_DEPTH_MAX = 1000, PROMQL_LIST_MAX = 11000 };
 
 enum promql_type { PROMQL_SCALAR, PROMQL_STRING, PROMQL_VECTOR, PROMQL_MATRIX };
 
@@ -62,6 +62,7 @@ struct promql_options {
     int64_t start_ms, end_ms, step_ms; /* an instant: start = end, step 0 */
     int64_t lookback_ms;               /* 0: five minutes */
     uint64_t samples_max;              /* read or made at once; 0: 50,000,000 */
+    size_t slice_first, slice_n;       /* of a range: these steps alone, as a part of it; slice_n 0: all of it */
     bool delayed_name_removal, type_and_unit_labels;
     err (*check)(void *context); /* asked before each series; may be NULL */
     void *context;
@@ -103,3 +104,13 @@ struct promql_points {
 /* `text` is what was parsed, for the places in annotations. */
 err promql_run(struct arena *a, struct promql_source *source, const struct promql_node *e, struct str text,
                const struct promql_options *options, struct promql_answer *out);
+
+/* Whether slices of a range, answered each by itself (options.slice_n), say together what the whole says. Where it is false steps
+ * depend on each other. With delayed_name_removal they always may. */
+bool promql_is_sliceable(const struct promql_node *e);
+enum { PROMQL_SLICES_MAX = 16 };
+/* The answers of slices that follow each other as one, rows in the order that one run gives them. Labels, histograms and texts stay
+ * where they are, the rest is in `a`. Of series and steps it says the same bit by bit, if the source gives series in the same order to
+ * all; annotations may come in another order, and samples that two slices read count twice. A slice that fails does so for a reason
+ * that the whole has, too, but not always with the same words: ask the whole then. */
+err promql_join(struct arena *a, const struct promql_answer *slices, size_t n, struct promql_answer *out);

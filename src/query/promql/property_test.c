@@ -698,8 +698,171 @@ static void printed_text_parses_to_an_equal_tree(void **state) {
     }
 }
 
+/* ---- slices ------------------------------------------------------------------------------------------------------ */
+
+enum { SLICED_STEPS = 23 };
+
+/* Some series get histograms, in place of floats for a while, or beside them. */
+static void add_histograms(struct memory *m) {
+    static const char *const names[] = {"a", "b", "c_total"};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct label labels[] = {{STR("__name__"), str_of(names[i])}, {STR("job"), STR("x")}, {STR("zone"), STR("h")}};
+        struct memory_series *s = memory_series(m, labels, 3);
+        double count = 0;
+        for (int64_t t = -200000; t < 1000000; t += 15000 + (int64_t)chance(3) * 10000) {
+            struct native *h = arena_new(&m->a, struct native);
+            count = chance(20) ? count + chance(5) : 1;
+            *h =
+                (struct native){.schema = chance(3) ? 0 : 1, .count = count, .sum = count * 2, .zero_threshold = 0.001};
+            h->zero_count = count;
+            if (chance(3))
+                memory_add_histogram(s, t, h);
+            else
+                memory_add(s, t, count);
+        }
+    }
+    memory_seal(m);
+}
+
+static bool same_bits(double x, double y) { return (isnan(x) && isnan(y)) || memcmp(&x, &y, sizeof x) == 0; }
+
+static bool same_histogram(const struct native *x, const struct native *y) {
+    AUTO_BUF struct buf a;
+    AUTO_BUF struct buf b;
+    buf_init(&a, 64 * KIB);
+    buf_init(&b, 64 * KIB);
+    native_print(x, &a);
+    native_print(y, &b);
+    return str_equal(buf_str(&a), buf_str(&b)) && x->reset == y->reset;
+}
+
+static void check_same_notes(const struct str *x, size_t n, const struct str *y, size_t m, const char *text) {
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < m; k++) found += str_equal(x[i], y[k]);
+    if (n != m || found != n) fail_msg("%s: %zu and %zu annotations, %zu of them equal", text, n, m, found);
+}
+
+static void check_same_answer(const struct promql_answer *x, const struct promql_answer *y, const char *text) {
+    if (x->row_n != y->row_n || x->step_n != y->step_n || x->start_ms != y->start_ms || x->type != y->type)
+        fail_msg("%s: %zu rows of %zu steps, not %zu of %zu", text, x->row_n, x->step_n, y->row_n, y->step_n);
+    for (size_t r = 0; r < x->row_n; r++) {
+        const struct promql_row *p = &x->rows[r], *q = &y->rows[r];
+        if (promql_labels_compare(p->labels, q->labels) != 0) fail_msg("%s: row %zu is another", text, r);
+        for (size_t i = 0; i < x->step_n; i++) {
+            bool same = p->kinds[i] == q->kinds[i];
+            if (same && p->kinds[i] == PROMQL_FLOAT) same = same_bits(p->values[i], q->values[i]);
+            if (same && p->kinds[i] == PROMQL_HISTOGRAM) same = same_histogram(p->histograms[i], q->histograms[i]);
+            if (!same) fail_msg("%s: row %zu step %zu: %.17g, not %.17g", text, r, i, p->values[i], q->values[i]);
+        }
+    }
+    check_same_notes(x->warnings, x->warning_n, y->warnings, y->warning_n, text);
+    check_same_notes(x->infos, x->info_n, y->infos, y->info_n, text);
+}
+
+/* Cuts the steps anywhere, two at least in each. */
+static err run_slices(struct arena *a, struct memory *m, const struct promql_node *e, struct str text,
+                      const struct promql_options *o, struct promql_answer *out) {
+    struct promql_answer slices[PROMQL_SLICES_MAX];
+    size_t n = 0;
+    for (size_t first = 0, steps; first < SLICED_STEPS; first += steps) {
+        struct promql_options one = *o;
+        steps = 2 + chance(9);
+        if (first + steps + 2 > SLICED_STEPS) steps = SLICED_STEPS - first;
+        one.slice_first = first;
+        one.slice_n = steps;
+        TRY(promql_run(a, &m->source, e, text, &one, &slices[n++]));
+    }
+    return promql_join(a, slices, n, out);
+}
+
+/* 0: not an expression, or not one for slices; 1: answered; 2: an error in the whole and in a slice. */
+static int check_slices(struct memory *m, struct str text) {
+    AUTO_ARENA struct arena a;
+    struct promql_answer whole, joined;
+    const struct promql_node *e;
+    struct promql_options o = {.start_ms = 3, .end_ms = 3 + (SLICED_STEPS - 1) * 31000 + 7, .step_ms = 31000};
+    arena_init(&a, 512 * MIB);
+    err failed = promql_parse(&a, text, (struct promql_syntax){.experimental_functions = true}, &e, NULL);
+    bool asked = !failed && promql_is_sliceable(e);
+    err_free(failed);
+    if (!asked) return 0;
+    failed = promql_run(&a, &m->source, e, text, &o, &whole);
+    err failed_sliced = run_slices(&a, m, e, text, &o, &joined);
+    if (!failed != !failed_sliced)
+        fail_msg(STR_FMT ": %s, in slices %s", STR_ARG(text), err_text(failed), err_text(failed_sliced));
+    asked = !failed;
+    if (asked) check_same_answer(&joined, &whole, text.p);
+    err_free(failed);
+    err_free(failed_sliced);
+    return asked ? 1 : 2;
+}
+
+static void slices_say_what_the_whole_says(void **state) {
+    static const char *const around[][2] = {{"", ""},
+                                            {"", ""},
+                                            {"count_values(\"v\", ", ")"},
+                                            {"label_replace(", ", \"zone\", \"w\", \"job\", \"x|y\")"},
+                                            {"label_join(", ", \"zone\", \"-\", \"job\")"},
+                                            {"sort_desc(", ")"},
+                                            {"scalar(", ") + time()"},
+                                            {"histogram_quantile(0.4, ", ")"},
+                                            {"histogram_avg(", ")"},
+                                            {"clamp(", ", time() / 100, 9)"},
+                                            {"limit_ratio(0.5, ", ")"},
+                                            {"stddev by (job) (", ")"},
+                                            {"sum without (job) (", ")"}};
+    int counts[3] = {0};
+    (void)state;
+    for (uint64_t seed = 1; seed <= (getenv("CLEW_LONG") ? 1000 : 60); seed++) {
+        struct memory m;
+        random_state = seed * 0x9e3779b97f4a7c15u + 5;
+        random_world(&m);
+        if (seed % 2) add_histograms(&m);
+        for (int i = 0; i < 60; i++) {
+            AUTO_BUF struct buf b;
+            buf_init(&b, 64 * KIB);
+            uint32_t kind = chance(LENGTH(around));
+            buf_add_text(&b, around[kind][0]);
+            put_vector(&b, 3);
+            buf_add_text(&b, around[kind][1]);
+            counts[check_slices(&m, buf_str(&b))]++;
+        }
+        memory_done(&m);
+    }
+    print_message("%d expressions in slices, %d of them with an error\n", counts[1] + counts[2], counts[2]);
+    assert_true(counts[1] > 1500 && counts[2] > 20);
+}
+
+static void steps_that_depend_are_not_sliced(void **state) {
+    static const struct {
+        const char *text;
+        bool sliceable;
+    } cases[] = {{"sum(rate(a[5m]))", true},
+                 {"topk(3, a)", true},
+                 {"topk((3), a)", true},
+                 {"topk(scalar(b), a)", false},
+                 {"limitk(2, a)", false},
+                 {"limit_ratio(0.5, a)", true},
+                 {"1 + sum(limitk(2, a))", false},
+                 {"max_over_time(a[5m:1m])", false},
+                 {"-abs(rate(a[5m:]))", false},
+                 {"info(a)", false},
+                 {"a @ end() / a @ start()", true},
+                 {"quantile(scalar(b), a)", true}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        AUTO_ARENA struct arena a;
+        const struct promql_node *e;
+        arena_init(&a, MIB);
+        assert_null(promql_parse(&a, str_of(cases[i].text), (struct promql_syntax){true, true}, &e, NULL));
+        if (promql_is_sliceable(e) != cases[i].sliceable) fail_msg("%s", cases[i].text);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_say_what_steps_say),
-                                       cmocka_unit_test(printed_text_parses_to_an_equal_tree)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_say_what_steps_say), cmocka_unit_test(printed_text_parses_to_an_equal_tree),
+        cmocka_unit_test(slices_say_what_the_whole_says), cmocka_unit_test(steps_that_depend_are_not_sliced)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

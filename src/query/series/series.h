@@ -1,6 +1,6 @@
 /* PromQL over the store's series: a question's snapshot as a source for promql_run.
  *
- *   query_begin ─▶ series_source_open ─▶ promql_run(&q->arena, &s->source, …) ─▶ series_source_close ─▶ query_end
+ *   query_begin ─▶ series_source_open ─▶ series_run, or promql_run(&q->arena, &s->source, …) ─▶ series_source_close ─▶ query_end
  *                                           └─ options.check = series_source_step, context = the source
  *
  * Times are int64 ns in the store and ms in PromQL: the floor. Of samples that fall into one ms the last counts.
@@ -24,6 +24,8 @@ struct series_source {
     struct series_stats stats;
     uint32_t checks;
     struct kept_bounds *bounds;
+    int (*cores)(void);          /* how many threads series_run may take; NULL: one. Asked for long ranges only */
+    struct series_slice *slices; /* of series_run: what its answer points to */
 };
 
 err series_source_open(struct query *q, struct series_source *out);
@@ -32,6 +34,12 @@ void series_source_close(struct series_source *s); /* also one that was not open
  * time only. */
 err series_source_check(void *source);
 err series_source_step(void *source);
+/* promql_run in the query's arena, or by several threads where that pays: a range of 8 h or more that reads a million samples. Each
+ * has some of the steps, a share of the memory and of samples_max, and a source of its own over the same snapshot. options.check is its own
+ * affair: deadline, cancel flag, asker and memory are looked at. What fails in parts is asked again whole, so errors are those of one
+ * run. Adds differ in their last bit where files have series in different orders. */
+err series_run(struct series_source *s, const struct promql_node *e, struct str text,
+               const struct promql_options *options, struct promql_answer *out);
 /* Empty if nothing was damaged; memory of the query. */
 struct str series_source_warning(struct series_source *s);
 

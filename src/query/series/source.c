@@ -1,5 +1,6 @@
 #include "query/query_priv.h"
 #include "query/series/decoded_priv.h"
+#include "query/series/parallel_priv.h"
 
 static const int64_t ms_ns = 1000000;
 enum { BOUNDS_BYTES_MAX = 16 << 20 };
@@ -118,6 +119,8 @@ err series_source_open(struct query *q, struct series_source *out) {
 }
 
 void series_source_close(struct series_source *s) {
+    series_slices_free(s->slices);
+    s->slices = NULL;
     while (s->bounds) {
         struct kept_bounds *k = s->bounds;
         s->bounds = k->next;

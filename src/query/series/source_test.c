@@ -12,7 +12,7 @@
 
 #include "base/budget.h"
 #include "query/promql/memory_test_priv.h"
-#include "query/series/series.h"
+#include "query/series/parallel_priv.h"
 #include "signal/metrics/points_decode.h"
 #ifdef WORLD_ENGINE
 #include "os/sim/sim.h"
@@ -284,6 +284,16 @@ static void check_same(const struct promql_answer *a, const struct promql_answer
     }
 }
 
+/* On the simulated disk there are no threads: one slice after the other. */
+static void ask_slices(struct series_source *s, const struct promql_node *e, struct str text,
+                       const struct promql_options *o, const struct promql_answer *want) {
+    struct promql_answer got;
+    check_ok(series_run_in_slices(s, e, text, o, 2 + below(3), &got), text.p);
+    check_same(&got, want, text.p);
+    check_ok(series_run(s, e, text, o, &got), text.p);
+    check_same(&got, want, text.p);
+}
+
 static void ask_one(struct series_source *s, struct memory *m, const char *text, const struct promql_options *o) {
     struct arena *a = &s->q->arena;
     const struct promql_node *e;
@@ -298,6 +308,7 @@ static void ask_one(struct series_source *s, struct memory *m, const char *text,
     err wanted = promql_run(a, &m->source, e, str_of(text), &plain, &want);
     if (!failed != !wanted) fail_msg("%s: %s, not %s", what, err_text(failed), err_text(wanted));
     if (!failed) check_same(&got, &want, what);
+    if (!failed && got.step_n > 4 && promql_is_sliceable(e)) ask_slices(s, e, str_of(text), o, &want);
     err_free(failed);
     err_free(wanted);
 }
