@@ -22,6 +22,7 @@ void series_options_fill(struct series_options *o, uint64_t budget_bytes) {
     if (!o->translation) o->translation = &translation_with_deltas;
     if (!o->series_max) o->series_max = 5000000;
     if (!o->labels_max) o->labels_max = 64;
+    if (!o->request_series_max) o->request_series_max = 1 << 18;
     if (!o->churn_ns) o->churn_ns = 10 * minute_ns;
     if (!o->late_window_ns) o->late_window_ns = 30 * minute_ns;
     if (!o->flush_bytes) o->flush_bytes = budget_bytes / 4;

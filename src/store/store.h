@@ -42,10 +42,11 @@ struct series_options {
     uint32_t labels_max;                   /* a series; default 64 */
     uint32_t new_series_max;               /* in any span of churn_ns; 0: no limit */
     int64_t churn_ns;                      /* default 10 min */
-    int64_t late_window_ns; /* how far behind its newest sample a series takes one; default 30 min, -1: none */
-    uint64_t flush_bytes;   /* a head of this size is written; default a quarter of the budget */
-    int64_t flush_age_ns;   /* and at each multiple of this; default 2 h */
-    uint64_t log_bytes;     /* or when it holds so much of the log; default 1 GiB */
+    uint32_t request_series_max; /* new ones in one request, as all others wait until it is applied; default 262,144 */
+    int64_t late_window_ns;      /* how far behind its newest sample a series takes one; default 30 min, -1: none */
+    uint64_t flush_bytes;        /* a head of this size is written; default a quarter of the budget */
+    int64_t flush_age_ns;        /* and at each multiple of this; default 2 h */
+    uint64_t log_bytes;          /* or when it holds so much of the log; default 1 GiB */
 };
 
 struct store_options {

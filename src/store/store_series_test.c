@@ -408,6 +408,23 @@ static uint64_t delete_series(const char *label, enum label_matcher_op op, const
     return id;
 }
 
+static void test_what_deltas_are_added_to_is_charged(void **state) {
+    (void)state;
+    enum { N = 300 };
+    say_many_deltas(0, N, 10);
+    say_otlp(DELTA_NATIVE("10", "1", "2", "1", "2"));
+    flush();
+    say("other 1 30000\n"); /* from the next head on the last one's sums are kept apart */
+    const struct known_series *k = &((struct engine *)store)->tables.v[0]->series->known;
+    uint64_t bases = (N + 1) * sizeof(struct delta_base) + sizeof(struct histogram);
+    assert_true(k->base_bytes > bases);
+    assert_true(k->charged_bytes >= k->base_bytes + (k->mask + 1) * sizeof *k->slots);
+    assert_true(budget_used(&budget) >= k->charged_bytes);
+    delete_series("__name__", MATCHER_EQUAL, "d_total", 0, 100000);
+    say("other 1 40000\n");
+    assert_int_equal(k->base_bytes, 0);
+}
+
 /* The newest counts, in whatever file it is; what deletes took does not. */
 static void test_deltas_go_on_from_the_newest(void **state) {
     (void)state;
@@ -942,6 +959,20 @@ static void test_selections_have_bounds(void **state) {
     }
 }
 
+static void test_a_request_makes_so_many_series(void **state) {
+    (void)state;
+    assert_null(store_close(store));
+    opts.series.request_series_max = 3;
+    open_store();
+    say("m{a=\"1\"} 1 1000\nm{a=\"2\"} 1 1000\nm{a=\"3\"} 1 1000\nm{a=\"4\"} 1 1000\nm{a=\"1\"} 2 2000\n");
+    assert_int_equal(outcome.rejected_by[REFUSED_OVER_LIMIT], 1);
+    assert_string_equal(outcome.message, "m{a=\"4\"}: over 3 new series in one request: send smaller ones");
+    say("m{a=\"4\"} 1 2000\nm{a=\"5\"} 1 2000\nm{a=\"6\"} 1 2000\nm{a=\"7\"} 1 2000\nm{a=\"1\"} 3 3000\n");
+    assert_int_equal(outcome.rejected, 1);
+    EXPECT("m{a=\"1\"} 1000:1 2000:2 3000:3\nm{a=\"2\"} 1000:1\nm{a=\"3\"} 1000:1\nm{a=\"4\"} 2000:1\n"
+           "m{a=\"5\"} 2000:1\nm{a=\"6\"} 2000:1\n");
+}
+
 static void test_a_request_over_the_memory_is_a_limit(void **state) {
     (void)state;
     struct points_builder b;
@@ -1311,6 +1342,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_heads_begin_where_the_log_says, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_go_on_after_a_flush, begin, end),
         cmocka_unit_test_setup_teardown(test_many_deltas_find_their_files_at_once, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_deltas_are_added_to_is_charged, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_go_on_from_the_newest, begin, end),
         cmocka_unit_test_setup_teardown(test_a_target_is_told_whatever_else_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_deletes_concern_what_was_there, begin, end),
@@ -1331,6 +1363,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_files_and_log_as_text, begin, end),
         cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),
         cmocka_unit_test_setup_teardown(test_selections_have_bounds, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_request_makes_so_many_series, begin, end),
         cmocka_unit_test_setup_teardown(test_a_request_over_the_memory_is_a_limit, begin, end),
         cmocka_unit_test_setup_teardown(test_new_series_are_limited_by_time, begin, end),
         cmocka_unit_test_setup_teardown(test_retention_drops_files, begin, end),

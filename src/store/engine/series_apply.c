@@ -168,14 +168,26 @@ static struct labels read_labels(struct applier *a, struct str bytes) {
     return (struct labels){a->labels.v, (uint32_t)a->labels.n};
 }
 
+/* One record is applied at a time and all others wait: so it makes so many series at most. */
+static err add_series(struct applier *a, struct labels l, uint64_t set, uint32_t *out_id) {
+    struct head *h = a->series->head;
+    if (a->series_end - a->series_begin >= a->series_max) {
+        if (series_head_find(h, l, out_id)) return NULL;
+        return err_new(ERR_LIMIT, "over %u new series in one request: send smaller ones", a->series_max);
+    }
+    bool counts = a->counts_new && !met_before_has(&a->series->met, label_set_hash(l).a);
+    TRY(series_head_add(h, l, set, counts ? a->arrived_ns : INT64_MIN, out_id));
+    a->series_end = MAX(a->series_end, *out_id + 1);
+    return NULL;
+}
+
 /* The series of these labels in the head; false: refused. */
 static bool find_series(struct applier *a, uint32_t point, struct labels l, uint64_t set, uint32_t *out_id) {
     if (label_set_get(l, METRIC_NAME).n == 0) {
         apply_refuse(a, point, REFUSED_LABELS, l, "a series without a name");
         return false;
     }
-    bool counts = a->counts_new && !met_before_has(&a->series->met, label_set_hash(l).a);
-    err e = series_head_add(a->series->head, l, set, counts ? a->arrived_ns : INT64_MIN, out_id);
+    err e = add_series(a, l, set, out_id);
     if (e) apply_refuse(a, point, err_kind(e) == ERR_LIMIT ? REFUSED_OVER_LIMIT : REFUSED_LABELS, l, err_text(e));
     bool found = !e;
     err_free(e);
@@ -581,6 +593,9 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
                     (a->series->met.whole || !a->series->inherited ||
                      m->arrived_ns - a->series->blind_ns >= a->series->options.churn_ns);
     series_head_now(a->series->head, m->arrived_ns);
+    series_head_get_stats(a->series->head, &m->head);
+    a->series_begin = a->series_end = m->head.series;
+    a->series_max = s->replaying ? UINT32_MAX : s->o.series.request_series_max; /* what was taken is taken again */
     apply_record(a);
     series_head_get_stats(a->series->head, &m->head);
     m->beside = beside_bytes(a->series);

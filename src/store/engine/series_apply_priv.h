@@ -33,9 +33,11 @@ struct applier {
     const struct points *p;
     struct points_outcome *out;
     int64_t arrived_ns, time_min, time_max;
-    bool counts_new;   /* there is a limit on new series, and it is known what is new */
-    uint32_t refused;  /* the last point that was refused, + 1 */
-    uint32_t exemplar; /* the next */
+    bool counts_new;                   /* there is a limit on new series, and it is known what is new */
+    uint32_t series_begin, series_end; /* ids of the series that the record made */
+    uint32_t series_max;               /* so many it may make */
+    uint32_t refused;                  /* the last point that was refused, + 1 */
+    uint32_t exemplar;                 /* the next */
 };
 
 /* Counts a point as refused, once; the first of all gets its text into the message. */

@@ -8,6 +8,7 @@
  *  - The log settles everything: what a record comes to depends on the records of its head before it, on its own arrival time, on older sources of
  *    the table (deltas), and on nothing else. A head begins where the log says so (RECORD_FRESH), so that a replay has the same heads.
  *    More heads than that, which replay makes when memory is short, only take more: a head without memory of a sample refuses less.
+ *    The limits on what is new, by time and by request, do not hold in a replay: it takes what was taken, and what they refused.
  *  - Each head has the records of [first, last], and no other one has them. A delete concerns whole heads: it seals what it concerns.
  *  - While records are between the log and the head (in_flight), nothing is sealed.
  *  - Late samples: a head knows the newest sample of a series only of its own. A sample that is older than that of an earlier head is taken, and

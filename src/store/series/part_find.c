@@ -93,6 +93,7 @@ static err compare_row(const struct search *s, uint32_t row, int *out) {
 
 err series_reader_find(struct series_reader *r, struct labels l, uint32_t *out_row, bool *out_found) {
     bool everywhere;
+    assert(l.n <= LABELS_MAX);
     *out_found = false;
     TRY(find_labels(r, l, &everywhere));
     if (!everywhere) return NULL;

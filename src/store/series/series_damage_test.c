@@ -122,6 +122,21 @@ static void assert_same(const struct samples *a, const struct samples *b) {
     }
 }
 
+/* What is wanted is where its labels say, or an error tells. */
+static void find_all(struct series_part *p, const struct selection *want, bool right) {
+    struct series_stats stats = {0};
+    struct series_reader *r = series_reader_new(p, &stats);
+    for (uint32_t i = 0; i < selection_count(want); i++) {
+        uint32_t row = 0;
+        bool found;
+        err e = series_reader_find(r, selection_labels(want, i), &row, &found);
+        if (!e && right) assert_true(found);
+        if (!e && found) assert_true(row < series_part_info(p)->series);
+        err_free(e);
+    }
+    series_reader_free(r);
+}
+
 static void read_one(const struct selection *got, struct selection_reader *r, uint32_t i, const struct selection *want,
                      struct selection_reader *right_reader, const struct series_stats *stats, bool right) {
     AUTO_ARENA struct arena a;
@@ -156,6 +171,7 @@ static void ask(struct small *s, struct series_part *p, size_t question, bool ri
     err failed = series_select(&part, 1, &m, 1, INT64_MIN, INT64_MAX, &a, &stats, &got);
     if (right && failed) fail_msg("%s", err_text(failed));
     if (right && !stats.bad_pages) assert_int_equal(selection_count(got), selection_count(want));
+    find_all(p, want, right);
     struct selection_reader *right_reader = selection_reader_new(want, &none),
                             *r = got ? selection_reader_new(got, &stats) : NULL;
     for (uint32_t i = 0; got && i < selection_count(got); i++) read_one(got, r, i, want, right_reader, &stats, right);

@@ -67,6 +67,19 @@ static void read_dictionary(struct str bytes, uint32_t n) {
     }
 }
 
+static void find_all(struct series_part *p, const struct selection *s) {
+    struct series_stats stats = {0};
+    struct series_reader *r = series_reader_new(p, &stats);
+    uint32_t row = 0;
+    bool found;
+    for (uint32_t i = 0; i < selection_count(s); i++) {
+        err e = series_reader_find(r, selection_labels(s, i), &row, &found);
+        if (!e && found && row >= series_part_info(p)->series) __builtin_trap();
+        err_free(e);
+    }
+    series_reader_free(r);
+}
+
 static void read_file(struct str bytes) {
     AUTO_ARENA struct arena a;
     struct series_part *p;
@@ -85,6 +98,7 @@ static void read_file(struct str bytes) {
         if (!e) e = series_select(&source, 1, &m, 1, INT64_MIN, INT64_MAX, &a, &stats, &s);
         struct selection_reader *r = s ? selection_reader_new(s, &stats) : NULL;
         for (uint32_t i = 0; s && i < selection_count(s); i++) err_free(selection_read(r, i, &samples));
+        if (s) find_all(p, s);
         selection_reader_free(r);
         selection_free(s);
         label_matcher_done(&m);
