@@ -63,7 +63,8 @@ struct promql_options {
     int64_t lookback_ms;               /* 0: five minutes */
     uint64_t samples_max;              /* read or made at once; 0: 50,000,000 */
     bool delayed_name_removal, type_and_unit_labels;
-    err (*check)(void *context); /* asked before each series; may be NULL */
+    err (*check)(void *context);      /* asked before each series; may be NULL */
+    err (*check_work)(void *context); /* asked in long loops, each 0.1 ms or longer; NULL: check is */
     void *context;
 };
 

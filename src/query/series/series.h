@@ -28,8 +28,8 @@ struct series_source {
 
 err series_source_open(struct query *q, struct series_source *out);
 void series_source_close(struct series_source *s); /* also one that was not opened, if zeroed */
-/* Deadline, cancel flag, asker, memory. The second is for promql_options.check, which is asked before each series: it looks at the clock each 16th
- * time only. */
+/* Deadline, cancel flag, asker, memory: promql_options.check_work. The second is for promql_options.check, which is asked before each series: it
+ * looks at the clock each 16th time only. */
 err series_source_check(void *source);
 err series_source_step(void *source);
 /* Empty if nothing was damaged; memory of the query. */
