@@ -24,6 +24,7 @@
 #include "store/store.h"
 
 #define DRAIN_NS ((int64_t)10 * 1000000000)
+#define QUESTIONS_NS ((int64_t)5 * 1000000000) /* of these: how long queries may still run */
 enum { CONNECTIONS_MAX = 16384, LIMITS_BYTES_MAX = 1 << 20, LIVE_READERS_MAX = 64 };
 
 /* Where it listens. */
@@ -52,9 +53,9 @@ struct server {
     struct http_server *http;
     struct thread *io, *watch;
     struct supervise supervise;
-    struct lock lock; /* of `ending` */
+    struct lock lock; /* of `ending` and `drained` */
     struct signal_flag ending_flag;
-    bool ending;
+    bool ending, drained;
     char *dir;
     struct buf origins, hosts, limits; /* as the api borrows them */
     struct api_retention retention;
@@ -276,11 +277,30 @@ static void tell_ready(const struct arguments *a, const struct server *s) {
     fflush(stdout);
 }
 
-static void stop_loop(void *context) { loop_stop(((struct server *)context)->loop); }
+static void stop_loop(void *context) {
+    struct server *s = context;
+    lock_take(&s->lock);
+    s->drained = true;
+    flag_wake_all(&s->ending_flag);
+    lock_give(&s->lock);
+    loop_stop(s->loop);
+}
 
 static void drain(void *context) {
     struct server *s = context;
     http_server_drain(s->http, clock_monotonic_ns() + DRAIN_NS, stop_loop, s);
+}
+
+/* Requests that run may end; queries that do not are cancelled while there is still time to say so. */
+static void drain_wait(struct server *s) {
+    int64_t until = clock_monotonic_ns() + QUESTIONS_NS;
+    api_drain(s->api, false);
+    loop_post(s->loop, drain, s);
+    lock_take(&s->lock);
+    while (!s->drained && flag_wait_until(&s->ending_flag, &s->lock, until)) continue;
+    lock_give(&s->lock);
+    api_drain(s->api, true);
+    thread_join(s->io);
 }
 
 /* Beyond loopback only with tokens, and with TLS or plain text by name. */
@@ -318,11 +338,7 @@ static err open_server(const struct arguments *a, struct server *s) {
 
 /* The reverse of open_server, from wherever it got to. */
 static err close_server(struct server *s) {
-    if (s->io) {
-        api_drain(s->api, false);
-        loop_post(s->loop, drain, s);
-        thread_join(s->io);
-    }
+    if (s->io) drain_wait(s);
     if (s->api) api_drain(s->api, true);
     end_watch(s);
     http_server_free(s->http);

@@ -46,6 +46,7 @@ static err read_options(struct prometheus *p, struct promql_options *out) {
     *out = (struct promql_options){.delayed_name_removal = on->delayed_name_removal,
                                    .type_and_unit_labels = on->type_and_unit_labels,
                                    .check = series_source_step,
+                                   .check_work = series_source_check,
                                    .context = &p->source};
     if (call_given(p->c, "timeout")) {
         TRY(prometheus_bad_param(p, "timeout", prometheus_parse_duration(call_text(p->c, "timeout"), &ns)));

@@ -19,6 +19,14 @@ err eval_check(struct evaluator *ev) {
     return ev->options->check ? ev->options->check(ev->options->context) : NULL;
 }
 
+err eval_check_work(struct evaluator *ev) {
+    const struct promql_options *o = ev->options;
+    ev->touched = 0;
+    if (!o->check_work) return eval_check(ev);
+    TRY(arena_err(ev->a));
+    return o->check_work(o->context);
+}
+
 err eval_hold(struct evaluator *ev, uint64_t cells) {
     ev->held += cells;
     return ev->held > ev->samples_max ? too_many_samples() : NULL;

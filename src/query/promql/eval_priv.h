@@ -61,14 +61,14 @@ err eval_no_memory(struct evaluator *ev);
         if (!(pointer)) return eval_no_memory(ev);                                                                     \
     } while (0)
 err eval_check(struct evaluator *ev);
+err eval_check_work(struct evaluator *ev);
 /* For loops over cells: the work of `n` samples (windows overlap, so it may be far more than were read) is about to be done; checks once in
  * a while. */
 enum { TOUCHED_BETWEEN_CHECKS = 1 << 16, HISTOGRAM_TOUCHES = 64, ROW_TOUCHES = 64 };
 static inline err eval_touch(struct evaluator *ev, uint64_t n) {
     ev->touched += n;
     if (ev->touched < TOUCHED_BETWEEN_CHECKS) return NULL;
-    ev->touched = 0;
-    return eval_check(ev);
+    return eval_check_work(ev);
 }
 /* A stable order, with checks. */
 err eval_sort(struct evaluator *ev, void *items, size_t n, size_t size, int (*order)(const void *, const void *));

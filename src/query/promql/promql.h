@@ -64,7 +64,8 @@ struct promql_options {
     uint64_t samples_max;              /* read or made at once; 0: 50,000,000 */
     size_t slice_first, slice_n;       /* of a range: these steps alone, as a part of it; slice_n 0: all of it */
     bool delayed_name_removal, type_and_unit_labels;
-    err (*check)(void *context); /* asked before each series; may be NULL */
+    err (*check)(void *context);      /* asked before each series; may be NULL */
+    err (*check_work)(void *context); /* asked in long loops, each 0.1 ms or longer; NULL: check is */
     void *context;
 };
 

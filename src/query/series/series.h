@@ -30,8 +30,8 @@ struct series_source {
 
 err series_source_open(struct query *q, struct series_source *out);
 void series_source_close(struct series_source *s); /* also one that was not opened, if zeroed */
-/* Deadline, cancel flag, asker, memory. The second is for promql_options.check, which is asked before each series: it looks at the clock each 16th
- * time only. */
+/* Deadline, cancel flag, asker, memory: promql_options.check_work. The second is for promql_options.check, which is asked before each series: it
+ * looks at the clock each 16th time only. */
 err series_source_check(void *source);
 err series_source_step(void *source);
 /* promql_run in the query's arena, or by several threads where that pays: a range of 8 h or more that reads a million samples. Each

@@ -98,10 +98,11 @@ static void add(struct selection *s, struct labels l, uint32_t source, uint32_t 
 
 static bool is_enough(const struct selection *s) { return s->bounds->limit && s->series.n >= s->bounds->limit; }
 
-/* Takes what it keeps, and what that is about to grow by, from the budget. */
+/* Takes what it keeps from the budget. (What vectors have beyond it was never written to, so it is no memory yet.) */
 static err settle(struct selection *s) {
-    uint64_t bytes = s->series.capacity * sizeof *s->series.v + s->places.capacity * sizeof *s->places.v +
-                     s->gone.capacity * sizeof *s->gone.v + (s->slots ? s->slot_mask + 1 : 0) * sizeof *s->slots;
+    uint64_t bytes = (s->series.n + ADDED_BETWEEN_CHECKS) * sizeof *s->series.v +
+                     (s->places.n + ADDED_BETWEEN_CHECKS) * sizeof *s->places.v + s->gone.n * sizeof *s->gone.v +
+                     (s->slots ? s->slot_mask + 1 : 0) * sizeof *s->slots;
     if (!s->budget || bytes <= s->charged_bytes) return NULL;
     if (!budget_take(s->budget, bytes - s->charged_bytes)) return budget_err(s->budget, "a query");
     s->charged_bytes = bytes;
