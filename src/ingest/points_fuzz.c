@@ -33,8 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct store_options options;
     struct budget budget;
     struct result result = {0};
-    AUTO_BUF struct buf packed;
     if (size < 1) return 0;
+    AUTO_BUF struct buf packed;
     store_options_default(&options);
     options.wall_ns = fixed_now;
     if (data[0] & 0x10) options.retention_ns = 0;
