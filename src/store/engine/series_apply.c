@@ -523,13 +523,6 @@ static void forget(struct applier *a) {
     lock_give(&a->engine->lock);
 }
 
-/* What deltas are added to is looked up in older sources as deletes leave them, and a replay has all deletes from the start. */
-static void wait_for_delete(struct engine *s, const struct series_table *t) {
-    lock_take(&s->lock);
-    while (t->held) flag_wait(&s->sealed, &s->lock);
-    lock_give(&s->lock);
-}
-
 bool engine_turn_heads(struct engine *s) {
     struct applier *a = s->applier;
     lock_take(&s->lock);
@@ -586,7 +579,7 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
     a->arrived_ns = m->arrived_ns;
     a->refused = a->exemplar = 0;
     retention_limits(s->o.retention_ns, m->arrived_ns, &a->time_min, &a->time_max);
-    wait_for_delete(s, a->series);
+    engine_await_delete(s, a->series);
     turn_known(a);
     /* At first everything is new to this process: what it replays, and who goes on sending. */
     a->counts_new = a->series->options.new_series_max && !s->replaying &&

@@ -66,6 +66,13 @@ err engine_seal(struct engine *s, struct table *t) {
     return NULL;
 }
 
+/* What deltas are added to is looked up in older sources as deletes leave them, and a replay has all deletes from the start. */
+void engine_await_delete(struct engine *s, const struct series_table *t) {
+    lock_take(&s->lock);
+    while (t->held) flag_wait(&s->sealed, &s->lock);
+    lock_give(&s->lock);
+}
+
 /* An expression that gives up on a value would make every question about the sources that the delete concerns fail: it is tried on all there
  * are. What comes later it does not concern. */
 static err try_matchers(struct engine *s, struct str tenant, const struct series_request *r) {

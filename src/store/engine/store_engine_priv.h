@@ -174,6 +174,8 @@ err engine_snapshot(struct store *s, struct str tenant, enum signal signal, stru
 void engine_seal_now(struct engine *s, struct table *t);
 /* Seals the head of a table, after what is in flight. lock held; waits. ERR_BUSY: too many heads wait to be written. */
 err engine_seal(struct engine *s, struct table *t);
+/* Before a record is applied: a delete that has sealed the table's head is in force, or came to nothing. Waits for its sync. */
+void engine_await_delete(struct engine *s, const struct series_table *t);
 err engine_delete_series(struct store *s, struct str tenant, const struct series_request *r, uint64_t *out_id);
 
 err engine_series_snapshot(struct store *s, struct str tenant, struct series_snapshot **out);
