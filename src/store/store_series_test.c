@@ -933,7 +933,7 @@ static void test_selections_have_bounds(void **state) {
     buf_done(&text);
     for (int round = 0; round < 2; round++) {
         AUTO_ARENA struct arena a;
-        struct budget budget;
+        struct budget small;
         uint32_t n = 0;
         int left = 2;
         arena_init(&a, 64 * MIB);
@@ -948,17 +948,17 @@ static void test_selections_have_bounds(void **state) {
         for (uint64_t most = 64 * KIB; !answered; most += most / 2) {
             struct arena drawn;
             arena_init(&drawn, 64 * MIB);
-            budget_init(&budget, most);
-            drawn.budget = &budget;
+            budget_init(&small, most);
+            drawn.budget = &small;
             e = select_with((struct series_request){0}, &drawn, &n);
             answered = !e;
             assert_true(!e || err_kind(e) == ERR_BUSY);
             err_free(e);
             arena_done(&drawn);
-            assert_int_equal(budget_used(&budget), 0);
+            assert_int_equal(budget_used(&small), 0);
             assert_true(most < 64 * MIB);
         }
-        assert_true(atomic_load(&budget.peak_bytes) > 5000 * 60); /* labels, and what the selection keeps beside them */
+        assert_true(atomic_load(&small.peak_bytes) > 5000 * 60); /* labels, and what the selection keeps beside them */
         assert_null(store_flush(store));
     }
 }

@@ -109,6 +109,8 @@ err promql_run(struct arena *a, struct promql_source *source, const struct promq
 /* Whether slices of a range, answered each by itself (options.slice_n), say together what the whole says. Where it is false steps
  * depend on each other. With delayed_name_removal they always may. */
 bool promql_is_sliceable(const struct promql_node *e);
+/* Whether rows fold into groups last of all, so that there are few of them usually. */
+bool promql_is_folded(const struct promql_node *e);
 enum { PROMQL_SLICES_MAX = 16 };
 /* The answers of slices that follow each other as one, rows in the order that one run gives them. Labels, histograms and texts stay
  * where they are, the rest is in `a`. Of series and steps it says the same bit by bit, if the source gives series in the same order to

@@ -21,6 +21,14 @@ bool promql_is_sliceable(const struct promql_node *e) {
     return true;
 }
 
+bool promql_is_folded(const struct promql_node *e) {
+    static const bool folds[AGGREGATIONS] = {
+        [AGG_SUM] = true,   [AGG_AVG] = true,    [AGG_COUNT] = true,  [AGG_MIN] = true,     [AGG_MAX] = true,
+        [AGG_GROUP] = true, [AGG_STDDEV] = true, [AGG_STDVAR] = true, [AGG_QUANTILE] = true};
+    e = strip_parens(e);
+    return e->kind == NODE_AGGREGATE && folds[e->aggregation];
+}
+
 /* ---- answers as one ---------------------------------------------------------------------------------------------- */
 
 struct join {
@@ -45,7 +53,7 @@ static const struct promql_row *least_row(const struct join *j) {
 /* The rows of all slices with these labels, one behind the other; a slice that has none is absent. */
 static err join_row(struct arena *a, struct join *j, struct labels labels, struct promql_row *out) {
     uint8_t *kinds = arena_zero(a, j->steps);
-    double *values = arena_zero(a, sizeof *values * j->steps);
+    double *values = arena_alloc(a, sizeof *values * j->steps); /* where a row is absent no page of it is touched */
     const struct native **histograms = NULL;
     if (!kinds || !values) return arena_err(a);
     for (size_t k = 0, step = 0; k < j->n; step += j->slices[k++].step_n) {
@@ -53,7 +61,8 @@ static err join_row(struct arena *a, struct join *j, struct labels labels, struc
         size_t n = j->slices[k].step_n;
         if (!row || promql_labels_compare(row->labels, labels) != 0) continue;
         memcpy(kinds + step, row->kinds, n);
-        memcpy(values + step, row->values, sizeof *values * n);
+        for (size_t i = 0; i < n; i++)
+            if (row->kinds[i] == PROMQL_FLOAT) values[step + i] = row->values[i];
         j->at[k]++;
         if (!row->histograms) continue;
         if (!histograms) histograms = arena_zero(a, sizeof(*histograms) * j->steps);

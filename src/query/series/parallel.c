@@ -24,6 +24,10 @@ struct series_slice {
     bool is_probing, is_large;
 };
 
+static size_t step_count(const struct promql_options *o) {
+    return (size_t)((uint64_t)(o->end_ms - o->start_ms) / (uint64_t)o->step_ms) + 1;
+}
+
 /* ---- one slice --------------------------------------------------------------------------------------------------- */
 
 static err check_slice(void *context) {
@@ -96,12 +100,20 @@ struct probed_set {
     uint64_t reads, samples;
 };
 
+/* Slices and what joins them hold an answer twice. */
+static bool fits_twice(const struct series_slice *x, uint64_t rows) {
+    uint64_t cell_bytes = 2 * (sizeof(uint8_t) + sizeof(double));
+    return promql_is_folded(x->e) || rows * step_count(&x->options) * cell_bytes < x->q.options.memory_max_bytes;
+}
+
 /* Some series say how many samples all of them have; too many for one thread end the run. */
 static err read_probed(struct promql_set *set, size_t i, struct promql_samples *out) {
     struct probed_set *p = set->state;
     TRY(p->inner.read(&p->inner, i, out));
     p->samples += out->n + out->histogram_n;
-    if (++p->reads != PROBED_SERIES || p->samples * p->inner.n / PROBED_SERIES < SAMPLES_MIN) return NULL;
+    if (++p->reads != PROBED_SERIES || p->samples * p->inner.n / PROBED_SERIES < SAMPLES_MIN ||
+        !fits_twice(p->x, p->inner.n))
+        return NULL;
     p->x->is_large = true;
     return err_new(ERR_CANCELLED, "the range is large enough for slices");
 }
@@ -149,10 +161,6 @@ static err run_whole(struct series_source *s, const struct promql_node *e, struc
 }
 
 /* ---- all slices -------------------------------------------------------------------------------------------------- */
-
-static size_t step_count(const struct promql_options *o) {
-    return (size_t)((uint64_t)(o->end_ms - o->start_ms) / (uint64_t)o->step_ms) + 1;
-}
 
 /* Its steps, its share of the memory and of the samples. The first is run by the thread that asks, which alone knows whether somebody waits. */
 static void share_out(struct series_source *s, struct series_slice *x, size_t k, size_t n) {
