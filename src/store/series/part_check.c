@@ -19,6 +19,17 @@ static void check_pages(struct series_part *p, struct buf *out, uint64_t *bad) {
             tell(out, bad, series_page_touch(p, (enum page_kind)k, i, &bytes));
 }
 
+/* All samples of a series, piece by piece. */
+static err check_samples(struct series_reader *r, uint32_t row, struct samples *s, uint64_t *samples) {
+    for (int64_t from = INT64_MIN, end = from; end < INT64_MAX; from = end + (end < INT64_MAX)) {
+        samples_clear(s);
+        TRY(series_reader_piece(r, row, from, INT64_MAX, &end));
+        TRY(series_reader_read(r, row, from, end, s));
+        *samples += s->n;
+    }
+    return NULL;
+}
+
 /* Each series is found by its own labels, comes after the one before, and has the samples that the footer counts. */
 static err check_rows(struct series_reader *r, struct samples *s, struct arena *now, struct arena *before) {
     struct labels last = {0}, l;
@@ -32,9 +43,7 @@ static err check_rows(struct series_reader *r, struct samples *s, struct arena *
         *now = *before;
         *before = swap;
         last = l;
-        samples_clear(s);
-        TRY(series_reader_read(r, row, INT64_MIN, INT64_MAX, s));
-        samples += s->n;
+        TRY(check_samples(r, row, s, &samples));
     }
     if (r->stats->bad_pages) return err_new(ERR_CORRUPT, "%s", r->stats->bad_text);
     return samples == r->p->info.samples ? NULL : err_new(ERR_CORRUPT, "series %s: samples are missing", r->p->path);

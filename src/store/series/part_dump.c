@@ -37,7 +37,9 @@ static err dump_series(struct series_reader *r, uint32_t row, struct arena *a, u
     put_label_set(out, l);
     buf_add_byte(out, '\n');
     samples_init(&s, DUMP_BYTES_MAX);
-    err e = series_reader_read(r, row, INT64_MIN, INT64_MAX, &s);
+    int64_t end;
+    err e = series_reader_piece(r, row, INT64_MIN, INT64_MAX, &end); /* more is not shown */
+    if (!e) e = series_reader_read(r, row, INT64_MIN, end, &s);
     for (uint32_t i = 0; i < s.n && i < SAMPLES_SHOWN_MAX && *left && !e; i++, --*left) dump_sample(&s, i, out);
     samples_done(&s);
     return e;

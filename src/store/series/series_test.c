@@ -555,6 +555,13 @@ static void a_series_of_many_large_histograms_is_written(void **state) {
     struct series_info info = write_sources("b", head, part);
     assert_int_equal(info.samples, LARGE_SAMPLES);
     assert_int_equal(info.chunks, (LARGE_SAMPLES + 127) / 128);
+    AUTO_BUF struct buf text;
+    uint64_t bad = 1;
+    buf_init(&text, MIB);
+    OK(series_part_check("b", &text, &bad));
+    assert_int_equal(bad, 0);
+    OK(series_part_dump("b", 5, &text));
+    assert_non_null(strstr(text.p, "large"));
     OK(series_part_open("b", &merged));
     struct series_reader *r = series_reader_new(merged, &stats);
     samples_init(&got, 64 * MIB);
