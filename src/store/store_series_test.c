@@ -387,7 +387,7 @@ static void test_many_deltas_find_their_files_at_once(void **state) {
     clock_t known = clock() - start;
     print_message("%d deltas: %.2f s, then %.2f s\n", ASKED, (double)asking / CLOCKS_PER_SEC,
                   (double)known / CLOCKS_PER_SEC);
-    assert_true(asking < 12 * known); /* about 6 */
+    assert_true(asking < 20 * known); /* about 6; 180 when each asked the files anew */
     char *got = answer();
     assert_non_null(strstr(got, "d_total{id=\"10007\"} 10000:10007 20000:20014 21000:30021\n"));
     assert_non_null(strstr(got, "d_total{id=\"20001\"} 10000:20001 11000:40002 20000:60003 21000:80004\n"));
