@@ -214,7 +214,7 @@ err query_scan(struct query *q, const struct matcher *m, const struct column_ref
     TRY(query_snapshot(q, m->signal, &sn));
     TRY(query_check(q));
     TRY(query_charge(q, 0));
-    TRY(charge_to(q, q->other_bytes + q->arena.used_bytes + SCRATCH_BYTES));
+    TRY(charge_to(q, q->other_bytes + SCRATCH_BYTES));
 
     struct column_ref wanted[SCAN_COLUMNS_MAX];
     size_t n = 0;

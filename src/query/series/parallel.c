@@ -82,8 +82,9 @@ static void run_slice(void *context) {
 static void keep(struct series_source *s, struct series_slice *x) {
     struct series_stats *to = &s->stats, *from = &x->source.stats;
     s->q->other_bytes += x->q.other_bytes + x->q.arena.used_bytes;
-    s->q->charged_bytes += x->q.charged_bytes;
+    s->q->charged_bytes += x->q.charged_bytes + x->q.arena.used_bytes; /* it is given back with what the asker took */
     x->q.charged_bytes = 0;
+    x->q.arena.budget = NULL;
     if (!to->bad_pages) memcpy(to->bad_text, from->bad_text, sizeof to->bad_text);
     to->chunks += from->chunks;
     to->samples += from->samples;
