@@ -1,165 +1,5 @@
 /* The series table by the door, on the simulated disk: what is said comes out, whatever happens in between. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-#include <cmocka.h>
-
-#include "base/budget.h"
-#include "base/text.h"
-#include "os/clock.h"
-#include "os/sim/sim.h"
-#include "signal/metrics/points_decode.h"
-#include "store/engine/store_engine_priv.h"
-
-static struct budget budget;
-static struct store_options opts;
-static struct store *store;
-static struct points_decoder *decoder;
-static struct points_outcome outcome;
-
-static void open_store(void) {
-    err e = store_open(&opts, &store);
-    if (e) fail_msg("open: %s", err_text(e));
-}
-
-static int begin(void **state) {
-    (void)state;
-    sim_reset(1);
-    budget_init(&budget, 64 * MIB);
-    store_options_default(&opts);
-    opts.dir = "data";
-    opts.budget = &budget;
-    opts.retention_ns = 0;
-    opts.disk_use_max_percent = 100;
-    opts.manual = true;
-    opts.segment_bytes = 256 * KIB;
-    decoder = points_decoder_new();
-    open_store();
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    err e = store ? store_close(store) : NULL;
-    if (e) fail_msg("close: %s", err_text(e));
-    points_decoder_free(decoder);
-    store = NULL;
-    if (budget_used(&budget))
-        fail_msg("%llu bytes of the budget are not given back", (unsigned long long)budget_used(&budget));
-    return 0;
-}
-
-static void crash(void) {
-    store_abandon(store);
-    sim_reboot();
-    open_store();
-}
-
-static void keep_outcome(void *context, err e, const struct points_outcome *o) {
-    (void)context;
-    if (e) fail_msg("append: %s", err_text(e));
-    outcome = *o;
-}
-
-static void send(struct batch_blob *blob) {
-    outcome = (struct points_outcome){0};
-    assert_non_null(blob);
-    err e = store_append_points(store, STR("default"), blob, keep_outcome, NULL);
-    if (e) fail_msg("append: %s", err_text(e));
-    while (store_pump(store, 0)) {}
-}
-
-static const struct otlp_limits limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
-
-/* Lines of the text format; times in ms. */
-static void say(const char *text) {
-    struct points_result r;
-    err e = points_decode_text(decoder, POINTS_TEXT, str_of(text), &limits, &r);
-    if (e) fail_msg("%s", err_text(e));
-    send(r.blob);
-}
-
-static void say_otlp(const char *json) {
-    struct points_result r;
-    err e = points_decode_otlp_json(decoder, str_of(json), &limits, &r);
-    if (e) fail_msg("%s", err_text(e));
-    send(r.blob);
-}
-
-static int compare_lines(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-/* All series, one a line, in order: name{labels} time:value … */
-static char *answer(void) {
-    struct series_request r = {NULL, 0, INT64_MIN, INT64_MAX};
-    struct series_stats stats = {0};
-    struct series_snapshot *sn;
-    struct selection *s;
-    struct samples got;
-    struct arena a;
-    arena_init(&a, 64 * MIB);
-    assert_null(store_series_snapshot(store, STR("default"), &sn));
-    assert_null(series_snapshot_select(sn, &r, &a, &stats, &s));
-    struct selection_reader *reader = selection_reader_new(s, &stats);
-    samples_init(&got, 64 * MIB);
-    uint32_t n = selection_count(s);
-    char **lines = mem_new_array(char *, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        struct buf b;
-        buf_init(&b, MIB);
-        put_label_set(&b, selection_labels(s, i));
-        assert_null(selection_read(reader, i, &got));
-        for (uint32_t k = 0; k < got.n; k++) {
-            const struct histogram *h = samples_histogram(&got, k);
-            buf_add_fmt(&b, " %lld:", (long long)(got.times_ns[k] / 1000000));
-            if (h) buf_add_fmt(&b, "[%llu", (unsigned long long)h->count.integer);
-            if (h)
-                for (uint32_t j = 0; j < h->buckets; j++)
-                    buf_add_fmt(&b, " %llu", (unsigned long long)h->bucket[j].integer);
-            if (h)
-                buf_add_text(&b, "]");
-            else if (value_is_stale(got.values[k]))
-                buf_add_text(&b, "stale");
-            else
-                put_f64(&b, got.values[k]);
-        }
-        lines[i] = b.p;
-    }
-    assert_int_equal(stats.bad_pages, 0);
-    qsort(lines, n, sizeof *lines, compare_lines);
-    struct buf all;
-    buf_init(&all, 16 * MIB);
-    buf_add_text(&all, "");
-    for (uint32_t i = 0; i < n; i++) {
-        buf_add_text(&all, lines[i]);
-        buf_add_byte(&all, '\n');
-        mem_free(lines[i]);
-    }
-    mem_free(lines);
-    selection_reader_free(reader);
-    samples_done(&got);
-    selection_free(s);
-    series_snapshot_free(sn);
-    arena_done(&a);
-    return all.p;
-}
-
-static void expect_at(const char *want, int line) {
-    char *got = answer();
-    if (strcmp(got, want) != 0) fail_msg("line %d: got\n%swant\n%s", line, got, want);
-    mem_free(got);
-}
-#define EXPECT(want) expect_at(want, __LINE__)
-
-/* The same now and after a crash. */
-static void expect_always(const char *want, int line) {
-    expect_at(want, line);
-    crash();
-    expect_at(want, line);
-}
-#define EXPECT_ALWAYS(want) expect_always(want, __LINE__)
+#include "store/store_series_testing_priv.h"
 
 /* ---- samples --------------------------------------------------------------------------------------------------------- */
 
@@ -269,18 +109,6 @@ static void test_bounds_may_change(void **state) {
 }
 
 /* ---- files ----------------------------------------------------------------------------------------------------------- */
-
-static struct store_stats stats_now(void) {
-    struct store_stats stats;
-    store_get_stats(store, &stats);
-    return stats;
-}
-
-static void flush(void) {
-    err e = store_flush(store);
-    if (e) fail_msg("flush: %s", err_text(e));
-    while (store_pump(store, 0)) {}
-}
 
 static void test_heads_become_files(void **state) {
     (void)state;
@@ -501,119 +329,6 @@ static void test_sealed_heads_give_their_memory_back(void **state) {
     assert_true(budget_used(&budget) < before + 64 * KIB); /* without another record */
 }
 
-/* ---- memory that is short ---------------------------------------------------------------------------------------------- */
-
-static struct batch_blob *blob_of(const char *text) {
-    struct points_result r;
-    assert_null(points_decode_text(decoder, POINTS_TEXT, str_of(text), &limits, &r));
-    return r.blob;
-}
-
-/* What the back thread would do, if anything is due. */
-static void due_step(void) {
-    struct engine *s = (struct engine *)store;
-    bool did;
-    lock_take(&s->work);
-    struct table *t = engine_flush_due(s, clock_monotonic_ns(), false, NULL);
-    if (t) assert_null(engine_flush_table(s, t, &did));
-    lock_give(&s->work);
-}
-
-/* How often it was refused until it was taken: each time the back and the log thread do what is due. At most `tries`. */
-static int send_until_taken(const char *tenant, const char *text, int tries) {
-    for (int refused = 0; refused < tries; refused++) {
-        err e = store_append_points(store, str_of(tenant), blob_of(text), keep_outcome, NULL);
-        if (!e) {
-            while (store_pump(store, 0)) {}
-            return refused;
-        }
-        assert_int_equal(err_kind(e), ERR_BUSY);
-        assert_non_null(strstr(err_text(e), "try again"));
-        err_free(e);
-        sim_clock_advance((int64_t)1100 * 1000000);
-        due_step();
-        while (store_pump(store, 0)) {}
-    }
-    fail_msg("refused %d times: it would be for ever", tries);
-    return tries;
-}
-
-/* The series that come, each once, would take several times the memory there is. */
-static void test_more_series_than_memory_are_taken(void **state) {
-    (void)state;
-    AUTO_BUF struct buf text;
-    int refused = 0;
-    buf_init(&text, 16 * MIB);
-    for (int batch = 0; batch < 200; batch++) {
-        buf_clear(&text);
-        for (int i = 0; i < 4000; i++)
-            buf_add_fmt(&text, "m{a=\"%d\",pod=\"a-pod-%d\"} 1 %d\n", i, batch, 1000 + batch);
-        refused += send_until_taken("default", text.p, 10);
-    }
-    assert_true(refused > 2);
-    assert_true(budget.peak_bytes <= budget.limit_bytes);
-    send_until_taken("default", "m{a=\"one\"} 1 1000\n", 10);
-    flush();
-    assert_true(budget_used(&budget) < budget.limit_bytes / 4 + MIB); /* the share of flushes and merges */
-}
-
-/* Each has one series: no head of theirs is large. */
-static void test_many_tenants_do_not_hold_the_memory(void **state) {
-    (void)state;
-    char tenant[32];
-    for (int i = 0; i < 1000; i++) {
-        snprintf(tenant, sizeof tenant, "t%d", i);
-        send_until_taken(tenant, "m 1 1000\n", 10);
-    }
-    assert_true(budget.peak_bytes <= budget.limit_bytes);
-}
-
-/* Half of the memory is in use, which is no pressure, and the request needs more than the other half. */
-static void test_a_large_request_makes_room(void **state) {
-    (void)state;
-    AUTO_BUF struct buf text;
-    buf_init(&text, 32 * MIB);
-    for (int i = 0; i < 30000; i++) buf_add_fmt(&text, "small{a=\"%d\"} 1 1000\n", i);
-    send_until_taken("default", text.p, 1);
-    buf_clear(&text);
-    for (int i = 0; i < 45000; i++) buf_add_fmt(&text, "large{a=\"%d\"} 1 1000\n", i);
-    send_until_taken("default", text.p, 4);
-}
-
-/* Deltas of a head that was written are remembered for the next; that is not to keep others out, and is counted. */
-static void test_what_is_known_is_forgotten_for_memory(void **state) {
-    (void)state;
-    struct store_stats stats;
-    AUTO_BUF struct buf text;
-    buf_init(&text, 16 * MIB);
-    buf_add_text(
-        &text,
-        "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"d\",\"sum\":{\"aggregationTemporality\":1,"
-        "\"isMonotonic\":true,\"dataPoints\":[");
-    for (int i = 0; i < 20000; i++)
-        buf_add_fmt(
-            &text,
-            "%s{\"attributes\":[{\"key\":\"a\",\"value\":{\"intValue\":%d}}],\"timeUnixNano\":1000000000,\"asInt\":1}",
-            i ? "," : "", i);
-    buf_add_text(&text, "]}}]}]}]}");
-    say_otlp(text.p);
-    assert_int_equal(outcome.rejected, 0);
-    flush();
-    store_get_stats(store, &stats);
-    assert_true(stats.memory_bytes > 2 * MIB);
-    uint64_t all = budget.limit_bytes;
-    budget.limit_bytes = 20 * MIB; /* of it 16 are for flushes and merges */
-    send_until_taken("default", "m 1 1000\n", 4);
-    budget.limit_bytes = all;
-    assert_true(((struct engine *)store)->tables.v[0]->series->beside < 64 * KIB);
-    say_otlp(
-        "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"d\",\"sum\":{\"aggregationTemporality\":1,"
-        "\"isMonotonic\":true,\"dataPoints\":[{\"attributes\":[{\"key\":\"a\",\"value\":{\"intValue\":7}}],"
-        "\"timeUnixNano\":2000000000,\"asInt\":5}]}}]}]}]}");
-    AUTO_FREE char *got = answer();
-    assert_non_null(strstr(got, "d_total{a=\"7\"} 1000:1 2000:6\n")); /* found in the file again */
-}
-
 /* ---- what else is kept ----------------------------------------------------------------------------------------------- */
 
 static char *metadata(void) {
@@ -747,15 +462,6 @@ static void test_metadata_is_charged(void **state) {
     assert_true(budget_used(&budget) > ((struct engine *)store)->work_bytes + MIB);
 }
 
-/* ---- what cannot be written -------------------------------------------------------------------------------------------- */
-
-static void fail_flush(const char *what) {
-    err e = store_flush_tenant(store, STR("default"));
-    assert_non_null(e);
-    if (!strstr(err_text(e), what)) fail_msg("%s", err_text(e));
-    err_free(e);
-}
-
 static void test_metadata_that_cannot_be_written_does_not_hold_samples_up(void **state) {
     (void)state;
     say("m 1 1000\n");
@@ -773,53 +479,6 @@ static void test_metadata_that_cannot_be_written_does_not_hold_samples_up(void *
     flush();
     crash();
     expect_metadata("m/0/what it is\n");
-}
-
-static void count_refusal(void *context, err e, const struct points_outcome *o) {
-    (void)o;
-    assert_null(e);
-    ++*(int *)context;
-}
-
-static err send_many(const char *tenant, int round, int *taken) {
-    AUTO_BUF struct buf text;
-    struct points_result r;
-    buf_init(&text, MIB);
-    for (int i = 0; i < 2000; i++) buf_add_fmt(&text, "m{a=\"%d-%d\"} 1 1000\n", round, i);
-    assert_null(points_decode_text(decoder, POINTS_TEXT, buf_str(&text), &limits, &r));
-    err e = store_append_points(store, str_of(tenant), r.blob, count_refusal, taken);
-    while (store_pump(store, 0)) {}
-    return e;
-}
-
-/* A tenant's table that cannot be written: told, refused once it holds its share, and no trouble of others. */
-static void test_a_flush_that_fails_is_told_and_bounded(void **state) {
-    (void)state;
-    struct file *in_the_way;
-    int taken = 0, rounds = 0;
-    err e = NULL;
-    assert_null(path_make_dir("data/tenants"));
-    assert_null(file_open("data/tenants/default", FILE_CREATE, &in_the_way));
-    file_close(in_the_way);
-    for (; !e && rounds < 100; rounds++) {
-        e = send_many("default", rounds, &taken);
-        if (!e) fail_flush("tenants/default");
-    }
-    assert_non_null(e);
-    assert_int_equal(err_kind(e), ERR_BUSY);
-    assert_non_null(strstr(err_text(e), "MiB of the tenant's series wait to be written, which fails: "));
-    err_free(e);
-    assert_true(rounds > 3);
-    assert_true(budget_used(&budget) - ((struct engine *)store)->work_bytes < budget.limit_bytes / 4);
-    assert_int_equal(stats_now().tables_failing, 1);
-    assert_true(stats_now().flushes_failed >= 3);
-    assert_null(send_many("other", 0, &taken));
-    assert_null(store_flush_tenant(store, STR("other")));
-    assert_null(path_remove("data/tenants/default"));
-    flush();
-    assert_int_equal(stats_now().tables_failing, 0);
-    assert_null(send_many("default", rounds, &taken));
-    assert_int_equal(taken, rounds + 1);
 }
 
 /* Between the seal that a delete asks for and the delete itself no record is applied: a replay has both before it. */
@@ -1353,17 +1012,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_delete_right_before_a_crash, begin, end),
         cmocka_unit_test_setup_teardown(test_deltas_after_a_delete_begin_anew, begin, end),
         cmocka_unit_test_setup_teardown(test_sealed_heads_give_their_memory_back, begin, end),
-        cmocka_unit_test_setup_teardown(test_more_series_than_memory_are_taken, begin, end),
-        cmocka_unit_test_setup_teardown(test_many_tenants_do_not_hold_the_memory, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_large_request_makes_room, begin, end),
-        cmocka_unit_test_setup_teardown(test_what_is_known_is_forgotten_for_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_metadata_is_kept, begin, end),
         cmocka_unit_test_setup_teardown(test_long_words_do_not_hold_a_flush_up, begin, end),
         cmocka_unit_test_setup_teardown(test_new_metrics_are_kept_when_there_are_many, begin, end),
         cmocka_unit_test_setup_teardown(test_metadata_is_charged, begin, end),
-        cmocka_unit_test_setup_teardown(test_metadata_that_cannot_be_written_does_not_hold_samples_up, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_flush_that_fails_is_told_and_bounded, begin, end),
-        cmocka_unit_test_setup_teardown(test_a_seal_for_a_delete_holds_what_comes, begin, end),
         cmocka_unit_test_setup_teardown(test_files_and_log_as_text, begin, end),
         cmocka_unit_test_setup_teardown(test_limits_name_offenders, begin, end),
         cmocka_unit_test_setup_teardown(test_selections_have_bounds, begin, end),
@@ -1380,6 +1032,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_flipped_bit_in_the_log_is_told, begin, end),
         cmocka_unit_test_setup_teardown(test_deletes_hold_or_do_not, begin, end),
         cmocka_unit_test_setup_teardown(test_a_short_disk_drops_the_oldest_days, begin, end),
+        cmocka_unit_test_setup_teardown(test_metadata_that_cannot_be_written_does_not_hold_samples_up, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_seal_for_a_delete_holds_what_comes, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
