@@ -49,8 +49,9 @@ struct path path_make(const char *format, ...) __attribute__((format(printf, 1, 
 enum { DAY_NS_PER_S = 86400 };
 static const int64_t day_ns = (int64_t)DAY_NS_PER_S * 1000000000;
 static inline int32_t day_of(int64_t ns) { return (int32_t)(ns / day_ns - (ns % day_ns < 0)); } /* since 1970 */
-static inline int64_t day_first_ns(int32_t day) { return day * day_ns; }
-int64_t day_last_ns(int32_t day); /* INT64_MAX on the last day there is */
+/* The first and the last day there are begin and end with what int64 has. */
+static inline int64_t day_first_ns(int32_t day) { return day <= day_of(INT64_MIN) ? INT64_MIN : day * day_ns; }
+int64_t day_last_ns(int32_t day);
 /* tenants/NAME/spans/20261125-0000000007.part */
 struct path path_part(const char *dir, const char *tenant, enum signal signal, int32_t day, uint64_t id);
 struct path path_table(const char *dir, const char *tenant, enum signal signal);
