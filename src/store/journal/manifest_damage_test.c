@@ -391,6 +391,7 @@ static void days_begin_and_end(void **state) {
         if (day < day_of(INT64_MAX)) assert_true(day_last_ns(day) + 1 == day_first_ns(day + 1));
     }
     assert_int_equal(day_of(INT64_MIN), -106752);
+    assert_true(day_first_ns(day_of(INT64_MIN)) == INT64_MIN);
     assert_true(day_last_ns(day_of(INT64_MAX)) == INT64_MAX);
 }
 
