@@ -141,7 +141,10 @@ static err snapshot_select(struct series_snapshot *snapshot, const struct series
     struct engine_series_snapshot *sn = (struct engine_series_snapshot *)snapshot;
     struct sources s;
     err e = sources_make(&s, sn, floor_of(sn, r), r->time_max, a, stats);
-    if (!e) e = series_select(s.v, s.n, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, a, stats, out);
+    struct select_bounds bounds = {r->limit, r->check, r->check_context};
+    if (!e)
+        e = series_select_bounded(s.v, s.n, r->matchers, r->matcher_count, floor_of(sn, r), r->time_max, &bounds, a,
+                                  stats, out);
     sources_done(&s);
     return e;
 }
