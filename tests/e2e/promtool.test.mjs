@@ -81,7 +81,7 @@ test('clew query promql --range: charts in braille, or plain', () => {
   assert.match(dots.out, /┤/);
   assert.match(dots.out, /[\u2801-\u28ff]/);
   const two = query(['hits_total', '--range', '30m', '--limit', '1']);
-  assert.match(two.errors, /1 more series/);
+  assert.match(two.errors, /truncated due to limit/);
   assert.equal(JSON.parse(query(['hits_total', '--range', '1h', '--json']).out).data.resultType, 'matrix');
   assert.match(query(['heat', '--step', '1m']).errors, /--step goes with --range/);
   assert.match(query(['heat[5m]', '--range', '1h']).errors, /must be Scalar or instant Vector/);
