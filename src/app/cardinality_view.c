@@ -7,21 +7,6 @@
 
 enum { NAME_COLUMNS = 48, BAR_COLUMNS = 16, LISTED = 10, LISTED_MAX = 10000 };
 
-/* Text from outside, padded; what is too long ends in an ellipsis. */
-static void put_name(struct buf *out, struct str name) {
-    AUTO_BUF struct buf safe;
-    buf_init(&safe, 256 * KIB);
-    put_terminal(&safe, (struct str){name.p, MIN(name.n, (size_t)400)});
-    struct str shown = buf_str(&safe);
-    bool cut = view_columns_of(shown) > NAME_COLUMNS;
-    while (shown.n && view_columns_of(shown) > NAME_COLUMNS - cut) {
-        shown.n--;
-        while (shown.n && ((unsigned char)shown.p[shown.n] & 0xc0) == 0x80) shown.n--;
-    }
-    int room = NAME_COLUMNS - cut - view_columns_of(shown);
-    buf_add_fmt(out, "  " STR_FMT "%s%*s ", STR_ARG(shown), cut ? "…" : "", MAX(room, 0), "");
-}
-
 static uint64_t number(const struct json_node *of, const char *key) {
     return (uint64_t)MAX(json_tree_number(of, key), 0);
 }
@@ -57,7 +42,7 @@ static void put_rows(struct buf *out, const struct json_node *tree, const char *
         buf_init(&name, 256 * KIB);
         buf_add_str(&name, json_tree_text(n, "name"));
         if (value.n) buf_add_fmt(&name, "=" STR_FMT, STR_ARG(value));
-        put_name(out, buf_str(&name));
+        view_put_name(out, buf_str(&name), NAME_COLUMNS);
         put_amounts(out, n, number(tree, "series"), c);
         if (number(n, "values")) {
             buf_add_text(out, ", ");

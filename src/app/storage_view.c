@@ -29,21 +29,6 @@ static void put_amount(struct buf *out, int64_t bytes, int64_t all, const struct
     buf_add_fmt(out, "%s%*s ", c->reset, BAR_COLUMNS - MIN(bar, (int)BAR_COLUMNS), "");
 }
 
-/* Text from outside, padded; what is too long ends in an ellipsis. */
-static void put_name(struct buf *out, struct str name) {
-    AUTO_BUF struct buf safe;
-    buf_init(&safe, 256 * KIB);
-    put_terminal(&safe, (struct str){name.p, MIN(name.n, (size_t)200)});
-    struct str shown = buf_str(&safe);
-    bool cut = view_columns_of(shown) > NAME_COLUMNS;
-    while (shown.n && view_columns_of(shown) > NAME_COLUMNS - cut) {
-        shown.n--;
-        while (shown.n && ((unsigned char)shown.p[shown.n] & 0xc0) == 0x80) shown.n--;
-    }
-    int room = NAME_COLUMNS - cut - view_columns_of(shown);
-    buf_add_fmt(out, "  " STR_FMT "%s%*s ", STR_ARG(shown), cut ? "…" : "", MAX(room, 0), "");
-}
-
 static void put_number(struct buf *out, const struct json_node *of, const char *key) {
     put_count(out, (uint64_t)MAX(json_tree_number(of, key), 0));
 }
@@ -58,7 +43,7 @@ static void put_column_name(struct buf *out, const struct json_node *column) {
     if (set.n && !str_equal(set, STR("rows"))) buf_add_fmt(&name, STR_FMT ".", STR_ARG(set));
     buf_add_str(&name, json_tree_text(column, "name"));
     if (type.n) buf_add_fmt(&name, " (" STR_FMT ")", STR_ARG(type));
-    put_name(out, buf_str(&name));
+    view_put_name(out, buf_str(&name), NAME_COLUMNS);
 }
 
 static void put_column(struct buf *out, const struct json_node *column, int64_t all, const struct colors *c) {
@@ -79,7 +64,7 @@ static void put_column(struct buf *out, const struct json_node *column, int64_t 
 }
 
 static void put_service(struct buf *out, const struct json_node *service, int64_t all, const struct colors *c) {
-    put_name(out, json_tree_text(service, "service"));
+    view_put_name(out, json_tree_text(service, "service"), NAME_COLUMNS);
     put_amount(out, json_tree_number(service, "bytes"), all, c);
     put_number(out, service, "rows");
     buf_add_text(out, " rows");
@@ -99,7 +84,7 @@ static void put_left_out(struct buf *out, const struct json_node *signal, const 
     buf_add_text(&name, "and ");
     put_number(&name, left, "count");
     buf_add_text(&name, " more (--limit)");
-    put_name(out, buf_str(&name));
+    view_put_name(out, buf_str(&name), NAME_COLUMNS);
     put_amount(out, json_tree_number(left, "bytes"), all, c);
     buf_add_byte(out, '\n');
 }

@@ -56,6 +56,20 @@ int view_columns_of(struct str s) {
     return n;
 }
 
+void view_put_name(struct buf *out, struct str name, int columns) {
+    AUTO_BUF struct buf safe;
+    buf_init(&safe, 256 * KIB);
+    put_terminal(&safe, (struct str){name.p, MIN(name.n, (size_t)400)});
+    struct str shown = buf_str(&safe);
+    bool cut = view_columns_of(shown) > columns;
+    while (shown.n && view_columns_of(shown) > columns - cut) {
+        shown.n--;
+        while (shown.n && ((unsigned char)shown.p[shown.n] & 0xc0) == 0x80) shown.n--;
+    }
+    int room = columns - cut - view_columns_of(shown);
+    buf_add_fmt(out, "  " STR_FMT "%s%*s ", STR_ARG(shown), cut ? "…" : "", MAX(room, 0), "");
+}
+
 /* Text cut or padded to a width. */
 static void put_column(struct buf *out, struct str s, int width) {
     int columns = view_columns_of(s);

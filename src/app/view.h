@@ -35,3 +35,5 @@ err view_storage(struct str answer, const struct colors *c, struct buf *out, str
 /* GET /api/v1/metrics/cardinality: a table each of metrics, labels and pairs. */
 err view_cardinality(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */
+/* Text from outside behind two spaces, padded to so many columns; what is longer ends in an ellipsis. */
+void view_put_name(struct buf *out, struct str name, int columns);
