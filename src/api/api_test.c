@@ -1,32 +1,9 @@
-#include "api/stage_test_priv.h"
+#include "api/one_stage_testing_priv.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #include "api/origin_priv.h"
 #include "net/inflate.h"
-
-static struct stage stage;
-
-static int open_stage(void **state) {
-    (void)state;
-    stage_open(&stage);
-    stage_fill(&stage);
-    return 0;
-}
-
-static int close_stage(void **state) {
-    (void)state;
-    stage_close(&stage);
-    return 0;
-}
-
-static void assert_has(const char *text, const char *part) {
-    if (!strstr(text, part)) fail_msg("'%s' is not in: %s", part, text);
-}
 
 /* ---- the OTLP endpoints ----------------------------------------------------------------------------------------- */
 
@@ -566,8 +543,6 @@ static void the_page_for_people_names_every_route_and_nothing_from_elsewhere(voi
     assert_int_equal(stage_ask(&stage, "GET /docs.css"), 200);
     assert_string_equal(stage.content_type, "text/css; charset=utf-8");
 }
-
-#define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

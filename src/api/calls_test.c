@@ -1,38 +1,12 @@
 /* How calls end: each kind of error on each port, answers that are too large or partial, texts that fit nowhere; and the small
  * parts that every call goes through. */
-#include "api/stage_test_priv.h"
+#include "api/one_stage_testing_priv.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 #include "base/text.h"
 
-static struct stage stage;
-
-static int open_stage(void **state) {
-    (void)state;
-    stage_open(&stage);
-    stage_fill(&stage);
-    return 0;
-}
-static int close_stage(void **state) {
-    (void)state;
-    stage_close(&stage);
-    return 0;
-}
-
-static void assert_json(struct str text) {
-    struct json_reader r;
-    json_reader_init(&r, text, 64);
-    bool whole = json_skip(&r) && json_next(&r) == JSON_END;
-    json_reader_done(&r);
-    if (!whole) fail_msg("not JSON: " STR_FMT, STR_ARG(text));
-}
-
-static void assert_has(const char *part) {
+static void assert_says(const char *part) {
     if (!memmem(stage.body.p, stage.body.n, part, strlen(part))) fail_msg("no '%s' in %s", part, stage.body.p);
 }
 
@@ -179,7 +153,7 @@ static void an_answer_over_its_limit_is_an_error(void **state) {
     assert_true(body.full);
     call_answer_json(new_call(API_PORT_MAIN, "/"), 200, &body);
     assert_int_equal(stage.status, 413);
-    assert_has("the answer is larger than 2 MiB");
+    assert_says("the answer is larger than 2 MiB");
     assert_json(buf_str(&stage.body));
     buf_done(&body);
 }
@@ -203,7 +177,7 @@ static void queries_without_an_asker_are_counted(void **state) {
     }
     asker_gone = false;
     stage_ask(&stage, "GET /metrics");
-    assert_has("\nclew_query_abandoned_total 1\n");
+    assert_says("\nclew_query_abandoned_total 1\n");
 }
 
 /* ---- partial answers -------------------------------------------------------------------------------------------- */
@@ -254,17 +228,17 @@ static void a_trace_too_large_is_told_in_the_answer(void **state) {
     send_trace(&stage, 7, 128, 60000);
     send_trace(&stage, 8, 3, 100);
     assert_int_equal(stage_ask(&stage, "GET /api/v1/traces?limit=50"), 200);
-    assert_has("07000000000000000000000000000000");
-    assert_has("\"partial\":false}");
+    assert_says("07000000000000000000000000000000");
+    assert_says("\"partial\":false}");
     stage.api->options.query_memory_bytes = 4 * MIB;
     assert_int_equal(stage_ask(&stage, "GET /api/v1/traces?limit=50"), 200);
     assert_json(buf_str(&stage.body));
-    assert_has("08000000000000000000000000000000");
+    assert_says("08000000000000000000000000000000");
     assert_null(strstr(stage.body.p, "07000000000000000000000000000000"));
-    assert_has("\"partial\":true,\"partial_reason\":\"");
-    assert_has("a trace was too large to look at");
+    assert_says("\"partial\":true,\"partial_reason\":\"");
+    assert_says("a trace was too large to look at");
     assert_int_equal(stage_ask(&stage, "GET /api/v1/traces/07000000000000000000000000000000"), 413);
-    assert_has("\"kind\":\"limit\"");
+    assert_says("\"kind\":\"limit\"");
     stage.api->options = options;
 }
 
@@ -305,11 +279,11 @@ static void an_expression_that_gave_up_is_told_in_the_answer(void **state) {
         assert_string_equal(stage.fields, cases[i].field);
         if (*cases[i].field) continue;
         assert_json(buf_str(&stage.body));
-        assert_has("\"partial\":true,\"partial_reason\":\"a text took a regular expression too many steps");
+        assert_says("\"partial\":true,\"partial_reason\":\"a text took a regular expression too many steps");
     }
     assert_int_equal(stage_ask(&stage, "GET /api/v1/logs/query?format=otlp&where=costly~^a"), 200);
     assert_string_equal(stage.fields, "");
-    assert_has("costly");
+    assert_says("costly");
     for (size_t i = 0; i < LENGTH(bufs); i++) buf_done(bufs[i]);
     buf_done(&pair);
 }
@@ -436,8 +410,6 @@ static void the_nearest_name_is_near(void **state) {
     assert_null(nearest_name(str_of(long_name), names, LENGTH(names)));
     assert_null(nearest_name(STR("service"), names, 0));
 }
-
-#define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

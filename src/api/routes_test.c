@@ -1,38 +1,13 @@
 /* Every route of the table against every way to ask it wrongly: wrong method, wrong port, and for each parameter the values its
  * type does not take, twice, misspelt, escaped badly. What a row of the table promises is asked of it, so a new route is tested
  * when it is added. */
-#include "api/stage_test_priv.h"
+#include "api/one_stage_testing_priv.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 
-#include <cmocka.h>
-
-static struct stage stage;
 static enum api_port asked_port; /* of the last question */
 
-static int open_stage(void **state) {
-    (void)state;
-    stage_open(&stage);
-    stage_fill(&stage);
-    return 0;
-}
-static int close_stage(void **state) {
-    (void)state;
-    stage_close(&stage);
-    return 0;
-}
-
 /* ---- answers are JSON, or a status ------------------------------------------------------------------------------ */
-
-static void assert_json(struct str text) {
-    struct json_reader r;
-    json_reader_init(&r, text, 64);
-    bool whole = json_skip(&r) && json_next(&r) == JSON_END;
-    json_reader_done(&r);
-    if (!whole) fail_msg("not JSON: " STR_FMT, STR_ARG(text));
-}
 
 static bool is_otlp(const struct api_route *r, enum api_port port) {
     return port == API_PORT_OTLP || strncmp(r->path, "/otlp/", 6) == 0 || strstr(r->path, "/api/v1/otlp/");
@@ -415,8 +390,6 @@ static void defaults_may_be_written_out(void **state) {
         buf_done(&query);
     }
 }
-
-#define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

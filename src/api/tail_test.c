@@ -1,31 +1,16 @@
 /* Following logs over the real handlers: which records come, in which order, what a slow reader loses, and when it ends. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
-#include "api/stage_test_priv.h"
+#include "api/one_stage_testing_priv.h"
 #include "os/clock.h"
 
 enum { ROWS = 5 }; /* of stage_put_logs */
 static const int64_t second = 1000000000;
-static struct stage stage;
 
-static int open_stage(void **state) {
-    (void)state;
-    stage_later_ns = 0;
-    stage_open(&stage);
+static int open_tail(void **state) {
+    open_empty(state);
     stage.keeps_streams = true;
-    return 0;
-}
-
-static int close_stage(void **state) {
-    (void)state;
-    stage_close(&stage);
-    stage_later_ns = 0;
     return 0;
 }
 
@@ -379,22 +364,22 @@ static void a_token_that_expires_ends_its_streams(void **state) {
     assert_int_equal(counts().followers, 1);
 }
 
-#define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
+#define TAIL_TEST(name) cmocka_unit_test_setup_teardown(name, open_tail, close_stage)
 #define TOKEN_TEST(name) cmocka_unit_test_setup_teardown(name, open_with_tokens, close_stage)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        STAGE_TEST(each_follower_gets_its_rows_alone),
-        STAGE_TEST(an_event_is_a_record_with_all_that_it_refers_to),
-        STAGE_TEST(the_newest_come_first_and_once),
-        STAGE_TEST(a_slow_reader_is_told_what_it_lost),
-        STAGE_TEST(a_reader_that_takes_little_gets_all_in_order),
-        STAGE_TEST(a_record_over_the_limit_counts_as_lost),
-        STAGE_TEST(over_the_budget_rows_are_lost_and_told),
-        STAGE_TEST(a_heartbeat_comes_every_fifteen_seconds),
-        STAGE_TEST(a_drain_says_so_and_refuses_the_next),
-        STAGE_TEST(there_is_a_most_of_followers),
-        STAGE_TEST(what_is_wrong_is_refused_before_the_stream),
+        TAIL_TEST(each_follower_gets_its_rows_alone),
+        TAIL_TEST(an_event_is_a_record_with_all_that_it_refers_to),
+        TAIL_TEST(the_newest_come_first_and_once),
+        TAIL_TEST(a_slow_reader_is_told_what_it_lost),
+        TAIL_TEST(a_reader_that_takes_little_gets_all_in_order),
+        TAIL_TEST(a_record_over_the_limit_counts_as_lost),
+        TAIL_TEST(over_the_budget_rows_are_lost_and_told),
+        TAIL_TEST(a_heartbeat_comes_every_fifteen_seconds),
+        TAIL_TEST(a_drain_says_so_and_refuses_the_next),
+        TAIL_TEST(there_is_a_most_of_followers),
+        TAIL_TEST(what_is_wrong_is_refused_before_the_stream),
         TOKEN_TEST(only_rows_of_the_own_tenant_come),
         TOKEN_TEST(a_token_that_expires_ends_its_streams),
     };

@@ -1,17 +1,11 @@
 /* Prometheus's API over the stage: answers, byte for byte, of a few series; what is refused, and how it says so. */
-#include "api/stage_test_priv.h"
+#include "api/one_stage_testing_priv.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 #include "api/protobuf_priv.h"
 #include "signal/metrics/snappy.h"
-
-static struct stage stage;
 
 /* Samples each 15 s for 10 minutes until STAGE_NOW: a counter by route, a gauge, one with an odd name; a series that ended. */
 static void fill(void) {
@@ -30,16 +24,9 @@ static void fill(void) {
     buf_done(&text);
 }
 
-static int open_stage(void **state) {
-    (void)state;
-    stage_open(&stage);
+static int open_with_series(void **state) {
+    open_empty(state);
     fill();
-    return 0;
-}
-
-static int close_stage(void **state) {
-    (void)state;
-    stage_close(&stage);
     return 0;
 }
 
@@ -415,5 +402,5 @@ int main(void) {
         cmocka_unit_test(a_limit_ends_the_search),
         cmocka_unit_test(a_slow_expression_is_told_as_one),
     };
-    return cmocka_run_group_tests(tests, open_stage, close_stage);
+    return cmocka_run_group_tests(tests, open_with_series, close_stage);
 }
