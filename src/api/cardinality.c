@@ -220,24 +220,19 @@ static err write_metrics(struct json_writer *w, struct query *q, struct cardinal
     return NULL;
 }
 
-static void write_labels(struct json_writer *w, const struct series_cardinality *counts) {
-    json_key(w, STR("labels"));
+/* Labels have a number of values, pairs one. */
+static void write_label_counts(struct json_writer *w, const char *key, const struct series_count *v, uint32_t n,
+                               bool pairs) {
+    json_key(w, str_of(key));
     json_array(w);
-    for (uint32_t i = 0; i < counts->label_count; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         json_object(w);
-        json_member(w, "name", str, counts->by_label[i].name);
-        json_member(w, "values", u64, counts->by_label[i].values);
-        write_amount(w, &counts->by_label[i]);
-        json_object_end(w);
-    }
-    json_array_end(w);
-    json_key(w, STR("pairs"));
-    json_array(w);
-    for (uint32_t i = 0; i < counts->pair_count; i++) {
-        json_object(w);
-        json_member(w, "name", str, counts->by_pair[i].name);
-        json_member(w, "value", str, counts->by_pair[i].value);
-        write_amount(w, &counts->by_pair[i]);
+        json_member(w, "name", str, v[i].name);
+        if (pairs)
+            json_member(w, "value", str, v[i].value);
+        else
+            json_member(w, "values", u64, v[i].values);
+        write_amount(w, &v[i]);
         json_object_end(w);
     }
     json_array_end(w);
@@ -262,7 +257,8 @@ static err write_cardinality(struct api_call *c, struct query *q, struct answer 
     if (call_given(c, "drop")) TRY(count_drop(q, k, call_text(c, "drop"), &drop));
     write_totals(&a->w, &k->request, &counts);
     TRY(write_metrics(&a->w, q, k, &counts));
-    write_labels(&a->w, &counts);
+    write_label_counts(&a->w, "labels", counts.by_label, counts.label_count, false);
+    write_label_counts(&a->w, "pairs", counts.by_pair, counts.pair_count, true);
     if (drop.label.n) write_drop(&a->w, &drop);
     q->stats.bad_blocks += k->source.stats.bad_pages;
     if (k->source.stats.bad_pages && !q->stats.bad_text[0])
