@@ -83,6 +83,13 @@ static inline void say(const char *text) {
     send(r.blob);
 }
 
+#define RESOURCE "\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"shop\"}}]}"
+#define METRICS(m) "{\"resourceMetrics\":[{" RESOURCE ",\"scopeMetrics\":[{\"metrics\":[" m "]}]}]}"
+#define DELTA_SUM(start, time, v)                                                                                      \
+    METRICS("{\"name\":\"hits\",\"sum\":{\"aggregationTemporality\":1,\"isMonotonic\":true,\"dataPoints\":["           \
+            "{\"startTimeUnixNano\":\"" start "000000000\",\"timeUnixNano\":\"" time "000000000\",\"asInt\":\"" v      \
+            "\"}]}}")
+
 static inline void say_otlp(const char *json) {
     struct points_result r;
     err e = points_decode_otlp_json(decoder, str_of(json), &limits, &r);
@@ -180,3 +187,80 @@ static inline void fail_flush(const char *what) {
     if (!strstr(err_text(e), what)) fail_msg("%s", err_text(e));
     err_free(e);
 }
+
+static inline uint64_t delete_series(const char *label, enum label_matcher_op op, const char *value, int64_t from_ms,
+                                     int64_t to_ms) {
+    struct label_matcher m;
+    struct arena a;
+    uint64_t id = 0;
+    arena_init(&a, MIB);
+    assert_null(label_matcher_make(&a, str_of(label), op, str_of(value), &m));
+    struct series_request r = {&m, 1, from_ms * 1000000, to_ms * 1000000};
+    err e = store_delete_series(store, STR("default"), &r, &id);
+    if (e) fail_msg("delete: %s", err_text(e));
+    label_matcher_done(&m);
+    arena_done(&a);
+    return id;
+}
+
+static inline char *metadata(void) {
+    struct series_snapshot *sn;
+    struct series_metadata *m;
+    uint32_t n;
+    struct arena a;
+    struct buf out;
+    buf_init(&out, MIB);
+    buf_add_text(&out, "");
+    arena_init(&a, MIB);
+    assert_null(store_series_snapshot(store, STR("default"), &sn));
+    assert_null(series_snapshot_metadata(sn, (struct str){0}, &a, &m, &n));
+    for (uint32_t i = 0; i < n; i++)
+        buf_add_fmt(&out, STR_FMT "/%d/" STR_FMT "\n", STR_ARG(m[i].name), (int)m[i].type, STR_ARG(m[i].help));
+    series_snapshot_free(sn);
+    arena_done(&a);
+    return out.p;
+}
+
+static inline void expect_metadata(const char *want) {
+    char *got = metadata();
+    assert_string_equal(got, want);
+    mem_free(got);
+}
+
+static inline void fill(void) {
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    for (int i = 0; i < 300; i++)
+        buf_add_fmt(&text, "m{a=\"%d\",b=\"%d\"} %d %d\n", i % 7, i % 3, i * i % 1000, 1000 * (1 + i / 21));
+    buf_add_text(&text, "# TYPE m gauge\n");
+    say(text.p);
+}
+
+/* All samples that are answered now, and whether the answer says that some are missing. */
+static inline uint64_t count_samples(bool *out_partial) {
+    struct series_request r = {NULL, 0, INT64_MIN, INT64_MAX};
+    struct series_stats stats = {0};
+    struct series_snapshot *sn;
+    struct selection *s;
+    struct samples got;
+    struct arena a;
+    uint64_t n = 0;
+    arena_init(&a, 64 * MIB);
+    assert_null(store_series_snapshot(store, STR("default"), &sn));
+    assert_null(series_snapshot_select(sn, &r, &a, &stats, &s));
+    struct selection_reader *reader = selection_reader_new(s, &stats);
+    samples_init(&got, 64 * MIB);
+    for (uint32_t i = 0; i < selection_count(s); i++) {
+        assert_null(selection_read(reader, i, &got));
+        n += got.n;
+    }
+    selection_reader_free(reader);
+    samples_done(&got);
+    selection_free(s);
+    series_snapshot_free(sn);
+    arena_done(&a);
+    *out_partial = stats.bad_pages > 0;
+    return n;
+}
+
+#define SERIES_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
