@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/vec.h"
 #include "store/series/select_priv.h"
 
@@ -25,6 +26,7 @@ struct model_exemplar {
 struct model_series {
     char *tenant;
     struct str bytes; /* label_set_write */
+    uint64_t hash;    /* of bytes */
     struct arena memory;
     struct labels labels;
     VEC(struct model_sample) samples;
@@ -83,24 +85,27 @@ void series_model_free(struct series_model *m) {
     mem_free(m);
 }
 
-static struct model_series *series_new(struct str tenant, struct labels l) {
+static struct model_series *series_new(struct str tenant, struct str bytes) {
     struct model_series *s = mem_new_of(struct model_series);
-    AUTO_BUF struct buf b;
-    buf_init(&b, 16 * MIB);
-    label_set_write(l, &b);
     s->tenant = str_dup(tenant);
-    s->bytes = (struct str){str_dup(buf_str(&b)), b.n};
+    s->bytes = (struct str){str_dup(bytes), bytes.n};
+    s->hash = hash_bytes(bytes.p, bytes.n);
     arena_init(&s->memory, 16 * MIB);
     assert(label_set_read(s->bytes, &s->memory, &s->labels));
     return s;
 }
 
 static struct model_series *find(struct series_model *m, struct str tenant, struct labels l, bool make) {
-    for (size_t i = 0; i < m->series.n; i++)
-        if (str_equal(str_of(m->series.v[i]->tenant), tenant) && label_set_equal(m->series.v[i]->labels, l))
-            return m->series.v[i];
+    AUTO_BUF struct buf bytes;
+    buf_init(&bytes, 16 * MIB);
+    label_set_write(l, &bytes);
+    uint64_t hash = hash_bytes(bytes.p, bytes.n);
+    for (size_t i = 0; i < m->series.n; i++) {
+        struct model_series *s = m->series.v[i];
+        if (s->hash == hash && str_equal(s->bytes, buf_str(&bytes)) && str_equal(str_of(s->tenant), tenant)) return s;
+    }
     if (!make) return NULL;
-    struct model_series *s = series_new(tenant, l);
+    struct model_series *s = series_new(tenant, buf_str(&bytes));
     *vec_push(&m->series) = s;
     return s;
 }
@@ -398,7 +403,7 @@ struct series_snapshot *series_model_snapshot(struct series_model *m, struct str
     for (size_t i = 0; i < m->series.n; i++) {
         const struct model_series *from = m->series.v[i];
         if (!str_equal(str_of(from->tenant), tenant)) continue;
-        struct model_series *s = series_new(tenant, from->labels);
+        struct model_series *s = series_new(tenant, from->bytes);
         for (size_t k = 0; k < from->samples.n; k++) {
             struct model_sample x = from->samples.v[k];
             if (x.time_ns < time_floor) continue;
