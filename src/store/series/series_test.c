@@ -501,7 +501,7 @@ static void random_life(uint64_t seed) {
 
 static void random_lives_equal_the_model(void **state) {
     (void)state;
-    uint64_t seeds = getenv("CLEW_LONG") ? 2000 : 60, only = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 0;
+    uint64_t seeds = getenv("CLEW_LONG") ? 2000 : 40, only = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 10) : 0;
     for (uint64_t seed = only ? only : 1; seed <= (only ? only : seeds); seed++) {
         if (getenv("CLEW_VERBOSE")) fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
         random_life(seed);
