@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { endLater } from './processes.mjs';
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const longest = 30_000; // ms that something is waited for: many times what it takes, since other stages may run beside this one
 export const hasBrowser = existsSync(executablePath);
 const shots = join(dirname(fileURLToPath(import.meta.url)), '../../build/shots');
 const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -55,7 +58,7 @@ export async function shot(page, name) {
 /** Gives `at(path, fn, options, base)`: runs fn with a page at path, and then wants that nothing went wrong on it. `of` gives {browser, clew}. */
 export const visitor = (of) => async (path, fn, options = {}, base = of().clew.api) => {
   const page = await of().browser.open(base, options);
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(longest);
   try {
     await page.goto(path);
     await fn(page);
@@ -65,8 +68,66 @@ export const visitor = (of) => async (path, fn, options = {}, base = of().clew.a
   }
 };
 export const address = (page) => page.evaluate(() => location.pathname + location.search);
-/** Nothing is awaited, and charts are drawn. */
+/** Nothing is awaited, and charts are drawn: for ten frames, since what was just done may not have asked yet. */
 export const idle = async (page) => {
-  await page.waitForFunction(() => !document.querySelector('.progress.on') && [...document.querySelectorAll('.plot')].every((p) => p.querySelector('canvas')));
-  await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => setTimeout(r, 100))));
+  await page.evaluate(() => { window.quietFrames = 0; });
+  await page.waitForFunction(() => { // once a frame
+    const busy = document.querySelector('.progress.on') || [...document.querySelectorAll('.plot')].some((p) => !p.querySelector('canvas'));
+    window.quietFrames = busy ? 0 : (window.quietFrames ?? 0) + 1;
+    return window.quietFrames > 10;
+  });
 };
+/** Tries until `check` passes; after the longest time what it says is what went wrong. */
+export async function eventually(check) {
+  for (const end = Date.now() + longest; ; await sleep(50))
+    try {
+      return await check();
+    } catch (e) {
+      if (Date.now() > end) throw e;
+    }
+}
+/** What `sign` selects is there, and all else that was asked for; keys are heard. */
+export const shown = async (page, sign) => {
+  await page.locator(sign).first().waitFor();
+  await idle(page);
+};
+/** Presses a key that leads to a field, and types there. */
+export const typeAt = async (page, key, field, text) => {
+  await page.keyboard.press(key);
+  await page.locator(`${field}:focus`).waitFor();
+  await page.keyboard.type(text);
+};
+/** Types with 10 ms between keys by the page's own clock, however slow the machine is. */
+export const burst = async (page, text) => {
+  await page.clock.install();
+  await page.clock.pauseAt(Date.now() + 60_000); // it stands only at a time that is yet to come
+  for (const key of text) {
+    await page.keyboard.type(key);
+    await page.clock.runFor(10);
+  }
+  await page.clock.runFor(1000);
+  await page.clock.resume();
+};
+/** Words in the palette, and Enter on the command that they are for. */
+export const palette = async (page, words, command) => {
+  await typeAt(page, 'Control+k', 'dialog.palette input', words);
+  await page.locator('[role=option][aria-selected=true]', { hasText: command }).waitFor();
+  await page.keyboard.press('Enter');
+};
+
+/** Tests of `screens`, [name, path, sign that it is there], by `at` of visitor; a path may be made of the width when the test runs. In both
+ * themes, wide and narrow: axe finds nothing, few questions were asked, nothing is cut off. A picture of each is kept. */
+export function sweep(at, screens, { most = 4, promise = 'axe finds nothing, four questions at most', then = async () => {} } = {}) {
+  for (const [theme, width] of [['light', 1440], ['dark', 1440], ['light', 380], ['dark', 380]])
+    for (const [name, path, sign] of screens)
+      test(`${name}, ${theme}, ${width} px: ${promise}`, () => at(typeof path === 'function' ? path(width) : path, async (page) => {
+        await shown(page, sign);
+        const questions = page.asked.filter((u) => u.includes('/api/')); // some are asked again every few seconds
+        assert.ok(questions.length <= most, questions.join('\n'));
+        await shot(page, `${name}-${theme}-${width}`);
+        assert.deepEqual(await axe(page), []);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= width, `${wide} px wide`);
+        await then(page, name, `${theme}-${width}`);
+      }, { theme, width, height: width < 500 ? 800 : 900 }));
+}
