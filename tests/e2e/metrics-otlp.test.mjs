@@ -41,12 +41,15 @@ function everyKind(at, n, begun = at - 60000) {
       quantileValues: [[0, 0.001], [0.5, 0.125 + n], [0.99, 'NaN'], [1, 7]].map(([quantile, value]) => ({ quantile, value })) })] } },
   ]);
 }
-/** The same without a recorded value: times, attributes and, of summaries and histograms, nothing else. */
-function nothingRecorded(at) {
+/** The same without a recorded value: times, attributes and, of summaries and histograms, nothing else; or which bounds they have, as
+ * collectors say them. */
+function nothingRecorded(at, bounds = false) {
+  const parts = ({ sum, explicitBounds, bucketCounts, quantileValues }) => ({ ...(sum === undefined ? {} : { sum: 0 }),
+    ...(bucketCounts ? { explicitBounds, bucketCounts: bucketCounts.map(() => '0') } : {}), ...(quantileValues ? { quantileValues } : {}) });
   const request = everyKind(at, 0);
   for (const m of request.resourceMetrics[0].scopeMetrics[0].metrics)
     for (const kind of ['gauge', 'sum', 'histogram', 'exponentialHistogram', 'summary'])
-      if (m[kind]) m[kind].dataPoints = m[kind].dataPoints.map((p) => ({ attributes: p.attributes, timeUnixNano: p.timeUnixNano, flags: 1 }));
+      if (m[kind]) m[kind].dataPoints = m[kind].dataPoints.map((p) => ({ attributes: p.attributes, timeUnixNano: p.timeUnixNano, flags: 1, ...(bounds ? parts(p) : {}) }));
   return request;
 }
 
@@ -123,6 +126,8 @@ for (const [wire, send] of Object.entries(senders)) {
     const there = { room_heat_celsius: 2, memory_use_ratio: 3, requests_total: 2, queue_length: 1, sent_bytes_total: 2, wait_seconds_bucket: 5, wait_seconds_count: 2, wait_seconds_sum: 1,
       wait_delta_milliseconds_bucket: 5, wait_delta_milliseconds_count: 2, wait_delta_milliseconds_sum: 1, size_bytes: 1, size_fine: 1, size_delta: 1,
       rpc_duration_seconds: 4, rpc_duration_seconds_count: 1, rpc_duration_seconds_sum: 1 };
+    await send(clew, nothingRecorded(at - 10000)); // of series that are not there yet
+    assert.deepEqual(await counts(at - 10000), {});
     await send(clew, everyKind(at, 0));
     await send(clew, nothingRecorded(at + 10000));
     await send(clew, everyKind(at + 20000, 1));
@@ -133,11 +138,13 @@ for (const [wire, send] of Object.entries(senders)) {
       assert.deepEqual(await counts(at + 20000), there, when);
       await flush(clew);
     }
+    await send(clew, nothingRecorded(at + 30000, true));
+    assert.deepEqual(await counts(at + 30000), {}, 'what is in a file ends as well');
   });
 
   run('all kinds of points come out by remote read as the samples that the rules make of them', async (clew) => {
     const at = second() - 60000;
-    const sent = [0, 1, 2].map((n) => everyKind(at + n * 10000, n, at - 60000));
+    const sent = [...[0, 1, 2].map((n) => everyKind(at + n * 10000, n, at - 60000)), nothingRecorded(at + 30000, true)];
     for (const request of sent) await send(clew, request);
     const wanted = seriesOf(sent);
     assert.equal(wanted.size, 36);
