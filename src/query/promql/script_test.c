@@ -235,7 +235,7 @@ int main(int argc, char **argv) {
     int n = scandir(folder, &names, NULL, alphasort);
     if (n < 0) {
         size_t all = 0;
-        for (enum script_class k = 0; k < CLASSES; k++) all += classes[k].least;
+        for (enum script_class k = 0; k < CLASSES; k++) all += plain ? classes[k].plain : classes[k].least;
         printf("no scripts in \"%s\"\n%zu skipped\n", folder, all);
         return SKIPPED;
     }
