@@ -1,8 +1,9 @@
 // Metrics into clew: the OpenTelemetry JS SDK by all three transports, remote write and text by hand, and bad input of all of them.
 import test, { before, after } from 'node:test';
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
@@ -325,6 +326,63 @@ test('new series in ten minutes, and late samples, as they are configured', asyn
   }
 });
 
+/** A clew with limits, and two tenants of it with tokens of their own: {write, otlp, count} each. */
+async function withTenants(limits, body) {
+  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'));
+  const token = (tenant) => execFileSync(binary, ['token', 'new', tenant, '--role', 'admin', '--tenant', tenant, '--data', join(dir, 'data')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  const tokens = [token('a'), token('b')], shared = await startClew(limits, dir);
+  try {
+    await body(...tokens.map((t) => {
+      const headers = { Authorization: `Bearer ${t}` };
+      return {
+        write: (list) => write(shared, snappy(writeRequest(list)), headers),
+        otlp: async (metric) => (await post(`${shared.otlp}/v1/metrics`, JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] }), { 'Content-Type': 'application/json', ...headers })).text,
+        count: async (selector) => (await (await fetch(`${prometheusOf(shared)}/api/v1/query?${new URLSearchParams({ query: `count(${selector})` })}`, { headers })).json()).data.result[0]?.value[1],
+      };
+    }));
+  } finally {
+    assert.deepEqual(await shared.stop(), { code: 0, signal: null });
+  }
+}
+const many = (name, label, from, n, at) => Array.from({ length: n }, (_, i) => ({ labels: series(name, { [label]: `v${from + i}` }), samples: [[1, at]] }));
+
+test('a tenant at its limit of series is refused with its own offenders, and another one is not', () => withTenants(['--series-max', '50', '--series-labels-max', '4'], async (a, b) => {
+  const t = nowMs(), over = (name, label) => new RegExp(`^1?\\d: .*over 50 series: most are of metric ${name} \\(50\\), the label with most values is ${label} \\(50\\)`);
+  const gauge = (name) => ({ name, gauge: { dataPoints: [{ timeUnixNano: `${t}000000`, asInt: '1' }] } });
+  const first = await a.write(many('crowd', 'path', 0, 60, t));
+  assert.equal(first.status, 400);
+  assert.match(first.text, over('crowd', 'path'));
+  assert.match(first.text, /^10: /);
+  const { partialSuccess } = JSON.parse(await a.otlp(gauge('one.more')));
+  assert.equal(partialSuccess.rejectedDataPoints, '1');
+  assert.match(partialSuccess.errorMessage, /over 50 series: most are of metric crowd/);
+  assert.equal(await b.otlp(gauge('one.more')), '{}');
+  assert.deepEqual((await b.write(many('calm', 'zone', 0, 49, t))).status, 204, 'another tenant has as many of its own');
+  assert.equal((await a.write(many('crowd', 'path', 0, 50, t + 1))).status, 204, 'who is there goes on');
+  const second = await b.write(many('calm', 'zone', 49, 3, t));
+  assert.equal(second.status, 400);
+  assert.match(second.text, /^3: .*over 50 series: most are of metric calm \(49\), the label with most values is zone \(49\)/);
+  assert.doesNotMatch(second.text, /crowd|path/, 'nobody else is named');
+  assert.deepEqual([await a.count('crowd'), await b.count('calm'), await a.count('{__name__=~"calm|one_more"}'), await b.count('one_more')], ['50', '49', undefined, '1']);
+}));
+
+test('labels and new series are limited for each tenant alone', () => withTenants(['--series-labels-max', '4', '--series-new-max', '20'], async (a, b) => {
+  const t = nowMs(), wide = (n) => [{ labels: series('wide', Object.fromEntries(Array.from({ length: n - 1 }, (_, i) => [`l${i}`, 'x']))), samples: [[1, t]] }];
+  const labels = await a.write(wide(5));
+  assert.equal(labels.status, 400);
+  assert.match(labels.text, /^1: over a limit of the tenant; wide\{.*\}: a series with 5 labels, at most 4\n$/);
+  assert.equal((await b.write(wide(4))).status, 204);
+  const first = await a.write(many('deploys', 'pod', 0, 30, t));
+  assert.equal(first.status, 400);
+  assert.match(first.text, /^10: .*over 20 new series in 600 s: most are of metric deploys \(20\), the label with most values is pod \(20\)/);
+  assert.equal((await b.write(many('steady', 'zone', 0, 19, t))).status, 204);
+  const second = await b.write(many('steady', 'zone', 19, 2, t));
+  assert.equal(second.status, 400);
+  assert.match(second.text, /^2: .*over 20 new series in 600 s: most are of metric steady/);
+  assert.equal((await a.write(many('deploys', 'pod', 0, 20, t + 1))).status, 204);
+  assert.deepEqual([await a.count('deploys'), await a.count('wide'), await b.count('steady'), await b.count('wide')], ['20', undefined, '19', '1']);
+}));
+
 test('names as they are configured; promoted attributes', async () => {
   const other = await startClew(['--metric-names', 'NoTranslation', '--promote-attribute', 'region', '--promote-attribute', 'service.version']);
   try {
@@ -408,6 +466,7 @@ test('text and OpenMetrics are imported: labels, times, gzip; all of it or nothi
 test('clew import metrics: files, standard input, pieces, mistakes', async () => {
   const run = (args, input) => new Promise((resolve) => {
     const child = execFile(binary, ['import', 'metrics', ...args, '--server', clew.api], (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stdout, stderr }));
+    child.stdin.on('error', () => {}); // one that refuses its arguments does not read
     child.stdin.end(input ?? '');
   });
   const file = join(clew.dir, 'metrics.txt');

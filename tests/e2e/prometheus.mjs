@@ -1,4 +1,4 @@
-// Remote write by hand, Prometheus and vmagent as senders, and the query API that says what arrived.
+// Remote write and remote read by hand, Prometheus and vmagent as senders, and the query API that says what arrived.
 import http from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,6 +49,79 @@ export async function write(clew, body, headers = {}) {
   });
   const written = (kind) => answer.headers.get(`x-prometheus-remote-write-${kind}-written`);
   return { status: answer.status, text: await answer.text(), written: ['samples', 'histograms', 'exemplars'].map(written) };
+}
+
+// ---- remote read ----------------------------------------------------------------------------------------------------
+
+/** Snappy's block format unpacked: literals and copies. */
+export function unsnappy(block) {
+  let at = 0, size = 0;
+  for (let shift = 0; ; shift += 7) { const b = block[at++]; size += (b & 127) * 2 ** shift; if (b < 128) break; }
+  const out = Buffer.alloc(size);
+  let to = 0;
+  while (at < block.length) {
+    const tag = block[at++], kind = tag & 3;
+    if (kind === 0) {
+      const more = Math.max(0, (tag >> 2) - 59), length = 1 + (more ? block.readUIntLE(at, more) : tag >> 2);
+      to += block.copy(out, to, at + more, at + more + length);
+      at += more + length;
+    } else {
+      const wide = [0, 1, 2, 4][kind], offset = block.readUIntLE(at, wide) + (kind === 1 ? (tag >> 5) * 256 : 0);
+      at += wide;
+      for (let n = kind === 1 ? (tag >> 2 & 7) + 4 : (tag >> 2) + 1; n > 0; n--, to++) out[to] = out[to - offset];
+    }
+  }
+  if (to !== size) throw new Error(`snappy: ${to} of ${size} bytes`);
+  return out;
+}
+
+/** A message of protobuf by numbers of fields: [BigInt or Buffer …] each. */
+export function fieldsOf(b) {
+  const fields = {};
+  let at = 0;
+  const varint = () => { let v = 0n; for (let shift = 0n; ; shift += 7n) { const c = b[at++]; v |= BigInt(c & 127) << shift; if (c < 128) return v; } };
+  while (at < b.length) {
+    const key = Number(varint()), size = key & 7;
+    let value;
+    if (size === 0) value = varint();
+    else { const n = size === 1 ? 8 : size === 5 ? 4 : Number(varint()); value = b.subarray(at, at += n); }
+    (fields[key >> 3] ??= []).push(value);
+  }
+  return fields;
+}
+const packedVarints = (b) => { const out = []; for (let at = 0; at < b.length;) { let v = 0n; for (let shift = 0n; ; shift += 7n) { const c = b[at++]; v |= BigInt(c & 127) << shift; if (c < 128) break; } out.push(v); } return out; };
+const signed = (v = 0n) => Number((v >> 1n) ^ -(v & 1n));
+/** The bits of a double, as digits: a NaN may lose some of them on its way through a number. */
+export const doubleBits = (v) => { const b = Buffer.alloc(8); b.writeDoubleBE(v); return b.toString('hex'); };
+export const STALE = '7ff0000000000002';
+const bitsOf = (b) => (b ? Buffer.from(b).reverse().toString('hex') : doubleBits(0));
+
+/** One side of a native histogram of integers: counts by index, those that are not zero. */
+function bucketsOf(spans = [], [deltas = Buffer.alloc(0)] = []) {
+  const counts = packedVarints(deltas), made = {};
+  let index = 0, count = 0, k = 0;
+  for (const span of spans.map(fieldsOf)) {
+    index += signed(span[1]?.[0]);
+    for (let n = Number(span[2]?.[0] ?? 0n); n > 0; n--, index++, k++) if ((count += signed(counts[k])) !== 0) made[index] = count;
+  }
+  if (k !== counts.length) throw new Error(`${counts.length} buckets in spans of ${k}`);
+  return made;
+}
+
+/** Remote read of all series in [start, end]: a map from labelsText to [[ms, value]…]: a double as its bits, or a native histogram. */
+export async function remoteRead(clew, start, end, [type, name, value] = [2, '__name__', '.+']) {
+  const request = message(1, int64(1, start), int64(2, end), message(3, number(1, type), bytes(2, name), bytes(3, value)));
+  const answer = await fetch(`${clew.api}/prometheus/api/v1/read`, { method: 'POST', headers: { 'Content-Type': TYPE_1, 'Content-Encoding': 'snappy' }, body: snappy(request) });
+  const body = Buffer.from(await answer.arrayBuffer());
+  if (answer.status !== 200) throw new Error(`${answer.status} ${body}`);
+  const [result] = fieldsOf(unsnappy(body))[1];
+  return new Map((fieldsOf(result)[1] ?? []).map(fieldsOf).map((series) => {
+    const labels = Object.fromEntries(series[1].map(fieldsOf).map((l) => [String(l[1][0]), String(l[2]?.[0] ?? '')]));
+    const samples = (series[2] ?? []).map(fieldsOf).map((s) => [Number(BigInt.asIntN(64, s[2]?.[0] ?? 0n)), bitsOf(s[1]?.[0])]);
+    const histograms = (series[4] ?? []).map(fieldsOf).map((h) => [Number(h[15][0]), { schema: signed(h[4]?.[0]), zeroThreshold: h[5]?.[0].readDoubleLE() ?? 0, zeroCount: Number(h[6]?.[0] ?? 0n),
+      count: Number(h[1]?.[0] ?? 0n), sum: bitsOf(h[3]?.[0]), positive: bucketsOf(h[11], h[12]), negative: bucketsOf(h[8], h[9]) }]);
+    return [labelsText(labels), [...samples, ...histograms].sort(([a], [b]) => a - b)];
+  }));
 }
 
 // ---- what arrived -----------------------------------------------------------------------------------------------------

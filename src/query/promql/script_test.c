@@ -58,8 +58,7 @@ static void say_cell(struct buf *b, const struct promql_row *row, size_t i) {
         buf_add_text(b, "nothing");
 }
 
-static const struct script_series *expected_for(const struct script_case *c, struct labels labels,
-                                                size_t *out_at) {
+static const struct script_series *expected_for(const struct script_case *c, struct labels labels, size_t *out_at) {
     for (size_t i = 0; i < c->expected.n; i++)
         if (promql_labels_compare(c->expected.v[i].labels, labels) == 0) return *out_at = i, &c->expected.v[i];
     return NULL;
@@ -235,7 +234,9 @@ int main(int argc, char **argv) {
     if (argc > 1 + plain) folder = argv[1 + plain];
     int n = scandir(folder, &names, NULL, alphasort);
     if (n < 0) {
-        printf("no scripts in \"%s\": 0 passed, 0 failed\n", folder);
+        size_t all = 0;
+        for (enum script_class k = 0; k < CLASSES; k++) all += plain ? classes[k].plain : classes[k].least;
+        printf("no scripts in \"%s\"\n%zu skipped\n", folder, all);
         return SKIPPED;
     }
     for (int i = 0; i < n; i++) {

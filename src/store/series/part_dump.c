@@ -26,6 +26,10 @@ static void dump_sample(const struct samples *s, uint32_t i, struct buf *out) {
     buf_add_byte(out, ' ');
     if (h) buf_add_fmt(out, "native histogram of schema %d, %u buckets, sum ", h->schema, h->buckets);
     put_f64(out, h ? h->sum : s->values[i]);
+    if (samples_start(s, i)) {
+        buf_add_text(out, " since ");
+        put_time(out, samples_start(s, i));
+    }
     buf_add_byte(out, '\n');
 }
 
