@@ -144,9 +144,13 @@ err engine_append_points(struct store *store, struct str tenant, struct batch_bl
 /* ---- commit ----------------------------------------------------------------------------------------------------- */
 
 static struct log_record record_of(const struct memory_batch *m) {
-    return (struct log_record){
-        m->sequence, m->view.signal, str_of(m->table->tenant), batch_bytes(m->view.blob), m->blob_check,
-        m->flags,    m->arrived_ns};
+    return (struct log_record){.sequence = m->sequence,
+                               .signal = m->view.signal,
+                               .tenant = str_of(m->table->tenant),
+                               .blob = batch_bytes(m->view.blob),
+                               .blob_check = m->blob_check,
+                               .flags = m->flags,
+                               .arrived_ns = m->arrived_ns};
 }
 
 static bool take_pending(struct engine *s) {
@@ -175,6 +179,7 @@ static void take_points(struct engine *s, const struct memory_batch *m, int64_t 
     struct series_table *t = m->table->series;
     if (!t->first) {
         t->first = m->sequence;
+        t->log_from = m->began ? m->began : m->sequence;
         t->born_ns = monotonic_ns;
         t->born_wall_ns = s->o.wall_ns();
     }
@@ -239,6 +244,7 @@ static void finish(struct engine *s, size_t n) {
     bool wake = engine_is_pressed(s);
     for (size_t i = 0; i < n; i++)
         if (memory_batch_is_points(s->taken.v[i])) engine_apply_points(s, s->taken.v[i]);
+    engine_said(s, n);
     lock_take(&s->lock);
     for (size_t i = 0; i < n; i++) {
         struct memory_batch *m = s->taken.v[i];
@@ -301,7 +307,7 @@ static int by_sequence(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static err restart_log(struct engine *s, struct unflushed *u, struct relog *points, uint64_t first) {
+static err restart_log(struct engine *s, struct unflushed *u, segment_mappings *points, uint64_t first) {
     TRY(engine_relog_points(s, points, &u->records));
     if (u->records.n) {
         qsort(u->records.v, u->records.n, sizeof *u->records.v, by_sequence);
@@ -314,7 +320,7 @@ static err restart_log(struct engine *s, struct unflushed *u, struct relog *poin
  * records are copied from where they were synced. */
 static err log_again(struct engine *s) {
     struct unflushed u = {0};
-    struct relog points = {0};
+    segment_mappings points = {0};
     lock_take(&s->lock);
     for (size_t i = 0; i < s->tables.n; i++) {
         add_list(&u, s->tables.v[i]->flushing);
@@ -323,7 +329,7 @@ static err log_again(struct engine *s) {
     uint64_t first = s->visible_sequence + 1;
     lock_give(&s->lock);
     err e = restart_log(s, &u, &points, first);
-    relog_done(&points);
+    segments_unmap(&points);
     for (size_t i = 0; i < u.lists.n; i++) memory_list_unref(u.lists.v[i]);
     vec_done(&u.lists);
     vec_done(&u.records);
@@ -355,6 +361,7 @@ static void enter_flight(struct engine *s, size_t n) {
         if (!memory_batch_is_points(m)) continue;
         m->flags = m->table->series->fresh ? RECORD_FRESH : 0;
         m->table->series->fresh = false;
+        m->table->series->refers = m->table->series->epoch == m->table->series->known.epoch;
         m->table->series->in_flight++;
         s->records.v[i].flags = m->flags;
     }
@@ -368,6 +375,7 @@ static void leave_flight(struct engine *s, size_t n) {
         struct memory_batch *m = s->taken.v[i];
         if (!memory_batch_is_points(m)) continue;
         m->table->series->fresh |= m->flags & RECORD_FRESH;
+        m->table->series->saying = m->table->series->said;
         land(s, m->table);
     }
     lock_give(&s->lock);
@@ -383,6 +391,7 @@ static void commit_taken(struct engine *s) {
     err why = NULL;
     size_t n = record_log_fit(&s->log, s->records.v, s->records.n);
     enter_flight(s, n);
+    engine_say(s, n);
     enum commit_result result = record_log_commit(&s->log, s->records.v, n, &why);
     if (result == COMMIT_DONE) {
         finish(s, n);
