@@ -79,7 +79,7 @@ static err admit_locked(struct engine *s, struct str tenant, struct memory_batch
     *s->pending_end = m;
     s->pending_end = &m->next;
     s->pending_count++;
-    flag_wake_one(&s->log_wake);
+    if (s->pending_count >= s->group.awaited) flag_wake_one(&s->log_wake);
     return NULL;
 }
 
@@ -140,6 +140,8 @@ err engine_append_points(struct store *store, struct str tenant, struct batch_bl
     m->arrived_ns = s->o.wall_ns();
     return admit(s, tenant, m, m->points.n + m->points.metric_count + m->points.exemplar_count == 0);
 }
+
+static const int64_t group_wait_max_ns = 1000000, group_gap_max_ns = 5000000;
 
 /* ---- commit ----------------------------------------------------------------------------------------------------- */
 
@@ -257,6 +259,8 @@ static void finish(struct engine *s, size_t n) {
     s->stats.batches_appended += n;
     s->stats.commits++;
     s->pending_count -= n;
+    s->group.size = n + s->pending_count;
+    s->group.ended_ns = now;
     if (wake) flag_wake_all(&s->back_wake);
     lock_give(&s->lock);
     engine_segments_publish(s);
@@ -392,7 +396,9 @@ static void commit_taken(struct engine *s) {
     size_t n = record_log_fit(&s->log, s->records.v, s->records.n);
     enter_flight(s, n);
     engine_say(s, n);
+    int64_t start = clock_monotonic_ns();
     enum commit_result result = record_log_commit(&s->log, s->records.v, n, &why);
+    s->group.took_ns = clock_monotonic_ns() - start;
     if (result == COMMIT_DONE) {
         finish(s, n);
         record_log_mark(&s->log); /* after the answers: nobody waits for it */
@@ -449,10 +455,22 @@ bool engine_log_step(struct engine *s) {
     return true;
 }
 
+/* Senders that wait for their answers send again at once: those of the last commit, and those who came meanwhile, are waited for, not longer than
+ * a commit takes. So one sync serves them all. */
+static void await_group(struct engine *s) {
+    int64_t now = clock_monotonic_ns(), until = now + MIN(s->group.took_ns, group_wait_max_ns);
+    lock_take(&s->lock);
+    if (s->pending && now - s->group.ended_ns < group_gap_max_ns) s->group.awaited = s->group.size;
+    while (s->pending_count < s->group.awaited && !s->stop_log && flag_wait_until(&s->log_wake, &s->lock, until)) {}
+    s->group.awaited = 0;
+    lock_give(&s->lock);
+}
+
 void engine_log_thread(void *engine) {
     struct engine *s = engine;
     for (;;) {
-        while (engine_log_step(s)) {}
+        do await_group(s);
+        while (engine_log_step(s));
         lock_take(&s->lock);
         while (!s->pending && !s->stop_log && !s->pulse_asked && !s->turn_heads && !s->forget_known &&
                (s->backup_running || (!s->check_idle && s->retire_below <= s->retired_below)))

@@ -60,6 +60,12 @@ struct engine {
     struct delete_set *deletes;
     struct memory_batch *pending, **pending_end;
     size_t pending_count; /* also those the log thread has taken and not yet answered */
+    struct {
+        size_t size;      /* requests of the last commit, and those that had come when it ended */
+        size_t awaited;   /* so many are waited for; 0: the log thread waits for any */
+        int64_t ended_ns; /* monotonic */
+        int64_t took_ns;  /* the log thread's */
+    } group;
     uint64_t visible_sequence;
     struct segments_view segments;
     uint64_t retire_below; /* segments below that number may go */
