@@ -88,15 +88,29 @@ static err check_texts(struct check *c, const char *tenant) {
 
 struct check_log {
     struct check *c;
+    struct said_log said;
+    segment_mappings segments; /* it points into them */
     const char *path;
     uint64_t void_from, last_sequence;
 };
+
+/* What is in files already may refer to what is gone from the log. */
+static err check_points(struct check_log *l, const struct log_record *r, struct batch_blob **out) {
+    uint32_t *numbers, lost;
+    said_log_add(&l->said, r);
+    TRY(said_log_open(&l->said, r, out, &numbers, &lost));
+    mem_free(numbers);
+    if (!lost || r->sequence <= manifest_covered(&l->c->state, r->tenant, r->signal)) return NULL;
+    batch_unref(*out);
+    return err_new(ERR_CORRUPT, "record %llu refers to %u series that the log does not name",
+                   (unsigned long long)r->sequence, lost);
+}
 
 static err check_record(void *context, const struct log_record *r) {
     struct check_log *l = context;
     struct batch_blob *blob;
     if (r->sequence >= l->void_from) return NULL;
-    err e = r->signal == TABLE_SERIES ? points_open(r->blob, &blob) : batch_open(r->blob, &blob);
+    err e = r->signal == TABLE_SERIES ? check_points(l, r, &blob) : batch_open(r->blob, &blob);
     if (!e) batch_unref(blob);
     if (is_finding(l->c, l->path, &e)) return NULL;
     return e;
@@ -126,16 +140,15 @@ static err look_at_segment(struct check *c, const char *log_dir, uint64_t number
 static err check_segment(struct check *c, const char *log_dir, const struct check_segment *g, struct check_log *l) {
     struct path path = path_segment(log_dir, g->number);
     struct segment_reading reading = {0};
-    struct file *file;
-    struct str map;
+    struct segment_mapping m;
     l->path = path.text;
     uint64_t known = MAX(l->last_sequence, c->state.sequence);
     if (g->head.first_sequence > known + 1) found(c, path.text, "log records before this segment are missing");
-    TRY(segment_map(path.text, &file, &map));
+    TRY(segment_map(path.text, &m.file, &m.map));
+    *vec_push(&l->segments) = m;
     c->counts->segments++;
-    c->counts->log_bytes += map.n;
-    err e = segment_read(map, path.text, &g->head, check_record, l, c->out, &reading);
-    segment_unmap(file, map);
+    c->counts->log_bytes += m.map.n;
+    err e = segment_read(m.map, path.text, &g->head, check_record, l, c->out, &reading);
     c->bad += reading.bad;
     l->path = NULL;
     l->last_sequence = MAX(l->last_sequence, MIN(reading.last_sequence, l->void_from - 1));
@@ -145,13 +158,16 @@ static err check_segment(struct check *c, const char *log_dir, const struct chec
 static err check_segments_all(struct check *c, const char *log_dir, const segment_numbers *numbers,
                               check_segments *segments) {
     struct check_log l = {.c = c};
+    err e = NULL;
     for (size_t i = 0; i < numbers->n; i++) TRY(look_at_segment(c, log_dir, numbers->v[i], segments));
-    for (size_t i = 0; i < segments->n; i++) {
+    for (size_t i = 0; i < segments->n && !e; i++) {
         l.void_from = UINT64_MAX;
         for (size_t j = i + 1; j < segments->n; j++) l.void_from = MIN(l.void_from, segments->v[j].head.first_sequence);
-        TRY(check_segment(c, log_dir, &segments->v[i], &l));
+        e = check_segment(c, log_dir, &segments->v[i], &l);
     }
-    return NULL;
+    said_log_done(&l.said);
+    segments_unmap(&l.segments);
+    return e;
 }
 
 static err check_whole_log(struct check *c) {

@@ -41,6 +41,7 @@ static err dump_manifest(struct str bytes, const char *path, struct buf *out) {
 struct dump_log {
     struct buf *out;
     uint64_t rows_left;
+    struct said_log said; /* of this segment */
 };
 
 static void dump_rows(struct dump_log *d, const struct batch *b) {
@@ -83,35 +84,30 @@ static void dump_points(struct dump_log *d, const struct points *p) {
     }
 }
 
-static void dump_points_record(struct dump_log *d, const struct log_record *r, struct batch_blob *blob) {
+static err dump_points_record(struct dump_log *d, const struct log_record *r) {
+    AUTO_FREE uint32_t *numbers = NULL;
+    struct batch_blob *blob;
     struct points p;
+    uint32_t lost;
+    said_log_add(&d->said, r);
+    TRY(said_log_open(&d->said, r, &blob, &numbers, &lost));
     points_view(blob, &p);
-    buf_add_fmt(d->out, ", %u points of %u series%s%s, arrived ", p.n, p.series_count,
+    buf_add_fmt(d->out, ", %u points of %u series%s%s", p.n, p.series_count,
                 p.origin == POINTS_OTLP ? ", OpenTelemetry's" : "",
                 r->flags & RECORD_FRESH ? ", the first of a head" : "");
+    if (lost) buf_add_fmt(d->out, ", %u of them named in earlier segments", lost);
+    buf_add_text(d->out, ", arrived ");
     put_time(d->out, r->arrived_ns);
     buf_add_byte(d->out, '\n');
     if (d->rows_left) dump_points(d, &p);
+    batch_unref(blob);
+    return NULL;
 }
 
-static err dump_record(void *context, const struct log_record *r) {
-    struct dump_log *d = context;
+static err dump_rows_record(struct dump_log *d, const struct log_record *r) {
     struct batch_blob *blob;
     struct batch view;
-    bool points = r->signal == TABLE_SERIES;
-    buf_add_fmt(d->out, "record %llu: " STR_FMT "/%s, %zu bytes", (unsigned long long)r->sequence, STR_ARG(r->tenant),
-                table_name(r->signal), r->blob.n);
-    err e = points ? points_open(r->blob, &blob) : batch_open(r->blob, &blob);
-    if (e) {
-        buf_add_fmt(d->out, ", cannot be read: %s\n", err_text(e));
-        err_free(e);
-        return NULL;
-    }
-    if (points) {
-        dump_points_record(d, r, blob);
-        batch_unref(blob);
-        return NULL;
-    }
+    TRY(batch_open(r->blob, &blob));
     batch_view(blob, &view);
     buf_add_fmt(d->out, ", %u rows from ", view.rows);
     put_time(d->out, view.time_min);
@@ -123,16 +119,28 @@ static err dump_record(void *context, const struct log_record *r) {
     return NULL;
 }
 
+static err dump_record(void *context, const struct log_record *r) {
+    struct dump_log *d = context;
+    buf_add_fmt(d->out, "record %llu: " STR_FMT "/%s, %zu bytes", (unsigned long long)r->sequence, STR_ARG(r->tenant),
+                table_name(r->signal), r->blob.n);
+    err e = r->signal == TABLE_SERIES ? dump_points_record(d, r) : dump_rows_record(d, r);
+    if (e) buf_add_fmt(d->out, ", cannot be read: %s\n", err_text(e));
+    err_free(e);
+    return NULL;
+}
+
 static err dump_segment(struct str bytes, const char *path, uint64_t rows_max, struct buf *out) {
     struct segment_head head;
     struct segment_reading reading;
-    struct dump_log d = {out, rows_max};
+    struct dump_log d = {.out = out, .rows_left = rows_max};
     TRY(segment_head_read(bytes, path, &head));
     buf_add_fmt(out, "log segment %llu, format 1, from sequence %llu, begun ", (unsigned long long)head.number,
                 (unsigned long long)head.first_sequence);
     put_time(out, head.created_ns);
     buf_add_byte(out, '\n');
-    TRY(segment_read(bytes, path, &head, dump_record, &d, out, &reading));
+    err e = segment_read(bytes, path, &head, dump_record, &d, out, &reading);
+    said_log_done(&d.said);
+    TRY(e);
     buf_add_fmt(out, "%llu records in %llu of %zu bytes, %llu damaged%s\n", (unsigned long long)reading.records,
                 (unsigned long long)reading.end, bytes.n, (unsigned long long)reading.bad,
                 reading.torn ? ", then one that was never durable" : "");

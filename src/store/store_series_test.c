@@ -225,7 +225,7 @@ static void test_files_and_log_as_text(void **state) {
     say_otlp(DELTA_SUM("1", "10", "5"));
     assert_null(store_dump("data/log/00000001.log", 10, &text));
     assert_non_null(strstr(text.p, "record 1: default/series, "));
-    assert_non_null(strstr(text.p, "1 points of 1 series, arrived "));
+    assert_non_null(strstr(text.p, "1 points of 1 series, the first of a head, arrived "));
     assert_non_null(strstr(text.p, "  1000 ms __name__=m a=1\n"));
     assert_non_null(strstr(text.p, "1 points of 1 series, OpenTelemetry's, arrived "));
     assert_non_null(strstr(text.p, "\"asInt\":\"5\""));

@@ -313,18 +313,23 @@ static err check_exemplars(const struct check *c) {
     return NULL;
 }
 
-err points_open(struct str bytes, struct batch_blob **out) {
-    struct points_header header;
+err points_check_frame(struct str bytes, uint32_t features) {
+    const struct points_header *h = (const void *)bytes.p;
     struct points p;
-    if (bytes.n < sizeof header || bytes.n > POINTS_BYTES_MAX) return CORRUPT("%zu bytes are none", bytes.n);
-    memcpy(&header, bytes.p, sizeof header);
-    TRY(check_header(&header, bytes.n));
+    if (bytes.n < sizeof *h || bytes.n > POINTS_BYTES_MAX) return CORRUPT("%zu bytes are none", bytes.n);
+    TRY(check_header(h, bytes.n));
+    if (h->features & ~features) return CORRUPT("labels of its series are elsewhere");
+    TRY(check_sections(h));
+    points_view_bytes((const unsigned char *)bytes.p, &p);
+    return check_strings(&p, heap_size(h));
+}
+
+err points_open(struct str bytes, struct batch_blob **out) {
+    struct points p;
     AUTO_FREE uint64_t *copy = mem_new_array(uint64_t, bytes.n / 8 + 1); /* aligned */
     memcpy(copy, bytes.p, bytes.n);
-    const struct points_header *h = (const void *)copy;
-    TRY(check_sections(h));
+    TRY(points_check_frame(str_span(copy, bytes.n), 0));
     points_view_bytes((const void *)copy, &p);
-    TRY(check_strings(&p, heap_size(h)));
     AUTO_FREE uint8_t *good = mem_new((size_t)p.string_count / 8 + 1); /* bounded by the blob: 4 bytes a string */
     struct check c = {&p, good};
     TRY(check_shared(&c));

@@ -12,7 +12,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blobs are little-endia
 #define POINTS_MAGIC "CLWP"
 enum {
     POINTS_VERSION = 1,
-    POINTS_FEATURES = 0, /* required-feature bits that this build knows */
+    POINTS_FEATURE_BRIEF = 1, /* required-feature bits: numbers may stand for labels of series rows (points_brief.h) */
+    POINTS_FEATURES = POINTS_FEATURE_BRIEF,
     POINTS_ROWS_MAX = 1 << 24,
     POINTS_NUMBERS_MAX = 1 << 27,
 };
@@ -58,6 +59,8 @@ static_assert(sizeof(struct points_section_row) == 16, "on disk");
 extern const uint8_t points_element_sizes[POINTS_SECTIONS];
 
 void points_view_bytes(const unsigned char *bytes, struct points *out);
+/* Whether header, sections and strings of aligned bytes can be followed. `features`: those that may be there. */
+err points_check_frame(struct str bytes, uint32_t features);
 /* A blob with room for the hashes of its series behind its bytes. */
 struct batch_blob *points_blob_new(size_t size_bytes, size_t series);
 struct hash128 *points_blob_hashes(struct batch_blob *blob);

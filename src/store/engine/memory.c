@@ -106,13 +106,11 @@ uint64_t memory_points_bytes(const struct batch_blob *blob) {
 
 struct memory_batch *memory_points_new(struct batch_blob *blob, struct budget *budget) {
     struct memory_batch *m = mem_new_of(struct memory_batch);
-    struct str bytes = batch_bytes(blob);
     atomic_init(&m->refs, 1);
     points_view(blob, &m->points);
     m->view = (struct batch){.blob = blob, .signal = TABLE_SERIES, .rows = m->points.n};
     m->budget = budget;
     m->bytes = memory_points_bytes(blob);
-    m->blob_check = hash_bytes(bytes.p, bytes.n);
     find_days_of_points(&m->points, &m->days);
     return m;
 }
@@ -123,6 +121,7 @@ void memory_batch_unref(struct memory_batch *m) {
     batch_unref(m->view.blob);
     vec_done(&m->days);
     mem_free(m->outcome);
+    mem_free(m->said);
     mem_free(m);
 }
 

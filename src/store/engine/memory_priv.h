@@ -40,6 +40,8 @@ struct memory_batch {
     void *context;
     int64_t arrived_ns; /* of points, as are these */
     uint8_t flags;      /* RECORD_… */
+    uint64_t began;     /* RECORD_SAYS: the sequence of the record that began its head */
+    uint32_t *said;     /* RECORD_SAYS: the number of each series row (series_said_priv.h) */
     struct points_outcome *outcome;
     struct head_stats head; /* after it */
     uint64_t beside;        /* what is kept for speed, after it */

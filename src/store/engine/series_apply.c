@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "signal/metrics/points_brief.h"
 #include "store/engine/store_engine_priv.h"
 
 enum { SCRATCH_BYTES = 64 << 20, MADE_BYTES_KEPT = 1 << 20, AHEAD = 16 };
@@ -194,8 +195,10 @@ static bool find_series(struct applier *a, uint32_t point, struct labels l, uint
     return found;
 }
 
+static uint32_t said_number(const struct applier *a, uint32_t row) { return a->said ? a->said[row] : POINTS_IN_FULL; }
+
 /* The ids in a->ids are those of the points of a hash from now on. */
-static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t shape, bool delta) {
+static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t shape, bool delta, uint32_t said) {
     struct known_series *map = &a->series->known;
     struct known *k = known_put(map, hash, a->budget);
     uint32_t count = (uint32_t)a->ids.n;
@@ -209,6 +212,7 @@ static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t
     memcpy(map->ids.v + k->first, a->ids.v, count * sizeof *a->ids.v);
     k->count = count;
     k->shape = shape;
+    k->said = said;
     k->resolved = true;
     known_charge(map, a->budget);
     return k;
@@ -237,7 +241,7 @@ static bool prometheus_series(struct applier *a, uint32_t point, uint32_t row, u
     if (!find_series(a, point, l, target_key(l), out_id)) return false;
     vec_clear(&a->ids);
     *vec_push(&a->ids) = *out_id;
-    keep_known(a, a->p->hashes[row], 0, false);
+    keep_known(a, a->p->hashes[row], 0, false, said_number(a, row));
     return true;
 }
 
@@ -275,7 +279,8 @@ static void apply_prometheus(struct applier *a, uint32_t i) {
 static void prometheus_exemplars(struct applier *a) {
     for (uint32_t i = 0; i < a->p->exemplar_count; i++) {
         const struct points_exemplar *x = &a->p->exemplars[i];
-        struct known *k = find_known(a, a->p->hashes[x->series]);
+        bool lost = said_number(a, x->series) == POINTS_LOST;
+        struct known *k = lost ? NULL : find_known(a, a->p->hashes[x->series]);
         if (k) apply_exemplar(a, a->series->known.ids.v[k->first], x, points_string(a->p, x->labels));
     }
 }
@@ -390,7 +395,7 @@ static void translate_and_apply(struct applier *a, uint32_t i, struct known *k, 
     if (!k || k->shape != shape || k->count != a->made.n - mark.n) {
         bool found = register_made(a, i, mark.n, resource_key(a->p, resource));
         bool delta = found && (a->made.flags[mark.n] & POINT_DELTA);
-        k = found ? keep_known(a, a->p->hashes[row], shape, delta) : NULL;
+        k = found ? keep_known(a, a->p->hashes[row], shape, delta, said_number(a, row)) : NULL;
     }
     made_texts(a, mark.metrics);
     if (k) {
@@ -460,7 +465,7 @@ static uint32_t target_info_series(struct applier *a, uint32_t resource, uint64_
     if (a->made.n > mark.n && register_made(a, NO_RECORD_POINT, mark.n, resource_key(a->p, resource))) id = a->ids.v[0];
     vec_clear(&a->ids);
     *vec_push(&a->ids) = id;
-    keep_known(a, hash, 0, false);
+    keep_known(a, hash, 0, false, POINTS_IN_FULL);
     clear_made(a, true);
     return id;
 }
@@ -547,7 +552,9 @@ static void apply_record(struct applier *a) {
     bool otlp = a->p->origin == POINTS_OTLP;
     for (uint32_t i = 0; i < a->p->n; i++) {
         if (i + AHEAD < a->p->n) known_prefetch(&a->series->known, a->p->hashes[point_series(a->p, i + AHEAD)]);
-        if (otlp)
+        if (said_number(a, point_series(a->p, i)) == POINTS_LOST)
+            apply_refuse(a, i, REFUSED_LABELS, (struct labels){0}, "the log does not say its labels");
+        else if (otlp)
             apply_otlp(a, i);
         else
             apply_prometheus(a, i);
@@ -575,6 +582,7 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
     a->table = m->table;
     a->series = m->table->series;
     a->p = &m->points;
+    a->said = m->said;
     a->out = m->outcome;
     a->arrived_ns = m->arrived_ns;
     a->refused = a->exemplar = 0;

@@ -31,6 +31,7 @@ struct applier {
     struct budget *budget;
     struct series_before *before; /* made when the first delta asks */
     const struct points *p;
+    const uint32_t *said; /* numbers of its series rows; NULL: they have none */
     struct points_outcome *out;
     int64_t arrived_ns, time_min, time_max;
     bool counts_new;                   /* there is a limit on new series, and it is known what is new */

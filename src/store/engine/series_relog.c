@@ -8,7 +8,7 @@ struct collecting {
     uint64_t void_from;
 };
 
-/* The table whose head has the record; NULL: none. */
+/* The table whose head has the record or refers to it; NULL: none. */
 static struct table *head_of(struct engine *s, const struct log_record *r) {
     lock_take(&s->lock);
     struct table *t = engine_table(s, r->tenant, TABLE_SERIES, false);
@@ -29,10 +29,10 @@ static err collect(void *context, const struct log_record *r) {
     return NULL;
 }
 
-static err map_segments(struct engine *s, struct relog *r, uint64_t *first_sequences) {
+static err map_segments(struct engine *s, segment_mappings *segments, uint64_t *first_sequences) {
     for (size_t i = 0; i < s->log.closed.n; i++) {
         struct path path = path_segment(s->log_dir, s->log.closed.v[i].number);
-        struct segment_mapping *m = vec_push(&r->segments);
+        struct segment_mapping *m = vec_push(segments);
         struct segment_head head;
         *m = (struct segment_mapping){0};
         TRY(segment_map(path.text, &m->file, &m->map));
@@ -43,10 +43,11 @@ static err map_segments(struct engine *s, struct relog *r, uint64_t *first_seque
 }
 
 /* What was synced of a segment. A record that is damaged there is in the head alone: then the log cannot be made whole again. */
-static err collect_segment(struct engine *s, const struct relog *r, size_t i, uint64_t void_from, record_list *out) {
+static err collect_segment(struct engine *s, const segment_mappings *segments, size_t i, uint64_t void_from,
+                           record_list *out) {
     const struct log_segment *g = &s->log.closed.v[i];
     struct path path = path_segment(s->log_dir, g->number);
-    struct str map = r->segments.v[i].map;
+    struct str map = segments->v[i].map;
     struct collecting c = {s, out, void_from};
     struct segment_head head;
     struct segment_reading reading;
@@ -64,19 +65,14 @@ static bool holds_points(struct engine *s) {
     return holds;
 }
 
-err engine_relog_points(struct engine *s, struct relog *r, record_list *out) {
+err engine_relog_points(struct engine *s, segment_mappings *segments, record_list *out) {
     if (!holds_points(s)) return NULL;
     AUTO_FREE uint64_t *first = mem_new_array(uint64_t, s->log.closed.n + 1);
-    TRY(map_segments(s, r, first));
+    TRY(map_segments(s, segments, first));
     for (size_t i = 0; i < s->log.closed.n; i++) {
         uint64_t void_from = UINT64_MAX;
         for (size_t k = i + 1; k < s->log.closed.n; k++) void_from = MIN(void_from, first[k]);
-        TRY(collect_segment(s, r, i, void_from, out));
+        TRY(collect_segment(s, segments, i, void_from, out));
     }
     return NULL;
-}
-
-void relog_done(struct relog *r) {
-    for (size_t i = 0; i < r->segments.n; i++) segment_unmap(r->segments.v[i].file, r->segments.v[i].map);
-    vec_done(&r->segments);
 }

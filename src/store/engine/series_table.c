@@ -16,6 +16,7 @@ struct series_table *series_table_new(const struct store_options *o) {
     t->head = series_head_new(&t->options);
     t->texts = metric_texts_new(o->budget);
     known_init(&t->known);
+    t->fresh = true;
     return t;
 }
 
@@ -42,7 +43,7 @@ void series_table_seal(struct table *table) {
     t->held |= t->seal_holds;
     t->seal_holds = false;
     if (!t->first) return;
-    *vec_push(&t->sealed) = (struct sealed_head){t->head, t->first, t->last, table->days};
+    *vec_push(&t->sealed) = (struct sealed_head){t->head, t->first, t->last, t->log_from, table->days};
     table->days = (day_list){0};
     table->flush_now = false;
     series_head_unref(t->previous);
@@ -57,8 +58,8 @@ void series_table_seal(struct table *table) {
 
 uint64_t series_table_needs(const struct series_table *t, const struct head *flushed) {
     for (size_t i = 0; i < t->sealed.n; i++)
-        if (t->sealed.v[i].head != flushed) return t->sealed.v[i].first;
-    return t->first;
+        if (t->sealed.v[i].head != flushed) return t->sealed.v[i].log_from;
+    return t->first ? t->log_from : 0;
 }
 
 struct head *series_table_pop(struct series_table *t) {

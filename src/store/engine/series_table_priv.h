@@ -10,6 +10,8 @@
  *    More heads than that, which replay makes when memory is short, only take more: a head without memory of a sample refuses less.
  *    The limits on what is new, by time and by request, do not hold in a replay: it takes what was taken, and what they refused.
  *  - Each head has the records of [first, last], and no other one has them. A delete concerns whole heads: it seals what it concerns.
+ *    The log names a series once a head and refers to it then. When a replay makes two of what was one head, what is left of the second keeps
+ *    the log of the first.
  *  - While records are between the log and the head (in_flight), nothing is sealed.
  *  - Late samples: a head knows the newest sample of a series only of its own. A sample that is older than that of an earlier head is taken, and
  *    shown where no earlier source has one at its time.
@@ -23,6 +25,7 @@
 #pragma once
 
 #include "store/engine/memory_priv.h"
+#include "store/engine/series_said_priv.h"
 #include "store/series/select_priv.h"
 
 enum { SEALED_MAX = 8 };
@@ -61,7 +64,8 @@ struct known {
     uint32_t first, count;    /* ids[first …]; count 0: an empty slot */
     uint32_t room;            /* how many there may be from first on */
     struct delta_base *bases; /* of deltas: one a series; else NULL */
-    bool resolved;            /* false: the ids were those of an earlier head */
+    uint32_t said;            /* its number in the log of the head, or POINTS_IN_FULL: it has none */
+    bool resolved;            /* false: the ids and the number were those of an earlier head */
 };
 
 enum { NO_SERIES = UINT32_MAX }; /* an id: these points become nothing */
@@ -106,6 +110,7 @@ void met_before_done(struct met_before *m, struct budget *budget);
 struct sealed_head {
     struct head *head;
     uint64_t first, last; /* sequences of its records */
+    uint64_t log_from;    /* the record that began what their numbers count */
     day_list days;
 };
 
@@ -113,6 +118,7 @@ struct series_table {
     struct head_options options;
     struct head *head;
     uint64_t first, last;          /* sequences of its records; 0: it has none */
+    uint64_t log_from;             /* up to which the log is needed: the record that began what their numbers count */
     uint64_t sealed_to;            /* the last sequence of the head that was sealed last */
     uint64_t bytes, count;         /* what the head takes of the budget; its series */
     uint64_t beside;               /* the same of `known` and `met` */
@@ -123,10 +129,13 @@ struct series_table {
     uint64_t epoch;         /* one more at each seal */
     struct head *previous;  /* the head sealed last, until the log thread has seen to its deltas */
     bool forget_bases;      /* a delete came: what the last head had says nothing */
-    bool seal_holds, held;  /* a delete waits for the seal; after it no record is applied until the delete is in force */
+    bool seal_holds, held; /* a delete waits for the seal; after it no record is applied until the delete is in force */
     struct known_series known;
+    struct said said, saying; /* what is durable; with what is on its way there. The log thread's, as is: */
+    bool refers;              /* `known` is of the head that records go to */
     struct met_before met;
-    uint32_t texts_failures; /* how often their file could not be written since it last was; under the engine's `work` */
+    uint32_t
+        texts_failures; /* how often their file could not be written since it last was; under the engine's `work` */
     bool inherited;   /* from when the store was opened, or `met` forgotten: its series are new to this process alone */
     int64_t blind_ns; /* since when, wall time */
     struct metric_texts *texts;
@@ -135,7 +144,7 @@ struct series_table *series_table_new(const struct store_options *o);
 void series_table_free(struct series_table *t, struct budget *budget);
 /* A new head takes over from here on, unless the old one has no record. Not while records are in flight. lock held. */
 void series_table_seal(struct table *t);
-/* The first sequence that is not in files, but for those of a sealed head; 0: there is none. lock held. */
+/* The first sequence that what is not in files needs of the log, but for those of a sealed head; 0: there is none. lock held. */
 uint64_t series_table_needs(const struct series_table *t, const struct head *flushed);
 /* The oldest sealed head is in files: the caller's reference. lock held. */
 struct head *series_table_pop(struct series_table *t);

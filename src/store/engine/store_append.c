@@ -79,7 +79,7 @@ static err admit_locked(struct engine *s, struct str tenant, struct memory_batch
     *s->pending_end = m;
     s->pending_end = &m->next;
     s->pending_count++;
-    flag_wake_one(&s->log_wake);
+    if (s->pending_count >= s->group.awaited) flag_wake_one(&s->log_wake);
     return NULL;
 }
 
@@ -141,12 +141,18 @@ err engine_append_points(struct store *store, struct str tenant, struct batch_bl
     return admit(s, tenant, m, m->points.n + m->points.metric_count + m->points.exemplar_count == 0);
 }
 
+static const int64_t group_wait_max_ns = 1000000, group_gap_max_ns = 5000000;
+
 /* ---- commit ----------------------------------------------------------------------------------------------------- */
 
 static struct log_record record_of(const struct memory_batch *m) {
-    return (struct log_record){
-        m->sequence, m->view.signal, str_of(m->table->tenant), batch_bytes(m->view.blob), m->blob_check,
-        m->flags,    m->arrived_ns};
+    return (struct log_record){.sequence = m->sequence,
+                               .signal = m->view.signal,
+                               .tenant = str_of(m->table->tenant),
+                               .blob = batch_bytes(m->view.blob),
+                               .blob_check = m->blob_check,
+                               .flags = m->flags,
+                               .arrived_ns = m->arrived_ns};
 }
 
 static bool take_pending(struct engine *s) {
@@ -175,6 +181,7 @@ static void take_points(struct engine *s, const struct memory_batch *m, int64_t 
     struct series_table *t = m->table->series;
     if (!t->first) {
         t->first = m->sequence;
+        t->log_from = m->began ? m->began : m->sequence;
         t->born_ns = monotonic_ns;
         t->born_wall_ns = s->o.wall_ns();
     }
@@ -239,6 +246,7 @@ static void finish(struct engine *s, size_t n) {
     bool wake = engine_is_pressed(s);
     for (size_t i = 0; i < n; i++)
         if (memory_batch_is_points(s->taken.v[i])) engine_apply_points(s, s->taken.v[i]);
+    engine_said(s, n);
     lock_take(&s->lock);
     for (size_t i = 0; i < n; i++) {
         struct memory_batch *m = s->taken.v[i];
@@ -251,6 +259,8 @@ static void finish(struct engine *s, size_t n) {
     s->stats.batches_appended += n;
     s->stats.commits++;
     s->pending_count -= n;
+    s->group.size = n + s->pending_count;
+    s->group.ended_ns = now;
     if (wake) flag_wake_all(&s->back_wake);
     lock_give(&s->lock);
     engine_segments_publish(s);
@@ -301,7 +311,7 @@ static int by_sequence(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static err restart_log(struct engine *s, struct unflushed *u, struct relog *points, uint64_t first) {
+static err restart_log(struct engine *s, struct unflushed *u, segment_mappings *points, uint64_t first) {
     TRY(engine_relog_points(s, points, &u->records));
     if (u->records.n) {
         qsort(u->records.v, u->records.n, sizeof *u->records.v, by_sequence);
@@ -314,7 +324,7 @@ static err restart_log(struct engine *s, struct unflushed *u, struct relog *poin
  * records are copied from where they were synced. */
 static err log_again(struct engine *s) {
     struct unflushed u = {0};
-    struct relog points = {0};
+    segment_mappings points = {0};
     lock_take(&s->lock);
     for (size_t i = 0; i < s->tables.n; i++) {
         add_list(&u, s->tables.v[i]->flushing);
@@ -323,7 +333,7 @@ static err log_again(struct engine *s) {
     uint64_t first = s->visible_sequence + 1;
     lock_give(&s->lock);
     err e = restart_log(s, &u, &points, first);
-    relog_done(&points);
+    segments_unmap(&points);
     for (size_t i = 0; i < u.lists.n; i++) memory_list_unref(u.lists.v[i]);
     vec_done(&u.lists);
     vec_done(&u.records);
@@ -355,6 +365,7 @@ static void enter_flight(struct engine *s, size_t n) {
         if (!memory_batch_is_points(m)) continue;
         m->flags = m->table->series->fresh ? RECORD_FRESH : 0;
         m->table->series->fresh = false;
+        m->table->series->refers = m->table->series->epoch == m->table->series->known.epoch;
         m->table->series->in_flight++;
         s->records.v[i].flags = m->flags;
     }
@@ -368,6 +379,7 @@ static void leave_flight(struct engine *s, size_t n) {
         struct memory_batch *m = s->taken.v[i];
         if (!memory_batch_is_points(m)) continue;
         m->table->series->fresh |= m->flags & RECORD_FRESH;
+        m->table->series->saying = m->table->series->said;
         land(s, m->table);
     }
     lock_give(&s->lock);
@@ -383,7 +395,10 @@ static void commit_taken(struct engine *s) {
     err why = NULL;
     size_t n = record_log_fit(&s->log, s->records.v, s->records.n);
     enter_flight(s, n);
+    engine_say(s, n);
+    int64_t start = clock_monotonic_ns();
     enum commit_result result = record_log_commit(&s->log, s->records.v, n, &why);
+    s->group.took_ns = clock_monotonic_ns() - start;
     if (result == COMMIT_DONE) {
         finish(s, n);
         record_log_mark(&s->log); /* after the answers: nobody waits for it */
@@ -440,10 +455,22 @@ bool engine_log_step(struct engine *s) {
     return true;
 }
 
+/* Senders that wait for their answers send again at once: those of the last commit, and those who came meanwhile, are waited for, not longer than
+ * a commit takes. So one sync serves them all. */
+static void await_group(struct engine *s) {
+    int64_t now = clock_monotonic_ns(), until = now + MIN(s->group.took_ns, group_wait_max_ns);
+    lock_take(&s->lock);
+    if (s->pending && now - s->group.ended_ns < group_gap_max_ns) s->group.awaited = s->group.size;
+    while (s->pending_count < s->group.awaited && !s->stop_log && flag_wait_until(&s->log_wake, &s->lock, until)) {}
+    s->group.awaited = 0;
+    lock_give(&s->lock);
+}
+
 void engine_log_thread(void *engine) {
     struct engine *s = engine;
     for (;;) {
-        while (engine_log_step(s)) {}
+        do await_group(s);
+        while (engine_log_step(s));
         lock_take(&s->lock);
         while (!s->pending && !s->stop_log && !s->pulse_asked && !s->turn_heads && !s->forget_known &&
                (s->backup_running || (!s->check_idle && s->retire_below <= s->retired_below)))

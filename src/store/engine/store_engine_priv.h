@@ -4,7 +4,7 @@
  *   store_flush.c   memory tables → parts       store_merge.c   merges, rewrites for deletes
  *   store_delete.c  deletes                     retention.c     by age, by size, full disk
  *   store_back.c    the back thread, pump       snapshot.c      reading;  snapshot_mask.c  deletes at read
- *   series_….c      the series table (series_table_priv.h)
+ *   series_….c      the series table (series_table_priv.h); what its log says once (series_said_priv.h)
  *   backup.c  check.c  dump.c                   tools
  *
  * Locks, taken in this order:
@@ -60,6 +60,12 @@ struct engine {
     struct delete_set *deletes;
     struct memory_batch *pending, **pending_end;
     size_t pending_count; /* also those the log thread has taken and not yet answered */
+    struct {
+        size_t size;      /* requests of the last commit, and those that had come when it ended */
+        size_t awaited;   /* so many are waited for; 0: the log thread waits for any */
+        int64_t ended_ns; /* monotonic */
+        int64_t took_ns;  /* the log thread's */
+    } group;
     uint64_t visible_sequence;
     struct segments_view segments;
     uint64_t retire_below; /* segments below that number may go */
@@ -78,6 +84,7 @@ struct engine {
     struct record_log log;
     VEC(struct memory_batch *) taken;
     record_list records;
+    struct buf brief;        /* the bytes of records that refer to others */
     struct applier *applier; /* of points */
     int log_failures;
     uint64_t retired_below;
@@ -107,18 +114,14 @@ err engine_refusal(const struct engine *s); /* lock held; NULL: writes are taken
 /* series_apply.c: the log thread, or replay, lets go of heads that were sealed, and of what memory is too short for. False: there was nothing. */
 bool engine_turn_heads(struct engine *s);
 
+/* series_said.c: gives the series of the first n taken records of points their numbers, and those records their bytes. */
+void engine_say(struct engine *s, size_t n);
+void engine_said(struct engine *s, size_t n); /* they are durable and in the head */
+
 /* series_relog.c */
-/* Segments of which records are borrowed. */
-struct relog {
-    VEC(struct segment_mapping {
-        struct file *file;
-        struct str map;
-    })
-    segments;
-};
-/* Appends the records of points that are visible and in no file, out of the segments they were made durable in. */
-err engine_relog_points(struct engine *s, struct relog *r, record_list *out);
-void relog_done(struct relog *r);
+/* Appends the records of points that are visible and in no file, or said what those refer to, out of the segments they were made durable in,
+ * which stay mapped. */
+err engine_relog_points(struct engine *s, segment_mappings *segments, record_list *out);
 
 /* store_flush.c: work held. */
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did);

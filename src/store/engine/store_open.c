@@ -243,7 +243,9 @@ static err open_deletes(struct engine *s) {
 
 struct replay {
     struct engine *s;
-    uint64_t void_from; /* records from here on were refused, or stand in a later segment */
+    struct said_log said;
+    segment_mappings segments; /* it points into them */
+    uint64_t void_from;        /* records from here on were refused, or stand in a later segment */
     int64_t now;
     bool flush_failed;
 };
@@ -260,21 +262,29 @@ static void replay_flush(struct replay *p) {
     }
 }
 
-static err record_points(struct engine *s, const struct log_record *r, struct memory_batch **out) {
+static err record_points(struct replay *p, const struct log_record *r, struct memory_batch **out) {
+    struct engine *s = p->s;
     struct batch_blob *blob;
-    TRY(points_open(r->blob, &blob));
+    uint32_t *said, lost;
+    if (!tenant_is_valid(r->tenant)) return err_new(ERR_CORRUPT, "it is of no tenant");
+    TRY(said_log_open(&p->said, r, &blob, &said, &lost));
+    if (lost) {
+        log_error("a log record refers to what was lost", F_U64("sequence", r->sequence), F_U64("series", lost));
+        s->stats.bad_blocks++;
+    }
     budget_take_always(s->o.budget, memory_points_bytes(blob));
     *out = memory_points_new(blob, s->o.budget);
     (*out)->flags = r->flags;
     (*out)->arrived_ns = r->arrived_ns;
-    if (tenant_is_valid(r->tenant)) return NULL;
-    memory_batch_unref(*out);
-    return err_new(ERR_CORRUPT, "it is of no tenant");
+    (*out)->said = said;
+    (*out)->began = r->flags & RECORD_SAYS ? r->sequence - r->since : 0;
+    return NULL;
 }
 
-static err record_batch(struct engine *s, const struct log_record *r, struct memory_batch **out) {
+static err record_batch(struct replay *p, const struct log_record *r, struct memory_batch **out) {
+    struct engine *s = p->s;
     struct batch_blob *blob;
-    if (r->signal == TABLE_SERIES) return record_points(s, r, out);
+    if (r->signal == TABLE_SERIES) return record_points(p, r, out);
     TRY(batch_open(r->blob, &blob));
     budget_take_always(s->o.budget, memory_batch_bytes(blob));
     *out = memory_batch_new(blob, s->o.budget);
@@ -284,21 +294,25 @@ static err record_batch(struct engine *s, const struct log_record *r, struct mem
 }
 
 /* What the last head had may have been deleted before this one began: deltas are looked up anew. */
-static void replay_points(struct engine *s, struct memory_batch *m) {
+static void replay_points(struct engine *s, struct memory_batch *m, uint32_t said_before) {
+    struct series_table *t = m->table->series;
     if (m->flags & RECORD_FRESH) {
         engine_seal_now(s, m->table);
-        m->table->series->forget_bases = true;
+        t->forget_bases = true;
     }
     engine_apply_points(s, m);
+    t->fresh = false;
+    t->said = t->saying = (struct said){m->began, said_before + m->points.series_count};
 }
 
 static err replay_record(void *context, const struct log_record *r) {
     struct replay *p = context;
     struct engine *s = p->s;
     struct memory_batch *m;
-    if (r->sequence >= p->void_from || r->sequence <= manifest_covered(&s->manifest.state, r->tenant, r->signal))
-        return NULL;
-    err e = record_batch(s, r, &m);
+    if (r->sequence >= p->void_from) return NULL;
+    if (r->signal == TABLE_SERIES) said_log_add(&p->said, r); /* others may refer to it, if it is in files or not */
+    if (r->sequence <= manifest_covered(&s->manifest.state, r->tenant, r->signal)) return NULL;
+    err e = record_batch(p, r, &m);
     if (e) {
         log_error("a log record cannot be read", F_U64("sequence", r->sequence), F_ERR(e));
         s->stats.bad_blocks++;
@@ -307,7 +321,7 @@ static err replay_record(void *context, const struct log_record *r) {
     }
     m->sequence = r->sequence;
     m->table = engine_table(s, r->tenant, r->signal, true);
-    if (memory_batch_is_points(m)) replay_points(s, m);
+    if (memory_batch_is_points(m)) replay_points(s, m, r->said_before);
     engine_make_visible(s, m, p->now);
     if (memory_batch_is_points(m)) memory_batch_unref(m);
     s->stats.replayed_records++;
@@ -343,18 +357,17 @@ static err segment_replay(struct engine *s, const struct replay_segment *g, stru
     struct path path = path_segment(s->log_dir, g->number);
     AUTO_BUF struct buf findings;
     struct segment_reading reading = {0};
-    struct file *file;
-    struct str map;
+    struct segment_mapping m;
     buf_init(&findings, 64 * KIB);
-    TRY(segment_map(path.text, &file, &map));
-    err e = segment_read(map, path.text, &g->head, replay_record, r, &findings, &reading);
+    TRY(segment_map(path.text, &m.file, &m.map));
+    *vec_push(&r->segments) = m;
+    err e = segment_read(m.map, path.text, &g->head, replay_record, r, &findings, &reading);
     if (!e) {
         uint64_t last = MIN(reading.last_sequence, r->void_from - 1);
-        *vec_push(&s->log.closed) = (struct log_segment){g->number, map.n, reading.end, last};
+        *vec_push(&s->log.closed) = (struct log_segment){g->number, m.map.n, reading.end, last};
         s->visible_sequence = MAX(s->visible_sequence, last);
         s->stats.bad_blocks += reading.bad;
     }
-    segment_unmap(file, map);
     if (findings.n) log_error("log is damaged", F_STR("where", str_trim(buf_str(&findings))));
     return e;
 }
@@ -367,15 +380,23 @@ static void find_gap(struct engine *s, const struct replay_segment *g) {
     s->stats.bad_blocks++;
 }
 
-static err replay_all(struct engine *s, const segment_numbers *numbers, replay_segments *segments) {
+static err replay_segments_all(struct engine *s, const replay_segments *segments) {
     struct replay r = {.s = s, .now = clock_monotonic_ns()};
-    for (size_t i = 0; i < numbers->n; i++) TRY(segment_look(s, numbers->v[i], segments));
-    for (size_t i = 0; i < segments->n; i++) {
+    err e = NULL;
+    for (size_t i = 0; i < segments->n && !e; i++) {
         r.void_from = UINT64_MAX;
         for (size_t j = i + 1; j < segments->n; j++) r.void_from = MIN(r.void_from, segments->v[j].head.first_sequence);
         find_gap(s, &segments->v[i]);
-        TRY(segment_replay(s, &segments->v[i], &r));
+        e = segment_replay(s, &segments->v[i], &r);
     }
+    said_log_done(&r.said);
+    segments_unmap(&r.segments);
+    return e;
+}
+
+static err replay_all(struct engine *s, const segment_numbers *numbers, replay_segments *segments) {
+    for (size_t i = 0; i < numbers->n; i++) TRY(segment_look(s, numbers->v[i], segments));
+    TRY(replay_segments_all(s, segments));
     s->visible_sequence = MAX(s->visible_sequence, s->manifest.state.sequence);
     /* A delete holds for records up to its sequence. After a damaged log none of those to come may get such a number. */
     for (size_t i = 0; i < s->deletes->n; i++)
@@ -442,6 +463,7 @@ static struct engine *engine_new(const struct store_options *options) {
     flag_init(&s->back_wake);
     flag_init(&s->sealed);
     record_log_init(&s->log, s->log_dir, s->o.segment_bytes);
+    buf_init(&s->brief, SIZE_MAX);
     return s;
 }
 
@@ -454,6 +476,7 @@ static void engine_free(struct engine *s) {
     manifest_close(&s->manifest);
     vec_done(&s->taken);
     vec_done(&s->records);
+    buf_done(&s->brief);
     vec_done(&s->segments.closed);
     flag_done(&s->log_wake);
     flag_done(&s->back_wake);

@@ -33,6 +33,7 @@ enum {
     RECORD_KIND_BATCH = 1,
     RECORD_KIND_MARK = 2,
     RECORD_FRESH = 1, /* flag, of points: what came before of the table went to an earlier head */
+    RECORD_SAYS = 2,  /* of points: its series have numbers, and some may be numbers (series_said_priv.h) */
 };
 
 struct record_head {
@@ -43,9 +44,10 @@ struct record_head {
     uint64_t blob_bytes;
     uint64_t blob_check; /* XXH3-64 of the blob */
     char tenant[TENANT_BYTES];
-    int64_t arrived_ns; /* of points: wall time, by which they are judged */
-    uint64_t reserved;
-    uint64_t check; /* XXH3-64 of the bytes before it, seeded with the nonce */
+    int64_t arrived_ns;   /* of points: wall time, by which they are judged */
+    uint32_t since;       /* RECORD_SAYS: its sequence less that of the record that began the head; else 0 */
+    uint32_t said_before; /* RECORD_SAYS: the number of its first series; else 0 */
+    uint64_t check;       /* XXH3-64 of the bytes before it, seeded with the nonce */
 };
 static_assert(sizeof(struct record_head) == RECORD_HEAD_BYTES, "on disk");
 
@@ -56,6 +58,7 @@ struct log_record {
     uint64_t blob_check;
     uint8_t flags;
     int64_t arrived_ns;
+    uint32_t since, said_before;
 };
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
@@ -85,6 +88,12 @@ struct path path_segment(const char *log_dir, uint64_t number);
 /* Opens and maps one; *out_file and *out_map are closed by segment_unmap. */
 err segment_map(const char *path, struct file **out_file, struct str *out_map);
 void segment_unmap(struct file *file, struct str map);
+/* Those of which records are borrowed. */
+typedef VEC(struct segment_mapping {
+    struct file *file;
+    struct str map;
+}) segment_mappings;
+void segments_unmap(segment_mappings *m);
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 

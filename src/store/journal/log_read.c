@@ -79,9 +79,15 @@ err segment_read(struct str segment, const char *path, const struct segment_head
         bool whole_head = head_at(segment, at, head->nonce, &h);
         if (whole_head && h.kind == RECORD_KIND_MARK) break; /* whatever follows was never synced */
         if (whole_head && h.sequence > r.last_sequence && blob_at(segment, at, &h, &blob)) {
-            struct log_record record = {h.sequence,  (enum signal)h.signal, str_span(h.tenant, h.tenant_bytes),
-                                        blob,        h.blob_check,          h.flags,
-                                        h.arrived_ns};
+            struct log_record record = {.sequence = h.sequence,
+                                        .signal = (enum signal)h.signal,
+                                        .tenant = str_span(h.tenant, h.tenant_bytes),
+                                        .blob = blob,
+                                        .blob_check = h.blob_check,
+                                        .flags = h.flags,
+                                        .arrived_ns = h.arrived_ns,
+                                        .since = h.since,
+                                        .said_before = h.said_before};
             TRY(fn(context, &record));
             r.records++;
             r.last_sequence = h.sequence;
@@ -146,4 +152,9 @@ void segment_unmap(struct file *file, struct str map) {
     if (!file) return;
     file_unmap(file, map);
     file_close(file);
+}
+
+void segments_unmap(segment_mappings *m) {
+    for (size_t i = 0; i < m->n; i++) segment_unmap(m->v[i].file, m->v[i].map);
+    vec_done(m);
 }

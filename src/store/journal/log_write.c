@@ -121,7 +121,9 @@ static void record_head_make(const struct record_log *l, const struct log_record
                                 .commit_offset = commit_offset,
                                 .blob_bytes = r->blob.n,
                                 .blob_check = r->blob_check,
-                                .arrived_ns = r->arrived_ns};
+                                .arrived_ns = r->arrived_ns,
+                                .since = r->since,
+                                .said_before = r->said_before};
     memcpy(out->tenant, r->tenant.p, r->tenant.n);
     out->check = hash_bytes_seed(out, offsetof(struct record_head, check), l->nonce);
 }

@@ -1,0 +1,170 @@
+#include "signal/metrics/points_brief.h"
+
+#include "signal/batch_priv.h"
+#include "signal/metrics/points_priv.h"
+
+struct section {
+    const void *p;
+    size_t n;
+};
+
+static void find_sections(const unsigned char *bytes, struct section *out) {
+    const struct points_header *h = (const void *)bytes;
+    const struct points_section_row *t = (const void *)(h + 1);
+    for (uint32_t i = 0; i < h->section_count; i++)
+        out[t[i].id] = (struct section){bytes + t[i].offset, t[i].size_bytes};
+}
+
+static void put_sections(const struct points_header *from, const struct section *sections, uint32_t features,
+                         struct buf *out) {
+    static const char zeros[8];
+    struct points_section_row rows[POINTS_SECTIONS];
+    struct points_header h = *from;
+    uint32_t n = 0;
+    for (uint32_t id = 0; id < POINTS_SECTIONS; id++)
+        if (sections[id].n)
+            rows[n++] = (struct points_section_row){
+                .id = id, .size_bytes = (uint32_t)sections[id].n, .element_size = points_element_sizes[id]};
+    size_t size = align8(sizeof h + n * sizeof *rows);
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i].offset = (uint32_t)size;
+        size = align8(size + rows[i].size_bytes);
+    }
+    assert(size <= POINTS_BYTES_MAX);
+    h.features = features;
+    h.section_count = n;
+    h.size_bytes = (uint32_t)size;
+    buf_reserve(out, size);
+    buf_add(out, &h, sizeof h);
+    buf_add(out, rows, n * sizeof *rows);
+    for (uint32_t i = 0; i < n; i++) {
+        buf_add(out, sections[rows[i].id].p, rows[i].size_bytes);
+        buf_add(out, zeros, align8(rows[i].size_bytes) - rows[i].size_bytes);
+    }
+}
+
+/* ---- leaving labels out ------------------------------------------------------------------------------------------------ */
+
+/* Strings that somebody other than a series row means. */
+static void keep_shared(const struct points *p, uint8_t *kept) {
+    kept[0] = 1;
+    for (uint32_t i = 0; i < p->resource_count; i++)
+        kept[p->resources[i].attributes] = kept[p->resources[i].schema_url] = 1;
+    for (uint32_t i = 0; i < p->scope_count; i++) {
+        const struct points_scope *s = &p->scopes[i];
+        kept[s->name] = kept[s->version] = kept[s->attributes] = kept[s->schema_url] = 1;
+    }
+    for (uint32_t i = 0; i < p->metric_count; i++) {
+        const struct points_metric *m = &p->metrics[i];
+        kept[m->name] = kept[m->description] = kept[m->unit] = kept[m->metadata] = 1;
+    }
+    for (uint32_t i = 0; i < p->exemplar_count; i++) kept[p->exemplars[i].labels] = 1;
+}
+
+void points_put_brief(const struct points *p, const uint32_t *numbers, struct buf *out) {
+    const struct points_header *h = (const void *)p->blob->bytes;
+    struct section sections[POINTS_SECTIONS] = {0};
+    AUTO_FREE uint8_t *kept = mem_new(p->string_count);
+    AUTO_FREE struct points_series *series = mem_new_array(struct points_series, (size_t)p->series_count + 1);
+    AUTO_FREE uint32_t *ends = mem_new_array(uint32_t, p->string_count);
+    AUTO_FREE char *heap = mem_grow(NULL, (size_t)p->string_end[p->string_count - 1] + 1);
+    keep_shared(p, kept);
+    for (uint32_t i = 0; i < p->series_count; i++) {
+        bool full = numbers[i] == POINTS_IN_FULL;
+        assert(full || numbers[i] < POINTS_NUMBER_END);
+        series[i] =
+            (struct points_series){p->series[i].metric, full ? p->series[i].labels : POINTS_NUMBER_END | numbers[i]};
+        if (full) kept[p->series[i].labels] = 1;
+    }
+    uint32_t n = p->string_count, at = 0; /* strings keep their numbers; those behind the last that is kept go */
+    while (n > 1 && !kept[n - 1]) n--;
+    for (uint32_t i = 0; i < n; i++) {
+        struct str s = points_string(p, i);
+        if (kept[i] && s.n) memcpy(heap + at, s.p, s.n);
+        ends[i] = at += kept[i] ? (uint32_t)s.n : 0;
+    }
+    find_sections(p->blob->bytes, sections);
+    sections[POINTS_STRING_END] = (struct section){ends, n * sizeof *ends};
+    sections[POINTS_HEAP] = (struct section){heap, at};
+    sections[POINTS_SERIES] = (struct section){series, p->series_count * sizeof *series};
+    put_sections(h, sections, POINTS_FEATURE_BRIEF, out);
+}
+
+/* ---- and back ------------------------------------------------------------------------------------------------------------ */
+
+err points_brief_view(struct str bytes, struct points *out) {
+    assert((uintptr_t)bytes.p % 8 == 0);
+    TRY(points_check_frame(bytes, POINTS_FEATURE_BRIEF));
+    points_view_bytes((const unsigned char *)bytes.p, out);
+    for (uint32_t i = 0; i < out->series_count; i++)
+        if (out->series[i].labels < POINTS_NUMBER_END && out->series[i].labels >= out->string_count)
+            return err_new(ERR_CORRUPT, "points: series %u has no labels", i);
+    return NULL;
+}
+
+bool points_brief_labels(const struct points *p, uint32_t row, struct str *out) {
+    if (row >= p->series_count || p->series[row].labels >= POINTS_NUMBER_END) return false;
+    *out = points_string(p, p->series[row].labels);
+    return true;
+}
+
+/* The rows with their labels; new strings go to the end of the heap. False: more than a blob holds. */
+static bool find_labels(const struct points *p, points_labels_fn find, void *context, struct points_series *series,
+                        uint32_t *numbers, struct strings *s) {
+    for (uint32_t i = 0; i < p->series_count; i++) {
+        struct str labels = {0};
+        series[i] = p->series[i];
+        numbers[i] = POINTS_IN_FULL;
+        if (series[i].labels < POINTS_NUMBER_END) continue;
+        numbers[i] = series[i].labels - POINTS_NUMBER_END;
+        series[i].labels = 0;
+        if (!find(context, numbers[i], &labels)) {
+            numbers[i] = POINTS_LOST;
+        } else if (labels.n) {
+            if (s->heap_size + labels.n > POINTS_BYTES_MAX / 2 || s->n >= POINTS_NUMBER_END - 1) return false;
+            series[i].labels = strings_append(s, labels);
+        }
+    }
+    return true;
+}
+
+static err open_with_labels(const struct points *p, const unsigned char *bytes, points_labels_fn find, void *context,
+                            uint32_t *numbers, struct batch_blob **out) {
+    struct section sections[POINTS_SECTIONS] = {0};
+    struct strings s;
+    AUTO_BUF struct buf whole;
+    AUTO_FREE struct points_series *series = mem_new_array(struct points_series, (size_t)p->series_count + 1);
+    buf_init(&whole, POINTS_BYTES_MAX);
+    strings_init(&s);
+    for (uint32_t i = 0; i < p->string_count; i++) strings_append(&s, points_string(p, i));
+    err e = NULL;
+    size_t others = ((const struct points_header *)(const void *)bytes)->size_bytes;
+    if (!find_labels(p, find, context, series, numbers, &s) ||
+        others + s.heap_size + s.n * sizeof *s.end > POINTS_BYTES_MAX - 64 * KIB)
+        e = err_new(ERR_CORRUPT, "points: more labels than a batch holds");
+    if (!e) {
+        find_sections(bytes, sections);
+        sections[POINTS_STRING_END] = (struct section){s.end, s.n * sizeof *s.end};
+        sections[POINTS_HEAP] = (struct section){s.heap, s.heap_size};
+        sections[POINTS_SERIES] = (struct section){series, p->series_count * sizeof *series};
+        put_sections((const void *)bytes, sections, 0, &whole);
+        e = points_open(buf_str(&whole), out);
+    }
+    strings_done(&s);
+    return e;
+}
+
+err points_open_brief(struct str bytes, points_labels_fn find, void *context, struct batch_blob **out,
+                      uint32_t **out_numbers) {
+    struct points p;
+    TRY(points_brief_view(bytes, &p));
+    AUTO_FREE uint32_t *numbers = mem_new_array(uint32_t, (size_t)p.series_count + 1);
+    memset(numbers, 0xff, p.series_count * sizeof *numbers);
+    const struct points_header *h = (const void *)bytes.p;
+    if (h->features & POINTS_FEATURE_BRIEF)
+        TRY(open_with_labels(&p, (const unsigned char *)bytes.p, find, context, numbers, out));
+    else
+        TRY(points_open(bytes, out));
+    *out_numbers = take(&numbers);
+    return NULL;
+}
