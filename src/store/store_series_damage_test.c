@@ -151,12 +151,6 @@ static void test_a_flipped_bit_in_the_log_is_told(void **state) {
     }
 }
 
-static void expect_refusal(void *context, err e, const struct points_outcome *o) {
-    assert_true(e && !o);
-    err_free(e);
-    *(bool *)context = true;
-}
-
 static void test_failed_sync_logs_again(void **state) {
     (void)state;
     say("m 1 1000\n");

@@ -135,12 +135,6 @@ static void test_what_is_left_of_a_head_keeps_its_log(void **state) {
     expect_it_stays();
 }
 
-static void expect_refusal(void *context, err e, const struct points_outcome *o) {
-    assert_true(e && !o);
-    err_free(e);
-    *(bool *)context = true;
-}
-
 static void test_after_a_failed_sync_it_is_all_in_the_log(void **state) {
     (void)state;
     say_all("m", 0, SERIES, 1000);

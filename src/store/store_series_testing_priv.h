@@ -65,6 +65,13 @@ static inline void keep_outcome(void *context, err e, const struct points_outcom
     outcome = *o;
 }
 
+/* Sets the bool that is its context. */
+static inline void expect_refusal(void *context, err e, const struct points_outcome *o) {
+    assert_true(e && !o);
+    err_free(e);
+    *(bool *)context = true;
+}
+
 static inline void send(struct batch_blob *blob) {
     outcome = (struct points_outcome){0};
     assert_non_null(blob);
