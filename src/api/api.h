@@ -86,6 +86,8 @@ bool api_takes_pieces(void *listener, const struct http_request *r);
 void *api_listener(struct api *api, enum api_port port);
 /* Servers whose figures /metrics adds up; at most 4. They must outlive the api. */
 void api_add_server(struct api *api, struct http_server *server);
+/* The figures of the whole program that /metrics has, but for those of tenants, as Prometheus text. From any thread. */
+void api_put_metrics(struct api *api, struct buf *out);
 /* From now on /ready answers 503 "draining", and running queries are cancelled at `cancel`. From any thread. */
 void api_drain(struct api *api, bool cancel);
 

@@ -253,14 +253,24 @@ static void put_tenants(struct buf *out, struct limits *l, struct str tenant) {
     mem_free(t);
 }
 
-static void put_all(struct buf *out, struct api_call *c) {
-    put_ingest(out, c->api->options.ingest);
-    put_store(out, c->api->options.store);
-    put_budget(out, c->api->options.budget);
-    put_http(out, c->api);
-    put_tails(out, c->api);
+static void put_build(struct buf *out) {
+    head(out, "clew_build_info", "gauge", "The version that runs.");
+    buf_add_text(out, "clew_build_info{version=\"" CLEW_VERSION "\"} 1\n");
+}
+
+static void put_all(struct buf *out, struct api *api, int64_t now_ns) {
+    put_ingest(out, api->options.ingest);
+    put_store(out, api->options.store);
+    put_budget(out, api->options.budget);
+    put_http(out, api);
+    put_tails(out, api);
     put_process(out);
-    put_access(out, c->api, c->now_ns);
+    put_access(out, api, now_ns);
+}
+
+void api_put_metrics(struct api *api, struct buf *out) {
+    put_build(out);
+    put_all(out, api, api->options.wall_ns());
 }
 
 /* The figures of the whole program are for operators of all tenants; everybody else sees their own. */
@@ -268,9 +278,8 @@ void handle_metrics(struct api_call *c) {
     struct buf body;
     bool all = caller_is_for_all(&c->caller) && role_includes(c->caller.role, ROLE_OPERATE);
     buf_init(&body, 4 * MIB);
-    head(&body, "clew_build_info", "gauge", "The version that runs.");
-    buf_add_text(&body, "clew_build_info{version=\"" CLEW_VERSION "\"} 1\n");
-    if (all) put_all(&body, c);
+    put_build(&body);
+    if (all) put_all(&body, c->api, c->now_ns);
     put_tenants(&body, c->api->limits, all ? (struct str){0} : call_tenant(c));
     call_reply(c, &(struct api_reply){.status = 200,
                                       .content_type = STR("text/plain; version=0.0.4; charset=utf-8"),

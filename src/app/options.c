@@ -48,6 +48,17 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_PROMOTE_ATTRIBUTE] = {"promote-attribute", "KEY", NULL,
                                   "a resource attribute that becomes a label of all series of OTLP; may be repeated",
                                   true},
+    [OPTION_HOST_METRICS] = {"host-metrics", "WHETHER", "on",
+                             "on or off: figures of this machine, its containers and clew itself, as metrics",
+                             .choices = "on off"},
+    [OPTION_HOST_INTERVAL] = {"host-interval", "DURATION", "15s", "how often they, and watched services, are read"},
+    [OPTION_HOST_ROOT] = {"host-root", "DIR", "/", "below it /proc, /sys and /etc of the machine to tell of"},
+    [OPTION_HOST_INSTANCE] = {"host-instance", "NAME", "", "what its label `instance` says; default its name"},
+    [OPTION_WATCH] = {"watch", "SERVICE", NULL,
+                      "a service to read figures from: nginx=URL of its stub_status, redis=HOST:PORT, "
+                      "postgres=USER@HOST:PORT/DATABASE; passwords by ?password_file=FILE or CLEW_REDIS_PASSWORD, "
+                      "CLEW_POSTGRES_PASSWORD; may be repeated",
+                      true},
     [OPTION_SERVER] = {"server", "URL", "http://127.0.0.1:8080", "the clew to ask"},
     [OPTION_JSON] = {"json", NULL, NULL, "print JSON"},
     [OPTION_COLOR] = {"color", "WHEN", "auto", "auto, always or never", .choices = "auto always never"},

@@ -213,7 +213,7 @@ static void copy_field(const char *text, const char *name, char out[64]) {
 
 void served_start(struct served *s, const char *name) {
     START(&s->program, OUTPUT_PIPES, "serve", "--data", in_folder(name), "--listen", "127.0.0.1:0", "--otlp-http",
-          "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--json", "--log-level", "error");
+          "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--json", "--log-level", "error", "--host-metrics", "off");
     program_read_until(&s->program, "\n");
     copy_field(s->program.out.p, "\"api\":\"", s->api);
     copy_field(s->program.out.p, "\"otlp_http\":\"", s->otlp);

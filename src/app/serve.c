@@ -2,12 +2,14 @@
  *
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
+ *   host   reads this machine and services beside it (ingest/host), on one thread or two
  *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
  */
 #include <stdio.h>
 
 #include "api/api.h"
 #include "app/command.h"
+#include "app/serve_host.h"
 #include "app/serve_series.h"
 #include "app/serve_tls.h"
 #include "app/supervise.h"
@@ -49,6 +51,7 @@ struct server {
     struct live *live;
     struct ingest *ingest;
     struct api *api;
+    struct host *host; /* NULL: nothing is read by itself */
     struct loop *loop;
     struct http_server *http;
     struct thread *io, *watch;
@@ -332,12 +335,14 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
     supervise_begin(&s->supervise, s->loop, s->store);
+    TRY(serve_host_open(a, s->ingest, s->api, &s->host));
     TRY(thread_start(&s->watch, "watch", 0, watch, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }
 
 /* The reverse of open_server, from wherever it got to. */
 static err close_server(struct server *s) {
+    host_free(s->host); /* while the store still takes what it sent */
     if (s->io) drain_wait(s);
     if (s->api) api_drain(s->api, true);
     end_watch(s);

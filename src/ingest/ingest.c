@@ -357,3 +357,22 @@ bool ingest_body_if_small(struct ingest *in, const struct ingest_request *reques
     f->only_small = true;
     return fly(f, request);
 }
+
+void ingest_points(struct ingest *in, struct str tenant, struct batch_blob *blob, ingest_done_fn done, void *context) {
+    struct ingest_request request = {.kind = INGEST_METRICS, .body = batch_bytes(blob)};
+    struct flight *f = flight_new(in, &request, done, context);
+    struct loan loan = {.budget = in->options.budget};
+    struct worker w = {0};
+    err e = NULL;
+    if (in->options.redact) {
+        e = take_worker(in, INGEST_METRICS, &w);
+        if (!e) e = redact(f, w, &loan, &blob);
+        give_worker(in, w, request.body.n);
+    }
+    if (e)
+        batch_unref(blob);
+    else
+        e = append(f, tenant, blob);
+    loan_end(&loan);
+    if (e) land(f, e); /* else f may be gone already */
+}

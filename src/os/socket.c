@@ -10,6 +10,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "os/clock.h"
+
 enum { BACKLOG = 4096, WRITE_PIECES_MAX = 64, ADDRESS_TEXT = 64 };
 
 union address {
@@ -189,6 +191,15 @@ err socket_connect_wait(const char *address, int64_t timeout_ns, int *out_fd) {
     }
     *out_fd = fd;
     return NULL;
+}
+
+bool socket_ready_wait(int fd, bool to_write, int64_t until_ns) {
+    for (;;) {
+        int64_t left_ms = (until_ns - clock_monotonic_ns() + 999999) / 1000000;
+        if (left_ms <= 0) return false;
+        struct pollfd p = {.fd = fd, .events = to_write ? POLLOUT : POLLIN};
+        if (poll(&p, 1, (int)MIN(left_ms, 3600 * 1000)) == 1) return true;
+    }
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------ */

@@ -9,6 +9,8 @@ err socket_listen(const char *address, int *out_fd, char out_bound[64]); /* out_
 err socket_accept(int listen_fd, int *out_fd, char out_peer[64]);        /* *out_fd -1: none waiting */
 /* Connects, waiting at most timeout_ns; the descriptor is non-blocking. ERR_UNAVAILABLE if nobody answers. */
 err socket_connect_wait(const char *address, int64_t timeout_ns, int *out_fd);
+/* Waits until there is something to read (or room to write), or until the monotonic time. False: the time came first. */
+bool socket_ready_wait(int fd, bool to_write, int64_t until_ns);
 err socket_read(int fd, void *bytes, size_t n, size_t *out_n, bool *out_end); /* *out_n 0 and !end: would block */
 struct socket_piece {
     const void *p;

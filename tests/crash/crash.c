@@ -112,11 +112,14 @@ static void find_url(const char *line, const char *key, char out[64]) {
 }
 
 static const char *const *serve_arguments(void) {
-    static const char *arguments[] = {
-        NULL,          "serve",       "--data",         NULL,          "--listen",        "127.0.0.1:0",
-        "--otlp-http", "127.0.0.1:0", "--otlp-grpc",    "127.0.0.1:0", "--retention",     "0",
-        "--flush-age", "150ms",       "--memory-limit", "64MiB",       "--disk-free-min", "0",
-        "--json",      NULL};
+    static const char *arguments[] = {NULL,          "serve",           "--data",
+                                      NULL,          "--listen",        "127.0.0.1:0",
+                                      "--otlp-http", "127.0.0.1:0",     "--otlp-grpc",
+                                      "127.0.0.1:0", "--retention",     "0",
+                                      "--flush-age", "150ms",           "--memory-limit",
+                                      "64MiB",       "--disk-free-min", "0",
+                                      "--json",      "--host-metrics",  "off",
+                                      NULL};
     arguments[0] = clew;
     arguments[3] = folder;
     return arguments;

@@ -1,0 +1,158 @@
+#include "ingest/host/host.h"
+
+#include "base/log.h"
+#include "ingest/host/containers_priv.h"
+#include "ingest/host/node_priv.h"
+#include "ingest/host/source_priv.h"
+#include "ingest/host/watch_priv.h"
+#include "os/clock.h"
+
+enum { OWN_BYTES_MAX = 4 << 20 };
+
+struct host {
+    struct host_options options;
+    char *root, *tenant, *instance;
+    struct node node;
+    struct containers containers;
+    struct buf own;
+    struct source node_source, container_source, own_source;
+    struct watch *watches[HOST_WATCHES_MAX];
+    struct source watch_sources[HOST_WATCHES_MAX];
+    size_t watch_count;
+    struct expo watched;
+    struct thread *machine_thread, *watch_thread;
+    struct lock lock; /* of `ending` */
+    struct signal_flag ended;
+    bool ending;
+};
+
+/* ---- rounds ---------------------------------------------------------------------------------------------------------- */
+
+static void machine_round_wait(struct host *h) {
+    int64_t now = h->options.wall_ns();
+    if (h->options.machine) {
+        expo_clear(&h->node.expo);
+        node_collect_wait(&h->node, now);
+        source_send(&h->node_source, buf_str(&h->node.expo.out), now);
+        expo_clear(&h->containers.expo);
+        containers_collect(&h->containers, now);
+        source_send(&h->container_source, buf_str(&h->containers.expo.out), now);
+    }
+    if (h->options.put_own) {
+        buf_clear(&h->own);
+        h->options.put_own(h->options.own_context, &h->own);
+        source_send(&h->own_source, buf_str(&h->own), now);
+    }
+}
+
+static void watch_round_wait(struct host *h) {
+    for (size_t i = 0; i < h->watch_count; i++) {
+        int64_t now = h->options.wall_ns();
+        expo_clear(&h->watched);
+        watch_collect_wait(h->watches[i], &h->watched);
+        source_send(&h->watch_sources[i], buf_str(&h->watched.out), now);
+    }
+}
+
+static bool is_ending(struct host *h, int64_t until) {
+    lock_take(&h->lock);
+    while (!h->ending && flag_wait_until(&h->ended, &h->lock, until)) continue;
+    bool ending = h->ending;
+    lock_give(&h->lock);
+    return ending;
+}
+
+/* A round that took longer than the interval leaves the next out. */
+static void run(struct host *h, void (*round_wait)(struct host *h)) {
+    int64_t due = clock_monotonic_ns();
+    while (!is_ending(h, due)) {
+        round_wait(h);
+        int64_t now = clock_monotonic_ns();
+        do due += h->options.interval_ns;
+        while (due <= now);
+    }
+}
+
+static void run_machine(void *context) { run(context, machine_round_wait); }
+static void run_watches(void *context) { run(context, watch_round_wait); }
+
+/* ---- beginning and end -------------------------------------------------------------------------------------------------- */
+
+/* The name that the host has for itself. */
+static char *name_of_host(struct tree *t) {
+    struct str text;
+    bool there = tree_read(t, &text, "proc/sys/kernel/hostname") && str_trim(text).n;
+    return str_dup(there ? str_trim(text) : STR("localhost"));
+}
+
+static err open_watches(struct host *h) {
+    if (h->options.watch_count > HOST_WATCHES_MAX)
+        return err_new(ERR_INVALID, "at most %d services are watched", HOST_WATCHES_MAX);
+    for (size_t i = 0; i < h->options.watch_count; i++) {
+        TRY(watch_new(h->options.watches[i], &h->watches[i]));
+        h->watch_count++;
+        source_init(&h->watch_sources[i], h->options.ingest, str_of(h->tenant), watch_job(h->watches[i]),
+                    watch_instance(h->watches[i]));
+    }
+    return NULL;
+}
+
+static err start(struct host *h) {
+    TRY(open_watches(h));
+    if (h->options.machine || h->options.put_own) TRY(thread_start(&h->machine_thread, "host", 0, run_machine, h));
+    return h->watch_count ? thread_start(&h->watch_thread, "host watch", 0, run_watches, h) : NULL;
+}
+
+err host_new(const struct host_options *options, struct host **out) {
+    struct host *h = mem_new_of(struct host);
+    h->options = *options;
+    if (!h->options.wall_ns) h->options.wall_ns = clock_wall_ns;
+    if (!h->options.cgroups_max) h->options.cgroups_max = HOST_CGROUPS_MAX;
+    lock_init(&h->lock);
+    flag_init(&h->ended);
+    h->root = str_dup(str_of(options->root));
+    node_init(&h->node, h->root, file_system_read_wait);
+    containers_init(&h->containers, h->root, h->options.cgroups_max);
+    expo_init(&h->watched);
+    buf_init(&h->own, OWN_BYTES_MAX);
+    h->tenant = str_dup(options->tenant);
+    h->instance = options->instance ? str_dup(str_of(options->instance)) : name_of_host(&h->node.tree);
+    struct str tenant = str_of(h->tenant), instance = str_of(h->instance);
+    source_init(&h->node_source, options->ingest, tenant, STR("node"), instance);
+    source_init(&h->container_source, options->ingest, tenant, STR("cadvisor"), instance);
+    source_init(&h->own_source, options->ingest, tenant, STR("clew"), instance);
+    err e = start(h);
+    h->options.watches = NULL;
+    if (e)
+        host_free(h);
+    else
+        *out = h;
+    return e;
+}
+
+void host_free(struct host *h) {
+    if (!h) return;
+    lock_take(&h->lock);
+    h->ending = true;
+    flag_wake_all(&h->ended);
+    lock_give(&h->lock);
+    thread_join(h->machine_thread);
+    thread_join(h->watch_thread);
+    source_done(&h->node_source);
+    source_done(&h->container_source);
+    source_done(&h->own_source);
+    for (size_t i = 0; i < h->watch_count; i++) {
+        source_done(&h->watch_sources[i]);
+        watch_free(h->watches[i]);
+    }
+    node_done(&h->node);
+    containers_done(&h->containers);
+    expo_done(&h->watched);
+    buf_done(&h->own);
+    lock_done(&h->lock);
+    flag_done(&h->ended);
+    mem_free(h->root);
+    mem_free(h->tenant);
+    mem_free(h->instance);
+    mem_free(h);
+}
