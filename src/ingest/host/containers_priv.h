@@ -12,7 +12,7 @@
 #include "base/vec.h"
 #include "ingest/host/tree_priv.h"
 
-enum { CGROUPS_SEEN_MAX = 16384, CGROUP_DEPTH_MAX = 24, CGROUP_ID_MAX = 1024 };
+enum { CGROUPS_SEEN_MAX = 8192, CGROUP_DEPTH_MAX = 24, CGROUP_ID_MAX = 1024 };
 enum cgroup_controller { CGROUP_CPU, CGROUP_CPUACCT, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CONTROLLERS };
 
 /* Alone, or with others in one folder ("cpu,cpuacct"); empty: not there. */

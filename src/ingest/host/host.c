@@ -111,7 +111,7 @@ err host_new(const struct host_options *options, struct host **out) {
     lock_init(&h->lock);
     flag_init(&h->ended);
     h->root = str_dup(str_of(options->root));
-    node_init(&h->node, h->root, file_system_read_wait);
+    node_init(&h->node, h->root, mounts_new(file_system_read_wait, MOUNT_WAIT_NS));
     containers_init(&h->containers, h->root, h->options.cgroups_max);
     expo_init(&h->watched);
     buf_init(&h->own, OWN_BYTES_MAX);

@@ -16,6 +16,7 @@ struct helper {
 
 struct mounts {
     file_system_fn ask;
+    int64_t wait_ns;
     struct helper *helper; /* NULL: none yet */
     struct helper *stuck[MOUNTS_STUCK_MAX];
     size_t stuck_count;
@@ -91,9 +92,10 @@ static void reap(struct mounts *m) {
     }
 }
 
-struct mounts *mounts_new(file_system_fn ask) {
+struct mounts *mounts_new(file_system_fn ask, int64_t wait_ns) {
     struct mounts *m = mem_new_of(struct mounts);
     m->ask = ask;
+    m->wait_ns = wait_ns;
     return m;
 }
 
@@ -108,8 +110,7 @@ void mounts_free(struct mounts *m) {
 }
 
 /* Only of a helper with nothing to do: true with its answer, or false with the helper still asking. */
-static bool answer_wait(struct helper *h, const char *path, bool *out_good, struct file_system *out) {
-    int64_t until = clock_monotonic_ns() + MOUNT_WAIT_NS;
+static bool answer_wait(struct helper *h, const char *path, int64_t until, bool *out_good, struct file_system *out) {
     lock_take(&h->lock);
     mem_free(h->path);
     h->path = str_dup(str_of(path));
@@ -132,7 +133,7 @@ bool mounts_ask_wait(struct mounts *m, const char *path, struct file_system *out
     if (m->stuck_count == MOUNTS_STUCK_MAX) return false;
     if (!m->helper) m->helper = helper_new(m->ask);
     if (!m->helper) return false;
-    if (answer_wait(m->helper, path, &good, out)) return good;
+    if (answer_wait(m->helper, path, clock_monotonic_ns() + m->wait_ns, &good, out)) return good;
     m->stuck[m->stuck_count++] = m->helper;
     m->helper = NULL;
     return false;

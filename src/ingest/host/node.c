@@ -5,8 +5,8 @@
 
 #define TICKS_A_SECOND 100.0 /* USER_HZ: of all Linux that clew runs on */
 
-void node_init(struct node *n, const char *root, file_system_fn file_system) {
-    *n = (struct node){.mounts = mounts_new(file_system)};
+void node_init(struct node *n, const char *root, struct mounts *mounts) {
+    *n = (struct node){.mounts = mounts};
     tree_init(&n->tree, root);
     expo_init(&n->expo);
 }

@@ -16,7 +16,7 @@ struct node {
     VEC(struct { double seconds[NODE_MODES]; })
     cpus; /* as they were: the kernel's own figures go back a little at times */
 };
-void node_init(struct node *n, const char *root, file_system_fn file_system);
+void node_init(struct node *n, const char *root, struct mounts *mounts); /* takes them over */
 void node_done(struct node *n);
 /* All subjects into n->expo. Blocks as long as mounts may. */
 void node_collect_wait(struct node *n, int64_t now_ns);

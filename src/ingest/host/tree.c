@@ -143,8 +143,17 @@ void expo_family(struct expo *e, const char *type, const char *help, const char 
     va_end(ap);
     for (char *c = e->name; *c; c++)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9'))) *c = '_';
-    if (*help) buf_add_fmt(&e->out, "# HELP %s %s\n", e->name, help);
-    buf_add_fmt(&e->out, "# TYPE %s %s\n", e->name, type);
+    e->type = type;
+    e->help = help;
+    e->begun = false;
+}
+
+/* Its head stands before the first sample: a family without any says nothing. */
+static void begin(struct expo *e) {
+    if (e->begun) return;
+    if (*e->help) buf_add_fmt(&e->out, "# HELP %s %s\n", e->name, e->help);
+    buf_add_fmt(&e->out, "# TYPE %s %s\n", e->name, e->type);
+    e->begun = true;
 }
 
 static void put_escaped(struct buf *out, struct str value) {
@@ -160,6 +169,7 @@ static void put_escaped(struct buf *out, struct str value) {
 }
 
 void expo_label(struct expo *e, const char *key, struct str value) {
+    begin(e);
     if (!e->labels) buf_add_text(&e->out, e->name);
     buf_add_byte(&e->out, e->labels ? ',' : '{');
     buf_add_text(&e->out, key);
@@ -170,6 +180,7 @@ void expo_label(struct expo *e, const char *key, struct str value) {
 }
 
 void expo_value(struct expo *e, double v) {
+    begin(e);
     if (e->labels)
         buf_add_byte(&e->out, '}');
     else

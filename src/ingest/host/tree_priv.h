@@ -33,12 +33,13 @@ bool field_number(struct str text, const char *key, double *out);
 struct expo {
     struct buf out;
     char name[256]; /* of the family that was begun last */
-    bool labels;
+    const char *type, *help;
+    bool begun, labels; /* of it: its head stands; the sample at hand has labels */
 };
 void expo_init(struct expo *e);
 void expo_done(struct expo *e);
 void expo_clear(struct expo *e);
-/* Begins a family of samples. Bytes of the name that may not be in one become `_`. */
+/* Begins a family of samples; type and help are not copied. Bytes of the name that may not be in one become `_`. */
 void expo_family(struct expo *e, const char *type, const char *help, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* A sample of it: its labels, if any, then its value. */
