@@ -318,6 +318,7 @@ static err check_listener(const struct arguments *a, struct server *s, enum serv
 
 static err open_server(const struct arguments *a, struct server *s) {
     struct store_options options;
+    struct host_options host;
     uint64_t workers;
     s->dir = str_dup(argument_text(a, OPTION_DATA));
     TRY(read_store_options(a, s, &options));
@@ -327,6 +328,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(read_origins(a, &s->origins));
     TRY(read_hosts(a, &s->hosts));
     TRY(read_redaction(a, s));
+    TRY(serve_host_read(a, &host));
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
     if (!*s->dir) return err_new(ERR_INVALID, "--data: must name a folder");
     TRY(open_tls(a, s));
@@ -335,7 +337,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
     supervise_begin(&s->supervise, s->loop, s->store);
-    TRY(serve_host_open(a, s->ingest, s->api, &s->host));
+    TRY(serve_host_open(&host, s->ingest, s->api, &s->host));
     TRY(thread_start(&s->watch, "watch", 0, watch, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }

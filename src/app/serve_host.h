@@ -6,5 +6,7 @@
 #include "ingest/host/host.h"
 
 struct api;
-/* *out is NULL if nothing is to be read. */
-err serve_host_open(const struct arguments *a, struct ingest *in, struct api *api, struct host **out);
+err serve_host_read(const struct arguments *a,
+                    struct host_options *out); /* what is not the ingest's; texts are those of the arguments */
+/* Begins to read, if anything is to be; else *out is NULL. */
+err serve_host_open(struct host_options *options, struct ingest *in, struct api *api, struct host **out);

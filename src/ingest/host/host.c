@@ -85,9 +85,29 @@ static char *name_of_host(struct tree *t) {
     return str_dup(there ? str_trim(text) : STR("localhost"));
 }
 
+/* Those before it of the same service would have the same series. */
+static bool is_watched(struct watch *const *watches, size_t n, const struct watch *w) {
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(watch_job(watches[i]), watch_job(w)) && str_equal(watch_instance(watches[i]), watch_instance(w)))
+            return true;
+    return false;
+}
+
+err host_check_watches(const struct str *watches, size_t n) {
+    struct watch *made[HOST_WATCHES_MAX] = {0};
+    err e = n > HOST_WATCHES_MAX ? err_new(ERR_INVALID, "at most %d services are watched", HOST_WATCHES_MAX) : NULL;
+    for (size_t i = 0; !e && i < n; i++) {
+        e = watch_new(watches[i], &made[i]);
+        if (!e && is_watched(made, i, made[i]))
+            e = err_new(ERR_INVALID, STR_FMT " at " STR_FMT " is watched twice", STR_ARG(watch_job(made[i])),
+                        STR_ARG(watch_instance(made[i])));
+    }
+    for (size_t i = 0; i < HOST_WATCHES_MAX; i++) watch_free(made[i]);
+    return e;
+}
+
 static err open_watches(struct host *h) {
-    if (h->options.watch_count > HOST_WATCHES_MAX)
-        return err_new(ERR_INVALID, "at most %d services are watched", HOST_WATCHES_MAX);
+    TRY(host_check_watches(h->options.watches, h->options.watch_count));
     for (size_t i = 0; i < h->options.watch_count; i++) {
         TRY(watch_new(h->options.watches[i], &h->watches[i]));
         h->watch_count++;

@@ -35,6 +35,7 @@ struct host_options {
         *watches; /* "nginx=http://127.0.0.1/status", "redis=127.0.0.1:6379", "postgres=…"; outlive the call only */
     size_t watch_count;
 };
-/* ERR_INVALID names what a watch has wrong. */
+/* ERR_INVALID says what a watch has wrong, or that two are of one service. host_new finds the same. */
+err host_check_watches(const struct str *watches, size_t n);
 err host_new(const struct host_options *options, struct host **out);
 void host_free(struct host *h); /* takes NULL */

@@ -14,7 +14,7 @@ struct watch {
     char *url; /* of nginx */
     struct watch_target target;
     struct http_client *client;
-    bool was_down;
+    char *why; /* it was down a round ago; NULL: it was not */
 };
 
 /* ---- nginx ------------------------------------------------------------------------------------------------------------ */
@@ -143,6 +143,7 @@ err watch_new(struct str text, struct watch **out) {
 void watch_free(struct watch *w) {
     if (!w) return;
     http_client_free(w->client);
+    mem_free(w->why);
     mem_free(w->url);
     mem_free(w->target.address);
     mem_free(w->target.user);
@@ -161,12 +162,13 @@ struct str watch_instance(const struct watch *w) {
 void watch_collect_wait(struct watch *w, struct expo *out) {
     err e = kinds[w->kind].collect_wait(w, out);
     bool down = e != NULL;
-    if (down && !w->was_down)
+    if (down && !(w->why && strcmp(w->why, err_text(e)) == 0))
         log_warn("a watched service is down", F_STR("kind", watch_job(w)), F_STR("instance", watch_instance(w)),
                  F_ERR(e));
-    if (!down && w->was_down)
+    if (!down && w->why)
         log_info("a watched service is up again", F_STR("kind", watch_job(w)), F_STR("instance", watch_instance(w)));
-    w->was_down = down;
+    mem_free(w->why);
+    w->why = down ? str_dup(str_of(err_text(e))) : NULL;
     if (down) expo_clear(out); /* half an answer is none */
     err_free(e);
     expo_family(out, "gauge", kinds[w->kind].help, "%s", kinds[w->kind].up);
