@@ -2,7 +2,7 @@
  *
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
- *   host   reads this machine and services beside it (ingest/host), on one thread or two
+ *   host   reads this machine and services beside it (ingest/host), each on a thread of its own
  *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
  */
 #include <stdio.h>

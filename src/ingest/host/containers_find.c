@@ -1,8 +1,6 @@
 /* Which control groups there are, and which of them are containers. */
-#include <stdio.h>
-
-#include "base/map.h"
 #include "base/json.h"
+#include "base/map.h"
 #include "ingest/host/containers_priv.h"
 #include "os/machine.h"
 

@@ -9,6 +9,15 @@
 
 enum { OWN_BYTES_MAX = 4 << 20 };
 
+/* One service, on a thread of its own: one that hangs holds up no other. */
+struct watched {
+    struct host *host;
+    struct watch *watch;
+    struct source source;
+    struct expo expo;
+    struct thread *thread;
+};
+
 struct host {
     struct host_options options;
     char *root, *tenant, *instance;
@@ -16,19 +25,18 @@ struct host {
     struct containers containers;
     struct buf own;
     struct source node_source, container_source, own_source;
-    struct watch *watches[HOST_WATCHES_MAX];
-    struct source watch_sources[HOST_WATCHES_MAX];
-    size_t watch_count;
-    struct expo watched;
-    struct thread *machine_thread, *watch_thread;
-    struct lock lock; /* of `ending` */
+    struct watched watched[HOST_WATCHES_MAX];
+    size_t watched_count;
+    struct thread *thread; /* of the machine */
+    struct lock lock;      /* of `ending` */
     struct signal_flag ended;
     bool ending;
 };
 
 /* ---- rounds ---------------------------------------------------------------------------------------------------------- */
 
-static void machine_round_wait(struct host *h) {
+static void machine_round_wait(void *context) {
+    struct host *h = context;
     int64_t now = h->options.wall_ns();
     if (h->options.machine) {
         expo_clear(&h->node.expo);
@@ -45,13 +53,12 @@ static void machine_round_wait(struct host *h) {
     }
 }
 
-static void watch_round_wait(struct host *h) {
-    for (size_t i = 0; i < h->watch_count; i++) {
-        int64_t now = h->options.wall_ns();
-        expo_clear(&h->watched);
-        watch_collect_wait(h->watches[i], &h->watched);
-        source_send(&h->watch_sources[i], buf_str(&h->watched.out), now);
-    }
+static void watch_round_wait(void *context) {
+    struct watched *w = context;
+    int64_t now = w->host->options.wall_ns();
+    expo_clear(&w->expo);
+    watch_collect_wait(w->watch, &w->expo);
+    source_send(&w->source, buf_str(&w->expo.out), now);
 }
 
 static bool is_ending(struct host *h, int64_t until) {
@@ -63,18 +70,18 @@ static bool is_ending(struct host *h, int64_t until) {
 }
 
 /* A round that took longer than the interval leaves the next out. */
-static void run(struct host *h, void (*round_wait)(struct host *h)) {
+static void run(struct host *h, void (*round_wait)(void *context), void *context) {
     int64_t due = clock_monotonic_ns();
     while (!is_ending(h, due)) {
-        round_wait(h);
+        round_wait(context);
         int64_t now = clock_monotonic_ns();
         do due += h->options.interval_ns;
         while (due <= now);
     }
 }
 
-static void run_machine(void *context) { run(context, machine_round_wait); }
-static void run_watches(void *context) { run(context, watch_round_wait); }
+static void run_machine(void *context) { run(context, machine_round_wait, context); }
+static void run_watch(void *context) { run(((struct watched *)context)->host, watch_round_wait, context); }
 
 /* ---- beginning and end -------------------------------------------------------------------------------------------------- */
 
@@ -106,21 +113,25 @@ err host_check_watches(const struct str *watches, size_t n) {
     return e;
 }
 
-static err open_watches(struct host *h) {
+static err start_watches(struct host *h) {
     TRY(host_check_watches(h->options.watches, h->options.watch_count));
     for (size_t i = 0; i < h->options.watch_count; i++) {
-        TRY(watch_new(h->options.watches[i], &h->watches[i]));
-        h->watch_count++;
-        source_init(&h->watch_sources[i], h->options.ingest, str_of(h->tenant), watch_job(h->watches[i]),
-                    watch_instance(h->watches[i]));
+        struct watched *w = &h->watched[i];
+        w->host = h;
+        TRY(watch_new(h->options.watches[i], &w->watch));
+        h->watched_count++;
+        expo_init(&w->expo);
+        source_init(&w->source, h->options.ingest, str_of(h->tenant), watch_job(w->watch), watch_instance(w->watch));
+        TRY(thread_start(&w->thread, "host watch", 0, run_watch, w));
     }
     return NULL;
 }
 
 static err start(struct host *h) {
-    TRY(open_watches(h));
-    if (h->options.machine || h->options.put_own) TRY(thread_start(&h->machine_thread, "host", 0, run_machine, h));
-    return h->watch_count ? thread_start(&h->watch_thread, "host watch", 0, run_watches, h) : NULL;
+    TRY(start_watches(h));
+    h->options.watches = NULL;
+    bool anything = h->options.machine || h->options.put_own;
+    return anything ? thread_start(&h->thread, "host", 0, run_machine, h) : NULL;
 }
 
 err host_new(const struct host_options *options, struct host **out) {
@@ -133,7 +144,6 @@ err host_new(const struct host_options *options, struct host **out) {
     h->root = str_dup(str_of(options->root));
     node_init(&h->node, h->root, mounts_new(file_system_read_wait, MOUNT_WAIT_NS));
     containers_init(&h->containers, h->root, h->options.cgroups_max);
-    expo_init(&h->watched);
     buf_init(&h->own, OWN_BYTES_MAX);
     h->tenant = str_dup(options->tenant);
     h->instance = options->instance ? str_dup(str_of(options->instance)) : name_of_host(&h->node.tree);
@@ -142,7 +152,6 @@ err host_new(const struct host_options *options, struct host **out) {
     source_init(&h->container_source, options->ingest, tenant, STR("cadvisor"), instance);
     source_init(&h->own_source, options->ingest, tenant, STR("clew"), instance);
     err e = start(h);
-    h->options.watches = NULL;
     if (e)
         host_free(h);
     else
@@ -156,18 +165,18 @@ void host_free(struct host *h) {
     h->ending = true;
     flag_wake_all(&h->ended);
     lock_give(&h->lock);
-    thread_join(h->machine_thread);
-    thread_join(h->watch_thread);
+    thread_join(h->thread);
     source_done(&h->node_source);
     source_done(&h->container_source);
     source_done(&h->own_source);
-    for (size_t i = 0; i < h->watch_count; i++) {
-        source_done(&h->watch_sources[i]);
-        watch_free(h->watches[i]);
+    for (size_t i = 0; i < h->watched_count; i++) {
+        thread_join(h->watched[i].thread);
+        source_done(&h->watched[i].source);
+        expo_done(&h->watched[i].expo);
+        watch_free(h->watched[i].watch);
     }
     node_done(&h->node);
     containers_done(&h->containers);
-    expo_done(&h->watched);
     buf_done(&h->own);
     lock_done(&h->lock);
     flag_done(&h->ended);

@@ -9,7 +9,7 @@
  * Limits: a file 256 KiB (of a longer one its first whole lines), 4,096 processors, 512 disks and interfaces, 256 mounts, `cgroups_max`
  * control groups (the others are counted), a source 16 MiB of text. No answer of a file system for 1 s: device_error, and it is left alone
  * until it answers. A service 3 s.
- * Owner and threads: two threads of its own, one of them only if something is watched. host_free waits for both, and for what they sent.
+ * Owner and threads: a thread of its own for the machine, one for each watched service. host_free waits for them, and for what they sent.
  */
 #pragma once
 
@@ -17,7 +17,7 @@
 
 struct host;
 
-enum { HOST_CGROUPS_MAX = 1000, HOST_WATCHES_MAX = 32 };
+enum { HOST_CGROUPS_MAX = 500, HOST_WATCHES_MAX = 32 };
 
 struct host_options {
     struct ingest *ingest;
