@@ -376,7 +376,7 @@ static void forget_groups(struct containers *c) {
 }
 
 void containers_init(struct containers *c, const char *root, uint32_t max) {
-    *c = (struct containers){.max = max};
+    *c = (struct containers){.max = max, .seen_max = CGROUPS_SEEN_MAX};
     tree_init(&c->tree, root);
     expo_init(&c->expo);
 }

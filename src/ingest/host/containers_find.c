@@ -130,7 +130,7 @@ static bool walk_entry(void *context, const char *name, bool is_dir) {
     strings_intern(&w->ids, str_of(w->id));
     if (w->depth < CGROUP_DEPTH_MAX) walk_below(w);
     w->id[n] = 0;
-    return w->ids.n < CGROUPS_SEEN_MAX;
+    return w->ids.n < w->c->seen_max;
 }
 
 static void walk_below(struct walk *w) {

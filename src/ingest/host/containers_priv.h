@@ -37,7 +37,7 @@ struct cgroup {
 struct containers {
     struct tree tree;
     struct expo expo;
-    uint32_t max;
+    uint32_t max, seen_max; /* seen_max: CGROUPS_SEEN_MAX, but in tests */
     bool v2;
     struct cgroup_folder folders[CGROUP_CONTROLLERS];
     VEC(struct cgroup) groups; /* of the round */

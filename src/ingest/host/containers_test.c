@@ -78,13 +78,13 @@ static void a_flood_of_groups_is_not_looked_at_to_its_end(void **state) {
     (void)state;
     root_make();
     put_text("sys/fs/cgroup/cgroup.controllers", "cpu\n");
-    for (int i = 0; i < CGROUPS_SEEN_MAX + 2000; i++) {
+    for (int i = 0; i < 300; i++) {
         snprintf(path, sizeof path, "%s/sys/fs/cgroup/g%d", test_root, i);
         assert_int_equal(mkdir(path, 0700), 0);
     }
     containers_init(&c, test_root, 10);
-    snprintf(path, sizeof path, "clew_host_cgroups_left_out %.0f", (double)CGROUPS_SEEN_MAX - 10);
-    check_line(collect(&c), path);
+    c.seen_max = 100;
+    check_line(collect(&c), "clew_host_cgroups_left_out 90");
     containers_done(&c);
     root_remove();
 }
