@@ -84,7 +84,8 @@ static void send_points(struct source *s, struct batch_blob *blob) {
     lock_take(&s->lock);
     s->flying++;
     lock_give(&s->lock);
-    ingest_points(s->ingest, s->tenant, blob, on_landed, s);
+    err e = ingest_points(s->ingest, s->tenant, blob, on_landed, s);
+    if (e) on_landed(s, e, NULL);
 }
 
 void source_send(struct source *s, struct str text, int64_t now_ns) {
