@@ -16,6 +16,9 @@ const char *const points_reason_texts[POINTS_REASONS] = {
 
 struct points_decoder *points_decoder_new(void) {
     struct points_decoder *d = mem_new_of(struct points_decoder);
+    d->labels_memory =
+        mem_new(LABEL_CACHE * sizeof *d->labels + CACHE_LINE); /* comes from the system as it is touched */
+    d->labels = (struct known_labels *)(((uintptr_t)d->labels_memory + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1));
     points_builder_init(&d->b, POINTS_OTLP);
     buf_init(&d->scratch, POINTS_BODY_MAX);
     return d;
@@ -27,6 +30,7 @@ void points_decoder_free(struct points_decoder *d) {
     buf_done(&d->scratch);
     points_lists_done(&d->lists);
     vec_done(&d->symbols);
+    mem_free(d->labels_memory);
     mem_free(d);
 }
 
@@ -271,9 +275,9 @@ static bool is_in_order(enum labels_kind kind, struct str bytes) {
     return named;
 }
 
-/* Checks labels that were not met lately; *kept: what they are kept as. False on a fault. */
-static bool check_new_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes, struct buf *ordered,
-                             struct str *kept, const char **out_bad) {
+/* *kept: what the labels are kept as. False on a fault. */
+static bool check_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes, struct buf *ordered,
+                         struct str *kept, const char **out_bad) {
     struct any_check any = {0};
     *kept = bytes;
     if (kind != LABELS_ATTRIBUTES) {
@@ -292,32 +296,54 @@ static bool check_new_labels(struct points_decoder *d, enum labels_kind kind, st
     return true;
 }
 
-bool points_labels_slow(struct points_decoder *d, enum labels_kind kind, struct hash128 hash, struct str bytes,
-                        uint32_t *out_id, const char **out_bad) {
-    struct known_labels *first = &d->labels[hash.low % LABEL_CACHE], *second = &d->labels[(hash.low % LABEL_CACHE) ^ 1];
-    bool in_second = second->kind == kind + 1 && hash128_equal(second->hash, hash);
-    struct known_labels *entry = in_second ? second : first;
-    bool known = in_second || (first->kind == kind + 1 && hash128_equal(first->hash, hash));
-    if (known && entry->generation == d->generation) {
-        *out_id = entry->id;
-        return true;
+/* The entry of these labels, else an empty one that they may take, else any of the four: whoever had it and is still met moves to its
+ * other pair. */
+static struct known_labels *place_of(struct points_decoder *d, enum labels_kind kind, struct hash128 hash) {
+    struct known_labels *pairs[] = {&d->labels[hash.low % (LABEL_CACHE / 2) * 2],
+                                    &d->labels[hash.high % (LABEL_CACHE / 2) * 2]};
+    struct known_labels *place = &pairs[d->asked_n / 2 % 2][d->asked_n % 2];
+    for (int i = 0; i < 4; i++) {
+        struct known_labels *entry = &pairs[i / 2][i % 2];
+        if (labels_are(entry, kind, hash)) return entry;
+        if (!entry->kind && place->kind) place = entry;
     }
-    AUTO_BUF struct buf ordered;
-    struct str kept = bytes;
-    buf_init(&ordered, POINTS_BODY_MAX);
-    if (!known || !entry->plain) {
-        if (!check_new_labels(d, kind, bytes, &ordered, &kept, out_bad)) return false;
-        if (*out_bad) return true;
-    }
+    return place;
+}
+
+/* Appends what labels are kept as. False on a fault. */
+static bool keep_labels(struct points_decoder *d, struct str kept, uint32_t *out_id) {
     if (!text_fits(d, NULL, kept.n)) return false;
-    if (!known && first->generation == d->generation) entry = second; /* the one that is of this request stays */
+    *out_id = kept.n ? strings_append(&d->b.strings, kept) : 0;
+    return true;
+}
+
+struct known_labels *points_labels_entry(struct points_decoder *d, enum labels_kind kind, struct hash128 hash,
+                                         struct str bytes, const char **out_bad) {
+    struct known_labels *entry = place_of(d, kind, hash);
+    if (labels_are(entry, kind, hash)) return entry;
+    AUTO_BUF struct buf ordered;
+    struct str kept;
+    uint32_t id;
+    buf_init(&ordered, POINTS_BODY_MAX);
+    if (!check_labels(d, kind, bytes, &ordered, &kept, out_bad) || *out_bad || !keep_labels(d, kept, &id)) return NULL;
     *entry = (struct known_labels){.hash = hash,
                                    .generation = d->generation,
-                                   .id = kept.n ? strings_append(&d->b.strings, kept) : 0,
+                                   .id = id,
                                    .ahead = entry->ahead,
                                    .kind = (uint8_t)(kind + 1),
                                    .plain = kept.p == bytes.p};
-    *out_id = entry->id;
+    return entry;
+}
+
+bool points_labels_again(struct points_decoder *d, struct known_labels *entry, struct str bytes) {
+    AUTO_BUF struct buf ordered;
+    struct str kept = bytes;
+    const char *bad = NULL;
+    buf_init(&ordered, POINTS_BODY_MAX);
+    if (!entry->plain && !check_labels(d, (enum labels_kind)(entry->kind - 1), bytes, &ordered, &kept, &bad))
+        return false;
+    if (!keep_labels(d, kept, &entry->id)) return false;
+    entry->generation = d->generation;
     return true;
 }
 
