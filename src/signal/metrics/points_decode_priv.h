@@ -1,8 +1,10 @@
 /* The decoder's memory, and what the encodings share: faults, labels by hash, texts, numbers of histograms.
  *
- *   labels   hash of the bytes as they came → string id. Pairs of entries, each pair a cache line; labels may lie in either of two
- *            pairs, so that a table half full has room for nearly all. An entry that is found was checked once, in whichever
- *            request; its id holds in the request of its generation only
+ *   labels   hash of the bytes as they came → string id. Entries lie in the order in which labels were met first, which is that in which
+ *            they will come again: whoever asks goes through memory from one line, and one page, to the next. The index finds
+ *            them where the order was another. An entry that is found was checked once, in whichever request; its id holds in the
+ *            request of its generation only. Entry 0 is of labels that are not remembered
+ *   index    lines of LABEL_WAYS: high bits of the hash | entry; 0: nothing
  *   texts    as of signal/decode_priv.h: an id is believed only if its bytes agree
  */
 #pragma once
@@ -12,9 +14,10 @@
 #include "signal/metrics/points_priv.h"
 
 enum {
-    LABEL_CACHE = 32768, /* 1 MiB, touched as series come */
+    LABEL_CACHE = 32768, /* 1 MiB, a quarter more with the index, touched as series come */
+    LABEL_WAYS = 16,
+    LABEL_LINES = 2 * LABEL_CACHE / LABEL_WAYS,
     LABELS_AHEAD = 4,
-    CACHE_LINE = 64,
     NAME_CACHE = 2048,
     OTLP_LABELS_MAX = 16384, /* of one point */
     NAMED_LABELS_MAX = 1024, /* of one Prometheus series */
@@ -42,7 +45,14 @@ struct known_labels {
     uint8_t kind;   /* enum labels_kind + 1; 0: empty */
     bool plain;     /* kept as they came: sorted already */
 };
-static_assert(2 * sizeof(struct known_labels) == CACHE_LINE, "a pair is one line");
+struct known_line {
+    uint32_t ways[LABEL_WAYS];
+};
+struct known_table {
+    struct known_labels labels[LABEL_CACHE];
+    struct known_line index[LABEL_LINES];
+};
+static_assert(sizeof(struct known_labels) == 32 && sizeof(struct known_line) == 64, "none lies across two lines");
 
 struct known_name {
     uint32_t hash, id;
@@ -63,8 +73,9 @@ struct points_decoder {
     const struct points_label *given; /* labels that every sample of a text gets */
     uint32_t given_n;
     uint32_t asked[LABELS_AHEAD], asked_n; /* entries that were asked for last, a ring */
-    struct known_labels *labels;           /* LABEL_CACHE, at a multiple of CACHE_LINE within labels_memory */
-    void *labels_memory;
+    struct known_table *known;             /* at a multiple of 64 within known_memory */
+    void *known_memory;
+    uint32_t known_n, known_next; /* entries that were in use ever; when that is all, the one that is taken next */
     struct known_name names[NAME_CACHE];
 };
 
@@ -156,18 +167,19 @@ static inline bool labels_are(const struct known_labels *entry, enum labels_kind
 HOT_INLINE bool points_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes,
                               struct hash128 *out_hash, uint32_t *out_id, const char **out_bad) {
     struct hash128 hash = hash_wide(bytes.p, bytes.n);
-    uint32_t *asked = &d->asked[d->asked_n++ % LABELS_AHEAD], *ahead = &d->labels[*asked].ahead;
-    struct known_labels *entry = &d->labels[*ahead];
+    struct known_labels *labels = d->known->labels;
+    uint32_t *asked = &d->asked[d->asked_n++ % LABELS_AHEAD], *ahead = &labels[*asked].ahead;
+    struct known_labels *entry = &labels[*ahead];
     *out_hash = hash;
     *out_bad = NULL;
     *out_id = 0;
     if (!labels_are(entry, kind, hash)) {
         entry = points_labels_entry(d, kind, hash, bytes, out_bad);
         if (!entry) return !d->fault.what;
-        *ahead = (uint32_t)(entry - d->labels);
+        *ahead = (uint32_t)(entry - labels);
     }
     *asked = *ahead;
-    __builtin_prefetch(&d->labels[entry->ahead], 1);
+    __builtin_prefetch(&labels[entry->ahead], 1);
     if (entry->generation != d->generation && !points_labels_again(d, entry, bytes)) return false;
     *out_id = entry->id;
     return true;
