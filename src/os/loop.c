@@ -10,6 +10,7 @@
 
 #include "base/vec.h"
 #include "os/clock.h"
+#include "os/hold.h"
 #include "os/thread.h"
 
 /* Invariants:
@@ -208,10 +209,13 @@ bool loop_post_quietly(struct loop *l, loop_call_fn fn, void *context, bool *out
     return open;
 }
 
-void loop_wake(struct loop *l) {
+static void wake_posted(void *loop) {
+    struct loop *l = loop;
     wake(l);
     atomic_fetch_sub(&l->waking, 1); /* after this it may be freed */
 }
+
+void loop_wake(struct loop *l) { hold_call(wake_posted, l); }
 
 bool loop_post(struct loop *l, loop_call_fn fn, void *context) {
     bool needs_wake, open = loop_post_quietly(l, fn, context, &needs_wake);

@@ -429,6 +429,17 @@ static void apply_known(struct applier *a, uint32_t i, struct known *k, int64_t 
     }
 }
 
+/* Nothing is to be seen to but its value. */
+static bool is_plain_number(struct applier *a, uint32_t i) {
+    enum point_kind kind = point_kind(a->p, i);
+    return (kind == POINT_DOUBLE || kind == POINT_INT) && point_flags(a->p, i) == 0 && !has_exemplars(a, i);
+}
+
+static double number_of(const struct points *p, uint32_t i) {
+    uint64_t bits = point_value(p, i);
+    return point_kind(p, i) == POINT_INT ? (double)(int64_t)bits : double_of_bits(bits);
+}
+
 /* Of a counter; a part of a histogram may be what it is. */
 static bool is_bad_delta(const struct applier *a, uint32_t i) {
     bool stale = (point_flags(a->p, i) & POINT_NO_RECORDED_VALUE) != 0;
@@ -443,6 +454,10 @@ static void apply_otlp(struct applier *a, uint32_t i) {
         return;
     }
     struct known *k = find_row(a, point_series(a->p, i));
+    if (k && !k->bases && k->shape == SHAPE_NUMBER && k->count == 1 && is_plain_number(a, i)) {
+        apply_sample(a, i, a->series->known.ids.v[k->first], time, number_of(a->p, i), start);
+        return;
+    }
     bool straight =
         k && !has_exemplars(a, i) && k->shape == point_shape(a, i) && point_values(a, i) && a->values.n == k->count;
     straight = (k && point_ends_parts(a, i, k->count)) || (straight && !(k->bases && is_bad_delta(a, i)));

@@ -68,6 +68,7 @@ bool apply_verdict(struct applier *a, uint32_t point, uint32_t series, uint8_t v
 bool apply_time(const struct applier *a, int64_t ms, int64_t *out_ns);
 
 /* series_values.c: values without a translation. */
+enum { SHAPE_NUMBER = 1, SHAPE_NATIVE }; /* others are hashes */
 /* What tells apart points of one hash that become other series: bounds, quantiles, whether there is a sum. */
 uint64_t point_shape(const struct applier *a, uint32_t point);
 /* The values of a point in the order in which translate_point makes them; false: it must be translated each time. */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "os/clock.h"
+#include "os/hold.h"
 
 /* ---- state ------------------------------------------------------------------------------------------------------ */
 
@@ -264,7 +265,9 @@ static void finish(struct engine *s, size_t n) {
     if (wake) flag_wake_all(&s->back_wake);
     lock_give(&s->lock);
     engine_segments_publish(s);
+    hold_begin(); /* who waits for several is woken once */
     for (size_t i = 0; i < n; i++) give_answer(&answers[i], NULL);
+    hold_end();
     forget_taken(s, n);
 }
 
