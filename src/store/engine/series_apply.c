@@ -197,6 +197,7 @@ static uint32_t said_number(const struct applier *a, uint32_t row) { return a->s
 static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t shape, bool delta, uint32_t said) {
     struct known_series *map = &a->series->known;
     struct known *k = known_put(map, hash, a->budget);
+    map->changes += k->resolved;
     uint32_t count = (uint32_t)a->ids.n;
     bool same = k->bases && k->shape == shape && k->count == count;
     if (!same) known_set_bases(map, k, count, delta);
@@ -219,12 +220,9 @@ static struct known *find_known(struct applier *a, struct hash128 hash) {
     return k && k->resolved ? k : NULL;
 }
 
-/* Of a series row; where it was found for the log it is still, unless the map was made anew. */
-static inline struct known *find_row(struct applier *a, uint32_t row) {
-    struct known_series *known = &a->series->known;
-    if (a->known_at && a->known_at[row] != KNOWN_NOWHERE && a->known_moves == known->moves)
-        return &known->slots[a->known_at[row]];
-    return find_known(a, a->p->hashes[row]);
+/* Where numbers of a series row go, as it was found for the log; NO_SERIES: it must be looked up. */
+static inline uint32_t found_id(const struct applier *a, uint32_t row) {
+    return a->found && a->known_changes == a->series->known.changes ? a->found[row] : NO_SERIES;
 }
 
 /* ---- points of Prometheus ------------------------------------------------------------------------------------------- */
@@ -236,7 +234,9 @@ static uint64_t target_key(struct labels l) {
 
 /* The series of a row; false: refused. */
 static bool prometheus_series(struct applier *a, uint32_t point, uint32_t row, uint32_t *out_id) {
-    struct known *k = find_row(a, row);
+    *out_id = found_id(a, row);
+    if (*out_id != NO_SERIES) return true;
+    struct known *k = find_known(a, a->p->hashes[row]);
     if (k) {
         *out_id = a->series->known.ids.v[k->first];
         return true;
@@ -453,11 +453,12 @@ static void apply_otlp(struct applier *a, uint32_t i) {
         apply_refuse(a, i, REFUSED_TIME, (struct labels){0}, NULL);
         return;
     }
-    struct known *k = find_row(a, point_series(a->p, i));
-    if (k && !k->bases && k->shape == SHAPE_NUMBER && k->count == 1 && is_plain_number(a, i)) {
-        apply_sample(a, i, a->series->known.ids.v[k->first], time, number_of(a->p, i), start);
+    uint32_t row = point_series(a->p, i), id = found_id(a, row);
+    if (id != NO_SERIES && is_plain_number(a, i)) {
+        apply_sample(a, i, id, time, number_of(a->p, i), start);
         return;
     }
+    struct known *k = find_known(a, a->p->hashes[row]);
     bool straight =
         k && !has_exemplars(a, i) && k->shape == point_shape(a, i) && point_values(a, i) && a->values.n == k->count;
     straight = (k && point_ends_parts(a, i, k->count)) || (straight && !(k->bases && is_bad_delta(a, i)));
@@ -573,7 +574,7 @@ bool engine_turn_heads(struct engine *s) {
 static void apply_record(struct applier *a) {
     bool otlp = a->p->origin == POINTS_OTLP;
     for (uint32_t i = 0; i < a->p->n; i++) {
-        if (!a->known_at && i + AHEAD < a->p->n)
+        if (!a->found && i + AHEAD < a->p->n)
             known_prefetch(&a->series->known, a->p->hashes[point_series(a->p, i + AHEAD)]);
         if (said_number(a, point_series(a->p, i)) == POINTS_LOST)
             apply_refuse(a, i, REFUSED_LABELS, (struct labels){0}, "the log does not say its labels");
@@ -606,8 +607,8 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
     a->series = m->table->series;
     a->p = &m->points;
     a->said = m->said;
-    a->known_at = m->known_at;
-    a->known_moves = m->known_moves;
+    a->found = m->ids;
+    a->known_changes = m->known_changes;
     a->out = m->outcome;
     a->arrived_ns = m->arrived_ns;
     a->refused = a->exemplar = 0;

@@ -31,9 +31,9 @@ struct applier {
     struct budget *budget;
     struct series_before *before; /* made when the first delta asks */
     const struct points *p;
-    const uint32_t *said;     /* numbers of its series rows; NULL: they have none */
-    const uint32_t *known_at; /* where its series rows are known; NULL: it was not looked */
-    uint64_t known_moves;
+    const uint32_t *said;  /* numbers of its series rows; NULL: they have none */
+    const uint32_t *found; /* where numbers of its series rows go; NULL: nobody looked */
+    uint64_t known_changes;
     struct points_outcome *out;
     int64_t arrived_ns, time_min, time_max;
     bool counts_new;                   /* there is a limit on new series, and it is known what is new */
@@ -68,7 +68,10 @@ bool apply_verdict(struct applier *a, uint32_t point, uint32_t series, uint8_t v
 bool apply_time(const struct applier *a, int64_t ms, int64_t *out_ns);
 
 /* series_values.c: values without a translation. */
-enum { SHAPE_NUMBER = 1, SHAPE_NATIVE }; /* others are hashes */
+enum {
+    SHAPE_NUMBER = 1,
+    SHAPE_NATIVE
+}; /* 0: of Prometheus, which has numbers and native histograms; others are hashes */
 /* What tells apart points of one hash that become other series: bounds, quantiles, whether there is a sum. */
 uint64_t point_shape(const struct applier *a, uint32_t point);
 /* The values of a point in the order in which translate_point makes them; false: it must be translated each time. */

@@ -75,7 +75,6 @@ static void insert(struct known_series *k, const struct known *one) {
 static void resize(struct known_series *k, uint32_t slots) {
     struct known *old = k->slots;
     uint32_t old_n = k->mask + 1;
-    k->moves++;
     k->slots = mem_new_array(struct known, slots);
     k->mask = slots - 1;
     k->n = 0;
@@ -134,7 +133,7 @@ void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct
     mem_free(k->slots);
     vec_done(&k->ids);
     kept.epoch = epoch;
-    kept.moves = k->moves + 1;
+    kept.changes = k->changes + 1;
     kept.bases_bytes = k->bases_bytes;
     kept.charged_bytes = k->charged_bytes;
     *k = kept;

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "signal/metrics/points_brief.h"
+#include "store/engine/series_apply_priv.h"
 #include "store/engine/store_engine_priv.h"
 
 /* ---- reading -------------------------------------------------------------------------------------------------------- */
@@ -77,18 +78,19 @@ err said_log_open(struct said_log *l, const struct log_record *r, struct batch_b
 
 enum { AHEAD = 16, BRIEF_BYTES_KEPT = 8 << 20 };
 
-/* What stands for each row, and where it is known; how many numbers there are. */
+/* What stands for each row, and where its samples go if they are numbers; how many rows have something to stand for them. */
 static uint32_t find_numbers(struct memory_batch *m) {
     const struct known_series *known = &m->table->series->known;
     const struct points *p = &m->points;
     uint32_t n = 0;
-    m->known_at = mem_new_array(uint32_t, (size_t)p->series_count + 1);
-    m->known_moves = known->moves;
+    m->ids = mem_new_array(uint32_t, (size_t)p->series_count + 1);
+    m->known_changes = known->changes;
     for (uint32_t i = 0; i < p->series_count; i++) {
         if (i + AHEAD < p->series_count) known_prefetch(known, p->hashes[i + AHEAD]);
         const struct known *k = known_find(known, p->hashes[i]);
         bool there = k && k->resolved;
-        m->known_at[i] = there ? (uint32_t)(k - known->slots) : KNOWN_NOWHERE;
+        bool number = there && k->count == 1 && k->shape <= SHAPE_NUMBER && !k->bases;
+        m->ids[i] = number ? known->ids.v[k->first] : NO_SERIES;
         m->said[i] = there ? k->said : POINTS_IN_FULL;
         n += m->said[i] != POINTS_IN_FULL;
     }

@@ -70,10 +70,9 @@ struct known {
 
 enum { NO_SERIES = UINT32_MAX }; /* an id: these points become nothing */
 
-enum { KNOWN_NOWHERE = UINT32_MAX };
 struct known_series {
     struct known *slots;
-    uint64_t moves; /* one more whenever slots move or are forgotten: places found before are void */
+    uint64_t changes; /* one more when what a series was becomes something else, or is forgotten */
     uint32_t mask, n;
     VEC(uint32_t) ids;
     uint64_t epoch; /* of the head that the ids are of */
