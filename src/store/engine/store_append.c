@@ -459,9 +459,9 @@ bool engine_log_step(struct engine *s) {
 }
 
 /* Senders that wait for their answers send again at once: those of the last commit, and those who came meanwhile, are waited for, not longer than
- * a commit takes. So one sync serves them all. */
+ * a commit takes twice. So one sync serves them all. */
 static void await_group(struct engine *s) {
-    int64_t now = clock_monotonic_ns(), until = now + MIN(s->group.took_ns, group_wait_max_ns);
+    int64_t now = clock_monotonic_ns(), until = now + MIN(2 * s->group.took_ns, group_wait_max_ns);
     lock_take(&s->lock);
     if (s->pending && now - s->group.ended_ns < group_gap_max_ns) s->group.awaited = s->group.size;
     while (s->pending_count < s->group.awaited && !s->stop_log && flag_wait_until(&s->log_wake, &s->lock, until)) {}
