@@ -112,8 +112,17 @@ static void fail_method(struct api_call *c, const struct api_route *const *found
     buf_done(&message);
 }
 
+/* The route without parameters that was asked for last at each port: senders ask for one again and again. */
+static _Atomic(const struct api_route *) asked_last[API_PORTS];
+
+static const struct api_route *route_again(const struct api_call *c) {
+    const struct api_route *r = atomic_load_explicit(&asked_last[c->request.port], memory_order_relaxed);
+    return r && method_is(r, c->request.method) && str_equal(str_of(r->path), c->path) ? r : NULL;
+}
+
 const struct api_route *route_find(struct api_call *c) {
-    const struct api_route *found[4], *best = NULL;
+    const struct api_route *found[4], *best = route_again(c);
+    if (best) return best;
     size_t n = 0;
     uint32_t best_fit = 0;
     for (size_t i = 0; i < api_route_count; i++) {
@@ -135,6 +144,10 @@ const struct api_route *route_find(struct api_call *c) {
     if (!best) {
         fail_method(c, found, n);
         return NULL;
+    }
+    if (!strchr(best->path, '{')) {
+        atomic_store_explicit(&asked_last[c->request.port], best, memory_order_relaxed);
+        return best;
     }
     struct segments pattern = split(str_of(best->path)), path = split(c->path);
     err e = take_path_values(c, &pattern, &path);

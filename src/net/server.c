@@ -536,11 +536,14 @@ static void deliver(struct http_engine *e, struct http_request *r, bool is_last)
         s->replies_end = &r->next;
         s->reply_count++;
     }
+    struct loop *loop = s->loop;
+    bool needs_wake = false;
     if (!s->posted) { /* under the lock: after http_server_free the loop may be gone */
-        s->posted = loop_post(s->loop, replies_take, s);
+        s->posted = loop_post_quietly(loop, replies_take, s, &needs_wake);
         s->holds += s->posted;
     }
     lock_give(&s->lock);
+    if (needs_wake) loop_wake(loop); /* not under it: its thread wants the lock first of all */
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */

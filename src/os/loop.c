@@ -1,6 +1,7 @@
 #include "os/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -9,13 +10,15 @@
 
 #include "base/vec.h"
 #include "os/clock.h"
+#include "os/hold.h"
 #include "os/thread.h"
 
 /* Invariants:
  * 1. A watch that was ended is never called again, and its memory stays until the round is over: events of the same
  *    round may still point at it.
  * 2. heap.v[0] is unused, so that heap_index 0 can mean "not set"; heap.v[i]->heap_index == i.
- * 3. `wake_sent` is set while a byte for the wake descriptor is under way, so that a burst of posts costs one write. */
+ * 3. `wake_sent` is set while a byte for the wake descriptor is under way, so that a burst of posts costs one write.
+ * 4. The byte is written without `lock`: the loop's thread, which it wakes, wants that first. `waking` counts who is about to write. */
 enum { EVENTS_PER_ROUND = 256, POSTED_MAX = 65536 };
 
 struct loop_watch {
@@ -39,7 +42,8 @@ struct loop {
     VEC(struct loop_timer *) heap;
     posted_calls running; /* the loop thread's, swapped with `posted` */
     atomic_bool stop;
-    struct lock lock; /* over the rest */
+    atomic_uint waking; /* (4) */
+    struct lock lock;   /* over the rest */
     posted_calls posted;
     bool closed, wake_sent;
 };
@@ -73,6 +77,7 @@ static void watches_free(struct loop_watch **first) {
 
 void loop_free(struct loop *l) {
     if (!l) return;
+    while (atomic_load(&l->waking)) sched_yield(); /* (4): a write away */
     watches_free(&l->watches);
     watches_free(&l->ended);
     for (size_t i = 1; i < l->heap.n; i++) l->heap.v[i]->heap_index = 0;
@@ -190,16 +195,31 @@ static void wake(struct loop *l) {
     while (write(l->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
-bool loop_post(struct loop *l, loop_call_fn fn, void *context) {
+bool loop_post_quietly(struct loop *l, loop_call_fn fn, void *context, bool *out_wake) {
     lock_take(&l->lock);
-    bool open = !l->closed, send = open && !l->wake_sent;
+    bool open = !l->closed;
+    *out_wake = open && !l->wake_sent;
     if (open) {
         if (l->posted.n >= POSTED_MAX) abort();
         *vec_push(&l->posted) = (struct posted){fn, context};
         l->wake_sent = true;
-        if (send) wake(l); /* under the lock: after its end the loop may be freed */
+        if (*out_wake) atomic_fetch_add(&l->waking, 1);
     }
     lock_give(&l->lock);
+    return open;
+}
+
+static void wake_posted(void *loop) {
+    struct loop *l = loop;
+    wake(l);
+    atomic_fetch_sub(&l->waking, 1); /* after this it may be freed */
+}
+
+void loop_wake(struct loop *l) { hold_call(wake_posted, l); }
+
+bool loop_post(struct loop *l, loop_call_fn fn, void *context) {
+    bool needs_wake, open = loop_post_quietly(l, fn, context, &needs_wake);
+    if (needs_wake) loop_wake(l);
     return open;
 }
 

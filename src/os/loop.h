@@ -4,7 +4,7 @@
  *                                       │ loop_run   │ ◀── time ─────── timers
  *                                       └────────────┘  calls back, one at a time
  *
- * Owner: the thread that calls loop_run; only loop_post and loop_stop may be called from elsewhere.
+ * Owner: the thread that calls loop_run; only loop_post, its two steps and loop_stop may be called from elsewhere.
  * Limits: timers in a heap, as many as connections; posted calls at most 65,536 (more aborts: who posts is bounded).
  */
 #pragma once
@@ -23,6 +23,10 @@ void loop_free(struct loop *l);
 void loop_run(struct loop *l);  /* until loop_stop; what was posted before its end runs before it returns; may run again */
 void loop_stop(struct loop *l); /* from any thread */
 bool loop_post(struct loop *l, loop_call_fn fn, void *context); /* from any thread: runs fn on the loop's; false after its end */
+/* The same in two steps, for who holds a lock that the loop's thread will want: if *out_wake, loop_wake follows once the lock is given.
+ * Until then loop_free waits. */
+bool loop_post_quietly(struct loop *l, loop_call_fn fn, void *context, bool *out_wake);
+void loop_wake(struct loop *l);
 
 /* Watches a descriptor for `events`; change with loop_watch_set, end with loop_watch_end (which does not close it: end first,
  * then close). A watch may be ended inside any callback, its own included. Hang-ups (the connection is dead both ways, not

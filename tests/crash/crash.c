@@ -212,9 +212,12 @@ static void make_body(const struct request *r, struct buf *out) {
 
 static const int64_t hour_ns = (int64_t)3600 * 1000000000;
 
+/* A delta at the time of the one before is refused: two requests of a sender may come within a millisecond. */
 static struct request random_metrics(uint32_t sender) {
+    static int64_t before[SENDERS];
     struct request r = {.is_metrics = true};
-    int64_t now = clock_wall_ns() / 1000000 * 1000000;
+    int64_t now = MAX(clock_wall_ns() / 1000000, before[sender] + 1) * 1000000;
+    before[sender] = now / 1000000;
     r.metrics = (struct crash_metrics){.seed = random_u64(),
                                        .items = (uint32_t)(1 + below(100)),
                                        .sender = sender,

@@ -16,6 +16,10 @@ const char *const points_reason_texts[POINTS_REASONS] = {
 
 struct points_decoder *points_decoder_new(void) {
     struct points_decoder *d = mem_new_of(struct points_decoder);
+    d->known_memory =
+        mem_new(sizeof *d->known + sizeof(struct known_line)); /* comes from the system as it is touched */
+    d->known = (struct known_table *)(((uintptr_t)d->known_memory + 63) & ~(uintptr_t)63);
+    d->known_n = d->known_next = 1;
     points_builder_init(&d->b, POINTS_OTLP);
     buf_init(&d->scratch, POINTS_BODY_MAX);
     return d;
@@ -27,6 +31,7 @@ void points_decoder_free(struct points_decoder *d) {
     buf_done(&d->scratch);
     points_lists_done(&d->lists);
     vec_done(&d->symbols);
+    mem_free(d->known_memory);
     mem_free(d);
 }
 
@@ -271,9 +276,9 @@ static bool is_in_order(enum labels_kind kind, struct str bytes) {
     return named;
 }
 
-/* Checks labels that were not met lately; *kept: what they are kept as. False on a fault. */
-static bool check_new_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes, struct buf *ordered,
-                             struct str *kept, const char **out_bad) {
+/* *kept: what the labels are kept as. False on a fault. */
+static bool check_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes, struct buf *ordered,
+                         struct str *kept, const char **out_bad) {
     struct any_check any = {0};
     *kept = bytes;
     if (kind != LABELS_ATTRIBUTES) {
@@ -292,32 +297,79 @@ static bool check_new_labels(struct points_decoder *d, enum labels_kind kind, st
     return true;
 }
 
-bool points_labels_slow(struct points_decoder *d, enum labels_kind kind, struct hash128 hash, struct str bytes,
-                        uint32_t *out_id, const char **out_bad) {
-    struct known_labels *first = &d->labels[hash.low % LABEL_CACHE], *second = &d->labels[(hash.low % LABEL_CACHE) ^ 1];
-    bool in_second = second->kind == kind + 1 && hash128_equal(second->hash, hash);
-    struct known_labels *entry = in_second ? second : first;
-    bool known = in_second || (first->kind == kind + 1 && hash128_equal(first->hash, hash));
-    if (known && entry->generation == d->generation) {
-        *out_id = entry->id;
-        return true;
+static uint32_t *ways_of(struct points_decoder *d, struct hash128 hash) {
+    return d->known->index[hash.low % LABEL_LINES].ways;
+}
+
+static uint32_t way_of(struct hash128 hash, uint32_t entry) { return (uint32_t)(hash.high >> 48) << 16 | entry; }
+
+static struct known_labels *find_labels(struct points_decoder *d, enum labels_kind kind, struct hash128 hash) {
+    const uint32_t *ways = ways_of(d, hash);
+    for (int i = 0; i < LABEL_WAYS; i++) {
+        struct known_labels *entry = &d->known->labels[ways[i] % LABEL_CACHE];
+        if (ways[i] >> 16 == hash.high >> 48 && labels_are(entry, kind, hash)) return entry;
     }
+    return NULL;
+}
+
+static void replace_way(uint32_t *ways, uint32_t old, uint32_t new_one, uint32_t else_at) {
+    uint32_t i = 0;
+    while (i < LABEL_WAYS && ways[i] != old) i++;
+    if (i == LABEL_WAYS) i = else_at;
+    if (i < LABEL_WAYS) ways[i] = new_one;
+}
+
+/* Where new labels are remembered: the oldest go. Of more than there is room for, each would so be gone when it comes again: then one in
+ * two is remembered, by chance, and as many as there is room for are found. */
+static struct known_labels *place_of(struct points_decoder *d, struct hash128 hash) {
+    struct known_labels *labels = d->known->labels;
+    uint32_t at = d->known_n;
+    if (at < LABEL_CACHE) {
+        d->known_n++;
+    } else {
+        if (hash_u64(d->asked_n) % 2) return &labels[0];
+        at = d->known_next++;
+        if (d->known_next == LABEL_CACHE) d->known_next = 1;
+        replace_way(ways_of(d, labels[at].hash), way_of(labels[at].hash, at), 0, LABEL_WAYS);
+    }
+    replace_way(ways_of(d, hash), 0, way_of(hash, at), d->asked_n % LABEL_WAYS);
+    labels[at].hash = hash;
+    return &labels[at];
+}
+
+/* Appends what labels are kept as. False on a fault. */
+static bool keep_labels(struct points_decoder *d, struct str kept, uint32_t *out_id) {
+    if (!text_fits(d, NULL, kept.n)) return false;
+    *out_id = kept.n ? strings_append(&d->b.strings, kept) : 0;
+    return true;
+}
+
+struct known_labels *points_labels_entry(struct points_decoder *d, enum labels_kind kind, struct hash128 hash,
+                                         struct str bytes, const char **out_bad) {
+    struct known_labels *entry = find_labels(d, kind, hash);
+    if (entry) return entry;
+    AUTO_BUF struct buf ordered;
+    struct str kept;
+    uint32_t id;
+    buf_init(&ordered, POINTS_BODY_MAX);
+    if (!check_labels(d, kind, bytes, &ordered, &kept, out_bad) || *out_bad || !keep_labels(d, kept, &id)) return NULL;
+    entry = place_of(d, hash);
+    entry->generation = d->generation;
+    entry->id = id;
+    entry->kind = (uint8_t)(entry == d->known->labels ? 0 : kind + 1);
+    entry->plain = kept.p == bytes.p;
+    return entry;
+}
+
+bool points_labels_again(struct points_decoder *d, struct known_labels *entry, struct str bytes) {
     AUTO_BUF struct buf ordered;
     struct str kept = bytes;
+    const char *bad = NULL;
     buf_init(&ordered, POINTS_BODY_MAX);
-    if (!known || !entry->plain) {
-        if (!check_new_labels(d, kind, bytes, &ordered, &kept, out_bad)) return false;
-        if (*out_bad) return true;
-    }
-    if (!text_fits(d, NULL, kept.n)) return false;
-    if (!known && first->generation == d->generation) entry = second; /* the one that is of this request stays */
-    *entry = (struct known_labels){.hash = hash,
-                                   .generation = d->generation,
-                                   .id = kept.n ? strings_append(&d->b.strings, kept) : 0,
-                                   .ahead = entry->ahead,
-                                   .kind = (uint8_t)(kind + 1),
-                                   .plain = kept.p == bytes.p};
-    *out_id = entry->id;
+    if (!entry->plain && !check_labels(d, (enum labels_kind)(entry->kind - 1), bytes, &ordered, &kept, &bad))
+        return false;
+    if (!keep_labels(d, kept, &entry->id)) return false;
+    entry->generation = d->generation;
     return true;
 }
 

@@ -1,7 +1,10 @@
 /* The decoder's memory, and what the encodings share: faults, labels by hash, texts, numbers of histograms.
  *
- *   labels   hash of the bytes as they came → string id; each may lie in one of two places. An entry that is found was checked once, in
- *            whichever request; its id holds in the request of its generation only
+ *   labels   hash of the bytes as they came → string id. Entries lie in the order in which labels were met first, which is that in which
+ *            they will come again: whoever asks goes through memory from one line, and one page, to the next. The index finds
+ *            them where the order was another. An entry that is found was checked once, in whichever request; its id holds in the
+ *            request of its generation only. Entry 0 is of labels that are not remembered
+ *   index    lines of LABEL_WAYS: high bits of the hash | entry; 0: nothing
  *   texts    as of signal/decode_priv.h: an id is believed only if its bytes agree
  */
 #pragma once
@@ -11,7 +14,9 @@
 #include "signal/metrics/points_priv.h"
 
 enum {
-    LABEL_CACHE = 32768, /* 1 MiB, touched as series come */
+    LABEL_CACHE = 32768, /* 1 MiB, a quarter more with the index, touched as series come */
+    LABEL_WAYS = 16,
+    LABEL_LINES = 2 * LABEL_CACHE / LABEL_WAYS,
     LABELS_AHEAD = 4,
     NAME_CACHE = 2048,
     OTLP_LABELS_MAX = 16384, /* of one point */
@@ -40,6 +45,14 @@ struct known_labels {
     uint8_t kind;   /* enum labels_kind + 1; 0: empty */
     bool plain;     /* kept as they came: sorted already */
 };
+struct known_line {
+    uint32_t ways[LABEL_WAYS];
+};
+struct known_table {
+    struct known_labels labels[LABEL_CACHE];
+    struct known_line index[LABEL_LINES];
+};
+static_assert(sizeof(struct known_labels) == 32 && sizeof(struct known_line) == 64, "none lies across two lines");
 
 struct known_name {
     uint32_t hash, id;
@@ -60,7 +73,9 @@ struct points_decoder {
     const struct points_label *given; /* labels that every sample of a text gets */
     uint32_t given_n;
     uint32_t asked[LABELS_AHEAD], asked_n; /* entries that were asked for last, a ring */
-    struct known_labels labels[LABEL_CACHE];
+    struct known_table *known;             /* at a multiple of 64 within known_memory */
+    void *known_memory;
+    uint32_t known_n, known_next; /* entries that were in use ever; when that is all, the one that is taken next */
     struct known_name names[NAME_CACHE];
 };
 
@@ -138,28 +153,34 @@ HOT_INLINE bool points_labels_run(struct points_decoder *d, struct labels_in *in
     return true;
 }
 
-/* The slow half: finds, or checks, puts in order and appends. *out_bad: a rule that they break, else NULL. False on a fault. */
-bool points_labels_slow(struct points_decoder *d, enum labels_kind kind, struct hash128 hash, struct str bytes,
-                        uint32_t *out_id, const char **out_bad);
-/* Senders say their series in one order: while these are parsed, memory brings the entry that one of the next will most likely ask
- * for. */
-static inline void points_labels_foresee(struct points_decoder *d, uint32_t entry) {
-    uint32_t *before = &d->asked[d->asked_n++ % LABELS_AHEAD];
-    d->labels[*before].ahead = entry;
-    *before = entry;
-    __builtin_prefetch(&d->labels[d->labels[entry].ahead], 1);
+/* The entry of labels, which are checked and put in order if they were not met lately. NULL: a fault, or *out_bad, a rule that they break. */
+struct known_labels *points_labels_entry(struct points_decoder *d, enum labels_kind kind, struct hash128 hash,
+                                         struct str bytes, const char **out_bad);
+/* Appends labels that were met in an earlier request. False on a fault. */
+bool points_labels_again(struct points_decoder *d, struct known_labels *entry, struct str bytes);
+
+static inline bool labels_are(const struct known_labels *entry, enum labels_kind kind, struct hash128 hash) {
+    return hash128_equal(entry->hash, hash) && entry->kind == kind + 1;
 }
-/* The string id of a list of labels, and its hash. */
+/* The string id of a list of labels, and its hash. Senders say their series in one order: what followed the last time is looked at
+ * first, and memory brings it while those before it are parsed. */
 HOT_INLINE bool points_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes,
                               struct hash128 *out_hash, uint32_t *out_id, const char **out_bad) {
     struct hash128 hash = hash_wide(bytes.p, bytes.n);
-    struct known_labels *entry = &d->labels[hash.low % LABEL_CACHE];
-    points_labels_foresee(d, hash.low % LABEL_CACHE);
+    struct known_labels *labels = d->known->labels;
+    uint32_t *asked = &d->asked[d->asked_n++ % LABELS_AHEAD], *ahead = &labels[*asked].ahead;
+    struct known_labels *entry = &labels[*ahead];
     *out_hash = hash;
     *out_bad = NULL;
-    if (__builtin_expect(
-            !hash128_equal(entry->hash, hash) || entry->kind != kind + 1 || entry->generation != d->generation, 0))
-        return points_labels_slow(d, kind, hash, bytes, out_id, out_bad);
+    *out_id = 0;
+    if (!labels_are(entry, kind, hash)) {
+        entry = points_labels_entry(d, kind, hash, bytes, out_bad);
+        if (!entry) return !d->fault.what;
+        *ahead = (uint32_t)(entry - labels);
+    }
+    *asked = *ahead;
+    __builtin_prefetch(&labels[entry->ahead], 1);
+    if (entry->generation != d->generation && !points_labels_again(d, entry, bytes)) return false;
     *out_id = entry->id;
     return true;
 }

@@ -100,6 +100,43 @@ static void label_sets_are_put_in_order_or_refused(void **state) {
     }
 }
 
+/* More label sets than a decoder remembers, in an order that changes, each second one to be put in order: what it knows, knew and never met
+ * it says like one that knows nothing. */
+static void labels_that_are_forgotten_are_said_like_new_ones(void **state) {
+    (void)state;
+    enum { LABEL_SETS = 40000, A_REQUEST = 2000, REQUESTS = 3 * LABEL_SETS / A_REQUEST };
+    struct points_decoder *knows = points_decoder_new();
+    for (uint32_t request = 0; request < REQUESTS; request++) {
+        struct points_decoder *new_one = points_decoder_new();
+        struct points_result r[2] = {0};
+        struct points p[2];
+        AUTO_BUF struct buf body, series;
+        buf_init(&body, MIB);
+        buf_init(&series, MIB);
+        for (uint32_t i = 0; i < A_REQUEST; i++) {
+            uint32_t step = request < LABEL_SETS / A_REQUEST ? 1 : 7919; /* has no divisor in common with LABEL_SETS */
+            uint64_t id = (uint64_t)(request * A_REQUEST + i) * step % LABEL_SETS;
+            char labels[60];
+            snprintf(labels, sizeof labels, id % 2 ? "job=%llu,__name__=up" : "__name__=up,job=%llu",
+                     (unsigned long long)id);
+            buf_clear(&series);
+            put_labels(&series, labels);
+            put_sample(&series, id, 5);
+            put_series(&body, &series);
+        }
+        for (int i = 0; i < 2; i++) {
+            assert_null(points_decode_write(i ? new_one : knows, 1, buf_str(&body), &all_times, &r[i]));
+            points_view(r[i].blob, &p[i]);
+        }
+        assert_int_equal(p[0].n, A_REQUEST);
+        assert_true(points_equal(&p[0], &p[1]));
+        assert_memory_equal(p[0].hashes, p[1].hashes, A_REQUEST * sizeof *p[0].hashes);
+        for (int i = 0; i < 2; i++) batch_unref(r[i].blob);
+        points_decoder_free(new_one);
+    }
+    points_decoder_free(knows);
+}
+
 static void a_hundred_thousand_labels_are_refused(void **state) {
     (void)state;
     struct points p;
@@ -567,6 +604,7 @@ static void snappy_blocks_are_unpacked_within_the_limit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(label_sets_are_put_in_order_or_refused),
+        cmocka_unit_test(labels_that_are_forgotten_are_said_like_new_ones),
         cmocka_unit_test(a_hundred_thousand_labels_are_refused),
         cmocka_unit_test(values_are_kept_bit_for_bit),
         cmocka_unit_test(metadata_and_exemplars_are_kept),

@@ -122,6 +122,7 @@ void memory_batch_unref(struct memory_batch *m) {
     vec_done(&m->days);
     mem_free(m->outcome);
     mem_free(m->said);
+    mem_free(m->ids);
     mem_free(m);
 }
 

@@ -42,6 +42,9 @@ struct memory_batch {
     uint8_t flags;      /* RECORD_… */
     uint64_t began;     /* RECORD_SAYS: the sequence of the record that began its head */
     uint32_t *said;     /* RECORD_SAYS: the number of each series row (series_said_priv.h) */
+    uint32_t *
+        ids; /* for each series row the series of the head that its numbers go to, while `known` is as it was; NO_SERIES: it is to be asked */
+    uint64_t known_changes;
     struct points_outcome *outcome;
     struct head_stats head; /* after it */
     uint64_t beside;        /* what is kept for speed, after it */

@@ -38,12 +38,12 @@ void applier_free(struct applier *a) {
     vec_done(&a->values);
     vec_done(&a->labels);
     vec_done(&a->ids);
-    vec_done(&p->series);
-    vec_done(&p->points);
-    vec_done(&p->times_ns);
-    vec_done(&p->starts_ns);
-    vec_done(&p->values);
-    vec_done(&p->verdicts);
+    mem_free(p->series);
+    mem_free(p->points);
+    mem_free(p->times_ns);
+    mem_free(p->starts_ns);
+    mem_free(p->values);
+    mem_free(p->verdicts);
     mem_free(a);
 }
 
@@ -101,34 +101,30 @@ bool apply_time(const struct applier *a, int64_t ms, int64_t *out_ns) {
 
 /* ---- samples ------------------------------------------------------------------------------------------------------ */
 
-void apply_sample(struct applier *a, uint32_t point, uint32_t series, int64_t time_ns, double value, int64_t start_ns) {
+void apply_grow(struct applier *a) {
     struct pending_samples *p = &a->pending;
-    *vec_push(&p->series) = series;
-    *vec_push(&p->points) = point;
-    *vec_push(&p->times_ns) = time_ns;
-    *vec_push(&p->values) = value;
-    *vec_push(&p->starts_ns) = start_ns;
+    p->capacity = MAX(2 * p->capacity, 2u * APPLY_SAMPLES);
+    p->series = mem_grow(p->series, p->capacity * sizeof *p->series);
+    p->points = mem_grow(p->points, p->capacity * sizeof *p->points);
+    p->times_ns = mem_grow(p->times_ns, p->capacity * sizeof *p->times_ns);
+    p->starts_ns = mem_grow(p->starts_ns, p->capacity * sizeof *p->starts_ns);
+    p->values = mem_grow(p->values, p->capacity * sizeof *p->values);
+    p->verdicts = mem_grow(p->verdicts, p->capacity * sizeof *p->verdicts);
 }
 
 /* Called between points, so that the samples of one are judged together. */
 void apply_flush(struct applier *a) {
     struct pending_samples *p = &a->pending;
-    uint32_t n = (uint32_t)p->series.n;
+    uint32_t n = p->n;
     if (n == 0) return;
-    vec_reserve(&p->verdicts, n);
-    err e =
-        series_head_append(a->series->head, p->series.v, p->times_ns.v, p->values.v, p->starts_ns.v, n, p->verdicts.v);
+    err e = series_head_append(a->series->head, p->series, p->times_ns, p->values, p->starts_ns, n, p->verdicts);
     assert(!e); /* the head takes its memory always */
     err_free(e);
     for (uint32_t i = 0; i < n; i++) {
-        bool taken = apply_verdict(a, p->points.v[i], p->series.v[i], p->verdicts.v[i]);
-        a->out->samples += taken && p->points.v[i] != NO_RECORD_POINT;
+        bool taken = apply_verdict(a, p->points[i], p->series[i], p->verdicts[i]);
+        a->out->samples += taken && p->points[i] != NO_RECORD_POINT;
     }
-    vec_clear(&p->series);
-    vec_clear(&p->points);
-    vec_clear(&p->times_ns);
-    vec_clear(&p->values);
-    vec_clear(&p->starts_ns);
+    p->n = 0;
 }
 
 void apply_histogram(struct applier *a, uint32_t point, uint32_t series, int64_t time_ns, const struct histogram *h,
@@ -201,6 +197,7 @@ static uint32_t said_number(const struct applier *a, uint32_t row) { return a->s
 static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t shape, bool delta, uint32_t said) {
     struct known_series *map = &a->series->known;
     struct known *k = known_put(map, hash, a->budget);
+    map->changes += k->resolved;
     uint32_t count = (uint32_t)a->ids.n;
     bool same = k->bases && k->shape == shape && k->count == count;
     if (!same) known_set_bases(map, k, count, delta);
@@ -223,6 +220,11 @@ static struct known *find_known(struct applier *a, struct hash128 hash) {
     return k && k->resolved ? k : NULL;
 }
 
+/* Where numbers of a series row go, as it was found for the log; NO_SERIES: it must be looked up. */
+static inline uint32_t found_id(const struct applier *a, uint32_t row) {
+    return a->found && a->known_changes == a->series->known.changes ? a->found[row] : NO_SERIES;
+}
+
 /* ---- points of Prometheus ------------------------------------------------------------------------------------------- */
 
 static uint64_t target_key(struct labels l) {
@@ -232,6 +234,8 @@ static uint64_t target_key(struct labels l) {
 
 /* The series of a row; false: refused. */
 static bool prometheus_series(struct applier *a, uint32_t point, uint32_t row, uint32_t *out_id) {
+    *out_id = found_id(a, row);
+    if (*out_id != NO_SERIES) return true;
     struct known *k = find_known(a, a->p->hashes[row]);
     if (k) {
         *out_id = a->series->known.ids.v[k->first];
@@ -271,8 +275,11 @@ static void apply_prometheus(struct applier *a, uint32_t i) {
         return;
     }
     if (!prometheus_series(a, i, point_series(a->p, i), &id)) return;
-    struct applier wide = {.time_min = INT64_MIN, .time_max = INT64_MAX};
-    if (!apply_time(&wide, (int64_t)point_start(a->p, i), &start)) start = 0;
+    if (__builtin_mul_overflow((int64_t)point_start(a->p, i), 1000000, &start)) start = 0;
+    if (point_kind(a->p, i) == POINT_DOUBLE) {
+        apply_sample(a, i, id, time, double_of_bits(point_value(a->p, i)), start);
+        return;
+    }
     prometheus_value(a, i, id, time, start);
 }
 
@@ -422,6 +429,17 @@ static void apply_known(struct applier *a, uint32_t i, struct known *k, int64_t 
     }
 }
 
+/* Nothing is to be seen to but its value. */
+static bool is_plain_number(struct applier *a, uint32_t i) {
+    enum point_kind kind = point_kind(a->p, i);
+    return (kind == POINT_DOUBLE || kind == POINT_INT) && point_flags(a->p, i) == 0 && !has_exemplars(a, i);
+}
+
+static double number_of(const struct points *p, uint32_t i) {
+    uint64_t bits = point_value(p, i);
+    return point_kind(p, i) == POINT_INT ? (double)(int64_t)bits : double_of_bits(bits);
+}
+
 /* Of a counter; a part of a histogram may be what it is. */
 static bool is_bad_delta(const struct applier *a, uint32_t i) {
     bool stale = (point_flags(a->p, i) & POINT_NO_RECORDED_VALUE) != 0;
@@ -435,7 +453,12 @@ static void apply_otlp(struct applier *a, uint32_t i) {
         apply_refuse(a, i, REFUSED_TIME, (struct labels){0}, NULL);
         return;
     }
-    struct known *k = find_known(a, a->p->hashes[point_series(a->p, i)]);
+    uint32_t row = point_series(a->p, i), id = found_id(a, row);
+    if (id != NO_SERIES && is_plain_number(a, i)) {
+        apply_sample(a, i, id, time, number_of(a->p, i), start);
+        return;
+    }
+    struct known *k = find_known(a, a->p->hashes[row]);
     bool straight =
         k && !has_exemplars(a, i) && k->shape == point_shape(a, i) && point_values(a, i) && a->values.n == k->count;
     straight = (k && point_ends_parts(a, i, k->count)) || (straight && !(k->bases && is_bad_delta(a, i)));
@@ -485,7 +508,7 @@ static void apply_target_info(struct applier *a) {
         if (!latest[r] || !apply_time(a, (int64_t)((latest[r] - 1) / 1000000), &time)) continue;
         uint32_t id = target_info_series(a, r, latest[r] - 1);
         if (id != NO_SERIES) apply_sample(a, NO_RECORD_POINT, id, time, 1, 0);
-        if (a->pending.series.n >= APPLY_SAMPLES) apply_flush(a);
+        if (a->pending.n >= APPLY_SAMPLES) apply_flush(a);
     }
 }
 
@@ -551,15 +574,16 @@ bool engine_turn_heads(struct engine *s) {
 static void apply_record(struct applier *a) {
     bool otlp = a->p->origin == POINTS_OTLP;
     for (uint32_t i = 0; i < a->p->n; i++) {
-        if (i + AHEAD < a->p->n) known_prefetch(&a->series->known, a->p->hashes[point_series(a->p, i + AHEAD)]);
+        if (!a->found && i + AHEAD < a->p->n)
+            known_prefetch(&a->series->known, a->p->hashes[point_series(a->p, i + AHEAD)]);
         if (said_number(a, point_series(a->p, i)) == POINTS_LOST)
             apply_refuse(a, i, REFUSED_LABELS, (struct labels){0}, "the log does not say its labels");
         else if (otlp)
             apply_otlp(a, i);
         else
             apply_prometheus(a, i);
-        if (a->pending.series.n >= APPLY_SAMPLES) apply_flush(a);
-        arena_clear(&a->scratch);
+        if (a->pending.n >= APPLY_SAMPLES) apply_flush(a);
+        if (a->scratch.blocks) arena_clear(&a->scratch);
     }
     if (otlp && a->translation->target_info) apply_target_info(a);
     apply_flush(a);
@@ -583,6 +607,8 @@ void engine_apply_points(struct engine *s, struct memory_batch *m) {
     a->series = m->table->series;
     a->p = &m->points;
     a->said = m->said;
+    a->found = m->ids;
+    a->known_changes = m->known_changes;
     a->out = m->outcome;
     a->arrived_ns = m->arrived_ns;
     a->refused = a->exemplar = 0;

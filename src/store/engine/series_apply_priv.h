@@ -6,12 +6,12 @@
 enum { APPLY_SAMPLES = 1024, NO_RECORD_POINT = UINT32_MAX };
 
 struct pending_samples {
-    VEC(uint32_t) series;
-    VEC(uint32_t) points; /* of the record, NO_RECORD_POINT: of none */
-    VEC(int64_t) times_ns;
-    VEC(int64_t) starts_ns;
-    VEC(double) values;
-    VEC(uint8_t) verdicts;
+    uint32_t n, capacity;
+    uint32_t *series;
+    uint32_t *points; /* of the record, NO_RECORD_POINT: of none */
+    int64_t *times_ns, *starts_ns;
+    double *values;
+    uint8_t *verdicts;
 };
 
 struct applier {
@@ -31,7 +31,9 @@ struct applier {
     struct budget *budget;
     struct series_before *before; /* made when the first delta asks */
     const struct points *p;
-    const uint32_t *said; /* numbers of its series rows; NULL: they have none */
+    const uint32_t *said;  /* numbers of its series rows; NULL: they have none */
+    const uint32_t *found; /* where numbers of its series rows go; NULL: nobody looked */
+    uint64_t known_changes;
     struct points_outcome *out;
     int64_t arrived_ns, time_min, time_max;
     bool counts_new;                   /* there is a limit on new series, and it is known what is new */
@@ -45,8 +47,18 @@ struct applier {
 void apply_refuse(struct applier *a, uint32_t point, enum series_refusal why, struct labels l, const char *text);
 /* The same with labels that the head has. */
 void apply_refuse_series(struct applier *a, uint32_t point, enum series_refusal why, uint32_t series, const char *text);
+void apply_grow(struct applier *a);
 /* A sample into the head, soon; apply_flush: now. */
-void apply_sample(struct applier *a, uint32_t point, uint32_t series, int64_t time_ns, double value, int64_t start_ns);
+static inline void apply_sample(struct applier *a, uint32_t point, uint32_t series, int64_t time_ns, double value,
+                                int64_t start_ns) {
+    struct pending_samples *p = &a->pending;
+    if (__builtin_expect(p->n == p->capacity, 0)) apply_grow(a);
+    p->series[p->n] = series;
+    p->points[p->n] = point;
+    p->times_ns[p->n] = time_ns;
+    p->starts_ns[p->n] = start_ns;
+    p->values[p->n++] = value;
+}
 void apply_flush(struct applier *a);
 void apply_histogram(struct applier *a, uint32_t point, uint32_t series, int64_t time_ns, const struct histogram *h,
                      int64_t start_ns);
@@ -56,6 +68,10 @@ bool apply_verdict(struct applier *a, uint32_t point, uint32_t series, uint8_t v
 bool apply_time(const struct applier *a, int64_t ms, int64_t *out_ns);
 
 /* series_values.c: values without a translation. */
+enum {
+    SHAPE_NUMBER = 1,
+    SHAPE_NATIVE
+}; /* 0: of Prometheus, which has numbers and native histograms; others are hashes */
 /* What tells apart points of one hash that become other series: bounds, quantiles, whether there is a sum. */
 uint64_t point_shape(const struct applier *a, uint32_t point);
 /* The values of a point in the order in which translate_point makes them; false: it must be translated each time. */

@@ -133,6 +133,7 @@ void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct
     mem_free(k->slots);
     vec_done(&k->ids);
     kept.epoch = epoch;
+    kept.changes = k->changes + 1;
     kept.bases_bytes = k->bases_bytes;
     kept.charged_bytes = k->charged_bytes;
     *k = kept;

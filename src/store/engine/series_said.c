@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "signal/metrics/points_brief.h"
+#include "store/engine/series_apply_priv.h"
 #include "store/engine/store_engine_priv.h"
 
 /* ---- reading -------------------------------------------------------------------------------------------------------- */
@@ -77,14 +78,21 @@ err said_log_open(struct said_log *l, const struct log_record *r, struct batch_b
 
 enum { AHEAD = 16, BRIEF_BYTES_KEPT = 8 << 20 };
 
-/* What stands for each row; how many numbers there are. */
-static uint32_t find_numbers(const struct known_series *known, const struct points *p, uint32_t *numbers) {
+/* What stands for each row, and where its samples go if they are numbers; how many rows have something to stand for them. */
+static uint32_t find_numbers(struct memory_batch *m) {
+    const struct known_series *known = &m->table->series->known;
+    const struct points *p = &m->points;
     uint32_t n = 0;
+    m->ids = mem_new_array(uint32_t, (size_t)p->series_count + 1);
+    m->known_changes = known->changes;
     for (uint32_t i = 0; i < p->series_count; i++) {
         if (i + AHEAD < p->series_count) known_prefetch(known, p->hashes[i + AHEAD]);
         const struct known *k = known_find(known, p->hashes[i]);
-        numbers[i] = k && k->resolved ? k->said : POINTS_IN_FULL;
-        n += numbers[i] != POINTS_IN_FULL;
+        bool there = k && k->resolved;
+        bool number = there && k->count == 1 && k->shape <= SHAPE_NUMBER && !k->bases;
+        m->ids[i] = number ? known->ids.v[k->first] : NO_SERIES;
+        m->said[i] = there ? k->said : POINTS_IN_FULL;
+        n += m->said[i] != POINTS_IN_FULL;
     }
     return n;
 }
@@ -105,10 +113,9 @@ static bool say(struct memory_batch *m, struct log_record *r) {
 }
 
 /* Numbers in the place of labels where that saves most of the rows; where it starts in s->brief, SIZE_MAX: the record is the whole batch. */
-static size_t put_brief(struct engine *s, const struct memory_batch *m, uint32_t before) {
+static size_t put_brief(struct engine *s, struct memory_batch *m, uint32_t before) {
     const struct points *p = &m->points;
-    const struct series_table *t = m->table->series;
-    uint32_t n = t->refers ? find_numbers(&t->known, p, m->said) : 0;
+    uint32_t n = m->table->series->refers ? find_numbers(m) : 0;
     size_t at = s->brief.n;
     bool brief = n > p->series_count / 2;
     if (brief) points_put_brief(p, m->said, &s->brief);

@@ -72,6 +72,7 @@ enum { NO_SERIES = UINT32_MAX }; /* an id: these points become nothing */
 
 struct known_series {
     struct known *slots;
+    uint64_t changes; /* one more when what a series was becomes something else, or is forgotten */
     uint32_t mask, n;
     VEC(uint32_t) ids;
     uint64_t epoch; /* of the head that the ids are of */

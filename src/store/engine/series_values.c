@@ -3,8 +3,6 @@
 
 #include "base/hash.h"
 
-enum { SHAPE_NUMBER = 1, SHAPE_NATIVE };
-
 /* How many buckets of a classic histogram have a bound below infinity, or how many quantiles a summary has. */
 static uint32_t parts_of(const struct points *p, const struct points_histogram *h, bool stop_at_infinity) {
     const uint64_t *bounds = histogram_numbers(p, h, NUMBERS_BOUNDS);

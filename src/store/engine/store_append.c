@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "os/clock.h"
+#include "os/hold.h"
 
 /* ---- state ------------------------------------------------------------------------------------------------------ */
 
@@ -264,7 +265,9 @@ static void finish(struct engine *s, size_t n) {
     if (wake) flag_wake_all(&s->back_wake);
     lock_give(&s->lock);
     engine_segments_publish(s);
+    hold_begin(); /* who waits for several is woken once */
     for (size_t i = 0; i < n; i++) give_answer(&answers[i], NULL);
+    hold_end();
     forget_taken(s, n);
 }
 
@@ -456,9 +459,9 @@ bool engine_log_step(struct engine *s) {
 }
 
 /* Senders that wait for their answers send again at once: those of the last commit, and those who came meanwhile, are waited for, not longer than
- * a commit takes. So one sync serves them all. */
+ * a commit takes twice. So one sync serves them all. */
 static void await_group(struct engine *s) {
-    int64_t now = clock_monotonic_ns(), until = now + MIN(s->group.took_ns, group_wait_max_ns);
+    int64_t now = clock_monotonic_ns(), until = now + MIN(2 * s->group.took_ns, group_wait_max_ns);
     lock_take(&s->lock);
     if (s->pending && now - s->group.ended_ns < group_gap_max_ns) s->group.awaited = s->group.size;
     while (s->pending_count < s->group.awaited && !s->stop_log && flag_wait_until(&s->log_wake, &s->lock, until)) {}
