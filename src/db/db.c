@@ -55,7 +55,8 @@ void db_close(struct db *db) {
 
 /* ---- transactions ----------------------------------------------------------------------------------------------- */
 
-static _Thread_local int inside; /* a second transaction of this thread would wait for the first for ever */
+static _Thread_local const struct db
+    *inside; /* a second transaction of this thread would wait for the first for ever */
 
 static err run_transaction(struct db *db, struct db_connection *c, bool writes, db_work *work, void *context) {
     struct db_transaction t = {db, c};
@@ -67,11 +68,12 @@ static err run_transaction(struct db *db, struct db_connection *c, bool writes, 
 }
 
 err db_write(struct db *db, db_work *work, void *context) {
-    assert(!inside);
+    const struct db *around = inside;
+    assert(inside != db);
     lock_take(&db->writing);
-    inside = 1;
+    inside = db;
     err e = run_transaction(db, db->writer, true, work, context);
-    inside = 0;
+    inside = around;
     lock_give(&db->writing);
     return e;
 }
@@ -102,11 +104,12 @@ static err take_reader(struct db *db, struct db_connection **out) {
 
 err db_read(struct db *db, db_work *work, void *context) {
     struct db_connection *c;
-    assert(!inside);
+    const struct db *around = inside;
+    assert(inside != db);
     TRY(take_reader(db, &c));
-    inside = 1;
+    inside = db;
     err e = run_transaction(db, c, false, work, context);
-    inside = 0;
+    inside = around;
     give_reader(db, c);
     return e;
 }

@@ -291,7 +291,7 @@ static err sum(struct db_transaction *t, void *context) {
     struct db_value n;
     bool found;
     (void)context;
-    TRY(db_one(t, "SELECT sum(n) FROM pair", "i", NULL, &n, &found));
+    TRY(db_one(t, "SELECT CAST(sum(n) AS BIGINT) FROM pair", "i", NULL, &n, &found));
     return n.i == 1000 ? NULL : err_new(ERR_CORRUPT, "the sum is %lld", (long long)n.i);
 }
 
