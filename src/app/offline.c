@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "base/budget.h"
 #include "base/text.h"
+#include "db/db.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "store/store.h"
@@ -86,6 +87,18 @@ static void report_json(const struct store_checked *c, uint64_t bad, const struc
     command_print(&out);
 }
 
+/* After the store's own: that has made sure that no clew has the folder open. */
+static err check_records(const char *dir, struct buf *findings, uint64_t *bad) {
+    AUTO_BUF struct buf path;
+    uint64_t more = 0;
+    buf_init(&path, 8 * KIB);
+    buf_add_fmt(&path, "%s/" STORE_RECORDS_FILE, dir);
+    if (path.full || !path_exists(path.p)) return NULL;
+    err e = db_check(path.p, findings, &more);
+    *bad += more;
+    return e;
+}
+
 err command_check(const struct arguments *a) {
     AUTO_FREE char *dir = str_dup(argument_text(a, OPTION_DATA));
     AUTO_BUF struct buf findings;
@@ -94,6 +107,7 @@ err command_check(const struct arguments *a) {
     buf_init(&findings, 64 * MIB);
     TRY(check_is_ours(dir, "--data"));
     err e = store_check_counted(dir, &findings, &bad, &counts);
+    if (!e) e = check_records(dir, &findings, &bad);
     command_progress_end();
     TRY(e);
     (argument_flag(a, OPTION_JSON) ? report_json : report_text)(&counts, bad, &findings);
@@ -172,6 +186,11 @@ struct restoring {
 
 static err restore(void *context) {
     const struct restoring *r = context;
+    AUTO_BUF struct buf findings;
+    uint64_t bad = 0;
+    buf_init(&findings, 64 * KIB);
+    TRY(check_records(r->from, &findings, &bad));
+    if (bad) return err_new(ERR_CORRUPT, "the records of the backup are damaged: %.900s", findings.p);
     return store_restore(r->from, r->to);
 }
 
