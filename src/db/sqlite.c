@@ -74,7 +74,7 @@ static err script(sqlite3 *db, const char *sql) {
 /* ---- connections ------------------------------------------------------------------------------------------------ */
 
 static err pragma_number(sqlite3 *db, const char *sql, int64_t *out) {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK) return fail(db, "SQLite");
     bool row = sqlite3_step(s) == SQLITE_ROW;
     if (row) *out = sqlite3_column_int64(s, 0);
@@ -82,38 +82,34 @@ static err pragma_number(sqlite3 *db, const char *sql, int64_t *out) {
     return row ? NULL : fail(db, "SQLite");
 }
 
-/* An empty file becomes ours; one that is somebody else's, or newer, is left alone. */
+/* An empty file becomes ours; one that is somebody else's, or newer, is left alone. The log comes first: in it the claim is one sync. */
 static err claim(sqlite3 *db) {
     int64_t id, version, schema;
     TRY(pragma_number(db, "PRAGMA application_id", &id));
     TRY(pragma_number(db, "PRAGMA user_version", &version));
     TRY(pragma_number(db, "PRAGMA schema_version", &schema));
-    if (id == 0 && schema == 0 && version == 0)
-        return script(db, "BEGIN IMMEDIATE; PRAGMA application_id=0x636c6577; PRAGMA user_version=1; COMMIT");
-    if (id != APPLICATION_ID) return err_new(ERR_INVALID, "it is a database, but none of clew");
+    bool is_empty = id == 0 && schema == 0 && version == 0;
+    if (!is_empty && id != APPLICATION_ID) return err_new(ERR_INVALID, "it is a database, but none of clew");
     if (version > FORMAT_VERSION)
         return err_new(
             ERR_INVALID,
-            "a newer clew has written it (format %lld, this one knows %d); start that clew again, or restore "
-            "a backup from before it",
+            "a newer clew has written it (format %lld, this one knows %d); start that clew again, or restore a "
+            "backup from before it",
             (long long)version, FORMAT_VERSION);
-    return NULL;
+    TRY(script(db, "PRAGMA journal_mode=WAL"));
+    if (!is_empty) return NULL;
+    return script(db, "BEGIN IMMEDIATE; PRAGMA application_id=0x636c6577; PRAGMA user_version=1; COMMIT");
 }
 
-/* SQLite would make it readable by whoever the umask lets. Its -wal and -shm get the mode of the file. */
+/* SQLite would make it readable by whoever the umask lets. Its -wal and -shm get the mode of the file. Its entry becomes durable when SQLite
+ * syncs the folder for its first journal. */
 static err make_file(const char *path) {
-    struct str parent = str_of(path);
     struct file *f;
     err e = file_open(path, FILE_CREATE, &f);
-    if (e && err_kind(e) == ERR_CONFLICT) {
-        err_free(e);
-        return NULL;
-    }
-    TRY(e);
-    file_close(f);
-    while (parent.n && parent.p[parent.n - 1] != '/') parent.n--;
-    AUTO_FREE char *folder = str_dup(parent.n ? parent : STR("."));
-    return path_sync_dir(folder);
+    if (!e) file_close(f);
+    if (!e || err_kind(e) != ERR_CONFLICT) return e;
+    err_free(e); /* it is there */
+    return NULL;
 }
 
 static void disconnect(struct db_connection *c) {
@@ -136,9 +132,7 @@ static err open_file(const char *path, int flags, uint32_t busy_ms, sqlite3 **ou
 
 static err set_up(struct db_connection *c, const struct db_options *o) {
     TRY(open_file(o->path, SQLITE_OPEN_READWRITE, o->busy_ms, &c->db));
-    if (!c->writes) return script(c->db, "PRAGMA query_only=ON");
-    TRY(claim(c->db));
-    return script(c->db, "PRAGMA journal_mode=WAL");
+    return c->writes ? claim(c->db) : script(c->db, "PRAGMA query_only=ON");
 }
 
 static err connect_to(const struct db_options *o, bool writes, struct db_connection **out) {
@@ -168,7 +162,7 @@ static err prepare(struct db_connection *c, const char *sql, sqlite3_stmt **out)
         }
         if (k->used < place->used) place = k;
     }
-    sqlite3_stmt *fresh;
+    sqlite3_stmt *fresh = NULL;
     const char *tail;
     if (sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &fresh, &tail) != SQLITE_OK)
         return fail(c->db, "preparing a statement");
@@ -231,7 +225,7 @@ static err step_all(struct db_connection *c, sqlite3_stmt *s, const struct db_st
 }
 
 static err run(struct db_connection *c, const struct db_statement *order, uint64_t *out_changed) {
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     TRY(prepare(c, order->sql, &s));
     if (sqlite3_bind_parameter_count(s) != (int)order->value_count)
         return err_new(ERR_INTERNAL, "%zu values for %d places", order->value_count, sqlite3_bind_parameter_count(s));
