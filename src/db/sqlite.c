@@ -5,7 +5,9 @@
 #include "db/db_priv.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -120,7 +122,16 @@ static void disconnect(struct db_connection *c) {
     mem_free(c);
 }
 
+/* As root SQLite gives -wal and -shm to the owner of the file, which we are; what the unit of systemd does not allow is not even tried. */
+static int no_chown(int fd, uid_t user, gid_t group) {
+    (void)fd, (void)user, (void)group;
+    return 0;
+}
+
 static err open_file(const char *path, int flags, uint32_t busy_ms, sqlite3 **out) {
+    static atomic_bool asked;
+    sqlite3_vfs *system = atomic_exchange(&asked, true) ? NULL : sqlite3_vfs_find("unix");
+    if (system) system->xSetSystemCall(system, "fchown", (sqlite3_syscall_ptr)no_chown);
     if (sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK)
         return *out ? fail(*out, "SQLite") : err_new(ERR_LIMIT, "SQLite has no memory");
     sqlite3_busy_timeout(*out, (int)busy_ms);
