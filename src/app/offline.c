@@ -157,6 +157,11 @@ static err dump_text(struct str path) {
     return NULL;
 }
 
+static bool is_records(struct str path) {
+    return str_ends_with(path, STR(".db")) || str_ends_with(path, STR(".db-wal")) ||
+           str_ends_with(path, STR(".db-shm"));
+}
+
 err command_dump(const struct arguments *a) {
     if (str_ends_with(a->positions[0], STR(".json")) || str_ends_with(a->positions[0], STR(".jsonl")))
         return dump_text(a->positions[0]);
@@ -169,7 +174,7 @@ err command_dump(const struct arguments *a) {
     buf_add_fmt(&inside, "%s/.", path);
     if (*path && path_exists(inside.p))
         return err_new(ERR_INVALID, "%s is a folder: name one of its files, or check all of it with clew check", path);
-    err e = store_dump(path, rows, &out);
+    err e = is_records(a->positions[0]) ? db_dump(path, &out) : store_dump(path, rows, &out);
     /* What could be read is shown also when the rest is broken. */
     if (argument_flag(a, OPTION_JSON))
         dump_json(a->positions[0], &out);

@@ -84,6 +84,8 @@ typedef err db_row(void *context, const struct db_value *columns);
 err db_backup(struct db *db, const char *to);
 /* Reads all of a database that nobody has open and changes nothing. Findings are lines in `out`, *out_bad counts them. */
 err db_check(const char *path, struct buf *out, uint64_t *out_bad);
+/* What is in it, for people: format, how far the schema of each room is, tables with their rows. Of a -wal or -shm: of its database. */
+err db_dump(const char *path, struct buf *out);
 
 /* ---- what the macros are made of -------------------------------------------------------------------------------- */
 

@@ -361,4 +361,59 @@ err db_check(const char *path, struct buf *out, uint64_t *out_bad) {
     return err_wrap(e, "checking %s", path);
 }
 
+/* ---- for people ------------------------------------------------------------------------------------------------- */
+
+static int put_room(void *context, int columns, char **texts, char **names) {
+    (void)names;
+    if (columns == 2 && texts[0] && texts[1]) buf_add_fmt(context, "schema of %s: step %s\n", texts[0], texts[1]);
+    return 0;
+}
+
+struct dump {
+    sqlite3 *db;
+    struct buf *out;
+};
+
+static int put_table(void *context, int columns, char **texts, char **names) {
+    struct dump *d = context;
+    int64_t rows = 0;
+    (void)names;
+    if (columns != 2 || !texts[0]) return 0;
+    char *sql = sqlite3_mprintf("SELECT count(*) FROM \"%w\"", texts[0]);
+    err e = sql ? pragma_number(d->db, sql, &rows) : err_new(ERR_LIMIT, "SQLite has no memory");
+    sqlite3_free(sql);
+    buf_add_text(d->out, "table ");
+    put_terminal(d->out, str_of(texts[0]));
+    if (e)
+        buf_add_fmt(d->out, ": %s\n", err_text(e));
+    else
+        buf_add_fmt(d->out, ": %lld row%s\n", (long long)rows, rows == 1 ? "" : "s");
+    err_free(e);
+    return 0;
+}
+
+static err dump_open(sqlite3 *db, struct buf *out) {
+    int64_t version;
+    struct dump d = {db, out};
+    TRY(pragma_number(db, "PRAGMA user_version", &version));
+    buf_add_fmt(out, "records, a database of SQLite, format %lld\n", (long long)version);
+    if (sqlite3_exec(db, "SELECT room, max(number) FROM migrations GROUP BY room", put_room, out, NULL) != SQLITE_OK)
+        return fail(db, "SQLite");
+    if (sqlite3_exec(db, "SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name", put_table, &d,
+                     NULL) != SQLITE_OK)
+        return fail(db, "SQLite");
+    return NULL;
+}
+
+err db_dump(const char *path, struct buf *out) {
+    struct str name = str_of(path);
+    sqlite3 *db = NULL;
+    if (str_ends_with(name, STR("-wal")) || str_ends_with(name, STR("-shm"))) name.n -= 4;
+    AUTO_FREE char *database = str_dup(name);
+    err e = open_to_check(database, &db);
+    if (!e) e = dump_open(db, out);
+    sqlite3_close(db);
+    return e;
+}
+
 const struct db_engine db_sqlite = {connect_to, disconnect, begin, commit, rollback, run, run_script, backup};

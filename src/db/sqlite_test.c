@@ -132,6 +132,23 @@ static err read_all(struct db_transaction *t, void *context) {
     return db_one(t, "SELECT count(t) FROM a WHERE t <> 'y'", "i", NULL, &n, &found);
 }
 
+static void a_dump_says_what_is_in_it(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    buf_init(&text, 64 * KIB);
+    struct db *db = open_with_table();
+    assert_null(write_one(db, "INSERT INTO a (id, t) VALUES (1, 'x')"));
+    assert_null(db_dump(test_path("records.db-wal"), &text)); /* what only the log has is in it */
+    assert_string_equal(text.p, "records, a database of SQLite, format 1\nschema of test: step 1\ntable a: 1 row\n"
+                                "table c: 0 rows\ntable migrations: 1 row\n");
+    db_close(db);
+    assert_fails(db_dump(test_path("nowhere.db"), &text), ERR_NOT_FOUND, "no such file");
+    put_file("text.db",
+             "this is a text that is longer than a head of SQLite, which takes one hundred bytes of a file, so", 96, 0,
+             FILE_CREATE);
+    assert_fails(db_dump(test_path("text.db"), &text), ERR_CORRUPT, "not a database");
+}
+
 static void damage_under_way_is_corrupt(void **state) {
     (void)state;
     struct db *db = open_with_table();
@@ -290,13 +307,10 @@ static void every_call_of_the_disk_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        on_files(files_are_the_owners),
-        on_files(another_process_makes_it_busy),
-        on_files(what_is_not_ours_is_left_alone),
-        on_files(check_finds_damage_and_changes_nothing),
-        on_files(damage_under_way_is_corrupt),
-        on_files(each_commit_is_synced),
-        on_files(every_call_of_the_disk_may_fail),
+        on_files(files_are_the_owners),           on_files(another_process_makes_it_busy),
+        on_files(what_is_not_ours_is_left_alone), on_files(check_finds_damage_and_changes_nothing),
+        on_files(a_dump_says_what_is_in_it),      on_files(damage_under_way_is_corrupt),
+        on_files(each_commit_is_synced),          on_files(every_call_of_the_disk_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
