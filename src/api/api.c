@@ -196,6 +196,7 @@ void api_handle(struct http_request *r) {
     request.is_h2 = http_is_h2(r);
     request.accept = http_field(r, STR("accept"));
     request.accept_encoding = http_field(r, STR("accept-encoding"));
+    request.if_match = http_field(r, STR("if-match"));
     request.if_none_match = http_field(r, STR("if-none-match"));
     request.is_tls = http_is_tls(r);
     request.body_is_left = http_body_is_left(r);

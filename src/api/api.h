@@ -23,6 +23,7 @@
 
 struct api;
 struct budget;
+struct catalog;
 struct ingest;
 struct live;
 struct store;
@@ -45,8 +46,12 @@ struct api_promql {
 struct api_options {
     struct store *store;
     struct ingest *ingest;
-    struct live *live;         /* what the ingest publishes to; outlives the api */
-    struct budget *budget;     /* NULL: none */
+    struct live *live;       /* what the ingest publishes to; outlives the api */
+    struct budget *budget;   /* NULL: none */
+    struct catalog *catalog; /* dashboards and rules; NULL: none are kept */
+    /* What a group of rules must be beyond its shape: JSON as records_priv.h has it. NULL: nothing. On a work thread. */
+    err (*check_rules)(void *context, struct str tenant, struct str body);
+    void *check_rules_context;
     size_t work_threads;       /* 0: requests run at once on the caller's thread (tests) */
     size_t queue_max;          /* default 256 */
     size_t query_memory_bytes; /* default 256 MiB */

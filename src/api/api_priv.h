@@ -48,7 +48,7 @@ struct api_request {
     bool has_content_type;
     struct credentials credentials;
     bool is_tls, is_h2;
-    struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_none_match;
+    struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_match, if_none_match;
     struct str body;
     bool body_is_left; /* unread: api_trusts said no */
     /* Sends the reply; copies what it needs. */
@@ -287,6 +287,11 @@ void handle_searches(struct api_call *c);
 void handle_search(struct api_call *c);
 void handle_search_put(struct api_call *c);
 void handle_search_delete(struct api_call *c);
+void handle_records(struct api_call *c);
+void handle_record(struct api_call *c);
+void handle_record_make(struct api_call *c);
+void handle_record_put(struct api_call *c);
+void handle_record_delete(struct api_call *c);
 void handle_health(struct api_call *c);
 void handle_ready(struct api_call *c);
 void handle_metrics(struct api_call *c);

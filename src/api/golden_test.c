@@ -66,6 +66,7 @@ static const struct {
     {"cardinality_none", "GET /api/v1/metrics/cardinality?drop=job", 200},
     {"cardinality_selector", "GET /api/v1/metrics/cardinality?match[]=up%7Bjob%3D%22x%22", 400},
     {"cardinality_drop", "GET /api/v1/metrics/cardinality?drop=__name__", 400},
+    {"dashboards_none", "GET /api/v1/dashboards", 200},
     {"searches_none", "GET /api/v1/searches", 200},
     {"jaeger_services", "GET /jaeger/api/services", 200},
     {"jaeger_service_operations", "GET /jaeger/api/services/web/operations", 200},

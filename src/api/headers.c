@@ -23,11 +23,11 @@ size_t reply_fields(const struct api_reply *reply, struct http_field *out) {
     if (!reply->cors_origin.n) return n;
     add(out, &n, STR("Access-Control-Allow-Origin"), reply->cors_origin);
     add(out, &n, STR("Vary"), STR("Origin"));
-    add(out, &n, STR("Access-Control-Expose-Headers"), STR("Retry-After"));
+    add(out, &n, STR("Access-Control-Expose-Headers"), STR("ETag, Retry-After"));
     if (reply->status != 204) return n;
     add(out, &n, STR("Access-Control-Allow-Methods"), STR("GET, HEAD, POST, PUT, DELETE"));
     add(out, &n, STR("Access-Control-Allow-Headers"),
-        STR("Authorization, Content-Type, Content-Encoding, X-Scope-OrgID"));
+        STR("Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match, X-Scope-OrgID"));
     add(out, &n, STR("Access-Control-Max-Age"), STR("600"));
     return n;
 }

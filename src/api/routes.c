@@ -216,6 +216,10 @@ static const struct api_param search_put_params[] = {
      .help = "also if there is one of that name: the last writer wins"},
     {0},
 };
+static const struct api_param records_params[] = {
+    {.name = "search", .type = PARAM_TEXT, .help = "only those whose names contain this, ASCII letters in either case"},
+    {0},
+};
 static const struct api_param delete_params[] = {
     {.name = "signal", .type = PARAM_CHOICE, .choices = "spans logs all", .initial = "all", .help = "what to delete"},
     {.name = "trace_id",
@@ -393,6 +397,29 @@ enum {
 #define PAGE_ROUTE(path, help)                                                                                         \
     { HTTP_GET, path, ROLE_ANY, MAIN, RUN_HERE, handle_page, NULL, help, .lenient = true }
 
+#define RECORD_ROUTES(path, many, one, list_type, type, body_type)                                                     \
+    {HTTP_GET, path, ROLE_READ, MAIN, RUN_WORK, handle_records, records_params, many " of the tenant, by name.",       \
+     list_type},                                                                                                       \
+        {HTTP_POST,    path,                                                                                           \
+         ROLE_OPERATE, MAIN,                                                                                           \
+         RUN_WORK,     handle_record_make,                                                                             \
+         NULL,         "Keeps a new " one ", under an id that is made for it.",                                        \
+         type,         body_type},                                                                                     \
+        {HTTP_GET, path "/{id}", ROLE_READ, MAIN, RUN_WORK, handle_record, NULL, "One " one ", with its ETag.", type}, \
+        {HTTP_PUT,                                                                                                     \
+         path "/{id}",                                                                                                 \
+         ROLE_OPERATE,                                                                                                 \
+         MAIN,                                                                                                         \
+         RUN_WORK,                                                                                                     \
+         handle_record_put,                                                                                            \
+         NULL,                                                                                                         \
+         "Keeps a " one " under this id: a new one, or with If-Match in place of the revision of that ETag.",          \
+         type,                                                                                                         \
+         body_type},                                                                                                   \
+    {                                                                                                                  \
+        HTTP_DELETE, path "/{id}", ROLE_OPERATE, MAIN, RUN_WORK, handle_record_delete, NULL,                           \
+            "Deletes a " one "; with If-Match only that revision.", "RecordDeleted"                                    \
+    }
 const struct api_route api_routes[] = {
     {HTTP_POST, "/v1/traces", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_traces, NULL,
      "Takes spans: OTLP protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
@@ -471,6 +498,8 @@ const struct api_route api_routes[] = {
      "Saves a search for all of the tenant.", "Search", "SearchBody"},
     {HTTP_DELETE, "/api/v1/searches/{name}", ROLE_OPERATE, MAIN, RUN_WORK, handle_search_delete, NULL,
      "Deletes a saved search.", "SearchDeleted"},
+    RECORD_ROUTES("/api/v1/dashboards", "Dashboards", "dashboard", "Dashboards", "Dashboard", "DashboardBody"),
+    RECORD_ROUTES("/api/v1/rules", "Groups of rules", "group of rules", "RuleGroups", "RuleGroup", "RuleGroupBody"),
     {HTTP_GET, "/health", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_health, NULL, "200 while the process runs.",
      "Health"},
     {HTTP_GET, "/ready", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_ready, NULL, "200 if it takes and answers, else 503.",

@@ -167,9 +167,11 @@ static void near_paths_are_not_the_route(void **state) {
             }
             stage_send(&stage, port, request.p, NULL, NULL, STR(""));
             asked_port = port;
-            /* "/api/v1/traces/x" and the like are another route, which refuses the id */
+            /* "/api/v1/traces/x" and the like are another route, which refuses the id, or the method */
             if (stage.status == 400)
                 assert_refused(is_otlp(r, port), request.p, 400, "is not a trace id");
+            else if (stage.status == 405)
+                assert_refused(is_otlp(r, port), request.p, 405, "/{id} does not take POST");
             else
                 assert_refused(is_below_otlp(port, request.p), request.p, 404, "there is no");
             buf_done(&request);
@@ -373,7 +375,7 @@ static void defaults_may_be_written_out(void **state) {
     for (const struct api_route *r = api_routes; r < api_routes + api_route_count; r++) {
         struct buf plain, query;
         if (r->role != ROLE_READ || r->place != RUN_WORK || r->lenient || r->is_stream) continue;
-        if (r->handler == handle_search) continue; /* there is none: 404 */
+        if (r->handler == handle_search || r->handler == handle_record) continue; /* there is none: 404 */
         buf_init(&plain, 64 * MIB);
         buf_init(&query, KIB);
         ask(r, API_PORT_MAIN, "GET", NULL);

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -14,6 +15,13 @@ int64_t stage_later_ns;
 int64_t stage_now(void) { return STAGE_NOW_NS + stage_later_ns; }
 
 void stage_open(struct stage *s) { stage_open_as(s, NULL, NULL, NULL); }
+
+static void stage_open_records(struct stage *s, const char *dir) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/records.db", dir);
+    assert_null(db_open(&(struct db_options){.path = path, .wall_ns = stage_now}, &s->db));
+    assert_null(catalog_new(s->db, stage_now, &s->catalog));
+}
 
 void stage_open_as(struct stage *s, const char *dir, const char *tokens, const char *limits) {
     struct store_options store;
@@ -35,6 +43,8 @@ void stage_open_as(struct stage *s, const char *dir, const char *tokens, const c
     options.work_threads = 0;
     options.wall_ns = stage_now;
     options.dir = dir;
+    if (dir) stage_open_records(s, dir);
+    options.catalog = s->catalog;
     options.tokens = str_of(tokens);
     options.limits = str_of(limits);
     assert_null(api_new(&options, &s->api));
@@ -54,6 +64,8 @@ void stage_close(struct stage *s) {
     live_free(s->live);
     stage_streams_done(s);
     assert_null(store_close(s->store));
+    catalog_free(s->catalog);
+    db_close(s->db);
     assert_int_equal(budget_used(&s->budget), 0);
     buf_done(&s->body);
 }
@@ -151,6 +163,8 @@ int stage_send(struct stage *s, enum api_port port, const char *request, const c
                             .is_tls = s->is_tls,
                             .body_is_left = s->body_is_left,
                             .body = body,
+                            .if_match = str_of(s->if_match),
+                            .if_none_match = str_of(s->if_none_match),
                             .reply = on_reply,
                             .streams = &streams,
                             .context = s};

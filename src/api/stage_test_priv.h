@@ -3,6 +3,7 @@
 
 #include "api/api_priv.h"
 #include "base/budget.h"
+#include "catalog/catalog.h"
 
 enum { STAGE_STREAMS_MAX = 80 };
 
@@ -12,9 +13,12 @@ struct stage {
     struct live *live;
     struct ingest *ingest;
     struct budget budget;
+    struct db *db; /* of a stage with a data folder */
+    struct catalog *catalog;
     /* what the next requests say of who asks; empty: not sent */
     struct credentials credentials;
     bool is_tls, body_is_left;
+    const char *if_match, *if_none_match;
     /* the last reply */
     int replies, status;
     char content_type[128];

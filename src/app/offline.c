@@ -4,6 +4,7 @@
 #include "app/command.h"
 #include "base/budget.h"
 #include "base/text.h"
+#include "db/db.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "store/store.h"
@@ -86,6 +87,18 @@ static void report_json(const struct store_checked *c, uint64_t bad, const struc
     command_print(&out);
 }
 
+/* After the store's own: that has made sure that no clew has the folder open. */
+static err check_records(const char *dir, struct buf *findings, uint64_t *bad) {
+    AUTO_BUF struct buf path;
+    uint64_t more = 0;
+    buf_init(&path, 8 * KIB);
+    buf_add_fmt(&path, "%s/" STORE_RECORDS_FILE, dir);
+    if (path.full || !path_exists(path.p)) return NULL;
+    err e = db_check(path.p, findings, &more);
+    *bad += more;
+    return e;
+}
+
 err command_check(const struct arguments *a) {
     AUTO_FREE char *dir = str_dup(argument_text(a, OPTION_DATA));
     AUTO_BUF struct buf findings;
@@ -94,6 +107,7 @@ err command_check(const struct arguments *a) {
     buf_init(&findings, 64 * MIB);
     TRY(check_is_ours(dir, "--data"));
     err e = store_check_counted(dir, &findings, &bad, &counts);
+    if (!e) e = check_records(dir, &findings, &bad);
     command_progress_end();
     TRY(e);
     (argument_flag(a, OPTION_JSON) ? report_json : report_text)(&counts, bad, &findings);
@@ -143,6 +157,11 @@ static err dump_text(struct str path) {
     return NULL;
 }
 
+static bool is_records(struct str path) {
+    return str_ends_with(path, STR(".db")) || str_ends_with(path, STR(".db-wal")) ||
+           str_ends_with(path, STR(".db-shm"));
+}
+
 err command_dump(const struct arguments *a) {
     if (str_ends_with(a->positions[0], STR(".json")) || str_ends_with(a->positions[0], STR(".jsonl")))
         return dump_text(a->positions[0]);
@@ -155,7 +174,7 @@ err command_dump(const struct arguments *a) {
     buf_add_fmt(&inside, "%s/.", path);
     if (*path && path_exists(inside.p))
         return err_new(ERR_INVALID, "%s is a folder: name one of its files, or check all of it with clew check", path);
-    err e = store_dump(path, rows, &out);
+    err e = is_records(a->positions[0]) ? db_dump(path, &out) : store_dump(path, rows, &out);
     /* What could be read is shown also when the rest is broken. */
     if (argument_flag(a, OPTION_JSON))
         dump_json(a->positions[0], &out);
@@ -172,6 +191,11 @@ struct restoring {
 
 static err restore(void *context) {
     const struct restoring *r = context;
+    AUTO_BUF struct buf findings;
+    uint64_t bad = 0;
+    buf_init(&findings, 64 * KIB);
+    TRY(check_records(r->from, &findings, &bad));
+    if (bad) return err_new(ERR_CORRUPT, "the records of the backup are damaged: %.900s", findings.p);
     return store_restore(r->from, r->to);
 }
 

@@ -2,12 +2,14 @@
  * one, and a load that finds out when rows are lost, changed or invented. */
 #include "app/program_test_priv.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "app/protobuf_put.h"
 #include "base/text.h"
+#include "net/client.h"
 #include "os/clock.h"
 #include "os/file.h"
 
@@ -69,6 +71,65 @@ static void json_is_one_value_with_the_documented_fields(void **state) {
     CHECK(5, "", "is not empty", "restore", backup, "--data", again);
     JSON(0, "file lines.0", "dump", in_folder("again/manifest"));
     CHECK(0, "manifest, format ", "", "dump", in_folder("again/manifest"));
+}
+
+/* One call of JSON; Its status, and the answer in `out`. */
+static int call(const char *server, const char *method, const char *path, const char *body, struct buf *out) {
+    static const char *const fields[] = {"Content-Type: application/json", NULL};
+    char url[256];
+    struct http_client *client = NULL;
+    struct http_answer answer = {0};
+    snprintf(url, sizeof url, "%s%s", server, path);
+    assert_null(http_client_new(&client));
+    assert_null(http_call_wait(client, method, url, fields, str_of(body), (int64_t)20 * 1000000000, MIB, &answer));
+    buf_clear(out);
+    buf_add_str(out, buf_str(&answer.body));
+    buf_done(&answer.body);
+    http_client_free(client);
+    return answer.status;
+}
+
+static void assert_serves(const char *data, const char *path, const char *part) {
+    struct served s;
+    AUTO_BUF struct buf answer;
+    buf_init(&answer, MIB);
+    served_start(&s, data);
+    assert_int_equal(call(s.api, "GET", path, "", &answer), 200);
+    if (!strstr(answer.p, part)) fail_msg("%s: no %s in %s", data, part, answer.p);
+    served_stop(&s);
+}
+
+/* Through kill -9, backup, restore of a backup and of the folder that was killed; damage is found before a restore. */
+static void records_are_kept_copied_and_checked(void **state) {
+    (void)state;
+    struct served s;
+    AUTO_BUF struct buf answer;
+    buf_init(&answer, MIB);
+    served_start(&s, "data");
+    assert_int_equal(
+        call(s.api, "PUT", "/api/v1/dashboards/home", "{\"title\":\"Of the backup\",\"panels\":[]}", &answer), 200);
+    CHECK(0, "bring it back with", "", "backup", in_folder("backup"), "--server", s.api);
+    assert_int_equal(call(s.api, "POST", "/api/v1/dashboards", "{\"title\":\"After it\",\"panels\":[]}", &answer), 200);
+    kill(s.program.pid, SIGKILL);
+    program_wait(&s.program);
+    program_done(&s.program);
+    CHECK(0, "everything reads as it was written", "", "check", "--data", in_folder("data"));
+    CHECK(0, "is now a data directory", "", "restore", in_folder("backup"), "--data", in_folder("again"));
+    CHECK(0, "is now a data directory", "", "restore", in_folder("data"), "--data", in_folder("killed"));
+    assert_serves("again", "/api/v1/dashboards", "\"Of the backup\"");
+    assert_serves("again", "/api/v1/dashboards?search=after", "{\"dashboards\":[]}");
+    assert_serves("killed", "/api/v1/dashboards", "\"After it\"");
+    assert_serves("data", "/api/v1/dashboards", "\"After it\"");
+    static const char damage[] =
+        "this is no database, and it is longer than the head of one, which has one hundred bytes: "
+        "so it says so at once";
+    write_text(in_folder("backup/records.db"), damage, sizeof damage);
+    CHECK(9, "records.db", "1 bad place", "check", "--data", in_folder("backup"));
+    CHECK(9, "", "the records of the backup are damaged", "restore", in_folder("backup"), "--data", in_folder("third"));
+    assert_int_equal(entries_of(in_folder("third")), 0);
+    write_text(in_folder("data/records.db"), damage, sizeof damage);
+    CHECK(9, "", "bring ", "serve", "--data", in_folder("data"), "--listen", "127.0.0.1:0", "--otlp-http", "",
+          "--otlp-grpc", "");
 }
 
 static void questions_have_answers_and_wrong_ones_a_reason(void **state) {
@@ -421,6 +482,7 @@ static void refusals_are_counted_and_throttling_is_waited_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(records_are_kept_copied_and_checked),
         TEST(json_is_one_value_with_the_documented_fields),
         TEST(questions_have_answers_and_wrong_ones_a_reason),
         TEST(colors_and_progress_are_for_terminals),

@@ -16,6 +16,7 @@
 #include "base/budget.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "catalog/catalog.h"
 #include "ingest/ingest.h"
 #include "ingest/live.h"
 #include "os/clock.h"
@@ -47,6 +48,8 @@ struct server {
     struct budget budget;
     struct serve_series series; /* what the store borrows */
     struct store *store;
+    struct db *db; /* records, and who keeps them */
+    struct catalog *catalog;
     struct redact_rules *redact;
     struct live *live;
     struct ingest *ingest;
@@ -151,6 +154,25 @@ static err read_redaction(const struct arguments *a, struct server *s) {
     return *path ? err_wrap(redact_rules_read(path, &s->redact), "--redact") : NULL;
 }
 
+/* Its folder is locked by then: no other clew has it open. */
+static err open_records(struct server *s) {
+    AUTO_BUF struct buf path;
+    buf_init(&path, 8 * KIB);
+    buf_add_fmt(&path, "%s/" STORE_RECORDS_FILE, s->dir);
+    err e = db_open(&(struct db_options){.path = path.p}, &s->db);
+    if (!e) e = catalog_new(s->db, NULL, &s->catalog);
+    if (!e || err_kind(e) != ERR_CORRUPT) return e;
+    return err_wrap(e, "dashboards and rules cannot be read; bring %s back from a backup, or move it away", path.p);
+}
+
+static err copy_records(void *context, struct str tenant, const char *to) {
+    const struct server *s = context;
+    AUTO_BUF struct buf path;
+    buf_init(&path, 8 * KIB);
+    buf_add_fmt(&path, "%s/" STORE_RECORDS_FILE, to);
+    return catalog_backup(s->catalog, tenant, path.p);
+}
+
 static err open_api(const struct arguments *a, struct server *s, uint64_t workers) {
     struct api_options options;
     s->live = live_new(LIVE_READERS_MAX, &s->budget);
@@ -167,6 +189,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.allowed_hosts = buf_str(&s->hosts);
     s->ingest = ingest_new(&ingest);
     options.store = s->store;
+    options.catalog = s->catalog;
     options.ingest = s->ingest;
     options.live = s->live;
     options.budget = &s->budget;
@@ -323,6 +346,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     s->dir = str_dup(argument_text(a, OPTION_DATA));
     TRY(read_store_options(a, s, &options));
     options.dir = s->dir;
+    options.beside = (struct store_beside){copy_records, s};
     buf_init(&s->origins, 64 * KIB);
     buf_init(&s->hosts, 64 * KIB);
     TRY(read_origins(a, &s->origins));
@@ -334,6 +358,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(open_tls(a, s));
     for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) TRY(check_listener(a, s, l));
     TRY(store_open(&options, &s->store));
+    TRY(open_records(s));
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
     supervise_begin(&s->supervise, s->loop, s->store);
@@ -360,6 +385,8 @@ static err close_server(struct server *s) {
     lock_done(&s->lock);
     flag_done(&s->ending_flag);
     redact_rules_free(s->redact);
+    catalog_free(s->catalog);
+    db_close(s->db);
     err e = store_close(s->store); /* its log thread may publish until here */
     live_free(s->live);
     return err_wrap(e, "closing the data directory");

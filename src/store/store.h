@@ -49,6 +49,14 @@ struct series_options {
     uint64_t log_bytes;          /* or when it holds so much of the log; default 1 GiB */
 };
 
+/* What others keep in the data directory, put into a copy before it is a whole one. tenant p NULL: of all. */
+struct store_beside {
+    err (*copy)(void *context, struct str tenant, const char *to);
+    void *context;
+};
+#define STORE_RECORDS_FILE                                                                                             \
+    "records.db" /* a database that catalog keeps, with -wal beside it while it is open or after a kill */
+
 struct store_options {
     const char *dir;
     struct budget *budget;          /* must be there; the model needs none */
@@ -61,6 +69,7 @@ struct store_options {
     bool manual;                    /* no threads: store_pump drives */
     int64_t (*wall_ns)(void);       /* default clock_wall_ns; retention and the future limit follow it */
     struct series_options series;
+    struct store_beside beside; /* copy NULL: nothing */
 };
 
 void store_options_default(struct store_options *out);
@@ -146,9 +155,9 @@ struct store_stats {
     uint64_t points_appended, points_rejected, samples_appended; /* of series */
     uint64_t series_files, series_bytes, series_samples;         /* at rest */
     uint64_t head_series, head_samples, head_bytes;              /* in memory */
-    uint64_t flushes_failed, tables_failing; /* failing: again and again, now */
-    uint64_t metadata_dropped;               /* names of metrics whose metadata went, as there were too many */
-    uint64_t metadata_failures;              /* flushes without it, as its file could not be written */
+    uint64_t flushes_failed, tables_failing;                     /* failing: again and again, now */
+    uint64_t metadata_dropped;  /* names of metrics whose metadata went, as there were too many */
+    uint64_t metadata_failures; /* flushes without it, as its file could not be written */
     uint64_t flushes, merges, rows_merged, parts_dropped, deletes_pending, bad_blocks, replayed_records;
     bool read_only, disk_full;
     char why[160]; /* of the last two */

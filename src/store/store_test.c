@@ -500,9 +500,20 @@ static bool has_file(const char *dir, const char *name, const char *text) {
     return str_equal(buf_str(&found), str_of(text));
 }
 
-static void test_searches_are_backed_up(void **state) {
+static bool refuse_beside;
+
+static err copy_beside(void *context, struct str tenant, const char *to) {
+    (void)context;
+    if (refuse_beside) return err_new(ERR_CANCELLED, "no records");
+    AUTO_FREE char *text = str_dup(tenant.p ? tenant : STR("all"));
+    put_file(to, STORE_RECORDS_FILE, text);
+    return NULL;
+}
+
+static void test_what_others_keep_is_backed_up(void **state) {
     (void)state;
     struct store_options o = options();
+    o.beside.copy = copy_beside;
     struct store *s = open_store(&o);
     char folder[100], copy[100], alone[100], again[100];
     snprintf(folder, sizeof folder, "%s/searches", o.dir);
@@ -514,6 +525,10 @@ static void test_searches_are_backed_up(void **state) {
     put_file(folder, "b.json", "of b");
     put_file(folder, "b.json.new", "half");
     put_file(folder, ".hidden.json", "no tenant's");
+    refuse_beside = true;
+    assert_fails(store_backup(s, copy), ERR_CANCELLED);
+    assert_false(has_file(copy, "manifest", NULL)); /* a copy without is none */
+    refuse_beside = false;
     assert_null(store_backup(s, copy));
     assert_null(store_backup_tenant(s, STR("b"), alone));
     assert_null(store_close(s));
@@ -522,6 +537,8 @@ static void test_searches_are_backed_up(void **state) {
     assert_true(has_file(alone, "searches/b.json", "of b"));
     assert_false(has_file(alone, "searches/a.json", NULL));
     assert_null(store_restore(copy, again));
+    assert_true(has_file(copy, STORE_RECORDS_FILE, "all") && has_file(again, STORE_RECORDS_FILE, "all"));
+    assert_true(has_file(alone, STORE_RECORDS_FILE, "b"));
     assert_true(has_file(again, "searches/a.json", "of a") && has_file(again, "searches/b.json", "of b"));
 }
 
@@ -585,7 +602,7 @@ int main(void) {
         on_disk(test_many_small_parts_become_few),
         on_disk(test_a_snapshot_stays_as_it_is),
         on_disk(test_scans_stop_when_told),
-        on_disk(test_searches_are_backed_up),
+        on_disk(test_what_others_keep_is_backed_up),
         on_disk(test_a_backup_holds_no_flush),
         on_disk(test_one_tenant_is_backed_up_alone),
     };

@@ -28,7 +28,7 @@ function checker(document) {
 }
 
 const trace = '5b8efff798038103d269b633813fc60c', spanId = '22'.repeat(8);
-const fill = (path) => path.replace('{trace_id}', trace).replace('{span_id}', spanId).replace('{service}', 'e2e').replace('{key}', 'service.name').replace('{name}', 'saved').replace('{label_name}', 'job');
+const fill = (path) => path.replace('{trace_id}', trace).replace('{span_id}', spanId).replace('{service}', 'e2e').replace('{key}', 'service.name').replace('{name}', 'saved').replace('{id}', 'kept').replace('{label_name}', 'job');
 
 async function filled() {
   const clew = await startClew();
@@ -62,6 +62,10 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
     '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody', '?by=operation&groups=1&services=5&compare=before'] };
   const saved = await fetch(`${clew.api}/api/v1/searches/saved`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: '{"screen":"logs","query":"text=x"}' });
   check(document.paths['/api/v1/searches/{name}'].put.responses['200'].content['application/json'].schema, await saved.json(), 'PUT of a search');
+  for (const [kind, body] of [['dashboards', '{"title":"Kept","panels":[]}'], ['rules', '{"name":"kept","rules":[]}']]) {
+    const kept = await fetch(`${clew.api}/api/v1/${kind}/kept`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body });
+    check(document.paths[`/api/v1/${kind}/{id}`].put.responses['200'].content['application/json'].schema, await kept.json(), `PUT of ${kind}`);
+  }
   let asked = 0;
   for (const [path, { get }] of Object.entries(document.paths)) {
     const schema = get?.responses['200'].content['application/json']?.schema;

@@ -92,6 +92,16 @@ static err copy_searches(const char *from, const char *to, struct str only) {
     return b.copied ? path_sync_dir(b.to.text) : NULL;
 }
 
+/* Of a folder that nobody has open: plain files. */
+static err copy_records(const char *from, const char *to) {
+    static const char *const names[] = {STORE_RECORDS_FILE, STORE_RECORDS_FILE "-wal"};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct path source = path_make("%.3800s/%s", from, names[i]), copy = path_make("%.3800s/%s", to, names[i]);
+        if (path_exists(source.text)) TRY(file_copy(source.text, copy.text, UINT64_MAX));
+    }
+    return NULL;
+}
+
 /* Everything in a folder that was empty when we began. Best effort: it follows an error. */
 static err remove_entry(void *context, const char *name, bool is_dir) {
     struct path path = path_make("%.3800s/%.255s", (const char *)context, name);
@@ -214,6 +224,7 @@ static err backup_copy(struct engine *s, const char *to, const struct backup *b)
     TRY(link_parts(s->dir, to, &b->state));
     TRY(copy_texts(s->dir, to, &b->state));
     TRY(copy_searches(s->dir, to, b->only));
+    if (s->o.beside.copy) TRY(s->o.beside.copy(s->o.beside.context, b->only, to));
     TRY(manifest_write(&b->state, manifest.text)); /* last: without it the directory is refused, not half there */
     return sync_dirs(to, &b->state);
 }
@@ -272,6 +283,7 @@ static err restore_state(const char *from, const char *to, const struct manifest
     TRY(copy_segments(from, to));
     TRY(copy_texts(from, to, state));
     TRY(copy_searches(from, to, (struct str){0}));
+    TRY(copy_records(from, to));
     TRY(manifest_write(state, manifest.text)); /* last: without it the directory is refused, not half there */
     return sync_dirs(to, state);
 }
