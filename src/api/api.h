@@ -25,6 +25,7 @@ struct api;
 struct budget;
 struct ingest;
 struct live;
+struct scraper;
 struct store;
 
 /* API_PORT_JAEGER serves the routes below /jaeger at its root, API_PORT_PROMETHEUS those below /prometheus. */
@@ -46,6 +47,7 @@ struct api_options {
     struct store *store;
     struct ingest *ingest;
     struct live *live;         /* what the ingest publishes to; outlives the api */
+    struct scraper *scraper;   /* NULL: nothing is scraped; outlives the api */
     struct budget *budget;     /* NULL: none */
     size_t work_threads;       /* 0: requests run at once on the caller's thread (tests) */
     size_t queue_max;          /* default 256 */

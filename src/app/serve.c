@@ -2,6 +2,7 @@
  *
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
+ *   scrape, discover   what --scrape-config names
  *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
  */
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "base/text.h"
 #include "ingest/ingest.h"
 #include "ingest/live.h"
+#include "ingest/scrape/scrape.h"
 #include "os/clock.h"
 #include "os/loop.h"
 #include "os/process.h"
@@ -48,6 +50,7 @@ struct server {
     struct redact_rules *redact;
     struct live *live;
     struct ingest *ingest;
+    struct scraper *scraper;
     struct api *api;
     struct loop *loop;
     struct http_server *http;
@@ -148,6 +151,13 @@ static err read_redaction(const struct arguments *a, struct server *s) {
     return *path ? err_wrap(redact_rules_read(path, &s->redact), "--redact") : NULL;
 }
 
+/* What it scrapes goes on until the server drains. */
+static err open_scraper(const struct arguments *a, struct server *s) {
+    AUTO_FREE char *path = str_dup(argument_text(a, OPTION_SCRAPE_CONFIG));
+    struct scraper_options options = {.path = path, .ingest = s->ingest, .store = s->store, .budget = &s->budget};
+    return *path ? argument_blame(a, OPTION_SCRAPE_CONFIG, scraper_new(&options, &s->scraper)) : NULL;
+}
+
 static err open_api(const struct arguments *a, struct server *s, uint64_t workers) {
     struct api_options options;
     s->live = live_new(LIVE_READERS_MAX, &s->budget);
@@ -166,6 +176,8 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.store = s->store;
     options.ingest = s->ingest;
     options.live = s->live;
+    TRY(open_scraper(a, s));
+    options.scraper = s->scraper;
     options.budget = &s->budget;
     options.work_threads = workers;
     options.retention = s->retention;
@@ -338,12 +350,14 @@ static err open_server(const struct arguments *a, struct server *s) {
 
 /* The reverse of open_server, from wherever it got to. */
 static err close_server(struct server *s) {
+    scraper_stop(s->scraper);
     if (s->io) drain_wait(s);
     if (s->api) api_drain(s->api, true);
     end_watch(s);
     http_server_free(s->http);
     for (int l = 0; l < SERVE_LISTENERS; l++) tls_free(s->tls[l]);
     api_free(s->api);
+    scraper_free(s->scraper);
     loop_free(s->loop);
     ingest_free(s->ingest);
     buf_done(&s->origins);
