@@ -4,6 +4,7 @@
 #include "store/store.h"
 
 #define MS ((int64_t)1000000)
+#define SENTINEL_MS (INT64_MAX / MS - 1)
 enum { FUTURE_MS = 600000, LABELS_BYTES_MAX = 1 << 20, ARENA_BYTES_MAX = 64 << 20 };
 
 void digest_init(struct digest *d) {
@@ -178,8 +179,9 @@ static void put_samples(struct digest *d, struct scrape_target *t, const struct 
     uint32_t *moved = mem_new_array(uint32_t, p->exemplar_count ? p->n + 1 : 1), last = UINT32_MAX;
     for (uint32_t i = 0; i < p->n; i++) {
         uint32_t series = point_series(p, i);
-        bool timed = (int64_t)point_time(p, i) != time_ms + FUTURE_MS,
-             tracked = !timed || job->track_timestamps_staleness;
+        int64_t time = (int64_t)point_time(p, i);
+        bool timed = time != SENTINEL_MS, tracked = !timed || job->track_timestamps_staleness;
+        if (!timed || !job->honor_timestamps) time = time_ms;
         if (p->exemplar_count) moved[i] = NO_POINT;
         if (rows[series] == ROW_DROPPED) continue;
         struct series_row *row = &c->rows.v[rows[series]];
@@ -187,12 +189,13 @@ static void put_samples(struct digest *d, struct scrape_target *t, const struct 
         row->seen = c->scrape;
         if (tracked) row->tracked = c->scrape;
         if (again) continue; /* said twice: the first one counts */
+        if (time < d->time_min_ms || time > d->time_max_ms) continue;
         if (series != last)
             points_builder_series(&d->out, p->series[series].metric,
                                   strings_append(&d->out.strings, series_cache_labels(c, rows[series])));
         last = series;
         if (p->exemplar_count) moved[i] = d->out.n;
-        put_point(d, timed && job->honor_timestamps ? point_time(p, i) : (uint64_t)time_ms, point_value(p, i));
+        put_point(d, (uint64_t)time, point_value(p, i));
         d->out.start[d->out.n - 1] = point_start(p, i);
     }
     put_exemplars(d, p, moved);
@@ -230,19 +233,20 @@ static err digest_points(struct digest *d, struct scrape_target *t, const struct
     return e;
 }
 
-/* Samples without a time get one that none has, FUTURE_MS ahead, the last that is taken: so it is known which they are. */
+/* Samples without a time get one that none has, SENTINEL_MS: so it is known which they are. */
 err digest_body(struct digest *d, struct scrape_target *t, int format, struct str body, int64_t time_ms,
                 struct store *store, struct budget *budget, struct digest_result *out) {
-    struct otlp_limits limits = {.now = (time_ms + FUTURE_MS) * MS, .budget = budget};
+    struct otlp_limits limits = {
+        .now = SENTINEL_MS * MS, .time_min = INT64_MIN, .time_max = INT64_MAX, .budget = budget};
     struct points_result r = {0};
     struct points p;
-    store_time_limits(store, &limits.time_min, &limits.time_max);
-    limits.time_max = limits.now;
-    if (!t->pool->job->honor_timestamps) limits.time_min = INT64_MIN, limits.time_max = INT64_MAX;
+    int64_t time_max;
+    store_time_limits(store, &d->time_min_ms, &time_max);
+    d->time_min_ms = d->time_min_ms == INT64_MIN ? INT64_MIN : d->time_min_ms / MS;
+    d->time_max_ms = time_ms + FUTURE_MS;
     *out = (struct digest_result){0};
     TRY(decode(d, t, format, body, &limits, &r));
     out->samples = r.points;
-    for (int i = 0; i < POINTS_REASONS; i++) out->samples += r.rejected[i];
     buf_clear(&d->labels);
     if (!r.blob) return NULL;
     points_view(r.blob, &p);

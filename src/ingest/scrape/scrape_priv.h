@@ -123,6 +123,7 @@ struct digest {
     struct points_builder out;
     struct arena arena; /* of relabelling */
     struct buf labels;
+    int64_t time_min_ms, time_max_ms; /* of samples that are taken */
     uint64_t relabelled;
 };
 struct digest_result {

@@ -191,7 +191,8 @@ static struct scrape_target *first(struct world *w) {
 static void scrape(struct world *w) {
     wall_ns += SECOND_NS;
     for (size_t p = 0; p < w->s->pools.n; p++)
-        for (size_t i = 0; i < w->s->pools.v[p]->targets.n; i++) w->s->pools.v[p]->targets.v[i]->due_ns = 1;
+        for (size_t i = 0; i < w->s->pools.v[p]->targets.n; i++)
+            w->s->pools.v[p]->targets.v[i]->due_ns = clock_monotonic_ns();
     w->s->next_ns = 0;
     uint64_t before = w->s->stats.scrapes;
     int64_t until = clock_monotonic_ns() + 3 * SECOND_NS;
