@@ -2,8 +2,9 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import https from 'node:https';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { binary, getJson, startClew, until } from './clew.mjs';
@@ -190,6 +191,80 @@ ${paths.map((p) => `  - { job_name: ${p}, metrics_path: /${p}, static_configs: [
   assert.match(errors.flood, /over 8388608 bytes|not done/);
   assert.match(errors.many, /sample limit exceeded/);
   assert.match(errors.page, /unsupported Content-Type/);
+  await clew.stop();
+});
+
+test('targets by HTTP and DNS; TLS, names, secrets, a proxy, redirects', { timeout: 120000 }, async () => {
+  const dir = folder(), file = join(dir, 'p.yml'), key = join(dir, 'key.pem'), certificate = join(dir, 'certificate.pem'), asked = [];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', certificate,
+    '-subj', '/CN=target', '-addext', 'subjectAltName=DNS:target.example', '-days', '2'], { stdio: 'ignore' });
+  const handle = (who) => (request, response) => {
+    asked.push({ who, url: request.url, host: request.headers.host, authorization: request.headers.authorization });
+    response.writeHead(200, { 'Content-Type': TEXT });
+    response.end(`said{by="${who}"} 1\n`);
+  };
+  const plain = await startServer(handle('plain')), secure = https.createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, handle('secure'));
+  await new Promise((resolve) => secure.listen(0, '127.0.0.1', resolve));
+  endLater(() => new Promise((resolve) => { secure.closeAllConnections(); secure.close(resolve); }));
+  const tls = `127.0.0.1:${secure.address().port}`, proxy = await startServer(handle('proxy')), other = plain.replace('127.0.0.1', 'localhost');
+  const away = await startServer((request, response) => { response.writeHead(302, { Location: `http://${other}/away` }); response.end(); });
+  let list = [{ targets: [plain], labels: { from: 'http' } }];
+  const directory = await startServer((request, response) => {
+    const good = request.headers.authorization === 'Basic dTpw';
+    response.writeHead(good ? 200 : 401, { 'Content-Type': 'application/json' });
+    response.end(JSON.stringify(list));
+  });
+  writeFileSync(join(dir, 'token'), 'secret\n');
+  writeFileSync(file, `
+global: { scrape_interval: 1s, scrape_timeout: 1s }
+scrape_configs:
+  - job_name: http
+    http_sd_configs: [{ url: 'http://${directory}/list', refresh_interval: 1s, basic_auth: { username: u, password: p } }]
+    relabel_configs: [{ source_labels: [__meta_url], regex: '.*(/list)', target_label: list }]
+  - job_name: dns
+    dns_sd_configs: [{ names: [localhost], type: A, port: ${plain.split(':')[1]} }]
+    relabel_configs: [{ source_labels: [__meta_dns_name], target_label: name }]
+  - job_name: named
+    scheme: https
+    tls_config: { ca_file: certificate.pem, server_name: target.example }
+    authorization: { credentials_file: token }
+    static_configs: [{ targets: ['${tls}'] }]
+  - job_name: wrong-name
+    scheme: https
+    tls_config: { ca_file: certificate.pem }
+    static_configs: [{ targets: ['${tls}'] }]
+  - job_name: unknown
+    scheme: https
+    static_configs: [{ targets: ['${tls}'] }]
+  - job_name: believed
+    scheme: https
+    tls_config: { insecure_skip_verify: true }
+    static_configs: [{ targets: ['${tls}'] }]
+  - job_name: proxied
+    proxy_url: http://${proxy}
+    static_configs: [{ targets: ['far.example:8080'] }]
+  - job_name: away
+    authorization: { credentials: only-for-me }
+    static_configs: [{ targets: ['${away}'] }]
+`);
+  const clew = await startClew(['--scrape-config', file]), ours = prometheusOf(clew);
+  const up = async () => Object.fromEntries((await query(ours, 'up')).map((r) => [r.metric.job, r.value[1]]));
+  await until(up, (got) => Object.keys(got).length === 8);
+  assert.deepEqual(await up(), { http: '1', dns: '1', named: '1', 'wrong-name': '0', unknown: '0', believed: '1', proxied: '1', away: '1' });
+  const labels = Object.fromEntries((await query(ours, 'up')).map((r) => [r.metric.job, r.metric]));
+  assert.equal(labels.http.from, 'http');
+  assert.equal(labels.http.list, '/list');
+  assert.equal(labels.dns.name, 'localhost');
+  assert.equal(labels.named.instance, tls);
+  const of = (who, test = () => true) => asked.find((a) => a.who === who && test(a));
+  assert.equal(of('secure', (a) => a.authorization)?.authorization, 'Bearer secret');
+  assert.equal(of('secure', (a) => a.authorization)?.host, tls);
+  assert.equal(of('proxy').url, 'http://far.example:8080/metrics');
+  assert.equal(of('plain', (a) => a.url === '/away').authorization, undefined, 'a secret went to another host');
+  const why = Object.fromEntries((await targetsOf(ours)).activeTargets.map((t) => [t.scrapePool, t.lastError]));
+  assert.match(why['wrong-name'], /certificate|target.example|subject/i);
+  list = []; // the directory names none any more
+  await until(up, (got) => !('http' in got));
   await clew.stop();
 });
 
