@@ -268,6 +268,19 @@ scrape_configs:
   await clew.stop();
 });
 
+test('targets are shown to their tenant alone', { timeout: 60000 }, async () => {
+  const dir = folder(), file = join(dir, 'p.yml'), target = await startTarget(() => ({ type: TEXT, body: 'a 1\n' }));
+  const token = (tenant) => execFileSync(binary, ['token', 'new', tenant, '--role', 'read', '--tenant', tenant, '--data', join(dir, 'data')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  writeFileSync(file, `global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs: [{ job_name: t, static_configs: [{ targets: ['${target.address}'] }] }]\n`);
+  const tokens = { default: token('default'), shop: token('shop') }, clew = await startClew(['--scrape-config', file], dir);
+  const ask = async (tenant, path) => (await (await fetch(`${prometheusOf(clew)}/api/v1/${path}`, { headers: { Authorization: `Bearer ${tokens[tenant]}` } })).json()).data;
+  await until(() => ask('default', 'targets'), (d) => d.activeTargets.length === 1);
+  assert.deepEqual((await ask('default', 'scrape_pools')).scrapePools, ['t']);
+  assert.deepEqual((await ask('shop', 'targets')).activeTargets, []);
+  assert.deepEqual((await ask('shop', 'scrape_pools')).scrapePools, []);
+  await clew.stop({ keep: true });
+});
+
 test('scrape check says what promtool says', () => {
   const dir = folder(), job = (text) => `scrape_configs:\n  - job_name: a\n${text.split('\n').map((l) => `    ${l}`).join('\n')}\n`;
   const files = [

@@ -3,12 +3,17 @@
 #include "base/text.h"
 #include "ingest/scrape/scrape.h"
 
+/* Who scrapes for the caller's tenant: all that is scraped is of `default`. */
+static struct scraper *scraper_of(struct prometheus *p) {
+    return str_equal(call_tenant(p->c), STR("default")) ? p->c->api->options.scraper : NULL;
+}
+
 static bool is_any(struct str state, const char *which) {
     return !state.n || str_equal_nocase(state, STR("any")) || str_equal_nocase(state, str_of(which));
 }
 
 static err fill_targets(struct prometheus *p) {
-    struct scraper *s = p->c->api->options.scraper;
+    struct scraper *s = scraper_of(p);
     struct str state = call_text(p->c, "state"), pool = call_text(p->c, "scrapePool");
     if (s)
         scraper_write_targets(s, &p->a.w, is_any(state, "active"), is_any(state, "dropped"), pool);
@@ -19,8 +24,8 @@ static err fill_targets(struct prometheus *p) {
 void handle_prometheus_targets(struct api_call *c) { prometheus_answer(c, fill_targets); }
 
 static err fill_pools(struct prometheus *p) {
-    if (p->c->api->options.scraper)
-        scraper_write_pools(p->c->api->options.scraper, &p->a.w);
+    if (scraper_of(p))
+        scraper_write_pools(scraper_of(p), &p->a.w);
     else
         json_raw(&p->a.w, STR("{\"scrapePools\":[]}"));
     return NULL;
@@ -38,7 +43,7 @@ static bool is_wanted(void *context, struct labels labels) {
 }
 
 static err fill_metadata(struct prometheus *p) {
-    struct scraper *s = p->c->api->options.scraper;
+    struct scraper *s = scraper_of(p);
     struct str match = call_text(p->c, "match_target");
     struct wanted wanted = {0};
     int64_t limit = -1;

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "ingest/scrape/scrape_priv.h"
 
+enum { DROPPED_KEPT_MAX = 10000 };
+
 /* ---- memory ------------------------------------------------------------------------------------------------------------ */
 
 struct labels_pack labels_pack(const struct label *v, size_t n) {
@@ -244,7 +246,7 @@ static err add_with(struct pool *p, struct relabel_set *s) {
     struct labels_pack discovered = labels_pack(s->list.v, s->list.n);
     if (!relabel_apply(&p->job->targets, s)) {
         p->dropped_n++;
-        if (p->job->dropped_kept_max && p->dropped.n >= p->job->dropped_kept_max)
+        if (p->dropped.n >= (p->job->dropped_kept_max ? p->job->dropped_kept_max : DROPPED_KEPT_MAX))
             mem_free(discovered.v);
         else
             vec_push(&p->dropped)->discovered = discovered;
