@@ -95,6 +95,20 @@ err scrape_duration(const struct yaml *y, struct str text, int64_t *out_ns) {
     return yaml_err(y, "not a valid duration string: \"" STR_FMT "\"", STR_ARG(text));
 }
 
+/* Prometheus reads YAML 1.1, whose users also say yes and no. */
+err scrape_bool(const struct yaml *y, bool *out) {
+    static const char *const words[] = {"true", "yes", "on", "y", "false", "no", "off", "n"};
+    struct str text;
+    if (yaml_is_null(y)) return NULL;
+    TRY(yaml_text(y, &text));
+    for (size_t i = 0; i < LENGTH(words) && !y->quoted; i++)
+        if (str_equal_nocase(text, str_of(words[i]))) {
+            *out = i < LENGTH(words) / 2;
+            return NULL;
+        }
+    return yaml_err(y, "expected true or false, not \"" STR_FMT "\"", STR_ARG(text));
+}
+
 static err read_duration(const struct yaml *y, const char *key, int64_t *out_ns) {
     const struct yaml *value = yaml_get(y, key);
     struct str text;
@@ -362,7 +376,7 @@ static err read_switches(struct scrape_config *c, const struct yaml *y, struct s
                     {"enable_compression", &job->gzip, true}};
     for (size_t i = 0; i < LENGTH(switches); i++) {
         *switches[i].to = switches[i].otherwise;
-        TRY(yaml_bool(yaml_get(y, switches[i].key), switches[i].to));
+        TRY(scrape_bool(yaml_get(y, switches[i].key), switches[i].to));
     }
     job->path = "/metrics";
     job->scheme = "http";

@@ -91,7 +91,7 @@ static err read_tls(struct scrape_config *c, const struct yaml *y, struct str fo
     TRY(scrape_path(c, y, "cert_file", folder, &out->cert_file));
     TRY(scrape_path(c, y, "key_file", folder, &out->key_file));
     TRY(scrape_text(c, y, "server_name", &out->server_name));
-    TRY(yaml_bool(yaml_get(y, "insecure_skip_verify"), &out->insecure));
+    TRY(scrape_bool(yaml_get(y, "insecure_skip_verify"), &out->insecure));
     if (!out->cert_file != !out->key_file)
         return yaml_err(y, "exactly one of %s must be configured when a client certificate is configured",
                         out->key_file ? "cert or cert_file" : "key or key_file");
@@ -123,10 +123,10 @@ err scrape_http_read(struct scrape_config *c, const struct yaml *y, struct str f
         return yaml_err(y, "at most one of basic_auth, oauth2 & authorization must be configured");
     TRY(read_bearer(c, y, folder, out));
     TRY(read_tls(c, yaml_get(y, "tls_config"), folder, out));
-    TRY(yaml_bool(yaml_get(y, "follow_redirects"), &out->follow_redirects));
-    TRY_WRAP(yaml_bool(yaml_get(y, "enable_http2"), &unused), "enable_http2");
+    TRY(scrape_bool(yaml_get(y, "follow_redirects"), &out->follow_redirects));
+    TRY(scrape_bool(yaml_get(y, "enable_http2"), &unused));
     unused = false;
-    TRY(yaml_bool(yaml_get(y, "proxy_from_environment"), &unused));
+    TRY(scrape_bool(yaml_get(y, "proxy_from_environment"), &unused));
     if (unused) return yaml_err(yaml_get(y, "proxy_from_environment"), "proxy_from_environment: clew has it not");
     return scrape_text(c, y, "proxy_url", &out->proxy);
 }

@@ -90,6 +90,7 @@ void scrape_find(struct scrape_config *c, bool is_fault, int line, struct str wh
 
 /* 1h30m, as Prometheus takes it: whole numbers of y, w, d, h, m, s, ms in this order; 0. */
 err scrape_duration(const struct yaml *y, struct str text, int64_t *out_ns);
+err scrape_bool(const struct yaml *y, bool *out); /* true, yes, on, …; *out as it is if there is none */
 bool scrape_parse_duration(struct str text, int64_t *out_ns);
 /* A member that is a map of HTTP settings: those of a job and of an http_sd_config. */
 err scrape_http_read(struct scrape_config *c, const struct yaml *y, struct str folder, struct scrape_http *out);
