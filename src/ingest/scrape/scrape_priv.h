@@ -94,6 +94,7 @@ struct scrape_target {
     enum target_health health;
     char error[256];
     int64_t last_wall_ns, last_duration_ns;
+    uint64_t kept_bytes; /* of `series` */
     struct scrape_metadata *metadata;
 };
 void target_free(struct scrape_target *t, struct budget *budget);

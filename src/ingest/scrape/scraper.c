@@ -169,6 +169,9 @@ static void finish(struct scraper *s, struct scrape_target *t, err e, const stru
     deliver(s, t, digest_finish(&s->digest), t->began_ns + t->timeout_ns);
     if (!e && !series_cache_settle(&t->series, s->options.budget))
         set_error(s, t, "over memory.limit: what is known of its series was let go");
+    lock_take(&s->lock);
+    t->kept_bytes = series_cache_bytes(&t->series);
+    lock_give(&s->lock);
     err_free(e);
 }
 

@@ -84,7 +84,13 @@ static void threads_do_not_meet(void **state) {
     bench_options(&options);
     options.wall_ns = NULL;
     options.manual = false;
-    open_with(&t.b, &options, (uint64_t)1 << 30, 0, NULL);
+    t.b = (struct bench){.dir = "/tmp/clew-ingest-XXXXXX"}; /* open_with sets limits while the store's threads run */
+    assert_non_null(mkdtemp(t.b.dir));
+    budget_init(&t.b.budget, 1 << 30);
+    options.dir = t.b.dir;
+    options.budget = &t.b.budget;
+    assert_null(store_open(&options, &t.b.store));
+    t.b.ingest = ingest_new(&(struct ingest_options){.store = t.b.store, .budget = &t.b.budget});
     snprintf(t.path, sizeof t.path, "%s.yml", t.b.dir);
     assert_null(loop_new(&t.loop));
     assert_null(http_server_new(t.loop, &(struct http_server_options){.handler = on_request}, &t.server));
@@ -116,7 +122,11 @@ static void threads_do_not_meet(void **state) {
     http_server_free(t.server);
     loop_free(t.loop);
     assert_null(path_remove(t.path));
-    bench_close(&t.b);
+    ingest_free(t.b.ingest);
+    assert_null(store_close(t.b.store));
+    assert_int_equal(budget_used(&t.b.budget), 0);
+    assert_null(path_list(t.b.dir, remove_entry, t.b.dir));
+    assert_null(path_remove_dir(t.b.dir));
 }
 
 int main(void) {

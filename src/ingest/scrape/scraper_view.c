@@ -145,7 +145,7 @@ void scraper_get_stats(struct scraper *s, struct scraper_stats *out) {
     out->memory_bytes = 0;
     for (size_t p = 0; p < s->pools.n; p++)
         for (size_t i = 0; i < s->pools.v[p]->targets.n; i++)
-            out->memory_bytes += s->pools.v[p]->targets.v[i]->series.drawn_bytes;
+            out->memory_bytes += s->pools.v[p]->targets.v[i]->kept_bytes;
     lock_give(&s->lock);
 }
 
