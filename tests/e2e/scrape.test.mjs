@@ -268,6 +268,17 @@ scrape_configs:
   await clew.stop();
 });
 
+test('rules of redaction hold for what is scraped', { timeout: 60000 }, async () => {
+  const dir = folder(), file = join(dir, 'p.yml'), rules = join(dir, 'rules.yml');
+  const target = await startTarget(() => ({ type: TEXT, body: 'paid{card="4111111111111111",shop="a"} 1\n' }));
+  writeFileSync(rules, 'redact: [{ do: mask, key: card, in: [point] }]\n');
+  writeFileSync(file, `global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs: [{ job_name: t, static_configs: [{ targets: ['${target.address}'], labels: { instance: i } }] }]\n`);
+  const clew = await startClew(['--scrape-config', file, '--redact', rules]);
+  const [paid] = await until(() => query(prometheusOf(clew), 'paid'), (list) => list.length > 0);
+  assert.deepEqual(paid.metric, { __name__: 'paid', card: '[redacted]', shop: 'a', job: 't', instance: 'i' });
+  await clew.stop();
+});
+
 test('targets are shown to their tenant alone', { timeout: 60000 }, async () => {
   const dir = folder(), file = join(dir, 'p.yml'), target = await startTarget(() => ({ type: TEXT, body: 'a 1\n' }));
   const token = (tenant) => execFileSync(binary, ['token', 'new', tenant, '--role', 'read', '--tenant', tenant, '--data', join(dir, 'data')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
