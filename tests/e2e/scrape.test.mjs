@@ -147,6 +147,7 @@ scrape_configs:
   writeFileSync(file, 'global: ['); // a file that got bad
   await until(async () => (await (await fetch(`${clew.api}/metrics`)).text()), (t) => /^clew_scrape_config_last_reload_successful 0$/m.test(t));
   assert.equal((await getJson(`${ours}/api/v1/status/runtimeinfo`)).data.reloadConfigSuccess, false);
+  assert.match((await getJson(`${ours}/api/v1/notifications`)).data[0].text, /^Configuration reload has failed: .*p\.yml:\d+: /);
   assert.deepEqual(await now(), { 'a first': '3', 'up first': '1' });
   const began = Date.now();
   await clew.stop();

@@ -108,6 +108,7 @@ void handle_prometheus_wal(struct api_call *c);
 void handle_prometheus_targets(struct api_call *c);
 void handle_prometheus_targets_metadata(struct api_call *c);
 void handle_prometheus_pools(struct api_call *c);
+void handle_prometheus_notifications(struct api_call *c);
 void handle_prometheus_nothing(struct api_call *c); /* what there is none of, by the path's last segment */
 void handle_prometheus_healthy(struct api_call *c);
 void handle_prometheus_ready(struct api_call *c);

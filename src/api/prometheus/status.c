@@ -194,7 +194,6 @@ static const struct {
     {"/alertmanagers", "{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}"},
     {"/alerts", "{\"alerts\":[]}"},
     {"/rules", "{\"groups\":[]}"},
-    {"/notifications", "[]"},
 };
 
 static void write_nothing(struct api_call *c, struct json_writer *w) {

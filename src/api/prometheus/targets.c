@@ -63,3 +63,27 @@ static err fill_metadata(struct prometheus *p) {
     return NULL;
 }
 void handle_prometheus_targets_metadata(struct api_call *c) { prometheus_answer(c, fill_metadata); }
+
+/* ---- notifications ---------------------------------------------------------------------------------------------- */
+
+static err fill_notifications(struct prometheus *p) {
+    struct json_writer *w = &p->a.w;
+    struct scraper *s = scraper_of(p);
+    struct scraper_stats stats = {.reload_ok = true};
+    AUTO_BUF struct buf text;
+    buf_init(&text, 64 * KIB);
+    if (s) scraper_get_stats(s, &stats);
+    json_array(w);
+    if (!stats.reload_ok) {
+        buf_add_text(&text, "Configuration reload has failed: ");
+        scraper_put_problem(s, &text);
+        json_object(w);
+        json_member(w, "text", str, buf_str(&text));
+        json_member(w, "date", time, p->c->now_ns);
+        json_member(w, "active", bool, true);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    return NULL;
+}
+void handle_prometheus_notifications(struct api_call *c) { prometheus_answer(c, fill_notifications); }
