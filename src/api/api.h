@@ -26,6 +26,7 @@ struct budget;
 struct catalog;
 struct ingest;
 struct live;
+struct scraper;
 struct store;
 
 /* API_PORT_JAEGER serves the routes below /jaeger at its root, API_PORT_PROMETHEUS those below /prometheus. */
@@ -47,6 +48,7 @@ struct api_options {
     struct store *store;
     struct ingest *ingest;
     struct live *live;       /* what the ingest publishes to; outlives the api */
+    struct scraper *scraper; /* NULL: nothing is scraped; outlives the api */
     struct budget *budget;   /* NULL: none */
     struct catalog *catalog; /* dashboards and rules; NULL: none are kept */
     /* What a group of rules must be beyond its shape: JSON as records_priv.h has it. NULL: nothing. On a work thread. */

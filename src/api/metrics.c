@@ -4,6 +4,7 @@
 #include "base/budget.h"
 #include "base/text.h"
 #include "ingest/ingest.h"
+#include "ingest/scrape/scrape.h"
 #include "os/clock.h"
 #include "os/process.h"
 
@@ -110,6 +111,25 @@ static void put_store(struct buf *out, struct store *store) {
     }
     one(out, "clew_store_read_only", "gauge", "1: takes no writes until restart.", s.read_only);
     one(out, "clew_store_disk_full", "gauge", "1: takes no writes until there is room.", s.disk_full);
+}
+
+static void put_scraper(struct buf *out, struct scraper *scraper) {
+    struct scraper_stats s;
+    if (!scraper) return;
+    scraper_get_stats(scraper, &s);
+    one(out, "clew_scrape_targets", "gauge", "Targets that are scraped.", s.targets);
+    one(out, "clew_scrapes_total", "counter", "Scrapes, whatever became of them.", s.scrapes);
+    one(out, "clew_scrapes_failed_total", "counter", "Scrapes that left up at 0.", s.failed);
+    one(out, "clew_scrape_samples_total", "counter", "Samples in bodies of targets.", s.samples);
+    one(out, "clew_scrape_relabelled_series_total", "counter",
+        "Series whose labels were not known from the scrape before.", s.relabelled);
+    one(out, "clew_scrape_refused_samples_total", "counter", "Samples that the store refused.", s.refused_samples);
+    one(out, "clew_scrape_dropped_batches_total", "counter", "Scrapes that could not be stored.", s.dropped_batches);
+    one(out, "clew_scrape_memory_bytes", "gauge", "Labels that are kept from the scrape before.", s.memory_bytes);
+    one(out, "clew_scrape_config_last_reload_successful", "gauge", "0: the file got bad, and what was good stays.",
+        s.reload_ok);
+    one(out, "clew_scrape_config_reload_failures_total", "counter", "How often the file was not taken.",
+        s.reloads_failed);
 }
 
 static void put_budget(struct buf *out, const struct budget *b) {
@@ -261,6 +281,7 @@ static void put_build(struct buf *out) {
 static void put_all(struct buf *out, struct api *api, int64_t now_ns) {
     put_ingest(out, api->options.ingest);
     put_store(out, api->options.store);
+    put_scraper(out, api->options.scraper);
     put_budget(out, api->options.budget);
     put_http(out, api);
     put_tails(out, api);

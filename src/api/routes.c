@@ -356,6 +356,15 @@ static const struct api_param prometheus_metadata_params[] = {
     PROMETHEUS_PARAM("limit", "metrics at most"),
     PROMETHEUS_PARAM("limit_per_metric", "entries of a metric at most"),
     {0}};
+static const struct api_param prometheus_targets_params[] = {
+    PROMETHEUS_PARAM("state", "active, dropped or any, which is the default"),
+    PROMETHEUS_PARAM("scrapePool", "of this job only"),
+    {0}};
+static const struct api_param prometheus_targets_metadata_params[] = {
+    PROMETHEUS_PARAM("match_target", "a selector that labels of targets are matched by: `{job=\"x\"}`"),
+    PROMETHEUS_PARAM("metric", "of this metric only"),
+    PROMETHEUS_PARAM("limit", "entries at most"),
+    {0}};
 static const struct api_param prometheus_tsdb_params[] = {
     PROMETHEUS_PARAM("limit", "entries of each list, by default 10"), {0}};
 #undef QUERY_PARAM
@@ -577,13 +586,17 @@ const struct api_route api_routes[] = {
     PROMETHEUS_STATE("status/buildinfo", handle_prometheus_build, "The version of Prometheus whose API this is.",
                      "PrometheusObject"),
     PROMETHEUS_STATE("status/walreplay", handle_prometheus_wal, "Done before it listens.", "PrometheusObject"),
-    PROMETHEUS_STATE("targets", handle_prometheus_nothing, "None: clew is sent to.", "PrometheusObject"),
-    PROMETHEUS_STATE("targets/metadata", handle_prometheus_nothing, "None.", "PrometheusSeries"),
-    PROMETHEUS_STATE("scrape_pools", handle_prometheus_nothing, "None.", "PrometheusObject"),
+    PROMETHEUS_ASK("targets", handle_prometheus_targets, prometheus_targets_params,
+                   "What --scrape-config names, and how its scrapes went.", "PrometheusObject"),
+    PROMETHEUS_ASK("targets/metadata", handle_prometheus_targets_metadata, prometheus_targets_metadata_params,
+                   "What targets say about their metrics.", "PrometheusSeries"),
+    PROMETHEUS_ASK("scrape_pools", handle_prometheus_pools, NULL, "Names of the jobs that are scraped.",
+                   "PrometheusObject"),
     PROMETHEUS_STATE("alertmanagers", handle_prometheus_nothing, "None.", "PrometheusObject"),
     PROMETHEUS_STATE("alerts", handle_prometheus_nothing, "None.", "PrometheusObject"),
     PROMETHEUS_STATE("rules", handle_prometheus_nothing, "None.", "PrometheusObject"),
-    PROMETHEUS_STATE("notifications", handle_prometheus_nothing, "None.", "PrometheusSeries"),
+    PROMETHEUS_ASK("notifications", handle_prometheus_notifications, NULL,
+                   "That the file of --scrape-config got bad, while it is.", "PrometheusSeries"),
     PROMETHEUS_DO("delete_series", handle_prometheus_delete, prometheus_delete_params,
                   "Deletes samples of series: from answers at once, from bytes within 24 h."),
     PROMETHEUS_DO("clean_tombstones", handle_prometheus_clean, NULL,

@@ -27,6 +27,7 @@ err command_backup(const struct arguments *a);
 err command_restore(const struct arguments *a);
 err command_check(const struct arguments *a);
 err command_check_redact(const struct arguments *a);
+err command_scrape_check(const struct arguments *a);
 err command_dump(const struct arguments *a);
 err command_version(const struct arguments *a);
 err command_completion(const struct arguments *a);

@@ -12,10 +12,10 @@ const struct command commands[] = {
     {"serve", "", 0, 0,
      O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(ENABLE_FEATURE) |
          O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) |
-         O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(JSON) | O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) |
-         O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT) | O(SERIES_MAX) |
-         O(SERIES_LABELS_MAX) | O(SERIES_NEW_MAX) | O(LATE_WINDOW) | O(METRIC_NAMES) | O(PROMOTE_ATTRIBUTE) |
-         O(HOST_METRICS) | O(HOST_INTERVAL) | O(HOST_ROOT) | O(HOST_INSTANCE) | O(WATCH),
+          O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(SCRAPE_CONFIG) | O(JSON) | O(LIMITS) |
+          O(CORS_ORIGIN) | O(ALLOW_HOST) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT) |
+          O(SERIES_MAX) | O(SERIES_LABELS_MAX) | O(SERIES_NEW_MAX) | O(LATE_WINDOW) | O(METRIC_NAMES) |
+          O(PROMOTE_ATTRIBUTE) | O(HOST_METRICS) | O(HOST_INTERVAL) | O(HOST_ROOT) | O(HOST_INSTANCE) | O(WATCH),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(INSTANCES) | O(REMOTE_WRITE) | O(STORIES) | O(SEED) | O(RATE) |
@@ -53,6 +53,7 @@ const struct command commands[] = {
     {"health", "", 0, 0, ASKING, "is a running clew ready? status 0 or 1, for health checks", command_health},
     {"backup", "DIR", 1, 1, ASKING, "copy the data directory of a running clew", command_backup},
     {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},
+    {"scrape check", "FILE", 1, 1, O(JSON), "check what a prometheus.yml says about scraping", command_scrape_check},
     {"check redact", "", 0, 0, O(RULES) | O(DATA) | O(INPUT) | O(SHOW) | O(LIMIT) | O(JSON),
      "show what rules of redaction would change", command_check_redact},
     {"check", "", 0, 0, O(DATA) | O(JSON), "check every block of a data directory", command_check},

@@ -3,6 +3,7 @@
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
  *   host   reads this machine and services beside it (ingest/host), each on a thread of its own
+ *   scrape, discover   what --scrape-config names
  *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
  */
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "catalog/catalog.h"
 #include "ingest/ingest.h"
 #include "ingest/live.h"
+#include "ingest/scrape/scrape.h"
 #include "os/clock.h"
 #include "os/loop.h"
 #include "os/process.h"
@@ -53,6 +55,7 @@ struct server {
     struct redact_rules *redact;
     struct live *live;
     struct ingest *ingest;
+    struct scraper *scraper;
     struct api *api;
     struct host *host; /* NULL: nothing is read by itself */
     struct loop *loop;
@@ -173,6 +176,13 @@ static err copy_records(void *context, struct str tenant, const char *to) {
     return catalog_backup(s->catalog, tenant, path.p);
 }
 
+/* What it scrapes goes on until the server drains. */
+static err open_scraper(const struct arguments *a, struct server *s) {
+    AUTO_FREE char *path = str_dup(argument_text(a, OPTION_SCRAPE_CONFIG));
+    struct scraper_options options = {.path = path, .ingest = s->ingest, .store = s->store, .budget = &s->budget};
+    return *path ? argument_blame(a, OPTION_SCRAPE_CONFIG, scraper_new(&options, &s->scraper)) : NULL;
+}
+
 static err open_api(const struct arguments *a, struct server *s, uint64_t workers) {
     struct api_options options;
     s->live = live_new(LIVE_READERS_MAX, &s->budget);
@@ -192,6 +202,8 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.catalog = s->catalog;
     options.ingest = s->ingest;
     options.live = s->live;
+    TRY(open_scraper(a, s));
+    options.scraper = s->scraper;
     options.budget = &s->budget;
     options.work_threads = workers;
     options.retention = s->retention;
@@ -370,12 +382,14 @@ static err open_server(const struct arguments *a, struct server *s) {
 /* The reverse of open_server, from wherever it got to. */
 static err close_server(struct server *s) {
     host_free(s->host); /* while the store still takes what it sent */
+    scraper_stop(s->scraper);
     if (s->io) drain_wait(s);
     if (s->api) api_drain(s->api, true);
     end_watch(s);
     http_server_free(s->http);
     for (int l = 0; l < SERVE_LISTENERS; l++) tls_free(s->tls[l]);
     api_free(s->api);
+    scraper_free(s->scraper);
     loop_free(s->loop);
     ingest_free(s->ingest);
     buf_done(&s->origins);

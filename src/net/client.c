@@ -1,51 +1,9 @@
 #include "net/client.h"
 
-#include <curl/curl.h>
-#include <dlfcn.h>
-#include <pthread.h>
-
 #include "base/text.h"
+#include "net/curl_priv.h"
 #include "net/tls_priv.h"
 #include "os/clock.h"
-
-/* libcurl's functions, found once. The types are those of its header, so a wrong call does not compile. */
-static struct {
-    pthread_once_t once;
-    int client_index;    /* of our pointer in an SSL_CTX */
-    const char *missing; /* what could not be found; NULL: all there */
-    __typeof__(&curl_global_init) global_init;
-    __typeof__(&curl_easy_init) easy_init;
-    __typeof__(&curl_easy_setopt) setopt;
-    __typeof__(&curl_easy_getinfo) getinfo;
-    __typeof__(&curl_easy_perform) perform;
-    __typeof__(&curl_easy_strerror) strerror;
-    __typeof__(&curl_easy_reset) reset;
-    __typeof__(&curl_easy_cleanup) cleanup;
-    __typeof__(&curl_slist_append) list_append;
-    __typeof__(&curl_slist_free_all) list_free;
-} curl = {.once = PTHREAD_ONCE_INIT};
-
-static void curl_find(void) {
-    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL); /* for the life of the process */
-    const struct {
-        const char *name;
-        void *to;
-    } functions[] = {
-        {"curl_global_init", &curl.global_init},  {"curl_easy_init", &curl.easy_init},
-        {"curl_easy_setopt", &curl.setopt},       {"curl_easy_getinfo", &curl.getinfo},
-        {"curl_easy_perform", &curl.perform},     {"curl_easy_strerror", &curl.strerror},
-        {"curl_easy_reset", &curl.reset},         {"curl_easy_cleanup", &curl.cleanup},
-        {"curl_slist_append", &curl.list_append}, {"curl_slist_free_all", &curl.list_free},
-    };
-    if (!library) curl.missing = "libcurl.so.4";
-    for (size_t i = 0; library && i < LENGTH(functions); i++) {
-        void *found = dlsym(library, functions[i].name);
-        if (!found) curl.missing = functions[i].name;
-        memcpy(functions[i].to, &found, sizeof found); /* ISO C has no cast from data to function pointers */
-    }
-    curl.client_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    if (!curl.missing && curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) curl.missing = "curl_global_init";
-}
 
 enum { CERTIFICATE_TEXT_MAX = 512 };
 struct http_client {
@@ -58,10 +16,7 @@ struct http_client {
 };
 
 err http_client_new(struct http_client **out) {
-    pthread_once(&curl.once, curl_find);
-    if (curl.missing)
-        return err_new(ERR_UNAVAILABLE, "HTTP calls need libcurl (Debian package libcurl4): %s is missing",
-                       curl.missing);
+    TRY(curl_open());
     CURL *handle = curl.easy_init();
     if (!handle) return err_new(ERR_UNAVAILABLE, "libcurl gives no handle");
     struct http_client *c = mem_new_of(struct http_client);

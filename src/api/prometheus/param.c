@@ -107,8 +107,8 @@ static err as_match(err e) {
     return err_new(ERR_INVALID, "match[] must contain at least one non-empty matcher");
 }
 
-/* One of match[]: an instant selector and nothing else. */
-static err parse_match(struct prometheus *p, struct str text, struct label_matcher **out, uint32_t *out_n) {
+/* An instant selector and nothing else. */
+err prometheus_match(struct prometheus *p, struct str text, struct label_matcher **out, uint32_t *out_n) {
     const struct promql_node *node;
     const struct promql_matcher *matchers;
     size_t n = 0;
@@ -127,7 +127,7 @@ err prometheus_matches(struct prometheus *p, struct prometheus_matches *out) {
     out->n = 0;
     err e = NULL;
     for (size_t i = 0; !e && i < p->c->where_count; i++) {
-        e = parse_match(p, p->c->wheres[i], &out->sets[out->n].v, &out->sets[out->n].n);
+        e = prometheus_match(p, p->c->wheres[i], &out->sets[out->n].v, &out->sets[out->n].n);
         out->n += !e;
     }
     if (e) prometheus_matches_done(out);

@@ -4,6 +4,7 @@
 #include "api/prometheus/prometheus_priv.h"
 #include "base/budget.h"
 #include "base/text.h"
+#include "ingest/scrape/scrape.h"
 #include "os/process.h"
 
 /* The value of "data" of an answer that needs no query. */
@@ -76,14 +77,16 @@ static void write_runtime(struct api_call *c, struct json_writer *w) {
     AUTO_BUF struct buf retention;
     buf_init(&retention, KIB);
     put_retention(&retention, c);
+    struct scraper_stats scrape = {.reload_ok = true, .reloaded_ns = api->started_ns};
     store_get_stats(api->options.store, &stats);
+    if (api->options.scraper) scraper_get_stats(api->options.scraper, &scrape);
     json_object(w);
     json_member(w, "startTime", time, api->started_ns);
     json_member(w, "CWD", text, "");
     json_member(w, "hostname", text, host ? host : "");
     json_member(w, "serverTime", time, c->now_ns);
-    json_member(w, "reloadConfigSuccess", bool, true);
-    json_member(w, "lastConfigTime", time, api->started_ns);
+    json_member(w, "reloadConfigSuccess", bool, scrape.reload_ok);
+    json_member(w, "lastConfigTime", time, scrape.reloaded_ns);
     json_member(w, "corruptionCount", u64, stats.bad_blocks);
     json_member(w, "goroutineCount", u64, api->thread_count);
     json_member(w, "GOMAXPROCS", i64, process_cores());
@@ -188,13 +191,9 @@ void handle_prometheus_tsdb(struct api_call *c) { prometheus_answer(c, fill_tsdb
 static const struct {
     const char *path, *data;
 } nothings[] = {
-    {"/targets", "{\"activeTargets\":[],\"droppedTargets\":[],\"droppedTargetCounts\":{}}"},
-    {"/targets/metadata", "[]"},
-    {"/scrape_pools", "{\"scrapePools\":[]}"},
     {"/alertmanagers", "{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}"},
     {"/alerts", "{\"alerts\":[]}"},
     {"/rules", "{\"groups\":[]}"},
-    {"/notifications", "[]"},
 };
 
 static void write_nothing(struct api_call *c, struct json_writer *w) {

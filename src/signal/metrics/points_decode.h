@@ -70,6 +70,10 @@ struct points_label {
 err points_decode_import(struct points_decoder *d, enum points_text_format format, struct str body,
                          const struct points_label *labels, uint32_t label_count, const struct otlp_limits *limits,
                          struct points_result *out);
+/* The same, but a sample's own labels stay, and one that it says to be empty keeps the given one away: honor_labels of Prometheus. */
+err points_decode_honoring(struct points_decoder *d, enum points_text_format format, struct str body,
+                           const struct points_label *labels, uint32_t label_count, const struct otlp_limits *limits,
+                           struct points_result *out);
 
 /* ExportMetricsServiceRequest bytes of all points of a batch of POINTS_OTLP, and the same as OTLP/JSON. What came in in the order that
  * protobuf libraries write goes out byte for byte. */

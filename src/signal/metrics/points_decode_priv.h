@@ -72,6 +72,7 @@ struct points_decoder {
     VEC(struct str) symbols;          /* of a remote write 2.0 request */
     const struct points_label *given; /* labels that every sample of a text gets */
     uint32_t given_n;
+    bool given_yields; /* to labels of the sample itself */
     uint32_t asked[LABELS_AHEAD], asked_n; /* entries that were asked for last, a ring */
     struct known_table *known;             /* at a multiple of 64 within known_memory */
     void *known_memory;

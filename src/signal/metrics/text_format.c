@@ -25,11 +25,12 @@ struct text_in {
     bool open_metrics;
     const unsigned char *p, *end;
     struct family family;
-    struct buf name, value; /* unescaped */
-    struct buf metric;      /* a quoted name */
-    uint64_t group;         /* hash of the labels of the metric at hand, without le and quantile */
-    uint32_t group_first;   /* its first point */
-    uint64_t group_start;   /* ms; 0: not known */
+    struct buf name, value;              /* unescaped */
+    struct buf metric;                   /* a quoted name */
+    uint64_t group;                      /* hash of the labels of the metric at hand, without le and quantile */
+    uint32_t group_first;                /* its first point */
+    uint64_t group_start;                /* ms; 0: not known */
+    uint64_t own[NAMED_LABELS_MAX / 64]; /* bit i: the sample has a label of the name of given label i, which yields */
 };
 
 static bool fail(struct text_in *t, const char *what) { return points_fault(t->d, t->p, ERR_INVALID, what); }
@@ -191,16 +192,22 @@ static bool is_bound(const struct text_in *t, struct str metric, struct str labe
     return t->family.type == METRIC_TYPE_SUMMARY && str_equal(label, STR("quantile"));
 }
 
-static bool is_given(const struct text_in *t, struct str label) {
-    for (uint32_t i = 0; i < t->d->given_n; i++)
-        if (str_equal(t->d->given[i].name, label)) return true;
+/* Whether the sample's own label of this name gives way; if it does not, what is given of this name will. */
+static bool gives_way(struct text_in *t, struct str label) {
+    for (uint32_t i = 0; i < t->d->given_n; i++) {
+        if (!str_equal(t->d->given[i].name, label)) continue;
+        if (!t->d->given_yields) return true;
+        t->own[i / 64] |= (uint64_t)1 << i % 64;
+    }
     return false;
 }
 
 /* Those of an exemplar stay as they are. */
 static bool put_given(struct text_in *t) {
     for (uint32_t i = 0; i < t->d->given_n; i++)
-        if (!points_scratch_label(t->d, t->d->given[i].name, t->d->given[i].value)) return false;
+        if (!(t->own[i / 64] >> i % 64 & 1) && !points_scratch_label(t->d, t->d->given[i].name, t->d->given[i].value))
+            return false;
+    memset(t->own, 0, (t->d->given_n + 63) / 64 * sizeof *t->own);
     return true;
 }
 
@@ -230,7 +237,7 @@ static bool read_labels(struct text_in *t, struct str *name, uint64_t *base) {
             bool is_le = name && is_bound(t, *name, label);
             if (!is_le) *base = hash_keyed(hash_keyed(*base, hash_fast(label.p, label.n)), hash_fast(value.p, value.n));
             if (is_le) value = normal_bound(value, bound);
-            if (!(name && is_given(t, label)) && !points_scratch_label(t->d, label, value)) return false;
+            if (!(name && gives_way(t, label)) && !points_scratch_label(t->d, label, value)) return false;
         }
         if (!t->open_metrics) skip_blanks(t);
         if (t->p < t->end && *t->p == ',')
@@ -515,13 +522,28 @@ static err text_err(const struct points_decoder *d, struct str body) {
     return err_new(f->kind, "line %zu, column %zu: %s", line, column, f->what);
 }
 
+static err decode_given(struct points_decoder *d, enum points_text_format format, struct str body,
+                        const struct points_label *labels, uint32_t label_count, bool yields,
+                        const struct otlp_limits *limits, struct points_result *out) {
+    points_request request = format == POINTS_OPENMETRICS ? decode_open : decode_plain;
+    if (label_count > NAMED_LABELS_MAX)
+        return err_new(ERR_LIMIT, "more than %d labels for all samples", NAMED_LABELS_MAX);
+    d->given = labels;
+    d->given_n = label_count;
+    d->given_yields = yields;
+    return points_run(d, POINTS_PROMETHEUS, request, body, limits, out) ? NULL : text_err(d, body);
+}
+
 err points_decode_import(struct points_decoder *d, enum points_text_format format, struct str body,
                          const struct points_label *labels, uint32_t label_count, const struct otlp_limits *limits,
                          struct points_result *out) {
-    points_request request = format == POINTS_OPENMETRICS ? decode_open : decode_plain;
-    d->given = labels;
-    d->given_n = label_count;
-    return points_run(d, POINTS_PROMETHEUS, request, body, limits, out) ? NULL : text_err(d, body);
+    return decode_given(d, format, body, labels, label_count, false, limits, out);
+}
+
+err points_decode_honoring(struct points_decoder *d, enum points_text_format format, struct str body,
+                           const struct points_label *labels, uint32_t label_count, const struct otlp_limits *limits,
+                           struct points_result *out) {
+    return decode_given(d, format, body, labels, label_count, true, limits, out);
 }
 
 err points_decode_text(struct points_decoder *d, enum points_text_format format, struct str body,

@@ -45,8 +45,12 @@ static void put_points(const struct points *p, struct buf *out) {
     }
 }
 
-static void expect_with(enum points_text_format format, const char *body, const struct points_label *labels,
-                        uint32_t label_count, const char *want) {
+typedef err (*decode_fn)(struct points_decoder *d, enum points_text_format format, struct str body,
+                         const struct points_label *labels, uint32_t label_count, const struct otlp_limits *limits,
+                         struct points_result *out);
+
+static void expect_by(decode_fn decode, enum points_text_format format, const char *body,
+                      const struct points_label *labels, uint32_t label_count, const char *want) {
     struct points_decoder *d = points_decoder_new();
     for (int again = 0; again < 2; again++) {
         struct points_result r = {0};
@@ -55,7 +59,7 @@ static void expect_with(enum points_text_format format, const char *body, const 
         AUTO_FREE char *exact = mem_new(n + !n); /* exactly sized: ASan sees one byte too far */
         memcpy(exact, body, n);
         buf_init(&text, MIB);
-        err e = points_decode_import(d, format, str_span(exact, n), labels, label_count, &all_times, &r);
+        err e = decode(d, format, str_span(exact, n), labels, label_count, &all_times, &r);
         if (e) {
             assert_true(err_kind(e) == ERR_INVALID || err_kind(e) == ERR_LIMIT);
             buf_add_text(&text, err_text(e));
@@ -70,6 +74,11 @@ static void expect_with(enum points_text_format format, const char *body, const 
         batch_unref(r.blob);
     }
     points_decoder_free(d);
+}
+
+static void expect_with(enum points_text_format format, const char *body, const struct points_label *labels,
+                        uint32_t label_count, const char *want) {
+    expect_by(points_decode_import, format, body, labels, label_count, want);
 }
 
 static void expect(enum points_text_format format, const char *body, const char *want) {
@@ -115,6 +124,17 @@ static void labels_of_an_import_win_over_those_of_the_text(void **state) {
                 1, "{__name__=\"c_total\",job=\"batch\"} 1 1500 [1 |] # {job=\"x\"} 2 1250\n");
     const struct points_label twice[] = {{STR("b"), STR("1")}, {STR("b"), STR("2")}};
     expect_with(POINTS_TEXT, "up 1\n", twice, 2, "line 1, column 1: a label name twice");
+}
+
+static void labels_of_the_text_win_where_they_are_honored(void **state) {
+    (void)state;
+    const struct points_label labels[] = {{STR("instance"), STR("i")}, {STR("job"), STR("batch")}};
+    expect_by(points_decode_honoring, POINTS_TEXT,
+              "up 1\nup{job=\"own\"} 2\nup{instance=\"\",a=\"1\"} 3\nup 4 5\n", labels, 2,
+              "{__name__=\"up\",instance=\"i\",job=\"batch\"} 1 77\n"
+              "{__name__=\"up\",instance=\"i\",job=\"own\"} 2 77\n"
+              "{__name__=\"up\",a=\"1\",job=\"batch\"} 3 77\n" /* one that is said to be empty keeps the given one away */
+              "{__name__=\"up\",instance=\"i\",job=\"batch\"} 4 5\n");
 }
 
 static void errors_of_the_text_format_have_a_place(void **state) {
@@ -292,6 +312,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_of_the_text_format),
         cmocka_unit_test(labels_of_an_import_win_over_those_of_the_text),
+        cmocka_unit_test(labels_of_the_text_win_where_they_are_honored),
         cmocka_unit_test(errors_of_the_text_format_have_a_place),
         cmocka_unit_test(lines_of_openmetrics),
         cmocka_unit_test(created_samples_are_starts),

@@ -1,0 +1,149 @@
+/* What a prometheus.yml is taken for: what is there of it, and what is named. */
+#include "ingest/scrape/config_priv.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+
+#define JOB "scrape_configs:\n- job_name: a\n"
+
+static struct scrape_config *read_good(const char *text) {
+    struct scrape_config *c;
+    err e = scrape_config_parse(str_of(text), "/etc/p.yml", &c);
+    if (e) fail_msg("%s: %s", text, err_text(e));
+    return c;
+}
+
+/* Jobs that are there, and findings, each on a line: "fault " or "left " and the text without its file. */
+static void check(const char *text, const char *want) {
+    AUTO_BUF struct buf got;
+    buf_init(&got, MIB);
+    struct scrape_config *c = read_good(text);
+    for (uint32_t i = 0; i < c->job_n; i++) buf_add_fmt(&got, "%s" STR_FMT, i ? " " : "", STR_ARG(c->jobs[i].name));
+    for (size_t i = 0; i < c->findings.n; i++) {
+        struct str what = c->findings.v[i].text;
+        if (str_starts_with(what, STR("/etc/p.yml:"))) what.p += 11, what.n -= 11;
+        buf_add_fmt(&got, "\n%s " STR_FMT, c->findings.v[i].is_fault ? "fault" : "left", STR_ARG(what));
+    }
+    scrape_config_unref(c);
+    if (strcmp(got.p ? got.p : "", want) != 0) fail_msg("%s:\n%s\nnot:\n%s", text, got.p ? got.p : "", want);
+}
+
+static void refuse(const char *text, const char *want) {
+    struct scrape_config *c;
+    err e = scrape_config_parse(str_of(text), "/etc/p.yml", &c);
+    if (!e) fail_msg("%s: taken", text);
+    if (!strstr(err_text(e), want)) fail_msg("%s: %s, not %s", text, err_text(e), want);
+    err_free(e);
+}
+
+static void defaults_are_prometheus(void **state) {
+    (void)state;
+    struct scrape_config *c = read_good(JOB);
+    const struct scrape_job *j = c->jobs;
+    assert_int_equal(j->interval_ns, (int64_t)60 * 1000000000);
+    assert_int_equal(j->timeout_ns, (int64_t)10 * 1000000000);
+    assert_string_equal(j->path, "/metrics");
+    assert_string_equal(j->scheme, "http");
+    assert_true(j->honor_timestamps && j->gzip && j->http.follow_redirects);
+    assert_false(j->honor_labels || j->track_timestamps_staleness || j->http.insecure);
+    assert_true(strstr(j->accept, "application/openmetrics-text;version=1.0.0") != NULL);
+    scrape_config_unref(c);
+    c = read_good("global: {scrape_interval: 5s, sample_limit: 7, body_size_limit: 15MB}\n" JOB
+                  "- job_name: b\n  scrape_interval: 2m30s\n  sample_limit: 9\n");
+    assert_int_equal(c->jobs[0].timeout_ns, (int64_t)5 * 1000000000);
+    assert_int_equal(c->jobs[1].interval_ns, (int64_t)150 * 1000000000);
+    assert_int_equal(c->jobs[1].timeout_ns, (int64_t)5 * 1000000000);
+    assert_int_equal(c->jobs[0].samples_max, 7);
+    assert_int_equal(c->jobs[1].samples_max, 9);
+    assert_int_equal(c->jobs[0].body_bytes_max, 15 << 20);
+    scrape_config_unref(c);
+    check("", "");
+    check("rule_files: [x]\nalerting: {}\nremote_write: []\nstorage: {}\ntracing: {}\notlp: {}\n" JOB, "a");
+}
+
+static void faults_leave_the_rest(void **state) {
+    (void)state;
+    check("scrape_configs:\n- job_name: a\n- job_name: a\n- {job_name: b}\n",
+          "a b\nfault 3: found multiple scrape configs with job name \"a\"");
+    check(JOB "  scrape_interval: 1s\n  scrape_timeout: 2s\n- job_name: b\n",
+          "b\nfault 2: scrape timeout greater than scrape interval for scrape config with job name \"a\"");
+    check("scrape_configs: [{honor_labels: true}]", "\nfault 1: job_name is empty");
+    check(JOB "  colour: red\n- job_name: b\n", "b\nfault 3: field colour not found in a scrape config");
+    check(JOB "  scrape_interval: 1.5s\n", "\nfault 3: not a valid duration string: \"1.5s\"");
+    check(JOB "  scrape_interval: 1s1m\n", "\nfault 3: not a valid duration string: \"1s1m\"");
+    check(JOB "  body_size_limit: 100\n", "\nfault 3: body_size_limit: missing unit in \"100\"");
+    check(JOB "  relabel_configs: [{action: drop, regex: '('}]\n",
+          "\nfault 3: regular expression: missing closing parenthesis at byte 1");
+    check(JOB "  static_configs: [{targets: ['http://x:1/m']}]\n",
+          "\nfault 2: \"http://x:1/m\" is not a valid hostname");
+    check(JOB "  static_configs: [{target: [x]}]\n", "\nfault 3: unknown key \"target\"");
+    check(JOB "  static_configs: [{targets: [x], labels: {'': b}}]\n", "\nfault 3: \"\" is not a valid label name");
+    check(JOB "  file_sd_configs: [{files: [a.txt]}]\n",
+          "\nfault 3: path name \"a.txt\" is not valid for file discovery");
+    check(JOB "  file_sd_configs: [{files: []}]\n",
+          "\nfault 3: file service discovery config must contain at least one path name");
+    check(JOB "  dns_sd_configs: [{names: [x], type: A}]\n",
+          "\nfault 3: a port is required in DNS-SD configs for all record types except SRV");
+    check(JOB "  dns_sd_configs: [{names: [x], type: TXT}]\n", "\nfault 3: invalid DNS-SD records type TXT");
+    check(JOB "  http_sd_configs: [{url: 'ftp://x'}]\n", "\nfault 3: URL scheme must be 'http' or 'https'");
+    check(JOB "  scrape_protocols: [a]\n", "\nfault 3: unknown scrape protocol \"a\"");
+}
+
+static void ways_to_authenticate_exclude_each_other(void **state) {
+    (void)state;
+    check(JOB "  bearer_token: x\n  bearer_token_file: y\n",
+          "\nfault 2: at most one of bearer_token & bearer_token_file must be configured");
+    check(JOB "  bearer_token: x\n  basic_auth: {username: u}\n",
+          "\nfault 2: at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured");
+    check(JOB "  authorization: {type: Basic}\n",
+          "\nfault 3: authorization type cannot be set to \"basic\", use \"basic_auth\" instead");
+    check(JOB "  authorization: {credentials: a}\n  basic_auth: {username: u}\n",
+          "\nfault 2: at most one of basic_auth, oauth2 & authorization must be configured");
+    check(JOB "  basic_auth: {username: u, password: p, password_file: f}\n",
+          "\nfault 3: at most one of basic_auth password & password_file must be configured");
+    check(JOB "  tls_config: {cert_file: a}\n",
+          "\nfault 3: exactly one of key or key_file must be configured when a client certificate is configured");
+    check(JOB "  oauth2: {client_id: x}\n", "\nfault 3: oauth2: clew has it not");
+    struct scrape_config *c =
+        read_good(JOB "  authorization: {credentials_file: token}\n  tls_config: {ca_file: /ca.pem}\n");
+    assert_string_equal(c->jobs[0].http.credentials_file, "/etc/token");
+    assert_string_equal(c->jobs[0].http.ca_file, "/ca.pem");
+    assert_string_equal(c->jobs[0].http.auth_type, "Bearer");
+    scrape_config_unref(c);
+}
+
+static void what_is_not_there_is_named(void **state) {
+    (void)state;
+    check(JOB "  kubernetes_sd_configs: [{role: pod}]\n  static_configs: [{targets: [x]}]\n",
+          "a\nleft 3: kubernetes_sd_configs: clew has not this discovery; the job's other targets are scraped");
+    check(JOB "  dns_sd_configs: [{names: [x]}]\n",
+          "a\nleft 3: dns_sd_configs: no SRV records: clew resolves A and AAAA; this one gives no targets");
+    check(JOB "  convert_classic_histograms_to_nhcb: true\n",
+          "a\nleft 3: convert_classic_histograms_to_nhcb: not acted on: clew scrapes text, where classic histograms "
+          "are series");
+    check("scrape_config_files: [x.yml]\n" JOB,
+          "a\nleft 1: scrape_config_files: not read: put their jobs into scrape_configs");
+}
+
+static void files_that_are_none(void **state) {
+    (void)state;
+    refuse("a: [", "/etc/p.yml:");
+    refuse("- a", "expected a map");
+    refuse("scrape_config: []", "/etc/p.yml:1: unknown key \"scrape_config\"");
+    refuse("global: {scrape_interval: 1s, scrape_timeout: 2s}", "global scrape timeout greater than scrape interval");
+    refuse("global: {colour: red}", "unknown key \"colour\"");
+    refuse("scrape_configs: {}", "expected a list");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_prometheus), cmocka_unit_test(faults_leave_the_rest),
+        cmocka_unit_test(ways_to_authenticate_exclude_each_other), cmocka_unit_test(what_is_not_there_is_named),
+        cmocka_unit_test(files_that_are_none)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
