@@ -346,12 +346,16 @@ static err check_open(sqlite3 *db, struct findings *f) {
     return NULL;
 }
 
+/* Our statements are right: what SQLite cannot make of a file is the file's fault. */
+static err blame_file(err e) { return e && err_kind(e) == ERR_INTERNAL ? err_as(e, ERR_CORRUPT) : e; }
+
 err db_check(const char *path, struct buf *out, uint64_t *out_bad) {
     struct findings f = {path, out, 0};
     sqlite3 *db = NULL;
     err e = open_to_check(path, &db);
     if (!e) e = check_open(db, &f);
     sqlite3_close(db);
+    e = blame_file(e);
     if (e && err_kind(e) == ERR_CORRUPT) {
         find(&f, err_text(e));
         err_free(e);
@@ -393,8 +397,10 @@ static int put_table(void *context, int columns, char **texts, char **names) {
 }
 
 static err dump_open(sqlite3 *db, struct buf *out) {
-    int64_t version;
+    int64_t id, version;
     struct dump d = {db, out};
+    TRY(pragma_number(db, "PRAGMA application_id", &id));
+    if (id != APPLICATION_ID) return err_new(ERR_CORRUPT, "it is a database, but none of clew");
     TRY(pragma_number(db, "PRAGMA user_version", &version));
     buf_add_fmt(out, "records, a database of SQLite, format %lld\n", (long long)version);
     if (sqlite3_exec(db, "SELECT room, max(number) FROM migrations GROUP BY room", put_room, out, NULL) != SQLITE_OK)
@@ -413,7 +419,7 @@ err db_dump(const char *path, struct buf *out) {
     err e = open_to_check(database, &db);
     if (!e) e = dump_open(db, out);
     sqlite3_close(db);
-    return e;
+    return blame_file(e);
 }
 
 const struct db_engine db_sqlite = {connect_to, disconnect, begin, commit, rollback, run, run_script, backup};

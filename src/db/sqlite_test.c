@@ -147,6 +147,34 @@ static void a_dump_says_what_is_in_it(void **state) {
              "this is a text that is longer than a head of SQLite, which takes one hundred bytes of a file, so", 96, 0,
              FILE_CREATE);
     assert_fails(db_dump(test_path("text.db"), &text), ERR_CORRUPT, "not a database");
+    put_file("records.db", "", 0, 0, FILE_CREATE_ANY);
+    assert_fails(db_dump(test_path("records.db"), &text), ERR_CORRUPT, "none of clew");
+}
+
+/* Any byte of the heads, and some of all others: looking ends with what is wrong, not with a mistake of ours. */
+static void damage_anywhere_is_the_files_fault(void **state) {
+    (void)state;
+    AUTO_BUF struct buf good = {0}, text;
+    uint64_t bad, seen = 0;
+    db_close(open_with_table());
+    assert_null(file_read_all(test_path("records.db"), MIB, &good));
+    buf_init(&text, MIB);
+    for (size_t at = 0; at < good.n; at += at < 200 ? 1 : 37) {
+        for (int bit = 0; bit < 8; bit += 3) {
+            char flipped = (char)(good.p[at] ^ 1 << bit);
+            put_file("records.db", &flipped, 1, at, FILE_WRITE);
+            err e = db_check(test_path("records.db"), &text, &bad);
+            if (e) fail_msg("byte %zu, bit %d: %s", at, bit, err_text(e));
+            seen += bad > 0;
+            e = db_dump(test_path("records.db"), &text);
+            if (e && err_kind(e) != ERR_CORRUPT) fail_msg("byte %zu, bit %d: %s", at, bit, err_text(e));
+            err_free(e);
+            buf_clear(&text);
+        }
+        put_file("records.db", good.p + at, 1, at, FILE_WRITE);
+    }
+    assert_true(seen > 50);
+    assert_int_equal(check("records.db", NULL), 0);
 }
 
 static void damage_under_way_is_corrupt(void **state) {
@@ -307,10 +335,15 @@ static void every_call_of_the_disk_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        on_files(files_are_the_owners),           on_files(another_process_makes_it_busy),
-        on_files(what_is_not_ours_is_left_alone), on_files(check_finds_damage_and_changes_nothing),
-        on_files(a_dump_says_what_is_in_it),      on_files(damage_under_way_is_corrupt),
-        on_files(each_commit_is_synced),          on_files(every_call_of_the_disk_may_fail),
+        on_files(files_are_the_owners),
+        on_files(another_process_makes_it_busy),
+        on_files(what_is_not_ours_is_left_alone),
+        on_files(check_finds_damage_and_changes_nothing),
+        on_files(a_dump_says_what_is_in_it),
+        on_files(damage_anywhere_is_the_files_fault),
+        on_files(damage_under_way_is_corrupt),
+        on_files(each_commit_is_synced),
+        on_files(every_call_of_the_disk_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
