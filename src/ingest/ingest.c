@@ -357,3 +357,10 @@ bool ingest_body_if_small(struct ingest *in, const struct ingest_request *reques
     f->only_small = true;
     return fly(f, request);
 }
+
+void ingest_points(struct ingest *in, struct str tenant, struct batch_blob *blob, ingest_done_fn done, void *context) {
+    struct ingest_request request = {.tenant = tenant, .kind = INGEST_METRICS, .body = batch_bytes(blob)};
+    struct flight *f = flight_new(in, &request, done, context);
+    err e = append(f, tenant, blob);
+    if (e) land(f, e);
+}
