@@ -23,7 +23,7 @@
 #include "base/vec.h"
 #include "store/store.h"
 
-enum { ALERTS_MAX = 100000, ALERT_THREADS_MAX = 16 };
+enum { ALERTS_MAX = 100000, ALERT_SERIES_KEPT_MAX = 50000, ALERT_THREADS_MAX = 16 };
 #define ALERT_INTERVAL_NS ((int64_t)60 * 1000000000)
 #define ALERT_RESEND_NS ((int64_t)60 * 1000000000)
 #define ALERT_RETENTION_NS ((int64_t)900 * 1000000000) /* of resolved ones */
@@ -41,7 +41,8 @@ void alert_rules_free(struct alert_rules *r); /* takes NULL */
 
 /* ---- the engine -------------------------------------------------------------------------------------------------- */
 
-/* Who keeps states over a restart: a text a group. */
+/* Who keeps states over a restart: two texts a group, its alerts and (KEY;series, when they change) the series that its recording rules wrote, which must
+ * end when they vanish; of groups with more than ALERT_SERIES_KEPT_MAX not. */
 struct alert_keeper {
     void *context;
     err (*save)(void *context, struct str key, struct str state);
@@ -120,7 +121,7 @@ struct alert_group {
     int64_t evaluated_ns, took_ns;
     uint64_t iterations, missed;
     char *key; /* of the keeper */
-    bool running, kept;
+    bool running, kept, series_changed; /* kept: the keeper has states; series: of recording rules, since the keeper got them */
     int64_t restored_ns; /* what the states that were restored were for; 0: none were */
 };
 

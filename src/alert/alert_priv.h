@@ -64,8 +64,10 @@ void alert_free(struct alert *x);
 void alert_rule_done(struct alert_rule *r);
 /* Markers of staleness for all that a rule wrote, which is no more. */
 void rule_end_series(const struct alert_rule *r, int64_t time_ms, struct samples_out *out);
+/* These are what the rule wrote; `a` is scratch. */
+err rule_take_series(struct alert_rule *r, const struct labels *labels, size_t n, struct arena *a);
 /* Takes up what restored alerts have written, so that it can end. */
-void rule_restore_series(struct alert_rule *r);
+err rule_restore_series(struct alert_rule *r);
 
 /* ---- states as text (keep.c) --------------------------------------------------------------------------------------- */
 

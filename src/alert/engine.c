@@ -205,8 +205,10 @@ static void end_rest(struct alert_engine *e, struct alert_group *groups, size_t 
     struct samples_out out;
     samples_out_init(&out);
     int64_t now = series_floor_ms(e->options.wall_ns());
-    for (size_t g = 0; g < n; g++)
-        for (size_t i = 0; i < groups[g].n; i++) rule_end_series(&groups[g].rules[i], now, &out);
+    for (size_t g = 0; g < n; g++) {
+        int64_t last = series_floor_ms(groups[g].at_ns - groups[g].offset_ns); /* that time has a sample */
+        for (size_t i = 0; i < groups[g].n; i++) rule_end_series(&groups[g].rules[i], MAX(now, last + 1), &out);
+    }
     if (samples_out_count(&out)) {
         err failed = e->options.append_wait(e->options.append_context, e->options.tenant, points_builder_finish(&out.b));
         if (failed) log_warn("series of rules that are no more could not be ended", F_ERR(failed));

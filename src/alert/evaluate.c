@@ -96,6 +96,7 @@ static err set_replace(struct evaluation *v, struct alert_rule *r, const struct 
     }
     r->written = new;
     series_set_free(old);
+    v->g->series_changed |= !r->def->is_alert;
     return NULL;
 }
 
@@ -377,22 +378,33 @@ static err raise_alerts(struct evaluation *v, struct alert_rule *r, const struct
     return e;
 }
 
-void rule_restore_series(struct alert_rule *r) {
-    struct arena a;
+err rule_take_series(struct alert_rule *r, const struct labels *labels, size_t n, struct arena *a) {
     struct set_index x;
+    struct labels *distinct = arena_array(a, struct labels, n + 1);
+    if (!distinct) return arena_err(a);
+    TRY(set_index_init(&x, a, n));
+    for (size_t i = 0; i < n; i++) {
+        bool is_new;
+        uint32_t at = set_index_add(&x, label_set_hash(labels[i]), &is_new);
+        distinct[at] = labels[i];
+    }
+    series_set_free(r->written);
+    r->written = mem_new_of(struct series_set);
+    return set_copy(r->written, distinct, &x);
+}
+
+err rule_restore_series(struct alert_rule *r) {
+    AUTO_ARENA struct arena a;
+    size_t n = 0;
     arena_init(&a, (size_t)1 << 30);
     struct labels *labels = arena_array(&a, struct labels, 2 * r->alerts.n + 1);
-    if (labels && !set_index_init(&x, &a, 2 * r->alerts.n)) {
-        for (size_t i = 0; i < r->alerts.n; i++) {
-            if (r->alerts.v[i]->state == ALERT_INACTIVE || !put_series(&a, r->alerts.v[i], &labels[x.n])) continue;
-            uint32_t at = x.n;
-            for (uint32_t k = 0; k < 2; k++) set_index_add(&x, label_set_hash(labels[at + k]), &(bool){false});
-        }
-        series_set_free(r->written);
-        r->written = mem_new_of(struct series_set);
-        err_free(set_copy(r->written, labels, &x));
+    if (!labels) return arena_err(&a);
+    for (size_t i = 0; i < r->alerts.n; i++) {
+        if (r->alerts.v[i]->state == ALERT_INACTIVE) continue;
+        if (!put_series(&a, r->alerts.v[i], &labels[n])) return arena_err(&a);
+        n += 2;
     }
-    arena_done(&a);
+    return rule_take_series(r, labels, n, &a);
 }
 
 /* ---- the group --------------------------------------------------------------------------------------------------- */

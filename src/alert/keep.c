@@ -19,7 +19,7 @@ static int64_t *time_of(const struct alert *x, size_t i) { return (int64_t *)((c
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static void write_labels(struct json_writer *w, const char *key, struct labels l) {
-    json_key(w, str_of(key));
+    if (key) json_key(w, str_of(key));
     json_object(w);
     for (uint32_t i = 0; i < l.n; i++) {
         json_key(w, l.v[i].name);
@@ -64,22 +64,53 @@ static void write_group(struct json_writer *w, const struct alert_group *g) {
     json_object_end(w);
 }
 
-void group_save(struct alert_engine *e, struct alert_group *g) {
+static void write_series(struct json_writer *w, const struct alert_group *g) {
+    json_array(w);
+    for (size_t i = 0; i < g->n; i++) {
+        const struct alert_rule *r = &g->rules[i];
+        if (r->def->is_alert || !r->written) continue;
+        json_object(w);
+        json_member(w, "name", str, r->def->name);
+        write_labels(w, "labels", r->def->labels);
+        json_key(w, STR("series"));
+        json_array(w);
+        for (uint32_t k = 0; k < r->written->n; k++) write_labels(w, NULL, r->written->labels[k]);
+        json_array_end(w);
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
+static err hand_over(struct alert_engine *e, const struct alert_group *g, const char *ending,
+                     void (*write)(struct json_writer *w, const struct alert_group *g)) {
     const struct alert_keeper *k = &e->options.keeper;
-    AUTO_BUF struct buf text = {0};
+    AUTO_BUF struct buf text, key;
     struct json_writer w;
-    bool any = false;
-    for (size_t i = 0; i < g->n; i++) any |= g->rules[i].alerts.n > 0;
-    if (!k->save || (!any && !g->kept)) return;
     buf_init(&text, STATE_BYTES_MAX);
+    buf_init(&key, 32 * KIB);
+    buf_add_fmt(&key, "%s%s", g->key, ending);
     json_writer_init(&w, &text);
-    write_group(&w, g);
-    err failed = text.full ? err_new(ERR_LIMIT, "the states of a group are over %d MiB", STATE_BYTES_MAX >> 20)
-                           : k->save(k->context, str_of(g->key), buf_str(&text));
-    if (failed)
-        log_error("the states of alerts could not be kept", F_TEXT("group", g->key), F_ERR(failed));
-    else
-        g->kept = any;
+    write(&w, g);
+    if (text.full) return err_new(ERR_LIMIT, "the states of a group are over %d MiB", STATE_BYTES_MAX >> 20);
+    return k->save(k->context, buf_str(&key), buf_str(&text));
+}
+
+void group_save(struct alert_engine *e, struct alert_group *g) {
+    bool any = false;
+    size_t series = 0;
+    err failed = NULL;
+    if (!e->options.keeper.save) return;
+    for (size_t i = 0; i < g->n; i++) {
+        any |= g->rules[i].alerts.n > 0;
+        series += !g->rules[i].def->is_alert && g->rules[i].written ? g->rules[i].written->n : 0;
+    }
+    if (any || g->kept) failed = hand_over(e, g, "", write_group);
+    if (!failed) g->kept = any;
+    if (!failed && g->series_changed && series <= ALERT_SERIES_KEPT_MAX) {
+        failed = hand_over(e, g, ";series", write_series);
+        g->series_changed = failed != NULL;
+    }
+    if (failed) log_error("the states of alerts could not be kept", F_TEXT("group", g->key), F_ERR(failed));
     err_free(failed);
 }
 
@@ -97,10 +128,10 @@ static bool expect(struct state_reader *s, enum json_token wanted) {
     return !s->bad;
 }
 
-static struct labels read_labels(struct state_reader *s, int which) {
+/* Behind their {. */
+static struct labels read_members(struct state_reader *s, int which) {
     struct label *v = s->own[which];
     uint32_t n = 0;
-    expect(s, JSON_OBJECT);
     for (enum json_token t; !s->bad && (t = json_next(&s->r)) != JSON_OBJECT_END;) {
         if (t != JSON_KEY || n == LABELS_READ_MAX) return s->bad = true, (struct labels){0};
         v[n].name = arena_copy(&s->a, s->r.value);
@@ -109,6 +140,11 @@ static struct labels read_labels(struct state_reader *s, int which) {
         n++;
     }
     return (struct labels){v, n};
+}
+
+static struct labels read_labels(struct state_reader *s, int which) {
+    expect(s, JSON_OBJECT);
+    return read_members(s, which);
 }
 
 static int64_t read_number(struct state_reader *s) {
@@ -160,26 +196,29 @@ static struct alert *read_alert(struct state_reader *s) {
     return x;
 }
 
-/* The rule of that name and labels that has no alerts yet. */
-static struct alert_rule *rule_of(struct alert_group *g, struct str name, struct labels labels) {
+/* The rule of that name and labels that has taken nothing yet. */
+static struct alert_rule *rule_of(struct alert_group *g, bool is_alert, struct str name, struct labels labels) {
     for (size_t i = 0; i < g->n; i++) {
         struct alert_rule *r = &g->rules[i];
-        if (r->def->is_alert && !r->alerts.n && str_equal(r->def->name, name) &&
+        if (r->def->is_alert == is_alert && !r->alerts.n && !r->written && str_equal(r->def->name, name) &&
             promql_labels_compare(r->def->labels, labels) == 0)
             return r;
     }
     return NULL;
 }
 
-/* Behind its {. Members stand in the order that they are written in. */
-static void read_rule(struct state_reader *s, struct alert_group *g) {
+/* Behind the { of a rule, up to the [ of its alerts or series. Members stand in the order that they are written in. */
+static struct alert_rule *read_head(struct state_reader *s, struct alert_group *g, bool is_alert) {
     struct str name = {0};
-    struct labels labels;
     if (expect(s, JSON_KEY) && expect(s, JSON_STRING)) name = arena_copy(&s->a, s->r.value);
-    if (!expect(s, JSON_KEY)) return;
-    labels = read_labels(s, 0);
-    if (!expect(s, JSON_KEY) || !expect(s, JSON_ARRAY)) return;
-    struct alert_rule *r = rule_of(g, name, labels);
+    if (!expect(s, JSON_KEY)) return NULL;
+    struct labels labels = read_labels(s, 0);
+    if (!expect(s, JSON_KEY) || !expect(s, JSON_ARRAY)) return NULL;
+    return rule_of(g, is_alert, name, labels);
+}
+
+static void read_rule(struct state_reader *s, struct alert_group *g) {
+    struct alert_rule *r = read_head(s, g, true);
     while (!s->bad && json_next(&s->r) == JSON_OBJECT) {
         struct alert *x = read_alert(s);
         if (r && !s->bad && r->alerts.n < ALERTS_MAX)
@@ -188,7 +227,31 @@ static void read_rule(struct state_reader *s, struct alert_group *g) {
             alert_free(x);
     }
     expect(s, JSON_OBJECT_END);
-    if (r && !s->bad) rule_restore_series(r);
+    err e = r && !s->bad ? rule_restore_series(r) : NULL;
+    s->bad |= e != NULL;
+    err_free(e);
+}
+
+static void read_series(struct state_reader *s, struct alert_group *g) {
+    VEC(struct labels) all = {0};
+    AUTO_ARENA struct arena a;
+    arena_init(&a, STATE_BYTES_MAX);
+    struct alert_rule *r = read_head(s, g, false);
+    while (!s->bad && json_next(&s->r) == JSON_OBJECT) {
+        *vec_push(&all) = labels_keep(read_members(s, 0));
+        arena_clear(&s->a);
+    }
+    expect(s, JSON_OBJECT_END);
+    err e = r && !s->bad ? rule_take_series(r, all.v, all.n, &a) : NULL;
+    s->bad |= e != NULL;
+    err_free(e);
+    for (size_t i = 0; i < all.n; i++) labels_drop(all.v[i]);
+    vec_done(&all);
+}
+
+static void read_all_series(struct state_reader *s, struct alert_group *g) {
+    expect(s, JSON_ARRAY);
+    while (!s->bad && json_next(&s->r) == JSON_OBJECT) read_series(s, g);
 }
 
 static void read_group(struct state_reader *s, struct alert_group *g) {
@@ -200,23 +263,42 @@ static void read_group(struct state_reader *s, struct alert_group *g) {
     while (!s->bad && json_next(&s->r) == JSON_OBJECT) read_rule(s, g);
 }
 
-void group_restore(struct alert_engine *e, struct alert_group *g) {
+static void forget(struct alert_group *g) {
+    for (size_t i = 0; i < g->n; i++) {
+        for (size_t k = 0; k < g->rules[i].alerts.n; k++) alert_free(g->rules[i].alerts.v[k]);
+        vec_clear(&g->rules[i].alerts);
+    }
+    g->at_ns = g->restored_ns = 0;
+}
+
+static bool take_up(struct alert_engine *e, struct alert_group *g, const char *ending,
+                    void (*read)(struct state_reader *s, struct alert_group *g)) {
     const struct alert_keeper *k = &e->options.keeper;
-    AUTO_BUF struct buf text;
+    AUTO_BUF struct buf text, key;
     buf_init(&text, STATE_BYTES_MAX);
-    if (!k->load) return;
-    err failed = k->load(k->context, str_of(g->key), &text);
-    if (!failed && text.n) {
+    buf_init(&key, 32 * KIB);
+    buf_add_fmt(&key, "%s%s", g->key, ending);
+    err failed = k->load(k->context, buf_str(&key), &text);
+    bool any = !failed && text.n;
+    if (any) {
         struct state_reader *s = mem_new_of(struct state_reader);
         json_reader_init(&s->r, buf_str(&text), 16);
         arena_init(&s->a, 64 * MIB);
-        read_group(s, g);
+        read(s, g);
         if (s->bad) failed = err_new(ERR_CORRUPT, "not what was written");
-        g->kept = true;
+        if (s->bad) forget(g);
         json_reader_done(&s->r);
         arena_done(&s->a);
         mem_free(s);
     }
     if (failed) log_error("the states of alerts could not be taken up", F_TEXT("group", g->key), F_ERR(failed));
     err_free(failed);
+    return any;
+}
+
+void group_restore(struct alert_engine *e, struct alert_group *g) {
+    if (!e->options.keeper.load) return;
+    g->kept = take_up(e, g, "", read_group);
+    take_up(e, g, ";series", read_all_series);
+    if (g->next_ns <= g->at_ns) g->next_ns += g->interval_ns;
 }
