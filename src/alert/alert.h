@@ -63,7 +63,7 @@ struct alert_options {
     /* Takes over the blob's reference and returns when its samples are visible. */
     err (*append_wait)(void *context, struct str tenant, struct batch_blob *blob);
     void *append_context;
-    struct alert_keeper keeper; /* without functions: none */
+    struct alert_keeper keeper;                                                /* without functions: none */
     void (*send)(void *context, const struct alert_notice *notices, size_t n); /* NULL: nobody is told */
     void *send_context;
     struct labels external_labels;
@@ -121,7 +121,8 @@ struct alert_group {
     int64_t evaluated_ns, took_ns;
     uint64_t iterations, missed;
     char *key; /* of the keeper */
-    bool running, kept, series_changed; /* kept: the keeper has states; series: of recording rules, since the keeper got them */
+    bool running, kept,
+        series_changed;  /* kept: the keeper has states; series: of recording rules, since the keeper got them */
     int64_t restored_ns; /* what the states that were restored were for; 0: none were */
 };
 

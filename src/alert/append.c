@@ -12,7 +12,8 @@ struct landing {
 
 static void on_landed(void *context, err e, const struct ingest_outcome *outcome) {
     struct landing *l = context;
-    (void)outcome; /* samples that are refused (out of their time, say) are counted by ingest, and no fault of a rule's */
+    (void)
+        outcome; /* samples that are refused (out of their time, say) are counted by ingest, and no fault of a rule's */
     lock_take(&l->lock);
     l->e = e;
     l->landed = true;

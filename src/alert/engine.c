@@ -142,7 +142,8 @@ static void find_readers(struct alert_group *g) {
     strings_init(&names);
     for (size_t i = 0; i < g->n; i++) {
         struct alert_rule *r = &g->rules[i];
-        r->reads_before = names.n && (may_read(r->def->expr, &names) || (r->def->is_alert && asks_in_templates(r->def)));
+        r->reads_before =
+            names.n && (may_read(r->def->expr, &names) || (r->def->is_alert && asks_in_templates(r->def)));
         if (!r->def->is_alert) {
             strings_intern(&names, r->def->name);
         } else {
@@ -164,7 +165,8 @@ static void make_group(struct alert_engine *e, const struct rule_group *def, str
     struct buf key;
     buf_init(&key, 16 * KIB);
     buf_add_fmt(&key, STR_FMT ";" STR_FMT, STR_ARG(def->file), STR_ARG(def->name));
-    *g = (struct alert_group){.def = def, .n = def->n, .interval_ns = def->interval_ns, .offset_ns = def->query_offset_ns};
+    *g = (struct alert_group){
+        .def = def, .n = def->n, .interval_ns = def->interval_ns, .offset_ns = def->query_offset_ns};
     g->key = str_dup(buf_str(&key));
     buf_done(&key);
     if (!g->interval_ns) g->interval_ns = e->options.interval_ns;
@@ -210,7 +212,8 @@ static void end_rest(struct alert_engine *e, struct alert_group *groups, size_t 
         for (size_t i = 0; i < groups[g].n; i++) rule_end_series(&groups[g].rules[i], MAX(now, last + 1), &out);
     }
     if (samples_out_count(&out)) {
-        err failed = e->options.append_wait(e->options.append_context, e->options.tenant, points_builder_finish(&out.b));
+        err failed =
+            e->options.append_wait(e->options.append_context, e->options.tenant, points_builder_finish(&out.b));
         if (failed) log_warn("series of rules that are no more could not be ended", F_ERR(failed));
         err_free(failed);
     }

@@ -35,8 +35,9 @@ static void on_stored(void *context, err e, const struct points_outcome *o) {
     (void)context;
     check_ok(e, "append");
     if (o->rejected)
-        fail_msg("%llu refused at %lld: %s: conflicts %u, late %u", (unsigned long long)o->rejected, (long long)clock_wall_ns(), o->message,
-                 (unsigned)o->rejected_by[REFUSED_CONFLICT], (unsigned)o->rejected_by[REFUSED_TOO_LATE]);
+        fail_msg("%llu refused at %lld: %s: conflicts %u, late %u", (unsigned long long)o->rejected,
+                 (long long)clock_wall_ns(), o->message, (unsigned)o->rejected_by[REFUSED_CONFLICT],
+                 (unsigned)o->rejected_by[REFUSED_TOO_LATE]);
 }
 
 static err append(void *context, struct str tenant, struct batch_blob *blob) {
@@ -90,10 +91,8 @@ static void load_rules(const char *text) {
 }
 
 static void open_engine(const char *rules) {
-    world.engine = alert_engine_new(&(struct alert_options){.store = world.store,
-                                                            .append_wait = append,
-                                                            .keeper = {NULL, save, load},
-                                                            .send = hear});
+    world.engine = alert_engine_new(&(struct alert_options){
+        .store = world.store, .append_wait = append, .keeper = {NULL, save, load}, .send = hear});
     load_rules(rules);
 }
 
@@ -139,7 +138,8 @@ static void ask(const char *text, struct buf *out) {
     struct promql_options o = {.start_ms = now, .end_ms = now, .check = series_source_step, .context = &source};
     query_begin(&q, &(struct query_options){.store = world.store, .tenant = STR("default")});
     check_ok(series_source_open(&q, &source), "open");
-    check_ok(promql_parse(&q.arena, str_of(text), (struct promql_syntax){.experimental_functions = true}, &expr, NULL), "parse");
+    check_ok(promql_parse(&q.arena, str_of(text), (struct promql_syntax){.experimental_functions = true}, &expr, NULL),
+             "parse");
     check_ok(promql_run(&q.arena, &source.source, expr, str_of(text), &o, &a), "run");
     for (size_t i = 0; i < a.row_n; i++) {
         put_set(out, a.rows[i].labels);
@@ -184,7 +184,8 @@ static void put_states(void *context, const struct alert_group *groups, size_t n
 #define RULES                                                                                                          \
     "groups:\n- name: g\n  interval: 30s\n  rules:\n"                                                                  \
     "  - {record: twice, expr: 2 * x}\n"                                                                               \
-    "  - {alert: At, expr: twice > 0, labels: {severity: '{{ if gt $value 5.0 }}high{{ else }}low{{ end }}'}, annotations: {v: '{{ $value }}'}}\n" \
+    "  - {alert: At, expr: twice > 0, labels: {severity: '{{ if gt $value 5.0 }}high{{ else }}low{{ end }}'}, "        \
+    "annotations: {v: '{{ $value }}'}}\n"                                                                              \
     "  - {alert: For, expr: x > 0, for: 1m, annotations: {v: '{{ $labels.i }} {{ $value }}'}}\n"                       \
     "  - {alert: Keep, expr: x > 0, for: 30s, keep_firing_for: 90s}\n"                                                 \
     "  - {record: count, expr: 'count(ALERTS) by (alertname, alertstate)'}\n"
@@ -203,7 +204,8 @@ static void play(size_t killed, struct buf *seen) {
     for (size_t i = 0; i < STEPS; i++) {
         pass(&due);
         for (int k = 0; k < 2; k++)
-            if (plays[k][i] != '-') say("x", k ? "b" : "a", plays[k][i] - '0');
+            if (plays[k][i] != '-')
+                say("x", k ? "b" : "a", plays[k][i] - '0');
             else if (i && plays[k][i - 1] != '-') {
                 uint64_t bits = PROMQL_STALE;
                 double stale;
@@ -232,7 +234,8 @@ static void killed_at_every_state(void **state) {
     buf_init(&whole, 64 * MIB);
     buf_init(&seen, 64 * MIB);
     play(STEPS, &whole);
-    static const char *const parts[] = {" pending ", " firing ", " inactive ", "ALERTS{", "ALERTS_FOR_STATE{", " sent ", "count{"};
+    static const char *const parts[] = {" pending ",         " firing ", " inactive ", "ALERTS{",
+                                        "ALERTS_FOR_STATE{", " sent ",   "count{"};
     for (size_t i = 0; i < LENGTH(parts); i++)
         if (!strstr(whole.p, parts[i])) fail_msg("nothing that is%s", parts[i]);
     for (const char *p = whole.p; (p = strstr(p, " firing ")); p++) firing++;
@@ -269,7 +272,8 @@ static struct alert_rule *rule(size_t i) { return &world.engine->groups[0].rules
 static void vanished_series_end(void **state) {
     int64_t due = 0;
     (void)state;
-    open_engine("groups:\n- name: g\n  interval: 1m\n  labels: {team: t}\n  rules:\n  - {record: y, expr: x > 1, labels: {i: '', k: v}}\n");
+    open_engine("groups:\n- name: g\n  interval: 1m\n  labels: {team: t}\n  rules:\n  - {record: y, expr: x > 1, "
+                "labels: {i: '', k: v}}\n");
     pass(&due);
     say("x", "a", 5);
     step(&due);
@@ -283,14 +287,16 @@ static void vanished_series_end(void **state) {
 static void rules_see_what_was_written_before(void **state) {
     int64_t due = 0;
     (void)state;
-    open_engine("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: a, expr: vector(1)}\n  - {record: b, expr: a + 1}\n"
-                "  - {record: c, expr: '{__name__=~\"a|b\"}', labels: {k: v}}\n  - {record: d, expr: vector(7)}\n");
+    open_engine(
+        "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: a, expr: vector(1)}\n  - {record: b, expr: a + 1}\n"
+        "  - {record: c, expr: '{__name__=~\"a|b\"}', labels: {k: v}}\n  - {record: d, expr: vector(7)}\n");
     pass(&due);
     world.appends = 0;
     step(&due);
     expect("b", "b 2\n");
     assert_int_equal(rule(2)->health, RULE_ERR); /* a and b become one series */
-    assert_non_null(strstr(rule(2)->error, "vector contains metrics with the same labelset after applying rule labels"));
+    assert_non_null(
+        strstr(rule(2)->error, "vector contains metrics with the same labelset after applying rule labels"));
     expect("d", "d 7\n");
     assert_int_equal(world.appends, 3);
 }
@@ -298,15 +304,17 @@ static void rules_see_what_was_written_before(void **state) {
 static void limits_and_failures(void **state) {
     int64_t due = 0;
     (void)state;
-    open_engine("groups:\n- name: g\n  interval: 1m\n  limit: 1\n  rules:\n  - {record: r, expr: x}\n  - {alert: A, expr: x}\n"
-                "  - {alert: B, expr: 'x / on() x'}\n  - {alert: C, expr: x, labels: {i: one}}\n  - {record: s, expr: '\"text\"'}\n");
+    open_engine(
+        "groups:\n- name: g\n  interval: 1m\n  limit: 1\n  rules:\n  - {record: r, expr: x}\n  - {alert: A, expr: x}\n"
+        "  - {alert: B, expr: 'x / on() x'}\n  - {alert: C, expr: x, labels: {i: one}}\n  - {record: s, expr: "
+        "'\"text\"'}\n");
     pass(&due);
     say("x", "a", 1);
     say("x", "b", 1);
     step(&due);
-    static const char *const errors[] = {"exceeded limit of 1 with 2 series", "exceeded limit of 1 with 2 alerts",
-                                         "many-to-many matching not allowed", "same labelset after applying alert labels",
-                                         "rule result is not a vector or scalar"};
+    static const char *const errors[] = {
+        "exceeded limit of 1 with 2 series", "exceeded limit of 1 with 2 alerts", "many-to-many matching not allowed",
+        "same labelset after applying alert labels", "rule result is not a vector or scalar"};
     for (size_t i = 0; i < LENGTH(errors); i++) {
         assert_int_equal(rule(i)->health, RULE_ERR);
         if (!strstr(rule(i)->error, errors[i])) fail_msg("%s\nnot: %s", rule(i)->error, errors[i]);
@@ -323,7 +331,8 @@ static void limits_and_failures(void **state) {
 static void offsets_and_missed_times(void **state) {
     int64_t due = 0;
     (void)state;
-    open_engine("groups:\n- name: g\n  interval: 1m\n  query_offset: 30s\n  rules:\n  - {record: r, expr: timestamp(vector(1))}\n");
+    open_engine("groups:\n- name: g\n  interval: 1m\n  query_offset: 30s\n  rules:\n  - {record: r, expr: "
+                "timestamp(vector(1))}\n");
     pass(&due);
     step(&due);
     int64_t at = world.engine->groups[0].at_ns;
@@ -341,11 +350,13 @@ static void offsets_and_missed_times(void **state) {
 static void reload_keeps_states(void **state) {
     int64_t due = 0;
     (void)state;
-    open_engine("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {alert: A, expr: vector(1), for: 2m}\n  - {alert: B, expr: vector(1)}\n");
+    open_engine("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {alert: A, expr: vector(1), for: 2m}\n  - {alert: "
+                "B, expr: vector(1)}\n");
     for (int i = 0; i < 3; i++) pass(&due), step(&due);
     int64_t active = rule(0)->alerts.v[0]->active_ns;
     assert_int_equal(rule(0)->alerts.v[0]->state, ALERT_FIRING);
-    load_rules("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: new, expr: vector(1)}\n  - {alert: A, expr: vector(2), for: 10m}\n");
+    load_rules("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: new, expr: vector(1)}\n  - {alert: A, expr: "
+               "vector(2), for: 10m}\n");
     sim_clock_advance(1000000);
     expect("ALERTS{alertname=\"B\"}", "");
     assert_int_equal(rule(1)->alerts.v[0]->active_ns, active);
@@ -357,8 +368,10 @@ static void reload_keeps_states(void **state) {
 static void damaged_states_are_left(void **state) {
     int64_t due = 0;
     (void)state;
-    static const char good[] = "{\"at\":1767225600000000000,\"rules\":[{\"name\":\"A\",\"labels\":{},\"alerts\":[{\"labels\":{\"alertname\":\"A\"},"
-                               "\"annotations\":{},\"state\":2,\"value\":\"0\",\"active\":5,\"fired\":5,\"resolved\":0,\"keep_since\":0,\"sent\":5,\"until\":5}]}]}";
+    static const char good[] = "{\"at\":1767225600000000000,\"rules\":[{\"name\":\"A\",\"labels\":{},\"alerts\":[{"
+                               "\"labels\":{\"alertname\":\"A\"},"
+                               "\"annotations\":{},\"state\":2,\"value\":\"0\",\"active\":5,\"fired\":5,\"resolved\":0,"
+                               "\"keep_since\":0,\"sent\":5,\"until\":5}]}]}";
     for (size_t n = 0; n <= sizeof good - 1; n++) {
         char key[] = "r.yml;g";
         check_ok(save(NULL, str_of(key), (struct str){good, n}), "save");
@@ -376,7 +389,9 @@ static void many_rules_and_cycles(void **state) {
     int64_t due = 0;
     (void)state;
     buf_init(&text, 16 * MIB);
-    buf_add_text(&text, "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: a, expr: b + 1}\n  - {record: b, expr: a + 1}\n");
+    buf_add_text(
+        &text,
+        "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: a, expr: b + 1}\n  - {record: b, expr: a + 1}\n");
     for (int i = 0; i < 10000; i++) buf_add_fmt(&text, "  - {record: 'r%d', expr: vector(%d)}\n", i, i);
     open_engine(text.p);
     say("b", "x", 1);

@@ -13,8 +13,8 @@ struct evaluation {
     struct alert_group *g;
     int64_t ts_ns, ts_ms; /* ms: what is asked for, and where samples stand: less the offset */
     struct samples_out out;
-    size_t first;      /* rule whose samples `out` begins with */
-    struct query *q;   /* of the rule that is looked at */
+    size_t first;    /* rule whose samples `out` begins with */
+    struct query *q; /* of the rule that is looked at */
     struct series_source *source;
     struct arena scratch; /* of one expansion */
     VEC(struct alert_notice) notices;
@@ -32,7 +32,8 @@ static err ask(struct evaluation *v, const struct promql_node *expr, struct str 
 }
 
 /* The function `query` of templates. */
-static err ask_for_template(void *context, struct str text, struct arena *a, struct template_sample **out, size_t *out_n) {
+static err ask_for_template(void *context, struct str text, struct arena *a, struct template_sample **out,
+                            size_t *out_n) {
     struct evaluation *v = context;
     const struct promql_node *expr;
     struct promql_answer *answer = arena_new(&v->q->arena, struct promql_answer);
@@ -81,7 +82,8 @@ static err set_copy(struct series_set *s, const struct labels *labels, const str
 }
 
 /* Ends the series that are not written any more, and keeps those that are. */
-static err set_replace(struct evaluation *v, struct alert_rule *r, const struct labels *labels, const struct set_index *x) {
+static err set_replace(struct evaluation *v, struct alert_rule *r, const struct labels *labels,
+                       const struct set_index *x) {
     struct series_set *old = r->written;
     uint32_t at;
     if (old && old->n == x->n && memcmp(old->hashes, x->hashes, x->n * sizeof *old->hashes) == 0) return NULL;
@@ -170,8 +172,8 @@ static err expand(struct evaluation *v, struct template *t, const struct templat
     return arena_err(&v->q->arena);
 }
 
-static err expand_all(struct evaluation *v, struct template **texts, struct labels names, const struct template_data *data,
-                      struct labels *out) {
+static err expand_all(struct evaluation *v, struct template **texts, struct labels names,
+                      const struct template_data *data, struct labels *out) {
     struct label *l = arena_array(&v->q->arena, struct label, names.n + 1);
     if (!l) return arena_err(&v->q->arena);
     for (uint32_t i = 0; i < names.n; i++) {
@@ -208,7 +210,8 @@ static err name_row(struct evaluation *v, const struct rule *def, const struct p
 
 static err find(struct evaluation *v, const struct rule *def, const struct promql_answer *answer, struct found *f) {
     struct arena *a = &v->q->arena;
-    if (answer->row_n > ALERTS_MAX) return err_new(ERR_LIMIT, "%zu alerts of one rule; %d may be", answer->row_n, ALERTS_MAX);
+    if (answer->row_n > ALERTS_MAX)
+        return err_new(ERR_LIMIT, "%zu alerts of one rule; %d may be", answer->row_n, ALERTS_MAX);
     f->labels = arena_array(a, struct labels, answer->row_n + 1);
     f->annotations = arena_array(a, struct labels, answer->row_n + 1);
     f->values = arena_array(a, double, answer->row_n + 1);
@@ -350,7 +353,8 @@ static void collect_notices(struct evaluation *v, struct alert_rule *r) {
         if (x->resolved_ns <= x->sent_ns && x->sent_ns && x->sent_ns + o->resend_ns >= v->ts_ns) continue;
         x->sent_ns = v->ts_ns;
         int64_t valid_ns = MAX(v->g->interval_ns, o->resend_ns);
-        bool over = __builtin_mul_overflow(valid_ns, 4, &valid_ns) || __builtin_add_overflow(v->ts_ns, valid_ns, &x->until_ns);
+        bool over =
+            __builtin_mul_overflow(valid_ns, 4, &valid_ns) || __builtin_add_overflow(v->ts_ns, valid_ns, &x->until_ns);
         if (over) x->until_ns = INT64_MAX;
         *vec_push(&v->notices) = (struct alert_notice){.labels = x->labels,
                                                        .annotations = x->annotations,

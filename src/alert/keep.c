@@ -11,9 +11,9 @@ enum { STATE_BYTES_MAX = 256 << 20, LABELS_READ_MAX = 1024 };
 static const struct {
     const char *name;
     size_t at;
-} times[] = {{"active", offsetof(struct alert, active_ns)},        {"fired", offsetof(struct alert, fired_ns)},
-             {"resolved", offsetof(struct alert, resolved_ns)},    {"keep_since", offsetof(struct alert, keep_since_ns)},
-             {"sent", offsetof(struct alert, sent_ns)},            {"until", offsetof(struct alert, until_ns)}};
+} times[] = {{"active", offsetof(struct alert, active_ns)},     {"fired", offsetof(struct alert, fired_ns)},
+             {"resolved", offsetof(struct alert, resolved_ns)}, {"keep_since", offsetof(struct alert, keep_since_ns)},
+             {"sent", offsetof(struct alert, sent_ns)},         {"until", offsetof(struct alert, until_ns)}};
 static int64_t *time_of(const struct alert *x, size_t i) { return (int64_t *)((char *)(uintptr_t)x + times[i].at); }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */

@@ -34,8 +34,8 @@ static void __attribute__((format(printf, 3, 4))) bad(struct reading *r, int lin
     buf_add_fmt(r->problems, "%s:%d: %s\n", r->path, line, text);
 }
 
-static void __attribute__((format(printf, 4, 5))) bad_rule(struct reading *r, const struct place *p, int line,
-                                                           const char *format, ...) {
+static void __attribute__((format(printf, 4, 5)))
+bad_rule(struct reading *r, const struct place *p, int line, const char *format, ...) {
     char text[800];
     va_list args;
     va_start(args, format);
@@ -154,8 +154,7 @@ static void check_names(struct reading *r, const struct place *p, const struct y
             bad_rule(r, p, line_of(y, "labels"), "invalid label name: " STR_FMT, STR_ARG(name));
     }
     for (uint32_t i = 0; i < rule->annotations.n; i++)
-        if (!rule->annotations.v[i].name.n)
-            bad_rule(r, p, line_of(y, "annotations"), "invalid annotation name: ");
+        if (!rule->annotations.v[i].name.n) bad_rule(r, p, line_of(y, "annotations"), "invalid annotation name: ");
 }
 
 static void check_kind(struct reading *r, const struct place *p, const struct yaml *y, const struct rule *rule,
@@ -168,12 +167,12 @@ static void check_kind(struct reading *r, const struct place *p, const struct ya
     if (rule->keep_firing_ns)
         bad_rule(r, p, line_of(y, "keep_firing_for"), "invalid field 'keep_firing_for' in recording rule");
     if (memchr(record.p, '{', record.n) || memchr(record.p, '}', record.n))
-        bad_rule(r, p, line_of(y, "record"), "braces present in the recording rule name; should it be in expr?: " STR_FMT,
-                 STR_ARG(record));
+        bad_rule(r, p, line_of(y, "record"),
+                 "braces present in the recording rule name; should it be in expr?: " STR_FMT, STR_ARG(record));
 }
 
-static err parse_texts(struct reading *r, const struct place *p, const struct yaml *y, const char *what, struct labels from,
-                       struct template ***out) {
+static err parse_texts(struct reading *r, const struct place *p, const struct yaml *y, const char *what,
+                       struct labels from, struct template ***out) {
     AUTO_BUF struct buf name;
     buf_init(&name, 4 * KIB);
     buf_add_fmt(&name, "__alert_" STR_FMT, STR_ARG(p->name));
@@ -196,9 +195,9 @@ static err parse_texts(struct reading *r, const struct place *p, const struct ya
     return NULL;
 }
 
-static err take_rule(struct reading *r, struct str group, struct labels group_labels, size_t number, const struct yaml *y,
-                     struct rule *out) {
-    static const char *const keys[] = {"record", "alert",  "expr",        "for",
+static err take_rule(struct reading *r, struct str group, struct labels group_labels, size_t number,
+                     const struct yaml *y, struct rule *out) {
+    static const char *const keys[] = {"record",          "alert",  "expr",        "for",
                                        "keep_firing_for", "labels", "annotations", NULL};
     if (y->kind != YAML_MAP) {
         bad(r, y->line, "expected a rule");

@@ -21,7 +21,7 @@ struct rule {
     struct str name, text; /* of the metric or alert; the expression */
     const struct promql_node *expr;
     int64_t for_ns, keep_firing_ns;
-    struct labels labels, annotations;              /* by name; the group's labels are among labels */
+    struct labels labels, annotations;                 /* by name; the group's labels are among labels */
     struct template **label_texts, **annotation_texts; /* of alerts, as many */
     int line;
 };

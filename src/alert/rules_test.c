@@ -37,9 +37,11 @@ static int end(void **state) {
 
 static void what_is_read(void **state) {
     (void)state;
-    read_rules("groups:\n- name: g\n  interval: 15s\n  limit: 7\n  query_offset: 1m\n  labels: {team: a, kind: b}\n  rules:\n"
-               "  - record: x:y\n    expr: sum(x)\n    labels: {kind: c}\n"
-               "  - alert: A\n    expr: up == 0\n    for: 1h30m\n    keep_firing_for: 5m\n    annotations: {summary: \"{{ $value }}\"}\n");
+    read_rules(
+        "groups:\n- name: g\n  interval: 15s\n  limit: 7\n  query_offset: 1m\n  labels: {team: a, kind: b}\n  rules:\n"
+        "  - record: x:y\n    expr: sum(x)\n    labels: {kind: c}\n"
+        "  - alert: A\n    expr: up == 0\n    for: 1h30m\n    keep_firing_for: 5m\n    annotations: {summary: \"{{ "
+        "$value }}\"}\n");
     assert_int_equal(got.problems.n, 0);
     assert_int_equal(got.file.n, 1);
     const struct rule_group *g = &got.file.groups[0];
@@ -59,15 +61,22 @@ static void mistakes_have_lines(void **state) {
     static const struct {
         const char *text, *problem;
     } cases[] = {
-        {GROUP "  - record: a\n    expr: sum(\n", "r.yml:5: group \"g\", rule 1, \"a\": could not parse expression: 1:5:"},
-        {GROUP "  - record: a\n    expr: |\n      sum(x)\n      + rate(x)\n", "r.yml:7: group \"g\", rule 1, \"a\": could not parse"},
+        {GROUP "  - record: a\n    expr: sum(\n",
+         "r.yml:5: group \"g\", rule 1, \"a\": could not parse expression: 1:5:"},
+        {GROUP "  - record: a\n    expr: |\n      sum(x)\n      + rate(x)\n",
+         "r.yml:7: group \"g\", rule 1, \"a\": could not parse"},
         {GROUP "  - record: a\n", "field 'expr' must be set in rule"},
         {GROUP "  - expr: a\n", "one of 'record' or 'alert' must be set"},
-        {GROUP "  - record: a\n    alert: b\n    expr: a\n", "r.yml:4: group \"g\", rule 1, \"a\": only one of 'record' and 'alert' must be set"},
-        {GROUP "  - record: a\n    expr: a\n    for: 5m\n", "r.yml:6: group \"g\", rule 1, \"a\": invalid field 'for' in recording rule"},
-        {GROUP "  - record: a\n    expr: a\n    keep_firing_for: 5m\n", "invalid field 'keep_firing_for' in recording rule"},
-        {GROUP "  - record: a\n    expr: a\n    annotations: {x: y}\n", "invalid field 'annotations' in recording rule"},
-        {GROUP "  - record: a{b=\"c\"}\n    expr: a\n", "braces present in the recording rule name; should it be in expr?: a{b"},
+        {GROUP "  - record: a\n    alert: b\n    expr: a\n",
+         "r.yml:4: group \"g\", rule 1, \"a\": only one of 'record' and 'alert' must be set"},
+        {GROUP "  - record: a\n    expr: a\n    for: 5m\n",
+         "r.yml:6: group \"g\", rule 1, \"a\": invalid field 'for' in recording rule"},
+        {GROUP "  - record: a\n    expr: a\n    keep_firing_for: 5m\n",
+         "invalid field 'keep_firing_for' in recording rule"},
+        {GROUP "  - record: a\n    expr: a\n    annotations: {x: y}\n",
+         "invalid field 'annotations' in recording rule"},
+        {GROUP "  - record: a{b=\"c\"}\n    expr: a\n",
+         "braces present in the recording rule name; should it be in expr?: a{b"},
         {GROUP "  - alert: a\n    expr: a\n    for: 5\n", "r.yml:6: for: not a valid duration string: \"5\""},
         {GROUP "  - alert: a\n    expr: a\n    for: 1m1h\n", "not a valid duration string"},
         {GROUP "  - alert: a\n    expr: a\n    labels: {__name__: x}\n", "invalid label name: __name__"},
@@ -89,20 +98,23 @@ static void mistakes_have_lines(void **state) {
         buf_clear(&got.problems);
         read_rules(cases[i].text);
         if (!got.problems.n || !str_contains(buf_str(&got.problems), str_of(cases[i].problem)))
-            fail_msg("%s\nsaid: %s\nnot: %s", cases[i].text, got.problems.n ? got.problems.p : "nothing", cases[i].problem);
+            fail_msg("%s\nsaid: %s\nnot: %s", cases[i].text, got.problems.n ? got.problems.p : "nothing",
+                     cases[i].problem);
     }
 }
 
 static void every_mistake_is_told(void **state) {
     (void)state;
-    read_rules(GROUP "  - record: a\n    expr: (\n  - record: b\n    expr: )\n  - alert: c\n    expr: 1\n    color: red\n");
+    read_rules(GROUP
+               "  - record: a\n    expr: (\n  - record: b\n    expr: )\n  - alert: c\n    expr: 1\n    color: red\n");
     size_t lines = 0;
     for (size_t i = 0; i < got.problems.n; i++) lines += got.problems.p[i] == '\n';
     assert_int_equal(lines, 3);
 }
 
 static void files_without_rules(void **state) {
-    static const char *const texts[] = {"", "groups:\n", "groups: []\n", "groups:\n- name: g\n", "# nothing\n---\n---\nrules: x\n"};
+    static const char *const texts[] = {"", "groups:\n", "groups: []\n", "groups:\n- name: g\n",
+                                        "# nothing\n---\n---\nrules: x\n"};
     (void)state;
     for (size_t i = 0; i < LENGTH(texts); i++) {
         read_rules(texts[i]);
@@ -113,7 +125,8 @@ static void files_without_rules(void **state) {
 
 static void duplicates(void **state) {
     (void)state;
-    read_rules(GROUP "  - {record: a, expr: x}\n  - {record: a, expr: y}\n  - {record: a, expr: z}\n  - {record: a, expr: z, labels: {l: m}}\n");
+    read_rules(GROUP "  - {record: a, expr: x}\n  - {record: a, expr: y}\n  - {record: a, expr: z}\n  - {record: a, "
+                     "expr: z, labels: {l: m}}\n");
     AUTO_BUF struct buf told;
     buf_init(&told, KIB);
     assert_int_equal(rules_duplicates(&got.file, &told), 1);

@@ -46,7 +46,8 @@ static uint32_t add_spans(struct samples_out *s, const struct native_side *side)
 }
 
 void samples_out_add_native(struct samples_out *s, struct labels labels, int64_t time_ms, const struct native *h) {
-    static const uint32_t hints[] = {[NATIVE_RESET_UNKNOWN] = 0, [NATIVE_RESET] = 1, [NATIVE_NOT_RESET] = 2, [NATIVE_GAUGE] = 3};
+    static const uint32_t hints[] = {
+        [NATIVE_RESET_UNKNOWN] = 0, [NATIVE_RESET] = 1, [NATIVE_NOT_RESET] = 2, [NATIVE_GAUGE] = 3};
     const struct native_side *sides[2] = {&h->positive, &h->negative};
     uint32_t point = add_point(s, labels, time_ms, POINT_NATIVE);
     struct points_histogram out = {.count = bits_of(h->count),

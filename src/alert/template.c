@@ -193,7 +193,9 @@ static size_t put_escape(struct parser *p, struct str s, size_t i, struct buf *o
     if (!digits || end > s.n) return bad(p, "invalid syntax"), s.n;
     for (; k < end; k++) {
         char c = s.p[k];
-        uint32_t digit = is_digit(c) ? (uint32_t)(c - '0') : (c | 32) >= 'a' && (c | 32) <= 'f' ? (uint32_t)((c | 32) - 'a' + 10) : 99;
+        uint32_t digit = is_digit(c)                          ? (uint32_t)(c - '0')
+                         : (c | 32) >= 'a' && (c | 32) <= 'f' ? (uint32_t)((c | 32) - 'a' + 10)
+                                                              : 99;
         if (digit >= (octal ? 8u : 16u)) return bad(p, "invalid syntax"), s.n;
         code = code * (octal ? 8 : 16) + digit;
     }
@@ -204,10 +206,14 @@ static size_t put_escape(struct parser *p, struct str s, size_t i, struct buf *o
     } else if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
         bad(p, "invalid syntax");
     } else {
-        if (code >= 0x10000) buf_add_byte(out, (char)(0xf0 | code >> 18)), buf_add_byte(out, (char)(0x80 | (code >> 12 & 63)));
-        else if (code >= 0x800) buf_add_byte(out, (char)(0xe0 | code >> 12));
-        if (code >= 0x800) buf_add_byte(out, (char)(0x80 | (code >> 6 & 63)));
-        else buf_add_byte(out, (char)(0xc0 | code >> 6));
+        if (code >= 0x10000)
+            buf_add_byte(out, (char)(0xf0 | code >> 18)), buf_add_byte(out, (char)(0x80 | (code >> 12 & 63)));
+        else if (code >= 0x800)
+            buf_add_byte(out, (char)(0xe0 | code >> 12));
+        if (code >= 0x800)
+            buf_add_byte(out, (char)(0x80 | (code >> 6 & 63)));
+        else
+            buf_add_byte(out, (char)(0xc0 | code >> 6));
         buf_add_byte(out, (char)(0x80 | (code & 63)));
     }
     return end;
@@ -273,8 +279,10 @@ static void take_fields(struct parser *p, struct operand *o) {
     struct str fields[16];
     uint32_t n = 0;
     while (p->token.kind == TOKEN_FIELD) {
-        if (n == LENGTH(fields)) bad(p, "over %zu fields in a row", LENGTH(fields));
-        else fields[n++] = (struct str){p->token.text.p + 1, p->token.text.n - 1};
+        if (n == LENGTH(fields))
+            bad(p, "over %zu fields in a row", LENGTH(fields));
+        else
+            fields[n++] = (struct str){p->token.text.p + 1, p->token.text.n - 1};
         o->end = p->token.end;
         advance(p);
     }
@@ -417,8 +425,7 @@ static struct pipe *parse_declared_pipe(struct parser *p, enum token_kind end, c
         more = p->token.kind == TOKEN_PIPE;
         if (more) advance(p);
     }
-    if (!p->failed && p->token.kind != end)
-        bad(p, "unexpected \"" STR_FMT "\" in %s", STR_ARG(p->token.text), what);
+    if (!p->failed && p->token.kind != end) bad(p, "unexpected \"" STR_FMT "\" in %s", STR_ARG(p->token.text), what);
     if (!out->assigns)
         for (uint32_t i = 0; i < out->variable_n; i++) declare(p, out->variables[i]);
     return out;

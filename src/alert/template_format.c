@@ -27,12 +27,18 @@ static size_t read_verb(struct str f, size_t i, struct verb *v) {
     *v = (struct verb){.width = -1, .precision = -1};
     for (;; i++) {
         char c = i < f.n ? f.p[i] : 0;
-        if (c == '-') v->minus = true;
-        else if (c == '+') v->plus = true;
-        else if (c == '#') v->sharp = true;
-        else if (c == ' ') v->space = true;
-        else if (c == '0') v->zero = true;
-        else break;
+        if (c == '-')
+            v->minus = true;
+        else if (c == '+')
+            v->plus = true;
+        else if (c == '#')
+            v->sharp = true;
+        else if (c == ' ')
+            v->space = true;
+        else if (c == '0')
+            v->zero = true;
+        else
+            break;
     }
     if (i < f.n && f.p[i] >= '1' && f.p[i] <= '9') i = read_number(f, i, &v->width);
     if (i < f.n && f.p[i] == '.') i = read_number(f, i + 1, &v->precision);

@@ -534,7 +534,8 @@ static err compile_grouped(struct str pattern, struct regex **out) {
     return regex_compile(buf_str(&grouped), out);
 }
 
-static err replace_all(struct run *r, struct regex *whole, struct regex *x, struct str by, struct str text, struct buf *b) {
+static err replace_all(struct run *r, struct regex *whole, struct regex *x, struct str by, struct str text,
+                       struct buf *b) {
     struct str part, groups[32];
     size_t at = 0, end = 0, copied = 0;
     while (at <= text.n) {

@@ -128,4 +128,5 @@ static inline struct value value_float(double f) { return (struct value){.kind =
 bool value_is_true(const struct value *v);
 void value_print(const struct value *v, struct buf *out); /* as {{ }} does */
 const char *value_type(const struct value *v);            /* as Go calls it */
-err template_format(struct run *r, const struct value *args, size_t n, struct buf *out); /* printf; args[0] the format */
+err template_format(struct run *r, const struct value *args, size_t n,
+                    struct buf *out); /* printf; args[0] the format */

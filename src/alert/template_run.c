@@ -18,8 +18,8 @@ static err at_behind(const struct run *r, uint32_t start, uint32_t end, uint32_t
         column++;
         if (text.p[i] == '\n') line++, column = 0;
     }
-    return err_wrap(e, "template: " STR_FMT ":%zu:%zu: executing \"" STR_FMT "\" at <%.*s%s>", STR_ARG(r->t->name), line,
-                    column, STR_ARG(r->t->name), (int)shown, text.p + start, end - start > 20 ? "..." : "");
+    return err_wrap(e, "template: " STR_FMT ":%zu:%zu: executing \"" STR_FMT "\" at <%.*s%s>", STR_ARG(r->t->name),
+                    line, column, STR_ARG(r->t->name), (int)shown, text.p + start, end - start > 20 ? "..." : "");
 }
 
 static err at(const struct run *r, uint32_t start, uint32_t end, err e) { return at_behind(r, start, end, 0, e); }
@@ -148,11 +148,16 @@ void value_print(const struct value *v, struct buf *out) {
 
 static bool root_field(const struct run *r, struct str name, struct value *out) {
     const struct template_data *d = r->data;
-    if (str_equal(name, STR("Labels"))) *out = (struct value){.kind = VALUE_LABELS, .labels = d->labels};
-    else if (str_equal(name, STR("ExternalLabels"))) *out = (struct value){.kind = VALUE_LABELS, .labels = d->external_labels};
-    else if (str_equal(name, STR("ExternalURL"))) *out = value_string(d->external_url);
-    else if (str_equal(name, STR("Value"))) *out = d->histogram.p ? value_string(d->histogram) : value_float(d->value);
-    else return false;
+    if (str_equal(name, STR("Labels")))
+        *out = (struct value){.kind = VALUE_LABELS, .labels = d->labels};
+    else if (str_equal(name, STR("ExternalLabels")))
+        *out = (struct value){.kind = VALUE_LABELS, .labels = d->external_labels};
+    else if (str_equal(name, STR("ExternalURL")))
+        *out = value_string(d->external_url);
+    else if (str_equal(name, STR("Value")))
+        *out = d->histogram.p ? value_string(d->histogram) : value_float(d->value);
+    else
+        return false;
     return true;
 }
 
@@ -177,13 +182,15 @@ static err field_of(struct run *r, const struct operand *o, const struct value *
     case VALUE_ARGS: found = args_field(v, name, out); break;
     case VALUE_SAMPLE:
         found = true;
-        if (str_equal(name, STR("Labels"))) *out = (struct value){.kind = VALUE_LABELS, .labels = v->samples->labels};
-        else if (str_equal(name, STR("Value"))) *out = value_float(v->samples->value);
-        else found = false;
+        if (str_equal(name, STR("Labels")))
+            *out = (struct value){.kind = VALUE_LABELS, .labels = v->samples->labels};
+        else if (str_equal(name, STR("Value")))
+            *out = value_float(v->samples->value);
+        else
+            found = false;
         break;
     case VALUE_NIL:
-        return field_at(r, o,
-                  err_new(ERR_INVALID, "nil pointer evaluating interface {}." STR_FMT, STR_ARG(name)));
+        return field_at(r, o, err_new(ERR_INVALID, "nil pointer evaluating interface {}." STR_FMT, STR_ARG(name)));
     case VALUE_BOOL:
     case VALUE_INT:
     case VALUE_FLOAT:
@@ -193,7 +200,7 @@ static err field_of(struct run *r, const struct operand *o, const struct value *
     }
     if (found) return NULL;
     return field_at(r, o,
-              err_new(ERR_INVALID, "can't evaluate field " STR_FMT " in type %s", STR_ARG(name), value_type(v)));
+                    err_new(ERR_INVALID, "can't evaluate field " STR_FMT " in type %s", STR_ARG(name), value_type(v)));
 }
 
 /* ---- pipelines --------------------------------------------------------------------------------------------------- */
@@ -216,7 +223,8 @@ static err run_operand(struct run *r, const struct operand *o, struct value *out
     case OPERAND_STRING: v = value_string(o->text); break;
     case OPERAND_VARIABLE: {
         const struct value *found = find_variable(r, o->text);
-        if (!found) return at(r, o->start, o->end, err_new(ERR_INVALID, "undefined variable: " STR_FMT, STR_ARG(o->text)));
+        if (!found)
+            return at(r, o->start, o->end, err_new(ERR_INVALID, "undefined variable: " STR_FMT, STR_ARG(o->text)));
         v = *found;
         break;
     }
@@ -267,7 +275,8 @@ static err run_command(struct run *r, const struct command *c, const struct valu
     TRY(spend(r));
     if (first->kind == OPERAND_NIL && !last && !first->next)
         return at(r, first->start, first->end, err_new(ERR_INVALID, "nil is not a command"));
-    if (first->kind == OPERAND_FUNCTION && !first->field_n) return call_function(r, first, c->end, first->next, last, out);
+    if (first->kind == OPERAND_FUNCTION && !first->field_n)
+        return call_function(r, first, c->end, first->next, last, out);
     if (first->next || last)
         return at(r, first->start, first->end,
                   err_new(ERR_INVALID, "can't give argument to non-function " STR_FMT, (int)(first->end - first->start),
@@ -335,9 +344,7 @@ static bool element(struct run *r, const struct value *v, size_t i, struct value
         *out = v->args[i];
         return true;
     }
-    case VALUE_INT:
-        *out = value_int((int64_t)i);
-        return (int64_t)i < v->integer;
+    case VALUE_INT: *out = value_int((int64_t)i); return (int64_t)i < v->integer;
     case VALUE_NIL:
     case VALUE_BOOL:
     case VALUE_FLOAT:
@@ -405,7 +412,8 @@ static err run_template(struct run *r, const struct node *n) {
         return at(r, n->start, n->end, err_new(ERR_INVALID, "template \"" STR_FMT "\" not defined", STR_ARG(n->text)));
     if (n->pipe) TRY(run_pipe(r, n->pipe, &v));
     if (++r->depth > TEMPLATE_DEPTH_MAX)
-        return at(r, n->start, n->end, err_new(ERR_INVALID, "exceeded maximum template depth (%d)", TEMPLATE_DEPTH_MAX));
+        return at(r, n->start, n->end,
+                  err_new(ERR_INVALID, "exceeded maximum template depth (%d)", TEMPLATE_DEPTH_MAX));
     struct variable *variables = r->variables;
     size_t variable_n = r->variable_n, capacity = r->variable_capacity;
     r->variables = NULL;
@@ -446,7 +454,8 @@ static err run_list(struct run *r, const struct node *n) {
 }
 
 err template_run(const struct template *t, const struct template_data *data, struct arena *a, struct buf *out) {
-    struct run r = {.t = t, .data = data, .a = a, .out = out, .out_start = out->n, .dot = {.kind = VALUE_ROOT, .root = data}};
+    struct run r = {
+        .t = t, .data = data, .a = a, .out = out, .out_start = out->n, .dot = {.kind = VALUE_ROOT, .root = data}};
     if (t->is_plain) {
         buf_add_str(out, t->text);
         return NULL;
@@ -461,7 +470,8 @@ bool template_expand(const struct template *t, const struct template_data *data,
     err e = template_run(t, data, a, out);
     if (!e) return true;
     out->n = start;
-    buf_add_fmt(out, "<error expanding template: error executing template " STR_FMT ": %s>", STR_ARG(t->name), err_text(e));
+    buf_add_fmt(out, "<error expanding template: error executing template " STR_FMT ": %s>", STR_ARG(t->name),
+                err_text(e));
     err_free(e);
     return false;
 }

@@ -158,8 +158,8 @@ static int by_sample(const void *x, const void *y) {
     return promql_labels_compare(((const struct unit_sample *)x)->labels, ((const struct unit_sample *)y)->labels);
 }
 
-static bool samples_equal(const struct unit_run *r, const struct unit_sample *x, size_t x_n, const struct unit_sample *y,
-                          size_t y_n) {
+static bool samples_equal(const struct unit_run *r, const struct unit_sample *x, size_t x_n,
+                          const struct unit_sample *y, size_t y_n) {
     if (x_n != y_n) return false;
     for (size_t i = 0; i < x_n; i++) {
         double a = x[i].value, b = y[i].value;
@@ -177,8 +177,11 @@ static bool samples_equal(const struct unit_run *r, const struct unit_sample *x,
 static err evaluate(struct query *q, struct series_source *source, const struct unit_expr_test *t, int64_t at_ms,
                     struct promql_answer *out) {
     const struct promql_node *expr;
-    struct promql_options o = {
-        .start_ms = at_ms, .end_ms = at_ms, .check = series_source_step, .check_work = series_source_check, .context = source};
+    struct promql_options o = {.start_ms = at_ms,
+                               .end_ms = at_ms,
+                               .check = series_source_step,
+                               .check_work = series_source_check,
+                               .context = source};
     TRY(promql_parse(&q->arena, t->expr, (struct promql_syntax){0}, &expr, NULL));
     TRY(promql_run(&q->arena, &source->source, expr, t->expr, &o, out));
     if (out->type == PROMQL_VECTOR || out->type == PROMQL_SCALAR) return NULL;
@@ -187,7 +190,6 @@ static err evaluate(struct query *q, struct series_source *source, const struct 
 
 static void say_expr(struct unit_run *r, const struct unit_expr_test *t) {
     r->failures++;
-    say_name(r);
     buf_add_text(r->out, "    expr: ");
     put_quoted(r->out, t->expr);
     buf_add_text(r->out, ", time: ");
@@ -195,7 +197,8 @@ static void say_expr(struct unit_run *r, const struct unit_expr_test *t) {
     buf_add_byte(r->out, ',');
 }
 
-static err compare_samples(struct unit_run *r, struct query *q, struct unit_expr_test *t, const struct promql_answer *a) {
+static err compare_samples(struct unit_run *r, struct query *q, struct unit_expr_test *t,
+                           const struct promql_answer *a) {
     struct unit_sample *got = arena_array(&q->arena, struct unit_sample, a->row_n + 1);
     size_t n = 0;
     if (!got) return arena_err(&q->arena);

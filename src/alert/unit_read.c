@@ -86,7 +86,9 @@ static err take_series(struct unit_file *f, const struct yaml *y, struct unit_te
 }
 
 static err take_alert_test(struct unit_file *f, const struct yaml *y, struct unit_test *t) {
-    static const char *const keys[] = {"eval_time", "alertname", "exp_alerts", NULL}, *const alert_keys[] = {"exp_labels", "exp_annotations", NULL};
+    static const char *const keys[] = {"eval_time", "alertname", "exp_alerts", NULL}, *const alert_keys[] = {
+                                                                                          "exp_labels",
+                                                                                          "exp_annotations", NULL};
     uint32_t n;
     TRY(yaml_only(y, keys));
     struct unit_alert_test *a = vec_push(&t->alerts);
@@ -164,12 +166,20 @@ static err take_start(const struct yaml *y, int64_t *out_ms) {
 }
 
 static err take_test(struct unit_file *f, const struct yaml *y) {
-    static const char *const keys[] = {"name", "interval", "input_series", "alert_rule_test", "promql_expr_test",
-                                       "external_labels", "external_url", "start_timestamp", NULL};
+    static const char *const keys[] = {"name",
+                                       "interval",
+                                       "input_series",
+                                       "alert_rule_test",
+                                       "promql_expr_test",
+                                       "external_labels",
+                                       "external_url",
+                                       "start_timestamp",
+                                       NULL};
     static const struct {
         const char *key;
         err (*read)(struct unit_file *f, const struct yaml *y, struct unit_test *t);
-    } lists[] = {{"input_series", take_series}, {"alert_rule_test", take_alert_test}, {"promql_expr_test", take_expr_test}};
+    } lists[] = {
+        {"input_series", take_series}, {"alert_rule_test", take_alert_test}, {"promql_expr_test", take_expr_test}};
     TRY(yaml_only(y, keys));
     struct unit_test *t = vec_push(&f->tests);
     *t = (struct unit_test){0};
@@ -223,7 +233,8 @@ static err take_order(const struct yaml *list, struct unit_file *f) {
 }
 
 err unit_file_read(const char *path, struct unit_file *f) {
-    static const char *const keys[] = {"rule_files", "evaluation_interval", "fuzzy_compare", "group_eval_order", "tests", NULL};
+    static const char *const keys[] = {
+        "rule_files", "evaluation_interval", "fuzzy_compare", "group_eval_order", "tests", NULL};
     AUTO_BUF struct buf text = {0};
     struct yaml *root;
     uint32_t n;

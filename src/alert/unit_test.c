@@ -16,21 +16,28 @@ static const struct {
     const char *says, *difference;
 } cases[] = {
     {"promtool/at-modifier-test.yml", true},
-    {"promtool/bad-rules-error-test.yml", false, "rule: joined, time: 0s, err: found duplicate series for the match group {a=\"1\"}"},
-    {"promtool/bad-rules-syntax-test.yml", false, "group \"bad-syntax\", rule 1, \"x\": could not parse expression: 1:7: parse error: unexpected end of input"},
+    {"promtool/bad-rules-error-test.yml", false,
+     "rule: joined, time: 0s, err: found duplicate series for the match group {a=\"1\"}"},
+    {"promtool/bad-rules-syntax-test.yml", false,
+     "group \"bad-syntax\", rule 1, \"x\": could not parse expression: 1:7: parse error: unexpected end of input"},
     {"promtool/negative-offset-test.yml", true},
-    {"promtool/no-test-group-interval.yml", true, NULL, "2.42 puts all samples at one time when no interval is given; mended in 2.43"},
+    {"promtool/no-test-group-interval.yml", true, NULL,
+     "2.42 puts all samples at one time when no interval is given; mended in 2.43"},
     {"promtool/start-time-test.yml", true, NULL, "start_timestamp is of 3.x"},
     {"promtool/unittest.yml", true, NULL, "histograms in unit tests are of 2.48 and newer"},
     {"promtool/long-period.yml", true},
     {"promtool/failing.yml", false,
-     "    name: Failing test,\n    alertname: Test, time: 0s, \n        exp:[\n            0:\n              Labels:{alertname=\"Test\"}\n"
+     "    name: Failing test,\n    alertname: Test, time: 0s, \n        exp:[\n            0:\n              "
+     "Labels:{alertname=\"Test\"}\n"
      "              Annotations:{}\n            ], \n        got:[]\n"},
     {"promtool/bad-input-series.yml", false, "unexpected"},
-    {"promtool/bad-promql.yml", false, "expr: \"join_1 + on(a) join_2\", time: 0s, err: found duplicate series for the match group {a=\"1\"}"},
-    {"promtool/rules_run.yml", false, "    name: wrong test,\n    expr: \"test\", time: 0s,\n        exp: {__name__=\"test\"} 1E+00\n        got: {__name__=\"test\"} 0E+00"},
+    {"promtool/bad-promql.yml", false,
+     "expr: \"join_1 + on(a) join_2\", time: 0s, err: found duplicate series for the match group {a=\"1\"}"},
+    {"promtool/rules_run.yml", false,
+     "  FAILED:\n    expr: \"test\", time: 0s,\n        exp: {__name__=\"test\"} 1E+00\n        got: "
+     "{__name__=\"test\"} 0E+00"},
     {"promtool/rules_run_extrafields.yml", false, "field namespace not found in a group"},
-    {"promtool/rules_run_fuzzy.yml", false, "FAILED:\n    name: wrong fuzzy match,\n    expr: \"test_low\"", "fuzzy_compare is of 3.x"},
+    {"promtool/rules_run_fuzzy.yml", false, "FAILED:\n    expr: \"test_low\"", "fuzzy_compare is of 3.x"},
     {"promtool/rules_run_no_fuzzy.yml", false, "expr: ", "fuzzy_compare is of 3.x"},
 };
 
@@ -51,7 +58,8 @@ static void verdicts_of_promtool(void **state) {
         err e = rules_unit_test(path, &out, &good);
         if (e) fail_msg("%s: %s", path, err_text(e));
         if (good != cases[i].good) fail_msg("%s: promtool: %s; here:\n%s", path, cases[i].good ? "good" : "bad", out.p);
-        if (cases[i].says && !strstr(out.p, cases[i].says)) fail_msg("%s:\nsays  %s\nnot   %s", path, out.p, cases[i].says);
+        if (cases[i].says && !strstr(out.p, cases[i].says))
+            fail_msg("%s:\nsays  %s\nnot   %s", path, out.p, cases[i].says);
         differ += cases[i].difference != NULL;
     }
     if (skipped) print_message("%zu files are not there (CLEW_SHARED): skipped\n", skipped);

@@ -21,10 +21,12 @@
 #include "api/token.h"
 #include "net/net.h"
 
+struct alert_engine;
 struct api;
 struct budget;
 struct ingest;
 struct live;
+struct notifier;
 struct store;
 
 /* API_PORT_JAEGER serves the routes below /jaeger at its root, API_PORT_PROMETHEUS those below /prometheus. */
@@ -45,18 +47,20 @@ struct api_promql {
 struct api_options {
     struct store *store;
     struct ingest *ingest;
-    struct live *live;         /* what the ingest publishes to; outlives the api */
-    struct budget *budget;     /* NULL: none */
-    size_t work_threads;       /* 0: requests run at once on the caller's thread (tests) */
-    size_t queue_max;          /* default 256 */
-    size_t query_memory_bytes; /* default 256 MiB */
-    int64_t query_timeout_ns;  /* default 30 s; the timeout parameter may shorten it */
-    int64_t (*wall_ns)(void);  /* default clock_wall_ns */
-    const char *dir;           /* data directory, for tokens.json and audit.jsonl; NULL: neither */
-    struct str tokens;         /* the document of tokens.json (CLEW_TOKENS); p NULL: the file */
-    struct str limits;         /* the document of --limits; p NULL: the defaults */
-    struct str allowed_hosts;  /* names that it is reached by besides loopback's, with commas between */
-    struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
+    struct alert_engine *alert; /* NULL: there are no rules */
+    struct notifier *notifier;  /* NULL: nobody is told */
+    struct live *live;          /* what the ingest publishes to; outlives the api */
+    struct budget *budget;      /* NULL: none */
+    size_t work_threads;        /* 0: requests run at once on the caller's thread (tests) */
+    size_t queue_max;           /* default 256 */
+    size_t query_memory_bytes;  /* default 256 MiB */
+    int64_t query_timeout_ns;   /* default 30 s; the timeout parameter may shorten it */
+    int64_t (*wall_ns)(void);   /* default clock_wall_ns */
+    const char *dir;            /* data directory, for tokens.json and audit.jsonl; NULL: neither */
+    struct str tokens;          /* the document of tokens.json (CLEW_TOKENS); p NULL: the file */
+    struct str limits;          /* the document of --limits; p NULL: the defaults */
+    struct str allowed_hosts;   /* names that it is reached by besides loopback's, with commas between */
+    struct str cors_origins;    /* pages of these may ask too: exact origins with commas between */
 
     struct api_retention retention; /* by default the store's defaults */
     struct api_promql promql;       /* all off */

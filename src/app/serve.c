@@ -2,12 +2,14 @@
  *
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
- *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
+ *   watch  reads tokens.json and rules again, tells the service manager that clew is alive     tail   logs to who follows them
+ *   rules  groups of rules that are due      notify  alerts to an Alertmanager, one each
  */
 #include <stdio.h>
 
 #include "api/api.h"
 #include "app/command.h"
+#include "app/serve_rules.h"
 #include "app/serve_series.h"
 #include "app/serve_tls.h"
 #include "app/supervise.h"
@@ -48,6 +50,7 @@ struct server {
     struct redact_rules *redact;
     struct live *live;
     struct ingest *ingest;
+    struct serve_rules rules;
     struct api *api;
     struct loop *loop;
     struct http_server *http;
@@ -163,6 +166,9 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.cors_origins = buf_str(&s->origins);
     options.allowed_hosts = buf_str(&s->hosts);
     s->ingest = ingest_new(&ingest);
+    TRY(serve_rules_open(a, s->dir, s->store, s->ingest, &s->budget, &s->rules));
+    options.alert = s->rules.engine;
+    options.notifier = s->rules.notifier;
     options.store = s->store;
     options.ingest = s->ingest;
     options.live = s->live;
@@ -245,6 +251,7 @@ static void watch(void *context) {
         lock_give(&s->lock);
         api_reload_tokens(s->api);
         supervise_tick(&s->supervise);
+        serve_rules_tick(&s->rules);
         lock_take(&s->lock);
     }
     lock_give(&s->lock);
@@ -332,6 +339,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
     supervise_begin(&s->supervise, s->loop, s->store);
+    TRY(serve_rules_start(&s->rules));
     TRY(thread_start(&s->watch, "watch", 0, watch, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }
@@ -341,10 +349,12 @@ static err close_server(struct server *s) {
     if (s->io) drain_wait(s);
     if (s->api) api_drain(s->api, true);
     end_watch(s);
+    serve_rules_stop(&s->rules);
     http_server_free(s->http);
     for (int l = 0; l < SERVE_LISTENERS; l++) tls_free(s->tls[l]);
     api_free(s->api);
     loop_free(s->loop);
+    serve_rules_close(&s->rules);
     ingest_free(s->ingest);
     buf_done(&s->origins);
     buf_done(&s->hosts);

@@ -4,7 +4,7 @@
  *                                      └ bad_data 400                 └ execution 422, timeout 503, canceled 499 ─▶ {"status":"error",…}
  *
  * Unknown parameters are ignored, as Prometheus ignores them. Times: seconds since 1970 with a fraction, or RFC 3339; durations:
- * seconds, or 1h30m. Roles: read; admin deletes. What clew does not have (targets, rules until there are some) is answered empty.
+ * seconds, or 1h30m. Roles: read; admin deletes. What clew does not have is answered empty.
  * Limits: 11,000 points a series; 250 matchers sets a question; answers as the query's memory. Rows are charged as they are written.
  * Source: Prometheus 3.5, web/api/v1/api.go, web/federate.go, storage/remote (read); its OpenAPI document.
  */
@@ -103,6 +103,9 @@ void handle_prometheus_runtime(struct api_call *c);
 void handle_prometheus_build(struct api_call *c);
 void handle_prometheus_tsdb(struct api_call *c);
 void handle_prometheus_wal(struct api_call *c);
+void handle_prometheus_rules(struct api_call *c);
+void handle_prometheus_alerts(struct api_call *c);
+void handle_prometheus_alertmanagers(struct api_call *c);
 void handle_prometheus_nothing(struct api_call *c); /* what there is none of, by the path's last segment */
 void handle_prometheus_healthy(struct api_call *c);
 void handle_prometheus_ready(struct api_call *c);

@@ -191,9 +191,6 @@ static const struct {
     {"/targets", "{\"activeTargets\":[],\"droppedTargets\":[],\"droppedTargetCounts\":{}}"},
     {"/targets/metadata", "[]"},
     {"/scrape_pools", "{\"scrapePools\":[]}"},
-    {"/alertmanagers", "{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}"},
-    {"/alerts", "{\"alerts\":[]}"},
-    {"/rules", "{\"groups\":[]}"},
     {"/notifications", "[]"},
 };
 

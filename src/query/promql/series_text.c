@@ -175,9 +175,8 @@ static err take_field(struct arena *a, struct native *h, struct native_fields *f
     struct {
         const char *name;
         double *to;
-    } numbers[] = {{"schema", &f->schema},     {"sum", &h->sum},
-                   {"count", &h->count},       {"z_bucket", &h->zero_count},
-                   {"offset", &f->offset},     {"z_bucket_w", &h->zero_threshold},
+    } numbers[] = {{"schema", &f->schema},           {"sum", &h->sum},       {"count", &h->count},
+                   {"z_bucket", &h->zero_count},     {"offset", &f->offset}, {"z_bucket_w", &h->zero_threshold},
                    {"n_offset", &f->negative_offset}};
     for (size_t i = 0; i < LENGTH(numbers); i++) {
         if (!str_equal(name, str_of(numbers[i].name))) continue;

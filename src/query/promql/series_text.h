@@ -11,7 +11,7 @@ enum { SERIES_TEXT_VALUES_MAX = 10000000 };
 
 struct series_value {
     bool omitted;
-    double number; /* a marker of staleness has the bits PROMQL_STALE */
+    double number;                  /* a marker of staleness has the bits PROMQL_STALE */
     const struct native *histogram; /* else NULL */
 };
 struct series_text {
