@@ -82,7 +82,7 @@ static void write_series(struct json_writer *w, const struct alert_group *g) {
 }
 
 static err hand_over(struct alert_engine *e, const struct alert_group *g, const char *ending,
-                     void (*write)(struct json_writer *w, const struct alert_group *g)) {
+                     void (*put)(struct json_writer *w, const struct alert_group *g)) {
     const struct alert_keeper *k = &e->options.keeper;
     AUTO_BUF struct buf text, key;
     struct json_writer w;
@@ -90,7 +90,7 @@ static err hand_over(struct alert_engine *e, const struct alert_group *g, const 
     buf_init(&key, 32 * KIB);
     buf_add_fmt(&key, "%s%s", g->key, ending);
     json_writer_init(&w, &text);
-    write(&w, g);
+    put(&w, g);
     if (text.full) return err_new(ERR_LIMIT, "the states of a group are over %d MiB", STATE_BYTES_MAX >> 20);
     return k->save(k->context, buf_str(&key), buf_str(&text));
 }
@@ -272,7 +272,7 @@ static void forget(struct alert_group *g) {
 }
 
 static bool take_up(struct alert_engine *e, struct alert_group *g, const char *ending,
-                    void (*read)(struct state_reader *s, struct alert_group *g)) {
+                    void (*take_in)(struct state_reader *s, struct alert_group *g)) {
     const struct alert_keeper *k = &e->options.keeper;
     AUTO_BUF struct buf text, key;
     buf_init(&text, STATE_BYTES_MAX);
@@ -284,7 +284,7 @@ static bool take_up(struct alert_engine *e, struct alert_group *g, const char *e
         struct state_reader *s = mem_new_of(struct state_reader);
         json_reader_init(&s->r, buf_str(&text), 16);
         arena_init(&s->a, 64 * MIB);
-        read(s, g);
+        take_in(s, g);
         if (s->bad) failed = err_new(ERR_CORRUPT, "not what was written");
         if (s->bad) forget(g);
         json_reader_done(&s->r);

@@ -1,7 +1,6 @@
 #include "query/promql/series_text.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/vec.h"
@@ -42,9 +41,7 @@ static bool take_number(struct str *s, double *out) {
             if (k > digits) n = k;
         }
     }
-    char text[64];
-    snprintf(text, sizeof text, "%.*s", (int)n, s->p);
-    *out = strtod(text, NULL);
+    if (!parse_promql_number((struct str){s->p, n}, out)) return false;
     *s = (struct str){s->p + n, s->n - n};
     return true;
 }
