@@ -85,7 +85,8 @@ int64_t alert_engine_step_wait(struct alert_engine *e);
 void alert_engine_evaluate_wait(struct alert_engine *e, size_t group, int64_t ts_ns);
 /* Threads that step. */
 err alert_engine_start(struct alert_engine *e, size_t threads);
-void alert_engine_stop(struct alert_engine *e);
+void alert_engine_stop(
+    struct alert_engine *e); /* queries that run are cancelled: their rules fail, and so change nothing */
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@ struct alert_engine {
     size_t n;
     size_t running;
     bool stopping, loading;
+    atomic_bool cancel; /* of queries that run, when it ends */
     struct thread *threads[ALERT_THREADS_MAX];
     size_t thread_n;
 };

@@ -334,11 +334,13 @@ err alert_engine_start(struct alert_engine *e, size_t threads) {
 void alert_engine_stop(struct alert_engine *e) {
     lock_take(&e->lock);
     e->stopping = true;
+    atomic_store(&e->cancel, true);
     flag_wake_all(&e->changed);
     lock_give(&e->lock);
     for (size_t i = 0; i < e->thread_n; i++) thread_join(e->threads[i]);
     e->thread_n = 0;
     e->stopping = false;
+    atomic_store(&e->cancel, false);
 }
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "os/clock.h"
 
-enum { NOTICES_MAX = 100000 };
+enum { NOTICES_MAX = 100000, SAMPLES_HELD_MAX = 100000 };
 
 struct evaluation {
     struct alert_engine *e;
@@ -455,11 +455,12 @@ static void run_rule(struct evaluation *v, size_t i) {
     struct query q;
     struct series_source source = {0};
     int64_t begun = clock_monotonic_ns(), wall = o->wall_ns();
-    if (r->reads_before) flush(v, i);
+    if (r->reads_before || samples_out_count(&v->out) > SAMPLES_HELD_MAX) flush(v, i);
     query_begin(&q, &(struct query_options){.store = o->store,
                                             .tenant = o->tenant,
                                             .budget = o->budget,
                                             .memory_max_bytes = o->query_memory_bytes,
+                                            .cancel = &v->e->cancel,
                                             .timeout_ns = o->query_timeout_ns});
     v->q = &q;
     v->source = &source;

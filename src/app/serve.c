@@ -2,8 +2,8 @@
  *
  *   main   waits for a signal               io     loop: accept, read, decode small bodies
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
- *   watch  reads tokens.json and rules again, tells the service manager that clew is alive     tail   logs to who follows them
- *   rules  groups of rules that are due      notify  alerts to an Alertmanager, one each
+ *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
+ *   rules  groups of rules that are due      rule-files  reads rules again      notify  alerts to an Alertmanager, one each
  */
 #include <stdio.h>
 
@@ -251,7 +251,6 @@ static void watch(void *context) {
         lock_give(&s->lock);
         api_reload_tokens(s->api);
         supervise_tick(&s->supervise);
-        serve_rules_tick(&s->rules);
         lock_take(&s->lock);
     }
     lock_give(&s->lock);

@@ -88,14 +88,20 @@ static err read_rules(struct serve_rules *s) {
     return NULL;
 }
 
-void serve_rules_tick(struct serve_rules *s) {
-    int64_t now = clock_monotonic_ns();
-    if (!s->engine || now < s->due_ns) return;
-    s->due_ns = now + LOOK_NS;
-    if (look_at_files(s) == s->seen) return;
-    err e = read_rules(s);
-    if (e) log_error("changed rules are not taken; those before stay", F_ERR(e));
-    err_free(e);
+static void look_again(void *context) {
+    struct serve_rules *s = context;
+    lock_take(&s->lock);
+    while (!s->ending) {
+        if (flag_wait_until(&s->flag, &s->lock, clock_monotonic_ns() + LOOK_NS)) continue;
+        lock_give(&s->lock);
+        if (look_at_files(s) != s->seen) {
+            err e = read_rules(s);
+            if (e) log_error("changed rules are not taken; those before stay", F_ERR(e));
+            err_free(e);
+        }
+        lock_take(&s->lock);
+    }
+    lock_give(&s->lock);
 }
 
 /* ---- around the engine -------------------------------------------------------------------------------------------- */
@@ -129,6 +135,8 @@ static char *external_url_of(const struct arguments *a) {
 err serve_rules_open(const struct arguments *a, const char *dir, struct store *store, struct ingest *ingest,
                      struct budget *budget, struct serve_rules *s) {
     struct buf folder;
+    lock_init(&s->lock);
+    flag_init(&s->flag);
     if (!a->given[OPTION_RULE_FILES]) return NULL;
     for (int i = 0; i < a->given[OPTION_RULE_FILES]; i++)
         s->patterns[s->pattern_n++] =
@@ -150,10 +158,20 @@ err serve_rules_open(const struct arguments *a, const char *dir, struct store *s
     return read_rules(s);
 }
 
-err serve_rules_start(struct serve_rules *s) { return s->engine ? alert_engine_start(s->engine, RULE_THREADS) : NULL; }
+err serve_rules_start(struct serve_rules *s) {
+    if (!s->engine) return NULL;
+    TRY(alert_engine_start(s->engine, RULE_THREADS));
+    return thread_start(&s->reader, "rule-files", 0, look_again, s);
+}
 
 void serve_rules_stop(struct serve_rules *s) {
-    if (s->engine) alert_engine_stop(s->engine);
+    if (!s->engine) return;
+    lock_take(&s->lock);
+    s->ending = true;
+    flag_wake_all(&s->flag);
+    lock_give(&s->lock);
+    alert_engine_stop(s->engine); /* first: a reload waits for what runs */
+    thread_join(s->reader);
 }
 
 void serve_rules_close(struct serve_rules *s) {
@@ -161,4 +179,6 @@ void serve_rules_close(struct serve_rules *s) {
     notifier_free(s->notifier);
     mem_free(s->folder);
     mem_free(s->external_url);
+    flag_done(&s->flag);
+    lock_done(&s->lock);
 }

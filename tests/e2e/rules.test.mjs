@@ -3,6 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -77,6 +78,30 @@ test('an alert fires, survives kill -9, is resolved; Alertmanager hears of it', 
   await until(() => manager.list(), (v) => v.length === 0); // it is resolved: no longer among those that are active
   await until(() => ask(clew, '/api/v1/query?query=ALERTS'), (a) => a.body.data.result.length === 0);
   assert.equal((await ask(clew, '/api/v1/alertmanagers')).body.data.activeAlertmanagers[0].url, `${manager.url}/api/v2/alerts`);
+});
+
+test('an Alertmanager that fails is asked again, one that refuses is not', async (t) => {
+  const dir = folder(), bodies = { again: [], refused: [] };
+  writeFileSync(join(dir, 'r.yml'), 'groups:\n- name: g\n  interval: 1s\n  rules:\n  - {alert: A, expr: vector(1)}\n');
+  const listen = (answer) => new Promise((resolve) => {
+    const server = createHttpServer((request, reply) => {
+      let body = '';
+      request.on('data', (d) => { body += d; }).on('end', () => { reply.statusCode = answer(JSON.parse(body)); reply.end(); });
+    }).listen(0, '127.0.0.1', () => resolve(server));
+  });
+  const again = await listen((body) => (bodies.again.push(body) <= 2 ? 503 : 200)), refused = await listen((body) => { bodies.refused.push(body); return 400; });
+  t.after(() => { again.close(); refused.close(); });
+  const url = (server) => `http://127.0.0.1:${server.address().port}/`;
+  const clew = await startClew(['--rules', join(dir, 'r.yml'), '--alertmanager', url(again), '--alertmanager', url(refused), '--external-url', 'https://clew.example']);
+  t.after(() => clew.stop());
+  await until(async () => bodies.again.length, (n) => n >= 3);
+  assert.deepEqual(bodies.again.map((b) => b.length), [1, 1, 1]); // the same, until it arrives
+  assert.deepEqual(bodies.again[2], bodies.again[0]);
+  const [alert] = bodies.again[0];
+  assert.deepEqual(alert.labels, { alertname: 'A' });
+  assert.equal(alert.generatorURL, 'https://clew.example/graph?g0.expr=vector%281%29&g0.tab=1');
+  assert.equal(Date.parse(alert.endsAt) - Date.parse(alert.startsAt), 240000);
+  assert.equal(bodies.refused.length, 1);
 });
 
 test('the list of rules, its filters and pages', async (t) => {
