@@ -222,9 +222,8 @@ static err read_filters(struct rules_answer *x) {
     }
     x->token = call_text(c, "group_next_token");
     if (x->token.n && !x->group_limit)
-        return prometheus_bad_param(
-            x->p, "group_limit",
-            err_new(ERR_INVALID, "group_limit needs to be set in order to paginate over the groups"));
+        return prometheus_bad_param(x->p, "group_limit",
+                                    err_new(ERR_INVALID, "group_limit needs to be set to page through the groups"));
     return prometheus_matches(x->p, x->matches);
 }
 
