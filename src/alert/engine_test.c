@@ -182,19 +182,19 @@ static void put_states(void *context, const struct alert_group *groups, size_t n
 /* ---- the matrix -------------------------------------------------------------------------------------------------- */
 
 #define RULES                                                                                                          \
-    "groups:\n- name: g\n  interval: 30s\n  rules:\n"                                                                  \
+    "groups:\n- name: g\n  interval: 1m\n  rules:\n"                                                                   \
     "  - {record: twice, expr: 2 * x}\n"                                                                               \
     "  - {alert: At, expr: twice > 0, labels: {severity: '{{ if gt $value 5.0 }}high{{ else }}low{{ end }}'}, "        \
     "annotations: {v: '{{ $value }}'}}\n"                                                                              \
-    "  - {alert: For, expr: x > 0, for: 1m, annotations: {v: '{{ $labels.i }} {{ $value }}'}}\n"                       \
-    "  - {alert: Keep, expr: x > 0, for: 30s, keep_firing_for: 90s}\n"                                                 \
+    "  - {alert: For, expr: x > 0, for: 2m, annotations: {v: '{{ $labels.i }} {{ $value }}'}}\n"                       \
+    "  - {alert: Keep, expr: x > 0, for: 1m, keep_firing_for: 3m}\n"                                                   \
     "  - {record: count, expr: 'count(ALERTS) by (alertname, alertstate)'}\n"
 
-/* Of each step (30 s): the values of two series; - is none. Pending and gone, fired, kept, fired again while kept, resolved, fired again
+/* Of each step (1 min): the values of two series; - is none. Pending and gone, fired, kept, fired again while kept, resolved, fired again
  * within and after the 15 minutes for which a resolved one stays. */
-static const char *const plays[2] = {"-1--1111--1-----1--11111---------------------------------------111---",
-                                     "11111111111122222-----2222222222333333333333333333333-1-1-1-11-11-11-"};
-enum { STEPS = 69 };
+static const char *const plays[2] = {"-1--1111--1-----1--11111------------------111---",
+                                     "11111111112222-----2222233333333-1-1-1-11-11-11-"};
+enum { STEPS = 48 };
 
 /* Runs it all; a kill before step `killed` (none: STEPS). What was seen at every step is appended. */
 static void play(size_t killed, struct buf *seen) {
