@@ -25,11 +25,11 @@ err alert_append_wait(void *ingest, struct str tenant, struct batch_blob *blob) 
     struct landing l = {0};
     lock_init(&l.lock);
     flag_init(&l.flag);
-    ingest_points(ingest, tenant, blob, on_landed, &l);
+    err e = ingest_points(ingest, tenant, blob, on_landed, &l);
     lock_take(&l.lock);
-    while (!l.landed) flag_wait(&l.flag, &l.lock);
+    while (!e && !l.landed) flag_wait(&l.flag, &l.lock);
     lock_give(&l.lock);
     flag_done(&l.flag);
     lock_done(&l.lock);
-    return l.e;
+    return e ? e : l.e;
 }

@@ -358,9 +358,28 @@ bool ingest_body_if_small(struct ingest *in, const struct ingest_request *reques
     return fly(f, request);
 }
 
-void ingest_points(struct ingest *in, struct str tenant, struct batch_blob *blob, ingest_done_fn done, void *context) {
-    struct ingest_request request = {.tenant = tenant, .kind = INGEST_METRICS, .body = batch_bytes(blob)};
-    struct flight *f = flight_new(in, &request, done, context);
-    err e = append(f, tenant, blob);
-    if (e) land(f, e);
+/* The blob by the rules, in *blob. */
+static err redact_points(struct flight *f, struct batch_blob **blob) {
+    struct ingest *in = f->in;
+    struct loan loan = {.budget = in->options.budget};
+    struct worker w;
+    if (!in->options.redact) return NULL;
+    TRY(take_worker(in, INGEST_METRICS, &w));
+    err e = redact(f, w, &loan, blob);
+    give_worker(in, w, f->bytes);
+    loan_end(&loan);
+    return e;
+}
+
+err ingest_points(struct ingest *in, struct str tenant, struct batch_blob *blob, ingest_done_fn done, void *context) {
+    struct flight *f = mem_new_of(struct flight);
+    *f = (struct flight){
+        .in = in, .kind = INGEST_METRICS, .bytes = batch_bytes(blob).n, .done = done, .context = context};
+    err e = redact_points(f, &blob);
+    if (e)
+        batch_unref(blob);
+    else
+        e = append(f, tenant, blob);
+    if (e) mem_free(f);
+    return e;
 }
