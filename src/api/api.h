@@ -21,11 +21,13 @@
 #include "api/token.h"
 #include "net/net.h"
 
+struct alert_engine;
 struct api;
 struct budget;
 struct catalog;
 struct ingest;
 struct live;
+struct notifier;
 struct scraper;
 struct store;
 
@@ -47,6 +49,8 @@ struct api_promql {
 struct api_options {
     struct store *store;
     struct ingest *ingest;
+    struct alert_engine *alert; /* NULL: there are no rules */
+    struct notifier *notifier;  /* NULL: nobody is told */
     struct live *live;       /* what the ingest publishes to; outlives the api */
     struct scraper *scraper; /* NULL: nothing is scraped; outlives the api */
     struct budget *budget;   /* NULL: none */

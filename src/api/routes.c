@@ -350,6 +350,16 @@ static const struct api_param prometheus_exemplars_params[] = {QUERY_PARAM, STAR
 static const struct api_param prometheus_text_params[] = {QUERY_PARAM, {0}};
 static const struct api_param prometheus_series_params[] = {MATCH_PARAM, START_PARAM, END_PARAM, LIMIT_PARAM, {0}};
 static const struct api_param prometheus_delete_params[] = {MATCH_PARAM, START_PARAM, END_PARAM, {0}};
+static const struct api_param prometheus_rules_params[] = {
+    PROMETHEUS_PARAM("type", "`alert` or `record`: these alone"),
+    {.name = "rule_name[]", .type = PARAM_TEXT, .repeated = true, .help = "rules of this name"},
+    {.name = "rule_group[]", .type = PARAM_TEXT, .repeated = true, .help = "rules of this group"},
+    {.name = "file[]", .type = PARAM_TEXT, .repeated = true, .help = "rules of this file"},
+    MATCH_PARAM,
+    PROMETHEUS_PARAM("exclude_alerts", "`true`: rules without their alerts"),
+    PROMETHEUS_PARAM("group_limit", "groups at most; the answer has a token for those that follow"),
+    PROMETHEUS_PARAM("group_next_token", "goes on behind an answer with group_limit"),
+    {0}};
 static const struct api_param prometheus_federate_params[] = {MATCH_PARAM, {0}};
 static const struct api_param prometheus_metadata_params[] = {
     PROMETHEUS_PARAM("metric", "of this metric only"),
@@ -592,9 +602,11 @@ const struct api_route api_routes[] = {
                    "What targets say about their metrics.", "PrometheusSeries"),
     PROMETHEUS_ASK("scrape_pools", handle_prometheus_pools, NULL, "Names of the jobs that are scraped.",
                    "PrometheusObject"),
-    PROMETHEUS_STATE("alertmanagers", handle_prometheus_nothing, "None.", "PrometheusObject"),
-    PROMETHEUS_STATE("alerts", handle_prometheus_nothing, "None.", "PrometheusObject"),
-    PROMETHEUS_STATE("rules", handle_prometheus_nothing, "None.", "PrometheusObject"),
+    PROMETHEUS_ASK("alertmanagers", handle_prometheus_alertmanagers, NULL,
+                   "Who is told of alerts (`serve --alertmanager`).", "PrometheusObject"),
+    PROMETHEUS_ASK("alerts", handle_prometheus_alerts, NULL, "Alerts that are pending or firing.", "PrometheusObject"),
+    PROMETHEUS_ASK("rules", handle_prometheus_rules, prometheus_rules_params,
+                   "Rules (`serve --rules`), how they are, and their alerts.", "PrometheusObject"),
     PROMETHEUS_ASK("notifications", handle_prometheus_notifications, NULL,
                    "That the file of --scrape-config got bad, while it is.", "PrometheusSeries"),
     PROMETHEUS_DO("delete_series", handle_prometheus_delete, prometheus_delete_params,

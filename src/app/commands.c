@@ -15,7 +15,8 @@ const struct command commands[] = {
           O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(SCRAPE_CONFIG) | O(JSON) | O(LIMITS) |
           O(CORS_ORIGIN) | O(ALLOW_HOST) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) | O(PLAIN_TEXT) |
           O(SERIES_MAX) | O(SERIES_LABELS_MAX) | O(SERIES_NEW_MAX) | O(LATE_WINDOW) | O(METRIC_NAMES) |
-          O(PROMOTE_ATTRIBUTE) | O(HOST_METRICS) | O(HOST_INTERVAL) | O(HOST_ROOT) | O(HOST_INSTANCE) | O(WATCH),
+          O(PROMOTE_ATTRIBUTE) | O(HOST_METRICS) | O(HOST_INTERVAL) | O(HOST_ROOT) | O(HOST_INSTANCE) | O(WATCH) |
+          O(RULE_FILES) | O(ALERTMANAGER) | O(EXTERNAL_URL),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(INSTANCES) | O(REMOTE_WRITE) | O(STORIES) | O(SEED) | O(RATE) |
@@ -54,6 +55,12 @@ const struct command commands[] = {
     {"backup", "DIR", 1, 1, ASKING, "copy the data directory of a running clew", command_backup},
     {"restore", "BACKUP", 1, 1, O(DATA) | O(JSON), "make a backup the data directory", command_restore},
     {"scrape check", "FILE", 1, 1, O(JSON), "check what a prometheus.yml says about scraping", command_scrape_check},
+    {"rules check", "FILE...", 1, ARGUMENTS_MAX, 0, "check files of rules as `promtool check rules` does",
+     command_rules_check},
+    {"rules test", "FILE...", 1, ARGUMENTS_MAX, 0, "run unit tests of rules as `promtool test rules` does",
+     command_rules_test},
+    {"rules backtest", "FILE", 1, 1, ASKING | O(LAST), "when alerts would have fired over the past of a running clew",
+     command_rules_backtest},
     {"check redact", "", 0, 0, O(RULES) | O(DATA) | O(INPUT) | O(SHOW) | O(LIMIT) | O(JSON),
      "show what rules of redaction would change", command_check_redact},
     {"check", "", 0, 0, O(DATA) | O(JSON), "check every block of a data directory", command_check},

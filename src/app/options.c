@@ -139,6 +139,13 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_RULES] = {"rules", "FILE", NULL, "rules of redaction (docs/redaction.md)"},
     [OPTION_INPUT] = {"input", "FILE", NULL, "OTLP/JSON to look at instead of a data directory"},
     [OPTION_SHOW] = {"show", NULL, NULL, "show what would be hidden"},
+    [OPTION_RULE_FILES] =
+        {"rules", "GLOB", NULL,
+         "rules of Prometheus to evaluate, as 'rules/*.yml'; read again when they change; may be repeated", true},
+    [OPTION_ALERTMANAGER] = {"alertmanager", "URL", NULL,
+                             "tell this Alertmanager of alerts, as 'http://127.0.0.1:9093'; may be repeated", true},
+    [OPTION_EXTERNAL_URL] = {"external-url", "URL", NULL, "what alerts link to; default the address of --listen"},
+    [OPTION_LAST] = {"last", "DURATION", "7d", "how far back"},
     [OPTION_TLS_CERT] = {"tls-cert", "FILE", NULL,
                          "own TLS certificate with its chain, PEM (serve: LISTENER=FILE for one listener)", true},
     [OPTION_TLS_KEY] = {"tls-key", "FILE", NULL, "its key, PEM (serve: LISTENER=FILE for one listener)", true},

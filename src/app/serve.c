@@ -5,12 +5,14 @@
  *   host   reads this machine and services beside it (ingest/host), each on a thread of its own
  *   scrape, discover   what --scrape-config names
  *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
+ *   rules  groups of rules that are due      rule-files  reads rules again      notify  alerts to an Alertmanager, one each
  */
 #include <stdio.h>
 
 #include "api/api.h"
 #include "app/command.h"
 #include "app/serve_host.h"
+#include "app/serve_rules.h"
 #include "app/serve_series.h"
 #include "app/serve_tls.h"
 #include "app/supervise.h"
@@ -56,6 +58,7 @@ struct server {
     struct live *live;
     struct ingest *ingest;
     struct scraper *scraper;
+    struct serve_rules rules;
     struct api *api;
     struct host *host; /* NULL: nothing is read by itself */
     struct loop *loop;
@@ -198,6 +201,9 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.cors_origins = buf_str(&s->origins);
     options.allowed_hosts = buf_str(&s->hosts);
     s->ingest = ingest_new(&ingest);
+    TRY(serve_rules_open(a, s->dir, s->store, s->ingest, &s->budget, &s->rules));
+    options.alert = s->rules.engine;
+    options.notifier = s->rules.notifier;
     options.store = s->store;
     options.catalog = s->catalog;
     options.ingest = s->ingest;
@@ -375,6 +381,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(open_network(a, s));
     supervise_begin(&s->supervise, s->loop, s->store);
     TRY(serve_host_open(&host, s->ingest, s->api, &s->host));
+    TRY(serve_rules_start(&s->rules));
     TRY(thread_start(&s->watch, "watch", 0, watch, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }
@@ -386,11 +393,13 @@ static err close_server(struct server *s) {
     if (s->io) drain_wait(s);
     if (s->api) api_drain(s->api, true);
     end_watch(s);
+    serve_rules_stop(&s->rules);
     http_server_free(s->http);
     for (int l = 0; l < SERVE_LISTENERS; l++) tls_free(s->tls[l]);
     api_free(s->api);
     scraper_free(s->scraper);
     loop_free(s->loop);
+    serve_rules_close(&s->rules);
     ingest_free(s->ingest);
     buf_done(&s->origins);
     buf_done(&s->hosts);

@@ -404,13 +404,15 @@ struct series_snapshot *series_model_snapshot(struct series_model *m, struct str
         const struct model_series *from = m->series.v[i];
         if (!str_equal(str_of(from->tenant), tenant)) continue;
         struct model_series *s = series_new(tenant, from->bytes);
+        bool ascend = true;
         for (size_t k = 0; k < from->samples.n; k++) {
             struct model_sample x = from->samples.v[k];
+            ascend &= k == 0 || from->samples.v[k - 1].time_ns <= x.time_ns;
             if (x.time_ns < time_floor) continue;
             if (x.histogram) x.histogram = histogram_on_heap(x.histogram);
             *vec_push(&s->samples) = x;
         }
-        if (s->samples.n) qsort(s->samples.v, s->samples.n, sizeof *s->samples.v, by_time);
+        if (!ascend) qsort(s->samples.v, s->samples.n, sizeof *s->samples.v, by_time);
         for (size_t k = 0; k < from->exemplars.n; k++) {
             struct model_exemplar x = from->exemplars.v[k];
             if (x.time_ns < time_floor) continue;

@@ -2,13 +2,14 @@
 // by every method that it has, rightly and wrongly, and every answer is held to the schema of its status.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { startClew } from './clew.mjs';
+import { startClew, until } from './clew.mjs';
 import { encode, ns, requestOf } from './otlp-metrics.mjs';
 import { bytes, message, number } from './otlp.mjs';
 import { snappy, writeRequest } from './prometheus.mjs';
@@ -47,14 +48,27 @@ function checker(document) {
 
 const now = Math.floor(Date.now() / 1000) * 1000;
 
+const rules = `groups:
+- name: shown
+  interval: 1s
+  rules:
+  - {record: hits:sum, expr: sum(hits_total), labels: {kind: sum}}
+  - {alert: Always, expr: "vector(1.5)", keep_firing_for: 1m, labels: {severity: page}, annotations: {summary: "{{ $value }}"}}
+  - {alert: Pending, expr: hits_total, for: 1h}
+  - {record: wrong, expr: "hits_total / on() hits_total"}
+`;
+
 async function filled() {
-  const clew = await startClew();
+  const file = join(mkdtempSync(join(tmpdir(), 'clew-rules-')), 'r.yml');
+  writeFileSync(file, rules);
+  const clew = await startClew(['--rules', file]);
   const samples = (slope) => Array.from({ length: 21 }, (_, i) => [i * slope, now - (20 - i) * 15000]);
   await remoteWrite(clew, [
     { labels: { __name__: 'hits_total', route: '/a', job: 'web' }, samples: samples(3), exemplars: [[{ trace_id: '5b8efff798038103d269b633813fc60c' }, 7, now - 30000]] },
     { labels: { __name__: 'hits_total', route: '/b', job: 'web' }, samples: samples(5) },
     { labels: { __name__: 'odd.name', 'a label': 'ü' }, samples: [[NaN, now], [-0, now + 1], [1e-7, now + 2]] },
   ], [['hits_total', 1, 'Requests.']]);
+  await until(() => ask(clew, '/api/v1/rules'), (a) => a.body.data.groups[0].rules.every((r) => r.health !== 'unknown') && a.body.data.groups[0].rules[3].health === 'err');
   await sendHistogram(clew, 'latency', [{ ms: now - 15000, scale: 3, offset: 2, counts: [1, 0, 4], zero: 2, sum: 9.5 }, { ms: now, scale: 3, offset: 2, counts: [2, 1, 6], zero: 2, sum: 19.5 }]);
   return clew;
 }
@@ -169,7 +183,9 @@ test("what Grafana's data source asks", async (t) => {
   const series = await ask(clew, '/api/v1/series', { method: 'POST', headers, body: form({ 'match[]': '{__name__!=""}', start: s - 3600, end: s + 1, limit: 40000 }) });
   assert.ok(series.body.data.some((l) => l['a label'] === 'ü'));
   const rules = await ask(clew, '/api/v1/rules', { headers });
-  assert.deepEqual(rules.body.data, { groups: [] });
+  assert.deepEqual(rules.body.data.groups[0].rules.map((r) => [r.type, r.state, r.health, r.alerts?.length]),
+    [['recording', undefined, 'ok', undefined], ['alerting', 'firing', 'ok', 1], ['alerting', 'pending', 'ok', 2], ['recording', undefined, 'err', undefined]]);
+  assert.match(rules.body.data.groups[0].rules[3].lastError, /many-to-many/);
   const exemplars = await ask(clew, '/api/v1/query_exemplars', { method: 'POST', headers, body: form({ query: 'rate(hits_total[5m])', start: s - 300, end: s }) });
   assert.deepEqual(exemplars.body.data[0].exemplars, [{ labels: { trace_id: '5b8efff798038103d269b633813fc60c' }, value: '7', timestamp: (now - 30000) / 1000 }]);
 });

@@ -127,6 +127,7 @@ err prometheus_matches(struct prometheus *p, struct prometheus_matches *out) {
     out->n = 0;
     err e = NULL;
     for (size_t i = 0; !e && i < p->c->where_count; i++) {
+        if (strcmp(p->c->route->params[p->c->where_of[i]].name, "match[]") != 0) continue;
         e = prometheus_match(p, p->c->wheres[i], &out->sets[out->n].v, &out->sets[out->n].n);
         out->n += !e;
     }

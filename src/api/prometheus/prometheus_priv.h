@@ -4,7 +4,7 @@
  *                                      └ bad_data 400                 └ execution 422, timeout 503, canceled 499 ─▶ {"status":"error",…}
  *
  * Unknown parameters are ignored, as Prometheus ignores them. Times: seconds since 1970 with a fraction, or RFC 3339; durations:
- * seconds, or 1h30m. Roles: read; admin deletes. What clew does not have (rules until there are some) is answered empty.
+ * seconds, or 1h30m. Roles: read; admin deletes. What clew does not have is answered empty.
  * Limits: 11,000 points a series; 250 matchers sets a question; answers as the query's memory. Rows are charged as they are written.
  * Source: Prometheus 3.5, web/api/v1/api.go, web/federate.go, storage/remote (read); its OpenAPI document.
  */
@@ -109,6 +109,8 @@ void handle_prometheus_targets(struct api_call *c);
 void handle_prometheus_targets_metadata(struct api_call *c);
 void handle_prometheus_pools(struct api_call *c);
 void handle_prometheus_notifications(struct api_call *c);
-void handle_prometheus_nothing(struct api_call *c); /* what there is none of, by the path's last segment */
+void handle_prometheus_rules(struct api_call *c);
+void handle_prometheus_alerts(struct api_call *c);
+void handle_prometheus_alertmanagers(struct api_call *c);
 void handle_prometheus_healthy(struct api_call *c);
 void handle_prometheus_ready(struct api_call *c);

@@ -186,23 +186,7 @@ static err fill_tsdb(struct prometheus *p) {
 }
 void handle_prometheus_tsdb(struct api_call *c) { prometheus_answer(c, fill_tsdb); }
 
-/* ---- what there is none of -------------------------------------------------------------------------------------- */
-
-static const struct {
-    const char *path, *data;
-} nothings[] = {
-    {"/alertmanagers", "{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}"},
-    {"/alerts", "{\"alerts\":[]}"},
-    {"/rules", "{\"groups\":[]}"},
-};
-
-static void write_nothing(struct api_call *c, struct json_writer *w) {
-    static const char base[] = "/prometheus/api/v1";
-    struct str path = {c->path.p + strlen(base), c->path.n - strlen(base)};
-    for (size_t i = 0; i < LENGTH(nothings); i++)
-        if (str_equal(path, str_of(nothings[i].path))) json_raw(w, str_of(nothings[i].data));
-}
-void handle_prometheus_nothing(struct api_call *c) { answer_with(c, write_nothing); }
+/* ---- is it well ---------------------------------------------------------------------------------------------------- */
 
 static void answer_text(struct api_call *c, int status, const char *text) {
     call_reply(c, &(struct api_reply){

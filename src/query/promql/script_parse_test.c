@@ -60,14 +60,6 @@ static bool take_number(struct str *s, double *out) {
     return true;
 }
 
-static size_t take_count(struct reader *r, struct str *s) {
-    double n = 0;
-    if (!s->n || s->p[0] != 'x') return 0;
-    *s = (struct str){s->p + 1, s->n - 1};
-    if (!take_number(s, &n)) bad(r, "a repeat without a number");
-    return (size_t)n;
-}
-
 static int64_t duration(struct reader *r, struct str s) {
     int64_t ms = 0;
     bool negative = s.n && s.p[0] == '-';
@@ -76,198 +68,14 @@ static int64_t duration(struct reader *r, struct str s) {
     return negative ? -ms : ms;
 }
 
-/* ---- labels ------------------------------------------------------------------------------------------------------ */
-
-static int order_of_labels(const void *x, const void *y) {
-    return str_compare(((const struct label *)x)->name, ((const struct label *)y)->name);
-}
-
-static struct str text_of(struct reader *r, const struct token *t) {
-    struct str out;
-    if (t->kind == TOKEN_WORD) return t->text;
-    if (t->kind != TOKEN_STRING || unquote(&r->s->a, t->text, &out)) bad(r, "not a label");
-    return out;
-}
-
-/* name{a="b"} in front of *s. */
-static struct labels take_labels(struct reader *r, struct str *s) {
-    struct label *v = arena_array(&r->s->a, struct label, 64);
-    uint32_t n = 0;
-    struct lexer l = {.text = *s};
-    size_t name = 0;
-    while (name < s->n && (isalnum((unsigned char)s->p[name]) || strchr("_:", s->p[name]))) name++;
-    if (name) v[n++] = (struct label){STR("__name__"), {s->p, name}};
-    l.at = name;
-    size_t blank = name;
-    while (blank < s->n && strchr(" \t", s->p[blank])) blank++;
-    struct str rest = {s->p + blank, s->n - blank};
-    if (str_starts_with(rest, STR("{")) && !str_starts_with(rest, STR("{{"))) {
-        l.at = blank + 1;
-        struct token t = lex(&l);
-        while (t.kind != TOKEN_RIGHT_BRACE && n < 64) {
-            struct str label = text_of(r, &t);
-            t = lex(&l);
-            if (t.kind != TOKEN_ASSIGN) {
-                v[n++] = (struct label){STR("__name__"), label};
-            } else {
-                t = lex(&l);
-                struct str value = text_of(r, &t);
-                if (value.n) v[n++] = (struct label){label, value};
-                t = lex(&l);
-            }
-            if (t.kind == TOKEN_COMMA) t = lex(&l);
-        }
-    }
-    *s = str_trim((struct str){s->p + l.at, s->n - l.at});
-    qsort(v, n, sizeof *v, order_of_labels);
-    return (struct labels){v, n};
-}
-
-/* ---- values ------------------------------------------------------------------------------------------------------ */
-
-static uint32_t take_list(struct reader *r, struct str s, double out[512]) {
-    uint32_t n = 0;
-    if (s.n && s.p[0] == '[') s = (struct str){s.p + 1, s.n - 1};
-    while (str_trim(s).n && str_trim(s).p[0] != ']' && n < 512) {
-        s = str_trim(s);
-        if (!take_number(&s, &out[n++])) bad(r, "not a list of numbers");
-    }
-    return n;
-}
-
-static void fill_side(struct reader *r, struct native_side *side, int32_t offset, struct str list) {
-    double values[512];
-    uint32_t n = take_list(r, list, values);
-    side->index = arena_array(&r->s->a, int32_t, n + 1);
-    side->count = arena_array(&r->s->a, double, n + 1);
-    for (uint32_t i = 0; i < n; i++) {
-        side->index[i] = offset + (int32_t)i;
-        side->count[i] = values[i];
-    }
-    side->n = n;
-}
-
-/* {{schema:0 count:3 buckets:[1 2]}} without its braces. */
-static struct native *parse_native(struct reader *r, struct str body) {
-    struct native *h = arena_new(&r->s->a, struct native);
-    struct str positive = {0}, negative = {0};
-    double offset = 0, negative_offset = 0, schema = 0, custom[512];
-    while ((body = str_trim(body)).n) {
-        struct str name, rest;
-        if (!str_cut(body, ':', &name, &rest)) bad(r, "a histogram's field has no value");
-        name = str_trim(name);
-        rest = str_trim(rest);
-        size_t n = 0;
-        bool list = rest.n && rest.p[0] == '[';
-        while (n < rest.n && (list ? rest.p[n] != ']' : rest.p[n] != ' ')) n++;
-        struct str value = {rest.p, MIN(n + list, rest.n)};
-        body = (struct str){rest.p + value.n, rest.n - value.n};
-        double number = 0;
-        struct str digits = value;
-        if (!list) take_number(&digits, &number);
-        if (str_equal(name, STR("schema")))
-            schema = number;
-        else if (str_equal(name, STR("sum")))
-            h->sum = number;
-        else if (str_equal(name, STR("count")))
-            h->count = number;
-        else if (str_equal(name, STR("z_bucket")))
-            h->zero_count = number;
-        else if (str_equal(name, STR("z_bucket_w")))
-            h->zero_threshold = number;
-        else if (str_equal(name, STR("offset")))
-            offset = number;
-        else if (str_equal(name, STR("n_offset")))
-            negative_offset = number;
-        else if (str_equal(name, STR("buckets")))
-            positive = value;
-        else if (str_equal(name, STR("n_buckets")))
-            negative = value;
-        else if (str_equal(name, STR("counter_reset_hint")))
-            h->reset = str_equal(value, STR("gauge"))       ? NATIVE_GAUGE
-                       : str_equal(value, STR("reset"))     ? NATIVE_RESET
-                       : str_equal(value, STR("not_reset")) ? NATIVE_NOT_RESET
-                                                            : NATIVE_RESET_UNKNOWN;
-        else if (str_equal(name, STR("custom_values"))) {
-            h->custom_n = take_list(r, value, custom);
-            double *kept = arena_array(&r->s->a, double, h->custom_n + 1);
-            memcpy(kept, custom, sizeof *kept * h->custom_n);
-            h->custom = kept;
-        } else
-            bad(r, "no such field of a histogram");
-    }
-    h->schema = (int32_t)schema;
-    fill_side(r, &h->positive, (int32_t)offset, positive);
-    fill_side(r, &h->negative, (int32_t)negative_offset, negative);
-    if (native_fault(h)) bad(r, native_fault(h));
-    return h;
-}
-
-static struct str take_braces(struct reader *r, struct str *s) {
-    size_t end = 2;
-    while (end + 1 < s->n && !(s->p[end] == '}' && s->p[end + 1] == '}')) end++;
-    if (end + 1 >= s->n) bad(r, "a histogram has no end");
-    struct str body = {s->p + 2, end - 2};
-    *s = (struct str){s->p + end + 2, s->n - end - 2};
-    return body;
-}
-
-static void push_value(struct script_series *out, struct script_value v) { *vec_push(&out->values) = v; }
-
-static void take_natives(struct reader *r, struct str *s, struct script_series *out) {
-    struct native *h = parse_native(r, take_braces(r, s)), *step = NULL;
-    double sign = 1;
-    if (s->n > 2 && strchr("+-", s->p[0]) && s->p[1] == '{') {
-        sign = s->p[0] == '-' ? -1 : 1;
-        *s = (struct str){s->p + 1, s->n - 1};
-        step = parse_native(r, take_braces(r, s));
-    }
-    size_t repeat = take_count(r, s);
-    push_value(out, (struct script_value){.histogram = h});
-    for (size_t i = 0; i < repeat; i++) {
-        h = native_copy(&r->s->a, h);
-        if (step && native_add(&r->s->a, h, step, sign) != NATIVE_ADDED) bad(r, "histograms that cannot be added");
-        push_value(out, (struct script_value){.histogram = h});
-    }
-}
-
-static void take_floats(struct reader *r, struct str *s, struct script_series *out) {
-    struct str word = next_word(s), rest = word;
-    if (word.p[0] == '_') {
-        rest = (struct str){word.p + 1, word.n - 1};
-        size_t n = rest.n ? take_count(r, &rest) : 1;
-        for (size_t i = 0; i < n; i++) push_value(out, (struct script_value){.omitted = true});
-        return;
-    }
-    double v, step = 0;
-    int64_t ms;
-    if (str_starts_with(word, STR("stale"))) {
-        uint64_t bits = PROMQL_STALE;
-        memcpy(&v, &bits, sizeof v);
-        rest = (struct str){word.p + 5, word.n - 5};
-    } else if (parse_promql_duration(word, &ms)) {
-        push_value(out, (struct script_value){.number = (double)ms / 1000});
-        return;
-    } else if (!take_number(&rest, &v)) {
-        bad(r, "not a value");
-    }
-    if (rest.n && strchr("+-", rest.p[0])) take_number(&rest, &step);
-    size_t repeat = take_count(r, &rest);
-    push_value(out, (struct script_value){.number = v});
-    for (size_t i = 0; i < repeat; i++) {
-        if (step != 0) v += step;
-        push_value(out, (struct script_value){.number = v});
-    }
-}
-
 static struct script_series take_series(struct reader *r, struct str line) {
-    struct script_series out = {.labels = take_labels(r, &line)};
-    while ((line = str_trim(line)).n) {
-        if (str_starts_with(line, STR("{{")))
-            take_natives(r, &line, &out);
-        else
-            take_floats(r, &line, &out);
-    }
+    struct series_text text;
+    err e = series_text_parse(&r->s->a, line, &text);
+    if (e) bad(r, err_text(e));
+    struct script_series out = {.labels = text.labels};
+    vec_reserve(&out.values, text.n);
+    if (text.n) memcpy(out.values.v, text.values, text.n * sizeof *text.values);
+    out.values.n = text.n;
     return out;
 }
 
@@ -500,7 +308,7 @@ static void load_series(const struct script_command *load, const struct script_s
         vec_clear(&s->histograms);
     }
     for (size_t i = 0; i < from->values.n; i++) {
-        const struct script_value *v = &from->values.v[i];
+        const struct series_value *v = &from->values.v[i];
         int64_t t = (int64_t)i * load->gap;
         if (v->omitted) continue;
         if (v->histogram)

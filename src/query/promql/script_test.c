@@ -42,7 +42,7 @@ static bool native_almost(const struct native *x, const struct native *y) {
     }
 }
 
-static bool cell_equals(const struct script_value *want, const struct promql_row *row, size_t i) {
+static bool cell_equals(const struct series_value *want, const struct promql_row *row, size_t i) {
     if (want->histogram) return row->kinds[i] == PROMQL_HISTOGRAM && native_almost(want->histogram, row->histograms[i]);
     return row->kinds[i] == PROMQL_FLOAT && almost(want->number, row->values[i]);
 }

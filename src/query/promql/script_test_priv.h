@@ -2,17 +2,13 @@
 #pragma once
 
 #include "query/promql/memory_test_priv.h"
+#include "query/promql/series_text.h"
 
 enum script_class { CLASS_CORE, CLASS_NATIVE, CLASS_EXTENSION, CLASSES };
 
-struct script_value {
-    bool omitted;
-    double number;
-    const struct native *histogram; /* else NULL */
-};
 struct script_series {
     struct labels labels;
-    VEC(struct script_value) values;
+    VEC(struct series_value) values;
 };
 
 struct script_case {

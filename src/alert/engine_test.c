@@ -1,0 +1,419 @@
+/* The engine on the simulated clock: states, series, what is sent; and killed at every state, compared with the run that was not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "alert/alert_priv.h"
+#include "base/text.h"
+#include "os/clock.h"
+#include "os/sim/sim.h"
+
+#define SECOND_NS ((int64_t)1000000000)
+enum { KEPT_MAX = 8 };
+
+static struct {
+    struct store *store;
+    struct alert_engine *engine;
+    struct {
+        char *key, *text;
+    } kept[KEPT_MAX];
+    struct buf sent;
+    size_t appends;
+    bool refuse;
+} world;
+
+static void check_ok(err e, const char *what) {
+    if (e) fail_msg("%s: %s", what, err_text(e));
+}
+
+/* ---- around the engine ------------------------------------------------------------------------------------------- */
+
+static void on_stored(void *context, err e, const struct points_outcome *o) {
+    (void)context;
+    check_ok(e, "append");
+    if (o->rejected)
+        fail_msg("%llu refused at %lld: %s: conflicts %u, late %u", (unsigned long long)o->rejected,
+                 (long long)clock_wall_ns(), o->message, (unsigned)o->rejected_by[REFUSED_CONFLICT],
+                 (unsigned)o->rejected_by[REFUSED_TOO_LATE]);
+}
+
+static err append(void *context, struct str tenant, struct batch_blob *blob) {
+    (void)context;
+    world.appends++;
+    if (world.refuse) {
+        batch_unref(blob);
+        return err_new(ERR_UNAVAILABLE, "the disk is full");
+    }
+    return store_append_points(world.store, tenant, blob, on_stored, NULL);
+}
+
+static err save(void *context, struct str key, struct str state) {
+    size_t i = 0;
+    (void)context;
+    while (i < KEPT_MAX && world.kept[i].key && !str_equal(key, str_of(world.kept[i].key))) i++;
+    assert_in_range(i, 0, KEPT_MAX - 1);
+    if (!world.kept[i].key) world.kept[i].key = str_dup(key);
+    mem_free(world.kept[i].text);
+    world.kept[i].text = str_dup(state);
+    return NULL;
+}
+
+static err load(void *context, struct str key, struct buf *out) {
+    (void)context;
+    for (size_t i = 0; i < KEPT_MAX; i++)
+        if (world.kept[i].key && str_equal(key, str_of(world.kept[i].key))) buf_add_text(out, world.kept[i].text);
+    return NULL;
+}
+
+static void put_set(struct buf *out, struct labels l) { promql_labels_print(l, out); }
+
+static void hear(void *context, const struct alert_notice *v, size_t n) {
+    (void)context;
+    for (size_t i = 0; i < n; i++) {
+        buf_add_fmt(&world.sent, "%lld sent ", (long long)(clock_wall_ns() / SECOND_NS));
+        put_set(&world.sent, v[i].labels);
+        put_set(&world.sent, v[i].annotations);
+        buf_add_fmt(&world.sent, " from %lld to %lld\n", (long long)v[i].starts_ns, (long long)v[i].ends_ns);
+    }
+}
+
+static void load_rules(const char *text) {
+    struct alert_rules *rules = mem_new_of(struct alert_rules);
+    AUTO_BUF struct buf problems;
+    buf_init(&problems, MIB);
+    arena_init(&rules->a, 512 * MIB);
+    check_ok(rules_read(str_of(text), "r.yml", &rules->a, vec_push(&rules->files), &problems), "rules");
+    if (problems.n) fail_msg("%s", problems.p);
+    alert_engine_load_wait(world.engine, rules);
+}
+
+static void open_engine(const char *rules) {
+    world.engine = alert_engine_new(&(struct alert_options){
+        .store = world.store, .append_wait = append, .keeper = {NULL, save, load}, .send = hear});
+    load_rules(rules);
+}
+
+static void kill_engine(void) { alert_engine_free(take(&world.engine)); }
+
+static int begin(void **state) {
+    struct store_options o;
+    (void)state;
+    sim_reset(1);
+    memset(&world, 0, sizeof world);
+    store_options_default(&o);
+    o.retention_ns = 0;
+    world.store = store_model_open(&o);
+    buf_init(&world.sent, 16 * MIB);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    kill_engine();
+    check_ok(store_close(world.store), "close");
+    buf_done(&world.sent);
+    for (size_t i = 0; i < KEPT_MAX; i++) mem_free(world.kept[i].key), mem_free(world.kept[i].text);
+    return 0;
+}
+
+static void say(const char *name, const char *label, double value) {
+    struct samples_out out;
+    struct label l[2] = {{METRIC_NAME, str_of(name)}, {STR("i"), str_of(label)}};
+    samples_out_init(&out);
+    samples_out_add(&out, (struct labels){l, 2}, clock_wall_ns() / 1000000, value);
+    check_ok(append(NULL, STR("default"), points_builder_finish(&out.b)), "say");
+    samples_out_done(&out);
+}
+
+/* All samples of now that a selector takes, one a line. */
+static void ask(const char *text, struct buf *out) {
+    struct query q;
+    struct series_source source = {0};
+    const struct promql_node *expr;
+    struct promql_answer a;
+    int64_t now = clock_wall_ns() / 1000000;
+    struct promql_options o = {.start_ms = now, .end_ms = now, .check = series_source_step, .context = &source};
+    query_begin(&q, &(struct query_options){.store = world.store, .tenant = STR("default")});
+    check_ok(series_source_open(&q, &source), "open");
+    check_ok(promql_parse(&q.arena, str_of(text), (struct promql_syntax){.experimental_functions = true}, &expr, NULL),
+             "parse");
+    check_ok(promql_run(&q.arena, &source.source, expr, str_of(text), &o, &a), "run");
+    for (size_t i = 0; i < a.row_n; i++) {
+        put_set(out, a.rows[i].labels);
+        buf_add_fmt(out, " %g\n", a.rows[i].values[0]);
+    }
+    series_source_close(&source);
+    query_end(&q);
+}
+
+static void expect(const char *text, const char *answer) {
+    AUTO_BUF struct buf got;
+    buf_init(&got, MIB);
+    buf_add_text(&got, "");
+    ask(text, &got);
+    assert_string_equal(got.p ? got.p : "", answer);
+}
+
+/* To the next time at which a group is due; what was due before is evaluated. */
+static void pass(int64_t *due) {
+    if (!*due) *due = alert_engine_step_wait(world.engine);
+    sim_clock_advance(MAX(*due - clock_wall_ns(), 0));
+}
+static void step(int64_t *due) { *due = alert_engine_step_wait(world.engine); }
+
+static void put_states(void *context, const struct alert_group *groups, size_t n) {
+    struct buf *out = context;
+    for (size_t g = 0; g < n; g++)
+        for (size_t i = 0; i < groups[g].n; i++)
+            for (size_t k = 0; k < groups[g].rules[i].alerts.n; k++) {
+                const struct alert *x = groups[g].rules[i].alerts.v[k];
+                put_set(out, x->labels);
+                put_set(out, x->annotations);
+                buf_add_fmt(out, " %s %g active %lld fired %lld resolved %lld kept %lld sent %lld until %lld\n",
+                            alert_state_names[x->state], x->value, (long long)x->active_ns, (long long)x->fired_ns,
+                            (long long)x->resolved_ns, (long long)x->keep_since_ns, (long long)x->sent_ns,
+                            (long long)x->until_ns);
+            }
+}
+
+/* ---- the matrix -------------------------------------------------------------------------------------------------- */
+
+#define RULES                                                                                                          \
+    "groups:\n- name: g\n  interval: 1m\n  rules:\n"                                                                   \
+    "  - {record: twice, expr: 2 * x}\n"                                                                               \
+    "  - {alert: At, expr: twice > 0, labels: {severity: '{{ if gt $value 5.0 }}high{{ else }}low{{ end }}'}, "        \
+    "annotations: {v: '{{ $value }}'}}\n"                                                                              \
+    "  - {alert: For, expr: x > 0, for: 2m, annotations: {v: '{{ $labels.i }} {{ $value }}'}}\n"                       \
+    "  - {alert: Keep, expr: x > 0, for: 1m, keep_firing_for: 3m}\n"                                                   \
+    "  - {record: count, expr: 'count(ALERTS) by (alertname, alertstate)'}\n"
+
+/* Of each step (1 min): the values of two series; - is none. Pending and gone, fired, kept, fired again while kept, resolved, fired again
+ * within and after the 15 minutes for which a resolved one stays. */
+static const char *const plays[2] = {"-1--1111--1-----1--11111------------------111---",
+                                     "11111111112222-----2222233333333-1-1-1-11-11-11-"};
+enum { STEPS = 48 };
+
+/* Runs it all; a kill before step `killed` (none: STEPS). What was seen at every step is appended. */
+static void play(size_t killed, struct buf *seen) {
+    int64_t due = 0;
+    begin(NULL);
+    open_engine(RULES);
+    for (size_t i = 0; i < STEPS; i++) {
+        pass(&due);
+        for (int k = 0; k < 2; k++)
+            if (plays[k][i] != '-')
+                say("x", k ? "b" : "a", plays[k][i] - '0');
+            else if (i && plays[k][i - 1] != '-') {
+                uint64_t bits = PROMQL_STALE;
+                double stale;
+                memcpy(&stale, &bits, sizeof stale);
+                say("x", k ? "b" : "a", stale);
+            }
+        if (i == killed) {
+            kill_engine();
+            open_engine(RULES);
+        }
+        step(&due);
+        buf_add_fmt(seen, "step %zu\n", i);
+        alert_engine_look(world.engine, put_states, seen);
+        ask("sort_by_label(ALERTS, 'alertname', 'i', 'alertstate', 'severity')", seen);
+        ask("sort_by_label(ALERTS_FOR_STATE, 'alertname', 'i', 'severity')", seen);
+        ask("sort_by_label(count, 'alertname', 'alertstate')", seen);
+    }
+    buf_add_str(seen, buf_str(&world.sent));
+    end(NULL);
+}
+
+static void killed_at_every_state(void **state) {
+    AUTO_BUF struct buf whole, seen;
+    size_t firing = 0;
+    (void)state;
+    buf_init(&whole, 64 * MIB);
+    buf_init(&seen, 64 * MIB);
+    play(STEPS, &whole);
+    static const char *const parts[] = {" pending ",         " firing ", " inactive ", "ALERTS{",
+                                        "ALERTS_FOR_STATE{", " sent ",   "count{"};
+    for (size_t i = 0; i < LENGTH(parts); i++)
+        if (!strstr(whole.p, parts[i])) fail_msg("nothing that is%s", parts[i]);
+    for (const char *p = whole.p; (p = strstr(p, " firing ")); p++) firing++;
+    assert_in_range(firing, 50, 10000);
+    for (size_t k = 0; k < STEPS; k++) {
+        buf_clear(&seen);
+        play(k, &seen);
+        if (str_equal(buf_str(&whole), buf_str(&seen))) continue;
+        size_t at = 0, line = 0;
+        while (at < whole.n && at < seen.n && whole.p[at] == seen.p[at]) line = whole.p[at++] == '\n' ? at : line;
+        fail_msg("killed at step %zu:\n  was %.300s\n  is  %.300s", k, whole.p + line, seen.p + line);
+    }
+}
+
+static void time_unseen_does_not_count(void **state) {
+    int64_t due = 0;
+    (void)state;
+    open_engine("groups:\n- name: g\n  interval: 30s\n  rules:\n  - {alert: A, expr: vector(1), for: 5m}\n");
+    for (int i = 0; i < 3; i++) pass(&due), step(&due);
+    kill_engine();
+    sim_clock_advance(3600 * SECOND_NS);
+    open_engine("groups:\n- name: g\n  interval: 30s\n  rules:\n  - {alert: A, expr: vector(1), for: 5m}\n");
+    due = 0;
+    for (int i = 0; i < 3; i++) pass(&due), step(&due);
+    expect("ALERTS", "ALERTS{alertname=\"A\", alertstate=\"pending\"} 1\n");
+    for (int i = 0; i < 6; i++) pass(&due), step(&due);
+    expect("ALERTS", "ALERTS{alertname=\"A\", alertstate=\"firing\"} 1\n");
+}
+
+/* ---- what rules write --------------------------------------------------------------------------------------------- */
+
+static struct alert_rule *rule(size_t i) { return &world.engine->groups[0].rules[i]; }
+
+static void vanished_series_end(void **state) {
+    int64_t due = 0;
+    (void)state;
+    open_engine("groups:\n- name: g\n  interval: 1m\n  labels: {team: t}\n  rules:\n  - {record: y, expr: x > 1, "
+                "labels: {i: '', k: v}}\n");
+    pass(&due);
+    say("x", "a", 5);
+    step(&due);
+    expect("y", "y{k=\"v\", team=\"t\"} 5\n");
+    pass(&due);
+    say("x", "a", 0);
+    step(&due);
+    expect("y", "");
+}
+
+static void rules_see_what_was_written_before(void **state) {
+    int64_t due = 0;
+    (void)state;
+    open_engine(
+        "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: a, expr: vector(1)}\n  - {record: b, expr: a + 1}\n"
+        "  - {record: c, expr: '{__name__=~\"a|b\"}', labels: {k: v}}\n  - {record: d, expr: vector(7)}\n");
+    pass(&due);
+    world.appends = 0;
+    step(&due);
+    expect("b", "b 2\n");
+    assert_int_equal(rule(2)->health, RULE_ERR); /* a and b become one series */
+    assert_non_null(
+        strstr(rule(2)->error, "vector contains metrics with the same labelset after applying rule labels"));
+    expect("d", "d 7\n");
+    assert_int_equal(world.appends, 3);
+}
+
+static void limits_and_failures(void **state) {
+    int64_t due = 0;
+    (void)state;
+    open_engine(
+        "groups:\n- name: g\n  interval: 1m\n  limit: 1\n  rules:\n  - {record: r, expr: x}\n  - {alert: A, expr: x}\n"
+        "  - {alert: B, expr: 'x / on() x'}\n  - {alert: C, expr: x, labels: {i: one}}\n  - {record: s, expr: "
+        "'\"text\"'}\n");
+    pass(&due);
+    say("x", "a", 1);
+    say("x", "b", 1);
+    step(&due);
+    static const char *const errors[] = {
+        "exceeded limit of 1 with 2 series", "exceeded limit of 1 with 2 alerts", "many-to-many matching not allowed",
+        "same labelset after applying alert labels", "rule result is not a vector or scalar"};
+    for (size_t i = 0; i < LENGTH(errors); i++) {
+        assert_int_equal(rule(i)->health, RULE_ERR);
+        if (!strstr(rule(i)->error, errors[i])) fail_msg("%s\nnot: %s", rule(i)->error, errors[i]);
+    }
+    expect("{__name__=~\"r|ALERTS.*\"}", "");
+    world.refuse = true;
+    load_rules("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: r, expr: vector(1)}\n");
+    due = 0;
+    sim_clock_advance(60 * SECOND_NS);
+    step(&due);
+    assert_string_equal(rule(0)->error, "writing samples: the disk is full");
+}
+
+static void offsets_and_missed_times(void **state) {
+    int64_t due = 0;
+    (void)state;
+    open_engine("groups:\n- name: g\n  interval: 1m\n  query_offset: 30s\n  rules:\n  - {record: r, expr: "
+                "timestamp(vector(1))}\n");
+    pass(&due);
+    step(&due);
+    int64_t at = world.engine->groups[0].at_ns;
+    assert_int_equal(at, clock_wall_ns());
+    AUTO_BUF struct buf want;
+    buf_init(&want, 256);
+    buf_add_fmt(&want, "r %g\n", (double)(at / SECOND_NS - 30));
+    expect("r", want.p);
+    sim_clock_advance(10 * 60 * SECOND_NS);
+    step(&due);
+    assert_int_equal(world.engine->groups[0].missed, 9);
+    assert_int_equal(world.engine->groups[0].iterations, 2);
+}
+
+static void reload_keeps_states(void **state) {
+    int64_t due = 0;
+    (void)state;
+    open_engine("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {alert: A, expr: vector(1), for: 2m}\n  - {alert: "
+                "B, expr: vector(1)}\n");
+    for (int i = 0; i < 3; i++) pass(&due), step(&due);
+    int64_t active = rule(0)->alerts.v[0]->active_ns;
+    assert_int_equal(rule(0)->alerts.v[0]->state, ALERT_FIRING);
+    load_rules("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: new, expr: vector(1)}\n  - {alert: A, expr: "
+               "vector(2), for: 10m}\n");
+    sim_clock_advance(1000000);
+    expect("ALERTS{alertname=\"B\"}", "");
+    assert_int_equal(rule(1)->alerts.v[0]->active_ns, active);
+    pass(&due), step(&due);
+    assert_int_equal(rule(1)->alerts.v[0]->state, ALERT_PENDING); /* `for` is longer now */
+    expect("ALERTS{alertname=\"A\"}", "ALERTS{alertname=\"A\", alertstate=\"pending\"} 1\n");
+}
+
+static void damaged_states_are_left(void **state) {
+    int64_t due = 0;
+    (void)state;
+    static const char good[] = "{\"at\":1767225600000000000,\"rules\":[{\"name\":\"A\",\"labels\":{},\"alerts\":[{"
+                               "\"labels\":{\"alertname\":\"A\"},"
+                               "\"annotations\":{},\"state\":2,\"value\":\"0\",\"active\":5,\"fired\":5,\"resolved\":0,"
+                               "\"keep_since\":0,\"sent\":5,\"until\":5}]}]}";
+    for (size_t n = 0; n <= sizeof good - 1; n++) {
+        char key[] = "r.yml;g";
+        check_ok(save(NULL, str_of(key), (struct str){good, n}), "save");
+        sim_clock_advance(SECOND_NS);
+        open_engine("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {alert: A, expr: vector(1)}\n");
+        due = 0;
+        pass(&due), step(&due);
+        assert_int_equal(rule(0)->alerts.n, 1);
+        kill_engine();
+    }
+}
+
+static void many_rules_and_cycles(void **state) {
+    AUTO_BUF struct buf text;
+    int64_t due = 0;
+    (void)state;
+    buf_init(&text, 16 * MIB);
+    buf_add_text(
+        &text,
+        "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: a, expr: b + 1}\n  - {record: b, expr: a + 1}\n");
+    for (int i = 0; i < 10000; i++) buf_add_fmt(&text, "  - {record: 'r%d', expr: vector(%d)}\n", i, i);
+    open_engine(text.p);
+    say("b", "x", 1);
+    pass(&due);
+    step(&due);
+    expect("b", "b{i=\"x\"} 3\n");
+    expect("r9999", "r9999 9999\n");
+    assert_int_equal(world.engine->groups[0].n, 10002);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_at_every_state),
+        TEST(time_unseen_does_not_count),
+        TEST(vanished_series_end),
+        TEST(rules_see_what_was_written_before),
+        TEST(limits_and_failures),
+        TEST(offsets_and_missed_times),
+        TEST(reload_keeps_states),
+        TEST(damaged_states_are_left),
+        TEST(many_rules_and_cycles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
