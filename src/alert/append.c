@@ -25,7 +25,7 @@ err alert_append_wait(void *ingest, struct str tenant, struct batch_blob *blob) 
     struct landing l = {0};
     lock_init(&l.lock);
     flag_init(&l.flag);
-    err e = ingest_points(ingest, tenant, blob, on_landed, &l);
+    err e = ingest_points(ingest, tenant, INGEST_DERIVED, blob, on_landed, &l);
     lock_take(&l.lock);
     while (!e && !l.landed) flag_wait(&l.flag, &l.lock);
     lock_give(&l.lock);

@@ -371,11 +371,12 @@ static err redact_points(struct flight *f, struct batch_blob **blob) {
     return e;
 }
 
-err ingest_points(struct ingest *in, struct str tenant, struct batch_blob *blob, ingest_done_fn done, void *context) {
+err ingest_points(struct ingest *in, struct str tenant, enum ingest_source source, struct batch_blob *blob,
+                  ingest_done_fn done, void *context) {
     struct flight *f = mem_new_of(struct flight);
     *f = (struct flight){
         .in = in, .kind = INGEST_METRICS, .bytes = batch_bytes(blob).n, .done = done, .context = context};
-    err e = redact_points(f, &blob);
+    err e = source == INGEST_DERIVED ? NULL : redact_points(f, &blob);
     if (e)
         batch_unref(blob);
     else

@@ -105,10 +105,15 @@ void ingest_body(struct ingest *in, const struct ingest_request *request, ingest
  * or after decompression (2 KiB of gzip may be 2 MiB), or there are rules of redaction, whose patterns may take 2 s. */
 bool ingest_body_if_small(struct ingest *in, const struct ingest_request *request, ingest_done_fn done, void *context);
 
-/* The same for points that are in a batch already: of a scrape, or of the machine. Takes over a reference. An error at once: refused (ERR_BUSY: try
- * again), and `done` is not called; else `done` as above. */
-err ingest_points(struct ingest *in, struct str tenant, struct batch_blob *blob, ingest_done_fn done, void *context)
-    __attribute__((warn_unused_result));
+/* Where points come from that are in a batch already: rules of redaction concern what came from outside, once. */
+enum ingest_source {
+    INGEST_COLLECTED, /* of a scrape, or of the machine */
+    INGEST_DERIVED,   /* made of what is stored: its texts were redacted when they came */
+};
+/* The same for such points. Takes over a reference. An error at once: refused (ERR_BUSY: try again), and `done` is not called; else `done` as
+ * above. */
+err ingest_points(struct ingest *in, struct str tenant, enum ingest_source source, struct batch_blob *blob,
+                  ingest_done_fn done, void *context) __attribute__((warn_unused_result));
 
 /* Counted since the start. */
 struct ingest_stats {

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/vec.h"
+#include "os/thread.h"
 #include "store/series/select_priv.h"
 
 enum { TEXT_BYTES_MAX = 1 << 20, SAYINGS_MAX = 8 };
@@ -387,7 +388,8 @@ struct model_view {
     struct series_snapshot base;
     series_list series; /* copies */
     VEC(struct model_text) texts;
-    VEC(struct series_source *) given; /* what selections read */
+    struct lock lock;                  /* slices of a question select at once */
+    VEC(struct series_source *) given; /* what selections read; under lock */
 };
 
 static int by_time(const void *a, const void *b) {
@@ -400,6 +402,7 @@ static const struct series_snapshot_functions model_view_functions;
 struct series_snapshot *series_model_snapshot(struct series_model *m, struct str tenant, int64_t time_floor) {
     struct model_view *v = mem_new_of(struct model_view);
     v->base.f = &model_view_functions;
+    lock_init(&v->lock);
     for (size_t i = 0; i < m->series.n; i++) {
         const struct model_series *from = m->series.v[i];
         if (!str_equal(str_of(from->tenant), tenant)) continue;
@@ -435,6 +438,7 @@ static void view_free(struct series_snapshot *sn) {
     }
     vec_done(&v->given);
     vec_done(&v->texts);
+    lock_done(&v->lock);
     mem_free(v);
 }
 
@@ -473,7 +477,9 @@ static err view_select(struct series_snapshot *sn, const struct series_request *
     struct head_options o = {.series_max = HEAD_SERIES_MAX, .labels_max = LABELS_MAX};
     struct series_source *source = mem_new_of(struct series_source);
     *source = (struct series_source){.head = series_head_new(&o)};
+    lock_take(&v->lock);
     *vec_push(&v->given) = source;
+    lock_give(&v->lock);
     for (size_t i = 0; i < v->series.n; i++)
         if (has_samples(v->series.v[i], r) &&
             label_matchers_match(r->matchers, r->matcher_count, v->series.v[i]->labels))

@@ -84,7 +84,7 @@ static void send_points(struct source *s, struct batch_blob *blob) {
     lock_take(&s->lock);
     s->flying++;
     lock_give(&s->lock);
-    err e = ingest_points(s->ingest, s->tenant, blob, on_landed, s);
+    err e = ingest_points(s->ingest, s->tenant, INGEST_COLLECTED, blob, on_landed, s);
     if (e) on_landed(s, e, NULL);
 }
 

@@ -36,7 +36,7 @@ static err append(struct scraper *s, struct batch_blob *blob, bool *out_busy) {
     lock_take(&s->lock);
     s->under_way++;
     lock_give(&s->lock);
-    err e = ingest_points(s->options.ingest, STR("default"), batch_ref(blob), on_stored, s);
+    err e = ingest_points(s->options.ingest, STR("default"), INGEST_COLLECTED, batch_ref(blob), on_stored, s);
     *out_busy = e && err_kind(e) == ERR_BUSY;
     if (!e || !*out_busy) batch_unref(blob);
     if (!e) return NULL;
