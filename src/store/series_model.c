@@ -415,7 +415,7 @@ struct series_snapshot *series_model_snapshot(struct series_model *m, struct str
             if (x.histogram) x.histogram = histogram_on_heap(x.histogram);
             *vec_push(&s->samples) = x;
         }
-        if (!ascend) qsort(s->samples.v, s->samples.n, sizeof *s->samples.v, by_time);
+        if (!ascend && s->samples.n) qsort(s->samples.v, s->samples.n, sizeof *s->samples.v, by_time);
         for (size_t k = 0; k < from->exemplars.n; k++) {
             struct model_exemplar x = from->exemplars.v[k];
             if (x.time_ns < time_floor) continue;
