@@ -206,6 +206,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.notifier = s->rules.notifier;
     options.store = s->store;
     options.catalog = s->catalog;
+    options.check_rules = serve_rules_check;
     options.ingest = s->ingest;
     options.live = s->live;
     TRY(open_scraper(a, s));

@@ -10,7 +10,7 @@
 #include "os/stamp.h"
 
 #define LOOK_NS ((int64_t)5 * 1000000000)
-enum { RULE_THREADS = 2, STATE_BYTES_MAX = 256 << 20, PROBLEMS_SHOWN = 900 };
+enum { RULE_THREADS = 2, STATE_BYTES_MAX = 256 << 20, CHECK_BYTES_MAX = 256 << 20, PROBLEMS_SHOWN = 900 };
 
 /* ---- states: a file a group, replaced at once -------------------------------------------------------------------- */
 
@@ -156,6 +156,25 @@ err serve_rules_open(const struct arguments *a, const char *dir, struct store *s
                                                          .send_context = s->notifier,
                                                          .external_url = str_of(s->external_url)});
     return read_rules(s);
+}
+
+/* JSON is YAML. */
+err serve_rules_check(void *context, struct str tenant, struct str body) {
+    AUTO_ARENA struct arena a;
+    AUTO_BUF struct buf text, problems;
+    struct rule_file file;
+    (void)context, (void)tenant;
+    arena_init(&a, CHECK_BYTES_MAX);
+    buf_init(&text, body.n + 64);
+    buf_init(&problems, PROBLEMS_SHOWN);
+    buf_add_text(&text, "{\"groups\":[");
+    buf_add_str(&text, body);
+    buf_add_text(&text, "]}");
+    TRY(rules_read(buf_str(&text), "group", &a, &file, &problems));
+    if (!problems.n) return NULL;
+    struct str first, rest;
+    str_cut(buf_str(&problems), '\n', &first, &rest);
+    return err_new(ERR_INVALID, STR_FMT, STR_ARG(first));
 }
 
 err serve_rules_start(struct serve_rules *s) {

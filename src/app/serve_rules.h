@@ -25,5 +25,7 @@ struct serve_rules {
 err serve_rules_open(const struct arguments *a, const char *dir, struct store *store, struct ingest *ingest,
                      struct budget *budget, struct serve_rules *out);
 err serve_rules_start(struct serve_rules *s);
+/* What a group of rules that somebody keeps has wrong, as a file of rules would: ERR_INVALID. Of api_options.check_rules; from any thread. */
+err serve_rules_check(void *context, struct str tenant, struct str body);
 void serve_rules_stop(struct serve_rules *s);
 void serve_rules_close(struct serve_rules *s);

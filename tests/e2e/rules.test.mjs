@@ -136,6 +136,24 @@ test('the list of rules, its filters and pages', async (t) => {
   assert.equal((await ask(clew, '/api/v1/query?query=one')).body.data.result.length, 0); // ended with a marker
 });
 
+test('a group of rules that is kept is checked as a file would be', async (t) => {
+  const clew = await startClew();
+  t.after(() => clew.stop());
+  const post = async (group) => {
+    const answer = await fetch(`${clew.api}/api/v1/rules`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(group, null, 2) });
+    return { status: answer.status, text: await answer.text() };
+  };
+  const group = (expr, more = {}) => ({ name: 'g', interval: '30s', rules: [{ alert: 'Up', expr, for: '1m', labels: { severity: 'page' }, ...more }] });
+  for (const [bad, want] of [[group('up =='), /group:\d+: .*unexpected end of input/], [group('up == 0', { labels: { a: '{{ .Nothing' } }), /group:\d+: .*template/i],
+    [group('up == 0', { fro: '1m' }), /group:\d+: .*fro/]]) {
+    const { status, text } = await post(bad);
+    assert.equal(status, 400, text);
+    assert.match(text, want);
+  }
+  const { status, text } = await post(group('up == 0', { annotations: { summary: 'say "no" \u00e4 {{ $labels.job }}' } }));
+  assert.equal(status, 200, text);
+});
+
 test('rules of kube-prometheus load and evaluate', { skip: !existsSync(join(shared, 'data/alerting/kube-prometheus')) && 'no kube-prometheus (CLEW_SHARED)' }, async (t) => {
   const dir = join(shared, 'data/alerting/kube-prometheus'), files = readdirSync(dir).filter((f) => /^rules-.*\.yaml$/.test(f));
   const verdicts = files.map((f) => [run(binary, 'rules', 'check', join(dir, f)).status, run('promtool', 'check', 'rules', join(dir, f)).status]);
