@@ -102,6 +102,10 @@ err points_brief_view(struct str bytes, struct points *out) {
     return NULL;
 }
 
+void points_brief_again(struct str bytes, struct points *out) {
+    points_view_bytes((const unsigned char *)bytes.p, out);
+}
+
 bool points_brief_labels(const struct points *p, uint32_t row, struct str *out) {
     if (row >= p->series_count || p->series[row].labels >= POINTS_NUMBER_END) return false;
     *out = points_string(p, p->series[row].labels);
@@ -122,7 +126,7 @@ static bool find_labels(const struct points *p, points_labels_fn find, void *con
             numbers[i] = POINTS_LOST;
         } else if (labels.n) {
             if (s->heap_size + labels.n > POINTS_BYTES_MAX / 2 || s->n >= POINTS_NUMBER_END - 1) return false;
-            series[i].labels = strings_append(s, labels);
+            series[i].labels = strings_intern(s, labels); /* once, however many rows say it */
         }
     }
     return true;

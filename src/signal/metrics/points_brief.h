@@ -15,6 +15,8 @@ void points_put_brief(const struct points *p, const uint32_t *numbers, struct bu
 
 /* A view of bytes, of which only the strings and the series rows are checked. No blob, no hashes. */
 err points_brief_view(struct str bytes, struct points *out);
+/* The same view of bytes that points_brief_view has taken before. */
+void points_brief_again(struct str bytes, struct points *out);
 /* The labels of a row of it, in its bytes; false: it has no such row, or a number there. */
 bool points_brief_labels(const struct points *p, uint32_t row, struct str *out);
 

@@ -41,6 +41,7 @@ struct memory_batch {
     int64_t arrived_ns; /* of points, as are these */
     uint8_t flags;      /* RECORD_… */
     uint64_t began;     /* RECORD_SAYS: the sequence of the record that began its head */
+    bool names;         /* some of its rows are known and have had no number so far */
     uint32_t *said;     /* RECORD_SAYS: the number of each series row (series_said_priv.h) */
     uint32_t *
         ids; /* for each series row the series of the head that its numbers go to, while `known` is as it was; NO_SERIES: it is to be asked */

@@ -193,6 +193,11 @@ static bool find_series(struct applier *a, uint32_t point, struct labels l, uint
 
 static uint32_t said_number(const struct applier *a, uint32_t row) { return a->said ? a->said[row] : POINTS_IN_FULL; }
 
+/* What others may refer to: not what was replayed, as it may not be durable. */
+static uint32_t number_to_keep(const struct applier *a, uint32_t row) {
+    return a->engine->replaying ? POINTS_IN_FULL : said_number(a, row);
+}
+
 /* The ids in a->ids are those of the points of a hash from now on. */
 static struct known *keep_known(struct applier *a, struct hash128 hash, uint64_t shape, bool delta, uint32_t said) {
     struct known_series *map = &a->series->known;
@@ -245,7 +250,7 @@ static bool prometheus_series(struct applier *a, uint32_t point, uint32_t row, u
     if (!find_series(a, point, l, target_key(l), out_id)) return false;
     vec_clear(&a->ids);
     *vec_push(&a->ids) = *out_id;
-    keep_known(a, a->p->hashes[row], 0, false, said_number(a, row));
+    keep_known(a, a->p->hashes[row], 0, false, number_to_keep(a, row));
     return true;
 }
 
@@ -402,7 +407,7 @@ static void translate_and_apply(struct applier *a, uint32_t i, struct known *k, 
     if (!k || k->shape != shape || k->count != a->made.n - mark.n) {
         bool found = register_made(a, i, mark.n, resource_key(a->p, resource));
         bool delta = found && (a->made.flags[mark.n] & POINT_DELTA);
-        k = found ? keep_known(a, a->p->hashes[row], shape, delta, said_number(a, row)) : NULL;
+        k = found ? keep_known(a, a->p->hashes[row], shape, delta, number_to_keep(a, row)) : NULL;
     }
     made_texts(a, mark.metrics);
     if (k) {

@@ -22,6 +22,14 @@ static struct said_tenant *find_tenant(struct said_log *l, struct str tenant, bo
     return t;
 }
 
+/* Most records only refer to others. */
+static bool says_any(const struct points *p) {
+    struct str labels;
+    for (uint32_t i = 0; i < p->series_count; i++)
+        if (points_brief_labels(p, i, &labels)) return true;
+    return false;
+}
+
 void said_log_add(struct said_log *l, const struct log_record *r) {
     struct points p;
     if (!(r->flags & RECORD_SAYS) || r->since >= r->sequence || !tenant_is_valid(r->tenant)) return;
@@ -29,7 +37,7 @@ void said_log_add(struct said_log *l, const struct log_record *r) {
     if (t->from != r->sequence - r->since) vec_clear(&t->records);
     t->from = r->sequence - r->since;
     err e = points_brief_view(r->blob, &p);
-    if (!e) *vec_push(&t->records) = (struct said_record){r->said_before, p.series_count, p};
+    if (!e && says_any(&p)) *vec_push(&t->records) = (struct said_record){r->said_before, p.series_count, r->blob};
     err_free(e);
 }
 
@@ -46,7 +54,10 @@ static bool find_labels(void *context, uint32_t number, struct str *out) {
     }
     if (low == 0) return false;
     const struct said_record *r = &t->records.v[low - 1];
-    return number - r->before < r->rows && points_brief_labels(&r->p, number - r->before, out);
+    struct points p;
+    if (number - r->before >= r->rows) return false;
+    points_brief_again(r->blob, &p);
+    return points_brief_labels(&p, number - r->before, out);
 }
 
 static bool find_nothing(void *context, uint32_t number, struct str *out) {
@@ -92,6 +103,7 @@ static uint32_t find_numbers(struct memory_batch *m) {
         bool number = there && k->count == 1 && k->shape <= SHAPE_NUMBER && !k->bases;
         m->ids[i] = number ? known->ids.v[k->first] : NO_SERIES;
         m->said[i] = there ? k->said : POINTS_IN_FULL;
+        m->names |= there && k->said == POINTS_IN_FULL;
         n += m->said[i] != POINTS_IN_FULL;
     }
     return n;
@@ -143,10 +155,22 @@ void engine_say(struct engine *s, size_t n) {
     }
 }
 
+/* Series that a replay has made known get numbers as they are said again. */
+static void name_known(const struct memory_batch *m, uint32_t before) {
+    const struct known_series *known = &m->table->series->known;
+    for (uint32_t i = 0; i < m->points.series_count; i++) {
+        struct known *k = m->said[i] == before + i ? known_find(known, m->points.hashes[i]) : NULL;
+        if (k && k->resolved && k->said == POINTS_IN_FULL) k->said = m->said[i];
+    }
+}
+
 void engine_said(struct engine *s, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (memory_batch_is_points(s->taken.v[i]))
-            s->taken.v[i]->table->series->said = s->taken.v[i]->table->series->saying;
+    for (size_t i = 0; i < n; i++) {
+        const struct memory_batch *m = s->taken.v[i];
+        if (!memory_batch_is_points(m)) continue;
+        m->table->series->said = m->table->series->saying;
+        if (m->names) name_known(m, s->records.v[i].said_before);
+    }
     if (s->brief.capacity > BRIEF_BYTES_KEPT) {
         buf_done(&s->brief);
         buf_init(&s->brief, SIZE_MAX);

@@ -7,6 +7,9 @@
  * finds labels there. A record also says where its head begins (`since`), so that numbers of one head are never looked for in another, whatever
  * was lost between them; the log keeps what a head has in files as long as one that began with it has not (series_table_priv.h).
  *
+ * What a replay has read may not be durable (a kill leaves it in the system's cache, and a power cut takes it from there): nothing refers to it, so a process
+ * says its series anew.
+ *
  * Who writes knows what was said by `known` of the table: a series that it has in the head, it has from a record of the head. Owner and threads: the
  * log thread, or replay; a said_log its maker's. Limits: numbers below POINTS_NUMBER_END, else records say everything.
  */
@@ -26,7 +29,7 @@ struct said {
 /* What records of points have said in a walk through the log, by tenant. It points into the records: their segments stay mapped. */
 struct said_record {
     uint32_t before, rows;
-    struct points p; /* points_brief_view */
+    struct str blob; /* points_brief_view has taken it; some of its rows are in full */
 };
 struct said_tenant {
     char tenant[TENANT_BYTES];

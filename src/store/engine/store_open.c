@@ -296,7 +296,8 @@ static err record_batch(struct replay *p, const struct log_record *r, struct mem
 /* What the last head had may have been deleted before this one began: deltas are looked up anew. */
 static void replay_points(struct engine *s, struct memory_batch *m, uint32_t said_before) {
     struct series_table *t = m->table->series;
-    if (m->flags & RECORD_FRESH) {
+    bool of_another = t->first && m->began != t->said.from; /* the record that began its head is lost */
+    if ((m->flags & RECORD_FRESH) || of_another) {
         engine_seal_now(s, m->table);
         t->forget_bases = true;
     }
