@@ -113,24 +113,6 @@ static bool put_integer(struct buf *out, const struct verb *v, int64_t x) {
     return true;
 }
 
-static void put_quoted(struct buf *b, struct str s) {
-    buf_add_byte(b, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '"' || c == '\\')
-            buf_add_byte(b, '\\'), buf_add_byte(b, c);
-        else if (c == '\n')
-            buf_add_text(b, "\\n");
-        else if (c == '\t')
-            buf_add_text(b, "\\t");
-        else if ((unsigned char)c < ' ' || c == 0x7f)
-            buf_add_fmt(b, "\\x%02x", (unsigned)(unsigned char)c);
-        else
-            buf_add_byte(b, c);
-    }
-    buf_add_byte(b, '"');
-}
-
 static bool put_text(struct buf *out, const struct verb *v, struct str s) {
     AUTO_BUF struct buf text;
     buf_init(&text, 4 * (size_t)TEMPLATE_OUT_MAX);
@@ -143,7 +125,7 @@ static bool put_text(struct buf *out, const struct verb *v, struct str s) {
     switch (v->letter) {
     case 's':
     case 'v': buf_add_str(&text, s); break;
-    case 'q': put_quoted(&text, s); break;
+    case 'q': put_go_quoted(&text, s); break;
     case 'x': put_hex(&text, s.p, s.n); break;
     default: return false;
     }

@@ -27,7 +27,7 @@ static void put_labels(struct buf *b, struct labels l) {
     buf_add_byte(b, '{');
     for (uint32_t i = 0; i < l.n; i++) {
         buf_add_fmt(b, "%s" STR_FMT "=", i ? ", " : "", STR_ARG(l.v[i].name));
-        put_quoted(b, l.v[i].value);
+        put_go_quoted(b, l.v[i].value);
     }
     buf_add_byte(b, '}');
 }
@@ -191,7 +191,7 @@ static err evaluate(struct query *q, struct series_source *source, const struct 
 static void say_expr(struct unit_run *r, const struct unit_expr_test *t) {
     r->failures++;
     buf_add_text(r->out, "    expr: ");
-    put_quoted(r->out, t->expr);
+    put_go_quoted(r->out, t->expr);
     buf_add_text(r->out, ", time: ");
     put_time_of(r->out, t->at_ms);
     buf_add_byte(r->out, ',');

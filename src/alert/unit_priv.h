@@ -44,5 +44,3 @@ struct unit_file {
 
 err unit_file_read(const char *path, struct unit_file *out);
 void unit_file_done(struct unit_file *f); /* also after an error */
-
-void put_quoted(struct buf *b, struct str text); /* as Go quotes */

@@ -9,26 +9,6 @@
 
 enum { TEST_FILE_BYTES_MAX = 16 << 20 };
 
-void put_quoted(struct buf *b, struct str s) {
-    buf_add_byte(b, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '"' || c == '\\')
-            buf_add_byte(b, '\\'), buf_add_byte(b, c);
-        else if (c == '\n')
-            buf_add_text(b, "\\n");
-        else if (c == '\t')
-            buf_add_text(b, "\\t");
-        else if (c == '\r')
-            buf_add_text(b, "\\r");
-        else if ((unsigned char)c < ' ' || c == 0x7f)
-            buf_add_fmt(b, "\\x%02x", (unsigned)(unsigned char)c);
-        else
-            buf_add_byte(b, c);
-    }
-    buf_add_byte(b, '"');
-}
-
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static err take_duration(const struct yaml *y, int64_t *out_ms) {

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "query/promql/eval_priv.h"
+#include "query/promql/number.h"
 
 int promql_labels_compare(struct labels x, struct labels y) {
     for (uint32_t i = 0; i < x.n && i < y.n; i++) {

@@ -218,32 +218,6 @@ const char *unquote(struct arena *a, struct str quoted, struct str *out) {
     return NULL;
 }
 
-void put_go_quoted(struct buf *b, struct str text) {
-    static const char names[] = "\a\b\f\n\r\t\v\\\"", letters[] = "abfnrtv\\\"";
-    buf_add_byte(b, '"');
-    for (size_t i = 0; i < text.n;) {
-        unsigned char c = (unsigned char)text.p[i];
-        const char *name = c ? strchr(names, c) : NULL;
-        size_t n = 1;
-        if (c >= 0x80) {
-            n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-            if (i + n <= text.n && utf8_is_valid((struct str){text.p + i, n})) {
-                buf_add(b, text.p + i, n);
-                i += n;
-                continue;
-            }
-        }
-        i++;
-        if (name)
-            buf_add_fmt(b, "\\%c", letters[name - names]);
-        else if (c < 0x20 || c >= 0x7f)
-            buf_add_fmt(b, "\\x%02x", c);
-        else
-            buf_add_byte(b, (char)c);
-    }
-    buf_add_byte(b, '"');
-}
-
 void put_token(struct buf *b, const struct token *t) {
     static const char *const keywords[] = {"offset",     "by",          "without", "on",    "ignoring",
                                            "group_left", "group_right", "bool",    "start", "end"};

@@ -61,6 +61,32 @@ void put_sample_value(struct buf *b, double v) { put_number(b, v, -6, 21); }
 void put_go_plain(struct buf *b, double v) { put_number(b, v, -1000, 1000); }
 void put_go_general(struct buf *b, double v) { put_number(b, v, -4, 6); }
 
+void put_go_quoted(struct buf *b, struct str text) {
+    static const char names[] = "\a\b\f\n\r\t\v\\\"", letters[] = "abfnrtv\\\"";
+    buf_add_byte(b, '"');
+    for (size_t i = 0; i < text.n;) {
+        unsigned char c = (unsigned char)text.p[i];
+        const char *name = c ? strchr(names, c) : NULL;
+        size_t n = 1;
+        if (c >= 0x80) {
+            n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+            if (i + n <= text.n && utf8_is_valid((struct str){text.p + i, n})) {
+                buf_add(b, text.p + i, n);
+                i += n;
+                continue;
+            }
+        }
+        i++;
+        if (name)
+            buf_add_fmt(b, "\\%c", letters[name - names]);
+        else if (c < 0x20 || c >= 0x7f)
+            buf_add_fmt(b, "\\x%02x", c);
+        else
+            buf_add_byte(b, (char)c);
+    }
+    buf_add_byte(b, '"');
+}
+
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static int digit_of(char c) {

@@ -17,3 +17,5 @@ bool parse_promql_number(struct str s, double *out);
 bool parse_promql_duration(struct str s, int64_t *out_ms);
 /* As Prometheus writes durations: 90000 ms is 1m30s. */
 void put_promql_duration(struct buf *b, int64_t ms);
+/* A text in quotes, as %q of Go has it. */
+void put_go_quoted(struct buf *b, struct str text);

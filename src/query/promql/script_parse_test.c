@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "query/promql/number.h"
 #include "query/promql/script_test_priv.h"
+#include "query/promql/series_text_priv.h"
 #include "query/promql/tree_priv.h"
 #include "store/match/regex.h"
 
@@ -26,39 +27,6 @@ static void __attribute__((noreturn)) bad(const struct reader *r, const char *wh
 }
 
 /* ---- words and numbers ------------------------------------------------------------------------------------------- */
-
-static struct str next_word(struct str *s) {
-    *s = str_trim(*s);
-    size_t n = 0;
-    while (n < s->n && s->p[n] != ' ' && s->p[n] != '\t') n++;
-    struct str word = {s->p, n};
-    *s = str_trim((struct str){s->p + n, s->n - n});
-    return word;
-}
-
-/* Without hex: 0x8 is 0, nine times. */
-static bool take_number(struct str *s, double *out) {
-    size_t n = 0;
-    if (n < s->n && strchr("+-", s->p[n])) n++;
-    struct str rest = {s->p + n, s->n - n}, word = {rest.p, MIN(rest.n, (size_t)3)};
-    if (str_equal_nocase(word, STR("inf")) || str_equal_nocase(word, STR("nan"))) {
-        n += 3;
-    } else {
-        size_t from = n;
-        while (n < s->n && (isdigit((unsigned char)s->p[n]) || s->p[n] == '.')) n++;
-        if (n == from) return false;
-        if (n + 1 < s->n && (s->p[n] | 0x20) == 'e') {
-            size_t k = n + 1 + (strchr("+-", s->p[n + 1]) != NULL), digits = k;
-            while (k < s->n && isdigit((unsigned char)s->p[k])) k++;
-            if (k > digits) n = k;
-        }
-    }
-    char text[64];
-    snprintf(text, sizeof text, "%.*s", (int)n, s->p);
-    *out = strtod(text, NULL);
-    *s = (struct str){s->p + n, s->n - n};
-    return true;
-}
 
 static int64_t duration(struct reader *r, struct str s) {
     int64_t ms = 0;
@@ -173,16 +141,16 @@ static bool read_expectation(struct reader *r, struct script_case *c, struct str
     if (str_starts_with(line, STR("expected_fail_regexp"))) return true;
     if (str_starts_with(line, STR("expect range vector"))) {
         struct str rest = rest_after(line, "expect range vector");
-        next_word(&rest);
-        c->start = duration(r, next_word(&rest));
-        next_word(&rest);
-        c->end = duration(r, next_word(&rest));
-        next_word(&rest);
-        c->step = duration(r, next_word(&rest));
+        series_text_word(&rest);
+        c->start = duration(r, series_text_word(&rest));
+        series_text_word(&rest);
+        c->end = duration(r, series_text_word(&rest));
+        series_text_word(&rest);
+        c->step = duration(r, series_text_word(&rest));
         return c->is_matrix = true;
     }
     if (!str_starts_with(line, STR("expect "))) return false;
-    struct str rest = rest_after(line, "expect"), kind = next_word(&rest);
+    struct str rest = rest_after(line, "expect"), kind = series_text_word(&rest);
     if (str_equal(kind, STR("string"))) {
         if (unquote(&r->s->a, rest, &c->text)) bad(r, "not a string");
         return true;
@@ -200,24 +168,24 @@ static bool read_expectation(struct reader *r, struct script_case *c, struct str
 static bool is_number_line(struct str line, double *out) {
     struct str rest = line;
     if (parse_promql_number(line, out)) return true;
-    return take_number(&rest, out) && rest.n == 0;
+    return series_text_number(&rest, out) && rest.n == 0;
 }
 
 static void read_eval(struct reader *r, struct str line, struct script_case *c) {
-    struct str rest = line, how = next_word(&rest);
+    struct str rest = line, how = series_text_word(&rest);
     c->line = r->at + 1;
     c->fails = str_equal(how, STR("eval_fail"));
     c->ordered = str_equal(how, STR("eval_ordered"));
     c->wants_note[0] = str_equal(how, STR("eval_warn"));
     c->wants_note[1] = str_equal(how, STR("eval_info"));
-    c->is_range = str_equal(next_word(&rest), STR("range"));
-    next_word(&rest); /* at, from */
-    c->start = c->end = c->at = duration(r, next_word(&rest));
+    c->is_range = str_equal(series_text_word(&rest), STR("range"));
+    series_text_word(&rest); /* at, from */
+    c->start = c->end = c->at = duration(r, series_text_word(&rest));
     if (c->is_range) {
-        next_word(&rest);
-        c->end = c->at = duration(r, next_word(&rest));
-        next_word(&rest);
-        c->step = duration(r, next_word(&rest));
+        series_text_word(&rest);
+        c->end = c->at = duration(r, series_text_word(&rest));
+        series_text_word(&rest);
+        c->step = duration(r, series_text_word(&rest));
     }
     c->query = str_trim(rest);
     while (++r->at < r->lines.n && r->lines.v[r->at].n) {
@@ -233,10 +201,10 @@ static void read_eval(struct reader *r, struct str line, struct script_case *c) 
 }
 
 static void read_load(struct reader *r, struct str line, struct script_command *load) {
-    struct str rest = line, how = next_word(&rest);
+    struct str rest = line, how = series_text_word(&rest);
     load->kind = SCRIPT_LOAD;
     load->with_nhcb = str_equal(how, STR("load_with_nhcb"));
-    load->gap = duration(r, next_word(&rest));
+    load->gap = duration(r, series_text_word(&rest));
     while (++r->at < r->lines.n && r->lines.v[r->at].n) *vec_push(&load->series) = take_series(r, r->lines.v[r->at]);
     remember_names(r, load);
 }
@@ -369,7 +337,7 @@ static void classic_add(struct classic *c, const struct script_series *s, struct
     if (str_equal(ending, STR("_sum"))) c->sum = s;
     if (str_equal(ending, STR("_count"))) c->count = s;
     struct str le = label_set_get(s->labels, STR("le")), rest = le;
-    if (!str_equal(ending, STR("_bucket")) || !take_number(&rest, &bound) || isnan(bound)) return;
+    if (!str_equal(ending, STR("_bucket")) || !series_text_number(&rest, &bound) || isnan(bound)) return;
     size_t at = 0;
     while (at < c->bounds.n && c->bounds.v[at] < bound) at++;
     if (at < c->bounds.n && c->bounds.v[at] == bound) return;

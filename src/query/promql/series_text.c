@@ -5,6 +5,7 @@
 
 #include "base/vec.h"
 #include "query/promql/number.h"
+#include "query/promql/series_text_priv.h"
 #include "query/promql/tree_priv.h"
 
 enum { SERIES_LABELS_MAX = 64, LIST_MAX = 512 };
@@ -15,7 +16,7 @@ struct series_values {
 
 /* ---- words and numbers ------------------------------------------------------------------------------------------- */
 
-static struct str next_word(struct str *s) {
+struct str series_text_word(struct str *s) {
     *s = str_trim(*s);
     size_t n = 0;
     while (n < s->n && s->p[n] != ' ' && s->p[n] != '\t') n++;
@@ -24,8 +25,7 @@ static struct str next_word(struct str *s) {
     return word;
 }
 
-/* Without hex: 0x8 is 0, nine times. */
-static bool take_number(struct str *s, double *out) {
+bool series_text_number(struct str *s, double *out) {
     size_t n = 0;
     if (n < s->n && strchr("+-", s->p[n])) n++;
     struct str rest = {s->p + n, s->n - n}, word = {rest.p, MIN(rest.n, (size_t)3)};
@@ -51,7 +51,7 @@ static err take_count(struct str *s, size_t *out) {
     *out = 0;
     if (!s->n || s->p[0] != 'x') return NULL;
     *s = (struct str){s->p + 1, s->n - 1};
-    if (!take_number(s, &n) || !(n >= 0)) return err_new(ERR_INVALID, "a repeat without a number");
+    if (!series_text_number(s, &n) || !(n >= 0)) return err_new(ERR_INVALID, "a repeat without a number");
     if (n > SERIES_TEXT_VALUES_MAX) return err_new(ERR_LIMIT, "over %d values", SERIES_TEXT_VALUES_MAX);
     *out = (size_t)n;
     return NULL;
@@ -141,7 +141,7 @@ static err take_list(struct str s, double out[LIST_MAX], uint32_t *out_n) {
     while (str_trim(s).n && str_trim(s).p[0] != ']') {
         s = str_trim(s);
         if (*out_n == LIST_MAX) return err_new(ERR_LIMIT, "over %d buckets", LIST_MAX);
-        if (!take_number(&s, &out[(*out_n)++])) return err_new(ERR_INVALID, "not a list of numbers");
+        if (!series_text_number(&s, &out[(*out_n)++])) return err_new(ERR_INVALID, "not a list of numbers");
     }
     return NULL;
 }
@@ -217,7 +217,7 @@ static err parse_native(struct arena *a, struct str body, struct native **out) {
         struct str value = {rest.p, MIN(n + list, rest.n)}, digits = value;
         double number = 0;
         body = (struct str){rest.p + value.n, rest.n - value.n};
-        if (!list) take_number(&digits, &number);
+        if (!list) series_text_number(&digits, &number);
         TRY(take_field(a, h, &f, name, value, number));
     }
     h->schema = (int32_t)f.schema;
@@ -279,7 +279,7 @@ static err take_gap(struct str rest, struct series_values *out) {
 }
 
 static err take_floats(struct str *s, struct series_values *out) {
-    struct str word = next_word(s), rest = word;
+    struct str word = series_text_word(s), rest = word;
     if (word.p[0] == '_') return take_gap((struct str){word.p + 1, word.n - 1}, out);
     double v, step = 0;
     int64_t ms;
@@ -290,10 +290,10 @@ static err take_floats(struct str *s, struct series_values *out) {
         rest = (struct str){word.p + 5, word.n - 5};
     } else if (parse_promql_duration(word, &ms)) {
         return push(out, (struct series_value){.number = (double)ms / 1000});
-    } else if (!take_number(&rest, &v)) {
+    } else if (!series_text_number(&rest, &v)) {
         return err_new(ERR_INVALID, "not a value: " STR_FMT, STR_ARG(word));
     }
-    if (rest.n && strchr("+-", rest.p[0])) take_number(&rest, &step);
+    if (rest.n && strchr("+-", rest.p[0])) series_text_number(&rest, &step);
     TRY(take_count(&rest, &repeat));
     if (rest.n) return err_new(ERR_INVALID, "not a value: " STR_FMT, STR_ARG(word));
     TRY(push(out, (struct series_value){.number = v}));

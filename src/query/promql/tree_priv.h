@@ -150,8 +150,6 @@ struct token lex(struct lexer *l); /* END again and again at the end */
 const char *unquote(struct arena *a, struct str quoted, struct str *out);
 /* How a token is called in messages: <op:+>, number "1", identifier "x", end of input. */
 void put_token(struct buf *b, const struct token *t);
-/* "a \"quoted\" text" with Go's escapes. */
-void put_go_quoted(struct buf *b, struct str text);
 bool is_label_name(struct str s);  /* of the old kind: may stand without quotes */
 bool is_metric_name(struct str s); /* the same, and : */
 
