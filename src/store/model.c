@@ -7,6 +7,7 @@
 #include "signal/batch_build.h"
 #include "signal/otlp.h"
 #include "store/engine/delete_priv.h"
+#include "store/rollup_model_priv.h"
 #include "store/series_model_priv.h"
 
 enum { MODEL_REQUEST_BYTES = 1 << 20 };
@@ -102,6 +103,41 @@ static err model_delete_series(struct store *store, struct str tenant, const str
     *out_id = ++m->delete_ids;
     lock_give(&m->lock);
     return NULL;
+}
+
+/* ---- rollups (rollup_model.c) ------------------------------------------------------------------------------------------ */
+
+static bool is_deleted(const struct model *m, const struct model_batch *b, uint32_t row) {
+    for (size_t i = 0; i < m->deletes->n; i++) {
+        const struct delete_entry *d = m->deletes->v[i];
+        if (delete_is_of(d, b->tenant, b->view.signal) && b->sequence <= d->sequence &&
+            delete_matches_row(d, &b->view, row))
+            return true;
+    }
+    return false;
+}
+
+static err model_rollups(struct store *store, struct str tenant, const struct rollup_request *r, struct arena *a,
+                         struct rollup_rows *out, struct scan_stats *stats) {
+    struct model *m = (struct model *)store;
+    struct rollup_model rollups;
+    (void)stats;
+    if (!m->o.rollup.run) return NULL;
+    rollup_model_init(&rollups, a);
+    lock_take(&m->lock);
+    for (size_t i = 0; i < m->batches.n; i++) {
+        const struct model_batch *b = &m->batches.v[i];
+        if (b->view.signal != SIGNAL_SPANS || !str_equal(str_of(b->tenant), tenant)) continue;
+        AUTO_FREE uint32_t *rows = mem_new_array(uint32_t, b->view.rows + 1);
+        uint32_t n = 0;
+        for (uint32_t row = 0; row < b->view.rows; row++)
+            if (!is_deleted(m, b, row)) rows[n++] = row;
+        m->o.rollup.run(m->o.rollup.context, &b->view, rows, n, &rollups.sink);
+    }
+    lock_give(&m->lock);
+    err e = rollup_model_answer(&rollups, r, out);
+    rollup_model_done(&rollups);
+    return e;
 }
 
 /* ---- deletes of rows ------------------------------------------------------------------------------------------------ */
@@ -496,6 +532,7 @@ static const struct store_functions model_functions = {
     .append_points = model_append_points,
     .series_snapshot = model_series_snapshot,
     .delete_series = model_delete_series,
+    .rollups = model_rollups,
     .time_limits = model_time_limits,
     .snapshot = model_snapshot,
     .delete_rows = model_delete,

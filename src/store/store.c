@@ -11,7 +11,8 @@ void store_options_default(struct store_options *out) {
                                   .flush_bytes = 128 * MIB,
                                   .flush_age_ns = (int64_t)60 * 1000000000,
                                   .segment_bytes = 64 * MIB,
-                                  .wall_ns = clock_wall_ns};
+                                  .wall_ns = clock_wall_ns,
+                                  .rollup_retention_ns = (int64_t)400 * 86400 * 1000000000};
 }
 
 static const struct translation translation_with_deltas = {

@@ -26,6 +26,7 @@
  */
 #pragma once
 
+#include "store/rollup.h"
 #include "store/sizes.h"
 
 struct budget;
@@ -69,7 +70,9 @@ struct store_options {
     bool manual;                    /* no threads: store_pump drives */
     int64_t (*wall_ns)(void);       /* default clock_wall_ns; retention and the future limit follow it */
     struct series_options series;
-    struct store_beside beside; /* copy NULL: nothing */
+    struct store_beside beside;    /* copy NULL: nothing */
+    struct rollup_function rollup; /* run NULL: no rollups are kept */
+    int64_t rollup_retention_ns;   /* 0: for ever; default 400 days */
 };
 
 void store_options_default(struct store_options *out);

@@ -1,6 +1,7 @@
 /* What is behind the door: one table of functions for each implementation (store.c calls through it). */
 #pragma once
 
+#include "store/rollup.h"
 #include "store/series.h"
 
 struct store_functions {
@@ -13,6 +14,8 @@ struct store_functions {
     err (*snapshot)(struct store *s, struct str tenant, enum signal signal, struct snapshot **out);
     err (*series_snapshot)(struct store *s, struct str tenant, struct series_snapshot **out);
     err (*delete_series)(struct store *s, struct str tenant, const struct series_request *r, uint64_t *out_id);
+    err (*rollups)(struct store *s, struct str tenant, const struct rollup_request *r, struct arena *a,
+                   struct rollup_rows *out, struct scan_stats *stats);
     err (*delete_rows)(struct store *s, struct str tenant, const struct delete_request *r, uint64_t *out_id);
     bool (*delete_is_done)(struct store *s, uint64_t id);
     err (*rewrite_now)(struct store *s);

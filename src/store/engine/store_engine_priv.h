@@ -184,6 +184,10 @@ err engine_delete_series(struct store *s, struct str tenant, const struct series
 err engine_series_snapshot(struct store *s, struct str tenant, struct series_snapshot **out);
 err engine_backup(struct store *s, struct str tenant, const char *to);
 
+/* rollup_snapshot.c */
+err engine_rollups(struct store *s, struct str tenant, const struct rollup_request *r, struct arena *a, struct rollup_rows *out,
+                   struct scan_stats *stats);
+
 /* store_open.c */
 extern const struct store_functions engine_functions;
 err engine_replay(struct engine *s);

@@ -664,6 +664,7 @@ const struct store_functions engine_functions = {
     .snapshot = engine_snapshot,
     .series_snapshot = engine_series_snapshot,
     .delete_series = engine_delete_series,
+    .rollups = engine_rollups,
     .delete_rows = engine_delete,
     .delete_is_done = engine_delete_is_done,
     .rewrite_now = engine_rewrite_now,
