@@ -245,7 +245,7 @@ test('check, export, and back again', async (t) => {
   await call('PUT', '/api/v1/rules/two', { ...body, name: 'two' });
   assert.match((await call('GET', '/api/v1/rules-file')).text, /^groups:\n {2}- name: two\n[\s\S]*\n {2}- name: web\n/);
   const wrong = await call('POST', '/api/v1/rules/check', { text: file.replace('up == 0', 'up ==').replace('severity: page', 'severity: "{{ .x"') });
-  assert.deepEqual([wrong.json.groups, wrong.json.problems.map((p) => p.line)], [[], [12, 15]]);
+  assert.deepEqual([wrong.json.groups, wrong.json.problems.map((p) => p.line)], [[], [13, 16]]);
   for (const [text, status] of [['', 200], ['{', 200], ['groups: 5', 200], [undefined, 400], [7, 400], ['a: &a [*a]', 200], ['x'.repeat(3 << 20), 400]])
     assert.ok([status, 413].includes((await call('POST', '/api/v1/rules/check', { text })).status), String(text).slice(0, 20));
 });
@@ -269,14 +269,14 @@ test('backtest: when it would have fired', async (t) => {
   assert.deepEqual([held.json.rules[0].count, held.json.rules[0].firings], [0, []]);
   const still = await test_(text('vector(1)'));
   assert.deepEqual([still.json.rules[0].count, still.json.rules[0].firings[0].end], [1, null]);
-  const reads = await test_('groups:\n- name: g\n  rules:\n  - {record: r, expr: load}\n  - {alert: A, expr: r > 0}\n  - {alert: B, expr: '{__name__=~"load|x"} > 0'}\n');
+  const reads = await test_('groups:\n- name: g\n  rules:\n  - {record: r, expr: load}\n  - {alert: A, expr: r > 0}\n  - {alert: B, expr: "{__name__=~\\"load|x\\"} > 0"}\n');
   assert.deepEqual(reads.json.rules.map((r) => [r.reads_recorded, !!r.error]), [[true, false], [true, false]]);
   for (const [query, status] of [['?start=now&end=now-1h', 400], ['?start=1970-01-01T00:00:00Z', 200], ['?start=-5', 400], ['?start=now-100y', 400], ['?start=x', 400], ['?start=now-1s', 400], ['?end=2200-01-01T00:00:00Z&start=now-1h', 200], ['?step=1', 400]]) {
     const { status: got, text: body } = await test_(text('load > 10'), query);
     assert.equal(got, status, `${query}: ${body.slice(0, 200)}`);
   }
   assert.equal((await test_(text('load >'))).status, 400);
-  const failing = await test_(text('"a"'));
+  const failing = await test_(text(`'"a"'`));
   assert.match(failing.json.rules[0].error, /not a vector/);
   const stop = new AbortController(); // a question that nobody waits for ends in the server
   const slow = fetch(`${clew.api}/api/v1/rules/backtest?start=now-30d`, { method: 'POST', signal: stop.signal, headers: { 'Content-Type': 'application/json' },
