@@ -1,7 +1,7 @@
 // Rules: what fires, the groups of files and of the team, and the editor of a group with its test against the past.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { get, useQuestion } from '../lib/api';
-import { plural } from '../lib/format';
+import { duration, plural, short } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
 import type { Envelope } from '../lib/prom';
@@ -26,7 +26,7 @@ function AlertRow({ alert, name }: { alert: Alert; name: string }) {
       <td><Tag of={alert.state} /></td>
       <th scope="row" class="strong">{name}<span class="mono labels-of">{showLabels(alert.labels)}</span></th>
       <td class="says">{alert.annotations.summary ?? alert.annotations.description ?? ''}</td>
-      <td class="num mono">{alert.value}</td>
+      <td class="num" title={alert.value}>{short(Number(alert.value.replace(/Inf$/, 'Infinity')))}</td>
       <td><Moment at={alert.activeAt} none="" /></td>
     </tr>
   );
@@ -57,7 +57,7 @@ function RuleRow({ rule }: { rule: Rule }) {
   return (
     <tr>
       <td><Tag of={health} /></td>
-      <th scope="row" class="strong">{rule.name}<span class="muted kind">{rule.type === 'recording' ? 'records' : rule.duration ? `after ${rule.duration} s` : 'alerts'}</span></th>
+      <th scope="row" class="strong">{rule.name}<span class="muted kind">{rule.type === 'recording' ? 'records' : rule.duration ? `alerts after ${duration(rule.duration * 1e9)}` : 'alerts'}</span></th>
       <td class="expr">
         <a class="mono cut" href={metricsLink({ query: [rule.query] })} title={rule.query}>{rule.query}</a>
         {rule.lastError && <span class="wrong">{rule.lastError}</span>}
@@ -75,7 +75,7 @@ function GroupBox({ of, open }: { of: Listed; open: boolean }) {
         <span class="strong">{of.name}</span>
         <Tag of={health} />
         <span class="muted grow cut" title={of.row ? undefined : g?.file}>{of.row ? `version ${of.row.version}${of.row.updated_by && ` by ${of.row.updated_by}`}` : g?.file}</span>
-        {g && <span class="muted hide-small">{plural(g.rules.length, 'rule')}, each {g.interval} s</span>}
+        {g && <span class="muted hide-small">{plural(g.rules.length, 'rule')}, each {duration(g.interval * 1e9)}</span>}
         <span class="muted hide-small">{last && <>evaluated <Moment at={last} none="" /></>}</span>
       </summary>
       <div class="row">
