@@ -3,12 +3,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "alert/alert_priv.h"
+#include "alert/records.h"
 #include "base/text.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/sim/sim.h"
 
 #define SECOND_NS ((int64_t)1000000000)
@@ -23,6 +26,9 @@ static struct {
     struct buf sent;
     size_t appends, saves;
     bool refuse, keeper_is_full, late_is_refused;
+    char records[64]; /* the folder of a database that keeps what else is kept in memory; empty: none */
+    struct db *db;
+    struct alert_records *keeper;
 } world;
 
 static void check_ok(err e, const char *what) {
@@ -119,13 +125,36 @@ static void load_row(const char *tenant, const char *id, const char *text) {
     alert_engine_load_wait(world.engine, buf_str(&source), rules);
 }
 
+/* In place of notify.c: what is put into queues is heard. */
+err notifier_push_in(struct notifier *n, struct db_transaction *t, const struct alert_notice *notices, size_t count) {
+    (void)t;
+    hear(n, notices, count);
+    return NULL;
+}
+void notifier_wake(struct notifier *n) { (void)n; }
+
+static struct alert_keeper open_keeper(void) {
+    AUTO_BUF struct buf path = {0};
+    if (!*world.records) return (struct alert_keeper){NULL, save, load, list};
+    buf_init(&path, KIB);
+    buf_add_fmt(&path, "%s/records.db", world.records);
+    err_free(path_make_dir(world.records)); /* on the simulated disk, for the mode of a file that SQLite has on the real one */
+    check_ok(db_open(&(struct db_options){.path = path.p, .wall_ns = clock_wall_ns}, &world.db), "db");
+    check_ok(alert_records_open(world.db, (struct notifier *)&world, &world.keeper), "records");
+    return alert_records_keeper(world.keeper);
+}
+
 static void open_engine(const char *rules) {
     world.engine = alert_engine_new(&(struct alert_options){
-        .store = world.store, .append_wait = append, .keeper = {NULL, save, load, list}, .send = hear});
+        .store = world.store, .append_wait = append, .keeper = open_keeper(), .send = hear});
     load_rules(rules);
 }
 
-static void kill_engine(void) { alert_engine_free(take(&world.engine)); }
+static void kill_engine(void) {
+    alert_engine_free(take(&world.engine));
+    alert_records_close(take(&world.keeper));
+    db_close(take(&world.db));
+}
 
 static int begin(void **state) {
     struct store_options o;
@@ -229,10 +258,21 @@ static const char *const plays[2] = {"-1--1111--1-----1--11111------------------
                                      "11111111112222-----2222233333333-1-1-1-11-11-11-"};
 enum { STEPS = 48 };
 
-/* Runs it all; a kill before step `killed` (none: STEPS). What was seen at every step is appended. */
-static void play(size_t killed, struct buf *seen) {
+static void remove_records(void) {
+    static const char *const names[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < LENGTH(names) && *world.records; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/records.db%s", world.records, names[i]);
+        unlink(path); /* SQLite's own files: not of the simulated disk */
+    }
+}
+
+/* Runs it all; a kill before step `killed` (none: STEPS). What was seen at every step is appended. records: the folder, or "". */
+static void play(size_t killed, const char *records, struct buf *seen) {
     int64_t due = 0;
     begin(NULL);
+    snprintf(world.records, sizeof world.records, "%s", records);
+    remove_records();
     open_engine(RULES);
     for (size_t i = 0; i < STEPS; i++) {
         pass(&due);
@@ -260,27 +300,41 @@ static void play(size_t killed, struct buf *seen) {
     end(NULL);
 }
 
-static void killed_at_every_state(void **state) {
+static void kill_at_every_state(const char *records, size_t stride) {
     AUTO_BUF struct buf whole, seen;
     size_t firing = 0;
-    (void)state;
     buf_init(&whole, 64 * MIB);
     buf_init(&seen, 64 * MIB);
-    play(STEPS, &whole);
+    play(STEPS, "", &whole);
     static const char *const parts[] = {" pending ",         " firing ", " inactive ", "ALERTS{",
                                         "ALERTS_FOR_STATE{", " sent ",   "count{"};
     for (size_t i = 0; i < LENGTH(parts); i++)
         if (!strstr(whole.p, parts[i])) fail_msg("nothing that is%s", parts[i]);
     for (const char *p = whole.p; (p = strstr(p, " firing ")); p++) firing++;
     assert_in_range(firing, 50, 10000);
-    for (size_t k = 0; k < STEPS; k++) {
+    for (size_t k = 0; k < STEPS; k += stride) {
         buf_clear(&seen);
-        play(k, &seen);
+        play(k, records, &seen);
         if (str_equal(buf_str(&whole), buf_str(&seen))) continue;
         size_t at = 0, line = 0;
         while (at < whole.n && at < seen.n && whole.p[at] == seen.p[at]) line = whole.p[at++] == '\n' ? at : line;
         fail_msg("killed at step %zu:\n  was %.300s\n  is  %.300s", k, whole.p + line, seen.p + line);
     }
+}
+
+static void killed_at_every_state(void **state) {
+    (void)state;
+    kill_at_every_state("", 1);
+}
+
+static void killed_over_a_database(void **state) {
+    char folder[] = "/tmp/clew-rules-XXXXXX";
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    kill_at_every_state(folder, 5);
+    snprintf(world.records, sizeof world.records, "%s", folder);
+    remove_records();
+    rmdir(folder);
 }
 
 static void time_unseen_does_not_count(void **state) {
@@ -589,6 +643,7 @@ static void a_group_that_is_quiet_costs_no_commit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_every_state),
+        cmocka_unit_test(killed_over_a_database),
         TEST(time_unseen_does_not_count),
         TEST(vanished_series_end),
         TEST(rules_see_what_was_written_before),

@@ -99,7 +99,7 @@ static char *alert_json(const struct notifier *n, const struct alert_notice *x) 
 
 /* A row is how many alerts it has, a line's end, and what is sent. */
 static err push_rows(struct notifier *n, struct db_transaction *t, struct buf *alerts, size_t count) {
-    AUTO_BUF struct buf row;
+    AUTO_BUF struct buf row = {0};
     if (!count) return NULL;
     buf_init(&row, JOBS_BODY_BYTES);
     buf_add_fmt(&row, "%zu\n[", count);
