@@ -41,7 +41,8 @@ struct lives {
     uint8_t *fires; /* at each step: some row does */
 };
 
-static void end_firing(struct lives *l, struct labels labels, int64_t active, int64_t start, int64_t end, bool goes_on) {
+static void end_firing(struct lives *l, struct labels labels, int64_t active, int64_t start, int64_t end,
+                       bool goes_on) {
     l->count++;
     if (l->v && l->n < l->max) l->v[l->n++] = (struct backtest_firing){labels, active, start, end, goes_on};
 }

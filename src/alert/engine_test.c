@@ -111,9 +111,7 @@ static struct alert_rules *read_text(const char *text, const char *path) {
     return rules;
 }
 
-static void load_rules(const char *text) {
-    alert_engine_load_wait(world.engine, STR(""), read_text(text, "r.yml"));
-}
+static void load_rules(const char *text) { alert_engine_load_wait(world.engine, STR(""), read_text(text, "r.yml")); }
 
 static void load_row(const char *tenant, const char *id, const char *text) {
     AUTO_BUF struct buf source;
@@ -138,7 +136,8 @@ static struct alert_keeper open_keeper(void) {
     if (!*world.records) return (struct alert_keeper){NULL, save, load, list};
     buf_init(&path, KIB);
     buf_add_fmt(&path, "%s/records.db", world.records);
-    err_free(path_make_dir("/tmp")); /* db makes its file on the simulated disk, SQLite opens it on the real one: so both have it */
+    err_free(path_make_dir(
+        "/tmp")); /* db makes its file on the simulated disk, SQLite opens it on the real one: so both have it */
     err_free(path_make_dir(world.records));
     fclose(fopen(path.p, "a"));
     check_ok(db_open(&(struct db_options){.path = path.p, .wall_ns = clock_wall_ns}, &world.db), "db");
@@ -147,8 +146,8 @@ static struct alert_keeper open_keeper(void) {
 }
 
 static void open_engine(const char *rules) {
-    world.engine = alert_engine_new(&(struct alert_options){
-        .store = world.store, .append_wait = append, .keeper = open_keeper(), .send = hear});
+    world.engine = alert_engine_new(
+        &(struct alert_options){.store = world.store, .append_wait = append, .keeper = open_keeper(), .send = hear});
     load_rules(rules);
 }
 
@@ -498,7 +497,9 @@ static void a_row_is_of_its_tenant(void **state) {
     int64_t due = 0;
     (void)state;
     open_engine(ONE("File", "x > 0"));
-    load_row("b", "one", "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: y, expr: 2 * x}\n  - {alert: Row, expr: 'y > 0'}\n");
+    load_row("b", "one",
+             "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: y, expr: 2 * x}\n  - {alert: Row, expr: 'y > "
+             "0'}\n");
     load_row("c", "one", ONE("Other", "x > 0"));
     pass(&due);
     say("x", "a", 1);
@@ -557,7 +558,9 @@ static void what_went_while_away_is_resolved(void **state) {
     int64_t due = 0;
     (void)state;
     open_engine(ONE("File", "vector(1)"));
-    load_row("b", "one", "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: r, expr: vector(5)}\n  - {alert: Row, expr: vector(1)}\n");
+    load_row("b", "one",
+             "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: r, expr: vector(5)}\n  - {alert: Row, expr: "
+             "vector(1)}\n");
     pass(&due);
     sim_clock_advance(60 * SECOND_NS);
     step(&due);
@@ -578,14 +581,18 @@ static void a_lost_rule_is_resolved_and_a_renamed_row_goes_on(void **state) {
     int64_t due = 0;
     (void)state;
     open_engine("groups: []\n");
-    load_row("b", "one", "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {alert: A, expr: vector(1)}\n  - {alert: B, expr: vector(1), for: 1m}\n");
+    load_row("b", "one",
+             "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {alert: A, expr: vector(1)}\n  - {alert: B, expr: "
+             "vector(1), for: 1m}\n");
     pass(&due), step(&due);
     int64_t active = rule(1)->alerts.v[0]->active_ns;
-    load_row("b", "one", "groups:\n- name: other\n  interval: 1m\n  rules:\n  - {alert: B, expr: vector(1), for: 1m}\n");
+    load_row("b", "one",
+             "groups:\n- name: other\n  interval: 1m\n  rules:\n  - {alert: B, expr: vector(1), for: 1m}\n");
     assert_int_equal(times_sent("\"A\"", true), 1);
     kill_engine(); /* before anything was evaluated */
     open_engine("groups: []\n");
-    load_row("b", "one", "groups:\n- name: third\n  interval: 1m\n  rules:\n  - {alert: B, expr: vector(1), for: 1m}\n");
+    load_row("b", "one",
+             "groups:\n- name: third\n  interval: 1m\n  rules:\n  - {alert: B, expr: vector(1), for: 1m}\n");
     assert_int_equal(rule(0)->alerts.v[0]->active_ns, active);
     alert_engine_forget_wait(world.engine);
     assert_int_equal(times_sent("\"A\"", true), 1);
@@ -621,7 +628,8 @@ static void a_full_disk_silences_nobody(void **state) {
 static void a_clock_set_back_stops_nothing(void **state) {
     int64_t due = 0;
     (void)state;
-    open_engine("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {alert: A, expr: vector(1)}\n  - {alert: B, expr: vector(1), for: 2m}\n");
+    open_engine("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {alert: A, expr: vector(1)}\n  - {alert: B, expr: "
+                "vector(1), for: 2m}\n");
     pass(&due), step(&due);
     int64_t was = world.engine->groups.v[0]->at_ns, hour = 3600 * SECOND_NS;
     sim_clock_set_wall(clock_wall_ns() - hour);
@@ -636,7 +644,8 @@ static void a_clock_set_back_stops_nothing(void **state) {
 static void a_group_that_is_quiet_costs_no_commit(void **state) {
     int64_t due = 0;
     (void)state;
-    open_engine("groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: r, expr: vector(1)}\n  - {alert: A, expr: x}\n");
+    open_engine(
+        "groups:\n- name: g\n  interval: 1m\n  rules:\n  - {record: r, expr: vector(1)}\n  - {alert: A, expr: x}\n");
     for (int i = 0; i < 5; i++) pass(&due), step(&due);
     assert_int_equal(world.saves, 1); /* the series that is written */
 }

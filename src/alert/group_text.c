@@ -29,7 +29,8 @@ static void put_node(struct json_writer *w, const struct yaml *y, struct str key
     else
         json_array(w);
     for (uint32_t i = 0; i < y->n; i++) {
-        if (is_map && yaml_is_null(y->items[i]) && !str_equal(key, STR("labels")) && !str_equal(key, STR("annotations")))
+        if (is_map && yaml_is_null(y->items[i]) && !str_equal(key, STR("labels")) &&
+            !str_equal(key, STR("annotations")))
             continue; /* as if it did not stand there */
         if (is_map) json_key(w, y->keys[i]->text);
         put_node(w, y->items[i], is_map ? y->keys[i]->text : key);

@@ -81,11 +81,16 @@ static void rules_stay_what_they_were(void **state) {
     (void)state;
     there_and_back("");
     there_and_back("groups:\n");
-    there_and_back("groups: [{name: a}, {name: 'b: c', interval: 1h30m, limit: 7, query_offset: 0, labels: {x: y}, rules: []}]");
-    there_and_back("groups:\n- name: a\n  rules:\n  - record: r\n    expr: |\n      sum by (a) (\n\n        x\n      )\n    labels: {a: '1', b: 1, "
-                   "c: 0x1, d: yes, e: 'null', f: ~, g: '', h: ' x ', i: \"a\\tb\\\\\", j: '#no', k: 'a #b', l: 'x: y', m: '- z', n: '1e3', o: 5m}\n");
-    there_and_back("groups:\n- &g\n  name: a\n  rules: &r\n  - {alert: A, expr: 'up{a=~\"x|y\"} == 0 # c', for: 5m, keep_firing_for: 1w, annotations: "
-                   "{summary: \"two\\nlines\", d: \"ends\\n\", e: \"\\nbegins\", f: \" blank\\nline\", g: \"ä\\nö\", h: \"two\\n\\n\"}}\n- name: b\n  rules: *r\n");
+    there_and_back(
+        "groups: [{name: a}, {name: 'b: c', interval: 1h30m, limit: 7, query_offset: 0, labels: {x: y}, rules: []}]");
+    there_and_back("groups:\n- name: a\n  rules:\n  - record: r\n    expr: |\n      sum by (a) (\n\n        x\n      "
+                   ")\n    labels: {a: '1', b: 1, "
+                   "c: 0x1, d: yes, e: 'null', f: ~, g: '', h: ' x ', i: \"a\\tb\\\\\", j: '#no', k: 'a #b', l: 'x: "
+                   "y', m: '- z', n: '1e3', o: 5m}\n");
+    there_and_back("groups:\n- &g\n  name: a\n  rules: &r\n  - {alert: A, expr: 'up{a=~\"x|y\"} == 0 # c', for: 5m, "
+                   "keep_firing_for: 1w, annotations: "
+                   "{summary: \"two\\nlines\", d: \"ends\\n\", e: \"\\nbegins\", f: \" blank\\nline\", g: \"ä\\nö\", "
+                   "h: \"two\\n\\n\"}}\n- name: b\n  rules: *r\n");
 }
 
 /* Texts of labels of any kind: what breaks YAML most. */
@@ -104,7 +109,8 @@ static void any_text_stays(void **state) {
         }
         buf_init(&text, MIB);
         json_writer_init(&w, &text);
-        buf_add_text(&text, "{\"groups\":[{\"name\":\"g\",\"rules\":[{\"alert\":\"A\",\"expr\":\"up\",\"annotations\":{\"a\":");
+        buf_add_text(
+            &text, "{\"groups\":[{\"name\":\"g\",\"rules\":[{\"alert\":\"A\",\"expr\":\"up\",\"annotations\":{\"a\":");
         json_str(&w, (struct str){value, n});
         buf_add_text(&text, "}}]}]}");
         if (str_contains((struct str){value, n}, STR("{{"))) continue; /* a template */

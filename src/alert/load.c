@@ -109,7 +109,8 @@ static void take_over(struct alert_group *old, struct alert_group *new) {
     for (size_t i = 0; i < new->n; i++) {
         const struct rule *def = new->rules[i].def;
         for (size_t k = 0; k < old->n; k++) {
-            struct alert_rule *r = &old->rules[old->n == new->n ? (i + k) % old->n : k]; /* mostly it is the same place */
+            struct alert_rule *r =
+                &old->rules[old->n == new->n ? (i + k) % old->n : k]; /* mostly it is the same place */
             if (!r->def || r->def->is_alert != def->is_alert || !str_equal(r->def->name, def->name) ||
                 promql_labels_compare(r->def->labels, def->labels) != 0)
                 continue;
@@ -216,8 +217,7 @@ static void ask_to_leave(struct load *l, const char *source) {
     }
     bool *stays = mem_new_array(bool, l->old.n + 1);
     for (size_t i = 0; i < l->new.n; i++) {
-        struct alert_group *before =
-            strings_find(&l->keys, str_of(l->new.v[i]->key), &at) ? l->old.v[at] : NULL;
+        struct alert_group *before = strings_find(&l->keys, str_of(l->new.v[i]->key), &at) ? l->old.v[at] : NULL;
         *vec_push(&l->before) = before;
         if (before) stays[at] = groups_are_equal(before, l->new.v[i]);
     }

@@ -15,7 +15,9 @@
 #define CALL_NS ((int64_t)10 * 1000000000)
 #define ENDING_NS ((int64_t)2 * 1000000000)
 #define LEASE_NS ((int64_t)300 * 1000000000) /* longer than a wait and a call */
-#define LOOK_NS ((int64_t)10 * 1000000000)   /* at rows that nobody woke it for: another's lease has ended, the disk takes writes again */
+#define LOOK_NS                                                                                                        \
+    ((int64_t)10 *                                                                                                     \
+     1000000000) /* at rows that nobody woke it for: another's lease has ended, the disk takes writes again */
 #define QUEUE_PREFIX "alertmanager-"
 enum { ALERT_BYTES_MAX = JOBS_BODY_BYTES - 16, ANSWER_BYTES_MAX = 64 << 10, TRIES_MAX = 1000 };
 
@@ -327,8 +329,7 @@ static void work(void *context) {
     struct receiver *t = context;
     struct http_client *client = NULL;
     err e = http_client_new(&client);
-    if (e)
-        log_error("no alert can be sent", F_ERR(e));
+    if (e) log_error("no alert can be sent", F_ERR(e));
     if (client) {
         http_client_end_if(client, is_over, t->n);
         send_until_end_wait(t, client);
@@ -422,4 +423,6 @@ err notifier_get_stats(struct notifier *n, size_t target, struct notifier_stats 
 }
 
 size_t notifier_count(const struct notifier *n) { return n->options.url_n; }
-struct str notifier_url(const struct notifier *n, size_t target) { return str_of(n->targets[target].url); }
+struct str notifier_url(const struct notifier *n, size_t target) {
+    return str_of(n->targets[target].url);
+}

@@ -30,7 +30,7 @@ struct notifier_options {
 struct notifier;
 /* Rows of Alertmanagers that are not among `urls` go. */
 err notifier_new(const struct notifier_options *options, struct notifier **out);
-err notifier_end_rows(struct db *db); /* there is no Alertmanager: no row is left */
+err notifier_end_rows(struct db *db);   /* there is no Alertmanager: no row is left */
 void notifier_free(struct notifier *n); /* sends what waits once more, for 2 s at most; rows stay. Takes NULL */
 /* Notices into each queue, as a part of the caller's transaction; once it is committed: notifier_wake. */
 err notifier_push_in(struct notifier *n, struct db_transaction *t, const struct alert_notice *notices, size_t count);
@@ -39,7 +39,8 @@ void notifier_wake(struct notifier *n);
 void notifier_send(void *notifier, const struct alert_notice *notices, size_t n);
 
 struct notifier_stats {
-    uint64_t sent, dropped, failures, queued; /* alerts; failures: calls that are tried again; queued: rows, and alerts in memory */
+    uint64_t sent, dropped, failures,
+        queued; /* alerts; failures: calls that are tried again; queued: rows, and alerts in memory */
 };
 err notifier_get_stats(struct notifier *n, size_t target, struct notifier_stats *out); /* reads the database */
 size_t notifier_count(const struct notifier *n);

@@ -324,10 +324,14 @@ static void a_full_queue_drops_the_oldest(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(labels_of_the_outside_and_of_tenants), TEST(many_at_once_are_rows_of_64),
-        TEST(failures_come_again_and_refusals_do_not), TEST(a_transaction_that_fails_says_nothing),
-        TEST(a_kill_loses_nothing_and_keeps_the_order), TEST(rows_of_who_is_gone_go),
-        TEST(one_that_hangs_does_not_hold_up_the_end), TEST(without_a_disk_it_goes_by_memory),
+        TEST(labels_of_the_outside_and_of_tenants),
+        TEST(many_at_once_are_rows_of_64),
+        TEST(failures_come_again_and_refusals_do_not),
+        TEST(a_transaction_that_fails_says_nothing),
+        TEST(a_kill_loses_nothing_and_keeps_the_order),
+        TEST(rows_of_who_is_gone_go),
+        TEST(one_that_hangs_does_not_hold_up_the_end),
+        TEST(without_a_disk_it_goes_by_memory),
         TEST(a_full_queue_drops_the_oldest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

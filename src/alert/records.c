@@ -33,11 +33,12 @@ struct saving {
 static err save_text(struct db_transaction *t, const struct alert_kept *k) {
     int64_t part = 0;
     for (size_t at = 0; at < k->text.n; at += RECORDS_PART_BYTES)
-        TRY(db_run(t,
-                   "INSERT INTO alert_states (name, part, body) VALUES (?, ?, ?) ON CONFLICT (name, part) DO UPDATE SET "
-                   "body = excluded.body",
-                   NULL, DB_BYTES(k->name), DB_I64(part++),
-                   DB_BYTES(((struct str){k->text.p + at, MIN(k->text.n - at, (size_t)RECORDS_PART_BYTES)}))));
+        TRY(db_run(
+            t,
+            "INSERT INTO alert_states (name, part, body) VALUES (?, ?, ?) ON CONFLICT (name, part) DO UPDATE SET "
+            "body = excluded.body",
+            NULL, DB_BYTES(k->name), DB_I64(part++),
+            DB_BYTES(((struct str){k->text.p + at, MIN(k->text.n - at, (size_t)RECORDS_PART_BYTES)}))));
     return db_run(t, "DELETE FROM alert_states WHERE name = ? AND part >= ?", NULL, DB_BYTES(k->name), DB_I64(part));
 }
 

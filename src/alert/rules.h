@@ -39,7 +39,8 @@ struct rule_group {
 struct rule_file {
     struct rule_group *groups;
     size_t n, rules;
-    struct str tenant, problem; /* whose it is (empty: of who asks); why nothing of it shall be evaluated (empty: it shall) */
+    struct str tenant,
+        problem; /* whose it is (empty: of who asks); why nothing of it shall be evaluated (empty: it shall) */
     bool is_row;
 };
 

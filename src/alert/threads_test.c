@@ -73,11 +73,12 @@ static struct alert_rules *rules_of(const char *tenant, const char *path, int st
     buf_init(&problems, MIB);
     buf_add_text(&text, "groups:\n");
     for (int g = 0; g < groups; g++)
-        buf_add_fmt(&text,
-                    "- name: g%d\n  interval: 5ms\n  rules:\n  - {record: r%d, expr: vector(%d)}\n  - {alert: A, expr: "
-                    "r%d > %d, annotations: {v: '{{ $value }}'}}\n  - {alert: B, expr: vector(1), for: 20ms}\n  - {alert: "
-                    "C, expr: 'r%d * on() group_left() r%d'}\n",
-                    g, g, step, g, step % 3, g, (g + 1) % groups);
+        buf_add_fmt(
+            &text,
+            "- name: g%d\n  interval: 5ms\n  rules:\n  - {record: r%d, expr: vector(%d)}\n  - {alert: A, expr: "
+            "r%d > %d, annotations: {v: '{{ $value }}'}}\n  - {alert: B, expr: vector(1), for: 20ms}\n  - {alert: "
+            "C, expr: 'r%d * on() group_left() r%d'}\n",
+            g, g, step, g, step % 3, g, (g + 1) % groups);
     struct rule_file *file = vec_push(&rules->files);
     check_ok(rules_read(buf_str(&text), path, &rules->a, file, &problems), "rules");
     if (problems.n) fail_msg("%s", problems.p);

@@ -31,7 +31,8 @@ static err read_text(struct api_call *c, struct str *out) {
     }
     if (!e) e = json_reader_err(&r);
     json_reader_done(&r);
-    if (!e && !text.p) e = err_new(ERR_INVALID, "text: is missing; a file of rules, as groups: [{name: …, rules: […]}]");
+    if (!e && !text.p)
+        e = err_new(ERR_INVALID, "text: is missing; a file of rules, as groups: [{name: …, rules: […]}]");
     if (!e) *out = text;
     return e;
 }
@@ -214,8 +215,7 @@ static err backtest(struct api_call *c, struct json_writer *w) {
     AUTO_BUF struct buf problems;
     struct rule_file file;
     struct str text;
-    struct testing t = {
-        .c = c, .w = w, .deadline_ns = clock_monotonic_ns() + c->api->options.query_timeout_ns};
+    struct testing t = {.c = c, .w = w, .deadline_ns = clock_monotonic_ns() + c->api->options.query_timeout_ns};
     arena_init(&a, TREE_BYTES_MAX);
     buf_init(&problems, MIB);
     TRY(read_text(c, &text));
@@ -237,7 +237,8 @@ void handle_rules_backtest(struct api_call *c) { answer(c, backtest); }
 
 static void answer_file(struct api_call *c, err e, struct buf *text) {
     struct http_field field = {STR("Content-Disposition"), STR("attachment; filename=\"rules.yml\"")};
-    if (!e && text->full) e = err_new(ERR_LIMIT, "the file is larger than %d MiB; ask for one group", ANSWER_BYTES >> 20);
+    if (!e && text->full)
+        e = err_new(ERR_LIMIT, "the file is larger than %d MiB; ask for one group", ANSWER_BYTES >> 20);
     if (e)
         call_fail(c, e);
     else

@@ -216,8 +216,8 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.cors_origins = buf_str(&s->origins);
     options.allowed_hosts = buf_str(&s->hosts);
     s->ingest = ingest_new(&ingest);
-    TRY(serve_rules_open(
-        a, &(struct serve_rules_world){s->store, s->ingest, &s->budget, s->db, s->catalog}, &s->rules));
+    TRY(serve_rules_open(a, &(struct serve_rules_world){s->store, s->ingest, &s->budget, s->db, s->catalog},
+                         &s->rules));
     options.alert = s->rules.engine;
     options.notifier = s->rules.notifier;
     options.store = s->store;

@@ -149,8 +149,7 @@ static err read_external_labels(const struct arguments *a, struct serve_rules *s
 
 static err open_notifier(const struct arguments *a, struct db *db, struct labels external_labels,
                          struct serve_rules *s) {
-    struct notifier_options o = {
-        .external_url = str_of(s->external_url), .external_labels = external_labels, .db = db};
+    struct notifier_options o = {.external_url = str_of(s->external_url), .external_labels = external_labels, .db = db};
     if (a->given[OPTION_ALERTMANAGER] > NOTIFY_TARGETS_MAX)
         return err_new(ERR_INVALID, "--alertmanager: at most %d", NOTIFY_TARGETS_MAX);
     for (int i = 0; i < a->given[OPTION_ALERTMANAGER]; i++) {

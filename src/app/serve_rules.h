@@ -31,7 +31,8 @@ struct serve_rules {
         char *source; /* TENANT/ID */
         int64_t revision;
         bool found;
-    }) rows; /* the reader's; before it starts, the main thread's */
+    })
+    rows; /* the reader's; before it starts, the main thread's */
 };
 
 struct serve_rules_world {

@@ -91,7 +91,8 @@ static void a_full_queue_may_drop_its_oldest(void **state) {
     struct jobs *small = NULL, *other = NULL;
     (void)state;
     assert_null(jobs_open(
-        db, &(struct jobs_options){.name = "to-x", .items_max = 2, .drop_oldest = true, .wall_ns = test_clock}, &small));
+        db, &(struct jobs_options){.name = "to-x", .items_max = 2, .drop_oldest = true, .wall_ns = test_clock},
+        &small));
     assert_null(jobs_open(db, &(struct jobs_options){.name = "to-y", .wall_ns = test_clock}, &other));
     for (char c = '1'; c <= '4'; c++) assert_null(jobs_push(small, (struct str){&c, 1}, 0));
     assert_null(jobs_push(other, STR("y"), 0));

@@ -121,8 +121,7 @@ err file_sync(struct file *f) { return path_result(fdatasync(f->fd), "syncing", 
 err file_size(struct file *f, uint64_t *out) {
     struct stat s;
     if (fstat(f->fd, &s) != 0) return path_err(errno, "looking at", f->path);
-    if (S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode))
-        return err_new(ERR_INVALID, "%s is a pipe, not a file", f->path);
+    if (S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)) return err_new(ERR_INVALID, "%s is a pipe, not a file", f->path);
     *out = (uint64_t)s.st_size;
     return NULL;
 }
