@@ -2,15 +2,16 @@
  *
  *   rule files ─ rules.h ─▶ groups ─┬─ due ─▶ each rule in order ─ query/series ─▶ rows ─┬─ record ─▶ samples ─┐
  *                                   │                                                     └─ alert ─▶ states ───┼─ append (app: ingest)
- *                                   └◀── keeper: all states after each evaluation ◀────────────────────┴─ send (notify.h)
+ *       rows ─ /api/v1/rules ─▶ ──┘   └◀── keeper: all states, and what is sent, after each evaluation ◀────┴─ (records.h, notify.h)
  *
  *            row            for passed             no row                 15 min
  *   nothing ────▶ pending ────────────▶ firing ──────────────▶ inactive ─────▶ gone
  *                    └── no row ─▶ gone    └◀─ keep_firing_for holds
  *
  * Invariants: (1) what a rule writes is visible before a later rule of its group that may read it is evaluated; (2) one group is evaluated by one thread at
- * a time; (3) a rule that fails changes no state of its own and writes nothing; (4) after an evaluation, and before what it fired is sent, the keeper has the
- * state; (5) a restart from it goes on as if it had not been, but that time in which nobody looked does not count for `for`.
+ * a time; (3) a rule that fails changes no state of its own and writes nothing; (4) after an evaluation the keeper gets the states and what is to be sent, both or
+ * neither; (5) a restart from it goes on as if it had not been, but that time in which nobody looked does not count for `for`; (6) a group reads and writes its
+ * tenant's data alone; (7) an alert that was firing and whose rule is no more is resolved, also if that happened while clew was away.
  *
  * Times are int64 ns of the wall clock; samples stand at whole ms. Limits: alert_options; alerts of a rule ALERTS_MAX. Threads: any, where not said
  * otherwise. Errors of a rule are its lastError. Source: Prometheus 3.5, its folder rules.
@@ -35,36 +36,46 @@ struct alert_rules {
     VEC(struct rule_file) files;
     size_t rules;
 };
+/* Rules that are read one by one: for alert_engine_load_wait. */
+struct alert_rules *alert_rules_new(void);
 /* All files of the patterns. Mistakes are lines of `problems`, and then *out is not set. */
 err alert_rules_read(const char *const *patterns, size_t n, struct alert_rules **out, struct buf *problems);
 void alert_rules_free(struct alert_rules *r); /* takes NULL */
 
 /* ---- the engine -------------------------------------------------------------------------------------------------- */
 
-/* Who keeps states over a restart: two texts a group, its alerts and (KEY;series, when they change) the series that its recording rules wrote, which must
- * end when they vanish; of groups with more than ALERT_SERIES_KEPT_MAX not. */
-struct alert_keeper {
-    void *context;
-    err (*save)(void *context, struct str key, struct str state);
-    err (*load)(void *context, struct str key, struct buf *out); /* nothing kept: out stays empty */
-};
-
 /* What goes to an Alertmanager. */
 struct alert_notice {
     struct labels labels, annotations;
     int64_t starts_ns, ends_ns;
-    struct str expr;
+    struct str expr, tenant;
+};
+
+/* Who keeps states over a restart: two texts a group, its alerts and (name KEY, 0x1f, "series"; when they change) the series that its recording rules
+ * wrote, which must end when they vanish; of groups with more than ALERT_SERIES_KEPT_MAX not. */
+struct alert_kept {
+    struct str name, text; /* any bytes but zero; an empty text: nothing is kept any more */
+};
+struct alert_keeper {
+    void *context;
+    /* All of it or nothing; notices are what it must send some time. */
+    err (*save)(void *context, const struct alert_kept *kept, size_t n, const struct alert_notice *notices,
+                size_t notice_n);
+    err (*load)(void *context, struct str name, struct buf *out); /* nothing kept: out stays empty */
+    /* Names of all that is kept; `found` calls none of these. */
+    err (*list)(void *context, void (*found)(void *x, struct str name), void *x);
 };
 
 struct alert_options {
     struct store *store;
-    struct str tenant; /* default "default" */
+    struct str tenant; /* of rules that name none; default "default" */
     struct budget *budget;
     /* Takes over the blob's reference and returns when its samples are visible. */
     err (*append_wait)(void *context, struct str tenant, struct batch_blob *blob);
     void *append_context;
-    struct alert_keeper keeper;                                                /* without functions: none */
-    void (*send)(void *context, const struct alert_notice *notices, size_t n); /* NULL: nobody is told */
+    struct alert_keeper keeper; /* without functions: none */
+    /* Notices that no keeper has taken: there is none, or it failed. NULL: nobody is told. */
+    void (*send)(void *context, const struct alert_notice *notices, size_t n);
     void *send_context;
     struct labels external_labels;
     struct str external_url;
@@ -77,8 +88,12 @@ struct alert_options {
 struct alert_engine;
 struct alert_engine *alert_engine_new(const struct alert_options *options);
 void alert_engine_free(struct alert_engine *e); /* ends threads; rules and states go. Takes NULL */
-/* From now on these rules, which are the engine's; states of rules that stay (file, group, name and labels equal) stay. Waits for groups that run. */
-void alert_engine_load_wait(struct alert_engine *e, struct alert_rules *rules);
+/* From now on the rules of this source are these, which are the engine's; NULL: there are none. A source is what is read at once: all files, or a
+ * row. States of rules that stay (group, name and labels equal) stay; what was firing and is no more is resolved. Groups that are others or gone are
+ * cancelled, those that are equal are waited for; other sources run on. One load at a time. */
+void alert_engine_load_wait(struct alert_engine *e, struct str source, struct alert_rules *rules);
+/* Once all sources are loaded: ends what is kept of groups that are no more (7). */
+void alert_engine_forget_wait(struct alert_engine *e);
 /* Evaluates the groups that are due on the calling thread. When the next one is (INT64_MAX: there is none). */
 int64_t alert_engine_step_wait(struct alert_engine *e);
 /* One group at a time, whatever the schedule says; group counts over all files. */
@@ -116,18 +131,24 @@ struct alert_rule {
 
 struct alert_group {
     const struct rule_group *def;
+    const char *source;
+    const char *tenant;
+    const char *problem; /* why nothing of it is evaluated; NULL: it is */
     struct alert_rule *rules;
     size_t n;
     int64_t interval_ns, offset_ns, next_ns, at_ns; /* offset: of queries; at: what the last evaluation was for */
     int64_t evaluated_ns, took_ns;
     uint64_t iterations, missed;
-    char *key; /* of the keeper */
-    bool running, kept,
-        series_changed;  /* kept: the keeper has states; series: of recording rules, since the keeper got them */
+    char *key;           /* of the keeper */
+    bool running;        /* a thread is in it */
+    bool leaving;        /* it is being replaced, and does not begin any more */
+    bool kept;           /* the keeper has states */
+    bool series_changed; /* of recording rules, since the keeper got them */
     int64_t restored_ns; /* what the states that were restored were for; 0: none were */
+    atomic_bool cancel;  /* of its queries */
 };
 
 enum alert_state alert_rule_state(const struct alert_rule *r); /* the highest of its alerts' */
-/* Calls fn with all groups, by file and as they stand there; nothing changes while it runs. */
-void alert_engine_look(struct alert_engine *e, void (*fn)(void *context, const struct alert_group *groups, size_t n),
-                       void *context);
+/* Calls fn with all groups, by source, and as they stand there; nothing changes while it runs. */
+void alert_engine_look(struct alert_engine *e,
+                       void (*fn)(void *context, const struct alert_group *const *groups, size_t n), void *context);

@@ -66,14 +66,14 @@ static void measure(struct store *store, struct budget *budget, struct ingest *i
     must(rules_read(buf_str(&text), "bench.yml", &all->a, vec_push(&all->files), &problems));
     struct alert_engine *e = alert_engine_new(&(struct alert_options){
         .store = store, .budget = budget, .append_wait = alert_append_wait, .append_context = in});
-    alert_engine_load_wait(e, all);
+    alert_engine_load_wait(e, STR(""), all);
     for (int round = 0; round < 2; round++) {
         int64_t begun = clock_process_cpu_ns(), at = clock_monotonic_ns();
         alert_engine_evaluate_wait(e, 0, now + (int64_t)round * 1000000000);
         cpu = clock_process_cpu_ns() - begun;
         wall = clock_monotonic_ns() - at;
-        for (size_t i = 0; i < e->groups[0].n; i++)
-            if (e->groups[0].rules[i].error) must(err_new(ERR_INTERNAL, "%s", e->groups[0].rules[i].error));
+        for (size_t i = 0; i < e->groups.v[0]->n; i++)
+            if (e->groups.v[0]->rules[i].error) must(err_new(ERR_INTERNAL, "%s", e->groups.v[0]->rules[i].error));
     }
     printf("%-24s %zu rules x %zu series: %.2f s of CPU, %.2f s\n", kinds[kind].title, rules, series, (double)cpu / 1e9,
            (double)wall / 1e9);

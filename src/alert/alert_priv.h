@@ -6,19 +6,30 @@
 #include "query/series/series.h"
 #include "signal/metrics/points_build.h"
 
+struct alert_source {
+    char *name;
+    struct alert_rules *rules;
+};
+
 struct alert_engine {
     struct alert_options options;
-    struct lock lock; /* of all states: who evaluates a group reads them without, and changes them with it */
+    struct lock loads; /* taken first: one load at a time */
+    struct lock lock;  /* of all states: who evaluates a group reads them without, and changes them with it */
     struct signal_flag changed;
-    struct alert_rules *rules;
-    struct alert_group *groups;
-    size_t n;
-    size_t running;
-    bool stopping, loading;
-    atomic_bool cancel; /* of queries that run, when it ends */
+    VEC(struct alert_source) sources; /* by name */
+    VEC(struct alert_group *) groups; /* by source, as they stand there */
+    bool stopping;
     struct thread *threads[ALERT_THREADS_MAX];
     size_t thread_n;
 };
+
+void alert_group_free(struct alert_group *g); /* takes NULL */
+/* The first time at or after `now` at which the group is due: all times of a group are a fixed part of its interval away from its multiples. */
+int64_t group_first_due(const struct alert_group *g, int64_t now);
+
+/* Whether an expression may read a series of one of these names. */
+struct strings;
+bool expr_may_read(const struct promql_node *expr, const struct strings *names);
 
 /* ---- label sets of our own (labels.c) ----------------------------------------------------------------------------- */
 
@@ -72,5 +83,11 @@ err rule_restore_series(struct alert_rule *r);
 
 /* ---- states as text (keep.c) --------------------------------------------------------------------------------------- */
 
-void group_save(struct alert_engine *e, struct alert_group *g);
+/* Hands the keeper what is to be kept of a group, with what is to be sent. */
+void group_save(struct alert_engine *e, struct alert_group *g, const struct alert_notice *notices, size_t n);
 void group_restore(struct alert_engine *e, struct alert_group *g);
+/* Calls fn with a group for each key that the keeper has and `names` (of groups that are there) has not. It has one rule without a name that holds
+ * all alerts, and one that holds all series. Afterwards it is no longer kept; fn fills in what is to be sent. */
+#define ALERT_KEY_SEPARATOR '\x1f'
+void groups_forget(struct alert_engine *e, const struct strings *names,
+                   void (*fn)(struct alert_engine *e, struct alert_group *g));

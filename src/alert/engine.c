@@ -1,7 +1,6 @@
-/* Which rules there are, and when their groups are due. */
+/* When groups are due, and who evaluates them. */
 #include "alert/alert_priv.h"
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -36,12 +35,17 @@ static err read_file(void *context, const char *path) {
     return e;
 }
 
-err alert_rules_read(const char *const *patterns, size_t n, struct alert_rules **out, struct buf *problems) {
+struct alert_rules *alert_rules_new(void) {
     struct alert_rules *rules = mem_new_of(struct alert_rules);
+    arena_init(&rules->a, (size_t)1 << 30);
+    return rules;
+}
+
+err alert_rules_read(const char *const *patterns, size_t n, struct alert_rules **out, struct buf *problems) {
+    struct alert_rules *rules = alert_rules_new();
     struct strings seen;
     err e = NULL;
     size_t before = problems->n;
-    arena_init(&rules->a, (size_t)1 << 30);
     strings_init(&seen);
     struct reading r = {rules, &seen, problems};
     for (size_t i = 0; i < n && !e; i++) {
@@ -78,6 +82,7 @@ struct alert_engine *alert_engine_new(const struct alert_options *options) {
     if (!o->interval_ns) o->interval_ns = ALERT_INTERVAL_NS;
     if (!o->resend_ns) o->resend_ns = ALERT_RESEND_NS;
     if (!o->wall_ns) o->wall_ns = clock_wall_ns;
+    lock_init(&e->loads);
     lock_init(&e->lock);
     flag_init(&e->changed);
     return e;
@@ -90,193 +95,69 @@ void alert_rule_done(struct alert_rule *r) {
     mem_free(r->error);
 }
 
-static void groups_free(struct alert_group *groups, size_t n) {
-    for (size_t g = 0; g < n; g++) {
-        for (size_t i = 0; i < groups[g].n; i++) alert_rule_done(&groups[g].rules[i]);
-        mem_free(groups[g].rules);
-        mem_free(groups[g].key);
-    }
-    mem_free(groups);
+void alert_group_free(struct alert_group *g) {
+    if (!g) return;
+    for (size_t i = 0; i < g->n; i++) alert_rule_done(&g->rules[i]);
+    mem_free(g->rules);
+    mem_free(g->key);
+    mem_free(g);
 }
 
 void alert_engine_free(struct alert_engine *e) {
     if (!e) return;
     alert_engine_stop(e);
-    groups_free(e->groups, e->n);
-    alert_rules_free(e->rules);
+    for (size_t i = 0; i < e->groups.n; i++) alert_group_free(e->groups.v[i]);
+    for (size_t i = 0; i < e->sources.n; i++) {
+        mem_free(e->sources.v[i].name);
+        alert_rules_free(e->sources.v[i].rules);
+    }
+    vec_done(&e->groups);
+    vec_done(&e->sources);
     flag_done(&e->changed);
     lock_done(&e->lock);
+    lock_done(&e->loads);
     mem_free(e);
-}
-
-/* ---- loading ----------------------------------------------------------------------------------------------------- */
-
-/* Whether an expression may read a series of one of these names. */
-static bool may_read(const struct promql_node *expr, const struct strings *names) {
-    const struct promql_matcher *m;
-    size_t n;
-    uint32_t id;
-    for (size_t i = 0; promql_selector_at(expr, i, &m, &n); i++) {
-        bool named = false;
-        for (size_t k = 0; k < n; k++) {
-            if (!str_equal(m[k].name, METRIC_NAME) || m[k].op != MATCHER_EQUAL) continue;
-            named = true;
-            if (strings_find(names, m[k].value, &id)) return true;
-        }
-        if (!named) return true;
-    }
-    return false;
-}
-
-static bool asks_in_templates(const struct rule *r) {
-    for (int k = 0; k < 2; k++) {
-        struct labels l = k ? r->annotations : r->labels;
-        for (uint32_t i = 0; i < l.n; i++)
-            if (str_contains(l.v[i].value, STR("query"))) return true;
-    }
-    return false;
-}
-
-static void find_readers(struct alert_group *g) {
-    struct strings names;
-    strings_init(&names);
-    for (size_t i = 0; i < g->n; i++) {
-        struct alert_rule *r = &g->rules[i];
-        r->reads_before =
-            names.n && (may_read(r->def->expr, &names) || (r->def->is_alert && asks_in_templates(r->def)));
-        if (!r->def->is_alert) {
-            strings_intern(&names, r->def->name);
-        } else {
-            strings_intern(&names, STR("ALERTS"));
-            strings_intern(&names, STR("ALERTS_FOR_STATE"));
-        }
-    }
-    strings_done(&names);
-}
-
-/* The first time at or after `now` at which the group is due: all times of a group are a fixed part of its interval away from its multiples. */
-static int64_t first_due(const struct alert_group *g, int64_t now) {
-    int64_t offset = (int64_t)(hash_bytes(g->key, strlen(g->key)) % (uint64_t)g->interval_ns);
-    int64_t due = (now - offset) / g->interval_ns * g->interval_ns + offset;
-    return due < now ? due + g->interval_ns : due;
-}
-
-static void make_group(struct alert_engine *e, const struct rule_group *def, struct alert_group *g) {
-    struct buf key;
-    buf_init(&key, 16 * KIB);
-    buf_add_fmt(&key, STR_FMT ";" STR_FMT, STR_ARG(def->file), STR_ARG(def->name));
-    *g = (struct alert_group){
-        .def = def, .n = def->n, .interval_ns = def->interval_ns, .offset_ns = def->query_offset_ns};
-    g->key = str_dup(buf_str(&key));
-    buf_done(&key);
-    if (!g->interval_ns) g->interval_ns = e->options.interval_ns;
-    if (g->offset_ns < 0) g->offset_ns = e->options.query_offset_ns;
-    g->rules = mem_new_array(struct alert_rule, def->n + 1);
-    for (size_t i = 0; i < def->n; i++) g->rules[i].def = &def->rules[i];
-    g->next_ns = first_due(g, e->options.wall_ns());
-    find_readers(g);
-}
-
-/* States of rules that stay go over; each is taken once. */
-static void take_over(struct alert_group *old, struct alert_group *new) {
-    for (size_t i = 0; i < new->n; i++) {
-        const struct rule *def = new->rules[i].def;
-        for (size_t k = 0; k < old->n; k++) {
-            struct alert_rule *r = &old->rules[k];
-            if (!r->def || r->def->is_alert != def->is_alert || !str_equal(r->def->name, def->name) ||
-                promql_labels_compare(r->def->labels, def->labels) != 0)
-                continue;
-            bool reads = new->rules[i].reads_before;
-            new->rules[i] = *r;
-            new->rules[i].def = def;
-            new->rules[i].reads_before = reads;
-            *r = (struct alert_rule){0};
-            break;
-        }
-    }
-    new->iterations = old->iterations;
-    new->missed = old->missed;
-    new->at_ns = old->at_ns;
-    new->kept = old->kept;
-    new->restored_ns = old->restored_ns;
-    if (old->interval_ns == new->interval_ns) new->next_ns = old->next_ns;
-}
-
-/* What rules wrote that are no more, ends now. */
-static void end_rest(struct alert_engine *e, struct alert_group *groups, size_t n) {
-    struct samples_out out;
-    samples_out_init(&out);
-    int64_t now = series_floor_ms(e->options.wall_ns());
-    for (size_t g = 0; g < n; g++) {
-        int64_t last = series_floor_ms(groups[g].at_ns - groups[g].offset_ns); /* that time has a sample */
-        for (size_t i = 0; i < groups[g].n; i++) rule_end_series(&groups[g].rules[i], MAX(now, last + 1), &out);
-    }
-    if (samples_out_count(&out)) {
-        err failed =
-            e->options.append_wait(e->options.append_context, e->options.tenant, points_builder_finish(&out.b));
-        if (failed) log_warn("series of rules that are no more could not be ended", F_ERR(failed));
-        err_free(failed);
-    }
-    samples_out_done(&out);
-}
-
-void alert_engine_load_wait(struct alert_engine *e, struct alert_rules *rules) {
-    size_t n = 0, old_n;
-    struct strings keys;
-    for (size_t f = 0; f < rules->files.n; f++) n += rules->files.v[f].n;
-    struct alert_group *groups = mem_new_array(struct alert_group, n + 1), *old;
-    n = 0;
-    for (size_t f = 0; f < rules->files.n; f++)
-        for (size_t g = 0; g < rules->files.v[f].n; g++) make_group(e, &rules->files.v[f].groups[g], &groups[n++]);
-    lock_take(&e->lock);
-    e->loading = true;
-    while (e->running) flag_wait(&e->changed, &e->lock);
-    old = e->groups;
-    old_n = e->n;
-    strings_init(&keys);
-    for (size_t i = 0; i < old_n; i++) strings_intern(&keys, str_of(old[i].key));
-    for (size_t i = 0; i < n; i++) {
-        uint32_t at;
-        if (strings_find(&keys, str_of(groups[i].key), &at))
-            take_over(&old[at], &groups[i]);
-        else
-            group_restore(e, &groups[i]);
-    }
-    strings_done(&keys);
-    struct alert_rules *old_rules = e->rules;
-    e->rules = rules;
-    e->groups = groups;
-    e->n = n;
-    e->loading = false;
-    flag_wake_all(&e->changed);
-    lock_give(&e->lock);
-    end_rest(e, old, old_n);
-    groups_free(old, old_n);
-    alert_rules_free(old_rules);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-/* The group that is due first, not running; NULL: there is none. Lock held. */
-static struct alert_group *next_group(struct alert_engine *e) {
+static size_t running_of(const struct alert_engine *e, const struct alert_group *g) {
+    size_t n = 0;
+    for (size_t i = 0; i < e->groups.n; i++)
+        n += e->groups.v[i]->running && strcmp(e->groups.v[i]->tenant, g->tenant) == 0;
+    return n;
+}
+
+/* The group that is due first, of a tenant that has as few running as may be: no tenant has all threads while another waits. *out_next: when one
+ * is due; INT64_MAX: there is none. NULL: not now. Lock held. */
+static struct alert_group *next_group(struct alert_engine *e, int64_t now, int64_t *out_next) {
     struct alert_group *first = NULL;
-    for (size_t i = 0; i < e->n; i++)
-        if (!e->groups[i].running && (!first || e->groups[i].next_ns < first->next_ns)) first = &e->groups[i];
+    size_t first_running = 0;
+    *out_next = INT64_MAX;
+    for (size_t i = 0; i < e->groups.n; i++) {
+        struct alert_group *g = e->groups.v[i];
+        if (g->running || g->leaving || g->problem) continue;
+        if (g->next_ns > now && g->next_ns - now > g->interval_ns) g->next_ns = group_first_due(g, now); /* set back */
+        *out_next = MIN(*out_next, g->next_ns);
+        if (g->next_ns > now || (first && g->next_ns >= first->next_ns && !first_running)) continue;
+        size_t running = running_of(e, g);
+        if (first && (running > first_running || (running == first_running && g->next_ns >= first->next_ns))) continue;
+        first = g;
+        first_running = running;
+    }
     return first;
 }
 
 /* Takes a group that is due; what of its times went by unseen is counted. Lock held. */
 static bool take_due(struct alert_engine *e, struct alert_group **out, int64_t *out_ts, int64_t *out_next) {
     int64_t now = e->options.wall_ns();
-    struct alert_group *g = e->loading ? NULL : next_group(e);
-    *out_next = g ? g->next_ns : INT64_MAX;
-    if (!g || g->next_ns > now) return false;
+    struct alert_group *g = next_group(e, now, out_next);
+    if (!g) return false;
     int64_t missed = (now - g->next_ns) / g->interval_ns;
     g->missed += (uint64_t)missed;
     *out_ts = g->next_ns + missed * g->interval_ns;
     g->next_ns = *out_ts + g->interval_ns;
     g->running = true;
-    e->running++;
     *out = g;
     return true;
 }
@@ -285,7 +166,6 @@ static void run_group(struct alert_engine *e, struct alert_group *g, int64_t ts)
     group_evaluate_wait(e, g, ts);
     lock_take(&e->lock);
     g->running = false;
-    e->running--;
     flag_wake_all(&e->changed);
     lock_give(&e->lock);
 }
@@ -303,7 +183,7 @@ int64_t alert_engine_step_wait(struct alert_engine *e) {
 }
 
 void alert_engine_evaluate_wait(struct alert_engine *e, size_t group, int64_t ts_ns) {
-    group_evaluate_wait(e, &e->groups[group], ts_ns);
+    group_evaluate_wait(e, e->groups.v[group], ts_ns);
 }
 
 static void work(void *context) {
@@ -318,7 +198,11 @@ static void work(void *context) {
             lock_take(&e->lock);
             continue;
         }
-        int64_t wait = next == INT64_MAX ? (int64_t)60 * 1000000000 : next - e->options.wall_ns();
+        if (next == INT64_MAX) {
+            flag_wait(&e->changed, &e->lock);
+            continue;
+        }
+        int64_t wait = next - e->options.wall_ns();
         wait = MIN(MAX(wait, 1000000), (int64_t)1000000000); /* the wall clock may be set meanwhile */
         flag_wait_until(&e->changed, &e->lock, clock_monotonic_ns() + wait);
     }
@@ -334,13 +218,13 @@ err alert_engine_start(struct alert_engine *e, size_t threads) {
 void alert_engine_stop(struct alert_engine *e) {
     lock_take(&e->lock);
     e->stopping = true;
-    atomic_store(&e->cancel, true);
+    for (size_t i = 0; i < e->groups.n; i++) atomic_store(&e->groups.v[i]->cancel, true);
     flag_wake_all(&e->changed);
     lock_give(&e->lock);
     for (size_t i = 0; i < e->thread_n; i++) thread_join(e->threads[i]);
     e->thread_n = 0;
     e->stopping = false;
-    atomic_store(&e->cancel, false);
+    for (size_t i = 0; i < e->groups.n; i++) atomic_store(&e->groups.v[i]->cancel, false);
 }
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
@@ -351,9 +235,9 @@ enum alert_state alert_rule_state(const struct alert_rule *r) {
     return state;
 }
 
-void alert_engine_look(struct alert_engine *e, void (*fn)(void *context, const struct alert_group *groups, size_t n),
-                       void *context) {
+void alert_engine_look(struct alert_engine *e,
+                       void (*fn)(void *context, const struct alert_group *const *groups, size_t n), void *context) {
     lock_take(&e->lock);
-    fn(context, e->groups, e->n);
+    fn(context, (const struct alert_group *const *)e->groups.v, e->groups.n);
     lock_give(&e->lock);
 }

@@ -360,7 +360,8 @@ static void collect_notices(struct evaluation *v, struct alert_rule *r) {
                                                        .annotations = x->annotations,
                                                        .starts_ns = x->fired_ns,
                                                        .ends_ns = resolved ? x->resolved_ns : x->until_ns,
-                                                       .expr = r->def->text};
+                                                       .expr = r->def->text,
+                                                       .tenant = str_of(v->g->tenant)};
     }
 }
 
@@ -432,7 +433,7 @@ static void flush(struct evaluation *v, size_t next) {
     v->first = next;
     if (!samples_out_count(&v->out)) return;
     struct batch_blob *blob = points_builder_finish(&v->out.b);
-    err e = o->append_wait(o->append_context, o->tenant, blob);
+    err e = o->append_wait(o->append_context, str_of(v->g->tenant), blob);
     points_builder_clear(&v->out.b, POINTS_PROMETHEUS);
     for (size_t i = first; e && i < next; i++)
         if (v->g->rules[i].health == RULE_OK)
@@ -457,10 +458,10 @@ static void run_rule(struct evaluation *v, size_t i) {
     int64_t begun = clock_monotonic_ns(), wall = o->wall_ns();
     if (r->reads_before || samples_out_count(&v->out) > SAMPLES_HELD_MAX) flush(v, i);
     query_begin(&q, &(struct query_options){.store = o->store,
-                                            .tenant = o->tenant,
+                                            .tenant = str_of(v->g->tenant),
                                             .budget = o->budget,
                                             .memory_max_bytes = o->query_memory_bytes,
-                                            .cancel = &v->e->cancel,
+                                            .cancel = &v->g->cancel,
                                             .timeout_ns = o->query_timeout_ns});
     v->q = &q;
     v->source = &source;
@@ -487,12 +488,27 @@ static void shift_restored(struct alert_engine *e, struct alert_group *g, int64_
     lock_give(&e->lock);
 }
 
+/* The clock was set back: what it said before is now at the latest, or nothing would be sent or fire until it says it again. */
+static void clamp_times(struct alert_engine *e, struct alert_group *g, int64_t ts_ns) {
+    if (ts_ns >= g->at_ns) return;
+    lock_take(&e->lock);
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t k = 0; k < g->rules[i].alerts.n; k++) {
+            struct alert *x = g->rules[i].alerts.v[k];
+            int64_t *const times[] = {&x->active_ns, &x->fired_ns, &x->resolved_ns, &x->keep_since_ns};
+            for (size_t t = 0; t < LENGTH(times); t++) *times[t] = MIN(*times[t], ts_ns);
+            if (x->sent_ns > ts_ns) x->sent_ns = 0; /* and so it is sent now */
+        }
+    lock_give(&e->lock);
+}
+
 void group_evaluate_wait(struct alert_engine *e, struct alert_group *g, int64_t ts_ns) {
     struct evaluation v = {.e = e, .g = g, .ts_ns = ts_ns, .ts_ms = series_floor_ms(ts_ns - g->offset_ns)};
     int64_t begun = clock_monotonic_ns(), wall = e->options.wall_ns();
     arena_init(&v.scratch, 16 * MIB);
     samples_out_init(&v.out);
     shift_restored(e, g, ts_ns);
+    clamp_times(e, g, ts_ns);
     for (size_t i = 0; i < g->n; i++) run_rule(&v, i);
     flush(&v, g->n);
     lock_take(&e->lock);
@@ -501,8 +517,7 @@ void group_evaluate_wait(struct alert_engine *e, struct alert_group *g, int64_t 
     g->took_ns = clock_monotonic_ns() - begun;
     g->iterations++;
     lock_give(&e->lock);
-    group_save(e, g);
-    if (v.notices.n && e->options.send) e->options.send(e->options.send_context, v.notices.v, v.notices.n);
+    group_save(e, g, v.notices.v, v.notices.n);
     vec_done(&v.notices);
     samples_out_done(&v.out);
     arena_done(&v.scratch);

@@ -2,10 +2,12 @@
 #include "alert/alert_priv.h"
 
 #include "base/json.h"
+#include "base/map.h"
 #include "base/log.h"
 #include "base/text.h"
 
 enum { STATE_BYTES_MAX = 256 << 20, LABELS_READ_MAX = 1024 };
+#define SERIES "\x1fseries" /* what the name of what recording rules wrote ends with */
 
 /* The times of an alert, as they are kept. */
 static const struct {
@@ -81,36 +83,57 @@ static void write_series(struct json_writer *w, const struct alert_group *g) {
     json_array_end(w);
 }
 
-static err hand_over(struct alert_engine *e, const struct alert_group *g, const char *ending,
-                     void (*put)(struct json_writer *w, const struct alert_group *g)) {
-    const struct alert_keeper *k = &e->options.keeper;
-    AUTO_BUF struct buf text, key;
-    struct json_writer w;
-    buf_init(&text, STATE_BYTES_MAX);
-    buf_init(&key, 32 * KIB);
-    buf_add_fmt(&key, "%s%s", g->key, ending);
-    json_writer_init(&w, &text);
-    put(&w, g);
-    if (text.full) return err_new(ERR_LIMIT, "the states of a group are over %d MiB", STATE_BYTES_MAX >> 20);
-    return k->save(k->context, buf_str(&key), buf_str(&text));
+static struct str name_of(struct buf *out, const char *key, const char *ending) {
+    buf_init(out, 32 * KIB);
+    buf_add_fmt(out, "%s%s", key, ending);
+    return buf_str(out);
 }
 
-void group_save(struct alert_engine *e, struct alert_group *g) {
-    bool any = false;
+static err put_text(struct buf *text, const struct alert_group *g,
+                    void (*put)(struct json_writer *w, const struct alert_group *g)) {
+    struct json_writer w;
+    json_writer_init(&w, text);
+    put(&w, g);
+    return text->full ? err_new(ERR_LIMIT, "the states of a group are over %d MiB", STATE_BYTES_MAX >> 20) : NULL;
+}
+
+static err hand_over(struct alert_engine *e, const struct alert_group *g, bool alerts, bool series, bool any_series,
+                     const struct alert_notice *notices, size_t notice_n) {
+    const struct alert_keeper *k = &e->options.keeper;
+    AUTO_BUF struct buf states, written, name = {0}, written_name = {0};
+    struct alert_kept kept[2];
+    size_t n = 0;
+    buf_init(&states, STATE_BYTES_MAX);
+    buf_init(&written, STATE_BYTES_MAX);
+    if (alerts || g->kept) {
+        if (alerts) TRY(put_text(&states, g, write_group));
+        kept[n++] = (struct alert_kept){name_of(&name, g->key, ""), alerts ? buf_str(&states) : STR("")};
+    }
+    if (series) {
+        if (any_series) TRY(put_text(&written, g, write_series));
+        kept[n++] =
+            (struct alert_kept){name_of(&written_name, g->key, SERIES), any_series ? buf_str(&written) : STR("")};
+    }
+    return n || notice_n ? k->save(k->context, kept, n, notices, notice_n) : NULL;
+}
+
+void group_save(struct alert_engine *e, struct alert_group *g, const struct alert_notice *notices, size_t notice_n) {
+    const struct alert_options *o = &e->options;
+    bool alerts = false;
     size_t series = 0;
     err failed = NULL;
-    if (!e->options.keeper.save) return;
     for (size_t i = 0; i < g->n; i++) {
-        any |= g->rules[i].alerts.n > 0;
+        alerts |= g->rules[i].alerts.n > 0;
         series += !g->rules[i].def->is_alert && g->rules[i].written ? g->rules[i].written->n : 0;
     }
-    if (any || g->kept) failed = hand_over(e, g, "", write_group);
-    if (!failed) g->kept = any;
-    if (!failed && g->series_changed && series <= ALERT_SERIES_KEPT_MAX) {
-        failed = hand_over(e, g, ";series", write_series);
-        g->series_changed = failed != NULL;
+    if (o->keeper.save) {
+        bool changed = g->series_changed && series <= ALERT_SERIES_KEPT_MAX;
+        failed = hand_over(e, g, alerts, changed, series > 0, notices, notice_n);
+        if (!failed) g->kept = alerts;
+        if (!failed && changed) g->series_changed = false;
     }
     if (failed) log_error("the states of alerts could not be kept", F_TEXT("group", g->key), F_ERR(failed));
+    if (notice_n && o->send && (failed || !o->keeper.save)) o->send(o->send_context, notices, notice_n);
     err_free(failed);
 }
 
@@ -196,8 +219,24 @@ static struct alert *read_alert(struct state_reader *s) {
     return x;
 }
 
+/* What is kept of groups that are no more is read into rules without a name, as many as there are. */
+static const struct rule_group forgotten_group;
+static const struct rule forgotten_rules[2] = {{.is_alert = false}, {.is_alert = true}};
+
+static struct alert_rule *push_forgotten(struct alert_group *g, bool is_alert) {
+    if (g->n == 0 || (g->n & (g->n - 1)) == 0) { /* 1, 2, 4, …: twice as many places */
+        struct alert_rule *more = mem_new_array(struct alert_rule, 2 * g->n + 1);
+        if (g->n) memcpy(more, g->rules, g->n * sizeof *more);
+        mem_free(g->rules);
+        g->rules = more;
+    }
+    g->rules[g->n] = (struct alert_rule){.def = &forgotten_rules[is_alert]};
+    return &g->rules[g->n++];
+}
+
 /* The rule of that name and labels that has taken nothing yet. */
 static struct alert_rule *rule_of(struct alert_group *g, bool is_alert, struct str name, struct labels labels) {
+    if (g->def == &forgotten_group) return push_forgotten(g, is_alert);
     for (size_t i = 0; i < g->n; i++) {
         struct alert_rule *r = &g->rules[i];
         if (r->def->is_alert == is_alert && !r->alerts.n && !r->written && str_equal(r->def->name, name) &&
@@ -274,11 +313,9 @@ static void forget(struct alert_group *g) {
 static bool take_up(struct alert_engine *e, struct alert_group *g, const char *ending,
                     void (*take_in)(struct state_reader *s, struct alert_group *g)) {
     const struct alert_keeper *k = &e->options.keeper;
-    AUTO_BUF struct buf text, key;
+    AUTO_BUF struct buf text, name = {0};
     buf_init(&text, STATE_BYTES_MAX);
-    buf_init(&key, 32 * KIB);
-    buf_add_fmt(&key, "%s%s", g->key, ending);
-    err failed = k->load(k->context, buf_str(&key), &text);
+    err failed = k->load(k->context, name_of(&name, g->key, ending), &text);
     bool any = !failed && text.n;
     if (any) {
         struct state_reader *s = mem_new_of(struct state_reader);
@@ -299,6 +336,44 @@ static bool take_up(struct alert_engine *e, struct alert_group *g, const char *e
 void group_restore(struct alert_engine *e, struct alert_group *g) {
     if (!e->options.keeper.load) return;
     g->kept = take_up(e, g, "", read_group);
-    take_up(e, g, ";series", read_all_series);
-    if (g->next_ns <= g->at_ns) g->next_ns += g->interval_ns;
+    take_up(e, g, SERIES, read_all_series);
+    if (g->next_ns <= g->at_ns && g->at_ns - g->next_ns < g->interval_ns) g->next_ns += g->interval_ns;
+}
+
+/* ---- what nobody has any more -------------------------------------------------------------------------------------- */
+
+struct forgetting {
+    const struct strings *there;
+    struct strings keys;
+};
+
+static void note_key(void *context, struct str name) {
+    struct forgetting *f = context;
+    struct str ending = STR(SERIES), key = name;
+    uint32_t id;
+    if (str_ends_with(name, ending)) key.n -= ending.n;
+    if (!strings_find(f->there, key, &id)) strings_intern(&f->keys, key);
+}
+
+void groups_forget(struct alert_engine *e, const struct strings *names,
+                   void (*fn)(struct alert_engine *e, struct alert_group *g)) {
+    const struct alert_keeper *k = &e->options.keeper;
+    struct forgetting f = {.there = names};
+    if (!k->list) return;
+    strings_init(&f.keys);
+    err failed = k->list(k->context, note_key, &f);
+    for (uint32_t i = 0; i < f.keys.n && !failed; i++) {
+        struct alert_group *g = mem_new_of(struct alert_group);
+        g->def = &forgotten_group;
+        g->key = str_dup(strings_get(&f.keys, i));
+        AUTO_FREE char *tenant = str_dup(str_of(g->key));
+        tenant[strcspn(tenant, (const char[]){ALERT_KEY_SEPARATOR, 0})] = 0;
+        g->tenant = tenant;
+        group_restore(e, g);
+        fn(e, g);
+        alert_group_free(g);
+    }
+    if (failed) log_error("states of alerts could not be looked at", F_ERR(failed));
+    err_free(failed);
+    strings_done(&f.keys);
 }

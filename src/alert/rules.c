@@ -288,8 +288,7 @@ static err take_groups(struct reading *r, const struct yaml *root, struct rule_f
     return e;
 }
 
-/* The text up to the second document. */
-static struct str first_document(struct str text) {
+struct str rules_first_document(struct str text) {
     struct str rest = text, line;
     bool content = false;
     while (rest.n) {
@@ -311,7 +310,7 @@ err rules_read(struct str text, const char *path, struct arena *a, struct rule_f
     if (!own.p) return arena_err(a);
     struct reading r = {.path = own.p, .a = a, .problems = problems};
     if (text.n > RULE_FILE_BYTES_MAX) return err_new(ERR_LIMIT, "%s: over %d MiB", path, RULE_FILE_BYTES_MAX >> 20);
-    err e = yaml_read(first_document(text), own.p, a, &root);
+    err e = yaml_read(rules_first_document(text), own.p, a, &root);
     if (e && err_kind(e) == ERR_INVALID) {
         buf_add_fmt(problems, "%s\n", err_text(e));
         err_free(e);

@@ -35,13 +35,20 @@ struct rule_group {
     int line;
 };
 
+/* Also a row that is kept: then `path` names it, and its one group is known by that alone. */
 struct rule_file {
     struct rule_group *groups;
     size_t n, rules;
+    struct str tenant,
+        problem; /* whose it is (empty: of who asks); why nothing of it shall be evaluated (empty: it shall) */
+    bool is_row;
 };
 
 /* Appends a line to `problems` for each mistake; *out may be used if there is none. `path` is what lines begin with, and what groups are known by. */
 err rules_read(struct str text, const char *path, struct arena *a, struct rule_file *out, struct buf *problems);
+
+/* The text up to the second document. */
+struct str rules_first_document(struct str text);
 
 /* What promtool warns of: rules of the same name and labels more than once. Appends "name {labels}" lines; how many. */
 size_t rules_duplicates(const struct rule_file *file, struct buf *out);

@@ -128,9 +128,9 @@ static void say_name(struct unit_run *r) {
 
 static void check_alert(struct unit_run *r, struct unit_alert_test *t) {
     VEC(struct unit_alert) got = {0};
-    for (size_t g = 0; g < r->engine->n; g++)
-        for (size_t i = 0; i < r->engine->groups[g].n; i++) {
-            const struct alert_rule *rule = &r->engine->groups[g].rules[i];
+    for (size_t g = 0; g < r->engine->groups.n; g++)
+        for (size_t i = 0; i < r->engine->groups.v[g]->n; i++) {
+            const struct alert_rule *rule = &r->engine->groups.v[g]->rules[i];
             if (!rule->def->is_alert || !str_equal(rule->def->name, t->name)) continue;
             for (size_t k = 0; k < rule->alerts.n; k++)
                 if (rule->alerts.v[k]->state == ALERT_FIRING)
@@ -243,8 +243,8 @@ static void check_expr(struct unit_run *r, struct unit_expr_test *t) {
 /* Evaluates all groups at one time. False: a rule failed, which ends the test. */
 static bool evaluate_groups(struct unit_run *r, int64_t at_ms) {
     size_t before = r->failures;
-    for (size_t g = 0; g < r->engine->n; g++) {
-        const struct alert_group *group = &r->engine->groups[r->order[g]];
+    for (size_t g = 0; g < r->engine->groups.n; g++) {
+        const struct alert_group *group = r->engine->groups.v[r->order[g]];
         alert_engine_evaluate_wait(r->engine, r->order[g], (r->start_ms + at_ms) * 1000000);
         for (size_t i = 0; i < group->n; i++) {
             if (!group->rules[i].error) continue;
@@ -276,12 +276,12 @@ static err run_steps(struct unit_run *r) {
 /* Groups that group_eval_order names come in that order, behind those that it does not. */
 static void order_groups(struct unit_run *r) {
     size_t n = 0;
-    r->order = mem_new_array(size_t, r->engine->n + 1);
+    r->order = mem_new_array(size_t, r->engine->groups.n + 1);
     for (size_t k = 0; k <= r->file->order.n; k++)
-        for (size_t g = 0; g < r->engine->n; g++) {
+        for (size_t g = 0; g < r->engine->groups.n; g++) {
             size_t place = 0;
             for (size_t i = 0; i < r->file->order.n; i++)
-                if (str_equal(r->file->order.v[i], r->engine->groups[g].def->name)) place = i + 1;
+                if (str_equal(r->file->order.v[i], r->engine->groups.v[g]->def->name)) place = i + 1;
             if (place == k) r->order[n++] = g;
         }
 }
@@ -298,7 +298,7 @@ static err load_rules(struct unit_run *r) {
         buf_add_str(r->out, buf_str(&problems));
         return NULL;
     }
-    alert_engine_load_wait(r->engine, rules);
+    alert_engine_load_wait(r->engine, STR(""), rules);
     return NULL;
 }
 

@@ -51,13 +51,17 @@ struct api_options {
     struct ingest *ingest;
     struct alert_engine *alert; /* NULL: there are no rules */
     struct notifier *notifier;  /* NULL: nobody is told */
-    struct live *live;       /* what the ingest publishes to; outlives the api */
-    struct scraper *scraper; /* NULL: nothing is scraped; outlives the api */
-    struct budget *budget;   /* NULL: none */
-    struct catalog *catalog; /* dashboards and rules; NULL: none are kept */
+    struct live *live;          /* what the ingest publishes to; outlives the api */
+    struct scraper *scraper;    /* NULL: nothing is scraped; outlives the api */
+    struct budget *budget;      /* NULL: none */
+    struct catalog *catalog;    /* dashboards and rules; NULL: none are kept */
     /* What a group of rules must be beyond its shape: JSON as records_priv.h has it. NULL: nothing. On a work thread. */
-    err (*check_rules)(void *context, struct str tenant, struct str body);
-    void *check_rules_context;
+    err (*check_rules)(void *context, struct str tenant, struct str id, struct str body);
+    void (*rules_changed)(void *context); /* after a change of one. On a work thread; does not wait */
+    void *rules_context;                  /* of these two */
+    err (*reload)(
+        void *context); /* reads files of rules and of scraping again. On a work thread. NULL: there are none */
+    void *reload_context;
     size_t work_threads;       /* 0: requests run at once on the caller's thread (tests) */
     size_t queue_max;          /* default 256 */
     size_t query_memory_bytes; /* default 256 MiB */

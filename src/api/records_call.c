@@ -130,7 +130,12 @@ static err check_body(void *context, struct str body, struct arena *a, struct st
     const struct api_options *o = &c->api->options;
     TRY(record_check(kind_of(c), body, a, out_name));
     if (kind_of(c) != CATALOG_RULES || !o->check_rules) return NULL;
-    return o->check_rules(o->check_rules_context, call_tenant(c), body);
+    return o->check_rules(o->rules_context, call_tenant(c), c->path_values[0], body);
+}
+
+static void tell_change(const struct api_call *c) {
+    const struct api_options *o = &c->api->options;
+    if (kind_of(c) == CATALOG_RULES && o->rules_changed) o->rules_changed(o->rules_context);
 }
 
 static void put(struct api_call *c, struct str id, struct catalog_expect expect) {
@@ -151,6 +156,7 @@ static void put(struct api_call *c, struct str id, struct catalog_expect expect)
     if (!e) e = record_expect(c->request.if_match, c->request.if_none_match, &o.expect);
     if (!e) e = open_to_change(c, &catalog);
     if (!e) e = catalog_put(catalog, &o, &a, &d, &stale);
+    if (!e) tell_change(c);
     d.body = (struct str){0}; /* whoever sent it has it */
     if (e)
         fail_change(c, e, stale);
@@ -173,6 +179,7 @@ void handle_record_delete(struct api_call *c) {
     err e = record_expect(c->request.if_match, (struct str){0}, &expect);
     if (!e) e = open_to_change(c, &catalog);
     if (!e) e = catalog_delete(catalog, call_tenant(c), kind_of(c), c->path_values[0], &expect, &stale);
+    if (!e) tell_change(c);
     if (e)
         fail_change(c, e, stale);
     else

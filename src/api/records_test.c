@@ -270,20 +270,32 @@ static void a_wrong_body_is_refused(void **state) {
     assert_asked(OPERATES_A, "PUT /api/v1/dashboards/larger", large.p, 413, "5 MiB");
 }
 
-static err refuse_rules(void *context, struct str tenant, struct str body) {
-    return str_contains(body, STR("sum(b)"))
-               ? err_new(ERR_INVALID, "rules[0].expr: %s of " STR_FMT, (const char *)context, STR_ARG(tenant))
-               : NULL;
+static int changes;
+static err refuse_rules(void *context, struct str tenant, struct str id, struct str body) {
+    return str_contains(body, STR("sum(b)")) ? err_new(ERR_INVALID, "rules[0].expr: %s of " STR_FMT "/" STR_FMT,
+                                                       (const char *)context, STR_ARG(tenant), STR_ARG(id))
+                                             : NULL;
+}
+static void note_change(void *context) {
+    (void)context;
+    changes++;
 }
 
 static void rules_are_checked_by_who_knows_them(void **state) {
     (void)state;
     stage.api->options.check_rules = refuse_rules;
-    stage.api->options.check_rules_context = (void *)(uintptr_t) "no metric b";
-    assert_asked(OPERATES_A, "PUT /api/v1/rules/new", group, 400, "rules[0].expr: no metric b of a");
+    stage.api->options.rules_changed = note_change;
+    stage.api->options.rules_context = (void *)(uintptr_t) "no metric b";
+    assert_asked(OPERATES_A, "PUT /api/v1/rules/new", group, 400, "rules[0].expr: no metric b of a/new");
+    assert_int_equal(changes, 0);
     assert_asked(OPERATES_A, "PUT /api/v1/rules/new", "{\"name\":\"fine\",\"rules\":[]}", 200, "fine");
     assert_asked(OPERATES_A, "PUT /api/v1/dashboards/sum", "{\"title\":\"sum(b)\",\"panels\":[]}", 200, "sum(b)");
+    assert_int_equal(changes, 1); /* a dashboard is none */
+    assert_asked(OPERATES_A, "DELETE /api/v1/rules/new", NULL, 200, "deleted");
+    assert_asked(OPERATES_A, "DELETE /api/v1/rules/new", NULL, 404, "no group of rules");
+    assert_int_equal(changes, 2);
     stage.api->options.check_rules = NULL;
+    stage.api->options.rules_changed = NULL;
 }
 
 static void without_a_folder_nothing_is_kept(void **state) {

@@ -220,6 +220,13 @@ static const struct api_param records_params[] = {
     {.name = "search", .type = PARAM_TEXT, .help = "only those whose names contain this, ASCII letters in either case"},
     {0},
 };
+static const struct api_param backtest_params[] = {
+    {.name = "start",
+     .type = PARAM_TIME,
+     .help = "from this time on; RFC 3339, unix time, `now-30d`; by default a week before `end`"},
+    {.name = "end", .type = PARAM_TIME, .help = "up to this time; by default now"},
+    {0},
+};
 static const struct api_param delete_params[] = {
     {.name = "signal", .type = PARAM_CHOICE, .choices = "spans logs all", .initial = "all", .help = "what to delete"},
     {.name = "trace_id",
@@ -394,10 +401,10 @@ enum {
 #define JAEGER_ROUTE(path, handler, params, help, answer)                                                              \
     { HTTP_GET, "/jaeger/api/" path, ROLE_READ, JAEGER, RUN_WORK, handler, params, help, answer, .lenient = true }
 
-#define PROMETHEUS_ROUTE(method, path, role, where, handler, params, help, answer)                                     \
+#define PROMETHEUS_ROUTE(method, path, role, where, handler, params, help, answer, ...)                                \
     {                                                                                                                  \
         method, "/prometheus" path, role, PROMETHEUS, where, handler, params, help, answer,                            \
-            .lenient = true, .takes_form = method != HTTP_GET                                                          \
+            .lenient = true, .takes_form = method != HTTP_GET, ##__VA_ARGS__                                           \
     }
 #define PROMETHEUS_ASK(path, handler, params, help, answer)                                                            \
     PROMETHEUS_ROUTE(HTTP_GET, "/api/v1/" path, ROLE_READ, RUN_WORK, handler, params, help, answer)
@@ -519,6 +526,15 @@ const struct api_route api_routes[] = {
      "Deletes a saved search.", "SearchDeleted"},
     RECORD_ROUTES("/api/v1/dashboards", "Dashboards", "dashboard", "Dashboards", "Dashboard", "DashboardBody"),
     RECORD_ROUTES("/api/v1/rules", "Groups of rules", "group of rules", "RuleGroups", "RuleGroup", "RuleGroupBody"),
+    {HTTP_POST, "/api/v1/rules/check", ROLE_READ, MAIN, RUN_WORK, handle_rules_check, NULL,
+     "Reads a file of rules: what is wrong with it, by line, or its groups as they can be kept.", "RulesChecked",
+     "RulesText"},
+    {HTTP_POST, "/api/v1/rules/backtest", ROLE_READ, MAIN, RUN_WORK, handle_rules_backtest, backtest_params,
+     "When the alerts of a file of rules would have fired.", "Backtest", "RulesText"},
+    {HTTP_GET, "/api/v1/rules-file", ROLE_READ, MAIN, RUN_WORK, handle_rules_file, NULL,
+     "All groups of rules of the tenant that are kept, as a file of rules.", "RulesFile"},
+    {HTTP_GET, "/api/v1/rules/{id}/file", ROLE_READ, MAIN, RUN_WORK, handle_rules_group_file, NULL,
+     "One group of rules as a file of rules.", "RulesFile"},
     {HTTP_GET, "/health", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_health, NULL, "200 while the process runs.",
      "Health"},
     {HTTP_GET, "/ready", ROLE_ANY, MAIN | OTLP, RUN_HERE, handle_ready, NULL, "200 if it takes and answers, else 503.",
@@ -607,6 +623,11 @@ const struct api_route api_routes[] = {
     PROMETHEUS_ASK("alerts", handle_prometheus_alerts, NULL, "Alerts that are pending or firing.", "PrometheusObject"),
     PROMETHEUS_ASK("rules", handle_prometheus_rules, prometheus_rules_params,
                    "Rules (`serve --rules`), how they are, and their alerts.", "PrometheusObject"),
+    PROMETHEUS_ROUTE(HTTP_POST, "/-/reload", ROLE_OPERATE, RUN_WORK, handle_reload, NULL,
+                     "Reads files of rules and of scraping again, as SIGHUP does; 500 says what is wrong with them.",
+                     NULL, .all_tenants = true),
+    PROMETHEUS_ROUTE(HTTP_PUT, "/-/reload", ROLE_OPERATE, RUN_WORK, handle_reload, NULL, "The same.", NULL,
+                     .all_tenants = true),
     PROMETHEUS_ASK("notifications", handle_prometheus_notifications, NULL,
                    "That the file of --scrape-config got bad, while it is.", "PrometheusSeries"),
     PROMETHEUS_DO("delete_series", handle_prometheus_delete, prometheus_delete_params,
@@ -629,6 +650,7 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/compare", "The page: two traces beside each other."),
     PAGE_ROUTE("/logs", "The page: logs."),
     PAGE_ROUTE("/explore", "The page: metrics."),
+    PAGE_ROUTE("/rules", "The page: rules and alerts."),
     PAGE_ROUTE("/cardinality", "The page: where the series are."),
     PAGE_ROUTE("/start", "The page: how to send."),
     PAGE_ROUTE("/settings", "The page: tokens, retention, storage, health."),

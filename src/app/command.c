@@ -129,11 +129,14 @@ err command_ask_wait(const struct arguments *a, const char *method, const char *
                      struct buf *out) {
     struct command_connection c;
     struct http_answer answer = {0};
+    const char *fields[LENGTH(c.who.fields) + 1] = {NULL};
+    size_t n = 0;
     err e = command_connect(a, path, &c);
+    for (size_t i = 0; !e && c.who.fields[i]; i++) fields[n++] = c.who.fields[i];
+    if (body.n) fields[n] = "Content-Type: application/json";
     if (!e)
         e = command_outcome(
-            &c,
-            http_call_wait(c.client, method, c.url.p, c.who.fields, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer),
+            &c, http_call_wait(c.client, method, c.url.p, fields, body, ASK_TIMEOUT_NS, ANSWER_BYTES_MAX, &answer),
             &answer);
     command_connection_done(&c);
     if (e)

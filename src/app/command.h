@@ -38,7 +38,7 @@ err command_man(const struct arguments *a);
 
 struct http_client_tls command_tls(const struct arguments *a); /* whom https trusts, and as whom it speaks */
 /* Asks `path` (which starts with '/') of --server; a status over 299 becomes the error that the answer's text says. The caller ends
- * *out with buf_done. */
+ * *out with buf_done. A body is JSON. */
 err command_ask_wait(const struct arguments *a, const char *method, const char *path, struct str body, struct buf *out);
 /* Who asks, as header fields for net/client.h: Authorization from --token or --token-file, X-Scope-OrgID from --tenant. */
 struct command_credentials {

@@ -145,6 +145,11 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_ALERTMANAGER] = {"alertmanager", "URL", NULL,
                              "tell this Alertmanager of alerts, as 'http://127.0.0.1:9093'; may be repeated", true},
     [OPTION_EXTERNAL_URL] = {"external-url", "URL", NULL, "what alerts link to; default the address of --listen"},
+    [OPTION_EXTERNAL_LABEL] =
+        {"external-label", "NAME=VALUE", NULL,
+         "a label on every alert that Alertmanagers are told, and $externalLabels in templates; may "
+         "be repeated",
+         true},
     [OPTION_LAST] = {"last", "DURATION", "7d", "how far back"},
     [OPTION_TLS_CERT] = {"tls-cert", "FILE", NULL,
                          "own TLS certificate with its chain, PEM (serve: LISTENER=FILE for one listener)", true},

@@ -1,28 +1,27 @@
-/* clew rules backtest: when alerts would have fired, by range queries over the past. */
+/* clew rules backtest: when alerts would have fired; a running clew says it, group by group. */
 #include <stdio.h>
 
 #include "alert/alert.h"
+#include "alert/group_text.h"
 #include "app/command.h"
 #include "app/json_tree.h"
 #include "base/text.h"
 #include "os/clock.h"
+#include "os/file.h"
 
-enum { STEPS_MAX = 10000, SHOWN_MAX = 20 };
+enum { SHOWN_MAX = 20 };
 
 struct backtest {
     const struct arguments *a;
-    int64_t start_ns, end_ns, step_ns;
+    int64_t start_ns, end_ns;
     struct buf out;
-    const struct rule *rule;
-    uint64_t fired;
+    const struct rule_file *file;
+    size_t group; /* the next one */
 };
 
-/* ---- one series -------------------------------------------------------------------------------------------------- */
-
-static void put_labels(struct buf *out, const struct json_node *metric) {
+static void put_labels(struct buf *out, const struct json_node *labels) {
     const char *before = "{";
-    for (const struct json_node *l = metric->first; l; l = l->next) {
-        if (str_equal(l->key, STR("__name__"))) continue;
+    for (const struct json_node *l = labels ? labels->first : NULL; l; l = l->next) {
         buf_add_text(out, before);
         put_terminal(out, l->key);
         buf_add_text(out, "=\"");
@@ -33,111 +32,110 @@ static void put_labels(struct buf *out, const struct json_node *metric) {
     buf_add_text(out, *before == ',' ? "}" : "{}");
 }
 
-static void say(struct backtest *b, const struct json_node *series, int64_t from_ns, int64_t to_ns) {
-    if (b->fired++ >= SHOWN_MAX) return;
+static struct str text_of(const struct json_node *n, const char *key) {
+    const struct json_node *v = json_tree_get(n, key);
+    return v ? v->text : STR("");
+}
+
+static void put_seconds(struct buf *out, struct str time) {
+    put_terminal(out, (struct str){time.p, MIN(time.n, (size_t)19)});
+    buf_add_byte(out, 'Z');
+}
+
+static void say_firing(struct backtest *b, const struct json_node *f) {
+    struct str end = text_of(f, "end");
     buf_add_text(&b->out, "  ");
-    put_time(&b->out, from_ns);
+    put_seconds(&b->out, text_of(f, "start"));
     buf_add_text(&b->out, " to ");
-    if (to_ns < b->end_ns)
-        put_time(&b->out, to_ns);
+    if (end.n >= 19)
+        put_seconds(&b->out, end);
     else
         buf_add_text(&b->out, "now");
     buf_add_text(&b->out, "  ");
-    put_labels(&b->out, json_tree_get(series, "metric"));
+    put_labels(&b->out, json_tree_get(f, "labels"));
     buf_add_byte(&b->out, '\n');
 }
 
-/* The life of one alert over its present times: as the engine has it (alert/evaluate.c). */
-static void live(struct backtest *b, const struct json_node *series) {
-    int64_t active = 0, fired = 0, kept = 0;
-    const struct json_node *pair = json_tree_get(series, "values")->first;
-    for (int64_t at = b->start_ns; at <= b->end_ns; at += b->step_ns) {
-        double seconds = 0;
-        if (pair) err_free(parse_f64(pair->first->text, &seconds));
-        bool there = pair && (int64_t)(seconds * 1000) == at / 1000000;
-        if (there) {
-            pair = pair->next;
-            kept = 0;
-            if (!active) active = at;
-            if (!fired && at - active >= b->rule->for_ns) fired = at;
-            continue;
-        }
-        if (fired && b->rule->keep_firing_ns > 0) {
-            if (!kept) kept = at;
-            if (at - kept < b->rule->keep_firing_ns) continue;
-        }
-        if (fired) say(b, series, fired, at);
-        active = fired = kept = 0;
+static void say_rule(struct backtest *b, const struct rule_group *g, const struct rule *rule,
+                     const struct json_node *answer) {
+    struct str error = text_of(answer, "error"), count = text_of(answer, "count");
+    uint64_t n = 0, shown = 0;
+    buf_add_fmt(&b->out, STR_FMT " (" STR_FMT ":%d, group " STR_FMT "): ", STR_ARG(rule->name), STR_ARG(g->file),
+                rule->line, STR_ARG(g->name));
+    if (error.n) {
+        buf_add_text(&b->out, "cannot be tested: ");
+        put_terminal(&b->out, error);
+        buf_add_byte(&b->out, '\n');
+        return;
     }
-    if (fired) say(b, series, fired, b->end_ns);
+    err_free(parse_u64(count, &n));
+    buf_add_fmt(&b->out, "would have fired %llu time%s%s\n", (unsigned long long)n, n == 1 ? "" : "s", n ? ":" : "");
+    const struct json_node *firings = json_tree_get(answer, "firings");
+    for (const struct json_node *f = firings ? firings->first : NULL; f && shown < SHOWN_MAX; f = f->next, shown++)
+        say_firing(b, f);
+    if (n > shown) buf_add_fmt(&b->out, "  … and %llu more\n", (unsigned long long)(n - shown));
 }
 
-/* ---- one rule ---------------------------------------------------------------------------------------------------- */
-
-static err ask(struct backtest *b, struct buf *answer) {
-    AUTO_BUF struct buf path;
-    buf_init(&path, 256 * KIB);
-    buf_add_text(&path, "/prometheus/api/v1/query_range?query=");
-    command_add_encoded(&path, b->rule->text);
-    buf_add_fmt(&path, "&start=%.3f&end=%.3f&step=%.3f", (double)b->start_ns / 1e9, (double)b->end_ns / 1e9,
-                (double)b->step_ns / 1e9);
-    return command_ask_wait(b->a, "GET", path.p, (struct str){0}, answer);
+static err ask(struct backtest *b, struct str group, struct buf *answer) {
+    AUTO_BUF struct buf path, body, text;
+    struct json_writer w;
+    buf_init(&path, KIB);
+    buf_init(&text, group.n + 64);
+    buf_init(&body, 8 * group.n + KIB);
+    buf_add_text(&text, "{\"groups\":[");
+    buf_add_str(&text, group);
+    buf_add_text(&text, "]}");
+    json_writer_init(&w, &body);
+    json_object(&w);
+    json_member(&w, "text", str, buf_str(&text));
+    json_object_end(&w);
+    buf_add_fmt(&path, "/api/v1/rules/backtest?start=%lld&end=%lld", (long long)b->start_ns, (long long)b->end_ns);
+    return command_ask_wait(b->a, "POST", path.p, buf_str(&body), answer);
 }
 
-static err test_rule(struct backtest *b, const struct rule_group *g, struct str path) {
-    AUTO_BUF struct buf answer = {0}, times = {0};
+static err test_group(void *context, struct str name, struct str json) {
+    struct backtest *b = context;
+    AUTO_BUF struct buf answer = {0};
     AUTO_ARENA struct arena a;
     const struct json_node *root;
+    const struct rule_group *g = &b->file->groups[b->group++];
+    bool any = false;
+    for (size_t i = 0; i < g->n; i++) any |= g->rules[i].is_alert;
+    if (!any) return NULL;
     arena_init(&a, (size_t)1 << 30);
-    TRY_WRAP(ask(b, &answer), STR_FMT, STR_ARG(b->rule->name));
+    TRY_WRAP(ask(b, json, &answer), "group " STR_FMT, STR_ARG(name));
     TRY(json_tree_read(&a, buf_str(&answer), &root));
-    buf_init(&times, MIB);
-    b->fired = 0;
-    struct buf head = b->out; /* what is before */
-    b->out = times;
-    const struct json_node *result = json_tree_get(json_tree_get(root, "data"), "result");
-    for (const struct json_node *s = result->first; s; s = s->next) live(b, s);
-    times = b->out;
-    b->out = head;
-    buf_add_fmt(&b->out, STR_FMT " (" STR_FMT ":%d, group " STR_FMT "): would have fired %llu time%s%s\n",
-                STR_ARG(b->rule->name), STR_ARG(path), b->rule->line, STR_ARG(g->name), (unsigned long long)b->fired,
-                b->fired == 1 ? "" : "s", b->fired ? ":" : "");
-    buf_add_str(&b->out, times.n ? buf_str(&times) : STR(""));
-    if (b->fired > SHOWN_MAX) buf_add_fmt(&b->out, "  … and %llu more\n", (unsigned long long)b->fired - SHOWN_MAX);
+    const struct json_node *rules = json_tree_get(root, "rules"), *r = rules ? rules->first : NULL;
+    for (size_t i = 0; i < g->n && r; i++) {
+        if (!g->rules[i].is_alert) continue;
+        say_rule(b, g, &g->rules[i], r);
+        r = r->next;
+    }
     return NULL;
 }
 
-static err test_group(struct backtest *b, const struct rule_group *g, int64_t last_ns, struct str path) {
-    int64_t now = clock_wall_ns();
-    b->step_ns =
-        MAX(g->interval_ns ? g->interval_ns : ALERT_INTERVAL_NS, last_ns / STEPS_MAX / 1000000000 * 1000000000);
-    b->end_ns = now / b->step_ns * b->step_ns;
-    b->start_ns = b->end_ns - last_ns / b->step_ns * b->step_ns;
-    for (size_t i = 0; i < g->n; i++) {
-        b->rule = &g->rules[i];
-        if (b->rule->is_alert) TRY(test_rule(b, g, path));
-    }
-    return NULL;
+static err test_file(struct backtest *b, const char *path) {
+    AUTO_ARENA struct arena a;
+    AUTO_BUF struct buf text = {0}, problems;
+    struct rule_file file;
+    arena_init(&a, (size_t)1 << 30);
+    buf_init(&problems, MIB);
+    TRY(file_read_all(path, RULE_FILE_BYTES_MAX, &text));
+    TRY(rules_read(buf_str(&text), path, &a, &file, &problems));
+    if (problems.n) return err_new(ERR_INVALID, "%.*s", (int)MIN(problems.n - 1, (size_t)900), problems.p);
+    b->file = &file;
+    return rule_groups_json(buf_str(&text), &a, test_group, b);
 }
 
 err command_rules_backtest(const struct arguments *a) {
-    struct backtest b = {.a = a};
-    struct alert_rules *rules = NULL;
-    AUTO_BUF struct buf problems;
+    struct backtest b = {.a = a, .end_ns = clock_wall_ns()};
     AUTO_FREE char *path = str_dup(a->positions[0]);
-    const char *pattern = path;
     int64_t last_ns;
-    buf_init(&problems, MIB);
     TRY(argument_duration(a, OPTION_LAST, &last_ns));
-    TRY(alert_rules_read(&pattern, 1, &rules, &problems));
-    if (problems.n) return err_new(ERR_INVALID, "%.*s", (int)MIN(problems.n - 1, (size_t)900), problems.p);
+    b.start_ns = b.end_ns - MIN(last_ns, b.end_ns);
     buf_init(&b.out, 64 * MIB);
-    err e = NULL;
-    for (size_t f = 0; f < rules->files.n && !e; f++)
-        for (size_t g = 0; g < rules->files.v[f].n && !e; g++)
-            e = test_group(&b, &rules->files.v[f].groups[g], last_ns, rules->files.v[f].groups[g].file);
+    err e = test_file(&b, path);
     if (!e) command_print(&b.out);
     buf_done(&b.out);
-    alert_rules_free(rules);
     return e;
 }

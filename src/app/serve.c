@@ -7,6 +7,7 @@
  *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
  *   rules  groups of rules that are due      rule-files  reads rules again      notify  alerts to an Alertmanager, one each
  */
+#include <signal.h>
 #include <stdio.h>
 
 #include "api/api.h"
@@ -68,7 +69,7 @@ struct server {
     struct lock lock; /* of `ending` and `drained` */
     struct signal_flag ending_flag;
     bool ending, drained;
-    char *dir;
+    char *dir, *scrape_config;
     struct buf origins, hosts, limits; /* as the api borrows them */
     struct api_retention retention;
     struct tls *tls[SERVE_LISTENERS]; /* NULL: plain text */
@@ -181,9 +182,23 @@ static err copy_records(void *context, struct str tenant, const char *to) {
 
 /* What it scrapes goes on until the server drains. */
 static err open_scraper(const struct arguments *a, struct server *s) {
-    AUTO_FREE char *path = str_dup(argument_text(a, OPTION_SCRAPE_CONFIG));
+    const char *path = s->scrape_config = str_dup(argument_text(a, OPTION_SCRAPE_CONFIG));
     struct scraper_options options = {.path = path, .ingest = s->ingest, .store = s->store, .budget = &s->budget};
     return *path ? argument_blame(a, OPTION_SCRAPE_CONFIG, scraper_new(&options, &s->scraper)) : NULL;
+}
+
+/* Files of rules and of scraping, by a signal or POST /-/reload; an error says which is not taken. */
+static err reload_wait(void *context) {
+    struct server *s = context;
+    err e = s->rules.pattern_n ? serve_rules_reload(&s->rules) : NULL;
+    if (!s->scrape_config || !*s->scrape_config) return e;
+    struct scrape_config *config = NULL;
+    err bad = scrape_config_read(s->scrape_config, &config);
+    scrape_config_unref(config);
+    scraper_reload(s->scraper);
+    if (!e) return bad;
+    err_free(bad);
+    return e;
 }
 
 static err open_api(const struct arguments *a, struct server *s, uint64_t workers) {
@@ -201,12 +216,17 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.cors_origins = buf_str(&s->origins);
     options.allowed_hosts = buf_str(&s->hosts);
     s->ingest = ingest_new(&ingest);
-    TRY(serve_rules_open(a, s->dir, s->store, s->ingest, &s->budget, &s->rules));
+    TRY(serve_rules_open(a, &(struct serve_rules_world){s->store, s->ingest, &s->budget, s->db, s->catalog},
+                         &s->rules));
     options.alert = s->rules.engine;
     options.notifier = s->rules.notifier;
     options.store = s->store;
     options.catalog = s->catalog;
     options.check_rules = serve_rules_check;
+    options.rules_changed = serve_rules_changed;
+    options.rules_context = &s->rules;
+    options.reload = reload_wait;
+    options.reload_context = s;
     options.ingest = s->ingest;
     options.live = s->live;
     TRY(open_scraper(a, s));
@@ -406,6 +426,7 @@ static err close_server(struct server *s) {
     buf_done(&s->hosts);
     buf_done(&s->limits);
     mem_free(s->dir);
+    mem_free(s->scrape_config);
     lock_done(&s->lock);
     flag_done(&s->ending_flag);
     redact_rules_free(s->redact);
@@ -414,6 +435,18 @@ static err close_server(struct server *s) {
     err e = store_close(s->store); /* its log thread may publish until here */
     live_free(s->live);
     return err_wrap(e, "closing the data directory");
+}
+
+/* As Prometheus: a hang-up reads files again. */
+static int wait_for_end(struct server *s) {
+    for (;;) {
+        int number = process_signal_wait();
+        if (number != SIGHUP) return number;
+        log_info("reading files again", F_I64("signal", number));
+        err e = reload_wait(s);
+        if (e) log_error("what is wrong is not taken; what was before stays", F_ERR(e));
+        err_free(e);
+    }
 }
 
 err command_serve(const struct arguments *a) {
@@ -427,7 +460,7 @@ err command_serve(const struct arguments *a) {
     if (!e) {
         tell_ready(a, &s);
         supervise_ready(&s.supervise);
-        int number = process_signal_wait();
+        int number = wait_for_end(&s);
         log_info("draining", F_I64("signal", number));
         supervise_stopping(&s.supervise);
     }

@@ -1,54 +1,18 @@
 #include "app/serve_rules.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "alert/unit.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/stamp.h"
 
 #define LOOK_NS ((int64_t)5 * 1000000000)
-enum { RULE_THREADS = 2, STATE_BYTES_MAX = 256 << 20, CHECK_BYTES_MAX = 256 << 20, PROBLEMS_SHOWN = 900 };
-
-/* ---- states: a file a group, replaced at once -------------------------------------------------------------------- */
-
-static void put_path(struct buf *out, const struct serve_rules *s, struct str key, const char *ending) {
-    buf_init(out, 8192);
-    buf_add_fmt(out, "%s/%016llx%s", s->folder, (unsigned long long)hash_bytes(key.p, key.n), ending);
-}
-
-static err write_file(const char *path, struct str text) {
-    AUTO_CLOSE struct file *f = NULL;
-    TRY(file_open(path, FILE_CREATE_ANY, &f));
-    TRY(file_write(f, text.p, text.n, 0));
-    return file_sync(f);
-}
-
-static err save_state(void *context, struct str key, struct str state) {
-    const struct serve_rules *s = context;
-    AUTO_BUF struct buf path, new;
-    put_path(&path, s, key, ".json");
-    put_path(&new, s, key, ".new");
-    TRY(path_make_dir(s->folder));
-    TRY(write_file(new.p, state));
-    TRY(path_rename(new.p, path.p));
-    return path_sync_dir(s->folder);
-}
-
-static err load_state(void *context, struct str key, struct buf *out) {
-    const struct serve_rules *s = context;
-    AUTO_BUF struct buf path, text = {0};
-    put_path(&path, s, key, ".json");
-    err e = file_read_all(path.p, STATE_BYTES_MAX, &text);
-    if (e && err_kind(e) == ERR_NOT_FOUND) {
-        err_free(e);
-        return NULL;
-    }
-    if (!e) buf_add_str(out, buf_str(&text));
-    return e;
-}
+#define SETTLE_NS ((int64_t)1000000000) /* how long files that change must lie still: somebody may be writing them */
+enum { RULE_THREADS = 2, PROBLEMS_SHOWN = 900, SETTLE_LOOKS_MAX = 30 };
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
@@ -74,41 +38,118 @@ static uint64_t look_at_files(const struct serve_rules *s) {
     return seen;
 }
 
-static err read_rules(struct serve_rules *s) {
+err serve_rules_reload(struct serve_rules *s) {
     struct alert_rules *rules;
     AUTO_BUF struct buf problems;
     buf_init(&problems, MIB);
+    lock_take(&s->reading);
     s->seen = look_at_files(s);
-    TRY(alert_rules_read(s->patterns, s->pattern_n, &rules, &problems));
-    if (problems.n)
-        return err_new(ERR_INVALID, "--rules: %.*s", (int)MIN(problems.n - 1, (size_t)PROBLEMS_SHOWN), problems.p);
-    size_t n = rules->rules, files = rules->files.n;
-    alert_engine_load_wait(s->engine, rules);
-    log_info("rules are read", F_U64("files", files), F_U64("rules", n));
-    return NULL;
+    err e = alert_rules_read(s->patterns, s->pattern_n, &rules, &problems);
+    if (!e && problems.n)
+        e = err_new(ERR_INVALID, "--rules: %.*s", (int)MIN(problems.n - 1, (size_t)PROBLEMS_SHOWN), problems.p);
+    if (!e) {
+        log_info("rules are read", F_U64("files", rules->files.n), F_U64("rules", rules->rules));
+        alert_engine_load_wait(s->engine, STR(""), rules);
+    }
+    lock_give(&s->reading);
+    return e;
+}
+
+/* ---- the reader -------------------------------------------------------------------------------------------------- */
+
+/* False: it ends. Lock held. */
+static bool pause_until(struct serve_rules *s, int64_t until) {
+    while (!s->ending && flag_wait_until(&s->flag, &s->lock, until)) continue;
+    return !s->ending;
+}
+
+static void look_at_changed_files(struct serve_rules *s) {
+    lock_take(&s->reading);
+    uint64_t before = s->seen;
+    lock_give(&s->reading);
+    uint64_t seen = look_at_files(s), now = 0;
+    if (seen == before) return;
+    for (int i = 0; i < SETTLE_LOOKS_MAX && now != seen; i++) {
+        lock_take(&s->lock);
+        bool goes_on = pause_until(s, clock_monotonic_ns() + SETTLE_NS);
+        lock_give(&s->lock);
+        if (!goes_on) return;
+        now = seen;
+        seen = look_at_files(s);
+    }
+    err e = serve_rules_reload(s);
+    if (e) log_error("changed rules are not taken; those before stay", F_ERR(e));
+    err_free(e);
 }
 
 static void look_again(void *context) {
     struct serve_rules *s = context;
+    int64_t next = clock_monotonic_ns() + LOOK_NS;
     lock_take(&s->lock);
     while (!s->ending) {
-        if (flag_wait_until(&s->flag, &s->lock, clock_monotonic_ns() + LOOK_NS)) continue;
+        if (!s->rows_changed) {
+            flag_wait_until(&s->flag, &s->lock, next);
+            if (s->ending) break;
+        }
+        bool rows = s->rows_changed;
+        s->rows_changed = false;
         lock_give(&s->lock);
-        if (look_at_files(s) != s->seen) {
-            err e = read_rules(s);
-            if (e) log_error("changed rules are not taken; those before stay", F_ERR(e));
-            err_free(e);
+        err e = rows ? serve_rules_read_rows(s) : NULL;
+        if (clock_monotonic_ns() >= next) {
+            if (s->pattern_n) look_at_changed_files(s);
+            next = clock_monotonic_ns() + LOOK_NS;
         }
         lock_take(&s->lock);
+        if (e) { /* the records were busy, or the disk failed */
+            log_error("groups of rules could not be read; those before stay", F_ERR(e));
+            err_free(e);
+            pause_until(s, clock_monotonic_ns() + LOOK_NS);
+            s->rows_changed = true;
+        }
     }
+    lock_give(&s->lock);
+}
+
+void serve_rules_changed(void *context) {
+    struct serve_rules *s = context;
+    lock_take(&s->lock);
+    s->rows_changed = true;
+    flag_wake_all(&s->flag);
     lock_give(&s->lock);
 }
 
 /* ---- around the engine -------------------------------------------------------------------------------------------- */
 
-static err open_notifier(const struct arguments *a, struct serve_rules *s) {
-    struct notifier_options o = {.external_url = str_of(s->external_url)};
-    if (!a->given[OPTION_ALERTMANAGER]) return NULL;
+static int by_name(const void *x, const void *y) {
+    return str_compare(((const struct label *)x)->name, ((const struct label *)y)->name);
+}
+
+static err read_external_labels(const struct arguments *a, struct serve_rules *s, struct labels *out) {
+    uint32_t n = (uint32_t)a->given[OPTION_EXTERNAL_LABEL];
+    for (uint32_t i = 0; i < n; i++) {
+        struct label *l = &s->external_labels[i];
+        struct str text = a->values[OPTION_EXTERNAL_LABEL][i];
+        bool pair = str_cut(text, '=', &l->name, &l->value);
+        bool good = pair && l->name.n && utf8_is_valid(text) && !str_starts_with(l->name, STR("__"));
+        for (size_t k = 0; k < l->name.n; k++) {
+            unsigned char c = (unsigned char)l->name.p[k];
+            good &= c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z') || (k && c >= '0' && c <= '9');
+        }
+        if (!good)
+            return err_new(ERR_INVALID, "--external-label: NAME=VALUE, as cluster=eu-1, not \"" STR_FMT "\"",
+                           STR_ARG(text));
+        for (uint32_t k = 0; k < i; k++)
+            if (str_equal(s->external_labels[k].name, l->name))
+                return err_new(ERR_INVALID, "--external-label: " STR_FMT " twice", STR_ARG(l->name));
+    }
+    qsort(s->external_labels, n, sizeof *s->external_labels, by_name);
+    *out = (struct labels){s->external_labels, n};
+    return NULL;
+}
+
+static err open_notifier(const struct arguments *a, struct db *db, struct labels external_labels,
+                         struct serve_rules *s) {
+    struct notifier_options o = {.external_url = str_of(s->external_url), .external_labels = external_labels, .db = db};
     if (a->given[OPTION_ALERTMANAGER] > NOTIFY_TARGETS_MAX)
         return err_new(ERR_INVALID, "--alertmanager: at most %d", NOTIFY_TARGETS_MAX);
     for (int i = 0; i < a->given[OPTION_ALERTMANAGER]; i++) {
@@ -118,7 +159,7 @@ static err open_notifier(const struct arguments *a, struct serve_rules *s) {
                            STR_ARG(url));
         o.urls[o.url_n++] = url;
     }
-    return notifier_new(&o, &s->notifier);
+    return o.url_n ? notifier_new(&o, &s->notifier) : notifier_end_rows(db);
 }
 
 static char *external_url_of(const struct arguments *a) {
@@ -132,53 +173,35 @@ static char *external_url_of(const struct arguments *a) {
     return text;
 }
 
-err serve_rules_open(const struct arguments *a, const char *dir, struct store *store, struct ingest *ingest,
-                     struct budget *budget, struct serve_rules *s) {
-    struct buf folder;
+err serve_rules_open(const struct arguments *a, const struct serve_rules_world *w, struct serve_rules *s) {
+    struct labels external_labels;
     lock_init(&s->lock);
+    lock_init(&s->reading);
     flag_init(&s->flag);
-    if (!a->given[OPTION_RULE_FILES]) return NULL;
+    s->catalog = w->catalog;
     for (int i = 0; i < a->given[OPTION_RULE_FILES]; i++)
         s->patterns[s->pattern_n++] =
             a->values[OPTION_RULE_FILES][i].p; /* of argv or the environment: they end with a zero */
     s->external_url = external_url_of(a);
-    buf_init(&folder, 4096);
-    buf_add_fmt(&folder, "%s/rules", dir);
-    s->folder = str_dup(buf_str(&folder));
-    buf_done(&folder);
-    TRY(open_notifier(a, s));
-    s->engine = alert_engine_new(&(struct alert_options){.store = store,
-                                                         .budget = budget,
+    TRY(read_external_labels(a, s, &external_labels));
+    TRY(open_notifier(a, w->db, external_labels, s));
+    TRY(alert_records_open(w->db, s->notifier, &s->records));
+    s->engine = alert_engine_new(&(struct alert_options){.store = w->store,
+                                                         .budget = w->budget,
                                                          .append_wait = alert_append_wait,
-                                                         .append_context = ingest,
-                                                         .keeper = {s, save_state, load_state},
+                                                         .append_context = w->ingest,
+                                                         .keeper = alert_records_keeper(s->records),
                                                          .send = s->notifier ? notifier_send : NULL,
                                                          .send_context = s->notifier,
+                                                         .external_labels = external_labels,
                                                          .external_url = str_of(s->external_url)});
-    return read_rules(s);
-}
-
-/* JSON is YAML. */
-err serve_rules_check(void *context, struct str tenant, struct str body) {
-    AUTO_ARENA struct arena a;
-    AUTO_BUF struct buf text, problems;
-    struct rule_file file;
-    (void)context, (void)tenant;
-    arena_init(&a, CHECK_BYTES_MAX);
-    buf_init(&text, body.n + 64);
-    buf_init(&problems, PROBLEMS_SHOWN);
-    buf_add_text(&text, "{\"groups\":[");
-    buf_add_str(&text, body);
-    buf_add_text(&text, "]}");
-    TRY(rules_read(buf_str(&text), "group", &a, &file, &problems));
-    if (!problems.n) return NULL;
-    struct str first, rest;
-    str_cut(buf_str(&problems), '\n', &first, &rest);
-    return err_new(ERR_INVALID, STR_FMT, STR_ARG(first));
+    if (s->pattern_n) TRY(serve_rules_reload(s));
+    TRY(serve_rules_read_rows(s));
+    return NULL;
 }
 
 err serve_rules_start(struct serve_rules *s) {
-    if (!s->engine) return NULL;
+    alert_engine_forget_wait(s->engine);
     TRY(alert_engine_start(s->engine, RULE_THREADS));
     return thread_start(&s->reader, "rule-files", 0, look_again, s);
 }
@@ -195,9 +218,12 @@ void serve_rules_stop(struct serve_rules *s) {
 
 void serve_rules_close(struct serve_rules *s) {
     alert_engine_free(s->engine);
+    alert_records_close(s->records);
     notifier_free(s->notifier);
-    mem_free(s->folder);
+    for (size_t i = 0; i < s->rows.n; i++) mem_free(s->rows.v[i].source);
+    vec_done(&s->rows);
     mem_free(s->external_url);
     flag_done(&s->flag);
     lock_done(&s->lock);
+    lock_done(&s->reading);
 }

@@ -326,6 +326,23 @@ err catalog_each(struct catalog *c, enum catalog_kind kind, catalog_each_fn *fn,
     return db_read(c->db, each, &q);
 }
 
+static err give_head(void *context, const struct db_value *columns) {
+    struct asking *q = context;
+    struct catalog_document d = document_of(columns);
+    return q->fn(q->context, columns[COLUMN_COUNT].s, &d);
+}
+
+static err each_head(struct db_transaction *t, void *context) {
+    struct asking *q = context;
+    return db_rows(t, "SELECT " COLUMNS ", tenant FROM documents WHERE kind = ? ORDER BY tenant, name",
+                   COLUMN_TYPES "t", give_head, q, kind_value(q->kind));
+}
+
+err catalog_each_head(struct catalog *c, enum catalog_kind kind, catalog_each_fn *fn, void *context) {
+    struct asking q = {.c = c, .kind = kind, .fn = fn, .context = context};
+    return db_read(c->db, each_head, &q);
+}
+
 /* ---- copies ----------------------------------------------------------------------------------------------------- */
 
 struct copying {

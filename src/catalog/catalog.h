@@ -80,6 +80,8 @@ void catalog_make_id(char out[17]);
 /* Every document of a kind, of all tenants, with its body; borrowed for the call. For who works on all of them: rules, copies. */
 typedef err catalog_each_fn(void *context, struct str tenant, const struct catalog_document *d);
 err catalog_each(struct catalog *c, enum catalog_kind kind, catalog_each_fn *fn, void *context);
+/* The same without bodies: for who looks what has changed. */
+err catalog_each_head(struct catalog *c, enum catalog_kind kind, catalog_each_fn *fn, void *context);
 
 /* A copy of the records: of all, or (p not NULL) of one tenant's documents and nothing else. `to` must not exist. */
 err catalog_backup(struct catalog *c, struct str tenant, const char *to);

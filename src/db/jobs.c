@@ -67,7 +67,12 @@ err jobs_push_in(struct jobs *q, struct db_transaction *t, struct str body, int6
     /* Steps over as many as there are: few, as a rule. */
     TRY(db_one(t, "SELECT dead FROM jobs WHERE name = ? AND dead = 0 LIMIT 1 OFFSET ?", "i", NULL, &one, &full,
                DB_TEXT(q->name), DB_I64((int64_t)q->options.items_max - 1)));
-    if (full) return err_new(ERR_BUSY, "%u jobs wait in %s already", q->options.items_max, q->options.name);
+    if (full && !q->options.drop_oldest)
+        return err_new(ERR_BUSY, "%u jobs wait in %s already", q->options.items_max, q->options.name);
+    if (full)
+        TRY(db_run(t,
+                   "DELETE FROM jobs WHERE id = (SELECT id FROM jobs WHERE name = ? AND dead = 0 ORDER BY id LIMIT 1)",
+                   NULL, DB_TEXT(q->name)));
     return db_run(
         t,
         "INSERT INTO jobs (id, name, dead, due, lease, tries, pushed, reason, body) SELECT coalesce(max(id), 0) "
@@ -143,6 +148,49 @@ err jobs_take(struct jobs *q, struct arena *a, struct job *out, bool *out_found)
     if (found) *out = job;
     *out_found = found;
     return NULL;
+}
+
+static err reclaim(struct db_transaction *t, void *context) {
+    struct order *o = context;
+    return db_run(t, "UPDATE jobs SET due = pushed, lease = 0 WHERE name = ? AND dead = 0 AND lease <> 0", NULL,
+                  DB_TEXT(o->q->name));
+}
+
+err jobs_reclaim(struct jobs *q) {
+    struct order o = order_of(q);
+    return err_wrap(db_write(q->db, reclaim, &o), "queue %s", q->options.name);
+}
+
+struct others {
+    struct str prefix;
+    const struct str *names;
+    size_t n;
+    struct buf found; /* names, each ended by a zero */
+};
+
+static err note_other(void *context, const struct db_value *c) {
+    struct others *o = context;
+    for (size_t i = 0; i < o->n; i++)
+        if (str_equal(c[0].s, o->names[i])) return NULL;
+    if (str_starts_with(c[0].s, o->prefix)) buf_add(&o->found, c[0].s.p, c[0].s.n), buf_add_byte(&o->found, 0);
+    return NULL;
+}
+
+static err end_others(struct db_transaction *t, void *context) {
+    struct others *o = context;
+    TRY(db_rows(t, "SELECT DISTINCT name FROM jobs", "t", note_other, o));
+    for (size_t at = 0; at < o->found.n; at += strlen(o->found.p + at) + 1)
+        TRY(db_run(t, "DELETE FROM jobs WHERE name = ?", NULL, DB_TEXT(str_of(o->found.p + at))));
+    return NULL;
+}
+
+err jobs_end_others(struct db *db, struct str prefix, const struct str *names, size_t n) {
+    struct others o = {prefix, names, n, {0}};
+    TRY(db_migrate(db, "jobs", steps, LENGTH(steps)));
+    buf_init(&o.found, MIB);
+    err e = db_write(db, end_others, &o);
+    buf_done(&o.found);
+    return e;
 }
 
 /* ---- what becomes of it ----------------------------------------------------------------------------------------- */

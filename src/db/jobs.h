@@ -9,8 +9,8 @@
  * (2) a lease is one taker's: its end gives the job to others, and done, fail and extend of a lease that another holds are refused.
  * (3) a taking counts as a try, so that a job that ends the process is dead some day, too. (4) earliest due first, then as pushed.
  * Times: wall time, as they outlive the process; a clock set back makes leases longer.
- * Limits: a body JOBS_BODY_BYTES; items_max due or leased (ERR_BUSY over it); JOBS_DEAD_MAX dead, of which the oldest are dropped; a
- * reason 1 KiB; a name 64 bytes.
+ * Limits: a body JOBS_BODY_BYTES; items_max due or leased (over it ERR_BUSY, or with drop_oldest the first one goes); JOBS_DEAD_MAX dead, of
+ * which the oldest are dropped; a reason 1 KiB; a name 64 bytes.
  * Owner: the caller closes; the database outlives it. Threads: any. Blocks as db_write does. Errors: those of db.h, and ERR_CONFLICT: the
  * lease is lost.
  */
@@ -29,6 +29,7 @@ struct jobs_options {
     int64_t backoff_ns;       /* after the first failure; doubled after each further one. Default 1 s */
     int64_t backoff_max_ns;   /* default 1 h */
     uint32_t items_max;       /* default 10,000 */
+    bool drop_oldest;         /* a push into a full queue takes the place of the job that was pushed first */
     int64_t (*wall_ns)(void); /* default clock_wall_ns */
 };
 
@@ -48,6 +49,10 @@ err jobs_push(struct jobs *q, struct str body, int64_t due_ns);
 err jobs_push_in(struct jobs *q, struct db_transaction *t, struct str body, int64_t due_ns);
 /* The first that is due, for lease_ns; *out_found false: none is. The body is the arena's. */
 err jobs_take(struct jobs *q, struct arena *a, struct job *out, bool *out_found);
+/* Ends all leases, for a queue whose takers are one process's and that has just begun: what the one before held comes again, in its old place. */
+err jobs_reclaim(struct jobs *q);
+/* Away with all jobs of queues whose names begin with `prefix` and are not among `names`: those that nobody opens any more. */
+err jobs_end_others(struct db *db, struct str prefix, const struct str *names, size_t n);
 err jobs_extend(struct jobs *q, const struct job *job); /* lease_ns from now on */
 err jobs_done(struct jobs *q, const struct job *job);
 err jobs_fail(struct jobs *q, const struct job *job, struct str reason); /* longer reasons are cut */

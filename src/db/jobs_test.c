@@ -73,6 +73,44 @@ static void the_earliest_due_comes_first(void **state) {
     take_one("");
 }
 
+static void a_new_process_takes_what_the_one_before_held(void **state) {
+    (void)state;
+    push("a", 0);
+    test_now += SECOND_NS;
+    push("b", 0);
+    struct job held = take_one("a");
+    assert_null(jobs_reclaim(q));
+    take_one("a"); /* before b */
+    take_one("b");
+    err e = jobs_done(q, &held);
+    assert_int_equal(err_kind(e), ERR_CONFLICT);
+    err_free(e);
+}
+
+static void a_full_queue_may_drop_its_oldest(void **state) {
+    struct jobs *small = NULL, *other = NULL;
+    (void)state;
+    assert_null(jobs_open(
+        db, &(struct jobs_options){.name = "to-x", .items_max = 2, .drop_oldest = true, .wall_ns = test_clock},
+        &small));
+    assert_null(jobs_open(db, &(struct jobs_options){.name = "to-y", .wall_ns = test_clock}, &other));
+    for (char c = '1'; c <= '4'; c++) assert_null(jobs_push(small, (struct str){&c, 1}, 0));
+    assert_null(jobs_push(other, STR("y"), 0));
+    push("a", 0);
+    struct job job;
+    bool found;
+    assert_null(jobs_take(small, &arena, &job, &found));
+    assert_true(found && str_equal(job.body, STR("3")));
+    assert_null(jobs_end_others(db, STR("to-"), &STR("to-x"), 1));
+    assert_null(jobs_take(other, &arena, &job, &found));
+    assert_false(found);
+    assert_null(jobs_take(small, &arena, &job, &found));
+    assert_true(found && str_equal(job.body, STR("4")));
+    take_one("a"); /* of another prefix */
+    jobs_close(small);
+    jobs_close(other);
+}
+
 static void a_lease_is_one_takers(void **state) {
     (void)state;
     push("a", 0);
@@ -223,6 +261,8 @@ static void a_job_is_part_of_its_transaction(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         on_queue(the_earliest_due_comes_first),
+        on_queue(a_new_process_takes_what_the_one_before_held),
+        on_queue(a_full_queue_may_drop_its_oldest),
         on_queue(a_lease_is_one_takers),
         on_queue(who_fails_comes_later_and_dies),
         on_queue(whose_takers_end_dies_too),

@@ -10,6 +10,8 @@ struct http_client {
     CURL *handle;
     bool h2, h2_begun; /* begun: the connection speaks it */
     struct http_client_tls tls;
+    bool (*asked)(void *context); /* whether calls shall end; NULL: nobody asks */
+    void *asked_context;
     char error[CURL_ERROR_SIZE];
     struct buf certificate; /* what the last handshake showed and, if it was refused, refused */
     bool certificate_refused;
@@ -27,6 +29,11 @@ err http_client_new(struct http_client **out) {
 }
 
 void http_client_use_h2(struct http_client *c) { c->h2 = true; }
+
+void http_client_end_if(struct http_client *c, bool (*asked)(void *context), void *context) {
+    c->asked = asked;
+    c->asked_context = context;
+}
 
 void http_client_free(struct http_client *c) {
     if (!c) return;
@@ -92,6 +99,7 @@ struct call {
 
 struct reception {
     CURL *handle;
+    const struct http_client *client;
     const struct call *call;
     struct http_answer answer;
     int64_t heard_at; /* of a stream: when the last byte came */
@@ -117,7 +125,8 @@ static size_t on_body(char *p, size_t one, size_t n, void *context) {
 static int on_progress(void *context, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up) {
     const struct reception *r = context;
     (void)down_all, (void)down, (void)up_all, (void)up;
-    return clock_monotonic_ns() - r->heard_at > r->call->sink->quiet_ns;
+    if (r->client->asked && r->client->asked(r->client->asked_context)) return 1;
+    return r->call->sink && clock_monotonic_ns() - r->heard_at > r->call->sink->quiet_ns;
 }
 
 static size_t on_field(char *p, size_t one, size_t n, void *context) {
@@ -154,7 +163,7 @@ static void set_times(CURL *h, const struct call *call, struct reception *recept
     curl.setopt(h, CURLOPT_NOSIGNAL, 1L);
     if (!call->sink) {
         curl.setopt(h, CURLOPT_TIMEOUT_MS, (long)MAX(call->timeout_ns / 1000000, (int64_t)1));
-        return;
+        if (!reception->client->asked) return;
     }
     curl.setopt(h, CURLOPT_NOPROGRESS, 0L);
     curl.setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -208,6 +217,8 @@ static err call_outcome(struct http_client *c, CURLcode code, struct reception *
     struct http_answer *answer = &r->answer;
     if (answer->body.full)
         return err_new(ERR_LIMIT, "%s %s: the answer is over %zu bytes", call->method, call->url, answer->body.max);
+    if (code == CURLE_ABORTED_BY_CALLBACK && c->asked && c->asked(c->asked_context))
+        return err_new(ERR_UNAVAILABLE, "%s %s: ended, as nobody waits for it", call->method, call->url);
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return err_new(ERR_UNAVAILABLE, "%s %s: nothing came for %lld s", call->method, call->url,
                        (long long)(call->sink->quiet_ns / 1000000000));
@@ -225,6 +236,7 @@ static err call_outcome(struct http_client *c, CURLcode code, struct reception *
 
 static err perform(struct http_client *c, const struct call *call, size_t body_max, struct http_answer *out) {
     struct reception r = {.handle = c->handle,
+                          .client = c,
                           .call = call,
                           .answer = {.retry_after_s = -1, .grpc_status = -1},
                           .heard_at = clock_monotonic_ns()};

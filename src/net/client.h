@@ -25,6 +25,8 @@ struct http_client_tls {
 };
 void http_client_trust(struct http_client *c,
                        const struct http_client_tls *tls); /* before calls; the texts outlive c */
+/* Ends calls that are under way, within a second, and those that begin, while `asked` says so (from the calling thread). ERR_UNAVAILABLE. */
+void http_client_end_if(struct http_client *c, bool (*asked)(void *context), void *context);
 /* method "GET"…; fields "Name: value" lines, NULL-terminated, or NULL. The answer's body is at most body_max. The caller ends it
  * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL; statuses are not errors. */
 err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,

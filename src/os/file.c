@@ -24,7 +24,7 @@ static err path_result(int result, const char *doing, const char *path) {
 
 static int open_flags(enum file_mode mode) {
     switch (mode) {
-    case FILE_READ: return O_RDONLY;
+    case FILE_READ: return O_RDONLY | O_NONBLOCK; /* a pipe without a writer would be waited for, for ever */
     case FILE_WRITE: return O_RDWR;
     case FILE_CREATE: return O_RDWR | O_CREAT | O_EXCL;
     case FILE_CREATE_ANY: return O_RDWR | O_CREAT | O_TRUNC;
@@ -121,6 +121,7 @@ err file_sync(struct file *f) { return path_result(fdatasync(f->fd), "syncing", 
 err file_size(struct file *f, uint64_t *out) {
     struct stat s;
     if (fstat(f->fd, &s) != 0) return path_err(errno, "looking at", f->path);
+    if (S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)) return err_new(ERR_INVALID, "%s is a pipe, not a file", f->path);
     *out = (uint64_t)s.st_size;
     return NULL;
 }

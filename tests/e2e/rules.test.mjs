@@ -197,5 +197,5 @@ tests:
   writeFileSync(join(dir, 'slow.yml'), rules.replace('interval: 1s', 'interval: 1m'));
   const r = run(binary, 'rules', 'backtest', join(dir, 'slow.yml'), '--last', '2h', '--server', clew.api);
   assert.equal(r.status, 0, r.stderr);
-  assert.match(r.stdout, /^Loaded \(.*slow\.yml:\d+, group quick\): would have fired 3 times:\n(  \S+Z to \S+Z  \{host="a"\}\n){3}$/);
+  assert.match(r.stdout, /^Loaded \(.*slow\.yml:\d+, group quick\): would have fired 3 times:\n(  \S+Z to \S+Z  \{host="a", severity="page"\}\n){3}$/);
 });

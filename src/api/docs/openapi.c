@@ -128,7 +128,8 @@ static const struct {
     struct str types[2];
 } media[] = {{"RemoteWrite", {STR("application/x-protobuf")}},
              {"RemoteRead", {STR("application/x-protobuf")}},
-             {"Exposition", {STR("text/plain"), STR("application/openmetrics-text")}}};
+             {"Exposition", {STR("text/plain"), STR("application/openmetrics-text")}},
+             {"RulesFile", {STR("application/yaml")}}};
 
 static bool put_foreign(struct json_writer *w, const char *schema) {
     for (size_t i = 0; schema && i < LENGTH(media); i++) {

@@ -144,11 +144,16 @@ static bool token_is(const struct alert_group *g, struct str token) {
     return str_equal(buf_str(&own), token);
 }
 
+/* A tenant sees its own. */
+static bool is_own(const struct api_call *c, const struct alert_group *g) {
+    return str_equal(call_tenant(c), str_of(g->tenant));
+}
+
 static bool group_is_wanted(const struct rules_answer *x, const struct alert_group *g) {
     if (!is_named(x->p->c, "rule_group[]", g->def->name) || !is_named(x->p->c, "file[]", g->def->file)) return false;
     for (size_t i = 0; i < g->n; i++)
         if (is_wanted(x, &g->rules[i])) return true;
-    return false;
+    return g->problem && x->type == RULES_ALL && x->matches->n == 0 && is_named(x->p->c, "rule_name[]", STR(""));
 }
 
 static void write_group(struct rules_answer *x, const struct alert_group *g) {
@@ -156,6 +161,7 @@ static void write_group(struct rules_answer *x, const struct alert_group *g) {
     json_object(w);
     json_member(w, "name", str, g->def->name);
     json_member(w, "file", str, g->def->file);
+    if (g->problem) json_member(w, "error", text, g->problem); /* of our own: a row that cannot be evaluated */
     json_key(w, STR("rules"));
     json_array(w);
     for (size_t i = 0; i < g->n; i++)
@@ -168,13 +174,13 @@ static void write_group(struct rules_answer *x, const struct alert_group *g) {
     json_object_end(w);
 }
 
-static void write_groups(void *context, const struct alert_group *groups, size_t n) {
+static void write_groups(void *context, const struct alert_group *const *groups, size_t n) {
     struct rules_answer *x = context;
     struct json_writer *w = x->w;
     const struct alert_group *next = NULL;
     size_t i = 0;
     uint64_t written = 0;
-    while (x->token.n && i < n && !token_is(&groups[i], x->token)) i++;
+    while (x->token.n && i < n && !(is_own(x->p->c, groups[i]) && token_is(groups[i], x->token))) i++;
     if (x->token.n && i == n) {
         x->e = prometheus_bad(x->p, err_new(ERR_INVALID, "invalid group_next_token"));
         return;
@@ -183,11 +189,11 @@ static void write_groups(void *context, const struct alert_group *groups, size_t
     json_key(w, STR("groups"));
     json_array(w);
     for (; i < n && !next; i++) {
-        if (!group_is_wanted(x, &groups[i])) continue;
+        if (!is_own(x->p->c, groups[i]) || !group_is_wanted(x, groups[i])) continue;
         if (x->group_limit && written++ == x->group_limit)
-            next = &groups[i];
+            next = groups[i];
         else
-            write_group(x, &groups[i]);
+            write_group(x, groups[i]);
     }
     json_array_end(w);
     if (next) {
@@ -197,11 +203,6 @@ static void write_groups(void *context, const struct alert_group *groups, size_t
         json_member(w, "groupNextToken", str, buf_str(&token));
     }
     json_object_end(w);
-}
-
-/* Whose rules they are. */
-static struct alert_engine *engine_of(const struct api_call *c) {
-    return str_equal(call_tenant(c), STR("default")) ? c->api->options.alert : NULL;
 }
 
 static err read_filters(struct rules_answer *x) {
@@ -229,7 +230,7 @@ static err read_filters(struct rules_answer *x) {
 
 static err fill_rules(struct prometheus *p) {
     struct rules_answer x = {.p = p, .w = &p->a.w, .matches = arena_new(&p->q.arena, struct prometheus_matches)};
-    struct alert_engine *engine = engine_of(p->c);
+    struct alert_engine *engine = p->c->api->options.alert;
     if (!x.matches) return arena_err(&p->q.arena);
     TRY(read_filters(&x));
     if (engine)
@@ -243,19 +244,20 @@ void handle_prometheus_rules(struct api_call *c) { prometheus_answer(c, fill_rul
 
 /* ---- alerts ------------------------------------------------------------------------------------------------------ */
 
-static void write_all_alerts(void *context, const struct alert_group *groups, size_t n) {
-    struct json_writer *w = context;
+static void write_all_alerts(void *context, const struct alert_group *const *groups, size_t n) {
+    struct prometheus *p = context;
     for (size_t g = 0; g < n; g++)
-        for (size_t i = 0; i < groups[g].n; i++) write_alerts_of(w, &groups[g].rules[i]);
+        for (size_t i = 0; i < groups[g]->n && is_own(p->c, groups[g]); i++)
+            write_alerts_of(&p->a.w, &groups[g]->rules[i]);
 }
 
 static err fill_alerts(struct prometheus *p) {
     struct json_writer *w = &p->a.w;
-    struct alert_engine *engine = engine_of(p->c);
+    struct alert_engine *engine = p->c->api->options.alert;
     json_object(w);
     json_key(w, STR("alerts"));
     json_array(w);
-    if (engine) alert_engine_look(engine, write_all_alerts, w);
+    if (engine) alert_engine_look(engine, write_all_alerts, p);
     json_array_end(w);
     json_object_end(w);
     return NULL;
@@ -264,7 +266,7 @@ void handle_prometheus_alerts(struct api_call *c) { prometheus_answer(c, fill_al
 
 static err fill_alertmanagers(struct prometheus *p) {
     struct json_writer *w = &p->a.w;
-    struct notifier *n = engine_of(p->c) ? p->c->api->options.notifier : NULL;
+    struct notifier *n = str_equal(call_tenant(p->c), STR("default")) ? p->c->api->options.notifier : NULL;
     json_object(w);
     json_key(w, STR("activeAlertmanagers"));
     json_array(w);

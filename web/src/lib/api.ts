@@ -217,13 +217,13 @@ export async function get<T>(path: string, params: Params = {}, signal?: AbortSi
   return read(await answer.text()) as T;
 }
 
-async function change<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const headers = body === undefined ? undefined : { 'Content-Type': 'application/json' };
-  const answer = await ask(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+async function change<T>(method: string, path: string, body?: unknown, more: RequestInit = {}): Promise<T> {
+  const headers = body === undefined ? undefined : { 'Content-Type': 'application/json', ...(more.headers as Record<string, string>) };
+  const answer = await ask(path, { ...more, method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   return (await answer.json()) as T;
 }
-export const post = <T>(path: string, body?: unknown): Promise<T> => change('POST', path, body);
-export const put = <T>(path: string, body: unknown): Promise<T> => change('PUT', path, body);
+export const post = <T>(path: string, body?: unknown, more?: { signal: AbortSignal }): Promise<T> => change('POST', path, body, more);
+export const put = <T>(path: string, body: unknown, headers?: Record<string, string>): Promise<T> => change('PUT', path, body, { headers });
 export const remove = <T>(path: string): Promise<T> => change('DELETE', path);
 
 export interface Asked<T> {

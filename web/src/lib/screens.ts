@@ -81,6 +81,12 @@ export interface CardinalityState extends Range {
   find: string;
   drop: string; // what the saving is shown of: "metric:NAME" or "label:NAME"
 }
+export interface RulesState extends Range {
+  id: string; // of the group that is edited; "": the list
+  edit: '' | 'new';
+  show: 'all' | 'rows' | 'files' | 'bad';
+  find: string;
+}
 export interface SettingsState {
   section: 'health' | 'storage' | 'retention' | 'tokens';
   signal: 'spans' | 'logs'; // of storage
@@ -112,13 +118,14 @@ export const metrics = codec<MetricsState>({
 export const cardinality = codec<CardinalityState>({
   start: text('now-24h'), end: text(), match: text(), by: choice('metric', 'label', 'pair'), sort: choice('series', 'samples', 'bytes', 'values'), find: text(), drop: text(),
 });
+export const rules = codec<RulesState>({ start: text('now-7d'), end: text(), id: text(), edit: choice('', 'new'), show: choice('all', 'rows', 'files', 'bad'), find: text() });
 export const settings = codec<SettingsState>({ section: choice('health', 'storage', 'retention', 'tokens'), signal: choice('spans', 'logs'), column: text() });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'start' | 'settings' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', start: '/start', settings: '/settings', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'rules' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', rules: '/rules', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, rules, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -147,6 +154,7 @@ export function serviceMetricsLink(service: string, namespace: string | null, r:
   return metricsLink({ ...r, match: `{${held}}` });
 }
 export const cardinalityLink = linkTo(paths.cardinality, cardinality);
+export const rulesLink = linkTo(paths.rules, rules);
 export const settingsLink = linkTo(paths.settings, settings);
 export const loginLink = linkTo(paths.login, login);
 export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);

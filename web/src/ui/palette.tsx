@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { cardinalityLink, homeLink, logsLink, metricsLink, placeOf, searchLink, serviceMetricsLink, settingsLink, tracesLink, traceLink } from '../lib/screens';
+import { cardinalityLink, homeLink, logsLink, metricsLink, placeOf, rulesLink, searchLink, serviceMetricsLink, settingsLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -21,6 +21,8 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Logs by severity', hint: '', run: () => go(logsLink({ by: 'severity' })) },
   { name: 'Metrics', hint: 'g m', run: () => go(metricsLink()) },
   { name: 'Metrics: cardinality', hint: '', run: () => go(cardinalityLink()) },
+  { name: 'Rules and alerts', hint: 'g r', run: () => go(rulesLink()) },
+  { name: 'New group of rules', hint: '', run: () => go(rulesLink({ edit: 'new' })) },
   { name: 'Traces by operation', hint: '', run: () => go(tracesLink({ by: 'operation' })) },
   { name: 'Services, compared with the hour before', hint: '', run: () => go(homeLink({ compare: true })) },
   { name: 'Getting started', hint: 'g s', run: () => go('/start') },
@@ -115,10 +117,10 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g m · g s · g ,', 'home, traces, logs, metrics, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g m · g r · g s · g ,', 'home, traces, logs, metrics, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
   ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail)'],
-  ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'],
+  ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'], ['n · Ctrl S · Ctrl Enter', 'a new group; save it; test it (rules)'],
   ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations of a trace'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
 ];
