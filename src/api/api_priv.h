@@ -292,6 +292,8 @@ void handle_record(struct api_call *c);
 void handle_record_make(struct api_call *c);
 void handle_record_put(struct api_call *c);
 void handle_record_delete(struct api_call *c);
+void handle_dashboard_import(struct api_call *c);
+void handle_dashboard_export(struct api_call *c);
 void handle_health(struct api_call *c);
 void handle_ready(struct api_call *c);
 void handle_metrics(struct api_call *c);
