@@ -217,13 +217,20 @@ export async function get<T>(path: string, params: Params = {}, signal?: AbortSi
   return read(await answer.text()) as T;
 }
 
-async function change<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const headers = body === undefined ? undefined : { 'Content-Type': 'application/json' };
+async function change<T>(method: string, path: string, body?: unknown, more: Record<string, string> = {}): Promise<T> {
+  const headers = body === undefined ? more : { 'Content-Type': 'application/json', ...more };
   const answer = await ask(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   return (await answer.json()) as T;
 }
 export const post = <T>(path: string, body?: unknown): Promise<T> => change('POST', path, body);
 export const put = <T>(path: string, body: unknown): Promise<T> => change('PUT', path, body);
+/** In place of the revision of that tag; "": there is none, "*": of any. Another one is a Failure of 409 or 412. */
+export const putAt = <T>(path: string, body: unknown, tag: string): Promise<T> => change('PUT', path, body, tag === '' ? {} : { 'If-Match': tag === '*' ? '*' : `"${tag}"` });
+/** A text that is JSON already, as it came from a file. */
+export async function postText<T>(path: string, body: string): Promise<T> {
+  const answer = await ask(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+  return (await answer.json()) as T;
+}
 export const remove = <T>(path: string): Promise<T> => change('DELETE', path);
 
 export interface Asked<T> {

@@ -81,6 +81,15 @@ export interface CardinalityState extends Range {
   find: string;
   drop: string; // what the saving is shown of: "metric:NAME" or "label:NAME"
 }
+export interface DashboardsState {
+  search: string;
+}
+export interface DashboardState extends Range {
+  var: string[]; // "name=value", several of a name where several are chosen
+  refresh: string; // "": as the dashboard says; off, or a duration
+  edit: boolean;
+  panel: number; // the one that is looked at alone, or edited; 0: none
+}
 export interface SettingsState {
   section: 'health' | 'storage' | 'retention' | 'tokens';
   signal: 'spans' | 'logs'; // of storage
@@ -112,17 +121,21 @@ export const metrics = codec<MetricsState>({
 export const cardinality = codec<CardinalityState>({
   start: text('now-24h'), end: text(), match: text(), by: choice('metric', 'label', 'pair'), sort: choice('series', 'samples', 'bytes', 'values'), find: text(), drop: text(),
 });
+export const dashboards = codec<DashboardsState>({ search: text() });
+export const dashboard = codec<DashboardState>({
+  start: text(), end: text(), var: list(256), refresh: text(), edit: flag(), panel: { read: (v) => (/^[1-9]\d{0,8}$/.test(v[0] ?? '') ? Number(v[0]) : 0), write: (n) => (n ? [String(n)] : []) },
+});
 export const settings = codec<SettingsState>({ section: choice('health', 'storage', 'retention', 'tokens'), signal: choice('spans', 'logs'), column: text() });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'start' | 'settings' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', start: '/start', settings: '/settings', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'dashboards' | 'dashboard' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', dashboards: '/dashboards', dashboard: '/dashboard/', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, dashboards, dashboard, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
-  /** Of a trace; else "". */
+  /** Of a trace or a dashboard; else "". */
   id: string;
 }
 
@@ -130,7 +143,9 @@ export interface Place {
 export function placeOf(path: string): Place | null {
   const id = /^\/trace\/([0-9a-fA-F]{32})$/.exec(path)?.[1];
   if (id) return { screen: 'trace', id: id.toLowerCase() };
-  const screen = (Object.keys(paths) as ScreenName[]).find((s) => s !== 'trace' && paths[s] === path);
+  const kept = /^\/dashboard\/([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63})$/.exec(path)?.[1];
+  if (kept) return { screen: 'dashboard', id: kept };
+  const screen = (Object.keys(paths) as ScreenName[]).find((s) => s !== 'trace' && s !== 'dashboard' && paths[s] === path);
   return screen ? { screen, id: '' } : null;
 }
 
@@ -147,6 +162,8 @@ export function serviceMetricsLink(service: string, namespace: string | null, r:
   return metricsLink({ ...r, match: `{${held}}` });
 }
 export const cardinalityLink = linkTo(paths.cardinality, cardinality);
+export const dashboardsLink = linkTo(paths.dashboards, dashboards);
+export const dashboardLink = (id: string, some: Partial<DashboardState> = {}): string => linkTo(paths.dashboard + id, dashboard)(some);
 export const settingsLink = linkTo(paths.settings, settings);
 export const loginLink = linkTo(paths.login, login);
 export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);
