@@ -54,6 +54,7 @@ static const struct member query_members[] = {
     {"expr", TEXT, .max = EXPRESSION_BYTES},
     {"legend", TEXT, .max = VALUE_BYTES},
     {"instant", FLAG},
+    {"step", DURATION},
     {"hidden", FLAG},
     {"service", TEXT, .max = VALUE_BYTES},
     {"environment", TEXT, .max = VALUE_BYTES},
@@ -177,11 +178,11 @@ static err check_number(const struct parsed *v, const struct member *m, const st
 
 static err check_duration(const struct parsed *v, const struct place *p) {
     int64_t ns = 0;
-    if (v->type != JSON_STRING) return refuse(p, v, "must be a text: 30s, 5m, or empty for never");
+    if (v->type != JSON_STRING) return refuse(p, v, "must be a text: 30s, 5m, or empty");
     if (v->text.n == 0) return NULL;
     err e = parse_duration(v->text, &ns);
     err_free(e);
-    return e || ns < 1000000000 ? refuse(p, v, "must be 1s or more: 30s, 5m, or empty for never") : NULL;
+    return e || ns < 1000000000 ? refuse(p, v, "must be 1s or more: 30s, 5m, or empty") : NULL;
 }
 
 static err check_list(const struct parsed *v, const struct member *m, const struct place *p) {

@@ -4,7 +4,7 @@
  *   variable   name, label, kind (query custom constant interval text), query, values, value, multi, all, all_value, hidden
  *   panel      id, title, description, kind, x y w h (a grid of DASHBOARD_COLUMNS), queries [≤ 20], unit, decimals, min, max, stack, draw,
  *              calc, thresholds [{at, tone}], text, collapsed, was
- *   query      kind promql: expr, legend, instant   logs, traces: what the searches of the page take   hidden
+ *   query      kind promql: expr, legend, instant, step (the least)   logs, traces: what the searches of the page take   hidden
  *
  *   PUT ─▶ dashboard_check ─▶ catalog          Grafana ─▶ dashboard_import ─▶ document + what it could not keep ─▶ dashboard_check ─▶ catalog
  *                                              document ─▶ dashboard_export ─▶ Grafana

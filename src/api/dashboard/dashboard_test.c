@@ -45,7 +45,7 @@ static void a_document_is_told_what_is_wrong_with_it_and_where(void **state) {
     assert_check("{\"title\":\"A\",\"panels\":[3]}", "panels[0]: must be an object, at byte 23");
     assert_check("{\"title\":\"A\",\"panels\":[],\"panel\":1}", "the body: has no member \"panel\", at byte 33");
     assert_check("{\"title\":\"A\",\"panels\":[],\"refresh\":\"often\"}",
-                 "refresh: must be 1s or more: 30s, 5m, or empty for never, at byte 35");
+                 "refresh: must be 1s or more: 30s, 5m, or empty, at byte 35");
     assert_check("{\"title\":\"A\",\"panels\":[],\"refresh\":\"\"}", "A");
     assert_check("{\"title\":\"A\",\"panels\":[],\"time\":{\"end\":\"now\"}}", "time.start: is missing, at byte 32");
     assert_panel("\"kind\":\"text\",\"text\":\"# Hi <script>\"", "T");
@@ -208,7 +208,8 @@ static const char grafana_today[] =
     "\"thresholds\":{\"mode\":\"absolute\",\"steps\":[{\"color\":\"green\",\"value\":null},{\"color\":\"#EAB839\","
     "\"value\":80},{\"color\":\"dark-red\",\"value\":90}]}},\"overrides\":[{}]},"
     "\"targets\":[{\"refId\":\"A\",\"expr\":\"sum by (job) "
-    "(rate(x{job=~\\\"$job\\\"}[$__rate_interval]))\",\"legendFormat\":\"{{job}}\"},{\"refId\":\"B\",\"expr\":\"\","
+    "(rate(x{job=~\\\"$job\\\"}[$__rate_interval]))\",\"legendFormat\":\"{{job}}\",\"interval\":\"1m\"},{\"refId\":"
+    "\"B\",\"expr\":\"\","
     "\"hide\":true}],"
     "\"transformations\":[{\"id\":\"organize\"}]},"
     "{\"type\":\"piechart\",\"title\":\"Pie\",\"gridPos\":{\"x\":12,\"y\":0,\"w\":12,\"h\":8},\"targets\":[{\"expr\":"
@@ -248,7 +249,7 @@ static void a_dashboard_of_grafana_is_kept_and_what_is_not_is_named(void **state
     assert_has(&i, "{\"name\":\"old\",\"kind\":\"text\",\"value\":[\"x\"]}");
     assert_has(&i, "\"kind\":\"timeseries\",\"x\":0,\"y\":0,\"w\":12,\"h\":8,\"title\":\"Rate\",\"queries\":[{\"kind\":"
                    "\"promql\",");
-    assert_has(&i, "\"legend\":\"{{job}}\"}],\"unit\":\"/s\"");
+    assert_has(&i, "\"legend\":\"{{job}}\",\"step\":\"1m\"}],\"unit\":\"/s\"");
     assert_has(&i, "\"decimals\":2,\"min\":0,\"thresholds\":[{\"at\":80,\"tone\":\"warning\"},{\"at\":90,\"tone\":"
                    "\"error\"}],\"draw\":\"area\",\"stack\":true}");
     assert_has(&i, "\"kind\":\"unknown\",\"x\":12,\"y\":0,\"w\":12,\"h\":8,\"title\":\"Pie\",\"was\":\"piechart\"");

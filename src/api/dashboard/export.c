@@ -160,6 +160,7 @@ static void put_query(struct json_writer *w, const struct parsed *q, struct str 
         bool instant = parsed_true(q, "instant") || str_equal(kind, STR("table")) || str_equal(kind, STR("bars"));
         json_member(w, "expr", str, parsed_text(q, "expr"));
         put_copy(w, q, "legend", "legendFormat");
+        put_copy(w, q, "step", "interval");
         json_member(w, "format", text,
                     str_equal(kind, STR("table"))     ? "table"
                     : str_equal(kind, STR("heatmap")) ? "heatmap"

@@ -61,6 +61,14 @@ static void refuse(struct asking *q, const struct parsed *target, struct str tex
 
 /* ---- PromQL ------------------------------------------------------------------------------------------------------------ */
 
+/* The least step; one with a variable in it is left to the width of the panel. */
+static void import_step(struct importer *im, struct str interval) {
+    int64_t ns = 0;
+    err e = interval.n ? parse_duration(interval, &ns) : NULL;
+    if (!e && ns >= 1000000000) import_member(im, "step", interval);
+    err_free(e);
+}
+
 static void import_promql(struct asking *q, const struct parsed *target) {
     struct str expr = parsed_text(target, "expr"), legend = parsed_text(target, "legendFormat");
     struct json_writer *w = &q->im->w;
@@ -79,6 +87,7 @@ static void import_promql(struct asking *q, const struct parsed *target) {
     json_member(w, "kind", text, "promql");
     json_member(w, "expr", str, expr);
     if (!str_equal(legend, STR("__auto"))) import_member(q->im, "legend", import_cut(legend, VALUE_BYTES));
+    import_step(q->im, parsed_text(target, "interval"));
     bool is_table = str_equal(parsed_text(target, "format"), STR("table"));
     if (parsed_true(target, "instant") || (is_table && !parsed_true(target, "range")))
         json_member(w, "instant", bool, true);

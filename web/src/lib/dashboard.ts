@@ -20,6 +20,7 @@ export interface Query {
   expr?: string;
   legend?: string;
   instant?: boolean;
+  step?: string; // the least: "1m" where the data has no more
   hidden?: boolean;
   service?: string;
   environment?: string;
@@ -142,12 +143,13 @@ export interface Moment {
   fromMs: number;
   toMs: number;
   step: number; // seconds
+  least?: number; // seconds between samples, where the query says so
   title: string;
 }
-const scrape = 15; // seconds between samples, as most send them
+const usual = 15; // seconds between samples, as most send them
 
 function macro(name: string, m: Moment): string | null {
-  const range = Math.max(1, Math.round((m.toMs - m.fromMs) / 1000)), step = Math.max(1, Math.round(m.step));
+  const range = Math.max(1, Math.round((m.toMs - m.fromMs) / 1000)), step = Math.max(1, Math.round(m.step)), scrape = m.least || usual;
   const values: Record<string, string> = {
     __interval: showStep(step), __rate_interval: showStep(Math.max(step + scrape, 4 * scrape)), __range: showStep(range), __interval_ms: `${step * 1000}`, __range_s: `${range}`, __range_ms: `${range * 1000}`,
     __from: `${Math.round(m.fromMs)}`, __to: `${Math.round(m.toMs)}`, __dashboard: m.title, __auto: showStep(step),

@@ -54,7 +54,7 @@ function EditBar({ draft, busy, save, undo, redo, add, settings, leave }: { draf
   const kinds: [PanelKind, string][] = [['timeseries', 'Time series'], ['stat', 'Figure'], ['gauge', 'Gauge'], ['bars', 'Bars'], ['table', 'Table'], ['heatmap', 'Heatmap'], ['text', 'Text'], ['logs', 'Logs'], ['traces', 'Traces'], ['row', 'Row']];
   return (
     <div class="head editbar" role="group" aria-label="Editing">
-      <select class="field addpanel" aria-label="Add a panel" value="" onChange={(e) => { const k = e.currentTarget.value as PanelKind; e.currentTarget.value = ''; if (k) add(k); }}><option value="">＋ Add panel</option>{kinds.map(([k, n]) => <option key={k} value={k}>{n}</option>)}</select>
+      <select class="field addpanel" aria-label="Add a panel" value="" onChange={(e) => { const k = e.currentTarget.value as PanelKind; e.currentTarget.value = ''; if (k) add(k); }}><option value="">+ Add panel</option>{kinds.map(([k, n]) => <option key={k} value={k}>{n}</option>)}</select>
       <button class="button" onClick={settings}>Title, variables …</button>
       <button class="button icon" disabled={!draft.past.length} aria-label="Undo" title="Undo (Ctrl Z)" onClick={undo}>↶</button>
       <button class="button icon" disabled={!draft.future.length} aria-label="Redo" title="Redo (Ctrl Shift Z)" onClick={redo}>↷</button>

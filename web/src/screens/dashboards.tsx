@@ -74,10 +74,10 @@ function Rows({ list, drop, failed }: { list: Kept[]; drop: (k: Kept) => void; f
               <td><a class="strong" href={dashboardLink(k.id)}>{k.name}</a>{k.shipped && <span class="tag">ships with clew</span>}</td>
               <td class="hide-small muted">{k.updated ? `${showTime(parseMs(k.updated), zone).slice(0, 16)}${k.updated_by ? ` by ${k.updated_by}` : ''}` : '–'}</td>
               <td class="num acts-of">
-                <button class="link" aria-label={`Copy ${k.name}`} onClick={() => copy(k)}>{k.shipped ? 'Copy to edit' : 'Copy'}</button>
-                <a class="link" href={`${dashboardsPath}/${k.id}/export`} download={`${k.name}.json`} aria-label={`Export ${k.name}`}>Export</a>
-                <a class="link" href={`${dashboardsPath}/${k.id}/export?format=grafana`} download={`${k.name}.grafana.json`} aria-label={`Export ${k.name} for Grafana`}>For Grafana</a>
-                {!k.shipped && <button class="link bad" aria-label={`Delete ${k.name}`} onClick={() => drop(k)}>Delete</button>}
+                <button class="link" aria-label={`${k.shipped ? 'Copy to edit' : 'Copy'}: ${k.name}`} onClick={() => copy(k)}>{k.shipped ? 'Copy to edit' : 'Copy'}</button>
+                <a class="link" href={`${dashboardsPath}/${k.id}/export`} download={`${k.name}.json`} aria-label={`Export: ${k.name}`}>Export</a>
+                <a class="link" href={`${dashboardsPath}/${k.id}/export?format=grafana`} download={`${k.name}.grafana.json`} aria-label={`For Grafana: export ${k.name}`}>For Grafana</a>
+                {!k.shipped && <button class="link bad" aria-label={`Delete: ${k.name}`} onClick={() => drop(k)}>Delete</button>}
               </td>
             </tr>
           ))}

@@ -20,6 +20,7 @@ export interface PlotOptions {
   marks?: PlotMark[]; // dots over the lines
   stack?: boolean; // each series is drawn on the one before it, filled in between
   lines?: { y: number; token: string }[]; // across the chart
+  binary?: boolean; // marks of the axis at powers of two
   ticks?: (values: number[]) => string[]; // marks of the axis; else as `format`
   label: string;
 }
@@ -43,6 +44,9 @@ function timeMarks(utc: boolean): (u: uPlot, marks: number[]) => string[] {
     return marks.map((m) => showTime(m * 1000, utc ? 'utc' : 'local').slice(from, to));
   };
 }
+
+/** 1, 2, 5, 10 … of each power of 1024. */
+const powers = Array.from({ length: 7 }, (_, k) => [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].map((n) => n * 1024 ** k)).flat();
 
 const soft = (c: string): string => c.replace(/^rgb\((.*)\)$/, 'rgba($1, 0.18)');
 
@@ -122,7 +126,7 @@ export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOption
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false, bind: { dblclick: () => () => { o.onReset(); return null; } } },
       scales: { x: { time: true, range: () => range }, y: { range: (_u, _min, max) => o.axis ?? [0, max > 0 ? max * 1.08 : 1] } },
       padding: [8, 26, 0, 0],
-      axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, values: (_u, v) => (o.ticks ?? ((all) => all.map(o.format)))(v) }],
+      axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, ...(o.binary ? { incrs: powers } : {}), values: (_u, v) => (o.ticks ?? ((all) => all.map(o.format)))(v) }],
       series: [{}, ...o.series.map((s, i) => ({ ...seriesOf(s, data[i + 1]), ...(o.stack && i === 0 ? { fill: full(colour(s.token)) } : {}) }))],
       bands: bandsOf(o),
       tzDate: o.utc ? (ts) => uPlot.tzDate(new Date(ts * 1e3), 'Etc/UTC') : undefined,

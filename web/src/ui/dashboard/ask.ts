@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Failure, get, type Logs, type Traces } from '../../lib/api';
 import { fill, type Chosens, type Moment, type Panel, type Query } from '../../lib/dashboard';
-import { askProm, seriesMost, stepOf, stepsOf, type Result, type Steps } from '../../lib/prom';
+import { askProm, readStep, seriesMost, stepOf, stepsOf, type Result, type Steps } from '../../lib/prom';
 import { rangeMs } from '../../lib/time';
 import type { Range } from '../../lib/screens';
 
@@ -50,7 +50,10 @@ export interface PanelData {
 /** One moment is enough where a value each is shown that is the last one. */
 const isInstant = (p: Panel, q: Query): boolean => q.instant === true || p.kind === 'table' || (p.kind === 'bars' && (p.calc ?? 'last') === 'last');
 
-async function askOne(p: Panel, q: Query, index: number, chosens: Chosens, moment: Moment, steps: Steps, range: Range, signal: AbortSignal): Promise<{ answer: Answer; notes: string[] }> {
+const leastOf = (q: Query): number => (q.step ? (readStep(q.step) ?? 0) : 0);
+
+async function askOne(p: Panel, q: Query, index: number, chosens: Chosens, all: Moment, steps: Steps, range: Range, signal: AbortSignal): Promise<{ answer: Answer; notes: string[] }> {
+  const moment = { ...all, least: leastOf(q) };
   const text = (t: string | undefined): string => {
     const filled = fill(t ?? '', chosens, moment, false);
     return filled === '.+' ? '' : filled; // all of them: no condition
@@ -77,7 +80,7 @@ export function usePanel(p: Panel, chosens: Chosens | null, range: Range, title:
     if (!wanted || !chosens || pixels <= 0 || done.current === id || p.kind === 'text' || p.kind === 'row' || p.kind === 'unknown') return undefined;
     const stop = new AbortController();
     const [fromMs, toMs] = rangeMs(range, Date.now());
-    const steps = stepsOf(fromMs, toMs, stepOf(toMs - fromMs, pixels)), moment: Moment = { fromMs, toMs, step: steps.step, title };
+    const steps = stepsOf(fromMs, toMs, Math.max(stepOf(toMs - fromMs, pixels), ...queries.map(leastOf))), moment: Moment = { fromMs, toMs, step: steps.step, title };
     setBusy(true);
     const all = queries.map((q) => inTurn(() => askOne(p, q, (p.queries ?? []).indexOf(q), chosens, moment, steps, range, stop.signal), stop.signal));
     Promise.allSettled(all).then((got) => {

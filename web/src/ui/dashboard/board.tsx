@@ -60,7 +60,8 @@ function Tools({ p, board, panels, editing, preview, tell }: {
     tell(`${name}: ${whereIs(at)}`);
   };
   const drag = (resize: boolean) => useDrag(board, (dx, dy) => {
-    latest.current = moved(panels, p.id, resize ? { w: p.w + dx, h: p.h + dy } : { x: p.x + dx, y: p.y + dy + (dy > 0 ? p.h - 1 : 0) });
+    // past the middle of a neighbour it changes places with it
+    latest.current = moved(panels, p.id, resize ? { w: p.w + dx, h: p.h + dy } : { x: p.x + dx, y: p.y + dy + Math.sign(dy) * Math.floor(p.h / 2) });
     preview(latest.current);
   }, (done) => {
     preview(null);
@@ -80,7 +81,7 @@ function Tools({ p, board, panels, editing, preview, tell }: {
     <span class="paneltools">
       <button class="handle" aria-label={`Move or resize ${name}: ${whereIs(p)}`} aria-describedby="layout-help" title="Drag; or arrow keys move, Shift and arrow keys resize" onPointerDown={toMove} onKeyDown={onKey}>⠿</button>
       <button title="Edit" aria-label={`Edit ${name}`} onClick={() => editing.edit(p.id)}>✎</button>
-      <button title="Duplicate" aria-label={`Duplicate ${name}`} onClick={() => editing.copy(p.id)}>⧉</button>
+      <button title="Duplicate" aria-label={`Duplicate ${name}`} onClick={() => editing.copy(p.id)}><svg viewBox="0 0 16 16" width="13" height="13" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.5"><rect x="5.5" y="5.5" width="8" height="8" rx="1.5" /><path d="M10.5 3.5v-1h-8v8h1" /></svg></button>
       <button title="Remove" aria-label={`Remove ${name}`} onClick={() => editing.remove(p.id)}>×</button>
       {p.kind !== 'row' && <i class="corner" aria-hidden="true" onPointerDown={toSize} />}
     </span>

@@ -102,7 +102,7 @@ function TimeSeries({ p, data, chosens, zoom }: BodyProps) {
   };
   return (
     <>
-      <Chart fill data={made.data as ArrayLike<number | null>[]} values={made.values as ArrayLike<number | null>[]} series={made.series} format={show} label={label} onPick={zoom.pick} onReset={zoom.out} axis={made.axis} stack={made.stack} lines={rules} ticks={axisMarks(p, zone)} tip={tip} />
+      <Chart fill data={made.data as ArrayLike<number | null>[]} values={made.values as ArrayLike<number | null>[]} series={made.series} format={show} label={label} onPick={zoom.pick} onReset={zoom.out} axis={made.axis} stack={made.stack} lines={rules} binary={p.unit === 'bytes' || p.unit === 'bytes/s'} ticks={axisMarks(p, zone)} tip={tip} />
       {(lines.length > 1 || (p.queries ?? []).some((q) => q.legend)) && <Legend solo={solo} setSolo={setSolo} rows={lines.map((x) => ({ key: x.l.key, name: x.name, tone: x.tone, text: show(reduced(x.l, p.calc ?? 'last')) }))} />}
       {all.length > lines.length && <p class="panelnote muted">{lines.length} of {all.length} series: those with the greatest values</p>}
     </>
@@ -340,8 +340,8 @@ function TracesOf({ p, data }: BodyProps) {
   return (
     <div class="scroll panelscroll" tabIndex={0} role="region" aria-label={`${p.title || 'Traces'}, list`}>
       <table class="table tight tracerows">
-        <thead><tr><th scope="col">Trace</th><th scope="col">Start</th><th scope="col" class="num">Spans</th><th scope="col" class="num">Duration</th><th scope="col" aria-label="Of the longest" /></tr></thead>
-        <tbody>{rows.map((t) => <tr key={t.trace_id}><td class="cutcell"><Dot service={t.root.service} /><a href={traceLink(t.trace_id)}>{t.root.operation || t.trace_id.slice(0, 8)}</a> <span class="muted">{t.root.service}</span>{t.error_count > 0 && <span class="tag error">{plural(t.error_count, 'error')}</span>}</td><td class="mono">{showClock(parseMs(t.start), zone, Date.now()).slice(0, -4)}</td><td class="num">{t.span_count}</td><td class="num">{duration(t.duration_ns)}</td><td class="trackcell"><span class="meter" aria-hidden="true"><i style={{ width: `${(t.duration_ns / most) * 100}%` }} /></span></td></tr>)}</tbody>
+        <thead><tr><th scope="col">Trace</th><th scope="col">Start</th><th scope="col" class="num">Spans</th><th scope="col" class="num">Duration</th><th scope="col"><span class="sr">Of the longest</span></th></tr></thead>
+        <tbody>{rows.map((t) => <tr key={t.trace_id}><td class="cutcell"><Dot service={t.root.service} /><a href={traceLink(t.trace_id)}>{t.root.operation || t.trace_id.slice(0, 8)}</a> <span class="muted">{t.root.service}</span>{t.error_count > 0 && <span class="tag error">{plural(t.error_count, 'error')}</span>}</td><td class="mono when">{showClock(parseMs(t.start), zone, Date.now()).slice(0, -4)}</td><td class="num">{t.span_count}</td><td class="num">{duration(t.duration_ns)}</td><td class="trackcell"><span class="meter" aria-hidden="true"><i style={{ width: `${(t.duration_ns / most) * 100}%` }} /></span></td></tr>)}</tbody>
       </table>
     </div>
   );

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from 'preact';
 import type { Chosens, Panel } from '../../lib/dashboard';
 import { fill } from '../../lib/dashboard';
+import { readStep } from '../../lib/prom';
 import { logsLink, metricsLink, tracesLink, type Range } from '../../lib/screens';
 import { usePanel, useSeen, type PanelData } from './ask';
 import { Body, Markdown, Unknown } from './kinds';
@@ -13,7 +14,7 @@ function exploreLink(p: Panel, data: PanelData | null, chosens: Chosens | null, 
   const f = (t: string | undefined): string => { const is = fill(t ?? '', chosens, data.moment, false); return is === '.+' ? '' : is; };
   if (q.kind === 'logs') return { href: logsLink({ ...range, service: f(q.service), environment: f(q.environment), text: f(q.text), where: (q.where ?? []).map(f), severity: (q.severity ?? '') as '' }), text: 'Open in logs' };
   if (q.kind === 'traces') return { href: tracesLink({ ...range, service: f(q.service), environment: f(q.environment), operation: f(q.operation), status: (q.status ?? '') as '', text: f(q.text), where: (q.where ?? []).map(f), order: q.order === 'longest' ? 'longest' : 'newest', min_duration: f(q.min_duration), max_duration: f(q.max_duration) }), text: 'Open in traces' };
-  const query = (p.queries ?? []).filter((x) => x.kind === 'promql' && x.expr).map((x) => fill(x.expr!, chosens, data.moment)).slice(0, 8);
+  const query = (p.queries ?? []).filter((x) => x.kind === 'promql' && x.expr).map((x) => fill(x.expr!, chosens, { ...data.moment, least: x.step ? (readStep(x.step) ?? 0) : 0 })).slice(0, 8);
   return query.length ? { href: metricsLink({ ...range, query }), text: 'Open in metrics' } : null;
 }
 

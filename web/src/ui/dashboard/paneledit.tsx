@@ -1,7 +1,7 @@
 // The editor of one panel: what it asks, how it looks, and beside it what it shows.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { fill, kindNames, panelKinds, queriesMost, type Chosens, type Doc, type Moment, type Panel, type Query, type Tone } from '../../lib/dashboard';
-import { letterOf } from '../../lib/prom';
+import { letterOf, readStep } from '../../lib/prom';
 import type { Range } from '../../lib/screens';
 import { rangeMs } from '../../lib/time';
 import { unitNames } from '../../lib/units';
@@ -92,7 +92,7 @@ function Queries({ p, change, names, range, chosens, moment }: { p: Panel; chang
               </span>
             </Editor>
           ) : <Search q={q} put={(some) => put(i, some)} />}
-          {q.kind === 'promql' && <div class="filters querymore"><Field name={`Legend of ${letterOf(i)}`} value={q.legend ?? ''} set={(legend) => put(i, { legend })} hint="{{instance}}; empty: labels that differ" mono /></div>}
+          {q.kind === 'promql' && <div class="filters querymore"><Field name={`Legend of ${letterOf(i)}`} value={q.legend ?? ''} set={(legend) => put(i, { legend })} hint="{{instance}}; empty: labels that differ" mono /><Field name="Least step" value={q.step ?? ''} set={(step) => (step.trim() === '' || readStep(step) !== null) && put(i, { step: step.trim() })} hint="as samples come: 15s" mono /></div>}
         </div>
       ))}
       {(kind === 'promql' || all.length === 0) && <div><button class="button" disabled={all.length >= queriesMost} onClick={add}>Add query</button></div>}
