@@ -207,4 +207,4 @@ export function optionQuery(text: string): { path: string; match: string } | nul
 /* ---- names of series ---- */
 
 /** "{{instance}} of {{job}}" with the labels in it. */
-export const legendOf = (template: string, labels: Record<string, string>): string => template.replace(/\{\{\s*([^{}]+?)\s*\}\}/g, (_, name: string) => labels[name] ?? '');
+export const legendOf = (template: string, labels: Record<string, string>): string => template.replace(/\{\{\s*([^{}]+?)\s*\}\}/g, (_, name: string) => labels[name] ?? '').trim();

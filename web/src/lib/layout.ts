@@ -57,5 +57,5 @@ export function visible<T extends Box & { kind: string; collapsed?: boolean }>(p
     if (p.kind === 'row') hidden = p.collapsed === true;
     return p.kind === 'row' || !hidden;
   });
-  return shown.length === order.length ? order : settle(shown);
+  return settle(shown); // also where a document lets panels overlap
 }
