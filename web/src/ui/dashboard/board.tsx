@@ -30,6 +30,7 @@ function useDrag(board: { current: HTMLElement | null }, move: (dx: number, dy: 
   return (e: PointerEvent): void => {
     if (e.button !== 0 || !board.current) return;
     e.preventDefault();
+    getSelection()?.removeAllRanges(); // else the browser drags the selected text
     const wide = (board.current.clientWidth + 8) / columns, x0 = e.clientX, y0 = e.clientY, scroll0 = scrollY;
     const onMove = (m: PointerEvent): void => move(Math.round((m.clientX - x0) / wide), Math.round((m.clientY - y0 + scrollY - scroll0) / rowPx));
     const onEnd = (done: boolean) => (): void => {

@@ -27,9 +27,9 @@ export function PanelFrame({ p, chosens, range, title, turn, zoom, tools, always
   const name = chosens && p.title ? fill(p.title, chosens, moment, false) : (p.title ?? '');
   const link = tools ? null : exploreLink(p, data, chosens, range), several = data?.answers.length ?? 0;
   return (
-    <section class={`panel kind-${p.kind}${busy ? ' busy' : ''}`} ref={see} aria-label={name || 'Panel without a title'} data-panel={p.id}>
+    <section class={`panel kind-${p.kind}${busy ? ' busy' : ''}${name || tools ? '' : ' untitled'}`} ref={see} aria-label={name || 'Panel without a title'} data-panel={p.id}>
       <header>
-        <h2 class="cut" title={p.description ? `${name}\n${p.description}` : name}>{name || (tools ? <span class="muted">no title</span> : '')}</h2>
+        {(name || tools) && <h2 class="cut" title={p.description ? `${name}\n${p.description}` : name}>{name || <span class="muted">no title</span>}</h2>}
         {p.description && <span class="muted about" title={p.description} aria-label={`About: ${p.description}`} role="note">?</span>}
         <span class="grow" />
         {(data?.notes.length ?? 0) > 0 && <span class="muted about" title={data!.notes.join('\n')} role="note" aria-label={data!.notes.join('; ')}>!</span>}

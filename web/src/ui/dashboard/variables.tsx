@@ -85,7 +85,8 @@ function One({ c, set }: { c: Chosen; set: (values: string[]) => void }) {
 }
 
 export function VariableBar({ chosens, vars, set }: { chosens: Chosens | null; vars: string[]; set: (vars: string[]) => void }) {
-  const shown = [...(chosens ?? [])].filter(([, c]) => !c.variable.hidden && c.variable.kind !== 'constant');
+  const given = givenIn(vars); // at once: what depends on it may take its time
+  const shown = [...(chosens ?? [])].map(([n, c]): [string, Chosen] => [n, { ...c, values: chosenOf(c.variable, given.get(n), c.options) }]).filter(([, c]) => !c.variable.hidden && c.variable.kind !== 'constant');
   if (!shown.length) return null;
   return (
     <div class="variables" role="group" aria-label="Variables">
