@@ -39,7 +39,7 @@ err command_dashboard_list(const struct arguments *a) {
 
 /* ---- import -------------------------------------------------------------------------------------------------------- */
 
-static err send(const struct arguments *a, struct str body, struct buf *out) {
+static err send_file(const struct arguments *a, struct str body, struct buf *out) {
     struct command_connection to = {0};
     struct http_answer answer = {0};
     const char *fields[5] = {"Content-Type: application/json"};
@@ -89,7 +89,7 @@ err command_dashboard_import(const struct arguments *a) {
     arena_init(&arena, ANSWER_BYTES_MAX);
     buf_init(&out, ANSWER_BYTES_MAX);
     TRY(command_read_file(a->positions[0], FILE_BYTES_MAX, &body));
-    TRY(send(a, buf_str(&body), &answer));
+    TRY(send_file(a, buf_str(&body), &answer));
     if (argument_flag(a, OPTION_JSON)) {
         command_say(STR_FMT, STR_ARG(buf_str(&answer)));
         return NULL;

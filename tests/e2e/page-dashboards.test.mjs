@@ -201,7 +201,8 @@ test('layout by pointer: dragged and resized; Escape gives up; a reload shows wh
     await eventually(async () => assert.deepEqual(await place(page, 3), ['19/span6', '1/span4']));
     await drag(panel(page, 1).locator('.corner'), 2 * wide, 38 * 3);
     await eventually(async () => assert.deepEqual(await place(page, 1), ['1/span8', '1/span7']));
-    await drag(panel(page, 4).locator('.handle'), 0, -38 * 6);
+    assert.deepEqual([await place(page, 2), await place(page, 4)], [['7/span6', '8/span4'], ['1/span24', '12/span4']]); // they made way
+    await drag(panel(page, 4).locator('.handle'), 0, -38 * 10);
     await eventually(async () => assert.deepEqual(await place(page, 4), ['1/span24', '1/span4']));
     const before = await place(page, 2);
     await drag(panel(page, 2).locator('.handle'), 8 * wide, 38 * 9, async () => { await page.keyboard.press('Escape'); await page.mouse.up(); });

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "api/dashboard/dashboard_priv.h"
+#include "base/yaml.h"
 #include "os/file.h"
 
 /* ---- the document --------------------------------------------------------------------------------------------------- */
@@ -422,6 +423,41 @@ static void those_that_ship_are_dashboards_and_deploy_has_them_for_grafana(void 
     }
 }
 
+static struct yaml *provisioned(const char *file, struct arena *a) {
+    char path[512];
+    struct yaml *root;
+    AUTO_BUF struct buf text = {0};
+    snprintf(path, sizeof path, "%s/../provisioning/%s", GRAFANA_DIR, file);
+    assert_null(file_read_all(path, MIB, &text));
+    err e = yaml_read(buf_str(&text), file, a, &root);
+    if (e) fail_msg("%s", err_text(e));
+    return root;
+}
+
+static void assert_yaml(const struct yaml *map, const char *key, const char *text) {
+    const struct yaml *v = yaml_get(map, key);
+    assert_non_null(v);
+    if (!str_equal(v->text, str_of(text))) fail_msg("%s: " STR_FMT ", not %s", key, STR_ARG(v->text), text);
+}
+
+static void grafana_is_told_of_clew_by_files(void **state) {
+    (void)state;
+    AUTO_ARENA struct arena a;
+    arena_init(&a, 16 * MIB);
+    struct yaml *sources = yaml_get(provisioned("datasources/clew.yml", &a), "datasources");
+    assert_int_equal(sources->n, 2);
+    assert_yaml(sources->items[0], "uid", "clew-prometheus");
+    assert_yaml(sources->items[0], "type", "prometheus");
+    assert_yaml(sources->items[0], "url", "$CLEW_URL/prometheus");
+    assert_yaml(sources->items[1], "uid", "clew-jaeger");
+    assert_yaml(sources->items[1], "type", "jaeger");
+    assert_yaml(sources->items[1], "url", "$CLEW_URL/jaeger");
+    struct yaml *providers = yaml_get(provisioned("dashboards/clew.yml", &a), "providers");
+    assert_int_equal(providers->n, 1);
+    assert_yaml(providers->items[0], "type", "file");
+    assert_yaml(yaml_get(providers->items[0], "options"), "path", "/etc/grafana/clew/dashboards");
+}
+
 /* What Grafana is given, given back: the same panels, queries, places and variables. */
 static void what_is_exported_comes_back(void **state) {
     (void)state;
@@ -469,6 +505,7 @@ int main(void) {
         cmocka_unit_test(every_beginning_of_a_file_ends_well),
         cmocka_unit_test(more_panels_than_there_may_be_are_an_error),
         cmocka_unit_test(those_that_ship_are_dashboards_and_deploy_has_them_for_grafana),
+        cmocka_unit_test(grafana_is_told_of_clew_by_files),
         cmocka_unit_test(what_is_exported_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

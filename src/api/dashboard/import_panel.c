@@ -40,18 +40,28 @@ static unsigned hex2(const char *p) {
     return v;
 }
 
+/* The next number in s, up to 255; false: there is none. */
+static bool take_byte(struct str *s, unsigned *out) {
+    while (s->n && !(s->p[0] >= '0' && s->p[0] <= '9')) *s = (struct str){s->p + 1, s->n - 1};
+    unsigned v = 0;
+    if (s->n == 0) return false;
+    for (; s->n && s->p[0] >= '0' && s->p[0] <= '9'; *s = (struct str){s->p + 1, s->n - 1})
+        v = MIN(v * 10 + (unsigned)(s->p[0] - '0'), 255u);
+    *out = v;
+    return true;
+}
+
 /* What a colour of Grafana means: its name, #rrggbb or rgb(r, g, b). */
 static const char *tone_of(struct str colour) {
     unsigned r = 0, g = 0, b = 0;
-    char text[64];
     if (str_contains(colour, STR("red"))) return "error";
     if (str_contains(colour, STR("yellow")) || str_contains(colour, STR("orange"))) return "warning";
     if (str_contains(colour, STR("green")) || str_equal(colour, STR("transparent")) || str_equal(colour, STR("text")))
         return "ok";
-    snprintf(text, sizeof text, STR_FMT, STR_ARG(import_cut(colour, 60)));
     if (colour.n >= 7 && colour.p[0] == '#')
-        r = hex2(text + 1), g = hex2(text + 3), b = hex2(text + 5);
-    else if (sscanf(text, "rgb%*[a(]%u ,%u ,%u", &r, &g, &b) != 3)
+        r = hex2(colour.p + 1), g = hex2(colour.p + 3), b = hex2(colour.p + 5);
+    else if (!str_starts_with(colour, STR("rgb")) || !take_byte(&colour, &r) || !take_byte(&colour, &g) ||
+             !take_byte(&colour, &b))
         return "accent";
     if (r > g && r > b) return g * 10 > r * 5 ? "warning" : "error";
     return g > b ? "ok" : "accent";
