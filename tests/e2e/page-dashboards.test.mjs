@@ -47,6 +47,7 @@ after(async () => {
   await clew?.stop();
 });
 const at = visitor(() => ({ browser, clew }));
+const four = (title) => ({ title, panels: [stat(1, 0, 0), stat(2, 6, 0), stat(3, 12, 0), stat(4, 0, 4, { w: 24 })] });
 const panel = (page, id) => page.locator(`[data-panel="${id}"]`);
 const says = (locator, text) => eventually(async () => assert.match(await locator.innerText(), text));
 const place = (page, id) => page.locator(`.cell:has(> [data-panel="${id}"])`).evaluate((e) => [e.style.gridColumn, e.style.gridRow].map((t) => t.replace(/\s/g, '')));
@@ -118,6 +119,31 @@ test('variables and the range of time are in the address, and a link restores th
   });
 });
 
+test('a panel alone: by its button and by a link; Escape leads back', async () => {
+  await at('/dashboard/kinds', async (page) => {
+    await shown(page, '[data-panel="1"] .plot canvas');
+    await panel(page, 1).hover();
+    await panel(page, 1).getByRole('button', { name: /^Alone/ }).click();
+    await eventually(async () => assert.equal(await page.locator('[data-panel]').count(), 1));
+    assert.match(await address(page), /panel=1/);
+    await shown(page, '.plot canvas');
+    await shot(page, 'dashboard-alone-light-1440');
+    await page.keyboard.press('Escape');
+    await panel(page, 2).waitFor();
+  });
+});
+
+test('what stands in a field counts when it is saved, and Ctrl Z there is the field’s', async () => {
+  await keep('field', four('Field'));
+  await at('/dashboard/field?edit=true&panel=1', async (page) => {
+    await page.locator('.paneledit').waitFor();
+    await page.getByLabel('Title').fill('Typed');
+    await page.keyboard.press('Control+s');
+    await saved(page);
+    assert.equal((await kept('field')).panels[0].title, 'Typed');
+  });
+});
+
 test('rows fold away what is below them', async () => {
   await at('/dashboard/kinds', async (page) => {
     await shown(page, '[data-panel="1"] .plot canvas');
@@ -154,8 +180,6 @@ test('forty panels: those in sight are asked for, four at a time, and none any m
 });
 
 // ---- layout ---------------------------------------------------------------------------------------------------------------
-
-const four = (title) => ({ title, panels: [stat(1, 0, 0), stat(2, 6, 0), stat(3, 12, 0), stat(4, 0, 4, { w: 24 })] });
 
 test('layout by keys: arrows move, Shift resizes, it is said, undone, and kept', async () => {
   await keep('keys', four('By keys'));

@@ -23,6 +23,9 @@ export const undone = (d: Draft): Draft => (d.past.length ? { ...d, doc: d.past[
 export const redone = (d: Draft): Draft => (d.future.length ? { ...d, doc: d.future[0], past: [...d.past, d.doc], future: d.future.slice(1), what: '' } : d);
 export const isChanged = (d: Draft | undefined): boolean => !!d && JSON.stringify(d.doc) !== JSON.stringify(d.saved);
 
+/** As it is now, also between two drawings of the page. */
+export const draftOf = (id: string): Draft | undefined => drafts.get(id);
+
 /** The draft of a dashboard, and how to set it; undefined: none. */
 export function useDraft(id: string): [Draft | undefined, (d: Draft | undefined) => void] {
   const [, again] = useReducer<number, void>((n) => n + 1, 0);

@@ -88,7 +88,7 @@ export interface DashboardState extends Range {
   var: string[]; // "name=value", several of a name where several are chosen
   refresh: string; // "": as the dashboard says; off, or a duration
   edit: boolean;
-  panel: number; // the one that is looked at alone, or edited; 0: none
+  panel: number; // the one that is looked at alone, or edited; 0: all
 }
 export interface SettingsState {
   section: 'health' | 'storage' | 'retention' | 'tokens';

@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { Failure, putAt, useQuestion } from '../lib/api';
 import { dashboardsPath, rangeOf, refreshMs, type Doc, type Kept, type Panel, type PanelKind } from '../lib/dashboard';
-import { changed, isChanged, redone, undone, useDraft, type Draft } from '../lib/drafts';
+import { changed, draftOf, isChanged, redone, undone, useDraft, type Draft } from '../lib/drafts';
 import { useKeys } from '../lib/keys';
 import { bottom, settle } from '../lib/layout';
 import { go, useScreen } from '../lib/nav';
@@ -89,6 +89,8 @@ export default function Dashboard({ id }: { id: string }) {
   const undo = (): void => { if (draft) setDraft(undone(draft)); };
   const redo = (): void => { if (draft) setDraft(redone(draft)); };
   const save = (tag?: string): void => {
+    (document.activeElement as HTMLElement | null)?.blur(); // what stands in a field counts
+    const draft = draftOf(id);
     if (!draft || busy) return;
     const doc = draft.doc;
     setBusy(true);
@@ -99,7 +101,7 @@ export default function Dashboard({ id }: { id: string }) {
   const leave = (): void => { setDraft(undefined); setConflict(null); setFailure(null); set({ edit: false, panel: 0 }); asked.again(); };
   const edit = (): void => { if (kept?.shipped) void copied(kept.body!).then((k) => go(dashboardLink(k.id, { edit: true })), (e: unknown) => setFailure(asFailure(e))); else set({ edit: true }); };
   useKeys({
-    ...(editing ? { 'ctrl+z': undo, 'ctrl+Z': redo, 'ctrl+y': redo, 'ctrl+s': () => save(), escape: () => state.panel && set({ panel: 0 }) } : { e: edit }),
+    ...(editing ? { 'ctrl+z': undo, 'ctrl+Z': redo, 'ctrl+y': redo, 'ctrl+s': () => save(), escape: () => state.panel && set({ panel: 0 }) } : { e: edit, escape: () => state.panel && set({ panel: 0 }) }),
   });
 
   if (asked.failure && !kept) return <>{asked.failure.status === 404 ? <Empty whole title="There is no such dashboard" actions={<a class="button main" href={dashboardsLink()}>To the dashboards</a>}>It was deleted, or its address is another one.</Empty> : <FailureNote failure={asked.failure} again={asked.again} />}</>;
@@ -110,6 +112,7 @@ export default function Dashboard({ id }: { id: string }) {
     copy: (p) => { const of = draft.doc.panels.find((x) => x.id === p)!, n = Math.max(...draft.doc.panels.map((x) => x.id)) + 1; change({ ...draft.doc, panels: settle([...draft.doc.panels, { ...of, id: n, y: of.y + of.h }]) }, ''); },
     remove: (p) => { change({ ...draft.doc, panels: settle(draft.doc.panels.filter((x) => x.id !== p)) }, ''); say('Removed; Ctrl Z brings it back'); },
   } : null;
+  const alone = !editing && state.panel ? doc.panels.find((p) => p.id === state.panel && p.kind !== 'row') : undefined;
   const open = editing && state.panel ? doc.panels.find((p) => p.id === state.panel) : undefined;
   return (
     <>
@@ -126,7 +129,8 @@ export default function Dashboard({ id }: { id: string }) {
       {conflict && draft && <Conflict theirs={conflict} id={id} overwrite={() => save('*')} copy={() => copyMine(draft.doc)} drop={leave} />}
       <VariableBar chosens={chosens} vars={state.var} set={(v) => set({ var: v }, true)} />
       {open && <PanelEditor key={open.id} p={open} doc={doc} chosens={chosens} range={range} turn={turn} change={(some) => panelChange(open.id, some)} close={() => { set({ panel: 0 }); requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-panel="${open.id}"] .handle`)?.focus()); }} />}
-      {!open && doc.panels.length > 0 && <Board doc={doc} chosens={chosens} range={range} turn={turn} zoom={zoom} editing={editor} />}
+      {alone && <div><button class="button" title="All panels (Esc)" onClick={() => set({ panel: 0 })}>‹ All panels</button></div>}
+      {!open && doc.panels.length > 0 && <Board alone={editing ? undefined : (panel) => set({ panel: state.panel ? 0 : panel })} doc={alone ? { ...doc, panels: [{ ...alone, x: 0, y: 0, w: 24, h: 16 }] } : doc} chosens={chosens} range={range} turn={turn} zoom={zoom} editing={editor} />}
       {doc.panels.length === 0 && <Empty title="This dashboard is empty" actions={!editing && <button class="button main" onClick={edit}>Edit it</button>}>{editing ? 'Add a panel above: a time series, a figure, a table, logs …' : 'Nobody has put a panel on it yet.'}</Empty>}
       {dialog && draft && <DocDialog doc={draft.doc} change={(some) => change({ ...draft.doc, ...some }, `doc ${Object.keys(some).join()}`)} close={() => setDialog(false)} />}
     </>

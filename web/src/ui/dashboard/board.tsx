@@ -89,8 +89,8 @@ function Tools({ p, board, panels, editing, preview, tell }: {
   );
 }
 
-export function Board({ doc, chosens, range, turn, zoom, editing }: {
-  doc: Doc; chosens: Chosens | null; range: Range; turn: number; zoom: { pick: (from: number, to: number) => void; out: () => void }; editing: Editing | null;
+export function Board({ doc, chosens, range, turn, zoom, editing, alone }: {
+  doc: Doc; chosens: Chosens | null; range: Range; turn: number; zoom: { pick: (from: number, to: number) => void; out: () => void }; editing: Editing | null; alone?: (id: number) => void;
 }) {
   const board = useRef<HTMLDivElement>(null);
   const narrow = useNarrow();
@@ -110,7 +110,7 @@ export function Board({ doc, chosens, range, turn, zoom, editing }: {
           return (
             <div key={p.id} class="cell" style={place}>
               {p.kind === 'row' ? <RowHead p={p} turn={editing ? undefined : () => setTurned({ ...turned, [p.id]: !p.collapsed })} tools={tools} />
-                : <PanelFrame p={p} chosens={chosens} range={range} title={doc.title} turn={turn} zoom={zoom} tools={tools} />}
+                : <PanelFrame p={p} chosens={chosens} range={range} title={doc.title} turn={turn} zoom={zoom} tools={tools} alone={alone && (() => alone(p.id))} />}
             </div>
           );
         })}

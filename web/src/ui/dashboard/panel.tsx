@@ -18,8 +18,8 @@ function exploreLink(p: Panel, data: PanelData | null, chosens: Chosens | null, 
   return query.length ? { href: metricsLink({ ...range, query }), text: 'Open in metrics' } : null;
 }
 
-export function PanelFrame({ p, chosens, range, title, turn, zoom, tools, always }: {
-  p: Panel; chosens: Chosens | null; range: Range; title: string; turn: number; zoom: { pick: (from: number, to: number) => void; out: () => void }; tools?: ComponentChildren; always?: boolean;
+export function PanelFrame({ p, chosens, range, title, turn, zoom, tools, always, alone }: {
+  p: Panel; chosens: Chosens | null; range: Range; title: string; turn: number; zoom: { pick: (from: number, to: number) => void; out: () => void }; tools?: ComponentChildren; always?: boolean; alone?: () => void;
 }) {
   const [see, seen, width] = useSeen();
   const { data, busy } = usePanel(p, chosens, range, title, turn, width, seen || always === true);
@@ -33,6 +33,7 @@ export function PanelFrame({ p, chosens, range, title, turn, zoom, tools, always
         {p.description && <span class="muted about" title={p.description} aria-label={`About: ${p.description}`} role="note">?</span>}
         <span class="grow" />
         {(data?.notes.length ?? 0) > 0 && <span class="muted about" title={data!.notes.join('\n')} role="note" aria-label={data!.notes.join('; ')}>!</span>}
+        {alone && <button class="more-of" title="This panel alone, or all" aria-label={`Alone: ${name || 'panel'}`} onClick={alone}>⤢</button>}
         {link && <a class="more-of" href={link.href} title={link.text} aria-label={`${link.text}: ${name || 'panel'}`}>→</a>}
         {tools}
       </header>
