@@ -109,6 +109,26 @@ static void promql_is_parsed_with_its_variables(void **state) {
                  "variables[0].query: 1:4: parse error: unexpected end of input inside braces");
 }
 
+static void beginnings_without_an_end_are_looked_at_once(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    AUTO_ARENA struct arena a;
+    struct str title;
+    buf_init(&text, DASHBOARD_BYTES + KIB);
+    buf_add_text(&text, "{\"title\":\"A\",\"variables\":[{\"name\":\"a\",\"kind\":\"text\"}],\"panels\":[{\"id\":1,"
+                        "\"kind\":\"stat\",\"x\":0,\"y\":0,\"w\":2,\"h\":2,\"queries\":[");
+    for (int i = 0; i < 20; i++) {
+        buf_add_text(&text, i ? ",{\"kind\":\"promql\",\"expr\":\"\\\"" : "{\"kind\":\"promql\",\"expr\":\"\\\"");
+        for (int k = 0; k < 20000; k++) buf_add_text(&text, "${a");
+        buf_add_text(&text, "\\\"\"}");
+    }
+    buf_add_text(&text, "]}]}");
+    arena_init(&a, MIB);
+    err e =
+        dashboard_check(buf_str(&text), NULL, &a, &title); /* minutes, if each looked for its end in all that follows */
+    if (e) fail_msg("%s", err_text(e));
+}
+
 static void a_document_is_bounded(void **state) {
     (void)state;
     AUTO_BUF struct buf many, deep;
@@ -498,6 +518,7 @@ int main(void) {
         cmocka_unit_test(a_document_is_told_what_is_wrong_with_it_and_where),
         cmocka_unit_test(panels_have_their_place_and_a_name_of_their_own),
         cmocka_unit_test(promql_is_parsed_with_its_variables),
+        cmocka_unit_test(beginnings_without_an_end_are_looked_at_once),
         cmocka_unit_test(a_document_is_bounded),
         cmocka_unit_test(a_dashboard_of_grafana_is_kept_and_what_is_not_is_named),
         cmocka_unit_test(rows_of_old_dashboards_become_a_grid),

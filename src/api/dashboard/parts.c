@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "query/promql/promql.h"
 
+enum { FORMAT_BYTES = 64 }; /* of ${name:format} */
+
 const char dashboard_panel_kinds[] = "timeseries stat gauge bars table heatmap text logs traces row unknown";
 const char dashboard_variable_kinds[] = "query custom constant interval text";
 const char dashboard_query_kinds[] = "promql logs traces";
@@ -73,7 +75,9 @@ static size_t variable_at(struct str s, struct str *out_name) {
     if (n == 0) return 0;
     if (!square && !curly) return end;
     const char *close = square ? "]]" : "}";
-    while (end < s.n && s.p[end] != close[0] && s.p[end] != '\n') end++; /* a format, a field */
+    size_t last = MIN(
+        s.n, end + FORMAT_BYTES); /* else a text of nothing but beginnings is looked through again for each of them */
+    while (end < last && s.p[end] != close[0] && s.p[end] != '\n') end++; /* a format, a field */
     return str_starts_with((struct str){s.p + end, s.n - end}, str_of(close)) ? end + strlen(close) : 0;
 }
 
