@@ -297,6 +297,8 @@ void handle_rules_backtest(struct api_call *c);
 void handle_rules_file(struct api_call *c);
 void handle_rules_group_file(struct api_call *c);
 void handle_reload(struct api_call *c);
+void handle_dashboard_import(struct api_call *c);
+void handle_dashboard_export(struct api_call *c);
 void handle_health(struct api_call *c);
 void handle_ready(struct api_call *c);
 void handle_metrics(struct api_call *c);

@@ -1,5 +1,6 @@
 #include "api/records_priv.h"
 
+#include "api/dashboard/dashboard_priv.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -15,10 +16,6 @@ static const struct shape {
         bool required, is_name, is_duration;
     } members[MEMBERS_MAX];
 } shapes[CATALOG_KINDS] = {
-    [CATALOG_DASHBOARD] = {{{"title", JSON_STRING, .required = true, .is_name = true},
-                            {"panels", JSON_ARRAY, 500, .required = true},
-                            {"variables", JSON_ARRAY, 100},
-                            {"time", JSON_OBJECT}}},
     [CATALOG_RULES] = {{{"name", JSON_STRING, .required = true, .is_name = true},
                         {"interval", JSON_STRING, .is_duration = true},
                         {"rules", JSON_ARRAY, 5000, .required = true}}},
@@ -93,6 +90,7 @@ static err read_members(struct json_reader *r, const struct shape *s, struct are
 err record_check(enum catalog_kind kind, struct str body, struct arena *a, struct str *out_name) {
     struct json_reader r;
     struct str name = {0};
+    if (kind == CATALOG_DASHBOARD) return dashboard_check(body, NULL, a, out_name);
     json_reader_init(&r, body, RECORD_DEPTH);
     err e = read_members(&r, &shapes[kind], a, &name);
     json_reader_done(&r);

@@ -1,9 +1,9 @@
-/* Dashboards and groups of rules as api takes them: the outer shape of a body, before the catalog keeps it as it came.
+/* Dashboards and groups of rules as api takes them: what a body is, before the catalog keeps it as it came.
  *
- *   dashboard  {"title": text, "panels": [{…} ≤ 500], "variables": [{…} ≤ 100], "time": {…}}     title and panels must be there
+ *   dashboard  all that dashboard/dashboard_priv.h says
  *   rules      {"name": text, "interval": "1m", "rules": [{…} ≤ 5,000]}                          name and rules must be there
  *
- * Members that are not known are kept; one that is known stands once. What is in a panel or a rule is not looked at here.
+ * Of rules, members that are not known are kept; one that is known stands once. What is in a rule is not looked at here.
  * Limits: RECORD_DEPTH levels; bytes and names by the catalog. Errors: ERR_INVALID with the byte, ERR_LIMIT.
  */
 #pragma once

@@ -227,6 +227,18 @@ static const struct api_param backtest_params[] = {
     {.name = "end", .type = PARAM_TIME, .help = "up to this time; by default now"},
     {0},
 };
+static const struct api_param dashboard_import_params[] = {
+    {.name = "title", .type = PARAM_TEXT, .help = "its title, instead of the one that it has"},
+    {.name = "dry_run",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "keep nothing: answer with the body and what could not be kept as it was"},
+    {0},
+};
+static const struct api_param dashboard_export_params[] = {
+    {.name = "format", .type = PARAM_CHOICE, .choices = "clew grafana", .initial = "clew", .help = "whose JSON"},
+    {0},
+};
 static const struct api_param delete_params[] = {
     {.name = "signal", .type = PARAM_CHOICE, .choices = "spans logs all", .initial = "all", .help = "what to delete"},
     {.name = "trace_id",
@@ -524,6 +536,11 @@ const struct api_route api_routes[] = {
      "Saves a search for all of the tenant.", "Search", "SearchBody"},
     {HTTP_DELETE, "/api/v1/searches/{name}", ROLE_OPERATE, MAIN, RUN_WORK, handle_search_delete, NULL,
      "Deletes a saved search.", "SearchDeleted"},
+    {HTTP_POST, "/api/v1/dashboards/import", ROLE_OPERATE, MAIN, RUN_WORK, handle_dashboard_import,
+     dashboard_import_params, "Keeps a dashboard of Grafana, or one that was exported; says what it could not keep.",
+     "DashboardImported", "DashboardForeign"},
+    {HTTP_GET, "/api/v1/dashboards/{id}/export", ROLE_READ, MAIN, RUN_WORK, handle_dashboard_export,
+     dashboard_export_params, "The body of a dashboard, as clew or Grafana takes it.", "DashboardForeign"},
     RECORD_ROUTES("/api/v1/dashboards", "Dashboards", "dashboard", "Dashboards", "Dashboard", "DashboardBody"),
     RECORD_ROUTES("/api/v1/rules", "Groups of rules", "group of rules", "RuleGroups", "RuleGroup", "RuleGroupBody"),
     {HTTP_POST, "/api/v1/rules/check", ROLE_READ, MAIN, RUN_WORK, handle_rules_check, NULL,
@@ -651,6 +668,8 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/logs", "The page: logs."),
     PAGE_ROUTE("/explore", "The page: metrics."),
     PAGE_ROUTE("/rules", "The page: rules and alerts."),
+    PAGE_ROUTE("/dashboards", "The page: the list of dashboards."),
+    PAGE_ROUTE("/dashboard/{id}", "The page: one dashboard."),
     PAGE_ROUTE("/cardinality", "The page: where the series are."),
     PAGE_ROUTE("/start", "The page: how to send."),
     PAGE_ROUTE("/settings", "The page: tokens, retention, storage, health."),

@@ -10,7 +10,7 @@ function holds<S>(codec: { read(q: string): S; write(v: S): string }, query: str
 }
 
 test('a default state has no query', () => {
-  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.metrics, s.cardinality, s.rules, s.settings, s.login]) holds(codec as never, '');
+  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.metrics, s.cardinality, s.rules, s.dashboards, s.dashboard, s.settings, s.login]) holds(codec as never, '');
 });
 
 test('every field of every screen survives its URL', () => {
@@ -22,6 +22,8 @@ test('every field of every screen survives its URL', () => {
   holds(s.metrics, '?start=now-6h&query=sum%28x%29&query=%7B%22a.b%22%7D&off=B&as=table&step=30s&compare=true&exemplars=hidden&find=a+b&series=0%5B%5D&sort=-value&match=%7Bjob%3D%22x%22%7D&metric=a.b&label=job&browser=closed');
   holds(s.cardinality, '?start=now-7d&match=%7Bjob%3D%22x%22%7D&by=pair&sort=bytes&find=x&drop=label%3Apod');
   holds(s.rules, '?start=now-30d&end=2026-01-02T03%3A04%3A05Z&id=a.b-c&edit=new&show=bad&find=x');
+  holds(s.dashboards, '?search=a+b');
+  holds(s.dashboard, '?start=now-6h&end=now-1h&var=a%3Db&var=a%3Dc%3Dd&refresh=off&edit=true&panel=12');
   holds(s.settings, '?section=storage&signal=logs&column=rows%2Fstring%2Fhttp.route');
   holds(s.login, '?to=%2Ftraces%3Fservice%3Da');
 });
@@ -37,8 +39,10 @@ test('paths name screens, and nothing else does', () => {
   assert.deepEqual(s.placeOf('/compare'), { screen: 'compare', id: '' });
   assert.deepEqual(s.placeOf('/explore'), { screen: 'metrics', id: '' });
   assert.deepEqual(s.placeOf('/logs'), { screen: 'logs', id: '' });
+  assert.deepEqual(s.placeOf('/dashboards'), { screen: 'dashboards', id: '' });
+  assert.deepEqual(s.placeOf('/dashboard/clew.host'), { screen: 'dashboard', id: 'clew.host' });
   assert.deepEqual(s.placeOf('/trace/0AF7651916CD43DD8448EB211C80319C'), { screen: 'trace', id: '0af7651916cd43dd8448eb211c80319c' });
-  for (const path of ['/trace/', '/trace/12', '/trace', '/logs/', '/api/v1/traces', '/docs', '/metrics', '/explore/', '/Traces', '//']) assert.equal(s.placeOf(path), null, path);
+  for (const path of ['/trace/', '/trace/12', '/trace', '/logs/', '/api/v1/traces', '/docs', '/metrics', '/explore/', '/dashboard', '/dashboard/', '/dashboard/a/b', '/dashboard/..%2f', '/dashboard/.a', '/Traces', '//']) assert.equal(s.placeOf(path), null, path);
 });
 
 test('links hold what was given and leave the rest at its default', () => {

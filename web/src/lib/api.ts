@@ -218,12 +218,19 @@ export async function get<T>(path: string, params: Params = {}, signal?: AbortSi
 }
 
 async function change<T>(method: string, path: string, body?: unknown, more: RequestInit = {}): Promise<T> {
-  const headers = body === undefined ? undefined : { 'Content-Type': 'application/json', ...(more.headers as Record<string, string>) };
+  const headers = body === undefined ? more.headers : { 'Content-Type': 'application/json', ...(more.headers as Record<string, string>) };
   const answer = await ask(path, { ...more, method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   return (await answer.json()) as T;
 }
 export const post = <T>(path: string, body?: unknown, more?: { signal: AbortSignal }): Promise<T> => change('POST', path, body, more);
 export const put = <T>(path: string, body: unknown, headers?: Record<string, string>): Promise<T> => change('PUT', path, body, { headers });
+/** In place of the revision of that tag; "": there is none, "*": of any. Another one is a Failure of 409 or 412. */
+export const putAt = <T>(path: string, body: unknown, tag: string): Promise<T> => change('PUT', path, body, { headers: tag === '' ? {} : { 'If-Match': tag === '*' ? '*' : `"${tag}"` } });
+/** A text that is JSON already, as it came from a file. */
+export async function postText<T>(path: string, body: string): Promise<T> {
+  const answer = await ask(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+  return (await answer.json()) as T;
+}
 export const remove = <T>(path: string): Promise<T> => change('DELETE', path);
 
 export interface Asked<T> {

@@ -93,6 +93,8 @@ export function ticks(values: readonly number[], unit: '' | 'seconds' | 'bytes' 
   const most = Math.max(...values.map(Math.abs)), apart = Math.abs((values[1] ?? values[0]) - values[0]);
   const all = scales[unit === 'bytes/s' ? 'bytes' : unit], [of, name] = all.find(([u]) => most >= u) ?? all[all.length - 1];
   if (!Number.isFinite(most) || most >= 1e15 || (apart > 0 && apart / of < 1e-6)) return values.map((v) => measured(v, unit));
-  const digits = apart > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(apart / of) - 1e-9))) : 2;
+  let digits = apart > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(apart / of) - 1e-9))) : 2;
+  const steps = (): number => (apart / of) * 10 ** digits;
+  if (apart > 0 && digits < 3 && Math.abs(steps() - Math.round(steps())) > 1e-3 && !unit.startsWith('bytes')) digits++; // 0.25, 0.5, 0.75
   return values.map((v) => (v === 0 ? '0' : `${v < 0 ? '−' : ''}${(Math.abs(v) / of).toFixed(digits)}${name}${unit === 'bytes/s' ? '/s' : ''}`));
 }

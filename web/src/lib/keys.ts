@@ -25,7 +25,7 @@ function onKey(e: KeyboardEvent): void {
   const name = nameOf(e);
   const letter = e.key.length === 1 && !e.ctrlKey && !e.metaKey;
   if (letter && (!prefs.keys || isTyping(e))) return;
-  if (isTyping(e) && !name.startsWith('ctrl+') && name !== 'escape') return;
+  if (isTyping(e) && ((!name.startsWith('ctrl+') && name !== 'escape') || /^ctrl\+[zy]$/i.test(name))) return; // what was typed is undone by the browser
   if (isTaken(e, name)) return;
   if (document.querySelector('dialog[open]') && name !== 'ctrl+k') return;
   const two = pending && e.timeStamp - pendingAt < 2000 ? `${pending} ${name}` : '';

@@ -87,6 +87,15 @@ export interface RulesState extends Range {
   show: 'all' | 'rows' | 'files' | 'bad';
   find: string;
 }
+export interface DashboardsState {
+  search: string;
+}
+export interface DashboardState extends Range {
+  var: string[]; // "name=value", several of a name where several are chosen
+  refresh: string; // "": as the dashboard says; off, or a duration
+  edit: boolean;
+  panel: number; // the one that is looked at alone, or edited; 0: all
+}
 export interface SettingsState {
   section: 'health' | 'storage' | 'retention' | 'tokens';
   signal: 'spans' | 'logs'; // of storage
@@ -119,17 +128,21 @@ export const cardinality = codec<CardinalityState>({
   start: text('now-24h'), end: text(), match: text(), by: choice('metric', 'label', 'pair'), sort: choice('series', 'samples', 'bytes', 'values'), find: text(), drop: text(),
 });
 export const rules = codec<RulesState>({ start: text('now-7d'), end: text(), id: text(), edit: choice('', 'new'), show: choice('all', 'rows', 'files', 'bad'), find: text() });
+export const dashboards = codec<DashboardsState>({ search: text() });
+export const dashboard = codec<DashboardState>({
+  start: text(), end: text(), var: list(256), refresh: text(), edit: flag(), panel: { read: (v) => (/^[1-9]\d{0,8}$/.test(v[0] ?? '') ? Number(v[0]) : 0), write: (n) => (n ? [String(n)] : []) },
+});
 export const settings = codec<SettingsState>({ section: choice('health', 'storage', 'retention', 'tokens'), signal: choice('spans', 'logs'), column: text() });
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'rules' | 'start' | 'settings' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', rules: '/rules', start: '/start', settings: '/settings', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, rules, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'rules' | 'dashboards' | 'dashboard' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', rules: '/rules', dashboards: '/dashboards', dashboard: '/dashboard/', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, rules, dashboards, dashboard, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
-  /** Of a trace; else "". */
+  /** Of a trace or a dashboard; else "". */
   id: string;
 }
 
@@ -137,7 +150,9 @@ export interface Place {
 export function placeOf(path: string): Place | null {
   const id = /^\/trace\/([0-9a-fA-F]{32})$/.exec(path)?.[1];
   if (id) return { screen: 'trace', id: id.toLowerCase() };
-  const screen = (Object.keys(paths) as ScreenName[]).find((s) => s !== 'trace' && paths[s] === path);
+  const kept = /^\/dashboard\/([A-Za-z0-9_-][A-Za-z0-9_.-]{0,63})$/.exec(path)?.[1];
+  if (kept) return { screen: 'dashboard', id: kept };
+  const screen = (Object.keys(paths) as ScreenName[]).find((s) => s !== 'trace' && s !== 'dashboard' && paths[s] === path);
   return screen ? { screen, id: '' } : null;
 }
 
@@ -155,6 +170,8 @@ export function serviceMetricsLink(service: string, namespace: string | null, r:
 }
 export const cardinalityLink = linkTo(paths.cardinality, cardinality);
 export const rulesLink = linkTo(paths.rules, rules);
+export const dashboardsLink = linkTo(paths.dashboards, dashboards);
+export const dashboardLink = (id: string, some: Partial<DashboardState> = {}): string => linkTo(paths.dashboard + id, dashboard)(some);
 export const settingsLink = linkTo(paths.settings, settings);
 export const loginLink = linkTo(paths.login, login);
 export const traceLink = (id: string, some: Partial<TraceState> = {}): string => linkTo(paths.trace + id, trace)(some);

@@ -58,7 +58,7 @@ function stepOf(key: string, at: number | null, last: number): number | null | u
 }
 
 /** `tip`: what stands beside the pointer, instead of the words. */
-export function Chart({ data, values = data, low, tall, tip, ...o }: ChartData & { low?: boolean; tall?: boolean; tip?: (i: number) => ComponentChildren } & Omit<PlotOptions, 'utc' | 'onPoint'>) {
+export function Chart({ data, values = data, low, tall, fill, tip, ...o }: ChartData & { low?: boolean; tall?: boolean; fill?: boolean; tip?: (i: number) => ComponentChildren } & Omit<PlotOptions, 'utc' | 'onPoint'>) {
   const box = useRef<HTMLDivElement>(null), made = useRef<Plot | null>(null), latest = useRef(o);
   const [at, setAt] = useState<number | null>(null);
   const [spoken, setSpoken] = useState('');
@@ -92,8 +92,8 @@ export function Chart({ data, values = data, low, tall, tip, ...o }: ChartData &
   };
   return (
     <>
-      <div class="plotbox">
-        <div class={low ? 'plot low' : tall ? 'plot tall' : 'plot'} ref={box} role="group" aria-roledescription="chart" tabIndex={0} aria-label={`${o.label}. Arrow keys read it value by value.`} onKeyDown={onKey}
+      <div class={fill ? 'plotbox fill' : 'plotbox'}>
+        <div class={low ? 'plot low' : tall ? 'plot tall' : fill ? 'plot fill' : 'plot'} ref={box} role="group" aria-roledescription="chart" tabIndex={0} aria-label={`${o.label}. Arrow keys read it value by value.`} onKeyDown={onKey}
           onBlur={() => { made.current?.point(null); setAt(null); }} />
         {text && <div class={`tip readout${tip ? ' many' : ''}${tip && at !== null && at > values[0].length / 2 ? ' left' : ''}`} aria-hidden="true">{tip && at !== null ? <>{showTime(Number(values[0][at]) * 1000, prefs.zone).slice(5)}{tip(at)}</> : text}</div>}
       </div>

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { cardinalityLink, homeLink, logsLink, metricsLink, placeOf, rulesLink, searchLink, serviceMetricsLink, settingsLink, tracesLink, traceLink } from '../lib/screens';
+import { cardinalityLink, dashboardLink, dashboardsLink, homeLink, logsLink, metricsLink, placeOf, rulesLink, searchLink, serviceMetricsLink, settingsLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -20,6 +20,7 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Logs: errors', hint: '', run: () => go(logsLink({ severity: 'error' })) },
   { name: 'Logs by severity', hint: '', run: () => go(logsLink({ by: 'severity' })) },
   { name: 'Metrics', hint: 'g m', run: () => go(metricsLink()) },
+  { name: 'Dashboards', hint: 'g d', run: () => go(dashboardsLink()) },
   { name: 'Metrics: cardinality', hint: '', run: () => go(cardinalityLink()) },
   { name: 'Rules and alerts', hint: 'g r', run: () => go(rulesLink()) },
   { name: 'New group of rules', hint: '', run: () => go(rulesLink({ edit: 'new' })) },
@@ -51,6 +52,9 @@ function serviceCommands(found: Services): Command[] {
 const searchCommands = (found: Searches): Command[] =>
   found.searches.map((s) => ({ name: `Search: ${s.name}`, hint: `saved, ${s.screen}`, run: () => go(searchLink(s)) }));
 
+const dashboardCommands = (found: { dashboards: { id: string; name: string }[] }): Command[] =>
+  found.dashboards.map((d) => ({ name: `Dashboard: ${d.name}`, hint: '', run: () => go(dashboardLink(d.id)) }));
+
 /** All letters in order: the closer together and the earlier, the better. -1: not in it. */
 export function score(name: string, typed: string): number {
   const text = name.toLowerCase();
@@ -77,14 +81,16 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
   const [at, setAt] = useState(0);
   const [services, setServices] = useState<Command[]>([]);
   const [searches, setSearches] = useState<Command[]>([]);
+  const [dashboards, setDashboards] = useState<Command[]>([]);
   const dialog = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => dialog.current?.showModal(), []); // before the next key is pressed
   useEffect(() => {
     if (placeOf(location.pathname)?.screen === 'login') return;
     get<Services>('/api/v1/services', { start: 'now-24h' }).then((s) => setServices(serviceCommands(s)), () => undefined);
+    get<{ dashboards: { id: string; name: string }[] }>('/api/v1/dashboards').then((d) => setDashboards(dashboardCommands(d)), () => undefined);
     get<Searches>('/api/v1/searches').then((s) => setSearches(searchCommands(s)), () => undefined);
   }, []);
-  const shown = matching([...fixed(help), ...searches, ...services], typed);
+  const shown = matching([...fixed(help), ...searches, ...dashboards, ...services], typed);
   const run = (c: Command | undefined): void => {
     close();
     c?.run();
@@ -117,10 +123,10 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g m · g r · g s · g ,', 'home, traces, logs, metrics, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g m · g d · g r · g s · g ,', 'home, traces, logs, metrics, dashboards, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
   ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail)'],
-  ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'], ['n · Ctrl S · Ctrl Enter', 'a new group; save it; test it (rules)'],
+  ['e · Ctrl Z · Ctrl S', 'edit a dashboard; undo, save; arrow keys on a panel’s handle move it, with Shift resize it'], ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'], ['n · Ctrl S · Ctrl Enter', 'a new group; save it; test it (rules)'],
   ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations of a trace'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
 ];

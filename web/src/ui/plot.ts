@@ -7,7 +7,7 @@ import { showTime } from '../lib/time';
 export interface Series {
   label: string;
   token: string; // a colour of tokens.css
-  kind: 'line' | 'area' | 'bars' | 'dashed' | 'steps'; // steps: dashed, over bars
+  kind: 'line' | 'area' | 'bars' | 'dashed' | 'steps' | 'points'; // steps: dashed, over bars
 }
 export interface PlotOptions {
   series: Series[];
@@ -18,6 +18,9 @@ export interface PlotOptions {
   onPoint: (i: number | null) => void; // the pointer is over this x
   axis?: [number, number]; // of the values; else from zero to the greatest
   marks?: PlotMark[]; // dots over the lines
+  stack?: boolean; // each series is drawn on the one before it, filled in between
+  lines?: { y: number; token: string }[]; // across the chart
+  binary?: boolean; // marks of the axis at powers of two
   ticks?: (values: number[]) => string[]; // marks of the axis; else as `format`
   label: string;
 }
@@ -42,16 +45,46 @@ function timeMarks(utc: boolean): (u: uPlot, marks: number[]) => string[] {
   };
 }
 
+/** 1, 2, 5, 10 … of each power of 1024. */
+const powers = Array.from({ length: 7 }, (_, k) => [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].map((n) => n * 1024 ** k)).flat();
+
 const soft = (c: string): string => c.replace(/^rgb\((.*)\)$/, 'rgba($1, 0.18)');
 
 function seriesOf(s: Series, v: ArrayLike<number>): uPlot.Series {
   const c = colour(s.token), marks = alone(v);
   if (s.kind === 'bars') return { label: s.label, stroke: c, width: 0, fill: c, points: { show: false }, paths: uPlot.paths.bars!({ size: [0.86, 40, 2], gap: 1, align: 1 }) };
+  if (s.kind === 'points') return { label: s.label, stroke: c, width: 0, points: { show: true, size: 4, fill: c } };
   return {
     label: s.label, stroke: c, width: 1.5, dash: s.kind === 'dashed' || s.kind === 'steps' ? [5, 4] : undefined, fill: s.kind === 'area' ? soft(c) : undefined,
     points: { show: marks.length > 0, size: 6, fill: c, filter: () => marks },
     ...(s.kind === 'steps' ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
   };
+}
+
+const full = (c: string): string => c.replace(/^rgb\((.*)\)$/, 'rgba($1, 0.4)');
+
+/** The lowest down to zero, the others down to the one below. */
+function bandsOf(o: PlotOptions): uPlot.Band[] | undefined {
+  if (!o.stack) return undefined;
+  return o.series.slice(1).map((s, i) => ({ series: [i + 2, i + 1] as uPlot.Band['series'], fill: full(colour(s.token)) }));
+}
+
+/** Thresholds, dashed. */
+function rules(u: uPlot, o: PlotOptions): void {
+  const { ctx, bbox } = u;
+  for (const l of o.lines ?? []) {
+    const y = Math.round(u.valToPos(l.y, 'y', true));
+    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    ctx.save();
+    ctx.strokeStyle = colour(l.token);
+    ctx.lineWidth = devicePixelRatio || 1;
+    ctx.setLineDash([6, 4].map((n) => n * (devicePixelRatio || 1)));
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.restore();
+  }
 }
 
 /** From the first bucket's start to the last one's end, so that no bar is cut. */
@@ -93,8 +126,9 @@ export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOption
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false, bind: { dblclick: () => () => { o.onReset(); return null; } } },
       scales: { x: { time: true, range: () => range }, y: { range: (_u, _min, max) => o.axis ?? [0, max > 0 ? max * 1.08 : 1] } },
       padding: [8, 26, 0, 0],
-      axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, values: (_u, v) => (o.ticks ?? ((all) => all.map(o.format)))(v) }],
-      series: [{}, ...o.series.map((s, i) => seriesOf(s, data[i + 1]))],
+      axes: [{ ...axis, space: 80, size: 22, gap: 3, grid: { show: false }, values: timeMarks(o.utc) }, { ...axis, size: 56, gap: 6, space: 26, ...(o.binary ? { incrs: powers } : {}), values: (_u, v) => (o.ticks ?? ((all) => all.map(o.format)))(v) }],
+      series: [{}, ...o.series.map((s, i) => ({ ...seriesOf(s, data[i + 1]), ...(o.stack && i === 0 ? { fill: full(colour(s.token)) } : {}) }))],
+      bands: bandsOf(o),
       tzDate: o.utc ? (ts) => uPlot.tzDate(new Date(ts * 1e3), 'Etc/UTC') : undefined,
       hooks: {
         setSelect: [(u) => {
@@ -103,7 +137,7 @@ export function plot(into: HTMLElement, data: ArrayLike<number>[], o: PlotOption
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         }],
         setCursor: [(u) => o.onPoint(u.cursor.idx ?? null)],
-        draw: [(u) => place(u, dots)],
+        draw: [(u) => { rules(u, o); place(u, dots); }],
       },
     },
     data as uPlot.AlignedData,

@@ -47,16 +47,21 @@ function Signature({ call }: { call: Spot['call'] }) {
   return <p class="signature"><code>{f.name}({args.map((a, i) => <span key={a}>{i > 0 && ', '}{i === at ? <b>{a}</b> : a}</span>)})</code> {f.help}</p>;
 }
 
+/** With variables filled in, the place is another one: all of it is marked. */
+const anywhere = (w: Wrong | null, text: string): Wrong | null => w && { ...w, at: 0, to: text.length };
+const asItIs = (text: string): string => text;
+
 /** What the server's parser says of a text that is not asked yet. */
-function useCheck(text: string, on: boolean): Wrong | null {
+function useCheck(text: string, on: boolean, filled: (text: string) => string): Wrong | null {
   const [found, setFound] = useState<{ of: string; wrong: Wrong | null }>({ of: '', wrong: null });
   useEffect(() => {
     if (!on || text.trim() === '') return undefined;
     const stop = new AbortController();
     const timer = setTimeout(() => {
-      askProm('/parse_query', { query: text }, stop.signal).then(
+      const query = filled(text);
+      askProm('/parse_query', { query }, stop.signal).then(
         () => setFound({ of: text, wrong: null }),
-        (e: Failure) => !stop.signal.aborted && setFound({ of: text, wrong: complaintAt(e.message, text) }),
+        (e: Failure) => !stop.signal.aborted && setFound({ of: text, wrong: query === text ? complaintAt(e.message, text) : anywhere(complaintAt(e.message, query), text) }),
       );
     }, checkPause);
     return () => { clearTimeout(timer); stop.abort(); };
@@ -64,8 +69,8 @@ function useCheck(text: string, on: boolean): Wrong | null {
   return on && found.of === text ? found.wrong : null;
 }
 
-export function Editor({ id, letter, first, value, names, range, failure, run, onFocus, onLeave, children }: {
-  id: string; letter: string; first: boolean; value: string; names: Names; range: Range; failure: Failure | null; run: (text: string) => void; onFocus: () => void; onLeave: (text: string) => void; children?: ComponentChildren;
+export function Editor({ id, letter, first, value, names, range, failure, run, onFocus, onLeave, filled = asItIs, children }: {
+  id: string; letter: string; first: boolean; value: string; names: Names; range: Range; failure: Failure | null; run: (text: string) => void; onFocus: () => void; onLeave: (text: string) => void; filled?: (text: string) => string; children?: ComponentChildren;
 }) {
   const [typed, setTyped] = useState(value);
   const [caret, setCaret] = useState(value.length);
@@ -75,7 +80,7 @@ export function Editor({ id, letter, first, value, names, range, failure, run, o
   const wanted = useRef(-1); // where the caret goes with the text that is written next
   const { spot, list, note } = useOptions(open, typed, caret, names, range);
   const signed = spot.call !== null && functionOf(spot.call.name) !== undefined, listed = open && (list.length > 0 || note !== '' || signed), active = Math.min(at, list.length - 1);
-  const parsed = useCheck(typed, typed !== value && !open);
+  const parsed = useCheck(typed, typed !== value && !open, filled);
   const told = useMemo(() => (failure && typed === value ? complaintAt(failure.message, value) : null), [failure, typed, value]);
   const wrong = told ?? parsed;
   const box = `options-${id}`;
