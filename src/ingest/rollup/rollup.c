@@ -43,9 +43,9 @@ static const uint8_t database_systems[] = {ROLE_DB_SYSTEM_NAME, ROLE_DB_SYSTEM, 
 static const uint8_t database_places[] = {ROLE_DB_NAMESPACE, ROLE_DB_NAME, ROLE_SERVER_ADDRESS, ROLE_NET_PEER_NAME,
                                           ROLE_NONE};
 static const uint8_t destinations[] = {ROLE_DESTINATION_NAME, ROLE_DESTINATION, ROLE_MESSAGING_SYSTEM, ROLE_NONE};
-static const uint8_t peers[] = {ROLE_PEER_SERVICE,     ROLE_DESTINATION_NAME, ROLE_DESTINATION,
-                                ROLE_SERVER_ADDRESS,   ROLE_NET_PEER_NAME,    ROLE_HTTP_HOST,
-                                ROLE_RPC_SERVICE,      ROLE_MESSAGING_SYSTEM, ROLE_NONE};
+static const uint8_t peers[] = {ROLE_PEER_SERVICE,   ROLE_DESTINATION_NAME, ROLE_DESTINATION,
+                                ROLE_SERVER_ADDRESS, ROLE_NET_PEER_NAME,    ROLE_HTTP_HOST,
+                                ROLE_RPC_SERVICE,    ROLE_MESSAGING_SYSTEM, ROLE_NONE};
 
 struct sender {
     bool known;
@@ -100,8 +100,7 @@ static const struct sender *sender_of(struct rolling *r, uint32_t resource) {
     if (s->known) return s;
     struct str old = resource_text(r, resource, "deployment.environment");
     s->known = true;
-    s->environment =
-        or_else(resource_text(r, resource, "deployment.environment.name"), or_else(old, STR("default")));
+    s->environment = or_else(resource_text(r, resource, "deployment.environment.name"), or_else(old, STR("default")));
     s->space = resource_text(r, resource, "service.namespace");
     s->service = or_else(resource_text(r, resource, "service.name"), STR("unknown_service"));
     return s;
@@ -148,8 +147,8 @@ static uint32_t hash_of(const struct slot *s) {
 static struct slot *find_slot(struct rolling *r, const struct slot *wanted) {
     for (uint32_t at = hash_of(wanted);; at++) {
         struct slot *s = &r->slots[at & r->slot_mask];
-        if (!s->what || (s->a == wanted->a && s->resource == wanted->resource && s->what == wanted->what &&
-                         s->b == wanted->b))
+        if (!s->what ||
+            (s->a == wanted->a && s->resource == wanted->resource && s->what == wanted->what && s->b == wanted->b))
             return s;
     }
 }
@@ -200,8 +199,7 @@ static uint32_t database_key(struct rolling *r, const struct slot *s) {
 /* Nobody's span calls this one: a client in front of the service, or the destination `a` that it takes its work from. */
 static uint32_t root_key(struct rolling *r, const struct slot *s) {
     const struct sender *sender = sender_of(r, s->resource);
-    struct rollup_key key =
-        edge_key(ROLLUP_EDGE_SERVER, s->a ? ROLLUP_MESSAGING : ROLLUP_TO_PEER, sender->environment);
+    struct rollup_key key = edge_key(ROLLUP_EDGE_SERVER, s->a ? ROLLUP_MESSAGING : ROLLUP_TO_PEER, sender->environment);
     key.texts[ROLLUP_CLIENT] = s->a ? cut(batch_string(r->b, s->a)) : STR(ROLLUP_USER);
     key.texts[ROLLUP_SERVER_NAMESPACE] = sender->space;
     key.texts[ROLLUP_SERVER] = sender->service;

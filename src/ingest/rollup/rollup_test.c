@@ -180,8 +180,8 @@ static void equal_spans_ask_once(void **state) {
     struct written_sink w;
     struct batch b;
     for (size_t i = 0; i < LENGTH(spans); i++)
-        spans[i] = (struct span){i % 2 ? CLIENT : SERVER, 0, i + 1, 0, i % 3 ? "a" : "b",
-                                 i % 2 ? "db.system=redis db.name=x" : NULL, 1};
+        spans[i] = (struct span){
+            i % 2 ? CLIENT : SERVER, 0, i + 1, 0, i % 3 ? "a" : "b", i % 2 ? "db.system=redis db.name=x" : NULL, 1};
     struct batch_blob *blob = batch_of(web, spans, LENGTH(spans));
     batch_view(blob, &b);
     written_init(&w, NULL);

@@ -10,11 +10,11 @@ struct str_range {
 };
 struct written_sink {
     struct rollup_sink sink;
-    struct buf keys;              /* their lines, one after the other */
-    VEC(struct str_range) lines;   /* of keys, by number */
-    struct buf *out;              /* NULL: only counted */
+    struct buf keys;             /* their lines, one after the other */
+    VEC(struct str_range) lines; /* of keys, by number */
+    struct buf *out;             /* NULL: only counted */
     uint64_t keys_asked, calls[ROLLUP_VIEWS], halves, failed, duration_ns;
-    VEC(uint8_t) views;           /* by number of key */
+    VEC(uint8_t) views; /* by number of key */
 };
 
 static inline void write_texts(struct buf *out, const struct str *texts) {
