@@ -353,6 +353,27 @@ static void names_and_values_are_listed(void **state) {
              "traces_service_graph_request_total\n");
 }
 
+static void series_are_counted_by_label(void **state) {
+    (void)state;
+    struct question x;
+    struct series_cardinality k;
+    calls(1, H10);
+    add(span(H10, second, "pay", "GET /", 2, 0));
+    question_begin(&x, "traces_spanmetrics_latency_bucket", H10, H10 + 5 * minute, H10 + 60 * minute);
+    ASSERT_OK(series_cardinality(&x.s, &x.r, 100, &x.q.arena, &k));
+    assert_true(k.series == 30 && k.labels == 7 && k.metric_count == 1 && k.samples == 0);
+    assert_true(str_equal(k.by_metric[0].name, STR("traces_spanmetrics_latency_bucket")) &&
+                k.by_metric[0].series == 30);
+    for (uint32_t i = 0; i < k.label_count; i++) {
+        bool le = str_equal(k.by_label[i].name, STR("le")),
+             two = str_equal(k.by_label[i].name, STR("service")) || str_equal(k.by_label[i].name, STR("span_kind"));
+        assert_int_equal(k.by_label[i].values, le ? 15 : two ? 2 : 1);
+        assert_int_equal(k.by_label[i].series, 30);
+    }
+    assert_int_equal(k.pair_count, 15 + 2 + 2 + 4);
+    question_end(&x);
+}
+
 static void metadata_is_there_with_the_first_span(void **state) {
     (void)state;
     for (int round = 0; round < 2; round++) {
@@ -498,6 +519,7 @@ int main(void) {
         TEST(other_selectors_ask_for_nothing),
         TEST(what_is_stored_wins_name_by_name),
         TEST(names_and_values_are_listed),
+        TEST(series_are_counted_by_label),
         TEST(metadata_is_there_with_the_first_span),
         TEST(exemplars_are_the_slowest_calls),
         TEST(rates_and_quantiles_come_out),

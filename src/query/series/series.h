@@ -66,6 +66,10 @@ err series_texts(struct series_source *s, struct str name, const struct series_r
 err series_metadata(struct series_source *s, struct str name, struct arena *a, struct series_metadata **out,
                     uint32_t *out_n);
 
+/* As series_snapshot_cardinality; where a selector takes no stored series those that are counted, without samples and bytes. */
+err series_cardinality(struct series_source *s, const struct series_request *r, uint32_t n, struct arena *a,
+                       struct series_cardinality *out);
+
 /* Empty if nothing was damaged; memory of the query. */
 struct str series_source_warning(struct series_source *s);
 
