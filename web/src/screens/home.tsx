@@ -30,7 +30,7 @@ function Row({ s, before, state, seconds, at }: { s: ServiceStats; before: Servi
   const some = { start: state.start, end: state.end, environment: state.environment, service: s.service, compare: state.compare };
   return (
     <tr class={at ? 'at' : ''}>
-      <td><Dot service={s.service} /><a class="strong" href={tracesLink(some)}>{s.service}</a></td>
+      <td><Dot service={s.service} />{s.service === '_other' ? <span class="muted" title="More services than are told apart, together">all others</span> : <a class="strong" href={tracesLink(some)}>{s.service}</a>}</td>
       <td class="num">{rate(s.span_count / seconds)} <Change now={s.span_count} before={before && before.span_count} show={(v) => rate(v / seconds)} /></td>
       <td class="num">{s.error_count ? <a class="bad" href={tracesLink({ ...some, status: 'error' })}>{percent(s.error_ratio)}</a> : <span class="muted">0%</span>} <Change now={s.error_ratio} before={before && before.error_ratio} show={percent} worse="more" share /></td>
       <td class="num hide-small">{s.duration ? duration(s.duration.p50_ns) : '–'} {s.duration && <Change now={s.duration.p50_ns} before={before?.duration?.p50_ns} show={duration} worse="more" />}</td>
