@@ -56,6 +56,16 @@ static void check_agrees(struct check *c, const char *path, const struct manifes
     part_unref(part);
 }
 
+static void check_rollups_agree(struct check *c, const char *path, const struct manifest_part *p) {
+    struct rollup_file *f;
+    err e = rollup_file_open(path, &f);
+    if (is_finding(c, path, &e)) return;
+    const struct rollup_info *i = &f->info;
+    if (i->rows + i->halves != p->rows || i->id != p->id || i->time_min != p->time_min || i->time_max != p->time_max)
+        found(c, path, "is not the file that the manifest names");
+    rollup_file_unref(f);
+}
+
 static err check_part(struct check *c, const struct manifest_part *p) {
     struct path path = path_part(c->dir, p->tenant, p->signal, p->day, p->id);
     uint64_t bad = 0;
@@ -63,12 +73,12 @@ static err check_part(struct check *c, const struct manifest_part *p) {
         found(c, path.text, "is missing");
         return NULL;
     }
-    bool series = p->signal == TABLE_SERIES;
-    err e = (series ? series_part_check : part_check)(path.text, c->out, &bad);
+    bool series = p->signal == TABLE_SERIES, rollups = p->signal == TABLE_ROLLUPS;
+    err e = (rollups ? rollup_file_check : series ? series_part_check : part_check)(path.text, c->out, &bad);
     c->bad += bad;
     if (is_finding(c, path.text, &e)) return NULL;
     TRY(e);
-    if (!bad) (series ? check_series_agrees : check_agrees)(c, path.text, p);
+    if (!bad) (rollups ? check_rollups_agree : series ? check_series_agrees : check_agrees)(c, path.text, p);
     return NULL;
 }
 

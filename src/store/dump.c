@@ -175,6 +175,14 @@ static err dump_texts(struct str bytes, const char *path, struct buf *out) {
 
 /* ---- all -------------------------------------------------------------------------------------------------------- */
 
+static err dump_rollups(const char *path, uint64_t rows_max, struct buf *out) {
+    struct rollup_file *f;
+    TRY(rollup_file_open(path, &f));
+    rollup_file_dump(f, rows_max, out);
+    rollup_file_unref(f);
+    return NULL;
+}
+
 static bool begins(struct str bytes, const char magic[8]) { return bytes.n >= 8 && memcmp(bytes.p, magic, 8) == 0; }
 
 static err dump_mapped(struct str bytes, const char *path, uint64_t rows_max, struct buf *out) {
@@ -182,6 +190,7 @@ static err dump_mapped(struct str bytes, const char *path, uint64_t rows_max, st
     if (begins(bytes, format_magic_manifest)) return dump_manifest(bytes, path, out);
     if (begins(bytes, format_magic_log)) return dump_segment(bytes, path, rows_max, out);
     if (begins(bytes, format_magic_texts)) return dump_texts(bytes, path, out);
+    if (begins(bytes, ROLLUP_MAGIC)) return dump_rollups(path, rows_max, out);
     if (series_part_begins(bytes)) return series_part_dump(path, rows_max, out);
     return part_dump(path, rows_max, out);
 }

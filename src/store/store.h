@@ -12,11 +12,12 @@
  *  (6) folders are synced after create and rename
  *  (7) every block carries a checksum; a bad one is named, skipped and counted, and the answer says that it is partial
  *  (9) memory comes from one budget, over which append refuses (ERR_BUSY)
+ *  (8) rollups are made at flush, in the same manifest record, and counted anew after a delete (rollup.h)
  * (10) at most 64 days hold memory tables
  * (11) equal (trace, span id, start) rows are shown once in trace views
  * (12) every file starts with magic, version and required-feature bits
  *
- * Data directory: LOCK, manifest, log/NNNN.log, tenants/NAME/{spans,logs,series}/DAY-ID.part (docs/formats/).
+ * Data directory: LOCK, manifest, log/NNNN.log, tenants/NAME/{spans,logs,series,rollups}/DAY-ID.part (docs/formats/).
  *
  * Threads: every function may be called from any thread but where it says otherwise. store_open starts the log thread and
  * the back thread unless options.manual: then nothing runs by itself, and store_pump does one step (simulation).
@@ -158,6 +159,7 @@ struct store_stats {
     uint64_t points_appended, points_rejected, samples_appended; /* of series */
     uint64_t series_files, series_bytes, series_samples;         /* at rest */
     uint64_t head_series, head_samples, head_bytes;              /* in memory */
+    uint64_t rollup_files, rollup_bytes, rollup_rows;
     uint64_t flushes_failed, tables_failing;                     /* failing: again and again, now */
     uint64_t metadata_dropped;  /* names of metrics whose metadata went, as there were too many */
     uint64_t metadata_failures; /* flushes without it, as its file could not be written */

@@ -32,6 +32,7 @@ struct batch_blob *world_batch(struct world *w, enum signal signal, uint32_t row
         int64_t time = base - (int64_t)chance_below(&w->chance, 1000) * 1000000;
         if (scattered) time -= (int64_t)chance_below(&w->chance, (uint32_t)days) * day_ns;
         set_row(w, &b, i, time);
+        if (w->rollups && signal == SIGNAL_SPANS) world_rollup_row(w, &b, i);
     }
     struct batch_blob *blob = batch_builder_finish(&b);
     batch_builder_done(&b);
@@ -335,12 +336,14 @@ void world_compare_query(struct world *w) {
     arena_done(&memory);
     compare_trace(w);
     if (w->series) world_compare_series(w, chance_one_in(&w->chance, 4), false);
+    if (w->rollups) world_compare_rollups(w, chance_one_in(&w->chance, 4), false);
 }
 
 static const struct scan_request everything = {.time_min = INT64_MIN, .time_max = INT64_MAX};
 
 void world_compare_all(struct world *w) {
     for (int tenant = 0; tenant < 2 && w->series; tenant++) world_compare_series(w, tenant, true);
+    for (int tenant = 0; tenant < 2 && w->rollups; tenant++) world_compare_rollups(w, tenant, true);
     for (int tenant = 0; tenant < 2; tenant++)
         for (int signal = 0; signal < SIGNALS; signal++) {
             compare(w, tenant, (enum signal)signal, &everything);

@@ -32,6 +32,9 @@ struct world {
     bool lenient; /* a refused batch may be there: the store became read-only */
     uint64_t next_id, sent_count;
     bool series;             /* points are sent as well */
+    bool rollups;            /* spans have ends of edges, and are sent in no order */
+    int64_t rollups_ns;      /* their times are around this */
+    uint64_t ids[48];        /* those that come next; 0: to be filled */
     int64_t points_ns;       /* the time of the last points of OpenTelemetry */
     uint64_t series_deletes; /* that were asked for, whatever came of them */
     struct points_decoder *decoder;
@@ -50,6 +53,12 @@ bool world_has_points(struct world *w, int tenant, uint64_t number);
 uint64_t world_delete_series(struct world *w);
 /* A random question about series, or everything there is about them. */
 void world_compare_series(struct world *w, int tenant, bool everything);
+
+/* What its spans come to: ids say what calls what. */
+extern const struct rollup_function world_rollup_function;
+void world_rollup_row(struct world *w, struct batch_builder *b, uint32_t row);
+/* A random question about rollups, or all there is; only while no delete is outstanding. */
+void world_compare_rollups(struct world *w, int tenant, bool everything);
 
 /* Sends a random batch; false: refused at once. */
 bool world_send(struct world *w);

@@ -129,7 +129,16 @@ void memory_batch_unref(struct memory_batch *m) {
 struct memory_list *memory_list_new(void) {
     struct memory_list *l = mem_new_of(struct memory_list);
     atomic_init(&l->refs, 1);
+    lock_init(&l->live.lock);
     return l;
+}
+
+void live_rollup_clear(struct live_rollup *l) {
+    if (l->made) tally_done(&l->tally);
+    if (l->charged_bytes) budget_give(l->budget, l->charged_bytes);
+    l->made = false;
+    l->batches = 0;
+    l->charged_bytes = 0;
 }
 
 struct memory_list *memory_list_ref(struct memory_list *l) {
@@ -140,6 +149,8 @@ struct memory_list *memory_list_ref(struct memory_list *l) {
 void memory_list_unref(struct memory_list *l) {
     if (!l || atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) > 1) return;
     for (size_t i = 0; i < l->n; i++) memory_batch_unref(l->v[i]);
+    live_rollup_clear(&l->live);
+    lock_done(&l->live.lock);
     mem_free(l->v);
     vec_done(&l->days);
     mem_free(l);
@@ -194,11 +205,13 @@ struct part_set *part_set_ref(struct part_set *set) {
 void part_entry_ref(const struct part_entry *p) {
     if (p->part) part_ref(p->part);
     if (p->series) series_part_ref(p->series);
+    if (p->rollup) rollup_file_ref(p->rollup);
 }
 
 void part_entry_doom(const struct part_entry *p) {
     if (p->part) part_doom(p->part);
     if (p->series) series_part_doom(p->series);
+    if (p->rollup) rollup_file_doom(p->rollup);
 }
 
 void part_entry_describe(struct part_entry *p, const struct series_info *info) {
@@ -209,14 +222,16 @@ void part_entry_describe(struct part_entry *p, const struct series_info *info) {
 }
 
 const char *part_entry_path(const struct part_entry *p) {
-    return p->series ? series_part_path(p->series) : part_path(p->part);
+    return p->rollup ? p->rollup->path : p->series ? series_part_path(p->series) : part_path(p->part);
 }
 
 void part_entry_unref(struct part_entry *p) {
     if (p->part) part_unref(p->part);
     series_part_unref(p->series);
+    rollup_file_unref(p->rollup);
     p->part = NULL;
     p->series = NULL;
+    p->rollup = NULL;
 }
 
 void part_set_unref(struct part_set *set) {
@@ -252,6 +267,10 @@ struct table *table_new(struct str tenant, enum signal signal) {
     t->signal = signal;
     t->parts = part_set_empty();
     t->active = memory_list_new();
+    if (signal == TABLE_ROLLUPS) {
+        t->names = mem_new_of(struct rollup_names);
+        rollup_names_init(t->names);
+    }
     return t;
 }
 
@@ -267,6 +286,8 @@ bool table_holds_log(const struct table *t) { return t->flushing || table_needs(
 
 void table_free(struct table *t, struct budget *budget) {
     series_table_free(t->series, budget);
+    if (t->names) rollup_names_done(t->names);
+    mem_free(t->names);
     part_set_unref(t->parts);
     memory_list_unref(t->active);
     memory_list_unref(t->flushing);

@@ -11,6 +11,7 @@
 #include "base/budget.h"
 #include "base/vec.h"
 #include "store/part/part_priv.h"
+#include "store/rollup/file_priv.h"
 #include "store/series/part_priv.h"
 #include "store/journal/store_format_priv.h"
 #include "store/series.h"
@@ -60,6 +61,16 @@ struct memory_batch *memory_points_new(struct batch_blob *blob, struct budget *b
 uint64_t memory_points_bytes(const struct batch_blob *blob);
 static inline bool memory_batch_is_points(const struct memory_batch *m) { return m->view.signal == TABLE_SERIES; }
 
+/* What the first `batches` of a list of spans come to, as far as somebody asked. */
+struct live_rollup {
+    struct lock lock;
+    struct tally tally; /* while `made` */
+    bool made;
+    size_t batches;
+    uint64_t deletes_applied, charged_bytes;
+    struct budget *budget;
+};
+
 struct memory_list {
     atomic_uint refs;
     struct memory_batch **v;
@@ -67,10 +78,12 @@ struct memory_list {
     uint64_t bytes, rows;
     int64_t born_ns; /* monotonic, of the first batch */
     day_list days;
+    struct live_rollup live;
 };
 struct memory_list *memory_list_new(void);
 struct memory_list *memory_list_ref(struct memory_list *l);
 void memory_list_unref(struct memory_list *l); /* takes NULL */
+void live_rollup_clear(struct live_rollup *l); /* its lock held, or nobody else has it */
 /* Takes over a reference of the batch. */
 void memory_list_push(struct memory_list *l, struct memory_batch *m, int64_t monotonic_ns);
 /* How many of the first batches, at least one, can be written with about so much memory. */
@@ -81,10 +94,11 @@ void memory_list_split(const struct memory_list *l, size_t n, struct memory_list
 
 /* ---- parts and tables ------------------------------------------------------------------------------------------- */
 
-/* One live part, or file of series, as the manifest names it; neither is set if its file cannot be opened (7). */
+/* One live part, file of series or of rollups, as the manifest names it; none of them is set if its file cannot be opened (7). */
 struct part_entry {
     struct part *part;
     struct series_part *series; /* of a table of series, in its place */
+    struct rollup_file *rollup; /* of rollups */
     uint64_t age;
     uint64_t id, rows, bytes, deletes_applied;
     int32_t day;
@@ -107,7 +121,7 @@ void part_entry_doom(const struct part_entry *p);
 void part_entry_describe(struct part_entry *p,
                          const struct series_info *info); /* of a file of series: rows are samples */
 const char *part_entry_path(const struct part_entry *p);
-static inline bool part_entry_is_open(const struct part_entry *p) { return p->part || p->series; }
+static inline bool part_entry_is_open(const struct part_entry *p) { return p->part || p->series || p->rollup; }
 struct part_set *part_set_ref(struct part_set *set);
 void part_set_unref(struct part_set *set);
 /* A new set: the old one without some ids, with some entries (whose references it takes over). */
@@ -128,6 +142,7 @@ struct table {
     uint32_t flush_failures;               /* since the last flush that did not fail */
     char flush_why[160];                   /* of the last one */
     struct series_table *series;           /* of TABLE_SERIES, whose lists stay empty */
+    struct rollup_names *names;            /* of TABLE_ROLLUPS, whose lists stay empty, too */
 };
 struct table *table_new(struct str tenant, enum signal signal);
 void table_free(struct table *t, struct budget *budget);

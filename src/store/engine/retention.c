@@ -6,11 +6,24 @@
 
 #include "base/log.h"
 
+/* Hours whose spans are gone are not counted anew any more (8). */
+static void put_spans_gone(const struct table *t, const struct part_set *parts, const uint64_t *ids, size_t n,
+                           struct buf *edit) {
+    struct manifest_table gone = {.signal = TABLE_ROLLUPS};
+    memcpy(gone.tenant, t->tenant, sizeof gone.tenant);
+    for (size_t i = 0; i < parts->n; i++)
+        for (size_t k = 0; k < n; k++)
+            if (parts->v[i].id == ids[k] && parts->v[i].day >= 0)
+                gone.covered = MAX(gone.covered, ((uint64_t)parts->v[i].day + 1) * 24);
+    edit_covered(edit, &gone);
+}
+
 /* Takes parts of one table out of the manifest and off the disk. */
 static err drop_parts(struct engine *s, struct table *t, const struct part_set *parts, const uint64_t *ids, size_t n) {
     AUTO_BUF struct buf edit;
     buf_init(&edit, 16 * MIB);
     for (size_t i = 0; i < n; i++) edit_part_remove(&edit, ids[i]);
+    if (t->signal == SIGNAL_SPANS) put_spans_gone(t, parts, ids, n, &edit);
     TRY(engine_edit_parts(s, t, buf_str(&edit), ids, n, NULL, 0, false));
     for (size_t i = 0; i < parts->n; i++)
         for (size_t k = 0; k < n; k++) {
@@ -28,8 +41,8 @@ static err drop_parts(struct engine *s, struct table *t, const struct part_set *
 }
 
 struct choice {
-    int64_t older_than; /* parts whose newest row is older go; INT64_MIN: none */
-    int32_t day;        /* or all parts of that day; INT32_MIN: none */
+    int64_t older_than, rollups_older_than; /* parts whose newest row is older go; INT64_MIN: none */
+    int32_t day;                            /* or all parts of that day; INT32_MIN: none */
 };
 
 static err drop_chosen(struct engine *s, struct table *t, const struct choice *c, size_t *out_dropped) {
@@ -38,8 +51,10 @@ static err drop_chosen(struct engine *s, struct table *t, const struct choice *c
     lock_give(&s->lock);
     uint64_t *ids = mem_new_array(uint64_t, MAX(parts->n, 1));
     size_t n = 0;
+    int64_t older_than = t->names ? c->rollups_older_than : c->older_than;
+    int32_t day = t->names ? INT32_MIN : c->day; /* rollups take little, and are what is left of such a day */
     for (size_t i = 0; i < parts->n; i++)
-        if (parts->v[i].time_max < c->older_than || parts->v[i].day == c->day) ids[n++] = parts->v[i].id;
+        if (parts->v[i].time_max < older_than || parts->v[i].day == day) ids[n++] = parts->v[i].id;
     err e = n ? drop_parts(s, t, parts, ids, n) : NULL;
     if (!e) *out_dropped += n;
     mem_free(ids);
@@ -81,7 +96,8 @@ static void look(struct engine *s, uint64_t *out_own_bytes, int32_t *out_oldest_
         for (size_t j = 0; j < s->tables.v[i]->parts->n; j++) {
             const struct part_entry *p = &s->tables.v[i]->parts->v[j];
             *out_own_bytes += p->bytes;
-            if (p->day < today && (*out_oldest_day == INT32_MIN || p->day < *out_oldest_day)) *out_oldest_day = p->day;
+            if (!s->tables.v[i]->names && p->day < today && (*out_oldest_day == INT32_MIN || p->day < *out_oldest_day))
+                *out_oldest_day = p->day;
         }
     lock_give(&s->lock);
 }
@@ -141,7 +157,7 @@ static bool drop_day(struct engine *s, int32_t day, uint64_t own_before, uint64_
     uint64_t own_after;
     int32_t next;
     log_warn("disk is short: the oldest day goes", F_TEXT("why", why), F_I64("day", day));
-    bool dropped = drop_everywhere(s, &(struct choice){INT64_MIN, day}) > 0;
+    bool dropped = drop_everywhere(s, &(struct choice){INT64_MIN, INT64_MIN, day}) > 0;
     look(s, &own_after, &next);
     s->last_drop = (struct size_drop){0};
     if (free_before != UINT64_MAX && own_after < own_before)
@@ -166,9 +182,11 @@ static bool by_size(struct engine *s) {
 }
 
 bool engine_retention_step(struct engine *s) {
-    int64_t from, to;
-    retention_limits(s->o.retention_ns, s->o.wall_ns(), &from, &to);
-    size_t dropped = from == INT64_MIN ? 0 : drop_everywhere(s, &(struct choice){from, INT32_MIN});
+    int64_t from, rollups_from, to, now = s->o.wall_ns();
+    retention_limits(s->o.rollup_retention_ns, now, &rollups_from, &to);
+    retention_limits(s->o.retention_ns, now, &from, &to);
+    bool any = from != INT64_MIN || rollups_from != INT64_MIN;
+    size_t dropped = any ? drop_everywhere(s, &(struct choice){from, rollups_from, INT32_MIN}) : 0;
     bool changed = by_size(s);
     if (dropped || changed) engine_finish_deletes(s);
     return dropped || changed;

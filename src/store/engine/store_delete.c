@@ -1,5 +1,5 @@
 /* The engine's deletes: durable when asked for, done when no part holds a row of them. */
-#include "store/engine/store_engine_priv.h"
+#include "store/engine/rollup_engine_priv.h"
 
 #include "base/log.h"
 
@@ -123,6 +123,8 @@ static bool list_holds(const struct memory_list *l, const struct delete_entry *d
 static bool is_outstanding(const struct engine *s, const struct delete_entry *d) {
     for (size_t i = 0; i < s->tables.n; i++) {
         const struct table *t = s->tables.v[i];
+        for (size_t j = 0; t->names && s->o.rollup.run && j < t->parts->n; j++)
+            if (rollup_is_under(d, t, &t->parts->v[j])) return true;
         if (!delete_is_of(d, t->tenant, t->signal)) continue;
         if (list_holds(t->flushing, d) || list_holds(t->active, d) || head_holds(t->series, d)) return true;
         for (size_t j = 0; j < t->parts->n; j++)

@@ -5,6 +5,7 @@
  *   store_delete.c  deletes                     retention.c     by age, by size, full disk
  *   store_back.c    the back thread, pump       snapshot.c      reading;  snapshot_mask.c  deletes at read
  *   series_….c      the series table (series_table_priv.h); what its log says once (series_said_priv.h)
+ *   rollup_….c     rollups (rollup_engine_priv.h)
  *   backup.c  check.c  dump.c                   tools
  *
  * Locks, taken in this order:
@@ -142,6 +143,15 @@ void engine_flush_failed(struct engine *s, struct table *t, err e);
 /* Appends an edit and, if it is durable, puts a changed part set in the table's place; else read-only if need be. */
 err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
                       const struct part_entry *added, size_t added_count, bool flushed);
+/* The same of several tables at once, of which the first was flushed or not. */
+struct parts_change {
+    struct table *table;
+    const uint64_t *removed;
+    size_t removed_count;
+    const struct part_entry *added;
+    size_t added_count;
+};
+err engine_edit_tables(struct engine *s, const struct parts_change *changes, size_t n, struct str edit, bool flushed);
 struct manifest_part engine_part_row(const struct table *t, const struct part_entry *p);
 
 /* store_failing.c: flushes that fail again and again. */
@@ -184,9 +194,15 @@ err engine_delete_series(struct store *s, struct str tenant, const struct series
 err engine_series_snapshot(struct store *s, struct str tenant, struct series_snapshot **out);
 err engine_backup(struct store *s, struct str tenant, const char *to);
 
-/* rollup_snapshot.c */
-err engine_rollups(struct store *s, struct str tenant, const struct rollup_request *r, struct arena *a, struct rollup_rows *out,
-                   struct scan_stats *stats);
+/* rollup_….c (rollup_engine_priv.h) */
+void engine_rollup_open(struct engine *s); /* names of what is kept, at start */
+/* Whether rollups of a tenant are yet to be counted anew for deletes of its spans, which must stay until then. */
+bool engine_rollup_waits(struct engine *s, const char *tenant);
+bool engine_rollup_step(struct engine *s, err *out_why); /* work held; false: nothing is to be counted anew */
+err engine_rollup_merge(struct engine *s, const struct part_set *parts, const size_t *picked, size_t n, struct table *t,
+                        const char *path, struct part_entry *made);
+err engine_rollups(struct store *s, struct str tenant, const struct rollup_request *r, struct arena *a,
+                   struct rollup_rows *out, struct scan_stats *stats);
 
 /* store_open.c */
 extern const struct store_functions engine_functions;

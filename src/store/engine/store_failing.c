@@ -16,7 +16,7 @@ void engine_note_failure(struct engine *s, struct table *t, const char *why) {
     lock_give(&s->lock);
 }
 
-static const char *name_of(const struct table *t) { return t->series ? "series" : signal_names[t->signal]; }
+static const char *name_of(const struct table *t) { return table_name(t->signal); }
 
 static uint64_t waiting_bytes(const struct table *t) {
     uint64_t bytes = t->active->bytes + (t->flushing ? t->flushing->bytes : 0);

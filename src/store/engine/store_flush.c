@@ -1,5 +1,5 @@
 /* Memory tables become parts: one a day they touch, in one manifest edit (3, 10). */
-#include "store/engine/store_engine_priv.h"
+#include "store/engine/rollup_engine_priv.h"
 
 #include "base/log.h"
 #include "os/clock.h"
@@ -154,16 +154,30 @@ void engine_put_flush_edit(struct engine *s, const struct table *t, const struct
 
 err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const uint64_t *removed, size_t removed_count,
                       const struct part_entry *added, size_t added_count, bool flushed) {
+    struct parts_change change = {t, removed, removed_count, added, added_count};
+    return engine_edit_tables(s, &change, 1, edit, flushed);
+}
+
+/* lock held; the old set is the caller's. */
+static struct part_set *change_parts(const struct parts_change *c) {
+    struct part_set *old = c->table->parts;
+    c->table->parts = part_set_change(old, c->removed, c->removed_count, c->added, c->added_count);
+    return old;
+}
+
+err engine_edit_tables(struct engine *s, const struct parts_change *changes, size_t n, struct str edit, bool flushed) {
+    struct table *t = changes[0].table;
     struct memory_list *gone = NULL;
     struct head *head = NULL;
+    struct part_set *old[2] = {0};
+    assert(n <= LENGTH(old));
     lock_take(&s->editing);
     err e = manifest_append(&s->manifest, edit);
     bool broken = s->manifest.broken;
     uint64_t log_from = s->manifest.state.log_from;
     if (!e) {
         lock_take(&s->lock);
-        struct part_set *old = t->parts;
-        t->parts = part_set_change(old, removed, removed_count, added, added_count);
+        for (size_t i = 0; i < n; i++) old[i] = change_parts(&changes[i]);
         if (flushed) gone = take(&t->flushing);
         if (flushed) t->flush_failures = 0;
         if (flushed && t->series) head = series_table_pop(t->series);
@@ -171,9 +185,9 @@ err engine_edit_parts(struct engine *s, struct table *t, struct str edit, const 
         s->check_idle |= flushed;
         if (flushed) flag_wake_all(&s->log_wake);
         lock_give(&s->lock);
-        part_set_unref(old);
     }
     lock_give(&s->editing);
+    for (size_t i = 0; i < n; i++) part_set_unref(old[i]);
     memory_list_unref(gone);
     series_head_unref(head);
     if (e && broken) engine_read_only(s, err_text(e));
@@ -211,6 +225,34 @@ void engine_flush_failed(struct engine *s, struct table *t, err e) {
     if (err_kind(e) == ERR_UNAVAILABLE) engine_disk_full(s, err_text(e));
 }
 
+/* Parts, and what their spans come to, in one edit (3, 8). */
+static err flush_commit(struct engine *s, struct flush *f, const struct rollup_flush *r) {
+    AUTO_BUF struct buf edit;
+    struct parts_change changes[2] = {{f->table, NULL, 0, f->made.v, f->made.n},
+                                      {r->table, r->removed, r->removed_count, r->made.v, r->made.n}};
+    buf_init(&edit, MIB);
+    for (size_t i = 0; i < r->removed_count; i++) edit_part_remove(&edit, r->removed[i]);
+    for (size_t i = 0; i < r->made.n; i++) engine_put_rollup(r->table, &r->made.v[i], &edit);
+    engine_put_flush_edit(s, f->table, f->made.v, f->made.n, f->list->v[f->list->n - 1]->sequence, f->list, &edit);
+    TRY(engine_edit_tables(s, changes, r->table ? 2 : 1, buf_str(&edit), true));
+    if (r->removed_count) part_entry_doom(&r->old);
+    return NULL;
+}
+
+static err flush_list(struct engine *s, struct flush *f) {
+    struct rollup_flush rollups = {0};
+    err e = flush_days(s, f);
+    if (!e && s->o.rollup.run && f->table->signal == SIGNAL_SPANS)
+        e = engine_rollup_flush(s, f->table, f->list, f->deletes, &rollups);
+    if (!e) e = flush_commit(s, f, &rollups);
+    if (e) {
+        engine_discard_parts(s, f->table, f->made.v, f->made.n);
+        if (rollups.table) engine_discard_parts(s, rollups.table, rollups.made.v, rollups.made.n);
+    }
+    engine_rollup_flush_done(&rollups);
+    return e;
+}
+
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
     struct memory_list *old = NULL;
     if (t->series) return engine_flush_series(s, t, out_did);
@@ -224,17 +266,10 @@ err engine_flush_table(struct engine *s, struct table *t, bool *out_did) {
         delete_set_unref(deletes);
         return NULL;
     }
-    AUTO_BUF struct buf edit;
     struct flush f;
-    buf_init(&edit, MIB);
     flush_init(&f, t, list, deletes);
-    err e = flush_days(s, &f);
-    if (!e) {
-        engine_put_flush_edit(s, t, f.made.v, f.made.n, list->v[list->n - 1]->sequence, list, &edit);
-        e = engine_edit_parts(s, t, buf_str(&edit), NULL, 0, f.made.v, f.made.n, true);
-    }
+    err e = flush_list(s, &f);
     if (e) {
-        engine_discard_parts(s, t, f.made.v, f.made.n);
         engine_flush_failed(s, t, e);
     } else {
         lock_take(&s->lock);

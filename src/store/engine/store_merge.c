@@ -1,5 +1,5 @@
 /* Parts become fewer parts, and lose the rows of deletes. One edit each (3). */
-#include "store/engine/store_engine_priv.h"
+#include "store/engine/rollup_engine_priv.h"
 
 #include <stdlib.h>
 
@@ -29,7 +29,9 @@ static bool is_damaged(const struct part_entry *p) {
     AUTO_BUF struct buf findings;
     uint64_t bad = 0;
     buf_init(&findings, 64 * KIB);
-    err e = (p->series ? series_part_check : part_check)(part_entry_path(p), &findings, &bad);
+    err e = (p->rollup   ? rollup_file_check
+             : p->series ? series_part_check
+                         : part_check)(part_entry_path(p), &findings, &bad);
     if (bad) log_error("a part is damaged", F_STR("where", str_trim(buf_str(&findings))));
     bad += e != NULL;
     err_free(e);
@@ -136,7 +138,9 @@ static err job_run(struct engine *s, const struct job *j, const struct merge_fil
     struct part_entry made = {
         .id = engine_next_part_id(s), .day = job_part(j, 0)->day, .deletes_applied = j->deletes->id_max};
     struct path path = path_part(s->dir, j->table->tenant, j->table->signal, made.day, made.id);
-    err e = j->table->series ? merged_series(s, j, path.text, &made) : merged_part(s, j, filter, path.text, &made);
+    err e = j->table->names ? engine_rollup_merge(s, j->parts, j->picked, j->picked_count, j->table, path.text, &made)
+            : j->table->series ? merged_series(s, j, path.text, &made)
+                               : merged_part(s, j, filter, path.text, &made);
     if (e && err_kind(e) == ERR_NOT_FOUND) { /* no row is left */
         err_free(e);
         return job_commit(s, j, NULL);
@@ -208,6 +212,40 @@ static bool pick_series(struct engine *s, struct job *j, const struct part_of_da
     return j->picked_count > 0;
 }
 
+static bool is_under_rollup_delete(const struct job *j, const struct part_entry *p) {
+    for (size_t i = 0; i < j->deletes->n; i++)
+        if (rollup_is_under(j->deletes->v[i], j->table, p)) return true;
+    return false;
+}
+
+/* Files of rollups: as parts are; and what a day has left once it is over. */
+static bool pick_rollups(struct engine *s, struct job *j, const struct part_of_day *v, size_t n, int64_t now,
+                         bool *out_waits) {
+    AUTO_FREE struct merge_candidate *candidates = mem_new_array(struct merge_candidate, n);
+    bool closed = s->o.wall_ns() - series_closed_after_ns > day_last_ns(v[0].day);
+    uint64_t rows = 0, most = 0;
+    size_t usable = 0, all[MERGE_PARTS_MAX];
+    for (size_t i = 0; i < n; i++) {
+        const struct part_entry *p = &j->parts->v[v[i].index];
+        bool waits = p->retry_ns > now,
+             excluded = !p->rollup || rollup_is_halves(p) || p->damaged || is_under_rollup_delete(j, p);
+        candidates[i] = (struct merge_candidate){p->rows, 0, p->time_min, p->time_max, excluded || waits};
+        *out_waits |= waits || !closed;
+        if (candidates[i].excluded) continue;
+        if (usable < MERGE_PARTS_MAX) all[usable] = i;
+        usable++;
+        rows += p->rows;
+        most = MAX(most, p->rows);
+    }
+    j->picked_count = merge_policy_pick(candidates, n, UINT64_MAX, j->picked);
+    if (!j->picked_count && closed && usable > 1 && usable <= MERGE_PARTS_MAX && most / 4 <= rows - most) {
+        memcpy(j->picked, all, sizeof all);
+        j->picked_count = usable;
+    }
+    for (size_t i = 0; i < j->picked_count; i++) j->picked[i] = v[j->picked[i]].index;
+    return j->picked_count > 0;
+}
+
 /* A merge within one day of a table. *out_waits: a part of it is not looked at until some time has passed. */
 static bool pick_in_day(struct job *j, const struct part_of_day *v, size_t n, uint64_t memory, int64_t now,
                         bool *out_waits) {
@@ -227,7 +265,7 @@ static bool pick_in_day(struct job *j, const struct part_of_day *v, size_t n, ui
 
 /* Linear, but for the sort, and done once a part set. What a delete excludes comes in another set when it is written anew. */
 static bool pick_in_table(struct engine *s, struct job *j) {
-    size_t n = j->parts->n, least = j->table->series ? 2 : MERGE_PARTS_MIN;
+    size_t n = j->parts->n, least = j->table->series || j->table->names ? 2 : MERGE_PARTS_MIN;
     bool found = false, waits = false;
     if (j->parts->rests || n < least) return false;
     AUTO_FREE struct part_of_day *v = mem_new_array(struct part_of_day, n);
@@ -237,8 +275,9 @@ static bool pick_in_table(struct engine *s, struct job *j) {
     for (size_t i = 0, end; i < n && !found; i = end) {
         for (end = i + 1; end < n && v[end].day == v[i].day;) end++;
         if (end - i < least) continue;
-        found = j->table->series ? pick_series(s, j, v + i, end - i, now, &waits)
-                                 : pick_in_day(j, v + i, end - i, s->work_bytes, now, &waits);
+        found = j->table->names    ? pick_rollups(s, j, v + i, end - i, now, &waits)
+                : j->table->series ? pick_series(s, j, v + i, end - i, now, &waits)
+                                   : pick_in_day(j, v + i, end - i, s->work_bytes, now, &waits);
     }
     j->parts->rests = !found && !waits;
     return found;
@@ -413,8 +452,9 @@ bool engine_rewrite_step(struct engine *s, err *out_why) {
     struct job j;
     bool picked = false;
     *out_why = NULL;
+    if (engine_rollup_step(s, out_why)) return true;
     for (size_t i = 0; !picked && job_of_table(s, i, &j); i++) {
-        picked = pick_rewrite(&j);
+        picked = !engine_rollup_waits(s, j.table->tenant) && pick_rewrite(&j);
         if (picked) *out_why = rewrite_part(s, &j);
         if (*out_why) job_failed(s, &j, "rewrite for a delete failed", *out_why);
         job_done(&j);

@@ -161,13 +161,16 @@ static err open_part(struct engine *s, const struct manifest_part *p, opened_par
                                .time_min = p->time_min,
                                .time_max = p->time_max};
     struct path path = path_part(s->dir, p->tenant, p->signal, p->day, p->id);
-    err e = t->series ? engine_series_open(s, path.text, &entry.series) : engine_part_open(s, path.text, &entry.part);
+    err e = p->signal == TABLE_ROLLUPS ? rollup_file_open(path.text, &entry.rollup)
+            : t->series                ? engine_series_open(s, path.text, &entry.series)
+                                       : engine_part_open(s, path.text, &entry.part);
     if (e && err_kind(e) == ERR_INVALID) return e; /* of a newer format (12) */
     if (e) {                                       /* (7) named, counted, left where it is */
         log_error("a part cannot be opened: answers over its range are partial", F_TEXT("path", path.text), F_ERR(e));
         s->stats.bad_blocks++;
         entry.part = NULL;
         entry.series = NULL;
+        entry.rollup = NULL;
         err_free(e);
     }
     *vec_push(out) = (struct opened_part){t, entry};
@@ -502,6 +505,7 @@ static err engine_load(struct engine *s) {
     TRY(path_sync_dir(s->dir));
     TRY(sweep_parts(s, false, &files));
     TRY(open_parts(s));
+    engine_rollup_open(s);
     TRY(open_texts(s));
     TRY(open_deletes(s));
     TRY(engine_replay(s));
@@ -623,6 +627,15 @@ static void add_series_stats(const struct table *t, struct store_stats *out) {
     out->memory_bytes += t->series->beside;
 }
 
+static void add_rollup_stats(const struct table *t, struct store_stats *out) {
+    for (size_t i = 0; i < t->parts->n; i++) {
+        const struct part_entry *p = &t->parts->v[i];
+        out->rollup_files++;
+        out->rollup_bytes += p->bytes;
+        if (p->rollup) out->rollup_rows += p->rollup->info.rows;
+    }
+}
+
 static void add_table_stats(const struct table *t, struct store_stats *out) {
     for (size_t i = 0; i < t->parts->n; i++) {
         const struct part_entry *p = &t->parts->v[i];
@@ -649,7 +662,8 @@ static void engine_get_stats(struct store *store, struct store_stats *out) {
     out->disk_full = s->disk_full;
     memcpy(out->why, s->why, sizeof out->why);
     for (size_t i = 0; i < s->tables.n; i++) {
-        (s->tables.v[i]->series ? add_series_stats : add_table_stats)(s->tables.v[i], out);
+        struct table *t = s->tables.v[i];
+        (t->names ? add_rollup_stats : t->series ? add_series_stats : add_table_stats)(t, out);
         engine_add_failing(s->tables.v[i], out);
     }
     lock_give(&s->lock);

@@ -27,7 +27,7 @@ static bool head_at(struct str segment, uint64_t offset, uint64_t nonce, struct 
     memcpy(out, segment.p + offset, RECORD_HEAD_BYTES);
     return out->magic == RECORD_MAGIC &&
            out->check == hash_bytes_seed(out, offsetof(struct record_head, check), nonce) &&
-           is_batch_or_mark(out, offset) && out->signal < TABLE_KINDS && out->tenant_bytes < TENANT_BYTES;
+           is_batch_or_mark(out, offset) && out->signal < TABLE_ROLLUPS && out->tenant_bytes < TENANT_BYTES;
 }
 
 static uint64_t body_bytes(const struct record_head *h) { return (h->blob_bytes + 7) & ~(uint64_t)7; }

@@ -20,8 +20,10 @@
 
 struct manifest_table {
     char tenant[TENANT_BYTES];
-    enum signal signal; /* or TABLE_SERIES, here and below */
-    uint64_t covered;   /* log records of the table up to this sequence are in parts */
+    enum signal signal; /* or TABLE_SERIES, TABLE_ROLLUPS, here and below */
+    uint64_t
+        covered; /* log records of the table up to this sequence are in parts; of rollups: hours since 1970 before this one
+                           are not counted anew, as spans of theirs are gone */
 };
 
 struct manifest_part {
@@ -63,6 +65,7 @@ enum manifest_operation {
     OPERATION_DELETE,
     OPERATION_DELETE_DONE,
     OPERATION_SERIES_ADD, /* a file of series */
+    OPERATION_ROLLUP_ADD, /* a file of rollups */
 };
 /* Operations, in order, to a buffer. */
 void edit_part_add(struct buf *edit, const struct manifest_part *p);

@@ -42,7 +42,9 @@ static void edit_next(struct buf *edit, const struct manifest_state *s) {
 }
 
 void edit_part_add(struct buf *edit, const struct manifest_part *p) {
-    put_operation(edit, p->signal == TABLE_SERIES ? OPERATION_SERIES_ADD : OPERATION_PART_ADD);
+    put_operation(edit, p->signal == TABLE_SERIES    ? OPERATION_SERIES_ADD
+                        : p->signal == TABLE_ROLLUPS ? OPERATION_ROLLUP_ADD
+                                                     : OPERATION_PART_ADD);
     put_tenant(edit, p->tenant, p->signal);
     put_le_u64(edit, p->id);
     put_le_u32(edit, (uint32_t)p->day);
@@ -149,7 +151,11 @@ static bool operation_read(struct cursor *c, struct operation *out) {
         break;
     case OPERATION_PART_ADD:
         get_part(c, &out->part);
-        c->bad |= out->part.signal == TABLE_SERIES;
+        c->bad |= out->part.signal >= TABLE_SERIES;
+        break;
+    case OPERATION_ROLLUP_ADD:
+        get_part(c, &out->part);
+        c->bad |= out->part.signal != TABLE_ROLLUPS;
         break;
     case OPERATION_SERIES_ADD:
         get_part(c, &out->part);
@@ -176,7 +182,7 @@ static void set_covered(struct manifest_state *s, const struct manifest_table *t
         old->covered = MAX(old->covered, t->covered);
     else
         *vec_push(&s->tables) = *t;
-    s->sequence = MAX(s->sequence, t->covered);
+    if (t->signal != TABLE_ROLLUPS) s->sequence = MAX(s->sequence, t->covered);
 }
 
 static bool remove_part(struct manifest_state *s, uint64_t id) {
@@ -210,6 +216,7 @@ static bool operation_apply(struct manifest_state *s, const struct operation *o)
         return true;
     case OPERATION_PART_ADD:
     case OPERATION_SERIES_ADD:
+    case OPERATION_ROLLUP_ADD:
         s->next_part = MAX(s->next_part, o->part.id + 1);
         *vec_push(&s->parts) = o->part;
         return true;
@@ -247,7 +254,8 @@ static void operation_dump(const struct operation *o, struct buf *out) {
                     (unsigned long long)o->next.log_from, (unsigned long long)o->next.sequence);
         break;
     case OPERATION_PART_ADD:
-    case OPERATION_SERIES_ADD: {
+    case OPERATION_SERIES_ADD:
+    case OPERATION_ROLLUP_ADD: {
         struct path path = path_part(".", p->tenant, p->signal, p->day, p->id);
         buf_add_fmt(out, "  add %s: %llu rows, %llu bytes, deletes applied to %llu\n", path.text + 2,
                     (unsigned long long)p->rows, (unsigned long long)p->bytes, (unsigned long long)p->deletes_applied);

@@ -55,7 +55,9 @@ static uint32_t day_as_number(int32_t day) {
     return (uint32_t)(year * 10000 + month * 100 + doy - (153 * mp + 2) / 5 + 1);
 }
 
-const char *table_name(enum signal table) { return table == TABLE_SERIES ? "series" : signal_names[table]; }
+const char *table_name(enum signal table) {
+    return table == TABLE_ROLLUPS ? "rollups" : table == TABLE_SERIES ? "series" : signal_names[table];
+}
 
 struct path path_table(const char *dir, const char *tenant, enum signal signal) {
     return path_make("%.3800s/tenants/%.63s/%s", dir, tenant, table_name(signal));

@@ -30,10 +30,11 @@ struct format_head {
 };
 static_assert(sizeof(struct format_head) == 64, "on disk");
 
-/* The tables of a tenant: one of rows for each signal, and the series. Numbers are on disk. */
+/* The tables of a tenant: one of rows for each signal, the series, and the rollups, which the log knows nothing of. Numbers are on disk. */
 #define TABLE_SERIES SIGNALS
-#define TABLE_KINDS ((int)SIGNALS + 1)
-const char *table_name(enum signal table); /* "spans", "logs", "series" */
+#define TABLE_ROLLUPS (SIGNALS + 1)
+#define TABLE_KINDS ((int)SIGNALS + 2)
+const char *table_name(enum signal table); /* "spans", "logs", "series", "rollups" */
 
 extern const char format_magic_lock[8], format_magic_manifest[8], format_magic_log[8], format_magic_texts[8];
 

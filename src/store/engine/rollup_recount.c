@@ -1,0 +1,396 @@
+/* After a delete of spans: the hours it has touched are counted anew from what is left, and with them the hour before and the one after, as
+ * edges have two ends. One unit at a time: the files of a day, in one edit, or the file of halves. Spans are written without the deleted ones only when
+ * this is done, as they tell which hours are touched.
+ *
+ *   spans that the delete matches ─▶ hours ─▶ their spans that are left ─▶ tally ─┐
+ *                                             hours of the day that are not touched ─┴▶ one file in place of the day's
+ */
+#include "base/log.h"
+#include "os/clock.h"
+#include "signal/batch_build.h"
+#include "store/engine/rollup_engine_priv.h"
+#include "store/engine/snapshot_priv.h"
+
+#include <stdlib.h>
+
+enum { SCAN_BYTES = 256 << 20 };
+static const int64_t retry_ns = 60000000000;
+
+struct unit {
+    struct engine *s;
+    struct table *table; /* of rollups */
+    struct part_set *spans;
+    struct delete_set *deletes;
+    bool halves;
+    int32_t day;
+    VEC(struct part_entry) files; /* the day's, or that of halves; counted */
+    uint64_t applied;             /* the least of theirs */
+    int64_t first_hour, last_hour;
+    hour_list touched; /* to be counted anew, ascending */
+};
+
+static int64_t add_capped(int64_t a, int64_t b) {
+    int64_t sum;
+    if (__builtin_add_overflow(a, b, &sum)) return b > 0 ? INT64_MAX : INT64_MIN;
+    return sum;
+}
+
+bool rollup_is_under(const struct delete_entry *d, const struct table *t, const struct part_entry *p) {
+    int64_t around = 2 * rollup_hour_ns;
+    return p->rollup && !p->damaged && delete_is_of(d, t->tenant, SIGNAL_SPANS) && d->id > p->deletes_applied &&
+           d->request.time_min <= add_capped(p->time_max, around) &&
+           d->request.time_max >= add_capped(p->time_min, -around);
+}
+
+/* lock held */
+static const struct part_entry *find_under(const struct engine *s, const struct table *t, int64_t now) {
+    const struct part_entry *halves = NULL;
+    for (size_t i = 0; i < t->parts->n; i++) {
+        const struct part_entry *p = &t->parts->v[i];
+        bool under = false;
+        for (size_t k = 0; k < s->deletes->n; k++) under |= rollup_is_under(s->deletes->v[k], t, p);
+        if (!under || p->retry_ns > now) continue;
+        if (!rollup_is_halves(p)) return p;
+        halves = p;
+    }
+    return halves;
+}
+
+bool engine_rollup_waits(struct engine *s, const char *tenant) {
+    if (!s->o.rollup.run) return false;
+    lock_take(&s->lock);
+    const struct table *t = engine_table(s, str_of(tenant), TABLE_ROLLUPS, false);
+    bool waits = t && find_under(s, t, INT64_MAX);
+    lock_give(&s->lock);
+    return waits;
+}
+
+static void take_files(struct unit *u, const struct part_entry *first) {
+    u->halves = rollup_is_halves(first);
+    u->day = first->day;
+    u->applied = UINT64_MAX;
+    for (size_t i = 0; i < u->table->parts->n; i++) {
+        const struct part_entry *p = &u->table->parts->v[i];
+        if (!p->rollup || p->damaged || rollup_is_halves(p) != u->halves || (!u->halves && p->day != u->day)) continue;
+        part_entry_ref(p);
+        *vec_push(&u->files) = *p;
+        u->applied = MIN(u->applied, p->deletes_applied);
+    }
+    u->first_hour = u->halves ? first->time_min / rollup_hour_ns : (int64_t)u->day * 24;
+    u->last_hour = u->halves ? first->time_max / rollup_hour_ns : (int64_t)u->day * 24 + 23;
+}
+
+static bool take_unit(struct engine *s, struct unit *u) {
+    int64_t now = clock_monotonic_ns();
+    *u = (struct unit){.s = s};
+    lock_take(&s->lock);
+    for (size_t i = 0; i < s->tables.n && !u->table && !s->read_only; i++) {
+        struct table *t = s->tables.v[i];
+        const struct part_entry *first = t->names ? find_under(s, t, now) : NULL;
+        if (!first) continue;
+        struct table *spans = engine_table(s, str_of(t->tenant), SIGNAL_SPANS, true);
+        u->table = t;
+        u->spans = part_set_ref(spans->parts);
+        u->deletes = delete_set_ref(s->deletes);
+        take_files(u, first);
+    }
+    lock_give(&s->lock);
+    return u->table != NULL;
+}
+
+static void unit_done(struct unit *u) {
+    for (size_t i = 0; i < u->files.n; i++) part_entry_unref(&u->files.v[i]);
+    vec_done(&u->files);
+    vec_done(&u->touched);
+    part_set_unref(u->spans);
+    delete_set_unref(u->deletes);
+}
+
+/* ---- which hours ------------------------------------------------------------------------------------------------ */
+
+/* All of an hour, as far as there is time. */
+static int64_t hour_from(int64_t hour) {
+    return hour > INT64_MAX / rollup_hour_ns ? INT64_MAX : MAX(hour, 0) * rollup_hour_ns;
+}
+static int64_t hour_last(int64_t hour) { return add_capped(hour_from(hour), rollup_hour_ns - 1); }
+
+static err touch_part(struct unit *u, const struct part_entry *p, const struct delete_entry *d, hour_list *hours) {
+    static const struct column_ref time = {.target = TARGET_FIELD, .field = FIELD_TIME};
+    AUTO_ARENA struct arena whole, scratch;
+    struct scan_request r = d->request;
+    struct part_scan *scan;
+    bool may_match;
+    arena_init(&whole, SCAN_BYTES);
+    arena_init(&scratch, SCAN_BYTES);
+    r.columns = &time;
+    r.column_count = 1;
+    r.time_min = MAX(r.time_min, hour_from(u->first_hour - 1));
+    r.time_max = MIN(r.time_max, hour_last(u->last_hour + 1));
+    if (r.time_min > r.time_max) return NULL;
+    TRY(part_scan_open(p->part, &r, &whole, &scan, &may_match));
+    for (uint32_t g = 0; may_match && g < part_info(p->part)->groups; g++) {
+        struct chunk chunk = {0};
+        struct scan_stats stats = {0};
+        TRY(part_scan_group(scan, g, &scratch, &chunk, &stats));
+        if (stats.bad_blocks) return err_new(ERR_CORRUPT, "%s", stats.bad_text);
+        for (uint32_t i = 0; i < chunk.n; i++) {
+            int64_t hour = (int64_t)(MIN(chunk.columns[0].u64[i], (uint64_t)INT64_MAX) / (uint64_t)rollup_hour_ns);
+            if (hours->n && hours->v[hours->n - 1] == hour) continue;
+            *vec_push(hours) = hour;
+        }
+        arena_clear(&scratch);
+    }
+    return NULL;
+}
+
+static int by_hour(const void *x, const void *y) {
+    int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
+    return a < b ? -1 : a > b;
+}
+
+/* The first hour all of whose spans, and of those around, are still kept. */
+static int64_t first_kept(struct unit *u) {
+    int64_t oldest, newest;
+    retention_limits(u->s->o.retention_ns, u->s->o.wall_ns(), &oldest, &newest);
+    lock_take(&u->s->editing);
+    int64_t hour = (int64_t)manifest_covered(&u->s->manifest.state, str_of(u->table->tenant), TABLE_ROLLUPS);
+    lock_give(&u->s->editing);
+    if (hour) hour++;
+    return oldest > 0 ? MAX(hour, oldest / rollup_hour_ns + 2) : hour;
+}
+
+static err find_touched(struct unit *u) {
+    hour_list hours = {0};
+    int64_t kept = first_kept(u);
+    err e = NULL;
+    for (size_t k = 0; k < u->deletes->n && !e; k++) {
+        const struct delete_entry *d = u->deletes->v[k];
+        if (!delete_is_of(d, u->table->tenant, SIGNAL_SPANS) || d->id <= u->applied) continue;
+        for (size_t i = 0; i < u->spans->n && !e; i++)
+            if (u->spans->v[i].part && delete_touches_part(d, &u->spans->v[i]))
+                e = touch_part(u, &u->spans->v[i], d, &hours);
+    }
+    for (size_t i = 0, n = hours.n; i < n; i++)
+        for (int side = -1; side <= 1; side += 2) *vec_push(&hours) = hours.v[i] + side;
+    if (hours.n) qsort(hours.v, hours.n, sizeof *hours.v, by_hour);
+    for (size_t i = 0; i < hours.n; i++) {
+        int64_t h = hours.v[i];
+        if (h >= u->first_hour && h <= u->last_hour && h >= kept &&
+            (u->touched.n == 0 || u->touched.v[u->touched.n - 1] != h))
+            *vec_push(&u->touched) = h;
+    }
+    vec_done(&hours);
+    return e;
+}
+
+static bool is_touched(const struct unit *u, int64_t hour) {
+    return u->touched.n && bsearch(&hour, u->touched.v, u->touched.n, sizeof hour, by_hour);
+}
+
+/* ---- counting --------------------------------------------------------------------------------------------------- */
+
+struct counting {
+    struct unit *u;
+    struct engine_snapshot *sn;
+    struct tally *t;
+    struct scan_stats stats;
+    err error;
+};
+
+static err count_rows(struct counting *c, const struct chunk *chunk) {
+    const struct rollup_function *f = &c->u->s->o.rollup;
+    AUTO_FREE struct row_place *places = mem_new_array(struct row_place, chunk->n + 1);
+    struct batch_builder rows;
+    struct batch b;
+    for (uint32_t i = 0; i < chunk->n; i++) places[i] = (struct row_place){chunk->source, chunk->group, chunk->rows[i]};
+    batch_builder_init(&rows, SIGNAL_SPANS);
+    err e = snapshot_fetch(&c->sn->base, places, chunk->n, &rows, &c->stats);
+    struct batch_blob *blob = e ? NULL : batch_builder_finish(&rows);
+    if (blob) {
+        batch_view(blob, &b);
+        if (b.rows) f->run(f->context, &b, NULL, b.rows, &c->t->sink);
+    }
+    batch_unref(blob);
+    batch_builder_done(&rows);
+    return e;
+}
+
+static enum scan_next on_chunk(void *context, const struct chunk *chunk) {
+    struct counting *c = context;
+    c->error = count_rows(c, chunk);
+    return c->error ? SCAN_STOP : SCAN_GO_ON;
+}
+
+/* Hours [first, last], and what their edges may have on either side. */
+static err count_run(struct counting *c, int64_t first, int64_t last) {
+    AUTO_ARENA struct arena a;
+    struct scan_request r = {.time_min = hour_from(first - 1), .time_max = hour_last(last + 1)};
+    arena_init(&a, SCAN_BYTES);
+    err e = snapshot_scan(&c->sn->base, &r, &a, on_chunk, c, &c->stats);
+    return e ? e : take(&c->error);
+}
+
+/* What is in files of spans alone: what is in memory is counted by itself. Runs of hours that are near each other are read together, so that no span is
+ * counted twice. */
+static err count_touched(struct unit *u, struct tally *t) {
+    struct snapshot *sn;
+    struct counting c = {.u = u, .t = t};
+    TRY(engine_snapshot(&u->s->base, str_of(u->table->tenant), SIGNAL_SPANS, &sn));
+    c.sn = (struct engine_snapshot *)sn;
+    c.sn->batch_count = 0;
+    err e = NULL;
+    for (size_t i = 0, end; i < u->touched.n && !e; i = end) {
+        for (end = i + 1; end < u->touched.n && u->touched.v[end] <= u->touched.v[end - 1] + 2;) end++;
+        e = count_run(&c, u->touched.v[i], u->touched.v[end - 1]);
+    }
+    snapshot_free(sn);
+    if (!e && c.stats.bad_blocks) e = err_new(ERR_CORRUPT, "%s", c.stats.bad_text);
+    if (!e) tally_pair(t);
+    return e;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------- */
+
+static err read_halves(struct unit *u, struct tally *t) {
+    struct scan_stats stats = {0};
+    struct rollup_file *f = NULL;
+    lock_take(&u->s->lock);
+    for (size_t i = 0; i < u->table->parts->n && !f; i++)
+        if (rollup_is_halves(&u->table->parts->v[i])) f = rollup_file_ref(u->table->parts->v[i].rollup);
+    lock_give(&u->s->lock);
+    err e = f ? rollup_file_read_halves(f, t, &stats) : NULL;
+    rollup_file_unref(f);
+    return e;
+}
+
+static err write_day(struct unit *u, const struct tally *t, struct rollup_writer *w) {
+    AUTO_FREE const struct part_entry **files = mem_new_array(const struct part_entry *, u->files.n + 1);
+    hour_list hours = {0};
+    err e = NULL;
+    for (size_t i = 0; i < u->files.n; i++) files[i] = &u->files.v[i];
+    rollup_hours_of(files, u->files.n, &hours);
+    for (size_t i = 0; i < u->touched.n; i++) *vec_push(&hours) = u->touched.v[i];
+    if (hours.n) qsort(hours.v, hours.n, sizeof *hours.v, by_hour);
+    for (size_t i = 0; i < hours.n && !e; i++) {
+        if (i && hours.v[i] == hours.v[i - 1]) continue;
+        e = is_touched(u, hours.v[i]) ? rollup_writer_put(w, t, hour_from(hours.v[i]), hour_last(hours.v[i]), true)
+                                      : rollup_write_hour(files, u->files.n, hours.v[i], w);
+    }
+    vec_done(&hours);
+    return e;
+}
+
+/* Halves whose spans are gone go, too. */
+static void keep_halves(struct unit *u, const struct tally *counted, struct tally *halves) {
+    for (int side = 0; side < 2; side++) {
+        struct tally_half *v = side ? halves->servers.v : halves->clients.v;
+        size_t n = side ? halves->servers.n : halves->clients.n, left = 0;
+        for (size_t i = 0; i < n; i++)
+            if (!is_touched(u, v[i].call.start_ns / rollup_hour_ns) || tally_has_half(counted, &v[i])) v[left++] = v[i];
+        if (side)
+            halves->servers.n = left;
+        else
+            halves->clients.n = left;
+    }
+}
+
+static err write_unit(struct unit *u, struct rollup_writer *w) {
+    struct tally counted, halves;
+    tally_init(&counted, u->table->names, rollup_minute_ns);
+    tally_init(&halves, NULL, rollup_minute_ns);
+    err e = count_touched(u, &counted);
+    if (!e) e = read_halves(u, &halves);
+    if (!e && u->halves) {
+        keep_halves(u, &counted, &halves);
+        e = rollup_writer_put_halves(w, &halves);
+    } else if (!e) {
+        tally_settle(&counted, &halves);
+        e = write_day(u, &counted, w);
+    }
+    tally_done(&counted);
+    tally_done(&halves);
+    return e;
+}
+
+/* The unit's files out, and what is in their place, if anything is left. */
+static err commit(struct unit *u, struct part_entry *made) {
+    AUTO_BUF struct buf edit;
+    AUTO_FREE uint64_t *removed = mem_new_array(uint64_t, u->files.n + 1);
+    buf_init(&edit, 16 * MIB);
+    for (size_t i = 0; i < u->files.n; i++) edit_part_remove(&edit, removed[i] = u->files.v[i].id);
+    if (made) engine_put_rollup(u->table, made, &edit);
+    TRY(engine_edit_parts(u->s, u->table, buf_str(&edit), removed, u->files.n, made, made != NULL, false));
+    for (size_t i = 0; i < u->files.n; i++) part_entry_doom(&u->files.v[i]);
+    return NULL;
+}
+
+static err replace(struct unit *u) {
+    struct part_entry made = {.id = engine_next_part_id(u->s), .day = u->day, .deletes_applied = u->deletes->id_max};
+    struct path path = path_part(u->s->dir, u->table->tenant, TABLE_ROLLUPS, u->day, made.id);
+    struct path dir = path_table(u->s->dir, u->table->tenant, TABLE_ROLLUPS);
+    struct rollup_writer *w;
+    TRY(rollup_writer_new(path.text, made.id, &w));
+    err e = write_unit(u, w);
+    if (!e) e = engine_rollup_finish(u->s, w, path.text, &made);
+    rollup_writer_free(w);
+    bool none = e && err_kind(e) == ERR_NOT_FOUND;
+    if (none) {
+        err_free(e);
+        return commit(u, NULL);
+    }
+    TRY(e);
+    e = path_sync_dir(dir.text);
+    if (!e) e = commit(u, &made);
+    if (!e) return NULL;
+    engine_discard_parts(u->s, u->table, &made, 1);
+    return e;
+}
+
+/* No span of theirs is deleted, or it cannot be counted anew any more: they only say that they know of the delete. */
+static err mark_known(struct unit *u) {
+    AUTO_BUF struct buf edit;
+    AUTO_FREE uint64_t *ids = mem_new_array(uint64_t, u->files.n + 1);
+    buf_init(&edit, 16 * MIB);
+    for (size_t i = 0; i < u->files.n; i++) {
+        struct part_entry *p = &u->files.v[i];
+        edit_part_remove(&edit, ids[i] = p->id);
+        p->deletes_applied = u->deletes->id_max;
+        engine_put_rollup(u->table, p, &edit);
+        part_entry_ref(p);
+    }
+    err e = engine_edit_parts(u->s, u->table, buf_str(&edit), ids, u->files.n, u->files.v, u->files.n, false);
+    for (size_t i = 0; i < u->files.n && e; i++) {
+        struct part_entry copy = u->files.v[i];
+        part_entry_unref(&copy);
+    }
+    return e;
+}
+
+/* What cannot be read stays as it is until restart; what fails otherwise is tried again. */
+static void unit_failed(struct unit *u, bool damaged) {
+    lock_take(&u->s->lock);
+    struct part_set *old = u->table->parts, *set = part_set_change(old, NULL, 0, NULL, 0);
+    for (size_t i = 0; i < set->n; i++)
+        for (size_t k = 0; k < u->files.n; k++) {
+            if (set->v[i].id != u->files.v[k].id) continue;
+            set->v[i].damaged |= damaged;
+            set->v[i].retry_ns = clock_monotonic_ns() + retry_ns;
+        }
+    u->table->parts = set;
+    lock_give(&u->s->lock);
+    part_set_unref(old);
+}
+
+bool engine_rollup_step(struct engine *s, err *out_why) {
+    struct unit u;
+    if (!s->o.rollup.run || !take_unit(s, &u)) return false;
+    err e = find_touched(&u);
+    if (!e) e = u.touched.n ? replace(&u) : mark_known(&u);
+    if (e) {
+        log_warn("counting rollups anew for a delete failed", F_TEXT("tenant", u.table->tenant), F_ERR(e));
+        unit_failed(&u, err_kind(e) == ERR_CORRUPT);
+    }
+    *out_why = err_wrap(e, "rollups of %s", u.table->tenant);
+    unit_done(&u);
+    return true;
+}

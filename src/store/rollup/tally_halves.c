@@ -1,0 +1,201 @@
+/* Halves of edges: which of them belong together. */
+#include "base/hash.h"
+#include "store/rollup/tally_priv.h"
+
+enum { SLOTS_FIRST = 256 };
+
+static uint64_t half_hash(const struct tally_half *h) {
+    uint64_t trace[2];
+    memcpy(trace, h->trace_id, sizeof trace);
+    return hash_keyed(hash_keyed(trace[0], trace[1]), h->client_span);
+}
+
+static bool same_span(const struct tally_half *a, const struct tally_half *b) {
+    return a->client_span == b->client_span && memcmp(a->trace_id, b->trace_id, sizeof a->trace_id) == 0;
+}
+
+static void place_client(struct tally *t, uint32_t number) {
+    uint32_t at = (uint32_t)half_hash(&t->clients.v[number]) & t->client_mask;
+    while (t->client_slots[at]) at = (at + 1) & t->client_mask;
+    t->client_slots[at] = number + 1;
+}
+
+static void index_client(struct tally *t) {
+    uint32_t room = t->client_slots ? t->client_mask + 1 : 0;
+    if (t->clients.n <= room / 2) {
+        place_client(t, (uint32_t)t->clients.n - 1);
+        return;
+    }
+    mem_free(t->client_slots);
+    room = room ? room * 2 : SLOTS_FIRST;
+    t->client_slots = mem_new_array(uint32_t, room);
+    t->client_mask = room - 1;
+    for (uint32_t i = 0; i < t->clients.n; i++) place_client(t, i);
+}
+
+void tally_put_half(struct tally *t, const struct tally_half *h, struct str party, struct str peer) {
+    struct tally_half *to = h->is_server ? vec_push(&t->servers) : vec_push(&t->clients);
+    *to = *h;
+    to->party = strings_intern(&t->parties, party);
+    to->peer = peer.n ? strings_intern(&t->parties, peer) : 0;
+    if (!h->is_server) index_client(t);
+}
+
+static uint32_t edge_key(struct tally *t, enum rollup_view view, uint8_t connection,
+                         const struct str texts[ROLLUP_TEXTS]) {
+    struct rollup_key key = {.view = (uint8_t)view, .kind = connection};
+    memcpy(key.texts, texts, sizeof key.texts);
+    return rollup_sink_key(&t->sink, &key);
+}
+
+/* Environment, namespace and service out of a party's bytes, which are a key's. */
+static bool party_texts(struct str bytes, struct arena *a, struct str out[3]) {
+    AUTO_BUF struct buf key;
+    struct rollup_key read;
+    buf_init(&key, SIZE_MAX);
+    buf_add_byte(&key, 0);
+    buf_add_str(&key, bytes);
+    for (int i = 0; i < 6; i++) buf_add_byte(&key, 0); /* two more texts, kind, status */
+    bool ok = rollup_key_read(buf_str(&key), a, &read);
+    for (int i = 0; i < 3 && ok; i++) out[i] = arena_copy(a, read.texts[i]);
+    return ok && !a->full;
+}
+
+static struct tally_edge make_edge(struct tally *t, uint32_t client_party, uint32_t server_party, uint8_t connection) {
+    AUTO_ARENA struct arena a;
+    struct str client[3] = {{0}}, server[3] = {{0}}, texts[ROLLUP_TEXTS];
+    arena_init(&a, SIZE_MAX);
+    party_texts(strings_get(&t->parties, client_party), &a, client);
+    party_texts(strings_get(&t->parties, server_party), &a, server);
+    texts[ROLLUP_ENVIRONMENT] = server[0];
+    texts[ROLLUP_CLIENT_NAMESPACE] = client[1];
+    texts[ROLLUP_CLIENT] = client[2];
+    texts[ROLLUP_SERVER_NAMESPACE] = server[1];
+    texts[ROLLUP_SERVER] = server[2];
+    return (struct tally_edge){
+        {edge_key(t, ROLLUP_EDGE_SERVER, connection, texts), edge_key(t, ROLLUP_EDGE_CLIENT, connection, texts)}};
+}
+
+static void pair(struct tally *t, const struct tally *of_client, const struct tally_half *c,
+                 const struct tally_half *s) {
+    struct rollup_call server = s->call, client = c->call;
+    uint8_t connection = MAX(c->connection, s->connection);
+    uint32_t party =
+        of_client == t ? c->party : strings_intern(&t->parties, strings_get(&of_client->parties, c->party));
+    uint32_t known = t->pairs.n, ids[3] = {party, s->party, connection};
+    uint32_t edge = strings_intern(&t->pairs, (struct str){(const char *)ids, sizeof ids});
+    if (edge == known) *vec_push(&t->edges) = make_edge(t, party, s->party, connection);
+    server.failed = client.failed = server.failed || client.failed;
+    client.start_ns = server.start_ns;
+    rollup_sink_add(&t->sink, t->edges.v[edge].keys[0], &server);
+    rollup_sink_add(&t->sink, t->edges.v[edge].keys[1], &client);
+}
+
+/* The first client half of a server's span; all of that span are matched where they may be. */
+static const struct tally_half *find_client(const struct tally *t, const struct tally_half *s) {
+    const struct tally_half *found = NULL;
+    if (!t->client_slots) return NULL;
+    for (uint32_t at = (uint32_t)half_hash(s) & t->client_mask; t->client_slots[at]; at = (at + 1) & t->client_mask) {
+        const struct tally_half *c = &t->clients.v[t->client_slots[at] - 1];
+        if (same_span(c, s) && (!found || c < found)) found = c;
+    }
+    return found;
+}
+
+static void mark_clients(struct tally *t, const struct tally_half *s) {
+    for (uint32_t at = (uint32_t)half_hash(s) & t->client_mask; t->client_slots[at]; at = (at + 1) & t->client_mask) {
+        struct tally_half *c = &t->clients.v[t->client_slots[at] - 1];
+        if (same_span(c, s)) c->is_matched = true;
+    }
+}
+
+/* Servers that find a client go. */
+static void pair_from(struct tally *t, const struct tally *clients) {
+    size_t left = 0;
+    for (size_t i = 0; i < t->servers.n; i++) {
+        struct tally_half s = t->servers.v[i];
+        const struct tally_half *c = find_client(clients, &s);
+        if (!c) {
+            t->servers.v[left++] = s;
+            continue;
+        }
+        pair(t, clients, c, &s);
+        if (clients == t) mark_clients(t, &s);
+    }
+    t->servers.n = left;
+}
+
+void tally_pair(struct tally *t) { pair_from(t, t); }
+void tally_pair_with(struct tally *t, const struct tally *clients) { pair_from(t, clients); }
+
+void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t arrived_ns) {
+    for (int side = 0; side < 2; side++) {
+        const struct tally_half *v = side ? from->servers.v : from->clients.v;
+        size_t n = side ? from->servers.n : from->clients.n;
+        for (size_t i = 0; i < n; i++) {
+            struct tally_half h = v[i];
+            if (h.is_matched && !h.is_remembered) continue;
+            if (!h.arrived_ns) h.arrived_ns = arrived_ns;
+            tally_put_half(t, &h, strings_get(&from->parties, h.party),
+                           h.peer ? strings_get(&from->parties, h.peer) : (struct str){0});
+        }
+    }
+}
+
+static void count_unmatched(struct tally *t, const struct tally_half *c) {
+    AUTO_ARENA struct arena a;
+    struct str client[3] = {{0}}, texts[ROLLUP_TEXTS] = {{0}};
+    arena_init(&a, SIZE_MAX);
+    if (c->is_matched || !c->peer) return;
+    party_texts(strings_get(&t->parties, c->party), &a, client);
+    texts[ROLLUP_ENVIRONMENT] = client[0];
+    texts[ROLLUP_CLIENT_NAMESPACE] = client[1];
+    texts[ROLLUP_CLIENT] = client[2];
+    texts[ROLLUP_SERVER] = strings_get(&t->parties, c->peer);
+    rollup_sink_add(&t->sink, edge_key(t, ROLLUP_EDGE_CLIENT, MAX(c->connection, (uint8_t)ROLLUP_TO_PEER), texts),
+                    &c->call);
+}
+
+void tally_count_unmatched(struct tally *t, int64_t before_ns) {
+    for (size_t i = 0; i < t->clients.n; i++)
+        if (t->clients.v[i].call.start_ns < before_ns) count_unmatched(t, &t->clients.v[i]);
+}
+
+void tally_settle(struct tally *t, const struct tally *waiting) {
+    for (size_t i = 0; i < t->clients.n; i++)
+        if (!find_client(waiting, &t->clients.v[i])) count_unmatched(t, &t->clients.v[i]);
+}
+
+bool tally_has_half(const struct tally *t, const struct tally_half *h) {
+    if (!h->is_server) return find_client(t, h) != NULL;
+    for (size_t i = 0; i < t->servers.n; i++)
+        if (same_span(&t->servers.v[i], h) && t->servers.v[i].call.span_id == h->call.span_id) return true;
+    return false;
+}
+
+/* The index of clients is not good any more: nothing pairs in t after this. */
+uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_max) {
+    size_t all = t->clients.n + t->servers.n, over = all > halves_max ? all - halves_max : 0, left = 0;
+    uint64_t cut = over;
+    for (size_t i = 0; i < t->clients.n; i++) {
+        const struct tally_half c = t->clients.v[i];
+        bool goes = over > 0 || c.arrived_ns < arrived_before_ns;
+        over -= over > 0;
+        if (goes)
+            count_unmatched(t, &c);
+        else if (!c.is_matched || c.is_remembered)
+            t->clients.v[left++] = c;
+    }
+    t->clients.n = left;
+    left = 0;
+    for (size_t i = 0; i < t->servers.n; i++) {
+        bool goes = over > 0 || t->servers.v[i].arrived_ns < arrived_before_ns;
+        over -= over > 0;
+        if (!goes) t->servers.v[left++] = t->servers.v[i];
+    }
+    t->servers.n = left;
+    mem_free(t->client_slots);
+    t->client_slots = NULL;
+    t->client_mask = 0;
+    return cut;
+}

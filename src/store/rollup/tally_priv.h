@@ -1,0 +1,113 @@
+/* A tally: rollups in memory, as they are made of spans, read from files and merged.
+ *
+ *   keys     bytes of a key, in its order → number         rows     (key, time) → sums, histogram, exemplar
+ *   clients  (trace, client span) → halves that call        servers  halves that are called and have found no client yet
+ *
+ * Invariants: equal keys have one number, equal (key, time) one row. What stands in a tally twice over is added up, in any order, with the same
+ * result; but for halves: of two client halves of one span the one that came first pairs.
+ * Limits: rows and keys below 2^32. Names over the limits (names_priv.h) are counted as `_other`.
+ * Owner: whoever called tally_init. Threads: one at a time.
+ */
+#pragma once
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "store/rollup.h"
+#include "store/rollup/names_priv.h"
+
+enum { KEY_BYTES_MAX = 1 << 20 };
+
+struct tally_row {
+    uint32_t key;
+    int64_t time_ns; /* minute, or step */
+    uint64_t calls, errors, sum_ns;
+    int64_t last_ns;
+    struct rollup_exemplar exemplar;
+    bool has_exemplar;
+    uint32_t bucket_first, bucket_count, bucket_room;
+    uint64_t *buckets; /* of bucket_first, …; the arena's */
+};
+
+struct tally_half {
+    unsigned char trace_id[16];
+    uint64_t client_span;
+    bool is_server, is_remembered, is_matched;
+    uint8_t connection;
+    uint32_t party; /* environment, namespace, service: a number of `parties` */
+    uint32_t peer;  /* of `parties`, too, as a text alone; 0: none */
+    struct rollup_call call;
+    int64_t arrived_ns; /* wall; 0: not yet set */
+};
+
+struct tally_edge {
+    uint32_t keys[2]; /* as servers and as clients saw it */
+};
+
+struct tally_last {
+    int64_t time_ns;
+    uint32_t row; /* + 1; 0: none */
+};
+
+struct tally {
+    struct rollup_sink sink;
+    struct rollup_names *names; /* NULL: no limits */
+    int64_t step_ns;            /* of rows; 0: all have time `start_ns` */
+    int64_t start_ns;
+    bool buckets, exemplars;     /* are kept */
+    struct arena memory;         /* of buckets */
+    struct strings keys;         /* encoded */
+    struct strings asked;        /* as they were asked for, before the limits */
+    VEC(uint32_t) answers;       /* to those: numbers of keys */
+    VEC(struct tally_last) last; /* of a key: its row that was found last */
+    VEC(struct tally_row) rows;
+    uint32_t *slots, slot_mask; /* of rows: number + 1 */
+    struct strings parties;     /* 0: empty */
+    VEC(struct tally_half) clients, servers;
+    uint32_t *client_slots, client_mask; /* of clients: number + 1 */
+    struct strings pairs;                /* of parties, with the connection */
+    VEC(struct tally_edge) edges;        /* of those: the keys */
+    struct buf scratch;
+};
+
+void tally_init(struct tally *t, struct rollup_names *names, int64_t step_ns);
+void tally_done(struct tally *t);
+uint64_t tally_bytes(const struct tally *t); /* about */
+
+/* ---- keys ------------------------------------------------------------------------------------------------------- */
+
+/* Bytes that compare as keys do, and say where they end. */
+void rollup_key_write(const struct rollup_key *key, struct buf *out);
+/* False: no such key. Texts are the arena's, or point into the bytes. */
+bool rollup_key_read(struct str bytes, struct arena *a, struct rollup_key *out);
+
+/* The number of a key as it is, no limits. */
+uint32_t tally_key_of_bytes(struct tally *t, struct str bytes);
+
+/* ---- rows ------------------------------------------------------------------------------------------------------- */
+
+/* The row of a key at the step that has the time; made if it is not there. It may move with the next one that is made. */
+struct tally_row *tally_row_at(struct tally *t, uint32_t key, int64_t time_ns);
+void tally_buckets_add(struct tally *t, struct tally_row *row, uint32_t first, uint32_t n, const uint64_t *counts);
+void tally_add_row(struct tally *t, uint32_t key, const struct tally_row *from); /* key: of t */
+/* All rows of another, whose minutes begin in the range. */
+void tally_add_all(struct tally *t, const struct tally *from, int64_t time_min, int64_t time_max);
+
+/* ---- halves ----------------------------------------------------------------------------------------------------- */
+
+/* Pairs servers with clients: those servers go, and the clients are matched. */
+void tally_pair(struct tally *t);
+/* The same with those of another, which are not marked: of them only those are left that are matched there. */
+void tally_pair_with(struct tally *t, const struct tally *clients);
+/* Those that may still find another, as they are, to the end of t's. arrived_ns: of those that have none. */
+void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t arrived_ns);
+void tally_put_half(struct tally *t, const struct tally_half *h, struct str party, struct str peer);
+/* Client halves that found nobody and began before that time, as calls of their peers. */
+void tally_count_unmatched(struct tally *t, int64_t before_ns);
+/* Client halves that found nobody and are not among those that wait, as calls of their peers. */
+void tally_settle(struct tally *t, const struct tally *waiting);
+bool tally_has_half(const struct tally *t,
+                    const struct tally_half *h); /* a client's, or a server's that has found nobody */
+/* Halves that arrived before that time are done with: they are counted so, or forgotten. So are the first ones over the limit; returns how many those were. */
+uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_max);
+
+static inline int64_t rollup_floor(int64_t t, int64_t step) { return t - ((t % step) + step) % step; }

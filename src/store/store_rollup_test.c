@@ -1,0 +1,176 @@
+/* Rollups of the engine on the simulated disk against the naive count over all spans: flushes, merges, late spans, deletes, kills, power cuts, failing
+ * calls. A seed replays exactly; CLEW_LONG=1 runs many more. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/sim/sim.h"
+#include "store/store_testing_priv.h"
+
+static uint64_t rounds(uint64_t quick, uint64_t all) { return getenv("CLEW_LONG") ? all : quick; }
+
+static struct store_options options(void) {
+    return (struct store_options){.dir = "data",
+                                  .disk_use_max_percent = 100,
+                                  .flush_bytes = 64 * KIB,
+                                  .segment_bytes = 128 * KIB,
+                                  .manual = true,
+                                  .wall_ns = clock_wall_ns,
+                                  .rollup = world_rollup_function};
+}
+
+static void begin(struct world *w, uint64_t seed) {
+    struct store_options o = options();
+    sim_reset(seed);
+    world_init(w, seed, &o);
+    w->rollups = true;
+    w->rollups_ns = clock_wall_ns();
+}
+
+static void pump_log(struct world *w) {
+    sim_clock_advance(1000000);
+    while (store_pump(w->real, 0)) {}
+}
+
+static void live(struct world *w) {
+    switch (chance_below(&w->chance, 12)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: world_send(w); break;
+    case 4:
+    case 5:
+    case 6: store_pump(w->real, 0); break;
+    case 7: store_pump(w->real, 1); break;
+    case 8:
+    case 9: store_pump(w->real, 2); break;
+    case 10: sim_clock_advance((int64_t)chance_below(&w->chance, 10) * 1000000000); break;
+    default:
+        if (chance_one_in(&w->chance, 4)) world_delete(w);
+    }
+}
+
+static void check_clean(void) {
+    AUTO_BUF struct buf out;
+    uint64_t bad = 0;
+    buf_init(&out, MIB);
+    err e = store_check("data", &out, &bad);
+    if (e) fail_msg("check: %s", err_text(e));
+    if (bad) fail_msg("check: %s", out.p);
+}
+
+static void settle_deletes(struct world *w) {
+    err e = store_rewrite_now(w->real);
+    if (e) fail_msg("rewrite: %s", err_text(e));
+    struct store_stats stats;
+    store_get_stats(w->real, &stats);
+    assert_int_equal(stats.deletes_pending, 0);
+}
+
+static void close_clean(struct world *w) {
+    err e = store_close(w->real);
+    if (e) fail_msg("close: %s", err_text(e));
+    w->real = NULL;
+    check_clean();
+}
+
+static void test_model_agrees(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= rounds(15, 1000); seed++) {
+        struct world w;
+        begin(&w, seed);
+        for (int i = 0; i < 200; i++) {
+            live(&w);
+            if (i % 5 == 0) world_compare_query(&w);
+        }
+        pump_log(&w);
+        world_compare_all(&w);
+        settle_deletes(&w);
+        world_compare_all(&w);
+        close_clean(&w);
+        assert_null(world_reopen(&w));
+        world_compare_all(&w);
+        while (store_pump(w.real, 2)) {}
+        world_compare_all(&w);
+        close_clean(&w);
+        world_done(&w);
+    }
+}
+
+static void test_kills_and_power_cuts(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= rounds(3, 500); seed++) {
+        struct world w;
+        begin(&w, seed);
+        for (int life = 0; life < 50; life++) {
+            uint64_t steps = chance_below(&w.chance, 40);
+            for (uint64_t i = 0; i < steps; i++) live(&w);
+            store_abandon(w.real);
+            if (chance_one_in(&w.chance, 3))
+                sim_restart();
+            else
+                sim_reboot();
+            err e = world_reopen(&w);
+            if (e) fail_msg("seed %llu: reopen: %s", (unsigned long long)seed, err_text(e));
+            world_compare_all(&w);
+        }
+        settle_deletes(&w);
+        world_compare_all(&w);
+        close_clean(&w);
+        world_done(&w);
+    }
+}
+
+/* A short life with flushes, merges and a delete, cut or broken at its n-th call. */
+static void broken_life(uint64_t n, int how, bool *out_broke) {
+    struct world w;
+    begin(&w, 3);
+    for (int i = 0; i < 4; i++) world_send(&w);
+    pump_log(&w);
+    if (how == 0) sim_cut_at(n);
+    if (how > 0) sim_fail_at(n, how == 1 ? ERR_IO : ERR_UNAVAILABLE);
+    for (int turn = 0; turn < 6; turn++) {
+        for (int i = 0; i < 3; i++) world_send(&w);
+        pump_log(&w);
+        store_pump(w.real, 1);
+        if (turn == 3) world_delete(&w);
+    }
+    while (store_pump(w.real, 2)) {}
+    err_free(store_rewrite_now(w.real));
+    *out_broke = sim_faults() > 0;
+    struct store_stats stats;
+    store_get_stats(w.real, &stats);
+    w.lenient = stats.read_only;
+    store_abandon(w.real);
+    sim_reboot();
+    err e = world_reopen(&w);
+    if (e) fail_msg("call %llu: reopen: %s", (unsigned long long)n, err_text(e));
+    store_get_stats(w.real, &stats);
+    err_free(store_rewrite_now(w.real));
+    if (!*out_broke || how > 0) world_compare_rollups(&w, 0, true);
+    close_clean(&w);
+    world_done(&w);
+}
+
+static void test_broken_at_every_call(void **state) {
+    (void)state;
+    uint64_t step = rounds(23, 1);
+    for (int how = 0; how < 3; how++) {
+        bool broke = true;
+        for (uint64_t n = 1 + (uint64_t)how; broke; n += step) broken_life(n, how, &broke);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model_agrees),
+        cmocka_unit_test(test_kills_and_power_cuts),
+        cmocka_unit_test(test_broken_at_every_call),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
