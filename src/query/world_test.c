@@ -43,6 +43,7 @@ void world_open(struct world *w, uint64_t seed) {
     options.retention_ns = 0;
     options.budget = &w->store_budget;
     options.rollup = world_rollup();
+    options.rollup_retention_ns = 0;
     w->store = open_store(&options, seed);
 }
 

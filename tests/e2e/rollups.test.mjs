@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { getJson, startClew, until } from './clew.mjs';
 import { ask, load } from './promql.mjs';
 
-const MINUTES = 9, EACH = 6; // whole minutes that have ended, and requests in each
+const MINUTES = 12, EACH = 6; // whole minutes that have ended, and requests in each
 const hex = (n, size) => n.toString(16).padStart(size, '0');
 const attributes = (of) => Object.entries(of).map(([key, stringValue]) => ({ key, value: { stringValue } }));
 

@@ -217,11 +217,15 @@ static enum side side_of(const struct rollup_key *key) {
     return key->view == ROLLUP_EDGE_CLIENT ? SIDE_SECOND : SIDE_FIRST;
 }
 
+static bool is_same_key(const struct rollup_row *a, const struct rollup_row *b) {
+    return a->key == b->key || rollup_key_compare(a->key, b->key) == 0;
+}
+
 /* One entry for each run of rows with one key. */
 static void list_rows(struct rolled *v, const struct rollup_rows *rows, bool before) {
     for (size_t i = 0, end; i < rows->n; i = end) {
         struct rolled_key *k = &v->keys[v->key_count++];
-        for (end = i + 1; end < rows->n && rollup_key_compare(rows->v[i].key, rows->v[end].key) == 0;) end++;
+        for (end = i + 1; end < rows->n && is_same_key(&rows->v[i], &rows->v[end]);) end++;
         struct rolled_rows *side = &k->sides[side_of(rows->v[i].key)];
         k->key = rows->v[i].key;
         *side = before ? (struct rolled_rows){.before = &rows->v[i]}
@@ -231,7 +235,7 @@ static void list_rows(struct rolled *v, const struct rollup_rows *rows, bool bef
 
 static size_t count_keys(const struct rollup_rows *rows) {
     size_t n = 0;
-    for (size_t i = 0; i < rows->n; i++) n += i == 0 || rollup_key_compare(rows->v[i - 1].key, rows->v[i].key) != 0;
+    for (size_t i = 0; i < rows->n; i++) n += i == 0 || !is_same_key(&rows->v[i - 1], &rows->v[i]);
     return n;
 }
 
