@@ -204,6 +204,47 @@ static void trace_once(struct store *s) {
     batch_builder_done(&b);
 }
 
+/* ---- rollups ------------------------------------------------------------------------------------------------------------ */
+
+/* Each span is a call, and one of two ends: some call, some are called by the span before. */
+static void roll_up(void *context, const struct batch *b, const uint32_t *rows, uint32_t n, struct rollup_sink *out) {
+    struct rollup_key key = {.view = ROLLUP_SPANS};
+    (void)context;
+    key.texts[ROLLUP_SERVICE] = STR("things");
+    uint32_t number = rollup_sink_key(out, &key);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = rows ? rows[i] : i;
+        struct rollup_half half = {.is_server = row % 2, .service = STR("things"), .peer = STR("peer")};
+        half.call.start_ns = (int64_t)batch_u64(b, SET_ROWS, FIELD_TIME, row);
+        half.call.span_id = batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row);
+        half.client_span = batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row - row % 2);
+        rollup_sink_add(out, number, &half.call);
+        rollup_sink_half(out, &half);
+    }
+}
+
+static uint64_t calls_of(struct store *s, const char *tenant) {
+    AUTO_ARENA struct arena a;
+    struct rollup_request r = {.views = {true}, .time_min = INT64_MIN, .time_max = INT64_MAX};
+    struct rollup_rows rows;
+    struct scan_stats stats = {0};
+    uint64_t calls = 0;
+    arena_init(&a, 64 * MIB);
+    assert_null(store_rollups(s, str_of(tenant), &r, &a, &rows, &stats));
+    assert_int_equal(stats.bad_blocks, 0);
+    for (size_t i = 0; i < rows.n; i++) calls += rows.v[i].calls;
+    return calls;
+}
+
+static void roll_up_all(void *context) {
+    struct busy *b = context;
+    for (uint64_t before = 0; !atomic_load(&b->stop);) {
+        uint64_t calls = calls_of(b->store, "default");
+        assert_true(calls >= before && calls % BATCH_ROWS == 0);
+        before = calls;
+    }
+}
+
 static void scan_all(void *context) {
     struct busy *b = context;
     while (!atomic_load(&b->stop)) {
@@ -245,8 +286,8 @@ static void delete_all(void *context) {
 }
 
 static void run_all(struct busy *b, const char *copy) {
-    static void (*const others[])(void *) = {scan_all, scan_all,   select_all,   select_all,
-                                             work_all, delete_all, delete_series};
+    static void (*const others[])(void *) = {scan_all, scan_all,   select_all,    select_all,
+                                             work_all, delete_all, delete_series, roll_up_all};
     static void (*const writers[])(void *) = {append_all, append_all, append_points, append_points};
     struct thread *other[LENGTH(others)], *writer[LENGTH(writers)];
     for (size_t i = 0; i < LENGTH(others); i++) assert_null(thread_start(&other[i], "other", 0, others[i], b));
@@ -290,6 +331,7 @@ static void test_all_at_once(void **state) {
     o.flush_bytes = 256 * KIB;
     o.segment_bytes = 256 * KIB;
     o.series.flush_bytes = 2 * MIB;
+    o.rollup = (struct rollup_function){.run = roll_up};
     assert_null(store_open(&o, &b.store));
     run_all(&b, copy.text);
     assert_null(store_close(b.store));
@@ -304,6 +346,7 @@ static void test_all_at_once(void **state) {
         uint64_t samples = select_once(b.store, ".+");
         assert_true(i == 0 ? samples == b.samples : samples <= b.samples && samples % BATCH_SERIES == 0);
         uint64_t rows = scan_once(b.store, "default") + scan_once(b.store, "other");
+        assert_int_equal(calls_of(b.store, "default") + calls_of(b.store, "other"), rows);
         if (i == 0)
             assert_int_equal(rows, expected);
         else

@@ -1,0 +1,289 @@
+/* Keys, tallies and files of rollups by themselves: what goes in comes out, limits on names, and bytes that lie. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "os/sim/sim.h"
+#include "signal/testing.h"
+#include "store/rollup/file_priv.h"
+
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        err ok_ = (call);                                                                                              \
+        if (ok_) fail_msg("%s", err_text(ok_));                                                                        \
+    } while (0)
+
+static const int64_t first_ns = (int64_t)1767052800 * 1000000000; /* midnight */
+
+static struct rollup_key span_key(struct str service, struct str operation) {
+    struct rollup_key key = {.view = ROLLUP_SPANS, .kind = 2};
+    key.texts[ROLLUP_ENVIRONMENT] = STR("default");
+    key.texts[ROLLUP_SERVICE] = service;
+    key.texts[ROLLUP_OPERATION] = operation;
+    return key;
+}
+
+static void add_call(struct tally *t, struct str service, struct str operation, int64_t start_ns,
+                     uint64_t duration_ns) {
+    struct rollup_key key = span_key(service, operation);
+    struct rollup_call call = {
+        .start_ns = start_ns, .duration_ns = duration_ns, .failed = duration_ns % 3 == 0, .span_id = duration_ns};
+    memcpy(call.trace_id, "0123456789abcdef", 16);
+    rollup_sink_add(&t->sink, rollup_sink_key(&t->sink, &key), &call);
+}
+
+static void add_half(struct tally *t, bool is_server, uint64_t client_span, struct str service) {
+    struct rollup_half h = {
+        .is_server = is_server, .client_span = client_span, .environment = STR("default"), .service = service};
+    h.call.start_ns = first_ns + (int64_t)client_span;
+    h.call.duration_ns = 5 + client_span;
+    memcpy(h.call.trace_id, "0123456789abcdef", 16);
+    if (!is_server) h.peer = STR("peer");
+    rollup_sink_half(&t->sink, &h);
+}
+
+static void fill(struct tally *t, uint64_t seed, uint32_t calls, int64_t span_ns) {
+    struct chance c = {seed};
+    for (uint32_t i = 0; i < calls; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "op %u", chance_below(&c, 9));
+        add_call(t, chance_one_in(&c, 2) ? STR("shop") : STR("cart"), str_of(name),
+                 first_ns + (int64_t)(chance_next(&c) % (uint64_t)span_ns),
+                 chance_next(&c) >> (20 + chance_below(&c, 44)) >> 10);
+    }
+}
+
+/* ---- keys ------------------------------------------------------------------------------------------------------- */
+
+static int sign(int v) { return (v > 0) - (v < 0); }
+
+static void test_keys_compare_as_their_bytes(void **state) {
+    static const struct str texts[] = {STR(""),    STR("\0"),   STR("\0\0"),  STR("\0a"), STR("a"),
+                                       STR("a\0"), STR("a\0b"), STR("a\xff"), STR("ab"),  STR("\xff")};
+    (void)state;
+    struct chance c = {4};
+    for (int round = 0; round < 20000; round++) {
+        struct rollup_key key[2], back;
+        struct buf bytes[2];
+        AUTO_ARENA struct arena a;
+        arena_init(&a, MIB);
+        for (int k = 0; k < 2; k++) {
+            key[k] = (struct rollup_key){.view = (uint8_t)chance_below(&c, 2),
+                                         .kind = (uint8_t)chance_below(&c, 2),
+                                         .status = (uint8_t)chance_below(&c, 2)};
+            for (int i = 0; i < ROLLUP_TEXTS; i++) key[k].texts[i] = texts[chance_below(&c, LENGTH(texts))];
+            buf_init(&bytes[k], MIB);
+            rollup_key_write(&key[k], &bytes[k]);
+            assert_true(rollup_key_read(buf_str(&bytes[k]), &a, &back));
+            assert_int_equal(rollup_key_compare(&key[k], &back), 0);
+            assert_false(rollup_key_read((struct str){bytes[k].p, bytes[k].n - 1}, &a, &back));
+        }
+        assert_int_equal(sign(str_compare(buf_str(&bytes[0]), buf_str(&bytes[1]))),
+                         sign(rollup_key_compare(&key[0], &key[1])));
+        for (int k = 0; k < 2; k++) buf_done(&bytes[k]);
+    }
+}
+
+static void test_buckets(void **state) {
+    (void)state;
+    assert_int_equal(rollup_bucket_of(0), 0);
+    assert_int_equal(rollup_bucket_of(1), 1);
+    assert_int_equal(rollup_bucket_of(2), 9);
+    struct chance c = {5};
+    for (int i = 0; i < 100000; i++) {
+        uint64_t ns = chance_next(&c) >> (14 + chance_below(&c, 50));
+        uint32_t b = rollup_bucket_of(ns);
+        assert_true(b < ROLLUP_BUCKETS);
+        if (ns)
+            assert_true((double)ns <= rollup_bucket_upper_ns(b) &&
+                        (b == 1 || (double)ns > rollup_bucket_upper_ns(b - 1)));
+    }
+}
+
+/* ---- limits ----------------------------------------------------------------------------------------------------- */
+
+static void test_names_over_the_limits_are_other(void **state) {
+    (void)state;
+    struct rollup_names names;
+    struct tally t;
+    char text[32];
+    uint64_t other = 0, all = 0;
+    rollup_names_init(&names);
+    tally_init(&t, &names, rollup_minute_ns);
+    for (uint32_t i = 0; i < 3000; i++) {
+        snprintf(text, sizeof text, "/order/%u", i);
+        add_call(&t, STR("shop"), str_of(text), first_ns, 7);
+        snprintf(text, sizeof text, "peer %u", i);
+        add_call(&t, STR("cart"), i % 2 ? STR("a") : STR("b"), first_ns, 7);
+    }
+    assert_int_equal(t.keys.n, ROLLUP_OPERATIONS_MAX + 1 + 2);
+    for (size_t i = 0; i < t.rows.n; i++) {
+        struct rollup_key key;
+        AUTO_ARENA struct arena a;
+        arena_init(&a, MIB);
+        assert_true(rollup_key_read(strings_get(&t.keys, t.rows.v[i].key), &a, &key));
+        all += t.rows.v[i].calls;
+        if (str_equal(key.texts[ROLLUP_OPERATION], STR(ROLLUP_OTHER))) other += t.rows.v[i].calls;
+    }
+    assert_int_equal(all, 6000);
+    assert_int_equal(other, 3000 - ROLLUP_OPERATIONS_MAX);
+    tally_done(&t);
+    tally_init(&t, &names, rollup_minute_ns); /* those that were first stay, whoever asks */
+    add_call(&t, STR("shop"), STR("/order/999"), first_ns, 7);
+    add_call(&t, STR("shop"), STR("/order/1000"), first_ns, 7);
+    add_call(&t, STR("shop"), STR("/order/1001"), first_ns, 7);
+    assert_int_equal(t.rows.n, 2);
+    tally_done(&t);
+    rollup_names_done(&names);
+}
+
+static void test_edges_over_the_limit_are_other(void **state) {
+    (void)state;
+    struct tally t;
+    struct rollup_names names;
+    char text[32];
+    rollup_names_init(&names);
+    tally_init(&t, &names, rollup_minute_ns);
+    for (uint32_t i = 0; i < ROLLUP_EDGES_MAX + 500; i++) {
+        snprintf(text, sizeof text, "s%u", i);
+        add_half(&t, false, 1 + i, STR("gateway"));
+        add_half(&t, true, 1 + i, str_of(text));
+    }
+    tally_pair(&t);
+    assert_int_equal(t.servers.n, 0);
+    assert_int_equal(t.keys.n, 2 * (ROLLUP_EDGES_MAX + 1));
+    tally_done(&t);
+    rollup_names_done(&names);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------ */
+
+struct written {
+    struct tally t;
+    struct rollup_info info;
+    struct buf bytes;
+};
+
+static void write_all(struct written *w, uint64_t seed, uint32_t calls, int64_t span_ns) {
+    struct rollup_writer *writer;
+    sim_reset(seed);
+    tally_init(&w->t, NULL, rollup_minute_ns);
+    fill(&w->t, seed, calls, span_ns);
+    for (uint64_t i = 0; i < 20; i++) add_half(&w->t, i % 3 == 0, 100 + i, i % 2 ? STR("shop") : STR("cart"));
+    OK(rollup_writer_new("p", 7, &writer));
+    OK(rollup_writer_put(writer, &w->t, INT64_MIN, INT64_MAX, true));
+    OK(rollup_writer_put_halves(writer, &w->t));
+    OK(rollup_writer_finish(writer, &w->info));
+    rollup_writer_free(writer);
+    buf_init(&w->bytes, 64 * MIB);
+    OK(file_read_all("p", 64 * MIB, &w->bytes));
+    assert_int_equal(w->bytes.n, w->info.bytes);
+}
+
+static void written_done(struct written *w) {
+    tally_done(&w->t);
+    buf_done(&w->bytes);
+}
+
+static uint64_t read_calls(const struct rollup_file *f, int64_t step_ns, int64_t from, int64_t to,
+                           struct scan_stats *stats, size_t *out_rows) {
+    struct rollup_request r = {.views = {true, true, true}, .time_min = from, .time_max = to};
+    struct tally t;
+    uint64_t calls = 0;
+    tally_init(&t, NULL, step_ns);
+    OK(rollup_file_read(f, &r, &t, stats));
+    for (size_t i = 0; i < t.rows.n; i++) calls += t.rows.v[i].calls;
+    *out_rows = t.rows.n;
+    tally_done(&t);
+    return calls;
+}
+
+static void test_a_file_has_what_was_written(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct written w;
+        struct rollup_file *f;
+        struct scan_stats stats = {0};
+        struct tally halves;
+        size_t rows;
+        uint32_t calls = seed == 1 ? 1 : 4000;
+        write_all(&w, seed, calls, seed % 2 ? (int64_t)5 * 3600 * 1000000000 : (int64_t)90 * 1000000000);
+        OK(rollup_file_open("p", &f));
+        assert_int_equal(read_calls(f, rollup_minute_ns, INT64_MIN, INT64_MAX, &stats, &rows), calls);
+        assert_int_equal(rows, w.t.rows.n);
+        assert_int_equal(read_calls(f, 0, INT64_MIN, INT64_MAX, &stats, &rows), calls);
+        uint64_t sum = 0, scanned = stats.rows_scanned;
+        for (int64_t hour = 0; hour < 6; hour++)
+            sum += read_calls(f, rollup_hour_ns, first_ns + hour * rollup_hour_ns,
+                              first_ns + (hour + 1) * rollup_hour_ns - 1, &stats, &rows);
+        assert_int_equal(sum, calls);
+        assert_true(calls == 1 || stats.rows_scanned - scanned < w.info.rows); /* hours were read as such */
+        tally_init(&halves, NULL, rollup_minute_ns);
+        OK(rollup_file_read_halves(f, &halves, &stats));
+        assert_int_equal(halves.clients.n + halves.servers.n, 20);
+        assert_int_equal(stats.bad_blocks, 0);
+        tally_done(&halves);
+        rollup_file_unref(f);
+        written_done(&w);
+    }
+}
+
+/* Every byte flipped, every length cut: it is refused or named, or the answer is right. */
+static void test_damage_is_named(void **state) {
+    (void)state;
+    struct written w;
+    struct scan_stats none = {0};
+    size_t rows;
+    write_all(&w, 3, 60, (int64_t)90 * 1000000000);
+    AUTO_FREE char *bytes = mem_new(w.bytes.n + 8);
+    for (size_t i = 0; i < 2 * w.bytes.n; i++) {
+        bool cut = i >= w.bytes.n;
+        struct rollup_file *f;
+        memcpy(bytes, w.bytes.p, w.bytes.n);
+        if (!cut) bytes[i] ^= (char)(1 << i % 8);
+        err e = rollup_file_open_bytes((struct str){bytes, cut ? i - w.bytes.n : w.bytes.n}, false, &f);
+        if (e) {
+            err_free(e);
+            continue;
+        }
+        assert_false(cut);
+        struct scan_stats stats = {0};
+        struct tally halves;
+        tally_init(&halves, NULL, rollup_minute_ns);
+        uint64_t calls = read_calls(f, rollup_minute_ns, INT64_MIN, INT64_MAX, &stats, &rows);
+        OK(rollup_file_read_halves(f, &halves, &stats));
+        if (stats.bad_blocks == 0 && (calls != 60 || halves.clients.n + halves.servers.n != 20))
+            fail_msg("byte %zu", i);
+        tally_done(&halves);
+        rollup_file_unref(f);
+    }
+    (void)none;
+    written_done(&w);
+}
+
+static void test_nothing_makes_no_file(void **state) {
+    (void)state;
+    struct rollup_writer *w;
+    struct rollup_info info;
+    sim_reset(1);
+    OK(rollup_writer_new("p", 7, &w));
+    err e = rollup_writer_finish(w, &info);
+    assert_int_equal(err_kind(e), ERR_NOT_FOUND);
+    err_free(e);
+    rollup_writer_free(w);
+    assert_false(path_exists("p"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keys_compare_as_their_bytes),     cmocka_unit_test(test_buckets),
+        cmocka_unit_test(test_names_over_the_limits_are_other), cmocka_unit_test(test_edges_over_the_limit_are_other),
+        cmocka_unit_test(test_a_file_has_what_was_written),     cmocka_unit_test(test_damage_is_named),
+        cmocka_unit_test(test_nothing_makes_no_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
