@@ -466,6 +466,7 @@ static void run_rule(struct evaluation *v, size_t i) {
     v->q = &q;
     v->source = &source;
     err e = series_source_open(&q, &source);
+    source.now_ns = wall;
     if (!e) e = evaluate_rule(v, r);
     series_source_close(&source);
     query_end(&q);

@@ -113,6 +113,10 @@ void write_span_stats(struct json_writer *w, const struct query_span_stats *s) {
     json_member(w, "error_count", u64, s->errors);
     json_member(w, "error_ratio", f64, s->spans ? (double)s->errors / (double)s->spans : 0);
     json_key(w, STR("duration"));
+    write_duration(w, s);
+}
+
+void write_duration(struct json_writer *w, const struct query_span_stats *s) {
     if (s->spans == 0) {
         json_null(w);
         return;

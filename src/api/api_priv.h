@@ -218,6 +218,7 @@ void write_attributes(struct json_writer *w, const struct batch *b, enum set s, 
 void write_kind(struct json_writer *w, uint32_t kind);
 void write_status(struct json_writer *w, uint32_t status);
 void write_span_stats(struct json_writer *w, const struct query_span_stats *s);
+void write_duration(struct json_writer *w, const struct query_span_stats *s); /* its value alone */
 void write_counts(struct json_writer *w, const char *name, const uint64_t *v, size_t n);
 void write_services(struct json_writer *w, const struct query_service_count *v, size_t n);
 void write_id(struct json_writer *w, const void *id, size_t n); /* null if all zero */
@@ -278,6 +279,7 @@ void handle_trace_find(struct api_call *c);
 void handle_trace_span(struct api_call *c);
 void handle_services(struct api_call *c);
 void handle_operations(struct api_call *c);
+void handle_edges(struct api_call *c);
 void handle_logs(struct api_call *c);
 void handle_logs_tail(struct api_call *c);
 void handle_attributes(struct api_call *c);

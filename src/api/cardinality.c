@@ -43,7 +43,7 @@ static void question_done(struct cardinality *k) {
 
 static err count_series(struct query *q, struct cardinality *k, const struct series_request *r, uint32_t limit,
                         struct series_cardinality *out) {
-    TRY(series_snapshot_cardinality(k->source.snapshot, r, limit, &q->arena, &k->source.stats, out));
+    TRY(series_cardinality(&k->source, r, limit, &q->arena, out));
     TRY(series_source_check(&k->source));
     return label_matchers_err(r->matchers, r->matcher_count);
 }
@@ -200,7 +200,7 @@ static err write_metrics(struct json_writer *w, struct query *q, struct cardinal
                          const struct series_cardinality *counts) {
     struct series_metadata *v;
     uint32_t n;
-    TRY(series_snapshot_metadata(k->source.snapshot, (struct str){0}, &q->arena, &v, &n));
+    TRY(series_metadata(&k->source, (struct str){0}, &q->arena, &v, &n));
     json_key(w, STR("metrics"));
     json_array(w);
     for (uint32_t i = 0; i < counts->metric_count; i++) {
@@ -253,6 +253,7 @@ static err write_cardinality(struct api_call *c, struct query *q, struct answer 
     struct drop drop = {0};
     TRY(read_question(c, q, k));
     TRY(series_source_open(q, &k->source));
+    k->source.now_ns = c->now_ns;
     TRY(count_series(q, k, &k->request, (uint32_t)call_number(c, "limit", 100), &counts));
     if (call_given(c, "drop")) TRY(count_drop(q, k, call_text(c, "drop"), &drop));
     write_totals(&a->w, &k->request, &counts);

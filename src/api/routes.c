@@ -64,6 +64,13 @@ static const struct api_param traces_params[] = {
     {.name = "cursor", .type = PARAM_TEXT, .help = "`next_cursor` of the page before; it keeps that page's range"},
     {0},
 };
+#define ROLLUPS_PARAM                                                                                                  \
+    {                                                                                                                  \
+        .name = "rollups", .type = PARAM_BOOLEAN, .initial = "false",                                                  \
+        .help =                                                                                                        \
+            "read the rollups of minutes and count no spans, where they can tell: ranges of ten minutes and more, "    \
+            "widened to whole minutes, without conditions on attributes"                                               \
+    }
 static const struct api_param trace_stats_params[] = {
     SPAN_FILTER_PARAMS,
     {.name = "step", .type = PARAM_DURATION, .help = "width of a time bucket; by default about 60 buckets"},
@@ -74,6 +81,7 @@ static const struct api_param trace_stats_params[] = {
      .max = QUERY_SERVICES_MAX,
      .initial = "0",
      .help = "services listed, each with its counts by bucket; 0: do not count by service"},
+    ROLLUPS_PARAM,
     BREAKDOWN_PARAMS("`service`, `environment`, `operation`, `status`, `kind`", ""),
     {0},
 };
@@ -96,10 +104,18 @@ static const struct api_param trace_find_params[] = {
 static const struct api_param services_params[] = {
     ENVIRONMENT_PARAM,
     RANGE_PARAMS,
-    {.name = "counts", .type = PARAM_BOOLEAN, .initial = "false", .help = "count rows too; looks at all of the range"},
+    {.name = "counts",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "count too: spans by the rollups of whole minutes where the range has ten of them, logs one by one"},
     TIMEOUT_PARAM,
     {0},
 };
+static const struct api_param edges_params[] = {ENVIRONMENT_PARAM,
+                                                {.name = "service", .type = PARAM_TEXT, .help = "one of both ends"},
+                                                RANGE_PARAMS,
+                                                TIMEOUT_PARAM,
+                                                {0}};
 static const struct api_param operations_params[] = {
     ENVIRONMENT_PARAM,
     RANGE_PARAMS,
@@ -110,6 +126,7 @@ static const struct api_param operations_params[] = {
      .max = 2000,
      .initial = "200",
      .help = "operations, most calls first"},
+    ROLLUPS_PARAM,
     TIMEOUT_PARAM,
     {0},
 };
@@ -497,6 +514,9 @@ const struct api_route api_routes[] = {
      "Imported", "Exposition"},
     {HTTP_GET, "/api/v1/services", ROLE_READ, MAIN, RUN_WORK, handle_services, services_params, "Who sends telemetry.",
      "Services"},
+    {HTTP_GET, "/api/v1/services/edges", ROLE_READ, MAIN, RUN_WORK, handle_edges, edges_params,
+     "Who calls whom, as both ends measured it: services, databases, messaging systems, and peers that send nothing.",
+     "ServiceEdges"},
     {HTTP_GET, "/api/v1/services/{service}/operations", ROLE_READ, MAIN, RUN_WORK, handle_operations, operations_params,
      "What a service does: span names with calls, errors and durations.", "Operations"},
     {HTTP_GET, "/api/v1/traces", ROLE_READ, MAIN, RUN_WORK, handle_traces, traces_params,

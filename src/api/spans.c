@@ -1,5 +1,6 @@
 /* Trace search, statistics, services and operations as JSON. */
 #include "api/api_priv.h"
+#include "query/rollups.h"
 
 static void write_summary(struct json_writer *w, const struct query_trace_summary *t) {
     json_member(w, "trace_id", hex, t->trace_id, 16);
@@ -108,9 +109,14 @@ static void write_service_stats(struct json_writer *w, const struct query_trace_
 }
 
 static void write_stats_of(struct json_writer *w, const struct query_trace_stats *r,
-                           const struct query_trace_stats_answer *s) {
+                           const struct query_trace_stats_answer *s, bool rolled) {
     write_range(w, r->filter.time_min, r->filter.time_max);
-    json_member(w, "trace_count", u64, s->traces);
+    json_key(w, STR("trace_count"));
+    if (rolled)
+        json_null(w);
+    else
+        json_u64(w, s->traces);
+    json_member(w, "rollups", bool, rolled);
     if (s->traces_cut) json_member(w, "trace_count_is_least", bool, true);
     double seconds = ((double)r->filter.time_max - (double)r->filter.time_min) / 1e9;
     json_member(w, "spans_per_second", f64, seconds > 0 ? (double)s->total.spans / seconds : 0);
@@ -123,8 +129,15 @@ static void write_stats_of(struct json_writer *w, const struct query_trace_stats
     if (r->services) write_service_stats(w, s);
 }
 
+/* From rollups if that is wanted and can be, else counted. */
+static err ask_stats(struct query *q, struct query_trace_stats *r, struct query_trace_stats_answer *out, bool *rolled) {
+    if (*rolled) TRY(query_trace_stats_rolled(q, r, out, rolled));
+    return *rolled ? NULL : query_trace_stats(q, r, out);
+}
+
 /* The same of the period before, as a member: null where there is none. */
-static err write_stats_before(struct query *q, struct answer *a, struct query_trace_stats r, int64_t step) {
+static err write_stats_before(struct query *q, struct answer *a, struct query_trace_stats r, int64_t step,
+                              bool rolled) {
     struct query_trace_stats_answer s;
     int64_t back;
     json_key(&a->w, STR("before"));
@@ -133,10 +146,10 @@ static err write_stats_before(struct query *q, struct answer *a, struct query_tr
         return NULL;
     }
     r.step = step;
-    TRY(query_trace_stats(q, &r, &s));
+    TRY(ask_stats(q, &r, &s, &rolled));
     json_object(&a->w);
     json_member(&a->w, "back_ns", i64, back);
-    write_stats_of(&a->w, &r, &s);
+    write_stats_of(&a->w, &r, &s, rolled);
     json_object_end(&a->w);
     return answer_settle(a);
 }
@@ -146,11 +159,12 @@ static err write_trace_stats(struct api_call *c, struct query *q, struct answer 
                                   .top = (size_t)call_number(c, "top", 20),
                                   .services = (size_t)call_number(c, "services", 0)};
     struct query_trace_stats_answer s;
+    bool rolled = call_number(c, "rollups", 0) != 0 && !call_given(c, "by");
     TRY(call_filter(c, q, false, &r.filter));
-    TRY(query_trace_stats(q, &r, &s));
-    write_stats_of(&a->w, &r, &s);
+    TRY(ask_stats(q, &r, &s, &rolled));
+    write_stats_of(&a->w, &r, &s, rolled);
     TRY(write_breakdown(c, a, SIGNAL_SPANS, &r.filter, s.step));
-    if (call_number(c, "compare", 0)) TRY(write_stats_before(q, a, r, s.step));
+    if (call_number(c, "compare", 0)) TRY(write_stats_before(q, a, r, s.step, rolled));
     return answer_settle(a);
 }
 
@@ -175,8 +189,7 @@ static void write_service(struct json_writer *w, const struct query_service *s, 
         if (s->signals[i]) json_text(w, signal_names[i]);
     json_array_end(w);
     if (counts) {
-        json_member(w, "span_count", u64, s->spans);
-        json_member(w, "error_count", u64, s->errors);
+        write_span_stats(w, &s->spans);
         json_member(w, "log_count", u64, s->logs);
         json_member(w, "last_seen", time, s->last_seen);
     }
@@ -193,6 +206,11 @@ static err write_services_of(struct api_call *c, struct query *q, struct answer 
     json_array(&a->w);
     for (size_t i = 0; i < found.n; i++) write_service(&a->w, &found.services[i], counts);
     json_array_end(&a->w);
+    if (counts) {
+        write_range(&a->w, found.time_min, found.time_max);
+        json_member(&a->w, "rollups", bool, found.rolled);
+        json_member(&a->w, "other_count", u64, found.folded);
+    }
     return answer_settle(a);
 }
 
@@ -210,8 +228,12 @@ static err write_operations(struct api_call *c, struct query *q, struct answer *
     TRY(call_filter(c, q, true, &f));
     f.service = c->path_values[0];
     f.kind = (int)call_number(c, "kind", -1);
-    TRY(query_operations(q, &f, (size_t)call_number(c, "limit", 200), &found));
+    size_t limit = (size_t)call_number(c, "limit", 200);
+    bool rolled = call_number(c, "rollups", 0) != 0;
+    if (rolled) TRY(query_operations_rolled(q, &f, limit, &found, &rolled));
+    if (!rolled) TRY(query_operations(q, &f, limit, &found));
     json_member(&a->w, "service", str, f.service);
+    json_member(&a->w, "rollups", bool, rolled);
     json_key(&a->w, STR("operations"));
     json_array(&a->w);
     for (size_t i = 0; i < found.n; i++) write_operation(&a->w, &found.operations[i], false);
@@ -225,4 +247,65 @@ void handle_operations(struct api_call *c) {
     call_query_begin(c, &q);
     answer_begin(&a, &q);
     answer_end(c, &a, write_operations(c, &q, &a));
+}
+
+/* ---- edges ------------------------------------------------------------------------------------------------------ */
+
+static void write_end(struct json_writer *w, const char *key, struct str service, struct str space) {
+    json_key(w, str_of(key));
+    json_object(w);
+    json_member(w, "service", str, service);
+    json_member(w, "namespace", str, space);
+    json_object_end(w);
+}
+
+static void write_side(struct json_writer *w, const char *key, const struct query_span_stats *s) {
+    json_key(w, str_of(key));
+    write_duration(w, s);
+}
+
+static void write_edge(struct json_writer *w, const struct query_call_edge *e) {
+    static const char *const connections[] = {
+        [ROLLUP_DIRECT] = "direct",
+        [ROLLUP_TO_PEER] = "virtual_node",
+        [ROLLUP_DATABASE] = "database",
+        [ROLLUP_MESSAGING] = "messaging_system",
+    };
+    json_object(w);
+    json_member(w, "environment", str, e->environment);
+    write_end(w, "client", e->client, e->client_space);
+    write_end(w, "server", e->server, e->server_space);
+    json_member(w, "connection", text, connections[e->connection < LENGTH(connections) ? e->connection : 0]);
+    json_member(w, "call_count", u64, e->calls);
+    json_member(w, "error_count", u64, e->errors);
+    json_member(w, "error_ratio", f64, e->calls ? (double)e->errors / (double)e->calls : 0);
+    write_side(w, "client_duration", &e->as_client);
+    write_side(w, "server_duration", &e->as_server);
+    json_member(w, "last_seen", time, e->last_seen);
+    json_object_end(w);
+}
+
+static err write_edges(struct api_call *c, struct query *q, struct answer *a) {
+    struct query_topology_answer found;
+    int64_t start, end;
+    TRY(call_range(c, true, &start, &end));
+    TRY(query_topology(q, start, end, call_text(c, "environment"), call_text(c, "service"), &found));
+    write_range(&a->w, found.time_min, found.time_max);
+    json_key(&a->w, STR("edges"));
+    json_array(&a->w);
+    for (size_t i = 0; i < found.n; i++) {
+        write_edge(&a->w, &found.edges[i]);
+        if (i % 64 == 63) TRY(answer_settle(a));
+    }
+    json_array_end(&a->w);
+    json_member(&a->w, "other_count", u64, found.folded);
+    return answer_settle(a);
+}
+
+void handle_edges(struct api_call *c) {
+    struct query q;
+    struct answer a;
+    call_query_begin(c, &q);
+    answer_begin(&a, &q);
+    answer_end(c, &a, write_edges(c, &q, &a));
 }

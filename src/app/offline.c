@@ -5,6 +5,7 @@
 #include "base/budget.h"
 #include "base/text.h"
 #include "db/db.h"
+#include "ingest/rollup/rollup.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "store/store.h"
@@ -35,6 +36,7 @@ err command_open_data(const char *dir, struct budget *budget, struct store **out
     options.dir = dir;
     options.retention_ns = 0;
     options.manual = true;
+    options.rollup = rollup_of_spans();
     if (!path_exists(dir)) return err_new(ERR_NOT_FOUND, "--data: %s does not exist", dir);
     return err_wrap(store_open(&options, out), "--data (no clew may run on it)");
 }

@@ -23,6 +23,7 @@
 #include "catalog/catalog.h"
 #include "ingest/ingest.h"
 #include "ingest/live.h"
+#include "ingest/rollup/rollup.h"
 #include "ingest/scrape/scrape.h"
 #include "os/clock.h"
 #include "os/loop.h"
@@ -84,6 +85,7 @@ static err read_store_options(const struct arguments *a, struct server *s, struc
     if (memory < 16 * MIB) return err_new(ERR_INVALID, "--memory-limit: at least 16 MiB");
     budget_init(&s->budget, memory);
     out->budget = &s->budget;
+    out->rollup = rollup_of_spans();
     out->flush_bytes = MIN(out->flush_bytes, memory / 4);
     TRY(argument_duration(a, OPTION_RETENTION, &out->retention_ns));
     TRY(argument_duration(a, OPTION_FLUSH_AGE, &out->flush_age_ns));

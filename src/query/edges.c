@@ -1,5 +1,6 @@
 /* Who calls whom: spans joined with their parents over one range. Two scans: the first notes the service of every span, the
  * second looks up the parent of every span. */
+#include "query/edges.h"
 #include "query/query_priv.h"
 
 #include "base/arena.h"

@@ -1,4 +1,5 @@
 /* Edges against brute force: random trees of spans, some with parents that never arrive. */
+#include "query/edges.h"
 #include "query/world_test_priv.h"
 
 #include <setjmp.h>

@@ -64,7 +64,7 @@ static err ask_services_of(struct query *q, const struct query_filter *f, bool c
     TRY(query_services(q, f->time_min, f->time_max, (struct str){NULL, 0}, count, &found));
     uint64_t h = found.n;
     for (size_t i = 0; i < found.n; i++)
-        h = mix_text(h, found.services[i].name) + found.services[i].spans + 3 * found.services[i].logs;
+        h = mix_text(h, found.services[i].name) + found.services[i].spans.spans + 3 * found.services[i].logs;
     *out = h;
     return NULL;
 }

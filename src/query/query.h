@@ -162,15 +162,19 @@ err query_trace_stats(struct query *q, const struct query_trace_stats *r, struct
 struct query_service {
     struct str name, space, environment; /* space: service.namespace */
     bool signals[SIGNALS];
-    uint64_t spans, errors, logs; /* only if counted */
-    int64_t last_seen;            /* only if counted */
+    uint64_t logs;                 /* only if counted, as are those below */
+    struct query_span_stats spans;
+    int64_t last_seen;
 };
 struct query_services_answer {
     const struct query_service *services;
     size_t n;
+    bool rolled;                /* spans are those of rollups (rollups.h), of the whole minutes of time_min to time_max */
+    int64_t time_min, time_max; /* spans that were counted */
+    uint64_t folded;            /* spans counted under `_other` */
 };
-/* Services of the range by name, from resources alone, so a service may show whose rows are just outside it. `count`
- * scans the rows too: then the range is exact. environment p NULL: all. */
+/* Services of the range by name, from resources alone, so a service may show whose rows are just outside it. `count`: spans
+ * from rollups, or exactly by a scan; logs always so. environment p NULL: all. */
 err query_services(struct query *q, int64_t time_min, int64_t time_max, struct str environment, bool count,
                    struct query_services_answer *out);
 
@@ -180,19 +184,6 @@ struct query_operations_answer {
 };
 /* Operations (name and kind) of f->service, most spans first. */
 err query_operations(struct query *q, const struct query_filter *f, size_t limit, struct query_operations_answer *out);
-
-/* A caller and whom it calls: spans of one service whose parent is of another. */
-struct query_edge {
-    struct str parent, child;
-    uint64_t calls, errors; /* errors: of the child's spans. A span that was sent twice counts once. */
-};
-struct query_edges_answer {
-    const struct query_edge *edges; /* most calls first */
-    size_t n;
-    bool cut; /* more than the newest 4 million spans, or 10,000 pairs: the rest is left out */
-};
-/* Both ends must fulfil the filter, its range included. */
-err query_edges(struct query *q, const struct query_filter *f, struct query_edges_answer *out);
 
 /* ---- one trace -------------------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* Services from resources; with counts, also from rows. */
-#include "query/query_priv.h"
+#include "query/rollups_priv.h"
 
 #include "base/map.h"
 #include "base/vec.h"
@@ -12,6 +12,8 @@ struct services {
     struct query *q;
     struct strings keys; /* sizes of the first two texts, then name, namespace, environment */
     VEC(struct query_service) v;
+    VEC(struct rolled_sum *) sums; /* by service; empty: spans were scanned */
+    VEC(struct tally) tallies;     /* by service, of spans that were */
     struct code_cache *cache;
     enum signal signal;
     struct str environment; /* p NULL: all */
@@ -57,7 +59,22 @@ static void on_resource(void *context, const struct batch *b, uint32_t resource)
     if (i != SERVICE_NONE) s->v.v[i].signals[s->signal] = true;
 }
 
-enum { COLUMN_TIME, COLUMN_SERVICE, COLUMN_SPACE, COLUMN_ENVIRONMENT, COLUMN_OLD_ENVIRONMENT, COLUMN_STATUS, COLUMNS };
+enum {
+    COLUMN_TIME,
+    COLUMN_SERVICE,
+    COLUMN_SPACE,
+    COLUMN_ENVIRONMENT,
+    COLUMN_OLD_ENVIRONMENT,
+    COLUMNS_OF_LOGS,
+    COLUMN_STATUS = COLUMNS_OF_LOGS,
+    COLUMN_DURATION,
+    COLUMNS
+};
+
+static err count_span(struct services *s, uint32_t at, const struct vector *c, uint32_t i) {
+    while (s->tallies.n <= at) *vec_push(&s->tallies) = (struct tally){0};
+    return tally_add(s->q, &s->tallies.v[at], (int64_t)c[COLUMN_DURATION].u64[i], c[COLUMN_STATUS].u64[i] == 2);
+}
 
 static uint32_t service_of_row(struct services *s, const struct vector *c, uint32_t i) {
     uint32_t codes[CODE_CACHE_CODES] = {c[COLUMN_SERVICE].codes[i], c[COLUMN_SPACE].codes[i],
@@ -84,9 +101,8 @@ static enum scan_next on_rows(void *context, const struct picked *rows, err *out
         struct query_service *service = &s->v.v[at];
         service->signals[s->signal] = true;
         service->last_seen = MAX(service->last_seen, time_of(c[COLUMN_TIME].u64[i]));
-        service->spans += s->signal == SIGNAL_SPANS;
         service->logs += s->signal == SIGNAL_LOGS;
-        service->errors += s->signal == SIGNAL_SPANS && c[COLUMN_STATUS].u64[i] == 2;
+        if (s->signal == SIGNAL_SPANS && !s->error) s->error = count_span(s, at, c, i);
     }
     *out_error = take(&s->error);
     return SCAN_GO_ON;
@@ -100,6 +116,7 @@ static err count_rows(struct services *s, int64_t time_min, int64_t time_max) {
         [COLUMN_ENVIRONMENT] = RESOURCE_COLUMN("deployment.environment.name"),
         [COLUMN_OLD_ENVIRONMENT] = RESOURCE_COLUMN("deployment.environment"),
         [COLUMN_STATUS] = FIELD_COLUMN(FIELD_STATUS),
+        [COLUMN_DURATION] = FIELD_COLUMN(FIELD_DURATION),
     };
     struct query_filter all;
     struct matcher m;
@@ -107,7 +124,38 @@ static err count_rows(struct services *s, int64_t time_min, int64_t time_max) {
     all.time_min = time_min;
     all.time_max = time_max;
     TRY(matcher_make(s->q, s->signal, &all, &m));
-    return query_scan(s->q, &m, columns, s->signal == SIGNAL_SPANS ? COLUMNS : COLUMN_STATUS, on_rows, s);
+    return query_scan(s->q, &m, columns, s->signal == SIGNAL_SPANS ? COLUMNS : COLUMNS_OF_LOGS, on_rows, s);
+}
+
+static err add_rolled(struct services *s, const struct rollup_row *row, struct query_services_answer *out) {
+    const struct str *t = row->key->texts;
+    uint32_t i = service_index(s, t[ROLLUP_SERVICE], t[ROLLUP_NAMESPACE], t[ROLLUP_ENVIRONMENT]);
+    if (query_is_folded(row->key)) out->folded += row->calls;
+    if (i == SERVICE_NONE) return take(&s->error);
+    while (s->sums.n <= i) *vec_push(&s->sums) = NULL;
+    s->v.v[i].signals[SIGNAL_SPANS] = true;
+    s->v.v[i].last_seen = MAX(s->v.v[i].last_seen, row->last_ns);
+    return rolled_sum_add(s->q, &s->sums.v[i], row);
+}
+
+/* Spans by whole minutes, where rollups tell of any. */
+static err count_rolled(struct services *s, int64_t time_min, int64_t time_max, struct query_services_answer *out) {
+    struct rollup_request r = query_rollup_request(s->q, time_min, time_max);
+    struct rollup_rows rows;
+    r.views[ROLLUP_SPANS] = true;
+    r.environment = s->environment;
+    r.buckets = r.exemplars = true;
+    TRY(query_rollups(s->q, &r, &rows));
+    for (size_t i = 0; i < rows.n; i++) {
+        TRY(add_rolled(s, &rows.v[i], out));
+        if (i % 256 == 255) TRY(query_settle(s->q));
+    }
+    for (size_t i = 0; i < s->sums.n; i++) s->v.v[i].spans = rolled_sum_read(s->sums.v[i]);
+    if (!rows.n) return NULL;
+    out->rolled = true;
+    out->time_min = r.time_min;
+    out->time_max = r.time_max;
+    return NULL;
 }
 
 static int by_name(const void *x, const void *y) {
@@ -120,9 +168,12 @@ static int by_name(const void *x, const void *y) {
 static err collect(struct services *s, int64_t time_min, int64_t time_max, bool count,
                    struct query_services_answer *out) {
     struct scan_request range = query_range(s->q, time_min, time_max);
+    struct query_services_answer made = {.time_min = time_min, .time_max = time_max};
     if (time_min > time_max) return err_new(ERR_INVALID, "the range ends before it starts");
+    if (count && query_is_rolled(time_min, time_max)) TRY(count_rolled(s, time_min, time_max, &made));
     for (s->signal = 0; s->signal < SIGNALS; s->signal++) {
         struct snapshot *sn;
+        if (made.rolled && s->signal == SIGNAL_SPANS) continue;
         TRY(query_check(s->q));
         TRY(query_snapshot(s->q, s->signal, &sn));
         if (count)
@@ -132,12 +183,15 @@ static err collect(struct services *s, int64_t time_min, int64_t time_max, bool 
         if (s->error) return take(&s->error);
         TRY(query_settle(s->q));
     }
+    for (size_t i = 0; i < s->tallies.n; i++) s->v.v[i].spans = tally_stats(&s->tallies.v[i]);
     if (s->full) return err_new(ERR_LIMIT, "more than %d services, or a name of more than 64 KiB", SERVICES_MAX);
     struct query_service *all = arena_array(&s->q->arena, struct query_service, s->v.n + 1);
     if (!all) return arena_err(&s->q->arena);
     if (s->v.n) memcpy(all, s->v.v, s->v.n * sizeof *all);
     qsort(all, s->v.n, sizeof *all, by_name);
-    *out = (struct query_services_answer){all, s->v.n};
+    made.services = all;
+    made.n = s->v.n;
+    *out = made;
     return query_settle(s->q);
 }
 
@@ -152,5 +206,7 @@ err query_services(struct query *q, int64_t time_min, int64_t time_max, struct s
     arena_done(&s.scratch);
     strings_done(&s.keys);
     vec_done(&s.v);
+    vec_done(&s.sums);
+    vec_done(&s.tallies);
     return e;
 }

@@ -158,9 +158,9 @@ static void check_services(struct world *w, struct str environment, bool counted
         assert_int_equal(found.services[i].signals[SIGNAL_SPANS], spans > 0);
         assert_int_equal(found.services[i].signals[SIGNAL_LOGS], logs > 0);
         if (counted) {
-            assert_int_equal(found.services[i].spans, spans);
+            assert_int_equal(found.services[i].spans.spans, spans);
             assert_int_equal(found.services[i].logs, logs);
-            assert_int_equal(found.services[i].errors, errors);
+            assert_int_equal(found.services[i].spans.errors, errors);
         }
         rows += spans + logs;
     }

@@ -42,6 +42,8 @@ void world_open(struct world *w, uint64_t seed) {
     store_options_default(&options);
     options.retention_ns = 0;
     options.budget = &w->store_budget;
+    options.rollup = world_rollup();
+    options.rollup_retention_ns = 0;
     w->store = open_store(&options, seed);
 }
 
@@ -53,6 +55,71 @@ void world_close(struct world *w) {
 uint32_t world_below(struct world *w, uint32_t n) {
     w->chance = w->chance * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)((w->chance >> 33) % n);
+}
+
+/* ---- rollups ------------------------------------------------------------------------------------------------------ */
+
+uint64_t world_rolled;
+
+static struct str resource_text(const struct batch *b, uint32_t row, const char *name, const char *otherwise) {
+    struct str text = batch_attribute_text(b, SET_RESOURCES, batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), str_of(name));
+    return text.n ? text : str_of(otherwise);
+}
+
+static void roll_edge(const struct rollup_half *half, enum rollup_view view, struct str other,
+                      struct rollup_sink *out) {
+    struct rollup_key key = {.view = (uint8_t)view,
+                             .kind = view == ROLLUP_EDGE_CLIENT ? ROLLUP_DATABASE : ROLLUP_TO_PEER};
+    bool server = view == ROLLUP_EDGE_SERVER;
+    key.texts[ROLLUP_ENVIRONMENT] = half->environment;
+    key.texts[ROLLUP_CLIENT_NAMESPACE] = server ? STR("") : half->space;
+    key.texts[ROLLUP_CLIENT] = server ? other : half->service;
+    key.texts[ROLLUP_SERVER_NAMESPACE] = server ? half->space : STR("");
+    key.texts[ROLLUP_SERVER] = server ? half->service : other;
+    rollup_sink_add(out, rollup_sink_key(out, &key), &half->call);
+}
+
+static void roll_row(const struct batch *b, uint32_t row, struct rollup_sink *out) {
+    struct rollup_key key = {.view = ROLLUP_SPANS,
+                             .kind = (uint8_t)batch_u32(b, SET_ROWS, FIELD_KIND, row),
+                             .status = (uint8_t)batch_u32(b, SET_ROWS, FIELD_STATUS, row)};
+    struct str old = resource_text(b, row, "deployment.environment", "default"),
+               name = batch_text(b, SET_ROWS, FIELD_NAME, row);
+    int64_t duration = (int64_t)batch_u64(b, SET_ROWS, FIELD_DURATION, row);
+    uint64_t parent = batch_u64(b, SET_ROWS, FIELD_PARENT_ID, row);
+    struct rollup_half half = {.environment = resource_text(b, row, "deployment.environment.name", ""),
+                               .space = resource_text(b, row, "service.namespace", ""),
+                               .service = resource_text(b, row, "service.name", "unknown_service"),
+                               .peer = batch_attribute_text(b, SET_ROWS, row, STR("peer.service")),
+                               .call = {.start_ns = (int64_t)batch_u64(b, SET_ROWS, FIELD_TIME, row),
+                                        .duration_ns = duration < 0 ? 0 : (uint64_t)duration,
+                                        .failed = key.status == 2,
+                                        .span_id = batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row)}};
+    if (!half.environment.n) half.environment = old;
+    memcpy(half.call.trace_id, batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row), 16);
+    key.texts[ROLLUP_ENVIRONMENT] = half.environment;
+    key.texts[ROLLUP_NAMESPACE] = half.space;
+    key.texts[ROLLUP_SERVICE] = half.service;
+    key.texts[ROLLUP_OPERATION] = name;
+    key.texts[ROLLUP_UNUSED] = STR("");
+    rollup_sink_add(out, rollup_sink_key(out, &key), &half.call);
+    half.is_server = key.kind == 2 || key.kind == 5;
+    half.is_remembered = key.kind == 4;
+    half.connection = key.kind >= 4 ? ROLLUP_MESSAGING : ROLLUP_DIRECT;
+    half.client_span = half.is_server ? parent : half.call.span_id;
+    if (key.kind == 3 && str_equal(name, STR("select"))) return roll_edge(&half, ROLLUP_EDGE_CLIENT, STR("db"), out);
+    if (half.is_server && !parent) return roll_edge(&half, ROLLUP_EDGE_SERVER, STR("user"), out);
+    if (key.kind >= 2) rollup_sink_half(out, &half);
+}
+
+static void roll(void *context, const struct batch *b, const uint32_t *rows, uint32_t n, struct rollup_sink *out) {
+    (void)context;
+    world_rolled++;
+    for (uint32_t i = 0; i < n; i++) roll_row(b, rows ? rows[i] : i, out);
+}
+
+struct rollup_function world_rollup(void) {
+    return (struct rollup_function){.run = roll};
 }
 
 /* ---- rows to batches -------------------------------------------------------------------------------------------- */
@@ -73,14 +140,16 @@ static uint32_t add_resource(struct batch_builder *b, const struct sample *s) {
     return row;
 }
 
-static void add_code(struct batch_builder *b, uint32_t row, int code) {
-    if (code < 0) return;
-    uint32_t key, first = (uint32_t)b->slots.n;
+static void add_attributes(struct batch_builder *b, uint32_t row, int code, const char *peer) {
+    uint32_t keys[2], n = 0, first = (uint32_t)b->slots.n;
     char text[16];
     snprintf(text, sizeof text, "%d", code);
-    key = batch_builder_key(b, STR("http.status_code"), code % 2 ? VALUE_STRING : VALUE_INT);
-    *vec_push(&b->slots) = code % 2 ? strings_intern(&b->strings, str_of(text)) : (uint64_t)code;
-    batch_builder_attributes(b, SET_ROWS, row, &key, 1, first);
+    if (code >= 0) {
+        keys[n++] = batch_builder_key(b, STR("http.status_code"), code % 2 ? VALUE_STRING : VALUE_INT);
+        *vec_push(&b->slots) = code % 2 ? strings_intern(&b->strings, str_of(text)) : (uint64_t)code;
+    }
+    push_text(b, keys, &n, "peer.service", peer);
+    if (n) batch_builder_attributes(b, SET_ROWS, row, keys, n, first);
 }
 
 static void add_row(struct batch_builder *b, const struct sample *s, uint32_t scope) {
@@ -103,7 +172,7 @@ static void add_row(struct batch_builder *b, const struct sample *s, uint32_t sc
         batch_builder_set_u32(b, SET_ROWS, FIELD_BODY, row, name);
         batch_builder_set_u32(b, SET_ROWS, FIELD_BODY_TYPE, row, VALUE_STRING);
     }
-    add_code(b, row, s->code);
+    add_attributes(b, row, s->code, s->peer);
 }
 
 static void stored(void *context, err e) {

@@ -18,6 +18,7 @@ struct sample {
     uint32_t kind, status, severity;
     const char *service, *environment, *old_environment, *space; /* NULL: absent */
     const char *name;                                            /* or a log's body */
+    const char *peer;                                            /* peer.service; NULL: absent */
     int code;                                                    /* http.status_code; -1: absent; odd ones as text */
 };
 
@@ -29,6 +30,10 @@ struct world {
 };
 
 void world_open(struct world *w, uint64_t seed);
+/* What its spans come to: a call each; kinds 3 and 4 call whom `peer` names, kinds 2 and 5 are called, or are edges from "user" without a parent; a
+ * span "select" of kind 3 is an edge to the database "db". world_rolled counts how often somebody asked. */
+struct rollup_function world_rollup(void);
+extern uint64_t world_rolled;
 /* Moves rows about: flushes or merges, now and then; nothing over the naive store. */
 void world_shake(struct world *w);
 void world_close(struct world *w);

@@ -59,7 +59,7 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
     '/jaeger/api/v3/dependencies': ['?startTime=2020-01-01T00:00:00Z&endTime=2100-01-01T00:00:00Z'],
     '/api/v1/traces/{trace_id}/spans': ['', '?text=child', '?where=a%3D1'],
     '/api/v1/admin/storage': ['', '?distinct=true&limit=3', '?signal=logs&start=now-1h&end=now'],
-    '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody', '?by=operation&groups=1&services=5&compare=before'] };
+    '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody', '?by=operation&groups=1&services=5&compare=before', '?rollups=true&services=5&compare=before'] };
   const saved = await fetch(`${clew.api}/api/v1/searches/saved`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: '{"screen":"logs","query":"text=x"}' });
   check(document.paths['/api/v1/searches/{name}'].put.responses['200'].content['application/json'].schema, await saved.json(), 'PUT of a search');
   for (const [kind, body] of [['dashboards', '{"title":"Kept","panels":[]}'], ['rules', '{"name":"kept","rules":[]}']]) {

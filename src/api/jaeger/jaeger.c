@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "query/edges.h"
 #include "signal/batch_build.h"
 #include "signal/otlp.h"
 

@@ -123,6 +123,7 @@ static bool begin(struct prometheus *p, struct api_call *c) {
     json_writer_init(&p->a.w, &p->a.body);
     p->a.q = &p->q;
     err e = series_source_open(&p->q, &p->source);
+    p->source.now_ns = c->now_ns;
     if (!e) return true;
     query_end(&p->q);
     buf_done(&p->a.body);

@@ -8,8 +8,7 @@ enum { SELECTORS_MAX = 64 };
 
 /* The selections of a query's selectors, and the series of all of them. */
 struct found {
-    struct selection *selections[SELECTORS_MAX];
-    struct selection_reader *readers[SELECTORS_MAX];
+    struct series_found *selections[SELECTORS_MAX];
     size_t n;
     struct found_series {
         struct labels labels;
@@ -19,10 +18,7 @@ struct found {
 };
 
 static void found_done(struct found *f) {
-    for (size_t i = 0; i < f->n; i++) {
-        selection_reader_free(f->readers[i]);
-        selection_free(f->selections[i]);
-    }
+    for (size_t i = 0; i < f->n; i++) series_found_free(f->selections[i]);
     f->n = 0;
 }
 
@@ -37,11 +33,9 @@ static err add_selector(struct prometheus *p, const struct promql_matcher *match
     m->sets[0].n = (uint32_t)n;
     m->n = 1;
     label_matchers_set_deadline(m->sets[0].v, m->sets[0].n, p->q.deadline_ns);
-    err e = prometheus_select(p, m, 0, min_ms, max_ms, 0, &f->selections[f->n]);
-    if (!e) {
-        f->readers[f->n] = selection_reader_new(f->selections[f->n], &p->source.stats);
-        f->n++;
-    }
+    err e =
+        prometheus_select(p, m, 0, min_ms, max_ms, 0, (struct series_wish){SERIES_EXEMPLARS, 0}, &f->selections[f->n]);
+    f->n += !e;
     prometheus_matches_done(m);
     return e;
 }
@@ -53,13 +47,13 @@ static int by_labels(const void *x, const void *y) {
 /* Each series once, in order. */
 static err list_series(struct prometheus *p, struct found *f) {
     size_t n = 0, kept = 0;
-    for (size_t s = 0; s < f->n; s++) n += selection_count(f->selections[s]);
+    for (size_t s = 0; s < f->n; s++) n += series_found_count(f->selections[s]);
     f->series = arena_array(&p->q.arena, struct found_series, n + 1);
     if (!f->series) return arena_err(&p->q.arena);
     n = 0;
     for (uint32_t s = 0; s < f->n; s++)
-        for (uint32_t i = 0; i < selection_count(f->selections[s]); i++)
-            f->series[n++] = (struct found_series){selection_labels(f->selections[s], i), s, i};
+        for (uint32_t i = 0; i < series_found_count(f->selections[s]); i++)
+            f->series[n++] = (struct found_series){series_found_labels(f->selections[s], i), s, i};
     qsort(f->series, n, sizeof *f->series, by_labels);
     for (size_t i = 0; i < n; i++)
         if (i == 0 || !label_set_equal(f->series[i].labels, f->series[kept - 1].labels))
@@ -86,7 +80,7 @@ static err write_series(struct prometheus *p, struct found *f, const struct foun
     struct json_writer *w = &p->a.w;
     struct exemplar *v;
     uint32_t n;
-    TRY(selection_exemplars(f->readers[s->selection], s->i, &p->q.arena, &v, &n));
+    TRY(series_found_exemplars(f->selections[s->selection], s->i, &p->q.arena, &v, &n));
     if (n == 0) return NULL;
     json_object(w);
     json_key(w, STR("seriesLabels"));

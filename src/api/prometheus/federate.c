@@ -65,21 +65,19 @@ static err add_sample(struct prometheus *p, struct federation *f, struct labels 
 }
 
 /* Native histograms have no text, so their series are left out. */
-static err read_newest(struct prometheus *p, struct selection *found, int64_t now_ms, struct federation *f) {
-    struct selection_reader *reader = selection_reader_new(found, &p->source.stats);
+static err read_newest(struct prometheus *p, struct series_found *found, int64_t now_ms, struct federation *f) {
     struct samples s;
     err e = NULL;
     samples_init(&s, HISTOGRAM_BYTES_MAX);
-    for (uint32_t i = 0; i < selection_count(found) && !e; i++) {
+    for (uint32_t i = 0; i < series_found_count(found) && !e; i++) {
         e = series_source_step(&p->source);
-        if (!e) e = selection_read(reader, i, &s);
+        if (!e) e = series_found_read(found, i, &s);
         if (e || s.n == 0) continue;
         int64_t ms = series_floor_ms(s.times_ns[s.n - 1]);
         if (ms > now_ms || samples_histogram(&s, s.n - 1) || value_is_stale(s.values[s.n - 1])) continue;
-        e = add_sample(p, f, selection_labels(found, i), ms, s.values[s.n - 1]);
+        e = add_sample(p, f, series_found_labels(found, i), ms, s.values[s.n - 1]);
     }
     samples_done(&s);
-    selection_reader_free(reader);
     return e;
 }
 
@@ -90,10 +88,11 @@ static int by_name_and_labels(const void *x, const void *y) {
 static err find_samples(struct prometheus *p, const struct prometheus_matches *m, struct federation *f) {
     int64_t now_ms = series_floor_ms(p->c->now_ns);
     for (size_t i = 0; i < m->n; i++) {
-        struct selection *found;
-        TRY(prometheus_select(p, m, i, now_ms - LOOKBACK_MS + 1, now_ms, 0, &found));
+        struct series_found *found;
+        TRY(prometheus_select(p, m, i, now_ms - LOOKBACK_MS + 1, now_ms, 0, (struct series_wish){SERIES_SAMPLES, 0},
+                              &found));
         err e = read_newest(p, found, now_ms, f);
-        selection_free(found);
+        series_found_free(found);
         TRY(e);
     }
     if (f->n) qsort(f->v, f->n, sizeof *f->v, by_name_and_labels);

@@ -42,7 +42,7 @@ static err find_texts(struct prometheus *p, struct str name, struct series_reque
         r->matchers = m->n ? m->sets[i].v : NULL;
         r->matcher_count = m->n ? m->sets[i].n : 0;
         TRY(series_source_check(&p->source));
-        TRY(series_snapshot_texts(p->source.snapshot, name, r, a, &p->source.stats, &found.v, &found.n));
+        TRY(series_texts(&p->source, name, r, a, &found.v, &found.n));
         TRY(label_matchers_err(r->matchers, r->matcher_count));
         if (i == 0)
             *out = found;
@@ -102,13 +102,13 @@ static err find_series(struct prometheus *p, const struct prometheus_matches *m,
     struct labels *all = NULL;
     size_t n = 0;
     for (size_t i = 0; i < m->n; i++) {
-        struct selection *found;
-        TRY(prometheus_select(p, m, i, min_ms, max_ms, most, &found));
-        size_t more = selection_count(found);
+        struct series_found *found;
+        TRY(prometheus_select(p, m, i, min_ms, max_ms, most, (struct series_wish){SERIES_LABELS, 0}, &found));
+        size_t more = series_found_count(found);
         struct labels *v = arena_array(&p->q.arena, struct labels, n + more + 1);
         if (v && n) memcpy(v, all, n * sizeof *v);
-        for (size_t k = 0; v && k < more; k++) v[n + k] = selection_labels(found, (uint32_t)k);
-        selection_free(found);
+        for (size_t k = 0; v && k < more; k++) v[n + k] = series_found_labels(found, (uint32_t)k);
+        series_found_free(found);
         if (!v) return arena_err(&p->q.arena);
         all = v;
         n += more;
@@ -196,7 +196,7 @@ static err fill_metadata(struct prometheus *p) {
     uint32_t n;
     TRY(read_count(p, "limit", &limit));
     TRY(read_count(p, "limit_per_metric", &limit_per_metric));
-    TRY(series_snapshot_metadata(p->source.snapshot, call_text(p->c, "metric"), &p->q.arena, &v, &n));
+    TRY(series_metadata(&p->source, call_text(p->c, "metric"), &p->q.arena, &v, &n));
     json_object(w);
     for (uint32_t i = 0, names = 0; i < n; names++) {
         uint32_t first = i;

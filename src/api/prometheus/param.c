@@ -142,7 +142,7 @@ void prometheus_matches_done(struct prometheus_matches *m) {
 }
 
 err prometheus_select(struct prometheus *p, const struct prometheus_matches *m, size_t i, int64_t min_ms,
-                      int64_t max_ms, uint32_t limit, struct selection **out) {
+                      int64_t max_ms, uint32_t limit, struct series_wish wish, struct series_found **out) {
     struct series_request r = {.matchers = m->sets[i].v,
                                .matcher_count = m->sets[i].n,
                                .time_min = series_range_min_ns(min_ms),
@@ -151,10 +151,10 @@ err prometheus_select(struct prometheus *p, const struct prometheus_matches *m, 
                                .check = series_source_check,
                                .check_context = &p->source};
     TRY(series_source_check(&p->source));
-    TRY(series_snapshot_select(p->source.snapshot, &r, &p->q.arena, &p->source.stats, out));
+    TRY(series_find(&p->source, &r, wish, &p->q.arena, out));
     err e = series_source_check(&p->source);
     if (!e) e = label_matchers_err(m->sets[i].v, m->sets[i].n);
-    if (e) selection_free(*out);
+    if (e) series_found_free(*out);
     return e;
 }
 

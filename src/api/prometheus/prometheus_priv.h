@@ -72,7 +72,7 @@ err prometheus_match(struct prometheus *p, struct str text, struct label_matcher
 void prometheus_matches_done(struct prometheus_matches *m);
 /* The series of set i in the range, `limit` of them at most (0: all), with the checks that a question needs. */
 err prometheus_select(struct prometheus *p, const struct prometheus_matches *m, size_t i, int64_t min_ms,
-                      int64_t max_ms, uint32_t limit, struct selection **out);
+                      int64_t max_ms, uint32_t limit, struct series_wish wish, struct series_found **out);
 err prometheus_parse_query(struct prometheus *p, const struct promql_node **out); /* the parameter `query` */
 /* U__a_2e_b → a.b; what is no such escape stays as it is. */
 struct str prometheus_unescape(struct arena *a, struct str name);

@@ -164,16 +164,15 @@ static int by_labels(const void *x, const void *y) {
 }
 
 /* Series in the order of their labels, as who reads merges them. */
-static err put_selection(struct prometheus *p, const struct selection *found, struct selection_reader *reader,
-                         struct reader *r) {
-    uint32_t n = selection_count(found);
+static err put_selection(struct prometheus *p, struct series_found *found, struct reader *r) {
+    uint32_t n = series_found_count(found);
     struct read_row *rows = arena_array(&p->q.arena, struct read_row, n + 1);
     if (!rows) return arena_err(&p->q.arena);
-    for (uint32_t i = 0; i < n; i++) rows[i] = (struct read_row){selection_labels(found, i), i};
+    for (uint32_t i = 0; i < n; i++) rows[i] = (struct read_row){series_found_labels(found, i), i};
     qsort(rows, n, sizeof *rows, by_labels);
     for (uint32_t i = 0; i < n; i++) {
         TRY(series_source_step(&p->source));
-        TRY(selection_read(reader, rows[i].i, &r->samples));
+        TRY(series_found_read(found, rows[i].i, &r->samples));
         r->sample_count += r->samples.n;
         if (r->sample_count > SAMPLES_MAX)
             return prometheus_bad(p, err_new(ERR_INVALID, "exceeded sample limit (%d)", SAMPLES_MAX));
@@ -186,20 +185,18 @@ static err put_selection(struct prometheus *p, const struct selection *found, st
 
 static err answer_query(struct prometheus *p, const struct read_query *q, struct reader *r, struct buf *response) {
     struct prometheus_matches *m = arena_new(&p->q.arena, struct prometheus_matches);
-    struct selection *found;
+    struct series_found *found;
     if (!m) return arena_err(&p->q.arena);
     TRY(prometheus_bad(p, promql_matchers_make(&p->q.arena, q->matchers, q->n, &m->sets[0].v)));
     m->sets[0].n = (uint32_t)q->n;
     m->n = 1;
     label_matchers_set_deadline(m->sets[0].v, m->sets[0].n, p->q.deadline_ns);
-    err e = prometheus_select(p, m, 0, q->min_ms, q->max_ms, 0, &found);
+    err e = prometheus_select(p, m, 0, q->min_ms, q->max_ms, 0, (struct series_wish){SERIES_SAMPLES, 0}, &found);
     prometheus_matches_done(m);
     TRY(e);
-    struct selection_reader *reader = selection_reader_new(found, &p->source.stats);
     buf_clear(&r->result);
-    e = put_selection(p, found, reader, r);
-    selection_reader_free(reader);
-    selection_free(found);
+    e = put_selection(p, found, r);
+    series_found_free(found);
     if (!e) protobuf_put_bytes(response, 1, buf_str(&r->result));
     return e ? e : query_charge(&p->q, r->result.n * 2);
 }

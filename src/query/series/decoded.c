@@ -107,12 +107,12 @@ static err take_mixed(struct decoded *d, struct kept_bounds *k) {
     return NULL;
 }
 
-err decoded_read(struct decoded *d, struct selection_reader *reader, uint32_t series, struct kept_bounds *bounds) {
+err decoded_read(struct decoded *d, struct series_found *found, uint32_t series, struct kept_bounds *bounds) {
     static const int64_t no_times[1];
     static const double no_values[1];
     struct promql_samples *out = &d->out;
     arena_clear(&d->histograms);
-    TRY(selection_read(reader, series, &d->samples));
+    TRY(series_found_read(found, series, &d->samples));
     *out = (struct promql_samples){.without_stale = !d->samples.may_nan,
                                    .without_resets = !d->samples.may_fall && !d->samples.may_nan};
     if (!take_plain(d)) TRY(take_mixed(d, bounds));

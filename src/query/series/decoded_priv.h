@@ -28,5 +28,5 @@ struct kept_bounds {
 
 void decoded_init(struct decoded *d);
 void decoded_done(struct decoded *d);
-err decoded_read(struct decoded *d, struct selection_reader *reader, uint32_t series, struct kept_bounds *bounds);
+err decoded_read(struct decoded *d, struct series_found *found, uint32_t series, struct kept_bounds *bounds);
 uint64_t decoded_bytes(const struct decoded *d); /* what it holds */

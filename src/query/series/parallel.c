@@ -42,7 +42,7 @@ static struct series_slice *slice_new(struct series_source *s, const struct prom
     struct series_slice *x = mem_new_of(struct series_slice);
     query_begin(&x->q, &s->q->options);
     x->q.deadline_ns = s->q->deadline_ns;
-    x->source = (struct series_source){.source = s->source, .q = &x->q, .snapshot = s->snapshot};
+    x->source = (struct series_source){.source = s->source, .q = &x->q, .snapshot = s->snapshot, .now_ns = s->now_ns};
     x->options = *o;
     x->options.check = check_slice;
     x->options.context = x;

@@ -1,7 +1,11 @@
 /* PromQL over the store's series: a question's snapshot as a source for promql_run.
  *
  *   query_begin ─▶ series_source_open ─▶ series_run, or promql_run(&q->arena, &s->source, …) ─▶ series_source_close ─▶ query_end
- *                                           └─ options.check = series_source_step, context = the source
+ *                                        │  └─ options.check = series_source_step, context = the source
+ *                                        └▶ series_find, series_texts, series_metadata: what there is
+ *
+ * Beside what is stored there are series that nobody sent: traces_spanmetrics_* and traces_service_graph_*, counted from the rollups of spans
+ * (rolled_priv.h). They are looked for where a selector's __name__ may take one; rollups are of the moment when they are read, not of the snapshot.
  *
  * Times are int64 ns in the store and ms in PromQL: the floor. Of samples that fall into one ms the last counts.
  * Damage: what could not be read is left out and counted in stats; series_source_warning says it in a sentence.
@@ -26,6 +30,7 @@ struct series_source {
     struct kept_bounds *bounds;
     int (*cores)(void);          /* how many threads series_run may take; NULL: one. Asked for long ranges only */
     struct series_slice *slices; /* of series_run: what its answer points to */
+    int64_t now_ns;              /* what is counted ends here; 0: the wall clock */
 };
 
 err series_source_open(struct query *q, struct series_source *out);
@@ -40,6 +45,31 @@ err series_source_step(void *source);
  * run. Adds differ in their last bit where files have series in different orders. */
 err series_run(struct series_source *s, const struct promql_node *e, struct str text,
                const struct promql_options *options, struct promql_answer *out);
+/* What is wanted of series that are counted: nothing but their labels, samples, or exemplars. Samples of ranges of `range_ms` that are looked at as a
+ * whole may be a tenth of it apart, an hour at most; 0: as close as there are. */
+struct series_wish {
+    enum { SERIES_LABELS, SERIES_SAMPLES, SERIES_EXEMPLARS } what;
+    int64_t range_ms;
+};
+/* What a selector takes; as series_snapshot_select and selection.h, and no two have equal labels. `a` and the source outlive it. */
+struct series_found;
+err series_find(struct series_source *s, const struct series_request *r, struct series_wish wish, struct arena *a,
+                struct series_found **out);
+void series_found_free(struct series_found *f); /* takes NULL */
+uint32_t series_found_count(const struct series_found *f);
+struct labels series_found_labels(const struct series_found *f, uint32_t i);
+err series_found_read(struct series_found *f, uint32_t i, struct samples *out);
+err series_found_exemplars(struct series_found *f, uint32_t i, struct arena *a, struct exemplar **out, uint32_t *out_n);
+/* As series_snapshot_texts and series_snapshot_metadata. */
+err series_texts(struct series_source *s, struct str name, const struct series_request *r, struct arena *a,
+                 struct str **out, uint32_t *out_n);
+err series_metadata(struct series_source *s, struct str name, struct arena *a, struct series_metadata **out,
+                    uint32_t *out_n);
+
+/* As series_snapshot_cardinality; where a selector takes no stored series those that are counted, without samples and bytes. */
+err series_cardinality(struct series_source *s, const struct series_request *r, uint32_t n, struct arena *a,
+                       struct series_cardinality *out);
+
 /* Empty if nothing was damaged; memory of the query. */
 struct str series_source_warning(struct series_source *s);
 

@@ -9,9 +9,8 @@ enum { BOUNDS_BYTES_MAX = 16 << 20 };
  * time: decoding is a fifth of a query, and its numbers had to cross to the other core.) */
 struct series_set {
     struct series_source *s;
-    struct selection *selection;
+    struct series_found *found;
     struct kept_bounds *bounds;
-    struct selection_reader *reader;
     struct decoded decoded;
     uint64_t charged_bytes;
 };
@@ -41,7 +40,7 @@ static err charge(struct series_set *x) {
 
 static err read_series(struct promql_set *set, size_t i, struct promql_samples *out) {
     struct series_set *x = set->state;
-    TRY(decoded_read(&x->decoded, x->reader, (uint32_t)i, x->bounds));
+    TRY(decoded_read(&x->decoded, x->found, (uint32_t)i, x->bounds));
     *out = x->decoded.out;
     return charge(x);
 }
@@ -50,9 +49,8 @@ static err read_series(struct promql_set *set, size_t i, struct promql_samples *
 
 static void end_set(struct promql_set *set) {
     struct series_set *x = set->state;
-    selection_reader_free(x->reader);
     decoded_done(&x->decoded);
-    selection_free(x->selection);
+    series_found_free(x->found);
 }
 
 static struct kept_bounds *add_bounds(struct series_source *s) {
@@ -63,17 +61,16 @@ static struct kept_bounds *add_bounds(struct series_source *s) {
     return k;
 }
 
-static err make_set(struct series_source *s, struct selection *found, struct arena *a, struct promql_set *out) {
-    uint32_t n = selection_count(found);
+static err make_set(struct series_source *s, struct series_found *found, struct arena *a, struct promql_set *out) {
+    uint32_t n = series_found_count(found);
     struct labels *series = arena_alloc(a, sizeof *series * MAX(n, 1u));
     struct series_set *x = arena_new(a, struct series_set);
     if (!series || !x) return arena_err(a);
-    for (uint32_t i = 0; i < n; i++) series[i] = selection_labels(found, i);
+    for (uint32_t i = 0; i < n; i++) series[i] = series_found_labels(found, i);
     x->s = s;
-    x->selection = found;
+    x->found = found;
     x->bounds = add_bounds(s);
     decoded_init(&x->decoded);
-    x->reader = selection_reader_new(found, &s->stats);
     *out = (struct promql_set){.series = series, .n = n, .read = read_series, .done = end_set, .state = x};
     return NULL;
 }
@@ -89,7 +86,7 @@ static err too_much(err e, const struct query *q) {
 static err select_set(struct promql_source *source, const struct promql_selection *selection, struct arena *a,
                       struct promql_set *out) {
     struct series_source *s = (struct series_source *)source;
-    struct selection *found = NULL;
+    struct series_found *found = NULL;
     if (selection->matcher_n > MATCHERS_MAX)
         return err_new(ERR_INVALID, "a selector with %zu matchers, at most %d", selection->matcher_n, MATCHERS_MAX);
     uint32_t matchers = (uint32_t)selection->matcher_n;
@@ -101,13 +98,13 @@ static err select_set(struct promql_source *source, const struct promql_selectio
                                .check = series_source_check,
                                .check_context = s};
     label_matchers_set_deadline(selection->matchers, matchers, s->q->deadline_ns);
-    err e = too_much(series_snapshot_select(s->snapshot, &r, a, &s->stats, &found), s->q);
+    err e = too_much(series_find(s, &r, (struct series_wish){SERIES_SAMPLES, selection->range_ms}, a, &found), s->q);
     if (!e) e = query_check(s->q); /* an expression that the deadline ended has matched nothing */
     if (!e) e = label_matchers_err(selection->matchers, matchers);
-    if (!e && selection_count(found) > SERIES_SELECTED_MAX)
+    if (!e && series_found_count(found) > SERIES_SELECTED_MAX)
         e = err_new(ERR_LIMIT, "a selector takes more than %d series: add matchers", SERIES_SELECTED_MAX);
     if (!e) e = make_set(s, found, a, out);
-    if (e) selection_free(found);
+    if (e) series_found_free(found);
     return e;
 }
 

@@ -52,7 +52,7 @@ export interface Grouped<G> {
 }
 export interface Stats extends SpanStats, Partial_, Grouped<SpanGroup> {
   range: { start: string; end: string };
-  trace_count: number;
+  trace_count: number | null;
   spans_per_second: number;
   step_ns: number;
   buckets: ({ start: string } & SpanStats)[];

@@ -30,7 +30,7 @@ function Row({ s, before, state, seconds, at }: { s: ServiceStats; before: Servi
   const some = { start: state.start, end: state.end, environment: state.environment, service: s.service, compare: state.compare };
   return (
     <tr class={at ? 'at' : ''}>
-      <td><Dot service={s.service} /><a class="strong" href={tracesLink(some)}>{s.service}</a></td>
+      <td><Dot service={s.service} />{s.service === '_other' ? <span class="muted" title="More services than are told apart, together">all others</span> : <a class="strong" href={tracesLink(some)}>{s.service}</a>}</td>
       <td class="num">{rate(s.span_count / seconds)} <Change now={s.span_count} before={before && before.span_count} show={(v) => rate(v / seconds)} /></td>
       <td class="num">{s.error_count ? <a class="bad" href={tracesLink({ ...some, status: 'error' })}>{percent(s.error_ratio)}</a> : <span class="muted">0%</span>} <Change now={s.error_ratio} before={before && before.error_ratio} show={percent} worse="more" share /></td>
       <td class="num hide-small">{s.duration ? duration(s.duration.p50_ns) : '–'} {s.duration && <Change now={s.duration.p50_ns} before={before?.duration?.p50_ns} show={duration} worse="more" />}</td>
@@ -73,7 +73,7 @@ function Table({ stats, state }: { stats: Stats; state: HomeState }) {
 
 export default function Home() {
   const [state, set] = useScreen(home);
-  const stats = useQuestion<Stats>('/api/v1/traces/stats', { start: state.start, end: state.end, environment: state.environment, top: 0, services: 200, compare: state.compare ? 'before' : '' });
+  const stats = useQuestion<Stats>('/api/v1/traces/stats', { start: state.start, end: state.end, environment: state.environment, top: 0, services: 200, rollups: true, compare: state.compare ? 'before' : '' });
   const services = useQuestion<Services>('/api/v1/services', { start: 'now-30d' });
   const environments = [...new Set((services.data?.services ?? []).map((s) => s.environment))].sort();
   const logsOnly = [...new Set((services.data?.services ?? []).filter((s) => s.signals.length === 1 && s.signals[0] === 'logs').map((s) => s.name))];
@@ -83,7 +83,7 @@ export default function Home() {
     <>
       <Progress on={stats.busy} text="Counting spans" stop={stats.stop} />
       <div class="head">
-        <h1>Services {stats.data && stats.data.span_count > 0 && <span class="muted">· {plural(stats.data.services?.length ?? 0, 'service')}, {plural(stats.data.trace_count, 'trace')}</span>}</h1>
+        <h1>Services {stats.data && stats.data.span_count > 0 && <span class="muted">· {plural(stats.data.services?.length ?? 0, 'service')}{stats.data.trace_count !== null && `, ${plural(stats.data.trace_count, 'trace')}`}</span>}</h1>
         {environments.length > 0 && (
           <select class="field" style={{ width: 'auto' }} aria-label="Environment" value={state.environment} onChange={(e) => set({ environment: e.currentTarget.value })}>
             <option value="">All environments</option>

@@ -23,7 +23,7 @@ const asked = ({ compare: _compare, by: _by, ...s }: TracesState) => ({ ...s, li
 
 function Filters({ state, set, failure }: { state: TracesState; set: (s: Partial<TracesState>) => void; failure: Failure | null }) {
   const names = useNames();
-  const operations = useQuestion<Operations>(state.service ? `/api/v1/services/${encodeURIComponent(state.service)}/operations` : null, { start: 'now-24h', limit: 200 });
+  const operations = useQuestion<Operations>(state.service ? `/api/v1/services/${encodeURIComponent(state.service)}/operations` : null, { start: 'now-24h', limit: 200, rollups: true });
   const unique = [...new Set((operations.data?.operations ?? []).map((o) => o.operation))];
   return (
     <>
