@@ -147,7 +147,8 @@ err serve_rules_open(const struct arguments *a, const char *dir, struct store *s
     s->folder = str_dup(buf_str(&folder));
     buf_done(&folder);
     TRY(open_notifier(a, s));
-    s->engine = alert_engine_new(&(struct alert_options){.store = store,
+    s->engine = alert_engine_new(&(struct alert_options){.watch = s->watch,
+                                                         .store = store,
                                                          .budget = budget,
                                                          .append_wait = alert_append_wait,
                                                          .append_context = ingest,

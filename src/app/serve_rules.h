@@ -8,6 +8,7 @@
 
 struct ingest;
 struct serve_rules {
+    struct work_watch watch;     /* of the engine; set before it is opened */
     struct alert_engine *engine; /* NULL: there are no rules */
     struct notifier *notifier;   /* NULL: nobody is told */
     const char *patterns[OPTION_REPEATS_MAX];

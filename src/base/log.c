@@ -158,6 +158,6 @@ void log_write_(struct log_site *site, enum log_level level, const char *message
     line.max = LINE_MAX_BYTES;
     buf_add_text(&line, setup.format == LOG_JSON ? "}\n" : "\n");
     dprintf(setup.fd, "%.*s", (int)line.n, line.p);
-    void (*listen)(const struct log_line *) = __atomic_load_n(&listener, __ATOMIC_SEQ_CST);
-    if (listen) listen(&(struct log_line){level, message, fields, n, suppressed});
+    void (*hear)(const struct log_line *) = __atomic_load_n(&listener, __ATOMIC_SEQ_CST);
+    if (hear) hear(&(struct log_line){level, message, fields, n, suppressed});
 }

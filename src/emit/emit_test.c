@@ -1,10 +1,8 @@
 /* What goes in comes out as batches, as OTLP/JSON says it; limits, sampling, quiet threads, many threads. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -18,7 +16,9 @@ static struct {
     struct buf said[EMIT_KINDS]; /* OTLP/JSON, batches one behind the other */
     uint64_t rows[EMIT_KINDS];
     struct emit *talks; /* it makes spans and lines while it takes */
-    _Atomic bool stuck; /* waits */
+    struct lock lock;
+    struct signal_flag free;
+    bool stuck; /* waits; under the lock */
 } sink;
 
 static void take_wait(void *context, enum emit_kind kind, struct batch_blob *blob) {
@@ -26,7 +26,9 @@ static void take_wait(void *context, enum emit_kind kind, struct batch_blob *blo
     struct batch rows;
     struct points points;
     (void)context;
-    while (atomic_load(&sink.stuck)) usleep(1000);
+    lock_take(&sink.lock);
+    while (sink.stuck) flag_wait(&sink.free, &sink.lock);
+    lock_give(&sink.lock);
     if (sink.talks) {
         struct emit_span *s = emit_span_begin(sink.talks, STR("of the sink"), EMIT_INTERNAL, NULL);
         assert_null(s);
@@ -53,6 +55,13 @@ static void take_wait(void *context, enum emit_kind kind, struct batch_blob *blo
         sink.rows[kind] += rows.rows;
     }
     batch_unref(blob);
+}
+
+static void sink_is_stuck(bool stuck) {
+    lock_take(&sink.lock);
+    sink.stuck = stuck;
+    flag_wake_all(&sink.free);
+    lock_give(&sink.lock);
 }
 
 static int64_t now_ns = 1700000000 * (int64_t)1000000000;
@@ -350,10 +359,10 @@ static void many_threads_lose_nothing_uncounted(void **state) {
     struct emit_stats stats;
     (void)state;
     emit_listen_to_log(e);
-    atomic_store(&sink.stuck, true); /* the sink hangs at first: nobody waits for it */
+    sink_is_stuck(true); /* it hangs at first: nobody waits for it */
     for (int i = 0; i < THREADS; i++) assert_null(thread_start(&threads[i], "worker", 0, work, &w));
     for (int i = 0; i < THREADS; i++) thread_join(threads[i]);
-    atomic_store(&sink.stuck, false);
+    sink_is_stuck(false);
     emit_stop(e);
     emit_get_stats(e, &stats);
     assert_int_equal(stats.told[EMIT_SPANS] + stats.dropped[EMIT_SPANS], THREADS * ROUNDS);
@@ -377,6 +386,8 @@ int main(void) {
         cmocka_unit_test(series_have_an_end),
         cmocka_unit_test(many_threads_lose_nothing_uncounted),
     };
+    lock_init(&sink.lock);
+    flag_init(&sink.free);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     for (int k = 0; k < EMIT_KINDS; k++) buf_done(&sink.said[k]);
     return failed;

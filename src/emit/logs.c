@@ -18,7 +18,7 @@ void record_free(struct record *r) {
     mem_free(r);
 }
 
-static void listen(const struct log_line *line) {
+static void on_line(const struct log_line *line) {
     struct emit *e = atomic_load(&listening);
     if (!e || emit_is_quiet()) return;
     struct record *r = mem_new_of(struct record);
@@ -38,7 +38,7 @@ static void listen(const struct log_line *line) {
 void emit_listen_to_log(struct emit *e) {
     if (!e) return;
     atomic_store(&listening, e);
-    log_set_listener(listen);
+    log_set_listener(on_line);
 }
 
 void logs_forget(struct emit *e) {

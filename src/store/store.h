@@ -26,6 +26,7 @@
  */
 #pragma once
 
+#include "base/work.h"
 #include "store/sizes.h"
 
 struct budget;
@@ -70,6 +71,7 @@ struct store_options {
     int64_t (*wall_ns)(void);       /* default clock_wall_ns; retention and the future limit follow it */
     struct series_options series;
     struct store_beside beside; /* copy NULL: nothing */
+    struct work_watch watch;    /* of flushes and merges: fields tenant and table; tell NULL: nobody */
 };
 
 void store_options_default(struct store_options *out);

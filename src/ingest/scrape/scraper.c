@@ -153,6 +153,13 @@ static void note_outcome(struct scraper *s, struct scrape_target *t, err e, cons
     lock_give(&s->lock);
 }
 
+static void tell(struct scraper *s, struct scrape_target *t, err e, const struct scrape_report *r) {
+    const struct log_field fields[] = {F_STR("job", t->pool->job->name), F_TEXT("url.full", t->url),
+                                       F_U64("samples", r->result.samples)};
+    work_tell(&s->options.watch, "scrape", clock_monotonic_ns() - t->began_ns, e ? err_text(e) : NULL, fields,
+              LENGTH(fields));
+}
+
 /* e is the callee's. */
 static void finish(struct scraper *s, struct scrape_target *t, err e, const struct http_answer *answer) {
     struct scrape_report r = {0};
@@ -173,6 +180,7 @@ static void finish(struct scraper *s, struct scrape_target *t, err e, const stru
     lock_take(&s->lock);
     t->kept_bytes = series_cache_bytes(&t->series);
     lock_give(&s->lock);
+    tell(s, t, e, &r);
     err_free(e);
 }
 
