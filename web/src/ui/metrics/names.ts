@@ -1,6 +1,7 @@
 // Names of metrics with what is known of them: for the browser, and for completion where all of them came.
 import { useEffect, useState } from 'preact/hooks';
 import { Failure } from '../../lib/api';
+import { ownFirst } from '../../lib/origins';
 import { askProm, type Metadata } from '../../lib/prom';
 import type { Range } from '../../lib/screens';
 import { rangeMs } from '../../lib/time';
@@ -48,7 +49,7 @@ export function useNames(on: boolean, wantsAbout: boolean, range: Range, match: 
     if (!id) return undefined;
     const stop = new AbortController();
     askProm<string[]>('/label/__name__/values', { ...seconds(range), ...(match ? { 'match[]': match } : {}), limit: namesMost }, stop.signal).then(
-      (a) => setNames({ of: id, list: a.data ?? [], failure: null }),
+      (a) => setNames({ of: id, list: ownFirst(a.data ?? []), failure: null }),
       (e: Failure) => !stop.signal.aborted && setNames({ of: id, list: [], failure: e }),
     );
     return () => stop.abort();
