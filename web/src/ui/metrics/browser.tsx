@@ -43,7 +43,7 @@ function Metrics({ state, set, names, pick }: { state: MetricsState; set: Set; n
   const [find, setFind] = useState('');
   const [at, setAt] = useState(-1);
   const shown = useMemo(() => (find.trim() ? bestFit(names.names, find.trim(), names.names.length) : names.names), [names.names, find]);
-  const origins = useMemo(() => sayOrigins(names.names), [names.names]);
+  const origins = useMemo(() => sayOrigins(names.names, names.shared), [names.names, names.shared]);
   const onKey = (e: KeyboardEvent): void => {
     if (e.key === 'ArrowDown' || e.key === 'ArrowUp') setAt(Math.max(0, Math.min(shown.length - 1, at + (e.key === 'ArrowDown' ? 1 : -1))));
     else if (e.key === 'Enter' && shown.length) pick(shown[Math.max(0, at)]);
