@@ -22,6 +22,7 @@
 
 #include "alert/rules.h"
 #include "base/vec.h"
+#include "base/work.h"
 #include "store/store.h"
 
 enum { ALERTS_MAX = 100000, ALERT_SERIES_KEPT_MAX = 50000, ALERT_THREADS_MAX = 16 };
@@ -83,6 +84,7 @@ struct alert_options {
     int64_t query_timeout_ns;                        /* 0: 30 s */
     size_t query_memory_bytes;                       /* 0: 256 MiB */
     int64_t (*wall_ns)(void);                        /* NULL: clock_wall_ns */
+    struct work_watch watch; /* of evaluations of a group: fields group, rules, failed; tell NULL: nobody */
 };
 
 struct alert_engine;

@@ -162,8 +162,22 @@ static bool take_due(struct alert_engine *e, struct alert_group **out, int64_t *
     return true;
 }
 
+static void tell(struct alert_engine *e, const struct alert_group *g, int64_t began_ns) {
+    const char *why = NULL;
+    uint64_t failed = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        if (g->rules[i].health != RULE_ERR) continue;
+        if (!failed++) why = g->rules[i].error;
+    }
+    const struct log_field fields[] = {F_STR("group", g->def->name), F_U64("rules", g->n), F_U64("failed", failed)};
+    work_tell(&e->options.watch, "rules", clock_monotonic_ns() - began_ns, failed ? why ? why : "" : NULL, fields,
+              LENGTH(fields));
+}
+
 static void run_group(struct alert_engine *e, struct alert_group *g, int64_t ts) {
+    int64_t began = clock_monotonic_ns();
     group_evaluate_wait(e, g, ts);
+    tell(e, g, began);
     lock_take(&e->lock);
     g->running = false;
     flag_wake_all(&e->changed);

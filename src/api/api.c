@@ -198,6 +198,10 @@ void api_handle(struct http_request *r) {
     request.accept_encoding = http_field(r, STR("accept-encoding"));
     request.if_match = http_field(r, STR("if-match"));
     request.if_none_match = http_field(r, STR("if-none-match"));
+    if (surface->api->options.emit) {
+        request.traceparent = http_field(r, STR("traceparent"));
+        request.tracestate = http_field(r, STR("tracestate"));
+    }
     request.is_tls = http_is_tls(r);
     request.body_is_left = http_body_is_left(r);
     request.grpc_encoding = http_field(r, STR("grpc-encoding"));
@@ -325,6 +329,7 @@ void api_serve(struct api *api, const struct api_request *request) {
     const struct api_route *route = route_find(c);
     if (!route) return; /* c has ended */
     c->route = route;
+    trace_begin(c);
     if (is_audited(c->route))
         call_run_on_work(c, admit_audited);
     else

@@ -46,15 +46,19 @@ struct api_promql {
     bool experimental_functions, duration_expressions, delayed_name_removal, type_and_unit_labels;
 };
 
+struct emit;
+struct emit_instrument;
 struct api_options {
     struct store *store;
     struct ingest *ingest;
-    struct alert_engine *alert; /* NULL: there are no rules */
-    struct notifier *notifier;  /* NULL: nobody is told */
-    struct live *live;          /* what the ingest publishes to; outlives the api */
-    struct scraper *scraper;    /* NULL: nothing is scraped; outlives the api */
-    struct budget *budget;      /* NULL: none */
-    struct catalog *catalog;    /* dashboards and rules; NULL: none are kept */
+    struct alert_engine *alert;        /* NULL: there are no rules */
+    struct notifier *notifier;         /* NULL: nobody is told */
+    struct live *live;                 /* what the ingest publishes to; outlives the api */
+    struct scraper *scraper;           /* NULL: nothing is scraped; outlives the api */
+    struct budget *budget;             /* NULL: none */
+    struct emit *emit;                 /* spans of requests go here; NULL: there are none */
+    struct emit_instrument *durations; /* of requests, in seconds; NULL: not measured */
+    struct catalog *catalog;           /* dashboards and rules; NULL: none are kept */
     /* What a group of rules must be beyond its shape: JSON as records_priv.h has it. NULL: nothing. On a work thread. */
     err (*check_rules)(void *context, struct str tenant, struct str id, struct str body);
     void (*rules_changed)(void *context); /* after a change of one. On a work thread; does not wait */

@@ -14,6 +14,8 @@
 #include "api/limits_priv.h"
 #include "api/tail_priv.h"
 #include "base/json.h"
+#include "emit/emit.h"
+#include "os/clock.h"
 #include "os/thread.h"
 #include "query/breakdown.h"
 
@@ -49,6 +51,7 @@ struct api_request {
     struct credentials credentials;
     bool is_tls, is_h2;
     struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_match, if_none_match;
+    struct str traceparent, tracestate;
     struct str body;
     bool body_is_left; /* unread: api_trusts said no */
     /* Sends the reply; copies what it needs. */
@@ -81,10 +84,12 @@ struct api_call {
     bool has_range_end;
     struct arena arena;
     struct caller caller;
-    struct api_taking *taking; /* a body on its way to the ingest (take.c) */
-    uint32_t retry_after_s;    /* of a refusal; 0: by its status */
-    bool is_query;             /* counted as under way */
-    bool is_audited;           /* its end is written down */
+    struct api_taking *taking;           /* a body on its way to the ingest (take.c) */
+    uint32_t retry_after_s;              /* of a refusal; 0: by its status */
+    bool is_query;                       /* counted as under way */
+    bool is_audited;                     /* its end is written down */
+    struct emit_span *span, *query_span; /* NULL: not traced */
+    int64_t span_began_ns;
 };
 /* The tenant that it works on. */
 static inline struct str call_tenant(const struct api_call *c) { return str_of(c->caller.tenant); }
@@ -135,6 +140,11 @@ struct api {
 void api_serve(struct api *api, const struct api_request *request);
 /* Runs fn(call) on a work thread; a full queue ends the call with 429. */
 void call_run_on_work(struct api_call *c, void (*fn)(struct api_call *c));
+
+/* Spans of a call (tracing.c), when there is somebody to tell: begun when its route is known, ended with it. */
+void trace_begin(struct api_call *c);
+void trace_query(struct api_call *c);
+void trace_end(struct api_call *c, int status);
 
 /* ---- ending a call ---------------------------------------------------------------------------------------------- */
 

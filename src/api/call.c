@@ -48,6 +48,7 @@ static void call_settle(struct api_call *c, const struct api_reply *reply, struc
     atomic_fetch_add(&c->api->answers[c->request.port][hundreds < 6 ? hundreds : 5], 1);
     if (c->is_query) limits_end_query(c->api->limits, call_tenant(c));
     if (c->is_audited) audit_call(c, status);
+    trace_end(c, status);
     *out = *reply;
     out->is_tls = c->request.is_tls;
     if (origin_is_listed(c->request.credentials.origin, c->api->options.cors_origins))
@@ -208,6 +209,7 @@ static bool route_has(const struct api_route *r, const char *name) {
 void call_query_begin(struct api_call *c, struct query *q) {
     const struct api_options *o = &c->api->options;
     bool own = route_has(c->route, "timeout") && !c->route->lenient; /* other surfaces mean it otherwise */
+    trace_query(c);
     int64_t timeout = own ? call_number(c, "timeout", o->query_timeout_ns) : o->query_timeout_ns;
     query_begin(q, &(struct query_options){.store = o->store,
                                            .budget = o->budget,

@@ -50,6 +50,10 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_PROMOTE_ATTRIBUTE] = {"promote-attribute", "KEY", NULL,
                                   "a resource attribute that becomes a label of all series of OTLP; may be repeated",
                                   true},
+    [OPTION_SELF_TELEMETRY] =
+        {"self-telemetry", "WHETHER", "off",
+         "on or off: clew's own spans, log records and durations of requests into itself, as service clew",
+         .choices = "on off"},
     [OPTION_HOST_METRICS] = {"host-metrics", "WHETHER", "on",
                              "on or off: figures of this machine, its containers and clew itself, as metrics",
                              .choices = "on off"},

@@ -4,6 +4,7 @@
  *   work   queries, large bodies (api)      log    the store's commits        back   flush, merge, retention
  *   host   reads this machine and services beside it (ingest/host), each on a thread of its own
  *   scrape, discover   what --scrape-config names
+ *   emit   hands on clew's own telemetry, with --self-telemetry on
  *   watch  reads tokens.json again, tells the service manager that clew is alive     tail   logs to who follows them
  *   rules  groups of rules that are due      rule-files  reads rules again      notify  alerts to an Alertmanager, one each
  */
@@ -12,6 +13,7 @@
 
 #include "api/api.h"
 #include "app/command.h"
+#include "app/serve_emit.h"
 #include "app/serve_host.h"
 #include "app/serve_rules.h"
 #include "app/serve_series.h"
@@ -61,6 +63,8 @@ struct server {
     struct ingest *ingest;
     struct scraper *scraper;
     struct serve_rules rules;
+    struct serve_emit emit; /* clew's own telemetry */
+    bool tells;             /* there is to be one */
     struct api *api;
     struct host *host; /* NULL: nothing is read by itself */
     struct loop *loop;
@@ -186,6 +190,7 @@ static err copy_records(void *context, struct str tenant, const char *to) {
 static err open_scraper(const struct arguments *a, struct server *s) {
     const char *path = s->scrape_config = str_dup(argument_text(a, OPTION_SCRAPE_CONFIG));
     struct scraper_options options = {.path = path, .ingest = s->ingest, .store = s->store, .budget = &s->budget};
+    options.watch = serve_emit_watch(&s->emit);
     return *path ? argument_blame(a, OPTION_SCRAPE_CONFIG, scraper_new(&options, &s->scraper)) : NULL;
 }
 
@@ -218,6 +223,10 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.cors_origins = buf_str(&s->origins);
     options.allowed_hosts = buf_str(&s->hosts);
     s->ingest = ingest_new(&ingest);
+    if (s->tells) TRY(serve_emit_open(&s->emit, s->ingest));
+    options.emit = s->emit.emit;
+    options.durations = s->emit.durations;
+    s->rules.watch = serve_emit_watch(&s->emit);
     TRY(serve_rules_open(a, &(struct serve_rules_world){s->store, s->ingest, &s->budget, s->db, s->catalog},
                          &s->rules));
     options.alert = s->rules.engine;
@@ -388,12 +397,14 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(read_store_options(a, s, &options));
     options.dir = s->dir;
     options.beside = (struct store_beside){copy_records, s};
+    options.watch = serve_emit_watch(&s->emit);
     buf_init(&s->origins, 64 * KIB);
     buf_init(&s->hosts, 64 * KIB);
     TRY(read_origins(a, &s->origins));
     TRY(read_hosts(a, &s->hosts));
     TRY(read_redaction(a, s));
     TRY(serve_host_read(a, &host));
+    TRY(serve_emit_read(a, &s->tells));
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
     if (!*s->dir) return err_new(ERR_INVALID, "--data: must name a folder");
     TRY(open_tls(a, s));
@@ -423,6 +434,7 @@ static err close_server(struct server *s) {
     scraper_free(s->scraper);
     loop_free(s->loop);
     serve_rules_close(&s->rules);
+    serve_emit_stop(&s->emit);
     ingest_free(s->ingest);
     buf_done(&s->origins);
     buf_done(&s->hosts);
@@ -436,6 +448,7 @@ static err close_server(struct server *s) {
     db_close(s->db);
     err e = store_close(s->store); /* its log thread may publish until here */
     live_free(s->live);
+    serve_emit_done(&s->emit);
     return err_wrap(e, "closing the data directory");
 }
 
@@ -454,6 +467,7 @@ static int wait_for_end(struct server *s) {
 err command_serve(const struct arguments *a) {
     struct server s = {.started_ns = clock_monotonic_ns()};
     process_signals_block();
+    serve_emit_init(&s.emit);
     lock_init(&s.lock);
     flag_init(&s.ending_flag);
     TRY(setup_log(a));

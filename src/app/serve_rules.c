@@ -186,7 +186,8 @@ err serve_rules_open(const struct arguments *a, const struct serve_rules_world *
     TRY(read_external_labels(a, s, &external_labels));
     TRY(open_notifier(a, w->db, external_labels, s));
     TRY(alert_records_open(w->db, s->notifier, &s->records));
-    s->engine = alert_engine_new(&(struct alert_options){.store = w->store,
+    s->engine = alert_engine_new(&(struct alert_options){.watch = s->watch,
+                                                         .store = w->store,
                                                          .budget = w->budget,
                                                          .append_wait = alert_append_wait,
                                                          .append_context = w->ingest,

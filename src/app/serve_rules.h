@@ -13,6 +13,7 @@ enum { ROW_RULES_MAX = 20000 }; /* in all rows of a tenant */
 struct catalog;
 struct ingest;
 struct serve_rules {
+    struct work_watch watch;     /* of the engine; set before it is opened */
     struct alert_engine *engine;
     struct notifier *notifier; /* NULL: nobody is told */
     struct alert_records *records;

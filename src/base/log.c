@@ -23,6 +23,9 @@ void log_setup(enum log_level least, enum log_format format, int fd) {
     setup.fd = fd;
 }
 
+static void (*listener)(const struct log_line *line);
+void log_set_listener(void (*new)(const struct log_line *line)) { __atomic_store_n(&listener, new, __ATOMIC_SEQ_CST); }
+
 void log_set_clock(int64_t (*wall_ns)(void)) { setup.wall_ns = wall_ns; }
 
 /* Whether this site may write now; *out_suppressed gets how many lines it swallowed since the last one. Two threads that
@@ -155,4 +158,6 @@ void log_write_(struct log_site *site, enum log_level level, const char *message
     line.max = LINE_MAX_BYTES;
     buf_add_text(&line, setup.format == LOG_JSON ? "}\n" : "\n");
     dprintf(setup.fd, "%.*s", (int)line.n, line.p);
+    void (*hear)(const struct log_line *) = __atomic_load_n(&listener, __ATOMIC_SEQ_CST);
+    if (hear) hear(&(struct log_line){level, message, fields, n, suppressed});
 }

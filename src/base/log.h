@@ -60,5 +60,15 @@ void log_write_(struct log_site *site, enum log_level level, const char *message
 #define log_error(message, ...) log_at_(LOG_ERROR, message, ##__VA_ARGS__)
 /* Before threads start. Defaults: info, logfmt, 2. */
 void log_setup(enum log_level least, enum log_format format, int fd);
+/* What was written, for who makes records of it; after the limits above. Borrowed until the listener returns; it runs on any thread and must not log. */
+struct log_line {
+    enum log_level level;
+    const char *message;
+    const struct log_field *fields;
+    size_t field_count;
+    uint32_t suppressed;
+};
+void log_set_listener(
+    void (*listener)(const struct log_line *line)); /* NULL: none; a call that is under way may still end later */
 /* base has no clock: app gives the wall clock; until then lines carry no time and are not limited. */
 void log_set_clock(int64_t (*wall_ns)(void));

@@ -18,6 +18,27 @@ static err at_line(const struct reading *r, int line, const char *what) {
 
 /* ---- the text ------------------------------------------------------------------------------------------------------ */
 
+enum { BRACKETS_OPEN_MAX = 1 << 16 };
+
+/* libfyaml takes 340 to 540 bytes a token, and a text of 16 MiB may be as many tokens: what cannot be a tree within the limits, or is very unlikely to be
+ * one (brackets and commas of texts count, too), is refused before it sees it. */
+static err check_size(const struct reading *r, struct str text) {
+    uint32_t values = 0, open = 0;
+    int line = 1;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        line += c == '\n';
+        values += c == ',' || c == '[' || c == '{' || c == '\n';
+        if (c == '[' || c == '{')
+            open++;
+        else if ((c == ']' || c == '}') && open)
+            open--;
+        if (values > YAML_NODES_MAX) return at_line(r, line, "too many values");
+        if (open > BRACKETS_OPEN_MAX) return at_line(r, line, "nested too deep");
+    }
+    return NULL;
+}
+
 /* What libfyaml 0.7.12 was seen to loop on: bytes that are not UTF-8, in directives (%YAML …), which no one needs here. */
 static err check_text(const struct reading *r, struct str text) {
     struct str line;
@@ -160,6 +181,7 @@ err yaml_read(struct str text, const char *file, struct arena *a, struct yaml **
     struct reading r = {.file = file, .a = a};
     struct fy_diag_cfg silent;
     TRY(check_text(&r, text));
+    TRY(check_size(&r, text));
     r.file = arena_copy(a, str_of(file)).p;
     TRY(arena_err(a));
     fy_diag_cfg_default(&silent);

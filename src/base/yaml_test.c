@@ -160,6 +160,31 @@ static void files_that_double_themselves_are_refused(void **state) {
     err_free(e);
 }
 
+/* What libfyaml would take gigabytes for is refused before it begins. */
+static void tokens_are_counted_first(void **state) {
+    static const struct {
+        const char *unit, *want;
+        size_t n;
+    } cases[] = {{"1,", "test.yml:1: too many values", YAML_NODES_MAX + 1},
+                 {"- x\n", "test.yml:1048578: too many values", YAML_NODES_MAX + 1},
+                 {"[", "test.yml:1: nested too deep", 70000},
+                 {"{", "test.yml:1: nested too deep", 70000}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        AUTO_BUF struct buf text;
+        struct arena a;
+        struct yaml *y;
+        buf_init(&text, YAML_BYTES_MAX);
+        arena_init(&a, MIB);
+        for (size_t k = 0; k < cases[i].n; k++) buf_add_text(&text, cases[i].unit);
+        err e = yaml_read(buf_str(&text), "test.yml", &a, &y);
+        assert_non_null(e);
+        assert_string_equal(err_text(e), cases[i].want);
+        err_free(e);
+        arena_done(&a);
+    }
+}
+
 static void depth_is_limited(void **state) {
     (void)state;
     AUTO_BUF struct buf text;
@@ -178,6 +203,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(values_are_what_they_must_be, begin, end),
         cmocka_unit_test_setup_teardown(what_is_wrong_has_a_line, begin, end),
         cmocka_unit_test_setup_teardown(files_that_double_themselves_are_refused, begin, end),
+        cmocka_unit_test(tokens_are_counted_first),
         cmocka_unit_test_setup_teardown(depth_is_limited, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,8 +256,21 @@ static err run_script(struct db_connection *c, const char *sql) { return script(
 
 /* ---- transactions ----------------------------------------------------------------------------------------------- */
 
+/* A file that was deleted or replaced under us takes commits, too: nobody would find them again. */
+static err is_in_place(struct db_connection *c) {
+    int moved = 0;
+    sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (!moved) return NULL;
+    return err_new(ERR_UNAVAILABLE,
+                   "%s was deleted, moved or replaced while clew has it open: put it back, or start clew anew",
+                   sqlite3_db_filename(c->db, "main"));
+}
+
 /* IMMEDIATE: who will write waits here, not in the middle. */
-static err begin(struct db_connection *c) { return script(c->db, c->writes ? "BEGIN IMMEDIATE" : "BEGIN"); }
+static err begin(struct db_connection *c) {
+    if (c->writes) TRY(is_in_place(c));
+    return script(c->db, c->writes ? "BEGIN IMMEDIATE" : "BEGIN");
+}
 
 static void rollback(struct db_connection *c) {
     if (sqlite3_get_autocommit(c->db)) return;

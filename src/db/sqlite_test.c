@@ -76,6 +76,22 @@ static void put_file(const char *name, const void *bytes, size_t n, uint64_t at,
     assert_null(file_write(f, bytes, n, at));
 }
 
+/* What nobody could find again is not acknowledged. */
+static void a_file_that_was_taken_away_is_not_written(void **state) {
+    (void)state;
+    struct db *db = open_with_table();
+    assert_null(write_one(db, "INSERT INTO a (id) VALUES (1)"));
+    assert_null(path_rename(test_path("records.db"), test_path("away.db")));
+    assert_fails(write_one(db, "INSERT INTO a (id) VALUES (2)"), ERR_UNAVAILABLE, "records.db was deleted");
+    put_file("records.db", "another", 7, 0, FILE_CREATE);
+    assert_fails(write_one(db, "INSERT INTO a (id) VALUES (3)"), ERR_UNAVAILABLE, "replaced");
+    assert_null(path_remove(test_path("records.db")));
+    assert_null(path_rename(test_path("away.db"), test_path("records.db")));
+    assert_null(write_one(db, "INSERT INTO a (id) VALUES (4)"));
+    assert_int_equal(count_rows(db), 2);
+    db_close(db);
+}
+
 static void what_is_not_ours_is_left_alone(void **state) {
     (void)state;
     run_raw("other.db", "CREATE TABLE theirs (a)");
@@ -337,6 +353,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         on_files(files_are_the_owners),
         on_files(another_process_makes_it_busy),
+        on_files(a_file_that_was_taken_away_is_not_written),
         on_files(what_is_not_ours_is_left_alone),
         on_files(check_finds_damage_and_changes_nothing),
         on_files(a_dump_says_what_is_in_it),

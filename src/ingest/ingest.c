@@ -359,15 +359,38 @@ bool ingest_body_if_small(struct ingest *in, const struct ingest_request *reques
 }
 
 /* The blob by the rules, in *blob. */
-static err redact_points(struct flight *f, struct batch_blob **blob) {
+static err redact_made(struct flight *f, struct batch_blob **blob) {
     struct ingest *in = f->in;
     struct loan loan = {.budget = in->options.budget};
     struct worker w;
     if (!in->options.redact) return NULL;
-    TRY(take_worker(in, INGEST_METRICS, &w));
+    TRY(take_worker(in, f->kind, &w));
     err e = redact(f, w, &loan, blob);
     give_worker(in, w, f->bytes);
     loan_end(&loan);
+    return e;
+}
+
+err ingest_rows(struct ingest *in, struct str tenant, enum ingest_kind kind, struct batch_blob *blob,
+                ingest_done_fn done, void *context) {
+    struct flight *f = mem_new_of(struct flight);
+    struct batch rows;
+    batch_view(blob, &rows);
+    *f = (struct flight){.in = in, .kind = kind, .bytes = batch_bytes(blob).n, .done = done, .context = context};
+    f->outcome.taken = rows.rows;
+    err e = redact_made(f, &blob);
+    if (!e && in->options.live) {
+        f->kept = batch_ref(blob);
+        f->tenant = str_dup(tenant);
+    }
+    if (e)
+        batch_unref(blob);
+    else
+        e = append(f, tenant, blob);
+    if (!e) return NULL;
+    batch_unref(f->kept);
+    mem_free(f->tenant);
+    mem_free(f);
     return e;
 }
 
@@ -376,7 +399,7 @@ err ingest_points(struct ingest *in, struct str tenant, enum ingest_source sourc
     struct flight *f = mem_new_of(struct flight);
     *f = (struct flight){
         .in = in, .kind = INGEST_METRICS, .bytes = batch_bytes(blob).n, .done = done, .context = context};
-    err e = source == INGEST_DERIVED ? NULL : redact_points(f, &blob);
+    err e = source == INGEST_DERIVED ? NULL : redact_made(f, &blob);
     if (e)
         batch_unref(blob);
     else

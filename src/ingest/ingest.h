@@ -115,6 +115,10 @@ enum ingest_source {
 err ingest_points(struct ingest *in, struct str tenant, enum ingest_source source, struct batch_blob *blob,
                   ingest_done_fn done, void *context) __attribute__((warn_unused_result));
 
+/* The same for spans or log records that are in a batch already. */
+err ingest_rows(struct ingest *in, struct str tenant, enum ingest_kind kind, struct batch_blob *blob,
+                ingest_done_fn done, void *context) __attribute__((warn_unused_result));
+
 /* Counted since the start. */
 struct ingest_stats {
     uint64_t bodies[INGEST_KINDS], bytes[INGEST_KINDS]; /* bytes: after decompression */

@@ -4,8 +4,14 @@
 #include "base/vec.h"
 #include "net/curl_priv.h"
 #include "os/clock.h"
+#include "os/process.h"
+#include "os/thread.h"
 
 enum { HEAD_BYTES_MAX = 64 << 10, IDLE_MAX = 64, CONNECTIONS_MAX = 2048, REDIRECTS_MAX = 10, GRANT_BYTES = 64 << 10 };
+
+/* libcurl looks at every call that is under way in each turn. With many of them a turn waits a little first, so that there is more for it to do. */
+enum { MANY = 128 };
+#define GATHER_NS ((int64_t)2000000)
 
 /* One fetch under way, or a handle kept for the next. */
 struct fetch {
@@ -24,17 +30,24 @@ struct fetch {
 struct http_fetcher {
     CURLM *multi;
     struct fetch *busy;
-    size_t busy_n;
+    size_t busy_n, max;
     VEC(CURL *) idle;
+    struct lock lock; /* both: to wait with, for nobody */
+    struct signal_flag nobody;
 };
 
 err http_fetcher_new(struct http_fetcher **out) {
     TRY(curl_open());
     CURLM *multi = curl.multi_init();
     if (!multi) return err_new(ERR_UNAVAILABLE, "libcurl gives no handle");
-    curl.multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_MAX);
     struct http_fetcher *f = mem_new_of(struct http_fetcher);
+    f->max = (size_t)MAX(MIN((uint64_t)CONNECTIONS_MAX, process_open_files_max() / 2), (uint64_t)1);
+    curl.multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)f->max);
+    curl.multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                      (long)f->max); /* one that is idle goes for one that is wanted */
     f->multi = multi;
+    lock_init(&f->lock);
+    flag_init(&f->nobody);
     *out = f;
     return NULL;
 }
@@ -70,6 +83,8 @@ void http_fetcher_free(struct http_fetcher *f) {
     for (size_t i = 0; i < f->idle.n; i++) curl.cleanup(f->idle.v[i]);
     vec_done(&f->idle);
     curl.multi_cleanup(f->multi);
+    lock_done(&f->lock);
+    flag_done(&f->nobody);
     mem_free(f);
 }
 
@@ -176,6 +191,11 @@ static void set_options(struct fetch *x) {
     curl.setopt(h, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     curl.setopt(h, CURLOPT_PROXY, r->proxy ? r->proxy : "");
     if (r->gzip) curl.setopt(h, CURLOPT_ACCEPT_ENCODING, "gzip");
+    if (r->once) {
+        curl.setopt(h, CURLOPT_FORBID_REUSE, 1L);
+        curl.setopt(h, CURLOPT_DNS_CACHE_TIMEOUT,
+                    0L); /* whose entries libcurl walks for each new connection, all of them */
+    }
     if (r->connect_to) curl.setopt(h, CURLOPT_CONNECT_TO, x->connect_to);
     if (r->user) {
         curl.setopt(h, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
@@ -208,6 +228,7 @@ err http_fetch_start(struct http_fetcher *f, const struct http_fetch *request) {
 }
 
 size_t http_fetcher_busy(const struct http_fetcher *f) { return f->busy_n; }
+size_t http_fetcher_max(const struct http_fetcher *f) { return f->max; }
 
 static bool take_done(struct http_fetcher *f) {
     int left;
@@ -226,8 +247,16 @@ static bool take_done(struct http_fetcher *f) {
     return any;
 }
 
+static void gather_wait(struct http_fetcher *f) {
+    int64_t until = clock_monotonic_ns() + GATHER_NS;
+    lock_take(&f->lock);
+    while (flag_wait_until(&f->nobody, &f->lock, until)) {}
+    lock_give(&f->lock);
+}
+
 void http_fetcher_run_wait(struct http_fetcher *f, int64_t until_ns) {
     int running, ready;
+    if (f->busy_n > MANY && until_ns > clock_monotonic_ns()) gather_wait(f);
     curl.multi_perform(f->multi, &running);
     if (take_done(f)) return;
     int64_t left_ms = (until_ns - clock_monotonic_ns() + 999999) / 1000000;

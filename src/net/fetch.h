@@ -3,7 +3,8 @@
  *   fetch_start ─▶ under way (libcurl's multi handle) ─ fetcher_run_wait ─▶ done(context, e, answer)
  *
  * A fetch ends at its deadline whatever the other side does; its body, unpacked, is at most body_max and drawn from the budget as it grows; fields of
- * heads are 64 KiB at most. Connections are kept and used again, 2,048 at most.
+ * heads are 64 KiB at most. Connections, those that are kept to be used again among them, are 2,048 at most, and no more than half of the files
+ * that the process may open when the fetcher is made: the rest of the program needs files, too.
  * Owner: what a request points to lives until its done, which runs within fetcher_run_wait, once a fetch, and may start another. Threads: one a
  * fetcher, but fetcher_wake, which any may call.
  * Errors (of done): ERR_UNAVAILABLE (network, TLS, deadline), ERR_LIMIT (body), ERR_BUSY (budget). Statuses are not errors. */
@@ -21,6 +22,8 @@ struct http_fetch {
     size_t body_max;
     struct budget *budget; /* NULL: none */
     bool gzip, follow_redirects;
+    bool
+        once; /* the connection is not kept: for who asks more servers in turn than connections are kept, so that none would be found again */
     const char *user, *password; /* basic; NULL: none. Not sent to other hosts by a redirect */
     const char *bearer;          /* the same for "Authorization: TYPE CREDENTIALS", a whole value */
     const char *proxy;           /* URL; NULL: none, whatever the environment says */
@@ -36,6 +39,7 @@ err http_fetcher_new(struct http_fetcher **out); /* ERR_UNAVAILABLE without libc
 void http_fetcher_free(struct http_fetcher *f);  /* ends what is under way without done; takes NULL */
 err http_fetch_start(struct http_fetcher *f, const struct http_fetch *request);
 size_t http_fetcher_busy(const struct http_fetcher *f); /* how many are under way */
+size_t http_fetcher_max(const struct http_fetcher *f);  /* how many should be at most; the caller waits */
 /* Moves what is under way on until monotonic `until_ns`, or a wake, or something was done; zero: does not wait. */
 void http_fetcher_run_wait(struct http_fetcher *f, int64_t until_ns);
 void http_fetcher_wake(struct http_fetcher *f);

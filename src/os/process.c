@@ -228,3 +228,8 @@ void process_open_files_raise(void) {
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
 }
+
+uint64_t process_open_files_max(void) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ? 1024 : (uint64_t)limit.rlim_cur;
+}

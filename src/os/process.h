@@ -22,5 +22,6 @@ uint64_t process_memory_limit_bytes(void); /* the smaller of the control group's
 uint64_t process_resident_bytes(void);
 uint64_t process_anonymous_bytes(void);
 int process_cores(void);
-void process_open_files_raise(void); /* raises the soft limit of open files to the hard one */
+void process_open_files_raise(void);   /* raises the soft limit of open files to the hard one */
+uint64_t process_open_files_max(void); /* the soft limit */
 int process_id(void);

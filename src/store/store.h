@@ -27,6 +27,7 @@
  */
 #pragma once
 
+#include "base/work.h"
 #include "store/rollup.h"
 #include "store/sizes.h"
 
@@ -74,6 +75,7 @@ struct store_options {
     struct store_beside beside;    /* copy NULL: nothing */
     struct rollup_function rollup; /* run NULL: no rollups are kept */
     int64_t rollup_retention_ns;   /* 0: for ever; default 400 days */
+    struct work_watch watch;       /* of flushes and merges: fields tenant and table; tell NULL: nobody */
 };
 
 void store_options_default(struct store_options *out);

@@ -330,14 +330,15 @@ static void read_group(struct containers *c, struct cgroup *g) {
     read_limit(&l, CGROUP_PIDS, "pids.max", THREADS_MAX);
     double pid = read_processes(&l);
     read_network(&l, pid);
+    containers_read_disks(c, g, l.below);
     read_start(&l);
     g->v[LAST_SEEN] = (double)(c->now_ns / 1000000000);
 }
 
-static void put_labels(struct expo *e, const struct cgroup *g) {
-    expo_label(e, "id", str_of(g->id));
-    if (g->image) expo_label(e, "image", str_of(g->image));
-    if (g->name) expo_label(e, "name", str_of(g->name));
+void containers_put_labels(struct containers *c, const struct cgroup *g) {
+    expo_label(&c->expo, "id", str_of(g->id));
+    if (g->image) expo_label(&c->expo, "image", str_of(g->image));
+    if (g->name) expo_label(&c->expo, "name", str_of(g->name));
 }
 
 static void put_figure(struct containers *c, enum figure f) {
@@ -346,7 +347,7 @@ static void put_figure(struct containers *c, enum figure f) {
     for (size_t i = 0; i < c->groups.n; i++) {
         const struct cgroup *g = &c->groups.v[i];
         if (isnan(g->v[f])) continue;
-        put_labels(&c->expo, g);
+        containers_put_labels(c, g);
         for (size_t k = 0; k < 2 && rows[f].labels[k].key; k++)
             expo_label(&c->expo, rows[f].labels[k].key, str_of(rows[f].labels[k].value));
         expo_value(&c->expo, g->v[f]);
@@ -358,7 +359,7 @@ static void put_network(struct containers *c) {
         expo_family(&c->expo, "counter", "", "container_network_%s", network_rows[r].name);
         for (size_t i = 0; i < c->groups.n; i++)
             for (size_t k = 0; k < c->groups.v[i].interface_count; k++) {
-                put_labels(&c->expo, &c->groups.v[i]);
+                containers_put_labels(c, &c->groups.v[i]);
                 expo_label(&c->expo, "interface", str_of(c->groups.v[i].interfaces[k].name));
                 expo_value(&c->expo, c->groups.v[i].interfaces[k].values[r]);
             }
@@ -371,6 +372,7 @@ static void forget_groups(struct containers *c) {
         mem_free(c->groups.v[i].name);
         mem_free(c->groups.v[i].image);
         mem_free(c->groups.v[i].interfaces);
+        mem_free(c->groups.v[i].disks);
     }
     vec_done(&c->groups);
 }
@@ -379,11 +381,13 @@ void containers_init(struct containers *c, const char *root, uint32_t max) {
     *c = (struct containers){.max = max, .seen_max = CGROUPS_SEEN_MAX};
     tree_init(&c->tree, root);
     expo_init(&c->expo);
+    buf_init(&c->diskstats, TREE_FILE_BYTES_MAX);
 }
 
 void containers_done(struct containers *c) {
     tree_done(&c->tree);
     expo_done(&c->expo);
+    buf_done(&c->diskstats);
     forget_groups(c);
 }
 
@@ -393,6 +397,7 @@ void containers_collect(struct containers *c, int64_t now_ns) {
     for (size_t i = 0; i < c->groups.n; i++) read_group(c, &c->groups.v[i]);
     for (enum figure f = 0; f < FIGURES; f++) put_figure(c, f);
     put_network(c);
+    containers_put_disks(c);
     expo_family(&c->expo, "gauge", "Control groups seen that are not described, as there are too many.",
                 "clew_host_cgroups_left_out");
     expo_value(&c->expo, (double)left_out);

@@ -86,7 +86,7 @@ static void read_docker(struct containers *c, struct str digits, struct cgroup *
 
 /* ---- where they are ------------------------------------------------------------------------------------------------------------ */
 
-static const char *const controller_names[CGROUP_CONTROLLERS] = {"cpu", "cpuacct", "memory", "pids"};
+static const char *const controller_names[CGROUP_CONTROLLERS] = {"cpu", "cpuacct", "memory", "pids", "blkio"};
 
 static bool keep_folder(void *context, const char *name, bool is_dir) {
     struct containers *c = context;

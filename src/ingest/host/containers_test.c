@@ -109,7 +109,7 @@ static void depth_has_an_end(void **state) {
 static void names_and_files_of_any_bytes(void **state) {
     static const char *const files[] = {"cpu.stat",    "cpu.max",       "cpu.weight",   "memory.current",
                                         "memory.stat", "memory.events", "cgroup.procs", "pids.max",
-                                        "memory.max",  "pids.current",  "memory.peak"};
+                                        "memory.max",  "pids.current",  "memory.peak",  "io.stat"};
     static const char *const texts[] = {"",
                                         "max",
                                         "-1",
@@ -117,7 +117,9 @@ static void names_and_files_of_any_bytes(void **state) {
                                         "anon\nfile x\ninactive_file 99999999999999\n",
                                         "usage_usec -5\nuser_usec 1 2 3\n",
                                         "\xff\"}\n1e999\n",
-                                        "0x10"};
+                                        "0x10",
+                                        "8:0 rbytes=-1 wbytes= rios=1e9 =5 ==\n:: rbytes=1\n-1:0 rbytes=1\n8:0\n"
+                                        "99999999999:1 rbytes=1\n"};
     struct containers c;
     char path[256];
     (void)state;
@@ -134,6 +136,27 @@ static void names_and_files_of_any_bytes(void **state) {
         }
         check_line(collect(&c), "container_last_seen{id=\"/a\\\"b\\\\c\\n{}\xef\xbf\xbd\"} 1700000123");
     }
+    containers_done(&c);
+    root_remove();
+}
+
+/* A group that was given thousands of loop devices, and a list of devices that says nothing. */
+static void a_flood_of_disks_has_an_end(void **state) {
+    struct containers c;
+    AUTO_BUF struct buf text;
+    (void)state;
+    buf_init(&text, MIB);
+    root_make();
+    put_text("sys/fs/cgroup/cgroup.controllers", "io\n");
+    for (int i = 0; i < 3000; i++) buf_add_fmt(&text, "7:%d rbytes=%d wbytes=0 rios=1 wios=0\n", i, i);
+    put_file("sys/fs/cgroup/io.stat", buf_str(&text));
+    put_text("proc/diskstats", "7 0\n7 x y\n7 1 loop\"1\\\n");
+    containers_init(&c, test_root, 10);
+    struct str out = collect(&c);
+    check_line(out, "container_fs_reads_bytes_total{id=\"/\",device=\"7:0\"} 0");
+    check_line(out, "container_fs_reads_bytes_total{id=\"/\",device=\"/dev/loop\\\"1\\\\\"} 1");
+    check_line(out, "container_fs_reads_bytes_total{id=\"/\",device=\"7:15\"} 15");
+    assert_false(has_line(out, "container_fs_reads_bytes_total{id=\"/\",device=\"7:16\"} 16"));
     containers_done(&c);
     root_remove();
 }
@@ -155,6 +178,7 @@ int main(void) {
         cmocka_unit_test(a_flood_of_groups_is_not_looked_at_to_its_end),
         cmocka_unit_test(depth_has_an_end),
         cmocka_unit_test(names_and_files_of_any_bytes),
+        cmocka_unit_test(a_flood_of_disks_has_an_end),
         cmocka_unit_test(without_control_groups_there_is_the_root_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

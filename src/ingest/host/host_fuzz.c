@@ -30,7 +30,8 @@ static const char *const files[] = {
     "sys/fs/cgroup/cpu,cpuacct/docker/" DIGITS "/cpuacct.stat", "sys/fs/cgroup/cpu,cpuacct/docker/" DIGITS "/cpu.stat",
     "sys/fs/cgroup/cpu,cpuacct/docker/" DIGITS "/cpu.cfs_quota_us",
     "sys/fs/cgroup/memory/docker/" DIGITS "/memory.stat",
-    "sys/fs/cgroup/memory/docker/" DIGITS "/memory.limit_in_bytes"};
+    "sys/fs/cgroup/memory/docker/" DIGITS "/memory.limit_in_bytes", "sys/fs/cgroup/blkio/blkio.throttle.io_serviced",
+    "v2/sys/fs/cgroup/io.stat"};
 
 static char root[64], input[96], second[96];
 

@@ -45,7 +45,7 @@ static bool nginx_number(struct str text, const char *before, int place, double 
 }
 
 /* All of it, or nothing: another page says other things. */
-static err nginx_put(struct str text, struct expo *out) {
+err nginx_put(struct str text, struct expo *out) {
     double values[LENGTH(nginx_rows)];
     for (size_t i = 0; i < LENGTH(nginx_rows); i++)
         if (!nginx_number(text, nginx_rows[i].before, nginx_rows[i].place, &values[i]))

@@ -16,7 +16,7 @@
 enum { SHA_BYTES = 32, MD5_BYTES = 16, ITERATIONS_MAX = 100000, COLUMNS_MAX = 32, PROTOCOL_3 = 196608 };
 
 struct talk {
-    struct wire wire;
+    struct wire *wire;
     const struct watch_target *target;
     struct str password;
     struct expo *out;
@@ -43,7 +43,7 @@ static err send_wait(struct talk *t, char type, struct str body) {
     if (type) buf_add_byte(&b, type);
     put_u32(&b, (uint32_t)body.n + 4);
     buf_add_str(&b, body);
-    return wire_send_wait(&t->wire, buf_str(&b));
+    return wire_send_wait(t->wire, buf_str(&b));
 }
 
 /* What the server says is wrong: of the fields of its message the one of people. */
@@ -59,11 +59,11 @@ static err refused(struct str body) {
 static err next_wait(struct talk *t, char *out_type, struct str *out) {
     for (;;) {
         struct str head;
-        TRY(wire_take_wait(&t->wire, 5, &head));
+        TRY(wire_take_wait(t->wire, 5, &head));
         uint32_t size = u32_at(head.p + 1);
         *out_type = head.p[0];
         if (size < 4) return corrupt();
-        TRY(wire_take_wait(&t->wire, size - 4, out));
+        TRY(wire_take_wait(t->wire, size - 4, out));
         if (*out_type == 'E') return refused(*out);
         if (*out_type != 'N' && *out_type != 'S') return NULL;
     }
@@ -380,15 +380,20 @@ static err answer_wait(struct talk *t, const struct question *q) {
     return e;
 }
 
+err postgres_talk_wait(struct wire *w, const struct watch_target *target, struct str password, struct expo *out) {
+    struct talk t = {.wire = w, .target = target, .password = password, .out = out};
+    TRY(begin_wait(&t));
+    for (size_t i = 0; i < LENGTH(questions); i++) TRY(answer_wait(&t, &questions[i]));
+    return send_wait(&t, 'X', STR(""));
+}
+
 err postgres_collect_wait(const struct watch_target *target, struct expo *out) {
+    struct wire w;
     AUTO_BUF struct buf password;
     buf_init(&password, 4096);
     TRY(watch_password(str_of(target->options), "CLEW_POSTGRES_PASSWORD", &password));
-    struct talk t = {.target = target, .password = password.p ? buf_str(&password) : STR(""), .out = out};
-    err e = wire_open_wait(&t.wire, target->address, WATCH_NS, WATCH_ANSWER_BYTES_MAX);
-    if (!e) e = begin_wait(&t);
-    for (size_t i = 0; !e && i < LENGTH(questions); i++) e = answer_wait(&t, &questions[i]);
-    if (!e) e = send_wait(&t, 'X', STR(""));
-    wire_close(&t.wire);
+    err e = wire_open_wait(&w, target->address, WATCH_NS, WATCH_ANSWER_BYTES_MAX);
+    if (!e) e = postgres_talk_wait(&w, target, password.p ? buf_str(&password) : STR(""), out);
+    wire_close(&w);
     return e;
 }

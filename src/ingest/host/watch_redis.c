@@ -90,7 +90,7 @@ static err refused(struct str line) {
     return err_new(ERR_UNAVAILABLE, "answers \"%.*s\"", (int)MIN(line.n, (size_t)100), line.p);
 }
 
-static err talk_wait(struct wire *w, struct str password, struct expo *out) {
+err redis_talk_wait(struct wire *w, struct str password, struct expo *out) {
     struct str line, info;
     uint64_t size;
     AUTO_BUF struct buf request;
@@ -117,7 +117,7 @@ err redis_collect_wait(const struct watch_target *t, struct expo *out) {
     buf_init(&password, 4096);
     TRY(watch_password(str_of(t->options), "CLEW_REDIS_PASSWORD", &password));
     err e = wire_open_wait(&w, t->address, WATCH_NS, WATCH_ANSWER_BYTES_MAX);
-    if (!e) e = talk_wait(&w, password.p ? buf_str(&password) : STR(""), out);
+    if (!e) e = redis_talk_wait(&w, password.p ? buf_str(&password) : STR(""), out);
     wire_close(&w);
     return e;
 }

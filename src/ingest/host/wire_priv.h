@@ -26,3 +26,8 @@ struct watch_target {
 };
 err redis_collect_wait(const struct watch_target *t, struct expo *out);
 err postgres_collect_wait(const struct watch_target *t, struct expo *out);
+
+/* The same over a connection that stands, for tests: what a page or a conversation comes to. nginx: ERR_CORRUPT if it is no page of stub_status. */
+err nginx_put(struct str text, struct expo *out);
+err redis_talk_wait(struct wire *w, struct str password, struct expo *out);
+err postgres_talk_wait(struct wire *w, const struct watch_target *target, struct str password, struct expo *out);

@@ -23,7 +23,7 @@ void digest_done(struct digest *d) {
 
 void digest_begin(struct digest *d, struct scrape_target *t) {
     points_builder_clear(&d->out, POINTS_PROMETHEUS);
-    t->series.scrape = MAX(t->series.scrape, 1u) + 1; /* from 2: rows begin as of scrape 0, which is before no scrape */
+    series_cache_begin(&t->series);
 }
 
 struct batch_blob *digest_finish(struct digest *d) {

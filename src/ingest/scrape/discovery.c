@@ -43,7 +43,10 @@ struct discovery {
     struct http_fetcher *fetcher;
     const _Atomic bool *ending;
     struct job_sources *jobs;
+    uint64_t files_read;
 };
+
+uint64_t discovery_files_read(const struct discovery *d) { return d->files_read; }
 
 struct discovery *discovery_new(struct scrape_config *config, struct budget *budget, const _Atomic bool *ending) {
     struct discovery *d = mem_new_of(struct discovery);
@@ -117,23 +120,26 @@ static err take_groups(struct source_list *l, struct str text) {
 
 /* ---- files -------------------------------------------------------------------------------------------------------------- */
 
-static bool read_list_file(struct source *s, struct str path) {
+/* A file that is bad is read again when it changes, not each second: it may be large. */
+static bool read_list_file(struct discovery *d, struct source *s, struct str path) {
     AUTO_BUF struct buf text = {0};
     struct path_stamp stamp;
     struct source_list *l = list_of(s, path);
     l->seen = true;
     err e = path_stamp_read(l->name, &stamp);
     if (!e && path_stamp_equal(&stamp, &l->stamp)) return false;
-    if (!e) e = file_read_all(l->name, LIST_BYTES_MAX, &text);
+    l->stamp = e ? (struct path_stamp){0} : stamp;
+    if (!e) {
+        d->files_read++;
+        e = file_read_all(l->name, LIST_BYTES_MAX, &text);
+    }
     if (!e) e = take_groups(l, buf_str(&text));
-    if (e)
-        tell(l, "file discovery: the last good list stays", e);
-    else
-        l->stamp = stamp;
+    if (e) tell(l, "file discovery: the last good list stays", e);
     return e == NULL;
 }
 
 struct glob {
+    struct discovery *discovery;
     struct source *source;
     struct str folder, before, behind; /* of the star */
     size_t n;
@@ -151,12 +157,12 @@ static err on_entry(void *context, const char *name, bool is_dir) {
     buf_init(&path, 64 * KIB);
     buf_add_str(&path, g->folder);
     buf_add_str(&path, text);
-    g->changed |= read_list_file(g->source, buf_str(&path));
+    g->changed |= read_list_file(g->discovery, g->source, buf_str(&path));
     return NULL;
 }
 
-static bool read_pattern(struct source *s, struct str pattern, size_t star) {
-    struct glob g = {.source = s};
+static bool read_pattern(struct discovery *d, struct source *s, struct str pattern, size_t star) {
+    struct glob g = {.discovery = d, .source = s};
     size_t slash = star;
     while (slash && pattern.p[slash - 1] != '/') slash--;
     g.folder = (struct str){pattern.p, slash};
@@ -167,14 +173,14 @@ static bool read_pattern(struct source *s, struct str pattern, size_t star) {
     return g.changed;
 }
 
-static bool refresh_files(struct source *s) {
+static bool refresh_files(struct discovery *d, struct source *s) {
     bool changed = false;
     size_t n = 0;
     for (size_t i = 0; i < s->lists.n; i++) s->lists.v[i].seen = false;
     for (uint32_t i = 0; i < s->d->name_n; i++) {
         struct str name = s->d->names[i];
         ptrdiff_t star = str_find(name, '*');
-        changed |= star >= 0 ? read_pattern(s, name, (size_t)star) : read_list_file(s, name);
+        changed |= star >= 0 ? read_pattern(d, s, name, (size_t)star) : read_list_file(d, s, name);
     }
     for (size_t i = 0; i < s->lists.n; i++) {
         if (s->lists.v[i].seen) {
@@ -321,7 +327,7 @@ static bool refresh(struct discovery *d, struct source *s, int64_t now_ns) {
     s->due_ns = now_ns + s->d->refresh_ns;
     switch (s->d->kind) {
     case DISCOVERY_STATIC: s->due_ns = INT64_MAX; return false;
-    case DISCOVERY_FILE: s->due_ns = now_ns + SECOND_NS; return refresh_files(s); /* a look at its stamps */
+    case DISCOVERY_FILE: s->due_ns = now_ns + SECOND_NS; return refresh_files(d, s); /* a look at its stamps */
     case DISCOVERY_DNS: return refresh_dns(s);
     case DISCOVERY_HTTP: return refresh_http(d, s);
     }

@@ -12,6 +12,7 @@
  * Owner: scraper_free before the ingest goes. Errors: ERR_INVALID of a file with its line. */
 #pragma once
 
+#include "base/work.h"
 #include "store/series/labels.h"
 
 enum { SCRAPE_TARGETS_MAX = 100000, SCRAPE_BODY_BYTES_MAX = 64 << 20, SCRAPE_FILE_BYTES_MAX = 16 << 20 };
@@ -44,6 +45,7 @@ struct scraper_options {
     struct store *store;
     struct budget *budget;    /* NULL: none */
     int64_t (*wall_ns)(void); /* NULL: clock_wall_ns */
+    struct work_watch watch;  /* of scrapes: fields job, instance, samples; tell NULL: nobody */
     bool paused;              /* no threads: a test calls scraper_turn_wait */
 };
 err scraper_new(const struct scraper_options *options, struct scraper **out);

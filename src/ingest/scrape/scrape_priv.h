@@ -37,18 +37,21 @@ struct series_cache {
     struct buf texts;
     uint32_t *known_slots, *row_slots; /* index + 1, by hash */
     uint32_t known_mask, row_mask;
-    uint32_t scrape; /* the number of the scrape under way, from 1 */
+    uint32_t scrape;                                /* the number of the scrape under way, from 1 */
+    size_t known_before, rows_before, texts_before; /* how much there was when it began */
     uint64_t drawn_bytes;
 };
 enum { CACHE_TEXT_BYTES_MAX = 1 << 30 };
 void series_cache_done(struct series_cache *c, struct budget *budget);
+void series_cache_begin(struct series_cache *c);  /* a scrape */
 void series_cache_forget(struct series_cache *c); /* which labels sayings come to; rows stay */
 struct known_series *series_cache_find(struct series_cache *c, struct hash128 said); /* NULL: not known */
 struct known_series *series_cache_add(struct series_cache *c, struct hash128 said, uint32_t row);
 uint32_t series_cache_row(struct series_cache *c, struct str labels); /* the row of these labels, new or known */
 struct str series_cache_labels(const struct series_cache *c, uint32_t row);
-/* After a scrape: lets go what has not been said, and draws from the budget what is held: false: over it, and all was forgotten. */
-bool series_cache_settle(struct series_cache *c, struct budget *budget);
+/* After a scrape: lets go what has not been said, and draws from the budget what is held: false: over it, and all was forgotten. One that failed
+ * stored nothing: what it added goes, what was known before stays. */
+bool series_cache_settle(struct series_cache *c, struct budget *budget, bool failed);
 uint64_t series_cache_bytes(const struct series_cache *c);
 
 /* ---- targets ---------------------------------------------------------------------------------------------------------- */
@@ -155,7 +158,8 @@ void digest_metadata(const struct points *p, struct buf *out);
 struct discovery;
 /* `ending` is looked at while it waits for somebody. */
 struct discovery *discovery_new(struct scrape_config *config, struct budget *budget, const _Atomic bool *ending);
-void discovery_free(struct discovery *d); /* takes NULL */
+void discovery_free(struct discovery *d);                 /* takes NULL */
+uint64_t discovery_files_read(const struct discovery *d); /* how often one was read so far */
 /* Looks at what is due (all, the first time), and gives a new pool for each job of which something changed. When to come again: monotonic. */
 int64_t discovery_turn_wait(struct discovery *d, int64_t now_ns, void (*give)(void *context, struct pool *p),
                             void *context);
@@ -181,6 +185,7 @@ struct scraper {
     struct signal_flag landed;
     /* of the scrape thread */
     VEC(struct scrape_target *) leaving; /* gone, and still being fetched */
+    VEC(struct scrape_target *) due;     /* of one turn */
     VEC(struct scrape_metadata *) metadata;
     int64_t next_ns;
     /* of the discover thread */

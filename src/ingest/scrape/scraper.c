@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -14,7 +15,7 @@
 #define SECOND_NS (1000 * MS)
 #define ALIGN_NS (2 * MS)   /* how far from its time a scrape may be and still bear it */
 #define RETRY_NS (100 * MS) /* of a batch for which the store was busy */
-enum { FETCHES_MAX = 1024 };
+#define PLACE_NS (10 * MS)  /* when to look again for a place among the fetches */
 
 int64_t scraper_wall(const struct scraper *s) { return s->options.wall_ns ? s->options.wall_ns() : clock_wall_ns(); }
 
@@ -152,6 +153,13 @@ static void note_outcome(struct scraper *s, struct scrape_target *t, err e, cons
     lock_give(&s->lock);
 }
 
+static void tell(struct scraper *s, struct scrape_target *t, err e, const struct scrape_report *r) {
+    const struct log_field fields[] = {F_STR("job", t->pool->job->name), F_TEXT("url.full", t->url),
+                                       F_U64("samples", r->result.samples)};
+    work_tell(&s->options.watch, "scrape", clock_monotonic_ns() - t->began_ns, e ? err_text(e) : NULL, fields,
+              LENGTH(fields));
+}
+
 /* e is the callee's. */
 static void finish(struct scraper *s, struct scrape_target *t, err e, const struct http_answer *answer) {
     struct scrape_report r = {0};
@@ -167,11 +175,12 @@ static void finish(struct scraper *s, struct scrape_target *t, err e, const stru
     t->reported = true;
     t->last_time_ms = time_ms;
     deliver(s, t, digest_finish(&s->digest), t->began_ns + t->timeout_ns);
-    if (!e && !series_cache_settle(&t->series, s->options.budget))
+    if (!series_cache_settle(&t->series, s->options.budget, e != NULL))
         set_error(s, t, "over memory.limit: what is known of its series was let go");
     lock_take(&s->lock);
     t->kept_bytes = series_cache_bytes(&t->series);
     lock_give(&s->lock);
+    tell(s, t, e, &r);
     err_free(e);
 }
 
@@ -218,12 +227,14 @@ static void on_fetched(void *context, err e, const struct http_answer *answer) {
 static err fetch(struct scraper *s, struct scrape_target *t) {
     const struct scrape_job *job = t->pool->job;
     if (*t->pool->error) return err_new(ERR_LIMIT, "%s", t->pool->error);
-    if (http_fetcher_busy(s->fetcher) >= FETCHES_MAX)
-        return err_new(ERR_BUSY, "more than %d scrapes at once", FETCHES_MAX);
+    if (http_fetcher_busy(s->fetcher) >= http_fetcher_max(s->fetcher))
+        return err_new(ERR_BUSY, "more than %zu scrapes at once: others did not end in time",
+                       http_fetcher_max(s->fetcher));
     struct scrape_call *c = mem_new_of(struct scrape_call);
     struct http_fetch f = {.body_max = job->body_bytes_max ? job->body_bytes_max : SCRAPE_BODY_BYTES_MAX,
                            .budget = s->options.budget,
                            .gzip = job->gzip,
+                           .once = s->stats.targets > http_fetcher_max(s->fetcher),
                            .done = on_fetched,
                            .context = c};
     c->s = s;
@@ -248,14 +259,18 @@ static int64_t align(struct scrape_target *t, int64_t wall_ns) {
     return late <= tolerance && late >= -tolerance ? t->aligned_wall_ns : wall_ns;
 }
 
-static void begin(struct scraper *s, struct scrape_target *t, int64_t now_ns) {
+/* False: no place is free, and its timeout leaves it time to wait for one. */
+static bool begin(struct scraper *s, struct scrape_target *t, int64_t now_ns) {
+    if (!t->call && now_ns - t->due_ns < t->timeout_ns && http_fetcher_busy(s->fetcher) >= http_fetcher_max(s->fetcher))
+        return false;
     t->due_ns += t->interval_ns;
     if (t->due_ns <= now_ns) t->due_ns += (now_ns - t->due_ns) / t->interval_ns * t->interval_ns + t->interval_ns;
-    if (t->call) return; /* cannot be for long: the timeout is at most the interval */
+    if (t->call) return true; /* cannot be for long: the timeout is at most the interval */
     t->began_ns = now_ns;
     t->scrape_wall_ns = align(t, scraper_wall(s));
     err e = fetch(s, t);
     if (e) finish(s, t, e, NULL);
+    return true;
 }
 
 /* Its own moment in each interval, the same after a restart: spread by what it is, not by when clew saw it. */
@@ -271,17 +286,32 @@ static void schedule(struct scraper *s, struct scrape_target *t) {
 
 static void turn_target(struct scraper *s, struct scrape_target *t, int64_t now_ns) {
     if (t->pending && t->retry_ns <= now_ns) deliver(s, t, take(&t->pending), t->pending_until_ns);
-    if (t->due_ns <= now_ns) begin(s, t, now_ns);
-    s->next_ns = MIN(s->next_ns, t->due_ns);
+    if (t->due_ns <= now_ns)
+        *vec_push(&s->due) = t;
+    else
+        s->next_ns = MIN(s->next_ns, t->due_ns);
     if (t->pending) s->next_ns = MIN(s->next_ns, t->retry_ns);
 }
 
+static int by_due(const void *x, const void *y) {
+    const struct scrape_target *a = *(struct scrape_target *const *)x, *b = *(struct scrape_target *const *)y;
+    return a->due_ns < b->due_ns ? -1 : a->due_ns > b->due_ns;
+}
+
+/* Who has waited longest comes first: targets that hang take places, and nobody is left out for ever. */
 static void turn_targets(struct scraper *s) {
     int64_t now = clock_monotonic_ns();
     if (now < s->next_ns) return;
     s->next_ns = INT64_MAX;
+    vec_clear(&s->due);
     for (size_t p = 0; p < s->pools.n; p++)
         for (size_t i = 0; i < s->pools.v[p]->targets.n; i++) turn_target(s, s->pools.v[p]->targets.v[i], now);
+    if (s->due.n > 1) qsort(s->due.v, s->due.n, sizeof *s->due.v, by_due);
+    for (size_t i = 0; i < s->due.n; i++) {
+        bool begun = begin(s, s->due.v[i], now);
+        s->next_ns = MIN(s->next_ns, begun ? s->due.v[i]->due_ns : now + PLACE_NS);
+        if (!begun) break; /* those behind it have waited less */
+    }
 }
 
 /* ---- pools that come and go ---------------------------------------------------------------------------------------------------- */
@@ -466,6 +496,7 @@ static void free_pools(struct scraper *s) {
     vec_done(&s->pools);
     vec_done(&s->posted);
     vec_done(&s->leaving);
+    vec_done(&s->due);
     vec_done(&s->metadata);
 }
 

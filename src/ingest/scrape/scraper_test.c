@@ -4,6 +4,7 @@
 
 #include <libdeflate.h>
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "base/json.h"
 #include "net/inflate.h"
@@ -356,6 +357,83 @@ static void is_modest(const struct world *w) {
 
 /* ---- targets that do not behave ------------------------------------------------------------------------------------------------ */
 
+/* New names at each scrape, and all of it refused: what was learned of them must not stay, in the cache or in the budget. */
+static void a_scrape_that_fails_leaves_nothing_behind(void **state) {
+    (void)state;
+    struct world w;
+    AUTO_BUF struct buf body;
+    buf_init(&body, MIB);
+    open_world(&w, "  sample_limit: 1000");
+    says("a 1\n");
+    scrape(&w);
+    uint64_t held = 0;
+    for (int round = 0; round < 20; round++) {
+        buf_clear(&body);
+        for (int i = 0; i < 2000; i++) buf_add_fmt(&body, "a{x=\"%d_%d\"} 1\n", round, i);
+        buf_add_byte(&body, 0);
+        says(body.p);
+        scrape(&w);
+        is_down(&w, "sample limit exceeded");
+        assert_int_equal(first(&w)->series.rows.n, 1);
+        assert_int_equal(first(&w)->series.known.n, 1);
+        if (round == 1) held = first(&w)->kept_bytes;
+    }
+    assert_int_equal(first(&w)->kept_bytes, held);
+    assert_int_equal(budget_used(&w.budget), held);
+    says("a 2\n"); /* and what was known before is still known */
+    scrape(&w);
+    assert_int_equal(first(&w)->health, HEALTH_UP);
+    assert_int_equal(w.s->digest.relabelled, 1 + 20 * 2000);
+    close_world(&w);
+}
+
+static void put_job(struct buf *out, const char *name, const char *timeout, int targets) {
+    buf_add_fmt(out, "- job_name: %s\n  scrape_interval: 30s\n  scrape_timeout: %s\n  static_configs:\n", name,
+                timeout);
+    for (int i = 0; i < targets; i++) buf_add_fmt(out, "  - {targets: ['%s'], labels: {i: '%d'}}\n", target.address, i);
+    buf_add_byte(out, 0);
+    out->n--;
+}
+
+static size_t asked(const struct pool *p) {
+    size_t n = 0;
+    for (size_t i = 0; i < p->targets.n; i++) n += p->targets.v[i]->call != NULL;
+    return n;
+}
+
+/* Of 40 files 20 may be fetches. 20 targets hang, 5 others wait for a place, and get one when the time of those is over. */
+static void places_are_waited_for(void **state) {
+    (void)state;
+    struct rlimit was, few;
+    struct world w;
+    AUTO_BUF struct buf jobs;
+    buf_init(&jobs, MIB);
+    says_with(MANNER_HANG, "", STR(""));
+    put_job(&jobs, "hang", "400ms", 20);
+    put_job(&jobs, "late", "20s", 5);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    few = (struct rlimit){40, was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    open_world(&w, jobs.p);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_int_equal(w.s->pools.n, 3);
+    const struct pool *hang = w.s->pools.v[1], *late = w.s->pools.v[2];
+    int64_t now = clock_monotonic_ns();
+    for (size_t i = 0; i < 20; i++) hang->targets.v[i]->due_ns = now - SECOND_NS / 5;
+    for (size_t i = 0; i < 5; i++) late->targets.v[i]->due_ns = now - SECOND_NS / 10;
+    w.s->next_ns = 0;
+    scraper_turn_wait(w.s, now + SECOND_NS / 10);
+    assert_int_equal(asked(hang), 20);
+    assert_int_equal(asked(late), 0);
+    assert_int_equal(http_fetcher_busy(w.s->fetcher), 20);
+    for (int64_t until = now + 10 * SECOND_NS; asked(late) < 5 && clock_monotonic_ns() < until;)
+        scraper_turn_wait(w.s, clock_monotonic_ns() + SECOND_NS / 100);
+    assert_int_equal(asked(late), 5);
+    for (size_t i = 0; i < 5; i++) assert_int_equal(late->targets.v[i]->health, HEALTH_UNKNOWN);
+    for (size_t i = 0; i < 20; i++) assert_non_null(strstr(hang->targets.v[i]->error, "not done after 400 ms"));
+    close_world(&w);
+}
+
 static void hostile_targets_are_bounded(void **state) {
     static char much[65536];
     static const struct {
@@ -558,7 +636,8 @@ static void files_of_targets(void **state) {
         }
         if (w.s->stats.targets != steps[i].targets) fail_msg("step %zu: %d targets", i, (int)w.s->stats.targets);
     }
-    assert_null(path_remove(yml)); /* gone, and named in full: kept */
+    assert_int_equal(discovery_files_read(w.s->discovery), 7); /* the one that was half written once, too */
+    assert_null(path_remove(yml));                             /* gone, and named in full: kept */
     for (int k = 0; k < 3; k++) scraper_turn_wait(w.s, clock_monotonic_ns() + SECOND_NS / 2);
     assert_int_equal(w.s->stats.targets, 3);
     close_world(&w);
@@ -594,6 +673,8 @@ int main(void) {
         cmocka_unit_test(times_of_the_target),
         cmocka_unit_test(labels_of_target_and_sample),
         cmocka_unit_test(limits_refuse_whole_scrapes),
+        cmocka_unit_test(a_scrape_that_fails_leaves_nothing_behind),
+        cmocka_unit_test(places_are_waited_for),
         cmocka_unit_test(hostile_targets_are_bounded),
         cmocka_unit_test(a_bomb_of_gzip_is_bounded),
         cmocka_unit_test(what_is_asked),

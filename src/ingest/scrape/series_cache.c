@@ -50,6 +50,15 @@ static void row_slots_make(struct series_cache *c, size_t n) {
     for (uint32_t i = 0; i < c->rows.n; i++) row_slot_put(c, i);
 }
 
+/* ---- a scrape ----------------------------------------------------------------------------------------------------------- */
+
+void series_cache_begin(struct series_cache *c) {
+    c->scrape = MAX(c->scrape, 1u) + 1; /* from 2: rows begin as of scrape 0, which is before no scrape */
+    c->known_before = c->known.n;
+    c->rows_before = c->rows.n;
+    c->texts_before = c->texts.n;
+}
+
 /* ---- finding and adding ------------------------------------------------------------------------------------------------ */
 
 void series_cache_forget(struct series_cache *c) {
@@ -127,12 +136,23 @@ static void compact(struct series_cache *c) {
     row_slots_make(c, rows);
 }
 
-bool series_cache_settle(struct series_cache *c, struct budget *budget) {
+static void take_back(struct series_cache *c) {
+    if (c->known.n == c->known_before && c->rows.n == c->rows_before) return;
+    c->known.n = c->known_before;
+    c->rows.n = c->rows_before;
+    c->texts.n = c->texts_before;
+    c->texts.full = false;
+    known_slots_make(c, c->known.n);
+    row_slots_make(c, c->rows.n);
+}
+
+bool series_cache_settle(struct series_cache *c, struct budget *budget, bool failed) {
     uint32_t stale = 0;
+    if (failed) take_back(c);
     for (uint32_t i = 0; i < c->known.n; i++) stale += c->known.v[i].seen != c->scrape;
     uint32_t old = 0;
     for (uint32_t i = 0; i < c->rows.n; i++) old += c->rows.v[i].seen != c->scrape;
-    if (stale > c->known.n / 2 + KEEP_MIN || old > c->rows.n / 2 + KEEP_MIN) compact(c);
+    if (!failed && (stale > c->known.n / 2 + KEEP_MIN || old > c->rows.n / 2 + KEEP_MIN)) compact(c);
     uint64_t held = series_cache_bytes(c);
     if (!budget) return true;
     if (held > c->drawn_bytes && !budget_take(budget, held - c->drawn_bytes)) {

@@ -6,11 +6,19 @@
 
 static const int64_t retention_every_ns = 10000000000, full_every_ns = 1000000000, retry_every_ns = 5000000000;
 
+void engine_tell(const struct engine *s, const char *name, const struct table *t, int64_t began_ns, err e) {
+    const struct log_field fields[] = {F_TEXT("tenant", t->tenant),
+                                       F_TEXT("table", t->series ? "metrics" : signal_names[t->signal])};
+    work_tell(&s->o.watch, name, clock_monotonic_ns() - began_ns, e ? err_text(e) : NULL, fields, LENGTH(fields));
+}
+
 static bool flush_step(struct engine *s, int64_t now, bool any, int64_t *out_next) {
     struct table *t = engine_flush_due(s, now, any, out_next);
     bool did = false;
     if (!t) return false;
+    int64_t began = clock_monotonic_ns();
     err e = engine_flush_table(s, t, &did);
+    if (did || e) engine_tell(s, "flush", t, began, e);
     if (!e) engine_finish_deletes(s);
     err_free(e); /* logged where it failed, tried again later */
     return did;

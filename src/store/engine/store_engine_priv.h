@@ -126,6 +126,8 @@ err engine_relog_points(struct engine *s, segment_mappings *segments, record_lis
 
 /* store_flush.c: work held. */
 err engine_flush_table(struct engine *s, struct table *t, bool *out_did);
+void engine_tell(const struct engine *s, const char *name, const struct table *t, int64_t began_ns,
+                 err e); /* options.watch; e stays the caller's */
 struct table *engine_flush_due(struct engine *s, int64_t monotonic_ns, bool any, int64_t *out_next_ns);
 bool engine_is_pressed(const struct engine *s); /* over half of what is not for flushes and merges is used */
 err engine_flush_all(struct engine *s);

@@ -317,7 +317,9 @@ bool engine_merge_step(struct engine *s) {
     bool picked = false;
     for (size_t i = 0; !picked && job_of_table(s, i, &j); i++) {
         picked = pick_in_table(s, &j);
+        int64_t began = clock_monotonic_ns();
         if (picked) merge_run(s, &j);
+        if (picked) engine_tell(s, "merge", j.table, began, NULL);
         job_done(&j);
     }
     return picked;

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useQuestion } from '../../lib/api';
 import type { Cardinality, LabelCount, PairCount } from '../../lib/cardinality';
 import { count, grouped, plural } from '../../lib/format';
+import { sayOrigins } from '../../lib/origins';
 import { suggestions } from '../../lib/prom';
 import { groupedBy, selectors, withMatcher, writeSelector, type Matcher } from '../../lib/promql';
 import { cardinalityLink, type MetricsState } from '../../lib/screens';
@@ -42,6 +43,7 @@ function Metrics({ state, set, names, pick }: { state: MetricsState; set: Set; n
   const [find, setFind] = useState('');
   const [at, setAt] = useState(-1);
   const shown = useMemo(() => (find.trim() ? bestFit(names.names, find.trim(), names.names.length) : names.names), [names.names, find]);
+  const origins = useMemo(() => sayOrigins(names.names, names.shared), [names.names, names.shared]);
   const onKey = (e: KeyboardEvent): void => {
     if (e.key === 'ArrowDown' || e.key === 'ArrowUp') setAt(Math.max(0, Math.min(shown.length - 1, at + (e.key === 'ArrowDown' ? 1 : -1))));
     else if (e.key === 'Enter' && shown.length) pick(shown[Math.max(0, at)]);
@@ -54,7 +56,7 @@ function Metrics({ state, set, names, pick }: { state: MetricsState; set: Set; n
     <div class="list" onKeyDown={onKey}>
       <input class="field" id="find-metric" aria-label="Find a metric" placeholder="Find a metric" value={find} spellcheck={false} autocomplete="off" aria-controls="metrics-found" onInput={(e) => { setFind(e.currentTarget.value); setAt(e.currentTarget.value ? 0 : -1); }} />
       {state.match && <p class="held"><code class="cut" title={state.match}>{state.match}</code><button class="button quiet icon" aria-label="All metrics" title="Not only those" onClick={() => set({ match: '' })}>×</button></p>}
-      <p class="muted" id="metrics-found" role="status">{names.busy ? 'Looking …' : names.failure ? '' : find ? `${grouped(shown.length)} of ${plural(names.names.length, 'metric')}` : `${plural(names.names.length, 'metric')}${names.cut ? ' and more' : ''}`}</p>
+      <p class="muted" id="metrics-found" role="status">{names.busy ? 'Looking …' : names.failure ? '' : find ? `${grouped(shown.length)} of ${plural(names.names.length, 'metric')}` : `${plural(names.names.length, 'metric')}${names.cut ? ' and more' : ''}${origins && `: ${origins}`}`}</p>
       {names.failure && <FailureNote failure={names.failure} again={names.again} />}
       {shown.length > 0 && <MetricList names={names} shown={shown} at={at} pick={pick} />}
       {!names.busy && !names.failure && names.names.length > 0 && shown.length === 0 && <p class="muted">No metric has “{find}” in its name.</p>}

@@ -1,6 +1,7 @@
 // Names of metrics with what is known of them: for the browser, and for completion where all of them came.
 import { useEffect, useState } from 'preact/hooks';
 import { Failure } from '../../lib/api';
+import { mustAsk, othersShared, ownFirst } from '../../lib/origins';
 import { askProm, type Metadata } from '../../lib/prom';
 import type { Range } from '../../lib/screens';
 import { rangeMs } from '../../lib/time';
@@ -14,6 +15,8 @@ export interface Known {
 }
 export interface Names {
   names: string[];
+  /** Of names that clew's process and others share, those of others; null: not known. */
+  shared: ReadonlySet<string> | null;
   /** There are more: the server is asked by what is typed. */
   cut: boolean;
   about: (name: string) => Known | null;
@@ -40,17 +43,19 @@ function aboutIn(metadata: Metadata | null, name: string): Known | null {
 
 /** Asks for names that `match` selects where they are wanted, and once for metadata. */
 export function useNames(on: boolean, wantsAbout: boolean, range: Range, match: string): Names {
-  const [names, setNames] = useState<{ of: string; list: string[]; failure: Failure | null }>({ of: '', list: [], failure: null });
+  const [names, setNames] = useState<{ of: string; list: string[]; shared: ReadonlySet<string> | null; failure: Failure | null }>({ of: '', list: [], shared: null, failure: null });
   const [metadata, setMetadata] = useState<Metadata | null>(null);
   const [turn, setTurn] = useState(0);
   const id = on ? JSON.stringify([range.start, range.end, match, turn]) : '';
   useEffect(() => {
     if (!id) return undefined;
     const stop = new AbortController();
-    askProm<string[]>('/label/__name__/values', { ...seconds(range), ...(match ? { 'match[]': match } : {}), limit: namesMost }, stop.signal).then(
-      (a) => setNames({ of: id, list: a.data ?? [], failure: null }),
-      (e: Failure) => !stop.signal.aborted && setNames({ of: id, list: [], failure: e }),
-    );
+    const values = async (selector: string): Promise<string[]> => (await askProm<string[]>('/label/__name__/values', { ...seconds(range), ...(selector ? { 'match[]': selector } : {}), limit: namesMost }, stop.signal)).data ?? [];
+    const all = async (): Promise<void> => {
+      const list = await values(match), shared = mustAsk(list) ? await values(othersShared).then((v) => new Set(v), () => null) : null;
+      if (!stop.signal.aborted) setNames({ of: id, list: ownFirst(list, shared), shared, failure: null });
+    };
+    all().catch((e: Failure) => !stop.signal.aborted && setNames({ of: id, list: [], shared: null, failure: e }));
     return () => stop.abort();
   }, [id]);
   useEffect(() => {
@@ -59,5 +64,5 @@ export function useNames(on: boolean, wantsAbout: boolean, range: Range, match: 
     askProm<Metadata>('/metadata', { limit_per_metric: 1, limit: namesMost }, stop.signal).then((a) => setMetadata(a.data ?? {}), () => undefined);
     return () => stop.abort();
   }, [wantsAbout]);
-  return { names: names.list, cut: names.list.length >= namesMost, about: (name) => aboutIn(metadata, name), busy: id !== '' && names.of !== id, failure: names.failure, again: () => setTurn((t) => t + 1) };
+  return { names: names.list, shared: names.shared, cut: names.list.length >= namesMost, about: (name) => aboutIn(metadata, name), busy: id !== '' && names.of !== id, failure: names.failure, again: () => setTurn((t) => t + 1) };
 }
