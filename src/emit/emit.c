@@ -47,7 +47,7 @@ static void hand_on_rows_wait(struct emit *e, enum emit_kind kind) {
     if (kind == EMIT_SPANS)
         spans_write(&b, (struct emit_span *const *)mine.v, mine.n);
     else
-        records_write(&b, (struct record *const *)mine.v, mine.n);
+        log_records_write(&b, (struct record *const *)mine.v, mine.n);
     for (size_t i = 0; i < mine.n; i++) {
         if (kind == EMIT_SPANS)
             span_free(mine.v[i]);

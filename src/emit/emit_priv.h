@@ -63,7 +63,7 @@ struct record {
     struct buf texts;
 };
 void record_free(struct record *r);
-void records_write(struct batch_builder *b, struct record *const *v, size_t n);
+void log_records_write(struct batch_builder *b, struct record *const *v, size_t n);
 
 /* ---- meters ---------------------------------------------------------------------------------------------------------- */
 

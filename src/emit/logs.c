@@ -46,7 +46,7 @@ void logs_forget(struct emit *e) {
     if (atomic_compare_exchange_strong(&listening, &mine, NULL)) log_set_listener(NULL);
 }
 
-void records_write(struct batch_builder *b, struct record *const *v, size_t n) {
+void log_records_write(struct batch_builder *b, struct record *const *v, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const struct record *r = v[i];
         uint32_t row = batch_builder_row(b, SET_ROWS);
