@@ -39,17 +39,18 @@ struct known_labels {
     struct str kept; /* sorted, of Prometheus */
     const char *came;
     uint32_t came_n;
-    uint32_t ahead;          /* the entry that was asked for LABELS_AHEAD later the last time */
-    uint32_t generation, id; /* of the request that has them already: their string, if they are not beside the batch */
-    uint8_t kind;            /* enum labels_kind + 1; 0: empty */
-    uint8_t slot;            /* which of its page it is */
+    uint32_t ahead;      /* the entry that was asked for LABELS_AHEAD later the last time */
+    uint64_t generation; /* the request that has them already */
+    uint32_t id;         /* their string in it, if they are not beside the batch */
+    uint8_t kind;        /* enum labels_kind + 1; 0: empty */
+    uint8_t slot;        /* which of its page it is */
 };
 static_assert(sizeof(struct known_labels) == 64, "none lies across two lines");
 
 struct label_page {
     _Atomic uint32_t refs;
     uint32_t n, used;    /* entries, bytes */
-    uint32_t generation; /* of the request that has it already */
+    uint64_t generation; /* of the request that has it already */
     struct budget *budget;
     void *memory; /* within which it lies at a multiple of 64 */
     _Alignas(64) struct known_labels labels[PAGE_ENTRIES];

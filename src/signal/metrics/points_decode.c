@@ -39,7 +39,8 @@ void points_decoder_forget(struct points_decoder *d) { kept_labels_clear(&d->kep
 /* ---- faults ------------------------------------------------------------------------------------------------------- */
 
 bool points_fault(struct points_decoder *d, const unsigned char *at, enum err_kind kind, const char *what) {
-    return fault_set(&d->fault, at, kind, what);
+    size_t place = (uintptr_t)at - (uintptr_t)d->body.p; /* labels may have been copied out of the body */
+    return fault_set(&d->fault, at && place <= d->body.n ? at : NULL, kind, what);
 }
 
 void points_refuse(struct points_decoder *d, enum points_reason reason, uint32_t n, const char *what) {
@@ -99,15 +100,16 @@ static int64_t to_ms(int64_t ns) {
 }
 
 static void begin(struct points_decoder *d, enum points_origin origin, const struct otlp_limits *limits,
-                  size_t body_bytes) {
+                  struct str body) {
     bool ms = origin == POINTS_PROMETHEUS;
     d->limits = limits;
+    d->body = body;
     d->time_min = ms ? to_ms(limits->time_min) : limits->time_min;
     d->time_max = ms ? to_ms(limits->time_max) : limits->time_max;
     d->fault = (struct fault){0};
     d->generation++;
     d->result = (struct points_result){0};
-    d->text_max = MIN(POINTS_BODY_MAX, REQUEST_TEXT_MIN + TEXT_PER_BODY_BYTE * body_bytes);
+    d->text_max = MIN(POINTS_BODY_MAX, REQUEST_TEXT_MIN + TEXT_PER_BODY_BYTE * body.n);
     points_builder_clear(&d->b, origin);
 }
 
@@ -132,7 +134,7 @@ static void keep_small(struct points_decoder *d) {
 
 bool points_run(struct points_decoder *d, enum points_origin origin, points_request request, struct str body,
                 const struct otlp_limits *limits, struct points_result *out) {
-    begin(d, origin, limits, body.n);
+    begin(d, origin, limits, body);
     bool ok = body.n <= POINTS_BODY_MAX || points_fault(d, NULL, ERR_LIMIT, "a request over 512 MiB");
     ok = ok && request(d, body) && !d->fault.what;
     ok = ok && (points_builder_bytes(&d->b) < POINTS_BYTES_MAX / 2 ||
@@ -148,6 +150,7 @@ bool points_run(struct points_decoder *d, enum points_origin origin, points_requ
         if (d->b.n || d->b.exemplars.n || metadata) out->blob = points_builder_finish(&d->b);
     }
     keep_small(d);
+    d->body = (struct str){0};
     if (d->drawn_bytes) budget_give(limits->budget, d->drawn_bytes);
     d->drawn_bytes = 0;
     return ok;

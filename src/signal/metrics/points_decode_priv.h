@@ -41,17 +41,19 @@ struct known_name {
 /* Labels of the request that are not kept: of those that are said again and again one string is enough. */
 struct loose_labels {
     struct hash128 hash;
-    uint32_t generation, id;
+    uint64_t generation;
+    uint32_t id;
     uint8_t kind;
 };
 
 struct points_decoder {
     struct points_builder b;
     const struct otlp_limits *limits;
+    struct str body;            /* of the request under way */
     int64_t time_min, time_max; /* of `limits`, in the unit of the batch */
     struct fault fault;
-    uint64_t drawn_bytes; /* of limits->budget */
-    uint32_t generation;
+    uint64_t drawn_bytes;             /* of limits->budget */
+    uint64_t generation;              /* requests so far: more than 32 bits count */
     struct points_result result;      /* under way */
     size_t text_max;                  /* of all strings of the request */
     struct buf scratch;               /* labels that do not lie side by side, or are put in order */
