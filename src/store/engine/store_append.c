@@ -409,6 +409,7 @@ static void commit_taken(struct engine *s) {
     if (result == COMMIT_DONE) {
         finish(s, n);
         record_log_mark(&s->log); /* after the answers: nobody waits for it */
+        record_log_write_ahead(&s->log);
         return;
     }
     leave_flight(s, n);
