@@ -67,13 +67,27 @@ static err take_worker(struct ingest *in, enum ingest_kind kind, struct worker *
     lock_give(&in->lock);
     if (in->options.redact && !out->redactor)
         TRY(redactor_new(in->options.redact, in->options.redact_secret, &out->redactor));
-    if (kind == INGEST_METRICS && !out->points) out->points = points_decoder_new();
+    if (kind == INGEST_METRICS && !out->points) {
+        out->points = points_decoder_new();
+        if (!in->options.redact) points_decoder_share(out->points); /* rules look at every label */
+    }
     if (kind != INGEST_METRICS && !out->rows) out->rows = otlp_decoder_new();
     return NULL;
 }
 
+/* Labels that decoders keep are for speed alone: when memory is short they go first. */
+static bool is_short(const struct budget *b) { return b && budget_used(b) > b->limit_bytes - b->limit_bytes / 8; }
+
+static void forget_labels(struct ingest *in) {
+    lock_take(&in->lock);
+    for (size_t i = 0; i < in->pooled; i++)
+        if (in->pool[i].points) points_decoder_forget(in->pool[i].points);
+    lock_give(&in->lock);
+}
+
 static void give_worker(struct ingest *in, struct worker w, size_t body_bytes) {
     bool kept = false;
+    if (w.points && is_short(in->options.budget)) points_decoder_forget(w.points);
     lock_take(&in->lock);
     if (body_bytes <= WARM_BODY_BYTES && in->pooled < POOL_MAX) {
         in->pool[in->pooled++] = w;
@@ -336,6 +350,7 @@ static bool fly(struct flight *f, const struct ingest_request *request) {
         flying = e == NULL; /* f may be gone already */
     }
     loan_end(&loan); /* a batch that was taken is the store's, which accounts for it */
+    if (e && err_kind(e) == ERR_BUSY) forget_labels(in);
     if (large) mem_free(f);
     if (!flying && !large) land(f, e);
     return !large;

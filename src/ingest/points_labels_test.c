@@ -147,6 +147,90 @@ static void limits_of_series_name_the_offender(void **state) {
     bench_close(&b);
 }
 
+/* ---- labels that come again --------------------------------------------------------------------------------------------- */
+
+static void send_to(struct bench *b, const char *tenant, const char *lines) {
+    AUTO_BUF struct buf plain, packed;
+    buf_init(&plain, MIB);
+    buf_init(&packed, MIB);
+    put_write_request(1, lines, &plain);
+    snappy_block_write(buf_str(&plain), &packed);
+    struct ingest_request request = {.tenant = str_of(tenant),
+                                     .kind = INGEST_METRICS,
+                                     .format = INGEST_WRITE_1,
+                                     .encoding = STR("snappy"),
+                                     .body = buf_str(&packed)};
+    ingest_body(b->ingest, &request, on_done, b);
+    while (store_pump(b->store, 0)) {}
+}
+
+/* Who knows labels from one tenant has told another one nothing of them: each has its own series, and its own limits. */
+static void what_one_tenant_said_is_not_said_for_another(void **state) {
+    (void)state;
+    struct bench b;
+    struct store_options options;
+    bench_options(&options);
+    options.series.series_max = 2;
+    open_with(&b, &options, 1 << 30, 0, NULL);
+    for (int i = 0; i < 3; i++) { /* from the second time on the decoder knows them */
+        send_to(&b, "default", i == 0   ? "m a=1 1@" NOW "\nm a=2 1@" NOW "\n"
+                               : i == 1 ? "m a=1 2@1700000001000\nm a=2 2@1700000001000\n"
+                                        : "m a=1 3@1700000002000\nm a=2 3@1700000002000\n");
+        fared(&b, 2, 0, "");
+    }
+    send_to(&b, "other", "m a=2 9@" NOW "\nm a=1 9@" NOW "\n");
+    fared(&b, 2, 0, "");
+    send_to(&b, "third", "m a=3 9@" NOW "\nm a=4 9@" NOW "\n");
+    fared(&b, 2, 0, "");
+    send_to(&b, "default", "m a=3 9@" NOW "\n"); /* known, but not to this tenant, which is at its limit */
+    assert_int_equal(b.outcome.rejected, 1);
+    stored(&b, "m{a=\"1\"} 1@" NOW " 2@1700000001000 3@1700000002000\n"
+               "m{a=\"2\"} 1@" NOW " 2@1700000001000 3@1700000002000\n");
+    bench_close(&b);
+}
+
+/* A request that finds no memory has decoders forget what they keep for speed. */
+static void labels_are_forgotten_for_memory(void **state) {
+    (void)state;
+    struct bench b;
+    AUTO_BUF struct buf lines;
+    buf_init(&lines, MIB);
+    bench_open(&b);
+    for (int i = 0; i < 2000; i++) buf_add_fmt(&lines, "m a=%d 1@" NOW "\n", i);
+    send_write(&b, 1, lines.p);
+    fared(&b, 2000, 0, "");
+    uint64_t used = budget_used(&b.budget), limit = b.budget.limit_bytes;
+    b.budget.limit_bytes = used + KIB;
+    send_write(&b, 1, "m a=1 1@" NOW "\n");
+    failed(&b, ERR_BUSY, "memory.limit");
+    assert_true(budget_used(&b.budget) + 15 * 32 * KIB <= used); /* of 16 pages */
+    b.budget.limit_bytes = limit;
+    send_write(&b, 1, "m a=1 1@" NOW "\n");
+    fared(&b, 1, 0, "");
+    bench_close(&b);
+}
+
+/* With rules nothing is kept as it came. */
+static void rules_reach_labels_that_come_again(void **state) {
+    (void)state;
+    struct bench b;
+    struct store_options options;
+    struct redact_rules *rules;
+    assert_null(redact_rules_parse(STR("redact:\n  - do: mask\n    key: user\n"), "test", &rules));
+    bench_options(&options);
+    open_with(&b, &options, 1 << 30, 0, rules);
+    send_write(&b, 1, "m user=ann 1@" NOW "\n");
+    send_write(&b, 1, "m user=ann 2@1700000001000\n");
+    send_write(&b, 1, "m user=ann 3@1700000002000\n");
+    fared(&b, 1, 0, "");
+    stored(&b, "m{user=\"[redacted]\"} 1@" NOW " 2@1700000001000 3@1700000002000\n");
+    struct ingest_stats s;
+    ingest_get_stats(b.ingest, &s);
+    assert_int_equal(s.redacted.changed[0], 3);
+    bench_close(&b);
+    redact_rules_free(rules);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_labels_cost_only_their_own_series),
@@ -154,6 +238,9 @@ int main(void) {
         cmocka_unit_test(a_hundred_thousand_attributes_are_refused),
         cmocka_unit_test(names_and_values_at_and_over_their_limits),
         cmocka_unit_test(limits_of_series_name_the_offender),
+        cmocka_unit_test(what_one_tenant_said_is_not_said_for_another),
+        cmocka_unit_test(labels_are_forgotten_for_memory),
+        cmocka_unit_test(rules_reach_labels_that_come_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

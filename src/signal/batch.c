@@ -11,6 +11,7 @@ struct batch_blob *batch_blob_new(size_t size_bytes) {
     struct batch_blob *blob = mem_grow(NULL, sizeof *blob + size_bytes);
     blob->refs = 1;
     blob->size_bytes = (uint32_t)size_bytes;
+    blob->pages = NULL;
     return blob;
 }
 
@@ -20,7 +21,9 @@ struct batch_blob *batch_ref(struct batch_blob *blob) {
 }
 
 void batch_unref(struct batch_blob *blob) {
-    if (blob && atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) == 1) mem_free(blob);
+    if (!blob || atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) > 1) return;
+    points_pages_free(blob->pages);
+    mem_free(blob);
 }
 
 struct str batch_bytes(const struct batch_blob *blob) {

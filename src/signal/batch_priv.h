@@ -55,9 +55,13 @@ enum {
 };
 static_assert(FIELDS <= 64 && sizeof(struct batch_key) == 8, "on disk");
 
+struct points_pages;
+void points_pages_free(struct points_pages *p); /* takes NULL */
+
 struct batch_blob {
     _Atomic uint32_t refs;
     uint32_t size_bytes;
+    struct points_pages *pages; /* of points: what its series' labels lie in, if not in the bytes; else NULL */
     _Alignas(16) unsigned char bytes[];
 };
 

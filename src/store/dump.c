@@ -72,7 +72,7 @@ static void dump_points(struct dump_log *d, const struct points *p) {
         return;
     }
     for (uint32_t i = 0; i < p->n && d->rows_left && p->origin == POINTS_PROMETHEUS; i++, d->rows_left--) {
-        struct str labels = points_string(p, p->series[point_series(p, i)].labels), name, value;
+        struct str labels = points_labels_of(p, point_series(p, i)), name, value;
         buf_add_fmt(d->out, "  %lld ms", (long long)point_time(p, i));
         while (points_label_next(&labels, &name, &value)) {
             buf_add_byte(d->out, ' ');

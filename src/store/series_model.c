@@ -228,7 +228,7 @@ static bool to_ns(uint64_t ms, int64_t *out) { return !__builtin_mul_overflow((i
 /* Point i of a batch of POINTS_PROMETHEUS. */
 static void append_point(struct judged *j, const struct points *p, uint32_t i) {
     struct label pairs[LABELS_MAX + 1];
-    struct labels l = labels_of(points_string(p, p->series[point_series(p, i)].labels), pairs);
+    struct labels l = labels_of(points_labels_of(p, point_series(p, i)), pairs);
     struct model_sample x = {0};
     AUTO_ARENA struct arena a;
     arena_init(&a, 64 * MIB);
@@ -261,7 +261,7 @@ static void append_exemplars(struct judged *j, const struct points *p) {
         const struct points_exemplar *e = &p->exemplars[i];
         struct label pairs[LABELS_MAX + 1], own[LABELS_MAX + 1];
         struct model_series *s =
-            find(j->m, j->tenant, labels_of(points_string(p, p->series[e->series].labels), pairs), false);
+            find(j->m, j->tenant, labels_of(points_labels_of(p, e->series), pairs), false);
         struct labels l = labels_of(points_string(p, e->labels), own);
         AUTO_BUF struct buf b;
         int64_t time;

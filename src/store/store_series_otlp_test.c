@@ -140,7 +140,7 @@ static void test_what_deltas_are_added_to_is_charged(void **state) {
     const struct known_series *k = &((struct engine *)store)->tables.v[0]->series->known;
     uint64_t bases = (N + 1) * sizeof(struct delta_base) + sizeof(struct histogram);
     assert_true(k->bases_bytes > bases);
-    assert_true(k->charged_bytes >= k->bases_bytes + (k->mask + 1) * sizeof *k->slots);
+    assert_true(k->charged_bytes >= k->bases_bytes + k->n * sizeof *k->v);
     assert_true(budget_used(&budget) >= k->charged_bytes);
     delete_series("__name__", MATCHER_EQUAL, "d_total", 0, 100000);
     say("other 1 40000\n");

@@ -226,6 +226,65 @@ static void test_nothing_refers_to_what_is_not_durable(void **state) {
     }
 }
 
+/* ---- labels that are not in the batch ---------------------------------------------------------------------------------- */
+
+/* A request whose labels are beside it, of series NAME{…} with values of so many bytes. */
+static struct batch_blob *beside(const char *name, int n, int value_bytes, int time_ms) {
+    struct points_result r;
+    struct points p;
+    AUTO_BUF struct buf text;
+    buf_init(&text, 16 * MIB);
+    for (int i = 0; i < n; i++) buf_add_fmt(&text, "%s{a=\"%0*d\"} %d %d\n", name, value_bytes, i, i, time_ms);
+    assert_null(points_decode_text(decoder, POINTS_TEXT, buf_str(&text), &limits, &r));
+    points_view(r.blob, &p);
+    assert_true(p.kept_bytes > (size_t)n * (size_t)value_bytes);
+    return r.blob;
+}
+
+enum { NOTHING_CHANGES, SEALED, FORGOTTEN, ANOTHER_TENANT, CHANGES };
+
+/* Whatever is forgotten between a decoder that knows the labels and the head, by the decoder and by the store. */
+static void test_labels_are_there_whoever_forgets(void **state) {
+    (void)state;
+    for (int change = 0; change < CHANGES; change++) {
+        struct engine *s = (struct engine *)store;
+        const char *name = (const char *[]){"a", "b", "c", "d"}[change];
+        for (int t = 1; t <= 2; t++) send(beside(name, SERIES, 60, 1000 * t));
+        struct batch_blob *blob = beside(name, SERIES, 60, 3000);
+        points_decoder_forget(decoder);
+        lock_take(&s->lock);
+        if (change == SEALED) engine_seal_now(s, engine_table(s, STR("default"), TABLE_SERIES, false));
+        if (change == FORGOTTEN) s->forget_known = true;
+        lock_give(&s->lock);
+        assert_null(store_append_points(store, change == ANOTHER_TENANT ? STR("other") : STR("default"), blob,
+                                        keep_outcome, NULL));
+        while (store_pump(store, 0)) {}
+        assert_int_equal(outcome.samples, SERIES);
+        expect_it_stays();
+        assert_int_equal(lines_with(" 3000:"), SERIES * (change == ANOTHER_TENANT ? change : change + 1));
+        assert_int_equal(lines_with(" 1000:"), SERIES * (change + 1));
+    }
+    flush();
+    expect_it_stays();
+    assert_int_equal(stats_now().bad_blocks, 0);
+}
+
+/* In full they take more than the batch: one record more than what is left of a segment, one more than a segment. */
+static void test_labels_said_in_full_fit_into_segments(void **state) {
+    (void)state;
+    store_points_fn keep = keep_outcome;
+    for (int i = 0; i < 3; i++) {
+        struct batch_blob *blob = beside((const char *[]){"x", "y", "z"}[i], i == 1 ? 1200 : 500, 300, 1000);
+        assert_null(store_append_points(store, STR("default"), blob, keep, NULL));
+    }
+    points_decoder_forget(decoder);
+    while (store_pump(store, 0)) {}
+    assert_true(stats_now().bytes_logged > 2200 * 300);
+    expect_it_stays();
+    assert_int_equal(lines_with(" 1000:"), 2200);
+    assert_int_equal(stats_now().bad_blocks, 0);
+}
+
 /* A head that was not written, and one whose first record is lost: what comes next is of neither's numbers but its own. */
 static void test_a_head_without_its_first_record_is_one(void **state) {
     (void)state;
@@ -317,6 +376,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_referred_to_damage_is_told, begin, end),
         cmocka_unit_test_setup_teardown(test_numbers_of_one_head_are_not_those_of_another, begin, end),
         cmocka_unit_test_setup_teardown(test_nothing_refers_to_what_is_not_durable, begin, end),
+        cmocka_unit_test_setup_teardown(test_labels_are_there_whoever_forgets, begin, end),
+        cmocka_unit_test_setup_teardown(test_labels_said_in_full_fit_into_segments, begin, end),
         cmocka_unit_test_setup_teardown(test_a_head_without_its_first_record_is_one, begin, end),
         cmocka_unit_test_setup_teardown(test_rows_that_repeat_a_series_have_its_labels_once, begin, end),
         cmocka_unit_test_setup_teardown(test_a_segment_alone_as_text, begin, end),

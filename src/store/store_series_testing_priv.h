@@ -38,6 +38,7 @@ static inline int begin(void **state) {
     opts.manual = true;
     opts.segment_bytes = 256 * KIB;
     decoder = points_decoder_new();
+    points_decoder_share(decoder);
     open_store();
     return 0;
 }

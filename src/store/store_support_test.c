@@ -382,6 +382,7 @@ uint64_t world_delete(struct world *w) {
 
 void world_init(struct world *w, uint64_t seed, const struct store_options *o) {
     *w = (struct world){.chance = {seed}, .o = *o, .decoder = points_decoder_new()};
+    points_decoder_share(w->decoder);
     budget_init(&w->budget, 256 * MIB);
     w->o.budget = &w->budget;
     w->model = store_model_open(&w->o);

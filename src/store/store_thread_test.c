@@ -13,7 +13,7 @@
 #include "os/thread.h"
 #include "signal/batch_build.h"
 #include "store/journal/store_format_priv.h"
-#include "signal/metrics/points_build.h"
+#include "signal/metrics/points_decode.h"
 #include "store/series.h"
 
 enum { APPENDERS = 2, BATCH_ROWS = 20, BATCH_SERIES = 10 };
@@ -77,43 +77,39 @@ static void points_acknowledged(void *context, err e, const struct points_outcom
     err_free(e);
 }
 
-/* One sample of some series each, of which a tenth are new. */
-static struct batch_blob *some_points(int number, uint64_t i, int64_t first_ms) {
-    struct points_builder b;
-    AUTO_BUF struct buf labels;
-    points_builder_init(&b, POINTS_PROMETHEUS);
-    buf_init(&labels, KIB);
-    for (uint64_t k = 0; k < BATCH_SERIES; k++) {
-        struct path life = path_make("%llu", (unsigned long long)(k ? i / 50 : i)),
-                    who = path_make("%d.%llu", number, (unsigned long long)k);
-        buf_clear(&labels);
-        points_put_label(&labels, STR("__name__"), STR("things"));
-        points_put_label(&labels, STR("life"), str_of(life.text));
-        points_put_label(&labels, STR("who"), str_of(who.text));
-        points_builder_series(&b, 0, strings_append(&b.strings, buf_str(&labels)));
-        uint32_t point = points_builder_point(&b);
-        b.time[point] = (uint64_t)(first_ms + (int64_t)i * 10);
-        b.kind[point] = POINT_DOUBLE;
-        b.value[point] = i % 5;
-    }
-    struct batch_blob *blob = points_builder_finish(&b);
-    points_builder_done(&b);
-    return blob;
+/* One sample of some series each, of which a tenth are new; labels are beside the batch, as the writer's decoder keeps them. */
+static struct batch_blob *some_points(struct points_decoder *d, int number, uint64_t i, int64_t first_ms) {
+    static const struct otlp_limits limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+    struct points_result r;
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    for (uint64_t k = 0; k < BATCH_SERIES; k++)
+        buf_add_fmt(&text, "things{life=\"%llu\",who=\"%d.%llu\"} %llu %lld\n", (unsigned long long)(k ? i / 50 : i),
+                    number, (unsigned long long)k, (unsigned long long)(i % 5),
+                    (long long)(first_ms + (int64_t)i * 10));
+    err e = points_decode_text(d, POINTS_TEXT, buf_str(&text), &limits, &r);
+    assert_null(e);
+    if (i % 97 == 0) points_decoder_forget(d);
+    return r.blob;
 }
 
 static void append_points(void *context) {
     struct busy *b = context;
     int number = atomic_fetch_add(&b->numbers, 1);
     int64_t first_ms = clock_wall_ns() / 1000000 - 3600000;
+    struct points_decoder *d = points_decoder_new();
+    points_decoder_share(d);
     for (uint64_t i = 0; i < b->batches;) {
         atomic_fetch_add(&b->waiting, 1);
-        err e = store_append_points(b->store, STR("default"), some_points(number, i, first_ms), points_acknowledged, b);
+        err e =
+            store_append_points(b->store, STR("default"), some_points(d, number, i, first_ms), points_acknowledged, b);
         if (!e)
             i++;
         else
             atomic_fetch_sub(&b->waiting, 1);
         err_free(e);
     }
+    points_decoder_free(d);
 }
 
 static uint64_t select_once(struct store *s, const char *expression) {

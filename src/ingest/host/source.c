@@ -29,7 +29,7 @@ void source_done(struct source *s) {
 static struct str hash_of(const struct points *p, uint32_t row) { return str_span(&p->hashes[row], sizeof *p->hashes); }
 
 static void put_marker(struct points_builder *b, const struct points *p, uint32_t row, int64_t now_ms) {
-    points_builder_series(b, 0, strings_intern(&b->strings, points_string(p, p->series[row].labels)));
+    points_builder_series(b, 0, strings_intern(&b->strings, points_labels_of(p, row)));
     uint32_t i = points_builder_point(b);
     b->time[i] = (uint64_t)now_ms;
     b->value[i] = STALE_NAN;

@@ -133,7 +133,7 @@ static err find_row(struct digest *d, struct scrape_target *t, const struct poin
     if (!k) {
         struct relabel_set s;
         relabel_set_init(&s, &d->arena);
-        err e = label_sample(d, t, points_string(p, p->series[series].labels), &s, out);
+        err e = label_sample(d, t, points_labels_of(p, series), &s, out);
         relabel_set_done(&s);
         arena_clear(&d->arena);
         d->relabelled++;

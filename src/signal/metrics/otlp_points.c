@@ -60,10 +60,14 @@ static bool is_welcome(struct points_decoder *d, const struct metric_in *m, cons
 /* The point's series row and the point itself. */
 static bool add_point(struct points_decoder *d, const struct metric_in *m, const struct point_in *in,
                       const unsigned char *at, uint32_t *out) {
-    struct hash128 labels;
-    uint32_t id, i;
-    if (!finish_labels(d, &in->labels, &labels, &id)) return false;
-    if (!points_add(d, at, m->metric, id, points_hash_series(m->hash, labels)) || !points_add_point(d, at, &i))
+    struct series_labels labels;
+    const char *bad;
+    uint32_t i;
+    if (!(in->labels.entry ? points_labels_kept(d, in->labels.entry, &labels)
+                           : points_series_labels(d, LABELS_POINT, in->labels.bytes, &labels, &bad)))
+        return false;
+    if (!points_add(d, at, m->metric, &labels, points_hash_series(m->hash, labels.hash)) ||
+        !points_add_point(d, at, &i))
         return false;
     d->b.time[i] = in->time;
     d->b.start[i] = in->start;
@@ -130,12 +134,21 @@ static bool decode_exemplars(struct points_decoder *d, struct wire w, uint32_t f
     return true;
 }
 
+/* Attributes that come next are passed over whole. */
+HOT_INLINE bool number_labels(struct points_decoder *d, struct labels_in *in, struct wire *w) {
+    struct known_labels *e = in->n ? NULL : points_labels_expected(d, LABELS_POINT, OTLP_LABEL_TAG, w);
+    if (!e) return points_labels_run(d, in, OTLP_LABEL_TAG, OTLP_LABEL_TAG, w);
+    *in = (struct labels_in){str_span(w->p, e->came_n), 1, e};
+    w->p += e->came_n;
+    return true;
+}
+
 /* Fields of a NumberDataPoint, all of them with tags of one byte. */
 HOT_INLINE bool number_field(struct points_decoder *d, struct point_in *in, struct wire *w) {
     struct wire skipped;
     uint32_t tag;
     switch (*w->p) {
-    case OTLP_LABEL_TAG: return points_labels_run(d, &in->labels, OTLP_LABEL_TAG, OTLP_LABEL_TAG, w);
+    case OTLP_LABEL_TAG: return number_labels(d, &in->labels, w);
     case WIRE_TAG(2, WIRE_FIXED64): w->p++; return wire_fixed64(w, &in->start);
     case WIRE_TAG(3, WIRE_FIXED64): w->p++; return wire_fixed64(w, &in->time);
     case WIRE_TAG(4, WIRE_FIXED64): w->p++; return read_value(w, POINT_DOUBLE, &in->value, &in->kind);

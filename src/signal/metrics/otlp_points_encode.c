@@ -16,8 +16,7 @@ static void put_name(struct buf *out, uint32_t field, const struct points *p, ui
 }
 
 /* A list of attributes under the field that this message has for them. */
-static void put_labels(struct encoder *e, uint32_t field, uint32_t id) {
-    struct str labels = points_string(e->p, id);
+static void put_labels(struct encoder *e, uint32_t field, struct str labels) {
     struct wire w = wire_of(labels), item;
     if (field == OTLP_LABEL_TAG >> 3) {
         buf_add_str(e->out, labels);
@@ -36,7 +35,7 @@ static void put_exemplar(struct encoder *e, uint32_t field, const struct points_
     if (x->span_id) put_bytes(e->out, 4, str_span(&x->span_id, 8));
     if (memcmp(x->trace_id, zero, 16) != 0) put_bytes(e->out, 5, str_span(x->trace_id, 16));
     if (x->kind == POINT_INT) put_fixed64_always(e->out, 6, x->value);
-    put_labels(e, 7, x->labels);
+    put_labels(e, 7, points_string(e->p, x->labels));
     close_message(e->out, start);
 }
 
@@ -53,7 +52,7 @@ static void put_number_point(struct encoder *e, uint32_t i) {
     if (kind == POINT_DOUBLE) put_fixed64_always(e->out, 4, point_value(e->p, i));
     put_exemplars(e, 5, i);
     if (kind == POINT_INT) put_fixed64_always(e->out, 6, point_value(e->p, i));
-    put_labels(e, 7, e->p->series[point_series(e->p, i)].labels);
+    put_labels(e, 7, points_labels_of(e->p, point_series(e->p, i)));
     put_number(e->out, 8, point_flags(e->p, i));
 }
 
@@ -79,7 +78,7 @@ static void put_histogram_point(struct encoder *e, uint32_t i) {
     put_fixed_list(e, 6, h, NUMBERS_POSITIVE);
     put_fixed_list(e, 7, h, NUMBERS_BOUNDS);
     put_exemplars(e, 8, i);
-    put_labels(e, 9, e->p->series[point_series(e->p, i)].labels);
+    put_labels(e, 9, points_labels_of(e->p, point_series(e->p, i)));
     put_number(e->out, 10, point_flags(e->p, i));
     put_optional(e, 11, h, HISTOGRAM_HAS_MIN, h->min);
     put_optional(e, 12, h, HISTOGRAM_HAS_MAX, h->max);
@@ -103,7 +102,7 @@ static void put_buckets(struct encoder *e, uint32_t field, const struct points_h
 
 static void put_exponential_point(struct encoder *e, uint32_t i) {
     const struct points_histogram *h = &e->p->histograms[point_value(e->p, i)];
-    put_labels(e, 1, e->p->series[point_series(e->p, i)].labels);
+    put_labels(e, 1, points_labels_of(e->p, point_series(e->p, i)));
     put_times(e, i, h);
     put_optional(e, 5, h, HISTOGRAM_HAS_SUM, h->sum);
     put_number(e->out, 6, zigzag(h->scale));
@@ -129,7 +128,7 @@ static void put_summary_point(struct encoder *e, uint32_t i) {
         put_fixed64(e->out, 2, values[q]);
         close_message(e->out, start);
     }
-    put_labels(e, 7, e->p->series[point_series(e->p, i)].labels);
+    put_labels(e, 7, points_labels_of(e->p, point_series(e->p, i)));
     put_number(e->out, 8, point_flags(e->p, i));
 }
 
@@ -158,7 +157,7 @@ static uint32_t put_metric(struct encoder *e, uint32_t i) {
     put_number(e->out, 2, (uint64_t)(int64_t)(int32_t)m->temporality);
     put_number(e->out, 3, m->monotonic);
     close_message(e->out, data);
-    put_labels(e, 12, m->metadata);
+    put_labels(e, 12, points_string(e->p, m->metadata));
     close_message(e->out, metric);
     return i;
 }
@@ -169,7 +168,7 @@ static uint32_t put_scope_group(struct encoder *e, uint32_t i) {
     size_t group = open_message(e->out, 2), before = e->out->n, message = open_message(e->out, 1);
     put_name(e->out, 1, e->p, s->name);
     put_name(e->out, 2, e->p, s->version);
-    put_labels(e, 3, s->attributes);
+    put_labels(e, 3, points_string(e->p, s->attributes));
     put_number(e->out, 4, s->dropped_attributes);
     close_message_if_any(e->out, message, before);
     while (i < e->p->n && point_metric(e->p, i)->resource == resource && point_metric(e->p, i)->scope == scope)
@@ -185,7 +184,7 @@ void points_encode_otlp(const struct points *p, struct buf *out) {
         uint32_t resource = point_metric(p, i)->resource;
         const struct points_resource *r = &p->resources[resource];
         size_t group = open_message(out, 1), before = out->n, message = open_message(out, 1);
-        put_labels(&e, 1, r->attributes);
+        put_labels(&e, 1, points_string(p, r->attributes));
         put_number(out, 2, r->dropped_attributes);
         close_message_if_any(out, message, before);
         while (i < p->n && point_metric(p, i)->resource == resource) i = put_scope_group(&e, i);

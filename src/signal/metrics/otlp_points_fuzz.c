@@ -1,10 +1,17 @@
-/* Any bytes as a metrics request: an error, or a batch that opens, and that encoded and decoded says the same. */
+/* Any bytes as a metrics request: an error, or a batch that opens, and that encoded and decoded says the same; and the same with labels that
+ * are kept. */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "signal/metrics/points_testing_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static err decode(struct points_decoder *d, int how, struct str body, struct points_result *out) {
+    static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
+    (void)how;
+    return points_decode_otlp(d, body, &all_times, out);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
@@ -27,5 +34,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     batch_unref(again.blob);
     err_free(e);
     points_decoder_free(d);
+    check_kept_labels(decode, 0, str_span(data, size), str_span(data, size));
     return 0;
 }

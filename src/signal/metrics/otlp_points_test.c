@@ -335,11 +335,13 @@ static void columns_are_charged(void **state) {
     assert_non_null(e);
     assert_int_equal(err_kind(e), ERR_BUSY);
     err_free(e);
+    points_decoder_forget(d);
     assert_int_equal(budget_used(&budget), 0);
     budget_init(&budget, 64 * MIB);
     e = points_decode_otlp(d, buf_str(&body), &limits, &r);
     assert_null(e);
     assert_int_equal(r.points, 100000);
+    points_decoder_forget(d);
     assert_int_equal(budget_used(&budget), 0);
     batch_unref(r.blob);
     points_decoder_free(d);

@@ -48,8 +48,8 @@ static void write_value(struct writer *x, enum point_kind kind, uint64_t value) 
     json_member(x->w, "asInt", str, buf_str(&text));
 }
 
-static void write_labels(struct writer *x, const char *member, uint32_t id) {
-    struct str rest = points_string(x->p, id), key, value;
+static void write_labels(struct writer *x, const char *member, struct str labels) {
+    struct str rest = labels, key, value;
     if (!rest.n) return;
     json_key(x->w, str_of(member));
     json_array(x->w);
@@ -68,7 +68,7 @@ static void write_labels(struct writer *x, const char *member, uint32_t id) {
 static void write_exemplar(struct writer *x, const struct points_exemplar *e) {
     static const unsigned char zero[16];
     json_object(x->w);
-    write_labels(x, "filteredAttributes", e->labels);
+    write_labels(x, "filteredAttributes", points_string(x->p, e->labels));
     write_u64(x, "timeUnixNano", e->time);
     write_value(x, (enum point_kind)e->kind, e->value);
     if (e->span_id) json_member(x->w, "spanId", hex, &e->span_id, 8);
@@ -153,7 +153,7 @@ static void write_point(struct writer *x, uint32_t i) {
     const struct points *p = x->p;
     enum point_kind kind = point_kind(p, i);
     json_object(x->w);
-    write_labels(x, "attributes", p->series[point_series(p, i)].labels);
+    write_labels(x, "attributes", points_labels_of(p, point_series(p, i)));
     write_u64(x, "startTimeUnixNano", point_start(p, i));
     write_u64(x, "timeUnixNano", point_time(p, i));
     if (point_is_compound(kind))
@@ -183,7 +183,7 @@ static uint32_t write_metric(struct writer *x, uint32_t i) {
     for (; i < x->p->n && point_metric(x->p, i) == m; i++) write_point(x, i);
     json_array_end(x->w);
     json_object_end(x->w);
-    write_labels(x, "metadata", m->metadata);
+    write_labels(x, "metadata", points_string(x->p, m->metadata));
     json_object_end(x->w);
     return i;
 }
@@ -196,7 +196,7 @@ static uint32_t write_scope_group(struct writer *x, uint32_t i) {
     json_object(x->w);
     write_text(x, "name", s->name);
     write_text(x, "version", s->version);
-    write_labels(x, "attributes", s->attributes);
+    write_labels(x, "attributes", points_string(x->p, s->attributes));
     write_number(x, "droppedAttributesCount", s->dropped_attributes);
     json_object_end(x->w);
     json_key(x->w, STR("metrics"));
@@ -215,7 +215,7 @@ static uint32_t write_resource_group(struct writer *x, uint32_t i) {
     json_object(x->w);
     json_key(x->w, STR("resource"));
     json_object(x->w);
-    write_labels(x, "attributes", r->attributes);
+    write_labels(x, "attributes", points_string(x->p, r->attributes));
     write_number(x, "droppedAttributesCount", r->dropped_attributes);
     json_object_end(x->w);
     json_key(x->w, STR("scopeMetrics"));

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "signal/batch_priv.h"
+#include "signal/metrics/labels_kept_priv.h"
 #include "signal/metrics/points_priv.h"
 #include "signal/otlp.h"
 
@@ -10,16 +11,22 @@ static const _Alignas(16) unsigned char nothing[16];
 
 static size_t align16(size_t n) { return (n + 15) & ~(size_t)15; }
 
-struct batch_blob *points_blob_new(size_t size_bytes, size_t series) {
+struct batch_blob *points_blob_new(size_t size_bytes, size_t series, bool kept) {
     assert(size_bytes <= POINTS_BYTES_MAX && series <= POINTS_ROWS_MAX);
-    struct batch_blob *blob = mem_grow(NULL, sizeof *blob + align16(size_bytes) + series * sizeof(struct hash128));
+    size_t each = sizeof(struct hash128) + (kept ? sizeof(struct str *) : 0);
+    struct batch_blob *blob = mem_grow(NULL, sizeof *blob + align16(size_bytes) + series * each);
     blob->refs = 1;
+    blob->pages = NULL;
     blob->size_bytes = (uint32_t)size_bytes;
     return blob;
 }
 
 struct hash128 *points_blob_hashes(struct batch_blob *blob) {
     return (struct hash128 *)(blob->bytes + align16(blob->size_bytes));
+}
+
+const struct str **points_blob_kept(struct batch_blob *blob, size_t series) {
+    return (const struct str **)(points_blob_hashes(blob) + series);
 }
 
 /* ---- view ------------------------------------------------------------------------------------------------------- */
@@ -68,6 +75,9 @@ void points_view(struct batch_blob *blob, struct points *out) {
     points_view_bytes(blob->bytes, out);
     out->blob = blob;
     out->hashes = points_blob_hashes(blob);
+    if (!blob->pages) return;
+    out->kept = points_blob_kept(blob, out->series_count);
+    out->kept_bytes = blob->pages->bytes;
 }
 
 bool points_label_next(struct str *rest, struct str *out_name, struct str *out_value) {
@@ -110,7 +120,7 @@ void points_hash_all(const struct points *p, struct hash128 *out) {
         metrics[i] = points_hash_metric(scope, points_string(p, m->name), points_string(p, m->unit), m);
     }
     for (uint32_t i = 0; i < p->series_count; i++) {
-        struct hash128 labels = hash_text(points_string(p, p->series[i].labels));
+        struct hash128 labels = hash_text(points_labels_of(p, i));
         out[i] = p->origin == POINTS_OTLP ? points_hash_series(metrics[p->series[i].metric], labels)
                                           : points_hash_named(labels);
     }
@@ -336,7 +346,7 @@ err points_open(struct str bytes, struct batch_blob **out) {
     TRY(check_points(&p));
     TRY(check_histograms(&p));
     TRY(check_exemplars(&c));
-    struct batch_blob *blob = points_blob_new(bytes.n, p.series_count);
+    struct batch_blob *blob = points_blob_new(bytes.n, p.series_count, false);
     memcpy(blob->bytes, copy, bytes.n);
     points_view(blob, &p);
     points_hash_all(&p, points_blob_hashes(blob));

@@ -18,6 +18,8 @@
  *  3. The i-th point of a compound kind owns histograms[i], which owns the next n[0] + … + n[4] numbers: nothing is shared, so a blob
  *     cannot mean more than it has bytes for.
  *  4. Series rows may repeat a series; equal hashes mean the same series, different ones mean nothing.
+ *  5. A decoder that keeps labels (points_decoder_share) leaves those of series out of the bytes: points_labels_of has them, points_whole makes
+ *     a blob that says all by itself. Other makers' blobs do.
  *
  * Units: times of POINTS_OTLP are ns since 1970 as sent (uint64 kept bit for bit), of POINTS_PROMETHEUS ms, signed. 0 as a start:
  * not known. Values are the bits of a double, or an int64 (POINT_INT). NaN payloads are kept.
@@ -159,7 +161,10 @@ struct points {
     const uint32_t *string_end;
     const char *heap;
     const struct hash128 *hashes; /* one a series row: who it is. Of this process only: not in the blob's bytes */
-    int64_t time_min, time_max;   /* of the points; INT64_MAX, INT64_MIN if there are none */
+    const struct str *const *
+        kept; /* one a series row: its labels, if they are not in the blob's bytes (5); NULL: all are. Of this process only */
+    size_t kept_bytes;          /* of these, each once */
+    int64_t time_min, time_max; /* of the points; INT64_MAX, INT64_MIN if there are none */
 };
 
 static inline uint32_t point_series(const struct points *p, uint32_t i) {
@@ -181,6 +186,11 @@ static inline struct str points_string(const struct points *p, uint32_t id) {
     uint32_t start = id ? p->string_end[id - 1] : 0;
     return (struct str){p->heap + start, p->string_end[id] - start};
 }
+/* The labels of a series row, wherever they are. */
+static inline struct str points_labels_of(const struct points *p, uint32_t row) {
+    const struct str *kept = p->kept ? p->kept[row] : NULL;
+    return kept ? *kept : points_string(p, p->series[row].labels);
+}
 /* One of the five lists of numbers of a histogram. */
 static inline const uint64_t *histogram_numbers(const struct points *p, const struct points_histogram *h, int list) {
     uint32_t at = h->first;
@@ -198,5 +208,7 @@ void points_put_metric(struct buf *out, struct str name, struct str resource_att
 err points_open(struct str bytes, struct batch_blob **out);
 /* Fills the view of a blob that points_open or points_builder_finish made; cheap (no allocation). */
 void points_view(struct batch_blob *blob, struct points *out);
+/* A blob whose bytes say all that p does, the caller's reference: p's own, if they do already. The hashes are those of p. */
+struct batch_blob *points_whole(const struct points *p);
 /* True if both say the same, point by point: everything but the order of strings and how often a series or metric stands. */
 bool points_equal(const struct points *a, const struct points *b);

@@ -61,33 +61,61 @@ static void keep_shared(const struct points *p, uint8_t *kept) {
     for (uint32_t i = 0; i < p->exemplar_count; i++) kept[p->exemplars[i].labels] = 1;
 }
 
+/* Strings that are kept keep their numbers. */
+static void put_strings(const struct points *p, const uint8_t *kept, struct strings *out) {
+    uint32_t n = p->string_count;
+    while (n > 1 && !kept[n - 1]) n--; /* those behind the last that is kept go */
+    strings_init(out);
+    for (uint32_t i = 0; i < n; i++) strings_append(out, kept[i] ? points_string(p, i) : (struct str){0});
+}
+
+/* Labels that are not in the batch, once, however many rows have them. */
+static uint32_t put_kept(const struct points *p, uint32_t row, struct strings *s) {
+    return p->kept[row]->n ? strings_intern(s, *p->kept[row]) : 0;
+}
+
 void points_put_brief(const struct points *p, const uint32_t *numbers, struct buf *out) {
     const struct points_header *h = (const void *)p->blob->bytes;
     struct section sections[POINTS_SECTIONS] = {0};
+    struct strings s;
     AUTO_FREE uint8_t *kept = mem_new(p->string_count);
     AUTO_FREE struct points_series *series = mem_new_array(struct points_series, (size_t)p->series_count + 1);
-    AUTO_FREE uint32_t *ends = mem_new_array(uint32_t, p->string_count);
-    AUTO_FREE char *heap = mem_grow(NULL, (size_t)p->string_end[p->string_count - 1] + 1);
+    bool brief = false;
     keep_shared(p, kept);
+    for (uint32_t i = 0; i < p->series_count; i++)
+        if (!numbers || numbers[i] == POINTS_IN_FULL) kept[p->series[i].labels] = 1;
+    put_strings(p, kept, &s);
     for (uint32_t i = 0; i < p->series_count; i++) {
-        bool full = numbers[i] == POINTS_IN_FULL;
+        bool full = !numbers || numbers[i] == POINTS_IN_FULL;
         assert(full || numbers[i] < POINTS_NUMBER_END);
-        series[i] =
-            (struct points_series){p->series[i].metric, full ? p->series[i].labels : POINTS_NUMBER_END | numbers[i]};
-        if (full) kept[p->series[i].labels] = 1;
-    }
-    uint32_t n = p->string_count, at = 0; /* strings keep their numbers; those behind the last that is kept go */
-    while (n > 1 && !kept[n - 1]) n--;
-    for (uint32_t i = 0; i < n; i++) {
-        struct str s = points_string(p, i);
-        if (kept[i] && s.n) memcpy(heap + at, s.p, s.n);
-        ends[i] = at += kept[i] ? (uint32_t)s.n : 0;
+        uint32_t labels = p->series[i].labels;
+        if (full && p->kept && p->kept[i]) labels = put_kept(p, i, &s);
+        series[i] = (struct points_series){p->series[i].metric, full ? labels : POINTS_NUMBER_END | numbers[i]};
+        brief |= !full;
     }
     find_sections(p->blob->bytes, sections);
-    sections[POINTS_STRING_END] = (struct section){ends, n * sizeof *ends};
-    sections[POINTS_HEAP] = (struct section){heap, at};
+    sections[POINTS_STRING_END] = (struct section){s.end, s.n * sizeof *s.end};
+    sections[POINTS_HEAP] = (struct section){s.heap, s.heap_size};
     sections[POINTS_SERIES] = (struct section){series, p->series_count * sizeof *series};
-    put_sections(h, sections, POINTS_FEATURE_BRIEF, out);
+    put_sections(h, sections, brief ? POINTS_FEATURE_BRIEF : 0, out);
+    strings_done(&s);
+}
+
+size_t points_brief_bytes_max(const struct points *p) {
+    size_t labels = p->kept ? p->kept_bytes + 4 * (size_t)p->series_count : 0;          /* and where each ends */
+    return batch_bytes(p->blob).n + labels + sizeof(struct points_section_row) + 4 * 8; /* a heap, and what rounds */
+}
+
+struct batch_blob *points_whole(const struct points *p) {
+    AUTO_BUF struct buf bytes;
+    buf_init(&bytes, POINTS_BYTES_MAX);
+    if (!p->kept) return batch_ref(p->blob);
+    points_put_brief(p, NULL, &bytes);
+    assert(!bytes.full && bytes.n <= points_brief_bytes_max(p));
+    struct batch_blob *blob = points_blob_new(bytes.n, p->series_count, false);
+    memcpy(blob->bytes, bytes.p, bytes.n);
+    memcpy(points_blob_hashes(blob), p->hashes, p->series_count * sizeof *p->hashes);
+    return blob;
 }
 
 /* ---- and back ------------------------------------------------------------------------------------------------------------ */

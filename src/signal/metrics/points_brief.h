@@ -10,8 +10,11 @@
 #define POINTS_NUMBER_END 0x80000000u
 enum { POINTS_IN_FULL = UINT32_MAX, POINTS_LOST = UINT32_MAX - 1 }; /* in the place of a number */
 
-/* Appends the bytes of p with numbers[i] for the labels of series row i; POINTS_IN_FULL: as they are. */
+/* Appends the bytes of p with numbers[i] for the labels of series row i; POINTS_IN_FULL: as they are, wherever they are (points.h, 5). Without
+ * `numbers` all are in full. */
 void points_put_brief(const struct points *p, const uint32_t *numbers, struct buf *out);
+/* At most so many bytes that is, of any numbers. */
+size_t points_brief_bytes_max(const struct points *p);
 
 /* A view of bytes, of which only the strings and the series rows are checked. No blob, no hashes. */
 err points_brief_view(struct str bytes, struct points *out);

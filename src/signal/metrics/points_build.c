@@ -1,5 +1,6 @@
 /* The builder of points, and the blob they become. */
 #include "signal/batch_priv.h"
+#include "signal/metrics/labels_kept_priv.h"
 #include "signal/metrics/points_priv.h"
 
 void points_builder_init(struct points_builder *b, enum points_origin origin) {
@@ -8,7 +9,15 @@ void points_builder_init(struct points_builder *b, enum points_origin origin) {
     points_builder_clear(b, origin);
 }
 
+static void let_pages_go(struct points_builder *b) {
+    for (size_t i = 0; i < b->pages.n; i++) label_page_unref(b->pages.v[i]);
+    b->pages.n = b->kept_bytes = 0;
+}
+
 void points_builder_done(struct points_builder *b) {
+    let_pages_go(b);
+    vec_done(&b->kept);
+    vec_done(&b->pages);
     mem_free(b->series_of);
     mem_free(b->time);
     mem_free(b->start);
@@ -30,6 +39,7 @@ void points_builder_done(struct points_builder *b) {
 void points_builder_clear(struct points_builder *b, enum points_origin origin) {
     b->origin = origin;
     points_builder_rewind(b, (struct points_mark){0});
+    let_pages_go(b);
     strings_clear(&b->strings);
     strings_intern(&b->strings, STR(""));
     if (origin == POINTS_PROMETHEUS) *vec_push(&b->metrics) = (struct points_metric){0};
@@ -39,7 +49,7 @@ size_t points_builder_bytes(const struct points_builder *b) {
     return sizeof(struct points_header) + POINTS_SECTIONS * sizeof(struct points_section_row) + b->n * (size_t)33 +
            b->resources.n * sizeof(struct points_resource) + b->scopes.n * sizeof(struct points_scope) +
            b->metrics.n * sizeof(struct points_metric) +
-           b->series.n * (sizeof(struct points_series) + sizeof(struct hash128)) +
+           b->series.n * (sizeof(struct points_series) + sizeof(struct hash128)) + b->kept.n * sizeof *b->kept.v +
            b->histograms.n * sizeof(struct points_histogram) + b->numbers.n * 8 +
            b->exemplars.n * sizeof(struct points_exemplar) + b->strings.heap_size + 4 * (size_t)b->strings.n;
 }
@@ -77,6 +87,7 @@ void points_builder_rewind(struct points_builder *b, struct points_mark mark) {
     b->scopes.n = mark.scopes;
     b->metrics.n = mark.metrics;
     b->series.n = mark.series;
+    b->kept.n = MIN(b->kept.n, mark.series);
     b->hashes.n = mark.hashes;
     b->histograms.n = mark.histograms;
     b->numbers.n = mark.numbers;
@@ -173,7 +184,7 @@ static void plan_make(struct plan *p, const struct points_builder *b) {
     plan_column(p, COLUMN_KIND, b->kind, b->n);
 }
 
-static struct batch_blob *plan_write(struct plan *p, const struct points_header *header, size_t series) {
+static struct batch_blob *plan_write(struct plan *p, const struct points_header *header, size_t series, bool kept) {
     size_t size = sizeof *header + p->n * sizeof *p->rows;
     for (uint32_t i = 0; i < p->n; i++) {
         size = align8(size);
@@ -182,7 +193,7 @@ static struct batch_blob *plan_write(struct plan *p, const struct points_header 
         assert(size <= POINTS_BYTES_MAX);
     }
     size = align8(size);
-    struct batch_blob *blob = points_blob_new(size, series);
+    struct batch_blob *blob = points_blob_new(size, series, kept);
     struct points_header *h = (struct points_header *)blob->bytes;
     *h = *header;
     h->section_count = p->n;
@@ -209,6 +220,17 @@ static void time_range(const struct points_builder *b, int64_t *out_min, int64_t
     *out_max = high;
 }
 
+/* What is not in the bytes goes over to the blob. */
+static void hand_over_kept(struct points_builder *b, struct batch_blob *blob) {
+    assert(b->kept.n == b->series.n);
+    struct points_pages *pages = mem_grow(NULL, sizeof *pages + b->pages.n * sizeof *pages->v);
+    *pages = (struct points_pages){.n = (uint32_t)b->pages.n, .bytes = b->kept_bytes};
+    if (pages->n) memcpy(pages->v, b->pages.v, pages->n * sizeof *pages->v);
+    b->pages.n = 0;
+    memcpy(points_blob_kept(blob, b->series.n), b->kept.v, b->kept.n * sizeof *b->kept.v);
+    blob->pages = pages;
+}
+
 struct batch_blob *points_builder_finish(struct points_builder *b) {
     struct points_header header = {
         .magic = POINTS_MAGIC, .version = POINTS_VERSION, .origin = (uint8_t)b->origin, .points = b->n};
@@ -216,7 +238,8 @@ struct batch_blob *points_builder_finish(struct points_builder *b) {
     struct points view;
     time_range(b, &header.time_min, &header.time_max);
     plan_make(&plan, b);
-    struct batch_blob *blob = plan_write(&plan, &header, b->series.n);
+    struct batch_blob *blob = plan_write(&plan, &header, b->series.n, b->kept.n > 0);
+    if (b->kept.n) hand_over_kept(b, blob);
     if (b->hashes.n == b->series.n) {
         if (b->hashes.n) memcpy(points_blob_hashes(blob), b->hashes.v, b->hashes.n * sizeof *b->hashes.v);
     } else {

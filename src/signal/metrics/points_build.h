@@ -8,6 +8,8 @@
 #include "base/vec.h"
 #include "signal/metrics/points.h"
 
+struct label_page;
+
 struct points_builder {
     enum points_origin origin;
     uint32_t n, capacity; /* points */
@@ -20,6 +22,10 @@ struct points_builder {
     VEC(struct points_metric) metrics;
     VEC(struct points_series) series;
     VEC(struct hash128) hashes; /* of the first series rows; points_builder_finish finds the others */
+    VEC(const struct str *)
+    kept; /* one a series row, or none at all: labels that a decoder keeps, NULL for those in `strings` */
+    VEC(struct label_page *) pages; /* that those lie in, counted */
+    size_t kept_bytes;
     VEC(struct points_histogram) histograms;
     VEC(uint64_t) numbers;
     VEC(struct points_exemplar) exemplars;

@@ -16,10 +16,7 @@ const char *const points_reason_texts[POINTS_REASONS] = {
 
 struct points_decoder *points_decoder_new(void) {
     struct points_decoder *d = mem_new_of(struct points_decoder);
-    d->known_memory =
-        mem_new(sizeof *d->known + sizeof(struct known_line)); /* comes from the system as it is touched */
-    d->known = (struct known_table *)(((uintptr_t)d->known_memory + 63) & ~(uintptr_t)63);
-    d->known_n = d->known_next = 1;
+    kept_labels_init(&d->kept);
     points_builder_init(&d->b, POINTS_OTLP);
     buf_init(&d->scratch, POINTS_BODY_MAX);
     return d;
@@ -31,14 +28,19 @@ void points_decoder_free(struct points_decoder *d) {
     buf_done(&d->scratch);
     points_lists_done(&d->lists);
     vec_done(&d->symbols);
-    mem_free(d->known_memory);
+    kept_labels_done(&d->kept);
     mem_free(d);
 }
+
+void points_decoder_share(struct points_decoder *d) { d->shares = true; }
+
+void points_decoder_forget(struct points_decoder *d) { kept_labels_clear(&d->kept); }
 
 /* ---- faults ------------------------------------------------------------------------------------------------------- */
 
 bool points_fault(struct points_decoder *d, const unsigned char *at, enum err_kind kind, const char *what) {
-    return fault_set(&d->fault, at, kind, what);
+    size_t place = (uintptr_t)at - (uintptr_t)d->body.p; /* labels may have been copied out of the body */
+    return fault_set(&d->fault, at && place <= d->body.n ? at : NULL, kind, what);
 }
 
 void points_refuse(struct points_decoder *d, enum points_reason reason, uint32_t n, const char *what) {
@@ -77,12 +79,16 @@ bool points_full(struct points_decoder *d, const unsigned char *at, size_t n) {
     return points_draw(d);
 }
 
-/* Before n bytes of text are kept. */
+/* Labels that are kept count as text: who has to say them in full has no more to say than the request did. */
+static bool text_is_within(struct points_decoder *d, const unsigned char *at, size_t n) {
+    return n <= d->text_max - d->b.strings.heap_size - d->b.kept_bytes ||
+           points_fault(d, at, ERR_LIMIT, "too much text for the size of the request");
+}
+
+/* Before n bytes of text go into the batch. */
 static bool text_fits(struct points_decoder *d, const unsigned char *at, size_t n) {
     const struct strings *s = &d->b.strings;
-    if (n > d->text_max - s->heap_size)
-        return points_fault(d, at, ERR_LIMIT, "too much text for the size of the request");
-    return n < s->heap_capacity - s->heap_size || points_draw(d);
+    return text_is_within(d, at, n) && (n < s->heap_capacity - s->heap_size || points_draw(d));
 }
 
 /* ---- a request ---------------------------------------------------------------------------------------------------- */
@@ -94,15 +100,16 @@ static int64_t to_ms(int64_t ns) {
 }
 
 static void begin(struct points_decoder *d, enum points_origin origin, const struct otlp_limits *limits,
-                  size_t body_bytes) {
+                  struct str body) {
     bool ms = origin == POINTS_PROMETHEUS;
     d->limits = limits;
+    d->body = body;
     d->time_min = ms ? to_ms(limits->time_min) : limits->time_min;
     d->time_max = ms ? to_ms(limits->time_max) : limits->time_max;
     d->fault = (struct fault){0};
     d->generation++;
     d->result = (struct points_result){0};
-    d->text_max = MIN(POINTS_BODY_MAX, REQUEST_TEXT_MIN + TEXT_PER_BODY_BYTE * body_bytes);
+    d->text_max = MIN(POINTS_BODY_MAX, REQUEST_TEXT_MIN + TEXT_PER_BODY_BYTE * body.n);
     points_builder_clear(&d->b, origin);
 }
 
@@ -127,7 +134,7 @@ static void keep_small(struct points_decoder *d) {
 
 bool points_run(struct points_decoder *d, enum points_origin origin, points_request request, struct str body,
                 const struct otlp_limits *limits, struct points_result *out) {
-    begin(d, origin, limits, body.n);
+    begin(d, origin, limits, body);
     bool ok = body.n <= POINTS_BODY_MAX || points_fault(d, NULL, ERR_LIMIT, "a request over 512 MiB");
     ok = ok && request(d, body) && !d->fault.what;
     ok = ok && (points_builder_bytes(&d->b) < POINTS_BYTES_MAX / 2 ||
@@ -143,6 +150,7 @@ bool points_run(struct points_decoder *d, enum points_origin origin, points_requ
         if (d->b.n || d->b.exemplars.n || metadata) out->blob = points_builder_finish(&d->b);
     }
     keep_small(d);
+    d->body = (struct str){0};
     if (d->drawn_bytes) budget_give(limits->budget, d->drawn_bytes);
     d->drawn_bytes = 0;
     return ok;
@@ -150,9 +158,18 @@ bool points_run(struct points_decoder *d, enum points_origin origin, points_requ
 
 /* ---- labels ------------------------------------------------------------------------------------------------------- */
 
+/* Those that were passed over as one. */
+static void count_labels(struct labels_in *in) {
+    struct wire w = wire_of(in->bytes), label;
+    in->entry = NULL;
+    in->n = 0;
+    while (w.p < w.end && (w.p++, wire_bytes(&w, &label))) in->n++;
+}
+
 bool points_labels_run_slow(struct points_decoder *d, struct labels_in *in, unsigned char tag, unsigned char kept,
                             struct wire *w) {
     struct wire label;
+    if (in->entry) count_labels(in);
     if (in->n == 0) buf_clear(&d->scratch);
     if (in->n && in->bytes.p != d->scratch.p) { /* a second run: the first is copied */
         buf_clear(&d->scratch);
@@ -281,7 +298,7 @@ static bool check_labels(struct points_decoder *d, enum labels_kind kind, struct
                          struct str *kept, const char **out_bad) {
     struct any_check any = {0};
     *kept = bytes;
-    if (kind != LABELS_ATTRIBUTES) {
+    if (kind == LABELS_SERIES || kind == LABELS_EXEMPLAR) {
         if (is_in_order(kind, bytes)) return true;
         if (!order_labels(d, kind, bytes, ordered, out_bad)) return false;
         *kept = buf_str(ordered);
@@ -297,79 +314,95 @@ static bool check_labels(struct points_decoder *d, enum labels_kind kind, struct
     return true;
 }
 
-static uint32_t *ways_of(struct points_decoder *d, struct hash128 hash) {
-    return d->known->index[hash.low % LABEL_LINES].ways;
-}
-
-static uint32_t way_of(struct hash128 hash, uint32_t entry) { return (uint32_t)(hash.high >> 48) << 16 | entry; }
-
-static struct known_labels *find_labels(struct points_decoder *d, enum labels_kind kind, struct hash128 hash) {
-    const uint32_t *ways = ways_of(d, hash);
-    for (int i = 0; i < LABEL_WAYS; i++) {
-        struct known_labels *entry = &d->known->labels[ways[i] % LABEL_CACHE];
-        if (ways[i] >> 16 == hash.high >> 48 && labels_are(entry, kind, hash)) return entry;
-    }
-    return NULL;
-}
-
-static void replace_way(uint32_t *ways, uint32_t old, uint32_t new_one, uint32_t else_at) {
-    uint32_t i = 0;
-    while (i < LABEL_WAYS && ways[i] != old) i++;
-    if (i == LABEL_WAYS) i = else_at;
-    if (i < LABEL_WAYS) ways[i] = new_one;
-}
-
-/* Where new labels are remembered: the oldest go. Of more than there is room for, each would so be gone when it comes again: then one in
- * two is remembered, by chance, and as many as there is room for are found. */
-static struct known_labels *place_of(struct points_decoder *d, struct hash128 hash) {
-    struct known_labels *labels = d->known->labels;
-    uint32_t at = d->known_n;
-    if (at < LABEL_CACHE) {
-        d->known_n++;
-    } else {
-        if (hash_u64(d->asked_n) % 2) return &labels[0];
-        at = d->known_next++;
-        if (d->known_next == LABEL_CACHE) d->known_next = 1;
-        replace_way(ways_of(d, labels[at].hash), way_of(labels[at].hash, at), 0, LABEL_WAYS);
-    }
-    replace_way(ways_of(d, hash), 0, way_of(hash, at), d->asked_n % LABEL_WAYS);
-    labels[at].hash = hash;
-    return &labels[at];
-}
-
-/* Appends what labels are kept as. False on a fault. */
+/* A string of the request. False on a fault. */
 static bool keep_labels(struct points_decoder *d, struct str kept, uint32_t *out_id) {
     if (!text_fits(d, NULL, kept.n)) return false;
     *out_id = kept.n ? strings_append(&d->b.strings, kept) : 0;
     return true;
 }
 
-struct known_labels *points_labels_entry(struct points_decoder *d, enum labels_kind kind, struct hash128 hash,
-                                         struct str bytes, const char **out_bad) {
-    struct known_labels *entry = find_labels(d, kind, hash);
-    if (entry) return entry;
-    AUTO_BUF struct buf ordered;
-    struct str kept;
-    uint32_t id;
-    buf_init(&ordered, POINTS_BODY_MAX);
-    if (!check_labels(d, kind, bytes, &ordered, &kept, out_bad) || *out_bad || !keep_labels(d, kept, &id)) return NULL;
-    entry = place_of(d, hash);
-    entry->generation = d->generation;
-    entry->id = id;
-    entry->kind = (uint8_t)(entry == d->known->labels ? 0 : kind + 1);
-    entry->plain = kept.p == bytes.p;
-    return entry;
+bool points_labels_again(struct points_decoder *d, struct known_labels *e) {
+    if (!keep_labels(d, e->kept, &e->id)) return false;
+    e->generation = d->generation;
+    return true;
 }
 
-bool points_labels_again(struct points_decoder *d, struct known_labels *entry, struct str bytes) {
+bool points_labels_share(struct points_decoder *d, struct known_labels *e) {
+    struct label_page *page = label_page_of(e);
+    if (!text_is_within(d, NULL, e->kept.n)) return false;
+    if (page->generation != d->generation) {
+        page->generation = d->generation;
+        atomic_fetch_add_explicit(&page->refs, 1, memory_order_relaxed);
+        *vec_push(&d->b.pages) = page;
+    }
+    d->b.kept_bytes += e->kept.n;
+    e->generation = d->generation;
+    return true;
+}
+
+/* Where a hash is looked for among labels that are not kept. */
+static struct loose_labels *loose_at(struct points_decoder *d, struct hash128 hash) {
+    return &d->loose[hash.low % LOOSE_LABELS];
+}
+
+static bool loose_find(struct points_decoder *d, enum labels_kind kind, struct hash128 hash, uint32_t *out_id) {
+    const struct loose_labels *l = loose_at(d, hash);
+    if (l->generation != d->generation || l->kind != kind || !hash128_equal(l->hash, hash)) return false;
+    *out_id = l->id;
+    return true;
+}
+
+/* Labels that are not those that came next, as an entry, or where there is none as a string (*out_id). NULL with neither a string nor *out_bad:
+ * a fault. */
+static struct known_labels *unexpected(struct points_decoder *d, enum labels_kind kind, struct str bytes,
+                                       struct hash128 hash, uint32_t *out_id, const char **out_bad) {
     AUTO_BUF struct buf ordered;
-    struct str kept = bytes;
-    const char *bad = NULL;
+    struct str kept;
+    uint32_t *asked = &d->asked[d->asked_n++ % LABELS_AHEAD];
+    uint32_t at = kept_labels_find(&d->kept, (uint8_t)(kind + 1), hash, bytes);
     buf_init(&ordered, POINTS_BODY_MAX);
-    if (!entry->plain && !check_labels(d, (enum labels_kind)(entry->kind - 1), bytes, &ordered, &kept, &bad))
+    if (!at) {
+        if (loose_find(d, kind, hash, out_id)) return NULL;
+        if (!check_labels(d, kind, bytes, &ordered, &kept, out_bad) || *out_bad) return NULL;
+        at = kept_labels_add(&d->kept, (uint8_t)(kind + 1), hash, bytes, kept, d->limits->budget);
+    }
+    kept_labels_at(&d->kept, *asked)->ahead = at;
+    *asked = at;
+    if (at) return kept_labels_at(&d->kept, at);
+    if (keep_labels(d, kept, out_id))
+        *loose_at(d, hash) = (struct loose_labels){hash, d->generation, *out_id, (uint8_t)kind};
+    return NULL;
+}
+
+bool points_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes, struct hash128 *out_hash,
+                   uint32_t *out_id, const char **out_bad) {
+    struct known_labels *e = points_labels_next(d);
+    *out_bad = NULL;
+    *out_id = 0;
+    if (labels_are(e, kind, bytes)) {
+        points_labels_pass(d);
+        *out_hash = e->hash;
+    } else {
+        *out_hash = hash_wide(bytes.p, bytes.n);
+        e = unexpected(d, kind, bytes, *out_hash, out_id, out_bad);
+        if (!e) return !d->fault.what;
+    }
+    if (e->generation != d->generation && !points_labels_again(d, e)) return false;
+    *out_id = e->id;
+    return true;
+}
+
+bool points_labels_unexpected(struct points_decoder *d, enum labels_kind kind, struct str bytes,
+                              struct series_labels *out, const char **out_bad) {
+    *out = (struct series_labels){.hash = hash_wide(bytes.p, bytes.n)};
+    struct known_labels *e = unexpected(d, kind, bytes, out->hash, &out->id, out_bad);
+    if (!e) return !d->fault.what;
+    if (e->generation != d->generation && !(d->shares ? points_labels_share(d, e) : points_labels_again(d, e)))
         return false;
-    if (!keep_labels(d, kept, &entry->id)) return false;
-    entry->generation = d->generation;
+    if (d->shares)
+        out->kept = &e->kept;
+    else
+        out->id = e->id;
     return true;
 }
 

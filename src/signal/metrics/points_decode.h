@@ -43,6 +43,10 @@ struct points_result {
 struct points_decoder;
 struct points_decoder *points_decoder_new(void);
 void points_decoder_free(struct points_decoder *d);
+/* From here on labels of series may be kept beside the batches (points.h, 5): they are neither copied nor looked into when they come again. */
+void points_decoder_share(struct points_decoder *d);
+/* Gives up what is remembered from earlier requests: at most 8 MiB, which are drawn from the budget of their limits. Batches stay whole. */
+void points_decoder_forget(struct points_decoder *d);
 
 /* On an error `out` is untouched. */
 err points_decode_otlp(struct points_decoder *d, struct str body, const struct otlp_limits *limits,

@@ -1,24 +1,19 @@
 /* The decoder's memory, and what the encodings share: faults, labels by hash, texts, numbers of histograms.
  *
- *   labels   hash of the bytes as they came → string id. Entries lie in the order in which labels were met first, which is that in which
- *            they will come again: whoever asks goes through memory from one line, and one page, to the next. The index finds
- *            them where the order was another. An entry that is found was checked once, in whichever request; its id holds in the
- *            request of its generation only. Entry 0 is of labels that are not remembered
- *   index    lines of LABEL_WAYS: high bits of the hash | entry; 0: nothing
+ *   kept     labels by the bytes as they came (labels_kept_priv.h). A string id of one holds in the request of its generation only
  *   texts    as of signal/decode_priv.h: an id is believed only if its bytes agree
  */
 #pragma once
 
 #include "signal/fault_priv.h"
+#include "signal/metrics/labels_kept_priv.h"
 #include "signal/metrics/points_decode.h"
 #include "signal/metrics/points_priv.h"
 
 enum {
-    LABEL_CACHE = 32768, /* 1 MiB, a quarter more with the index, touched as series come */
-    LABEL_WAYS = 16,
-    LABEL_LINES = 2 * LABEL_CACHE / LABEL_WAYS,
     LABELS_AHEAD = 4,
     NAME_CACHE = 2048,
+    LOOSE_LABELS = 256,
     OTLP_LABELS_MAX = 16384, /* of one point */
     NAMED_LABELS_MAX = 1024, /* of one Prometheus series */
     REQUEST_POINTS_MAX = 1 << 20,
@@ -33,38 +28,32 @@ enum { TEXT_PER_BODY_BYTE = 32 };
 
 /* What is asked of a list of labels. */
 enum labels_kind {
-    LABELS_ATTRIBUTES, /* OTLP: KeyValue */
+    LABELS_ATTRIBUTES, /* OTLP: KeyValue, of a resource, a scope, a metric, an exemplar */
+    LABELS_POINT,      /* the same of a point */
     LABELS_SERIES,     /* Prometheus: Label, with a name of the metric */
     LABELS_EXEMPLAR,   /* Prometheus */
 };
-
-struct known_labels {
-    struct hash128 hash;
-    uint32_t generation, id;
-    uint32_t ahead; /* the entry that was asked for LABELS_AHEAD later the last time */
-    uint8_t kind;   /* enum labels_kind + 1; 0: empty */
-    bool plain;     /* kept as they came: sorted already */
-};
-struct known_line {
-    uint32_t ways[LABEL_WAYS];
-};
-struct known_table {
-    struct known_labels labels[LABEL_CACHE];
-    struct known_line index[LABEL_LINES];
-};
-static_assert(sizeof(struct known_labels) == 32 && sizeof(struct known_line) == 64, "none lies across two lines");
 
 struct known_name {
     uint32_t hash, id;
 };
 
+/* Labels of the request that are not kept: of those that are said again and again one string is enough. */
+struct loose_labels {
+    struct hash128 hash;
+    uint64_t generation;
+    uint32_t id;
+    uint8_t kind;
+};
+
 struct points_decoder {
     struct points_builder b;
     const struct otlp_limits *limits;
+    struct str body;            /* of the request under way */
     int64_t time_min, time_max; /* of `limits`, in the unit of the batch */
     struct fault fault;
-    uint64_t drawn_bytes; /* of limits->budget */
-    uint32_t generation;
+    uint64_t drawn_bytes;             /* of limits->budget */
+    uint64_t generation;              /* requests so far: more than 32 bits count */
     struct points_result result;      /* under way */
     size_t text_max;                  /* of all strings of the request */
     struct buf scratch;               /* labels that do not lie side by side, or are put in order */
@@ -72,12 +61,12 @@ struct points_decoder {
     VEC(struct str) symbols;          /* of a remote write 2.0 request */
     const struct points_label *given; /* labels that every sample of a text gets */
     uint32_t given_n;
-    bool given_yields; /* to labels of the sample itself */
+    bool given_yields;                     /* to labels of the sample itself */
+    bool shares;                           /* labels of series stay out of the blob */
     uint32_t asked[LABELS_AHEAD], asked_n; /* entries that were asked for last, a ring */
-    struct known_table *known;             /* at a multiple of 64 within known_memory */
-    void *known_memory;
-    uint32_t known_n, known_next; /* entries that were in use ever; when that is all, the one that is taken next */
+    struct kept_labels kept;
     struct known_name names[NAME_CACHE];
+    struct loose_labels loose[LOOSE_LABELS];
 };
 
 /* ---- faults ------------------------------------------------------------------------------------------------------- */
@@ -112,14 +101,28 @@ static inline int points_time_reason(const struct points_decoder *d, int64_t t) 
     return t < d->time_min ? POINTS_TOO_OLD : POINTS_TOO_NEW;
 }
 
+/* The labels of a series: a string of the batch, or (id 0) kept beside it. */
+struct series_labels {
+    struct hash128 hash;
+    const struct str *kept;
+    uint32_t id;
+};
+
 /* Appends a series row and its first point. */
-static inline bool points_add(struct points_decoder *d, const unsigned char *at, uint32_t metric, uint32_t labels,
-                              struct hash128 hash) {
+static inline bool points_add(struct points_decoder *d, const unsigned char *at, uint32_t metric,
+                              const struct series_labels *labels, struct hash128 hash) {
     struct points_builder *b = &d->b;
     if (!points_room(d, b->series, at)) return false;
-    points_builder_series(b, metric, labels);
+    points_builder_series(b, metric, labels->id);
     *vec_push(&b->hashes) = hash;
+    if (d->shares) *vec_push(&b->kept) = labels->kept;
     return true;
+}
+/* Takes the last series row back. */
+static inline void points_take_back(struct points_decoder *d) {
+    d->b.series.n--;
+    d->b.hashes.n--;
+    d->b.kept.n -= d->shares;
 }
 
 /* One more point of the last series; its index. */
@@ -135,6 +138,7 @@ static inline bool points_add_point(struct points_decoder *d, const unsigned cha
 struct labels_in {
     struct str bytes;
     uint32_t n;
+    struct known_labels *entry; /* theirs, if it was found already */
 };
 
 /* Reads the labels that lie side by side under `tag`, at which w->p stands; `kept` is the tag they are kept under. */
@@ -154,36 +158,56 @@ HOT_INLINE bool points_labels_run(struct points_decoder *d, struct labels_in *in
     return true;
 }
 
-/* The entry of labels, which are checked and put in order if they were not met lately. NULL: a fault, or *out_bad, a rule that they break. */
-struct known_labels *points_labels_entry(struct points_decoder *d, enum labels_kind kind, struct hash128 hash,
-                                         struct str bytes, const char **out_bad);
-/* Appends labels that were met in an earlier request. False on a fault. */
-bool points_labels_again(struct points_decoder *d, struct known_labels *entry, struct str bytes);
-
-static inline bool labels_are(const struct known_labels *entry, enum labels_kind kind, struct hash128 hash) {
-    return hash128_equal(entry->hash, hash) && entry->kind == kind + 1;
+/* Senders say their series in one order: what followed the last time is looked at first, and memory brings it while those before it are
+ * parsed. points_labels_pass says that it was this entry, or another one. */
+static inline struct known_labels *points_labels_next(struct points_decoder *d) {
+    return kept_labels_at(&d->kept, kept_labels_at(&d->kept, d->asked[d->asked_n % LABELS_AHEAD])->ahead);
 }
-/* The string id of a list of labels, and its hash. Senders say their series in one order: what followed the last time is looked at
- * first, and memory brings it while those before it are parsed. */
-HOT_INLINE bool points_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes,
-                              struct hash128 *out_hash, uint32_t *out_id, const char **out_bad) {
-    struct hash128 hash = hash_wide(bytes.p, bytes.n);
-    struct known_labels *labels = d->known->labels;
-    uint32_t *asked = &d->asked[d->asked_n++ % LABELS_AHEAD], *ahead = &labels[*asked].ahead;
-    struct known_labels *entry = &labels[*ahead];
-    *out_hash = hash;
-    *out_bad = NULL;
-    *out_id = 0;
-    if (!labels_are(entry, kind, hash)) {
-        entry = points_labels_entry(d, kind, hash, bytes, out_bad);
-        if (!entry) return !d->fault.what;
-        *ahead = (uint32_t)(entry - labels);
-    }
-    *asked = *ahead;
-    __builtin_prefetch(&labels[entry->ahead], 1);
-    if (entry->generation != d->generation && !points_labels_again(d, entry, bytes)) return false;
-    *out_id = entry->id;
+static inline void points_labels_pass(struct points_decoder *d) {
+    uint32_t *asked = &d->asked[d->asked_n++ % LABELS_AHEAD];
+    *asked = kept_labels_at(&d->kept, *asked)->ahead;
+    __builtin_prefetch(&kept_labels_at(&d->kept, *asked)->ahead, 1);
+    const struct known_labels *soon = points_labels_next(d);
+    __builtin_prefetch(soon->came);
+    __builtin_prefetch(soon->came + 64);
+    __builtin_prefetch(soon->came + 128);
+}
+/* Whether the bytes at w->p are labels that come next, and all of that run. */
+HOT_INLINE struct known_labels *points_labels_expected(struct points_decoder *d, enum labels_kind kind,
+                                                       unsigned char tag, const struct wire *w) {
+    struct known_labels *e = points_labels_next(d);
+    size_t n = e->came_n;
+    if (e->kind != kind + 1 || !n || n > wire_left(w) || memcmp(w->p, e->came, n) != 0) return NULL;
+    return n < wire_left(w) && w->p[n] == tag ? NULL : e;
+}
+static inline bool labels_are(const struct known_labels *e, enum labels_kind kind, struct str came) {
+    return e->kind == kind + 1 && str_equal((struct str){e->came, e->came_n}, came);
+}
+
+/* A list of labels as a string of the request, and the hash of its bytes. It is checked, and put in order, if it was not met lately. False on a
+ * fault; *out_bad: a rule that it breaks. */
+bool points_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes, struct hash128 *out_hash,
+                   uint32_t *out_id, const char **out_bad);
+/* The same of a series, whose labels may be kept beside the batch. */
+bool points_labels_unexpected(struct points_decoder *d, enum labels_kind kind, struct str bytes,
+                              struct series_labels *out, const char **out_bad);
+/* Labels that are met for the first time in a request: false on a fault. */
+bool points_labels_again(struct points_decoder *d, struct known_labels *e);
+bool points_labels_share(struct points_decoder *d, struct known_labels *e);
+/* The same of those that came next. */
+HOT_INLINE bool points_labels_kept(struct points_decoder *d, struct known_labels *e, struct series_labels *out) {
+    bool first = e->generation != d->generation;
+    points_labels_pass(d);
+    if (first && !(d->shares ? points_labels_share(d, e) : points_labels_again(d, e))) return false;
+    *out = d->shares ? (struct series_labels){e->hash, &e->kept, 0} : (struct series_labels){e->hash, NULL, e->id};
     return true;
+}
+HOT_INLINE bool points_series_labels(struct points_decoder *d, enum labels_kind kind, struct str bytes,
+                                     struct series_labels *out, const char **out_bad) {
+    struct known_labels *e = points_labels_next(d);
+    *out_bad = NULL;
+    return labels_are(e, kind, bytes) ? points_labels_kept(d, e, out)
+                                      : points_labels_unexpected(d, kind, bytes, out, out_bad);
 }
 
 /* Appends a label to d->scratch, as remote write 1.0 sends it. */

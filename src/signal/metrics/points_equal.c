@@ -34,7 +34,7 @@ static bool metrics_equal(const struct pair *p, uint32_t a, uint32_t b) {
 
 static bool series_equal(const struct pair *p, uint32_t a, uint32_t b) {
     const struct points_series *x = &p->a->series[a], *y = &p->b->series[b];
-    return texts_equal(p, x->labels, y->labels) && metrics_equal(p, x->metric, y->metric);
+    return str_equal(points_labels_of(p->a, a), points_labels_of(p->b, b)) && metrics_equal(p, x->metric, y->metric);
 }
 
 static bool histograms_equal(const struct pair *p, uint64_t a, uint64_t b) {

@@ -61,9 +61,10 @@ extern const uint8_t points_element_sizes[POINTS_SECTIONS];
 void points_view_bytes(const unsigned char *bytes, struct points *out);
 /* Whether header, sections and strings of aligned bytes can be followed. `features`: those that may be there. */
 err points_check_frame(struct str bytes, uint32_t features);
-/* A blob with room for the hashes of its series behind its bytes. */
-struct batch_blob *points_blob_new(size_t size_bytes, size_t series);
+/* A blob with room behind its bytes for the hashes of its series and, if `kept`, for where their labels are. */
+struct batch_blob *points_blob_new(size_t size_bytes, size_t series, bool kept);
 struct hash128 *points_blob_hashes(struct batch_blob *blob);
+const struct str **points_blob_kept(struct batch_blob *blob, size_t series);
 
 /* The metric that point i is of. */
 static inline const struct points_metric *point_metric(const struct points *p, uint32_t i) {

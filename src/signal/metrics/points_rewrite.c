@@ -133,7 +133,7 @@ static void put_points(struct rewriting *w) {
     }
 }
 
-struct batch_blob *points_rewrite(struct rewriter *r, const struct points *from) {
+static struct batch_blob *rewrite(struct rewriter *r, const struct points *from) {
     struct rewriting w = {.r = r, .from = from};
     struct batch_blob *blob = NULL;
     buf_init(&w.texts, POINTS_BYTES_MAX / 2);
@@ -152,5 +152,15 @@ struct batch_blob *points_rewrite(struct rewriter *r, const struct points *from)
     for (int u = 0; u <= USES; u++) mem_free(w.strings[u]);
     buf_done(&w.texts);
     buf_done(&w.value);
+    return blob;
+}
+
+struct batch_blob *points_rewrite(struct rewriter *r, const struct points *from) {
+    if (!from->kept) return rewrite(r, from);
+    struct batch_blob *whole = points_whole(from); /* answers are by string */
+    struct points p;
+    points_view(whole, &p);
+    struct batch_blob *blob = rewrite(r, &p);
+    batch_unref(whole);
     return blob;
 }

@@ -331,8 +331,8 @@ static uint64_t walk_text(struct str s) {
     return sum;
 }
 
-static uint64_t walk_labels(const struct points *p, uint32_t id) {
-    struct str rest = points_string(p, id), name, value;
+static uint64_t walk_label_list(const struct points *p, struct str rest) {
+    struct str name, value;
     uint64_t sum = 0;
     AUTO_BUF struct buf text;
     buf_init(&text, 64 * MIB);
@@ -344,14 +344,17 @@ static uint64_t walk_labels(const struct points *p, uint32_t id) {
     return sum + text.n;
 }
 
+static uint64_t walk_labels(const struct points *p, uint32_t id) { return walk_label_list(p, points_string(p, id)); }
+
 uint64_t walk_points(const struct points *p) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < p->n; i++) {
         const struct points_series *s = &p->series[point_series(p, i)];
         const struct points_metric *m = &p->metrics[s->metric];
         sum += point_time(p, i) + point_start(p, i) + point_value(p, i) + point_flags(p, i);
-        sum += walk_labels(p, s->labels) + walk_labels(p, m->metadata) + walk_text(points_string(p, m->name)) +
-               walk_text(points_string(p, m->unit)) + walk_text(points_string(p, m->description));
+        sum += walk_label_list(p, points_labels_of(p, point_series(p, i))) + walk_labels(p, m->metadata) +
+               walk_text(points_string(p, m->name)) + walk_text(points_string(p, m->unit)) +
+               walk_text(points_string(p, m->description));
         if (!point_is_compound(point_kind(p, i))) continue;
         const struct points_histogram *h = &p->histograms[point_value(p, i)];
         for (int l = 0; l < NUMBERS; l++)
@@ -365,13 +368,53 @@ uint64_t walk_points(const struct points *p) {
 }
 
 void check_points_blob(struct batch_blob *blob) {
-    struct batch_blob *opened = NULL;
+    struct batch_blob *whole, *opened = NULL;
     struct points a, b;
-    err e = points_open(batch_bytes(blob), &opened);
-    assert(!e);
     points_view(blob, &a);
+    whole = points_whole(&a);
+    err e = points_open(batch_bytes(whole), &opened);
+    assert(!e);
     points_view(opened, &b);
     assert(points_equal(&a, &b));
     assert(walk_points(&a) == walk_points(&b));
     batch_unref(opened);
+    points_view(whole, &b);
+    assert(points_equal(&a, &b));
+    assert(!b.kept && memcmp(a.hashes, b.hashes, a.series_count * sizeof *a.hashes) == 0);
+    batch_unref(whole);
+}
+
+static void check_equal_results(const struct points_result *r, const struct points_result *again) {
+    struct points a, b;
+    assert(r->points == again->points && r->exemplars == again->exemplars && !r->blob == !again->blob);
+    assert(memcmp(r->rejected, again->rejected, sizeof r->rejected) == 0 && strcmp(r->first, again->first) == 0);
+    if (!r->blob) return;
+    check_points_blob(again->blob);
+    points_view(r->blob, &a);
+    points_view(again->blob, &b);
+    assert(points_equal(&a, &b) && a.series_count == b.series_count);
+    assert(memcmp(a.hashes, b.hashes, a.series_count * sizeof *a.hashes) == 0);
+}
+
+void check_kept_labels(points_decode_fn decode, int how, struct str before, struct str body) {
+    enum { ROUNDS = 3 };
+    struct points_decoder *plain = points_decoder_new(), *sharing = points_decoder_new();
+    struct points_result r = {0}, rounds[ROUNDS] = {0}, other = {0};
+    points_decoder_share(sharing);
+    err_free(decode(sharing, how, before, &other));
+    err e = decode(plain, how, body, &r);
+    for (int i = 0; i < ROUNDS; i++) {
+        err again = decode(sharing, how, body, &rounds[i]);
+        assert(!e == !again && (!e || err_kind(e) == err_kind(again)));
+        if (e) assert(strcmp(err_text(e), err_text(again)) == 0);
+        err_free(again);
+        if (i == 0) points_decoder_forget(sharing);
+    }
+    points_decoder_free(sharing);
+    for (int i = 0; i < ROUNDS && !e; i++) check_equal_results(&r, &rounds[i]);
+    for (int i = 0; i < ROUNDS; i++) batch_unref(rounds[i].blob);
+    batch_unref(r.blob);
+    batch_unref(other.blob);
+    err_free(e);
+    points_decoder_free(plain);
 }

@@ -16,3 +16,9 @@ void load_write_request(struct chance *c, uint32_t first, uint32_t instances, in
 uint64_t walk_points(const struct points *p);
 /* Fails an assertion unless opening takes the blob and gives the same series and hashes of the same content. */
 void check_points_blob(struct batch_blob *blob);
+
+/* One way of decoding a body. */
+typedef err (*points_decode_fn)(struct points_decoder *d, int how, struct str body, struct points_result *out);
+/* Fails an assertion unless a decoder that keeps labels, which has met the body and `before` it another one, says the same as one that knows nothing,
+ * and says it when it has forgotten everything and is gone. */
+void check_kept_labels(points_decode_fn decode, int how, struct str before, struct str body);

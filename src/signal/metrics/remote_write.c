@@ -34,7 +34,8 @@ static bool resolve_refs(struct points_decoder *d, struct wire refs, struct str 
 
 /* ---- samples, histograms, exemplars ---------------------------------------------------------------------------------- */
 
-static bool keep_point(struct points_decoder *d, const unsigned char *at, int64_t time, uint64_t start, uint32_t *out) {
+HOT_INLINE bool keep_point(struct points_decoder *d, const unsigned char *at, int64_t time, uint64_t start,
+                           uint32_t *out) {
     int reason = points_time_reason(d, time);
     *out = NO_POINT;
     if (__builtin_expect(reason != POINT_TAKEN, 0)) {
@@ -52,6 +53,11 @@ HOT_INLINE bool decode_sample(struct points_decoder *d, const struct series_in *
     uint64_t value = 0, time = 0, start = s->start;
     uint32_t tag, point;
     const unsigned char *at = w.p;
+    if (wire_left(&w) > 10 && w.p[0] == WIRE_TAG(1, WIRE_FIXED64) && w.p[9] == WIRE_TAG(2, WIRE_VARINT)) {
+        memcpy(&value, w.p + 1, sizeof value); /* as every sender writes it */
+        w.p += 10;
+        if (!wire_varint(&w, &time)) return points_malformed(d, w);
+    }
     while (w.p < w.end) {
         bool ok;
         if (!wire_tag(&w, &tag)) return points_malformed(d, w);
@@ -297,21 +303,21 @@ static bool decode_series_head(struct points_decoder *d, struct series_in *s, st
     return keep_metadata(d, at, &metadata, &s->metric) && resolve_refs(d, refs, &s->labels, out_bad);
 }
 
-static bool decode_series(struct points_decoder *d, int version, struct wire message) {
+static bool decode_any(struct points_decoder *d, int version, struct wire message) {
     struct series_in s = {.version = version};
     struct points_builder *b = &d->b;
     struct wire w;
-    struct hash128 hash;
-    uint32_t id = 0, points = b->n, tag;
+    struct series_labels labels;
+    uint32_t points = b->n, tag;
     size_t exemplars = b->exemplars.n;
     const char *bad = NULL;
     if (!decode_series_head(d, &s, message, &w, &bad)) return false;
-    if (!bad && !points_labels(d, LABELS_SERIES, s.labels, &hash, &id, &bad)) return false;
+    if (!bad && !points_series_labels(d, LABELS_SERIES, s.labels, &labels, &bad)) return false;
     if (__builtin_expect(bad != NULL, 0)) {
         points_refuse(d, POINTS_BAD_LABELS, MAX(s.points, 1u), bad);
         return true;
     }
-    if (!points_add(d, message.p, s.metric, id, points_hash_named(hash))) return false;
+    if (!points_add(d, message.p, s.metric, &labels, points_hash_named(labels.hash))) return false;
     while (w.p < w.end) {
         struct wire item;
         if (!wire_tag(&w, &tag)) return points_malformed(d, w);
@@ -326,8 +332,37 @@ static bool decode_series(struct points_decoder *d, int version, struct wire mes
                                                    : decode_native(d, &s, item);
         if (!ok) return false;
     }
-    if (b->n == points && b->exemplars.n == exemplars) b->series.n--, b->hashes.n--;
+    if (b->n == points && b->exemplars.n == exemplars) points_take_back(d);
     return true;
+}
+
+/* Whether there are samples and nothing else, in the short form that every sender writes. */
+static bool are_samples(struct wire w) {
+    while (wire_left(&w) >= 2 && *w.p == WIRE_TAG(2, WIRE_BYTES) && w.p[1] < 0x80 && w.p[1] + 2u <= wire_left(&w))
+        w.p += 2 + w.p[1];
+    return w.p == w.end;
+}
+
+/* Samples of a series of 1.0 whose labels came next. */
+static bool decode_expected(struct points_decoder *d, struct known_labels *e, struct wire w) {
+    struct series_in s = {.version = 1};
+    struct series_labels labels;
+    uint32_t points = d->b.n;
+    if (!points_labels_kept(d, e, &labels) || !points_add(d, w.p, 0, &labels, points_hash_named(labels.hash)))
+        return false;
+    while (w.p < w.end) {
+        struct wire sample = {w.p + 2, w.p + 2 + w.p[1]};
+        w.p = sample.end;
+        if (!decode_sample(d, &s, sample)) return false;
+    }
+    if (d->b.n == points) points_take_back(d);
+    return true;
+}
+
+static bool decode_series(struct points_decoder *d, int version, struct wire message) {
+    struct known_labels *e = version == 1 ? points_labels_expected(d, LABELS_SERIES, NAMED_LABEL_TAG, &message) : NULL;
+    struct wire behind = {message.p + (e ? e->came_n : 0), message.end};
+    return e && are_samples(behind) ? decode_expected(d, e, behind) : decode_any(d, version, message);
 }
 
 /* ---- requests ----------------------------------------------------------------------------------------------------- */

@@ -338,11 +338,11 @@ static bool read_sample_tail(struct text_in *t, int64_t *time, const unsigned ch
 static bool keep_sample(struct text_in *t, const unsigned char *start, struct str name, uint64_t base, double value,
                         int64_t time, bool *out_kept) {
     struct points_decoder *d = t->d;
-    struct hash128 hash;
-    uint32_t labels, point;
+    struct series_labels labels;
+    uint32_t point;
     const char *bad = NULL;
     *out_kept = false;
-    if (!points_labels(d, LABELS_SERIES, buf_str(&d->scratch), &hash, &labels, &bad)) return false;
+    if (!points_series_labels(d, LABELS_SERIES, buf_str(&d->scratch), &labels, &bad)) return false;
     if (bad) return points_fault(d, start, ERR_INVALID, bad);
     int reason = points_time_reason(d, time);
     if (reason != POINT_TAKEN) {
@@ -350,7 +350,7 @@ static bool keep_sample(struct text_in *t, const unsigned char *start, struct st
         return true;
     }
     bool of_family = is_of_family(t, name);
-    if (!points_add(d, start, of_family ? t->family.row : 0, labels, points_hash_named(hash))) return false;
+    if (!points_add(d, start, of_family ? t->family.row : 0, &labels, points_hash_named(labels.hash))) return false;
     if (!points_add_point(d, start, &point)) return false;
     d->b.time[point] = (uint64_t)time;
     d->b.value[point] = double_bits(value);

@@ -6,6 +6,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static err decode(struct points_decoder *d, int how, struct str body, struct points_result *out) {
+    static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
+    return points_decode_text(d, (enum points_text_format)how, body, &all_times, out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 77};
     struct points_decoder *d = points_decoder_new();
@@ -19,5 +24,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         err_free(e);
     }
     points_decoder_free(d);
+    for (int how = 0; how < 2; how++) check_kept_labels(decode, how, str_span(data, size), str_span(data, size));
     return 0;
 }

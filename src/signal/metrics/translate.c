@@ -272,7 +272,7 @@ bool translate_point(struct translator *t, const struct points *from, uint32_t i
     if (!check_temporality(&j, out_why)) return false;
     *out_why = TRANSLATE_NO_NAME;
     if (!translator_metric(t, from, s->metric, to)) return false;
-    translator_point(t, from, s->labels);
+    translator_point(t, points_labels_of(from, point_series(from, i)));
     *out_why = TRANSLATE_TOO_LARGE;
     if (!is_small(&j, h)) return false;
     find_exemplars(&j);

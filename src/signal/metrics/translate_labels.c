@@ -274,11 +274,11 @@ bool translator_metric(struct translator *t, const struct points *from, uint32_t
 
 /* ---- the labels of a series --------------------------------------------------------------------------------------------- */
 
-void translator_point(struct translator *t, const struct points *from, uint32_t attributes) {
+void translator_point(struct translator *t, struct str attributes) {
     set_clear(&t->point);
     buf_add_str(&t->point.text, buf_str(&t->shared.text));
     for (size_t i = 0; i < t->shared.v.n; i++) *vec_push(&t->point.v) = t->shared.v.v[i];
-    add_attributes(t, &t->point, RANK_ATTRIBUTE, "", points_string(from, attributes));
+    add_attributes(t, &t->point, RANK_ATTRIBUTE, "", attributes);
     set_resolve(&t->point);
 }
 

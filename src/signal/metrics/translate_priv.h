@@ -34,7 +34,7 @@ struct translator {
 /* The metric's name, metadata and shared labels; false if nothing is left of its name. */
 bool translator_metric(struct translator *t, const struct points *from, uint32_t metric, struct points_builder *to);
 /* The labels of the point's attributes, with the shared ones. */
-void translator_point(struct translator *t, const struct points *from, uint32_t attributes);
+void translator_point(struct translator *t, struct str attributes);
 /* The whole label set, in order, as a string of `to`; extra_name may be empty. */
 uint32_t translator_series_labels(struct translator *t, struct points_builder *to, struct str suffix,
                                   struct str extra_name, struct str extra_value);

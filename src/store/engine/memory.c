@@ -100,8 +100,9 @@ enum { POINT_BYTES = 64, SERIES_BYTES = 512, NUMBER_BYTES = 32 };
 uint64_t memory_points_bytes(const struct batch_blob *blob) {
     struct points p;
     points_view((struct batch_blob *)(uintptr_t)blob, &p);
-    return 2 * (uint64_t)batch_bytes(blob).n + (uint64_t)p.n * POINT_BYTES + (uint64_t)p.series_count * SERIES_BYTES +
-           (uint64_t)p.number_count * NUMBER_BYTES + sizeof(struct memory_batch);
+    return 2 * ((uint64_t)batch_bytes(blob).n + p.kept_bytes) + (uint64_t)p.n * POINT_BYTES +
+           (uint64_t)p.series_count * SERIES_BYTES + (uint64_t)p.number_count * NUMBER_BYTES +
+           sizeof(struct memory_batch);
 }
 
 struct memory_batch *memory_points_new(struct batch_blob *blob, struct budget *budget) {

@@ -246,7 +246,7 @@ static bool prometheus_series(struct applier *a, uint32_t point, uint32_t row, u
         *out_id = a->series->known.ids.v[k->first];
         return true;
     }
-    struct labels l = read_labels(a, points_string(a->p, a->p->series[row].labels));
+    struct labels l = read_labels(a, points_labels_of(a->p, row));
     if (!find_series(a, point, l, target_key(l), out_id)) return false;
     vec_clear(&a->ids);
     *vec_push(&a->ids) = *out_id;
@@ -275,8 +275,7 @@ static void apply_prometheus(struct applier *a, uint32_t i) {
     int64_t time, start;
     uint32_t id;
     if (!apply_time(a, (int64_t)point_time(a->p, i), &time)) {
-        apply_refuse(a, i, REFUSED_TIME,
-                     read_labels(a, points_string(a->p, a->p->series[point_series(a->p, i)].labels)), NULL);
+        apply_refuse(a, i, REFUSED_TIME, read_labels(a, points_labels_of(a->p, point_series(a->p, i))), NULL);
         return;
     }
     if (!prometheus_series(a, i, point_series(a->p, i), &id)) return;
@@ -323,7 +322,7 @@ static void prometheus_texts(struct applier *a) {
         const struct points_metric *m = &p->metrics[p->series[i].metric];
         if (m->name || p->series[i].metric == 0 || p->series[i].metric == last) continue;
         last = p->series[i].metric;
-        struct str name = label_set_get(read_labels(a, points_string(p, p->series[i].labels)), METRIC_NAME);
+        struct str name = label_set_get(read_labels(a, points_labels_of(p, i)), METRIC_NAME);
         keep_text(a, family_of(name, m->kind), points_string(p, m->description), points_string(p, m->unit), m->kind);
     }
 }

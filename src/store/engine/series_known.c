@@ -3,8 +3,13 @@
 
 enum { SLOTS_FIRST = 64 };
 
+/* How many fit: a quarter of the slots stays empty. */
+static uint32_t room_of(uint32_t slots) { return slots / 4 * 3; }
+
 void known_init(struct known_series *k) {
-    *k = (struct known_series){.slots = mem_new_array(struct known, SLOTS_FIRST), .mask = SLOTS_FIRST - 1};
+    *k = (struct known_series){.slots = mem_new_array(uint64_t, SLOTS_FIRST),
+                               .v = mem_new_array(struct known, room_of(SLOTS_FIRST)),
+                               .mask = SLOTS_FIRST - 1};
 }
 
 /* ---- bases of deltas ------------------------------------------------------------------------------------------------- */
@@ -41,51 +46,62 @@ void known_set_base(struct known_series *k, struct known *one, uint32_t i, const
 /* ---- the map --------------------------------------------------------------------------------------------------------- */
 
 void known_done(struct known_series *k, struct budget *budget) {
-    for (uint32_t i = 0; k->slots && i <= k->mask; i++) free_bases(k, &k->slots[i]);
+    for (uint32_t i = 0; i < k->n; i++) free_bases(k, &k->v[i]);
     if (budget) budget_give(budget, k->charged_bytes);
     mem_free(k->slots);
+    mem_free(k->v);
     vec_done(&k->ids);
     *k = (struct known_series){0};
 }
 
+static uint64_t tag_of(struct hash128 hash) { return hash.high & ~(uint64_t)UINT32_MAX; }
+
 struct known *known_find(const struct known_series *k, struct hash128 hash) {
-    for (uint32_t at = (uint32_t)hash.low & k->mask; k->slots[at].count; at = (at + 1) & k->mask)
-        if (hash128_equal(k->slots[at].hash, hash)) return &k->slots[at];
+    for (uint32_t at = (uint32_t)hash.low & k->mask; k->slots[at]; at = (at + 1) & k->mask) {
+        if ((k->slots[at] & ~(uint64_t)UINT32_MAX) != tag_of(hash)) continue;
+        struct known *one = &k->v[(uint32_t)k->slots[at] - 1];
+        if (hash128_equal(one->hash, hash)) return one;
+    }
     return NULL;
 }
+
+static uint64_t map_bytes(uint64_t slots) { return slots * sizeof(uint64_t) + slots / 4 * 3 * sizeof(struct known); }
 
 /* An empty map is not counted. */
 void known_charge(struct known_series *k, struct budget *budget) {
     uint64_t slots = k->mask + 1ull;
-    uint64_t bytes =
-        (slots > SLOTS_FIRST ? slots * sizeof *k->slots : 0) + k->ids.capacity * sizeof *k->ids.v + k->bases_bytes;
+    uint64_t bytes = (slots > SLOTS_FIRST ? map_bytes(slots) : 0) + k->ids.capacity * sizeof *k->ids.v + k->bases_bytes;
     if (!budget || bytes == k->charged_bytes) return;
     if (bytes > k->charged_bytes) budget_take_always(budget, bytes - k->charged_bytes);
     if (bytes < k->charged_bytes) budget_give(budget, k->charged_bytes - bytes);
     k->charged_bytes = bytes;
 }
 
+static void put_slot(struct known_series *k, uint32_t i) {
+    struct hash128 hash = k->v[i].hash;
+    uint32_t at = (uint32_t)hash.low & k->mask;
+    while (k->slots[at]) at = (at + 1) & k->mask;
+    k->slots[at] = tag_of(hash) | (i + 1);
+}
+
 static void insert(struct known_series *k, const struct known *one) {
-    uint32_t at = (uint32_t)one->hash.low & k->mask;
-    while (k->slots[at].count) at = (at + 1) & k->mask;
-    k->slots[at] = *one;
-    k->n++;
+    k->v[k->n] = *one;
+    put_slot(k, k->n++);
 }
 
 static void resize(struct known_series *k, uint32_t slots) {
-    struct known *old = k->slots;
-    uint32_t old_n = k->mask + 1;
-    k->slots = mem_new_array(struct known, slots);
+    mem_free(k->slots);
+    k->slots = mem_new_array(uint64_t, slots);
     k->mask = slots - 1;
-    k->n = 0;
-    for (uint32_t i = 0; i < old_n; i++)
-        if (old[i].count) insert(k, &old[i]);
-    mem_free(old);
+    k->v = mem_grow(k->v, room_of(slots) * sizeof *k->v);
+    for (uint32_t i = 0; i < k->n; i++) put_slot(k, i);
 }
+
+static bool is_full(const struct known_series *k) { return k->n >= room_of(k->mask + 1); }
 
 /* Room for twice as many, with what is kept for heads left free; else the map is emptied. */
 static void make_room(struct known_series *k, struct budget *budget) {
-    uint64_t more = (k->mask + 1ull) * 2 * sizeof *k->slots; /* both are there while one is copied into the other */
+    uint64_t more = map_bytes((k->mask + 1ull) * 2); /* both are there while one is copied into the other */
     uint64_t slack = budget ? budget->limit_bytes / 8 : 0;
     if (budget && !budget_take(budget, more + slack)) {
         known_turn(k, NULL, k->epoch, budget);
@@ -98,11 +114,11 @@ static void make_room(struct known_series *k, struct budget *budget) {
 struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget) {
     struct known *there = known_find(k, hash);
     if (there) return there;
-    if (k->n >= (k->mask + 1) / 4 * 3) make_room(k, budget);
+    if (is_full(k)) make_room(k, budget);
     struct known one = {.hash = hash, .count = 1};
     insert(k, &one);
     known_charge(k, budget);
-    return known_find(k, hash);
+    return &k->v[k->n - 1];
 }
 
 /* ---- a new head ------------------------------------------------------------------------------------------------------ */
@@ -118,19 +134,19 @@ static void keep_base(struct known_series *k, struct head *old, struct known *on
 void known_turn(struct known_series *k, struct head *old, uint64_t epoch, struct budget *budget) {
     struct known_series kept;
     known_init(&kept);
-    for (uint32_t i = 0; i <= k->mask; i++) {
-        struct known *one = &k->slots[i];
-        if (!one->count) continue;
+    for (uint32_t i = 0; i < k->n; i++) {
+        struct known *one = &k->v[i];
         if (!old || !one->bases || !one->resolved) {
             free_bases(k, one);
             continue;
         }
         for (uint32_t j = 0; j < one->count; j++) keep_base(k, old, one, j);
         one->resolved = false;
-        if (kept.n >= (kept.mask + 1) / 4 * 3) resize(&kept, (kept.mask + 1) * 2);
+        if (is_full(&kept)) resize(&kept, (kept.mask + 1) * 2);
         insert(&kept, one);
     }
     mem_free(k->slots);
+    mem_free(k->v);
     vec_done(&k->ids);
     kept.epoch = epoch;
     kept.changes = k->changes + 1;

@@ -87,18 +87,17 @@ err said_log_open(struct said_log *l, const struct log_record *r, struct batch_b
 
 /* ---- writing -------------------------------------------------------------------------------------------------------- */
 
-enum { AHEAD = 16, BRIEF_BYTES_KEPT = 8 << 20 };
+enum { BRIEF_BYTES_KEPT = 8 << 20 };
 
 /* What stands for each row, and where its samples go if they are numbers; how many rows have something to stand for them. */
 static uint32_t find_numbers(struct memory_batch *m) {
     const struct known_series *known = &m->table->series->known;
     const struct points *p = &m->points;
-    uint32_t n = 0;
+    uint32_t n = 0, next = 0;
     m->ids = mem_new_array(uint32_t, (size_t)p->series_count + 1);
     m->known_changes = known->changes;
     for (uint32_t i = 0; i < p->series_count; i++) {
-        if (i + AHEAD < p->series_count) known_prefetch(known, p->hashes[i + AHEAD]);
-        const struct known *k = known_find(known, p->hashes[i]);
+        const struct known *k = known_find_next(known, p->hashes[i], &next);
         bool there = k && k->resolved;
         bool number = there && k->count == 1 && k->shape <= SHAPE_NUMBER && !k->bases;
         m->ids[i] = number ? known->ids.v[k->first] : NO_SERIES;
@@ -124,16 +123,17 @@ static bool say(struct memory_batch *m, struct log_record *r) {
     return true;
 }
 
-/* Numbers in the place of labels where that saves most of the rows; where it starts in s->brief, SIZE_MAX: the record is the whole batch. */
+/* Numbers in the place of labels where that saves most of the rows, else labels that the batch does not have; where it starts in s->brief,
+ * SIZE_MAX: the record is the whole batch. */
 static size_t put_brief(struct engine *s, struct memory_batch *m, uint32_t before) {
     const struct points *p = &m->points;
     uint32_t n = m->table->series->refers ? find_numbers(m) : 0;
     size_t at = s->brief.n;
     bool brief = n > p->series_count / 2;
-    if (brief) points_put_brief(p, m->said, &s->brief);
+    if (brief || p->kept) points_put_brief(p, brief ? m->said : NULL, &s->brief);
     for (uint32_t i = 0; i < p->series_count; i++)
         if (!brief || m->said[i] == POINTS_IN_FULL) m->said[i] = before + i;
-    return brief ? at : SIZE_MAX;
+    return s->brief.n > at ? at : SIZE_MAX;
 }
 
 void engine_say(struct engine *s, size_t n) {
@@ -142,9 +142,14 @@ void engine_say(struct engine *s, size_t n) {
     for (size_t i = 0; i < n; i++) {
         struct memory_batch *m = s->taken.v[i];
         starts[i] = SIZE_MAX;
-        if (!memory_batch_is_points(m) || !say(m, &s->records.v[i])) continue;
-        m->said = mem_new_array(uint32_t, (size_t)m->points.series_count + 1);
-        starts[i] = put_brief(s, m, s->records.v[i].said_before);
+        if (!memory_batch_is_points(m)) continue;
+        if (say(m, &s->records.v[i])) {
+            m->said = mem_new_array(uint32_t, (size_t)m->points.series_count + 1);
+            starts[i] = put_brief(s, m, s->records.v[i].said_before);
+        } else if (m->points.kept) {
+            starts[i] = s->brief.n;
+            points_put_brief(&m->points, NULL, &s->brief);
+        }
         if (starts[i] != SIZE_MAX) s->records.v[i].blob.n = s->brief.n - starts[i];
     }
     for (size_t i = 0; i < n; i++) {

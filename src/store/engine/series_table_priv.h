@@ -61,7 +61,7 @@ struct delta_base {
 struct known {
     struct hash128 hash;
     uint64_t shape;           /* of what is compound: bounds and flags; another one is translated anew */
-    uint32_t first, count;    /* ids[first …]; count 0: an empty slot */
+    uint32_t first, count;    /* ids[first …] */
     uint32_t room;            /* how many there may be from first on */
     struct delta_base *bases; /* of deltas: one a series; else NULL */
     uint32_t said;            /* its number in the log of the head, or POINTS_IN_FULL: it has none */
@@ -71,9 +71,10 @@ struct known {
 enum { NO_SERIES = UINT32_MAX }; /* an id: these points become nothing */
 
 struct known_series {
-    struct known *slots;
+    struct known *v;  /* in the order in which they were met first, which is that in which they come again */
+    uint64_t *slots;  /* by hash: high bits of it | number in v + 1; 0: empty */
     uint64_t changes; /* one more when what a series was becomes something else, or is forgotten */
-    uint32_t mask, n;
+    uint32_t mask, n; /* of slots, of v */
     VEC(uint32_t) ids;
     uint64_t epoch; /* of the head that the ids are of */
     uint64_t bases_bytes, charged_bytes;
@@ -85,7 +86,14 @@ static inline void known_prefetch(const struct known_series *k, struct hash128 h
     __builtin_prefetch(&k->slots[(uint32_t)hash.low & k->mask]);
 }
 struct known *known_find(const struct known_series *k, struct hash128 hash);
-/* A slot for the hash, new or the old one without ids; earlier pointers into the map are void. Where there is no memory for a larger map
+/* The same of many, one after the other: *next, 0 at first, is who comes next if the order is that of before. */
+static inline struct known *known_find_next(const struct known_series *k, struct hash128 hash, uint32_t *next) {
+    bool expected = *next < k->n && hash128_equal(k->v[*next].hash, hash);
+    struct known *one = expected ? &k->v[*next] : known_find(k, hash);
+    if (one) *next = (uint32_t)(one - k->v) + 1;
+    return one;
+}
+/* What there is for the hash, new or the old one without ids; earlier pointers into the map are void. Where there is no memory for a larger map
  * everything else is forgotten. */
 struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget);
 /* A new head: ids are forgotten. Bases of deltas are taken from the old head (NULL: they are forgotten, too). */

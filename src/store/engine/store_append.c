@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "os/clock.h"
 #include "os/hold.h"
+#include "signal/metrics/points_brief.h"
 
 /* ---- state ------------------------------------------------------------------------------------------------------ */
 
@@ -146,14 +147,17 @@ static const int64_t group_wait_max_ns = 1000000, group_gap_max_ns = 5000000;
 
 /* ---- commit ----------------------------------------------------------------------------------------------------- */
 
+/* Of points whose labels are not in the batch: no larger than that (engine_say puts the bytes). */
 static struct log_record record_of(const struct memory_batch *m) {
-    return (struct log_record){.sequence = m->sequence,
-                               .signal = m->view.signal,
-                               .tenant = str_of(m->table->tenant),
-                               .blob = batch_bytes(m->view.blob),
-                               .blob_check = m->blob_check,
-                               .flags = m->flags,
-                               .arrived_ns = m->arrived_ns};
+    struct log_record r = {.sequence = m->sequence,
+                           .signal = m->view.signal,
+                           .tenant = str_of(m->table->tenant),
+                           .blob = batch_bytes(m->view.blob),
+                           .blob_check = m->blob_check,
+                           .flags = m->flags,
+                           .arrived_ns = m->arrived_ns};
+    if (memory_batch_is_points(m) && m->points.kept) r.blob.n = points_brief_bytes_max(&m->points);
+    return r;
 }
 
 static bool take_pending(struct engine *s) {
@@ -405,6 +409,7 @@ static void commit_taken(struct engine *s) {
     if (result == COMMIT_DONE) {
         finish(s, n);
         record_log_mark(&s->log); /* after the answers: nobody waits for it */
+        record_log_write_ahead(&s->log);
         return;
     }
     leave_flight(s, n);

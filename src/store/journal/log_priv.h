@@ -99,6 +99,7 @@ void segments_unmap(segment_mappings *m);
 
 struct log_segment {
     uint64_t number, size_bytes, used_bytes, last_sequence;
+    uint64_t written_bytes; /* so much of the file was written at least once; it may be less than what is used */
 };
 
 struct record_log {
@@ -106,7 +107,7 @@ struct record_log {
     uint64_t segment_bytes, next_number;
     struct file *file; /* NULL: the next commit begins a segment */
     struct log_segment current;
-    uint64_t nonce;
+    uint64_t nonce, commit_bytes; /* of the last commit */
     VEC(struct log_segment) closed; /* may hold what is not yet in parts, oldest first */
     VEC(struct log_segment) spare;  /* written, no longer needed: cheaper to sync than new ones */
     VEC(struct record_head) heads;
@@ -128,6 +129,9 @@ enum commit_result {
 enum commit_result record_log_commit(struct record_log *l, const struct log_record *records, size_t n, err *out_why);
 /* Says behind the last commit that it is durable, without a sync; best effort. */
 void record_log_mark(struct record_log *l);
+/* Writes zeros behind what is used, some at a time, where commits are small: the sync of blocks that are reserved and were never written costs
+ * a write of the file system's own, each time. Best effort, after the answers. */
+void record_log_write_ahead(struct record_log *l);
 /* After a failure: a new segment that begins with all that is not yet in parts; everything of earlier segments from
  * first_sequence on is void. On an error the old segments still count. */
 err record_log_restart(struct record_log *l, uint64_t first_sequence, const struct log_record *records, size_t n);

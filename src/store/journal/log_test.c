@@ -197,6 +197,62 @@ static void test_a_torn_commit_over_a_mark_is_no_damage(void **state) {
     }
 }
 
+/* Zeros are written behind what is used and never over it; whatever of them a power cut leaves, the records are those that were durable. */
+static void test_zeros_ahead_are_behind_all_records(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct record_log l;
+        struct seen seen = {0};
+        err why = NULL;
+        uint64_t s = 1, writes = 0;
+        log_begin(&l, seed);
+        assert_null(path_sync_dir("."));
+        for (; s <= 1 + seed % 60; s += 2) {
+            uint64_t before = l.current.written_bytes;
+            commit(&l, s, 2, 100 + seed);
+            record_log_mark(&l);
+            record_log_write_ahead(&l);
+            writes += l.current.written_bytes != before;
+            assert_true(l.current.written_bytes >= l.current.used_bytes + sizeof(struct record_head));
+            assert_true(l.current.written_bytes <= l.current.size_bytes);
+        }
+        assert_int_equal(writes, 1); /* the whole of so small a segment */
+        struct log_record next = record(s, 500);
+        sim_cut_at(1 + seed % 2);
+        record_log_commit(&l, &next, 1, &why);
+        err_free(why);
+        record_log_done(&l);
+        sim_reboot();
+        struct segment_reading r = read_segment(1, &seen);
+        assert_int_equal(r.bad, 0);
+        assert_true(r.records == s - 1 || r.records == s);
+    }
+}
+
+/* Large commits write enough by themselves, and a segment that was in use has been written. */
+static void test_zeros_are_written_where_they_help(void **state) {
+    (void)state;
+    struct record_log l;
+    log_begin(&l, 1);
+    l.segment_bytes = MIB;
+    commit(&l, 1, 32, 4000);
+    record_log_write_ahead(&l);
+    assert_int_equal(l.current.written_bytes, 0);
+    commit(&l, 33, 1, 100);
+    record_log_write_ahead(&l);
+    uint64_t ahead = l.current.written_bytes - l.current.used_bytes;
+    assert_true(ahead > 100 * KIB && ahead < 200 * KIB); /* as much as is used */
+    for (uint64_t s = 34; l.current.number == 1; s += 16) commit(&l, s, 16, 3000);
+    record_log_retire(&l, 2);
+    while (l.current.number == 2) commit(&l, l.current.last_sequence + 1, 1, 4000);
+    assert_true(l.current.written_bytes > MIB - 64 * KIB); /* the first one again */
+    uint64_t before = l.current.written_bytes;
+    commit(&l, l.current.last_sequence + 1, 1, 100);
+    record_log_write_ahead(&l);
+    assert_int_equal(l.current.written_bytes, before);
+    record_log_done(&l);
+}
+
 static void test_one_damaged_head_copy_is_no_loss(void **state) {
     (void)state;
     struct record_log l;
@@ -251,6 +307,8 @@ int main(void) {
         cmocka_unit_test(test_damage_in_the_last_commit_is_its_end),
         cmocka_unit_test(test_damage_before_a_mark_is_named),
         cmocka_unit_test(test_a_torn_commit_over_a_mark_is_no_damage),
+        cmocka_unit_test(test_zeros_ahead_are_behind_all_records),
+        cmocka_unit_test(test_zeros_are_written_where_they_help),
         cmocka_unit_test(test_one_damaged_head_copy_is_no_loss),
         cmocka_unit_test(test_restart_is_all_or_nothing),
     };

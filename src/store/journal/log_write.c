@@ -3,7 +3,9 @@
 #include "base/hash.h"
 #include "os/clock.h"
 
-static const char zeros[8];
+enum { AHEAD_MIN = 64 << 10, AHEAD_MAX = 512 << 10, AHEAD_COMMIT_MAX = 64 << 10, BLOCK = 4096 };
+
+static char zeros[AHEAD_MAX]; /* nobody writes it: it takes no memory */
 
 void record_log_init(struct record_log *l, const char *dir, uint64_t segment_bytes) {
     *l = (struct record_log){.dir = str_dup(str_of(dir)), .segment_bytes = segment_bytes, .next_number = 1};
@@ -58,22 +60,23 @@ static err head_write(struct file *f, uint64_t number, uint64_t nonce, uint64_t 
     return file_write(f, block, SEGMENT_HEAD_BYTES, 0);
 }
 
-/* A file of at least `size` bytes under the name of segment `number`: a spare one renamed, or a new one. Durable (6). */
-static err segment_file(struct record_log *l, uint64_t number, uint64_t *size, struct file **out) {
+/* A file of at least the segment's size under its name: a spare one renamed, or a new one. Durable (6). */
+static err segment_file(struct record_log *l, struct log_segment *s, struct file **out) {
     AUTO_CLOSE struct file *f = NULL;
-    struct path path = path_segment(l->dir, number);
-    bool reuse = l->spare.n > 0 && l->spare.v[l->spare.n - 1].size_bytes >= *size;
+    struct path path = path_segment(l->dir, s->number);
+    bool reuse = l->spare.n > 0 && l->spare.v[l->spare.n - 1].size_bytes >= s->size_bytes;
     if (reuse) {
         struct log_segment old = l->spare.v[--l->spare.n];
         struct path old_path = path_segment(l->dir, old.number);
-        *size = old.size_bytes;
+        s->size_bytes = old.size_bytes;
+        s->written_bytes = MAX(old.written_bytes, old.used_bytes);
         err e = path_rename(old_path.text, path.text);
         if (e) drop_path(&old_path);
         TRY(e);
         TRY(file_open(path.text, FILE_WRITE, &f));
     } else {
         TRY(file_open(path.text, FILE_CREATE, &f));
-        TRY(file_allocate(f, *size));
+        TRY(file_allocate(f, s->size_bytes));
     }
     TRY(path_sync_dir(l->dir));
     *out = take(&f);
@@ -89,7 +92,7 @@ static err segment_begin(struct record_log *l, uint64_t first_sequence, uint64_t
     uint64_t nonce = random_u64();
     struct path path = path_segment(l->dir, s.number);
     struct file *f = NULL;
-    err e = segment_file(l, s.number, &s.size_bytes, &f);
+    err e = segment_file(l, &s, &f);
     if (!e && with_head) e = head_write(f, s.number, nonce, first_sequence);
     if (e) {
         file_close(f);
@@ -108,6 +111,20 @@ void record_log_mark(struct record_log *l) {
     h.commit_offset = l->current.used_bytes;
     h.check = hash_bytes_seed(&h, offsetof(struct record_head, check), l->nonce);
     err_free(file_write(l->file, &h, sizeof h, h.commit_offset)); /* without it a bad last commit counts as torn */
+}
+
+void record_log_write_ahead(struct record_log *l) {
+    struct log_segment *s = &l->current;
+    if (!l->file || l->commit_bytes > AHEAD_COMMIT_MAX) return;
+    uint64_t behind =
+        (s->used_bytes + sizeof(struct record_head) + BLOCK - 1) & ~(uint64_t)(BLOCK - 1); /* and the mark */
+    uint64_t from = MAX(behind, s->written_bytes),
+             want = MIN(MAX(s->used_bytes, (uint64_t)AHEAD_MIN), (uint64_t)AHEAD_MAX);
+    if (from - behind >= want / 2 || from >= s->size_bytes) return;
+    uint64_t n = MIN(want, s->size_bytes - from);
+    err e = file_write(l->file, zeros, n, from);
+    s->written_bytes = e ? s->size_bytes : from + n; /* it was for speed alone: not again */
+    err_free(e);
 }
 
 static void record_head_make(const struct record_log *l, const struct log_record *r, uint64_t commit_offset,
@@ -145,6 +162,7 @@ static err records_write(struct record_log *l, const struct log_record *records,
     TRY(file_write_pieces(l->file, l->pieces.v, l->pieces.n, start));
     TRY(file_sync(l->file));
     l->current.used_bytes = offset;
+    l->commit_bytes = offset - start;
     if (n) l->current.last_sequence = records[n - 1].sequence;
     return NULL;
 }

@@ -173,11 +173,11 @@ static struct open_row *find_row(struct head *h, struct row_set *set, uint32_t c
 
 static void set_start(struct head *h, struct head_series *s, int64_t time_ns, int64_t start_ns) {
     struct head_extra *x = s->extra;
-    int64_t current = x && x->starts.n ? x->starts.v[x->starts.n - 1].start_ns : 0;
-    if (start_ns == current) return;
+    if (start_ns == (x ? x->start_ns : 0)) return;
     x = series_head_extra_of(h, s);
     size_t before = x->starts.capacity;
     *vec_push(&x->starts) = (struct start_change){time_ns, start_ns};
+    x->start_ns = start_ns;
     h->bytes += (x->starts.capacity - before) * sizeof *x->starts.v;
 }
 
@@ -251,16 +251,14 @@ static uint8_t append_one(struct head *h, uint32_t id, int64_t time_ns, double v
 
 /* Series lie anywhere, as does what few of them have beside (start times): memory brings both while those before are appended. */
 static inline void foresee(const struct head *h, const uint32_t *series, uint32_t i, uint32_t n) {
-    enum { FAR = 12, NEAR = 6, NEXT = 3 };
+    enum { FAR = 12, NEAR = 5 };
     if (i + FAR < n) {
         const char *s = (const char *)series_at(h, series[i + FAR]);
         __builtin_prefetch(s, 1);
         __builtin_prefetch(s + sizeof(struct head_series) - 1, 1);
     }
     const struct head_extra *x = i + NEAR < n ? series_at(h, series[i + NEAR])->extra : NULL;
-    if (x) __builtin_prefetch(&x->starts);
-    x = i + NEXT < n ? series_at(h, series[i + NEXT])->extra : NULL;
-    if (x && x->starts.n) __builtin_prefetch(&x->starts.v[x->starts.n - 1]);
+    if (x) __builtin_prefetch(&x->start_ns);
 }
 
 err series_head_append(struct head *h, const uint32_t *series, const int64_t *times_ns, const double *values,

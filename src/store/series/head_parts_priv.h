@@ -86,6 +86,7 @@ struct head_extra {
     struct late *late; /* ascending in time */
     uint32_t late_count, late_capacity;
     uint32_t exemplar; /* number + 1 of the newest */
+    int64_t start_ns;  /* that of the last change of `starts`, which every sample asks for; 0: there is none */
     VEC(struct start_change) starts;
     struct histogram_chunk *chunk_first, *chunk_last;
     uint32_t chunk_count, open_count;
