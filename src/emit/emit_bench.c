@@ -26,10 +26,10 @@ static void run(const char *name, double ratio, bool quiet) {
     struct emit_options o = {
         .service = "bench", .sink = {take_wait, NULL}, .ratio = ratio, .queue_max = 8192, .batch_ns = 1000000};
     if (emit_new(&o, &e)) return;
-    emit_quiet(quiet);
+    if (quiet) emit_quiet(true);
     int64_t began = clock_process_cpu_ns();
     for (int i = 0; i < ROUNDS; i++) span(e, i);
-    emit_quiet(false);
+    if (quiet) emit_quiet(false);
     emit_stop(e);
     emit_get_stats(e, &stats);
     printf("%-22s %6.0f ns a span, %llu of %d dropped\n", name, (double)(clock_process_cpu_ns() - began) / ROUNDS,

@@ -7,7 +7,10 @@
 static _Thread_local int quiet;
 static _Thread_local struct emit_span *inside;
 
-void emit_quiet(bool begin) { quiet += begin ? 1 : -1; }
+void emit_quiet(bool begin) {
+    quiet += begin ? 1 : -1;
+    assert(quiet >= 0);
+}
 bool emit_is_quiet(void) { return quiet > 0; }
 const struct emit_span *emit_thread_span(void) { return inside; }
 
