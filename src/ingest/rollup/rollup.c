@@ -5,7 +5,7 @@
 
 enum { KIND_SERVER = 2, KIND_CLIENT, KIND_PRODUCER, KIND_CONSUMER, KINDS };
 enum { STATUS_ERROR = 2, STATUSES };
-enum { TEXTS_BYTES_MAX = 64 << 20, SLOTS_FIRST = 256 };
+enum { TEXTS_BYTES_MAX = 64 << 20, SLOTS_FIRST = 64, SLOTS_FIRST_MAX = 4096 };
 
 /* What tells the other end of a call. Where two stand in one line of a list below the first that is there counts. */
 enum role {
@@ -66,7 +66,7 @@ struct rolling {
     struct sender *senders; /* by resource */
     uint8_t *roles;         /* by key of the batch; NULL: not asked for so far */
     struct slot *slots;
-    uint32_t slot_mask, slot_count;
+    uint32_t slot_mask, slot_count, slots_first;
     struct arena texts;
 };
 
@@ -154,7 +154,7 @@ static struct slot *find_slot(struct rolling *r, const struct slot *wanted) {
 }
 
 static void grow_slots(struct rolling *r) {
-    struct rolling bigger = {.slot_mask = r->slots ? r->slot_mask * 2 + 1 : SLOTS_FIRST - 1};
+    struct rolling bigger = {.slot_mask = r->slots ? r->slot_mask * 2 + 1 : r->slots_first - 1};
     bigger.slots = mem_new_array(struct slot, (size_t)bigger.slot_mask + 1);
     for (uint32_t i = 0; r->slots && i <= r->slot_mask; i++)
         if (r->slots[i].what) *find_slot(&bigger, &r->slots[i]) = r->slots[i];
@@ -232,12 +232,12 @@ static struct rollup_call call_of(const struct batch *b, uint32_t row, uint32_t 
     return call;
 }
 
-static void add_half(struct rolling *r, uint32_t resource, struct rollup_half half) {
+static void add_half(struct rolling *r, uint32_t resource, struct rollup_half *half) {
     const struct sender *sender = sender_of(r, resource);
-    half.environment = sender->environment;
-    half.space = sender->space;
-    half.service = sender->service;
-    rollup_sink_half(r->out, &half);
+    half->environment = sender->environment;
+    half->space = sender->space;
+    half->service = sender->service;
+    rollup_sink_half(r->out, half);
 }
 
 static void add_caller(struct rolling *r, uint32_t row, uint32_t resource, uint32_t kind,
@@ -254,11 +254,11 @@ static void add_caller(struct rolling *r, uint32_t row, uint32_t resource, uint3
     }
     bool messaging = kind == KIND_PRODUCER || texts[ROLE_MESSAGING_SYSTEM];
     add_half(r, resource,
-             (struct rollup_half){.is_remembered = kind == KIND_PRODUCER,
-                                  .connection = messaging ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
-                                  .client_span = call->span_id,
-                                  .peer = cut(batch_string(r->b, first_of(r, texts, peers))),
-                                  .call = *call});
+             &(struct rollup_half){.is_remembered = kind == KIND_PRODUCER,
+                                   .connection = messaging ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
+                                   .client_span = call->span_id,
+                                   .peer = cut(batch_string(r->b, first_of(r, texts, peers))),
+                                   .call = *call});
 }
 
 static void add_called(struct rolling *r, uint32_t row, uint32_t resource, uint32_t kind,
@@ -266,11 +266,11 @@ static void add_called(struct rolling *r, uint32_t row, uint32_t resource, uint3
     uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, row);
     if (parent) {
         add_half(r, resource,
-                 (struct rollup_half){.is_server = true,
-                                      .connection = kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
-                                      .client_span = parent,
-                                      .peer = STR(""),
-                                      .call = *call});
+                 &(struct rollup_half){.is_server = true,
+                                       .connection = kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
+                                       .client_span = parent,
+                                       .peer = STR(""),
+                                       .call = *call});
         return;
     }
     struct slot s = {resource, 0, 0, WHAT_USER, 0};
@@ -301,6 +301,8 @@ static void run(void *context, const struct batch *b, const uint32_t *rows, uint
     if (b->signal != SIGNAL_SPANS || n == 0) return;
     struct rolling r = {.b = b, .out = out, .senders = mem_new_array(struct sender, b->set_rows[SET_RESOURCES] + 1)};
     arena_init(&r.texts, TEXTS_BYTES_MAX);
+    r.slots_first = SLOTS_FIRST; /* about a key for every second span, half of them free */
+    while (r.slots_first < n && r.slots_first < SLOTS_FIRST_MAX) r.slots_first *= 2;
     for (uint32_t i = 0; i < n; i++) add_span(&r, rows ? rows[i] : i);
     arena_done(&r.texts);
     mem_free(r.senders);
