@@ -18,7 +18,7 @@
  * around them, anew from what is left, if all their spans are still kept; retention of spans changes nothing here.
  * Limits: 1,000 operations a service, 10,000 edges and 10,000 services a tenant: those that come later are counted under the name `_other`. Halves wait for each
  * other for an hour of arrival; a second server half of a CLIENT span that is flushed apart from the first is not paired (PRODUCER spans are remembered
- * for the hour). Spans that were sent twice count twice.
+ * for the hour). At most 65,536 halves wait, the newest; those that waited in a file are no exemplars. Spans that were sent twice count twice.
  * Units: times ns since 1970, durations ns, at most ROLLUP_DURATION_MAX_NS each.
  * Threads: any. Errors: as store.h; ERR_LIMIT of the arena, ERR_CANCELLED.
  */

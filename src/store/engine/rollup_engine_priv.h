@@ -13,7 +13,7 @@
 #include "store/engine/merge_policy_priv.h"
 #include "store/engine/store_engine_priv.h"
 
-enum { ROLLUP_HALVES_MAX = 500000 };
+enum { ROLLUP_HALVES_MAX = 1 << 16 };
 static const int64_t rollup_waits_ns = (int64_t)3600 * 1000000000; /* halves for each other, from their arrival */
 
 static inline bool rollup_is_halves(const struct part_entry *p) { return p->rollup && p->rollup->info.rows == 0; }

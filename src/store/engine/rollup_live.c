@@ -28,6 +28,7 @@ static bool is_deleted(const struct delete_set *deletes, const char *tenant, con
 static void count_batch(struct engine *s, const char *tenant, const struct memory_batch *m,
                         const struct delete_set *deletes, struct tally *t) {
     const struct rollup_function *f = &s->o.rollup;
+    tally_begin_batch(t);
     if (!is_touched(deletes, tenant, m)) {
         f->run(f->context, &m->view, NULL, m->view.rows, &t->sink);
         return;

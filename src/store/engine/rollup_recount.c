@@ -208,6 +208,7 @@ static err count_rows(struct counting *c, const struct chunk *chunk) {
     struct batch_blob *blob = e ? NULL : batch_builder_finish(&rows);
     if (blob) {
         batch_view(blob, &b);
+        tally_begin_batch(c->t);
         if (b.rows) f->run(f->context, &b, NULL, b.rows, &c->t->sink);
     }
     batch_unref(blob);

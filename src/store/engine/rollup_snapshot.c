@@ -38,6 +38,10 @@ static void let_go(struct rollup_view_of *v) {
     delete_set_unref(v->deletes);
 }
 
+static bool wants_edges(const struct rollup_request *r) {
+    return r->views[ROLLUP_EDGE_SERVER] || r->views[ROLLUP_EDGE_CLIENT];
+}
+
 static err read_files(const struct rollup_view_of *v, const struct rollup_request *r, struct arena *a, struct tally *t,
                       struct tally *edges, struct scan_stats *stats) {
     for (size_t i = 0; i < v->parts->n; i++) {
@@ -46,9 +50,9 @@ static err read_files(const struct rollup_view_of *v, const struct rollup_reques
             snapshot_count_missing(p, stats);
             continue;
         }
-        if (rollup_is_halves(p))
+        if (rollup_is_halves(p) && wants_edges(r))
             TRY(rollup_file_read_halves(p->rollup, edges, stats));
-        else if (p->time_min <= r->time_max && p->time_max >= r->time_min)
+        else if (!rollup_is_halves(p) && p->time_min <= r->time_max && p->time_max >= r->time_min)
             TRY(rollup_file_read(p->rollup, r, t, stats));
         if (tally_bytes(t) > MAX(a->limit_bytes, (size_t)MEMORY_LEAST))
             return err_new(ERR_LIMIT,
@@ -86,9 +90,11 @@ static void read_lists(struct engine *s, struct rollup_view_of *v, const struct 
         lock_take(&l->live.lock);
         engine_live_update(s, v->tenant, l, v->deletes, v->names);
         add_wanted(t, &l->live.tally, r);
-        tally_add_open_halves(edges, &l->live.tally, 0);
-        tally_pair(edges);
-        tally_pair_with(edges, &l->live.tally);
+        if (wants_edges(r)) {
+            tally_add_open_halves(edges, &l->live.tally, 0);
+            tally_pair(edges);
+            tally_pair_with(edges, &l->live.tally);
+        }
         lock_give(&l->live.lock);
     }
     tally_count_unmatched(edges, r->unmatched_before_ns);

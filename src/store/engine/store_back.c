@@ -8,7 +8,7 @@ static const int64_t retention_every_ns = 10000000000, full_every_ns = 100000000
 
 void engine_tell(const struct engine *s, const char *name, const struct table *t, int64_t began_ns, err e) {
     const struct log_field fields[] = {F_TEXT("tenant", t->tenant),
-                                       F_TEXT("table", t->series ? "metrics" : signal_names[t->signal])};
+                                       F_TEXT("table", t->series ? "metrics" : table_name(t->signal))};
     work_tell(&s->o.watch, name, clock_monotonic_ns() - began_ns, e ? err_text(e) : NULL, fields, LENGTH(fields));
 }
 

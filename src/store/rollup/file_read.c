@@ -333,36 +333,35 @@ void rollup_file_hours(const struct rollup_file *f, hour_list *out) {
 struct halves {
     const struct rollup_file *f;
     struct tally *into;
-    struct strings parties;
+    VEC(uint32_t) parties; /* of the file: numbers in `into` */
 };
 
 static err on_party(void *context, uint32_t number, struct str text) {
     (void)number;
-    strings_append(&((struct halves *)context)->parties, text);
+    struct halves *d = context;
+    *vec_push(&d->parties) = strings_intern(&d->into->parties, text);
     return NULL;
 }
 
-static bool get_half(struct halves *d, struct cursor *c) {
+/* `before`: of the half before it, in one frame. */
+static bool get_half(struct halves *d, struct cursor *c, struct tally_half *before) {
     struct tally_half h = {0};
     uint8_t flags = cursor_byte(c, 255);
-    struct str id = take_bytes(c, sizeof h.trace_id);
-    if (c->bad) return false;
-    memcpy(h.trace_id, id.p, sizeof h.trace_id);
-    memcpy(h.call.trace_id, id.p, sizeof h.trace_id);
     h.is_server = flags & 1;
     h.is_remembered = flags >> 1 & 1;
     h.is_matched = flags >> 2 & 1;
     h.call.failed = flags >> 3 & 1;
     h.connection = flags >> 4;
-    h.client_span = take_u64(c);
-    h.call.span_id = take_u64(c);
+    h.key = take_u64(c);
     uint64_t party = cursor_varint64(c), peer = cursor_varint64(c);
-    h.call.start_ns = (int64_t)cursor_varint64(c);
+    h.call.start_ns = (int64_t)((uint64_t)before->call.start_ns + (uint64_t)cursor_signed(c));
     h.call.duration_ns = cursor_varint64(c);
-    h.arrived_ns = (int64_t)cursor_varint64(c);
+    h.arrived_ns = (int64_t)((uint64_t)before->arrived_ns + (uint64_t)cursor_signed(c));
     if (c->bad || party >= d->parties.n || peer > d->parties.n || h.call.start_ns < 0) return false;
-    tally_put_half(d->into, &h, strings_get(&d->parties, (uint32_t)party),
-                   peer ? strings_get(&d->parties, (uint32_t)peer - 1) : (struct str){0});
+    *before = h;
+    h.party = d->parties.v[party];
+    h.peer = peer ? d->parties.v[peer - 1] : 0;
+    tally_put_half(d->into, &h);
     return true;
 }
 
@@ -376,8 +375,9 @@ static err read_halves(struct halves *d, struct scan_stats *stats) {
         TRY(read_frame(d->f, g, &raw));
         struct cursor c = cursor_of(buf_str(&raw));
         stats->bytes_read += g->size;
+        struct tally_half before = {0};
         for (uint32_t k = 0; k < g->rows; k++)
-            if (!get_half(d, &c)) return bad_frame(d->f, g);
+            if (!get_half(d, &c, &before)) return bad_frame(d->f, g);
         if (c.at < c.end) return bad_frame(d->f, g);
     }
     return NULL;
@@ -385,9 +385,8 @@ static err read_halves(struct halves *d, struct scan_stats *stats) {
 
 err rollup_file_read_halves(const struct rollup_file *f, struct tally *into, struct scan_stats *stats) {
     struct halves d = {.f = f, .into = into};
-    strings_init(&d.parties);
     err e = or_count(read_halves(&d, stats), stats);
-    strings_done(&d.parties);
+    vec_done(&d.parties);
     return e;
 }
 

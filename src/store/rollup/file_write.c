@@ -17,6 +17,7 @@ struct rollup_writer {
     ZSTD_CCtx *zstd;
     VEC(struct rollup_frame) frames;
     struct strings keys, parties;
+    int64_t half_start_ns, half_arrived_ns; /* of the half before, in one frame */
     struct rollup_info info;
 };
 
@@ -191,14 +192,14 @@ err rollup_writer_put(struct rollup_writer *w, const struct tally *t, int64_t ti
 static void put_half(struct rollup_writer *w, const struct tally *t, const struct tally_half *h) {
     buf_add_byte(&w->raw, (char)(h->is_server | h->is_remembered << 1 | h->is_matched << 2 | h->call.failed << 3 |
                                  h->connection << 4));
-    buf_add(&w->raw, h->trace_id, sizeof h->trace_id);
-    buf_add(&w->raw, &h->client_span, sizeof h->client_span);
-    buf_add(&w->raw, &h->call.span_id, sizeof h->call.span_id);
+    buf_add(&w->raw, &h->key, sizeof h->key);
     put_varint64(&w->raw, strings_intern(&w->parties, strings_get(&t->parties, h->party)));
     put_varint64(&w->raw, h->peer ? strings_intern(&w->parties, strings_get(&t->parties, h->peer)) + 1 : 0);
-    put_varint64(&w->raw, (uint64_t)h->call.start_ns);
+    put_signed(&w->raw, (int64_t)((uint64_t)h->call.start_ns - (uint64_t)w->half_start_ns));
     put_varint64(&w->raw, h->call.duration_ns);
-    put_varint64(&w->raw, (uint64_t)h->arrived_ns);
+    put_signed(&w->raw, (int64_t)((uint64_t)h->arrived_ns - (uint64_t)w->half_arrived_ns));
+    w->half_start_ns = h->call.start_ns;
+    w->half_arrived_ns = h->arrived_ns;
     w->info.halves++;
     w->info.time_min = MIN(w->info.time_min, h->call.start_ns);
     w->info.time_max = MAX(w->info.time_max, h->call.start_ns);
@@ -211,6 +212,7 @@ err rollup_writer_put_halves(struct rollup_writer *w, const struct tally *t) {
         rows++;
         if (w->raw.n < FRAME_RAW_BYTES && i + 1 < n) continue;
         TRY(put_frame(w, FRAME_HALVES, rows, 0));
+        w->half_start_ns = w->half_arrived_ns = 0;
         rows = 0;
     }
     return NULL;

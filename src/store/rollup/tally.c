@@ -169,7 +169,8 @@ static void tally_add(struct rollup_sink *sink, uint32_t key, const struct rollu
     r->sum_ns += c->duration_ns;
     r->last_ns = MAX(r->last_ns, c->start_ns);
     tally_buckets_add(t, r, rollup_bucket_of(c->duration_ns), 1, &one);
-    if (r->has_exemplar && c->duration_ns < r->exemplar.duration_ns) return;
+    bool has_ids = c->span_id != 0; /* halves out of files have none */
+    if (!has_ids || (r->has_exemplar && c->duration_ns < r->exemplar.duration_ns)) return;
     struct rollup_exemplar e = {.span_id = c->span_id, .duration_ns = c->duration_ns, .start_ns = c->start_ns};
     memcpy(e.trace_id, c->trace_id, sizeof e.trace_id);
     offer_exemplar(t, r, &e);
@@ -197,20 +198,44 @@ void tally_add_all(struct tally *t, const struct tally *from, int64_t time_min, 
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-static void tally_half_in(struct rollup_sink *sink, const struct rollup_half *h) {
-    struct tally *t = (struct tally *)sink;
-    struct tally_half half = {.client_span = h->client_span,
-                              .is_server = h->is_server,
-                              .is_remembered = h->is_remembered,
-                              .connection = h->connection,
-                              .call = h->call};
-    memcpy(half.trace_id, h->call.trace_id, sizeof half.trace_id);
+static bool is_same(struct str a, struct str b) { return a.p == b.p && a.n == b.n; }
+
+/* Most halves of a batch are of one party after the other. */
+static uint32_t party_of(struct tally *t, const struct rollup_half *h) {
+    struct rollup_half *last = &t->last_half;
+    if (t->last_party && is_same(h->environment, last->environment) && is_same(h->space, last->space) &&
+        is_same(h->service, last->service))
+        return t->last_party;
     buf_clear(&t->scratch);
     put_text(&t->scratch, h->environment);
     put_text(&t->scratch, h->space);
     put_text(&t->scratch, h->service);
-    tally_put_half(t, &half, buf_str(&t->scratch), h->peer);
+    last->environment = h->environment;
+    last->space = h->space;
+    last->service = h->service;
+    return t->last_party = strings_intern(&t->parties, buf_str(&t->scratch));
 }
+
+static uint32_t peer_of(struct tally *t, const struct rollup_half *h) {
+    if (h->peer.n == 0) return 0;
+    if (t->last_peer && is_same(h->peer, t->last_half.peer)) return t->last_peer;
+    t->last_half.peer = h->peer;
+    return t->last_peer = strings_intern(&t->parties, h->peer);
+}
+
+static void tally_half_in(struct rollup_sink *sink, const struct rollup_half *h) {
+    struct tally *t = (struct tally *)sink;
+    struct tally_half half = {.key = rollup_half_key(h->call.trace_id, h->client_span),
+                              .is_server = h->is_server,
+                              .is_remembered = h->is_remembered,
+                              .connection = h->connection,
+                              .party = party_of(t, h),
+                              .peer = peer_of(t, h),
+                              .call = h->call};
+    tally_put_half(t, &half);
+}
+
+void tally_begin_batch(struct tally *t) { t->last_party = t->last_peer = 0; }
 
 static const struct rollup_sink_functions tally_sink = {tally_key, tally_add, tally_half_in};
 

@@ -4,18 +4,15 @@
 
 enum { SLOTS_FIRST = 256 };
 
-static uint64_t half_hash(const struct tally_half *h) {
-    uint64_t trace[2];
-    memcpy(trace, h->trace_id, sizeof trace);
-    return hash_keyed(hash_keyed(trace[0], trace[1]), h->client_span);
-}
-
-static bool same_span(const struct tally_half *a, const struct tally_half *b) {
-    return a->client_span == b->client_span && memcmp(a->trace_id, b->trace_id, sizeof a->trace_id) == 0;
+uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span) {
+    unsigned char bytes[24];
+    memcpy(bytes, trace_id, 16);
+    memcpy(bytes + 16, &client_span, 8);
+    return hash_bytes(bytes, sizeof bytes);
 }
 
 static void place_client(struct tally *t, uint32_t number) {
-    uint32_t at = (uint32_t)half_hash(&t->clients.v[number]) & t->client_mask;
+    uint32_t at = (uint32_t)t->clients.v[number].key & t->client_mask;
     while (t->client_slots[at]) at = (at + 1) & t->client_mask;
     t->client_slots[at] = number + 1;
 }
@@ -33,11 +30,8 @@ static void index_client(struct tally *t) {
     for (uint32_t i = 0; i < t->clients.n; i++) place_client(t, i);
 }
 
-void tally_put_half(struct tally *t, const struct tally_half *h, struct str party, struct str peer) {
-    struct tally_half *to = h->is_server ? vec_push(&t->servers) : vec_push(&t->clients);
-    *to = *h;
-    to->party = strings_intern(&t->parties, party);
-    to->peer = peer.n ? strings_intern(&t->parties, peer) : 0;
+void tally_put_half(struct tally *t, const struct tally_half *h) {
+    *(h->is_server ? vec_push(&t->servers) : vec_push(&t->clients)) = *h;
     if (!h->is_server) index_client(t);
 }
 
@@ -95,17 +89,17 @@ static void pair(struct tally *t, const struct tally *of_client, const struct ta
 static const struct tally_half *find_client(const struct tally *t, const struct tally_half *s) {
     const struct tally_half *found = NULL;
     if (!t->client_slots) return NULL;
-    for (uint32_t at = (uint32_t)half_hash(s) & t->client_mask; t->client_slots[at]; at = (at + 1) & t->client_mask) {
+    for (uint32_t at = (uint32_t)s->key & t->client_mask; t->client_slots[at]; at = (at + 1) & t->client_mask) {
         const struct tally_half *c = &t->clients.v[t->client_slots[at] - 1];
-        if (same_span(c, s) && (!found || c < found)) found = c;
+        if (c->key == s->key && (!found || c < found)) found = c;
     }
     return found;
 }
 
 static void mark_clients(struct tally *t, const struct tally_half *s) {
-    for (uint32_t at = (uint32_t)half_hash(s) & t->client_mask; t->client_slots[at]; at = (at + 1) & t->client_mask) {
+    for (uint32_t at = (uint32_t)s->key & t->client_mask; t->client_slots[at]; at = (at + 1) & t->client_mask) {
         struct tally_half *c = &t->clients.v[t->client_slots[at] - 1];
-        if (same_span(c, s)) c->is_matched = true;
+        if (c->key == s->key) c->is_matched = true;
     }
 }
 
@@ -128,7 +122,14 @@ static void pair_from(struct tally *t, const struct tally *clients) {
 void tally_pair(struct tally *t) { pair_from(t, t); }
 void tally_pair_with(struct tally *t, const struct tally *clients) { pair_from(t, clients); }
 
+/* A number of `from` as one of t's; numbers: those that are known, + 1. */
+static uint32_t text_of(struct tally *t, const struct tally *from, uint32_t *numbers, uint32_t text) {
+    if (!numbers[text]) numbers[text] = strings_intern(&t->parties, strings_get(&from->parties, text)) + 1;
+    return numbers[text] - 1;
+}
+
 void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t arrived_ns) {
+    AUTO_FREE uint32_t *numbers = mem_new_array(uint32_t, from->parties.n + 1);
     for (int side = 0; side < 2; side++) {
         const struct tally_half *v = side ? from->servers.v : from->clients.v;
         size_t n = side ? from->servers.n : from->clients.n;
@@ -136,8 +137,9 @@ void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t ar
             struct tally_half h = v[i];
             if (h.is_matched && !h.is_remembered) continue;
             if (!h.arrived_ns) h.arrived_ns = arrived_ns;
-            tally_put_half(t, &h, strings_get(&from->parties, h.party),
-                           h.peer ? strings_get(&from->parties, h.peer) : (struct str){0});
+            h.party = text_of(t, from, numbers, h.party);
+            h.peer = h.peer ? text_of(t, from, numbers, h.peer) : 0;
+            tally_put_half(t, &h);
         }
     }
 }
@@ -169,7 +171,9 @@ void tally_settle(struct tally *t, const struct tally *waiting) {
 bool tally_has_half(const struct tally *t, const struct tally_half *h) {
     if (!h->is_server) return find_client(t, h) != NULL;
     for (size_t i = 0; i < t->servers.n; i++)
-        if (same_span(&t->servers.v[i], h) && t->servers.v[i].call.span_id == h->call.span_id) return true;
+        if (t->servers.v[i].key == h->key && t->servers.v[i].call.start_ns == h->call.start_ns &&
+            t->servers.v[i].call.duration_ns == h->call.duration_ns)
+            return true;
     return false;
 }
 

@@ -28,9 +28,10 @@ struct tally_row {
     uint64_t *buckets; /* of bucket_first, …; the arena's */
 };
 
+/* Trace and client span are 64 bits of hash, which a file keeps in their place: halves that wait are most of what rollups take while they wait. So calls
+ * that come from files have no ids, and are no exemplars. */
 struct tally_half {
-    unsigned char trace_id[16];
-    uint64_t client_span;
+    uint64_t key;
     bool is_server, is_remembered, is_matched;
     uint8_t connection;
     uint32_t party; /* environment, namespace, service: a number of `parties` */
@@ -64,6 +65,8 @@ struct tally {
     struct strings parties;     /* 0: empty */
     VEC(struct tally_half) clients, servers;
     uint32_t *client_slots, client_mask; /* of clients: number + 1 */
+    struct rollup_half last_half;        /* whose texts are those of last_party and last_peer, while one batch is run */
+    uint32_t last_party, last_peer;
     struct strings pairs;                /* of parties, with the connection */
     VEC(struct tally_edge) edges;        /* of those: the keys */
     struct buf scratch;
@@ -72,6 +75,9 @@ struct tally {
 void tally_init(struct tally *t, struct rollup_names *names, int64_t step_ns);
 void tally_done(struct tally *t);
 uint64_t tally_bytes(const struct tally *t); /* about */
+
+/* Before a rollup_function is run: texts of the last batch may be gone. */
+void tally_begin_batch(struct tally *t);
 
 /* ---- keys ------------------------------------------------------------------------------------------------------- */
 
@@ -100,7 +106,9 @@ void tally_pair(struct tally *t);
 void tally_pair_with(struct tally *t, const struct tally *clients);
 /* Those that may still find another, as they are, to the end of t's. arrived_ns: of those that have none. */
 void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t arrived_ns);
-void tally_put_half(struct tally *t, const struct tally_half *h, struct str party, struct str peer);
+/* A half whose party and peer are numbers of t's. */
+void tally_put_half(struct tally *t, const struct tally_half *h);
+uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span);
 /* Client halves that found nobody and began before that time, as calls of their peers. */
 void tally_count_unmatched(struct tally *t, int64_t before_ns);
 /* Client halves that found nobody and are not among those that wait, as calls of their peers. */
