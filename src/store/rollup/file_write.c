@@ -7,7 +7,7 @@
 #include "store/rollup/file_priv.h"
 #include "store/series/frames_priv.h"
 
-enum { FLUSH_BYTES = 1 << 20, FRAME_RAW_BYTES = 1 << 20, LEVEL = 3, HOUR_ROWS_LEAST = 2 };
+enum { FLUSH_BYTES = 1 << 20, FRAME_RAW_BYTES = 1 << 20, LEVEL = 1, HOUR_ROWS_LEAST = 2 };
 
 struct rollup_writer {
     char *path;

@@ -71,19 +71,67 @@ uint32_t tally_key_of_bytes(struct tally *t, struct str bytes) {
     return key;
 }
 
-static uint32_t tally_key(struct rollup_sink *sink, const struct rollup_key *asked) {
-    struct tally *t = (struct tally *)sink;
-    uint32_t known;
+static bool is_same(struct str a, struct str b) { return a.p == b.p && a.n == b.n; }
+
+/* Most spans of a batch are of one party after the other. */
+static uint32_t party_of(struct tally *t, struct str environment, struct str space, struct str service) {
+    struct rollup_half *last = &t->last_half;
+    if (t->last_party && is_same(environment, last->environment) && is_same(space, last->space) &&
+        is_same(service, last->service))
+        return t->last_party;
     buf_clear(&t->scratch);
-    rollup_key_write(asked, &t->scratch);
-    if (!t->names) return tally_key_of_bytes(t, buf_str(&t->scratch));
-    if (strings_find(&t->asked, buf_str(&t->scratch), &known)) return t->answers.v[known];
-    strings_intern(&t->asked, buf_str(&t->scratch));
+    put_text(&t->scratch, environment);
+    put_text(&t->scratch, space);
+    put_text(&t->scratch, service);
+    last->environment = environment;
+    last->space = space;
+    last->service = service;
+    return t->last_party = strings_intern(&t->parties, buf_str(&t->scratch));
+}
+
+static uint32_t limited_key(struct tally *t, const struct rollup_key *asked) {
     struct rollup_key key = *asked;
-    rollup_names_admit(t->names, &key);
+    if (t->names) rollup_names_admit(t->names, &key);
     buf_clear(&t->scratch);
     rollup_key_write(&key, &t->scratch);
-    return *vec_push(&t->answers) = tally_key_of_bytes(t, buf_str(&t->scratch));
+    return tally_key_of_bytes(t, buf_str(&t->scratch));
+}
+
+static struct tally_asked *find_asked(const struct tally *t, struct hash128 hash) {
+    for (uint32_t at = (uint32_t)hash.low;; at++) {
+        struct tally_asked *a = &t->asked[at & t->asked_mask];
+        if (!a->answer || hash128_equal(a->hash, hash)) return a;
+    }
+}
+
+static void grow_asked(struct tally *t) {
+    uint32_t room = t->asked ? t->asked_mask + 1 : 0;
+    struct tally_asked *old = t->asked;
+    if (t->asked_count + 1 <= room / 2) return;
+    t->asked_mask = (room ? room * 2 : SLOTS_FIRST) - 1;
+    t->asked = mem_new_array(struct tally_asked, (size_t)t->asked_mask + 1);
+    for (uint32_t i = 0; i < room; i++)
+        if (old[i].answer) *find_asked(t, old[i].hash) = old[i];
+    mem_free(old);
+}
+
+/* A batch asks for a key every few spans: those of spans are known by what is quick to look at. */
+static uint32_t tally_key(struct rollup_sink *sink, const struct rollup_key *key) {
+    struct tally *t = (struct tally *)sink;
+    if (key->view != ROLLUP_SPANS || key->texts[ROLLUP_UNUSED].n) return limited_key(t, key);
+    uint32_t party =
+        party_of(t, key->texts[ROLLUP_ENVIRONMENT], key->texts[ROLLUP_NAMESPACE], key->texts[ROLLUP_SERVICE]);
+    struct str operation = key->texts[ROLLUP_OPERATION];
+    struct hash128 hash = hash_wide(operation.n ? operation.p : "", operation.n);
+    uint64_t rest = (uint64_t)party << 16 | (uint64_t)key->kind << 8 | key->status;
+    hash.low = hash_keyed(hash.low, rest);
+    hash.high = hash_keyed(hash.high, ~rest);
+    grow_asked(t);
+    struct tally_asked *a = find_asked(t, hash);
+    if (a->answer) return a->answer - 1;
+    *a = (struct tally_asked){hash, limited_key(t, key) + 1};
+    t->asked_count++;
+    return a->answer - 1;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
@@ -198,24 +246,6 @@ void tally_add_all(struct tally *t, const struct tally *from, int64_t time_min, 
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-static bool is_same(struct str a, struct str b) { return a.p == b.p && a.n == b.n; }
-
-/* Most halves of a batch are of one party after the other. */
-static uint32_t party_of(struct tally *t, const struct rollup_half *h) {
-    struct rollup_half *last = &t->last_half;
-    if (t->last_party && is_same(h->environment, last->environment) && is_same(h->space, last->space) &&
-        is_same(h->service, last->service))
-        return t->last_party;
-    buf_clear(&t->scratch);
-    put_text(&t->scratch, h->environment);
-    put_text(&t->scratch, h->space);
-    put_text(&t->scratch, h->service);
-    last->environment = h->environment;
-    last->space = h->space;
-    last->service = h->service;
-    return t->last_party = strings_intern(&t->parties, buf_str(&t->scratch));
-}
-
 static uint32_t peer_of(struct tally *t, const struct rollup_half *h) {
     if (h->peer.n == 0) return 0;
     if (t->last_peer && is_same(h->peer, t->last_half.peer)) return t->last_peer;
@@ -229,7 +259,7 @@ static void tally_half_in(struct rollup_sink *sink, const struct rollup_half *h)
                               .is_server = h->is_server,
                               .is_remembered = h->is_remembered,
                               .connection = h->connection,
-                              .party = party_of(t, h),
+                              .party = party_of(t, h->environment, h->space, h->service),
                               .peer = peer_of(t, h),
                               .call = h->call};
     tally_put_half(t, &half);
@@ -243,7 +273,6 @@ void tally_init(struct tally *t, struct rollup_names *names, int64_t step_ns) {
     *t = (struct tally){.sink = {&tally_sink}, .names = names, .step_ns = step_ns, .buckets = true, .exemplars = true};
     arena_init(&t->memory, SIZE_MAX);
     strings_init(&t->keys);
-    strings_init(&t->asked);
     strings_init(&t->parties);
     strings_init(&t->pairs);
     strings_intern(&t->parties, (struct str){"", 0});
@@ -253,11 +282,10 @@ void tally_init(struct tally *t, struct rollup_names *names, int64_t step_ns) {
 void tally_done(struct tally *t) {
     arena_done(&t->memory);
     strings_done(&t->keys);
-    strings_done(&t->asked);
+    mem_free(t->asked);
     strings_done(&t->parties);
     strings_done(&t->pairs);
     vec_done(&t->edges);
-    vec_done(&t->answers);
     vec_done(&t->last);
     vec_done(&t->rows);
     vec_done(&t->clients);
@@ -268,7 +296,8 @@ void tally_done(struct tally *t) {
 }
 
 uint64_t tally_bytes(const struct tally *t) {
-    uint64_t texts = t->keys.heap_capacity + t->asked.heap_capacity + t->parties.heap_capacity;
+    uint64_t texts = t->keys.heap_capacity + t->parties.heap_capacity +
+                     (t->asked ? ((uint64_t)t->asked_mask + 1) * sizeof *t->asked : 0);
     uint64_t slots = (t->slots ? t->slot_mask + 1 : 0) + (t->client_slots ? t->client_mask + 1 : 0);
     return t->memory.used_bytes + texts + slots * sizeof(uint32_t) + t->rows.capacity * sizeof *t->rows.v +
            (t->clients.capacity + t->servers.capacity) * sizeof(struct tally_half) +

@@ -17,22 +17,21 @@ static void place_client(struct tally *t, uint32_t number) {
     t->client_slots[at] = number + 1;
 }
 
-static void index_client(struct tally *t) {
-    uint32_t room = t->client_slots ? t->client_mask + 1 : 0;
-    if (t->clients.n <= room / 2) {
-        place_client(t, (uint32_t)t->clients.n - 1);
-        return;
+/* Those that came since. */
+static void index_clients(struct tally *t) {
+    size_t room = t->client_slots ? (size_t)t->client_mask + 1 : 0;
+    if (t->clients.n > room / 2) {
+        for (room = SLOTS_FIRST; t->clients.n > room / 2;) room *= 2;
+        mem_free(t->client_slots);
+        t->client_slots = mem_new_array(uint32_t, room);
+        t->client_mask = (uint32_t)room - 1;
+        t->indexed = 0;
     }
-    mem_free(t->client_slots);
-    room = room ? room * 2 : SLOTS_FIRST;
-    t->client_slots = mem_new_array(uint32_t, room);
-    t->client_mask = room - 1;
-    for (uint32_t i = 0; i < t->clients.n; i++) place_client(t, i);
+    while (t->indexed < t->clients.n) place_client(t, (uint32_t)t->indexed++);
 }
 
 void tally_put_half(struct tally *t, const struct tally_half *h) {
     *(h->is_server ? vec_push(&t->servers) : vec_push(&t->clients)) = *h;
-    if (!h->is_server) index_client(t);
 }
 
 static uint32_t edge_key(struct tally *t, enum rollup_view view, uint8_t connection,
@@ -119,7 +118,10 @@ static void pair_from(struct tally *t, const struct tally *clients) {
     t->servers.n = left;
 }
 
-void tally_pair(struct tally *t) { pair_from(t, t); }
+void tally_pair(struct tally *t) {
+    index_clients(t);
+    pair_from(t, t);
+}
 void tally_pair_with(struct tally *t, const struct tally *clients) { pair_from(t, clients); }
 
 /* A number of `from` as one of t's; numbers: those that are known, + 1. */
@@ -163,7 +165,8 @@ void tally_count_unmatched(struct tally *t, int64_t before_ns) {
         if (t->clients.v[i].call.start_ns < before_ns) count_unmatched(t, &t->clients.v[i]);
 }
 
-void tally_settle(struct tally *t, const struct tally *waiting) {
+void tally_settle(struct tally *t, struct tally *waiting) {
+    index_clients(waiting);
     for (size_t i = 0; i < t->clients.n; i++)
         if (!find_client(waiting, &t->clients.v[i])) count_unmatched(t, &t->clients.v[i]);
 }
@@ -201,5 +204,6 @@ uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_
     mem_free(t->client_slots);
     t->client_slots = NULL;
     t->client_mask = 0;
+    t->indexed = 0;
     return cut;
 }

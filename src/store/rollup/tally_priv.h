@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "base/hash.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "store/rollup.h"
@@ -44,6 +45,11 @@ struct tally_edge {
     uint32_t keys[2]; /* as servers and as clients saw it */
 };
 
+struct tally_asked {
+    struct hash128 hash;
+    uint32_t answer; /* number of the key + 1; 0: free */
+};
+
 struct tally_last {
     int64_t time_ns;
     uint32_t row; /* + 1; 0: none */
@@ -54,21 +60,22 @@ struct tally {
     struct rollup_names *names; /* NULL: no limits */
     int64_t step_ns;            /* of rows; 0: all have time `start_ns` */
     int64_t start_ns;
-    bool buckets, exemplars;     /* are kept */
-    struct arena memory;         /* of buckets */
-    struct strings keys;         /* encoded */
-    struct strings asked;        /* as they were asked for, before the limits */
-    VEC(uint32_t) answers;       /* to those: numbers of keys */
+    bool buckets, exemplars;   /* are kept */
+    struct arena memory;       /* of buckets */
+    struct strings keys;       /* encoded */
+    struct tally_asked *asked; /* keys of spans as they were asked for, by 128 bits of keyed hash; and their numbers */
+    uint32_t asked_mask, asked_count;
     VEC(struct tally_last) last; /* of a key: its row that was found last */
     VEC(struct tally_row) rows;
     uint32_t *slots, slot_mask; /* of rows: number + 1 */
     struct strings parties;     /* 0: empty */
     VEC(struct tally_half) clients, servers;
-    uint32_t *client_slots, client_mask; /* of clients: number + 1 */
-    struct rollup_half last_half;        /* whose texts are those of last_party and last_peer, while one batch is run */
+    uint32_t *client_slots, client_mask; /* of the first `indexed` clients: number + 1 */
+    size_t indexed;
+    struct rollup_half last_half; /* whose texts are those of last_party and last_peer, while one batch is run */
     uint32_t last_party, last_peer;
-    struct strings pairs;                /* of parties, with the connection */
-    VEC(struct tally_edge) edges;        /* of those: the keys */
+    struct strings pairs;         /* of parties, with the connection */
+    VEC(struct tally_edge) edges; /* of those: the keys */
     struct buf scratch;
 };
 
@@ -107,12 +114,12 @@ void tally_pair_with(struct tally *t, const struct tally *clients);
 /* Those that may still find another, as they are, to the end of t's. arrived_ns: of those that have none. */
 void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t arrived_ns);
 /* A half whose party and peer are numbers of t's. */
-void tally_put_half(struct tally *t, const struct tally_half *h);
+void tally_put_half(struct tally *t, const struct tally_half *h); /* tally_pair looks at it */
 uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span);
 /* Client halves that found nobody and began before that time, as calls of their peers. */
 void tally_count_unmatched(struct tally *t, int64_t before_ns);
 /* Client halves that found nobody and are not among those that wait, as calls of their peers. */
-void tally_settle(struct tally *t, const struct tally *waiting);
+void tally_settle(struct tally *t, struct tally *waiting);
 bool tally_has_half(const struct tally *t,
                     const struct tally_half *h); /* a client's, or a server's that has found nobody */
 /* Halves that arrived before that time are done with: they are counted so, or forgotten. So are the first ones over the limit; returns how many those were. */
