@@ -126,6 +126,38 @@ static void test_kills_and_power_cuts(void **state) {
     }
 }
 
+/* A folder of a clew that kept no rollups: its days are counted in the background, and what comes meanwhile is in none twice. */
+static void test_old_days_are_counted(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= rounds(10, 300); seed++) {
+        struct world w;
+        begin(&w, seed);
+        store_abandon(w.real);
+        w.o.rollup.run = NULL;
+        assert_null(store_open(&w.o, &w.real));
+        for (int i = 0; i < 40; i++) {
+            world_send(&w);
+            pump_log(&w);
+            if (i % 9 == 0) store_pump(w.real, 1);
+        }
+        assert_null(store_close(w.real));
+        w.o.rollup = world_rollup_function;
+        assert_null(world_reopen(&w));
+        memset(w.ids, 0, sizeof w.ids); /* halves of old days do not wait */
+        w.next_id += 8;
+        for (int i = 0; i < 8; i++) world_send(&w);
+        pump_log(&w);
+        if (seed % 2) assert_null(store_flush(w.real));
+        while (store_pump(w.real, 2)) {}
+        world_compare_all(&w);
+        close_clean(&w);
+        assert_null(world_reopen(&w));
+        world_compare_all(&w);
+        close_clean(&w);
+        world_done(&w);
+    }
+}
+
 /* A short life with flushes, merges and a delete, cut or broken at its n-th call. */
 static void broken_life(uint64_t n, int how, bool *out_broke) {
     struct world w;
@@ -170,6 +202,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_agrees),
         cmocka_unit_test(test_kills_and_power_cuts),
+        cmocka_unit_test(test_old_days_are_counted),
         cmocka_unit_test(test_broken_at_every_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

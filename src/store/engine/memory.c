@@ -289,6 +289,7 @@ void table_free(struct table *t, struct budget *budget) {
     series_table_free(t->series, budget);
     if (t->names) rollup_names_done(t->names);
     mem_free(t->names);
+    vec_done(&t->uncounted);
     part_set_unref(t->parts);
     memory_list_unref(t->active);
     memory_list_unref(t->flushing);

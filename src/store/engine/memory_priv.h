@@ -143,6 +143,7 @@ struct table {
     char flush_why[160];                   /* of the last one */
     struct series_table *series;           /* of TABLE_SERIES, whose lists stay empty */
     struct rollup_names *names;            /* of TABLE_ROLLUPS, whose lists stay empty, too */
+    day_list uncounted; /* days of which there were spans and no rollups at start; under the engine's `work` */
 };
 struct table *table_new(struct str tenant, enum signal signal);
 void table_free(struct table *t, struct budget *budget);

@@ -5,7 +5,23 @@
 
 enum { HOUR_ROWS_MAX = 400000 }; /* at once in memory; a busier hour is done in pieces */
 
+static bool has_day(const struct part_set *parts, int32_t day) {
+    for (size_t i = 0; i < parts->n; i++)
+        if (parts->v[i].day == day) return true;
+    return false;
+}
+
+/* Days that were written by a clew that kept no rollups: the back thread counts them. */
+static void find_uncounted(struct engine *s, const struct table *spans) {
+    struct table *t = engine_table(s, str_of(spans->tenant), TABLE_ROLLUPS, true);
+    for (size_t i = 0; i < spans->parts->n; i++)
+        if (!has_day(t->parts, spans->parts->v[i].day)) day_list_add(&t->uncounted, spans->parts->v[i].day, SIZE_MAX);
+}
+
 void engine_rollup_open(struct engine *s) {
+    if (!s->o.rollup.run) return;
+    for (size_t i = 0, n = s->tables.n; i < n; i++)
+        if (s->tables.v[i]->signal == SIGNAL_SPANS) find_uncounted(s, s->tables.v[i]);
     for (size_t i = 0; i < s->tables.n; i++) {
         struct table *t = s->tables.v[i];
         for (size_t k = 0; t->names && k < t->parts->n; k++)

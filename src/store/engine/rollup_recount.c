@@ -1,4 +1,4 @@
-/* After a delete of spans: the hours it has touched are counted anew from what is left, and with them the hour before and the one after, as
+/* Days of spans that were never counted are, all of their hours. After a delete of spans the hours it has touched are counted anew from what is left, and with them the hour before and the one after, as
  * edges have two ends. One unit at a time: the files of a day, in one edit, or the file of halves. Spans are written without the deleted ones only when
  * this is done, as they tell which hours are touched.
  *
@@ -80,6 +80,20 @@ static void take_files(struct unit *u, const struct part_entry *first) {
     u->last_hour = u->halves ? first->time_max / rollup_hour_ns : (int64_t)u->day * 24 + 23;
 }
 
+/* A day that was never counted, all of it. */
+static void take_uncounted(struct unit *u, struct table *t) {
+    u->day = t->uncounted.v[--t->uncounted.n];
+    u->first_hour = (int64_t)u->day * 24;
+    u->last_hour = u->first_hour + 23;
+    for (int64_t hour = MAX(u->first_hour, 0); hour <= u->last_hour; hour++) *vec_push(&u->touched) = hour;
+    for (size_t i = 0; i < t->parts->n; i++) {
+        const struct part_entry *p = &t->parts->v[i];
+        if (!p->rollup || p->damaged || rollup_is_halves(p) || p->day != u->day) continue;
+        part_entry_ref(p);
+        *vec_push(&u->files) = *p;
+    }
+}
+
 static bool take_unit(struct engine *s, struct unit *u) {
     int64_t now = clock_monotonic_ns();
     *u = (struct unit){.s = s};
@@ -87,12 +101,15 @@ static bool take_unit(struct engine *s, struct unit *u) {
     for (size_t i = 0; i < s->tables.n && !u->table && !s->read_only; i++) {
         struct table *t = s->tables.v[i];
         const struct part_entry *first = t->names ? find_under(s, t, now) : NULL;
-        if (!first) continue;
+        if (!first && t->uncounted.n == 0) continue;
         struct table *spans = engine_table(s, str_of(t->tenant), SIGNAL_SPANS, true);
         u->table = t;
         u->spans = part_set_ref(spans->parts);
         u->deletes = delete_set_ref(s->deletes);
-        take_files(u, first);
+        if (first)
+            take_files(u, first);
+        else
+            take_uncounted(u, t);
     }
     lock_give(&s->lock);
     return u->table != NULL;
@@ -318,6 +335,7 @@ static err commit(struct unit *u, struct part_entry *made) {
     AUTO_BUF struct buf edit;
     AUTO_FREE uint64_t *removed = mem_new_array(uint64_t, u->files.n + 1);
     buf_init(&edit, 16 * MIB);
+    if (!made && u->files.n == 0) return NULL;
     for (size_t i = 0; i < u->files.n; i++) edit_part_remove(&edit, removed[i] = u->files.v[i].id);
     if (made) engine_put_rollup(u->table, made, &edit);
     TRY(engine_edit_parts(u->s, u->table, buf_str(&edit), removed, u->files.n, made, made != NULL, false));
@@ -330,6 +348,7 @@ static err replace(struct unit *u) {
     struct path path = path_part(u->s->dir, u->table->tenant, TABLE_ROLLUPS, u->day, made.id);
     struct path dir = path_table(u->s->dir, u->table->tenant, TABLE_ROLLUPS);
     struct rollup_writer *w;
+    TRY(engine_sync_table_dir(u->s, u->table));
     TRY(rollup_writer_new(path.text, made.id, &w));
     err e = write_unit(u, w);
     if (!e) e = engine_rollup_finish(u->s, w, path.text, &made);
@@ -385,10 +404,10 @@ static void unit_failed(struct unit *u, bool damaged) {
 bool engine_rollup_step(struct engine *s, err *out_why) {
     struct unit u;
     if (!s->o.rollup.run || !take_unit(s, &u)) return false;
-    err e = find_touched(&u);
+    err e = u.touched.n ? NULL : find_touched(&u);
     if (!e) e = u.touched.n ? replace(&u) : mark_known(&u);
     if (e) {
-        log_warn("counting rollups anew for a delete failed", F_TEXT("tenant", u.table->tenant), F_ERR(e));
+        log_warn("counting rollups anew failed", F_TEXT("tenant", u.table->tenant), F_ERR(e));
         unit_failed(&u, err_kind(e) == ERR_CORRUPT);
     }
     *out_why = err_wrap(e, "rollups of %s", u.table->tenant);

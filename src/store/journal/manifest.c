@@ -251,6 +251,7 @@ static err append_anew(struct manifest *m, err why) {
 err manifest_append(struct manifest *m, struct str edit) {
     AUTO_BUF struct buf bytes;
     buf_init(&bytes, 2 * (size_t)EDIT_BYTES_MAX + KIB);
+    assert(edit.n > 0); /* an empty one would be taken for the end */
     if (m->broken) return err_new(ERR_IO, "the manifest could not be written; read-only until restart");
     if (edit.n > EDIT_BYTES_MAX) return err_new(ERR_LIMIT, "a manifest edit of %zu bytes", edit.n);
     put_edit(&bytes, edit, m->position);

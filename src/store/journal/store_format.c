@@ -11,8 +11,14 @@ const char format_magic_manifest[8] = {'c', 'l', 'e', 'w', 'M', 'A', 'N', 'I'};
 const char format_magic_log[8] = {'c', 'l', 'e', 'w', 'L', 'O', 'G', 'S'};
 const char format_magic_texts[8] = {'c', 'l', 'e', 'w', 'M', 'E', 'T', 'A'};
 
+/* What a reader must know to read what this build writes; it reads what lacks it, too. */
+static uint64_t features_of(const char magic[8]) {
+    if (memcmp(magic, format_magic_manifest, 8) == 0) return FORMAT_ROLLUPS;
+    return memcmp(magic, format_magic_log, 8) == 0 ? FORMAT_SAYS : 0;
+}
+
 void format_head_make(struct format_head *out, const char magic[8], const uint64_t own[4]) {
-    *out = (struct format_head){.version = FORMAT_VERSION};
+    *out = (struct format_head){.version = FORMAT_VERSION, .features = features_of(magic)};
     memcpy(out->magic, magic, 8);
     memcpy(out->own, own, sizeof out->own);
     out->check = hash_bytes(out, offsetof(struct format_head, check));
@@ -25,7 +31,7 @@ err format_head_read(struct str bytes, const char magic[8], const char *path, st
     if (memcmp(h.magic, magic, 8) != 0) return err_new(ERR_CORRUPT, "%s: not a file of this kind", path);
     if (h.check != hash_bytes(&h, offsetof(struct format_head, check)))
         return err_new(ERR_CORRUPT, "%s: header is damaged", path);
-    if (h.version > FORMAT_VERSION || h.features)
+    if (h.version > FORMAT_VERSION || (h.features & ~features_of(magic)))
         return err_new(
             ERR_INVALID,
             "%s is of format %u (features %llx); this clew reads format %d: use the newer clew that wrote it, "

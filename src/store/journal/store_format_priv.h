@@ -17,14 +17,16 @@ enum {
     FORMAT_VERSION = 1,
     FORMAT_PATH_BYTES = 4096,
     FORMAT_DIR_BYTES = 3800,
-    TENANT_BYTES = 64, /* with its end */
+    TENANT_BYTES = 64,  /* with its end */
+    FORMAT_ROLLUPS = 1, /* of a manifest: files of rollups */
+    FORMAT_SAYS = 1,    /* of a log segment: records of points that refer to others */
 };
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian and read in place");
 
 struct format_head {
     char magic[8];
     uint32_t version, reserved;
-    uint64_t features; /* bits a reader must know; none yet */
+    uint64_t features; /* bits a reader must know: FORMAT_… */
     uint64_t own[4];
     uint64_t check;
 };
