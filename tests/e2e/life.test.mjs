@@ -14,7 +14,7 @@ const run = (...args) => {
 };
 const folder = () => mkdtempSync(join(tmpdir(), 'clew-life-'));
 const files = (dir) => readdirSync(dir, { withFileTypes: true }).flatMap((e) => e.isDirectory() ? files(join(dir, e.name)) : [join(dir, e.name)]);
-const parts = (dir) => files(dir).filter((f) => f.endsWith('.part'));
+const parts = (dir) => files(dir).filter((f) => f.endsWith('.part') && !f.includes('/rollups/'));
 const flush = (clew) => fetch(`${clew.api}/api/v1/admin/flush`, { method: 'POST' });
 const metric = async (clew, name) => {
   const text = await (await fetch(`${clew.api}/metrics`)).text();
@@ -84,6 +84,18 @@ test('a flipped bit in a part is named, skipped and counted, and the answer says
   assert.ok(partial >= 1, `${partial} partial, ${refused} not`);
   writeFileSync(part, good);
   assert.equal(run('check', '--data', join(dir, 'data')).code, 0);
+  const rollups = files(dir).filter((f) => f.includes('/rollups/'));
+  assert.ok(rollups.length >= 1);
+  for (const file of rollups) {
+    const bad = readFileSync(file);
+    bad[300] ^= 0x10;
+    writeFileSync(file, bad);
+    const check = run('check', '--data', join(dir, 'data'));
+    assert.notEqual(check.code, 0);
+    assert.match(check.out, /rollups/);
+    bad[300] ^= 0x10;
+    writeFileSync(file, bad);
+  }
   rmSync(dir, { recursive: true });
 });
 
