@@ -37,6 +37,12 @@ static err check_slice(void *context) {
     return series_source_step(&x->source);
 }
 
+static err check_slice_work(void *context) {
+    struct series_slice *x = context;
+    TRY(check_slice(x));
+    return series_source_check(&x->source);
+}
+
 static struct series_slice *slice_new(struct series_source *s, const struct promql_node *e, struct str text,
                                       const struct promql_options *o, atomic_bool *stop) {
     struct series_slice *x = mem_new_of(struct series_slice);
@@ -45,6 +51,7 @@ static struct series_slice *slice_new(struct series_source *s, const struct prom
     x->source = (struct series_source){.source = s->source, .q = &x->q, .snapshot = s->snapshot, .now_ns = s->now_ns};
     x->options = *o;
     x->options.check = check_slice;
+    if (o->check_work) x->options.check_work = check_slice_work;
     x->options.context = x;
     x->e = e;
     x->text = text;
