@@ -67,7 +67,8 @@ struct live_rollup {
     struct tally tally; /* while `made` */
     bool made;
     size_t batches;
-    uint64_t deletes_applied, charged_bytes;
+    uint64_t deletes_applied;
+    _Atomic uint64_t charged_bytes; /* who decides what to flush looks at it without the lock */
     struct budget *budget;
 };
 
@@ -80,6 +81,10 @@ struct memory_list {
     day_list days;
     struct live_rollup live;
 };
+/* With what was counted of it. */
+static inline uint64_t memory_list_bytes(const struct memory_list *l) {
+    return l->bytes + atomic_load(&l->live.charged_bytes);
+}
 struct memory_list *memory_list_new(void);
 struct memory_list *memory_list_ref(struct memory_list *l);
 void memory_list_unref(struct memory_list *l); /* takes NULL */

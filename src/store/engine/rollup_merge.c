@@ -76,11 +76,10 @@ static err write_minutes(const struct part_entry *const *files, size_t n, int64_
 
 err rollup_write_hour(const struct part_entry *const *files, size_t n, int64_t hour, struct rollup_writer *w) {
     uint64_t pieces = MIN(rows_of_hour(files, n, hour) / HOUR_ROWS_MAX + 1, (uint64_t)60);
-    int64_t from = hour * rollup_hour_ns, end = from + rollup_hour_ns,
+    int64_t at = hour * rollup_hour_ns, last = rollup_hour_last(hour),
             step = (int64_t)((59 + pieces) / pieces) * rollup_minute_ns;
-    for (int64_t at = from; at < end; at += step)
-        TRY(write_minutes(files, n, at, MIN(at + step, end) - 1, pieces == 1, w));
-    return NULL;
+    for (; last - at >= step; at += step) TRY(write_minutes(files, n, at, at + step - 1, pieces == 1, w));
+    return write_minutes(files, n, at, last, pieces == 1, w);
 }
 
 err engine_rollup_merge(struct engine *s, const struct part_set *parts, const size_t *picked, size_t n, struct table *t,

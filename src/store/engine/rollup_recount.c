@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { SCAN_BYTES = 256 << 20 };
+enum { SCAN_BYTES = 256 << 20, PIECE_ROWS = 512, GROUP_HOURS = 3, PAIR_LEAST = 1 << 16 };
 static const int64_t retry_ns = 60000000000;
 
 struct unit {
@@ -37,7 +37,7 @@ static int64_t add_capped(int64_t a, int64_t b) {
 
 bool rollup_is_under(const struct delete_entry *d, const struct table *t, const struct part_entry *p) {
     int64_t around = 2 * rollup_hour_ns;
-    return p->rollup && !p->damaged && delete_is_of(d, t->tenant, SIGNAL_SPANS) && d->id > p->deletes_applied &&
+    return delete_is_of(d, t->tenant, SIGNAL_SPANS) && d->id > p->deletes_applied &&
            d->request.time_min <= add_capped(p->time_max, around) &&
            d->request.time_max >= add_capped(p->time_min, -around);
 }
@@ -49,7 +49,7 @@ static const struct part_entry *find_under(const struct engine *s, const struct 
         const struct part_entry *p = &t->parts->v[i];
         bool under = false;
         for (size_t k = 0; k < s->deletes->n; k++) under |= rollup_is_under(s->deletes->v[k], t, p);
-        if (!under || p->retry_ns > now) continue;
+        if (!under || !p->rollup || p->damaged || p->retry_ns > now) continue;
         if (!rollup_is_halves(p)) return p;
         halves = p;
     }
@@ -208,20 +208,26 @@ static bool is_touched(const struct unit *u, int64_t hour) {
 
 struct counting {
     struct unit *u;
+    uint64_t charged_bytes;
+    size_t pair_at;
     struct engine_snapshot *sn;
     struct tally *t;
     struct scan_stats stats;
     err error;
 };
 
-static err count_rows(struct counting *c, const struct chunk *chunk) {
+static void charge(struct counting *c) {
+    uint64_t bytes = tally_bytes(c->t);
+    if (bytes > c->charged_bytes) budget_take_always(c->u->s->o.budget, bytes - c->charged_bytes);
+    c->charged_bytes = MAX(bytes, c->charged_bytes);
+}
+
+static err count_piece(struct counting *c, const struct row_place *places, uint32_t n) {
     const struct rollup_function *f = &c->u->s->o.rollup;
-    AUTO_FREE struct row_place *places = mem_new_array(struct row_place, chunk->n + 1);
     struct batch_builder rows;
     struct batch b;
-    for (uint32_t i = 0; i < chunk->n; i++) places[i] = (struct row_place){chunk->source, chunk->group, chunk->rows[i]};
     batch_builder_init(&rows, SIGNAL_SPANS);
-    err e = snapshot_fetch(&c->sn->base, places, chunk->n, &rows, &c->stats);
+    err e = snapshot_fetch(&c->sn->base, places, n, &rows, &c->stats);
     struct batch_blob *blob = e ? NULL : batch_builder_finish(&rows);
     if (blob) {
         batch_view(blob, &b);
@@ -231,6 +237,23 @@ static err count_rows(struct counting *c, const struct chunk *chunk) {
     batch_unref(blob);
     batch_builder_done(&rows);
     return e;
+}
+
+/* A few at a time: spans may be large. */
+static err count_rows(struct counting *c, const struct chunk *chunk) {
+    struct row_place places[PIECE_ROWS];
+    for (uint32_t at = 0, n; at < chunk->n; at += n) {
+        n = MIN(chunk->n - at, (uint32_t)PIECE_ROWS);
+        for (uint32_t i = 0; i < n; i++)
+            places[i] = (struct row_place){chunk->source, chunk->group, chunk->rows[at + i]};
+        TRY(count_piece(c, places, n));
+    }
+    if (c->t->servers.n > c->pair_at) { /* servers that have their client go */
+        tally_pair(c->t);
+        c->pair_at = MAX(2 * c->t->servers.n, (size_t)PAIR_LEAST);
+    }
+    charge(c);
+    return NULL;
 }
 
 static enum scan_next on_chunk(void *context, const struct chunk *chunk) {
@@ -248,20 +271,16 @@ static err count_run(struct counting *c, int64_t first, int64_t last) {
     return e ? e : take(&c->error);
 }
 
-/* What is in files of spans alone: what is in memory is counted by itself. Runs of hours that are near each other are read together, so that no span is
- * counted twice. */
-static err count_touched(struct unit *u, struct tally *t) {
+/* Touched hours [i, end) of the unit, which are next to each other, to `t`: what is in files of spans alone, as what is in memory is counted by itself. */
+static err count_hours(struct unit *u, size_t i, size_t end, struct tally *t) {
     struct snapshot *sn;
-    struct counting c = {.u = u, .t = t};
+    struct counting c = {.u = u, .t = t, .pair_at = PAIR_LEAST};
     TRY(engine_snapshot(&u->s->base, str_of(u->table->tenant), SIGNAL_SPANS, &sn));
     c.sn = (struct engine_snapshot *)sn;
     c.sn->batch_count = 0;
-    err e = NULL;
-    for (size_t i = 0, end; i < u->touched.n && !e; i = end) {
-        for (end = i + 1; end < u->touched.n && u->touched.v[end] <= u->touched.v[end - 1] + 2;) end++;
-        e = count_run(&c, u->touched.v[i], u->touched.v[end - 1]);
-    }
+    err e = count_run(&c, u->touched.v[i], u->touched.v[end - 1]);
     snapshot_free(sn);
+    budget_give(u->s->o.budget, c.charged_bytes);
     if (!e && c.stats.bad_blocks) e = err_new(ERR_CORRUPT, "%s", c.stats.bad_text);
     if (!e) tally_pair(t);
     return e;
@@ -298,34 +317,46 @@ static err write_day(struct unit *u, const struct tally *t, struct rollup_writer
     return e;
 }
 
-/* Halves whose spans are gone go, too. */
-static void keep_halves(struct unit *u, const struct tally *counted, struct tally *halves) {
-    for (int side = 0; side < 2; side++) {
-        struct tally_half *v = side ? halves->servers.v : halves->clients.v;
-        size_t n = side ? halves->servers.n : halves->clients.n, left = 0;
-        for (size_t i = 0; i < n; i++)
-            if (!is_touched(u, v[i].call.start_ns / rollup_hour_ns) || tally_has_half(counted, &v[i])) v[left++] = v[i];
-        if (side)
-            halves->servers.n = left;
-        else
-            halves->clients.n = left;
-    }
+/* Hours that were counted together. */
+struct counted_hours {
+    int64_t first, last;
+};
+
+static bool is_of_hours(void *context, int64_t time_ns) {
+    const struct counted_hours *h = context;
+    return time_ns >= hour_from(h->first) && time_ns <= hour_last(h->last);
 }
 
-static err write_unit(struct unit *u, struct rollup_writer *w) {
-    struct tally counted, halves;
+/* Counts touched hours [i, end): of a day, rows to `rows`; of halves, those whose spans are gone go. */
+static err count_group(struct unit *u, size_t i, size_t end, struct tally *halves, struct tally *rows) {
+    struct counted_hours hours = {u->touched.v[i], u->touched.v[end - 1]};
+    struct tally counted;
     tally_init(&counted, u->table->names, rollup_minute_ns);
-    tally_init(&halves, NULL, rollup_minute_ns);
-    err e = count_touched(u, &counted);
-    if (!e) e = read_halves(u, &halves);
+    err e = count_hours(u, i, end, &counted);
     if (!e && u->halves) {
-        keep_halves(u, &counted, &halves);
-        e = rollup_writer_put_halves(w, &halves);
+        tally_keep_halves(halves, &counted, is_of_hours, &hours);
     } else if (!e) {
-        tally_settle(&counted, &halves);
-        e = write_day(u, &counted, w);
+        tally_settle(&counted, halves);
+        tally_add_all(rows, &counted, hour_from(hours.first), hour_last(hours.last));
     }
     tally_done(&counted);
+    return e;
+}
+
+/* Few hours at a time, as the halves of all their spans are in memory. */
+static err write_unit(struct unit *u, struct rollup_writer *w) {
+    struct tally rows, halves;
+    tally_init(&rows, NULL, rollup_minute_ns);
+    tally_init(&halves, NULL, rollup_minute_ns);
+    err e = read_halves(u, &halves);
+    for (size_t i = 0, end; i < u->touched.n && !e; i = end) {
+        for (end = i + 1;
+             end < u->touched.n && end < i + GROUP_HOURS && u->touched.v[end] == u->touched.v[end - 1] + 1;)
+            end++;
+        e = count_group(u, i, end, &halves, &rows);
+    }
+    if (!e) e = u->halves ? rollup_writer_put_halves(w, &halves) : write_day(u, &rows, w);
+    tally_done(&rows);
     tally_done(&halves);
     return e;
 }

@@ -296,7 +296,9 @@ static bool is_starved(const struct engine *s) {
     return s->wanted_bytes && budget_used(s->o.budget) > s->o.budget->limit_bytes - s->wanted_bytes;
 }
 
-static uint64_t table_bytes(const struct table *t) { return t->series ? t->series->bytes : list_of(t)->bytes; }
+static uint64_t table_bytes(const struct table *t) {
+    return t->series ? t->series->bytes : memory_list_bytes(list_of(t));
+}
 
 static uint64_t small_bytes(const struct engine *s) { return MAX(MIB, s->o.budget->limit_bytes / 16); }
 
@@ -347,7 +349,7 @@ static int64_t due_at(const struct engine *s, const struct table *t, int64_t now
     if (t->series) return series_due_at(s, t, now, any, pressed);
     if (l->n == 0 || s->read_only) return INT64_MAX;
     if (any) return now;
-    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes || l->bytes >= pressed;
+    bool full = t->flushing || t->flush_now || l->bytes >= s->o.flush_bytes || memory_list_bytes(l) >= pressed;
     int64_t due = full ? now : l->born_ns + s->o.flush_age_ns;
     return MAX(due, t->retry_ns);
 }

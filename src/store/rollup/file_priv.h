@@ -18,6 +18,12 @@
 enum { ROLLUP_VERSION = 1, ROLLUP_FEATURES = 0, ROLLUP_FRAME_BYTES_MAX = 64 << 20 };
 static const int64_t rollup_hour_ns = (int64_t)3600 * 1000000000;
 
+/* The last ns of an hour since 1970, as far as there is time. */
+static inline int64_t rollup_hour_last(int64_t hour) {
+    int64_t from = hour * rollup_hour_ns;
+    return INT64_MAX - from < rollup_hour_ns ? INT64_MAX : from + rollup_hour_ns - 1;
+}
+
 struct rollup_header {
     char magic[8];
     uint32_t version, features;

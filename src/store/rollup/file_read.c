@@ -218,7 +218,8 @@ static void get_exemplar(struct cursor *c, struct tally_row *out) {
 
 static bool get_row(struct reading *d, struct cursor *c, int64_t hour_ns, struct tally_row *out) {
     uint8_t minute = cursor_byte(c, 255);
-    *out = (struct tally_row){.time_ns = hour_ns + minute * rollup_minute_ns, .buckets = d->buckets};
+    *out = (struct tally_row){.time_ns = (int64_t)((uint64_t)hour_ns + minute * (uint64_t)rollup_minute_ns),
+                              .buckets = d->buckets};
     out->calls = cursor_varint64(c);
     out->errors = cursor_varint64(c);
     out->sum_ns = cursor_varint64(c);
@@ -271,14 +272,14 @@ static bool has_hour(const struct rollup_file *f, uint64_t near, int64_t hour) {
 
 /* The hour is asked for as a whole, so that its minutes need not be looked at. */
 static bool takes_hour(const struct reading *d, int64_t hour) {
-    int64_t from = hour * rollup_hour_ns, last = from + (rollup_hour_ns - rollup_minute_ns);
+    int64_t from = hour * rollup_hour_ns, last = rollup_hour_last(hour) / rollup_minute_ns * rollup_minute_ns;
     return from >= d->r->time_min && last <= d->r->time_max && d->into->step_ns % rollup_hour_ns == 0;
 }
 
 static bool is_wanted(const struct reading *d, uint64_t i) {
     const struct rollup_frame *g = &d->f->frames[i];
     if (g->kind > FRAME_HOUR) return false;
-    int64_t from = g->hour * rollup_hour_ns, last = from + (rollup_hour_ns - rollup_minute_ns);
+    int64_t from = g->hour * rollup_hour_ns, last = rollup_hour_last(g->hour);
     if (last < d->r->time_min || from > d->r->time_max) return false;
     bool as_hour = takes_hour(d, g->hour) && has_hour(d->f, i, g->hour);
     return (g->kind == FRAME_HOUR) == as_hour;

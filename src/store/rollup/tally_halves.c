@@ -1,4 +1,6 @@
 /* Halves of edges: which of them belong together. */
+#include <stdlib.h>
+
 #include "base/hash.h"
 #include "store/rollup/tally_priv.h"
 
@@ -171,39 +173,75 @@ void tally_settle(struct tally *t, struct tally *waiting) {
         if (!find_client(waiting, &t->clients.v[i])) count_unmatched(t, &t->clients.v[i]);
 }
 
-bool tally_has_half(const struct tally *t, const struct tally_half *h) {
-    if (!h->is_server) return find_client(t, h) != NULL;
-    for (size_t i = 0; i < t->servers.n; i++)
-        if (t->servers.v[i].key == h->key && t->servers.v[i].call.start_ns == h->call.start_ns &&
-            t->servers.v[i].call.duration_ns == h->call.duration_ns)
-            return true;
-    return false;
+/* Servers of one client have one key: which of them it is. */
+static uint64_t half_id(const struct tally_half *h) {
+    return hash_mix(h->key, hash_mix((uint64_t)h->call.start_ns, h->call.duration_ns));
 }
 
-/* The index of clients is not good any more: nothing pairs in t after this. */
+static int by_key(const void *x, const void *y) {
+    uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return a < b ? -1 : a > b;
+}
+
+/* Of one side of t those that stay: of hours that are none of these, or that `counted` has on that side, too. */
+static void keep_side(struct tally *t, const struct tally *counted, bool servers,
+                      bool (*is_counted)(void *context, int64_t time_ns), void *context) {
+    size_t n = servers ? counted->servers.n : counted->clients.n, kept = servers ? t->servers.n : t->clients.n,
+           left = 0;
+    const struct tally_half *from = servers ? counted->servers.v : counted->clients.v;
+    struct tally_half *v = servers ? t->servers.v : t->clients.v;
+    AUTO_FREE uint64_t *keys = mem_new_array(uint64_t, n + 1);
+    for (size_t i = 0; i < n; i++) keys[i] = half_id(&from[i]);
+    if (n) qsort(keys, n, sizeof *keys, by_key);
+    for (size_t i = 0; i < kept; i++) {
+        uint64_t id = half_id(&v[i]);
+        if (!is_counted(context, v[i].call.start_ns) || bsearch(&id, keys, n, sizeof *keys, by_key)) v[left++] = v[i];
+    }
+    if (servers)
+        t->servers.n = left;
+    else
+        t->clients.n = left;
+}
+
+void tally_keep_halves(struct tally *t, const struct tally *counted, bool (*is_counted)(void *context, int64_t time_ns),
+                       void *context) {
+    keep_side(t, counted, false, is_counted, context);
+    keep_side(t, counted, true, is_counted, context);
+}
+
+/* How many of the first clients and servers are the oldest `over` of all. Each side came in order of arrival. */
+static void oldest_of(const struct tally *t, size_t over, size_t first[2]) {
+    for (first[0] = first[1] = 0; over > 0; over--) {
+        bool client = first[0] < t->clients.n, server = first[1] < t->servers.n;
+        if (client && server) client = t->clients.v[first[0]].arrived_ns <= t->servers.v[first[1]].arrived_ns;
+        first[client ? 0 : 1]++;
+    }
+}
+
 uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_max) {
-    size_t all = t->clients.n + t->servers.n, over = all > halves_max ? all - halves_max : 0, left = 0;
-    uint64_t cut = over;
-    for (size_t i = 0; i < t->clients.n; i++) {
+    size_t left = 0, first[2];
+    for (size_t i = 0; i < t->clients.n; i++) { /* those that are done with wait no more */
         const struct tally_half c = t->clients.v[i];
-        bool goes = over > 0 || c.arrived_ns < arrived_before_ns;
-        over -= over > 0;
-        if (goes)
+        if (c.arrived_ns < arrived_before_ns)
             count_unmatched(t, &c);
         else if (!c.is_matched || c.is_remembered)
             t->clients.v[left++] = c;
     }
     t->clients.n = left;
     left = 0;
-    for (size_t i = 0; i < t->servers.n; i++) {
-        bool goes = over > 0 || t->servers.v[i].arrived_ns < arrived_before_ns;
-        over -= over > 0;
-        if (!goes) t->servers.v[left++] = t->servers.v[i];
-    }
+    for (size_t i = 0; i < t->servers.n; i++)
+        if (t->servers.v[i].arrived_ns >= arrived_before_ns) t->servers.v[left++] = t->servers.v[i];
     t->servers.n = left;
+    size_t all = t->clients.n + t->servers.n, over = all > halves_max ? all - halves_max : 0;
+    oldest_of(t, over, first);
+    for (size_t i = 0; i < first[0]; i++) count_unmatched(t, &t->clients.v[i]);
+    t->clients.n -= first[0];
+    t->servers.n -= first[1];
+    if (first[0]) memmove(t->clients.v, t->clients.v + first[0], t->clients.n * sizeof *t->clients.v);
+    if (first[1]) memmove(t->servers.v, t->servers.v + first[1], t->servers.n * sizeof *t->servers.v);
     mem_free(t->client_slots);
     t->client_slots = NULL;
     t->client_mask = 0;
     t->indexed = 0;
-    return cut;
+    return over;
 }

@@ -120,9 +120,11 @@ uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span)
 void tally_count_unmatched(struct tally *t, int64_t before_ns);
 /* Client halves that found nobody and are not among those that wait, as calls of their peers. */
 void tally_settle(struct tally *t, struct tally *waiting);
-bool tally_has_half(const struct tally *t,
-                    const struct tally_half *h); /* a client's, or a server's that has found nobody */
-/* Halves that arrived before that time are done with: they are counted so, or forgotten. So are the first ones over the limit; returns how many those were. */
+/* Forgets halves of hours that were counted, but for those that `counted` has as well. */
+void tally_keep_halves(struct tally *t, const struct tally *counted, bool (*is_counted)(void *context, int64_t time_ns),
+                       void *context);
+/* Halves that arrived before that time are done with: they are counted so, or forgotten. So are the oldest over the limit; returns how many those were.
+ * Nothing pairs in t after this. */
 uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_max);
 
 static inline int64_t rollup_floor(int64_t t, int64_t step) { return t - ((t % step) + step) % step; }
