@@ -144,6 +144,11 @@ scrape_configs:
   renameSync(`${list}.new`, list); // it is taken out: nothing of it is left
   await becomes({ 'a first': '3', 'up first': '1' });
 
+  const told = async () => (await getJson(`${ours}/api/v1/notifications`)).data.map((n) => n.text);
+  assert.deepEqual(await told(), []);
+  writeFileSync(file, `${readFileSync(file)}  - { job_name: bad, colour: red }\n`); // a job with a fault is left out, and named
+  const [part] = await until(told, (list) => list.length === 1);
+  assert.match(part, /^Configuration is taken without what is wrong in it: .*p\.yml:6: field colour not found/);
   writeFileSync(file, 'global: ['); // a file that got bad
   await until(async () => (await (await fetch(`${clew.api}/metrics`)).text()), (t) => /^clew_scrape_config_last_reload_successful 0$/m.test(t));
   assert.equal((await getJson(`${ours}/api/v1/status/runtimeinfo`)).data.reloadConfigSuccess, false);

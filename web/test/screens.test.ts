@@ -10,7 +10,7 @@ function holds<S>(codec: { read(q: string): S; write(v: S): string }, query: str
 }
 
 test('a default state has no query', () => {
-  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.metrics, s.cardinality, s.rules, s.dashboards, s.dashboard, s.settings, s.login]) holds(codec as never, '');
+  for (const codec of [s.home, s.traces, s.trace, s.compare, s.logs, s.metrics, s.cardinality, s.targets, s.rules, s.dashboards, s.dashboard, s.settings, s.login]) holds(codec as never, '');
 });
 
 test('every field of every screen survives its URL', () => {
@@ -21,6 +21,7 @@ test('every field of every screen survives its URL', () => {
   holds(s.logs, '?service=a&severity=warn&text=x&trace_id=0af7651916cd43dd8448eb211c80319c&span_id=00f067aa0ba902b7&where=resource.%22x%22%3D1&order=oldest&compare=true&by=severity&column=body&column=user.id&record=17-ab&around=17-ab&within=host');
   holds(s.metrics, '?start=now-6h&query=sum%28x%29&query=%7B%22a.b%22%7D&off=B&as=table&step=30s&compare=true&exemplars=hidden&find=a+b&series=0%5B%5D&sort=-value&match=%7Bjob%3D%22x%22%7D&metric=a.b&label=job&browser=closed');
   holds(s.cardinality, '?start=now-7d&match=%7Bjob%3D%22x%22%7D&by=pair&sort=bytes&find=x&drop=label%3Apod');
+  holds(s.targets, '?state=down&pool=a+b&find=x%3D1&paused=true');
   holds(s.rules, '?start=now-30d&end=2026-01-02T03%3A04%3A05Z&id=a.b-c&edit=new&show=bad&find=x');
   holds(s.dashboards, '?search=a+b');
   holds(s.dashboard, '?start=now-6h&end=now-1h&var=a%3Db&var=a%3Dc%3Dd&refresh=off&edit=true&panel=12');
@@ -31,6 +32,7 @@ test('every field of every screen survives its URL', () => {
 test('what is unknown is dropped, and choices fall back to the first', () => {
   holds(s.traces, '?status=fine&order=sideways&nonsense=1&where=&where=a%3D1&where=a%3D1', '?where=a%3D1');
   holds(s.logs, '?severity=loud', '');
+  holds(s.targets, '?state=sideways&paused=perhaps', '');
   assert.equal(s.traces.read(`?${'where=a&'.repeat(3)}${Array.from({ length: 50 }, (_, i) => `where=k${i}`).join('&')}`).where.length, 32);
 });
 
@@ -38,6 +40,7 @@ test('paths name screens, and nothing else does', () => {
   assert.deepEqual(s.placeOf('/'), { screen: 'home', id: '' });
   assert.deepEqual(s.placeOf('/compare'), { screen: 'compare', id: '' });
   assert.deepEqual(s.placeOf('/explore'), { screen: 'metrics', id: '' });
+  assert.deepEqual(s.placeOf('/targets'), { screen: 'targets', id: '' });
   assert.deepEqual(s.placeOf('/logs'), { screen: 'logs', id: '' });
   assert.deepEqual(s.placeOf('/dashboards'), { screen: 'dashboards', id: '' });
   assert.deepEqual(s.placeOf('/dashboard/clew.host'), { screen: 'dashboard', id: 'clew.host' });

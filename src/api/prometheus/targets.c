@@ -66,17 +66,26 @@ void handle_prometheus_targets_metadata(struct api_call *c) { prometheus_answer(
 
 /* ---- notifications ---------------------------------------------------------------------------------------------- */
 
+/* Prometheus has the first alone: it takes a file whole or not at all. */
+static const char *notification_of(bool taken) {
+    return taken ? "Configuration is taken without what is wrong in it: " : "Configuration reload has failed: ";
+}
+
 static err fill_notifications(struct prometheus *p) {
     struct json_writer *w = &p->a.w;
     struct scraper *s = scraper_of(p);
     struct scraper_stats stats = {.reload_ok = true};
     AUTO_BUF struct buf text;
+    size_t begun = 0;
     buf_init(&text, 64 * KIB);
-    if (s) scraper_get_stats(s, &stats);
-    json_array(w);
-    if (!stats.reload_ok) {
-        buf_add_text(&text, "Configuration reload has failed: ");
+    if (s) {
+        scraper_get_stats(s, &stats);
+        buf_add_text(&text, notification_of(stats.reload_ok));
+        begun = text.n;
         scraper_put_problem(s, &text);
+    }
+    json_array(w);
+    if (s && (!stats.reload_ok || text.n > begun)) {
         json_object(w);
         json_member(w, "text", str, buf_str(&text));
         json_member(w, "date", time, p->c->now_ns);

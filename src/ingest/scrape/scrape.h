@@ -66,7 +66,8 @@ struct scraper_stats {
     int64_t reloaded_ns; /* wall, of the last good one */
 };
 void scraper_get_stats(struct scraper *s, struct scraper_stats *out);
-void scraper_put_problem(struct scraper *s, struct buf *out); /* why the file was not taken; nothing if it was */
+/* Why the file was not taken, or which faults of it were left out; nothing if there is none. */
+void scraper_put_problem(struct scraper *s, struct buf *out);
 
 /* ---- what Prometheus's API says of it ------------------------------------------------------------------------------- */
 

@@ -9,10 +9,11 @@ let pendingAt = 0;
 
 const isTyping = (e: KeyboardEvent): boolean => !!(e.target as Element).closest?.('input, textarea, select, [contenteditable]');
 
-/** Where a key already means something: Enter on a link or button, arrows in what scrolls or has tabs. */
+/** Where a key already means something: Enter on a link or button, Space on a button, arrows in what scrolls or has tabs. */
 function isTaken(e: KeyboardEvent, name: string): boolean {
   const at = e.target as Element;
   if (name === 'enter') return !!at.closest?.('a, button, summary');
+  if (name === ' ') return !!at.closest?.('button, summary');
   return name.startsWith('arrow') && !!at.closest?.('[role=tablist], aside, pre');
 }
 

@@ -81,6 +81,12 @@ export interface CardinalityState extends Range {
   find: string;
   drop: string; // what the saving is shown of: "metric:NAME" or "label:NAME"
 }
+export interface TargetsState {
+  state: 'all' | 'down' | 'unknown' | 'up';
+  pool: string; // "": all
+  find: string; // words in addresses, labels and errors
+  paused: boolean; // asks no more by itself
+}
 export interface RulesState extends Range {
   id: string; // of the group that is edited; "": the list
   edit: '' | 'new';
@@ -127,6 +133,7 @@ export const metrics = codec<MetricsState>({
 export const cardinality = codec<CardinalityState>({
   start: text('now-24h'), end: text(), match: text(), by: choice('metric', 'label', 'pair'), sort: choice('series', 'samples', 'bytes', 'values'), find: text(), drop: text(),
 });
+export const targets = codec<TargetsState>({ state: choice('all', 'down', 'unknown', 'up'), pool: text(), find: text(), paused: flag() });
 export const rules = codec<RulesState>({ start: text('now-7d'), end: text(), id: text(), edit: choice('', 'new'), show: choice('all', 'rows', 'files', 'bad'), find: text() });
 export const dashboards = codec<DashboardsState>({ search: text() });
 export const dashboard = codec<DashboardState>({
@@ -136,9 +143,9 @@ export const settings = codec<SettingsState>({ section: choice('health', 'storag
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'rules' | 'dashboards' | 'dashboard' | 'start' | 'settings' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', rules: '/rules', dashboards: '/dashboards', dashboard: '/dashboard/', start: '/start', settings: '/settings', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, rules, dashboards, dashboard, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'targets' | 'rules' | 'dashboards' | 'dashboard' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', targets: '/targets', rules: '/rules', dashboards: '/dashboards', dashboard: '/dashboard/', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, targets, rules, dashboards, dashboard, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -169,6 +176,7 @@ export function serviceMetricsLink(service: string, namespace: string | null, r:
   return metricsLink({ ...r, match: `{${held}}` });
 }
 export const cardinalityLink = linkTo(paths.cardinality, cardinality);
+export const targetsLink = linkTo(paths.targets, targets);
 export const rulesLink = linkTo(paths.rules, rules);
 export const dashboardsLink = linkTo(paths.dashboards, dashboards);
 export const dashboardLink = (id: string, some: Partial<DashboardState> = {}): string => linkTo(paths.dashboard + id, dashboard)(some);

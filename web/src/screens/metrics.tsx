@@ -7,7 +7,7 @@ import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { askProm, letterOf, measureOf, readStep, rowsOf, seriesMost, showStep, stepOf, stepsBefore, stepsOf, type Exemplars, type Labels, type Measure, type Result, type Steps } from '../lib/prom';
 import { complaintAt, selectors, tokens, writeSelector } from '../lib/promql';
-import { cardinalityLink, metrics, queriesMost, type MetricsState } from '../lib/screens';
+import { cardinalityLink, metrics, queriesMost, targetsLink, type MetricsState } from '../lib/screens';
 import { rangeMs } from '../lib/time';
 import { say } from '../ui/chips';
 import { Browser } from '../ui/metrics/browser';
@@ -233,6 +233,7 @@ export default function Metrics() {
         <h1>Metrics</h1>
         <button class="button" aria-pressed={browsing} title="The list of metrics (f)" onClick={() => set({ browser: browsing ? 'closed' : 'open' })}>Browse</button>
         <div class="group" role="group" aria-label="Show as"><button class="button" aria-pressed={state.as === 'chart'} title="Chart (v)" onClick={() => set({ as: 'chart' })}>Chart</button><button class="button" aria-pressed={state.as === 'table'} title="Table (v)" onClick={() => set({ as: 'table' })}>Table</button></div>
+        <a class="button" href={targetsLink()}>Targets</a>
         <a class="button" href={cardinalityLink()}>Cardinality</a>
         <Saved screen="metrics" query={metrics.write(state).slice(1)} />
         <TimePicker range={state} onChange={set} refresh={again} compare={{ on: state.compare, set: (compare) => set({ compare }) }} />

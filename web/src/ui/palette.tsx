@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { cardinalityLink, dashboardLink, dashboardsLink, homeLink, logsLink, metricsLink, placeOf, rulesLink, searchLink, serviceMetricsLink, settingsLink, tracesLink, traceLink } from '../lib/screens';
+import { cardinalityLink, dashboardLink, dashboardsLink, homeLink, logsLink, metricsLink, placeOf, rulesLink, searchLink, serviceMetricsLink, settingsLink, targetsLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -22,6 +22,8 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Metrics', hint: 'g m', run: () => go(metricsLink()) },
   { name: 'Dashboards', hint: 'g d', run: () => go(dashboardsLink()) },
   { name: 'Metrics: cardinality', hint: '', run: () => go(cardinalityLink()) },
+  { name: 'Targets: what is scraped', hint: 'g a', run: () => go(targetsLink()) },
+  { name: 'Targets that are down', hint: '', run: () => go(targetsLink({ state: 'down' })) },
   { name: 'Rules and alerts', hint: 'g r', run: () => go(rulesLink()) },
   { name: 'New group of rules', hint: '', run: () => go(rulesLink({ edit: 'new' })) },
   { name: 'Traces by operation', hint: '', run: () => go(tracesLink({ by: 'operation' })) },
@@ -123,9 +125,9 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g m · g d · g r · g s · g ,', 'home, traces, logs, metrics, dashboards, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g m · g a · g d · g r · g s · g ,', 'home, traces, logs, metrics, targets, dashboards, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
-  ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail)'],
+  ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail, targets)'],
   ['e · Ctrl Z · Ctrl S', 'edit a dashboard; undo, save; arrow keys on a panel’s handle move it, with Shift resize it'], ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'], ['n · Ctrl S · Ctrl Enter', 'a new group; save it; test it (rules)'],
   ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations of a trace'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
