@@ -91,7 +91,7 @@ static void work_all(void *context) {
 
 /* ---- questions --------------------------------------------------------------------------------------------------- */
 
-static const struct promql_options options = {.start_ms = 0, .end_ms = (int64_t)HOURS * 3600000 - 1, .step_ms = 60000};
+static const struct promql_options options = {.start_ms = 0, .end_ms = (int64_t)HOURS * 3600000 - 1, .step_ms = 10000};
 
 struct question {
     struct query q;
@@ -126,10 +126,15 @@ static void check_values(const struct busy *b, const struct promql_answer *a) {
     }
 }
 
+/* As a question is asked: long loops check, too. */
 static void ask_once(struct busy *b, size_t slices) {
     struct question x;
+    struct promql_options checked = options;
     question_begin(&x, b, (struct query_options){0}, sum_of_rates());
-    check_ok(series_run_in_slices(&x.s, x.e, x.text, &options, slices, &x.got), "slices");
+    checked.check = series_source_step;
+    checked.check_work = series_source_check;
+    checked.context = &x.s;
+    check_ok(series_run_in_slices(&x.s, x.e, x.text, &checked, slices, &x.got), "slices");
     check_values(b, &x.got);
     assert_int_equal(x.s.stats.bad_pages, 0);
     question_end(&x);
@@ -194,7 +199,7 @@ static void whatever_ends_one_ends_all(struct busy *b) {
 static void a_share_may_be_too_small(struct busy *b) {
     struct question x;
     struct promql_options tight = options;
-    tight.samples_max = 2500; /* two groups of 600 steps, a series of 1,200 samples */
+    tight.samples_max = 8500; /* two groups of 3,600 steps, a series of 1,200 samples */
     question_begin(&x, b, (struct query_options){0}, sum_of_rates());
     check_ok(series_run_in_slices(&x.s, x.e, x.text, &tight, 4, &x.got), "tight");
     check_values(b, &x.got);
