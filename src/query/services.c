@@ -144,7 +144,7 @@ static err count_rolled(struct services *s, int64_t time_min, int64_t time_max, 
     struct rollup_rows rows;
     r.views[ROLLUP_SPANS] = true;
     r.environment = s->environment;
-    r.buckets = r.exemplars = true;
+    r.buckets = r.exemplars = r.by_service = true;
     TRY(query_rollups(s->q, &r, &rows));
     for (size_t i = 0; i < rows.n; i++) {
         TRY(add_rolled(s, &rows.v[i], out));

@@ -15,6 +15,15 @@ int rollup_key_compare(const struct rollup_key *a, const struct rollup_key *b) {
     return a->status < b->status ? -1 : a->status > b->status;
 }
 
+struct rollup_key rollup_key_for(const struct rollup_request *r, const struct rollup_key *key) {
+    struct rollup_key of = *key;
+    if (!r->by_service || key->view != ROLLUP_SPANS) return of;
+    if (!str_equal(of.texts[ROLLUP_OPERATION], STR(ROLLUP_OTHER))) of.texts[ROLLUP_OPERATION] = (struct str){0};
+    of.texts[ROLLUP_UNUSED] = (struct str){0};
+    of.kind = of.status = 0;
+    return of;
+}
+
 /* 2^(1/8) … 2^(7/8) with 63 bits after the point: none of them is a whole number of those, so a value is never equal to one. */
 static const uint64_t eighths[] = {0x8b95c1e3ea8bd6e6, 0x9837f0518db8a96f, 0xa5fed6a9b15138ea, 0xb504f333f9de6484,
                                    0xc5672a115506dadd, 0xd744fccad69d6af4, 0xeac0c6e7dd24392e};

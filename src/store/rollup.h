@@ -104,9 +104,11 @@ struct rollup_request {
     int64_t time_min, time_max; /* minutes that begin in it */
     /* What one row covers: a multiple of a minute, counted from 1970; 0: all of the range. Whole hours are the cheapest. */
     int64_t step_ns;
-    struct str environment;      /* p NULL: all */
-    struct str space, service;   /* p NULL: all; of edges: one of both ends */
-    bool buckets, exemplars;     /* wanted */
+    struct str environment;    /* p NULL: all */
+    struct str space, service; /* p NULL: all; of edges: one of both ends */
+    bool buckets, exemplars;   /* wanted */
+    bool
+        by_service; /* spans: operations, kinds and statuses of a service as one row, with none of them; `_other` apart */
     int64_t unmatched_before_ns; /* client halves that began later are not yet taken for calls of their peers */
     int64_t deadline_ns;         /* as in scan_request */
     bool (*is_cancelled)(const void *context);
@@ -138,6 +140,8 @@ struct rollup_rows {
 err store_rollups(struct store *s, struct str tenant, const struct rollup_request *r, struct arena *a,
                   struct rollup_rows *out, struct scan_stats *stats);
 
+/* The key of the row that a key counts in. */
+struct rollup_key rollup_key_for(const struct rollup_request *r, const struct rollup_key *key);
 uint32_t rollup_bucket_of(uint64_t ns);
 double rollup_bucket_upper_ns(uint32_t bucket);
 /* True if `a` is the one to show. */

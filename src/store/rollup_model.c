@@ -140,7 +140,11 @@ err rollup_model_answer(struct rollup_model *m, const struct rollup_request *r, 
     size_t n = 0;
     pair_all(m, r->unmatched_before_ns);
     for (size_t i = 0; i < m->calls.n; i++)
-        if (is_wanted(r, &m->calls.v[i])) m->calls.v[n++] = m->calls.v[i];
+        if (is_wanted(r, &m->calls.v[i])) {
+            m->calls.v[n] = m->calls.v[i];
+            m->calls.v[n].key = rollup_key_for(r, &m->calls.v[i].key);
+            n++;
+        }
     if (n) qsort(m->calls.v, n, sizeof *m->calls.v, by_key_and_time);
     out->v = arena_array(m->a, struct rollup_row, n + 1);
     uint64_t *buckets = NULL;

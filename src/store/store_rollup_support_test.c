@@ -148,6 +148,7 @@ void world_compare_rollups(struct world *w, int tenant, bool everything) {
     for (int v = 0; v < ROLLUP_VIEWS; v++) r.views[v] = everything || !chance_one_in(&w->chance, 3);
     r.buckets = everything || chance_one_in(&w->chance, 2);
     r.exemplars = everything || chance_one_in(&w->chance, 2);
+    r.by_service = !everything && chance_one_in(&w->chance, 3);
     if (!everything) {
         if (chance_one_in(&w->chance, 2))
             r.time_min = w->rollups_ns - (int64_t)chance_below(&w->chance, 4 * 1440) * 60000000000;

@@ -74,7 +74,7 @@ static void add_wanted(struct tally *t, const struct tally *from, const struct r
         if (!keys[row->key]) {
             struct str bytes = strings_get(&from->keys, row->key);
             bool wanted = rollup_key_read(bytes, &a, &key) && rollup_key_is_wanted(r, &key);
-            keys[row->key] = wanted ? tally_key_of_bytes(t, bytes) + 2 : 1;
+            keys[row->key] = wanted ? tally_key_for(t, r, &key) + 2 : 1;
             arena_clear(&a);
         }
         if (keys[row->key] > 1) tally_add_row(t, keys[row->key] - 2, row);

@@ -115,6 +115,11 @@ static struct str take_bytes(struct cursor *c, uint64_t n) {
     return str_span(at, c->bad ? 0 : (size_t)n);
 }
 
+/* Nearly all numbers of rows are small. */
+static inline uint64_t take_varint(struct cursor *c) {
+    return c->at < c->end && *c->at < 128 ? *c->at++ : cursor_varint64(c);
+}
+
 static uint64_t take_u64(struct cursor *c) {
     const unsigned char *at = cursor_skip(c, sizeof(uint64_t));
     uint64_t v = 0;
@@ -204,7 +209,7 @@ static err on_key(void *context, uint32_t number, struct str text) {
     (void)number;
     arena_clear(&d->texts);
     if (!rollup_key_read(text, &d->texts, &key)) return CORRUPT("rollups %s: a key cannot be read", d->f->path);
-    *vec_push(&d->keys) = rollup_key_is_wanted(d->r, &key) ? tally_key_of_bytes(d->into, text) : KEY_UNWANTED;
+    *vec_push(&d->keys) = rollup_key_is_wanted(d->r, &key) ? tally_key_for(d->into, d->r, &key) : KEY_UNWANTED;
     return NULL;
 }
 
@@ -220,15 +225,15 @@ static bool get_row(struct reading *d, struct cursor *c, int64_t hour_ns, struct
     uint8_t minute = cursor_byte(c, 255);
     *out = (struct tally_row){.time_ns = (int64_t)((uint64_t)hour_ns + minute * (uint64_t)rollup_minute_ns),
                               .buckets = d->buckets};
-    out->calls = cursor_varint64(c);
-    out->errors = cursor_varint64(c);
-    out->sum_ns = cursor_varint64(c);
-    out->last_ns = (int64_t)((uint64_t)out->time_ns + cursor_varint64(c));
-    uint64_t n = cursor_varint64(c), first = cursor_varint64(c);
+    out->calls = take_varint(c);
+    out->errors = take_varint(c);
+    out->sum_ns = take_varint(c);
+    out->last_ns = (int64_t)((uint64_t)out->time_ns + take_varint(c));
+    uint64_t n = take_varint(c), first = take_varint(c);
     if (c->bad || minute >= 60 || first > ROLLUP_BUCKETS || n > ROLLUP_BUCKETS - first) return false;
     out->bucket_first = (uint32_t)first;
     out->bucket_count = (uint32_t)n;
-    for (uint64_t i = 0; i < n; i++) d->buckets[i] = cursor_varint64(c);
+    for (uint64_t i = 0; i < n; i++) d->buckets[i] = take_varint(c);
     out->has_exemplar = cursor_byte(c, 255) == 1;
     if (out->has_exemplar) get_exemplar(c, out);
     return !c->bad;
@@ -270,10 +275,12 @@ static bool has_hour(const struct rollup_file *f, uint64_t near, int64_t hour) {
     return false;
 }
 
-/* The hour is asked for as a whole, so that its minutes need not be looked at. */
+/* All that the file has of the hour is asked for, so that its minutes need not be looked at. */
 static bool takes_hour(const struct reading *d, int64_t hour) {
     int64_t from = hour * rollup_hour_ns, last = rollup_hour_last(hour) / rollup_minute_ns * rollup_minute_ns;
-    return from >= d->r->time_min && last <= d->r->time_max && d->into->step_ns % rollup_hour_ns == 0;
+    bool begins = MAX(from, d->f->info.time_min) >= d->r->time_min,
+         ends = MIN(last, d->f->info.time_max) <= d->r->time_max;
+    return begins && ends && d->into->step_ns % rollup_hour_ns == 0;
 }
 
 static bool is_wanted(const struct reading *d, uint64_t i) {

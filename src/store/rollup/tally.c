@@ -89,6 +89,13 @@ static uint32_t party_of(struct tally *t, struct str environment, struct str spa
     return t->last_party = strings_intern(&t->parties, buf_str(&t->scratch));
 }
 
+uint32_t tally_key_for(struct tally *t, const struct rollup_request *r, const struct rollup_key *key) {
+    struct rollup_key of = rollup_key_for(r, key);
+    buf_clear(&t->scratch);
+    rollup_key_write(&of, &t->scratch);
+    return tally_key_of_bytes(t, buf_str(&t->scratch));
+}
+
 static uint32_t limited_key(struct tally *t, const struct rollup_key *asked) {
     struct rollup_key key = *asked;
     if (t->names) rollup_names_admit(t->names, &key);
@@ -184,6 +191,10 @@ static bool make_room(struct tally *t, struct tally_row *r, uint32_t first, uint
         r->bucket_count = to - from;
         return true;
     }
+    if (!t->step_ns) { /* few rows, of much each */
+        from = 0;
+        to = ROLLUP_BUCKETS;
+    }
     uint32_t room = MIN((to - from) + (to - from) / 2 + 4, (uint32_t)ROLLUP_BUCKETS);
     uint64_t *v = arena_array(&t->memory, uint64_t, room);
     if (!v) return false;
@@ -199,7 +210,8 @@ void tally_buckets_add(struct tally *t, struct tally_row *r, uint32_t first, uin
     if (!t->buckets || !n) return;
     bool fits = r->bucket_count && first >= r->bucket_first && first + n <= r->bucket_first + r->bucket_count;
     if (!fits && !make_room(t, r, first, n)) return; /* the arena says so */
-    for (uint32_t i = 0; i < n; i++) r->buckets[first - r->bucket_first + i] += counts[i];
+    uint64_t *restrict to = r->buckets + (first - r->bucket_first);
+    for (uint32_t i = 0; i < n; i++) to[i] += counts[i];
 }
 
 static void offer_exemplar(struct tally *t, struct tally_row *r, const struct rollup_exemplar *e) {

@@ -96,6 +96,9 @@ bool rollup_key_read(struct str bytes, struct arena *a, struct rollup_key *out);
 /* The number of a key as it is, no limits. */
 uint32_t tally_key_of_bytes(struct tally *t, struct str bytes);
 
+/* The number of the key's row for a request: of t's. */
+uint32_t tally_key_for(struct tally *t, const struct rollup_request *r, const struct rollup_key *key);
+
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
 /* The row of a key at the step that has the time; made if it is not there. It may move with the next one that is made. */
