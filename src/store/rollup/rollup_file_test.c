@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "os/clock.h"
 #include "os/sim/sim.h"
 #include "signal/testing.h"
 #include "store/rollup/file_priv.h"
@@ -160,6 +161,57 @@ static void test_edges_over_the_limit_are_other(void **state) {
     rollup_names_done(&names);
 }
 
+/* ---- halves that wait ------------------------------------------------------------------------------------------- */
+
+static void arrive(struct tally *t, bool is_server, uint64_t first, uint64_t n, int64_t arrived_ns) {
+    for (uint64_t i = 0; i < n; i++) {
+        add_half(t, is_server, first + i, STR("shop"));
+        struct tally_half *h = is_server ? &t->servers.v[t->servers.n - 1] : &t->clients.v[t->clients.n - 1];
+        h->arrived_ns = arrived_ns;
+    }
+}
+
+static void test_the_oldest_halves_go_first(void **state) {
+    (void)state;
+    struct tally t;
+    tally_init(&t, NULL, rollup_minute_ns);
+    arrive(&t, true, 1000, 50, 10);
+    arrive(&t, false, 2000, 5, 20);
+    arrive(&t, true, 3000, 5, 30);
+    assert_int_equal(tally_expire(&t, 0, 20), 40);
+    assert_int_equal(t.clients.n, 5); /* newer than the servers that went, though they stand before them */
+    assert_int_equal(t.servers.n, 15);
+    assert_int_equal(t.rows.n, 0);
+    assert_int_equal(tally_expire(&t, 25, 20),
+                     0); /* what has waited long enough goes, too; a client as a call of its peer */
+    assert_int_equal(t.clients.n, 0);
+    assert_int_equal(t.servers.n, 5);
+    assert_int_equal(t.rows.v[0].calls, 5);
+    tally_done(&t);
+}
+
+static bool always(void *context, int64_t time_ns) {
+    (void)context, (void)time_ns;
+    return true;
+}
+
+/* Of 65,536 that wait and 500,000 that were counted and wait for nobody: those whose spans are gone go, soon. */
+static void test_halves_of_deleted_spans_are_forgotten(void **state) {
+    (void)state;
+    struct tally waiting, counted;
+    tally_init(&waiting, NULL, rollup_minute_ns);
+    tally_init(&counted, NULL, rollup_minute_ns);
+    arrive(&counted, true, 0, 500000, 1);
+    arrive(&waiting, true, 499000, 65536, 1);
+    int64_t began = clock_process_cpu_ns();
+    tally_keep_halves(&waiting, &counted, always, NULL);
+    assert_int_equal(waiting.servers.n, 1000);
+    assert_true(clock_process_cpu_ns() - began <
+                (int64_t)20 * 1000000000); /* minutes, where each is looked for among all */
+    tally_done(&waiting);
+    tally_done(&counted);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
 struct written {
@@ -280,9 +332,14 @@ static void test_nothing_makes_no_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys_compare_as_their_bytes),     cmocka_unit_test(test_buckets),
-        cmocka_unit_test(test_names_over_the_limits_are_other), cmocka_unit_test(test_edges_over_the_limit_are_other),
-        cmocka_unit_test(test_a_file_has_what_was_written),     cmocka_unit_test(test_damage_is_named),
+        cmocka_unit_test(test_keys_compare_as_their_bytes),
+        cmocka_unit_test(test_buckets),
+        cmocka_unit_test(test_names_over_the_limits_are_other),
+        cmocka_unit_test(test_edges_over_the_limit_are_other),
+        cmocka_unit_test(test_the_oldest_halves_go_first),
+        cmocka_unit_test(test_halves_of_deleted_spans_are_forgotten),
+        cmocka_unit_test(test_a_file_has_what_was_written),
+        cmocka_unit_test(test_damage_is_named),
         cmocka_unit_test(test_nothing_makes_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
