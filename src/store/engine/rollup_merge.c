@@ -30,11 +30,6 @@ void engine_rollup_open(struct engine *s) {
     }
 }
 
-static int by_hour(const void *x, const void *y) {
-    int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
-    return a < b ? -1 : a > b;
-}
-
 void rollup_hours_of(const struct part_entry *const *files, size_t n, hour_list *out) {
     hour_list all = {0};
     for (size_t i = 0; i < n; i++) {
@@ -43,7 +38,7 @@ void rollup_hours_of(const struct part_entry *const *files, size_t n, hour_list 
         for (size_t k = 0; k < one.n; k++) *vec_push(&all) = one.v[k];
         vec_done(&one);
     }
-    if (all.n) qsort(all.v, all.n, sizeof *all.v, by_hour);
+    if (all.n) qsort(all.v, all.n, sizeof *all.v, rollup_hour_compare);
     for (size_t i = 0; i < all.n; i++)
         if (i == 0 || all.v[i] != all.v[i - 1]) *vec_push(out) = all.v[i];
     vec_done(&all);

@@ -65,9 +65,8 @@ bool engine_rollup_waits(struct engine *s, const char *tenant) {
     return waits;
 }
 
-static void take_files(struct unit *u, const struct part_entry *first) {
-    u->halves = rollup_is_halves(first);
-    u->day = first->day;
+/* The unit's files: of its day, or that of halves. */
+static void take_files(struct unit *u) {
     u->applied = UINT64_MAX;
     for (size_t i = 0; i < u->table->parts->n; i++) {
         const struct part_entry *p = &u->table->parts->v[i];
@@ -76,22 +75,20 @@ static void take_files(struct unit *u, const struct part_entry *first) {
         *vec_push(&u->files) = *p;
         u->applied = MIN(u->applied, p->deletes_applied);
     }
-    u->first_hour = u->halves ? first->time_min / rollup_hour_ns : (int64_t)u->day * 24;
-    u->last_hour = u->halves ? first->time_max / rollup_hour_ns : (int64_t)u->day * 24 + 23;
 }
 
-/* A day that was never counted, all of it. */
-static void take_uncounted(struct unit *u, struct table *t) {
-    u->day = t->uncounted.v[--t->uncounted.n];
-    u->first_hour = (int64_t)u->day * 24;
-    u->last_hour = u->first_hour + 23;
-    for (int64_t hour = MAX(u->first_hour, 0); hour <= u->last_hour; hour++) *vec_push(&u->touched) = hour;
-    for (size_t i = 0; i < t->parts->n; i++) {
-        const struct part_entry *p = &t->parts->v[i];
-        if (!p->rollup || p->damaged || rollup_is_halves(p) || p->day != u->day) continue;
-        part_entry_ref(p);
-        *vec_push(&u->files) = *p;
-    }
+static void take_hours(struct unit *u, const struct part_entry *halves) {
+    u->first_hour = halves ? halves->time_min / rollup_hour_ns : (int64_t)u->day * 24;
+    u->last_hour = halves ? halves->time_max / rollup_hour_ns : (int64_t)u->day * 24 + 23;
+}
+
+/* That of a file under a delete, or a day that was never counted, all of it. */
+static void choose_unit(struct unit *u, const struct part_entry *under) {
+    u->halves = under && rollup_is_halves(under);
+    u->day = under ? under->day : u->table->uncounted.v[--u->table->uncounted.n];
+    take_hours(u, u->halves ? under : NULL);
+    take_files(u);
+    for (int64_t hour = MAX(u->first_hour, 0); !under && hour <= u->last_hour; hour++) *vec_push(&u->touched) = hour;
 }
 
 static bool take_unit(struct engine *s, struct unit *u) {
@@ -106,10 +103,7 @@ static bool take_unit(struct engine *s, struct unit *u) {
         u->table = t;
         u->spans = part_set_ref(spans->parts);
         u->deletes = delete_set_ref(s->deletes);
-        if (first)
-            take_files(u, first);
-        else
-            take_uncounted(u, t);
+        choose_unit(u, first);
     }
     lock_give(&s->lock);
     return u->table != NULL;
@@ -160,11 +154,6 @@ static err touch_part(struct unit *u, const struct part_entry *p, const struct d
     return NULL;
 }
 
-static int by_hour(const void *x, const void *y) {
-    int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
-    return a < b ? -1 : a > b;
-}
-
 /* The first hour all of whose spans, and of those around, are still kept. */
 static int64_t first_kept(struct unit *u) {
     int64_t oldest, newest;
@@ -189,7 +178,7 @@ static err find_touched(struct unit *u) {
     }
     for (size_t i = 0, n = hours.n; i < n; i++)
         for (int side = -1; side <= 1; side += 2) *vec_push(&hours) = hours.v[i] + side;
-    if (hours.n) qsort(hours.v, hours.n, sizeof *hours.v, by_hour);
+    if (hours.n) qsort(hours.v, hours.n, sizeof *hours.v, rollup_hour_compare);
     for (size_t i = 0; i < hours.n; i++) {
         int64_t h = hours.v[i];
         if (h >= u->first_hour && h <= u->last_hour && h >= kept &&
@@ -201,7 +190,7 @@ static err find_touched(struct unit *u) {
 }
 
 static bool is_touched(const struct unit *u, int64_t hour) {
-    return u->touched.n && bsearch(&hour, u->touched.v, u->touched.n, sizeof hour, by_hour);
+    return u->touched.n && bsearch(&hour, u->touched.v, u->touched.n, sizeof hour, rollup_hour_compare);
 }
 
 /* ---- counting --------------------------------------------------------------------------------------------------- */
@@ -307,7 +296,7 @@ static err write_day(struct unit *u, const struct tally *t, struct rollup_writer
     for (size_t i = 0; i < u->files.n; i++) files[i] = &u->files.v[i];
     rollup_hours_of(files, u->files.n, &hours);
     for (size_t i = 0; i < u->touched.n; i++) *vec_push(&hours) = u->touched.v[i];
-    if (hours.n) qsort(hours.v, hours.n, sizeof *hours.v, by_hour);
+    if (hours.n) qsort(hours.v, hours.n, sizeof *hours.v, rollup_hour_compare);
     for (size_t i = 0; i < hours.n && !e; i++) {
         if (i && hours.v[i] == hours.v[i - 1]) continue;
         e = is_touched(u, hours.v[i]) ? rollup_writer_put(w, t, hour_from(hours.v[i]), hour_last(hours.v[i]), true)

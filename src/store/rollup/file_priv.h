@@ -99,6 +99,7 @@ err rollup_file_read_halves(const struct rollup_file *f, struct tally *into, str
 bool rollup_key_is_wanted(const struct rollup_request *r, const struct rollup_key *key);
 /* Hours that the file has rows of, ascending. */
 typedef VEC(int64_t) hour_list;
+int rollup_hour_compare(const void *a, const void *b); /* for qsort and bsearch */
 void rollup_file_hours(const struct rollup_file *f, hour_list *out);
 /* The keys of the file, for the limits on names. */
 err rollup_file_keys(const struct rollup_file *f, struct rollup_names *names);

@@ -321,7 +321,7 @@ err rollup_file_read(const struct rollup_file *f, const struct rollup_request *r
     return e;
 }
 
-static int by_hour(const void *x, const void *y) {
+int rollup_hour_compare(const void *x, const void *y) {
     int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
     return a < b ? -1 : a > b;
 }
@@ -329,7 +329,7 @@ static int by_hour(const void *x, const void *y) {
 void rollup_file_hours(const struct rollup_file *f, hour_list *out) {
     for (uint64_t i = 0; i < f->frame_count; i++)
         if (f->frames[i].kind == FRAME_MINUTES) *vec_push(out) = f->frames[i].hour;
-    if (out->n) qsort(out->v, out->n, sizeof *out->v, by_hour);
+    if (out->n) qsort(out->v, out->n, sizeof *out->v, rollup_hour_compare);
     size_t left = 0;
     for (size_t i = 0; i < out->n; i++)
         if (i == 0 || out->v[i] != out->v[left - 1]) out->v[left++] = out->v[i];

@@ -288,7 +288,6 @@ static void test_a_file_has_what_was_written(void **state) {
 static void test_damage_is_named(void **state) {
     (void)state;
     struct written w;
-    struct scan_stats none = {0};
     size_t rows;
     write_all(&w, 3, 60, (int64_t)90 * 1000000000);
     AUTO_FREE char *bytes = mem_new(w.bytes.n + 8);
@@ -313,7 +312,6 @@ static void test_damage_is_named(void **state) {
         tally_done(&halves);
         rollup_file_unref(f);
     }
-    (void)none;
     written_done(&w);
 }
 
