@@ -256,6 +256,13 @@ void tally_add_all(struct tally *t, const struct tally *from, int64_t time_min, 
     }
 }
 
+void tally_clear_rows(struct tally *t) {
+    if (t->rows.n) memset(t->slots, 0, ((size_t)t->slot_mask + 1) * sizeof *t->slots);
+    if (t->last.n) memset(t->last.v, 0, t->last.n * sizeof *t->last.v);
+    t->rows.n = 0;
+    arena_clear(&t->memory);
+}
+
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 static uint32_t peer_of(struct tally *t, const struct rollup_half *h) {

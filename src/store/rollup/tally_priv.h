@@ -108,6 +108,9 @@ void tally_add_row(struct tally *t, uint32_t key, const struct tally_row *from);
 /* All rows of another, whose minutes begin in the range. */
 void tally_add_all(struct tally *t, const struct tally *from, int64_t time_min, int64_t time_max);
 
+/* Forgets rows; keys keep their numbers. */
+void tally_clear_rows(struct tally *t);
+
 /* ---- halves ----------------------------------------------------------------------------------------------------- */
 
 /* Pairs servers with clients: those servers go, and the clients are matched. */
