@@ -126,23 +126,28 @@ static void test_kills_and_power_cuts(void **state) {
     }
 }
 
-/* A folder of a clew that kept no rollups: its days are counted in the background, and what comes meanwhile is in none twice. */
+/* A folder of a clew that kept no rollups, opened by one that does. */
+static void begin_without_rollups(struct world *w, uint64_t seed) {
+    begin(w, seed);
+    store_abandon(w->real);
+    w->o.rollup.run = NULL;
+    assert_null(store_open(&w->o, &w->real));
+    for (int i = 0; i < 40; i++) {
+        world_send(w);
+        pump_log(w);
+        if (i % 9 == 0) store_pump(w->real, 1);
+    }
+    assert_null(store_close(w->real));
+    w->o.rollup = world_rollup_function;
+    assert_null(world_reopen(w));
+}
+
+/* Its days are counted in the background, and what comes meanwhile is in none twice. */
 static void test_old_days_are_counted(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= rounds(10, 300); seed++) {
         struct world w;
-        begin(&w, seed);
-        store_abandon(w.real);
-        w.o.rollup.run = NULL;
-        assert_null(store_open(&w.o, &w.real));
-        for (int i = 0; i < 40; i++) {
-            world_send(&w);
-            pump_log(&w);
-            if (i % 9 == 0) store_pump(w.real, 1);
-        }
-        assert_null(store_close(w.real));
-        w.o.rollup = world_rollup_function;
-        assert_null(world_reopen(&w));
+        begin_without_rollups(&w, seed);
         memset(w.ids, 0, sizeof w.ids); /* halves of old days do not wait */
         w.next_id += 8;
         for (int i = 0; i < 8; i++) world_send(&w);
@@ -156,6 +161,29 @@ static void test_old_days_are_counted(void **state) {
         close_clean(&w);
         world_done(&w);
     }
+}
+
+/* Counting that fails at its n-th call is tried again after a minute, without a restart; days that did not fail do not wait for it. */
+static bool count_with_a_fault(uint64_t n, enum err_kind kind) {
+    struct world w;
+    struct store_stats stats;
+    begin_without_rollups(&w, 5);
+    sim_fail_at(n, kind);
+    while (store_pump(w.real, 2)) {}
+    bool broke = sim_faults() > 0;
+    store_get_stats(w.real, &stats);
+    sim_clock_advance((int64_t)61 * 1000000000);
+    while (!stats.read_only && store_pump(w.real, 2)) {}
+    if (!stats.read_only) world_compare_rollups(&w, 0, true);
+    store_abandon(w.real);
+    world_done(&w);
+    return broke;
+}
+
+static void test_counting_that_fails_is_tried_again(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 2; kind++)
+        for (uint64_t n = 1; count_with_a_fault(n, kind ? ERR_UNAVAILABLE : ERR_IO); n += rounds(3, 1)) {}
 }
 
 /* A short life with flushes, merges and a delete, cut or broken at its n-th call. */
@@ -200,9 +228,8 @@ static void test_broken_at_every_call(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model_agrees),
-        cmocka_unit_test(test_kills_and_power_cuts),
-        cmocka_unit_test(test_old_days_are_counted),
+        cmocka_unit_test(test_model_agrees),         cmocka_unit_test(test_kills_and_power_cuts),
+        cmocka_unit_test(test_old_days_are_counted), cmocka_unit_test(test_counting_that_fails_is_tried_again),
         cmocka_unit_test(test_broken_at_every_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
