@@ -10,6 +10,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/sim/sim.h"
+#include "store/rollup/tally_priv.h"
 #include "store/store_testing_priv.h"
 
 static uint64_t rounds(uint64_t quick, uint64_t all) { return getenv("CLEW_LONG") ? all : quick; }
@@ -186,6 +187,70 @@ static void test_counting_that_fails_is_tried_again(void **state) {
         for (uint64_t n = 1; count_with_a_fault(n, kind ? ERR_UNAVAILABLE : ERR_IO); n += rounds(3, 1)) {}
 }
 
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static err ask_all(struct world *w, size_t memory, size_t *out_rows) {
+    struct rollup_request r = {.time_max = INT64_MAX, .step_ns = rollup_minute_ns, .buckets = true, .exemplars = true};
+    struct scan_stats stats = {0};
+    struct rollup_rows rows;
+    AUTO_ARENA struct arena a;
+    arena_init(&a, memory);
+    for (int v = 0; v < ROLLUP_VIEWS; v++) r.views[v] = true;
+    err e = store_rollups(w->real, STR("default"), &r, &a, &rows, &stats);
+    *out_rows = rows.n;
+    return e;
+}
+
+/* What a question adds up is drawn from the budget while it does, files and memory alike, and refused over it. */
+static void test_a_question_draws_from_the_budget(void **state) {
+    (void)state;
+    struct world w;
+    size_t rows;
+    begin(&w, 11);
+    for (int i = 0; i < 60; i++) {
+        world_send(&w);
+        pump_log(&w);
+        if (i == 30) assert_null(store_flush(w.real));
+    }
+    for (int flushed = 0; flushed < 2; flushed++) {
+        assert_null(ask_all(&w, 64 * MIB, &rows)); /* what is in memory is looked at */
+        uint64_t used = budget_used(&w.budget), limit = w.budget.limit_bytes;
+        atomic_store(&w.budget.peak_bytes, used);
+        assert_null(ask_all(&w, 64 * MIB, &rows));
+        assert_true(rows > 50);
+        assert_true(w.budget.peak_bytes >= used + rows * sizeof(struct rollup_row));
+        assert_int_equal(budget_used(&w.budget), used);
+        w.budget.limit_bytes = used + rows * sizeof(struct rollup_row);
+        err e = ask_all(&w, 64 * MIB, &rows);
+        assert_int_equal(err_kind(e), ERR_BUSY);
+        err_free(e);
+        assert_int_equal(budget_used(&w.budget), used);
+        w.budget.limit_bytes = limit;
+        assert_null(ask_all(&w, 64 * MIB, &rows));
+        assert_null(store_flush(w.real));
+    }
+    close_clean(&w);
+    world_done(&w);
+}
+
+/* All hours of a day that are counted anew stand in memory until its file is written: they are drawn from the budget as long. */
+static void test_counting_draws_from_the_budget(void **state) {
+    (void)state;
+    struct world w;
+    size_t rows;
+    begin_without_rollups(&w, 6);
+    uint64_t used = budget_used(&w.budget);
+    atomic_store(&w.budget.peak_bytes, used);
+    while (store_pump(w.real, 2)) {}
+    uint64_t peak = w.budget.peak_bytes;
+    assert_null(ask_all(&w, 64 * MIB, &rows));
+    assert_true(peak >=
+                used + rows * sizeof(struct tally_row)); /* of three days, each twice: as counted, and gathered */
+    assert_true(budget_used(&w.budget) <= used);
+    close_clean(&w);
+    world_done(&w);
+}
+
 /* A short life with flushes, merges and a delete, cut or broken at its n-th call. */
 static void broken_life(uint64_t n, int how, bool *out_broke) {
     struct world w;
@@ -228,8 +293,12 @@ static void test_broken_at_every_call(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model_agrees),         cmocka_unit_test(test_kills_and_power_cuts),
-        cmocka_unit_test(test_old_days_are_counted), cmocka_unit_test(test_counting_that_fails_is_tried_again),
+        cmocka_unit_test(test_model_agrees),
+        cmocka_unit_test(test_kills_and_power_cuts),
+        cmocka_unit_test(test_old_days_are_counted),
+        cmocka_unit_test(test_counting_that_fails_is_tried_again),
+        cmocka_unit_test(test_a_question_draws_from_the_budget),
+        cmocka_unit_test(test_counting_draws_from_the_budget),
         cmocka_unit_test(test_broken_at_every_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,19 +211,12 @@ static bool is_touched(const struct unit *u, int64_t hour) {
 
 struct counting {
     struct unit *u;
-    uint64_t charged_bytes;
     size_t pair_at;
     struct engine_snapshot *sn;
     struct tally *t;
     struct scan_stats stats;
     err error;
 };
-
-static void charge(struct counting *c) {
-    uint64_t bytes = tally_bytes(c->t);
-    if (bytes > c->charged_bytes) budget_take_always(c->u->s->o.budget, bytes - c->charged_bytes);
-    c->charged_bytes = MAX(bytes, c->charged_bytes);
-}
 
 static err count_piece(struct counting *c, const struct row_place *places, uint32_t n) {
     const struct rollup_function *f = &c->u->s->o.rollup;
@@ -255,7 +248,7 @@ static err count_rows(struct counting *c, const struct chunk *chunk) {
         tally_pair(c->t);
         c->pair_at = MAX(2 * c->t->servers.n, (size_t)PAIR_LEAST);
     }
-    charge(c);
+    tally_draw_always(c->t);
     return NULL;
 }
 
@@ -283,7 +276,6 @@ static err count_hours(struct unit *u, size_t i, size_t end, struct tally *t) {
     c.sn->batch_count = 0;
     err e = count_run(&c, u->touched.v[i], u->touched.v[end - 1]);
     snapshot_free(sn);
-    budget_give(u->s->o.budget, c.charged_bytes);
     if (!e && c.stats.bad_blocks) e = err_new(ERR_CORRUPT, "%s", c.stats.bad_text);
     if (!e) tally_pair(t);
     return e;
@@ -335,12 +327,15 @@ static err count_group(struct unit *u, size_t i, size_t end, struct tally *halve
     struct counted_hours hours = {u->touched.v[i], u->touched.v[end - 1]};
     struct tally counted;
     tally_init(&counted, u->table->names, rollup_minute_ns);
+    counted.budget = u->s->o.budget;
     err e = count_hours(u, i, end, &counted);
     if (!e && u->halves) {
         tally_keep_halves(halves, &counted, is_of_hours, &hours);
     } else if (!e) {
         tally_settle(&counted, halves);
+        tally_draw_always(&counted);
         tally_add_all(rows, &counted, hour_from(hours.first), hour_last(hours.last));
+        tally_draw_always(rows);
     }
     tally_done(&counted);
     return e;
@@ -351,7 +346,9 @@ static err write_unit(struct unit *u, struct rollup_writer *w) {
     struct tally rows, halves;
     tally_init(&rows, NULL, rollup_minute_ns);
     tally_init(&halves, NULL, rollup_minute_ns);
+    rows.budget = halves.budget = u->s->o.budget;
     err e = read_halves(u, &halves);
+    tally_draw_always(&halves);
     for (size_t i = 0, end; i < u->touched.n && !e; i = end) {
         for (end = i + 1;
              end < u->touched.n && end < i + GROUP_HOURS && u->touched.v[end] == u->touched.v[end - 1] + 1;)

@@ -110,7 +110,7 @@ void rollup_file_unref(struct rollup_file *f); /* takes NULL; the last one remov
 void rollup_file_doom(struct rollup_file *f);
 
 /* Adds rows to a tally: of the request its range, views, names. Whole hours at once where the tally's steps allow. A frame that is damaged is
- * left out and counted (7). */
+ * left out and counted (7). What the tally takes is drawn after each frame. */
 err rollup_file_read(const struct rollup_file *f, const struct rollup_request *r, struct tally *into,
                      struct scan_stats *stats);
 err rollup_file_read_halves(const struct rollup_file *f, struct tally *into, struct scan_stats *stats);

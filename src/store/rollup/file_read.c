@@ -353,6 +353,7 @@ static err read_all(struct reading *d) {
         if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
         if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns) return err_new(ERR_CANCELLED, "out of time");
         TRY(or_count(read_rows(d, &d->f->frames[i]), d->stats));
+        TRY(tally_draw(d->into));
     }
     return NULL;
 }

@@ -299,6 +299,7 @@ void tally_init(struct tally *t, struct rollup_names *names, int64_t step_ns) {
 }
 
 void tally_done(struct tally *t) {
+    if (t->budget) budget_give(t->budget, t->drawn_bytes);
     arena_done(&t->memory);
     strings_done(&t->keys);
     mem_free(t->asked);
@@ -321,4 +322,22 @@ uint64_t tally_bytes(const struct tally *t) {
     return t->memory.used_bytes + texts + slots * sizeof(uint32_t) + t->rows.capacity * sizeof *t->rows.v +
            (t->clients.capacity + t->servers.capacity) * sizeof(struct tally_half) +
            t->last.capacity * sizeof *t->last.v;
+}
+
+err tally_draw(struct tally *t) {
+    uint64_t bytes = tally_bytes(t);
+    if (t->limit_bytes && bytes > t->limit_bytes)
+        return err_new(ERR_LIMIT, "the rollups of this range take over %llu MiB: ask for less of it, or larger steps",
+                       (unsigned long long)(t->limit_bytes / MIB));
+    if (!t->budget || bytes <= t->drawn_bytes) return NULL;
+    if (!budget_take(t->budget, bytes - t->drawn_bytes)) return budget_err(t->budget, "rollups are added up");
+    t->drawn_bytes = bytes;
+    return NULL;
+}
+
+void tally_draw_always(struct tally *t) {
+    uint64_t bytes = tally_bytes(t);
+    if (!t->budget || bytes <= t->drawn_bytes) return;
+    budget_take_always(t->budget, bytes - t->drawn_bytes);
+    t->drawn_bytes = bytes;
 }
