@@ -27,7 +27,8 @@ struct receiver {
     struct jobs *jobs;
     char **queue; /* JSON of an alert each, NOTIFY_HELD_MAX places in a ring; NULL: nothing was held yet */
     size_t first, count;
-    bool woken; /* there may be rows */
+    bool woken;    /* there may be rows */
+    uint64_t rows; /* that wait, as they were counted last */
     struct notifier_stats stats;
     struct thread *thread;
 };
@@ -251,6 +252,18 @@ static void settle_row(struct receiver *t, const struct job *job, uint64_t alert
     err_free(e);
 }
 
+/* For who looks at figures. */
+static void count_rows(struct receiver *t) {
+    struct jobs_counts rows;
+    err e = jobs_count(t->jobs, &rows);
+    if (!e) {
+        lock_take(&t->n->lock);
+        t->rows = rows.due + rows.later;
+        lock_give(&t->n->lock);
+    }
+    err_free(e); /* told where rows are taken */
+}
+
 /* Sends a row until it is done with: under its lease, so that none overtakes it (2). False: it is time to end. */
 static bool send_row_wait(struct receiver *t, struct http_client *client, const struct job *job) {
     struct str count, body;
@@ -267,6 +280,7 @@ static bool send_row_wait(struct receiver *t, struct http_client *client, const 
         lock_take(&t->n->lock);
         t->stats.failures++;
         lock_give(&t->n->lock);
+        count_rows(t);
         if (!pause_wait(t, wait)) return false;
         err e = jobs_extend(t->jobs, job);
         bool lost = e && err_kind(e) == ERR_CONFLICT;
@@ -310,6 +324,7 @@ static void send_until_end_wait(struct receiver *t, struct http_client *client) 
         t->woken = false;
         lock_give(&n->lock);
         goes_on = send_rows_wait(t, client);
+        count_rows(t);
         lock_take(&n->lock);
         while (goes_on && t->count) {
             if (send_held_wait(t, client)) {
@@ -420,6 +435,14 @@ err notifier_get_stats(struct notifier *n, size_t target, struct notifier_stats 
     out->queued = rows.due + rows.later + n->targets[target].count;
     lock_give(&n->lock);
     return NULL;
+}
+
+void notifier_look(struct notifier *n, size_t target, struct notifier_stats *out) {
+    const struct receiver *t = &n->targets[target];
+    lock_take(&n->lock);
+    *out = t->stats;
+    out->queued = t->rows + t->count;
+    lock_give(&n->lock);
 }
 
 size_t notifier_count(const struct notifier *n) { return n->options.url_n; }

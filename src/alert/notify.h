@@ -43,5 +43,7 @@ struct notifier_stats {
         queued; /* alerts; failures: calls that are tried again; queued: rows, and alerts in memory */
 };
 err notifier_get_stats(struct notifier *n, size_t target, struct notifier_stats *out); /* reads the database */
+/* The same at once; rows that are queued are those of the last time that one was sent, or could not be. */
+void notifier_look(struct notifier *n, size_t target, struct notifier_stats *out);
 size_t notifier_count(const struct notifier *n);
 struct str notifier_url(const struct notifier *n, size_t target); /* with the path */

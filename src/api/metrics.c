@@ -1,6 +1,7 @@
 /* /metrics: figures about itself, as Prometheus text (exposition format 0.0.4). */
 #include "api/api_priv.h"
 
+#include "alert/notify.h"
 #include "base/budget.h"
 #include "base/text.h"
 #include "ingest/ingest.h"
@@ -130,6 +131,51 @@ static void put_scraper(struct buf *out, struct scraper *scraper) {
         s.reload_ok);
     one(out, "clew_scrape_config_reload_failures_total", "counter", "How often the file was not taken.",
         s.reloads_failed);
+}
+
+/* An address as a label: without who asks there, and his password. */
+static void put_address(struct buf *out, struct str url) {
+    struct str rest = url, scheme, host;
+    if (!str_cut(url, ':', &scheme, &rest)) scheme = STR("");
+    const char *at = memchr(rest.p, '@', rest.n),
+               *slash = memchr(rest.p + MIN(rest.n, (size_t)2), '/', rest.n - MIN(rest.n, (size_t)2));
+    host = at && (!slash || at < slash) ? str_span(at + 1, (size_t)(rest.p + rest.n - at - 1)) : rest;
+    buf_add_str(out, scheme);
+    buf_add_text(out, host.p == rest.p ? ":" : "://");
+    for (size_t i = 0; i < host.n; i++) {
+        if (host.p[i] == '"' || host.p[i] == '\\') buf_add_byte(out, '\\');
+        buf_add_byte(out, host.p[i] == '\n' ? ' ' : host.p[i]);
+    }
+}
+
+/* By Alertmanager. */
+static void put_notifier(struct buf *out, struct notifier *n) {
+    static const struct {
+        const char *name, *type, *help;
+        size_t offset;
+    } rows[] = {
+        {"clew_notify_sent_alerts_total", "counter", "Alerts that an Alertmanager took.",
+         offsetof(struct notifier_stats, sent)},
+        {"clew_notify_dropped_alerts_total", "counter",
+         "Alerts that an Alertmanager refused, that grew old, or for which there was no room.",
+         offsetof(struct notifier_stats, dropped)},
+        {"clew_notify_failed_calls_total", "counter", "Calls of an Alertmanager that are made again.",
+         offsetof(struct notifier_stats, failures)},
+        {"clew_notify_queued", "gauge", "Batches of alerts, and alerts in memory, that wait for an Alertmanager.",
+         offsetof(struct notifier_stats, queued)},
+    };
+    for (size_t i = 0; n && i < LENGTH(rows); i++) {
+        head(out, rows[i].name, rows[i].type, rows[i].help);
+        for (size_t k = 0; k < notifier_count(n); k++) {
+            struct notifier_stats s;
+            uint64_t value;
+            notifier_look(n, k, &s);
+            memcpy(&value, (const char *)&s + rows[i].offset, sizeof value);
+            buf_add_fmt(out, "%s{alertmanager=\"", rows[i].name);
+            put_address(out, notifier_url(n, k));
+            buf_add_fmt(out, "\"} %llu\n", (unsigned long long)value);
+        }
+    }
 }
 
 static void put_budget(struct buf *out, const struct budget *b) {
@@ -282,6 +328,7 @@ static void put_all(struct buf *out, struct api *api, int64_t now_ns) {
     put_ingest(out, api->options.ingest);
     put_store(out, api->options.store);
     put_scraper(out, api->options.scraper);
+    put_notifier(out, api->options.notifier);
     put_budget(out, api->options.budget);
     put_http(out, api);
     put_tails(out, api);

@@ -666,7 +666,8 @@ const struct api_route api_routes[] = {
     PROMETHEUS_ROUTE(HTTP_PUT, "/-/reload", ROLE_OPERATE, RUN_WORK, handle_reload, NULL, "The same.", NULL,
                      .all_tenants = true),
     PROMETHEUS_ASK("notifications", handle_prometheus_notifications, NULL,
-                   "What is wrong with the file of --scrape-config, while it is: that it was not taken, or what of it.",
+                   "What is wrong with the file of --scrape-config, while it is: that it was not taken, or what of it; "
+                   "and jobs with targets that cannot be made.",
                    "PrometheusSeries"),
     PROMETHEUS_DO("delete_series", handle_prometheus_delete, prometheus_delete_params,
                   "Deletes samples of series: from answers at once, from bytes within 24 h."),
