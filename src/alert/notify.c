@@ -23,7 +23,7 @@ enum { ALERT_BYTES_MAX = JOBS_BODY_BYTES - 16, ANSWER_BYTES_MAX = 64 << 10, TRIE
 
 struct receiver {
     struct notifier *n;
-    char *url;
+    char *url, *shown; /* shown: without who asks there */
     struct jobs *jobs;
     char **queue; /* JSON of an alert each, NOTIFY_HELD_MAX places in a ring; NULL: nothing was held yet */
     size_t first, count;
@@ -195,9 +195,9 @@ static enum verdict post_wait(struct receiver *t, struct http_client *client, st
                      : answer.status < 300                             ? ARRIVED
                                                                        : REFUSED;
     if (e)
-        log_warn("an Alertmanager is not reached", F_TEXT("url", t->url), F_ERR(e));
+        log_warn("an Alertmanager is not reached", F_TEXT("url", t->shown), F_ERR(e));
     else if (v != ARRIVED)
-        log_warn("an Alertmanager refuses alerts", F_TEXT("url", t->url), F_I64("status", answer.status),
+        log_warn("an Alertmanager refuses alerts", F_TEXT("url", t->shown), F_I64("status", answer.status),
                  F_STR("says", answer.body.p ? buf_str(&answer.body) : STR("")));
     err_free(e);
     buf_done(&answer.body);
@@ -248,7 +248,7 @@ static void settle_row(struct receiver *t, const struct job *job, uint64_t alert
     lock_give(&t->n->lock);
     err e = jobs_done(t->jobs, job);
     if (e && err_kind(e) != ERR_CONFLICT) /* a conflict: a full queue has dropped it meanwhile */
-        log_warn("a row of an Alertmanager could not be ended, and comes again", F_TEXT("url", t->url), F_ERR(e));
+        log_warn("a row of an Alertmanager could not be ended, and comes again", F_TEXT("url", t->shown), F_ERR(e));
     err_free(e);
 }
 
@@ -305,7 +305,7 @@ static bool send_rows_wait(struct receiver *t, struct http_client *client) {
         bool found = false;
         arena_init(&a, 4 * (size_t)JOBS_BODY_BYTES);
         err e = jobs_take(t->jobs, &a, &job, &found);
-        if (e) log_warn("rows of an Alertmanager cannot be taken", F_TEXT("url", t->url), F_ERR(e));
+        if (e) log_warn("rows of an Alertmanager cannot be taken", F_TEXT("url", t->shown), F_ERR(e));
         bool failed = e != NULL;
         err_free(e);
         if (failed || !found) return true;
@@ -361,6 +361,7 @@ static err open_receiver(struct notifier *n, struct receiver *t, struct str url,
     while (url.n && url.p[url.n - 1] == '/') url.n--;
     buf_add_fmt(&whole, STR_FMT "/api/v2/alerts", STR_ARG(url));
     *t = (struct receiver){.n = n, .url = str_dup(buf_str(&whole)), .woken = true};
+    t->shown = str_dup(str_of(url_shown(t->url, &whole)));
     buf_done(&whole);
     buf_add_fmt(name, QUEUE_PREFIX "%016llx", (unsigned long long)hash_bytes(t->url, strlen(t->url)));
     TRY(jobs_open(n->options.db,
@@ -421,6 +422,7 @@ void notifier_free(struct notifier *n) {
         jobs_close(t->jobs);
         mem_free(t->queue);
         mem_free(t->url);
+        mem_free(t->shown);
     }
     flag_done(&n->changed);
     lock_done(&n->lock);
@@ -447,5 +449,5 @@ void notifier_look(struct notifier *n, size_t target, struct notifier_stats *out
 
 size_t notifier_count(const struct notifier *n) { return n->options.url_n; }
 struct str notifier_url(const struct notifier *n, size_t target) {
-    return str_of(n->targets[target].url);
+    return str_of(n->targets[target].shown);
 }

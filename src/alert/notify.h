@@ -46,4 +46,4 @@ err notifier_get_stats(struct notifier *n, size_t target, struct notifier_stats 
 /* The same at once; rows that are queued are those of the last time that one was sent, or could not be. */
 void notifier_look(struct notifier *n, size_t target, struct notifier_stats *out);
 size_t notifier_count(const struct notifier *n);
-struct str notifier_url(const struct notifier *n, size_t target); /* with the path */
+struct str notifier_url(const struct notifier *n, size_t target); /* with the path, without a password */

@@ -133,18 +133,10 @@ static void put_scraper(struct buf *out, struct scraper *scraper) {
         s.reloads_failed);
 }
 
-/* An address as a label: without who asks there, and his password. */
 static void put_address(struct buf *out, struct str url) {
-    struct str rest = url, scheme, host;
-    if (!str_cut(url, ':', &scheme, &rest)) scheme = STR("");
-    const char *at = memchr(rest.p, '@', rest.n),
-               *slash = memchr(rest.p + MIN(rest.n, (size_t)2), '/', rest.n - MIN(rest.n, (size_t)2));
-    host = at && (!slash || at < slash) ? str_span(at + 1, (size_t)(rest.p + rest.n - at - 1)) : rest;
-    buf_add_str(out, scheme);
-    buf_add_text(out, host.p == rest.p ? ":" : "://");
-    for (size_t i = 0; i < host.n; i++) {
-        if (host.p[i] == '"' || host.p[i] == '\\') buf_add_byte(out, '\\');
-        buf_add_byte(out, host.p[i] == '\n' ? ' ' : host.p[i]);
+    for (size_t i = 0; i < url.n; i++) {
+        if (url.p[i] == '"' || url.p[i] == '\\') buf_add_byte(out, '\\');
+        buf_add_byte(out, url.p[i] == '\n' ? ' ' : url.p[i]);
     }
 }
 
