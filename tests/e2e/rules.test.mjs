@@ -180,6 +180,11 @@ test('rules check, test and backtest', async (t) => {
     assert.equal(run(binary, 'rules', 'check', join(dir, 'c.yml')).status, status, text);
     assert.equal(run('promtool', 'check', 'rules', join(dir, 'c.yml')).status, status, text);
   }
+  for (const [program, ...args] of [[binary, 'rules', 'check'], ['promtool', 'check', 'rules']]) { // one that is missing does not hide the others
+    const r = run(program, ...args, join(dir, 'nowhere.yml'), join(dir, 'r.yml'));
+    assert.equal(r.status, 1, program);
+    if (program === binary) assert.match(r.stdout, /nowhere\.yml\n  FAILED:\n.*nowhere\.yml: No such file[^]*r\.yml\n  SUCCESS: 2 rules found/);
+  }
   writeFileSync(join(dir, 't.yml'), `rule_files: [r.yml]
 tests:
   - interval: 1m
