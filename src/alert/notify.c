@@ -436,6 +436,7 @@ err notifier_get_stats(struct notifier *n, size_t target, struct notifier_stats 
     *out = n->targets[target].stats;
     out->queued = rows.due + rows.later + n->targets[target].count;
     lock_give(&n->lock);
+    out->displaced = jobs_displaced(n->targets[target].jobs);
     return NULL;
 }
 
@@ -445,6 +446,7 @@ void notifier_look(struct notifier *n, size_t target, struct notifier_stats *out
     *out = t->stats;
     out->queued = t->rows + t->count;
     lock_give(&n->lock);
+    out->displaced = jobs_displaced(t->jobs);
 }
 
 size_t notifier_count(const struct notifier *n) { return n->options.url_n; }

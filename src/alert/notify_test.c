@@ -326,6 +326,7 @@ static void a_full_queue_drops_the_oldest(void **state) {
         check_ok(db_write(w.db, push_in, &(struct pushing){&x, 1, false}), "push");
     check_ok(notifier_get_stats(w.n, 0, &s), "stats");
     assert_int_equal(s.queued, NOTIFY_QUEUE_MAX);
+    assert_int_equal(s.displaced, 5);
 }
 
 /* What waits is seen without asking the database: after each call that failed. */

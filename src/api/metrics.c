@@ -151,6 +151,8 @@ static void put_notifier(struct buf *out, struct notifier *n) {
         {"clew_notify_dropped_alerts_total", "counter",
          "Alerts that an Alertmanager refused, that grew old, or for which there was no room.",
          offsetof(struct notifier_stats, dropped)},
+        {"clew_notify_dropped_batches_total", "counter", "Batches of alerts for which later ones left no room.",
+         offsetof(struct notifier_stats, displaced)},
         {"clew_notify_failed_calls_total", "counter", "Calls of an Alertmanager that are made again.",
          offsetof(struct notifier_stats, failures)},
         {"clew_notify_queued", "gauge", "Batches of alerts, and alerts in memory, that wait for an Alertmanager.",

@@ -105,7 +105,7 @@ test('an Alertmanager that fails is asked again, one that refuses is not', async
   const figures = async () => (await (await fetch(`${clew.api}/metrics`)).text()).split('\n').filter((l) => l.startsWith('clew_notify_')).sort();
   const of = (name, server, n) => `clew_notify_${name}{alertmanager="${url(server)}api/v2/alerts"} ${n}`;
   assert.deepEqual(await until(figures, (v) => v.includes(of('sent_alerts_total', again, 1)) && v.includes(of('queued', again, 0)) && v.includes(of('dropped_alerts_total', refused, 1))),
-    [of('dropped_alerts_total', again, 0), of('dropped_alerts_total', refused, 1), of('failed_calls_total', again, 2), of('failed_calls_total', refused, 0),
+    [of('dropped_alerts_total', again, 0), of('dropped_alerts_total', refused, 1), of('dropped_batches_total', again, 0), of('dropped_batches_total', refused, 0), of('failed_calls_total', again, 2), of('failed_calls_total', refused, 0),
       of('queued', again, 0), of('queued', refused, 0), of('sent_alerts_total', again, 1), of('sent_alerts_total', refused, 0)].sort());
 });
 
