@@ -172,6 +172,22 @@ static void put_notifier(struct buf *out, struct notifier *n) {
     }
 }
 
+static void put_emit_kinds(struct buf *out, const char *name, const char *help, const uint64_t values[EMIT_KINDS]) {
+    head(out, name, "counter", help);
+    for (size_t k = 0; k < EMIT_KINDS; k++)
+        buf_add_fmt(out, "%s{signal=\"%s\"} %llu\n", name, emit_kind_names[k], (unsigned long long)values[k]);
+}
+
+static void put_emit(struct buf *out, struct emit *e) {
+    struct emit_stats s;
+    if (!e) return;
+    emit_get_stats(e, &s);
+    put_emit_kinds(out, "clew_emit_told_total", "Spans, log records and points of clew's own that were handed on.",
+                   s.told);
+    put_emit_kinds(out, "clew_emit_dropped_total", "Those for which there was no room.", s.dropped);
+    one(out, "clew_emit_unsampled_spans_total", "counter", "Spans that nobody wanted to be recorded.", s.unsampled);
+}
+
 static void put_budget(struct buf *out, const struct budget *b) {
     if (!b) return;
     one(out, "clew_memory_limit_bytes", "gauge", "memory.limit.", b->limit_bytes);
@@ -323,6 +339,7 @@ static void put_all(struct buf *out, struct api *api, int64_t now_ns) {
     put_store(out, api->options.store);
     put_scraper(out, api->options.scraper);
     put_notifier(out, api->options.notifier);
+    put_emit(out, api->options.emit);
     put_budget(out, api->options.budget);
     put_http(out, api);
     put_tails(out, api);
