@@ -72,7 +72,7 @@ test('what is near a node, by name, and back to all', async () => {
     await page.keyboard.press('Enter');
     await page.getByRole('button', { name: 'What is near it' }).click();
     await page.getByLabel('How far').selectOption('1');
-    await eventually(async () => assert.deepEqual((await page.locator('.node .name').allInnerTexts()).sort(), ['cart', 'postgresql:stock', 'stock']));
+    await eventually(async () => assert.deepEqual((await page.locator('.node .name').allTextContents()).sort(), ['cart', 'postgresql:stock', 'stock']));
     await page.getByRole('button', { name: 'The whole map' }).click();
     await eventually(async () => assert.equal(await page.locator('.node').count(), 6));
   });
@@ -84,7 +84,7 @@ test('keys go from node to node, and open what is told of it', async () => {
     await page.locator('.servicemap').focus();
     for (const [key, name] of [['ArrowRight', 'web'], ['ArrowRight', 'cart']]) {
       await page.keyboard.press(key);
-      await eventually(async () => assert.equal(await page.locator('.node.chosen .name').innerText(), name));
+      await eventually(async () => assert.equal(await page.locator('.node.chosen .name').textContent(), name));
     }
     await page.keyboard.press('v');
     await eventually(async () => assert.ok((await address(page)).includes('as=list')));

@@ -114,7 +114,7 @@ test('spans are series, edges and services', async (t) => {
     for (const e of graph.edges) assert.ok(graph.nodes[e.client].x < graph.nodes[e.server].x, 'callers stand left of whom they call');
     assert.deepEqual(of('pay').versions, ['1.2.3']);
     const around = await getJson(`${clew.api}/api/v1/topology/graph?${range}&focus=postgresql:orders&steps=1`);
-    assert.deepEqual(around.nodes.map((n) => [n.name, n.distance]), [['pay', 1], ['postgresql:orders', 0]]);
+    assert.deepEqual(around.nodes.map((n) => [n.name, n.distance]), [['postgresql:orders', 0], ['pay', 1]]);
     assert.equal(around.left_out, 3);
     const known = await getJson(`${clew.api}/api/v1/topology/services?${range}&limit=2`);
     assert.deepEqual([known.services.length, known.left_out], [2, 3]);

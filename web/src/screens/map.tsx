@@ -34,7 +34,7 @@ const told = (n: MapNode, seconds: number): string => `${n.name}: ${marks[health
 function Box({ n, at, seconds, chosen, dim, open }: { n: MapNode; at: { x: number; y: number }; seconds: number; chosen: boolean; dim: boolean; open: () => void }) {
   const health = healthOf(n);
   return (
-    <g class={`node ${n.kind} ${health}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`} transform={`translate(${at.x} ${at.y})`} role="button" tabIndex={chosen ? 0 : -1} aria-label={`${shownName(n)} ${subOf(n, seconds)} (${marks[health][1]})`} aria-pressed={chosen}
+    <g class={`node ${n.kind} ${health}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`} transform={`translate(${at.x} ${at.y})`} role="button" tabindex={chosen ? 0 : -1} aria-label={`${shownName(n)} ${subOf(n, seconds)} (${marks[health][1]})`} aria-pressed={chosen}
       data-node={keyOf(n)} onClick={open} onKeyDown={(e) => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); open(); } }}>
       <title>{told(n, seconds)}</title>
       <rect width={box.width} height={box.height} rx={n.kind === 'database' ? 14 : n.kind === 'messaging' ? 2 : 6} />
@@ -125,7 +125,7 @@ function Picture({ g, at, choose }: { g: MapGraph; at: number; choose: (i: numbe
   };
   return (
     <div class="mapframe">
-      <svg ref={frame} class={far ? 'servicemap far' : 'servicemap'} viewBox={`${view.x} ${view.y} ${view.width} ${view.height}`} tabIndex={at < 0 ? 0 : -1} role="application" aria-label={`Map of ${plural(g.nodes.length, 'node')} and ${plural(g.edges.length, 'edge')}: arrow keys go from one to the next; the same is shown as a list`} onKeyDown={step} {...handlers}>
+      <svg ref={frame} class={far ? 'servicemap far' : 'servicemap'} viewBox={`${view.x} ${view.y} ${view.width} ${view.height}`} tabindex={at < 0 ? 0 : -1} role="application" aria-label={`Map of ${plural(g.nodes.length, 'node')} and ${plural(g.edges.length, 'edge')}: arrow keys go from one to the next; the same is shown as a list`} onKeyDown={step} {...handlers}>
         <defs><marker id="to" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path class="head" d="M0 0L8 4L0 8z" /></marker></defs>
         <Lines g={g} d={d} near={at} />
         {g.nodes.map((n, i) => <Box key={keyOf(n)} n={n} at={d.boxes[i]} seconds={seconds} chosen={i === at} dim={at >= 0 && i !== at && !near.has(i)} open={() => choose(i)} />)}
