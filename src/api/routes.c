@@ -715,6 +715,7 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/explore", "The page: metrics."),
     PAGE_ROUTE("/targets", "The page: what is scraped."),
     PAGE_ROUTE("/map", "The page: who calls whom."),
+    PAGE_ROUTE("/service", "The page: one service."),
     PAGE_ROUTE("/rules", "The page: rules and alerts."),
     PAGE_ROUTE("/dashboards", "The page: the list of dashboards."),
     PAGE_ROUTE("/dashboard/{id}", "The page: one dashboard."),

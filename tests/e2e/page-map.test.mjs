@@ -46,6 +46,7 @@ const node = 'prod%2F%2Fservice%2Fcart';
 
 sweep(at, [
   ['map', '/map?environment=prod', '.servicemap .node'], ['map-node', `/map?environment=prod&node=${node}`, '.mappanel'], ['map-list', '/map?environment=prod&as=list', '.table'],
+  ['service', '/service?service=cart&environment=prod', '.newest'], ['service-logs', '/service?service=cart&show=logs', '.twoparts'], ['service-none', '/service?service=nobody', '.empty'],
   ['map-300', '/map?environment=large', '.servicemap .node'], ['map-none', '/map?start=now-2d&end=now-1d', '.empty'], ['map-nobody', '/map?focus=nobody', '.empty'],
 ]);
 
@@ -61,6 +62,26 @@ test('a node is chosen, what is known of it is told, and its callers lead on', a
     assert.match(await page.getByRole('link', { name: 'Traces', exact: true }).nth(1).getAttribute('href'), /service=cart/);
     await page.keyboard.press('Escape');
     await eventually(async () => assert.equal(await address(page), '/map?environment=prod'));
+  });
+});
+
+test('a service: its operations, whom it calls, its instances, and the newest that failed', async () => {
+  await at('/service?service=cart&environment=prod', async (page) => {
+    const part = (name) => page.locator('.twoparts section', { has: page.getByRole('heading', { name, exact: true }) });
+    await part('Newest').locator('.newest li').first().waitFor();
+    assert.match(await page.locator('.servicefacts').innerText(), /healthy\s*in prod\s*written in go\s*version 2\.4\.0\s*1 instance/);
+    assert.deepEqual((await part('Operations').locator('tbody tr td:first-child').allInnerTexts()).sort(), ['call', 'serve']);
+    assert.deepEqual(await part('Dependencies').locator('tbody tr td:first-child').allInnerTexts(), ['web', 'stock', 'stock', 'pay <b>']);
+    assert.deepEqual(await part('Instances').locator('tbody tr td:first-child').allInnerTexts(), ['cart-1']);
+    assert.equal(await part('Newest').locator('.newest li').count(), 11);
+    await part('Newest').getByRole('button', { name: 'Slowest' }).click();
+    await eventually(async () => assert.equal(await part('Newest').locator('.newest li').count(), 12));
+    await part('Newest').getByRole('button', { name: 'Logs' }).click();
+    await eventually(async () => assert.match(await part('Newest').innerText(), /It logged nothing in this range/));
+    await part('Dependencies').getByRole('link', { name: 'pay <b>' }).click();
+    await eventually(async () => assert.equal(await page.locator('h1').innerText(), 'pay <b>'));
+    await part('Dependencies').getByRole('link', { name: 'On the map' }).click();
+    await eventually(async () => assert.deepEqual((await page.locator('.node .name').allTextContents()).sort(), ['bank.example', 'cart', 'pay <b>', 'stock', 'web']));
   });
 });
 

@@ -1,30 +1,18 @@
 // The service map: who calls whom, how much and how well. A node opens what is known of it; the same as a list.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { box, cut, draw, errorsOf, first, foremost, healthOf, healthOfRatio, keyOf, readable, reading, towards, whole, zoomed, type Drawing, type Health, type MapEdge, type MapGraph, type MapNode, type View } from '../hot/map';
+import { box, cut, draw, errorsOf, first, foremost, healthOf, healthOfRatio, keyOf, readable, reading, towards, whole, zoomed, type Drawing, type MapGraph, type MapNode, type View } from '../hot/map';
 import { useQuestion, type Services } from '../lib/api';
-import { duration, grouped, percent, plural, rate } from '../lib/format';
+import { duration, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
-import { usePrefs } from '../lib/prefs';
-import { logsLink, map, serviceMetricsLink, tracesLink, type MapState } from '../lib/screens';
-import { parseMs, rangeMs, showTime } from '../lib/time';
+import { logsLink, map, serviceLink, serviceMetricsLink, tracesLink, type MapState } from '../lib/screens';
 import { Dot } from '../ui/chips';
+import { Calls, Facts, HealthOf, kinds, lineOf, marks, secondsOf } from '../ui/mapnode';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { TimePicker } from '../ui/time';
 
 type Set_ = (some: Partial<MapState>, replace?: boolean) => void;
 
-const marks: Record<Health, [string, string]> = { failing: ['▲', 'failing'], degraded: ['◆', 'degraded'], healthy: ['●', 'healthy'], quiet: ['○', 'not called'] };
-const kinds: Record<MapNode['kind'], string> = { service: '', database: 'database', messaging: 'messaging', peer: 'sends nothing itself' };
-
-const secondsOf = (g: MapGraph): number => {
-  const [from, to] = rangeMs({ start: g.range.start, end: g.range.end ?? '' }, Date.now());
-  return Math.max(1, (to - from) / 1000);
-};
-const lineOf = (n: MapNode, seconds: number): string => {
-  const { calls, ratio } = errorsOf(n);
-  return [`${rate(calls / seconds)}/s`, ...(ratio > 0 ? [percent(ratio)] : []), ...(n.duration ? [`p95 ${duration(n.duration.p95_ns)}`] : [])].join(' · ');
-};
 const shownName = (n: MapNode): string => cut(n.name, 22);
 const subOf = (n: MapNode, seconds: number): string => (n.kind === 'service' ? lineOf(n, seconds) : `${n.kind} · ${lineOf(n, seconds)}`);
 const told = (n: MapNode, seconds: number): string => `${n.name}: ${marks[healthOf(n)][1]}, ${subOf(n, seconds)}`;
@@ -141,52 +129,19 @@ function Picture({ g, at, choose }: { g: MapGraph; at: number; choose: (i: numbe
 
 /* ---- one node ---- */
 
-function Calls({ title, g, edges, end, choose }: { title: string; g: MapGraph; edges: MapEdge[]; end: 'client' | 'server'; choose: (i: number) => void }) {
-  if (edges.length === 0) return null;
-  const seconds = secondsOf(g);
-  return (
-    <table class="table">
-      <caption>{title}</caption>
-      <thead><tr><th scope="col">{end === 'client' ? 'Caller' : 'Callee'}</th><th scope="col" class="num">Calls/s</th><th scope="col" class="num">Errors</th><th scope="col" class="num">p95</th></tr></thead>
-      <tbody>
-        {edges.map((e) => {
-          const seen = end === 'client' ? (e.server_duration ?? e.client_duration) : (e.client_duration ?? e.server_duration);
-          return (
-            <tr key={e[end]}>
-              <td><button class="link" onClick={() => choose(e[end])}>{g.nodes[e[end]].name}</button></td>
-              <td class="num">{rate(e.call_count / seconds)}</td>
-              <td class="num">{e.error_count > 0 ? <span class="bad">{percent(e.error_ratio)}</span> : <span class="muted">0%</span>}</td>
-              <td class="num">{seen ? duration(seen.p95_ns) : '–'}</td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
-  );
-}
-
-function Facts({ n }: { n: MapNode }) {
-  const { zone } = usePrefs();
-  const facts: [string, string][] = [
-    ['Environment', n.environment], ['Namespace', n.namespace], ['Language', n.language ?? ''], ['Version', n.versions.join(', ') + (n.versions_truncated ? ', …' : '')],
-    ['Instances', n.instance_count ? grouped(n.instance_count) : ''], ['Last seen', showTime(parseMs(n.last_seen), zone)],
-  ];
-  return <dl class="pairs">{facts.filter(([, v]) => v).flatMap(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}:`}>{v}</dd>])}</dl>;
-}
-
 function NodePanel({ g, at, state, set, choose }: { g: MapGraph; at: number; state: MapState; set: Set_; choose: (i: number) => void }) {
-  const n = g.nodes[at], health = healthOf(n), some = { start: state.start, end: state.end, environment: n.environment, service: n.name };
+  const n = g.nodes[at], link = (i: number) => <button class="link" onClick={() => choose(i)}>{g.nodes[i].name}</button>, some = { start: state.start, end: state.end, environment: n.environment, service: n.name };
   return (
     <aside class="mappanel" aria-label={n.name}>
       <div class="head"><h2>{n.kind === 'service' && <Dot service={n.name} />}{n.name}</h2><button class="button quiet icon" aria-label="Close" onClick={() => set({ node: '' })}>×</button></div>
-      <p><span class={`health ${health}`}><span aria-hidden="true">{marks[health][0]}</span> {marks[health][1]}</span> <span class="muted">{kinds[n.kind]} {lineOf(n, secondsOf(g))}</span></p>
+      <p><HealthOf n={n} /> <span class="muted">{kinds[n.kind]} {lineOf(n, secondsOf(g))}</span></p>
       <div class="mapacts">
-        {n.kind === 'service' && <><a class="button main" href={tracesLink(some)}>Traces</a><a class="button" href={logsLink(some)}>Logs</a><a class="button" href={serviceMetricsLink(n.name, n.namespace, { start: state.start, end: state.end })}>Metrics</a></>}
+        {n.kind === 'service' && <><a class="button main" href={serviceLink(some)}>Service</a><a class="button" href={tracesLink(some)}>Traces</a><a class="button" href={logsLink(some)}>Logs</a><a class="button" href={serviceMetricsLink(n.name, n.namespace, { start: state.start, end: state.end })}>Metrics</a></>}
         {state.focus === n.name ? <button class="button" onClick={() => set({ focus: '' })}>Whole map</button> : <button class="button" onClick={() => set({ focus: n.name })}>What is near it</button>}
       </div>
       <Facts n={n} />
-      <Calls title="Called by" g={g} edges={g.edges.filter((e) => e.server === at && e.client !== at)} end="client" choose={choose} />
-      <Calls title="Calls" g={g} edges={g.edges.filter((e) => e.client === at && e.server !== at)} end="server" choose={choose} />
+      <Calls title="Called by" g={g} edges={g.edges.filter((e) => e.server === at && e.client !== at)} end="client" name={link} />
+      <Calls title="Calls" g={g} edges={g.edges.filter((e) => e.client === at && e.server !== at)} end="server" name={link} />
     </aside>
   );
 }
@@ -201,12 +156,12 @@ function List({ g, choose }: { g: MapGraph; choose: (i: number) => void }) {
         <thead><tr><th scope="col">Node</th><th scope="col">Kind</th><th scope="col">Health</th><th scope="col" class="num">Calls/s</th><th scope="col" class="num">Errors</th><th scope="col" class="num">p95</th><th scope="col" class="num hide-small">Callers</th><th scope="col" class="num hide-small">Callees</th></tr></thead>
         <tbody>
           {g.nodes.map((n, i) => {
-            const { calls, ratio } = errorsOf(n), health = healthOf(n);
+            const { calls, ratio } = errorsOf(n);
             return (
               <tr key={keyOf(n)}>
                 <th scope="row"><button class="link" onClick={() => choose(i)}>{n.name}</button></th>
                 <td>{n.kind}</td>
-                <td><span class={`health ${health}`}><span aria-hidden="true">{marks[health][0]}</span> {marks[health][1]}</span></td>
+                <td><HealthOf n={n} /></td>
                 <td class="num">{rate(calls / seconds)}</td>
                 <td class="num">{percent(ratio)}</td>
                 <td class="num">{n.duration ? duration(n.duration.p95_ns) : '–'}</td>
