@@ -1,4 +1,4 @@
-// The service map in Chromium against a real clew: a small shop with a database, a queue and a peer; and three hundred services.
+// The service map, a service and the error inbox in Chromium against a real clew: a small shop with a database and a peer; and three hundred services.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { address, eventually, hasBrowser, shot, startBrowser, sweep, visitor } from './browser.mjs';
@@ -14,7 +14,7 @@ async function send(environment, calls) {
   const at = BigInt(Date.now() - 300000) * 1000000n, of = new Map();
   const put = (service, span) => of.set(service, [...(of.get(service) ?? []), span]);
   for (const [client, server, failed, ms = 20] of calls) {
-    const traceId = hex(++traces, 32), status = failed ? { code: 2 } : {};
+    const traceId = hex(++traces, 32), status = failed ? { code: 2, message: `<i>call</i> ${traces} declined` } : {};
     const span = (id, kind, more) => ({ traceId, spanId: hex(traces * 4 + id, 16), kind, startTimeUnixNano: `${at}`, endTimeUnixNano: `${at + BigInt(ms) * 1000000n}`, status, ...more });
     put(client, span(1, 3, { name: 'call', attributes: typeof server === 'string' ? [] : attributes(server) }));
     if (typeof server === 'string') put(server, span(2, 2, { name: 'serve', parentSpanId: hex(traces * 4 + 1, 16) }));
@@ -47,6 +47,7 @@ const node = 'prod%2F%2Fservice%2Fcart';
 sweep(at, [
   ['map', '/map?environment=prod', '.servicemap .node'], ['map-node', `/map?environment=prod&node=${node}`, '.mappanel'], ['map-list', '/map?environment=prod&as=list', '.table'],
   ['service', '/service?service=cart&environment=prod', '.newest'], ['service-logs', '/service?service=cart&show=logs', '.twoparts'], ['service-none', '/service?service=nobody', '.empty'],
+  ['errors', '/errors?environment=prod', '.table tbody tr'], ['errors-none', '/errors?service=nobody', '.empty'],
   ['map-300', '/map?environment=large', '.servicemap .node'], ['map-none', '/map?start=now-2d&end=now-1d', '.empty'], ['map-nobody', '/map?focus=nobody', '.empty'],
 ]);
 
@@ -130,5 +131,24 @@ test('three hundred services: words that can be read, all of it at a glance, dra
     const [, , width, height] = (await view()).split(' ').map(Number);
     assert.ok(width > 1500 && height > 1000);
     await shot(page, 'map-300-fit');
+  });
+});
+
+test('what fails: mistakes by what they say, one opened, and the way to its trace', async () => {
+  await at('/errors?environment=prod', async (page) => {
+    const rows = page.locator('.table > tbody > tr');
+    await rows.first().waitFor();
+    assert.deepEqual(await rows.locator('.num:nth-child(2)').allInnerTexts(), ['11', '10', '5', '1']);
+    assert.match(await page.locator('h1').innerText(), /27 failed spans, 4 mistakes/);
+    await page.getByRole('button', { name: '<i>call</i> <*> declined' }).first().click();
+    const open = page.locator('.errorrow');
+    assert.match(await open.innerText(), /Variants\s*11\s*Fingerprint\s*[0-9a-f]{16}/);
+    assert.match(await address(page), /error=[0-9a-f]{16}/);
+    assert.equal(await open.locator('a[href^="/trace/"]').count(), 5);
+    await open.locator('a[href^="/trace/"]').first().click();
+    await page.locator('[role=treegrid]').waitFor();
+    await page.goBack();
+    await page.getByLabel('Trend').selectOption('steady');
+    await eventually(async () => assert.equal(await page.locator('.empty').count(), 1));
   });
 });
