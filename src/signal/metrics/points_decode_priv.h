@@ -61,8 +61,10 @@ struct points_decoder {
     VEC(struct str) symbols;          /* of a remote write 2.0 request */
     const struct points_label *given; /* labels that every sample of a text gets */
     uint32_t given_n;
-    bool given_yields;                     /* to labels of the sample itself */
-    bool shares;                           /* labels of series stay out of the blob */
+    bool given_yields;                   /* to labels of the sample itself */
+    bool shares;                         /* labels of series stay out of the blob */
+    uint64_t last_time, last_time_bytes; /* of remote write: the last time that was read, and what it was read from */
+    size_t last_time_size;
     uint32_t asked[LABELS_AHEAD], asked_n; /* entries that were asked for last, a ring */
     struct kept_labels kept;
     struct known_name names[NAME_CACHE];
@@ -208,6 +210,97 @@ HOT_INLINE bool points_series_labels(struct points_decoder *d, enum labels_kind 
     *out_bad = NULL;
     return labels_are(e, kind, bytes) ? points_labels_kept(d, e, out)
                                       : points_labels_unexpected(d, kind, bytes, out, out_bad);
+}
+
+/* ---- a run of series that come again, with one point each ------------------------------------------------------------
+ *
+ * What the loop over them needs of the decoder, in variables that no store into a column can change. Begun, used by one function, ended. */
+
+struct known_run {
+    struct known_labels *next; /* who is expected */
+    uint32_t next_at;          /* its entry */
+    uint32_t room;             /* so many more find room in all columns */
+    uint32_t n, rows;          /* points, series rows */
+    uint32_t asked[LABELS_AHEAD], asked_n;
+    size_t text_room;
+    struct points_series *series;
+    struct hash128 *hashes;
+    const struct str **kept; /* NULL: labels are strings of the batch */
+    uint32_t *series_of, *flags;
+    uint64_t *time, *start, *value;
+    uint8_t *kind;
+};
+
+HOT_INLINE void known_run_expect(const struct points_decoder *d, struct known_run *r) {
+    struct kept_labels *k = (struct kept_labels *)&d->kept;
+    r->next_at = kept_labels_at(k, r->asked[r->asked_n % LABELS_AHEAD])->ahead;
+    r->next = kept_labels_at(k, r->next_at);
+}
+
+HOT_INLINE void known_run_begin(struct points_decoder *d, struct known_run *r) {
+    struct points_builder *b = &d->b;
+    size_t room = MIN(b->series.capacity - b->series.n, b->hashes.capacity - b->hashes.n);
+    room = MIN(room, b->capacity - b->n);
+    if (d->shares) room = MIN(room, b->kept.capacity - b->kept.n);
+    *r = (struct known_run){.room = (uint32_t)MIN(room, (size_t)REQUEST_POINTS_MAX),
+                            .n = b->n,
+                            .rows = (uint32_t)b->series.n,
+                            .asked_n = d->asked_n,
+                            .text_room = d->text_max - b->strings.heap_size - b->kept_bytes,
+                            .series = b->series.v,
+                            .hashes = b->hashes.v,
+                            .kept = d->shares ? b->kept.v : NULL,
+                            .series_of = b->series_of,
+                            .flags = b->flags,
+                            .time = b->time,
+                            .start = b->start,
+                            .value = b->value,
+                            .kind = b->kind};
+    for (int i = 0; i < LABELS_AHEAD; i++) r->asked[i] = d->asked[i];
+    known_run_expect(d, r);
+}
+
+HOT_INLINE void known_run_end(struct points_decoder *d, const struct known_run *r) {
+    struct points_builder *b = &d->b;
+    b->n = r->n;
+    b->series.n = b->hashes.n = r->rows;
+    if (r->kept) b->kept.n = r->rows;
+    d->asked_n = r->asked_n;
+    for (int i = 0; i < LABELS_AHEAD; i++) d->asked[i] = r->asked[i];
+}
+
+/* Whether the labels of r->next may be a series of the request now, without asking anybody. */
+HOT_INLINE bool known_run_takes(const struct points_decoder *d, const struct known_run *r) {
+    const struct known_labels *e = r->next;
+    if (e->generation == d->generation) return true;
+    return r->kept && e->kept.n <= r->text_room && label_page_of(r->next)->generation == d->generation;
+}
+
+/* A series row of r->next, and its point. */
+HOT_INLINE void known_run_add(struct points_decoder *d, struct known_run *r, uint32_t metric, struct hash128 hash,
+                              uint64_t time, uint64_t start, uint64_t value, enum point_kind kind) {
+    struct known_labels *e = r->next;
+    if (e->generation != d->generation) {
+        e->generation = d->generation;
+        d->b.kept_bytes += e->kept.n;
+        r->text_room -= e->kept.n;
+    }
+    r->series[r->rows] = (struct points_series){metric, r->kept ? 0 : e->id};
+    r->hashes[r->rows] = hash;
+    if (r->kept) r->kept[r->rows] = &e->kept;
+    r->series_of[r->n] = r->rows++;
+    r->time[r->n] = time;
+    r->start[r->n] = start;
+    r->value[r->n] = value;
+    r->flags[r->n] = 0;
+    r->kind[r->n++] = (uint8_t)kind;
+    r->room--;
+    r->asked[r->asked_n++ % LABELS_AHEAD] = r->next_at;
+    __builtin_prefetch(kept_labels_at(&d->kept, e->ahead), 1); /* who is asked for later */
+    known_run_expect(d, r);
+    __builtin_prefetch(r->next->came);
+    __builtin_prefetch(r->next->came + 64);
+    __builtin_prefetch(r->next->came + 128);
 }
 
 /* Appends a label to d->scratch, as remote write 1.0 sends it. */
