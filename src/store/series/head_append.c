@@ -230,9 +230,7 @@ static void forget_last_histogram(struct head *h, struct head_series *s) {
     s->extra->last_histogram = NULL;
 }
 
-static uint8_t append_one(struct head *h, uint32_t id, int64_t time_ns, double value, int64_t start_ns) {
-    struct head_series *s = series_at(h, id);
-    *seen_at(h, id) = seen_now(h);
+static uint8_t append_one(struct head *h, struct head_series *s, int64_t time_ns, double value, int64_t start_ns) {
     if (time_ns == s->time_max && s->time_min <= s->time_max)
         return !last_is_histogram(s) && bits_of_double(s->last) == bits_of_double(value) ? SAMPLE_REPEATED
                                                                                          : SAMPLE_CONFLICT;
@@ -247,6 +245,39 @@ static uint8_t append_one(struct head *h, uint32_t id, int64_t time_ns, double v
     note_time(h, s, time_ns);
     h->stats.samples++;
     return SAMPLE_TAKEN;
+}
+
+/* Where samples of one set and one time go: its newest row. */
+struct newest_row {
+    uint32_t set;
+    int64_t time_ns;
+    struct open_row *row; /* NULL: none is known */
+};
+
+static void find_newest_row(struct head *h, const struct head_series *s, struct newest_row *out) {
+    const struct row_set *set = h->sets[s->set];
+    out->row = set->rows ? &h->sets[s->set]->row[set->rows - 1] : NULL;
+    out->set = s->set;
+    if (out->row) out->time_ns = out->row->time_ns;
+}
+
+/* A sample that is newer than all of its series, of a time that others of its set were of a moment ago, and says nothing else. False: it
+ * takes append_one. */
+static inline bool append_next(struct head *h, struct head_series *s, int64_t time_ns, double value, int64_t start_ns,
+                               struct newest_row *at) {
+    uint32_t column = s->column;
+    if (time_ns <= s->time_max || start_ns != (s->extra ? s->extra->start_ns : 0) || last_is_histogram(s)) return false;
+    if (!at->row || at->set != s->set) find_newest_row(h, s, at);
+    if (!at->row || at->time_ns != time_ns || column >= at->row->capacity) return false;
+    uint64_t *present = &at->row->present[column / 64], bit = UINT64_C(1) << column % 64;
+    if (*present & bit) return false;
+    *present |= bit;
+    at->row->v[column] = value;
+    s->last = value;
+    s->time_min = MIN(s->time_min, time_ns);
+    s->time_max = time_ns;
+    h->stats.samples++; /* the row's first one has noted its time */
+    return true;
 }
 
 /* Series lie anywhere, as does what few of them have beside (start times): memory brings both while those before are appended. */
@@ -266,9 +297,17 @@ err series_head_append(struct head *h, const uint32_t *series, const int64_t *ti
     enum { STRIPE_BYTES = HEAD_COLUMNS * HEAD_ROWS * 9 + HEAD_COLUMNS * 8 };
     lock_take(&h->lock);
     err e = series_head_charge(h, (uint64_t)n * SAMPLE_BYTES + STRIPE_BYTES, "samples");
+    struct newest_row at = {0};
+    uint32_t seen = seen_now(h);
     for (uint32_t i = 0; i < n && !e; i++) {
         foresee(h, series, i, n);
-        verdicts[i] = append_one(h, series[i], times_ns[i], values[i], starts_ns ? starts_ns[i] : 0);
+        struct head_series *s = series_at(h, series[i]);
+        int64_t start = starts_ns ? starts_ns[i] : 0;
+        *seen_at(h, series[i]) = seen;
+        verdicts[i] = SAMPLE_TAKEN;
+        if (append_next(h, s, times_ns[i], values[i], start, &at)) continue;
+        verdicts[i] = append_one(h, s, times_ns[i], values[i], start);
+        at.row = NULL; /* it may have begun another one */
     }
     lock_give(&h->lock);
     return e;
