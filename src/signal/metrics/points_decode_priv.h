@@ -298,9 +298,12 @@ HOT_INLINE void known_run_add(struct points_decoder *d, struct known_run *r, uin
     r->asked[r->asked_n++ % LABELS_AHEAD] = r->next_at;
     __builtin_prefetch(kept_labels_at(&d->kept, e->ahead), 1); /* who is asked for later */
     known_run_expect(d, r);
-    __builtin_prefetch(r->next->came);
-    __builtin_prefetch(r->next->came + 64);
-    __builtin_prefetch(r->next->came + 128);
+    uint32_t soon =
+        kept_labels_at(&d->kept, r->asked[(r->asked_n + 1) % LABELS_AHEAD])->ahead; /* who comes after r->next */
+    const char *came = kept_labels_at(&d->kept, soon)->came;
+    __builtin_prefetch(came);
+    __builtin_prefetch(came + 64);
+    __builtin_prefetch(came + 128);
 }
 
 /* Appends a label to d->scratch, as remote write 1.0 sends it. */
