@@ -175,46 +175,51 @@ static bool decode_number(struct points_decoder *d, const struct metric_in *m, s
 
 enum { FIXED_FIELD = 9, PLAIN_HEAD = 3 + 3 * FIXED_FIELD }; /* tag, size, start, time, value */
 
-/* What a point with attributes that are expected begins with: up to three fields in the order of every sender. Where it is its attributes' turn. */
-HOT_INLINE const unsigned char *read_plain_head(const unsigned char *p, struct point_in *in) {
-    in->start = 0;
+/* What a point without anything unusual begins with: up to three fields in the order of every sender. Where it is its attributes' turn; NULL:
+ * something else. */
+HOT_INLINE const unsigned char *read_plain_head(const unsigned char *p, struct known_point *out) {
+    out->start = 0;
     if (*p == WIRE_TAG(2, WIRE_FIXED64)) {
-        memcpy(&in->start, p + 1, sizeof in->start);
+        memcpy(&out->start, p + 1, sizeof out->start);
         p += FIXED_FIELD;
     }
     if (*p != WIRE_TAG(3, WIRE_FIXED64)) return NULL;
-    memcpy(&in->time, p + 1, sizeof in->time);
+    memcpy(&out->time, p + 1, sizeof out->time);
     p += FIXED_FIELD;
     if (*p != WIRE_TAG(4, WIRE_FIXED64) && *p != WIRE_TAG(6, WIRE_FIXED64)) return NULL;
-    in->kind = *p == WIRE_TAG(4, WIRE_FIXED64) ? POINT_DOUBLE : POINT_INT;
-    memcpy(&in->value, p + 1, sizeof in->value);
+    out->kind = *p == WIRE_TAG(4, WIRE_FIXED64) ? POINT_DOUBLE : POINT_INT;
+    memcpy(&out->value, p + 1, sizeof out->value);
     return p + FIXED_FIELD;
 }
 
-/* As many number points as have nothing but times, a value and the attributes that were expected; what is unusual about one is left to
+/* As many number points as have nothing but times, a value, and the attributes that were expected or none; what is unusual about one is left to
  * decode_number. *w stands behind the last. */
 static void decode_known_numbers(struct points_decoder *d, const struct metric_in *m, struct wire *w) {
     struct known_run r;
-    struct point_in in;
-    const unsigned char *p = w->p, *end = w->end;
-    if (wire_left(w) < PLAIN_HEAD) return;
+    struct known_point point;
+    const unsigned char *p = w->p, *end = w->end, *body_end = (const unsigned char *)d->body.p + d->body.n;
     known_run_begin(d, &r);
-    while (r.room > 0) {
+    while (r.room > 0 && body_end - p >= PLAIN_HEAD && p < end && p[0] == WIRE_TAG(1, WIRE_BYTES)) {
         const struct known_labels *e = r.next;
-        size_t n = e->came_n, size;
-        if (e->kind != LABELS_POINT + 1 || (size_t)(end - p) < n + PLAIN_HEAD || p[0] != WIRE_TAG(1, WIRE_BYTES)) break;
         const unsigned char *at = p + 2;
-        size = p[1];
+        size_t size = p[1];
         if (size >= 0x80) {
             if (*at >= 0x80) break;
             size = (size & 0x7f) | (size_t)*at++ << 7;
         }
-        const unsigned char *labels = read_plain_head(at, &in);
-        if (!labels || (size_t)(labels - at) + n != size || memcmp(labels, e->came, n) != 0 ||
-            points_time_reason(d, in.time > INT64_MAX ? INT64_MAX : (int64_t)in.time) != POINT_TAKEN ||
-            !known_run_takes(d, &r))
+        const unsigned char *labels = read_plain_head(at, &point);
+        if (!labels || at > end || size > (size_t)(end - at) || size < (size_t)(labels - at) ||
+            points_time_reason(d, point.time > INT64_MAX ? INT64_MAX : (int64_t)point.time) != POINT_TAKEN)
             break;
-        known_run_add(d, &r, m->metric, points_hash_series(m->hash, e->hash), in.time, in.start, in.value, in.kind);
+        size_t n = size - (size_t)(labels - at);
+        if (n == 0) {
+            known_run_row(&r, m->metric, NULL, 0, points_hash_series(m->hash, d->no_labels), &point);
+        } else {
+            if (e->kind != LABELS_POINT + 1 || n != e->came_n || memcmp(labels, e->came, n) != 0 ||
+                !known_run_takes(d, &r))
+                break;
+            known_run_add(d, &r, m->metric, points_hash_series(m->hash, e->hash), &point);
+        }
         p = at + size;
     }
     known_run_end(d, &r);

@@ -19,6 +19,7 @@ struct points_decoder *points_decoder_new(void) {
     kept_labels_init(&d->kept);
     points_builder_init(&d->b, POINTS_OTLP);
     buf_init(&d->scratch, POINTS_BODY_MAX);
+    d->no_labels = hash_wide("", 0);
     return d;
 }
 
@@ -379,6 +380,10 @@ bool points_labels(struct points_decoder *d, enum labels_kind kind, struct str b
     struct known_labels *e = points_labels_next(d);
     *out_bad = NULL;
     *out_id = 0;
+    if (!bytes.n && kind == LABELS_ATTRIBUTES) {
+        *out_hash = d->no_labels;
+        return true;
+    }
     if (labels_are(e, kind, bytes)) {
         points_labels_pass(d);
         *out_hash = e->hash;

@@ -66,6 +66,7 @@ struct points_decoder {
     uint64_t last_time, last_time_bytes; /* of remote write: the last time that was read, and what it was read from */
     size_t last_time_size;
     uint32_t asked[LABELS_AHEAD], asked_n; /* entries that were asked for last, a ring */
+    struct hash128 no_labels;              /* hash of an empty list */
     struct kept_labels kept;
     struct known_name names[NAME_CACHE];
     struct loose_labels loose[LOOSE_LABELS];
@@ -208,6 +209,10 @@ HOT_INLINE bool points_series_labels(struct points_decoder *d, enum labels_kind 
                                      struct series_labels *out, const char **out_bad) {
     struct known_labels *e = points_labels_next(d);
     *out_bad = NULL;
+    if (!bytes.n && kind == LABELS_POINT) { /* nobody keeps nothing, and whoever is next still is */
+        *out = (struct series_labels){.hash = d->no_labels};
+        return true;
+    }
     return labels_are(e, kind, bytes) ? points_labels_kept(d, e, out)
                                       : points_labels_unexpected(d, kind, bytes, out, out_bad);
 }
@@ -276,25 +281,35 @@ HOT_INLINE bool known_run_takes(const struct points_decoder *d, const struct kno
     return r->kept && e->kept.n <= r->text_room && label_page_of(r->next)->generation == d->generation;
 }
 
+struct known_point {
+    uint64_t time, start, value;
+    enum point_kind kind;
+};
+
+HOT_INLINE void known_run_row(struct known_run *r, uint32_t metric, const struct str *kept, uint32_t id,
+                              struct hash128 hash, const struct known_point *p) {
+    r->series[r->rows] = (struct points_series){metric, id};
+    r->hashes[r->rows] = hash;
+    if (r->kept) r->kept[r->rows] = kept;
+    r->series_of[r->n] = r->rows++;
+    r->time[r->n] = p->time;
+    r->start[r->n] = p->start;
+    r->value[r->n] = p->value;
+    r->flags[r->n] = 0;
+    r->kind[r->n++] = (uint8_t)p->kind;
+    r->room--;
+}
+
 /* A series row of r->next, and its point. */
 HOT_INLINE void known_run_add(struct points_decoder *d, struct known_run *r, uint32_t metric, struct hash128 hash,
-                              uint64_t time, uint64_t start, uint64_t value, enum point_kind kind) {
+                              const struct known_point *p) {
     struct known_labels *e = r->next;
     if (e->generation != d->generation) {
         e->generation = d->generation;
         d->b.kept_bytes += e->kept.n;
         r->text_room -= e->kept.n;
     }
-    r->series[r->rows] = (struct points_series){metric, r->kept ? 0 : e->id};
-    r->hashes[r->rows] = hash;
-    if (r->kept) r->kept[r->rows] = &e->kept;
-    r->series_of[r->n] = r->rows++;
-    r->time[r->n] = time;
-    r->start[r->n] = start;
-    r->value[r->n] = value;
-    r->flags[r->n] = 0;
-    r->kind[r->n++] = (uint8_t)kind;
-    r->room--;
+    known_run_row(r, metric, &e->kept, r->kept ? 0 : e->id, hash, p);
     r->asked[r->asked_n++ % LABELS_AHEAD] = r->next_at;
     __builtin_prefetch(kept_labels_at(&d->kept, e->ahead), 1); /* who is asked for later */
     known_run_expect(d, r);

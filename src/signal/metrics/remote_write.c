@@ -364,7 +364,7 @@ HOT_INLINE bool read_plain_sample(struct points_decoder *d, const unsigned char 
 static void decode_known(struct points_decoder *d, struct wire *w) {
     enum { SAMPLE_MAX = 32 };
     struct known_run r;
-    uint64_t value, time;
+    struct known_point point = {.kind = POINT_DOUBLE};
     const unsigned char *p = w->p, *end = w->end;
     known_run_begin(d, &r);
     while (r.room > 0) {
@@ -379,10 +379,10 @@ static void decode_known(struct points_decoder *d, struct wire *w) {
             size = (size & 0x7f) | (size_t)*in++ << 7;
         }
         if (size < n + 13 || size > n + 20 || memcmp(in, e->came, n) != 0 ||
-            !read_plain_sample(d, in + n, in + size, &value, &time) ||
-            points_time_reason(d, (int64_t)time) != POINT_TAKEN || !known_run_takes(d, &r))
+            !read_plain_sample(d, in + n, in + size, &point.value, &point.time) ||
+            points_time_reason(d, (int64_t)point.time) != POINT_TAKEN || !known_run_takes(d, &r))
             break;
-        known_run_add(d, &r, 0, points_hash_named(e->hash), time, 0, value, POINT_DOUBLE);
+        known_run_add(d, &r, 0, points_hash_named(e->hash), &point);
         p = in + size;
     }
     known_run_end(d, &r);
