@@ -4,7 +4,7 @@
  *
  * Fields may come in any order and repeatedly: the last scalar wins, attributes, buckets and messages accumulate; of several kinds of
  * data the last one counts, as protobuf has it. */
-#include "signal/metrics/points_decode_priv.h"
+#include "signal/metrics/known_run_priv.h"
 
 struct group {
     uint32_t resource, scope;

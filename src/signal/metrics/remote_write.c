@@ -1,7 +1,7 @@
 /* prometheus.WriteRequest and io.prometheus.write.v2.Request → points. A series is looked through for its labels (and metadata) first,
  * wherever in its bytes they stand, then for samples. The two versions differ in what labels are made of (2.0: references into a table of
  * symbols, of which the bytes of 1.0 are made), in where metadata stands, and in start times. */
-#include "signal/metrics/points_decode_priv.h"
+#include "signal/metrics/known_run_priv.h"
 
 enum { SYMBOLS_MAX = 1 << 20 };
 

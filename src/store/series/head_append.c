@@ -88,15 +88,38 @@ static uint32_t gather(const struct row_set *set, uint32_t column, double *out, 
     return n;
 }
 
+/* Whether every column has every row. */
+static bool rows_are_full(const struct row_set *set) {
+    for (uint32_t r = 0; r < set->rows; r++) {
+        if (set->row[r].capacity < set->columns) return false;
+        for (uint32_t c = 0; c < set->columns; c += 64) {
+            uint64_t all = set->columns - c < 64 ? (UINT64_C(1) << (set->columns - c)) - 1 : UINT64_MAX;
+            if ((set->row[r].present[c / 64] & all) != all) return false;
+        }
+    }
+    return true;
+}
+
+/* The next columns of full rows, each in one piece: of a row they lie in one line of memory. */
+enum { TILE = 8 };
+static void gather_tile(const struct row_set *set, uint32_t column, double out[TILE][HEAD_ROWS]) {
+    uint32_t n = MIN(set->columns - column, (uint32_t)TILE);
+    for (uint32_t r = 0; r < set->rows; r++)
+        for (uint32_t c = 0; c < n; c++) out[c][r] = set->row[r].v[column + c];
+}
+
 static void encode_columns(const struct row_set *set, struct stripe_writer *w, struct buf *out) {
-    double v[HEAD_ROWS];
+    double tile[TILE][HEAD_ROWS], sparse[HEAD_ROWS];
+    bool full = rows_are_full(set);
     w->full = true;
     w->misses = false;
     for (uint32_t c = 0; c < set->columns; c++) {
         size_t start = out->n;
-        uint32_t n = gather(set, c, v, &w->masks[c]);
+        if (full && c % TILE == 0) gather_tile(set, c, tile);
+        uint32_t n = full ? set->rows : gather(set, c, sparse, &w->masks[c]);
+        if (full) w->masks[c] = UINT32_MAX >> (HEAD_ROWS - n);
         if (c % 16 == 0) w->anchors[c / 16] = (uint32_t)start;
-        if (n) values_encode(v, n, EFFORT_CHEAP, out);
+        if (n) values_encode(full ? tile[c % TILE] : sparse, n, EFFORT_CHEAP, out);
         w->sizes[c] = (uint16_t)(out->n - start);
         w->full &= n == set->rows;
         w->misses |= n == 0;
@@ -285,10 +308,7 @@ static inline bool append_next(struct head *h, uint32_t id, int64_t time_ns, dou
 /* Series lie anywhere: memory brings them while those before are appended. */
 static inline void foresee(const struct head *h, const uint32_t *series, uint32_t i, uint32_t n) {
     enum { FAR = 12 };
-    if (i + FAR >= n) return;
-    const char *s = (const char *)series_at(h, series[i + FAR]);
-    __builtin_prefetch(s, 1);
-    __builtin_prefetch(s + sizeof(struct head_series) - 1, 1);
+    if (i + FAR < n) __builtin_prefetch(series_at(h, series[i + FAR]), 1);
 }
 
 err series_head_append(struct head *h, const uint32_t *series, const int64_t *times_ns, const double *values,

@@ -107,6 +107,7 @@ struct head_series {
     double last;
     struct head_extra *extra;
 };
+static_assert(sizeof(struct head_series) == 64, "none lies across two lines");
 
 struct head_exemplar {
     int64_t time_ns;
