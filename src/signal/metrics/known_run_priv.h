@@ -3,10 +3,10 @@
  *   known_run_begin ─▶ r.next is who is expected ─▶ known_run_takes? ─▶ known_run_add ─▶ … ─▶ known_run_end
  *
  * What the loop needs of the decoder and its builder is copied into variables, which no store into a column can change, so that they stay in the
- * machine's registers; nothing grows and nobody is asked for memory. Who meets something unusual, or no room, ends the run and lets the general
- * way have that series: so a run refuses nothing and has no faults.
+ * machine's registers; no column grows. Who meets something unusual, or no room, ends the run and lets the general
+ * way have that series: so a run refuses nothing, and has no fault but that strings find no memory.
  *
- * Invariant: between begin and end nothing else uses decoder or builder. Threads: the decoder's.
+ * Invariant: between begin and end nothing else uses the builder, but for its strings. Threads: the decoder's.
  */
 #pragma once
 
@@ -65,11 +65,15 @@ HOT_INLINE void known_run_end(struct points_decoder *d, const struct known_run *
     for (int i = 0; i < LABELS_AHEAD; i++) d->asked[i] = r->asked[i];
 }
 
-/* Whether the labels of r->next may be a series of the request now, without asking anybody. */
-HOT_INLINE bool known_run_takes(const struct points_decoder *d, const struct known_run *r) {
-    const struct known_labels *e = r->next;
+/* Whether the labels of r->next may be a series of the request now: they are one already, or lie in a page that the request has, or are
+ * put among its strings. False, too, if there is no memory for that, which is a fault then. */
+HOT_INLINE bool known_run_takes(struct points_decoder *d, struct known_run *r) {
+    struct known_labels *e = r->next;
     if (e->generation == d->generation) return true;
-    return r->kept && e->kept.n <= r->text_room && label_page_of(r->next)->generation == d->generation;
+    if (e->kept.n > r->text_room) return false;
+    if (r->kept) return label_page_of(e)->generation == d->generation;
+    r->text_room -= e->kept.n;
+    return points_labels_again(d, e);
 }
 
 struct known_point {
