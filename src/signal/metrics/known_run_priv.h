@@ -110,8 +110,5 @@ HOT_INLINE void known_run_add(struct points_decoder *d, struct known_run *r, uin
     known_run_expect(d, r);
     uint32_t soon =
         kept_labels_at(&d->kept, r->asked[(r->asked_n + 1) % LABELS_AHEAD])->ahead; /* who comes after r->next */
-    const char *came = kept_labels_at(&d->kept, soon)->came;
-    __builtin_prefetch(came);
-    __builtin_prefetch(came + 64);
-    __builtin_prefetch(came + 128);
+    points_labels_foresee(kept_labels_at(&d->kept, soon));
 }

@@ -246,7 +246,7 @@ static void put_counter(struct chance *c, uint32_t i, uint64_t *time, uint64_t *
     *value = bits_of(1000 + chance_below(c, 90000));
 }
 static void put_any(struct chance *c, uint32_t i, uint64_t *time, uint64_t *value) {
-    *time = chance_one_in(c, 3) ? 1700000000000 + i / 5 : chance_next(c);
+    *time = chance_one_in(c, 3) ? 1700000000000u + i / 5 : chance_next(c);
     *value = chance_next(c) >> 8 * chance_below(c, 8);
     if (chance_one_in(c, 2)) *value <<= 8 * chance_below(c, 8);
 }

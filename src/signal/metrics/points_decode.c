@@ -275,7 +275,7 @@ static bool pass_text(const unsigned char **at, const unsigned char *end, unsign
 
 /* Whether a Prometheus label set is as it shall be already, in the plain form that every sender writes. */
 static bool is_in_order(enum labels_kind kind, struct str bytes) {
-    const unsigned char *p = wire_of(bytes).p, *end = p + bytes.n;
+    const unsigned char *p = wire_of(bytes).p, *end = wire_of(bytes).end;
     struct str before = {0}, item, name, value;
     bool named = kind == LABELS_EXEMPLAR;
     uint32_t n = 0;

@@ -91,7 +91,8 @@ static bool unpack_copy(struct unpacking *u) {
     memcpy(tag, u->in, step);
     uint32_t offset = offset_of(tag);
     if (offset == 0 || offset > (size_t)(u->out - u->out_start) || n > (size_t)(u->out_end - u->out)) return false;
-    for (size_t i = 0; i < n; i++) u->out[i] = u->out[i - (size_t)offset]; /* what was just written may come again */
+    const unsigned char *from = u->out - offset;
+    for (size_t i = 0; i < n; i++) u->out[i] = from[i]; /* what was just written may come again */
     u->in += step;
     u->out += n;
     return true;
