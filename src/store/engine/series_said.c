@@ -87,7 +87,7 @@ err said_log_open(struct said_log *l, const struct log_record *r, struct batch_b
 
 /* ---- writing -------------------------------------------------------------------------------------------------------- */
 
-enum { BRIEF_BYTES_KEPT = 8 << 20 };
+enum { BRIEF_BYTES_KEPT = 8 << 20, KNOWN_AHEAD = 8 };
 
 /* What stands for each row, and where its samples go if they are numbers; how many rows have something to stand for them. */
 static uint32_t find_numbers(struct memory_batch *m) {
@@ -101,6 +101,7 @@ static uint32_t find_numbers(struct memory_batch *m) {
     for (uint32_t i = 0; i < rows; i++) {
         const struct known *k =
             next < end && hash128_equal(next->hash, hashes[i]) ? next : known_find(known, hashes[i]);
+        if (end - next > KNOWN_AHEAD) __builtin_prefetch(next + KNOWN_AHEAD);
         bool there = k && k->resolved;
         bool number = there && k->count == 1 && k->shape <= SHAPE_NUMBER && !k->bases;
         if (k) next = k + 1;
