@@ -501,11 +501,16 @@ static uint32_t target_info_series(struct applier *a, uint32_t resource, uint64_
 static void apply_target_info(struct applier *a) {
     const struct points *p = a->p;
     AUTO_FREE uint64_t *latest = mem_new_array(uint64_t, p->resource_count + 1);
+    uint32_t before = UINT32_MAX; /* of most points resource and time are those of the one before */
+    uint64_t time_before = 0;
     for (uint32_t i = 0; i < p->n; i++) {
         uint32_t resource = p->metrics[p->series[point_series(p, i)].metric].resource;
+        uint64_t at = point_time(p, i);
         int64_t time;
-        if (!apply_time(a, (int64_t)(point_time(p, i) / 1000000), &time)) continue;
-        latest[resource] = MAX(latest[resource], point_time(p, i) + 1);
+        if (resource == before && at == time_before) continue;
+        before = resource;
+        time_before = at;
+        if (apply_time(a, (int64_t)(at / 1000000), &time)) latest[resource] = MAX(latest[resource], at + 1);
     }
     for (uint32_t r = 0; r < p->resource_count; r++) {
         int64_t time;
