@@ -187,8 +187,8 @@ struct column_ref random_column(struct chance *c, const struct batch *b, uint32_
                                      : row;
     struct str value = STR("x");
     if (ref.target == TARGET_FIELD) {
-        do ref.field = (enum field)chance_below(c, FIELD_EVENT_END);
-        while (ref.field == FIELD_VERSION || ref.field == FIELD_SCHEMA_URL);
+        do ref.field = (enum field)chance_below(c, FIELDS);
+        while (field_is_structural(ref.field) || ref.field == FIELD_VERSION || ref.field == FIELD_SCHEMA_URL);
         if (field_rows[ref.field].type == FIELD_STRING) value = batch_text(b, SET_ROWS, ref.field, row);
         if (field_rows[ref.field].type == FIELD_U32)
             buf_add_fmt(text, "%u", batch_u32(b, SET_ROWS, ref.field, row));
