@@ -67,11 +67,13 @@ static void parse_id(struct plan *plan) {
     enum field_type type = field_rows[plan->p->column.field].type;
     size_t bytes = type == FIELD_ID16 ? 16 : 8;
     const struct str text = plan->p->text;
-    if ((type != FIELD_ID16 && type != FIELD_ID8) || text.n != 2 * bytes) return;
+    bool end = type == FIELD_ID16 && plan->p->op == OP_ENDS && text.n == 16;
+    if (!end && ((type != FIELD_ID16 && type != FIELD_ID8) || text.n != 2 * bytes)) return;
     for (size_t i = 0; i < text.n; i++)
         if (text.p[i] >= 'A' && text.p[i] <= 'F') return; /* ids are lower-case texts */
-    err e = parse_hex(text, plan->id, bytes);
-    plan->has_id = !e;
+    err e = parse_hex(text, end ? plan->id + 8 : plan->id, end ? 8 : bytes);
+    plan->has_id = !e && !end;
+    plan->has_end = !e && end;
     err_free(e);
 }
 

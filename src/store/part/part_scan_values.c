@@ -169,7 +169,8 @@ static bool match_whole_numbers(const struct predicate *p, const uint64_t *v, ui
     case OP_NOT_MATCH:
     case OP_EXISTS:
     case OP_ABSENT:
-    case OP_WORDS: break;
+    case OP_WORDS:
+    case OP_ENDS: break;
     }
     return false;
 #undef LOOP
@@ -209,8 +210,9 @@ static err match_ids16(struct plan *plan, struct group_reader *r, const struct c
     static const unsigned char zero[16];
     for (uint32_t i = 0; i < c->count; i++) {
         const unsigned char *id = c->raw + 16 * (size_t)i;
-        bool matches = is_equality(plan) ? plan->has_id && memcmp(id, plan->id, 16) == 0 && memcmp(id, zero, 16) != 0
-                                         : id_matches(plan, FIELD_TRACE_ID, id);
+        bool matches = plan->has_end       ? memcmp(id + 8, plan->id + 8, 8) == 0 && memcmp(id, zero, 16) != 0
+                       : is_equality(plan) ? plan->has_id && memcmp(id, plan->id, 16) == 0 && memcmp(id, zero, 16) != 0
+                                           : id_matches(plan, FIELD_TRACE_ID, id);
         if (matches) bit_set(wanted, i);
     }
     if (c->encoding == ENCODING_IDS) return select_codes(r, c, wanted, out);

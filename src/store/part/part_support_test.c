@@ -238,6 +238,13 @@ void random_predicate(struct chance *c, struct arena *a, const struct batch *b, 
         ref = (struct column_ref){.target = TARGET_TEXT};
         value = is_plain(value) && chance_one_in(c, 2) ? value : str_of(words[chance_below(c, LENGTH(words))]);
     }
+    if (ref.target == TARGET_FIELD && op != OP_WORDS && chance_one_in(c, 6)) { /* whole, or its end */
+        op = OP_ENDS;
+        size_t cut = ref.field == FIELD_TRACE_ID && value.n == 32 ? 16
+                     : value.n                                    ? chance_below(c, (uint32_t)value.n)
+                                                                  : 0;
+        value = (struct str){value.p + cut, value.n - cut};
+    }
     if (op == OP_MATCH || op == OP_NOT_MATCH) value = is_plain(value) ? value : STR("a.*b");
     OK(predicate_make(a, ref, op, value, out));
 }
