@@ -105,9 +105,9 @@ static const struct shape_memory *open_shape(struct pass *p, uint32_t shape) {
 static uint32_t new_id(struct pass *p, struct str text) { return p->b->string_count + strings_intern(&p->more, text); }
 
 static uint32_t id_of_string(struct pass *p, uint32_t string) {
-    size_t n = batch_string(p->b, string).n;
-    if (n > CORRELATE_ID_BYTES_MAX) p->counts->too_long++;
-    return n > 0 && n <= CORRELATE_ID_BYTES_MAX ? string : 0;
+    struct str text = batch_string(p->b, string);
+    if (text.n > CORRELATE_ID_BYTES_MAX) p->counts->too_long++;
+    return text.n > 0 && text.n <= CORRELATE_ID_BYTES_MAX && !correlate_is_masked(text) ? string : 0;
 }
 
 static uint32_t id_of_found(struct pass *p) {

@@ -27,6 +27,9 @@ struct correlate_rules {
     struct correlate_names attributes, baggage_keys, body_keys, headers;
 };
 
+/* What rules of redaction leave of a masked text (ingest/redact.h): all masked rows would be one. */
+static inline bool correlate_is_masked(struct str text) { return str_equal(text, STR("[redacted]")); }
+
 /* The number of a name in the list; `n` of it: it has none such. */
 uint32_t correlate_find_name(const struct correlate_names *names, struct str name);
 /* Whether an attribute of that name is the header: `NAME` or `http.request.header.NAME`, in any case, _ as -. */

@@ -117,6 +117,7 @@ static void what_is_no_id_is_none(void **state) {
     (void)state;
     SPAN("", WITH(TEXT("a", "b")), "", 0);
     SPAN("", WITH(TEXT("Correlation_Id_", "x") "," TEXT("x-correlation-ids", "y")), "", 0);
+    SPAN("", WITH(TEXT("correlation_id", "[redacted]") "," TEXT("baggage", "correlation_id=[redacted]")), "", 0);
     SPAN("", WITH(INT("correlation_id", "7") "," INT("x-request-id", "7")), "", 0);
     SPAN("", WITH(LIST("correlation_id", ITEM("x"))), "", 0); /* an attribute of that name is a text */
     SPAN("", WITH(LIST("x-request-id", "{\"intValue\":\"3\"}")), "", 0);

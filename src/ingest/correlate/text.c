@@ -25,7 +25,7 @@ void correlate_found_clear(struct correlate_found *f) {
 }
 
 void correlate_take(struct correlate_found *f, uint32_t rank, struct str text) {
-    if (!text.n || rank >= f->rank) return;
+    if (!text.n || rank >= f->rank || correlate_is_masked(text)) return;
     if (text.n > CORRELATE_ID_BYTES_MAX) {
         f->too_long++;
         return;
