@@ -182,6 +182,42 @@ static void parts_without_ids_are_as_before(void **state) {
     }
 }
 
+/* Rows that stand together are read without the others: the same rows as from the whole group, wherever they begin. */
+static void rows_close_together_are_the_same_rows(void **state) {
+    (void)state;
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        struct chance c = {3};
+        struct batches b = {0};
+        sim_reset(1);
+        batches_add_load(&b, &c, (enum signal)signal, 30);
+        batches_add_blob(&b, make_rows_with_ids((enum signal)signal, 0, 3000)); /* some runs are of one trace id */
+        struct part *p = part_write_open("p", (enum signal)signal, &b);
+        for (uint32_t group = 0; group < part_info(p)->groups; group++) {
+            struct batch_blob *blob = part_fetch_group(p, group);
+            struct batch all;
+            batch_view(blob, &all);
+            for (int i = 0; i < 60; i++) {
+                uint32_t n = 33 + chance_below(&c, 300), first = chance_below(&c, all.rows - n), rows[400];
+                struct scan_stats stats = {0};
+                struct batch_builder builder;
+                struct batch some;
+                for (uint32_t k = 0; k < n; k++) rows[k] = first + (i % 2 ? k : n - 1 - k);
+                batch_builder_init(&builder, (enum signal)signal);
+                OK(part_fetch(p, group, rows, n, &builder, &stats));
+                assert_int_equal(stats.bad_blocks, 0);
+                struct batch_blob *fetched = batch_builder_finish(&builder);
+                batch_view(fetched, &some);
+                for (uint32_t k = 0; k < n; k++) assert_true(batch_rows_equal(&some, k, &all, rows[k]));
+                batch_unref(fetched);
+                batch_builder_done(&builder);
+            }
+            batch_unref(blob);
+        }
+        part_unref(p);
+        batches_done(&b);
+    }
+}
+
 /* ---- sets of parts ------------------------------------------------------------------------------------------------ */
 
 enum { PARTS_MAX = 5 };
@@ -464,6 +500,7 @@ static void damage_stops_a_merge(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_are_found_by_the_index),
+        cmocka_unit_test(rows_close_together_are_the_same_rows),
         cmocka_unit_test(parts_without_ids_are_as_before),
         cmocka_unit_test(merged_parts_hold_the_union),
         cmocka_unit_test(merges_in_any_order_answer_alike),
