@@ -28,6 +28,7 @@
 #include "ingest/rollup/rollup.h"
 #include "ingest/scrape/scrape.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/loop.h"
 #include "os/process.h"
 #include "os/socket.h"
@@ -167,12 +168,22 @@ static err read_redaction(const struct arguments *a, struct server *s) {
     return *path ? err_wrap(redact_rules_read(path, &s->redact), "--redact") : NULL;
 }
 
-/* Its folder is locked by then: no other clew has it open. */
-static err open_records(struct server *s) {
+/* Other than a file's folder, which is locked by then, PostgreSQL keeps out a second clew by `alone`. */
+static err open_database(const struct arguments *a, const char *path, struct server *s) {
+    AUTO_FREE char *url = str_dup(argument_text(a, OPTION_DB));
+    if (!*url) return db_open(&(struct db_options){.path = path}, &s->db);
+    if (!db_is_url(url)) return argument_blame(a, OPTION_DB, err_new(ERR_INVALID, "a URL begins with postgresql://"));
+    TRY(argument_blame(a, OPTION_DB, db_open(&(struct db_options){.path = url, .alone = true}, &s->db)));
+    log_info("records are in a database of their own", F_TEXT("where", db_name(s->db)));
+    if (path_exists(path)) log_info("a file of records is not used", F_TEXT("path", path));
+    return NULL;
+}
+
+static err open_records(const struct arguments *a, struct server *s) {
     AUTO_BUF struct buf path;
     buf_init(&path, 8 * KIB);
     buf_add_fmt(&path, "%s/" STORE_RECORDS_FILE, s->dir);
-    err e = db_open(&(struct db_options){.path = path.p}, &s->db);
+    err e = open_database(a, path.p, s);
     if (!e) e = catalog_new(s->db, NULL, &s->catalog);
     if (!e || err_kind(e) != ERR_CORRUPT) return e;
     return err_wrap(e, "dashboards and rules cannot be read; bring %s back from a backup, or move it away", path.p);
@@ -182,6 +193,7 @@ static err copy_records(void *context, struct str tenant, const char *to) {
     const struct server *s = context;
     AUTO_BUF struct buf path;
     buf_init(&path, 8 * KIB);
+    if (!tenant.p && !db_is_file(s->db)) return NULL; /* the answer says so: catalog_elsewhere */
     buf_add_fmt(&path, "%s/" STORE_RECORDS_FILE, to);
     return catalog_backup(s->catalog, tenant, path.p);
 }
@@ -410,7 +422,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(open_tls(a, s));
     for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) TRY(check_listener(a, s, l));
     TRY(store_open(&options, &s->store));
-    TRY(open_records(s));
+    TRY(open_records(a, s));
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
     supervise_begin(&s->supervise, s->loop, s->store);

@@ -364,6 +364,8 @@ static err copy_documents(struct db_transaction *t, void *context) {
     return NULL;
 }
 
+const char *catalog_elsewhere(const struct catalog *c) { return db_is_file(c->db) ? NULL : db_name(c->db); }
+
 /* What is not known to be the tenant's is not in it. */
 static err copy_tenant(struct catalog *c, struct str tenant, const char *to) {
     struct copying copying = {.from = c, .tenant = tenant};
