@@ -20,6 +20,9 @@ test('records in PostgreSQL', { timeout: 180000, skip: !mayPostgres && 'PostgreS
     clew = await startClew(['--db', url], dir);
     assert.equal((await put(clew, 'one', 'One')).status, 200);
     assert.ok(!readdirSync(join(dir, 'data')).includes('records.db'));
+    const change = await fetch(`${clew.api}/api/v1/changes/ä%2F1`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ kind: 'deployment', service: 'web', labels: { a: 'b' } }) });
+    assert.equal(change.status, 200, await change.text());
+    assert.deepEqual((await getJson(`${clew.api}/api/v1/changes?service=web&limit=1`)).changes.map((x) => x.id), ['ä/1']);
     // A second one is told, after it has waited for the first to go.
     const second = spawnSync(binary, ['serve', '--data', join(other, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '', '--otlp-grpc', '', '--db', url], { encoding: 'utf8', timeout: 60000 });
     assert.equal(second.status, 5, second.stderr);
