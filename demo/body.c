@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "demo/shop.h"
+#include "shop.h"
 
 enum { DEPTH = 8, LATENCY_MS_MAX = 60000, LEAK_BYTES_MAX = 1 << 20, QUANTITY_MAX = 1000000 };
 

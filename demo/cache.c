@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "demo/shop.h"
+#include "shop.h"
 #include "os/clock.h"
 #include "os/socket.h"
 

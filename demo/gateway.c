@@ -1,6 +1,6 @@
 /* api-gateway: what customers see. Passes orders on, knows three products by itself. */
 #include "base/text.h"
-#include "demo/shop.h"
+#include "shop.h"
 
 /* The status and body of another service, as they came. */
 static void pass_on(struct shop_call *c, struct emit_span *span, struct shop_reply *answer) {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "demo/shop.h"
+#include "shop.h"
 
 enum { PRODUCTS = 10, KEPT_MS = 5 * 60 * 1000 };
 

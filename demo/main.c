@@ -9,7 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-#include "demo/shop.h"
+#include "shop.h"
 #include "emit/otlp_sink.h"
 #include "net/client.h"
 #include "net/net.h"

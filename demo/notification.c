@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "demo/shop.h"
+#include "shop.h"
 
 enum { KEPT_MS = 24 * 3600 * 1000 };
 

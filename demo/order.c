@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "db/db.h"
-#include "demo/shop.h"
+#include "shop.h"
 #include "os/clock.h"
 
 enum { LISTED = 20 };

@@ -1,5 +1,5 @@
 /* What all services of the shop do alike: the way in, the way out, what they tell, faults. */
-#include "demo/shop.h"
+#include "shop.h"
 
 #include <stdarg.h>
 #include <stdio.h>

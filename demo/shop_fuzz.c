@@ -1,7 +1,7 @@
 /* Bodies that services take: orders, what is written of them is read again as it was; faults. */
 #include <stdlib.h>
 
-#include "demo/shop.h"
+#include "shop.h"
 
 static void take_order(struct str body) {
     AUTO_BUF struct buf out;

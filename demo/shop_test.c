@@ -1,5 +1,5 @@
 /* The shop in one process, on a clock that does not wait: bodies, faults, what an order leaves behind, a replay by its seed. */
-#include "demo/town.h"
+#include "town.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "demo/town.h"
+#include "town.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
  * Limits: TOWN_LATER_MAX things to do later. Owner: the caller. Threads: one. Errors: those of shop_new. */
 #pragma once
 
-#include "demo/shop.h"
+#include "shop.h"
 
 enum { TOWN_LATER_MAX = 64 };
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "demo/shop.h"
+#include "shop.h"
 
 static _Atomic uint64_t sent, failed;
 
