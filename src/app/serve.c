@@ -18,6 +18,7 @@
 #include "app/serve_rules.h"
 #include "app/serve_series.h"
 #include "app/serve_tls.h"
+#include "app/serve_seen.h"
 #include "app/supervise.h"
 #include "base/budget.h"
 #include "base/log.h"
@@ -72,6 +73,7 @@ struct server {
     struct http_server *http;
     struct thread *io, *watch;
     struct supervise supervise;
+    struct serve_seen *seen;
     struct lock lock; /* of `ending` and `drained` */
     struct signal_flag ending_flag;
     bool ending, drained;
@@ -428,12 +430,14 @@ static err open_server(const struct arguments *a, struct server *s) {
     supervise_begin(&s->supervise, s->loop, s->store);
     TRY(serve_host_open(&host, s->ingest, s->api, &s->host));
     TRY(serve_rules_start(&s->rules));
+    TRY(serve_seen_start(s->store, s->catalog, &s->budget, s->dir, &s->seen));
     TRY(thread_start(&s->watch, "watch", 0, watch, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }
 
 /* The reverse of open_server, from wherever it got to. */
 static err close_server(struct server *s) {
+    serve_seen_stop(s->seen);
     host_free(s->host); /* while the store still takes what it sent */
     scraper_stop(s->scraper);
     if (s->io) drain_wait(s);

@@ -169,6 +169,55 @@ err entity_put(struct catalog *c, struct str tenant, enum entity_kind kind, cons
     return NULL;
 }
 
+struct seeing {
+    struct catalog *c;
+    struct str tenant;
+    enum entity_kind kind;
+    const struct entity_sight *v;
+    size_t n, over;
+};
+
+static err see_one(struct db_transaction *t, struct seeing *s, const struct entity_sight *sight, int64_t now) {
+    struct asking q = {.c = s->c, .tenant = s->tenant, .kind = s->kind, .key = sight->key};
+    uint64_t changed;
+    TRY(db_run(t, "UPDATE entities SET last_seen = ? WHERE tenant = ? AND kind = ? AND key = ?", &changed, DB_I64(now),
+               DB_TEXT(s->tenant), kind_value(s->kind), DB_TEXT(sight->key)));
+    if (changed) return NULL;
+    err e = make_room(t, &q);
+    if (e && err_kind(e) == ERR_LIMIT) {
+        err_free(e); /* nothing of the database: the transaction goes on */
+        s->over++;
+        return NULL;
+    }
+    TRY(e);
+    return db_run(t,
+                  "INSERT INTO entities (tenant, kind, " COLUMNS
+                  ") VALUES (?, ?, ?, ?, ?, '', '', '', ?, 0, '', '', '', "
+                  "'', ?, ?)",
+                  NULL, DB_TEXT(s->tenant), kind_value(s->kind), DB_TEXT(sight->key), DB_TEXT(sight->class),
+                  DB_TEXT(sight->service), DB_I64(now), DB_I64(now), DB_I64(now));
+}
+
+static err see(struct db_transaction *t, void *context) {
+    struct seeing *s = context;
+    int64_t now = s->c->wall_ns();
+    s->over = 0;
+    for (size_t i = 0; i < s->n; i++) TRY(see_one(t, s, &s->v[i], now));
+    return NULL;
+}
+
+err entity_seen(struct catalog *c, struct str tenant, enum entity_kind kind, const struct entity_sight *v, size_t n,
+                size_t *out_over) {
+    struct seeing s = {c, tenant, kind, v, n, 0};
+    for (size_t i = 0; i < n; i++) {
+        struct entity e = {.key = v[i].key, .class = v[i].class, .service = v[i].service};
+        TRY(check(&e));
+    }
+    TRY(db_write(c->db, see, &s));
+    *out_over = s.over;
+    return NULL;
+}
+
 static err delete_one(struct db_transaction *t, void *context) {
     struct asking *q = context;
     uint64_t changed;

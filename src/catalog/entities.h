@@ -42,6 +42,13 @@ struct entity {
 /* `out` (may be NULL) is the row as it is now, its texts e's or the arena's; *out_new: there was none. */
 err entity_put(struct catalog *c, struct str tenant, enum entity_kind kind, const struct entity *e, struct arena *a,
                struct entity *out, bool *out_new);
+/* An environment or service that was seen at work: a row of it if there is none, else only its last_seen moves. What people said of it stays.
+ * One transaction for all; those over the limit are left out, *out_over counts them. */
+struct entity_sight {
+    struct str key, class, service;
+};
+err entity_seen(struct catalog *c, struct str tenant, enum entity_kind kind, const struct entity_sight *v, size_t n,
+                size_t *out_over);
 err entity_get(struct catalog *c, struct str tenant, enum entity_kind kind, struct str key, struct arena *a,
                struct entity *out);
 err entity_delete(struct catalog *c, struct str tenant, enum entity_kind kind, struct str key);

@@ -133,6 +133,23 @@ static void lists_have_pages_and_filters(void **state) {
               ERR_INVALID, "cursor");
 }
 
+static void what_was_seen_keeps_what_was_said(void **state) {
+    (void)state;
+    const struct entity_sight seen[] = {{STR("prod"), STR(""), STR("")}, {STR("test"), STR(""), STR("")}};
+    struct entity e = {.key = STR("prod"), .author = STR("ops")}, got;
+    size_t over;
+    assert_null(entity_put(c, T, ENTITY_ENVIRONMENT, &e, &a, NULL, NULL));
+    now = 5000;
+    assert_null(entity_seen(c, T, ENTITY_ENVIRONMENT, seen, 2, &over));
+    assert_int_equal(over, 0);
+    assert_null(entity_get(c, T, ENTITY_ENVIRONMENT, STR("prod"), &a, &got));
+    assert_true(str_equal(got.author, STR("ops")) && got.first_seen == 1000 && got.last_seen == 5000);
+    assert_null(entity_get(c, T, ENTITY_ENVIRONMENT, STR("test"), &a, &got));
+    assert_true(got.author.n == 0 && got.first_seen == 5000 && got.last_seen == 5000);
+    const struct entity_sight bad = {STR("a\nb"), STR(""), STR("")};
+    fails(entity_seen(c, T, ENTITY_ENVIRONMENT, &bad, 1, &over), ERR_INVALID, "control");
+}
+
 static void what_is_too_much_is_refused(void **state) {
     (void)state;
     char *large = mem_new(ENTITY_EXTRA_BYTES + 1);
@@ -181,6 +198,10 @@ static void over_the_limit_the_oldest_goes_or_none_comes(void **state) {
     kind = ENTITY_ENVIRONMENT;
     assert_null(db_write(db, fill, &kind));
     fails(entity_put(c, T, ENTITY_ENVIRONMENT, &e, &a, NULL, NULL), ERR_LIMIT, "1000 environments");
+    const struct entity_sight seen[] = {{STR("7"), STR(""), STR("")}, {STR("x"), STR(""), STR("")}};
+    size_t over;
+    assert_null(entity_seen(c, T, ENTITY_ENVIRONMENT, seen, 2, &over));
+    assert_int_equal(over, 1);
     e.key = STR("7");
     assert_null(entity_put(c, T, ENTITY_ENVIRONMENT, &e, &a, NULL, NULL));
     e.key = STR("new");
@@ -193,6 +214,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         on_catalog(a_put_is_an_upsert),
         on_catalog(lists_have_pages_and_filters),
+        on_catalog(what_was_seen_keeps_what_was_said),
         on_catalog(what_is_too_much_is_refused),
         on_catalog(over_the_limit_the_oldest_goes_or_none_comes),
     };
