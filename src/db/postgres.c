@@ -229,17 +229,20 @@ static void warn_of_fsync(struct db_connection *c) {
     err_free(e);
 }
 
-/* Readers connect when they begin. The writer does now; a server that is just starting is waited for. */
+/* Readers connect when they begin. The writer does now; a server that is just starting is waited for. Refused is who was so twice: the first
+ * time the server may have become ready between the refusal and the look at it. */
 static err connect_to(const struct db_options *o, bool writes, struct db_connection **out) {
     TRY(libpq_open());
     struct db_connection *c = mem_new_of(struct db_connection);
     int64_t until = clock_monotonic_ns() + o->open_ms * MS_NS;
+    bool was_refused = false;
     err e = NULL;
     c->o = o;
     c->writes = writes;
     while (writes && (e = try_connect(c))) {
-        bool hopeless = err_kind(e) != ERR_UNAVAILABLE && err_kind(e) != ERR_CONFLICT && err_kind(e) != ERR_BUSY;
-        if (hopeless || c->next_try_ns >= until) break;
+        bool refused = err_kind(e) != ERR_UNAVAILABLE && err_kind(e) != ERR_CONFLICT && err_kind(e) != ERR_BUSY;
+        if ((refused && was_refused) || c->next_try_ns >= until) break;
+        was_refused = refused;
         err_free(e);
         pause_until(c->next_try_ns);
     }

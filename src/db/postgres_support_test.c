@@ -119,6 +119,8 @@ bool test_postgres_start(void) {
     return true;
 }
 
+void test_postgres_start_only(void) { start_server(); }
+
 static void end_with(int number) {
     if (!pg.pid) return;
     kill(pg.pid, number);

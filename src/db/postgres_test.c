@@ -185,6 +185,17 @@ static void the_server_is_killed_and_comes_again(void **state) {
     arena_done(&a);
 }
 
+/* Whoever opens while the server is starting is let in in the end, whatever it says until then. */
+static void who_comes_while_it_starts_waits(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        test_postgres_kill();
+        test_postgres_start_only();
+        db_close(open_with((struct db_options){0}));
+    }
+    test_postgres_start();
+}
+
 /* ---- time ------------------------------------------------------------------------------------------------------- */
 
 static err sleep_long(struct db_transaction *t, void *context) {
@@ -339,6 +350,7 @@ int main(void) {
         postgres(what_is_under_way_ends),
         postgres(a_commit_whose_answer_is_lost_is_asked_after),
         postgres(the_server_is_killed_and_comes_again),
+        postgres(who_comes_while_it_starts_waits),
         postgres(statements_end),
         postgres(one_writes_at_a_time),
         postgres(who_is_alone_stays_so),

@@ -6,6 +6,7 @@
 
 bool test_postgres_start(
     void); /* false: the package is not there, said on standard error. Once a process; started again after a kill */
+void test_postgres_start_only(void); /* after a kill: does not wait until it answers */
 void test_postgres_stop(void);
 void test_postgres_kill(void); /* kill -9; waits until all of its processes have gone */
 int test_postgres_port(void);
