@@ -1,30 +1,38 @@
 /* What changes the store by hand: flush, delete, backup. */
 #include "api/api_priv.h"
-
-static void answer_done(struct api_call *c, err e, const char *key, struct str text) {
-    if (e) {
-        call_fail(c, e);
-        return;
-    }
-    struct buf body;
-    struct json_writer w;
-    buf_init(&body, 64 * KIB);
-    json_writer_init(&w, &body);
-    json_object(&w);
-    json_key(&w, str_of(key));
-    if (text.p)
-        json_str(&w, text);
-    else
-        json_bool(&w, true);
-    json_object_end(&w);
-    call_answer_json(c, 200, &body);
-    buf_done(&body);
-}
+#include "catalog/catalog.h"
 
 void handle_flush(struct api_call *c) {
     struct store *store = c->api->options.store;
     err e = caller_is_for_all(&c->caller) ? store_flush(store) : store_flush_tenant(store, call_tenant(c));
-    answer_done(c, e, "flushed", (struct str){NULL, 0});
+    AUTO_BUF struct buf body;
+    buf_init(&body, KIB);
+    if (e) {
+        call_fail(c, e);
+        return;
+    }
+    buf_add_text(&body, "{\"flushed\":true}");
+    call_answer_json(c, 200, &body);
+}
+
+/* Records in PostgreSQL are not in a copy of all tenants: pg_dump does that better, and in one state with what else is there. */
+static void answer_backup(struct api_call *c, struct str to) {
+    const struct catalog *catalog = c->api->options.catalog;
+    const char *elsewhere = catalog && caller_is_for_all(&c->caller) ? catalog_elsewhere(catalog) : NULL;
+    AUTO_BUF struct buf body, records;
+    struct json_writer w;
+    buf_init(&body, 64 * KIB);
+    buf_init(&records, 4 * KIB);
+    if (elsewhere)
+        buf_add_fmt(&records, "not contained: they are in %s, which pg_dump copies", elsewhere);
+    else
+        buf_add_text(&records, "contained");
+    json_writer_init(&w, &body);
+    json_object(&w);
+    json_member(&w, "backup", str, to);
+    json_member(&w, "records", str, buf_str(&records));
+    json_object_end(&w);
+    call_answer_json(c, 200, &body);
 }
 
 static err back_up(struct api_call *c, const char *to) {
@@ -43,7 +51,10 @@ void handle_backup(struct api_call *c) {
     if (!e) e = back_up(c, path);
     if (!e && caller_is_for_all(&c->caller)) atomic_store(&c->api->backup_ns, c->now_ns);
     mem_free(path);
-    answer_done(c, e, "backup", to);
+    if (e)
+        call_fail(c, e);
+    else
+        answer_backup(c, to);
 }
 
 static err read_request(struct api_call *c, struct query *q, struct query_filter *f, struct delete_request *out) {

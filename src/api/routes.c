@@ -273,6 +273,21 @@ static const struct api_param records_params[] = {
     {.name = "search", .type = PARAM_TEXT, .help = "only those whose names contain this, ASCII letters in either case"},
     {0},
 };
+#define PAGE_PARAMS                                                                                                    \
+    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = 1000, .initial = "100", .help = "rows of a page"}, {     \
+        .name = "cursor", .type = PARAM_TEXT, .help = "`next_cursor` of the page before"                               \
+    }
+#define DATED_PARAMS(kinds)                                                                                            \
+    {.name = "kind", .type = PARAM_TEXT, .help = "of this kind" kinds},                                                \
+        {.name = "service", .type = PARAM_TEXT, .help = "about this service"},                                         \
+        {.name = "environment", .type = PARAM_TEXT, .help = "in this deployment environment"},                         \
+        {.name = "start", .type = PARAM_TIME, .help = "that began at this time or later; by default all"},             \
+        {.name = "end", .type = PARAM_TIME, .help = "that began at this time or before"}, PAGE_PARAMS
+static const struct api_param entities_params[] = {PAGE_PARAMS, {0}};
+static const struct api_param changes_params[] = {
+    DATED_PARAMS(": `commit`, `pull_request`, `deployment`, `config` or `flag`"), {0}};
+static const struct api_param findings_params[] = {
+    DATED_PARAMS(""), {.name = "state", .type = PARAM_TEXT, .help = "`open`, `acknowledged` or `resolved`"}, {0}};
 static const struct api_param backtest_params[] = {
     {.name = "start",
      .type = PARAM_TIME,
@@ -511,6 +526,22 @@ enum {
         HTTP_DELETE, path "/{id}", ROLE_OPERATE, MAIN, RUN_WORK, handle_record_delete, NULL,                           \
             "Deletes a " one "; with If-Match only that revision.", "RecordDeleted"                                    \
     }
+#define ENTITY_ROUTES(path, params, many, one, list_type, type, body_type)                                             \
+    {HTTP_GET, path, ROLE_READ, MAIN, RUN_WORK, handle_entities, params, many " of the tenant, newest first.",         \
+     list_type},                                                                                                       \
+        {HTTP_GET, path "/{id}", ROLE_READ, MAIN, RUN_WORK, handle_entity, NULL, "One " one ".", type},                \
+        {HTTP_PUT, path "/{id}",      ROLE_OPERATE, MAIN,                                                              \
+         RUN_WORK, handle_entity_put, NULL,         "Keeps a " one " under this id, in place of what was there.",      \
+         type,     body_type},                                                                                         \
+    {                                                                                                                  \
+        HTTP_DELETE, path "/{id}", ROLE_OPERATE, MAIN, RUN_WORK, handle_entity_delete, NULL, "Deletes a " one ".",     \
+            "RecordDeleted"                                                                                            \
+    }
+#define ENTITY_MAKE_ROUTE(path, one, type, body_type)                                                                  \
+    {                                                                                                                  \
+        HTTP_POST, path, ROLE_OPERATE, MAIN, RUN_WORK, handle_entity_make, NULL,                                       \
+            "Keeps a new " one ", under an id that is made for it.", type, body_type                                   \
+    }
 const struct api_route api_routes[] = {
     {HTTP_POST, "/v1/traces", ROLE_INGEST, OTLP, RUN_HERE, handle_otlp_traces, NULL,
      "Takes spans: OTLP protobuf or JSON; plain, gzip or zstd.", "OtlpAnswer", "OtlpRequest"},
@@ -608,6 +639,15 @@ const struct api_route api_routes[] = {
     {HTTP_GET, "/api/v1/dashboards/{id}/export", ROLE_READ, MAIN, RUN_WORK, handle_dashboard_export,
      dashboard_export_params, "The body of a dashboard, as clew or Grafana takes it.", "DashboardForeign"},
     RECORD_ROUTES("/api/v1/dashboards", "Dashboards", "dashboard", "Dashboards", "Dashboard", "DashboardBody"),
+    ENTITY_ROUTES("/api/v1/environments", entities_params, "Environments", "environment", "Environments", "Environment",
+                  "EnvironmentBody"),
+    ENTITY_ROUTES("/api/v1/catalog/services", entities_params, "What is known about services", "service",
+                  "CatalogServices", "CatalogService", "CatalogServiceBody"),
+    ENTITY_ROUTES("/api/v1/changes", changes_params, "Commits, deployments and other changes", "change", "Changes",
+                  "Change", "ChangeBody"),
+    ENTITY_MAKE_ROUTE("/api/v1/changes", "change", "Change", "ChangeBody"),
+    ENTITY_ROUTES("/api/v1/findings", findings_params, "Findings", "finding", "Findings", "Finding", "FindingBody"),
+    ENTITY_MAKE_ROUTE("/api/v1/findings", "finding", "Finding", "FindingBody"),
     RECORD_ROUTES("/api/v1/rules", "Groups of rules", "group of rules", "RuleGroups", "RuleGroup", "RuleGroupBody"),
     {HTTP_POST, "/api/v1/rules/check", ROLE_READ, MAIN, RUN_WORK, handle_rules_check, NULL,
      "Reads a file of rules: what is wrong with it, by line, or its groups as they can be kept.", "RulesChecked",

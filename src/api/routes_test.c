@@ -377,7 +377,7 @@ static void defaults_may_be_written_out(void **state) {
         struct buf plain, query;
         if (r->role != ROLE_READ || r->place != RUN_WORK || r->lenient || r->is_stream) continue;
         if (r->method != HTTP_GET || r->handler == handle_rules_file) continue; /* with a body; YAML */
-        if (r->handler == handle_search || r->handler == handle_record || r->handler == handle_rules_group_file)
+        if (r->handler == handle_search || r->handler == handle_record || r->handler == handle_entity || r->handler == handle_rules_group_file)
             continue; /* there is none: 404 */
         buf_init(&plain, 64 * MIB);
         buf_init(&query, KIB);

@@ -16,7 +16,7 @@ const struct command commands[] = {
          O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) |
          O(PLAIN_TEXT) | O(SERIES_MAX) | O(SERIES_LABELS_MAX) | O(SERIES_NEW_MAX) | O(LATE_WINDOW) | O(METRIC_NAMES) |
          O(PROMOTE_ATTRIBUTE) | O(HOST_METRICS) | O(HOST_INTERVAL) | O(HOST_ROOT) | O(HOST_INSTANCE) | O(WATCH) |
-         O(RULE_FILES) | O(ALERTMANAGER) | O(EXTERNAL_URL) | O(EXTERNAL_LABEL) | O(SELF_TELEMETRY),
+         O(RULE_FILES) | O(ALERTMANAGER) | O(EXTERNAL_URL) | O(EXTERNAL_LABEL) | O(SELF_TELEMETRY) | O(DB),
      "take in telemetry and answer questions", command_serve},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(INSTANCES) | O(REMOTE_WRITE) | O(STORIES) | O(SEED) | O(RATE) |

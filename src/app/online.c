@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/command.h"
+#include "app/json_tree.h"
 #include "os/process.h"
 
 /* ---- delete ----------------------------------------------------------------------------------------------------- */
@@ -60,6 +61,19 @@ err command_delete(const struct arguments *a) {
 
 /* ---- backup ----------------------------------------------------------------------------------------------------- */
 
+static void say_backup(const struct arguments *a, struct str answer) {
+    AUTO_ARENA struct arena arena;
+    const struct json_node *tree;
+    arena_init(&arena, MIB);
+    err e = json_tree_read(&arena, answer, &tree);
+    struct str records = e ? (struct str){0} : json_tree_text(tree, "records");
+    err_free(e);
+    command_say(STR_FMT " holds everything acknowledged until now; bring it back with: clew restore " STR_FMT
+                        " --data DIR",
+                STR_ARG(a->positions[0]), STR_ARG(a->positions[0]));
+    if (records.n && !str_equal(records, STR("contained"))) command_say("records: " STR_FMT, STR_ARG(records));
+}
+
 err command_backup(const struct arguments *a) {
     AUTO_BUF struct buf path, answer = {0};
     buf_init(&path, 32 * KIB);
@@ -72,9 +86,7 @@ err command_backup(const struct arguments *a) {
     if (argument_flag(a, OPTION_JSON))
         command_say(STR_FMT, STR_ARG(buf_str(&answer)));
     else
-        command_say(STR_FMT " holds everything acknowledged until now; bring it back with: clew restore " STR_FMT
-                            " --data DIR",
-                    STR_ARG(a->positions[0]), STR_ARG(a->positions[0]));
+        say_backup(a, buf_str(&answer));
     return NULL;
 }
 

@@ -52,6 +52,9 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_PROMOTE_ATTRIBUTE] = {"promote-attribute", "KEY", NULL,
                                   "a resource attribute that becomes a label of all series of OTLP; may be repeated",
                                   true},
+    [OPTION_DB] = {"db", "URL", NULL,
+                   "keep dashboards, rules and states of alerts in PostgreSQL, as postgresql://user@host/database, not "
+                   "in a file of --data; a password rather by CLEW_DB or PGPASSWORD (docs/records.md)"},
     [OPTION_SELF_TELEMETRY] =
         {"self-telemetry", "WHETHER", "off",
          "on or off: clew's own spans, log records and durations of requests into itself, as service clew",

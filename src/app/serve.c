@@ -18,6 +18,7 @@
 #include "app/serve_rules.h"
 #include "app/serve_series.h"
 #include "app/serve_tls.h"
+#include "app/serve_seen.h"
 #include "app/supervise.h"
 #include "base/budget.h"
 #include "base/log.h"
@@ -28,6 +29,7 @@
 #include "ingest/rollup/rollup.h"
 #include "ingest/scrape/scrape.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/loop.h"
 #include "os/process.h"
 #include "os/socket.h"
@@ -72,6 +74,7 @@ struct server {
     struct http_server *http;
     struct thread *io, *watch;
     struct supervise supervise;
+    struct serve_seen *seen;
     struct lock lock; /* of `ending` and `drained` */
     struct signal_flag ending_flag;
     bool ending, drained;
@@ -175,12 +178,22 @@ static err read_correlation(const struct arguments *a, struct server *s) {
     return NULL;
 }
 
-/* Its folder is locked by then: no other clew has it open. */
-static err open_records(struct server *s) {
+/* Other than a file's folder, which is locked by then, PostgreSQL keeps out a second clew by `alone`. */
+static err open_database(const struct arguments *a, const char *path, struct server *s) {
+    AUTO_FREE char *url = str_dup(argument_text(a, OPTION_DB));
+    if (!*url) return db_open(&(struct db_options){.path = path}, &s->db);
+    if (!db_is_url(url)) return argument_blame(a, OPTION_DB, err_new(ERR_INVALID, "a URL begins with postgresql://"));
+    TRY(argument_blame(a, OPTION_DB, db_open(&(struct db_options){.path = url, .alone = true}, &s->db)));
+    log_info("records are in a database of their own", F_TEXT("where", db_name(s->db)));
+    if (path_exists(path)) log_info("a file of records is not used", F_TEXT("path", path));
+    return NULL;
+}
+
+static err open_records(const struct arguments *a, struct server *s) {
     AUTO_BUF struct buf path;
     buf_init(&path, 8 * KIB);
     buf_add_fmt(&path, "%s/" STORE_RECORDS_FILE, s->dir);
-    err e = db_open(&(struct db_options){.path = path.p}, &s->db);
+    err e = open_database(a, path.p, s);
     if (!e) e = catalog_new(s->db, NULL, &s->catalog);
     if (!e || err_kind(e) != ERR_CORRUPT) return e;
     return err_wrap(e, "dashboards and rules cannot be read; bring %s back from a backup, or move it away", path.p);
@@ -190,6 +203,7 @@ static err copy_records(void *context, struct str tenant, const char *to) {
     const struct server *s = context;
     AUTO_BUF struct buf path;
     buf_init(&path, 8 * KIB);
+    if (!tenant.p && !db_is_file(s->db)) return NULL; /* the answer says so: catalog_elsewhere */
     buf_add_fmt(&path, "%s/" STORE_RECORDS_FILE, to);
     return catalog_backup(s->catalog, tenant, path.p);
 }
@@ -420,18 +434,20 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(open_tls(a, s));
     for (enum serve_listener l = 0; l < SERVE_LISTENERS; l++) TRY(check_listener(a, s, l));
     TRY(store_open(&options, &s->store));
-    TRY(open_records(s));
+    TRY(open_records(a, s));
     TRY(open_api(a, s, workers));
     TRY(open_network(a, s));
     supervise_begin(&s->supervise, s->loop, s->store);
     TRY(serve_host_open(&host, s->ingest, s->api, &s->host));
     TRY(serve_rules_start(&s->rules));
+    TRY(serve_seen_start(s->store, s->catalog, &s->budget, s->dir, &s->seen));
     TRY(thread_start(&s->watch, "watch", 0, watch, s));
     return thread_start(&s->io, "io", 0, run_loop, s);
 }
 
 /* The reverse of open_server, from wherever it got to. */
 static err close_server(struct server *s) {
+    serve_seen_stop(s->seen);
     host_free(s->host); /* while the store still takes what it sent */
     scraper_stop(s->scraper);
     if (s->io) drain_wait(s);

@@ -1,4 +1,4 @@
-#include "catalog/catalog.h"
+#include "catalog/catalog_priv.h"
 
 #include <stdio.h>
 
@@ -22,13 +22,9 @@ static const char *const steps[] = {
     "CREATE INDEX documents_sizes ON documents (tenant, kind, id, bytes);", /* so that check_room reads no bodies */
 };
 
-struct catalog {
-    struct db *db;
-    int64_t (*wall_ns)(void);
-};
-
 err catalog_new(struct db *db, int64_t (*wall_ns)(void), struct catalog **out) {
     TRY(db_migrate(db, "catalog", steps, LENGTH(steps)));
+    TRY(entities_open(db));
     struct catalog *c = mem_new_of(struct catalog);
     *c = (struct catalog){db, wall_ns ? wall_ns : clock_wall_ns};
     *out = c;
@@ -363,6 +359,8 @@ static err copy_documents(struct db_transaction *t, void *context) {
     for (c->kind = 0; c->kind < CATALOG_KINDS; c->kind++) TRY(catalog_each(c->from, c->kind, copy_document, c));
     return NULL;
 }
+
+const char *catalog_elsewhere(const struct catalog *c) { return db_is_file(c->db) ? NULL : db_name(c->db); }
 
 /* What is not known to be the tenant's is not in it. */
 static err copy_tenant(struct catalog *c, struct str tenant, const char *to) {

@@ -83,5 +83,7 @@ err catalog_each(struct catalog *c, enum catalog_kind kind, catalog_each_fn *fn,
 /* The same without bodies: for who looks what has changed. */
 err catalog_each_head(struct catalog *c, enum catalog_kind kind, catalog_each_fn *fn, void *context);
 
-/* A copy of the records: of all, or (p not NULL) of one tenant's documents and nothing else. `to` must not exist. */
+/* Where the records are if that is no file of the data directory: "PostgreSQL at …". NULL: a file. */
+const char *catalog_elsewhere(const struct catalog *c);
+/* A copy of the records: of all (not where they are elsewhere: ERR_INVALID), or (p not NULL) of one tenant's documents and nothing else. `to` must not exist. */
 err catalog_backup(struct catalog *c, struct str tenant, const char *to);

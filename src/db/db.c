@@ -8,6 +8,7 @@
 struct db {
     const struct db_engine *engine;
     struct db_options options;
+    char *name;          /* for sentences */
     struct lock writing; /* of the writer's connection, for as long as it writes */
     struct db_connection *writer;
     struct lock lock; /* of what follows */
@@ -23,23 +24,37 @@ struct db_transaction {
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
+bool db_is_url(const char *path) {
+    return str_starts_with(str_of(path), STR("postgresql://")) || str_starts_with(str_of(path), STR("postgres://"));
+}
+
 err db_open(const struct db_options *options, struct db **out) {
+    const struct db_engine *engine = db_is_url(options->path) ? &db_postgres : &db_sqlite;
+    char *name;
+    TRY(engine->name(options, &name));
     struct db *db = mem_new_of(struct db);
-    db->engine = &db_sqlite;
+    db->engine = engine;
+    db->name = name;
     db->options = *options;
     db->options.path = str_dup(str_of(options->path));
     if (!db->options.busy_ms) db->options.busy_ms = 2000;
+    if (!db->options.statement_ms) db->options.statement_ms = 30000;
+    if (!db->options.open_ms) db->options.open_ms = 10000;
     if (!db->options.wall_ns) db->options.wall_ns = clock_wall_ns;
     lock_init(&db->writing);
     lock_init(&db->lock);
     flag_init(&db->reader_is_free);
     err e = db->engine->connect(&db->options, true, &db->writer);
+    e = err_wrap(e, "opening %s", name);
     if (e)
         db_close(db);
     else
         *out = db;
-    return err_wrap(e, "opening %s", options->path);
+    return e;
 }
+
+const char *db_name(const struct db *db) { return db->name; }
+bool db_is_file(const struct db *db) { return db->engine->is_file; }
 
 void db_close(struct db *db) {
     if (!db) return;
@@ -50,6 +65,7 @@ void db_close(struct db *db) {
     lock_done(&db->lock);
     flag_done(&db->reader_is_free);
     mem_free((char *)(uintptr_t)db->options.path);
+    mem_free(db->name);
     mem_free(db);
 }
 
@@ -226,5 +242,5 @@ static err migrate(struct db_transaction *t, void *context) {
 
 err db_migrate(struct db *db, const char *room, const char *const *steps, size_t n) {
     struct migrating m = {db, room, steps, n};
-    return err_wrap(db_write(db, migrate, &m), "the schema of %s in %s", room, db->options.path);
+    return err_wrap(db_write(db, migrate, &m), "the schema of %s in %s", room, db->name);
 }

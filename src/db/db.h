@@ -1,4 +1,4 @@
-/* db: records: rows that are not telemetry, kept by a database that has transactions. SQLite now; the interface is what PostgreSQL can do, too.
+/* db: records: rows that are not telemetry, kept by a database that has transactions: SQLite, a file, or PostgreSQL, by its URL.
  *
  *   db_write(db, work, context) ─▶ work(t, context) ─▶ db_run(t, …) db_one(t, …) db_rows(t, …) ─▶ NULL: committed, on disk
  *                                                                                            └▶ an error: nothing happened
@@ -11,13 +11,17 @@
  * (4) Text is UTF-8 without zero bytes, in every engine; other bytes are DB_BYTES.
  * (5) Columns have the type that was asked for; another one is ERR_CORRUPT.
  * (6) A schema is never halfway: all steps that are missing are one transaction. A newer one is refused.
+ * (7) A commit that failed because the connection was lost has not happened, unless its error says that nobody knows.
+ * (8) After an error of a statement the transaction can only end: work returns that error. (PostgreSQL answers ERR_INTERNAL if not.)
  *
  * SQL: what SQLite and PostgreSQL both know: types BIGINT, DOUBLE PRECISION, TEXT, BYTEA; UPSERT, RETURNING; no functions of time.
- * Limits: a value 16 MiB; DB_COLUMNS_MAX columns, DB_VALUES_MAX values a statement; DB_READERS_MAX readings at a time, others wait.
+ * Limits: a value 16 MiB, 2,600 bytes of it in an index; DB_COLUMNS_MAX columns, DB_VALUES_MAX values a statement; DB_READERS_MAX readings at
+ * a time, others wait.
  * Threads: any; one writing at a time, others wait for its end. No transaction inside another of the same thread (asserts).
  * Blocks: on the disk, and for what is said above. With a database elsewhere it will block on that: not for io threads.
  * Errors: ERR_CONFLICT (not unique, a foreign key), ERR_BUSY (locked by another process for longer than busy_ms), ERR_INVALID (a newer
- * schema; text that is none; a CHECK), ERR_LIMIT (too large), ERR_CORRUPT, ERR_UNAVAILABLE (disk full), ERR_IO, ERR_INTERNAL (our SQL).
+ * schema; text that is none; a CHECK), ERR_LIMIT (too large), ERR_CORRUPT, ERR_UNAVAILABLE (disk full, no connection, too
+ * slow), ERR_IO, ERR_INTERNAL (our SQL).
  */
 #pragma once
 
@@ -30,12 +34,18 @@ struct db_transaction;
 enum { DB_COLUMNS_MAX = 16, DB_VALUES_MAX = 16, DB_READERS_MAX = 4, DB_VALUE_BYTES = 16 << 20 };
 
 struct db_options {
-    const char *path;         /* of the file; made with mode 0600 if it is not there */
-    uint32_t busy_ms;         /* default 2,000 */
+    const char *path;      /* of the file, made with mode 0600 if it is not there; or a URL: postgresql://… */
+    uint32_t busy_ms;      /* how long one waits for another process that writes; default 2,000 */
+    uint32_t statement_ms; /* PostgreSQL: a statement that takes longer is ERR_UNAVAILABLE; default 30,000 */
+    uint32_t open_ms; /* PostgreSQL: how long db_open waits for a server that does not answer yet; default 10,000 */
+    bool alone;       /* PostgreSQL: ERR_CONFLICT while another has these records open with `alone` */
     int64_t (*wall_ns)(void); /* default clock_wall_ns */
 };
 err db_open(const struct db_options *options, struct db **out);
-void db_close(struct db *db); /* takes NULL; nobody may be in it */
+void db_close(struct db *db);             /* takes NULL; nobody may be in it */
+bool db_is_url(const char *path);         /* else the name of a file */
+const char *db_name(const struct db *db); /* where the records are, for sentences: without a password */
+bool db_is_file(const struct db *db); /* else they are a server's: db_backup, db_check and db_dump are not for them */
 
 /* Steps 1 to n of a room's schema, each applied once; a step never changes once it was released. The room is a word of the program.
  * ERR_INVALID: the database is further than n, with the sentence that says what to do. */

@@ -1,4 +1,5 @@
-/* What records cost: commits, readings and jobs, one after another, on the disk of a folder. db_bench [FOLDER] */
+/* What records cost: commits, readings and jobs, one after another, on the disk of a folder, or in an empty database of
+ * PostgreSQL. db_bench [FOLDER | postgresql://…] */
 #include <stdio.h>
 
 #include "db/jobs.h"
@@ -61,7 +62,8 @@ static void measure(struct bench *b, const char *what, int n, void (*fn)(struct 
 int main(int argc, char **argv) {
     struct bench b = {0};
     char path[300];
-    snprintf(path, sizeof path, "%s/clew-db-bench.db", argc > 1 ? argv[1] : "/tmp");
+    bool url = argc > 1 && db_is_url(argv[1]);
+    snprintf(path, sizeof path, url ? "%s" : "%s/clew-db-bench.db", argc > 1 ? argv[1] : "/tmp");
     err_free(path_remove(path));
     memset(body, 'x', sizeof body);
     arena_init(&b.a, MIB);

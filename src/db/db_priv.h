@@ -14,6 +14,8 @@ struct db_statement {
 };
 
 struct db_engine {
+    /* Where it is, for sentences: without a password. On the heap. */
+    err (*name)(const struct db_options *o, char **out);
     /* The first connection is the writer's: it makes the database. */
     err (*connect)(const struct db_options *o, bool writes, struct db_connection **out);
     void (*disconnect)(struct db_connection *c); /* takes NULL */
@@ -23,8 +25,9 @@ struct db_engine {
     err (*run)(struct db_connection *c, const struct db_statement *s, uint64_t *out_changed);
     err (*script)(struct db_connection *c, const char *sql); /* several statements without values: a step of a schema */
     err (*backup)(struct db_connection *c, const char *to);
+    bool is_file;
 };
-extern const struct db_engine db_sqlite;
+extern const struct db_engine db_sqlite, db_postgres;
 
 /* Whether a column is what `type` (of db_rows) says. */
 bool db_type_fits(char type, enum db_type is);

@@ -435,4 +435,10 @@ err db_dump(const char *path, struct buf *out) {
     return blame_file(e);
 }
 
-const struct db_engine db_sqlite = {connect_to, disconnect, begin, commit, rollback, run, run_script, backup};
+static err name_of(const struct db_options *o, char **out) {
+    *out = str_dup(str_of(o->path));
+    return NULL;
+}
+
+const struct db_engine db_sqlite = {name_of,  connect_to, disconnect, begin,  commit,
+                                    rollback, run,        run_script, backup, true};

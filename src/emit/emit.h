@@ -12,7 +12,7 @@
  * (4) Sampling: the parent decides; of a trace that begins here a share of `ratio`, by its id, so that all programs decide alike.
  * (5) Attributes are log_field values (base/log.h); keys, units and names of instruments are literals of the program.
  *
- * Limits: queues of queue_max; a span EMIT_ATTRIBUTES_MAX attributes, EMIT_EVENTS_MAX events, 8 KiB of texts, a text EMIT_TEXT_MAX; an instrument
+ * Limits: queues of queue_max; a span EMIT_ATTRIBUTES_MAX attributes, EMIT_EVENTS_MAX events, EMIT_LINKS_MAX links, 8 KiB of texts, a text EMIT_TEXT_MAX; an instrument
  * EMIT_SERIES_MAX series, what is more is one with otel.metric.overflow; what is left out of a span is counted in it.
  * Owner: the maker; emit_free when nobody calls any more. Threads: any, where not said otherwise. All functions take a NULL emit, span or series, and do nothing.
  * Source: OpenTelemetry specification 1.49, trace, metrics and logs SDK. */
@@ -25,6 +25,7 @@
 enum {
     EMIT_ATTRIBUTES_MAX = 32,
     EMIT_EVENTS_MAX = 8,
+    EMIT_LINKS_MAX = 4,
     EMIT_TEXT_MAX = 1024,
     EMIT_NAME_MAX = 128,
     EMIT_SERIES_MAX = 1000,
@@ -83,8 +84,9 @@ bool emit_span_is_recorded(const struct emit_span *s); /* else attributes need n
 void emit_span_name(struct emit_span *s, struct str name);
 void emit_span_set(struct emit_span *s, struct log_field attribute); /* the last one of a key counts */
 void emit_span_event(struct emit_span *s, const char *name, const struct log_field *attributes, size_t n);
-void emit_span_fail(struct emit_span *s, const char *why);        /* its status; "": no words */
-void emit_span_state(struct emit_span *s, struct str tracestate); /* what came with the parent */
+void emit_span_link(struct emit_span *s, const struct trace_context *to); /* to what it came of, in another trace */
+void emit_span_fail(struct emit_span *s, const char *why);                /* its status; "": no words */
+void emit_span_state(struct emit_span *s, struct str tracestate);         /* what came with the parent */
 /* What a child, or another program, gets as its parent; NULL: none. */
 const struct trace_context *emit_span_context(const struct emit_span *s);
 /* Between these, children and log records of this thread belong to it. They nest. */
@@ -118,3 +120,5 @@ void emit_measure(struct emit_series *s, double value);
 
 /* From now on what base/log writes is a record, too, with the span of its thread. One emit of a program; emit_free ends it. */
 void emit_listen_to_log(struct emit *e);
+/* One record of the program's own, with the span that this thread is in; not written anywhere else. The message is copied. */
+void emit_log(struct emit *e, enum log_level level, struct str message, const struct log_field *fields, size_t n);

@@ -42,6 +42,8 @@ struct span_body {
     struct attributes own, of_events;
     struct span_event events[EMIT_EVENTS_MAX];
     uint32_t event_n, events_dropped;
+    struct trace_context links[EMIT_LINKS_MAX];
+    uint32_t link_n, links_dropped;
     struct buf texts;
 };
 struct emit_span {

@@ -116,6 +116,7 @@ static void spans_are_what_they_were_told(void **state) {
                                                 "b",
                                                 3)));
     emit_span_event(server, "retry", (struct log_field[]){F_U64("n", 3), F_TEXT("why", "late")}, 2);
+    emit_span_link(server, &(struct trace_context){{1, 2, 3}, {4, 5}, 1});
     emit_span_fail(server, "no stock");
     emit_span_enter(server);
     struct emit_span *client = emit_span_begin(e, STR("SELECT"), EMIT_CLIENT, NULL);
@@ -143,6 +144,7 @@ static void spans_are_what_they_were_told(void **state) {
                      "b\"");
     says(EMIT_SPANS,
          "\"name\":\"retry\",\"attributes\":[{\"key\":\"n\",\"value\":{\"intValue\":\"3\"}},{\"key\":\"why\"");
+    says(EMIT_SPANS, "\"links\":[{\"traceId\":\"01020300000000000000000000000000\",\"spanId\":\"0405000000000000\"");
     says(EMIT_SPANS, "\"status\":{\"message\":\"no stock\",\"code\":2}");
     says(EMIT_SPANS, "\"startTimeUnixNano\":\"1699999999999000000\",\"endTimeUnixNano\":\"1700000000000000000\"");
     emit_free(e);
@@ -161,6 +163,7 @@ static void what_is_too_much_is_left_out_and_counted(void **state) {
     struct emit_span *s = emit_span_begin(e, buf_str(&text), EMIT_INTERNAL, NULL);
     for (size_t i = 0; i < LENGTH(keys); i++) emit_span_set(s, F_I64(keys[i], 1));
     for (int i = 0; i < 20; i++) emit_span_event(s, "again", NULL, 0);
+    for (int i = 0; i < 7; i++) emit_span_link(s, emit_span_context(s));
     emit_span_fail(s, text.p ? (buf_add_byte(&text, 0), text.p) : "");
     emit_span_state(s, STR("not a state"));
     emit_span_end(s);
@@ -170,6 +173,7 @@ static void what_is_too_much_is_left_out_and_counted(void **state) {
     emit_turn_wait(e, false);
     says(EMIT_SPANS, "\"droppedAttributesCount\":8");
     says(EMIT_SPANS, "\"droppedEventsCount\":12");
+    says(EMIT_SPANS, "\"droppedLinksCount\":3");
     says(EMIT_SPANS, "\"droppedAttributesCount\":4");
     says_not(EMIT_SPANS, "traceState");
     emit_free(e);
@@ -286,11 +290,13 @@ static void lines_are_records(void **state) {
     log_error("no disk", F_TEXT("path", "/x"), F_U64("bytes", UINT64_MAX), F_DURATION("after", 5));
     emit_span_leave(s);
     log_info("outside");
+    emit_log(e, LOG_WARN, STR("its own"), (struct log_field[]){F_I64("orders", 1)}, 1);
     log_debug("not written");
     emit_span_end(s);
     emit_turn_wait(e, false);
-    assert_int_equal(sink.rows[EMIT_LOGS], 2);
+    assert_int_equal(sink.rows[EMIT_LOGS], 3);
     says(EMIT_LOGS, "\"severityNumber\":17,\"severityText\":\"ERROR\",\"body\":{\"stringValue\":\"no disk\"}");
+    says(EMIT_LOGS, "\"body\":{\"stringValue\":\"its own\"},\"attributes\":[{\"key\":\"orders\"");
     says(EMIT_LOGS, "{\"key\":\"path\",\"value\":{\"stringValue\":\"/x\"}},{\"key\":\"bytes\",\"value\":{\"intValue\":"
                     "\"9223372036854775807\"}},{\"key\":\"after_ns\"");
     says(EMIT_LOGS, "\"traceId\":\"");

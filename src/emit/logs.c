@@ -18,12 +18,11 @@ void record_free(struct record *r) {
     mem_free(r);
 }
 
-static void on_line(const struct log_line *line) {
-    struct emit *e = atomic_load(&listening);
+static void add_record(struct emit *e, const struct log_line *line, struct str message) {
     if (!e || emit_is_quiet()) return;
     struct record *r = mem_new_of(struct record);
     const struct emit_scope *scope = emit_thread_scope();
-    *r = (struct record){.time_ns = e->options.wall_ns(), .level = line->level, .body = str_dup(str_of(line->message))};
+    *r = (struct record){.time_ns = e->options.wall_ns(), .level = line->level, .body = str_dup(message)};
     buf_init(&r->texts, TEXTS_BYTES_MAX);
     for (size_t i = 0; i < line->field_count; i++) attributes_put(&r->own, &r->texts, &line->fields[i], false);
     if (line->suppressed) attributes_put(&r->own, &r->texts, &F_U64("suppressed", line->suppressed), false);
@@ -33,6 +32,12 @@ static void on_line(const struct log_line *line) {
         r->flags = scope->context.flags;
     }
     if (!emit_push(e, EMIT_LOGS, r)) record_free(r);
+}
+
+static void on_line(const struct log_line *line) { add_record(atomic_load(&listening), line, str_of(line->message)); }
+
+void emit_log(struct emit *e, enum log_level level, struct str message, const struct log_field *fields, size_t n) {
+    add_record(e, &(struct log_line){.level = level, .fields = fields, .field_count = n}, message);
 }
 
 void emit_listen_to_log(struct emit *e) {

@@ -176,6 +176,15 @@ void emit_span_event(struct emit_span *s, const char *name, const struct log_fie
     event->n = b->of_events.n - event->first;
 }
 
+void emit_span_link(struct emit_span *s, const struct trace_context *to) {
+    struct span_body *b = s ? s->body : NULL;
+    if (!b) return;
+    if (b->link_n == EMIT_LINKS_MAX)
+        b->links_dropped++;
+    else
+        b->links[b->link_n++] = *to;
+}
+
 void emit_span_fail(struct emit_span *s, const char *why) {
     if (!s || !s->body) return;
     s->body->status = 2;
@@ -223,6 +232,17 @@ static void write_events(struct batch_builder *b, const struct span_body *s) {
     }
 }
 
+static void write_links(struct batch_builder *b, const struct span_body *s) {
+    for (uint32_t i = 0; i < s->link_n; i++) {
+        uint32_t row = batch_builder_row(b, SET_LINKS);
+        uint64_t id;
+        memcpy(&id, s->links[i].span_id, 8);
+        batch_builder_set_id16(b, SET_LINKS, FIELD_TRACE_ID, row, s->links[i].trace_id);
+        batch_builder_set_u64(b, SET_LINKS, FIELD_SPAN_ID, row, id);
+        batch_builder_set_u32(b, SET_LINKS, FIELD_FLAGS, row, s->links[i].flags);
+    }
+}
+
 static void write_text(struct batch_builder *b, enum field f, uint32_t row, const char *text) {
     if (*text) batch_builder_set_u32(b, SET_ROWS, f, row, strings_intern(&b->strings, str_of(text)));
 }
@@ -244,11 +264,14 @@ void spans_write(struct batch_builder *b, struct emit_span *const *v, size_t n) 
         batch_builder_set_u32(b, SET_ROWS, FIELD_FLAGS, row, v[i]->context.flags);
         batch_builder_set_u32(b, SET_ROWS, FIELD_DROPPED_ATTRIBUTES, row, s->own.dropped);
         batch_builder_set_u32(b, SET_ROWS, FIELD_DROPPED_EVENTS, row, s->events_dropped);
+        batch_builder_set_u32(b, SET_ROWS, FIELD_DROPPED_LINKS, row, s->links_dropped);
         write_text(b, FIELD_NAME, row, s->name);
         write_text(b, FIELD_STATUS_MESSAGE, row, s->message);
         write_text(b, FIELD_TRACE_STATE, row, s->state);
         attributes_write(b, SET_ROWS, row, s->own.v, s->own.n, &s->texts);
         write_events(b, s);
         batch_builder_set_u32(b, SET_ROWS, FIELD_EVENT_END, row, b->sets[SET_EVENTS].n);
+        write_links(b, s);
+        batch_builder_set_u32(b, SET_ROWS, FIELD_LINK_END, row, b->sets[SET_LINKS].n);
     }
 }

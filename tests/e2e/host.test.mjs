@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startClew, until } from './clew.mjs';
 import { freePort, prometheusOf, query as ask } from './prometheus.mjs';
+import { mayPostgres, startPostgres } from './postgres.mjs';
 import { endLater, spawn } from './processes.mjs';
 
 const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
@@ -206,25 +207,6 @@ test('Redis by INFO, with a password that is nowhere to be seen', { timeout: 600
     rmSync(dir, { recursive: true, force: true });
   }
 });
-
-const postgresBin = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql').map((v) => `/usr/lib/postgresql/${v}/bin`).find((d) => existsSync(join(d, 'initdb'))) : undefined;
-const root = process.getuid() === 0;
-const mayPostgres = postgresBin && (!root || spawnSync('id', ['postgres']).status === 0);
-
-/** A fresh PostgreSQL whose host lines of pg_hba.conf say `method`; it does not run as root. */
-async function startPostgres(method, secret) {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-pg-')), port = await freePort();
-  const as = (command, args, options) => (root ? [`setpriv`, ['--reuid=postgres', '--regid=postgres', '--init-groups', command, ...args], options] : [command, args, options]);
-  if (root) execFileSync('chown', ['postgres:', dir]);
-  chmodSync(dir, 0o700);
-  writeFileSync(join(dir, 'password'), secret);
-  if (root) execFileSync('chown', ['postgres:', join(dir, 'password')]);
-  execFileSync(...as(join(postgresBin, 'initdb'), ['-D', join(dir, 'data'), '-U', 'watcher', '-A', method, `--pwfile=${join(dir, 'password')}`, '--no-sync'], { stdio: 'pipe' }));
-  const child = spawn(...as(join(postgresBin, 'postgres'), ['-D', join(dir, 'data'), '-h', '127.0.0.1', '-p', String(port), '-k', dir, '-F', '-c', 'max_connections=37'], { stdio: 'ignore' }));
-  const settings = readFileSync(join(dir, 'data', 'postgresql.conf'), 'utf8');
-  if (method === 'md5') assert.match(settings, /^password_encryption = md5/m);
-  return { port, dir, child, async stop() { const gone = new Promise((r) => child.once('exit', r)); child.kill('SIGINT'); await gone; rmSync(dir, { recursive: true, force: true }); } };
-}
 
 for (const method of ['scram-sha-256', 'md5', 'trust', 'password'])
   test(`PostgreSQL, ${method}`, { timeout: 90000, skip: !mayPostgres && 'PostgreSQL is not installed' }, async () => {

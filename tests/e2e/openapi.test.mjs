@@ -62,7 +62,8 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
     '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody', '?by=operation&groups=1&services=5&compare=before', '?rollups=true&services=5&compare=before'] };
   const saved = await fetch(`${clew.api}/api/v1/searches/saved`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: '{"screen":"logs","query":"text=x"}' });
   check(document.paths['/api/v1/searches/{name}'].put.responses['200'].content['application/json'].schema, await saved.json(), 'PUT of a search');
-  for (const [kind, body] of [['dashboards', '{"title":"Kept","panels":[]}'], ['rules', '{"name":"kept","rules":[]}']]) {
+  for (const [kind, body] of [['dashboards', '{"title":"Kept","panels":[]}'], ['rules', '{"name":"kept","rules":[]}'], ['environments', '{"owner":"ops"}'], ['catalog/services', '{"labels":{"a":"b"}}'],
+    ['changes', '{"kind":"flag"}'], ['findings', '{"kind":"x","title":"y","end":"now+1h","evidence":[{"language":"promql","query":"up"}]}']]) {
     const kept = await fetch(`${clew.api}/api/v1/${kind}/kept`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body });
     check(document.paths[`/api/v1/${kind}/{id}`].put.responses['200'].content['application/json'].schema, await kept.json(), `PUT of ${kind}`);
   }
