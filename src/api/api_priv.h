@@ -291,7 +291,6 @@ void handle_trace_span(struct api_call *c);
 void handle_services(struct api_call *c);
 void handle_operations(struct api_call *c);
 void handle_errors(struct api_call *c);
-void handle_error(struct api_call *c);
 void handle_topology_services(struct api_call *c);
 void handle_topology_edges(struct api_call *c);
 void handle_topology_graph(struct api_call *c);

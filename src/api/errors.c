@@ -1,4 +1,4 @@
-/* The error inbox as JSON: GET /api/v1/errors, GET /api/v1/errors/{fingerprint}. */
+/* The error inbox as JSON: GET /api/v1/errors. */
 #include "api/api_priv.h"
 #include "insight/errors.h"
 
@@ -37,12 +37,11 @@ static void write_group(struct json_writer *w, const struct error_group *g) {
     json_object_end(w);
 }
 
-static err write_errors(struct api_call *c, struct query *q, struct answer *a, struct str fingerprint) {
+static err write_errors(struct api_call *c, struct query *q, struct answer *a) {
     struct query_filter f;
     struct error_groups found;
-    size_t limit = fingerprint.n ? 1 : (size_t)call_number(c, "limit", 100);
     TRY(call_filter(c, q, false, &f));
-    TRY(errors_read(q, &f, fingerprint, limit, &found));
+    TRY(errors_read(q, &f, call_text(c, "fingerprint"), (size_t)call_number(c, "limit", 100), &found));
     write_range(&a->w, found.time_min, found.time_max);
     json_member(&a->w, "error_count", u64, found.total);
     json_member(&a->w, "group_count", u64, found.found);
@@ -62,13 +61,5 @@ void handle_errors(struct api_call *c) {
     struct answer a;
     call_query_begin(c, &q);
     answer_begin(&a, &q);
-    answer_end(c, &a, write_errors(c, &q, &a, (struct str){"", 0}));
-}
-
-void handle_error(struct api_call *c) {
-    struct query q;
-    struct answer a;
-    call_query_begin(c, &q);
-    answer_begin(&a, &q);
-    answer_end(c, &a, write_errors(c, &q, &a, c->path_values[0]));
+    answer_end(c, &a, write_errors(c, &q, &a));
 }

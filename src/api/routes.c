@@ -131,9 +131,9 @@ static const struct api_param errors_params[] = {
      .max = ERROR_GROUPS_MAX,
      .initial = "100",
      .help = "groups given"},
+    {.name = "fingerprint", .type = PARAM_TEXT, .help = "that group alone"},
     {0},
 };
-static const struct api_param error_params[] = {ERRORS_PARAMS, {0}};
 #define TOPOLOGY_PARAMS                                                                                                \
     ENVIRONMENT_PARAM, RANGE_PARAMS, TIMEOUT_PARAM, {                                                                  \
         .name = "limit", .type = PARAM_INTEGER, .min = 1, .max = TOPOLOGY_NODES_MAX, .initial = "500",                 \
@@ -585,8 +585,6 @@ const struct api_route api_routes[] = {
      "What a service does: span names with calls, errors and durations.", "Operations"},
     {HTTP_GET, "/api/v1/errors", ROLE_READ, MAIN, RUN_WORK, handle_errors, errors_params,
      "Failed spans as the few mistakes that they are: by fingerprint, most failures first.", "Errors"},
-    {HTTP_GET, "/api/v1/errors/{fingerprint}", ROLE_READ, MAIN, RUN_WORK, handle_error, error_params, "One of them.",
-     "Errors"},
     {HTTP_GET, "/api/v1/topology/services", ROLE_READ, MAIN, RUN_WORK, handle_topology_services,
      topology_services_params, "Services, databases, messaging systems and peers, with what is known of them.",
      "TopologyServices"},

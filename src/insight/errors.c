@@ -186,11 +186,8 @@ err errors_read(struct query *q, const struct query_filter *f, struct str finger
     if (fingerprint.n) {
         size_t i = 0;
         while (i < made.n && !str_equal(str_of(made.groups[i].fingerprint), fingerprint)) i++;
-        if (i == made.n)
-            return err_new(ERR_NOT_FOUND, "no failed span of this range has the fingerprint " STR_FMT,
-                           STR_ARG(fingerprint));
-        made.groups += i;
-        made.n = 1;
+        made.n = made.found = i < made.n;
+        made.groups += made.n ? i : 0;
     }
     *out = made;
     return NULL;

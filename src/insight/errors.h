@@ -35,6 +35,6 @@ struct error_groups {
 };
 
 err errors_make(struct arena *a, const struct query_failures_answer *in, size_t limit, struct error_groups *out);
-/* f->status is not looked at. fingerprint: that one alone; n 0: all. ERR_NOT_FOUND if it is none of the range. */
+/* f->status is not looked at. fingerprint: that one alone, if it is there; n 0: all. */
 err errors_read(struct query *q, const struct query_filter *f, struct str fingerprint, size_t limit,
                 struct error_groups *out);

@@ -20,8 +20,8 @@ static void begin(void) {
     in = (struct query_failures_answer){.failures = failures};
 }
 
-static struct query_failure *add(const char *environment, const char *service, const char *operation,
-                                 const char *error, const char *message, uint64_t count) {
+static struct query_failure *add(const char *environment, const char *service, const char *operation, const char *error,
+                                 const char *message, uint64_t count) {
     assert_true(in.n < MOST);
     struct query_failure *f = &failures[in.n++];
     *f = (struct query_failure){.service = str_of(service),
@@ -99,9 +99,9 @@ static void trends_go_by_the_halves_of_the_range(void **state) {
     static const struct {
         uint64_t early, late, last;
         enum error_trend trend;
-    } cases[] = {{0, 0, 1, ERROR_NEW},         {1, 0, 1, ERROR_STEADY},     {2, 1, 1, ERROR_STEADY},
-                 {3, 6, 0, ERROR_INCREASING},  {3, 2, 4, ERROR_INCREASING}, {6, 3, 0, ERROR_DECREASING},
-                 {50, 50, 0, ERROR_STEADY},    {9, 0, 0, ERROR_DECREASING}, {0, 9, 0, ERROR_INCREASING}};
+    } cases[] = {{0, 0, 1, ERROR_NEW},        {1, 0, 1, ERROR_STEADY},     {2, 1, 1, ERROR_STEADY},
+                 {3, 6, 0, ERROR_INCREASING}, {3, 2, 4, ERROR_INCREASING}, {6, 3, 0, ERROR_DECREASING},
+                 {50, 50, 0, ERROR_STEADY},   {9, 0, 0, ERROR_DECREASING}, {0, 9, 0, ERROR_INCREASING}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
         begin();
         struct query_failure *f = add("prod", "a", "b", "", "c", cases[i].early + cases[i].late + cases[i].last);
@@ -109,8 +109,7 @@ static void trends_go_by_the_halves_of_the_range(void **state) {
         f->buckets[0] = cases[i].early;
         f->buckets[QUERY_FAILURE_BUCKETS - 1] = cases[i].last;
         make(1);
-        if (out.groups[0].trend != cases[i].trend)
-            fail_msg("case %zu: %s", i, error_trend_names[out.groups[0].trend]);
+        if (out.groups[0].trend != cases[i].trend) fail_msg("case %zu: %s", i, error_trend_names[out.groups[0].trend]);
         arena_done(&a);
     }
 }
@@ -159,8 +158,10 @@ static void odd_messages_are_borne(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(messages_that_differ_in_ids_are_one), cmocka_unit_test(a_fingerprint_is_what_it_was),
-        cmocka_unit_test(trends_go_by_the_halves_of_the_range), cmocka_unit_test(samples_are_of_different_traces),
+        cmocka_unit_test(messages_that_differ_in_ids_are_one),
+        cmocka_unit_test(a_fingerprint_is_what_it_was),
+        cmocka_unit_test(trends_go_by_the_halves_of_the_range),
+        cmocka_unit_test(samples_are_of_different_traces),
         cmocka_unit_test(odd_messages_are_borne),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

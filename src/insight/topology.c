@@ -202,15 +202,16 @@ static err keep_busiest(struct maker *m) {
     return renumber(m, list, n);
 }
 
-static err find_focus(const struct maker *m, uint32_t *out) {
+/* Of a name services come first; false: nothing is called so. */
+static bool find_focus(const struct maker *m, uint32_t *out) {
     const struct topology_request *r = m->r;
-    for (uint32_t i = 0; i < m->t.n; i++) { /* by name, and of a name services come first */
+    for (uint32_t i = 0; i < m->t.n; i++) {
         const struct topology_node *n = &m->t.nodes[i];
         if (!str_equal(n->name, r->focus) || (r->focus_space.p && !str_equal(n->space, r->focus_space))) continue;
         *out = i;
-        return NULL;
+        return true;
     }
-    return err_new(ERR_NOT_FOUND, "nothing called '" STR_FMT "' sent or was called in this range", STR_ARG(r->focus));
+    return false;
 }
 
 static struct layout_edge *layout_edges(struct maker *m) {
@@ -227,7 +228,7 @@ static err keep_nearest(struct maker *m) {
     const uint32_t *distance;
     uint32_t focus, n = 0;
     if (!list || !edges) return arena_err(m->a);
-    TRY(find_focus(m, &focus));
+    if (!find_focus(m, &focus)) return renumber(m, list, 0);
     TRY(layout_neighbourhood(m->a, m->t.n, edges, m->t.edge_count, focus, m->r->steps, m->r->nodes_max, &kept,
                              &distance));
     for (uint32_t i = 0; i < m->t.n; i++) {

@@ -10,7 +10,7 @@
  *
  * Units: times ns since 1970, durations ns, places as algo/layout.h. Whole minutes: the answer says which.
  * Limits: TOPOLOGY_NODES_MAX nodes: those with most calls; of a neighbourhood those nearest. The rest is counted in `left_out`.
- * Owner: the arena of the query. Threads: any, one a query. Errors: as query.h; ERR_NOT_FOUND: no such focus.
+ * Owner: the arena of the query. Threads: any, one a query. Errors: as query.h.
  */
 #pragma once
 
@@ -49,7 +49,7 @@ struct topology_edge {
 struct topology_request {
     int64_t time_min, time_max;
     struct str environment;        /* p NULL: all */
-    struct str focus, focus_space; /* focus p NULL: all nodes; focus_space p NULL: of any namespace */
+    struct str focus, focus_space; /* focus p NULL: all nodes; focus_space p NULL: of any namespace. Nothing is called so: no nodes */
     uint32_t steps;                /* from the focus, 1 .. TOPOLOGY_STEPS_MAX */
     uint32_t nodes_max;            /* 1 .. TOPOLOGY_NODES_MAX */
     bool layout;

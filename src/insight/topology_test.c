@@ -194,14 +194,14 @@ static void a_focus_shows_what_is_near(void **state) {
     assert_int_equal(x->t.nodes[at(x, "payment", TOPOLOGY_SERVICE)].distance, 0);
     assert_int_equal(x->t.nodes[at(x, "order", TOPOLOGY_SERVICE)].distance, 1);
     assert_int_equal(x->t.nodes[at(x, "order", TOPOLOGY_SERVICE)].calls_out, 850); /* of all, also of those not shown */
-    struct topology_request r = {.focus = STR("nobody"), .steps = 1, .nodes_max = 5};
-    err e = topology_make(&x->a, &r, &x->in, &x->t);
-    assert_int_equal(err_kind(e), ERR_NOT_FOUND);
-    err_free(e);
-    r = (struct topology_request){.focus = STR("order"), .focus_space = STR("shop"), .steps = 1, .nodes_max = 5};
-    e = topology_make(&x->a, &r, &x->in, &x->t);
-    assert_int_equal(err_kind(e), ERR_NOT_FOUND);
-    err_free(e);
+    make(x, (struct topology_request){.focus = STR("nobody"), .layout = true});
+    assert_int_equal(x->t.n, 0);
+    assert_int_equal(x->t.edge_count, 0);
+    assert_int_equal(x->t.left_out, 7);
+    make(x, (struct topology_request){.focus = STR("order"), .focus_space = STR("shop")});
+    assert_int_equal(x->t.n, 0);
+    make(x, (struct topology_request){.focus = STR("order"), .focus_space = STR("")});
+    assert_int_equal(x->t.n, 5);
     end(x);
 }
 

@@ -222,11 +222,11 @@ export default function ServiceMap() {
         <div class="group" role="group" aria-label="Show as"><button class="button" aria-pressed={state.as === 'map'} onClick={() => set({ as: 'map' })}>Map</button><button class="button" aria-pressed={state.as === 'list'} title="Map or list (v)" onClick={() => set({ as: 'list' })}>List</button></div>
         <TimePicker range={state} onChange={set} refresh={graph.again} />
       </div>
-      {graph.failure && graph.failure.kind !== 'not_found' && <FailureNote failure={graph.failure} again={graph.again} />}
-      {graph.failure?.kind === 'not_found' && <Empty title={`Nothing called ${state.focus} in this range`} actions={<><button class="button main" onClick={() => set({ focus: '' })}>The whole map</button><button class="button" onClick={() => set({ start: 'now-7d', end: '' })}>The last 7 days</button></>}>It sent no spans and nobody called it.</Empty>}
+      {graph.failure && <FailureNote failure={graph.failure} again={graph.again} />}
+      {g && g.nodes.length === 0 && state.focus && <Empty title={`Nothing called ${state.focus} in this range`} actions={<><button class="button main" onClick={() => set({ focus: '' })}>The whole map</button><button class="button" onClick={() => set({ start: 'now-7d', end: '' })}>The last 7 days</button></>}>It sent no spans and nobody called it.</Empty>}
       <PartialNote of={g} />
       {g && g.left_out > 0 && !state.focus && <p class="muted">{plural(g.left_out, 'more node')} with fewer calls: find one to see what is near it.</p>}
-      {g && g.nodes.length === 0 && <Empty title="No calls in this range of time" actions={<><button class="button main" onClick={() => set({ start: 'now-7d', end: '' })}>Look at the last 7 days</button><a class="button" href="/start">Send traces</a></>}>The map is made of spans: a service that calls another shows both.</Empty>}
+      {g && g.nodes.length === 0 && !state.focus && <Empty title="No calls in this range of time" actions={<><button class="button main" onClick={() => set({ start: 'now-7d', end: '' })}>Look at the last 7 days</button><a class="button" href="/start">Send traces</a></>}>The map is made of spans: a service that calls another shows both.</Empty>}
       {g && g.nodes.length > 0 && (
         <div class={at >= 0 ? 'mapboth' : ''}>
           {state.as === 'map' ? <Picture g={g} at={at} choose={choose} /> : <List g={g} choose={choose} />}
