@@ -96,6 +96,7 @@ static void end_slot(struct disk_queue *q, struct slot *s) {
     s->done = true;
     q->stats.records[s->kind]--;
     q->stats.rows[s->kind] -= s->rows;
+    if (!s->given) q->stats.waiting[s->kind] -= s->rows;
     struct segment *segment = find_segment(q, s->segment);
     if (!segment || --segment->undone) return;
     size_t i = (size_t)(segment - q->segments.v);
@@ -211,6 +212,7 @@ static void on_record(void *context, const struct queue_record *r, uint64_t body
     o->segment->undone++;
     q->stats.records[r->kind]++;
     q->stats.rows[r->kind] += r->rows;
+    q->stats.waiting[r->kind] += r->rows;
 }
 
 /* A head that cannot be read: of a segment that was being made, it is nothing; else the file is kept for a person to look at. */
@@ -458,6 +460,7 @@ static void publish(struct disk_queue *q, const struct queue_record *records, si
         at += queue_record_size(r->body.n);
         q->stats.records[r->kind]++;
         q->stats.rows[r->kind] += r->rows;
+        q->stats.waiting[r->kind] += r->rows;
     }
     s->undone += (uint32_t)n;
     s->used_bytes += bytes;
@@ -523,6 +526,7 @@ bool disk_queue_next(struct disk_queue *q, uint8_t kind, int64_t now_ns, struct 
     }
     if (s) {
         s->given = true;
+        q->stats.waiting[kind] -= s->rows;
         s->holds = 1;
         tell(s, out, out_bytes);
     }

@@ -55,6 +55,7 @@ struct disk_queue_stats {
     uint64_t bytes, segments;        /* on disk */
     uint64_t records[QUEUE_KINDS];   /* not done */
     uint64_t rows[QUEUE_KINDS];      /* of these */
+    uint64_t waiting[QUEUE_KINDS];   /* rows of those that were not given out */
     uint64_t dropped[QUEUE_KINDS];   /* rows, to make room */
     uint64_t expired[QUEUE_KINDS];   /* rows, too old */
     uint64_t damaged, damaged_bytes; /* places that could not be read */
