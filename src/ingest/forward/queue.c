@@ -34,7 +34,9 @@ struct disk_queue {
     VEC(struct segment) segments;              /* by first sequence */
     VEC(struct slot) slots;                    /* by sequence, from head on */
     size_t head, cursors[QUEUE_KINDS];         /* indexes in slots; cursors: the next to be looked at */
-    uint64_t next_sequence, marked;
+    uint64_t next_sequence; /* of the thread that appends */
+    uint64_t published;     /* the last that may be given out: those after it are being written */
+    uint64_t marked;
     bool opened;
     struct disk_queue_stats stats;
 };
@@ -124,7 +126,7 @@ static void drop_oldest(struct disk_queue *q) {
 }
 
 static uint64_t done_until(const struct disk_queue *q) {
-    return q->head < q->slots.n ? q->slots.v[q->head].sequence - 1 : q->next_sequence - 1;
+    return q->head < q->slots.n ? q->slots.v[q->head].sequence - 1 : q->published;
 }
 
 struct mark {
@@ -289,6 +291,7 @@ static err read_segments(struct disk_queue *q) {
         e = err_new(ERR_LIMIT, "%s holds more than %d records: name another folder with --data", q->dir,
                     2 * QUEUE_RECORDS_MAX);
     q->next_sequence = o.last + 1;
+    q->published = o.last;
     return e;
 }
 
@@ -462,6 +465,7 @@ static void publish(struct disk_queue *q, const struct queue_record *records, si
         q->stats.rows[r->kind] += r->rows;
         q->stats.waiting[r->kind] += r->rows;
     }
+    if (n) q->published = records[n - 1].sequence;
     s->undone += (uint32_t)n;
     s->used_bytes += bytes;
     q->stats.bytes += bytes;
