@@ -266,3 +266,45 @@ test('resource attributes: insert, upsert, delete; a mistake in the file is name
     await assert.rejects(startCollector(backend.url, ['--config', config]), message);
   }
 });
+
+test('tail sampling: traces with errors, slow ones and those of a service are kept whole, late spans too; the others are counted', { timeout: 60000 }, async () => {
+  const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  writeFileSync(config, 'tail_sampling: {wait: 2s, rate: 0, keep_slower_than: 1s, services: {checkout: 1}}\n');
+  const collector = await startCollector(backend.url, ['--config', config]);
+  const failed = [otlp.message(15, otlp.number(3, 2))];
+  let n = 0;
+  const span = (t, more) => otlp.span({ trace: trace(t), id: id(++n, 8), parent: 'aa'.repeat(8), ...more });
+  const at = otlp.now();
+  await send(collector, otlp.traces([span(1), span(2), span(3, { start: at, end: at + 10n }), span(4)], 'shop'));
+  await send(collector, otlp.traces([span(1, { extra: failed }), span(3, { start: at + 900000000n, end: at + 1000000000n }), span(5)], 'cart'));
+  await send(collector, otlp.traces([span(4)], 'checkout'));
+  await until(() => collector.metric('sampled_traces_total'), (x) => x === 5);
+  await empty(collector);
+  const names = () => backend.taken.flatMap((r) => spansOf(r.body)).map((s) => [Number.parseInt(s.trace, 16) - 1, s.resource['service.name']].join()).sort();
+  assert.deepEqual(names(), ['1,cart', '1,shop', '3,cart', '3,shop', '4,checkout', '4,shop']);
+  await send(collector, otlp.traces([span(1), span(2)], 'late'));
+  await empty(collector);
+  await until(async () => names(), (all) => all.includes('1,late'));
+  assert.ok(!names().includes('2,late'));
+  assert.equal(await collector.metric('sampled_traces_total', 'error'), 1);
+  assert.equal(await collector.metric('sampled_traces_total', 'slow'), 1);
+  assert.equal(await collector.metric('sampled_traces_total', 'rate'), 1);
+  assert.equal(await collector.metric('sampled_dropped_spans_total'), 3);
+  assert.equal(await collector.metric('sampled_late_spans_total'), 2);
+  await collector.stop();
+  await backend.stop();
+});
+
+test('tail sampling holds what it has not decided on disk: kill -9 loses none of it', { timeout: 60000 }, async () => {
+  const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  writeFileSync(config, 'tail_sampling: {wait: 30s, rate: 1}\n');
+  const options = ['--config', config], collector = await startCollector(backend.url, options);
+  for (let i = 0; i < 30; i++) await send(collector, one(i, { parent: 'aa'.repeat(8) }));
+  await until(() => collector.metric('sampling_traces'), (x) => x === 30);
+  await collector.stop({ signal: 'SIGKILL', keep: true });
+  const next = await startCollector(backend.url, options, collector.dir);
+  await until(() => next.metric('sampling_traces'), (x) => x === 30);
+  await next.stop(); // an end in order decides what is held
+  assert.deepEqual([...counted(backend.taken).values()], Array(30).fill(1));
+  await backend.stop();
+});

@@ -74,6 +74,7 @@ static err start(struct forward *f) {
         TRY(out_new(&f->options.target, &s->out));
         out_end_if(s->out, is_cut, f);
     }
+    if (f->sampler) TRY(thread_start(&f->sample, "sample", 0, forward_sample, f));
     TRY(thread_start(&f->committer, "commit", 0, run_committer, f));
     for (uint32_t i = 0; i < f->options.work_threads; i++)
         TRY(thread_start(&f->workers[i], "work", 0, forward_work, f));
@@ -89,6 +90,7 @@ err forward_new(const struct forward_options *options, struct forward **out) {
     lock_init(&f->lock);
     flag_init(&f->wake);
     for (int k = 0; k < FORWARD_KINDS; k++) f->lanes[k].again_end = &f->lanes[k].again;
+    f->ready_end = &f->ready;
     f->work = queue_new(FORWARD_WAITING_MAX);
     f->commit = queue_new(FORWARD_WAITING_MAX);
     err e = disk_queue_open(&(struct disk_queue_options){.dir = options->dir,
@@ -96,6 +98,7 @@ err forward_new(const struct forward_options *options, struct forward **out) {
                                                          .age_max_ns = options->queue_age_ns,
                                                          .drop_oldest = options->drop_oldest},
                             &f->queue);
+    if (!e) e = forward_sample_open(f);
     if (!e) e = start(f);
     if (e) {
         forward_stop_wait(f, 0);
@@ -125,15 +128,14 @@ void forward_stop_wait(struct forward *f, int64_t deadline) {
     atomic_store(&f->cut, true);
     flag_wake_all(&f->wake);
     lock_give(&f->lock);
+    thread_join(f->sample);
     for (uint32_t i = 0; f->senders && i < f->options.connections; i++) thread_join(f->senders[i].thread);
 }
 
 static void free_batches(struct forward_batch *b) {
     while (b) {
         struct forward_batch *next = b->next;
-        buf_done(&b->body);
-        mem_free(b->pieces);
-        mem_free(b);
+        forward_batch_free(b);
         b = next;
     }
 }
@@ -142,6 +144,7 @@ void forward_free(struct forward *f) {
     if (!f) return;
     for (uint32_t i = 0; f->senders && i < f->options.connections; i++) out_free(f->senders[i].out);
     for (int k = 0; k < FORWARD_KINDS; k++) free_batches(f->lanes[k].again);
+    forward_sample_done(f);
     disk_queue_close(f->queue);
     queue_free(f->work);
     queue_free(f->commit);

@@ -1,7 +1,8 @@
 /* What the files of this room share of a running collector.
  *
  *   receive.c  requests, and work threads that make records of them    forward.c  the queue's thread, and starting and ending
- *   send.c     batches on their way out                                self.c     figures of itself, health
+ *   send.c     batches on their way out                                sampling.c the thread of tail sampling
+ *   self.c     figures of itself, health
  *
  * Locks: `lock` guards what senders share and is taken before the queue's own; counters are atomic.
  */
@@ -12,6 +13,7 @@
 #include "ingest/forward/forward.h"
 #include "ingest/forward/out_priv.h"
 #include "ingest/forward/queue_priv.h"
+#include "ingest/forward/sample_priv.h"
 #include "os/thread.h"
 
 static_assert((int)FORWARD_KINDS == (int)QUEUE_KINDS, "a kind of records is a signal");
@@ -59,11 +61,14 @@ struct forward_batch {
     uint64_t rows;
     struct batch_piece {
         uint64_t sequence;
+        struct sampler_spans spans; /* with tail sampling: a trace, of these records; sequence is 0 */
         uint32_t rows;
         size_t end; /* in body */
     } * pieces;
     size_t n;
 };
+
+void forward_batch_free(struct forward_batch *b);
 
 /* One signal on its way out. */
 struct forward_lane {
@@ -71,6 +76,13 @@ struct forward_lane {
     uint32_t under_way;                       /* batches in calls */
     uint32_t failures;                        /* since the last success: then one call at a time */
     int64_t not_before_ns;                    /* monotonic */
+};
+
+/* Traces that are kept and wait to go out. */
+struct forward_ready {
+    struct sampler_spans spans;
+    int64_t since_ns; /* wall */
+    struct forward_ready *next;
 };
 
 struct forward_sender {
@@ -91,6 +103,11 @@ struct forward {
     struct forward_lane lanes[FORWARD_KINDS];
     struct forward_reason reasons[FORWARD_REASONS_MAX];
     size_t reason_count;
+    struct sampler *sampler; /* NULL: every trace is kept. Of the sample thread, but for its figures */
+    struct thread *sample;
+    struct forward_ready *ready, **ready_end;
+    uint64_t ready_rows, ready_bytes;
+    struct sampler_counts sampled;
     bool stopping;          /* senders end when all is sent */
     atomic_bool cut;        /* calls end at once */
     atomic_bool disk_fails; /* the last group could not be written */
@@ -99,6 +116,12 @@ struct forward {
 
 void forward_work(void *context); /* threads */
 void forward_send(void *context);
+void forward_sample(void *context);
+err forward_sample_open(struct forward *f);
+void forward_sample_done(struct forward *f);
+/* The next kept trace, if it fits into a batch that has so many rows and bytes; lock held. */
+bool forward_ready_fits(const struct forward *f, uint64_t rows, uint64_t bytes);
+void forward_ready_take(struct forward *f, struct batch_piece *out);
 void forward_count_reason(struct forward *f, const char *reason, enum forward_kind kind, uint64_t rows); /* lock held */
 void forward_reply_text(struct http_request *r, int status, const char *type, struct str body);
 void forward_reply_self(struct forward *f, struct http_request *r, struct str path);

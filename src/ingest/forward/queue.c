@@ -34,8 +34,8 @@ struct disk_queue {
     VEC(struct segment) segments;              /* by first sequence */
     VEC(struct slot) slots;                    /* by sequence, from head on */
     size_t head, cursors[QUEUE_KINDS];         /* indexes in slots; cursors: the next to be looked at */
-    uint64_t next_sequence; /* of the thread that appends */
-    uint64_t published;     /* the last that may be given out: those after it are being written */
+    uint64_t next_sequence;                    /* of the thread that appends */
+    uint64_t published;                        /* the last that may be given out: those after it are being written */
     uint64_t marked;
     bool opened;
     struct disk_queue_stats stats;

@@ -13,7 +13,7 @@
  *
  * Limits: bytes of all segments ≤ bytes_max; QUEUE_RECORDS_MAX records; a body QUEUE_BODY_MAX.
  * Errors: ERR_BUSY (full), ERR_UNAVAILABLE (disk full), ERR_IO; open: ERR_CONFLICT (another process has it, or a newer clew wrote it).
- * Owner: the maker. Threads: append, mark: one; the others any. Layout: docs/formats/collect-queue.md.
+ * Owner: the maker. Threads: append: one; the others any. Layout: docs/formats/collect-queue.md.
  */
 #pragma once
 

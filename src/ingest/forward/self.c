@@ -103,10 +103,32 @@ static void write_sent(struct forward *f, struct buf *out) {
     lock_give(&f->lock);
 }
 
+static void write_sampling(struct forward *f, struct buf *out) {
+    if (!f->sampler) return;
+    lock_take(&f->lock);
+    struct sampler_counts c = f->sampled;
+    lock_give(&f->lock);
+    one(out, "sampling_traces", "gauge", "Traces that are held until they are decided.", c.traces);
+    one(out, "sampling_bytes", "gauge", "Memory of their spans.", c.bytes);
+    family(out, "sampled_traces_total", "counter", "Traces that were decided, by why.");
+    const struct {
+        const char *decision;
+        uint64_t n;
+    } decided[] = {{"error", c.kept_error}, {"slow", c.kept_slow}, {"rate", c.kept_rate}, {"dropped", c.dropped}};
+    for (size_t i = 0; i < LENGTH(decided); i++)
+        buf_add_fmt(out, "clew_collect_sampled_traces_total{decision=\"%s\"} %llu\n", decided[i].decision,
+                    (unsigned long long)decided[i].n);
+    one(out, "sampled_early_total", "counter", "Traces that were decided for want of room.", c.early);
+    one(out, "sampled_kept_spans_total", "counter", "Spans of traces that were kept.", c.rows_kept);
+    one(out, "sampled_dropped_spans_total", "counter", "Spans of traces that were dropped.", c.rows_dropped);
+    one(out, "sampled_late_spans_total", "counter", "Spans that came after their trace's decision.", c.rows_late);
+}
+
 void forward_write_metrics(struct forward *f, struct buf *out) {
     write_received(f, out);
     write_queue(f, out);
     write_sent(f, out);
+    write_sampling(f, out);
     if (f->options.budget) {
         one(out, "memory_bytes", "gauge", "Of the memory limit, in use.", budget_used(f->options.budget));
         one(out, "memory_limit_bytes", "gauge", "The memory limit.", f->options.budget->limit_bytes);

@@ -11,7 +11,8 @@ enum { PIECES_MAX = 4096 };
 
 /* ---- making one -------------------------------------------------------------------------------------------------- */
 
-static void batch_free(struct forward_batch *b) {
+void forward_batch_free(struct forward_batch *b) {
+    for (size_t i = 0; i < b->n; i++) sampler_spans_done(&b->pieces[i].spans);
     buf_done(&b->body);
     mem_free(b->pieces);
     mem_free(b);
@@ -20,9 +21,16 @@ static void batch_free(struct forward_batch *b) {
 /* Enough waits, or the first has waited long enough; else *out_at (monotonic) is when it has. */
 static bool is_ready(struct forward *f, enum forward_kind kind, int64_t now, int64_t *out_at) {
     const struct forward_config *c = f->options.config;
-    struct queue_record first;
+    struct queue_record first = {0};
     struct disk_queue_stats stats;
     uint32_t bytes;
+    if (f->sampler && kind == FORWARD_SPANS) {
+        if (!f->ready) return false;
+        int64_t held = c->batch_delay_ns - (clock_wall_ns() - f->ready->since_ns);
+        bool due = f->stopping || held <= 0 || held > c->batch_delay_ns || f->ready_rows >= c->batch_items;
+        if (!due) *out_at = MIN(*out_at, now + held);
+        return due;
+    }
     if (!disk_queue_peek(f->queue, (uint8_t)kind, &first, &bytes)) return false;
     disk_queue_get_stats(f->queue, &stats);
     int64_t waited = clock_wall_ns() - first.time_ns, left = c->batch_delay_ns - waited;
@@ -40,7 +48,14 @@ static struct forward_batch *take_records(struct forward *f, enum forward_kind k
     uint32_t n;
     b->kind = kind;
     b->pieces = mem_new_array(struct batch_piece, PIECES_MAX);
-    while (b->n < PIECES_MAX && disk_queue_peek(f->queue, (uint8_t)kind, &r, &n)) {
+    bool sampled = f->sampler && kind == FORWARD_SPANS;
+    while (sampled && b->n < PIECES_MAX && forward_ready_fits(f, b->n ? b->rows : 0, bytes)) {
+        struct batch_piece *p = &b->pieces[b->n++];
+        forward_ready_take(f, p);
+        b->rows += p->rows;
+        bytes += p->spans.request.n;
+    }
+    while (!sampled && b->n < PIECES_MAX && disk_queue_peek(f->queue, (uint8_t)kind, &r, &n)) {
         if (b->n && (b->rows + r.rows > c->batch_items || bytes + n > c->batch_bytes)) break;
         if (!disk_queue_next(f->queue, (uint8_t)kind, clock_wall_ns(), &r, &n)) break;
         b->pieces[b->n++] = (struct batch_piece){.sequence = r.sequence, .rows = r.rows};
@@ -48,17 +63,21 @@ static struct forward_batch *take_records(struct forward *f, enum forward_kind k
         bytes += n;
     }
     if (b->n) return b;
-    batch_free(b);
+    forward_batch_free(b);
     return NULL;
 }
 
 /* Reads their bodies, one behind the other. What cannot be read is named, counted and left out. */
 static void read_bodies(struct forward *f, struct forward_batch *b) {
     size_t kept = 0;
-    buf_init(&b->body, (size_t)QUEUE_BODY_MAX + f->options.config->batch_bytes);
+    buf_init(&b->body, 8 * (size_t)QUEUE_BODY_MAX);
     for (size_t i = 0; i < b->n; i++) {
         struct batch_piece p = b->pieces[i];
-        err e = disk_queue_read(f->queue, p.sequence, &b->body);
+        err e = NULL;
+        if (p.sequence)
+            e = disk_queue_read(f->queue, p.sequence, &b->body);
+        else
+            buf_add_str(&b->body, buf_str(&p.spans.request));
         if (e) {
             if (err_kind(e) != ERR_NOT_FOUND) {
                 log_error("a record of the queue is lost", F_ERR(e), F_U64("rows", p.rows));
@@ -116,8 +135,13 @@ void forward_count_reason(struct forward *f, const char *reason, enum forward_ki
     f->reasons[i].rows[kind] += rows;
 }
 
+static void release_piece(struct forward *f, const struct batch_piece *p) {
+    if (p->sequence) disk_queue_release(f->queue, p->sequence);
+    for (size_t i = 0; i < p->spans.record_count; i++) disk_queue_release(f->queue, p->spans.records[i]);
+}
+
 static void release(struct forward *f, const struct forward_batch *b, size_t from, size_t to) {
-    for (size_t i = from; i < to; i++) disk_queue_release(f->queue, b->pieces[i].sequence);
+    for (size_t i = from; i < to; i++) release_piece(f, &b->pieces[i]);
 }
 
 static void note_delivered(struct forward *f, enum forward_kind kind, uint64_t rows, const struct out_result *result) {
@@ -153,6 +177,7 @@ static bool send_pieces_wait(struct forward_sender *s, struct forward_batch *b, 
         const struct batch_piece *p = &b->pieces[i];
         out_send_wait(s->out, b->kind, (struct str){b->body.p + at, p->end - at}, result);
         if (result->outcome == OUT_AGAIN) {
+            for (size_t k = 0; k < i; k++) sampler_spans_done(&b->pieces[k].spans);
             memmove(b->body.p, b->body.p + at, b->body.n - at);
             b->body.n -= at;
             memmove(b->pieces, p, (b->n - i) * sizeof *p);
@@ -164,7 +189,7 @@ static bool send_pieces_wait(struct forward_sender *s, struct forward_batch *b, 
             note_delivered(s->f, b->kind, p->rows, result);
         else
             note_refused(s->f, b->kind, p->rows, result);
-        disk_queue_release(s->f->queue, p->sequence);
+        release_piece(s->f, p);
         b->rows -= p->rows;
         at = p->end;
     }
@@ -219,7 +244,7 @@ static void send_one_wait(struct forward_sender *s, struct forward_batch *b, boo
     if (done) {
         f->lanes[b->kind].failures = 0;
         f->lanes[b->kind].not_before_ns = 0;
-        batch_free(b);
+        forward_batch_free(b);
     } else {
         put_off(f, b, &result);
     }
