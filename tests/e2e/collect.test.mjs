@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { binary, getJson, startClew, until } from './clew.mjs';
+import { binary, getJson, startClew, startSecured, until } from './clew.mjs';
 import * as otlp from './otlp.mjs';
 import { logsOf, partial, readTraces, retryInfo, spansOf, startBackend, startCollector, startGrpcBackend } from './collect.mjs';
 
@@ -307,4 +307,43 @@ test('tail sampling holds what it has not decided on disk: kill -9 loses none of
   await next.stop(); // an end in order decides what is held
   assert.deepEqual([...counted(backend.taken).values()], Array(30).fill(1));
   await backend.stop();
+});
+
+for (const protocol of ['http', 'grpc']) {
+  test(`out by TLS with a token, ${protocol}; with another authority everything stays in the queue`, { timeout: 60000 }, async () => {
+    const clew = await startSecured(), ca = join(clew.dir, 'certificate.pem'), token = join(clew.dir, 'token');
+    writeFileSync(token, `${clew.sends}\n`);
+    const to = protocol === 'grpc' ? clew.grpc : clew.otlp, options = ['--protocol', protocol, '--token-file', token];
+    const strange = await startCollector(to, options);
+    await send(strange, one(1));
+    await until(() => strange.metric('retries_total', 'traces'), (n) => n >= 1);
+    assert.equal(await strange.metric('queue_rows', 'traces'), 1);
+    assert.match(strange.errors(), /the target takes nothing.*certificate/);
+    await strange.stop({ signal: 'SIGKILL', keep: true });
+    const collector = await startCollector(to, [...options, '--tls-ca', ca], strange.dir);
+    await empty(collector);
+    assert.equal(await collector.metric('sent_rows_total', 'traces'), 1);
+    const found = await getJson(`${clew.api}/api/v1/traces/${trace(1)}`, clew);
+    assert.equal(found.spans.length, 1);
+    await collector.stop();
+    await clew.stop();
+  });
+}
+
+test('in by TLS; beyond loopback only with it, or in plain text by name', { timeout: 60000 }, async () => {
+  const clew = await startSecured(), backend = await startBackend();
+  const collector = await startCollector(backend.url, ['--tls-cert', join(clew.dir, 'certificate.pem'), '--tls-key', join(clew.dir, 'key.pem'),
+    '--plain-text', 'listen']);
+  assert.match(collector.http, /^https:/);
+  const outer = await startCollector(collector.http, ['--tls-ca', join(clew.dir, 'certificate.pem')]); // one behind the other
+  await send(outer, one(1));
+  await empty(outer);
+  await empty(collector);
+  assert.deepEqual([...counted(backend.taken).values()], [1]);
+  for (const c of [outer, collector]) await c.stop();
+  await assert.rejects(startCollector(backend.url, ['--otlp-http', '0.0.0.0:0']), /--otlp-http: 0\.0\.0\.0:0 can be reached from other machines/);
+  const plain = await startCollector(backend.url, ['--otlp-http', '0.0.0.0:0', '--plain-text', 'otlp-http']);
+  await plain.stop();
+  await backend.stop();
+  await clew.stop();
 });
