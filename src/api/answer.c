@@ -72,6 +72,11 @@ static bool stands_before(const struct batch *b, const struct batch_attributes *
     return false;
 }
 
+void write_correlation(struct json_writer *w, const struct batch *b, uint32_t row) {
+    struct str id = batch_text(b, SET_ROWS, FIELD_CORRELATION, row);
+    if (id.n) json_member(w, "correlation_id", str, id);
+}
+
 void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row) {
     struct batch_attributes v = batch_attributes(b, s, row);
     uint64_t duplicates = 0;

@@ -225,6 +225,7 @@ err call_answer_otlp(struct api_call *c, struct query *q, enum answer_format for
 
 void write_range(struct json_writer *w, int64_t time_min, int64_t time_max);
 void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row);
+void write_correlation(struct json_writer *w, const struct batch *b, uint32_t row); /* the id that came with a row, if any */
 void write_kind(struct json_writer *w, uint32_t kind);
 void write_status(struct json_writer *w, uint32_t status);
 void write_span_stats(struct json_writer *w, const struct query_span_stats *s);

@@ -52,6 +52,7 @@ void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool 
     write_id(w, batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row), 16);
     json_key(w, STR("span_id"));
     write_id(w, &span_id, sizeof span_id);
+    write_correlation(w, b, row);
     if (flags) json_member(w, "flags", u64, flags);
     write_attributes(w, b, SET_ROWS, row);
     json_key(w, STR("resource"));

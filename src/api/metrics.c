@@ -52,6 +52,15 @@ static void put_ingest(struct buf *out, struct ingest *in) {
     one(out, "clew_ingest_redacted_values_total", "counter", "Values that rules of redaction changed.", redacted);
     one(out, "clew_ingest_redact_gave_up_total", "counter", "Texts masked whole because a pattern took too long.",
         s.redacted.gave_up);
+    head(out, "clew_ingest_correlation_lifted_total", "counter",
+         "Rows that came with a correlation id, by where it was.");
+    for (size_t i = 0; i < CORRELATE_SOURCES; i++)
+        buf_add_fmt(out, "clew_ingest_correlation_lifted_total{source=\"%s\"} %llu\n", correlate_source_names[i],
+                    (unsigned long long)s.correlated.lifted[i]);
+    one(out, "clew_ingest_correlation_too_long_total", "counter", "Texts over 256 bytes that were not taken for ids.",
+        s.correlated.too_long);
+    one(out, "clew_ingest_correlation_bodies_too_large_total", "counter",
+        "Bodies of JSON over 64 KiB in which no id was looked for.", s.correlated.bodies_too_large);
     one(out, "clew_ingest_samples_total", "counter", "Samples that points of metrics became, durable.", s.samples);
     one(out, "clew_ingest_histograms_total", "counter", "Native histograms, durable.", s.histograms);
     one(out, "clew_ingest_exemplars_total", "counter", "Exemplars, durable.", s.exemplars);

@@ -68,6 +68,7 @@ static void write_row_tail(struct json_writer *w, const struct batch *b, uint32_
     uint32_t dropped_events = batch_u32(b, SET_ROWS, FIELD_DROPPED_EVENTS, row);
     uint32_t dropped_links = batch_u32(b, SET_ROWS, FIELD_DROPPED_LINKS, row);
     write_span_status(w, b, row);
+    write_correlation(w, b, row);
     write_trace_state(w, b, SET_ROWS, row);
     write_attributes(w, b, SET_ROWS, row);
     write_events(w, b, row);

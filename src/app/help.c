@@ -12,7 +12,8 @@ static const struct {
     option_set options;
 } groups[] = {
     {"addresses", O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(COMPAT_PORTS)},
-    {"what is kept", O(DATA) | O(RETENTION) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(REDACT)},
+    {"what is kept",
+     O(DATA) | O(RETENTION) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(REDACT) | O(CORRELATION)},
     {"which rows", O(SERVICE) | O(ENVIRONMENT) | O(OPERATION) | O(WHERE) | O(MIN_DURATION) | O(MAX_DURATION) |
                        O(STATUS) | O(SEVERITY) | O(TEXT) | O(TRACE) | O(START) | O(END) | O(TRACES) | O(LOGS) |
                        O(TIME) | O(RANGE) | O(STEP) | O(LIMIT) | O(ORDER) | O(CURSOR) | O(FOLLOW)},

@@ -34,6 +34,8 @@ static const struct option_row rows[OPTIONS] = {
                           .choices = "debug info warn error"},
     [OPTION_LOG_FORMAT] = {"log-format", "FORMAT", "logfmt", "logfmt or json", .choices = "logfmt json"},
     [OPTION_REDACT] = {"redact", "FILE", NULL, "rules for what is dropped, masked or hashed before it is kept"},
+    [OPTION_CORRELATION] = {"correlation", "FILE", NULL,
+                            "where ids that tie requests together are looked for (docs/formats/correlation.md)"},
     [OPTION_SCRAPE_CONFIG] = {"scrape-config", "FILE", NULL,
                               "scrape what this prometheus.yml names (docs/scraping.md); read again when it changes"},
     [OPTION_SERIES_MAX] = {"series-max", "N", "5000000", "series of metrics that a tenant may have in use"},

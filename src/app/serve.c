@@ -59,6 +59,7 @@ struct server {
     struct db *db; /* records, and who keeps them */
     struct catalog *catalog;
     struct redact_rules *redact;
+    struct correlate_rules *correlate;
     struct live *live;
     struct ingest *ingest;
     struct scraper *scraper;
@@ -154,6 +155,13 @@ static err read_redaction(const struct arguments *a, struct server *s) {
     return *path ? err_wrap(redact_rules_read(path, &s->redact), "--redact") : NULL;
 }
 
+static err read_correlation(const struct arguments *a, struct server *s) {
+    AUTO_FREE char *path = str_dup(argument_text(a, OPTION_CORRELATION));
+    if (*path) return err_wrap(correlate_rules_read(path, &s->correlate), "--correlation");
+    s->correlate = correlate_rules_new();
+    return NULL;
+}
+
 /* Its folder is locked by then: no other clew has it open. */
 static err open_records(struct server *s) {
     AUTO_BUF struct buf path;
@@ -199,6 +207,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     struct api_options options;
     s->live = live_new(LIVE_READERS_MAX, &s->budget);
     struct ingest_options ingest = {.store = s->store, .budget = &s->budget, .redact = s->redact, .live = s->live};
+    ingest.correlate = s->correlate;
     if (s->redact) TRY(redact_secret_open(s->dir, ingest.redact_secret));
     api_options_default(&options);
     if (a->given[OPTION_LIMITS]) {
@@ -390,6 +399,7 @@ static err open_server(const struct arguments *a, struct server *s) {
     TRY(read_origins(a, &s->origins));
     TRY(read_hosts(a, &s->hosts));
     TRY(read_redaction(a, s));
+    TRY(read_correlation(a, s));
     TRY(serve_host_read(a, &host));
     TRY(serve_emit_read(a, &s->tells));
     TRY(read_workers(a, &workers)); /* what can be wrong is found before the folder is made */
@@ -431,6 +441,7 @@ static err close_server(struct server *s) {
     lock_done(&s->lock);
     flag_done(&s->ending_flag);
     redact_rules_free(s->redact);
+    correlate_rules_free(s->correlate);
     catalog_free(s->catalog);
     db_close(s->db);
     err e = store_close(s->store); /* its log thread may publish until here */

@@ -185,6 +185,7 @@ struct flight {
     uint64_t bytes;
     bool only_small, is_large; /* is_large: left alone, since only a small one is wanted */
     struct redact_counts redacted;
+    struct correlate_counts correlated;
     struct ingest_outcome outcome;
     char detail[240]; /* of the first point that the decoder refused */
     ingest_done_fn done;
@@ -204,6 +205,9 @@ static void count_outcome(struct ingest_stats *s, const struct flight *f) {
     for (size_t i = 0; i < INGEST_REASONS; i++) s->rejected[f->kind][i] += o->rejected_by[i];
     for (size_t i = 0; i < REDACT_RULES_MAX; i++) s->redacted.changed[i] += f->redacted.changed[i];
     s->redacted.gave_up += f->redacted.gave_up;
+    for (size_t i = 0; i < CORRELATE_SOURCES; i++) s->correlated.lifted[i] += f->correlated.lifted[i];
+    s->correlated.too_long += f->correlated.too_long;
+    s->correlated.bodies_too_large += f->correlated.bodies_too_large;
 }
 
 static void land(struct flight *f, err e) {
@@ -259,6 +263,20 @@ static err redact(struct flight *f, struct worker w, struct loan *loan, struct b
     return NULL;
 }
 
+/* After redaction: what was taken away is no id. On an error *blob is left for the caller to end. */
+static err correlate(struct flight *f, struct loan *loan, struct batch_blob **blob) {
+    const struct correlate_rules *rules = f->in->options.correlate;
+    struct batch rows;
+    if (!rules || !*blob || f->kind == INGEST_METRICS) return NULL;
+    batch_view(*blob, &rows);
+    TRY(loan_grow(loan, batch_bytes(*blob).n + 8 * (uint64_t)rows.rows + 4 * KIB));
+    struct batch_blob *with_ids = correlate_rows(rules, &rows, &f->correlated);
+    if (!with_ids) return NULL;
+    batch_unref(*blob);
+    *blob = with_ids;
+    return NULL;
+}
+
 static err decode_rows(struct flight *f, struct worker w, const struct ingest_request *r, struct str plain,
                        const struct otlp_limits *limits, struct batch_blob **out) {
     struct otlp_result result = {0};
@@ -308,6 +326,7 @@ static err decode_plain(struct flight *f, struct loan *loan, const struct ingest
     TRY(take_worker(in, f->kind, &w));
     err e = (f->kind == INGEST_METRICS ? decode_points : decode_rows)(f, w, request, plain, &limits, out);
     if (!e) e = redact(f, w, loan, out);
+    if (!e) e = correlate(f, loan, out);
     give_worker(in, w, plain.n);
     if (e) batch_unref(take(out));
     return e;
@@ -393,7 +412,10 @@ err ingest_rows(struct ingest *in, struct str tenant, enum ingest_kind kind, str
     batch_view(blob, &rows);
     *f = (struct flight){.in = in, .kind = kind, .bytes = batch_bytes(blob).n, .done = done, .context = context};
     f->outcome.taken = rows.rows;
+    struct loan loan = {.budget = in->options.budget};
     err e = redact_made(f, &blob);
+    if (!e) e = correlate(f, &loan, &blob);
+    loan_end(&loan);
     if (!e && in->options.live) {
         f->kept = batch_ref(blob);
         f->tenant = str_dup(tenant);

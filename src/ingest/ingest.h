@@ -1,7 +1,7 @@
 /* ingest: the way in. One request body in, one answer out when its rows are durable. The only caller of store_append and
  * store_append_points.
  *
- *   body ─ unpack ─ decode into columns ─▶ batch ─ redact ─ store_append[_points] ─▶ … durable … ─▶ done(outcome)
+ *   body ─ unpack ─ decode into columns ─▶ batch ─ redact ─ correlate ─ store_append[_points] ─▶ … durable … ─▶ done(outcome)
  *             └── memory of both drawn from the budget first ──┘
  *
  * What a sender gets to know is the outcome: how many rows were taken, how many were refused for which reason (partial
@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "ingest/correlate/correlate.h"
 #include "ingest/redact.h"
 #include "signal/metrics/points_decode.h"
 #include "signal/metrics/translate.h"
@@ -35,6 +36,7 @@ struct ingest_options {
     int64_t (*wall_ns)(void);          /* NULL: clock_wall_ns; the time of logs that were sent without */
     const struct redact_rules *redact; /* NULL: none; outlives the ingest */
     unsigned char redact_secret[REDACT_SECRET_BYTES];
+    const struct correlate_rules *correlate; /* NULL: no ids are lifted; outlives the ingest */
 };
 struct ingest *ingest_new(const struct ingest_options *options);
 void ingest_free(struct ingest *in); /* no body may be under way; takes NULL */
@@ -128,5 +130,6 @@ struct ingest_stats {
     uint64_t invalid_utf8[INGEST_KINDS];
     uint64_t samples, histograms, exemplars, exemplars_rejected; /* of metrics */
     struct redact_counts redacted;
+    struct correlate_counts correlated; /* of bodies whose rows became durable */
 };
 void ingest_get_stats(struct ingest *in, struct ingest_stats *out);

@@ -302,6 +302,76 @@ static void a_body_that_unpacks_to_much_is_not_small(void **state) {
     bench_close(&b);
 }
 
+/* The ids of all spans, a | behind each. */
+static enum scan_next on_ids(void *context, const struct chunk *c) {
+    struct buf *ids = context;
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct vector *v = &c->columns[0];
+        if (v->codes[i] != CODE_ABSENT) buf_add_str(ids, v->texts[v->codes[i]]);
+        buf_add_byte(ids, '|');
+    }
+    return SCAN_GO_ON;
+}
+
+static void assert_stored_ids(struct bench *b, const char *expected) {
+    static const struct column_ref column = {.target = TARGET_FIELD, .field = FIELD_CORRELATION};
+    AUTO_ARENA struct arena a;
+    AUTO_BUF struct buf ids;
+    struct scan_request r = {.time_min = INT64_MIN, .time_max = INT64_MAX, .columns = &column, .column_count = 1};
+    struct scan_stats stats = {0};
+    struct snapshot *sn;
+    arena_init(&a, 16 * MIB);
+    buf_init(&ids, MIB);
+    err_free(store_snapshot(b->store, STR("default"), SIGNAL_SPANS, &sn));
+    err_free(snapshot_scan(sn, &r, &a, on_ids, &ids, &stats));
+    snapshot_free(sn);
+    if (!str_equal(buf_str(&ids), str_of(expected))) fail_msg("'%.*s' instead of '%s'", (int)ids.n, ids.p, expected);
+}
+
+static const char spans_with_ids[] =
+    "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":["
+    "{\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"eee19b7ec3c1b174\",\"startTimeUnixNano\":"
+    "\"1799999999000000000\",\"attributes\":[{\"key\":\"correlation_id\",\"value\":{\"stringValue\":\"kept\"}}]},"
+    "{\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"eee19b7ec3c1b175\",\"startTimeUnixNano\":"
+    "\"1799999999000000000\",\"attributes\":[{\"key\":\"correlation_id\",\"value\":{\"stringValue\":\"card 4111\"}}]},"
+    "{\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"eee19b7ec3c1b176\",\"startTimeUnixNano\":"
+    "\"1799999999000000000\",\"attributes\":[{\"key\":\"baggage\",\"value\":{\"stringValue\":\"correlation_id=b\"}}]}]}"
+    "]}]}";
+
+/* After redaction, and counted once it is durable; without rules of correlation there is no id. */
+static void ids_are_lifted_of_what_redaction_left(void **state) {
+    (void)state;
+    static const char *const rules[] = {NULL, "redact: [{do: mask, match: '4[0-9]+'}]",
+                                        "redact: [{do: drop, match: '4[0-9]+'}]"};
+    static const char *const expected[] = {"kept|card 4111|b|", "kept|card [redacted]|b|", "kept||b|"};
+    struct correlate_rules *correlate = correlate_rules_new();
+    for (size_t i = 0; i <= LENGTH(rules); i++) {
+        bool off = i == LENGTH(rules);
+        struct redact_rules *redact = NULL;
+        struct ingest_stats stats;
+        struct bench b;
+        bench_open(&b, (uint64_t)1 << 30, 0);
+        ingest_free(b.ingest);
+        if (!off && rules[i]) err_free(redact_rules_parse(str_of(rules[i]), "r", &redact));
+        b.ingest = ingest_new(&(struct ingest_options){.store = b.store,
+                                                       .budget = &b.budget,
+                                                       .wall_ns = fixed_now,
+                                                       .redact = redact,
+                                                       .correlate = off ? NULL : correlate});
+        struct ingest_request request = {STR("default"), INGEST_SPANS, INGEST_OTLP_JSON, STR(""),
+                                         str_of(spans_with_ids)};
+        ingest_body(b.ingest, &request, on_done, &b);
+        assert_false(b.failed);
+        assert_stored_ids(&b, off ? "|||" : expected[i]);
+        ingest_get_stats(b.ingest, &stats);
+        assert_int_equal(stats.correlated.lifted[CORRELATE_ATTRIBUTE], off ? 0 : i == 2 ? 1 : 2);
+        assert_int_equal(stats.correlated.lifted[CORRELATE_BAGGAGE], off ? 0 : 1);
+        bench_close(&b);
+        redact_rules_free(redact);
+    }
+    correlate_rules_free(correlate);
+}
+
 static void an_error_of_the_store_reaches_the_sender(void **state) {
     (void)state;
     struct bench b;
@@ -328,6 +398,7 @@ int main(void) {
         cmocka_unit_test(a_gzip_bomb_is_refused_at_the_limit),
         cmocka_unit_test(members_that_follow_one_another_are_one_body),
         cmocka_unit_test(a_body_that_unpacks_to_much_is_not_small),
+        cmocka_unit_test(ids_are_lifted_of_what_redaction_left),
         cmocka_unit_test(an_error_of_the_store_reaches_the_sender),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,8 @@ struct query_filter {
 };
 void query_filter_init(struct query_filter *f);
 /* Parses `KEY OP VALUE` and adds it. KEY: an attribute's name, of the row or else of its resource; with a prefix
- * resource. span. log. scope. event. only of that; in double quotes it is taken as it stands (\" and \\ escape). OP:
+ * resource. span. log. scope. event. only of that; in double quotes it is taken as it stands (\" and \\ escape); correlation_id
+ * without either is the id that came with the row (FIELD_CORRELATION). OP:
  * = != > >= < <= ~ !~ (a regular expression), or the words exists and absent, without VALUE. VALUE: the rest, or in
  * double quotes. Errors name the position: `at 7: …`. */
 err query_filter_where(struct query *q, struct query_filter *f, struct str text);
@@ -102,6 +103,7 @@ struct query_trace_summary {
     unsigned char trace_id[16];
     struct str root_service, root_name; /* the first span without a parent, else the first whose parent is missing */
     bool root_missing;                  /* the latter */
+    struct str correlation_id;          /* of the earliest span that came with one; "" if none, or of a bare trace */
     int64_t start, duration;
     uint32_t spans, errors, matched;            /* matched: spans that fulfil the filter */
     const struct query_service_count *services; /* most spans first */

@@ -276,6 +276,9 @@ static err summarize(struct summing *s, const struct matcher *m, struct query_tr
     TRY(query_check(s->q));
     TRY(find_root(s, rows, n, &root, &out->root_missing));
     out->root_service = s->counts.v[service_index(s, root)].service;
+    for (uint32_t i = 0; i < n && !out->correlation_id.n; i++) /* rows are by start */
+        out->correlation_id = batch_text(s->b, SET_ROWS, FIELD_CORRELATION, rows[i]);
+    out->correlation_id = query_keep(s->q, out->correlation_id);
     out->root_name = query_keep(s->q, batch_text(s->b, SET_ROWS, FIELD_NAME, root));
     struct query_service_count *services = arena_array(&s->q->arena, struct query_service_count, s->counts.n);
     if (!services) return arena_err(&s->q->arena);

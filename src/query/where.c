@@ -3,6 +3,7 @@
  *   condition = [prefix "."] key blanks op blanks value | [prefix "."] key blanks ("exists" | "absent")
  *   prefix    = "resource" | "span" | "log" | "scope" | "event"
  *   key       = bare | quoted          bare: bytes but blanks, quotes and the operators' = ! < > ~
+ *               bare and without prefix, correlation_id is the row's id, not the attribute of that name
  *   value     = quoted | the rest, without blanks at its end
  */
 #include "query/query_priv.h"
@@ -75,10 +76,15 @@ static err read_key(struct where_reader *r, struct column_ref *out) {
     struct str rest = {r->text.p + r->at, r->text.n - r->at};
     *out = (struct column_ref){.target = where_prefix(&rest)};
     r->at = r->text.n - rest.n;
-    if (!ends(r) && r->text.p[r->at] == '"')
+    bool quoted = !ends(r) && r->text.p[r->at] == '"';
+    if (quoted)
         TRY(read_quoted(r, &out->key));
     else
         out->key = read_bare(r);
+    if (!quoted && out->target == TARGET_ANY && str_equal(out->key, STR("correlation_id"))) {
+        out->target = TARGET_FIELD; /* the id that came with the row, wherever it stood */
+        out->field = FIELD_CORRELATION;
+    }
     if (out->key.n == 0) return refuse(start, "the name of an attribute is missing");
     return NULL;
 }

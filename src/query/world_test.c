@@ -160,6 +160,8 @@ static void add_row(struct batch_builder *b, const struct sample *s, uint32_t sc
     batch_builder_set_u64(b, SET_ROWS, FIELD_TIME, row, (uint64_t)s->time);
     batch_builder_set_u32(b, SET_ROWS, FIELD_RESOURCE, row, resource);
     batch_builder_set_u32(b, SET_ROWS, FIELD_SCOPE, row, scope);
+    if (s->correlation)
+        batch_builder_set_u32(b, SET_ROWS, FIELD_CORRELATION, row, strings_intern(&b->strings, str_of(s->correlation)));
     if (s->signal == SIGNAL_SPANS) {
         batch_builder_set_u64(b, SET_ROWS, FIELD_PARENT_ID, row, s->parent_id);
         batch_builder_set_u64(b, SET_ROWS, FIELD_DURATION, row, (uint64_t)s->duration);

@@ -19,6 +19,7 @@ struct sample {
     const char *service, *environment, *old_environment, *space; /* NULL: absent */
     const char *name;                                            /* or a log's body */
     const char *peer;                                            /* peer.service; NULL: absent */
+    const char *correlation;                                     /* the id that came with it; NULL: none */
     int code;                                                    /* http.status_code; -1: absent; odd ones as text */
 };
 

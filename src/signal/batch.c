@@ -119,7 +119,8 @@ static err check_header(const struct blob_header *h, size_t size_bytes) {
 
 static err check_column_section(const struct blob_header *h, const struct blob_section *t) {
     uint32_t set = t->id >> 6, field = t->id & 63;
-    if (field >= FIELDS || !field_in((enum field)field, (enum signal)h->signal, (enum set)set))
+    bool unasked = field == FIELD_CORRELATION && !(h->features & BLOB_FEATURE_CORRELATION);
+    if (field >= FIELDS || unasked || !field_in((enum field)field, (enum signal)h->signal, (enum set)set))
         return CORRUPT("section %u is no field of %s", t->id, signal_names[h->signal]);
     uint32_t size = field_size((enum field)field), rows = h->set_rows[set];
     if (t->element_size != size || rows == 0 || (t->size_bytes != size && t->size_bytes != (uint64_t)size * rows))

@@ -241,6 +241,13 @@ static void plan_make(struct plan *p, const struct batch_builder *b) {
     plan_add(p, SECTION_SLOTS, b->slots.v, b->slots.n, 8);
 }
 
+/* Only what older builds cannot read asks for a newer one. */
+static uint32_t plan_features(const struct plan *p) {
+    for (uint32_t i = 0; i < p->n; i++)
+        if (p->sections[i].section.id == (SET_ROWS << 6 | FIELD_CORRELATION)) return BLOB_FEATURE_CORRELATION;
+    return 0;
+}
+
 static struct batch_blob *plan_write(struct plan *p, const struct blob_header *header) {
     size_t size = sizeof *header + p->n * sizeof(struct blob_section);
     for (uint32_t i = 0; i < p->n; i++) {
@@ -293,12 +300,12 @@ struct batch_blob *batch_builder_finish(struct batch_builder *b) {
             if (b->sets[s].n == 0) builder_add_row(b, s);
     level_ends(b, FIELD_EVENT_END, SET_EVENTS);
     level_ends(b, FIELD_LINK_END, SET_LINKS);
-    struct blob_header header = {
-        .magic = BLOB_MAGIC, .version = BLOB_VERSION, .signal = (uint8_t)b->signal, .features = BLOB_FEATURES};
+    struct blob_header header = {.magic = BLOB_MAGIC, .version = BLOB_VERSION, .signal = (uint8_t)b->signal};
     for (int s = 0; s < SETS; s++) header.set_rows[s] = b->sets[s].n;
     time_range(b, &header.time_min, &header.time_max);
     struct plan plan;
     plan_make(&plan, b);
+    header.features = plan_features(&plan);
     struct batch_blob *blob = plan_write(&plan, &header);
     batch_builder_clear(b);
     return blob;

@@ -78,11 +78,16 @@ static void copy_field(struct copier *c, enum set s, enum field f, uint32_t row,
     }
 }
 
+/* A field that means the same in any batch. */
+static bool field_is_own(enum signal signal, enum set s, enum field f) {
+    return field_in(f, signal, s) && !field_is_structural(f);
+}
+
 /* One row of one set: its own fields and attributes. Returns its place. */
 static uint32_t copy_row(struct copier *c, enum set s, uint32_t row) {
     uint32_t to_row = builder_add_row(c->to, s);
-    for (int f = 0; f < FIELD_EVENT_END; f++)
-        if (field_in((enum field)f, c->from->signal, s)) copy_field(c, s, (enum field)f, row, to_row);
+    for (int f = 0; f < FIELDS; f++)
+        if (field_is_own(c->from->signal, s, (enum field)f)) copy_field(c, s, (enum field)f, row, to_row);
     copy_attributes(c, s, row, to_row);
     return to_row;
 }
@@ -235,14 +240,15 @@ static uint64_t attributes_hash(const struct batch *b, enum set s, uint32_t row,
 }
 
 static bool set_rows_equal(const struct batch *a, uint32_t row_a, const struct batch *b, uint32_t row_b, enum set s) {
-    for (int f = 0; f < FIELD_EVENT_END; f++)
-        if (field_in((enum field)f, a->signal, s) && !fields_equal(a, row_a, b, row_b, s, (enum field)f)) return false;
+    for (int f = 0; f < FIELDS; f++)
+        if (field_is_own(a->signal, s, (enum field)f) && !fields_equal(a, row_a, b, row_b, s, (enum field)f))
+            return false;
     return attributes_equal(a, row_a, b, row_b, s);
 }
 
 static uint64_t set_row_hash(const struct batch *b, enum set s, uint32_t row, uint64_t h) {
-    for (int f = 0; f < FIELD_EVENT_END; f++)
-        if (field_in((enum field)f, b->signal, s)) h = field_hash(b, s, (enum field)f, row, h);
+    for (int f = 0; f < FIELDS; f++)
+        if (field_is_own(b->signal, s, (enum field)f)) h = field_hash(b, s, (enum field)f, row, h);
     return attributes_hash(b, s, row, h);
 }
 

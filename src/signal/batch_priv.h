@@ -16,7 +16,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blobs are little-endia
 
 enum {
     BLOB_VERSION = 1,
-    BLOB_FEATURES = 0, /* required-feature bits that this build knows */
+    BLOB_FEATURE_CORRELATION = 1, /* there is a column of correlation ids, which older builds would call corrupt */
+    BLOB_FEATURES = BLOB_FEATURE_CORRELATION, /* required-feature bits that this build knows */
     BATCH_ROWS_MAX = 1 << 24,
 };
 #define BLOB_SIZE_MAX ((size_t)INT32_MAX)
@@ -74,9 +75,6 @@ static inline uint32_t field_size(enum field f) {
         [FIELD_U32] = 4, [FIELD_U64] = 8, [FIELD_ID8] = 8, [FIELD_ID16] = 16, [FIELD_STRING] = 4};
     return sizes[field_rows[f].type];
 }
-
-/* Fields that say where things are in this batch; they mean nothing in another. */
-static inline bool field_is_structural(enum field f) { return f >= FIELD_EVENT_END; }
 
 /* ---- builder ---------------------------------------------------------------------------------------------------- */
 

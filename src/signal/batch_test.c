@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "signal/batch_priv.h"
+#include "base/json.h"
+#include "signal/otlp.h"
 #include "signal/testing.h"
 
 enum { SEEDS = 60 };
@@ -88,7 +90,8 @@ static void copies_are_equal_and_share_resources(void **state) {
 
 static void a_changed_field_makes_rows_differ(void **state) {
     (void)state;
-    for (int f = 0; f < FIELD_EVENT_END; f++) {
+    for (int f = 0; f < FIELDS; f++) {
+        if (field_is_structural((enum field)f)) continue;
         for (int signal = 0; signal < SIGNALS; signal++) {
             struct batch rows[2];
             struct batch_blob *blobs[2];
@@ -177,6 +180,67 @@ static void a_rewound_row_leaves_no_trace(void **state) {
     }
 }
 
+static struct batch_blob *make_with_id(enum signal signal, struct str id) {
+    struct batch_builder b;
+    batch_builder_init(&b, signal);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t row = batch_builder_row(&b, SET_ROWS);
+        batch_builder_set_u64(&b, SET_ROWS, FIELD_TIME, row, 5);
+        if (i == 1) batch_builder_set_u32(&b, SET_ROWS, FIELD_CORRELATION, row, strings_intern(&b.strings, id));
+    }
+    struct batch_blob *blob = batch_builder_finish(&b);
+    batch_builder_done(&b);
+    return blob;
+}
+
+static const struct blob_header *header_of(const struct batch_blob *blob) { return (const void *)blob->bytes; }
+
+/* Builds before the column refuse a blob that has it, and read any other. */
+static void a_blob_with_ids_asks_for_a_build_that_knows_them(void **state) {
+    (void)state;
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        struct batch_blob *without = make_with_id((enum signal)signal, STR("")),
+                          *with = make_with_id((enum signal)signal, STR("order-7"));
+        struct batch v;
+        assert_int_equal(header_of(without)->features, 0);
+        assert_int_equal(header_of(with)->features, BLOB_FEATURE_CORRELATION);
+        struct batch_blob *opened = open_ok(batch_bytes(with));
+        batch_view(opened, &v);
+        assert_true(str_equal(batch_text(&v, SET_ROWS, FIELD_CORRELATION, 1), STR("order-7")));
+        assert_int_equal(batch_text(&v, SET_ROWS, FIELD_CORRELATION, 2).n, 0);
+        ((struct blob_header *)with->bytes)->features = 0;
+        refuses(batch_bytes(with), ERR_CORRUPT, "no field");
+        ((struct blob_header *)with->bytes)->features = 2;
+        refuses(batch_bytes(with), ERR_INVALID, "newer clew");
+        batch_unref(opened);
+        batch_unref(with);
+        batch_unref(without);
+    }
+}
+
+/* What is clew's own is not sent on: with and without ids the bytes are the same. */
+static void ids_never_leave_as_otlp(void **state) {
+    (void)state;
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        struct buf bytes[2], text[2];
+        for (int i = 0; i < 2; i++) {
+            struct batch_blob *blob = make_with_id((enum signal)signal, i ? STR("order-7") : STR(""));
+            struct json_writer w;
+            struct batch v;
+            buf_init(&bytes[i], MIB);
+            buf_init(&text[i], MIB);
+            batch_view(blob, &v);
+            otlp_encode(&v, &bytes[i]);
+            json_writer_init(&w, &text[i]);
+            otlp_write_json(&v, &w);
+            batch_unref(blob);
+        }
+        assert_true(bytes[0].n > 0 && str_equal(buf_str(&bytes[0]), buf_str(&bytes[1])));
+        assert_true(text[0].n > 0 && str_equal(buf_str(&text[0]), buf_str(&text[1])));
+        for (int i = 0; i < 4; i++) buf_done(i < 2 ? &bytes[i] : &text[i - 2]);
+    }
+}
+
 static void equal_columns_take_no_room(void **state) {
     (void)state;
     struct batch_builder b;
@@ -229,7 +293,7 @@ static void what_is_not_a_batch_is_refused(void **state) {
     refuses(str_span(copy, bytes.n), ERR_INVALID, "newer");
     h->version = 1, h->features = 4;
     refuses(str_span(copy, bytes.n), ERR_INVALID, "newer");
-    h->features = 0, h->magic[0] = 'x';
+    h->features = BLOB_FEATURE_CORRELATION, h->magic[0] = 'x';
     refuses(str_span(copy, bytes.n), ERR_CORRUPT, "no batch");
     h->magic[0] = 'C', h->time_min -= 1;
     refuses(str_span(copy, bytes.n), ERR_CORRUPT, "times");
@@ -353,6 +417,8 @@ int main(void) {
         cmocka_unit_test(a_changed_field_makes_rows_differ),
         cmocka_unit_test(a_key_is_a_name_and_a_type),
         cmocka_unit_test(a_rewound_row_leaves_no_trace),
+        cmocka_unit_test(a_blob_with_ids_asks_for_a_build_that_knows_them),
+        cmocka_unit_test(ids_never_leave_as_otlp),
         cmocka_unit_test(equal_columns_take_no_room),
         cmocka_unit_test(times_over_the_signed_range_count_as_the_maximum),
         cmocka_unit_test(what_is_not_a_batch_is_refused),

@@ -41,4 +41,5 @@ const struct field_row field_rows[FIELDS] = {
     [FIELD_SCOPE] = {"scope", FIELD_U32, {R, R}},
     [FIELD_SHAPE] = {"shape", FIELD_U32, {R | E | L | S | C, R | S | C}},
     [FIELD_SLOT] = {"slot", FIELD_U32, {R | E | L | S | C, R | S | C}},
+    [FIELD_CORRELATION] = {"correlation_id", FIELD_STRING, {R, R}},
 };

@@ -56,6 +56,8 @@ enum field {
     FIELD_SCOPE,              /* rows: row of SET_SCOPES */
     FIELD_SHAPE,              /* all sets: which attributes, in which order */
     FIELD_SLOT,               /* all sets: index of the first attribute value in batch.slots */
+    FIELD_CORRELATION, /* spans, logs: the correlation id that came with the row, found by ingest. clew's own: no sender sets it,
+                                 and it never leaves as OTLP */
     FIELDS
 };
 
@@ -72,6 +74,9 @@ extern const char *const set_names[SETS];
 static inline bool field_in(enum field f, enum signal signal, enum set set) {
     return field_rows[f].sets[signal] >> set & 1;
 }
+
+/* Fields that say where things are in one batch; they mean nothing in another. */
+static inline bool field_is_structural(enum field f) { return f >= FIELD_EVENT_END && f <= FIELD_SLOT; }
 
 /* Types of attribute values and bodies; numbers are on disk: never change one. */
 enum value_type {

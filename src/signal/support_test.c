@@ -113,8 +113,9 @@ static void random_field(struct chance *c, struct batch_builder *b, enum set s, 
 
 static uint32_t random_row(struct chance *c, struct batch_builder *b, enum set s) {
     uint32_t row = batch_builder_row(b, s);
-    for (int f = 0; f < FIELD_EVENT_END; f++)
-        if (field_in((enum field)f, b->signal, s) && !chance_one_in(c, 4)) random_field(c, b, s, (enum field)f, row);
+    for (int f = 0; f < FIELDS; f++)
+        if (!field_is_structural((enum field)f) && field_in((enum field)f, b->signal, s) && !chance_one_in(c, 4))
+            random_field(c, b, s, (enum field)f, row);
     random_attributes(c, b, s, row);
     return row;
 }

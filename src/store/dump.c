@@ -57,6 +57,7 @@ static void dump_rows(struct dump_log *d, const struct batch *b) {
     json_writer_init(&json, d->out);
     otlp_write_json(&rows, &json);
     buf_add_byte(d->out, '\n');
+    rows_dump_ids(&rows, d->out);
     batch_unref(blob);
     batch_builder_done(&builder);
 }

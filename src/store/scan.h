@@ -13,6 +13,7 @@
  *  - OP_LESS … compare numbers if the predicate's text is a number and the value int or double (int exactly); strings
  *    compare by bytes if the predicate's text is not a number. Anything else does not match.
  *  - OP_MATCH finds the regular expression anywhere in the value's text (PCRE2 limited to RE2's syntax; UTF-8 not required).
+ *  - OP_ENDS: the value's text, a string's or an id's, ends with the text: ids that are made of the end of a trace id.
  *  - OP_WORDS: every term of the text must be found. A word is a run of [A-Za-z0-9_] and bytes ≥ 0x80, compared without
  *    ASCII case. Terms: `word` (an equal word), `begin*` (a word that begins so), `"a phrase"` (these bytes anywhere, ASCII
  *    case folded). Other punctuation outside quotes separates words: `GET /a-b` asks for get, a and b. Different terms may
@@ -38,7 +39,7 @@ enum target {
 
 enum operator {
     OP_EQUAL, OP_NOT_EQUAL, OP_LESS, OP_LESS_EQUAL, OP_GREATER, OP_GREATER_EQUAL,
-    OP_MATCH, OP_NOT_MATCH, OP_EXISTS, OP_ABSENT, OP_WORDS
+    OP_MATCH, OP_NOT_MATCH, OP_EXISTS, OP_ABSENT, OP_WORDS, OP_ENDS
 };
 
 /* One column: where it is. Ids as fields compare as lower-case hex text; FIELD_KIND, FIELD_STATUS and FIELD_SEVERITY as numbers. */

@@ -14,6 +14,7 @@ static const char *const operator_names[] = {
     [OP_EQUAL] = "=",       [OP_NOT_EQUAL] = "!=",     [OP_LESS] = "<",      [OP_LESS_EQUAL] = "<=",
     [OP_GREATER] = ">",     [OP_GREATER_EQUAL] = ">=", [OP_MATCH] = "~",     [OP_NOT_MATCH] = "!~",
     [OP_EXISTS] = "exists", [OP_ABSENT] = "absent",    [OP_WORDS] = "words",
+    [OP_ENDS] = "ends",
 };
 
 static bool find_name(const char *const *names, size_t n, struct str name, uint32_t *out) {

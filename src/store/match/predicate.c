@@ -6,7 +6,8 @@
 
 enum { PREDICATE_TEXT_MAX = 4096 };
 
-err predicate_make(struct arena *a, struct column_ref column, enum operator op, struct str text, struct predicate *out) {
+err predicate_make(struct arena *a, struct column_ref column, enum operator op, struct str text,
+                   struct predicate *out) {
     if (text.n > PREDICATE_TEXT_MAX)
         return err_new(ERR_LIMIT, "a value of %zu bytes to compare with, at most %d", text.n, PREDICATE_TEXT_MAX);
     if ((op == OP_WORDS) != (column.target == TARGET_TEXT))
@@ -57,12 +58,18 @@ static bool order_holds(enum operator op, int order) {
     case OP_ABSENT: return true;
     case OP_MATCH:
     case OP_NOT_MATCH:
-    case OP_WORDS: break;
+    case OP_WORDS:
+    case OP_ENDS: break;
     }
     return false;
 }
 
+static bool ends_with(struct str value, struct str end) {
+    return value.n >= end.n && str_equal((struct str){value.p + value.n - end.n, end.n}, end);
+}
+
 bool predicate_matches_text(const struct predicate *p, struct str value) {
+    if (p->op == OP_ENDS) return ends_with(value, p->text);
     if (p->op == OP_EQUAL || p->op == OP_NOT_EQUAL) return str_equal(p->text, value);
     if (p->op == OP_MATCH || p->op == OP_NOT_MATCH) return regex_found(p->regex, value);
     if (p->op == OP_EXISTS || p->op == OP_ABSENT) return true;
@@ -187,7 +194,7 @@ static bool matches_attribute(const struct predicate *p, const struct batch *b, 
 static bool matches_named(const struct predicate *p, const struct batch *b, enum set s, uint32_t row) {
     bool had = false;
     bool text_is_there = p->op != OP_EXISTS && p->op != OP_ABSENT;
-    enum field f = str_equal(p->column.key, STR("name"))                        ? FIELD_NAME
+    enum field f = str_equal(p->column.key, STR("name"))                         ? FIELD_NAME
                    : s == SET_SCOPES && str_equal(p->column.key, STR("version")) ? FIELD_VERSION
                                                                                  : FIELDS;
     if (f != FIELDS) {
@@ -237,7 +244,8 @@ static bool matches_words(const struct words *w, const struct batch *b, uint32_t
     uint32_t event = 0, end = 0;
     if (b->set_rows[SET_EVENTS]) row_children(b, FIELD_EVENT_END, row, &event, &end);
     for (; event < end && found != all; event++)
-        found |= words_find(w, batch_text(b, SET_EVENTS, FIELD_NAME, event)) | find_in_attributes(w, b, SET_EVENTS, event);
+        found |=
+            words_find(w, batch_text(b, SET_EVENTS, FIELD_NAME, event)) | find_in_attributes(w, b, SET_EVENTS, event);
     return found == all;
 }
 
@@ -245,8 +253,7 @@ static bool matches_positive(const struct predicate *p, const struct batch *b, u
     uint32_t resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row);
     bool had = false, matched;
     switch (p->column.target) {
-    case TARGET_FIELD:
-        return field_in(p->column.field, b->signal, SET_ROWS) && matches_field(p, b, SET_ROWS, row);
+    case TARGET_FIELD: return field_in(p->column.field, b->signal, SET_ROWS) && matches_field(p, b, SET_ROWS, row);
     case TARGET_ATTRIBUTE: return matches_attribute(p, b, SET_ROWS, row, &had);
     case TARGET_RESOURCE: return matches_attribute(p, b, SET_RESOURCES, resource, &had);
     case TARGET_SCOPE: return matches_named(p, b, SET_SCOPES, batch_u32(b, SET_ROWS, FIELD_SCOPE, row));

@@ -93,6 +93,21 @@ static err keep_by_attribute(const struct batch *b, const struct predicate *p, s
     return NULL;
 }
 
+/* A text field: neighbours often have the same string, which is looked at once. */
+static void keep_by_text(const struct batch *b, const struct predicate *p, uint32_t *rows, uint32_t *n) {
+    const struct batch_column *c = &b->columns[SET_ROWS][p->column.field];
+    uint32_t kept = 0, last = UINT32_MAX;
+    bool matches = false;
+    if (!c->mask && *n && !predicate_matches_row(p, b, rows[0])) *n = 0; /* all rows have the same */
+    for (uint32_t i = 0; c->mask && i < *n; i++) {
+        uint32_t id = ((const uint32_t *)c->p)[rows[i]];
+        if (id != last) matches = predicate_matches_row(p, b, rows[i]);
+        last = id;
+        if (matches) rows[kept++] = rows[i];
+    }
+    if (c->mask) *n = kept;
+}
+
 static err keep_matching(const struct batch *b, const struct predicate *p, struct arena *a, uint32_t *rows,
                          uint32_t *n) {
     enum target target = p->column.target;
@@ -100,6 +115,10 @@ static err keep_matching(const struct batch *b, const struct predicate *p, struc
     if (target == TARGET_SCOPE) return keep_by_resource(b, p, FIELD_SCOPE, a, rows, n);
     if (target == TARGET_TEXT) return batch_keep_words(b, p, a, rows, n);
     if (target == TARGET_ATTRIBUTE || target == TARGET_ANY) return keep_by_attribute(b, p, a, rows, n);
+    if (target == TARGET_FIELD && p->column.field == FIELD_CORRELATION) {
+        keep_by_text(b, p, rows, n);
+        return NULL;
+    }
     uint32_t kept = 0;
     for (uint32_t i = 0; i < *n; i++)
         if (predicate_matches_row(p, b, rows[i])) rows[kept++] = rows[i];

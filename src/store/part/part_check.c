@@ -130,7 +130,18 @@ static void dump_header(const struct part *p, struct buf *out) {
                 p->entities.set_rows[SET_SCOPES], p->traces.n);
 }
 
-/* Up to rows_max rows as OTLP/JSON, a line per group. */
+/* The ids are clew's own and no part of OTLP. */
+void rows_dump_ids(const struct batch *b, struct buf *out) {
+    for (uint32_t row = 0; row < b->rows; row++) {
+        struct str id = batch_text(b, SET_ROWS, FIELD_CORRELATION, row);
+        if (!id.n) continue;
+        buf_add_fmt(out, "  row %u: correlation id ", row);
+        put_terminal(out, id);
+        buf_add_byte(out, '\n');
+    }
+}
+
+/* Up to rows_max rows as OTLP/JSON, a line per group, and their correlation ids. */
 static err dump_rows(struct part *p, uint32_t group, uint64_t rows_max, struct buf *out) {
     struct scan_stats stats = {0};
     struct batch_builder b;
@@ -148,6 +159,7 @@ static err dump_rows(struct part *p, uint32_t group, uint64_t rows_max, struct b
         json_writer_init(&json, out);
         otlp_write_json(&view, &json);
         buf_add_byte(out, '\n');
+        rows_dump_ids(&view, out);
         batch_unref(blob);
     }
     batch_builder_done(&b);

@@ -383,9 +383,60 @@ static uint64_t get_number(const struct group_reader *r, const struct column *c,
     }
 }
 
+/* Rows of one trace, or one time, stand together: then only the values from the first to the last of them are decoded. */
+static bool are_close(const struct column *c, const uint32_t *rows, uint32_t n, uint32_t *out_first,
+                      uint32_t *out_count) {
+    uint32_t low = rows[0], high = rows[0];
+    for (uint32_t i = 1; i < n; i++) {
+        low = MIN(low, rows[i]);
+        high = MAX(high, rows[i]);
+    }
+    *out_first = low;
+    *out_count = high - low + 1;
+    return *out_count <= c->n / 4;
+}
+
+/* Times from the start of the run that `first` is in; *out_from gets that row. */
+static err near_run_times(struct group_reader *r, const struct column *c, uint32_t first, uint32_t count,
+                          uint32_t *out_from, uint64_t **out) {
+    uint32_t run = run_of(&r->traces, first), end = first + count, from = run ? r->traces.run_end[run - 1] : 0;
+    uint64_t *times = ARENA_ARRAY(r->arena, uint64_t, end - from), time = 0;
+    ints_decode(&c->numbers.ints, from, end - from, times);
+    for (uint32_t row = from, start = from; row < end; row++) {
+        time = row == start ? ints_get(&c->list, run) : time + times[row - from];
+        times[row - from] = time;
+        if (row + 1 == r->traces.run_end[run]) start = r->traces.run_end[run++];
+    }
+    *out_from = from;
+    *out = times;
+    return NULL;
+}
+
+static err decode_close(struct group_reader *r, enum set set, const struct column *c, const uint32_t *rows, uint32_t n,
+                        uint32_t first, uint32_t count, uint64_t *out) {
+    uint64_t *values = NULL;
+    if (c->encoding == ENCODING_RUN_TIMES) {
+        TRY(group_open_traces(r));
+        TRY(near_run_times(r, c, first, count, &first, &values));
+    } else {
+        values = ARENA_ARRAY(r->arena, uint64_t, count);
+        ints_decode(&c->numbers.ints, first, count, values);
+    }
+    if (c->encoding == ENCODING_PARENTS) TRY(open_spans(r));
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t v = values[rows[i] - first];
+        out[i] = c->encoding == ENCODING_PARENTS ? parent_id(r, c, rows[i], v) : v;
+    }
+    return c->encoding == ENCODING_BASED ? add_bases(r, set, rows, n, out) : NULL;
+}
+
 err column_decode_some(struct group_reader *r, enum set set, uint8_t field, const struct column *c,
                        const uint32_t *rows, uint32_t n, uint64_t *out) {
-    if (n > FEW_VALUES && c->encoding && c->encoding != ENCODING_RAW8 && c->encoding != ENCODING_REST) {
+    uint32_t first, count;
+    bool direct = !c->encoding || c->encoding == ENCODING_RAW8 || c->encoding == ENCODING_REST;
+    if (n > FEW_VALUES && !direct && are_close(c, rows, n, &first, &count))
+        return decode_close(r, set, c, rows, n, first, count, out);
+    if (n > FEW_VALUES && !direct) {
         uint64_t *all = ARENA_ARRAY(r->arena, uint64_t, c->n);
         TRY(column_decode(r, set, field, c, all));
         for (uint32_t i = 0; i < n; i++) out[i] = all[rows[i]];
@@ -434,6 +485,13 @@ static err compact(struct group_reader *r, uint32_t *codes, uint32_t n, uint32_t
 static err get_codes(struct group_reader *r, const struct column *c, const uint32_t *rows, uint32_t n, uint32_t *out) {
     if (n <= FEW_VALUES || (c->numbers.packed && n <= c->n / 8)) {
         for (uint32_t i = 0; i < n; i++) out[i] = numbers_get(&c->numbers, rows[i]);
+        return NULL;
+    }
+    uint32_t first, count;
+    if (!c->numbers.packed && are_close(c, rows, n, &first, &count)) {
+        uint64_t *near = ARENA_ARRAY(r->arena, uint64_t, count);
+        ints_decode(&c->numbers.ints, first, count, near);
+        for (uint32_t i = 0; i < n; i++) out[i] = (uint32_t)near[rows[i] - first];
         return NULL;
     }
     uint32_t *all = ARENA_ARRAY(r->arena, uint32_t, c->n);

@@ -160,6 +160,16 @@ static uint32_t number_refs(struct part_writer *w, const uint64_t *refs, uint32_
     return count;
 }
 
+void part_index_id(struct part_writer *w, struct str id) {
+    if (!id.n) return;
+    *vec_push(&w->traces) = (struct hash_index_entry){hash_bytes(id.p, id.n), (uint32_t)w->groups.n};
+}
+
+void part_index_ids(struct part_writer *w, const uint64_t *refs, uint32_t n) {
+    uint32_t count = number_refs(w, refs, n);
+    for (uint32_t i = 0; i < count; i++) part_index_id(w, ref_text(w, w->distinct[i]));
+}
+
 /* Whether more than about a quarter of the n values differ, from a sample: the bits that its hashes set tell how many of it are
  * distinct (linear counting, Whang et al. 1990); a smaller sample repeats itself less. */
 static bool mostly_distinct(struct part_writer *w, const uint64_t *refs, uint32_t count, uint32_t n) {

@@ -306,7 +306,7 @@ static err fetch_set(struct fetch *f, enum set set, const uint32_t *rows, uint32
     uint32_t first = f->out->sets[set].n;
     for (uint32_t i = 0; i < n; i++) batch_builder_row(f->out, set);
     for (int field = 0; field < FIELDS; field++) {
-        if (!field_in((enum field)field, f->r.part->info.signal, set) || field >= FIELD_SHAPE ||
+        if (!field_in((enum field)field, f->r.part->info.signal, set) || field == FIELD_SHAPE || field == FIELD_SLOT ||
             field == FIELD_EVENT_END || field == FIELD_LINK_END)
             continue;
         TRY(fetch_field(f, set, (enum field)field, rows, n, first));

@@ -14,7 +14,9 @@
 enum {
     PART_VERSION = 1,
     PART_FEATURE_ENDS = 1, /* strings and shapes that are not compressed have the end of each in place of its size */
-    PART_FEATURES = PART_FEATURE_ENDS, /* required-feature bits that this build knows, and writes */
+    PART_FEATURE_CORRELATION =
+        2, /* there are columns of correlation ids, which older builds would call damaged; not written without */
+    PART_FEATURES = PART_FEATURE_ENDS | PART_FEATURE_CORRELATION, /* required-feature bits that this build knows */
     PART_ALIGN_GROUP = 64,
     PART_ALIGN_BLOCK = 8,
     PART_GROUP_SMALL_BYTES = 1 << 20, /* a group of fewer bytes and rows is worth writing anew in a merge */
@@ -67,7 +69,7 @@ enum part_section {
     SECTION_KEYS,      /* zstd: {name code, value type} */
     SECTION_SHAPES,    /* zstd: count, key counts, keys; or count, ends, keys */
     SECTION_ENTITIES,  /* zstd: a batch blob with resources and scopes */
-    SECTION_TRACES,    /* hash_index */
+    SECTION_TRACES,    /* hash_index: of trace ids, and of texts of correlation ids */
     SECTION_GROUPS,    /* struct part_group */
     SECTION_BLOCKS,    /* struct part_block */
     SECTIONS
@@ -136,6 +138,7 @@ static inline bool part_group_is_small(const struct part_group *g) {
 static inline int64_t time_clamp(uint64_t time) { return time > INT64_MAX ? INT64_MAX : (int64_t)time; }
 
 _Static_assert(FIELD_TRACE_ID == 0 && FIELD_DURATION == 4 && FIELD_STATUS_MESSAGE == 10 && FIELD_BODY == 15 &&
-                   FIELD_SCHEMA_URL == 18 && FIELD_RESOURCE == 24 && FIELD_SHAPE == 26 && FIELD_SLOT == 27,
+                   FIELD_SCHEMA_URL == 18 && FIELD_RESOURCE == 24 && FIELD_SHAPE == 26 && FIELD_SLOT == 27 &&
+                   FIELD_CORRELATION == 28,
                "field numbers are on disk");
 _Static_assert(SET_ROWS == 0 && SET_EVENTS == 1 && SET_LINKS == 2, "set numbers are on disk");

@@ -13,6 +13,7 @@ void part_add_block(struct part_writer *w, enum set set, uint8_t field, uint32_t
         w->bytes.n = start;
         return;
     }
+    w->has_ids |= field == FIELD_CORRELATION;
     *vec_push(&w->blocks) = (struct part_block){.set = (uint8_t)set,
                                                 .field = field,
                                                 .encoding = encoding,
@@ -161,6 +162,7 @@ static uint8_t encode_field(struct part_writer *w, const struct row_ref *rows, u
         return encode_ids(w, w->ids, n, set == SET_ROWS, &w->bytes);
     case FIELD_STRING:
         gather_refs(w, rows, n, set, f, w->refs);
+        if (f == FIELD_CORRELATION) part_index_ids(w, w->refs, n);
         return encode_strings(w, &w->fields[set][f], w->refs, n, true, &w->bytes);
     case FIELD_U32:
     case FIELD_U64:

@@ -177,6 +177,21 @@ static err copy_traces(struct merge *m, struct group_reader *r) {
     return NULL;
 }
 
+/* The ids of a group into the index: what its column lists, not what each row has. */
+static err copy_ids(struct merge *m, struct group_reader *r) {
+    struct column c;
+    TRY(column_open(r, SET_ROWS, FIELD_CORRELATION, &c));
+    if (!c.encoding) return NULL;
+    if (c.encoding == ENCODING_CODES) {
+        for (uint32_t i = 0; i < c.count; i++) part_index_id(&m->w, part_string(&r->part->strings, column_list(&c, i)));
+        return NULL;
+    }
+    struct str *texts = ARENA_ARRAY(r->arena, struct str, c.texts.n);
+    TRY(texts_get_some(r, &c.texts, NULL, c.texts.n, texts));
+    for (uint32_t i = 0; i < c.texts.n; i++) part_index_id(&m->w, texts[i]);
+    return NULL;
+}
+
 static err copy_group_in(struct merge *m, struct merge_source *s, uint32_t group, struct arena *arena) {
     struct scan_stats stats = {0};
     struct group_reader r;
@@ -188,6 +203,7 @@ static err copy_group_in(struct merge *m, struct merge_source *s, uint32_t group
     copy_absent_entity(m, s, &r, FIELD_RESOURCE);
     copy_absent_entity(m, s, &r, FIELD_SCOPE);
     TRY(copy_traces(m, &r));
+    TRY(copy_ids(m, &r));
     return part_writer_flush_group(&m->w, &g, first_block);
 }
 

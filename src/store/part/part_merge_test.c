@@ -68,6 +68,156 @@ static void merged_parts_hold_the_union(void **state) {
     merge_case(12, SIGNAL_LOGS, 1, true);
 }
 
+/* ---- correlation ids ---------------------------------------------------------------------------------------------- */
+
+enum { ID_ROWS = 40000, ROWS_AN_ID = 10 };
+
+/* Rows in order of time, ten of each id; every hundredth has the same text. */
+static struct batch_blob *make_rows_with_ids(enum signal signal, uint32_t first, uint32_t rows) {
+    struct batch_builder b;
+    char text[32];
+    batch_builder_init(&b, signal);
+    for (uint32_t i = 0; i < rows; i++) {
+        uint32_t row = batch_builder_row(&b, SET_ROWS), id = (first + i) / ROWS_AN_ID;
+        uint64_t trace[2] = {id, ~(uint64_t)id};
+        int n = snprintf(text, sizeof text, id % 100 ? "order-%u" : "the batch job", id);
+        batch_builder_set_u64(&b, SET_ROWS, FIELD_TIME, row, first + i);
+        batch_builder_set_id16(&b, SET_ROWS, FIELD_TRACE_ID, row, trace);
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_CORRELATION, row,
+                              strings_intern(&b.strings, (struct str){text, (size_t)n}));
+    }
+    struct batch_blob *blob = batch_builder_finish(&b);
+    batch_builder_done(&b);
+    return blob;
+}
+
+/* How many rows have the id, and how many groups were looked at for it. */
+static uint32_t count_id(struct part *p, const char *id, uint64_t *out_groups) {
+    AUTO_ARENA struct arena a;
+    struct scan_stats stats = {0};
+    struct predicate predicate;
+    struct part_scan *scan;
+    struct chunk chunk;
+    bool may_match;
+    uint32_t found = 0;
+    arena_init(&a, 64 * MIB);
+    OK(predicate_make(&a, (struct column_ref){.target = TARGET_FIELD, .field = FIELD_CORRELATION}, OP_EQUAL, str_of(id),
+                      &predicate));
+    struct scan_request r = {
+        .time_min = INT64_MIN, .time_max = INT64_MAX, .predicates = &predicate, .predicate_count = 1};
+    OK(part_scan_open(p, &r, &a, &scan, &may_match));
+    for (uint32_t group = 0; group < part_info(p)->groups && may_match; group++) {
+        OK(part_scan_group(scan, group, &a, &chunk, &stats));
+        found += chunk.n;
+    }
+    *out_groups = stats.groups - stats.groups_pruned;
+    predicate_done(&predicate);
+    return found;
+}
+
+static void assert_ids_are_found(struct part *p, uint32_t first, uint32_t rows) {
+    uint64_t groups, wrong = 0;
+    char id[32];
+    for (uint32_t i = first / ROWS_AN_ID; i < (first + rows) / ROWS_AN_ID; i += 397) {
+        if (i % 100 == 0) continue;
+        snprintf(id, sizeof id, "order-%u", i);
+        assert_int_equal(count_id(p, id, &groups), ROWS_AN_ID);
+        assert_in_range(groups, 1, 3); /* its own, the next if it lies across both, rarely one for nothing */
+    }
+    for (uint32_t i = 0; i < 200; i++) {
+        snprintf(id, sizeof id, "none-%u", i);
+        assert_int_equal(count_id(p, id, &groups), 0);
+        wrong += groups;
+    }
+    assert_true(wrong < 20); /* 1.6 % of look-ups */
+    assert_int_equal(count_id(p, "the batch job", &groups), rows / 100);
+    assert_int_equal(groups, part_info(p)->groups);
+}
+
+/* An id names its groups, of one part and of parts that were merged, whose groups are copied. */
+static void ids_are_found_by_the_index(void **state) {
+    (void)state;
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        struct part *parts[2], *merged;
+        struct part_info info;
+        sim_reset(1);
+        for (uint32_t i = 0; i < 2; i++) {
+            struct batches b = {0};
+            batches_add_blob(&b, make_rows_with_ids((enum signal)signal, i * ID_ROWS, ID_ROWS));
+            parts[i] = part_write_open(i ? "q" : "p", (enum signal)signal, &b);
+            assert_ids_are_found(parts[i], i * ID_ROWS, ID_ROWS);
+            batches_done(&b);
+        }
+        OK(part_merge("m", 9, parts, 2, NULL, 64 * MIB, &info));
+        OK(part_open("m", &merged));
+        assert_true(info.groups == 2 * part_info(parts[0])->groups);
+        assert_ids_are_found(merged, 0, 2 * ID_ROWS);
+        part_check_clean("m");
+        for (int i = 0; i < 2; i++) part_unref(parts[i]);
+        part_unref(merged);
+    }
+}
+
+/* Only a part that has ids asks for a build that knows them. */
+static void parts_without_ids_are_as_before(void **state) {
+    (void)state;
+    for (int with = 0; with < 2; with++) {
+        struct batches b = {0};
+        AUTO_BUF struct buf bytes = {0};
+        sim_reset(1);
+        struct batch_builder builder;
+        batch_builder_init(&builder, SIGNAL_LOGS);
+        uint32_t row = batch_builder_row(&builder, SET_ROWS);
+        batch_builder_set_u64(&builder, SET_ROWS, FIELD_TIME, row, 5);
+        if (with)
+            batch_builder_set_u32(&builder, SET_ROWS, FIELD_CORRELATION, row,
+                                  strings_intern(&builder.strings, STR("x")));
+        batches_add_blob(&b, batch_builder_finish(&builder));
+        batch_builder_done(&builder);
+        part_unref(part_write_open("p", SIGNAL_LOGS, &b));
+        OK(file_read_all("p", MIB, &bytes));
+        uint32_t features = load_u32(bytes.p + offsetof(struct part_header, features));
+        assert_int_equal(features, PART_FEATURE_ENDS | (with ? PART_FEATURE_CORRELATION : 0));
+        batches_done(&b);
+    }
+}
+
+/* Rows that stand together are read without the others: the same rows as from the whole group, wherever they begin. */
+static void rows_close_together_are_the_same_rows(void **state) {
+    (void)state;
+    for (int signal = 0; signal < SIGNALS; signal++) {
+        struct chance c = {3};
+        struct batches b = {0};
+        sim_reset(1);
+        batches_add_load(&b, &c, (enum signal)signal, 30);
+        batches_add_blob(&b, make_rows_with_ids((enum signal)signal, 0, 3000)); /* some runs are of one trace id */
+        struct part *p = part_write_open("p", (enum signal)signal, &b);
+        for (uint32_t group = 0; group < part_info(p)->groups; group++) {
+            struct batch_blob *blob = part_fetch_group(p, group);
+            struct batch all;
+            batch_view(blob, &all);
+            for (int i = 0; i < 60; i++) {
+                uint32_t n = 33 + chance_below(&c, 300), first = chance_below(&c, all.rows - n), rows[400];
+                struct scan_stats stats = {0};
+                struct batch_builder builder;
+                struct batch some;
+                for (uint32_t k = 0; k < n; k++) rows[k] = first + (i % 2 ? k : n - 1 - k);
+                batch_builder_init(&builder, (enum signal)signal);
+                OK(part_fetch(p, group, rows, n, &builder, &stats));
+                assert_int_equal(stats.bad_blocks, 0);
+                struct batch_blob *fetched = batch_builder_finish(&builder);
+                batch_view(fetched, &some);
+                for (uint32_t k = 0; k < n; k++) assert_true(batch_rows_equal(&some, k, &all, rows[k]));
+                batch_unref(fetched);
+                batch_builder_done(&builder);
+            }
+            batch_unref(blob);
+        }
+        part_unref(p);
+        batches_done(&b);
+    }
+}
+
 /* ---- sets of parts ------------------------------------------------------------------------------------------------ */
 
 enum { PARTS_MAX = 5 };
@@ -349,6 +499,9 @@ static void damage_stops_a_merge(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ids_are_found_by_the_index),
+        cmocka_unit_test(rows_close_together_are_the_same_rows),
+        cmocka_unit_test(parts_without_ids_are_as_before),
         cmocka_unit_test(merged_parts_hold_the_union),
         cmocka_unit_test(merges_in_any_order_answer_alike),
         cmocka_unit_test(merges_of_merges_hold_the_union),

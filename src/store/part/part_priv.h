@@ -105,3 +105,5 @@ err scan_stopped(const struct scan_request *r); /* ERR_CANCELLED if it was cance
 
 err part_check(const char *path, struct buf *out, uint64_t *out_bad); /* every block */
 err part_dump(const char *path, uint64_t rows_max, struct buf *out);
+/* A line for each row with a correlation id, which OTLP does not have. */
+void rows_dump_ids(const struct batch *b, struct buf *out);

@@ -162,6 +162,8 @@ static err open_entities(struct part *p, const struct part_footer *f) {
 static bool column_is_known(const struct part *p, const struct part_block *b) {
     if (b->field == COLUMN_ATTRIBUTE) return b->key < p->key_count;
     if (b->field == COLUMN_REST) return b->key == 0;
+    const struct part_header *h = (const void *)p->map.p;
+    if (b->field == FIELD_CORRELATION && !(h->features & PART_FEATURE_CORRELATION)) return false;
     return b->field < FIELDS && b->field != FIELD_SLOT && b->key == 0 &&
            field_in((enum field)b->field, p->info.signal, (enum set)b->set);
 }

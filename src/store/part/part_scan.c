@@ -67,11 +67,13 @@ static void parse_id(struct plan *plan) {
     enum field_type type = field_rows[plan->p->column.field].type;
     size_t bytes = type == FIELD_ID16 ? 16 : 8;
     const struct str text = plan->p->text;
-    if ((type != FIELD_ID16 && type != FIELD_ID8) || text.n != 2 * bytes) return;
+    bool end = type == FIELD_ID16 && plan->p->op == OP_ENDS && text.n == 16;
+    if (!end && ((type != FIELD_ID16 && type != FIELD_ID8) || text.n != 2 * bytes)) return;
     for (size_t i = 0; i < text.n; i++)
         if (text.p[i] >= 'A' && text.p[i] <= 'F') return; /* ids are lower-case texts */
-    err e = parse_hex(text, plan->id, bytes);
-    plan->has_id = !e;
+    err e = parse_hex(text, end ? plan->id + 8 : plan->id, end ? 8 : bytes);
+    plan->has_id = !e && !end;
+    plan->has_end = !e && end;
     err_free(e);
 }
 
@@ -104,15 +106,27 @@ static bool plan_is_hopeless(const struct plan *plan) {
     return false;
 }
 
-/* A trace that is asked for by its id is looked up in the part's index, which names its groups (and rarely one more). */
-static void find_groups(struct part_scan *s, const struct plan *plan) {
+/* What the part's index knows: rows of a trace, and of a correlation id. */
+static bool is_indexed(const struct plan *plan, uint64_t *out_hash) {
     const struct predicate *p = plan->p;
-    bool is_trace = p->column.target == TARGET_FIELD && p->column.field == FIELD_TRACE_ID && p->op == OP_EQUAL;
-    if (s->has_groups || !is_trace || !plan->has_id) return;
+    if (p->column.target != TARGET_FIELD || p->op != OP_EQUAL) return false;
+    if (p->column.field == FIELD_CORRELATION && p->text.n) {
+        *out_hash = hash_bytes(p->text.p, p->text.n);
+        return true;
+    }
+    if (p->column.field != FIELD_TRACE_ID || !plan->has_id) return false;
+    *out_hash = hash_bytes(plan->id, 16);
+    return true;
+}
+
+/* What is asked for by such an id is looked up in the part's index, which names its groups (and rarely one more). */
+static void find_groups(struct part_scan *s, const struct plan *plan) {
+    uint64_t hash;
+    if (s->has_groups || !is_indexed(plan, &hash)) return;
     uint32_t most = s->part->info.groups, *groups = arena_alloc(s->arena, sizeof *groups * (most + 1));
     if (!groups) return; /* the scan finds no memory either, and says so */
     s->groups = groups;
-    s->group_count = MIN(most, hash_index_find(&s->part->traces, hash_bytes(plan->id, 16), groups, most));
+    s->group_count = MIN(most, hash_index_find(&s->part->traces, hash, groups, most));
     s->has_groups = true;
 }
 

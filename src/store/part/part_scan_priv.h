@@ -21,6 +21,7 @@ struct plan {
     bool all_entities, no_entity;
     uint8_t *string_known; /* per part string: STRING_… (made when first needed) */
     bool has_id;           /* the text is an id of id_bytes bytes in hex */
+    bool has_end;          /* OP_ENDS with the last 8 bytes of a trace id, in hex */
     unsigned char id[16];
     uint32_t *words_found; /* OP_WORDS, per part string: terms it has (made when first needed) */
     const struct words

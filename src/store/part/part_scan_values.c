@@ -47,7 +47,12 @@ static err select_codes(struct group_reader *r, const struct column *c, const ui
         return NULL;
     }
     numbers_decode(&c->numbers, c->n, codes);
-    for (uint32_t i = 0; i < c->n; i++) out[i / 64] |= (uint64_t)bit_is_set(wanted, codes[i]) << i % 64;
+    for (uint32_t i = 0; i < c->n; i += 64) { /* a word at a time: most are zero, and none is waited for */
+        uint64_t word = 0;
+        uint32_t count = MIN(c->n - i, 64u);
+        for (uint32_t j = 0; j < count; j++) word |= (uint64_t)bit_is_set(wanted, codes[i + j]) << j;
+        out[i / 64] |= word;
+    }
     return NULL;
 }
 
@@ -169,7 +174,8 @@ static bool match_whole_numbers(const struct predicate *p, const uint64_t *v, ui
     case OP_NOT_MATCH:
     case OP_EXISTS:
     case OP_ABSENT:
-    case OP_WORDS: break;
+    case OP_WORDS:
+    case OP_ENDS: break;
     }
     return false;
 #undef LOOP
@@ -209,8 +215,9 @@ static err match_ids16(struct plan *plan, struct group_reader *r, const struct c
     static const unsigned char zero[16];
     for (uint32_t i = 0; i < c->count; i++) {
         const unsigned char *id = c->raw + 16 * (size_t)i;
-        bool matches = is_equality(plan) ? plan->has_id && memcmp(id, plan->id, 16) == 0 && memcmp(id, zero, 16) != 0
-                                         : id_matches(plan, FIELD_TRACE_ID, id);
+        bool matches = plan->has_end       ? memcmp(id + 8, plan->id + 8, 8) == 0 && memcmp(id, zero, 16) != 0
+                       : is_equality(plan) ? plan->has_id && memcmp(id, plan->id, 16) == 0 && memcmp(id, zero, 16) != 0
+                                           : id_matches(plan, FIELD_TRACE_ID, id);
         if (matches) bit_set(wanted, i);
     }
     if (c->encoding == ENCODING_IDS) return select_codes(r, c, wanted, out);

@@ -187,8 +187,8 @@ struct column_ref random_column(struct chance *c, const struct batch *b, uint32_
                                      : row;
     struct str value = STR("x");
     if (ref.target == TARGET_FIELD) {
-        do ref.field = (enum field)chance_below(c, FIELD_EVENT_END);
-        while (ref.field == FIELD_VERSION || ref.field == FIELD_SCHEMA_URL);
+        do ref.field = (enum field)chance_below(c, FIELDS);
+        while (field_is_structural(ref.field) || ref.field == FIELD_VERSION || ref.field == FIELD_SCHEMA_URL);
         if (field_rows[ref.field].type == FIELD_STRING) value = batch_text(b, SET_ROWS, ref.field, row);
         if (field_rows[ref.field].type == FIELD_U32)
             buf_add_fmt(text, "%u", batch_u32(b, SET_ROWS, ref.field, row));
@@ -237,6 +237,13 @@ void random_predicate(struct chance *c, struct arena *a, const struct batch *b, 
                                             "GET", "re*",  "\"0\" a*", "timeout error"};
         ref = (struct column_ref){.target = TARGET_TEXT};
         value = is_plain(value) && chance_one_in(c, 2) ? value : str_of(words[chance_below(c, LENGTH(words))]);
+    }
+    if (ref.target == TARGET_FIELD && op != OP_WORDS && chance_one_in(c, 6)) { /* whole, or its end */
+        op = OP_ENDS;
+        size_t cut = ref.field == FIELD_TRACE_ID && value.n == 32 ? 16
+                     : value.n                                    ? chance_below(c, (uint32_t)value.n)
+                                                                  : 0;
+        value = (struct str){value.p + cut, value.n - cut};
     }
     if (op == OP_MATCH || op == OP_NOT_MATCH) value = is_plain(value) ? value : STR("a.*b");
     OK(predicate_make(a, ref, op, value, out));

@@ -4,6 +4,18 @@
 #include "base/hash.h"
 #include "store/part/part_write_priv.h"
 
+/* Written first, and again at the end if there is what older builds cannot read. */
+static err write_header(struct part_writer *w) {
+    struct part_header h = {.magic = PART_MAGIC,
+                            .version = PART_VERSION,
+                            .features = PART_FEATURE_ENDS | (w->has_ids ? PART_FEATURE_CORRELATION : 0),
+                            .signal = w->signal,
+                            .group_rows = PART_GROUP_ROWS,
+                            .id = w->id};
+    h.checksum = hash_bytes(&h, offsetof(struct part_header, checksum));
+    return file_write(w->file, &h, sizeof h, 0);
+}
+
 err part_writer_init(struct part_writer *w, const char *path, enum signal signal, uint64_t id, uint64_t memory_bytes) {
     *w = (struct part_writer){.path = path, .signal = signal, .id = id, .section_bytes_max = PART_SECTION_BYTES_MAX};
     w->memory_bytes = MIN(MAX(memory_bytes, (uint64_t)PART_MEMORY_MIN), (uint64_t)PART_MEMORY_MAX);
@@ -23,15 +35,8 @@ err part_writer_init(struct part_writer *w, const char *path, enum signal signal
         part_writer_done(w);
         return e;
     }
-    struct part_header h = {.magic = PART_MAGIC,
-                            .version = PART_VERSION,
-                            .features = PART_FEATURES,
-                            .signal = signal,
-                            .group_rows = PART_GROUP_ROWS,
-                            .id = id};
-    h.checksum = hash_bytes(&h, offsetof(struct part_header, checksum));
-    w->offset = sizeof h;
-    e = file_write(w->file, &h, sizeof h, 0);
+    w->offset = sizeof(struct part_header);
+    e = write_header(w);
     if (e) part_writer_done(w);
     return e;
 }
@@ -175,9 +180,10 @@ static uint32_t count_fitting(const struct part_writer *w, const struct row_ref 
 }
 
 uint64_t part_source_bytes(const struct batch *b) {
-    enum { ROW = 80, STRING = 32, KEY = 256, SHAPE = 64, ENTITY = 256 };
+    enum { ROW = 80, ID = 32, STRING = 32, KEY = 256, SHAPE = 64, ENTITY = 256 };
     uint64_t entities = (uint64_t)b->set_rows[SET_RESOURCES] + b->set_rows[SET_SCOPES];
     uint64_t bytes = b->blob ? batch_bytes(b->blob).n : 0;
+    if (b->columns[SET_ROWS][FIELD_CORRELATION].mask) bytes += (uint64_t)b->rows * ID;
     return bytes + bytes / 2 + (uint64_t)b->rows * ROW + (uint64_t)b->string_count * STRING +
            (uint64_t)b->key_count * KEY + (uint64_t)b->shape_count * SHAPE + entities * ENTITY;
 }
@@ -222,6 +228,7 @@ err part_writer_finish(struct part_writer *w, struct part_info *out) {
     f.file_size = w->offset + sizeof f;
     f.checksum = hash_bytes(&f, offsetof(struct part_footer, checksum));
     TRY(file_write(w->file, &f, sizeof f, w->offset));
+    if (w->has_ids) TRY(write_header(w));
     TRY(file_sync(w->file));
     file_close(w->file);
     w->file = NULL;

@@ -72,8 +72,9 @@ struct part_writer {
 
     VEC(struct part_group) groups;
     VEC(struct part_block) blocks;
-    VEC(struct hash_index_entry) traces;
-    struct buf bytes; /* of the group being made */
+    VEC(struct hash_index_entry) traces; /* and correlation ids */
+    bool has_ids;                        /* there is a column of correlation ids */
+    struct buf bytes;                    /* of the group being made */
     struct buf scratch, scratch2;
     struct ZSTD_CCtx_s *zstd;
 
@@ -145,6 +146,9 @@ uint8_t encode_numbers(struct part_writer *w, const uint64_t *v, uint32_t n, str
 uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
                        bool is_text, struct buf *out);
 void put_code_list(struct part_writer *w, const uint32_t *list, uint32_t count, struct buf *out);
+/* Correlation ids of a group into the index, each distinct one once, where any is not empty. */
+void part_index_ids(struct part_writer *w, const uint64_t *refs, uint32_t n);
+void part_index_id(struct part_writer *w, struct str id);
 /* Replaces codes of a part-wide dictionary by local ones + list: shapes, resources, scopes. */
 uint8_t encode_part_codes(struct part_writer *w, uint32_t *codes, uint32_t n, uint32_t dictionary_count,
                           struct buf *out);

@@ -1,0 +1,301 @@
+/* Batch → batch with ids. Where the keys of a row lead is settled once a key and once a shape, what a text says once a run of
+ * equal texts; what is left to do for a row whose id is an attribute is to read one slot. */
+#include "ingest/correlate/correlate_priv.h"
+
+#include <stdio.h>
+
+#include "base/vec.h"
+
+/* Sources among the attributes of a row, in the order in which they are asked. */
+enum wanted { WANTED_NOT, WANTED_ATTRIBUTE, WANTED_BAGGAGE, WANTED_HEADER };
+
+/* An attribute of a shape that may have an id. */
+struct candidate {
+    uint8_t wanted, rank;
+    uint32_t position;
+};
+
+struct shape_memory {
+    bool known;
+    uint32_t first, n; /* of candidates */
+};
+
+/* What a text was found to hold, for the next row with the same. */
+struct memory {
+    uint32_t string, id; /* string: 0, none yet */
+};
+
+struct pass {
+    const struct correlate_rules *rules;
+    const struct batch *b;
+    struct correlate_counts *counts;
+    bool keys, fields;      /* a key, trace state or a body may have an id */
+    uint8_t *wanted, *rank; /* per key of the batch */
+    struct shape_memory *shapes;
+    VEC(struct candidate) candidates;
+    uint32_t *resources; /* per resource: its id + 1; 0: not yet asked */
+    struct strings more;
+    struct correlate_found found;
+    struct memory baggage, trace_state;
+    uint32_t *ids;
+};
+
+/* ---- keys --------------------------------------------------------------------------------------------------------- */
+
+static bool may_be_text(const struct correlate_rules *r, enum wanted wanted, uint8_t type) {
+    if (type == VALUE_STRING) return true;
+    if (type == VALUE_INT) return r->numbers && wanted != WANTED_BAGGAGE;
+    return type == VALUE_ANY && wanted != WANTED_ATTRIBUTE; /* headers come as arrays, too */
+}
+
+static enum wanted judge_key(const struct correlate_rules *r, struct str name, uint8_t *out_rank) {
+    uint32_t at = correlate_find_name(&r->attributes, name);
+    *out_rank = (uint8_t)at;
+    if (at < r->attributes.n) return WANTED_ATTRIBUTE;
+    *out_rank = 0;
+    if (r->baggage_keys.n && correlate_is_header(name, STR("baggage"))) return WANTED_BAGGAGE;
+    for (uint32_t i = 0; i < r->headers.n; i++) {
+        if (!correlate_is_header(name, r->headers.v[i])) continue;
+        *out_rank = (uint8_t)i;
+        return WANTED_HEADER;
+    }
+    return WANTED_NOT;
+}
+
+static bool judge_keys(struct pass *p) {
+    bool any = false;
+    for (uint32_t i = 0; i < p->b->key_count; i++) {
+        const struct batch_key *k = &p->b->keys[i];
+        enum wanted wanted = judge_key(p->rules, batch_string(p->b, k->name), &p->rank[i]);
+        if (wanted == WANTED_NOT || !may_be_text(p->rules, wanted, k->type)) continue;
+        p->wanted[i] = (uint8_t)wanted;
+        any = true;
+    }
+    return any;
+}
+
+/* Candidates of a shape, those to be asked first first. */
+static void insert_candidate(struct pass *p, uint32_t first, struct candidate c) {
+    size_t at = p->candidates.n;
+    vec_push(&p->candidates);
+    for (; at > first; at--) {
+        const struct candidate *before = &p->candidates.v[at - 1];
+        if (before->wanted < c.wanted || (before->wanted == c.wanted && before->rank <= c.rank)) break;
+        p->candidates.v[at] = *before;
+    }
+    p->candidates.v[at] = c;
+}
+
+static const struct shape_memory *open_shape(struct pass *p, uint32_t shape) {
+    struct shape_memory *m = &p->shapes[shape];
+    if (m->known) return m;
+    uint32_t start = shape ? p->b->shape_end[shape - 1] : 0;
+    *m = (struct shape_memory){.known = true, .first = (uint32_t)p->candidates.n};
+    for (uint32_t i = start; i < p->b->shape_end[shape]; i++) {
+        uint32_t key = p->b->shape_keys[i];
+        if (p->wanted[key] == WANTED_NOT) continue;
+        insert_candidate(p, m->first, (struct candidate){p->wanted[key], p->rank[key], i - start});
+    }
+    m->n = (uint32_t)p->candidates.n - m->first;
+    return m;
+}
+
+/* ---- values: 0, or the id as batch_with_ids takes it ---------------------------------------------------------------- */
+
+static uint32_t new_id(struct pass *p, struct str text) { return p->b->string_count + strings_intern(&p->more, text); }
+
+static uint32_t id_of_string(struct pass *p, uint32_t string) {
+    struct str text = batch_string(p->b, string);
+    if (text.n > CORRELATE_ID_BYTES_MAX) p->counts->too_long++;
+    return text.n > 0 && text.n <= CORRELATE_ID_BYTES_MAX && !correlate_is_masked(text) ? string : 0;
+}
+
+static uint32_t id_of_found(struct pass *p) {
+    p->counts->too_long += p->found.too_long;
+    return p->found.id.n ? new_id(p, buf_str(&p->found.id)) : 0;
+}
+
+/* The first text of an array that is not empty. */
+static uint32_t id_of_array(struct pass *p, struct str message) {
+    struct value_list list;
+    struct value_part part;
+    struct str key;
+    correlate_found_clear(&p->found);
+    if (!value_list_open(message, &list) || list.is_map) return 0;
+    while (!p->found.id.n && value_list_next(&list, &key, &part))
+        if (part.type == VALUE_STRING) correlate_take(&p->found, 0, part.text);
+    return id_of_found(p);
+}
+
+static uint32_t id_of_number(struct pass *p, uint64_t value) {
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%lld", (long long)(int64_t)value);
+    return new_id(p, (struct str){digits, (size_t)n});
+}
+
+static uint32_t id_of_value(struct pass *p, enum value_type type, uint64_t value) {
+    if (type == VALUE_STRING) return id_of_string(p, (uint32_t)value);
+    if (type == VALUE_INT) return id_of_number(p, value);
+    return id_of_array(p, batch_string(p->b, (uint32_t)value));
+}
+
+static void find_in_baggage(struct pass *p, enum value_type type, struct str text) {
+    struct value_list list;
+    struct value_part part;
+    struct str key;
+    if (type == VALUE_STRING) {
+        correlate_in_list(&p->rules->baggage_keys, text, true, &p->found);
+        return;
+    }
+    if (!value_list_open(text, &list) || list.is_map) return;
+    while (p->found.rank != 0 && value_list_next(&list, &key, &part))
+        if (part.type == VALUE_STRING) correlate_in_list(&p->rules->baggage_keys, part.text, true, &p->found);
+}
+
+/* Rows of one trace have the same baggage mostly, under one string id. */
+static uint32_t id_of_baggage(struct pass *p, enum value_type type, uint32_t string) {
+    bool is_text = type == VALUE_STRING; /* the same bytes as an array would say something else */
+    if (is_text && string && p->baggage.string == string) return p->baggage.id;
+    correlate_found_clear(&p->found);
+    find_in_baggage(p, type, batch_string(p->b, string));
+    struct memory m = {string, id_of_found(p)};
+    if (is_text) p->baggage = m;
+    return m.id;
+}
+
+static uint32_t id_of_trace_state(struct pass *p, uint32_t row) {
+    uint32_t string = batch_u32(p->b, SET_ROWS, FIELD_TRACE_STATE, row);
+    if (!string || p->trace_state.string == string) return string ? p->trace_state.id : 0;
+    correlate_found_clear(&p->found);
+    correlate_in_list(&p->rules->baggage_keys, batch_string(p->b, string), false, &p->found);
+    p->trace_state = (struct memory){string, id_of_found(p)};
+    return p->trace_state.id;
+}
+
+static uint32_t id_of_body(struct pass *p, uint32_t row) {
+    uint32_t type = batch_u32(p->b, SET_ROWS, FIELD_BODY_TYPE, row);
+    struct str body = batch_text(p->b, SET_ROWS, FIELD_BODY, row);
+    if (type == VALUE_STRING && !correlate_may_be_json(body)) return 0;
+    if (type == VALUE_STRING && body.n > CORRELATE_BODY_BYTES_MAX) {
+        p->counts->bodies_too_large++;
+        return 0;
+    }
+    correlate_found_clear(&p->found);
+    if (type == VALUE_ANY) correlate_in_map(p->rules, body, &p->found);
+    if (type == VALUE_STRING) correlate_in_json(p->rules, body, &p->found);
+    return id_of_found(p);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------------------------- */
+
+static uint32_t id_of_resource(struct pass *p, uint32_t row) {
+    uint32_t resource = batch_u32(p->b, SET_ROWS, FIELD_RESOURCE, row), *known = &p->resources[resource];
+    if (*known) return *known - 1;
+    const struct shape_memory *shape = open_shape(p, batch_u32(p->b, SET_RESOURCES, FIELD_SHAPE, resource));
+    struct batch_attributes a = batch_attributes(p->b, SET_RESOURCES, resource);
+    uint32_t id = 0;
+    for (uint32_t i = 0; i < shape->n && !id; i++) {
+        struct candidate c = p->candidates.v[shape->first + i];
+        if (c.wanted != WANTED_ATTRIBUTE) break;
+        id = id_of_value(p, (enum value_type)p->b->keys[a.keys[c.position]].type, a.values[c.position]);
+    }
+    *known = id + 1;
+    return id;
+}
+
+/* From candidate *at on those of one kind. */
+static uint32_t id_of_attributes(struct pass *p, enum wanted wanted, const struct shape_memory *shape,
+                                 const struct batch_attributes *a, uint32_t *at) {
+    uint32_t id = 0;
+    for (; *at < shape->n && p->candidates.v[shape->first + *at].wanted == (uint8_t)wanted; ++*at) {
+        uint32_t position = p->candidates.v[shape->first + *at].position;
+        enum value_type type = (enum value_type)p->b->keys[a->keys[position]].type;
+        if (id) continue;
+        id = wanted == WANTED_BAGGAGE ? id_of_baggage(p, type, (uint32_t)a->values[position])
+                                      : id_of_value(p, type, a->values[position]);
+    }
+    return id;
+}
+
+/* Trace state, or a body. */
+static uint32_t id_of_fields(struct pass *p, uint32_t row, enum correlate_source *out) {
+    *out = p->b->signal == SIGNAL_SPANS ? CORRELATE_TRACESTATE : CORRELATE_BODY;
+    if (!p->fields) return 0;
+    return p->b->signal == SIGNAL_SPANS ? id_of_trace_state(p, row) : id_of_body(p, row);
+}
+
+static uint32_t id_of_row(struct pass *p, uint32_t row, enum correlate_source *out) {
+    if (!p->keys) return id_of_fields(p, row, out);
+    const struct shape_memory *shape = open_shape(p, batch_u32(p->b, SET_ROWS, FIELD_SHAPE, row));
+    struct batch_attributes a = batch_attributes(p->b, SET_ROWS, row);
+    uint32_t at = 0, id;
+    *out = CORRELATE_RESOURCE;
+    if ((id = id_of_resource(p, row))) return id;
+    *out = CORRELATE_ATTRIBUTE;
+    if ((id = id_of_attributes(p, WANTED_ATTRIBUTE, shape, &a, &at))) return id;
+    *out = CORRELATE_BAGGAGE;
+    if ((id = id_of_attributes(p, WANTED_BAGGAGE, shape, &a, &at))) return id;
+    if ((id = id_of_fields(p, row, out))) return id;
+    *out = CORRELATE_HEADER;
+    return id_of_attributes(p, WANTED_HEADER, shape, &a, &at);
+}
+
+static bool lift(struct pass *p) {
+    bool any = false;
+    for (uint32_t row = 0; row < p->b->rows; row++) {
+        enum correlate_source source;
+        p->ids[row] = id_of_row(p, row, &source);
+        if (!p->ids[row]) continue;
+        p->counts->lifted[source]++;
+        any = true;
+    }
+    return any;
+}
+
+/* Whether a field has a value in any row. */
+static bool has_field(const struct batch *b, enum field f) {
+    return b->columns[SET_ROWS][f].mask || batch_u32(b, SET_ROWS, f, 0) != 0;
+}
+
+static bool may_have_ids(struct pass *p) {
+    const struct correlate_rules *r = p->rules;
+    p->keys = judge_keys(p);
+    p->fields = p->b->signal == SIGNAL_SPANS ? r->baggage_keys.n && has_field(p->b, FIELD_TRACE_STATE)
+                                             : r->body_keys.n && has_field(p->b, FIELD_BODY);
+    return p->keys || p->fields;
+}
+
+/* ---- door --------------------------------------------------------------------------------------------------------- */
+
+static struct batch_blob *correlate(struct pass *p) {
+    const struct batch *b = p->b;
+    bool had = has_field(b, FIELD_CORRELATION), any = false;
+    if (p->rules->enabled && may_have_ids(p)) {
+        p->shapes = mem_new_array(struct shape_memory, b->shape_count);
+        p->resources = mem_new_array(uint32_t, b->set_rows[SET_RESOURCES]);
+        p->ids = mem_new_array(uint32_t, b->rows);
+        strings_init(&p->more);
+        correlate_found_init(&p->found);
+        any = lift(p);
+    }
+    if (!any && !had) return NULL;
+    if (!p->ids) p->ids = mem_new_array(uint32_t, b->rows);
+    return batch_with_ids(b, p->ids, &p->more);
+}
+
+struct batch_blob *correlate_rows(const struct correlate_rules *rules, const struct batch *from,
+                                  struct correlate_counts *counts) {
+    struct pass p = {.rules = rules, .b = from, .counts = counts};
+    if (!from->rows) return NULL;
+    p.wanted = mem_new(2 * (size_t)from->key_count + 2);
+    p.rank = p.wanted + from->key_count + 1;
+    struct batch_blob *blob = correlate(&p);
+    mem_free(p.wanted);
+    mem_free(p.shapes);
+    mem_free(p.resources);
+    mem_free(p.ids);
+    vec_done(&p.candidates);
+    correlate_found_done(&p.found);
+    strings_done(&p.more);
+    return blob;
+}
