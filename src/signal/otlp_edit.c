@@ -117,6 +117,152 @@ bool otlp_edit_resources(struct str request, const struct otlp_edit *edits, size
     return good;
 }
 
+/* ---- ids --------------------------------------------------------------------------------------------------------- */
+
+enum { SPAN_ATTRIBUTES = 9, LOG_ATTRIBUTES = 6 };
+
+struct ids {
+    uint32_t attributes; /* the field of a row's */
+    struct str key;
+    otlp_row_id *id_of;
+    void *context;
+    uint32_t row;
+    struct buf common; /* the id of all rows of a group so far */
+    bool differ;
+    struct buf value, resource;
+};
+
+static void put_key_value(uint32_t field, struct str key, struct str text, struct buf *out) {
+    size_t attribute = open_message(out, field), any;
+    put_bytes_always(out, 1, key);
+    any = open_message(out, 2);
+    put_bytes_always(out, 1, text);
+    close_message(out, any);
+    close_message(out, attribute);
+}
+
+static bool put_row(struct ids *k, struct wire row, struct buf *out) {
+    struct str all, key, id = k->id_of(k->context, k->row++);
+    struct wire w = row, content;
+    bool has = false;
+    uint32_t tag;
+    size_t start = open_message(out, MEMBER_SPANS);
+    buf_add_str(out, wire_str(&row));
+    while (id.n && !has && wire_left(&w)) {
+        if (!next_field(&w, &tag, &all, &content)) return false;
+        if (tag != WIRE_TAG(k->attributes, WIRE_BYTES)) continue;
+        if (!key_of(content, &key)) return false;
+        has = str_equal(key, k->key);
+    }
+    if (id.n && !has) put_key_value(k->attributes, k->key, id, out);
+    close_message(out, start);
+    return true;
+}
+
+static bool put_scope(struct ids *k, struct wire scope, struct buf *out) {
+    struct wire content;
+    struct str all;
+    uint32_t tag;
+    size_t start = open_message(out, MEMBER_SCOPE_SPANS);
+    while (wire_left(&scope)) {
+        if (!next_field(&scope, &tag, &all, &content)) return false;
+        if (tag != WIRE_TAG(MEMBER_SPANS, WIRE_BYTES)) {
+            buf_add_str(out, all);
+            continue;
+        }
+        if (!put_row(k, content, out)) return false;
+    }
+    close_message(out, start);
+    return true;
+}
+
+/* The id that all rows of a group share, and its resource; rows are numbered from k->row on. */
+static bool scan_group(struct ids *k, struct wire group, struct str *out_resource, bool *out_found) {
+    struct wire scope, content;
+    struct str all;
+    uint32_t tag, row = k->row;
+    buf_clear(&k->common);
+    k->differ = false;
+    *out_resource = STR("");
+    *out_found = false;
+    while (wire_left(&group)) {
+        if (!next_field(&group, &tag, &all, &scope)) return false;
+        if (tag == WIRE_TAG(MEMBER_RESOURCE, WIRE_BYTES) && !*out_found) {
+            *out_found = true;
+            *out_resource = wire_str(&scope);
+        }
+        if (tag != WIRE_TAG(MEMBER_SCOPE_SPANS, WIRE_BYTES)) continue;
+        while (wire_left(&scope)) {
+            if (!next_field(&scope, &tag, &all, &content)) return false;
+            if (tag != WIRE_TAG(MEMBER_SPANS, WIRE_BYTES)) continue;
+            struct str id = k->id_of(k->context, row);
+            if (row++ == k->row) buf_add_str(&k->common, id);
+            k->differ |= !str_equal(buf_str(&k->common), id);
+        }
+    }
+    return true;
+}
+
+/* Its resource first, as libraries write it. */
+static bool put_group(struct ids *k, struct wire group, struct buf *out) {
+    struct wire content;
+    struct str all, resource;
+    bool found;
+    uint32_t tag;
+    if (!scan_group(k, group, &resource, &found)) return false;
+    if (!k->differ && k->common.n) {
+        buf_clear(&k->value);
+        buf_clear(&k->resource);
+        put_bytes_always(&k->value, 1, buf_str(&k->common));
+        const struct otlp_edit e = {OTLP_INSERT, k->key, buf_str(&k->value)};
+        if (!edit_resource(resource, &e, &k->resource)) return false;
+        put_bytes_always(out, MEMBER_RESOURCE, buf_str(&k->resource));
+    } else if (found) {
+        put_bytes_always(out, MEMBER_RESOURCE, resource);
+    }
+    while (wire_left(&group)) {
+        if (!next_field(&group, &tag, &all, &content)) return false;
+        if (tag == WIRE_TAG(MEMBER_SCOPE_SPANS, WIRE_BYTES)) {
+            if (!put_scope(k, content, out)) return false;
+        } else if (tag == WIRE_TAG(MEMBER_RESOURCE, WIRE_BYTES) && found) {
+            found = false; /* the first one is there already */
+        } else {
+            buf_add_str(out, all);
+        }
+    }
+    return true;
+}
+
+static bool put_groups(struct ids *k, struct wire w, struct buf *out) {
+    struct wire content;
+    struct str all;
+    uint32_t tag;
+    while (wire_left(&w)) {
+        if (!next_field(&w, &tag, &all, &content)) return false;
+        if (tag != WIRE_TAG(MEMBER_GROUPS, WIRE_BYTES)) {
+            buf_add_str(out, all);
+            continue;
+        }
+        size_t start = open_message(out, MEMBER_GROUPS);
+        if (!put_group(k, content, out)) return false;
+        close_message(out, start);
+    }
+    return !k->resource.full && !k->common.full && !k->value.full;
+}
+
+bool otlp_put_ids(struct str request, bool of_spans, struct str key, otlp_row_id *id_of, void *context,
+                  struct buf *out) {
+    struct ids k = {of_spans ? SPAN_ATTRIBUTES : LOG_ATTRIBUTES, key, id_of, context};
+    buf_init(&k.common, out->max);
+    buf_init(&k.value, out->max);
+    buf_init(&k.resource, out->max);
+    bool good = put_groups(&k, wire_of(request), out);
+    buf_done(&k.common);
+    buf_done(&k.value);
+    buf_done(&k.resource);
+    return good;
+}
+
 /* ---- spans ------------------------------------------------------------------------------------------------------- */
 
 /* A KeyValue's string value, or "". */

@@ -19,6 +19,12 @@ struct otlp_edit {
 /* Appends the request with the edits made on every resource, in order; one that was left out is made when an edit brings something. */
 bool otlp_edit_resources(struct str request, const struct otlp_edit *edits, size_t n, struct buf *out);
 
+/* Appends the request with an attribute `key` on every row (span or log record) that id_of gives a text for and that has none of that key, and on each
+ * resource of which all rows have one and the same, unless it has one. Rows are numbered from 0 in the order of the request. */
+typedef struct str otlp_row_id(void *context, uint32_t row); /* borrowed until the next call; empty: none */
+bool otlp_put_ids(struct str request, bool of_spans, struct str key, otlp_row_id *id_of, void *context,
+                  struct buf *out);
+
 /* One span, in a request where it stands; everything is borrowed
  * until fn returns. */
 struct otlp_span_bytes {

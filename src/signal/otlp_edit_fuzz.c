@@ -10,6 +10,12 @@ static bool put_again(void *context, const struct otlp_span_bytes *span) {
     return true;
 }
 
+/* Every third row has none; some share one. */
+static struct str id_of(void *context, uint32_t row) {
+    (void)context;
+    return row % 3 == 2 ? STR("") : row % 7 ? STR("id-1") : STR("id-2");
+}
+
 static uint64_t rows_of(struct otlp_decoder *d, struct str request, bool *out_taken) {
     const struct otlp_limits limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
     struct otlp_result r = {0};
@@ -45,6 +51,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (taken && edited && !once.full) {
         if (rows_of(d, buf_str(&once), &still) != rows || !still) __builtin_trap();
         if (!otlp_edit_resources(buf_str(&once), edits, 3, &twice) || !str_equal(buf_str(&once), buf_str(&twice)))
+            __builtin_trap();
+    }
+    buf_clear(&once);
+    buf_clear(&twice);
+    bool given = otlp_put_ids(request, true, STR("correlation_id"), id_of, NULL, &once);
+    if (taken && !given && !once.full) __builtin_trap();
+    if (taken && given && !once.full) { /* attributes of a row have a limit, over which it is refused: counted alike */
+        if (rows_of(d, buf_str(&once), &still) != rows || !still) __builtin_trap();
+        if (!otlp_put_ids(buf_str(&once), true, STR("correlation_id"), id_of, NULL, &twice) ||
+            !str_equal(buf_str(&once), buf_str(&twice)))
             __builtin_trap();
     }
     otlp_decoder_free(d);

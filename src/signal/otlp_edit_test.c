@@ -113,11 +113,62 @@ static void spans_are_given_until_somebody_has_enough(void **state) {
     assert_int_equal(n, 2);
 }
 
+static struct str id_of(void *context, uint32_t row) { return str_of(((const char *const *)context)[row]); }
+
+/* A group of rows, each with a name; `ids` has one for each. */
+static void expect_ids(const char *const *ids, size_t rows, bool of_spans, const char *shared) {
+    const uint32_t field = of_spans ? 9 : 6;
+    AUTO_BUF struct buf in, want, got;
+    buf_init(&in, KIB), buf_init(&want, KIB), buf_init(&got, KIB);
+    for (int made = 0; made < 2; made++) {
+        struct buf *out = made ? &want : &in;
+        size_t group = open_message(out, 1), resource = open_message(out, 1), scope;
+        put_attribute(out, "service.name", "shop");
+        if (made && shared) put_attribute(out, "id", shared);
+        close_message(out, resource);
+        scope = open_message(out, 2);
+        for (size_t i = 0; i < rows; i++) {
+            size_t row = open_message(out, 2);
+            put_bytes_always(out, 5, STR("x"));
+            if (made && *ids[i]) {
+                AUTO_BUF struct buf attribute;
+                buf_init(&attribute, KIB);
+                put_attribute(&attribute, "id", ids[i]);
+                put_bytes_always(out, field, (struct str){attribute.p + 2, attribute.n - 2});
+            }
+            close_message(out, row);
+        }
+        put_bytes_always(out, 3, STR("scope"));
+        close_message(out, scope);
+        close_message(out, group);
+    }
+    assert_true(otlp_put_ids(buf_str(&in), of_spans, STR("id"), id_of, (void *)(uintptr_t)ids, &got));
+    assert_int_equal(got.n, want.n);
+    assert_memory_equal(got.p, want.p, want.n);
+    AUTO_BUF struct buf again;
+    buf_init(&again, KIB);
+    assert_true(otlp_put_ids(buf_str(&got), of_spans, STR("id"), id_of, (void *)(uintptr_t)ids, &again));
+    assert_true(str_equal(buf_str(&again), buf_str(&got)));
+}
+
+static void ids_are_put_on_rows_and_on_a_resource_that_has_one(void **state) {
+    (void)state;
+    for (int of_spans = 0; of_spans < 2; of_spans++) {
+        expect_ids(LIST("a", "a"), 2, of_spans, "a");
+        expect_ids(LIST("a", "b"), 2, of_spans, NULL);
+        expect_ids(LIST("a", ""), 2, of_spans, NULL);
+        expect_ids(LIST("", "a"), 2, of_spans, NULL);
+        expect_ids(LIST("", ""), 2, of_spans, NULL);
+        expect_ids(LIST("one"), 1, of_spans, "one");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edits_do_what_they_say),
         cmocka_unit_test(a_group_without_resource_gets_one_where_it_is_needed),
         cmocka_unit_test(bytes_that_are_no_request_are_refused),
+        cmocka_unit_test(ids_are_put_on_rows_and_on_a_resource_that_has_one),
         cmocka_unit_test(spans_are_given_until_somebody_has_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -347,3 +347,32 @@ test('in by TLS; beyond loopback only with it, or in plain text by name', { time
   await backend.stop();
   await clew.stop();
 });
+
+test('correlation: ids that arrived are attributes of rows, and of resources where all rows share one; others are derived only if asked for', { timeout: 60000 }, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'clew-collect-')), config = join(dir, 'c.yml');
+  for (const derive of [false, true]) {
+    const backend = await startBackend();
+    writeFileSync(config, `correlation: {derive: ${derive}, prefix: shop}\nbatch: {delay: 0s}\n`);
+    const collector = await startCollector(backend.url, ['--config', config]);
+    const span = (n, ...extra) => otlp.span({ trace: trace(n), id: id(n + 1, 8), name: `s${n}`, extra });
+    const baggage = otlp.text(9, 'baggage', 'a=1,correlation_id=order%2D7;p=2'), header = otlp.text(9, 'http.request.header.x-request-id', 'req-1');
+    const plain = otlp.traces([span(0)], 'plain'), mixed = otlp.traces([span(1, baggage), span(2, header), span(3)], 'mixed');
+    const alike = otlp.traces([span(4, baggage), span(5, otlp.text(9, 'correlation_id', 'order-7'))], 'alike');
+    await send(collector, Buffer.concat([plain, mixed, alike]));
+    await otlp.post(`${collector.http}/v1/logs`, otlp.logs([otlp.log({ body: '{"request_id":"r9","m":1}' })]));
+    await empty(collector);
+    const spans = backend.taken.filter((r) => r.path === '/v1/traces').flatMap((r) => spansOf(r.body));
+    const ids = (s) => s.attributes.filter((a) => a.key === 'correlation_id').map((a) => a.value.stringValue).join();
+    const made = (n) => (derive ? `shop-${trace(n).slice(16)}` : '');
+    assert.deepEqual(Object.fromEntries(spans.map((s) => [s.name, ids(s)])),
+      { s0: made(0), s1: 'order-7', s2: 'req-1', s3: made(3), s4: 'order-7', s5: 'order-7' });
+    const resources = Object.fromEntries(spans.map((s) => [s.resource['service.name'], s.resource.correlation_id ?? '']));
+    assert.deepEqual(resources, { plain: made(0), mixed: '', alike: 'order-7' });
+    const [record] = backend.taken.filter((r) => r.path === '/v1/logs').flatMap((r) => logsOf(r.body));
+    assert.equal(record.body.stringValue, '{"request_id":"r9","m":1}');
+    assert.deepEqual(record.attributes.map((a) => [a.key, a.value.stringValue]), [['correlation_id', 'r9']]);
+    assert.equal(await collector.metric('correlated_rows_total', 'baggage'), 2);
+    await collector.stop();
+    await backend.stop();
+  }
+});

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "base/yaml.h"
+#include "ingest/correlate/correlate.h"
 #include "signal/otlp.h"
 
 #define SECOND ((int64_t)1000000000)
@@ -18,6 +19,8 @@ void forward_config_done(struct forward_config *c) {
         arena_done(c->arena);
         mem_free(c->arena);
     }
+    correlate_rules_free(c->correlate);
+    c->correlate = NULL;
     c->arena = NULL;
 }
 
@@ -119,6 +122,19 @@ static err read_batch(const struct yaml *y, struct forward_config *out) {
     return out->batch_delay_ns > 600 * SECOND ? yaml_err(y, "`delay` is at most 10m") : NULL;
 }
 
+/* On where it is there. Only what arrived is written, unless `derive` says more: its default is not that of queries. */
+static err read_correlation(const struct yaml *y, struct forward_config *out) {
+    bool enabled = true;
+    if (yaml_is_null(y)) return NULL;
+    TRY(correlate_rules_of(y, &out->correlate));
+    TRY(yaml_bool(yaml_get(y, "derive"), &out->derive));
+    TRY(yaml_bool(yaml_get(y, "enabled"), &enabled));
+    if (enabled) return NULL;
+    correlate_rules_free(out->correlate);
+    out->correlate = NULL;
+    return NULL;
+}
+
 static err read_services(const struct yaml *y, struct forward_sampling *out) {
     if (yaml_is_null(y)) return NULL;
     if (y->kind != YAML_MAP) return yaml_err(y, "`services` is a map of names and shares, as {checkout: 1.0}");
@@ -147,7 +163,7 @@ static err read_sampling(const struct yaml *y, struct forward_sampling *out) {
 }
 
 err forward_config_parse(struct str text, const char *name, struct forward_config *out) {
-    static const char *const names[] = {"resource", "batch", "tail_sampling", NULL};
+    static const char *const names[] = {"resource", "correlation", "batch", "tail_sampling", NULL};
     struct yaml *root;
     forward_config_default(out);
     out->arena = mem_new_of(struct arena);
@@ -156,5 +172,6 @@ err forward_config_parse(struct str text, const char *name, struct forward_confi
     TRY(yaml_only(root, names));
     TRY(read_edits(yaml_get(root, "resource"), out));
     TRY(read_batch(yaml_get(root, "batch"), out));
+    TRY(read_correlation(yaml_get(root, "correlation"), out));
     return read_sampling(yaml_get(root, "tail_sampling"), &out->sampling);
 }

@@ -3,7 +3,7 @@
  *   resource:                        edits of resource attributes, in order
  *     - {action: upsert, key: deployment.environment.name, value: prod}     insert, upsert, delete
  *   batch: {items: 8192, bytes: 4MiB, delay: 200ms}
- *   correlation: {…}                 ids that arrived, written into attributes (docs/formats/correlation.md)
+ *   correlation: {derive: false}     ids that arrived, written as attribute correlation_id (docs/formats/correlation.md)
  *   tail_sampling:
  *     wait: 10s                      a trace is decided so long after its first span
  *     traces_max: 50000              in memory
@@ -34,12 +34,15 @@ struct forward_sampling {
     } services[FORWARD_SERVICES_MAX];
 };
 
+struct correlate_rules;
 struct forward_config {
     struct arena *arena; /* of its texts */
     struct otlp_edit edits[FORWARD_EDITS_MAX];
     size_t edit_count;
     uint64_t batch_items, batch_bytes;
     int64_t batch_delay_ns;
+    struct correlate_rules *correlate; /* NULL: off */
+    bool derive;                       /* rows without an id get one of their trace */
     struct forward_sampling sampling;
 };
 void forward_config_default(struct forward_config *out);

@@ -18,7 +18,27 @@ static void defaults_need_no_file(void **state) {
     assert_int_equal(c.batch_items, d.batch_items);
     assert_int_equal(c.batch_delay_ns, 200000000);
     assert_false(c.sampling.on);
+    assert_null(c.correlate);
     forward_config_done(&c);
+}
+
+/* Here ids are derived only if that is said; for queries it is the default. */
+static void correlation_is_on_where_it_is_there(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool on, derive;
+    } cases[] = {{"correlation: {}\n", true, false},
+                 {"correlation: {derive: true}\n", true, true},
+                 {"correlation: {enabled: false, derive: true}\n", false, true},
+                 {"correlation:\n", false, false}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct forward_config c;
+        assert_null(forward_config_parse(str_of(cases[i].text), "c.yml", &c));
+        assert_int_equal(c.correlate != NULL, cases[i].on);
+        assert_int_equal(c.derive, cases[i].derive);
+        forward_config_done(&c);
+    }
 }
 
 static void everything_is_read(void **state) {
@@ -73,6 +93,8 @@ static void mistakes_are_named_with_their_line(void **state) {
         {"tail_sampling: {rate: nan}\n", "a share from 0 to 1"},
         {"tail_sampling: {services: [a]}\n", "`services` is a map"},
         {"tail_sampling: {traces_max: 99999999}\n", "a number from 1 to 10000000"},
+        {"correlation: x\n", "c.yml:1: expected what correlation is made of"},
+        {"correlation:\n  heders: [x]\n", "c.yml:2: expected enabled, attributes"},
         {"a: [\n", "c.yml:"},
     };
     for (size_t i = 0; i < LENGTH(bad); i++) {
@@ -100,9 +122,8 @@ static void lists_have_an_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_need_no_file),
-        cmocka_unit_test(everything_is_read),
-        cmocka_unit_test(mistakes_are_named_with_their_line),
+        cmocka_unit_test(defaults_need_no_file), cmocka_unit_test(correlation_is_on_where_it_is_there),
+        cmocka_unit_test(everything_is_read),    cmocka_unit_test(mistakes_are_named_with_their_line),
         cmocka_unit_test(lists_have_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "ingest/correlate/correlate.h"
 #include "ingest/forward/forward.h"
 #include "ingest/forward/out_priv.h"
 #include "ingest/forward/queue_priv.h"
@@ -33,8 +34,9 @@ struct forward_counters {
     counter rejected[FORWARD_KINDS];                                 /* rows that are none: told to the sender */
     counter refused_full, refused_memory, refused_disk, refused_bad; /* requests */
     counter sent[FORWARD_KINDS], sent_requests[FORWARD_KINDS], retries[FORWARD_KINDS];
-    counter partial[FORWARD_KINDS]; /* rows that the target rejected within a success */
-    counter lost[FORWARD_KINDS];    /* rows of damaged records */
+    counter partial[FORWARD_KINDS];    /* rows that the target rejected within a success */
+    counter lifted[CORRELATE_SOURCES]; /* rows that were given an id that arrived */
+    counter lost[FORWARD_KINDS];       /* rows of damaged records */
 };
 
 /* A request on its way to the disk. */

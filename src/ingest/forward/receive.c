@@ -3,6 +3,8 @@
 
 #include "base/budget.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "ingest/correlate/correlate.h"
 #include "ingest/forward/forward_priv.h"
 #include "net/grpc.h"
 #include "net/inflate.h"
@@ -145,6 +147,55 @@ static void keep(struct forward_request *r, struct str plain, struct batch_blob 
     }
 }
 
+/* ---- correlation: ids as attributes -------------------------------------------------------------------------------- */
+
+struct row_ids {
+    struct batch rows;  /* with the column */
+    const char *prefix; /* NULL: none are derived */
+    struct buf derived;
+};
+
+static struct str id_of(void *context, uint32_t row) {
+    static const unsigned char zero[16];
+    struct row_ids *ids = context;
+    struct str id = batch_text(&ids->rows, SET_ROWS, FIELD_CORRELATION, row);
+    if (id.n || !ids->prefix) return id;
+    const unsigned char *trace = batch_id16(&ids->rows, SET_ROWS, FIELD_TRACE_ID, row);
+    if (memcmp(trace, zero, sizeof zero) == 0) return id;
+    buf_clear(&ids->derived);
+    buf_add_fmt(&ids->derived, "%s-", ids->prefix);
+    put_hex(&ids->derived, trace + 8, 8);
+    return buf_str(&ids->derived);
+}
+
+/* Rows of the batch are the record's, in its order. */
+static err put_ids(struct forward *f, struct forward_request *r, struct batch_blob *blob) {
+    const struct forward_config *c = f->options.config;
+    struct correlate_counts counts = {0};
+    struct row_ids ids = {.prefix = c->derive ? correlate_prefix(c->correlate) : NULL};
+    struct buf edited;
+    batch_view(blob, &ids.rows);
+    struct batch_blob *lifted = correlate_rows(c->correlate, &ids.rows, &counts);
+    if (!lifted && !c->derive) return NULL;
+    if (lifted) batch_view(lifted, &ids.rows);
+    buf_init(&ids.derived, KIB);
+    buf_init(&edited, QUEUE_BODY_MAX);
+    bool good =
+        otlp_put_ids(buf_str(&r->record), r->kind == FORWARD_SPANS, STR("correlation_id"), id_of, &ids, &edited);
+    batch_unref(lifted);
+    buf_done(&ids.derived);
+    if (good && !edited.full) {
+        buf_done(&r->record);
+        r->record = edited;
+        for (int i = 0; i < CORRELATE_SOURCES; i++) atomic_fetch_add(&f->count.lifted[i], counts.lifted[i]);
+        return NULL;
+    }
+    bool full = edited.full;
+    buf_done(&edited);
+    return full ? err_new(ERR_LIMIT, "the request is over 64 MiB with its ids")
+                : err_new(ERR_INTERNAL, "a request that was taken cannot be given ids");
+}
+
 static err decode(struct worker *w, struct forward_request *r, struct str plain) {
     const struct otlp_limits limits = {
         .time_min = INT64_MIN, .time_max = INT64_MAX, .now = clock_wall_ns(), .budget = w->f->options.budget};
@@ -163,8 +214,9 @@ static err decode(struct worker *w, struct forward_request *r, struct str plain)
     note_rejected(r, out.rejected, otlp_reason_texts, OTLP_REASONS);
     r->rows = out.rows;
     keep(r, plain, out.blob);
+    err e = out.blob && w->f->options.config->correlate ? put_ids(w->f, r, out.blob) : NULL;
     batch_unref(out.blob);
-    return NULL;
+    return e;
 }
 
 /* Processors, each from a request to a request. */

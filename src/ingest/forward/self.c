@@ -61,6 +61,14 @@ static void write_received(struct forward *f, struct buf *out) {
                     (unsigned long long)atomic_load(refused[i].n));
 }
 
+static void write_correlation(struct forward *f, struct buf *out) {
+    if (!f->options.config->correlate) return;
+    family(out, "correlated_rows_total", "counter", "Rows that came with a correlation id, by where it was.");
+    for (int i = 0; i < CORRELATE_SOURCES; i++)
+        buf_add_fmt(out, "clew_collect_correlated_rows_total{source=\"%s\"} %llu\n", correlate_source_names[i],
+                    (unsigned long long)atomic_load(&f->count.lifted[i]));
+}
+
 static void write_queue(struct forward *f, struct buf *out) {
     struct disk_queue_stats s;
     disk_queue_get_stats(f->queue, &s);
@@ -126,6 +134,7 @@ static void write_sampling(struct forward *f, struct buf *out) {
 
 void forward_write_metrics(struct forward *f, struct buf *out) {
     write_received(f, out);
+    write_correlation(f, out);
     write_queue(f, out);
     write_sent(f, out);
     write_sampling(f, out);
