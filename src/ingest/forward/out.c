@@ -132,7 +132,7 @@ static err pack(struct out *o, struct str body, struct str *out_body) {
     buf_clear(&o->framed);
     *out_body = body;
     if (o->target->gzip) {
-        TRY(deflate_gzip(body, &o->packed));
+        TRY(deflate_gzip_at(1, body, &o->packed)); /* level 6: an eighth smaller for 2.4 times the CPU */
         *out_body = buf_str(&o->packed);
     }
     if (o->target->grpc) {
