@@ -23,11 +23,12 @@ enum { ALERT_BYTES_MAX = JOBS_BODY_BYTES - 16, ANSWER_BYTES_MAX = 64 << 10, TRIE
 
 struct receiver {
     struct notifier *n;
-    char *url;
+    char *url, *shown; /* shown: without who asks there */
     struct jobs *jobs;
     char **queue; /* JSON of an alert each, NOTIFY_HELD_MAX places in a ring; NULL: nothing was held yet */
     size_t first, count;
-    bool woken; /* there may be rows */
+    bool woken;    /* there may be rows */
+    uint64_t rows; /* that wait, as they were counted last */
     struct notifier_stats stats;
     struct thread *thread;
 };
@@ -194,9 +195,9 @@ static enum verdict post_wait(struct receiver *t, struct http_client *client, st
                      : answer.status < 300                             ? ARRIVED
                                                                        : REFUSED;
     if (e)
-        log_warn("an Alertmanager is not reached", F_TEXT("url", t->url), F_ERR(e));
+        log_warn("an Alertmanager is not reached", F_TEXT("url", t->shown), F_ERR(e));
     else if (v != ARRIVED)
-        log_warn("an Alertmanager refuses alerts", F_TEXT("url", t->url), F_I64("status", answer.status),
+        log_warn("an Alertmanager refuses alerts", F_TEXT("url", t->shown), F_I64("status", answer.status),
                  F_STR("says", answer.body.p ? buf_str(&answer.body) : STR("")));
     err_free(e);
     buf_done(&answer.body);
@@ -247,8 +248,20 @@ static void settle_row(struct receiver *t, const struct job *job, uint64_t alert
     lock_give(&t->n->lock);
     err e = jobs_done(t->jobs, job);
     if (e && err_kind(e) != ERR_CONFLICT) /* a conflict: a full queue has dropped it meanwhile */
-        log_warn("a row of an Alertmanager could not be ended, and comes again", F_TEXT("url", t->url), F_ERR(e));
+        log_warn("a row of an Alertmanager could not be ended, and comes again", F_TEXT("url", t->shown), F_ERR(e));
     err_free(e);
+}
+
+/* For who looks at figures. */
+static void count_rows(struct receiver *t) {
+    struct jobs_counts rows;
+    err e = jobs_count(t->jobs, &rows);
+    if (!e) {
+        lock_take(&t->n->lock);
+        t->rows = rows.due + rows.later;
+        lock_give(&t->n->lock);
+    }
+    err_free(e); /* told where rows are taken */
 }
 
 /* Sends a row until it is done with: under its lease, so that none overtakes it (2). False: it is time to end. */
@@ -267,6 +280,7 @@ static bool send_row_wait(struct receiver *t, struct http_client *client, const 
         lock_take(&t->n->lock);
         t->stats.failures++;
         lock_give(&t->n->lock);
+        count_rows(t);
         if (!pause_wait(t, wait)) return false;
         err e = jobs_extend(t->jobs, job);
         bool lost = e && err_kind(e) == ERR_CONFLICT;
@@ -291,7 +305,7 @@ static bool send_rows_wait(struct receiver *t, struct http_client *client) {
         bool found = false;
         arena_init(&a, 4 * (size_t)JOBS_BODY_BYTES);
         err e = jobs_take(t->jobs, &a, &job, &found);
-        if (e) log_warn("rows of an Alertmanager cannot be taken", F_TEXT("url", t->url), F_ERR(e));
+        if (e) log_warn("rows of an Alertmanager cannot be taken", F_TEXT("url", t->shown), F_ERR(e));
         bool failed = e != NULL;
         err_free(e);
         if (failed || !found) return true;
@@ -310,6 +324,7 @@ static void send_until_end_wait(struct receiver *t, struct http_client *client) 
         t->woken = false;
         lock_give(&n->lock);
         goes_on = send_rows_wait(t, client);
+        count_rows(t);
         lock_take(&n->lock);
         while (goes_on && t->count) {
             if (send_held_wait(t, client)) {
@@ -346,6 +361,7 @@ static err open_receiver(struct notifier *n, struct receiver *t, struct str url,
     while (url.n && url.p[url.n - 1] == '/') url.n--;
     buf_add_fmt(&whole, STR_FMT "/api/v2/alerts", STR_ARG(url));
     *t = (struct receiver){.n = n, .url = str_dup(buf_str(&whole)), .woken = true};
+    t->shown = str_dup(str_of(url_shown(t->url, &whole)));
     buf_done(&whole);
     buf_add_fmt(name, QUEUE_PREFIX "%016llx", (unsigned long long)hash_bytes(t->url, strlen(t->url)));
     TRY(jobs_open(n->options.db,
@@ -406,6 +422,7 @@ void notifier_free(struct notifier *n) {
         jobs_close(t->jobs);
         mem_free(t->queue);
         mem_free(t->url);
+        mem_free(t->shown);
     }
     flag_done(&n->changed);
     lock_done(&n->lock);
@@ -419,10 +436,20 @@ err notifier_get_stats(struct notifier *n, size_t target, struct notifier_stats 
     *out = n->targets[target].stats;
     out->queued = rows.due + rows.later + n->targets[target].count;
     lock_give(&n->lock);
+    out->displaced = jobs_displaced(n->targets[target].jobs);
     return NULL;
+}
+
+void notifier_look(struct notifier *n, size_t target, struct notifier_stats *out) {
+    const struct receiver *t = &n->targets[target];
+    lock_take(&n->lock);
+    *out = t->stats;
+    out->queued = t->rows + t->count;
+    lock_give(&n->lock);
+    out->displaced = jobs_displaced(t->jobs);
 }
 
 size_t notifier_count(const struct notifier *n) { return n->options.url_n; }
 struct str notifier_url(const struct notifier *n, size_t target) {
-    return str_of(n->targets[target].url);
+    return str_of(n->targets[target].shown);
 }

@@ -39,9 +39,13 @@ void notifier_wake(struct notifier *n);
 void notifier_send(void *notifier, const struct alert_notice *notices, size_t n);
 
 struct notifier_stats {
-    uint64_t sent, dropped, failures,
-        queued; /* alerts; failures: calls that are tried again; queued: rows, and alerts in memory */
+    uint64_t sent, dropped; /* alerts */
+    uint64_t failures;      /* calls that are tried again */
+    uint64_t displaced;     /* rows that later ones took the place of */
+    uint64_t queued;        /* rows, and alerts in memory */
 };
 err notifier_get_stats(struct notifier *n, size_t target, struct notifier_stats *out); /* reads the database */
+/* The same at once; rows that are queued are those of the last time that one was sent, or could not be. */
+void notifier_look(struct notifier *n, size_t target, struct notifier_stats *out);
 size_t notifier_count(const struct notifier *n);
-struct str notifier_url(const struct notifier *n, size_t target); /* with the path */
+struct str notifier_url(const struct notifier *n, size_t target); /* with the path, without a password */

@@ -171,18 +171,25 @@ static void assert_heard(size_t i, const char *part) {
     if (!strstr(w.heard[i], part)) fail_msg("call %zu has no %s: %s", i, part, w.heard[i]);
 }
 
+static void rest(void) {
+    struct lock lock;
+    struct signal_flag flag;
+    lock_init(&lock), flag_init(&flag);
+    lock_take(&lock);
+    flag_wait_until(&flag, &lock, clock_monotonic_ns() + 10000000);
+    lock_give(&lock);
+    flag_done(&flag), lock_done(&lock);
+}
+
 static void settle_all(uint64_t sent, uint64_t dropped) {
     struct notifier_stats s = {0};
     for (int i = 0; i < 3000; i++) {
         check_ok(notifier_get_stats(w.n, 0, &s), "stats");
-        if (s.sent == sent && s.dropped == dropped && !s.queued) return;
-        struct lock lock;
-        struct signal_flag flag;
-        lock_init(&lock), flag_init(&flag);
-        lock_take(&lock);
-        flag_wait_until(&flag, &lock, clock_monotonic_ns() + 10000000);
-        lock_give(&lock);
-        flag_done(&flag), lock_done(&lock);
+        struct notifier_stats seen;
+        notifier_look(w.n, 0, &seen);
+        bool same = seen.sent == s.sent && seen.dropped == s.dropped && seen.queued == 0;
+        if (s.sent == sent && s.dropped == dropped && !s.queued && same) return;
+        rest();
     }
     fail_msg("sent %llu, dropped %llu, %llu wait", (unsigned long long)s.sent, (unsigned long long)s.dropped,
              (unsigned long long)s.queued);
@@ -319,11 +326,29 @@ static void a_full_queue_drops_the_oldest(void **state) {
         check_ok(db_write(w.db, push_in, &(struct pushing){&x, 1, false}), "push");
     check_ok(notifier_get_stats(w.n, 0, &s), "stats");
     assert_int_equal(s.queued, NOTIFY_QUEUE_MAX);
+    assert_int_equal(s.displaced, 5);
+}
+
+/* What waits is seen without asking the database: after each call that failed. */
+static void figures_are_there_at_once(void **state) {
+    struct notifier_stats s = {0};
+    (void)state;
+    open_notifier("127.0.0.1:1"); /* nobody is there */
+    push("A");
+    push("B");
+    int64_t until = clock_monotonic_ns() + 30 * SECOND_NS;
+    while ((s.queued != 2 || !s.failures) && clock_monotonic_ns() < until) {
+        notifier_look(w.n, 0, &s);
+        rest();
+    }
+    assert_int_equal(s.queued, 2);
+    assert_int_equal(s.sent + s.dropped, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(figures_are_there_at_once),
         TEST(labels_of_the_outside_and_of_tenants),
         TEST(many_at_once_are_rows_of_64),
         TEST(failures_come_again_and_refusals_do_not),

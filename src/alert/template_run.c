@@ -87,8 +87,8 @@ const char *value_type(const struct value *v) {
                                         [VALUE_SAMPLES] = "template.queryResult",
                                         [VALUE_ARGS] = "map[string]interface {}",
                                         [VALUE_TIME] = "*time.Time",
-                                        [VALUE_ROOT] = "struct { Labels map[string]string; ExternalLabels map[string]"
-                                                       "string; ExternalURL string; Value interface {} }"};
+                                        [VALUE_ROOT] = ("struct { Labels map[string]string; ExternalLabels map[string]"
+                                                        "string; ExternalURL string; Value interface {} }")};
     return names[v->kind];
 }
 

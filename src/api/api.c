@@ -224,7 +224,13 @@ bool api_takes_pieces(void *listener, const struct http_request *r) {
 
 /* ---- the way of a request --------------------------------------------------------------------------------------- */
 
-static void run_handler(struct api_call *c) { c->route->handler(c); }
+/* What is logged meanwhile on this thread belongs to the call's span. The call may be gone when the handler returns. */
+static void run_handler(struct api_call *c) {
+    struct emit_scope scope;
+    emit_scope_enter(&scope, c->api->options.emit, emit_span_context(c->span));
+    c->route->handler(c);
+    emit_scope_leave(&scope);
+}
 
 /* Absolute form, http://host/path → /path. What is neither that nor a path is no route. */
 static struct str path_of_absolute(struct str target) {

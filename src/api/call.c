@@ -239,8 +239,10 @@ err call_filter(struct api_call *c, struct query *q, bool open_end, struct query
     if (route_has(c->route, "text")) out->text = call_text(c, "text");
     if (route_has(c->route, "operation")) {
         out->operation = call_text(c, "operation");
-        out->status = (int)call_number(c, "status", -1);
         out->kind = (int)call_number(c, "kind", -1);
+    }
+    if (route_has(c->route, "min_duration")) {
+        out->status = (int)call_number(c, "status", -1);
         out->duration_min = call_number(c, "min_duration", INT64_MIN);
         out->duration_max = call_number(c, "max_duration", INT64_MAX);
     }

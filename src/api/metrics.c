@@ -1,6 +1,7 @@
 /* /metrics: figures about itself, as Prometheus text (exposition format 0.0.4). */
 #include "api/api_priv.h"
 
+#include "alert/notify.h"
 #include "base/budget.h"
 #include "base/text.h"
 #include "ingest/ingest.h"
@@ -139,6 +140,61 @@ static void put_scraper(struct buf *out, struct scraper *scraper) {
         s.reload_ok);
     one(out, "clew_scrape_config_reload_failures_total", "counter", "How often the file was not taken.",
         s.reloads_failed);
+}
+
+static void put_address(struct buf *out, struct str url) {
+    for (size_t i = 0; i < url.n; i++) {
+        if (url.p[i] == '"' || url.p[i] == '\\') buf_add_byte(out, '\\');
+        buf_add_byte(out, url.p[i] == '\n' ? ' ' : url.p[i]);
+    }
+}
+
+/* By Alertmanager. */
+static void put_notifier(struct buf *out, struct notifier *n) {
+    static const struct {
+        const char *name, *type, *help;
+        size_t offset;
+    } rows[] = {
+        {"clew_notify_sent_alerts_total", "counter", "Alerts that an Alertmanager took.",
+         offsetof(struct notifier_stats, sent)},
+        {"clew_notify_dropped_alerts_total", "counter",
+         "Alerts that an Alertmanager refused, that grew old, or for which there was no room.",
+         offsetof(struct notifier_stats, dropped)},
+        {"clew_notify_dropped_batches_total", "counter", "Batches of alerts for which later ones left no room.",
+         offsetof(struct notifier_stats, displaced)},
+        {"clew_notify_failed_calls_total", "counter", "Calls of an Alertmanager that are made again.",
+         offsetof(struct notifier_stats, failures)},
+        {"clew_notify_queued", "gauge", "Batches of alerts, and alerts in memory, that wait for an Alertmanager.",
+         offsetof(struct notifier_stats, queued)},
+    };
+    for (size_t i = 0; n && i < LENGTH(rows); i++) {
+        head(out, rows[i].name, rows[i].type, rows[i].help);
+        for (size_t k = 0; k < notifier_count(n); k++) {
+            struct notifier_stats s;
+            uint64_t value;
+            notifier_look(n, k, &s);
+            memcpy(&value, (const char *)&s + rows[i].offset, sizeof value);
+            buf_add_fmt(out, "%s{alertmanager=\"", rows[i].name);
+            put_address(out, notifier_url(n, k));
+            buf_add_fmt(out, "\"} %llu\n", (unsigned long long)value);
+        }
+    }
+}
+
+static void put_emit_kinds(struct buf *out, const char *name, const char *help, const uint64_t values[EMIT_KINDS]) {
+    head(out, name, "counter", help);
+    for (size_t k = 0; k < EMIT_KINDS; k++)
+        buf_add_fmt(out, "%s{signal=\"%s\"} %llu\n", name, emit_kind_names[k], (unsigned long long)values[k]);
+}
+
+static void put_emit(struct buf *out, struct emit *e) {
+    struct emit_stats s;
+    if (!e) return;
+    emit_get_stats(e, &s);
+    put_emit_kinds(out, "clew_emit_told_total", "Spans, log records and points of clew's own that were handed on.",
+                   s.told);
+    put_emit_kinds(out, "clew_emit_dropped_total", "Those for which there was no room.", s.dropped);
+    one(out, "clew_emit_unsampled_spans_total", "counter", "Spans that nobody wanted to be recorded.", s.unsampled);
 }
 
 static void put_budget(struct buf *out, const struct budget *b) {
@@ -291,6 +347,8 @@ static void put_all(struct buf *out, struct api *api, int64_t now_ns) {
     put_ingest(out, api->options.ingest);
     put_store(out, api->options.store);
     put_scraper(out, api->options.scraper);
+    put_notifier(out, api->options.notifier);
+    put_emit(out, api->options.emit);
     put_budget(out, api->options.budget);
     put_http(out, api);
     put_tails(out, api);

@@ -1,6 +1,8 @@
 /* The table of routes. A row here is everything that a route needs: parsing, refusals and documentation come out of it. */
 #include "api/jaeger/jaeger_priv.h"
 #include "api/prometheus/prometheus_priv.h"
+#include "insight/errors.h"
+#include "insight/topology.h"
 #include "query/storage.h"
 
 const char kind_choices[] = "unspecified internal server client producer consumer"; /* in order of their numbers */
@@ -116,6 +118,40 @@ static const struct api_param edges_params[] = {ENVIRONMENT_PARAM,
                                                 RANGE_PARAMS,
                                                 TIMEOUT_PARAM,
                                                 {0}};
+#define ERRORS_PARAMS                                                                                                  \
+    {.name = "service", .type = PARAM_TEXT, .help = "service.name of the span's resource"}, ENVIRONMENT_PARAM,         \
+        {.name = "operation", .type = PARAM_TEXT, .help = "name of the span"},                                         \
+        {.name = "kind", .type = PARAM_CHOICE, .choices = kind_choices, .help = "kind of the span"},                   \
+        TEXT_PARAM("the span's name, status message, attributes and events"), WHERE_PARAM, RANGE_PARAMS, TIMEOUT_PARAM
+static const struct api_param errors_params[] = {
+    ERRORS_PARAMS,
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = ERROR_GROUPS_MAX,
+     .initial = "100",
+     .help = "groups given"},
+    {0},
+};
+static const struct api_param error_params[] = {ERRORS_PARAMS, {0}};
+#define TOPOLOGY_PARAMS                                                                                                \
+    ENVIRONMENT_PARAM, RANGE_PARAMS, TIMEOUT_PARAM, {                                                                  \
+        .name = "limit", .type = PARAM_INTEGER, .min = 1, .max = TOPOLOGY_NODES_MAX, .initial = "500",                 \
+        .help = "nodes given: those with most calls, of a neighbourhood the nearest"                                   \
+    }
+static const struct api_param topology_services_params[] = {TOPOLOGY_PARAMS, {0}};
+static const struct api_param topology_graph_params[] = {
+    TOPOLOGY_PARAMS,
+    {.name = "focus", .type = PARAM_TEXT, .help = "the name of a node: it and what is near it"},
+    {.name = "namespace", .type = PARAM_TEXT, .help = "the namespace of `focus`"},
+    {.name = "steps",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = TOPOLOGY_STEPS_MAX,
+     .initial = "2",
+     .help = "how far from `focus`, along calls in either direction"},
+    {0},
+};
 static const struct api_param operations_params[] = {
     ENVIRONMENT_PARAM,
     RANGE_PARAMS,
@@ -514,11 +550,21 @@ const struct api_route api_routes[] = {
      "Imported", "Exposition"},
     {HTTP_GET, "/api/v1/services", ROLE_READ, MAIN, RUN_WORK, handle_services, services_params, "Who sends telemetry.",
      "Services"},
-    {HTTP_GET, "/api/v1/services/edges", ROLE_READ, MAIN, RUN_WORK, handle_edges, edges_params,
-     "Who calls whom, as both ends measured it: services, databases, messaging systems, and peers that send nothing.",
-     "ServiceEdges"},
     {HTTP_GET, "/api/v1/services/{service}/operations", ROLE_READ, MAIN, RUN_WORK, handle_operations, operations_params,
      "What a service does: span names with calls, errors and durations.", "Operations"},
+    {HTTP_GET, "/api/v1/errors", ROLE_READ, MAIN, RUN_WORK, handle_errors, errors_params,
+     "Failed spans as the few mistakes that they are: by fingerprint, most failures first.", "Errors"},
+    {HTTP_GET, "/api/v1/errors/{fingerprint}", ROLE_READ, MAIN, RUN_WORK, handle_error, error_params, "One of them.",
+     "Errors"},
+    {HTTP_GET, "/api/v1/topology/services", ROLE_READ, MAIN, RUN_WORK, handle_topology_services,
+     topology_services_params, "Services, databases, messaging systems and peers, with what is known of them.",
+     "TopologyServices"},
+    {HTTP_GET, "/api/v1/topology/edges", ROLE_READ, MAIN, RUN_WORK, handle_topology_edges, edges_params,
+     "Who calls whom, as both ends measured it: services, databases, messaging systems, and peers that send nothing.",
+     "TopologyEdges"},
+    {HTTP_GET, "/api/v1/topology/graph", ROLE_READ, MAIN, RUN_WORK, handle_topology_graph, topology_graph_params,
+     "Both as a graph, with places to draw it at: layers from left to right, callers before whom they call.",
+     "TopologyGraph"},
     {HTTP_GET, "/api/v1/traces", ROLE_READ, MAIN, RUN_WORK, handle_traces, traces_params,
      "Traces with at least one span that fulfils all conditions.", "Traces"},
     {HTTP_GET, "/api/v1/traces/stats", ROLE_READ, MAIN, RUN_WORK, handle_trace_stats, trace_stats_params,
@@ -666,7 +712,8 @@ const struct api_route api_routes[] = {
     PROMETHEUS_ROUTE(HTTP_PUT, "/-/reload", ROLE_OPERATE, RUN_WORK, handle_reload, NULL, "The same.", NULL,
                      .all_tenants = true),
     PROMETHEUS_ASK("notifications", handle_prometheus_notifications, NULL,
-                   "What is wrong with the file of --scrape-config, while it is: that it was not taken, or what of it.",
+                   "What is wrong with the file of --scrape-config, while it is: that it was not taken, or what of it; "
+                   "and jobs with targets that cannot be made.",
                    "PrometheusSeries"),
     PROMETHEUS_DO("delete_series", handle_prometheus_delete, prometheus_delete_params,
                   "Deletes samples of series: from answers at once, from bytes within 24 h."),
@@ -689,6 +736,9 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/logs", "The page: logs."),
     PAGE_ROUTE("/explore", "The page: metrics."),
     PAGE_ROUTE("/targets", "The page: what is scraped."),
+    PAGE_ROUTE("/map", "The page: who calls whom."),
+    PAGE_ROUTE("/errors", "The page: what fails."),
+    PAGE_ROUTE("/service", "The page: one service."),
     PAGE_ROUTE("/rules", "The page: rules and alerts."),
     PAGE_ROUTE("/dashboards", "The page: the list of dashboards."),
     PAGE_ROUTE("/dashboard/{id}", "The page: one dashboard."),

@@ -38,22 +38,31 @@ struct law_state {
     double value;
 };
 
+/* The labels of a series in remote write, of instance 0: those of another one differ in digits. */
+struct law_labels {
+    struct buf bytes;
+    size_t instance_at, node_at; /* 0: not made yet */
+};
+
 struct law_metrics {
     uint64_t seed;
     uint32_t instances;
     enum law_profile profile;
     struct law_state *states;
+    struct law_labels labels[LAW_SERIES];
 };
 
 struct law_metrics *law_metrics_new(uint64_t seed, uint32_t instances, enum law_profile profile) {
     struct law_metrics *m = mem_new_of(struct law_metrics);
-    *m =
-        (struct law_metrics){seed, instances, profile, mem_new_array(struct law_state, (size_t)instances * LAW_SERIES)};
+    *m = (struct law_metrics){.seed = seed, .instances = instances, .profile = profile};
+    m->states = mem_new_array(struct law_state, (size_t)instances * LAW_SERIES);
+    for (uint32_t i = 0; i < LAW_SERIES; i++) buf_init(&m->labels[i].bytes, KIB);
     return m;
 }
 
 void law_metrics_free(struct law_metrics *m) {
     if (!m) return;
+    for (uint32_t i = 0; i < LAW_SERIES; i++) buf_done(&m->labels[i].bytes);
     mem_free(m->states);
     mem_free(m);
 }
@@ -258,32 +267,50 @@ static void put_label(struct buf *b, const char *name, struct str value) {
     put_end(b, label);
 }
 
+enum { INSTANCE_DIGITS = 5, NODE_DIGITS = 2 };
+static_assert(INSTANCES_MAX <= 100000, "five digits");
+
 /* By name, ascending. */
-static void put_labels(struct buf *b, uint32_t instance, const struct law_name *n) {
+static void make_labels(struct law_labels *l, const struct law_name *n) {
+    struct buf *b = &l->bytes;
     TEXT(name, 64, "%s%s", n->text, n->is_counter ? "_total" : "");
-    TEXT(id, 64, "shop-7d9f8b6c5d-%05u", instance);
-    TEXT(node, 64, "node-pool-a-%02u", instance % 50);
     put_label(b, "__name__", name);
     if (n->code) put_label(b, "code", str_of(n->code));
-    put_label(b, "instance", id);
+    put_label(b, "instance", STR("shop-7d9f8b6c5d-00000"));
+    l->instance_at = b->n - INSTANCE_DIGITS;
     put_label(b, "job", STR("shop"));
     if (n->le) put_label(b, "le", str_of(n->le));
     if (n->method) put_label(b, "method", str_of(n->method));
     put_label(b, "namespace", STR("shop-production"));
-    put_label(b, "node", node);
+    put_label(b, "node", STR("node-pool-a-00"));
+    l->node_at = b->n - NODE_DIGITS;
     if (n->route) put_label(b, "route", str_of(n->route));
+}
+
+static void put_digits(char *at, uint32_t digits, uint32_t n) {
+    for (; digits > 0; n /= 10) at[--digits] = (char)('0' + n % 10);
+}
+
+static void put_labels(struct law_metrics *m, struct buf *out, uint32_t instance, uint32_t series) {
+    struct law_labels *l = &m->labels[series];
+    if (!l->node_at) {
+        struct law_name n = name_of(series, m->profile);
+        make_labels(l, &n);
+    }
+    put_digits(l->bytes.p + l->instance_at, INSTANCE_DIGITS, instance);
+    put_digits(l->bytes.p + l->node_at, NODE_DIGITS, instance % 50);
+    buf_add_str(out, buf_str(&l->bytes));
 }
 
 void law_metrics_put_remote_write(struct law_metrics *m, const struct law_scrape *s, struct buf *out) {
     for (uint32_t i = s->first; i < s->first + s->n; i++) {
         int64_t time_ms = law_metrics_time(m, s, i) / 1000000;
         for (uint32_t j = 0; j < LAW_SERIES; j++) {
-            struct law_name n = name_of(j, m->profile);
             double value = law_metrics_value(m, i, j, s->scrape);
             uint64_t bits;
             memcpy(&bits, &value, sizeof bits);
             size_t series = put_begin(out, 1);
-            put_labels(out, i, &n);
+            put_labels(m, out, i, j);
             size_t sample = put_begin(out, 2);
             put_varint(out, 1 << 3 | 1);
             buf_add(out, &bits, 8);

@@ -70,6 +70,11 @@ static void say_rule(struct backtest *b, const struct rule_group *g, const struc
     }
     err_free(parse_u64(count, &n));
     buf_add_fmt(&b->out, "would have fired %llu time%s%s\n", (unsigned long long)n, n == 1 ? "" : "s", n ? ":" : "");
+    const struct json_node *reads = json_tree_get(answer, "reads_recorded");
+    if (reads && reads->type == JSON_TRUE)
+        buf_add_text(&b->out,
+                     "  it reads what rules of its group record: what was recorded then counts, and where nothing "
+                     "was it does not fire\n");
     const struct json_node *firings = json_tree_get(answer, "firings");
     for (const struct json_node *f = firings ? firings->first : NULL; f && shown < SHOWN_MAX; f = f->next, shown++)
         say_firing(b, f);

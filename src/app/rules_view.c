@@ -36,7 +36,9 @@ static err each(const struct arguments *a, err (*look)(const char *path, struct 
         AUTO_FREE char *path = str_dup(a->positions[i]);
         bool good = false;
         buf_init(&out, 256 * MIB);
-        TRY(look(path, &out, &good));
+        err e = look(path, &out, &good);
+        if (e) buf_add_fmt(&out, "  FAILED:\n%s\n\n", err_text(e)); /* the other files are looked at all the same */
+        err_free(e);
         command_print(&out);
         bad += !good;
     }

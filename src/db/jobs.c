@@ -1,5 +1,7 @@
 #include "db/jobs.h"
 
+#include <stdatomic.h>
+
 #include "base/text.h"
 #include "os/clock.h"
 
@@ -9,6 +11,7 @@ struct jobs {
     struct db *db;
     struct jobs_options options;
     struct str name;
+    _Atomic uint64_t displaced;
 };
 
 /* due: when it may be taken, so the end of its lease as well. dead: 1, due is when it died. */
@@ -69,16 +72,20 @@ err jobs_push_in(struct jobs *q, struct db_transaction *t, struct str body, int6
                DB_TEXT(q->name), DB_I64((int64_t)q->options.items_max - 1)));
     if (full && !q->options.drop_oldest)
         return err_new(ERR_BUSY, "%u jobs wait in %s already", q->options.items_max, q->options.name);
-    if (full)
+    if (full) {
         TRY(db_run(t,
                    "DELETE FROM jobs WHERE id = (SELECT id FROM jobs WHERE name = ? AND dead = 0 ORDER BY id LIMIT 1)",
                    NULL, DB_TEXT(q->name)));
+        atomic_fetch_add(&q->displaced, 1);
+    }
     return db_run(
         t,
         "INSERT INTO jobs (id, name, dead, due, lease, tries, pushed, reason, body) SELECT coalesce(max(id), 0) "
         "+ 1, ?, 0, ?, 0, 0, ?, '', ? FROM jobs",
         NULL, DB_TEXT(q->name), DB_I64(due_ns ? due_ns : now), DB_I64(now), DB_BYTES(body));
 }
+
+uint64_t jobs_displaced(const struct jobs *q) { return atomic_load(&q->displaced); }
 
 static err push(struct db_transaction *t, void *context) {
     struct order *o = context;

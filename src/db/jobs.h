@@ -47,6 +47,8 @@ void jobs_close(struct jobs *q); /* takes NULL */
 err jobs_push(struct jobs *q, struct str body, int64_t due_ns);
 /* The same as a part of the caller's transaction. */
 err jobs_push_in(struct jobs *q, struct db_transaction *t, struct str body, int64_t due_ns);
+/* With drop_oldest: how many others took the place of since it was opened (also those of a transaction that failed then). At once. */
+uint64_t jobs_displaced(const struct jobs *q);
 /* The first that is due, for lease_ns; *out_found false: none is. The body is the arena's. */
 err jobs_take(struct jobs *q, struct arena *a, struct job *out, bool *out_found);
 /* Ends all leases, for a queue whose takers are one process's and that has just begun: what the one before held comes again, in its old place. */

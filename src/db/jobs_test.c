@@ -97,6 +97,8 @@ static void a_full_queue_may_drop_its_oldest(void **state) {
     for (char c = '1'; c <= '4'; c++) assert_null(jobs_push(small, (struct str){&c, 1}, 0));
     assert_null(jobs_push(other, STR("y"), 0));
     push("a", 0);
+    assert_int_equal(jobs_displaced(small), 2);
+    assert_int_equal(jobs_displaced(other), 0);
     struct job job;
     bool found;
     assert_null(jobs_take(small, &arena, &job, &found));

@@ -90,6 +90,14 @@ const struct trace_context *emit_span_context(const struct emit_span *s);
 /* Between these, children and log records of this thread belong to it. They nest. */
 void emit_span_enter(struct emit_span *s);
 void emit_span_leave(struct emit_span *s);
+/* The same for a span that may end meanwhile, here or on another thread: what it is is copied. context NULL: nothing. The scope is the caller's until it is left. */
+struct emit_scope {
+    struct emit *e;
+    struct trace_context context;
+    struct emit_scope *before; /* that the thread was in */
+};
+void emit_scope_enter(struct emit_scope *scope, struct emit *e, const struct trace_context *context);
+void emit_scope_leave(struct emit_scope *scope);
 
 /* ---- metrics: cumulative ------------------------------------------------------------------------------------------ */
 

@@ -47,8 +47,8 @@ struct span_body {
 struct emit_span {
     struct emit *e;
     struct trace_context context;
-    struct span_body *body;   /* NULL: not sampled */
-    struct emit_span *before; /* that the thread was in when it came into this one */
+    struct span_body *body; /* NULL: not sampled */
+    struct emit_scope scope;
 };
 void span_free(struct emit_span *s);
 void spans_write(struct batch_builder *b, struct emit_span *const *v, size_t n);
@@ -92,5 +92,5 @@ struct emit {
     uint64_t started_ns; /* wall: start of all series */
 };
 bool emit_push(struct emit *e, enum emit_kind kind, void *item); /* false: dropped, and still the caller's */
-const struct emit_span *emit_thread_span(void);
+const struct emit_scope *emit_thread_scope(void);                /* NULL: in no span */
 void logs_forget(struct emit *e);

@@ -249,6 +249,32 @@ static void quiet_threads_say_nothing(void **state) {
     emit_measure(emit_series_of(emit_counter(NULL, "a", "", ""), NULL, 0), 1);
 }
 
+/* What a thread is in may end meanwhile: lines still name it, and children are its own, until it is left. */
+static void a_scope_outlives_its_span(void **state) {
+    struct emit *e = open_paused();
+    struct emit_scope scope, none;
+    struct trace_context far;
+    (void)state;
+    emit_listen_to_log(e);
+    assert_true(traceparent_read(STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), &far));
+    struct emit_span *server = emit_span_begin(e, STR("call"), EMIT_SERVER, &far);
+    emit_scope_enter(&none, NULL, NULL); /* a call that is not traced */
+    emit_scope_enter(&scope, e, emit_span_context(server));
+    emit_span_end(server);
+    emit_turn_wait(e, false); /* and is gone */
+    log_info("late");
+    emit_span_end(emit_span_begin(e, STR("child"), EMIT_INTERNAL, NULL));
+    emit_scope_leave(&scope);
+    emit_scope_leave(&none);
+    log_info("outside");
+    emit_turn_wait(e, false);
+    says(EMIT_LOGS, "4bf92f3577b34da6a3ce929d0e0e4736");
+    says(EMIT_SPANS, "\"name\":\"child\"");
+    says(EMIT_SPANS, "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_int_equal(sink.rows[EMIT_LOGS], 2);
+    emit_free(e);
+}
+
 /* ---- log records --------------------------------------------------------------------------------------------------- */
 
 static void lines_are_records(void **state) {
@@ -381,6 +407,7 @@ int main(void) {
         cmocka_unit_test(a_full_queue_drops_and_counts),
         cmocka_unit_test(sampling),
         cmocka_unit_test(quiet_threads_say_nothing),
+        cmocka_unit_test(a_scope_outlives_its_span),
         cmocka_unit_test(lines_are_records),
         cmocka_unit_test(series_are_cumulative),
         cmocka_unit_test(series_have_an_end),

@@ -22,15 +22,15 @@ static void on_line(const struct log_line *line) {
     struct emit *e = atomic_load(&listening);
     if (!e || emit_is_quiet()) return;
     struct record *r = mem_new_of(struct record);
-    const struct emit_span *span = emit_thread_span();
+    const struct emit_scope *scope = emit_thread_scope();
     *r = (struct record){.time_ns = e->options.wall_ns(), .level = line->level, .body = str_dup(str_of(line->message))};
     buf_init(&r->texts, TEXTS_BYTES_MAX);
     for (size_t i = 0; i < line->field_count; i++) attributes_put(&r->own, &r->texts, &line->fields[i], false);
     if (line->suppressed) attributes_put(&r->own, &r->texts, &F_U64("suppressed", line->suppressed), false);
-    if (span) {
-        memcpy(r->trace_id, span->context.trace_id, 16);
-        memcpy(r->span_id, span->context.span_id, 8);
-        r->flags = span->context.flags;
+    if (scope) {
+        memcpy(r->trace_id, scope->context.trace_id, 16);
+        memcpy(r->span_id, scope->context.span_id, 8);
+        r->flags = scope->context.flags;
     }
     if (!emit_push(e, EMIT_LOGS, r)) record_free(r);
 }

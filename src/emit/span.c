@@ -5,14 +5,14 @@
 #include "os/clock.h"
 
 static _Thread_local int quiet;
-static _Thread_local struct emit_span *inside;
+static _Thread_local struct emit_scope *inside;
 
 void emit_quiet(bool begin) {
     quiet += begin ? 1 : -1;
     assert(quiet >= 0);
 }
 bool emit_is_quiet(void) { return quiet > 0; }
-const struct emit_span *emit_thread_span(void) { return inside; }
+const struct emit_scope *emit_thread_scope(void) { return inside; }
 
 /* ---- attributes -------------------------------------------------------------------------------------------------- */
 
@@ -124,7 +124,7 @@ static void end(struct emit_span *s, int64_t took_ns, bool known) {
     struct span_body *b = s->body;
     struct emit *e = s->e;
     bool pushed = false;
-    assert(inside != s);
+    assert(inside != &s->scope);
     if (b) {
         b->took_ns = known ? MAX(took_ns, (int64_t)0) : clock_monotonic_ns() - b->began_ns;
         if (known) b->start_ns -= b->took_ns;
@@ -190,16 +190,25 @@ void emit_span_state(struct emit_span *s, struct str tracestate) {
 
 const struct trace_context *emit_span_context(const struct emit_span *s) { return s ? &s->context : NULL; }
 
+void emit_scope_enter(struct emit_scope *scope, struct emit *e, const struct trace_context *context) {
+    *scope = (struct emit_scope){.e = context ? e : NULL, .before = inside};
+    if (!scope->e) return;
+    scope->context = *context;
+    inside = scope;
+}
+
+void emit_scope_leave(struct emit_scope *scope) {
+    if (!scope->e) return;
+    assert(inside == scope);
+    inside = scope->before;
+}
+
 void emit_span_enter(struct emit_span *s) {
-    if (!s) return;
-    s->before = inside;
-    inside = s;
+    if (s) emit_scope_enter(&s->scope, s->e, &s->context);
 }
 
 void emit_span_leave(struct emit_span *s) {
-    if (!s) return;
-    assert(inside == s);
-    inside = s->before;
+    if (s) emit_scope_leave(&s->scope);
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */

@@ -211,27 +211,46 @@ static void set_options(struct http_client *c, const struct call *call, struct c
     curl.setopt(h, CURLOPT_CUSTOMREQUEST, call->method);
 }
 
+const char *url_shown(const char *url, struct buf *out) {
+    const char *host = strstr(url, "://"), *at = NULL;
+    buf_clear(out);
+    if (host) host += 3;
+    for (const char *p = host ? host : ""; *p && !strchr("/?#", *p); p++)
+        if (*p == '@') at = p;
+    if (at) buf_add(out, url, (size_t)(host - url));
+    buf_add_fmt(out, "%s", at ? at + 1 : url);
+    return out->p;
+}
+
+static const char *buf_for_url(struct buf *shown, const struct call *call) {
+    buf_init(shown, 64 * KIB);
+    return url_shown(call->url, shown);
+}
+
 static err call_failed(struct http_client *c, CURLcode code, const struct call *call) {
-    const char *why = c->error[0] ? c->error : curl.strerror(code);
+    AUTO_BUF struct buf shown;
+    const char *url = buf_for_url(&shown, call), *why = c->error[0] ? c->error : curl.strerror(code);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
-        return err_new(ERR_DENIED, "%s %s: %s%s%s; --tls-ca FILE names an authority to trust", call->method, call->url,
-                       why, c->certificate.n ? "; the certificate: " : "", c->certificate.n ? c->certificate.p : "");
+        return err_new(ERR_DENIED, "%s %s: %s%s%s; --tls-ca FILE names an authority to trust", call->method, url, why,
+                       c->certificate.n ? "; the certificate: " : "", c->certificate.n ? c->certificate.p : "");
     if (code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM)
-        return err_new(ERR_INVALID, "%s %s: %s", call->method, call->url, why);
+        return err_new(ERR_INVALID, "%s %s: %s", call->method, url, why);
     bool plain = code == CURLE_SSL_CONNECT_ERROR && !c->certificate.n;
-    return err_new(ERR_UNAVAILABLE, "%s %s: %s%s", call->method, call->url, why,
+    return err_new(ERR_UNAVAILABLE, "%s %s: %s%s", call->method, url, why,
                    plain ? "; that port speaks no TLS, perhaps: try http://" : "");
 }
 
 static err call_outcome(struct http_client *c, CURLcode code, struct reception *r) {
     const struct call *call = r->call;
     struct http_answer *answer = &r->answer;
+    AUTO_BUF struct buf shown;
+    const char *url = buf_for_url(&shown, call);
     if (answer->body.full)
-        return err_new(ERR_LIMIT, "%s %s: the answer is over %zu bytes", call->method, call->url, answer->body.max);
+        return err_new(ERR_LIMIT, "%s %s: the answer is over %zu bytes", call->method, url, answer->body.max);
     if (code == CURLE_ABORTED_BY_CALLBACK && c->asked && c->asked(c->asked_context))
-        return err_new(ERR_UNAVAILABLE, "%s %s: ended, as nobody waits for it", call->method, call->url);
+        return err_new(ERR_UNAVAILABLE, "%s %s: ended, as nobody waits for it", call->method, url);
     if (code == CURLE_ABORTED_BY_CALLBACK)
-        return err_new(ERR_UNAVAILABLE, "%s %s: nothing came for %lld s", call->method, call->url,
+        return err_new(ERR_UNAVAILABLE, "%s %s: nothing came for %lld s", call->method, url,
                        (long long)(call->sink->quiet_ns / 1000000000));
     if (code != CURLE_OK && !r->enough) return call_failed(c, code, call);
     long status = 0;

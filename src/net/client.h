@@ -6,6 +6,9 @@
 
 #include "base/base.h"
 
+/* A URL as it may be shown in logs and answers: without its user and password. The text is out's, which is cleared first. */
+const char *url_shown(const char *url, struct buf *out);
+
 struct http_client;
 struct http_answer {
     int status;
@@ -32,7 +35,7 @@ void http_client_trust(struct http_client *c,
 /* Ends calls that are under way, within a second, and those that begin, while `asked` says so (from the calling thread). ERR_UNAVAILABLE. */
 void http_client_end_if(struct http_client *c, bool (*asked)(void *context), void *context);
 /* method "GET"…; fields "Name: value" lines, NULL-terminated, or NULL. The answer's body is at most body_max. The caller ends it
- * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL; statuses are not errors. */
+ * with buf_done(&out->body). Network errors are ERR_UNAVAILABLE naming the URL, as url_shown; statuses are not errors. */
 err http_call_wait(struct http_client *c, const char *method, const char *url, const char *const *fields,
                    struct str body, int64_t timeout_ns, size_t body_max, struct http_answer *out);
 /* The same for a stream: gives a 200's body to on_bytes as it comes, until the stream ends, on_bytes returns false, or nothing came for

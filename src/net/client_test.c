@@ -127,9 +127,26 @@ static void expect_failure(const char *url, size_t body_max, enum err_kind kind,
     err_free(e);
 }
 
+static void urls_are_shown_without_secrets(void **state) {
+    static const char *const all[][2] = {
+        {"http://h/x", "http://h/x"},
+        {"https://u:p@h:1/x?a=b@c", "https://h:1/x?a=b@c"},
+        {"http://u@h", "http://h"},
+        {"http://a@b:c@h#d@e", "http://h#d@e"},
+        {"http://h?u:p@h", "http://h?u:p@h"},
+        {"no url: a@b", "no url: a@b"},
+        {"", ""},
+    };
+    AUTO_BUF struct buf shown;
+    (void)state;
+    buf_init(&shown, KIB);
+    for (size_t i = 0; i < LENGTH(all); i++) assert_string_equal(url_shown(all[i][0], &shown), all[i][1]);
+}
+
 static void failures_name_the_url(void **state) {
     (void)state;
     expect_failure("http://127.0.0.1:1/x", 100, ERR_UNAVAILABLE, "GET http://127.0.0.1:1/x: ");
+    expect_failure("http://u:secret@127.0.0.1:1/x@y", 100, ERR_UNAVAILABLE, "GET http://127.0.0.1:1/x@y: ");
     expect_failure("file:///etc/passwd", 100, ERR_UNAVAILABLE, "file:///etc/passwd");
     expect_failure(url_of("/long"), 5, ERR_LIMIT, "over 5 bytes");
     expect("GET", "/", STR(""), 200, "GET / type=a ");
@@ -189,6 +206,7 @@ int main(void) {
         cmocka_unit_test(every_method_goes_out_as_it_is_named),
         cmocka_unit_test(a_status_is_no_error_and_tells_when_to_retry),
         cmocka_unit_test(the_connection_is_kept),
+        cmocka_unit_test(urls_are_shown_without_secrets),
         cmocka_unit_test(failures_name_the_url),
         cmocka_unit_test(a_stream_comes_as_it_is_written),
     };

@@ -113,7 +113,9 @@ static size_t on_field(char *p, size_t one, size_t n, void *context) {
 
 static err outcome(struct fetch *x, CURLcode code) {
     struct http_answer *answer = &x->answer;
-    const char *url = x->request.url, *why = x->error[0] ? x->error : curl.strerror(code);
+    AUTO_BUF struct buf shown;
+    buf_init(&shown, 64 * KIB);
+    const char *url = url_shown(x->request.url, &shown), *why = x->error[0] ? x->error : curl.strerror(code);
     if (x->refused) return budget_err(x->request.budget, url);
     if (answer->body.full) return err_new(ERR_LIMIT, "%s: the body is over %zu bytes", url, answer->body.max);
     if (x->head_bytes > HEAD_BYTES_MAX) return err_new(ERR_LIMIT, "%s: the head is over 64 KiB", url);

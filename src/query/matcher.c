@@ -92,7 +92,7 @@ err matcher_make(struct query *q, enum signal signal, const struct query_filter 
 
 /* ---- by definition ---------------------------------------------------------------------------------------------- */
 
-static struct str resource_text(const struct batch *b, uint32_t resource, struct str key, struct arena *a) {
+struct str query_resource_text(const struct batch *b, uint32_t resource, struct str key, struct arena *a) {
     enum value_type type;
     uint64_t value;
     if (!batch_find_attribute(b, SET_RESOURCES, resource, key, &type, &value)) return (struct str){"", 0};
@@ -106,16 +106,16 @@ static struct str resource_text(const struct batch *b, uint32_t resource, struct
 }
 
 struct str query_resource_service(const struct batch *b, uint32_t resource, struct arena *a) {
-    return service_or_unknown(resource_text(b, resource, STR("service.name"), a));
+    return service_or_unknown(query_resource_text(b, resource, STR("service.name"), a));
 }
 
 struct str resource_namespace(const struct batch *b, uint32_t resource, struct arena *a) {
-    return resource_text(b, resource, STR("service.namespace"), a);
+    return query_resource_text(b, resource, STR("service.namespace"), a);
 }
 
 struct str query_resource_environment(const struct batch *b, uint32_t resource, struct arena *a) {
-    return environment_of(resource_text(b, resource, STR("deployment.environment.name"), a),
-                          resource_text(b, resource, STR("deployment.environment"), a));
+    return environment_of(query_resource_text(b, resource, STR("deployment.environment.name"), a),
+                          query_resource_text(b, resource, STR("deployment.environment"), a));
 }
 
 struct str query_row_service(const struct batch *b, uint32_t row, struct arena *a) {

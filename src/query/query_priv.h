@@ -10,7 +10,7 @@
 
 #include "query/query.h"
 
-enum { MATCHER_PREDICATES_MAX = QUERY_WHERE_MAX + 12, SCAN_COLUMNS_MAX = 12 };
+enum { MATCHER_PREDICATES_MAX = QUERY_WHERE_MAX + 12, SCAN_COLUMNS_MAX = 20 };
 
 struct matcher {
     enum signal signal;
@@ -79,7 +79,8 @@ struct str query_keep(struct query *q, struct str text);
 static inline int64_t time_of(uint64_t wire) { return wire > INT64_MAX ? INT64_MAX : (int64_t)wire; }
 struct str service_or_unknown(struct str name);
 struct str environment_of(struct str name, struct str old_name);
-/* Of a resource row; text of values that are no strings is made in `a`. */
+/* Of a resource row, the first of these with a value; text of values that are no strings is made in `a`. */
+struct str query_resource_text(const struct batch *b, uint32_t resource, struct str key, struct arena *a);
 struct str resource_namespace(const struct batch *b, uint32_t resource, struct arena *a);
 
 /* ---- cursors ---------------------------------------------------------------------------------------------------- */

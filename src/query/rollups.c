@@ -343,6 +343,50 @@ static err join_sides(struct query *q, const struct rollup_rows *rows, struct qu
     return query_settle(q);
 }
 
+static bool is_same_service(const struct query_service_spans *s, const struct rollup_key *k) {
+    return str_equal(s->service, k->texts[ROLLUP_SERVICE]) && str_equal(s->space, k->texts[ROLLUP_NAMESPACE]) &&
+           str_equal(s->environment, k->texts[ROLLUP_ENVIRONMENT]);
+}
+
+/* Rows are by key: those of a service follow each other. */
+static err sum_services(struct query *q, const struct rollup_rows *rows, struct query_service_spans_answer *made) {
+    struct query_service_spans *all = arena_array(&q->arena, struct query_service_spans, rows->n + 1), *last = NULL;
+    struct rolled_sum *sum = NULL;
+    if (!all) return arena_err(&q->arena);
+    for (size_t i = 0; i < rows->n; i++) {
+        const struct rollup_row *row = &rows->v[i];
+        if (query_is_folded(row->key)) made->folded += row->calls;
+        if (!last || !is_same_service(last, row->key)) {
+            if (sum) memset(sum, 0, sizeof *sum);
+            last = &all[made->n++];
+            *last = (struct query_service_spans){.environment = row->key->texts[ROLLUP_ENVIRONMENT],
+                                                 .space = row->key->texts[ROLLUP_NAMESPACE],
+                                                 .service = row->key->texts[ROLLUP_SERVICE]};
+        }
+        TRY(rolled_sum_add(q, &sum, row));
+        last->stats = rolled_sum_read(sum);
+        last->last_seen = MAX(last->last_seen, row->last_ns);
+        if (i % 256 == 255) TRY(query_settle(q));
+    }
+    made->services = all;
+    return query_settle(q);
+}
+
+err query_service_spans(struct query *q, int64_t time_min, int64_t time_max, struct str environment,
+                        struct query_service_spans_answer *out) {
+    if (time_min > time_max) return err_new(ERR_INVALID, "the range ends before it starts");
+    struct rollup_request r = query_rollup_request(q, time_min, time_max);
+    struct query_service_spans_answer made = {.time_min = r.time_min, .time_max = r.time_max};
+    struct rollup_rows rows;
+    r.views[ROLLUP_SPANS] = true;
+    r.environment = environment;
+    r.buckets = r.exemplars = r.by_service = true;
+    TRY(query_rollups(q, &r, &rows));
+    TRY(sum_services(q, &rows, &made));
+    *out = made;
+    return NULL;
+}
+
 err query_topology(struct query *q, int64_t time_min, int64_t time_max, struct str environment, struct str service,
                    struct query_topology_answer *out) {
     if (time_min > time_max) return err_new(ERR_INVALID, "the range ends before it starts");

@@ -19,6 +19,22 @@ err query_trace_stats_rolled(struct query *q, struct query_trace_stats *r, struc
 err query_operations_rolled(struct query *q, const struct query_filter *f, size_t limit,
                             struct query_operations_answer *out, bool *out_rolled);
 
+/* Services by what their spans come to. */
+struct query_service_spans {
+    struct str environment, space, service;
+    struct query_span_stats stats;
+    int64_t last_seen;
+};
+struct query_service_spans_answer {
+    const struct query_service_spans *services; /* by environment, namespace, service */
+    size_t n;
+    uint64_t folded;            /* spans counted under `_other` */
+    int64_t time_min, time_max; /* the whole minutes that were looked at */
+};
+/* environment p NULL: all. */
+err query_service_spans(struct query *q, int64_t time_min, int64_t time_max, struct str environment,
+                        struct query_service_spans_answer *out);
+
 /* Who calls whom: both ends of a call, as each measured it. */
 struct query_call_edge {
     struct str environment, client_space, client, server_space, server;

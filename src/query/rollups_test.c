@@ -235,6 +235,41 @@ static void add_call(uint64_t id, const char *client, const char *server, uint32
     world_add(&w, s, 2);
 }
 
+static bool is_of(const struct sample *s, const void *context) {
+    const struct query_service_spans *of = context;
+    const char *environment = s->environment && *s->environment           ? s->environment
+                              : s->old_environment && *s->old_environment ? s->old_environment
+                                                                          : "default";
+    return str_equal(str_of(s->service && *s->service ? s->service : "unknown_service"), of->service) &&
+           str_equal(str_of(s->space ? s->space : ""), of->space) && str_equal(str_of(environment), of->environment);
+}
+
+static void services_come_to_what_their_spans_do(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct query_service_spans_answer found;
+        int64_t from, to;
+        uint64_t spans = 0;
+        fill(seed);
+        choose_range(&from, &to);
+        ASSERT_OK(query_service_spans(&q, from, to, (struct str){NULL, 0}, &found));
+        for (size_t i = 0; i < found.n; i++) {
+            const struct query_service_spans *s = &found.services[i];
+            check(&s->stats, is_of, s, from, to);
+            spans += s->stats.spans;
+            assert_true(s->last_seen >= found.time_min && s->last_seen <= found.time_max);
+            if (i == 0) continue;
+            int order = str_compare(s[-1].environment, s->environment);
+            if (!order) order = str_compare(s[-1].space, s->space);
+            assert_true((order ? order : str_compare(s[-1].service, s->service)) < 0);
+        }
+        for (size_t i = 0; i < w.rows.n; i++) spans -= in_minutes(&w.rows.v[i], from, to);
+        assert_int_equal(spans, 0);
+        assert_int_equal(found.folded, 0);
+        drop();
+    }
+}
+
 static void edges_have_both_sides(void **state) {
     (void)state;
     struct query_topology_answer found;
@@ -308,6 +343,7 @@ int main(void) {
         cmocka_unit_test(statistics_are_those_of_a_count),
         cmocka_unit_test(filters_of_keys_are_answered_and_others_are_not),
         cmocka_unit_test(operations_are_those_of_a_count),
+        cmocka_unit_test(services_come_to_what_their_spans_do),
         cmocka_unit_test(edges_have_both_sides),
         cmocka_unit_test(what_is_folded_is_told),
     };

@@ -149,6 +149,8 @@ void world_compare_rollups(struct world *w, int tenant, bool everything) {
     r.buckets = everything || chance_one_in(&w->chance, 2);
     r.exemplars = everything || chance_one_in(&w->chance, 2);
     r.by_service = !everything && chance_one_in(&w->chance, 3);
+    if (r.by_service && chance_one_in(&w->chance, 2)) /* edges have no rows by service */
+        r.views[ROLLUP_EDGE_SERVER] = r.views[ROLLUP_EDGE_CLIENT] = false;
     if (!everything) {
         if (chance_one_in(&w->chance, 2))
             r.time_min = w->rollups_ns - (int64_t)chance_below(&w->chance, 4 * 1440) * 60000000000;

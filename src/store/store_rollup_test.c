@@ -10,6 +10,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/sim/sim.h"
+#include "store/rollup/tally_priv.h"
 #include "store/store_testing_priv.h"
 
 static uint64_t rounds(uint64_t quick, uint64_t all) { return getenv("CLEW_LONG") ? all : quick; }
@@ -126,23 +127,28 @@ static void test_kills_and_power_cuts(void **state) {
     }
 }
 
-/* A folder of a clew that kept no rollups: its days are counted in the background, and what comes meanwhile is in none twice. */
+/* A folder of a clew that kept no rollups, opened by one that does. */
+static void begin_without_rollups(struct world *w, uint64_t seed) {
+    begin(w, seed);
+    store_abandon(w->real);
+    w->o.rollup.run = NULL;
+    assert_null(store_open(&w->o, &w->real));
+    for (int i = 0; i < 40; i++) {
+        world_send(w);
+        pump_log(w);
+        if (i % 9 == 0) store_pump(w->real, 1);
+    }
+    assert_null(store_close(w->real));
+    w->o.rollup = world_rollup_function;
+    assert_null(world_reopen(w));
+}
+
+/* Its days are counted in the background, and what comes meanwhile is in none twice. */
 static void test_old_days_are_counted(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= rounds(10, 300); seed++) {
         struct world w;
-        begin(&w, seed);
-        store_abandon(w.real);
-        w.o.rollup.run = NULL;
-        assert_null(store_open(&w.o, &w.real));
-        for (int i = 0; i < 40; i++) {
-            world_send(&w);
-            pump_log(&w);
-            if (i % 9 == 0) store_pump(w.real, 1);
-        }
-        assert_null(store_close(w.real));
-        w.o.rollup = world_rollup_function;
-        assert_null(world_reopen(&w));
+        begin_without_rollups(&w, seed);
         memset(w.ids, 0, sizeof w.ids); /* halves of old days do not wait */
         w.next_id += 8;
         for (int i = 0; i < 8; i++) world_send(&w);
@@ -156,6 +162,93 @@ static void test_old_days_are_counted(void **state) {
         close_clean(&w);
         world_done(&w);
     }
+}
+
+/* Counting that fails at its n-th call is tried again after a minute, without a restart; days that did not fail do not wait for it. */
+static bool count_with_a_fault(uint64_t n, enum err_kind kind) {
+    struct world w;
+    struct store_stats stats;
+    begin_without_rollups(&w, 5);
+    sim_fail_at(n, kind);
+    while (store_pump(w.real, 2)) {}
+    bool broke = sim_faults() > 0;
+    store_get_stats(w.real, &stats);
+    sim_clock_advance((int64_t)61 * 1000000000);
+    while (!stats.read_only && store_pump(w.real, 2)) {}
+    if (!stats.read_only) world_compare_rollups(&w, 0, true);
+    store_abandon(w.real);
+    world_done(&w);
+    return broke;
+}
+
+static void test_counting_that_fails_is_tried_again(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 2; kind++)
+        for (uint64_t n = 1; count_with_a_fault(n, kind ? ERR_UNAVAILABLE : ERR_IO); n += rounds(3, 1)) {}
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+static err ask_all(struct world *w, size_t memory, size_t *out_rows) {
+    struct rollup_request r = {.time_max = INT64_MAX, .step_ns = rollup_minute_ns, .buckets = true, .exemplars = true};
+    struct scan_stats stats = {0};
+    struct rollup_rows rows;
+    AUTO_ARENA struct arena a;
+    arena_init(&a, memory);
+    for (int v = 0; v < ROLLUP_VIEWS; v++) r.views[v] = true;
+    err e = store_rollups(w->real, STR("default"), &r, &a, &rows, &stats);
+    *out_rows = rows.n;
+    return e;
+}
+
+/* What a question adds up is drawn from the budget while it does, files and memory alike, and refused over it. */
+static void test_a_question_draws_from_the_budget(void **state) {
+    (void)state;
+    struct world w;
+    size_t rows;
+    begin(&w, 11);
+    for (int i = 0; i < 60; i++) {
+        world_send(&w);
+        pump_log(&w);
+        if (i == 30) assert_null(store_flush(w.real));
+    }
+    for (int flushed = 0; flushed < 2; flushed++) {
+        assert_null(ask_all(&w, 64 * MIB, &rows)); /* what is in memory is looked at */
+        uint64_t used = budget_used(&w.budget), limit = w.budget.limit_bytes;
+        atomic_store(&w.budget.peak_bytes, used);
+        assert_null(ask_all(&w, 64 * MIB, &rows));
+        assert_true(rows > 50);
+        assert_true(w.budget.peak_bytes >= used + rows * sizeof(struct rollup_row));
+        assert_int_equal(budget_used(&w.budget), used);
+        w.budget.limit_bytes = used + rows * sizeof(struct rollup_row);
+        err e = ask_all(&w, 64 * MIB, &rows);
+        assert_int_equal(err_kind(e), ERR_BUSY);
+        err_free(e);
+        assert_int_equal(budget_used(&w.budget), used);
+        w.budget.limit_bytes = limit;
+        assert_null(ask_all(&w, 64 * MIB, &rows));
+        assert_null(store_flush(w.real));
+    }
+    close_clean(&w);
+    world_done(&w);
+}
+
+/* All hours of a day that are counted anew stand in memory until its file is written: they are drawn from the budget as long. */
+static void test_counting_draws_from_the_budget(void **state) {
+    (void)state;
+    struct world w;
+    size_t rows;
+    begin_without_rollups(&w, 6);
+    uint64_t used = budget_used(&w.budget);
+    atomic_store(&w.budget.peak_bytes, used);
+    while (store_pump(w.real, 2)) {}
+    uint64_t peak = w.budget.peak_bytes;
+    assert_null(ask_all(&w, 64 * MIB, &rows));
+    assert_true(peak >=
+                used + rows * sizeof(struct tally_row)); /* of three days, each twice: as counted, and gathered */
+    assert_true(budget_used(&w.budget) <= used);
+    close_clean(&w);
+    world_done(&w);
 }
 
 /* A short life with flushes, merges and a delete, cut or broken at its n-th call. */
@@ -203,6 +296,9 @@ int main(void) {
         cmocka_unit_test(test_model_agrees),
         cmocka_unit_test(test_kills_and_power_cuts),
         cmocka_unit_test(test_old_days_are_counted),
+        cmocka_unit_test(test_counting_that_fails_is_tried_again),
+        cmocka_unit_test(test_a_question_draws_from_the_budget),
+        cmocka_unit_test(test_counting_draws_from_the_budget),
         cmocka_unit_test(test_broken_at_every_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,8 @@ static void flip(const char *segment, uint64_t at) {
 static void test_what_was_said_is_referred_to(void **state) {
     (void)state;
     uint64_t whole = logged_by("m", 0, SERIES, 1000);
-    assert_true(logged_by("m", 0, SERIES, 2000) < whole / 3);
+    assert_true(logged_by("m", 0, SERIES, 2000) < 512 + 6 * SERIES); /* packed: not much more than values */
+    assert_true(whole > 60 * SERIES);
     expect_it_stays();
     assert_true(logged_by("m", 0, SERIES, 2500) >= whole); /* what an earlier process said may not be durable */
     assert_true(logged_by("m", 0, SERIES, 3000) < whole / 3);

@@ -54,6 +54,9 @@ test('home: figures of services, order, environment, and the way to their traces
     await page.goBack();
     await page.waitForFunction(() => document.querySelectorAll('.table tbody tr').length === 4);
     await page.getByRole('link', { name: 'pay', exact: true }).click();
+    await page.locator('.charts').waitFor();
+    assert.equal(await address(page), '/service?service=pay');
+    await page.getByRole('link', { name: 'Traces', exact: true }).nth(1).click();
     await page.locator('.scatter').waitFor();
     assert.equal(await address(page), '/traces?service=pay');
   });

@@ -22,7 +22,7 @@ function request(n, atMs) {
 
 async function send(clew, firstMs) {
   const all = Array.from({ length: MINUTES * EACH }, (_, i) => request(i, firstMs + Math.floor(i / EACH) * 60000 + i % EACH * 9000));
-  const part = (service, spans) => ({ resource: { attributes: attributes({ 'service.name': service, 'service.namespace': 'shop', 'deployment.environment.name': 'prod' }) }, scopeSpans: [{ spans }] });
+  const part = (service, spans) => ({ resource: { attributes: attributes({ 'service.name': service, 'service.namespace': 'shop', 'deployment.environment.name': 'prod', 'telemetry.sdk.language': 'nodejs', 'service.version': '1.2.3', 'service.instance.id': `${service}-1` }) }, scopeSpans: [{ spans }] });
   const post = async (resourceSpans) => {
     const answer = await fetch(`${clew.otlp}/v1/traces`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ resourceSpans }) });
     assert.equal(answer.status, 200, await answer.text());
@@ -102,10 +102,22 @@ test('spans are series, edges and services', async (t) => {
       for (const key of ['p50_ns', 'p95_ns', 'p99_ns', 'mean_ns', 'max_ns']) near(service.duration[key], counted.duration[key], 0.06);
     }
     assert.deepEqual(listed.services.map((s) => [s.name, s.span_count]), [['pay', 2 * calls], ['web', 3 * calls]]);
-    const { edges } = await getJson(`${clew.api}/api/v1/services/edges?${range}`);
+    const { edges } = await getJson(`${clew.api}/api/v1/topology/edges?${range}`);
     assert.deepEqual(edges.map((e) => [e.client.service, e.server.service, e.connection, e.call_count]).sort(),
       [['pay', 'postgresql:orders', 'database', calls], ['user', 'web', 'virtual_node', calls], ['web', 'mail.example', 'virtual_node', calls], ['web', 'pay', 'direct', calls]]);
-    assert.equal((await getJson(`${clew.api}/api/v1/services/edges?${range}&service=mail.example`)).edges.length, 1);
+    assert.equal((await getJson(`${clew.api}/api/v1/topology/edges?${range}&service=mail.example`)).edges.length, 1);
+    const graph = await getJson(`${clew.api}/api/v1/topology/graph?${range}`);
+    assert.deepEqual(graph.nodes.map((n) => [n.name, n.kind]).sort(), [['mail.example', 'peer'], ['pay', 'service'], ['postgresql:orders', 'database'], ['user', 'peer'], ['web', 'service']]);
+    const of = (name) => graph.nodes.find((n) => n.name === name);
+    assert.deepEqual([of('web').calls_in, of('web').calls_out, of('web').span_count, of('web').instance_count, of('web').language, of('user').span_count], [calls, 2 * calls, 3 * calls, 1, 'nodejs', 0]);
+    assert.deepEqual(graph.edges.map((e) => `${graph.nodes[e.client].name} ${graph.nodes[e.server].name} ${e.call_count}`).sort(), edges.map((e) => `${e.client.service} ${e.server.service} ${e.call_count}`).sort());
+    for (const e of graph.edges) assert.ok(graph.nodes[e.client].x < graph.nodes[e.server].x, 'callers stand left of whom they call');
+    assert.deepEqual(of('pay').versions, ['1.2.3']);
+    const around = await getJson(`${clew.api}/api/v1/topology/graph?${range}&focus=postgresql:orders&steps=1`);
+    assert.deepEqual(around.nodes.map((n) => [n.name, n.distance]), [['postgresql:orders', 0], ['pay', 1]]);
+    assert.equal(around.left_out, 3);
+    const known = await getJson(`${clew.api}/api/v1/topology/services?${range}&limit=2`);
+    assert.deepEqual([known.services.length, known.left_out], [2, 3]);
     const home = await getJson(`${clew.api}/api/v1/traces/stats?rollups=true&step=60s&services=10&${range}`);
     assert.equal(home.rollups, true);
     assert.equal(home.span_count, 5 * calls);

@@ -102,6 +102,11 @@ test('an Alertmanager that fails is asked again, one that refuses is not', async
   assert.equal(alert.generatorURL, 'https://clew.example/graph?g0.expr=vector%281%29&g0.tab=1');
   assert.equal(Date.parse(alert.endsAt) - Date.parse(alert.startsAt), 240000);
   assert.equal(bodies.refused.length, 1);
+  const figures = async () => (await (await fetch(`${clew.api}/metrics`)).text()).split('\n').filter((l) => l.startsWith('clew_notify_')).sort();
+  const of = (name, server, n) => `clew_notify_${name}{alertmanager="${url(server)}api/v2/alerts"} ${n}`;
+  assert.deepEqual(await until(figures, (v) => v.includes(of('sent_alerts_total', again, 1)) && v.includes(of('queued', again, 0)) && v.includes(of('dropped_alerts_total', refused, 1))),
+    [of('dropped_alerts_total', again, 0), of('dropped_alerts_total', refused, 1), of('dropped_batches_total', again, 0), of('dropped_batches_total', refused, 0), of('failed_calls_total', again, 2), of('failed_calls_total', refused, 0),
+      of('queued', again, 0), of('queued', refused, 0), of('sent_alerts_total', again, 1), of('sent_alerts_total', refused, 0)].sort());
 });
 
 test('the list of rules, its filters and pages', async (t) => {
@@ -175,6 +180,11 @@ test('rules check, test and backtest', async (t) => {
     assert.equal(run(binary, 'rules', 'check', join(dir, 'c.yml')).status, status, text);
     assert.equal(run('promtool', 'check', 'rules', join(dir, 'c.yml')).status, status, text);
   }
+  for (const [program, ...args] of [[binary, 'rules', 'check'], ['promtool', 'check', 'rules']]) { // one that is missing does not hide the others
+    const r = run(program, ...args, join(dir, 'nowhere.yml'), join(dir, 'r.yml'));
+    assert.equal(r.status, 1, program);
+    if (program === binary) assert.match(r.stdout, /nowhere\.yml\n  FAILED:\n.*nowhere\.yml: No such file[^]*r\.yml\n  SUCCESS: 2 rules found/);
+  }
   writeFileSync(join(dir, 't.yml'), `rule_files: [r.yml]
 tests:
   - interval: 1m
@@ -197,5 +207,5 @@ tests:
   writeFileSync(join(dir, 'slow.yml'), rules.replace('interval: 1s', 'interval: 1m'));
   const r = run(binary, 'rules', 'backtest', join(dir, 'slow.yml'), '--last', '2h', '--server', clew.api);
   assert.equal(r.status, 0, r.stderr);
-  assert.match(r.stdout, /^Loaded \(.*slow\.yml:\d+, group quick\): would have fired 3 times:\n(  \S+Z to \S+Z  \{host="a", severity="page"\}\n){3}$/);
+  assert.match(r.stdout, /^Loaded \(.*slow\.yml:\d+, group quick\): would have fired 3 times:\n  it reads what rules of its group record: [^\n]*\n(  \S+Z to \S+Z  \{host="a", severity="page"\}\n){3}$/);
 });

@@ -149,6 +149,9 @@ scrape_configs:
   writeFileSync(file, `${readFileSync(file)}  - { job_name: bad, colour: red }\n`); // a job with a fault is left out, and named
   const [part] = await until(told, (list) => list.length === 1);
   assert.match(part, /^Configuration is taken without what is wrong in it: .*p\.yml:6: field colour not found/);
+  writeFileSync(file, `${readFileSync(file)}  - { job_name: none, static_configs: [{ targets: ['127.0.0.1:1'] }], relabel_configs: [{ target_label: __scheme__, replacement: ftp }] }\n`);
+  const [, none] = await until(told, (list) => list.length === 2); // a target that cannot be made
+  assert.equal(none, 'Job none names 1 target that cannot be scraped, first "127.0.0.1:1": unsupported scheme: "ftp"');
   writeFileSync(file, 'global: ['); // a file that got bad
   await until(async () => (await (await fetch(`${clew.api}/metrics`)).text()), (t) => /^clew_scrape_config_last_reload_successful 0$/m.test(t));
   assert.equal((await getJson(`${ours}/api/v1/status/runtimeinfo`)).data.reloadConfigSuccess, false);

@@ -41,6 +41,15 @@ test('its requests, queries, flushes, rules and scrapes are spans; what brings t
   for (const part of ['/v1/traces"', '/health', '/metrics']) assert.ok(!seen.includes(`POST ${part}`) && !seen.includes(`GET ${part}`), part);
   const logs = await until(() => getJson(`${clew.api}/api/v1/logs/query?service=clew`), (a) => JSON.stringify(a).includes('rules are read'));
   assert.ok(logs);
+  const id = TRACE.replace('4bf9', 'cccc'), reload = await fetch(`${clew.api}/prometheus/-/reload`, { method: 'POST', headers: { traceparent: `00-${id}-00f067aa0ba902b7-01` } });
+  assert.equal(reload.status, 200); // what a request logs names its trace and span
+  const read = await until(() => getJson(`${clew.api}/api/v1/logs/query?service=clew`), (a) => a.logs.some((l) => l.trace_id === id));
+  const line = read.logs.find((l) => l.trace_id === id), asked = await until(() => getJson(`${clew.api}/api/v1/traces/${id}`), (a) => a.spans?.length >= 1);
+  assert.match(JSON.stringify(line), /rules are read/);
+  assert.equal(line.span_id, asked.spans.find((s) => s.name === 'POST /prometheus/-/reload').span_id);
+  const told = (await (await fetch(`${clew.api}/metrics`)).text()).split('\n').filter((l) => l.startsWith('clew_emit_'));
+  assert.equal(told.length, 7, told.join('\n'));
+  assert.ok(told.some((l) => /^clew_emit_told_total\{signal="spans"\} [1-9]/.test(l)) && told.filter((l) => /^clew_emit_dropped_total\{.*\} 0$/.test(l)).length === 3, told.join('\n'));
   const durations = await until(() => getJson(`${clew.api}/prometheus/api/v1/query?query=${encodeURIComponent('http_server_request_duration_seconds_count{job="clew"}')}`),
     (a) => a.data.result.some((r) => r.metric.http_route === '/api/v1/services'), 30);
   assert.ok(durations.data.result.every((r) => !r.metric.http_route.startsWith('/v1/')));

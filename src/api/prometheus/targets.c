@@ -71,6 +71,16 @@ static const char *notification_of(bool taken) {
     return taken ? "Configuration is taken without what is wrong in it: " : "Configuration reload has failed: ";
 }
 
+static void put_notification(void *context, struct str text) {
+    struct prometheus *p = context;
+    struct json_writer *w = &p->a.w;
+    json_object(w);
+    json_member(w, "text", str, text);
+    json_member(w, "date", time, p->c->now_ns);
+    json_member(w, "active", bool, true);
+    json_object_end(w);
+}
+
 static err fill_notifications(struct prometheus *p) {
     struct json_writer *w = &p->a.w;
     struct scraper *s = scraper_of(p);
@@ -85,13 +95,8 @@ static err fill_notifications(struct prometheus *p) {
         scraper_put_problem(s, &text);
     }
     json_array(w);
-    if (s && (!stats.reload_ok || text.n > begun)) {
-        json_object(w);
-        json_member(w, "text", str, buf_str(&text));
-        json_member(w, "date", time, p->c->now_ns);
-        json_member(w, "active", bool, true);
-        json_object_end(w);
-    }
+    if (s && (!stats.reload_ok || text.n > begun)) put_notification(p, buf_str(&text));
+    if (s) scraper_tell_none(s, put_notification, p);
     json_array_end(w);
     return NULL;
 }

@@ -279,11 +279,11 @@ static bool refresh_http(struct discovery *d, struct source *s) {
 static const char *const meta_names[] = {
     [DISCOVERY_FILE] = "__meta_filepath", [DISCOVERY_DNS] = "__meta_dns_name", [DISCOVERY_HTTP] = "__meta_url"};
 
+enum { ADDRESS_SHOWN_BYTES = 100 };
+
 struct filling {
     struct pool *pool;
     struct arena scratch;
-    size_t bad;
-    err first; /* of those that were bad */
 };
 
 static void add_groups(struct filling *f, const struct target_groups *groups, const char *meta,
@@ -297,11 +297,11 @@ static void add_groups(struct filling *f, const struct target_groups *groups, co
         for (uint32_t t = 0; t < group->target_n; t++) {
             err e = pool_add(f->pool, labels, n, group->targets[t], &f->scratch);
             arena_clear(&f->scratch);
-            f->bad += e != NULL;
-            if (f->first)
-                err_free(e);
-            else
-                f->first = e;
+            if (e && f->pool->none_n++ == 0)
+                snprintf(f->pool->none, sizeof f->pool->none, "\"" STR_FMT "\": %s",
+                         STR_ARG(str_span(group->targets[t].p, MIN(group->targets[t].n, ADDRESS_SHOWN_BYTES))),
+                         err_text(e));
+            err_free(e);
         }
         mem_free(labels);
     }
@@ -318,8 +318,9 @@ static struct pool *fill_pool(struct discovery *d, struct job_sources *j) {
     }
     arena_done(&f.scratch);
     pool_finish(f.pool);
-    if (f.bad) log_warn("targets that are none", F_STR("job", j->job->name), F_U64("targets", f.bad), F_ERR(f.first));
-    err_free(f.first);
+    if (f.pool->none_n)
+        log_warn("targets that are none", F_STR("job", j->job->name), F_U64("targets", f.pool->none_n),
+                 F_TEXT("first", f.pool->none));
     return f.pool;
 }
 

@@ -68,6 +68,9 @@ struct scraper_stats {
 void scraper_get_stats(struct scraper *s, struct scraper_stats *out);
 /* Why the file was not taken, or which faults of it were left out; nothing if there is none. */
 void scraper_put_problem(struct scraper *s, struct buf *out);
+/* Jobs of which discovery names targets that cannot be made (an address or a time that is none), up to SCRAPE_TOLD_JOBS_MAX: a sentence each. */
+enum { SCRAPE_TOLD_JOBS_MAX = 100 };
+void scraper_tell_none(struct scraper *s, void (*tell)(void *context, struct str text), void *context);
 
 /* ---- what Prometheus's API says of it ------------------------------------------------------------------------------- */
 

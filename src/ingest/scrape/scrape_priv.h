@@ -113,6 +113,8 @@ struct pool {
     VEC(struct dropped_target) dropped;
     uint64_t dropped_n;
     char error[128]; /* of all its targets: over target_limit */
+    uint64_t none_n; /* that discovery named and that are no targets */
+    char none[256];  /* the first of them, and why */
 };
 struct pool *pool_new(struct scrape_config *config, const struct scrape_job *job);
 void pool_free(struct pool *p, struct budget *budget); /* takes NULL */

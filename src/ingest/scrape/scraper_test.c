@@ -594,6 +594,39 @@ static void a_reload_keeps_what_is_known(void **state) {
     close_world(&w);
 }
 
+static void keep_text(void *context, struct str text) {
+    struct buf *out = context;
+    buf_add_str(out, text);
+    buf_add_byte(out, '\n');
+}
+
+static void a_target_that_is_none_is_told(void **state) {
+    (void)state;
+    struct world w;
+    AUTO_BUF struct buf told;
+    buf_init(&told, MIB);
+    open_world(&w, "");
+    scraper_tell_none(w.s, keep_text, &told);
+    assert_int_equal(told.n, 0);
+    write_file(&w, "", "  relabel_configs: [{target_label: __scrape_timeout__, replacement: 1h}]");
+    reload(&w);
+    assert_int_equal(w.s->stats.targets, 0);
+    scraper_tell_none(w.s, keep_text, &told);
+    char expected[256];
+    snprintf(expected, sizeof expected,
+             "Job t names 1 target that cannot be scraped, first \"%s\": "
+             "scrape timeout cannot be greater than scrape interval (\"1h\" > \"10s\")\n",
+             target.address);
+    buf_add_byte(&told, 0);
+    assert_string_equal(told.p, expected);
+    write_file(&w, "", "");
+    reload(&w); /* it is one again */
+    buf_clear(&told);
+    scraper_tell_none(w.s, keep_text, &told);
+    assert_int_equal(told.n, 0);
+    close_world(&w);
+}
+
 static void put_file(const char *path, const char *text) {
     FILE *f = fopen(path, "w");
     assert_non_null(f);
@@ -669,19 +702,13 @@ static void a_busy_store_is_waited_for(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(series_come_stay_and_end),
-        cmocka_unit_test(scrapes_tell_of_themselves),
-        cmocka_unit_test(times_of_the_target),
-        cmocka_unit_test(labels_of_target_and_sample),
-        cmocka_unit_test(limits_refuse_whole_scrapes),
-        cmocka_unit_test(a_scrape_that_fails_leaves_nothing_behind),
-        cmocka_unit_test(places_are_waited_for),
-        cmocka_unit_test(hostile_targets_are_bounded),
-        cmocka_unit_test(a_bomb_of_gzip_is_bounded),
-        cmocka_unit_test(what_is_asked),
-        cmocka_unit_test(a_target_that_goes_ends),
-        cmocka_unit_test(a_reload_keeps_what_is_known),
-        cmocka_unit_test(files_of_targets),
+        cmocka_unit_test(series_come_stay_and_end),      cmocka_unit_test(scrapes_tell_of_themselves),
+        cmocka_unit_test(times_of_the_target),           cmocka_unit_test(labels_of_target_and_sample),
+        cmocka_unit_test(limits_refuse_whole_scrapes),   cmocka_unit_test(a_scrape_that_fails_leaves_nothing_behind),
+        cmocka_unit_test(places_are_waited_for),         cmocka_unit_test(hostile_targets_are_bounded),
+        cmocka_unit_test(a_bomb_of_gzip_is_bounded),     cmocka_unit_test(what_is_asked),
+        cmocka_unit_test(a_target_that_is_none_is_told), cmocka_unit_test(a_target_that_goes_ends),
+        cmocka_unit_test(a_reload_keeps_what_is_known),  cmocka_unit_test(files_of_targets),
         cmocka_unit_test(a_busy_store_is_waited_for),
     };
     return cmocka_run_group_tests(tests, begin_target, end_target);

@@ -154,3 +154,20 @@ void scraper_put_problem(struct scraper *s, struct buf *out) {
     buf_add_str(out, s->problem.n ? buf_str(&s->problem) : STR(""));
     lock_give(&s->lock);
 }
+
+void scraper_tell_none(struct scraper *s, void (*tell)(void *context, struct str text), void *context) {
+    AUTO_BUF struct buf text;
+    buf_init(&text, 64 * KIB);
+    lock_take(&s->lock);
+    for (size_t i = 0, told = 0; i < s->pools.n && told < SCRAPE_TOLD_JOBS_MAX; i++) {
+        const struct pool *p = s->pools.v[i];
+        if (!p->none_n) continue;
+        buf_clear(&text);
+        buf_add_fmt(&text, "Job " STR_FMT " names %llu %s cannot be scraped, first ", STR_ARG(p->job->name),
+                    (unsigned long long)p->none_n, p->none_n == 1 ? "target that" : "targets that");
+        buf_add_text(&text, p->none);
+        tell(context, buf_str(&text));
+        told++;
+    }
+    lock_give(&s->lock);
+}

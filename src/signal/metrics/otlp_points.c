@@ -4,7 +4,7 @@
  *
  * Fields may come in any order and repeatedly: the last scalar wins, attributes, buckets and messages accumulate; of several kinds of
  * data the last one counts, as protobuf has it. */
-#include "signal/metrics/points_decode_priv.h"
+#include "signal/metrics/known_run_priv.h"
 
 struct group {
     uint32_t resource, scope;
@@ -171,6 +171,59 @@ static bool decode_number(struct points_decoder *d, const struct metric_in *m, s
     if (!is_welcome(d, m, &in)) return true;
     if (!add_point(d, m, &in, message.p, &point)) return false;
     return !__builtin_expect(in.has_exemplars, 0) || decode_exemplars(d, message, 5, point);
+}
+
+enum { FIXED_FIELD = 9, PLAIN_HEAD = 3 + 3 * FIXED_FIELD }; /* tag, size, start, time, value */
+
+/* What a point without anything unusual begins with: up to three fields in the order of every sender. Where it is its attributes' turn; NULL:
+ * something else. */
+HOT_INLINE const unsigned char *read_plain_head(const unsigned char *p, struct known_point *out) {
+    out->start = 0;
+    if (*p == WIRE_TAG(2, WIRE_FIXED64)) {
+        memcpy(&out->start, p + 1, sizeof out->start);
+        p += FIXED_FIELD;
+    }
+    if (*p != WIRE_TAG(3, WIRE_FIXED64)) return NULL;
+    memcpy(&out->time, p + 1, sizeof out->time);
+    p += FIXED_FIELD;
+    if (*p != WIRE_TAG(4, WIRE_FIXED64) && *p != WIRE_TAG(6, WIRE_FIXED64)) return NULL;
+    out->kind = *p == WIRE_TAG(4, WIRE_FIXED64) ? POINT_DOUBLE : POINT_INT;
+    memcpy(&out->value, p + 1, sizeof out->value);
+    return p + FIXED_FIELD;
+}
+
+/* As many number points as have nothing but times, a value, and the attributes that were expected or none; what is unusual about one is left to
+ * decode_number. *w stands behind the last. */
+static void decode_known_numbers(struct points_decoder *d, const struct metric_in *m, struct wire *w) {
+    struct known_run r;
+    struct known_point point;
+    const unsigned char *p = w->p, *end = w->end, *body_end = (const unsigned char *)d->body.p + d->body.n;
+    known_run_begin(d, &r);
+    while (r.room > 0 && body_end - p >= PLAIN_HEAD && p < end && p[0] == WIRE_TAG(1, WIRE_BYTES)) {
+        const struct known_labels *e = r.next;
+        const unsigned char *at = p + 2;
+        size_t size = p[1];
+        if (size >= 0x80) {
+            if (*at >= 0x80) break;
+            size = (size & 0x7f) | (size_t)*at++ << 7;
+        }
+        const unsigned char *labels = read_plain_head(at, &point);
+        if (!labels || at > end || size > (size_t)(end - at) || size < (size_t)(labels - at) ||
+            points_time_reason(d, point.time > INT64_MAX ? INT64_MAX : (int64_t)point.time) != POINT_TAKEN)
+            break;
+        size_t n = size - (size_t)(labels - at);
+        if (n == 0) {
+            known_run_row(&r, m->metric, NULL, 0, points_hash_series(m->hash, d->no_labels), &point);
+        } else {
+            if (e->kind != LABELS_POINT + 1 || n != e->came_n || memcmp(labels, e->came, n) != 0 ||
+                !known_run_takes(d, &r))
+                break;
+            known_run_add(d, &r, m->metric, points_hash_series(m->hash, e->hash), &point);
+        }
+        p = at + size;
+    }
+    known_run_end(d, &r);
+    w->p = p;
 }
 
 static bool read_optional(struct wire *w, struct points_histogram *h, uint32_t flag, uint64_t *out) {
@@ -353,10 +406,17 @@ static bool read_name(struct points_decoder *d, struct wire *w, uint32_t *out) {
     return !d->fault.what;
 }
 
+/* Short points that lie side by side, as nearly all do. */
+static void pass_points(struct wire *w) {
+    while (wire_left(w) >= 2 && *w->p == WIRE_TAG(1, WIRE_BYTES) && w->p[1] < 0x80 && w->p[1] + 2u <= wire_left(w))
+        w->p += 2 + w->p[1];
+}
+
 /* What a Sum or a histogram says beside its points. */
 static bool decode_data_head(struct points_decoder *d, struct wire w, struct points_metric *m) {
     uint32_t tag;
     uint64_t v;
+    pass_points(&w);
     while (w.p < w.end) {
         if (!wire_tag(&w, &tag)) return points_malformed(d, w);
         bool scalar = tag == WIRE_TAG(2, WIRE_VARINT) || tag == WIRE_TAG(3, WIRE_VARINT);
@@ -400,9 +460,11 @@ static bool decode_metric_head(struct points_decoder *d, struct wire w, struct p
 
 static bool decode_data(struct points_decoder *d, const struct metric_in *m, struct wire w) {
     bool number = m->kind == METRIC_GAUGE || m->kind == METRIC_SUM;
-    while (w.p < w.end) {
+    for (;;) {
         struct wire point;
         uint32_t tag;
+        if (number) decode_known_numbers(d, m, &w);
+        if (w.p >= w.end) break;
         if (!wire_tag(&w, &tag)) return points_malformed(d, w);
         if (tag != WIRE_TAG(1, WIRE_BYTES)) {
             if (!wire_skip(&w, tag)) return points_malformed(d, w);

@@ -1,6 +1,6 @@
 /* CPU time a sample from bytes to a blob with the hash of its series: OTLP and remote write of the load law, known series and new ones, labels
  * kept beside the batch or in it.
- * `points_bench [long]`. Prints one line a case; nothing checks it. */
+ * `points_bench [long|NAME]`: 10 s a case in place of one; only that case. Prints one line a case; nothing checks it. */
 #include <stdio.h>
 #include <time.h>
 
@@ -141,6 +141,8 @@ static void bench(const struct row *row, double seconds) {
 
 int main(int argc, char **argv) {
     double seconds = argc > 1 && strcmp(argv[1], "long") == 0 ? 10 : 1;
-    for (size_t i = 0; i < LENGTH(rows); i++) bench(&rows[i], seconds);
+    const char *only = argc > 1 && seconds == 1 ? argv[1] : NULL;
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        if (!only || strcmp(only, rows[i].name) == 0) bench(&rows[i], seconds);
     return 0;
 }

@@ -3,19 +3,14 @@
 #include "signal/batch_priv.h"
 #include "signal/metrics/points_priv.h"
 
-struct section {
-    const void *p;
-    size_t n;
-};
-
-static void find_sections(const unsigned char *bytes, struct section *out) {
+static void find_sections(const unsigned char *bytes, struct points_bytes *out) {
     const struct points_header *h = (const void *)bytes;
     const struct points_section_row *t = (const void *)(h + 1);
     for (uint32_t i = 0; i < h->section_count; i++)
-        out[t[i].id] = (struct section){bytes + t[i].offset, t[i].size_bytes};
+        out[t[i].id] = (struct points_bytes){bytes + t[i].offset, t[i].size_bytes};
 }
 
-static void put_sections(const struct points_header *from, const struct section *sections, uint32_t features,
+void points_put_sections(const struct points_header *from, const struct points_bytes *sections, uint32_t features,
                          struct buf *out) {
     static const char zeros[8];
     struct points_section_row rows[POINTS_SECTIONS];
@@ -76,11 +71,11 @@ static uint32_t put_kept(const struct points *p, uint32_t row, struct strings *s
 
 void points_put_brief(const struct points *p, const uint32_t *numbers, struct buf *out) {
     const struct points_header *h = (const void *)p->blob->bytes;
-    struct section sections[POINTS_SECTIONS] = {0};
+    struct points_bytes sections[POINTS_SECTIONS] = {0};
     struct strings s;
     AUTO_FREE uint8_t *kept = mem_new(p->string_count);
     AUTO_FREE struct points_series *series = mem_new_array(struct points_series, (size_t)p->series_count + 1);
-    bool brief = false;
+    bool brief = false, referring = p->series_count > 0; /* some row, all rows are numbers */
     keep_shared(p, kept);
     for (uint32_t i = 0; i < p->series_count; i++)
         if (!numbers || numbers[i] == POINTS_IN_FULL) kept[p->series[i].labels] = 1;
@@ -92,12 +87,14 @@ void points_put_brief(const struct points *p, const uint32_t *numbers, struct bu
         if (full && p->kept && p->kept[i]) labels = put_kept(p, i, &s);
         series[i] = (struct points_series){p->series[i].metric, full ? labels : POINTS_NUMBER_END | numbers[i]};
         brief |= !full;
+        referring &= !full;
     }
     find_sections(p->blob->bytes, sections);
-    sections[POINTS_STRING_END] = (struct section){s.end, s.n * sizeof *s.end};
-    sections[POINTS_HEAP] = (struct section){s.heap, s.heap_size};
-    sections[POINTS_SERIES] = (struct section){series, p->series_count * sizeof *series};
-    put_sections(h, sections, brief ? POINTS_FEATURE_BRIEF : 0, out);
+    sections[POINTS_STRING_END] = (struct points_bytes){s.end, s.n * sizeof *s.end};
+    sections[POINTS_HEAP] = (struct points_bytes){s.heap, s.heap_size};
+    sections[POINTS_SERIES] = (struct points_bytes){series, p->series_count * sizeof *series};
+    bool packed = referring && points_pack(h, sections, POINTS_FEATURE_BRIEF, out);
+    if (!packed) points_put_sections(h, sections, brief ? POINTS_FEATURE_BRIEF : 0, out);
     strings_done(&s);
 }
 
@@ -122,6 +119,8 @@ struct batch_blob *points_whole(const struct points *p) {
 
 err points_brief_view(struct str bytes, struct points *out) {
     assert((uintptr_t)bytes.p % 8 == 0);
+    *out = (struct points){0};
+    if (points_are_packed(bytes)) return NULL; /* its rows are numbers */
     TRY(points_check_frame(bytes, POINTS_FEATURE_BRIEF));
     points_view_bytes((const unsigned char *)bytes.p, out);
     for (uint32_t i = 0; i < out->series_count; i++)
@@ -162,7 +161,7 @@ static bool find_labels(const struct points *p, points_labels_fn find, void *con
 
 static err open_with_labels(const struct points *p, const unsigned char *bytes, points_labels_fn find, void *context,
                             uint32_t *numbers, struct batch_blob **out) {
-    struct section sections[POINTS_SECTIONS] = {0};
+    struct points_bytes sections[POINTS_SECTIONS] = {0};
     struct strings s;
     AUTO_BUF struct buf whole;
     AUTO_FREE struct points_series *series = mem_new_array(struct points_series, (size_t)p->series_count + 1);
@@ -176,17 +175,17 @@ static err open_with_labels(const struct points *p, const unsigned char *bytes, 
         e = err_new(ERR_CORRUPT, "points: more labels than a batch holds");
     if (!e) {
         find_sections(bytes, sections);
-        sections[POINTS_STRING_END] = (struct section){s.end, s.n * sizeof *s.end};
-        sections[POINTS_HEAP] = (struct section){s.heap, s.heap_size};
-        sections[POINTS_SERIES] = (struct section){series, p->series_count * sizeof *series};
-        put_sections((const void *)bytes, sections, 0, &whole);
+        sections[POINTS_STRING_END] = (struct points_bytes){s.end, s.n * sizeof *s.end};
+        sections[POINTS_HEAP] = (struct points_bytes){s.heap, s.heap_size};
+        sections[POINTS_SERIES] = (struct points_bytes){series, p->series_count * sizeof *series};
+        points_put_sections((const void *)bytes, sections, 0, &whole);
         e = points_open(buf_str(&whole), out);
     }
     strings_done(&s);
     return e;
 }
 
-err points_open_brief(struct str bytes, points_labels_fn find, void *context, struct batch_blob **out,
+static err open_plain(struct str bytes, points_labels_fn find, void *context, struct batch_blob **out,
                       uint32_t **out_numbers) {
     struct points p;
     TRY(points_brief_view(bytes, &p));
@@ -199,4 +198,13 @@ err points_open_brief(struct str bytes, points_labels_fn find, void *context, st
         TRY(points_open(bytes, out));
     *out_numbers = take(&numbers);
     return NULL;
+}
+
+err points_open_brief(struct str bytes, points_labels_fn find, void *context, struct batch_blob **out,
+                      uint32_t **out_numbers) {
+    AUTO_BUF struct buf plain;
+    buf_init(&plain, POINTS_BYTES_MAX);
+    if (!points_are_packed(bytes)) return open_plain(bytes, find, context, out, out_numbers);
+    TRY(points_unpack(bytes, &plain));
+    return open_plain(buf_str(&plain), find, context, out, out_numbers);
 }

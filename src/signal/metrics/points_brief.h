@@ -1,7 +1,9 @@
 /* Bytes of a batch of points in which numbers stand for the labels of some series, for who keeps one batch after the other of the same series
  * (the store's log). What a number stands for is the keeper's to know; an opened batch has all its labels again.
  *
- * Bytes: docs/formats/points.md, feature 1. Limits: those of points.h; numbers below POINTS_NUMBER_END. Bytes begin at a multiple of 8.
+ * Where all rows are numbers the bytes are packed: those of a sample that comes again are a few.
+ *
+ * Bytes: docs/formats/points.md, features 1 and 2. Limits: those of points.h; numbers below POINTS_NUMBER_END. Bytes begin at a multiple of 8.
  * Errors: ERR_CORRUPT names what is wrong; ERR_INVALID: of a newer format. Threads: pure. */
 #pragma once
 
@@ -16,7 +18,8 @@ void points_put_brief(const struct points *p, const uint32_t *numbers, struct bu
 /* At most so many bytes that is, of any numbers. */
 size_t points_brief_bytes_max(const struct points *p);
 
-/* A view of bytes, of which only the strings and the series rows are checked. No blob, no hashes. */
+/* A view of bytes, of which only the strings and the series rows are checked. No blob, no hashes. Of packed bytes nothing is seen: no row
+ * of theirs is in full. */
 err points_brief_view(struct str bytes, struct points *out);
 /* The same view of bytes that points_brief_view has taken before. */
 void points_brief_again(struct str bytes, struct points *out);

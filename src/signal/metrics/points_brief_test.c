@@ -117,7 +117,7 @@ static void nothing_is_left_of_labels_that_are_numbers(void **state) {
     struct chance c = {11};
     struct written w = write(&c, false, 1);
     assert_int_equal(w.referred, 250);
-    assert_true(w.brief.n < 30 * 250 + 512); /* row, number of the row, time, value of a sample */
+    assert_true(w.brief.n < 6 * 250 + 512); /* a value; the rest are runs */
     done(&w);
 }
 
@@ -164,7 +164,7 @@ static void damage_is_an_error_or_can_be_walked(void **state) {
     (void)state;
     for (uint32_t seed = 0; seed < SEEDS; seed++) {
         struct chance c = {seed};
-        struct written w = write(&c, seed % 2, 2);
+        struct written w = write(&c, seed % 2, 1 + seed / 2 % 2); /* packed, and not */
         for (uint32_t i = 0; i < 200; i++) {
             AUTO_FREE uint64_t *copy = mem_new_array(uint64_t, w.brief.n / 8 + 1);
             struct batch_blob *opened;
@@ -186,6 +186,88 @@ static void damage_is_an_error_or_can_be_walked(void **state) {
     }
 }
 
+/* ---- packed ------------------------------------------------------------------------------------------------------- */
+
+static bool find_one(void *context, uint32_t number, struct str *out) {
+    (void)context;
+    (void)number;
+    *out = STR("\x0a\x0d\x0a\x08__name__\x12\x01z");
+    return true;
+}
+
+/* A batch of n points of as many series, whose values and times are what `make` says, packed and opened again. */
+static size_t check_packed(uint32_t n, void (*make)(struct chance *c, uint32_t i, uint64_t *time, uint64_t *value),
+                           uint64_t seed) {
+    struct chance c = {seed};
+    struct points_builder b;
+    struct points p, again;
+    struct batch_blob *opened;
+    uint32_t *numbers, *mine = mem_new_array(uint32_t, n);
+    AUTO_BUF struct buf bytes;
+    buf_init(&bytes, 64 * MIB);
+    points_builder_init(&b, POINTS_PROMETHEUS);
+    uint32_t labels = strings_append(&b.strings, STR("\x0a\x0d\x0a\x08__name__\x12\x01z"));
+    for (uint32_t i = 0; i < n; i++) {
+        points_builder_series(&b, 0, labels);
+        uint32_t at = points_builder_point(&b);
+        make(&c, i, &b.time[at], &b.value[at]);
+        b.kind[at] = POINT_DOUBLE;
+        mine[i] = BASE + (seed % 3 ? i : chance_below(&c, 1 << 20));
+    }
+    struct batch_blob *blob = points_builder_finish(&b);
+    points_view(blob, &p);
+    points_put_brief(&p, mine, &bytes);
+    err e = points_open_brief(buf_str(&bytes), find_one, NULL, &opened, &numbers);
+    if (e) fail_msg("%s", err_text(e));
+    points_view(opened, &again);
+    assert_int_equal(again.n, n);
+    assert_memory_equal(numbers, mine, n * sizeof *numbers);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(point_value(&again, i), point_value(&p, i));
+        assert_int_equal(point_time(&again, i), point_time(&p, i));
+        assert_int_equal(point_series(&again, i), i);
+    }
+    mem_free(numbers);
+    mem_free(mine);
+    batch_unref(opened);
+    batch_unref(blob);
+    points_builder_done(&b);
+    return bytes.n;
+}
+
+static uint64_t bits_of(double v) {
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+static void put_counter(struct chance *c, uint32_t i, uint64_t *time, uint64_t *value) {
+    (void)i;
+    *time = 1700000000000;
+    *value = bits_of(1000 + chance_below(c, 90000));
+}
+static void put_any(struct chance *c, uint32_t i, uint64_t *time, uint64_t *value) {
+    *time = chance_one_in(c, 3) ? 1700000000000u + i / 5 : chance_next(c);
+    *value = chance_next(c) >> 8 * chance_below(c, 8);
+    if (chance_one_in(c, 2)) *value <<= 8 * chance_below(c, 8);
+}
+static void put_same(struct chance *c, uint32_t i, uint64_t *time, uint64_t *value) {
+    (void)c;
+    (void)i;
+    *time = 1700000000000;
+    *value = bits_of(1);
+}
+
+static void packed_numbers_come_back(void **state) {
+    (void)state;
+    for (uint32_t seed = 0; seed < SEEDS; seed++) {
+        check_packed(1 + seed * 7, put_any, seed);
+        size_t n = check_packed(1 + seed * 11, put_counter, seed);
+        if (seed % 3) assert_true(n < 128 + 5 * (1 + seed * 11)); /* numbers that rise by one are a run */
+    }
+    assert_true(check_packed(2, put_same, 1) < 120);
+    assert_true(check_packed(1 << 17, put_same, 1) > MIB); /* not packed beyond what is unpacked again */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_come_back),
@@ -194,6 +276,7 @@ int main(void) {
         cmocka_unit_test(what_nobody_knows_is_lost_and_told),
         cmocka_unit_test(who_wants_whole_batches_refuses_them),
         cmocka_unit_test(damage_is_an_error_or_can_be_walked),
+        cmocka_unit_test(packed_numbers_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

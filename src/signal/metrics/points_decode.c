@@ -19,6 +19,7 @@ struct points_decoder *points_decoder_new(void) {
     kept_labels_init(&d->kept);
     points_builder_init(&d->b, POINTS_OTLP);
     buf_init(&d->scratch, POINTS_BODY_MAX);
+    d->no_labels = hash_wide("", 0);
     return d;
 }
 
@@ -274,7 +275,7 @@ static bool pass_text(const unsigned char **at, const unsigned char *end, unsign
 
 /* Whether a Prometheus label set is as it shall be already, in the plain form that every sender writes. */
 static bool is_in_order(enum labels_kind kind, struct str bytes) {
-    const unsigned char *p = wire_of(bytes).p, *end = p + bytes.n;
+    const unsigned char *p = wire_of(bytes).p, *end = wire_of(bytes).end;
     struct str before = {0}, item, name, value;
     bool named = kind == LABELS_EXEMPLAR;
     uint32_t n = 0;
@@ -379,6 +380,10 @@ bool points_labels(struct points_decoder *d, enum labels_kind kind, struct str b
     struct known_labels *e = points_labels_next(d);
     *out_bad = NULL;
     *out_id = 0;
+    if (!bytes.n && kind == LABELS_ATTRIBUTES) {
+        *out_hash = d->no_labels;
+        return true;
+    }
     if (labels_are(e, kind, bytes)) {
         points_labels_pass(d);
         *out_hash = e->hash;

@@ -61,9 +61,12 @@ struct points_decoder {
     VEC(struct str) symbols;          /* of a remote write 2.0 request */
     const struct points_label *given; /* labels that every sample of a text gets */
     uint32_t given_n;
-    bool given_yields;                     /* to labels of the sample itself */
-    bool shares;                           /* labels of series stay out of the blob */
+    bool given_yields;                   /* to labels of the sample itself */
+    bool shares;                         /* labels of series stay out of the blob */
+    uint64_t last_time, last_time_bytes; /* of remote write: the last time that was read, and what it was read from */
+    size_t last_time_size;
     uint32_t asked[LABELS_AHEAD], asked_n; /* entries that were asked for last, a ring */
+    struct hash128 no_labels;              /* hash of an empty list */
     struct kept_labels kept;
     struct known_name names[NAME_CACHE];
     struct loose_labels loose[LOOSE_LABELS];
@@ -163,14 +166,15 @@ HOT_INLINE bool points_labels_run(struct points_decoder *d, struct labels_in *in
 static inline struct known_labels *points_labels_next(struct points_decoder *d) {
     return kept_labels_at(&d->kept, kept_labels_at(&d->kept, d->asked[d->asked_n % LABELS_AHEAD])->ahead);
 }
+static inline void points_labels_foresee(const struct known_labels *e) {
+    uintptr_t came = (uintptr_t)e->came; /* of nobody it is NULL */
+    for (uintptr_t i = 0; i < 3; i++) __builtin_prefetch((const void *)(came + 64 * i));
+}
 static inline void points_labels_pass(struct points_decoder *d) {
     uint32_t *asked = &d->asked[d->asked_n++ % LABELS_AHEAD];
     *asked = kept_labels_at(&d->kept, *asked)->ahead;
     __builtin_prefetch(&kept_labels_at(&d->kept, *asked)->ahead, 1);
-    const struct known_labels *soon = points_labels_next(d);
-    __builtin_prefetch(soon->came);
-    __builtin_prefetch(soon->came + 64);
-    __builtin_prefetch(soon->came + 128);
+    points_labels_foresee(points_labels_next(d));
 }
 /* Whether the bytes at w->p are labels that come next, and all of that run. */
 HOT_INLINE struct known_labels *points_labels_expected(struct points_decoder *d, enum labels_kind kind,
@@ -206,6 +210,10 @@ HOT_INLINE bool points_series_labels(struct points_decoder *d, enum labels_kind 
                                      struct series_labels *out, const char **out_bad) {
     struct known_labels *e = points_labels_next(d);
     *out_bad = NULL;
+    if (!bytes.n && kind == LABELS_POINT) { /* nobody keeps nothing, and whoever is next still is */
+        *out = (struct series_labels){.hash = d->no_labels};
+        return true;
+    }
     return labels_are(e, kind, bytes) ? points_labels_kept(d, e, out)
                                       : points_labels_unexpected(d, kind, bytes, out, out_bad);
 }

@@ -12,8 +12,9 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "blobs are little-endia
 #define POINTS_MAGIC "CLWP"
 enum {
     POINTS_VERSION = 1,
-    POINTS_FEATURE_BRIEF = 1, /* required-feature bits: numbers may stand for labels of series rows (points_brief.h) */
-    POINTS_FEATURES = POINTS_FEATURE_BRIEF,
+    POINTS_FEATURE_BRIEF = 1,  /* required-feature bits: numbers may stand for labels of series rows (points_brief.h) */
+    POINTS_FEATURE_PACKED = 2, /* sections are packed (points_pack.c) */
+    POINTS_FEATURES = POINTS_FEATURE_BRIEF | POINTS_FEATURE_PACKED,
     POINTS_ROWS_MAX = 1 << 24,
     POINTS_NUMBERS_MAX = 1 << 27,
 };
@@ -58,6 +59,21 @@ static_assert(sizeof(struct points_section_row) == 16, "on disk");
 
 extern const uint8_t points_element_sizes[POINTS_SECTIONS];
 
+/* The bytes of a section; none: it is absent. */
+struct points_bytes {
+    const void *p;
+    size_t n;
+};
+/* Appends header and sections, as docs/formats/points.md has them. */
+void points_put_sections(const struct points_header *from, const struct points_bytes *sections, uint32_t features,
+                         struct buf *out);
+/* The same packed, for the log; false: nothing was put, as that takes more. */
+bool points_pack(const struct points_header *from, const struct points_bytes *sections, uint32_t features,
+                 struct buf *out);
+bool points_are_packed(struct str bytes);
+/* Appends what packed bytes were packed from, which is not checked further; ERR_CORRUPT. */
+err points_unpack(struct str bytes, struct buf *out);
+
 void points_view_bytes(const unsigned char *bytes, struct points *out);
 /* Whether header, sections and strings of aligned bytes can be followed. `features`: those that may be there. */
 err points_check_frame(struct str bytes, uint32_t features);
@@ -77,9 +93,10 @@ struct hash128 points_hash_scope(struct hash128 resource, struct str name, struc
                                  struct str schema_url);
 struct hash128 points_hash_metric(struct hash128 scope, struct str name, struct str unit,
                                   const struct points_metric *m);
+/* Both are keyed already, and nobody outside knows them: mixing is enough, and each half of the sum depends on all of both. */
 static inline struct hash128 points_hash_series(struct hash128 metric, struct hash128 labels) {
-    struct hash128 both[2] = {metric, labels};
-    return hash_wide(both, sizeof both);
+    return (struct hash128){hash_keyed(metric.low, labels.high) + labels.low,
+                            hash_keyed(labels.low, metric.high) + labels.high};
 }
 /* Of Prometheus labels, which name the metric, too. No label set is 32 bytes that nobody outside can know. */
 static inline struct hash128 points_hash_named(struct hash128 labels) { return labels; }

@@ -1,7 +1,10 @@
-/* Any bytes as a snappy block, and as remote write of both versions: an error, or a batch that opens; the same with labels
+/* Any bytes as a snappy block, of which libsnappy says the same, and as remote write of both versions: an error, or a batch that opens; the same with labels
  * that are kept. The first byte picks. */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+
+#include <snappy-c.h>
 
 #include "signal/metrics/points_testing_priv.h"
 #include "signal/metrics/snappy.h"
@@ -13,6 +16,16 @@ static err decode(struct points_decoder *d, int version, struct str body, struct
     return points_decode_write(d, version, body, &all_times, out);
 }
 
+/* e: what came of reading the block into `body`. */
+static void compare_with_libsnappy(struct str block, err e, const struct buf *body) {
+    size_t size = 0;
+    if (snappy_uncompressed_length(block.p, block.n, &size) != SNAPPY_OK || size > body->max) size = 0;
+    AUTO_FREE char *theirs = mem_new(size + 1);
+    bool whole = size > 0 && snappy_uncompress(block.p, block.n, theirs, &size) == SNAPPY_OK;
+    if (!e && body->n == 0) return;
+    if (whole != !e || (whole && (size != body->n || memcmp(theirs, body->p, size) != 0))) abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     AUTO_BUF struct buf body;
     buf_init(&body, MIB);
@@ -20,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct str rest = str_span(data + 1, size - 1);
     if (data[0] & 2) {
         err e = snappy_block_read(rest, &body);
+        compare_with_libsnappy(rest, e, &body);
         err_free(e);
         if (e) return 0;
         rest = buf_str(&body);

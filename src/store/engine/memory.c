@@ -51,19 +51,22 @@ bool memory_batch_may_have_trace(const struct memory_batch *m, const unsigned ch
     return (m->traces[a / 64] >> a % 64 & 1) && (m->traces[b / 64] >> b % 64 & 1);
 }
 
-/* Nanoseconds, of either origin. */
-static int64_t point_time_ns(const struct points *p, uint32_t i) {
+/* A time of the batch in nanoseconds, of either origin. */
+static int64_t point_time_ns(const struct points *p, uint64_t t) {
     static const int64_t ms_max = INT64_MAX / 1000000;
-    uint64_t t = point_time(p, i);
     if (p->origin == POINTS_OTLP) return t > INT64_MAX ? INT64_MAX : (int64_t)t;
     int64_t ms = (int64_t)t;
     return ms > ms_max ? INT64_MAX : ms < -ms_max ? INT64_MIN : ms * 1000000;
 }
 
 static void find_days_of_points(const struct points *p, day_list *out) {
-    int32_t known = INT32_MIN;
+    int32_t known = INT32_MIN, first = day_of(point_time_ns(p, (uint64_t)p->time_min));
+    if (p->n && first == day_of(point_time_ns(p, (uint64_t)p->time_max))) {
+        day_list_add(out, first, DAYS_MAX + 1);
+        return;
+    }
     for (uint32_t i = 0; i < p->n; i++) {
-        int32_t day = day_of(point_time_ns(p, i));
+        int32_t day = day_of(point_time_ns(p, point_time(p, i)));
         if (day != known && !day_list_add(out, day, DAYS_MAX + 1)) return;
         known = day;
     }

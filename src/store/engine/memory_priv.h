@@ -134,6 +134,13 @@ struct part_set *part_set_change(const struct part_set *old, const uint64_t *rem
                                  const struct part_entry *added, size_t added_count);
 struct part_set *part_set_empty(void);
 
+/* A day of which there were spans and no rollups at start. */
+struct uncounted_day {
+    int32_t day;
+    uint32_t failures;
+    int64_t retry_ns; /* monotonic: not before this */
+};
+
 struct series_table;
 struct table {
     char tenant[TENANT_BYTES];
@@ -148,7 +155,7 @@ struct table {
     char flush_why[160];                   /* of the last one */
     struct series_table *series;           /* of TABLE_SERIES, whose lists stay empty */
     struct rollup_names *names;            /* of TABLE_ROLLUPS, whose lists stay empty, too */
-    day_list uncounted; /* days of which there were spans and no rollups at start; under the engine's `work` */
+    VEC(struct uncounted_day) uncounted;   /* under the engine's `work` */
 };
 struct table *table_new(struct str tenant, enum signal signal);
 void table_free(struct table *t, struct budget *budget);

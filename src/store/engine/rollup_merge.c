@@ -11,11 +11,14 @@ static bool has_day(const struct part_set *parts, int32_t day) {
     return false;
 }
 
-/* Days that were written by a clew that kept no rollups: the back thread counts them. */
+/* Days that were written by a clew that kept no rollups: the back thread counts them, the newest first. */
 static void find_uncounted(struct engine *s, const struct table *spans) {
     struct table *t = engine_table(s, str_of(spans->tenant), TABLE_ROLLUPS, true);
+    day_list days = {0};
     for (size_t i = 0; i < spans->parts->n; i++)
-        if (!has_day(t->parts, spans->parts->v[i].day)) day_list_add(&t->uncounted, spans->parts->v[i].day, SIZE_MAX);
+        if (!has_day(t->parts, spans->parts->v[i].day)) day_list_add(&days, spans->parts->v[i].day, SIZE_MAX);
+    for (size_t i = days.n; i-- > 0;) *vec_push(&t->uncounted) = (struct uncounted_day){.day = days.v[i]};
+    vec_done(&days);
 }
 
 void engine_rollup_open(struct engine *s) {

@@ -23,6 +23,8 @@ struct unit {
     struct delete_set *deletes;
     bool halves;
     int32_t day;
+    struct uncounted_day uncounted; /* of such a day: out of the table's list until this is done or has failed */
+    bool is_uncounted;
     VEC(struct part_entry) files; /* the day's, or that of halves; counted */
     uint64_t applied;             /* the least of theirs */
     int64_t first_hour, last_hour;
@@ -82,10 +84,22 @@ static void take_hours(struct unit *u, const struct part_entry *halves) {
     u->last_hour = halves ? halves->time_max / rollup_hour_ns : (int64_t)u->day * 24 + 23;
 }
 
+/* The first of the days that were never counted and do not wait after a failure. */
+static bool take_uncounted(struct unit *u, struct table *t, int64_t now) {
+    for (size_t i = 0; i < t->uncounted.n && !u->is_uncounted; i++) {
+        if (t->uncounted.v[i].retry_ns > now) continue;
+        u->uncounted = t->uncounted.v[i];
+        u->is_uncounted = true;
+        t->uncounted.n--;
+        memmove(&t->uncounted.v[i], &t->uncounted.v[i + 1], (t->uncounted.n - i) * sizeof *t->uncounted.v);
+    }
+    return u->is_uncounted;
+}
+
 /* That of a file under a delete, or a day that was never counted, all of it. */
 static void choose_unit(struct unit *u, const struct part_entry *under) {
     u->halves = under && rollup_is_halves(under);
-    u->day = under ? under->day : u->table->uncounted.v[--u->table->uncounted.n];
+    u->day = under ? under->day : u->uncounted.day;
     take_hours(u, u->halves ? under : NULL);
     take_files(u);
     for (int64_t hour = MAX(u->first_hour, 0); !under && hour <= u->last_hour; hour++) *vec_push(&u->touched) = hour;
@@ -98,7 +112,7 @@ static bool take_unit(struct engine *s, struct unit *u) {
     for (size_t i = 0; i < s->tables.n && !u->table && !s->read_only; i++) {
         struct table *t = s->tables.v[i];
         const struct part_entry *first = t->names ? find_under(s, t, now) : NULL;
-        if (!first && t->uncounted.n == 0) continue;
+        if (!first && !take_uncounted(u, t, now)) continue;
         struct table *spans = engine_table(s, str_of(t->tenant), SIGNAL_SPANS, true);
         u->table = t;
         u->spans = part_set_ref(spans->parts);
@@ -197,19 +211,12 @@ static bool is_touched(const struct unit *u, int64_t hour) {
 
 struct counting {
     struct unit *u;
-    uint64_t charged_bytes;
     size_t pair_at;
     struct engine_snapshot *sn;
     struct tally *t;
     struct scan_stats stats;
     err error;
 };
-
-static void charge(struct counting *c) {
-    uint64_t bytes = tally_bytes(c->t);
-    if (bytes > c->charged_bytes) budget_take_always(c->u->s->o.budget, bytes - c->charged_bytes);
-    c->charged_bytes = MAX(bytes, c->charged_bytes);
-}
 
 static err count_piece(struct counting *c, const struct row_place *places, uint32_t n) {
     const struct rollup_function *f = &c->u->s->o.rollup;
@@ -241,7 +248,7 @@ static err count_rows(struct counting *c, const struct chunk *chunk) {
         tally_pair(c->t);
         c->pair_at = MAX(2 * c->t->servers.n, (size_t)PAIR_LEAST);
     }
-    charge(c);
+    tally_draw_always(c->t);
     return NULL;
 }
 
@@ -269,7 +276,6 @@ static err count_hours(struct unit *u, size_t i, size_t end, struct tally *t) {
     c.sn->batch_count = 0;
     err e = count_run(&c, u->touched.v[i], u->touched.v[end - 1]);
     snapshot_free(sn);
-    budget_give(u->s->o.budget, c.charged_bytes);
     if (!e && c.stats.bad_blocks) e = err_new(ERR_CORRUPT, "%s", c.stats.bad_text);
     if (!e) tally_pair(t);
     return e;
@@ -321,12 +327,15 @@ static err count_group(struct unit *u, size_t i, size_t end, struct tally *halve
     struct counted_hours hours = {u->touched.v[i], u->touched.v[end - 1]};
     struct tally counted;
     tally_init(&counted, u->table->names, rollup_minute_ns);
+    counted.budget = u->s->o.budget;
     err e = count_hours(u, i, end, &counted);
     if (!e && u->halves) {
         tally_keep_halves(halves, &counted, is_of_hours, &hours);
     } else if (!e) {
         tally_settle(&counted, halves);
+        tally_draw_always(&counted);
         tally_add_all(rows, &counted, hour_from(hours.first), hour_last(hours.last));
+        tally_draw_always(rows);
     }
     tally_done(&counted);
     return e;
@@ -337,7 +346,9 @@ static err write_unit(struct unit *u, struct rollup_writer *w) {
     struct tally rows, halves;
     tally_init(&rows, NULL, rollup_minute_ns);
     tally_init(&halves, NULL, rollup_minute_ns);
+    rows.budget = halves.budget = u->s->o.budget;
     err e = read_halves(u, &halves);
+    tally_draw_always(&halves);
     for (size_t i = 0, end; i < u->touched.n && !e; i = end) {
         for (end = i + 1;
              end < u->touched.n && end < i + GROUP_HOURS && u->touched.v[end] == u->touched.v[end - 1] + 1;)
@@ -406,8 +417,18 @@ static err mark_known(struct unit *u) {
     return e;
 }
 
+/* After 1, 2, 4 … 64 minutes. */
+static void try_again(struct unit *u) {
+    struct uncounted_day again = u->uncounted;
+    again.retry_ns = clock_monotonic_ns() + (retry_ns << MIN(again.failures, 6u));
+    again.failures++;
+    *vec_push(&u->table->uncounted) = again;
+}
+
 /* What cannot be read stays as it is until restart; what fails otherwise is tried again. */
 static void unit_failed(struct unit *u, bool damaged) {
+    if (u->is_uncounted && !damaged) try_again(u);
+    if (u->is_uncounted) return; /* its files, of late spans, have no part in it */
     lock_take(&u->s->lock);
     struct part_set *old = u->table->parts, *set = part_set_change(old, NULL, 0, NULL, 0);
     for (size_t i = 0; i < set->n; i++)

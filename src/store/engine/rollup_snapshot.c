@@ -42,7 +42,7 @@ static bool wants_edges(const struct rollup_request *r) {
     return r->views[ROLLUP_EDGE_SERVER] || r->views[ROLLUP_EDGE_CLIENT];
 }
 
-static err read_files(const struct rollup_view_of *v, const struct rollup_request *r, struct arena *a, struct tally *t,
+static err read_files(const struct rollup_view_of *v, const struct rollup_request *r, struct tally *t,
                       struct tally *edges, struct scan_stats *stats) {
     for (size_t i = 0; i < v->parts->n; i++) {
         const struct part_entry *p = &v->parts->v[i];
@@ -54,10 +54,7 @@ static err read_files(const struct rollup_view_of *v, const struct rollup_reques
             TRY(rollup_file_read_halves(p->rollup, edges, stats));
         else if (!rollup_is_halves(p) && p->time_min <= r->time_max && p->time_max >= r->time_min)
             TRY(rollup_file_read(p->rollup, r, t, stats));
-        if (tally_bytes(t) > MAX(a->limit_bytes, (size_t)MEMORY_LEAST))
-            return err_new(ERR_LIMIT,
-                           "the rollups of this range take over %zu MiB: ask for less of it, or larger steps",
-                           a->limit_bytes >> 20);
+        TRY(tally_draw(edges));
     }
     return NULL;
 }
@@ -82,8 +79,8 @@ static void add_wanted(struct tally *t, const struct tally *from, const struct r
 }
 
 /* Rows of files go to `t`; halves, and what they come to, to `edges`, as they have to be told apart by keys afterwards. */
-static void read_lists(struct engine *s, struct rollup_view_of *v, const struct rollup_request *r, struct tally *t,
-                       struct tally *edges) {
+static err read_lists(struct engine *s, struct rollup_view_of *v, const struct rollup_request *r, struct tally *t,
+                      struct tally *edges) {
     for (int i = 0; i < 2; i++) {
         struct memory_list *l = v->lists[i];
         if (!l) continue;
@@ -96,9 +93,13 @@ static void read_lists(struct engine *s, struct rollup_view_of *v, const struct 
             tally_pair_with(edges, &l->live.tally);
         }
         lock_give(&l->live.lock);
+        TRY(tally_draw(t));
+        TRY(tally_draw(edges));
     }
     tally_count_unmatched(edges, r->unmatched_before_ns);
     add_wanted(t, edges, r);
+    TRY(tally_draw(edges));
+    return tally_draw(t);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------------------------- */
@@ -165,11 +166,11 @@ static err read_all(struct engine *s, struct rollup_view_of *v, const struct rol
     t.start_ns = start_ns;
     t.buckets = r->buckets;
     t.exemplars = r->exemplars;
-    err e = read_files(v, r, a, &t, &edges, stats);
-    if (!e) {
-        read_lists(s, v, r, &t, &edges);
-        e = arena_err(&t.memory);
-    }
+    t.budget = edges.budget = s->o.budget;
+    t.limit_bytes = edges.limit_bytes = MAX(a->limit_bytes, (size_t)MEMORY_LEAST);
+    err e = read_files(v, r, &t, &edges, stats);
+    if (!e) e = read_lists(s, v, r, &t, &edges);
+    if (!e) e = arena_err(&t.memory);
     if (!e) e = answer(&t, r, a, out);
     tally_done(&t);
     tally_done(&edges);

@@ -121,7 +121,7 @@ void apply_flush(struct applier *a) {
     assert(!e); /* the head takes its memory always */
     err_free(e);
     for (uint32_t i = 0; i < n; i++) {
-        bool taken = apply_verdict(a, p->points[i], p->series[i], p->verdicts[i]);
+        bool taken = p->verdicts[i] <= SAMPLE_REPEATED || apply_verdict(a, p->points[i], p->series[i], p->verdicts[i]);
         a->out->samples += taken && p->points[i] != NO_RECORD_POINT;
     }
     p->n = 0;
@@ -501,11 +501,16 @@ static uint32_t target_info_series(struct applier *a, uint32_t resource, uint64_
 static void apply_target_info(struct applier *a) {
     const struct points *p = a->p;
     AUTO_FREE uint64_t *latest = mem_new_array(uint64_t, p->resource_count + 1);
+    uint32_t before = UINT32_MAX; /* of most points resource and time are those of the one before */
+    uint64_t time_before = 0;
     for (uint32_t i = 0; i < p->n; i++) {
         uint32_t resource = p->metrics[p->series[point_series(p, i)].metric].resource;
+        uint64_t at = point_time(p, i);
         int64_t time;
-        if (!apply_time(a, (int64_t)(point_time(p, i) / 1000000), &time)) continue;
-        latest[resource] = MAX(latest[resource], point_time(p, i) + 1);
+        if (resource == before && at == time_before) continue;
+        before = resource;
+        time_before = at;
+        if (apply_time(a, (int64_t)(at / 1000000), &time)) latest[resource] = MAX(latest[resource], at + 1);
     }
     for (uint32_t r = 0; r < p->resource_count; r++) {
         int64_t time;
@@ -575,19 +580,84 @@ bool engine_turn_heads(struct engine *s) {
     return n > 0;
 }
 
-static void apply_record(struct applier *a) {
+/* What a time of the record is, as it was found last: most points have that of the one before. */
+struct record_times {
+    bool there;
+    uint64_t time, start;      /* as the record has them */
+    int64_t time_ns, start_ns; /* of a time that the table takes */
+};
+
+static bool look_at_times(const struct applier *a, uint64_t time, uint64_t start, struct record_times *out) {
     bool otlp = a->p->origin == POINTS_OTLP;
-    for (uint32_t i = 0; i < a->p->n; i++) {
-        if (!a->found && i + AHEAD < a->p->n)
-            known_prefetch(&a->series->known, a->p->hashes[point_series(a->p, i + AHEAD)]);
-        if (said_number(a, point_series(a->p, i)) == POINTS_LOST)
-            apply_refuse(a, i, REFUSED_LABELS, (struct labels){0}, "the log does not say its labels");
-        else if (otlp)
-            apply_otlp(a, i);
-        else
-            apply_prometheus(a, i);
+    out->there = false;
+    if (!apply_time(a, otlp ? (int64_t)(time / 1000000) : (int64_t)time, &out->time_ns)) return false;
+    if (otlp)
+        out->start_ns = ns_of_ms(start / 1000000);
+    else if (__builtin_mul_overflow((int64_t)start, 1000000, &out->start_ns))
+        out->start_ns = 0;
+    out->time = time;
+    out->start = start;
+    return out->there = true;
+}
+
+/* Points from i on that are numbers of known series and nothing else, as apply_prometheus and apply_otlp have them; the first that is something
+ * else, or does not find room. The columns are in variables that no store can change. */
+static uint32_t apply_plain(struct applier *a, uint32_t i, struct record_times *t) {
+    const struct points *p = a->p;
+    struct pending_samples *to = &a->pending;
+    const uint32_t *series_of = p->columns[COLUMN_SERIES].p, *flags = p->columns[COLUMN_FLAGS].p, *found = a->found;
+    const uint64_t *times = p->columns[COLUMN_TIME].p, *starts = p->columns[COLUMN_START].p;
+    const uint64_t *values = p->columns[COLUMN_VALUE].p;
+    const uint8_t *kinds = p->columns[COLUMN_KIND].p;
+    uint32_t masks[COLUMNS], n = p->n, at = to->n;
+    bool integers = p->origin == POINTS_OTLP;
+    struct record_times last = *t;
+    if (to->capacity < APPLY_SAMPLES) apply_grow(a);
+    uint32_t *out_series = to->series, *out_points = to->points;
+    int64_t *out_times = to->times_ns, *out_starts = to->starts_ns;
+    double *out_values = to->values;
+    for (int c = 0; c < COLUMNS; c++) masks[c] = p->columns[c].mask;
+    for (; i < n && at < APPLY_SAMPLES; i++, at++) {
+        uint32_t id = found[series_of[i & masks[COLUMN_SERIES]]];
+        uint8_t kind = kinds[i & masks[COLUMN_KIND]];
+        uint64_t time = times[i & masks[COLUMN_TIME]], start = starts[i & masks[COLUMN_START]];
+        uint64_t bits = values[i & masks[COLUMN_VALUE]];
+        if (id == NO_SERIES || flags[i & masks[COLUMN_FLAGS]] ||
+            (kind != POINT_DOUBLE && !(integers && kind == POINT_INT)))
+            break;
+        if (!(last.there && last.time == time && last.start == start) && !look_at_times(a, time, start, &last)) break;
+        out_series[at] = id;
+        out_points[at] = i;
+        out_times[at] = last.time_ns;
+        out_starts[at] = last.start_ns;
+        out_values[at] = kind == POINT_INT ? (double)(int64_t)bits : double_of_bits(bits);
+    }
+    to->n = at;
+    *t = last;
+    return i;
+}
+
+static void apply_point(struct applier *a, uint32_t i) {
+    if (!a->found && i + AHEAD < a->p->n)
+        known_prefetch(&a->series->known, a->p->hashes[point_series(a->p, i + AHEAD)]);
+    if (said_number(a, point_series(a->p, i)) == POINTS_LOST)
+        apply_refuse(a, i, REFUSED_LABELS, (struct labels){0}, "the log does not say its labels");
+    else if (a->p->origin == POINTS_OTLP)
+        apply_otlp(a, i);
+    else
+        apply_prometheus(a, i);
+    if (a->scratch.blocks) arena_clear(&a->scratch);
+}
+
+static void apply_record(struct applier *a) {
+    bool otlp = a->p->origin == POINTS_OTLP, plain = a->found && !(otlp && a->p->exemplar_count);
+    struct record_times times = {0};
+    for (uint32_t i = 0; i < a->p->n;) {
+        bool known = plain && a->known_changes == a->series->known.changes; /* where the numbers of all rows go */
+        uint32_t from = i;
+        if (known) i = apply_plain(a, i, &times);
+        if (i == from) apply_point(a, i++);
         if (a->pending.n >= APPLY_SAMPLES) apply_flush(a);
-        if (a->scratch.blocks) arena_clear(&a->scratch);
     }
     if (otlp && a->translation->target_info) apply_target_info(a);
     apply_flush(a);

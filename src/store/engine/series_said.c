@@ -87,23 +87,28 @@ err said_log_open(struct said_log *l, const struct log_record *r, struct batch_b
 
 /* ---- writing -------------------------------------------------------------------------------------------------------- */
 
-enum { BRIEF_BYTES_KEPT = 8 << 20 };
+enum { BRIEF_BYTES_KEPT = 8 << 20, KNOWN_AHEAD = 8 };
 
 /* What stands for each row, and where its samples go if they are numbers; how many rows have something to stand for them. */
 static uint32_t find_numbers(struct memory_batch *m) {
     const struct known_series *known = &m->table->series->known;
-    const struct points *p = &m->points;
-    uint32_t n = 0, next = 0;
-    m->ids = mem_new_array(uint32_t, (size_t)p->series_count + 1);
+    const struct hash128 *hashes = m->points.hashes;
+    const struct known *v = known->v, *end = v + known->n, *next = v; /* no store can change these */
+    const uint32_t *known_ids = known->ids.v;
+    uint32_t n = 0, rows = m->points.series_count, *said = m->said;
+    uint32_t *ids = m->ids = mem_new_array(uint32_t, (size_t)rows + 1);
     m->known_changes = known->changes;
-    for (uint32_t i = 0; i < p->series_count; i++) {
-        const struct known *k = known_find_next(known, p->hashes[i], &next);
+    for (uint32_t i = 0; i < rows; i++) {
+        const struct known *k =
+            next < end && hash128_equal(next->hash, hashes[i]) ? next : known_find(known, hashes[i]);
+        if (end - next > KNOWN_AHEAD) __builtin_prefetch(next + KNOWN_AHEAD);
         bool there = k && k->resolved;
         bool number = there && k->count == 1 && k->shape <= SHAPE_NUMBER && !k->bases;
-        m->ids[i] = number ? known->ids.v[k->first] : NO_SERIES;
-        m->said[i] = there ? k->said : POINTS_IN_FULL;
+        if (k) next = k + 1;
+        ids[i] = number ? known_ids[k->first] : NO_SERIES;
+        said[i] = there ? k->said : POINTS_IN_FULL;
         m->names |= there && k->said == POINTS_IN_FULL;
-        n += m->said[i] != POINTS_IN_FULL;
+        n += said[i] != POINTS_IN_FULL;
     }
     return n;
 }

@@ -86,13 +86,6 @@ static inline void known_prefetch(const struct known_series *k, struct hash128 h
     __builtin_prefetch(&k->slots[(uint32_t)hash.low & k->mask]);
 }
 struct known *known_find(const struct known_series *k, struct hash128 hash);
-/* The same of many, one after the other: *next, 0 at first, is who comes next if the order is that of before. */
-static inline struct known *known_find_next(const struct known_series *k, struct hash128 hash, uint32_t *next) {
-    bool expected = *next < k->n && hash128_equal(k->v[*next].hash, hash);
-    struct known *one = expected ? &k->v[*next] : known_find(k, hash);
-    if (one) *next = (uint32_t)(one - k->v) + 1;
-    return one;
-}
 /* What there is for the hash, new or the old one without ids; earlier pointers into the map are void. Where there is no memory for a larger map
  * everything else is forgotten. */
 struct known *known_put(struct known_series *k, struct hash128 hash, struct budget *budget);

@@ -143,7 +143,7 @@ err engine_append_points(struct store *store, struct str tenant, struct batch_bl
     return admit(s, tenant, m, m->points.n + m->points.metric_count + m->points.exemplar_count == 0);
 }
 
-static const int64_t group_wait_max_ns = 1000000, group_gap_max_ns = 5000000;
+static const int64_t group_wait_max_ns = 2000000, group_gap_max_ns = 5000000;
 
 /* ---- commit ----------------------------------------------------------------------------------------------------- */
 
@@ -463,12 +463,13 @@ bool engine_log_step(struct engine *s) {
     return true;
 }
 
-/* Senders that wait for their answers send again at once: those of the last commit, and those who came meanwhile, are waited for, not longer than
- * a commit takes twice. So one sync serves them all. */
+/* Senders that wait for their answers send again at once: those of the last commit, and those who came meanwhile, are waited for. So one sync serves
+ * them all. The log thread sleeps through their coming: it is woken when all are there, or when the time is up. */
 static void await_group(struct engine *s) {
-    int64_t now = clock_monotonic_ns(), until = now + MIN(2 * s->group.took_ns, group_wait_max_ns);
     lock_take(&s->lock);
-    if (s->pending && now - s->group.ended_ns < group_gap_max_ns) s->group.awaited = s->group.size;
+    int64_t now = clock_monotonic_ns(),
+            until = MAX(s->group.ended_ns, now) + MIN(4 * s->group.took_ns, group_wait_max_ns);
+    if (s->group.size > 1 && now - s->group.ended_ns < group_gap_max_ns) s->group.awaited = s->group.size;
     while (s->pending_count < s->group.awaited && !s->stop_log && flag_wait_until(&s->log_wake, &s->lock, until)) {}
     s->group.awaited = 0;
     lock_give(&s->lock);

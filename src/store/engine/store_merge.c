@@ -481,6 +481,7 @@ static void forget_failures(struct engine *s) {
     for (size_t i = 0; i < s->tables.n; i++) {
         struct part_set *old = s->tables.v[i]->parts, *set = part_set_change(old, NULL, 0, NULL, 0);
         for (size_t k = 0; k < set->n; k++) set->v[k].retry_ns = 0;
+        for (size_t k = 0; k < s->tables.v[i]->uncounted.n; k++) s->tables.v[i]->uncounted.v[k].retry_ns = 0;
         s->tables.v[i]->parts = set;
         part_set_unref(old);
     }

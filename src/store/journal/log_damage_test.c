@@ -268,7 +268,7 @@ static void newer_segments_are_refused_with_advice(void **state) {
     static const struct {
         uint32_t version;
         uint64_t features;
-    } cases[] = {{2, 0}, {UINT32_MAX, 0}, {1, 2}, {1, 1ull << 63}, {2, 2}};
+    } cases[] = {{2, 0}, {UINT32_MAX, 0}, {1, 4}, {1, 1ull << 63}, {2, 4}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct made m;
         struct segment_head head;

@@ -14,7 +14,7 @@ const char format_magic_texts[8] = {'c', 'l', 'e', 'w', 'M', 'E', 'T', 'A'};
 /* What a reader must know to read what this build writes; it reads what lacks it, too. */
 static uint64_t features_of(const char magic[8]) {
     if (memcmp(magic, format_magic_manifest, 8) == 0) return FORMAT_ROLLUPS;
-    return memcmp(magic, format_magic_log, 8) == 0 ? FORMAT_SAYS : 0;
+    return memcmp(magic, format_magic_log, 8) == 0 ? FORMAT_SAYS | FORMAT_PACKED : 0;
 }
 
 void format_head_make(struct format_head *out, const char magic[8], const uint64_t own[4]) {

@@ -20,6 +20,7 @@ enum {
     TENANT_BYTES = 64,  /* with its end */
     FORMAT_ROLLUPS = 1, /* of a manifest: files of rollups */
     FORMAT_SAYS = 1,    /* of a log segment: records of points that refer to others */
+    FORMAT_PACKED = 2,  /* of a log segment: those records are packed */
 };
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian and read in place");
 

@@ -1,8 +1,10 @@
 /* A file of rollups: rows of one day, or the halves of edges that wait for each other. Immutable; one a flush, fewer after merges.
  *
- *   header │ frames: minutes of an hour …, that hour as a whole …, keys, parties, halves │ frame table │ footer
+ *   header │ frames: minutes of an hour …, that hour as a whole …, the same by service …, keys, services, parties, halves │ frame table │ footer
  *
- * A frame is compressed by itself and has a checksum in the table (7). Keys and parties come last, as they are found on the way.
+ * A frame is compressed by itself and has a checksum in the table (7). Keys, services and parties come last, as they are found on the way.
+ * What spans come to by service (rollup_request.by_service) stands beside the rows of keys, by minutes, hours and the day: a list of services
+ * reads a few hundred rows of a day, where its operations have hundreds of thousands. Files of before have none of that; their keys are read.
  * Bytes: docs/formats/rollup.md. Limits: a frame of 64 MiB before compression. Errors: ERR_CORRUPT; ERR_INVALID: of a newer format.
  * Threads: a file may be read by any, several at once; a writer belongs to one.
  */
@@ -15,14 +17,19 @@
 
 #define ROLLUP_MAGIC "CLEWROLL"
 #define ROLLUP_END_MAGIC "CLEWLLOR"
-enum { ROLLUP_VERSION = 1, ROLLUP_FEATURES = 0, ROLLUP_FRAME_BYTES_MAX = 64 << 20 };
-static const int64_t rollup_hour_ns = (int64_t)3600 * 1000000000;
+enum {
+    ROLLUP_VERSION = 1,
+    ROLLUP_BY_SERVICE = 1,
+    ROLLUP_FEATURES = ROLLUP_BY_SERVICE,
+    ROLLUP_FRAME_BYTES_MAX = 64 << 20
+};
+static const int64_t rollup_hour_ns = (int64_t)3600 * 1000000000, rollup_day_ns = (int64_t)86400 * 1000000000;
 
-/* The last ns of an hour since 1970, as far as there is time. */
-static inline int64_t rollup_hour_last(int64_t hour) {
-    int64_t from = hour * rollup_hour_ns;
-    return INT64_MAX - from < rollup_hour_ns ? INT64_MAX : from + rollup_hour_ns - 1;
+/* The last ns of what begins there, as far as there is time. */
+static inline int64_t rollup_last(int64_t from, int64_t length) {
+    return INT64_MAX - from < length ? INT64_MAX : from + length - 1;
 }
+static inline int64_t rollup_hour_last(int64_t hour) { return rollup_last(hour * rollup_hour_ns, rollup_hour_ns); }
 
 struct rollup_header {
     char magic[8];
@@ -34,12 +41,23 @@ struct rollup_header {
 _Static_assert(sizeof(struct rollup_header) == 64, "on disk");
 
 /* Numbers are on disk. */
-enum rollup_frame_kind { FRAME_MINUTES, FRAME_HOUR, FRAME_KEYS, FRAME_PARTIES, FRAME_HALVES, FRAME_KINDS };
+enum rollup_frame_kind {
+    FRAME_MINUTES,
+    FRAME_HOUR,
+    FRAME_KEYS,
+    FRAME_PARTIES,
+    FRAME_HALVES,
+    FRAME_SERVICES, /* the keys of the following */
+    FRAME_SERVICE_MINUTES,
+    FRAME_SERVICE_HOURS, /* of a day */
+    FRAME_SERVICE_DAY,
+    FRAME_KINDS
+};
 struct rollup_frame {
     uint64_t offset;
     uint32_t size, raw_size; /* compressed, and before */
     uint32_t kind, rows;
-    int64_t hour; /* of minutes and hours: since 1970 */
+    int64_t hour; /* of rows: since 1970; of hours and a day by service its first */
     uint64_t checksum;
 };
 _Static_assert(sizeof(struct rollup_frame) == 40, "on disk");
@@ -92,7 +110,7 @@ void rollup_file_unref(struct rollup_file *f); /* takes NULL; the last one remov
 void rollup_file_doom(struct rollup_file *f);
 
 /* Adds rows to a tally: of the request its range, views, names. Whole hours at once where the tally's steps allow. A frame that is damaged is
- * left out and counted (7). */
+ * left out and counted (7). What the tally takes is drawn after each frame. */
 err rollup_file_read(const struct rollup_file *f, const struct rollup_request *r, struct tally *into,
                      struct scan_stats *stats);
 err rollup_file_read_halves(const struct rollup_file *f, struct tally *into, struct scan_stats *stats);

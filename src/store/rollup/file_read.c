@@ -10,7 +10,9 @@
 #include "store/series/frames_priv.h"
 
 #define CORRUPT(...) err_new(ERR_CORRUPT, __VA_ARGS__)
-static const char *const frame_names[FRAME_KINDS] = {"minutes", "an hour", "keys", "parties", "halves"};
+static const char *const frame_names[FRAME_KINDS] = {
+    "minutes",          "an hour",         "keys", "parties", "halves", "services", "minutes by service",
+    "hours by service", "a day by service"};
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
@@ -129,14 +131,32 @@ static uint64_t take_u64(struct cursor *c) {
 
 /* ---- frames ----------------------------------------------------------------------------------------------------- */
 
-static err read_frame(const struct rollup_file *f, const struct rollup_frame *g, struct buf *raw) {
+/* Where frames are unpacked, one after the other: a file has many small ones. */
+struct unpacked {
+    struct buf raw;
+    ZSTD_DCtx *zstd;
+};
+
+static void unpacked_init(struct unpacked *u) {
+    buf_init(&u->raw, SIZE_MAX);
+    u->zstd = ZSTD_createDCtx();
+}
+
+static void unpacked_done(struct unpacked *u) {
+    buf_done(&u->raw);
+    ZSTD_freeDCtx(u->zstd);
+}
+
+static err read_frame(const struct rollup_file *f, const struct rollup_frame *g, struct unpacked *u) {
+    struct buf *raw = &u->raw;
     struct str bytes = {f->map.p + g->offset, g->size};
     buf_clear(raw);
     if (!f->trust_checksums && hash_bytes(bytes.p, bytes.n) != g->checksum)
         return CORRUPT("rollups %s, %s at %llu: the checksum differs", f->path, frame_names[g->kind],
                        (unsigned long long)g->offset);
     if (!buf_reserve(raw, MAX(g->raw_size, 1u))) return err_new(ERR_LIMIT, "no room for a frame");
-    size_t n = ZSTD_decompress(raw->p, g->raw_size, bytes.p, bytes.n);
+    if (!u->zstd) return err_new(ERR_LIMIT, "no room for zstd");
+    size_t n = ZSTD_decompressDCtx(u->zstd, raw->p, g->raw_size, bytes.p, bytes.n);
     if (ZSTD_isError(n) || n != g->raw_size)
         return CORRUPT("rollups %s, %s at %llu: cannot be decompressed", f->path, frame_names[g->kind],
                        (unsigned long long)g->offset);
@@ -158,16 +178,14 @@ static err or_count(err e, struct scan_stats *stats) {
 }
 
 /* Calls fn for each text of the frames of a kind, numbered from 0. */
-static err each_text(const struct rollup_file *f, enum rollup_frame_kind kind,
+static err each_text(const struct rollup_file *f, enum rollup_frame_kind kind, struct unpacked *u,
                      err (*fn)(void *context, uint32_t number, struct str text), void *context) {
-    AUTO_BUF struct buf raw;
     uint32_t number = 0;
-    buf_init(&raw, SIZE_MAX);
     for (uint64_t i = 0; i < f->frame_count; i++) {
         const struct rollup_frame *g = &f->frames[i];
         if (g->kind != kind) continue;
-        TRY(read_frame(f, g, &raw));
-        struct cursor c = cursor_of(buf_str(&raw));
+        TRY(read_frame(f, g, u));
+        struct cursor c = cursor_of(buf_str(&u->raw));
         for (uint32_t k = 0; k < g->rows; k++) {
             struct str text = take_bytes(&c, cursor_varint64(&c));
             if (c.bad) return bad_frame(f, g);
@@ -188,8 +206,9 @@ struct reading {
     struct tally *into;
     struct scan_stats *stats;
     struct arena texts;
-    VEC(uint32_t) keys; /* of the file: numbers in `into`, or KEY_UNWANTED */
-    struct buf raw;
+    bool by_service;    /* of its rows those are read that are by service */
+    VEC(uint32_t) keys; /* of the file, or its services: numbers in `into`, or KEY_UNWANTED */
+    struct unpacked unpacked;
     uint64_t buckets[ROLLUP_BUCKETS];
 };
 
@@ -221,22 +240,47 @@ static void get_exemplar(struct cursor *c, struct tally_row *out) {
     out->exemplar.start_ns = (int64_t)((uint64_t)out->time_ns + cursor_varint64(c));
 }
 
-static bool get_row(struct reading *d, struct cursor *c, int64_t hour_ns, struct tally_row *out) {
-    uint8_t minute = cursor_byte(c, 255);
-    *out = (struct tally_row){.time_ns = (int64_t)((uint64_t)hour_ns + minute * (uint64_t)rollup_minute_ns),
-                              .buckets = d->buckets};
+/* What the rows of a frame cover each. */
+static int64_t unit_of(const struct rollup_frame *g) {
+    return g->kind == FRAME_SERVICE_DAY     ? rollup_day_ns
+           : g->kind == FRAME_SERVICE_HOURS ? rollup_hour_ns
+                                            : rollup_minute_ns;
+}
+
+static bool get_row(struct reading *d, struct cursor *c, const struct rollup_frame *g, struct tally_row *out) {
+    uint8_t minute = cursor_byte(c, 255); /* or hour */
+    uint64_t begin = (uint64_t)g->hour * (uint64_t)rollup_hour_ns + minute * (uint64_t)unit_of(g);
+    *out = (struct tally_row){.time_ns = (int64_t)begin, .buckets = d->buckets};
     out->calls = take_varint(c);
     out->errors = take_varint(c);
     out->sum_ns = take_varint(c);
     out->last_ns = (int64_t)((uint64_t)out->time_ns + take_varint(c));
     uint64_t n = take_varint(c), first = take_varint(c);
-    if (c->bad || minute >= 60 || first > ROLLUP_BUCKETS || n > ROLLUP_BUCKETS - first) return false;
+    if (c->bad || minute >= 60 || out->time_ns < 0 || first > ROLLUP_BUCKETS || n > ROLLUP_BUCKETS - first)
+        return false;
     out->bucket_first = (uint32_t)first;
     out->bucket_count = (uint32_t)n;
     for (uint64_t i = 0; i < n; i++) d->buckets[i] = take_varint(c);
     out->has_exemplar = cursor_byte(c, 255) == 1;
     if (out->has_exemplar) get_exemplar(c, out);
     return !c->bad;
+}
+
+/* All that the file has of a time is asked for, so that what it is made of need not be looked at. */
+static bool takes_whole(const struct reading *d, int64_t from, int64_t length) {
+    int64_t last = rollup_last(from, length) / rollup_minute_ns * rollup_minute_ns;
+    bool begins = MAX(from, d->f->info.time_min) >= d->r->time_min,
+         ends = MIN(last, d->f->info.time_max) <= d->r->time_max;
+    return begins && ends && d->into->step_ns % length == 0;
+}
+static bool takes_hour(const struct reading *d, int64_t hour) {
+    return takes_whole(d, hour * rollup_hour_ns, rollup_hour_ns);
+}
+
+static bool takes_row(const struct reading *d, const struct rollup_frame *g, int64_t time_ns) {
+    if (g->kind == FRAME_SERVICE_HOURS) return takes_whole(d, time_ns, rollup_hour_ns);
+    if (g->kind != FRAME_MINUTES && g->kind != FRAME_SERVICE_MINUTES) return true;
+    return time_ns >= d->r->time_min && time_ns <= d->r->time_max;
 }
 
 static bool get_run(struct reading *d, struct cursor *c, const struct rollup_frame *g, uint64_t *rows) {
@@ -248,17 +292,16 @@ static bool get_run(struct reading *d, struct cursor *c, const struct rollup_fra
     struct cursor b = cursor_of(body);
     for (uint64_t i = 0; i < n; i++) {
         struct tally_row row;
-        if (!get_row(d, &b, g->hour * rollup_hour_ns, &row)) return false;
-        if (g->kind == FRAME_MINUTES && (row.time_ns < d->r->time_min || row.time_ns > d->r->time_max)) continue;
-        tally_add_row(d->into, d->keys.v[key], &row);
+        if (!get_row(d, &b, g, &row)) return false;
+        if (takes_row(d, g, row.time_ns)) tally_add_row(d->into, d->keys.v[key], &row);
     }
     return b.at == b.end;
 }
 
 static err read_rows(struct reading *d, const struct rollup_frame *g) {
     uint64_t rows = 0;
-    TRY(read_frame(d->f, g, &d->raw));
-    struct cursor c = cursor_of(buf_str(&d->raw));
+    TRY(read_frame(d->f, g, &d->unpacked));
+    struct cursor c = cursor_of(buf_str(&d->unpacked.raw));
     d->stats->bytes_read += g->size;
     d->stats->rows_scanned += g->rows;
     while (c.at < c.end)
@@ -275,31 +318,42 @@ static bool has_hour(const struct rollup_file *f, uint64_t near, int64_t hour) {
     return false;
 }
 
-/* All that the file has of the hour is asked for, so that its minutes need not be looked at. */
-static bool takes_hour(const struct reading *d, int64_t hour) {
-    int64_t from = hour * rollup_hour_ns, last = rollup_hour_last(hour) / rollup_minute_ns * rollup_minute_ns;
-    bool begins = MAX(from, d->f->info.time_min) >= d->r->time_min,
-         ends = MIN(last, d->f->info.time_max) <= d->r->time_max;
-    return begins && ends && d->into->step_ns % rollup_hour_ns == 0;
+/* By service: of a day that is asked for as a whole its one row each, of others hours, of hours minutes. */
+static bool is_wanted_service(const struct reading *d, const struct rollup_frame *g) {
+    int64_t hour = g->hour - g->hour % 24;
+    bool as_day = takes_whole(d, hour * rollup_hour_ns, rollup_day_ns);
+    if (g->kind == FRAME_SERVICE_DAY) return as_day;
+    if (g->kind == FRAME_SERVICE_HOURS) return !as_day && d->into->step_ns % rollup_hour_ns == 0;
+    return g->kind == FRAME_SERVICE_MINUTES && !as_day && !takes_hour(d, g->hour);
 }
 
 static bool is_wanted(const struct reading *d, uint64_t i) {
     const struct rollup_frame *g = &d->f->frames[i];
+    int64_t from = g->hour * rollup_hour_ns, hours = g->kind < FRAME_SERVICE_HOURS ? 1 : 24;
+    if (rollup_last(from, hours * rollup_hour_ns) < d->r->time_min || from > d->r->time_max) return false;
+    if (d->by_service) return is_wanted_service(d, g);
     if (g->kind > FRAME_HOUR) return false;
-    int64_t from = g->hour * rollup_hour_ns, last = rollup_hour_last(g->hour);
-    if (last < d->r->time_min || from > d->r->time_max) return false;
     bool as_hour = takes_hour(d, g->hour) && has_hour(d->f, i, g->hour);
     return (g->kind == FRAME_HOUR) == as_hour;
 }
 
+/* Edges have no rows by service, nor has a file of before. */
+static bool is_by_service(const struct rollup_file *f, const struct rollup_request *r) {
+    if (!r->by_service || r->views[ROLLUP_EDGE_SERVER] || r->views[ROLLUP_EDGE_CLIENT]) return false;
+    for (uint64_t i = f->frame_count; i-- > 0;)
+        if (f->frames[i].kind == FRAME_SERVICES) return true;
+    return false;
+}
+
 static err read_all(struct reading *d) {
     const struct rollup_request *r = d->r;
-    TRY(each_text(d->f, FRAME_KEYS, on_key, d));
+    TRY(each_text(d->f, d->by_service ? FRAME_SERVICES : FRAME_KEYS, &d->unpacked, on_key, d));
     for (uint64_t i = 0; i < d->f->frame_count; i++) {
         if (!is_wanted(d, i)) continue;
         if (r->is_cancelled && r->is_cancelled(r->cancel_context)) return err_new(ERR_CANCELLED, "cancelled");
         if (r->deadline_ns && clock_monotonic_ns() > r->deadline_ns) return err_new(ERR_CANCELLED, "out of time");
         TRY(or_count(read_rows(d, &d->f->frames[i]), d->stats));
+        TRY(tally_draw(d->into));
     }
     return NULL;
 }
@@ -311,10 +365,11 @@ err rollup_file_read(const struct rollup_file *f, const struct rollup_request *r
     d->r = r;
     d->into = into;
     d->stats = stats;
-    buf_init(&d->raw, SIZE_MAX);
+    d->by_service = is_by_service(f, r);
+    unpacked_init(&d->unpacked);
     arena_init(&d->texts, SIZE_MAX);
     err e = or_count(read_all(d), stats);
-    buf_done(&d->raw);
+    unpacked_done(&d->unpacked);
     arena_done(&d->texts);
     vec_done(&d->keys);
     mem_free(d);
@@ -373,15 +428,13 @@ static bool get_half(struct halves *d, struct cursor *c, struct tally_half *befo
     return true;
 }
 
-static err read_halves(struct halves *d, struct scan_stats *stats) {
-    AUTO_BUF struct buf raw;
-    buf_init(&raw, SIZE_MAX);
-    TRY(each_text(d->f, FRAME_PARTIES, on_party, d));
+static err read_halves(struct halves *d, struct unpacked *u, struct scan_stats *stats) {
+    TRY(each_text(d->f, FRAME_PARTIES, u, on_party, d));
     for (uint64_t i = 0; i < d->f->frame_count; i++) {
         const struct rollup_frame *g = &d->f->frames[i];
         if (g->kind != FRAME_HALVES) continue;
-        TRY(read_frame(d->f, g, &raw));
-        struct cursor c = cursor_of(buf_str(&raw));
+        TRY(read_frame(d->f, g, u));
+        struct cursor c = cursor_of(buf_str(&u->raw));
         stats->bytes_read += g->size;
         struct tally_half before = {0};
         for (uint32_t k = 0; k < g->rows; k++)
@@ -393,7 +446,10 @@ static err read_halves(struct halves *d, struct scan_stats *stats) {
 
 err rollup_file_read_halves(const struct rollup_file *f, struct tally *into, struct scan_stats *stats) {
     struct halves d = {.f = f, .into = into};
-    err e = or_count(read_halves(&d, stats), stats);
+    struct unpacked u;
+    unpacked_init(&u);
+    err e = or_count(read_halves(&d, &u, stats), stats);
+    unpacked_done(&u);
     vec_done(&d.parties);
     return e;
 }
@@ -410,7 +466,11 @@ static err on_name(void *context, uint32_t number, struct str text) {
 }
 
 err rollup_file_keys(const struct rollup_file *f, struct rollup_names *names) {
-    return each_text(f, FRAME_KEYS, on_name, names);
+    struct unpacked u;
+    unpacked_init(&u);
+    err e = each_text(f, FRAME_KEYS, &u, on_name, names);
+    unpacked_done(&u);
+    return e;
 }
 
 static void tell(struct buf *out, uint64_t *bad, err e) {
@@ -421,40 +481,62 @@ static void tell(struct buf *out, uint64_t *bad, err e) {
     err_free(e);
 }
 
-/* Minutes and hours come to the same, and to what the footer counts. */
-static err check_rows(const struct rollup_file *f) {
-    struct rollup_request r = {.time_max = INT64_MAX};
-    struct tally minutes, hours;
+/* Calls of all that a request and a step find; rows: how many. */
+static err count_calls(const struct rollup_file *f, const struct rollup_request *r, int64_t step_ns,
+                       uint64_t *out_calls, uint64_t *out_rows) {
+    struct tally t;
     struct scan_stats stats = {0};
-    for (int v = 0; v < ROLLUP_VIEWS; v++) r.views[v] = true;
-    tally_init(&minutes, NULL, rollup_minute_ns);
-    tally_init(&hours, NULL, 0);
-    err e = rollup_file_read(f, &r, &minutes, &stats);
-    if (!e) e = rollup_file_read(f, &r, &hours, &stats);
-    if (!e) e = rollup_file_read_halves(f, &minutes, &stats);
-    uint64_t calls[2] = {0};
-    for (size_t i = 0; i < minutes.rows.n; i++) calls[0] += minutes.rows.v[i].calls;
-    for (size_t i = 0; i < hours.rows.n; i++) calls[1] += hours.rows.v[i].calls;
+    *out_calls = 0;
+    tally_init(&t, NULL, step_ns);
+    err e = rollup_file_read(f, r, &t, &stats);
+    for (size_t i = 0; i < t.rows.n; i++) *out_calls += t.rows.v[i].calls;
+    *out_rows = t.rows.n;
+    tally_done(&t);
+    return !e && stats.bad_blocks ? CORRUPT("%s", stats.bad_text) : e;
+}
+
+static err check_halves(const struct rollup_file *f) {
+    struct scan_stats stats = {0};
+    struct tally t;
+    tally_init(&t, NULL, rollup_minute_ns);
+    err e = rollup_file_read_halves(f, &t, &stats);
+    size_t halves = t.clients.n + t.servers.n;
+    tally_done(&t);
     if (!e && stats.bad_blocks) e = CORRUPT("%s", stats.bad_text);
-    if (!e && calls[0] != calls[1]) e = CORRUPT("rollups %s: hours do not have what their minutes have", f->path);
-    if (!e && (minutes.rows.n != f->info.rows || minutes.clients.n + minutes.servers.n != f->info.halves))
-        e = CORRUPT("rollups %s: rows are missing", f->path);
-    tally_done(&minutes);
-    tally_done(&hours);
-    return e;
+    return e || halves == f->info.halves ? e : CORRUPT("rollups %s: halves are missing", f->path);
+}
+
+/* Minutes, hours and days come to the same, with operations and by service alone, and to what the footer counts. */
+static err check_rows(const struct rollup_file *f) {
+    static const int64_t steps[] = {rollup_minute_ns, rollup_hour_ns, rollup_day_ns};
+    struct rollup_request all = {.views = {true, true, true}, .time_max = INT64_MAX};
+    struct rollup_request spans = {.views = {true}, .time_max = INT64_MAX}, services = spans;
+    uint64_t minutes, hours, calls, found, rows, ignored;
+    services.by_service = true;
+    TRY(count_calls(f, &all, rollup_minute_ns, &minutes, &rows));
+    TRY(count_calls(f, &all, 0, &hours, &ignored));
+    TRY(count_calls(f, &spans, rollup_minute_ns, &calls, &ignored));
+    if (minutes != hours) return CORRUPT("rollups %s: hours do not have what their minutes have", f->path);
+    if (rows != f->info.rows) return CORRUPT("rollups %s: rows are missing", f->path);
+    for (size_t i = 0; i < LENGTH(steps); i++) {
+        TRY(count_calls(f, &services, steps[i], &found, &ignored));
+        if (found != calls) return CORRUPT("rollups %s: services do not have what their operations have", f->path);
+    }
+    return check_halves(f);
 }
 
 err rollup_file_check(const char *path, struct buf *out, uint64_t *bad) {
     struct rollup_file *f;
-    AUTO_BUF struct buf raw;
-    buf_init(&raw, SIZE_MAX);
+    struct unpacked u;
     err e = rollup_file_open(path, &f);
     if (e) {
         tell(out, bad, e);
         return NULL;
     }
     uint64_t before = *bad;
-    for (uint64_t i = 0; i < f->frame_count; i++) tell(out, bad, read_frame(f, &f->frames[i], &raw));
+    unpacked_init(&u);
+    for (uint64_t i = 0; i < f->frame_count; i++) tell(out, bad, read_frame(f, &f->frames[i], &u));
+    unpacked_done(&u);
     if (*bad == before) tell(out, bad, check_rows(f));
     rollup_file_unref(f);
     return NULL;

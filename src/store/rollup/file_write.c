@@ -9,6 +9,9 @@
 
 enum { FLUSH_BYTES = 1 << 20, FRAME_RAW_BYTES = 1 << 20, LEVEL = 1, HOUR_ROWS_LEAST = 2 };
 
+/* Of an hour by minutes, the same hour, the day so far. */
+enum { SERVICE_MINUTES, SERVICE_HOUR, SERVICE_DAY, SERVICE_LEVELS };
+
 struct rollup_writer {
     char *path;
     struct file *file;
@@ -17,6 +20,10 @@ struct rollup_writer {
     ZSTD_CCtx *zstd;
     VEC(struct rollup_frame) frames;
     struct strings keys, parties;
+    struct tally services[SERVICE_LEVELS]; /* keys are the same in all */
+    struct buf hours;                      /* by service: runs of day_hour's day */
+    uint32_t hour_rows;
+    int64_t day_hour;                       /* the first of the day; -1: none yet */
     int64_t half_start_ns, half_arrived_ns; /* of the half before, in one frame */
     struct rollup_info info;
 };
@@ -29,8 +36,11 @@ err rollup_writer_new(const char *path, uint64_t id, struct rollup_writer **out)
     w->file = f;
     w->zstd = ZSTD_createCCtx();
     w->info = (struct rollup_info){.id = id, .time_min = INT64_MAX, .time_max = INT64_MIN};
-    struct buf *buffers[] = {&w->out, &w->raw, &w->body};
+    struct buf *buffers[] = {&w->out, &w->raw, &w->body, &w->hours};
     for (size_t i = 0; i < LENGTH(buffers); i++) buf_init(buffers[i], INT32_MAX);
+    const int64_t steps[SERVICE_LEVELS] = {rollup_minute_ns, rollup_hour_ns, rollup_day_ns};
+    for (int i = 0; i < SERVICE_LEVELS; i++) tally_init(&w->services[i], NULL, steps[i]);
+    w->day_hour = -1;
     strings_init(&w->keys);
     strings_init(&w->parties);
     struct rollup_header h = {.magic = ROLLUP_MAGIC, .version = ROLLUP_VERSION, .features = ROLLUP_FEATURES, .id = id};
@@ -46,8 +56,9 @@ void rollup_writer_free(struct rollup_writer *w) {
         file_close(w->file);
         err_free(path_remove(w->path));
     }
-    struct buf *buffers[] = {&w->out, &w->raw, &w->body};
+    struct buf *buffers[] = {&w->out, &w->raw, &w->body, &w->hours};
     for (size_t i = 0; i < LENGTH(buffers); i++) buf_done(buffers[i]);
+    for (int i = 0; i < SERVICE_LEVELS; i++) tally_done(&w->services[i]);
     ZSTD_freeCCtx(w->zstd);
     vec_done(&w->frames);
     strings_done(&w->keys);
@@ -117,17 +128,18 @@ static int by_hour_key_time(const void *x, const void *y) {
     return a->row->time_ns < b->row->time_ns ? -1 : a->row->time_ns > b->row->time_ns;
 }
 
-/* Rows of one key: its number in the file, how many, how many bytes, and those. */
-static void put_run(struct rollup_writer *w, const struct tally *t, const struct row_ref *v, size_t n) {
+/* Rows of one key: its number in the file, how many, how many bytes, and those. Their times are counted in units from where the frame begins. */
+static void put_run(struct rollup_writer *w, uint32_t key, int64_t begin_ns, int64_t unit_ns, const struct row_ref *v,
+                    size_t n, struct buf *out) {
     buf_clear(&w->body);
     for (size_t i = 0; i < n; i++) {
-        buf_add_byte(&w->body, (char)((v[i].row->time_ns - v[i].hour * rollup_hour_ns) / rollup_minute_ns));
+        buf_add_byte(&w->body, (char)((v[i].row->time_ns - begin_ns) / unit_ns));
         put_row(&w->body, v[i].row);
     }
-    put_varint64(&w->raw, strings_intern(&w->keys, strings_get(&t->keys, v[0].row->key)));
-    put_varint64(&w->raw, n);
-    put_varint64(&w->raw, w->body.n);
-    buf_add_str(&w->raw, buf_str(&w->body));
+    put_varint64(out, key);
+    put_varint64(out, n);
+    put_varint64(out, w->body.n);
+    buf_add_str(out, buf_str(&w->body));
 }
 
 /* Sorted rows of one hour. */
@@ -135,8 +147,10 @@ static err put_rows(struct rollup_writer *w, const struct tally *t, const struct
                     enum rollup_frame_kind kind) {
     uint32_t rows = 0;
     for (size_t i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && v[end].row->key == v[i].row->key;) end++;
-        put_run(w, t, v + i, end - i);
+        uint32_t key = v[i].row->key;
+        for (end = i + 1; end < n && v[end].row->key == key;) end++;
+        if (kind != FRAME_SERVICE_MINUTES) key = strings_intern(&w->keys, strings_get(&t->keys, key));
+        put_run(w, key, v[i].hour * rollup_hour_ns, rollup_minute_ns, v + i, end - i, &w->raw);
         rows += (uint32_t)(end - i);
         if (w->raw.n < FRAME_RAW_BYTES && end < n) continue;
         TRY(put_frame(w, kind, rows, v[0].hour));
@@ -153,8 +167,12 @@ static err put_hour(struct rollup_writer *w, const struct tally *t, const struct
     if (n < keys * HOUR_ROWS_LEAST) return NULL;
     tally_init(&hour, NULL, rollup_hour_ns);
     AUTO_FREE struct row_ref *refs = mem_new_array(struct row_ref, keys);
-    for (size_t i = 0; i < n; i++)
-        tally_add_row(&hour, tally_key_of_bytes(&hour, strings_get(&t->keys, v[i].row->key)), v[i].row);
+    uint32_t key = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || v[i].row->key != v[i - 1].row->key)
+            key = tally_key_of_bytes(&hour, strings_get(&t->keys, v[i].row->key));
+        tally_add_row(&hour, key, v[i].row);
+    }
     for (size_t i = 0; i < hour.rows.n; i++) refs[i] = (struct row_ref){v[0].hour, &hour.rows.v[i]};
     qsort(refs, hour.rows.n, sizeof *refs, by_hour_key_time);
     err e = put_rows(w, &hour, refs, hour.rows.n, FRAME_HOUR);
@@ -162,11 +180,88 @@ static err put_hour(struct rollup_writer *w, const struct tally *t, const struct
     return e;
 }
 
+/* ---- by service ------------------------------------------------------------------------------------------------- */
+
+enum { SERVICE_NONE = 1, SERVICE_FIRST = 2 }; /* 0: not yet asked */
+
+static uint32_t service_of(struct rollup_writer *w, struct str bytes) {
+    static const struct rollup_request by_service = {.by_service = true};
+    AUTO_ARENA struct arena a;
+    struct rollup_key key;
+    uint32_t service = 0;
+    arena_init(&a, SIZE_MAX);
+    if (!rollup_key_read(bytes, &a, &key) || key.view != ROLLUP_SPANS) return SERVICE_NONE;
+    for (int i = 0; i < SERVICE_LEVELS; i++) service = tally_key_for(&w->services[i], &by_service, &key);
+    return service + SERVICE_FIRST;
+}
+
+static err put_hours_frame(struct rollup_writer *w) {
+    buf_add_str(&w->raw, buf_str(&w->hours));
+    buf_clear(&w->hours);
+    uint32_t rows = w->hour_rows;
+    w->hour_rows = 0;
+    return rows ? put_frame(w, FRAME_SERVICE_HOURS, rows, w->day_hour) : NULL;
+}
+
+/* The day so far: another begins, or the file ends. */
+static err end_day(struct rollup_writer *w) {
+    struct tally *day = &w->services[SERVICE_DAY];
+    uint32_t rows = 0;
+    TRY(put_hours_frame(w));
+    for (size_t i = 0; i < day->rows.n; i++) {
+        struct row_ref row = {w->day_hour, &day->rows.v[i]};
+        put_run(w, row.row->key, w->day_hour * rollup_hour_ns, rollup_day_ns, &row, 1, &w->raw);
+        rows++;
+        if (w->raw.n < FRAME_RAW_BYTES && i + 1 < day->rows.n) continue;
+        TRY(put_frame(w, FRAME_SERVICE_DAY, rows, w->day_hour));
+        rows = 0;
+    }
+    tally_clear_rows(day);
+    return NULL;
+}
+
+/* An hour, or some of its minutes: rows of an hour may stand there in pieces. */
+static err put_service_hour(struct rollup_writer *w) {
+    struct tally *minutes = &w->services[SERVICE_MINUTES], *hour = &w->services[SERVICE_HOUR];
+    tally_clear_rows(hour);
+    for (size_t i = 0; i < minutes->rows.n; i++) tally_add_row(hour, minutes->rows.v[i].key, &minutes->rows.v[i]);
+    for (size_t i = 0; i < hour->rows.n; i++) {
+        struct row_ref row = {w->day_hour, &hour->rows.v[i]};
+        put_run(w, row.row->key, w->day_hour * rollup_hour_ns, rollup_hour_ns, &row, 1, &w->hours);
+        w->hour_rows++;
+        tally_add_row(&w->services[SERVICE_DAY], row.row->key, row.row);
+        if (w->hours.n >= FRAME_RAW_BYTES) TRY(put_hours_frame(w));
+    }
+    return NULL;
+}
+
+/* Sorted rows of one hour. services: of t's keys, as service_of says. */
+static err put_services(struct rollup_writer *w, const struct tally *t, uint32_t *services, const struct row_ref *v,
+                        size_t n) {
+    struct tally *minutes = &w->services[SERVICE_MINUTES];
+    int64_t day_hour = v[0].hour - v[0].hour % 24;
+    if (day_hour != w->day_hour) TRY(end_day(w));
+    w->day_hour = day_hour;
+    tally_clear_rows(minutes);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t key = v[i].row->key;
+        if (!services[key]) services[key] = service_of(w, strings_get(&t->keys, key));
+        if (services[key] >= SERVICE_FIRST) tally_add_row(minutes, services[key] - SERVICE_FIRST, v[i].row);
+    }
+    AUTO_FREE struct row_ref *refs = mem_new_array(struct row_ref, minutes->rows.n + 1);
+    for (size_t i = 0; i < minutes->rows.n; i++) refs[i] = (struct row_ref){v[0].hour, &minutes->rows.v[i]};
+    if (minutes->rows.n) qsort(refs, minutes->rows.n, sizeof *refs, by_hour_key_time);
+    TRY(put_rows(w, minutes, refs, minutes->rows.n, FRAME_SERVICE_MINUTES));
+    return put_service_hour(w);
+}
+
 static err put_hours(struct rollup_writer *w, const struct tally *t, const struct row_ref *v, size_t n, bool whole) {
+    AUTO_FREE uint32_t *services = mem_new_array(uint32_t, t->keys.n + 1);
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && v[end].hour == v[i].hour;) end++;
         TRY(put_rows(w, t, v + i, end - i, FRAME_MINUTES));
         if (whole) TRY(put_hour(w, t, v + i, end - i));
+        TRY(put_services(w, t, services, v + i, end - i));
     }
     return NULL;
 }
@@ -234,7 +329,9 @@ static err put_texts(struct rollup_writer *w, enum rollup_frame_kind kind, const
 
 static err finish(struct rollup_writer *w) {
     if (w->info.rows == 0 && w->info.halves == 0) return err_new(ERR_NOT_FOUND, "no rollups to write");
+    TRY(end_day(w));
     TRY(put_texts(w, FRAME_KEYS, &w->keys));
+    TRY(put_texts(w, FRAME_SERVICES, &w->services[SERVICE_DAY].keys));
     TRY(put_texts(w, FRAME_PARTIES, &w->parties));
     while ((w->offset + w->out.n) % 8) buf_add_byte(&w->out, 0);
     size_t table = w->out.n;

@@ -307,11 +307,148 @@ static void test_damage_is_named(void **state) {
         tally_init(&halves, NULL, rollup_minute_ns);
         uint64_t calls = read_calls(f, rollup_minute_ns, INT64_MIN, INT64_MAX, &stats, &rows);
         OK(rollup_file_read_halves(f, &halves, &stats));
-        if (stats.bad_blocks == 0 && (calls != 60 || halves.clients.n + halves.servers.n != 20))
+        struct rollup_request services = {.views = {true}, .time_max = INT64_MAX, .by_service = true};
+        uint64_t by_service = 0;
+        struct tally t;
+        tally_init(&t, NULL, i % 3 == 0 ? 0 : i % 3 == 1 ? rollup_hour_ns : rollup_minute_ns);
+        OK(rollup_file_read(f, &services, &t, &stats));
+        for (size_t k = 0; k < t.rows.n; k++) by_service += t.rows.v[k].calls;
+        tally_done(&t);
+        if (stats.bad_blocks == 0 && (calls != 60 || by_service != 60 || halves.clients.n + halves.servers.n != 20))
             fail_msg("byte %zu", i);
         tally_done(&halves);
         rollup_file_unref(f);
     }
+    written_done(&w);
+}
+
+/* ---- by service ------------------------------------------------------------------------------------------------- */
+
+/* The file as a clew wrote it that had no rows by service: without those frames, and their bit. */
+static struct str without_services(const struct buf *bytes, char *out) {
+    struct rollup_header header;
+    struct rollup_footer footer;
+    memcpy(&header, bytes->p, sizeof header);
+    memcpy(&footer, bytes->p + bytes->n - sizeof footer, sizeof footer);
+    assert_int_equal(header.features, ROLLUP_BY_SERVICE);
+    header.features = 0;
+    header.checksum = hash_bytes(&header, offsetof(struct rollup_header, checksum));
+    memcpy(out, bytes->p, footer.table_offset);
+    memcpy(out, &header, sizeof header);
+    const struct rollup_frame *frames = (const void *)(bytes->p + footer.table_offset);
+    struct rollup_frame *left = (void *)(out + footer.table_offset);
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < footer.frames; i++)
+        if (frames[i].kind < FRAME_SERVICES) left[n++] = frames[i];
+    assert_true(n < footer.frames);
+    footer.frames = n;
+    footer.table_checksum = hash_bytes(left, n * sizeof *left);
+    footer.file_size = footer.table_offset + n * sizeof *left + sizeof footer;
+    footer.checksum = hash_bytes(&footer, offsetof(struct rollup_footer, checksum));
+    memcpy(left + n, &footer, sizeof footer);
+    return (struct str){out, footer.file_size};
+}
+
+/* Rows of an hour in three pieces, others as they are. */
+static void write_in_pieces(const struct tally *t, struct buf *out) {
+    struct rollup_writer *writer;
+    struct rollup_info info;
+    int64_t third = rollup_hour_ns / 3;
+    sim_reset(1);
+    OK(rollup_writer_new("p", 7, &writer));
+    for (int64_t k = 0; k < 3; k++)
+        OK(rollup_writer_put(writer, t, first_ns + k * third, first_ns + (k + 1) * third - 1, false));
+    OK(rollup_writer_put(writer, t, first_ns + rollup_hour_ns, INT64_MAX, true));
+    OK(rollup_writer_finish(writer, &info));
+    rollup_writer_free(writer);
+    OK(file_read_all("p", 64 * MIB, out));
+    uint64_t bad = 0;
+    AUTO_BUF struct buf said;
+    buf_init(&said, MIB);
+    OK(rollup_file_check("p", &said, &bad));
+    assert_int_equal(bad, 0);
+}
+
+static void assert_same_row(const struct tally *a, const struct tally_row *x, struct tally *b) {
+    const struct tally_row *y = tally_row_at(b, tally_key_of_bytes(b, strings_get(&a->keys, x->key)), x->time_ns);
+    assert_int_equal(x->calls, y->calls);
+    assert_int_equal(x->errors, y->errors);
+    assert_int_equal(x->sum_ns, y->sum_ns);
+    assert_int_equal(x->last_ns, y->last_ns);
+    assert_int_equal(x->exemplar.duration_ns, y->exemplar.duration_ns);
+    assert_int_equal(x->exemplar.start_ns, y->exemplar.start_ns);
+    for (uint32_t i = 0; i < ROLLUP_BUCKETS; i++) {
+        bool in_x = i >= x->bucket_first && i < x->bucket_first + x->bucket_count;
+        bool in_y = i >= y->bucket_first && i < y->bucket_first + y->bucket_count;
+        assert_int_equal(in_x ? x->buckets[i - x->bucket_first] : 0, in_y ? y->buckets[i - y->bucket_first] : 0);
+    }
+}
+
+static void compare_services(const struct rollup_file *f, const struct rollup_file *before, struct chance *c) {
+    static const int64_t steps[] = {0, 60000000000, 300000000000, 3600000000000, 7200000000000, 86400000000000};
+    struct rollup_request r = {.views = {true}, .time_min = INT64_MIN, .time_max = INT64_MAX, .by_service = true};
+    struct scan_stats stats = {0}, stats_before = {0};
+    struct tally t, expected;
+    int64_t step = steps[chance_below(c, LENGTH(steps))];
+    if (chance_one_in(c, 2)) r.time_min = first_ns + (int64_t)chance_below(c, 3 * 1440) * rollup_minute_ns;
+    if (chance_one_in(c, 2)) r.time_max = first_ns + (int64_t)chance_below(c, 3 * 1440) * rollup_minute_ns + 17;
+    if (chance_one_in(c, 4)) r.service = STR("cart");
+    tally_init(&t, NULL, step);
+    tally_init(&expected, NULL, step);
+    OK(rollup_file_read(f, &r, &t, &stats));
+    OK(rollup_file_read(before, &r, &expected, &stats_before));
+    assert_int_equal(stats.bad_blocks + stats_before.bad_blocks, 0);
+    assert_true(stats.rows_scanned <= stats_before.rows_scanned || stats.rows_scanned < 200);
+    assert_int_equal(t.rows.n, expected.rows.n);
+    for (size_t i = 0; i < t.rows.n; i++) assert_same_row(&t, &t.rows.v[i], &expected);
+    assert_int_equal(t.rows.n, expected.rows.n); /* none was made by looking */
+    tally_done(&t);
+    tally_done(&expected);
+}
+
+/* Rows by service are what those of their operations come to, whatever the range and the step; of files of before they are added up. */
+static void test_services_are_their_operations(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct chance c = {seed};
+        struct rollup_file *f, *before;
+        struct tally t;
+        struct buf bytes;
+        tally_init(&t, NULL, rollup_minute_ns);
+        fill(&t, seed, seed == 1 ? 1 : 5000, (seed % 3 ? 5 : 50) * rollup_hour_ns);
+        add_call(&t, STR("cart"), STR(ROLLUP_OTHER), first_ns, 9); /* stays apart */
+        buf_init(&bytes, 64 * MIB);
+        write_in_pieces(&t, &bytes);
+        AUTO_FREE char *old = mem_new(bytes.n + 8);
+        OK(rollup_file_open_bytes(buf_str(&bytes), false, &f));
+        OK(rollup_file_open_bytes(without_services(&bytes, old), false, &before));
+        for (int i = 0; i < 100; i++) compare_services(f, before, &c);
+        rollup_file_unref(f);
+        rollup_file_unref(before);
+        buf_done(&bytes);
+        tally_done(&t);
+    }
+}
+
+/* A day of many operations by service: as many rows as there are services; with an end in an hour, that hour's minutes. */
+static void test_a_day_of_services_is_a_few_rows(void **state) {
+    (void)state;
+    struct written w;
+    struct rollup_file *f;
+    struct rollup_request r = {.views = {true}, .time_max = INT64_MAX, .by_service = true};
+    write_all(&w, 5, 30000, rollup_day_ns);
+    OK(rollup_file_open("p", &f));
+    for (int k = 0; k < 2; k++) {
+        struct scan_stats stats = {0};
+        struct tally t;
+        if (k) r.time_min = first_ns + 7 * rollup_minute_ns;
+        tally_init(&t, NULL, 0);
+        OK(rollup_file_read(f, &r, &t, &stats));
+        assert_int_equal(t.rows.n, 2);
+        assert_true(stats.rows_scanned <= (k ? 2 * 24 + 2 * 60 : 2));
+        tally_done(&t);
+    }
+    rollup_file_unref(f);
     written_done(&w);
 }
 
@@ -338,6 +475,8 @@ int main(void) {
         cmocka_unit_test(test_halves_of_deleted_spans_are_forgotten),
         cmocka_unit_test(test_a_file_has_what_was_written),
         cmocka_unit_test(test_damage_is_named),
+        cmocka_unit_test(test_services_are_their_operations),
+        cmocka_unit_test(test_a_day_of_services_is_a_few_rows),
         cmocka_unit_test(test_nothing_makes_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

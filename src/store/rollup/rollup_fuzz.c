@@ -1,4 +1,4 @@
-/* Hostile rollups: a whole file whose checksums are not looked at, read by minutes and by hours, with its halves; or, where the first byte is odd, a key. */
+/* Hostile rollups: a whole file whose checksums are not looked at, read by minutes, hours and days, by keys and by service, with its halves; or, where the first byte is odd, a key. */
 #include "store/rollup/file_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -15,13 +15,16 @@ static void read_key(struct str bytes) {
 }
 
 static void read_file(struct str bytes) {
+    static const int64_t steps[] = {60000000000, 0, 60000000000, 3600000000000, 0};
     struct rollup_request r = {.views = {true, true, true}, .time_max = INT64_MAX};
     struct scan_stats stats = {0};
     struct rollup_file *f;
     err e = rollup_file_open_bytes(bytes, true, &f);
-    for (int k = 0; k < 2 && !e; k++) {
+    for (size_t k = 0; k < LENGTH(steps) && !e; k++) {
         struct tally t;
-        tally_init(&t, NULL, k ? 0 : rollup_minute_ns);
+        r.by_service = k >= 2;
+        r.views[ROLLUP_EDGE_SERVER] = r.views[ROLLUP_EDGE_CLIENT] = k < 2;
+        tally_init(&t, NULL, steps[k]);
         err_free(rollup_file_read(f, &r, &t, &stats));
         err_free(rollup_file_read_halves(f, &t, &stats));
         tally_pair(&t);

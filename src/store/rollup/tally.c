@@ -256,6 +256,13 @@ void tally_add_all(struct tally *t, const struct tally *from, int64_t time_min, 
     }
 }
 
+void tally_clear_rows(struct tally *t) {
+    if (t->rows.n) memset(t->slots, 0, ((size_t)t->slot_mask + 1) * sizeof *t->slots);
+    if (t->last.n) memset(t->last.v, 0, t->last.n * sizeof *t->last.v);
+    t->rows.n = 0;
+    arena_clear(&t->memory);
+}
+
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
 static uint32_t peer_of(struct tally *t, const struct rollup_half *h) {
@@ -292,6 +299,7 @@ void tally_init(struct tally *t, struct rollup_names *names, int64_t step_ns) {
 }
 
 void tally_done(struct tally *t) {
+    if (t->budget) budget_give(t->budget, t->drawn_bytes);
     arena_done(&t->memory);
     strings_done(&t->keys);
     mem_free(t->asked);
@@ -314,4 +322,22 @@ uint64_t tally_bytes(const struct tally *t) {
     return t->memory.used_bytes + texts + slots * sizeof(uint32_t) + t->rows.capacity * sizeof *t->rows.v +
            (t->clients.capacity + t->servers.capacity) * sizeof(struct tally_half) +
            t->last.capacity * sizeof *t->last.v;
+}
+
+err tally_draw(struct tally *t) {
+    uint64_t bytes = tally_bytes(t);
+    if (t->limit_bytes && bytes > t->limit_bytes)
+        return err_new(ERR_LIMIT, "the rollups of this range take over %llu MiB: ask for less of it, or larger steps",
+                       (unsigned long long)(t->limit_bytes / MIB));
+    if (!t->budget || bytes <= t->drawn_bytes) return NULL;
+    if (!budget_take(t->budget, bytes - t->drawn_bytes)) return budget_err(t->budget, "rollups are added up");
+    t->drawn_bytes = bytes;
+    return NULL;
+}
+
+void tally_draw_always(struct tally *t) {
+    uint64_t bytes = tally_bytes(t);
+    if (!t->budget || bytes <= t->drawn_bytes) return;
+    budget_take_always(t->budget, bytes - t->drawn_bytes);
+    t->drawn_bytes = bytes;
 }

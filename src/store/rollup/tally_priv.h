@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "base/budget.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/vec.h"
@@ -77,11 +78,16 @@ struct tally {
     struct strings pairs;         /* of parties, with the connection */
     VEC(struct tally_edge) edges; /* of those: the keys */
     struct buf scratch;
+    struct budget *budget; /* what it takes is drawn from this, when tally_draw is called; NULL: none */
+    uint64_t drawn_bytes, limit_bytes;
 };
 
 void tally_init(struct tally *t, struct rollup_names *names, int64_t step_ns);
 void tally_done(struct tally *t);
 uint64_t tally_bytes(const struct tally *t); /* about */
+/* Draws what it has grown by. ERR_BUSY over the budget, ERR_LIMIT over limit_bytes (0: none): then nothing is drawn. tally_done gives it back. */
+err tally_draw(struct tally *t);
+void tally_draw_always(struct tally *t); /* of what must be done */
 
 /* Before a rollup_function is run: texts of the last batch may be gone. */
 void tally_begin_batch(struct tally *t);
@@ -107,6 +113,9 @@ void tally_buckets_add(struct tally *t, struct tally_row *row, uint32_t first, u
 void tally_add_row(struct tally *t, uint32_t key, const struct tally_row *from); /* key: of t */
 /* All rows of another, whose minutes begin in the range. */
 void tally_add_all(struct tally *t, const struct tally *from, int64_t time_min, int64_t time_max);
+
+/* Forgets rows; keys keep their numbers. */
+void tally_clear_rows(struct tally *t);
 
 /* ---- halves ----------------------------------------------------------------------------------------------------- */
 

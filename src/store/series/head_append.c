@@ -44,7 +44,7 @@ void series_head_place(struct head *h, struct head_series *s, uint64_t key) {
     h->set_slots[at].key = key;
     h->set_slots[at].set = set;
     s->set = set - 1;
-    s->column = (uint16_t)h->sets[s->set]->columns++;
+    s->column = h->sets[s->set]->columns++ & (HEAD_COLUMNS - 1);
 }
 
 static bool has(const struct open_row *r, uint32_t column) {
@@ -88,15 +88,38 @@ static uint32_t gather(const struct row_set *set, uint32_t column, double *out, 
     return n;
 }
 
+/* Whether every column has every row. */
+static bool rows_are_full(const struct row_set *set) {
+    for (uint32_t r = 0; r < set->rows; r++) {
+        if (set->row[r].capacity < set->columns) return false;
+        for (uint32_t c = 0; c < set->columns; c += 64) {
+            uint64_t all = set->columns - c < 64 ? (UINT64_C(1) << (set->columns - c)) - 1 : UINT64_MAX;
+            if ((set->row[r].present[c / 64] & all) != all) return false;
+        }
+    }
+    return true;
+}
+
+/* The next columns of full rows, each in one piece: of a row they lie in one line of memory. */
+enum { TILE = 8 };
+static void gather_tile(const struct row_set *set, uint32_t column, double out[TILE][HEAD_ROWS]) {
+    uint32_t n = MIN(set->columns - column, (uint32_t)TILE);
+    for (uint32_t r = 0; r < set->rows; r++)
+        for (uint32_t c = 0; c < n; c++) out[c][r] = set->row[r].v[column + c];
+}
+
 static void encode_columns(const struct row_set *set, struct stripe_writer *w, struct buf *out) {
-    double v[HEAD_ROWS];
+    double tile[TILE][HEAD_ROWS], sparse[HEAD_ROWS];
+    bool full = rows_are_full(set);
     w->full = true;
     w->misses = false;
     for (uint32_t c = 0; c < set->columns; c++) {
         size_t start = out->n;
-        uint32_t n = gather(set, c, v, &w->masks[c]);
+        if (full && c % TILE == 0) gather_tile(set, c, tile);
+        uint32_t n = full ? set->rows : gather(set, c, sparse, &w->masks[c]);
+        if (full) w->masks[c] = UINT32_MAX >> (HEAD_ROWS - n);
         if (c % 16 == 0) w->anchors[c / 16] = (uint32_t)start;
-        if (n) values_encode(v, n, EFFORT_CHEAP, out);
+        if (n) values_encode(full ? tile[c % TILE] : sparse, n, EFFORT_CHEAP, out);
         w->sizes[c] = (uint16_t)(out->n - start);
         w->full &= n == set->rows;
         w->misses |= n == 0;
@@ -171,13 +194,14 @@ static struct open_row *find_row(struct head *h, struct row_set *set, uint32_t c
 
 /* ---- one sample -------------------------------------------------------------------------------------------------- */
 
-static void set_start(struct head *h, struct head_series *s, int64_t time_ns, int64_t start_ns) {
-    struct head_extra *x = s->extra;
-    if (start_ns == (x ? x->start_ns : 0)) return;
-    x = series_head_extra_of(h, s);
+static void set_start(struct head *h, uint32_t id, int64_t time_ns, int64_t start_ns) {
+    if (start_ns == start_of(h, id)) return;
+    struct head_extra *x = series_head_extra_of(h, series_at(h, id));
+    int64_t **starts = &h->starts[id / TABLE_BLOCK];
     size_t before = x->starts.capacity;
+    if (!*starts) *starts = series_head_alloc(h, TABLE_BLOCK * sizeof **starts);
     *vec_push(&x->starts) = (struct start_change){time_ns, start_ns};
-    x->start_ns = start_ns;
+    (*starts)[id % TABLE_BLOCK] = start_ns;
     h->bytes += (x->starts.capacity - before) * sizeof *x->starts.v;
 }
 
@@ -221,10 +245,9 @@ static uint8_t add_late(struct head *h, struct head_series *s, const struct late
     return SAMPLE_TAKEN_LATE;
 }
 
-static bool last_is_histogram(const struct head_series *s) { return s->extra && s->extra->last_histogram; }
-
 static void forget_last_histogram(struct head *h, struct head_series *s) {
-    if (!last_is_histogram(s)) return;
+    if (!s->ends_in_histogram) return;
+    s->ends_in_histogram = false;
     series_head_count_free(h, sizeof *s->extra->last_histogram + histogram_bytes(s->extra->last_histogram));
     mem_free(s->extra->last_histogram);
     s->extra->last_histogram = NULL;
@@ -232,16 +255,15 @@ static void forget_last_histogram(struct head *h, struct head_series *s) {
 
 static uint8_t append_one(struct head *h, uint32_t id, int64_t time_ns, double value, int64_t start_ns) {
     struct head_series *s = series_at(h, id);
-    *seen_at(h, id) = seen_now(h);
     if (time_ns == s->time_max && s->time_min <= s->time_max)
-        return !last_is_histogram(s) && bits_of_double(s->last) == bits_of_double(value) ? SAMPLE_REPEATED
+        return !s->ends_in_histogram && bits_of_double(s->last) == bits_of_double(value) ? SAMPLE_REPEATED
                                                                                          : SAMPLE_CONFLICT;
     if (time_ns < s->time_max) return add_late(h, s, &(struct late){time_ns, start_ns, value, NULL});
     struct row_set *set = h->sets[s->set];
     struct open_row *row = find_row(h, set, s->column, time_ns);
     row->v[s->column] = value;
     row->present[s->column / 64] |= UINT64_C(1) << s->column % 64;
-    set_start(h, s, time_ns, start_ns);
+    set_start(h, id, time_ns, start_ns);
     forget_last_histogram(h, s);
     s->last = value;
     note_time(h, s, time_ns);
@@ -249,16 +271,44 @@ static uint8_t append_one(struct head *h, uint32_t id, int64_t time_ns, double v
     return SAMPLE_TAKEN;
 }
 
-/* Series lie anywhere, as does what few of them have beside (start times): memory brings both while those before are appended. */
+/* Where samples of one set and one time go: its newest row. */
+struct newest_row {
+    uint32_t set;
+    int64_t time_ns;
+    struct open_row *row; /* NULL: none is known */
+};
+
+static void find_newest_row(struct head *h, const struct head_series *s, struct newest_row *out) {
+    const struct row_set *set = h->sets[s->set];
+    out->row = set->rows ? &h->sets[s->set]->row[set->rows - 1] : NULL;
+    out->set = s->set;
+    if (out->row) out->time_ns = out->row->time_ns;
+}
+
+/* A sample that is newer than all of its series, of a time that others of its set were of a moment ago, and says nothing else. False: it
+ * takes append_one. */
+static inline bool append_next(struct head *h, uint32_t id, int64_t time_ns, double value, int64_t start_ns,
+                               struct newest_row *at) {
+    struct head_series *s = series_at(h, id);
+    uint32_t column = s->column;
+    if (time_ns <= s->time_max || start_ns != start_of(h, id) || s->ends_in_histogram) return false;
+    if (!at->row || at->set != s->set) find_newest_row(h, s, at);
+    if (!at->row || at->time_ns != time_ns || column >= at->row->capacity) return false;
+    uint64_t *present = &at->row->present[column / 64], bit = UINT64_C(1) << column % 64;
+    if (*present & bit) return false;
+    *present |= bit;
+    at->row->v[column] = value;
+    s->last = value;
+    s->time_min = MIN(s->time_min, time_ns);
+    s->time_max = time_ns;
+    h->stats.samples++; /* the row's first one has noted its time */
+    return true;
+}
+
+/* Series lie anywhere: memory brings them while those before are appended. */
 static inline void foresee(const struct head *h, const uint32_t *series, uint32_t i, uint32_t n) {
-    enum { FAR = 12, NEAR = 5 };
-    if (i + FAR < n) {
-        const char *s = (const char *)series_at(h, series[i + FAR]);
-        __builtin_prefetch(s, 1);
-        __builtin_prefetch(s + sizeof(struct head_series) - 1, 1);
-    }
-    const struct head_extra *x = i + NEAR < n ? series_at(h, series[i + NEAR])->extra : NULL;
-    if (x) __builtin_prefetch(&x->start_ns);
+    enum { FAR = 12 };
+    if (i + FAR < n) __builtin_prefetch(series_at(h, series[i + FAR]), 1);
 }
 
 err series_head_append(struct head *h, const uint32_t *series, const int64_t *times_ns, const double *values,
@@ -266,9 +316,16 @@ err series_head_append(struct head *h, const uint32_t *series, const int64_t *ti
     enum { STRIPE_BYTES = HEAD_COLUMNS * HEAD_ROWS * 9 + HEAD_COLUMNS * 8 };
     lock_take(&h->lock);
     err e = series_head_charge(h, (uint64_t)n * SAMPLE_BYTES + STRIPE_BYTES, "samples");
+    struct newest_row at = {0};
+    uint32_t seen = seen_now(h);
     for (uint32_t i = 0; i < n && !e; i++) {
         foresee(h, series, i, n);
-        verdicts[i] = append_one(h, series[i], times_ns[i], values[i], starts_ns ? starts_ns[i] : 0);
+        int64_t start = starts_ns ? starts_ns[i] : 0;
+        *seen_at(h, series[i]) = seen;
+        verdicts[i] = SAMPLE_TAKEN;
+        if (append_next(h, series[i], times_ns[i], values[i], start, &at)) continue;
+        verdicts[i] = append_one(h, series[i], times_ns[i], values[i], start);
+        at.row = NULL; /* it may have begun another one */
     }
     lock_give(&h->lock);
     return e;
@@ -308,19 +365,21 @@ static void seal_histograms(struct head *h, struct head_extra *x) {
     x->open_count = 0;
 }
 
-static uint8_t append_histogram(struct head *h, struct head_series *s, int64_t time_ns, const struct histogram *v,
+static uint8_t append_histogram(struct head *h, uint32_t id, int64_t time_ns, const struct histogram *v,
                                 int64_t start_ns) {
+    struct head_series *s = series_at(h, id);
     if (time_ns == s->time_max && s->time_min <= s->time_max)
-        return last_is_histogram(s) && histogram_equal(s->extra->last_histogram, v) ? SAMPLE_REPEATED : SAMPLE_CONFLICT;
+        return s->ends_in_histogram && histogram_equal(s->extra->last_histogram, v) ? SAMPLE_REPEATED : SAMPLE_CONFLICT;
     if (time_ns < s->time_max) return add_late(h, s, &(struct late){time_ns, start_ns, 0, v});
     struct head_extra *x = series_head_extra_of(h, s);
     bool other = x->open_count && x->open[0].h->is_float != v->is_float; /* one chunk is of one kind */
     if (x->open_count == HEAD_ROWS || other) seal_histograms(h, x);
     x->open[x->open_count].time_ns = time_ns;
     x->open[x->open_count++].h = heap_copy(h, v);
-    set_start(h, s, time_ns, start_ns);
+    set_start(h, id, time_ns, start_ns);
     forget_last_histogram(h, s);
     x->last_histogram = heap_copy(h, v);
+    s->ends_in_histogram = true;
     note_time(h, s, time_ns);
     h->stats.histograms++;
     return SAMPLE_TAKEN;
@@ -333,7 +392,7 @@ err series_head_append_histogram(struct head *h, uint32_t series, int64_t time_n
     err e = series_head_charge(h, 3 * (histogram_bytes(v) + HISTOGRAM_SLACK) + sizeof(struct head_extra),
                                "native histograms");
     if (!e) *seen_at(h, series) = seen_now(h);
-    if (!e) *verdict = append_histogram(h, series_at(h, series), time_ns, v, start_ns);
+    if (!e) *verdict = append_histogram(h, series, time_ns, v, start_ns);
     lock_give(&h->lock);
     return e;
 }

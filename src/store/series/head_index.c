@@ -113,7 +113,8 @@ static uint32_t add_series(struct head *h, struct labels l, struct label_set_has
     uint32_t id = h->series_count, *pairs = series_head_alloc(h, l.n * sizeof *pairs);
     make_room(h, &h->series_slots, &h->series_mask, id, hash_of_series);
     if (!h->series[id / TABLE_BLOCK]) {
-        h->series[id / TABLE_BLOCK] = series_head_alloc(h, TABLE_BLOCK * sizeof(struct head_series));
+        uintptr_t block = (uintptr_t)series_head_alloc(h, TABLE_BLOCK * sizeof(struct head_series) + 63);
+        h->series[id / TABLE_BLOCK] = (struct head_series *)((block + 63) & ~(uintptr_t)63);
         h->seen[id / TABLE_BLOCK] = series_head_alloc(h, TABLE_BLOCK * sizeof(uint32_t));
     }
     struct head_series *s = series_at(h, id);

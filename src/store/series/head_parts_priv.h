@@ -86,7 +86,6 @@ struct head_extra {
     struct late *late; /* ascending in time */
     uint32_t late_count, late_capacity;
     uint32_t exemplar; /* number + 1 of the newest */
-    int64_t start_ns;  /* that of the last change of `starts`, which every sample asks for; 0: there is none */
     VEC(struct start_change) starts;
     struct histogram_chunk *chunk_first, *chunk_last;
     uint32_t chunk_count, open_count;
@@ -102,11 +101,13 @@ struct head_series {
     struct label_set_hash hash;
     const uint32_t *pairs;
     uint32_t set;
-    uint16_t column, pair_count;
+    uint16_t column : 15, ends_in_histogram : 1; /* the newest sample is one: extra->last_histogram */
+    uint16_t pair_count;
     int64_t time_min, time_max; /* min > max: no samples */
     double last;
     struct head_extra *extra;
 };
+static_assert(sizeof(struct head_series) == 64, "none lies across two lines");
 
 struct head_exemplar {
     int64_t time_ns;
@@ -125,6 +126,8 @@ struct head {
     struct head_series *series[TABLE_BLOCKS];
     uint32_t *seen
         [TABLE_BLOCKS]; /* of each series when a sample of it came last, in seconds of series_head_now + 1; 0: idle */
+    int64_t *starts
+        [TABLE_BLOCKS]; /* of each series that of its newest sample, which every sample asks for; NULL: 0 for all */
     struct pair *pairs[TABLE_BLOCKS];
     uint32_t series_count, pair_count;
     uint32_t *series_slots, *pair_slots; /* id + 1 */
@@ -169,6 +172,10 @@ static inline int64_t stripe_newest(const struct stripe *s, uint32_t column) {
 }
 static inline uint32_t *seen_at(const struct head *h, uint32_t id) {
     return &h->seen[id / TABLE_BLOCK][id % TABLE_BLOCK];
+}
+static inline int64_t start_of(const struct head *h, uint32_t id) {
+    const int64_t *starts = h->starts[id / TABLE_BLOCK];
+    return starts ? starts[id % TABLE_BLOCK] : 0;
 }
 /* What seen_at has of a series that a sample comes of now. */
 static inline uint32_t seen_now(const struct head *h) {

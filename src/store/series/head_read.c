@@ -235,8 +235,7 @@ bool series_head_last(struct head *h, uint32_t series, struct head_last *out) {
     lock_take(&h->lock);
     const struct head_series *s = series_at(h, series);
     const struct head_extra *x = s->extra;
-    *out = (struct head_last){s->time_max, x ? x->start_ns : 0, s->last,
-                              x ? x->last_histogram : NULL};
+    *out = (struct head_last){s->time_max, start_of(h, series), s->last, x ? x->last_histogram : NULL};
     bool there = s->time_min <= s->time_max;
     lock_give(&h->lock);
     return there;

@@ -12,6 +12,26 @@ export interface HomeState extends Range {
   environment: string;
   compare: boolean; // with the period before
 }
+export interface MapState extends Range {
+  environment: string;
+  focus: string; // the name of a node: only what is near it; "": all
+  steps: '1' | '2' | '3' | '4'; // how near
+  node: string; // the one that is looked at, by keyOf of hot/map.ts
+  as: 'map' | 'list';
+}
+export interface ServiceState extends Range {
+  service: string;
+  environment: string;
+  compare: boolean;
+  show: 'errors' | 'slow' | 'logs'; // which of its newest
+}
+export interface ErrorsState extends Range {
+  service: string;
+  environment: string;
+  text: string;
+  trend: '' | 'new' | 'increasing' | 'steady' | 'decreasing';
+  error: string; // fingerprint of the one that is open
+}
 export interface TracesState extends Range {
   service: string;
   environment: string;
@@ -112,6 +132,9 @@ export interface LoginState {
 }
 
 export const home = codec<HomeState>({ ...range, environment: text(), compare: flag() });
+export const map = codec<MapState>({ ...range, environment: text(), focus: text(), steps: choice('2', '1', '3', '4'), node: text(), as: choice('map', 'list') });
+export const service = codec<ServiceState>({ ...range, service: text(), environment: text(), compare: flag(), show: choice('errors', 'slow', 'logs') });
+export const errors = codec<ErrorsState>({ start: text('now-24h'), end: text(), service: text(), environment: text(), text: text(), trend: choice('', 'new', 'increasing', 'steady', 'decreasing'), error: text() });
 export const traces = codec<TracesState>({
   ...range, service: text(), environment: text(), operation: text(), status: choice('', 'error', 'ok', 'unset'), min_duration: text(),
   max_duration: text(), text: text(), where: list(), order: choice('newest', 'longest'),
@@ -143,9 +166,9 @@ export const settings = codec<SettingsState>({ section: choice('health', 'storag
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'targets' | 'rules' | 'dashboards' | 'dashboard' | 'start' | 'settings' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', targets: '/targets', rules: '/rules', dashboards: '/dashboards', dashboard: '/dashboard/', start: '/start', settings: '/settings', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, traces, trace, compare, logs, metrics, cardinality, targets, rules, dashboards, dashboard, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'map' | 'service' | 'errors' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'targets' | 'rules' | 'dashboards' | 'dashboard' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', map: '/map', service: '/service', errors: '/errors', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', targets: '/targets', rules: '/rules', dashboards: '/dashboards', dashboard: '/dashboard/', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, map, service, errors, traces, trace, compare, logs, metrics, cardinality, targets, rules, dashboards, dashboard, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -166,6 +189,9 @@ export function placeOf(path: string): Place | null {
 /** Links, with what is not said at its default. */
 const linkTo = <S>(path: string, c: Codec<S>) => (some: Partial<S> = {}): string => path + c.write({ ...c.read(''), ...some });
 export const homeLink = linkTo(paths.home, home);
+export const mapLink = linkTo(paths.map, map);
+export const serviceLink = linkTo(paths.service, service);
+export const errorsLink = linkTo(paths.errors, errors);
 export const tracesLink = linkTo(paths.traces, traces);
 export const compareLink = linkTo(paths.compare, compare);
 export const logsLink = linkTo(paths.logs, logs);

@@ -4,7 +4,7 @@ import { useQuestion, type Services, type ServiceStats, type Stats } from '../li
 import { duration, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
-import { home, logsLink, serviceMetricsLink, tracesLink, type HomeState } from '../lib/screens';
+import { home, logsLink, serviceLink, serviceMetricsLink, tracesLink, type HomeState } from '../lib/screens';
 import { rangeMs } from '../lib/time';
 import { Change } from '../ui/change';
 import { Spark } from '../ui/chart';
@@ -30,13 +30,13 @@ function Row({ s, before, state, seconds, at }: { s: ServiceStats; before: Servi
   const some = { start: state.start, end: state.end, environment: state.environment, service: s.service, compare: state.compare };
   return (
     <tr class={at ? 'at' : ''}>
-      <td><Dot service={s.service} />{s.service === '_other' ? <span class="muted" title="More services than are told apart, together">all others</span> : <a class="strong" href={tracesLink(some)}>{s.service}</a>}</td>
+      <td><Dot service={s.service} />{s.service === '_other' ? <span class="muted" title="More services than are told apart, together">all others</span> : <a class="strong" href={serviceLink(some)}>{s.service}</a>}</td>
       <td class="num">{rate(s.span_count / seconds)} <Change now={s.span_count} before={before && before.span_count} show={(v) => rate(v / seconds)} /></td>
       <td class="num">{s.error_count ? <a class="bad" href={tracesLink({ ...some, status: 'error' })}>{percent(s.error_ratio)}</a> : <span class="muted">0%</span>} <Change now={s.error_ratio} before={before && before.error_ratio} show={percent} worse="more" share /></td>
       <td class="num hide-small">{s.duration ? duration(s.duration.p50_ns) : '–'} {s.duration && <Change now={s.duration.p50_ns} before={before?.duration?.p50_ns} show={duration} worse="more" />}</td>
       <td class="num">{s.duration ? <a href={tracesLink({ ...some, order: 'longest' })}>{duration(s.duration.p95_ns)}</a> : '–'} {s.duration && <Change now={s.duration.p95_ns} before={before?.duration?.p95_ns} show={duration} worse="more" />}</td>
       <td class="hide-small"><Spark counts={s.bucket_span_counts} errors={s.bucket_error_counts} label={`${s.service}: ${plural(s.span_count, 'span')}, ${plural(s.error_count, 'error')}`} /></td>
-      <td class="hide-small num"><a href={logsLink(some)}>Logs</a> <a href={serviceMetricsLink(s.service, null, { start: state.start, end: state.end })}>Metrics</a></td>
+      <td class="hide-small num"><a href={tracesLink(some)}>Traces</a> <a href={logsLink(some)}>Logs</a> <a href={serviceMetricsLink(s.service, null, { start: state.start, end: state.end })}>Metrics</a></td>
     </tr>
   );
 }
@@ -53,7 +53,7 @@ function Table({ stats, state }: { stats: Stats; state: HomeState }) {
   const move = (step: number): void => setAt(Math.max(0, Math.min(rows.length - 1, at + step)));
   useKeys({
     j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1),
-    enter: () => rows[at] && go(tracesLink({ start: state.start, end: state.end, environment: state.environment, service: rows[at].service })),
+    enter: () => rows[at] && go(serviceLink({ start: state.start, end: state.end, environment: state.environment, service: rows[at].service })),
   });
   const head = (key: Sort, name: string, cls = 'num') => (
     <th scope="col" class={cls} aria-sort={by === key ? (key === 'service' ? 'ascending' : 'descending') : undefined}><button onClick={() => setBy(key)}>{name}{by === key ? (key === 'service' ? ' ↑' : ' ↓') : ''}</button></th>
@@ -62,7 +62,7 @@ function Table({ stats, state }: { stats: Stats; state: HomeState }) {
     <div class="scroll">
       <table class="table">
         <thead>
-          <tr>{head('service', 'Service', '')}{head('rate', 'Spans/s')}{head('errors', 'Errors')}{head('p50', 'p50', 'num hide-small')}{head('p95', 'p95')}<th scope="col" class="wide hide-small">Over time</th><th scope="col" class="hide-small"><span class="sr">Logs and metrics</span></th></tr>
+          <tr>{head('service', 'Service', '')}{head('rate', 'Spans/s')}{head('errors', 'Errors')}{head('p50', 'p50', 'num hide-small')}{head('p95', 'p95')}<th scope="col" class="wide hide-small">Over time</th><th scope="col" class="hide-small"><span class="sr">Traces, logs and metrics</span></th></tr>
         </thead>
         <tbody>{rows.map((s, i) => <Row key={s.service} s={s} before={before && (before.get(s.service) ?? none)} state={state} seconds={Math.max(1, (to - from) / 1000)} at={i === at} />)}</tbody>
       </table>

@@ -175,13 +175,13 @@ function PoolBox({ of, answer, few, open, toggle }: { of: Pool; answer: Answered
 /* ---- the screen ---- */
 
 function Note({ of }: { of: Notification }) {
-  const { what, places } = readNotification(of.text), failed = /failed/.test(what);
+  const none = /^Job .* cannot be scraped/.test(of.text), { what, places } = none ? { what: of.text, places: [] } : readNotification(of.text), failed = !none && /failed/.test(what);
   return (
     <div class={failed ? 'note error' : 'note warn'} role="alert">
       <div class="grow">
         <b>{what}</b>
         {places.length > 0 && <ul class="problems">{places.map((p) => <li key={`${p.file} ${p.line} ${p.message}`}><b class="mono">{p.file}, line {p.line}</b>: {p.message}</li>)}</ul>}
-        <div class="muted">{failed ? 'What was good before still runs. ' : 'The rest runs. '}The file is looked at every five seconds; <code>clew scrape check</code> says the same of it before.</div>
+        <div class="muted">{none ? 'The others are scraped. What makes it none comes from its discovery, or from relabel_configs.' : <>{failed ? 'What was good before still runs. ' : 'The rest runs. '}The file is looked at every five seconds; <code>clew scrape check</code> says the same of it before.</>}</div>
       </div>
     </div>
   );

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { cardinalityLink, dashboardLink, dashboardsLink, homeLink, logsLink, metricsLink, placeOf, rulesLink, searchLink, serviceMetricsLink, settingsLink, targetsLink, tracesLink, traceLink } from '../lib/screens';
+import { cardinalityLink, dashboardLink, dashboardsLink, errorsLink, homeLink, logsLink, mapLink, metricsLink, placeOf, rulesLink, searchLink, serviceLink, serviceMetricsLink, settingsLink, targetsLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -13,6 +13,8 @@ interface Command {
 
 const fixed = (help: () => void): Command[] => [
   { name: 'Home: services', hint: 'g h', run: () => go(homeLink()) },
+  { name: 'Service map', hint: 'g v', run: () => go(mapLink()) },
+  { name: 'Errors', hint: 'g e', run: () => go(errorsLink()) },
   { name: 'Traces', hint: 'g t', run: () => go(tracesLink()) },
   { name: 'Traces with errors', hint: '', run: () => go(tracesLink({ status: 'error' })) },
   { name: 'Slowest traces', hint: '', run: () => go(tracesLink({ order: 'longest' })) },
@@ -45,6 +47,7 @@ const fixed = (help: () => void): Command[] => [
 function serviceCommands(found: Services): Command[] {
   const names = [...new Set(found.services.map((s) => s.name))];
   return names.flatMap((name) => [
+    { name: `Service ${name}`, hint: 'service', run: () => go(serviceLink({ service: name })) },
     { name: `Traces of ${name}`, hint: 'service', run: () => go(tracesLink({ service: name })) },
     { name: `Logs of ${name}`, hint: 'service', run: () => go(logsLink({ service: name })) },
     { name: `Metrics of ${name}`, hint: 'service', run: () => go(serviceMetricsLink(name, null)) },
@@ -125,7 +128,7 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g t · g l · g m · g a · g d · g r · g s · g ,', 'home, traces, logs, metrics, targets, dashboards, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g v · g e · g t · g l · g m · g a · g d · g r · g s · g ,', 'home, service map, errors, traces, logs, metrics, targets, dashboards, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
   ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail, targets)'],
   ['e · Ctrl Z · Ctrl S', 'edit a dashboard; undo, save; arrow keys on a panel’s handle move it, with Shift resize it'], ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'], ['n · Ctrl S · Ctrl Enter', 'a new group; save it; test it (rules)'],
