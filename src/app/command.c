@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -217,4 +218,17 @@ void command_progress_end(void) {
     if (progress_shown) fputs("\r\x1b[K", stderr);
     progress_shown = false;
     progress_next_ns = 0;
+}
+
+err command_setup_log(const struct arguments *a) {
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    struct str level = argument_text(a, OPTION_LOG_LEVEL), format = argument_text(a, OPTION_LOG_FORMAT);
+    bool json = str_equal(format, STR("json"));
+    if (!json && !str_equal(format, STR("logfmt"))) return err_new(ERR_INVALID, "--log-format: logfmt or json");
+    for (size_t i = 0; i < LENGTH(levels); i++) {
+        if (!str_equal(level, str_of(levels[i]))) continue;
+        log_setup((enum log_level)i, json ? LOG_JSON : LOG_LOGFMT, 2);
+        return NULL;
+    }
+    return err_new(ERR_INVALID, "--log-level: debug, info, warn or error");
 }

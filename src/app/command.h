@@ -7,6 +7,7 @@
 #include "net/client.h"
 
 err command_serve(const struct arguments *a);
+err command_collect(const struct arguments *a);
 err command_load(const struct arguments *a);
 err command_trace(const struct arguments *a);
 err command_query_attributes(const struct arguments *a);
@@ -71,6 +72,9 @@ err command_check_url(const struct arguments *a, enum option o);
 /* To standard output, whole: exits with 0 when nobody reads it any more, with the status of ERR_IO when it cannot be written. */
 void command_print(const struct buf *text);
 void command_say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line */
+
+/* What --log-level and --log-format say; before threads start. */
+err command_setup_log(const struct arguments *a);
 
 /* Opens a data directory that no clew runs on, to be read: it has no threads, and rows in the log are read into memory of `budget`. */
 struct budget;

@@ -18,6 +18,12 @@ const struct command commands[] = {
          O(PROMOTE_ATTRIBUTE) | O(HOST_METRICS) | O(HOST_INTERVAL) | O(HOST_ROOT) | O(HOST_INSTANCE) | O(WATCH) |
          O(RULE_FILES) | O(ALERTMANAGER) | O(EXTERNAL_URL) | O(EXTERNAL_LABEL) | O(SELF_TELEMETRY) | O(DB),
      "take in telemetry and answer questions", command_serve},
+    {"collect", "", 0, 0,
+     O(TO) | O(PROTOCOL) | O(COMPRESSION) | O(HEADER) | O(TOKEN) | O(TOKEN_FILE) | O(TENANT) | O(TLS_CA) | O(INSECURE) |
+         O(TIMEOUT) | O(CALLS) | O(CONFIG) | O(COLLECT_DATA) | O(QUEUE_MAX) | O(QUEUE_AGE) | O(QUEUE_DROP) |
+         O(COLLECT_LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) |
+         O(PLAIN_TEXT) | O(MEMORY_LIMIT) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON),
+     "take in OTLP, keep it on disk, hand it to another OTLP backend", command_collect},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(INSTANCES) | O(REMOTE_WRITE) | O(STORIES) | O(SEED) | O(RATE) |
          O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) | O(VERIFY) | O(OVER) |

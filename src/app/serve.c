@@ -113,19 +113,6 @@ static err read_store_options(const struct arguments *a, struct server *s, struc
     return NULL;
 }
 
-static err setup_log(const struct arguments *a) {
-    static const char *const levels[] = {"debug", "info", "warn", "error"};
-    struct str level = argument_text(a, OPTION_LOG_LEVEL), format = argument_text(a, OPTION_LOG_FORMAT);
-    bool json = str_equal(format, STR("json"));
-    if (!json && !str_equal(format, STR("logfmt"))) return err_new(ERR_INVALID, "--log-format: logfmt or json");
-    for (size_t i = 0; i < LENGTH(levels); i++) {
-        if (!str_equal(level, str_of(levels[i]))) continue;
-        log_setup((enum log_level)i, json ? LOG_JSON : LOG_LOGFMT, 2);
-        return NULL;
-    }
-    return err_new(ERR_INVALID, "--log-level: debug, info, warn or error");
-}
-
 static err read_workers(const struct arguments *a, uint64_t *out) {
     *out = (uint64_t)MAX(2, process_cores());
     if (argument_text(a, OPTION_WORKERS).n) TRY(argument_u64(a, OPTION_WORKERS, out));
@@ -497,7 +484,7 @@ err command_serve(const struct arguments *a) {
     serve_emit_init(&s.emit);
     lock_init(&s.lock);
     flag_init(&s.ending_flag);
-    TRY(setup_log(a));
+    TRY(command_setup_log(a));
     supervise_open(&s.supervise);
     err e = open_server(a, &s);
     if (!e) {

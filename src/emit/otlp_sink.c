@@ -76,8 +76,6 @@ static void encode(enum emit_kind kind, struct batch_blob *blob, struct buf *out
     }
 }
 
-static bool is_passing(int status) { return status == 429 || (status >= 502 && status <= 504); }
-
 /* NULL: taken. *out_again: another try may help; *out_after_s: not before, -1: not said. */
 static err post_wait(struct otlp_sink *s, enum emit_kind kind, struct str body, bool *out_again, int64_t *out_after_s) {
     struct http_answer answer = {0};
@@ -86,7 +84,7 @@ static err post_wait(struct otlp_sink *s, enum emit_kind kind, struct str body, 
     if (!s->client) TRY(http_client_new(&s->client));
     TRY(http_call_wait(s->client, "POST", s->urls[kind], s->fields, body, s->options.timeout_ns, ANSWER_BYTES_MAX,
                        &answer));
-    *out_again = is_passing(answer.status);
+    *out_again = http_status_passes(answer.status);
     *out_after_s = answer.retry_after_s;
     err e = answer.status / 100 == 2
                 ? NULL

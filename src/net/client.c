@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "net/curl_priv.h"
+#include "net/grpc.h"
 #include "net/tls_priv.h"
 #include "os/clock.h"
 
@@ -129,6 +130,15 @@ static int on_progress(void *context, curl_off_t down_all, curl_off_t down, curl
     return r->call->sink && clock_monotonic_ns() - r->heard_at > r->call->sink->quiet_ns;
 }
 
+static void on_grpc_field(struct http_answer *answer, struct str name, struct str value) {
+    int64_t ns;
+    if (str_equal(name, STR("grpc-status-details-bin")) && grpc_retry_read(value, &ns)) answer->grpc_retry_ns = ns;
+    if (!str_equal(name, STR("grpc-message"))) return;
+    value.n = MIN(value.n, sizeof answer->grpc_message - 1);
+    if (value.n) memcpy(answer->grpc_message, value.p, value.n);
+    answer->grpc_message[value.n] = 0;
+}
+
 static size_t on_field(char *p, size_t one, size_t n, void *context) {
     struct http_answer *answer = &((struct reception *)context)->answer;
     struct str name, value;
@@ -136,6 +146,7 @@ static size_t on_field(char *p, size_t one, size_t n, void *context) {
     (void)one;
     if (!str_cut((struct str){p, n}, ':', &name, &value)) return n;
     bool retry = str_equal_nocase(name, STR("retry-after")), grpc = str_equal_nocase(name, STR("grpc-status"));
+    if (str_starts_with(name, STR("grpc-"))) on_grpc_field(answer, name, str_trim(value));
     if (!retry && !grpc) return n;
     err e = parse_u64(str_trim(value), &number);
     number = MIN(number, (uint64_t)INT32_MAX);
@@ -257,7 +268,7 @@ static err perform(struct http_client *c, const struct call *call, size_t body_m
     struct reception r = {.handle = c->handle,
                           .client = c,
                           .call = call,
-                          .answer = {.retry_after_s = -1, .grpc_status = -1},
+                          .answer = {.retry_after_s = -1, .grpc_status = -1, .grpc_retry_ns = -1},
                           .heard_at = clock_monotonic_ns()};
     struct curl_slist *list;
     buf_init(&r.answer.body, body_max);

@@ -14,9 +14,13 @@ struct http_answer {
     int status;
     struct buf body;
     char content_type[128];
-    int64_t retry_after_s; /* -1: none */
-    int grpc_status;       /* in head or trailers; -1: none */
+    int64_t retry_after_s;  /* -1: none */
+    int grpc_status;        /* in head or trailers; -1: none */
+    int64_t grpc_retry_ns;  /* of a RetryInfo; -1: none */
+    char grpc_message[256]; /* cut, percent-encoded as it came */
 };
+/* Another try may help: too many requests, or nobody there behind a gateway (OTLP/HTTP, Retryable Response Codes). */
+static inline bool http_status_passes(int status) { return status == 429 || (status >= 502 && status <= 504); }
 err http_client_new(struct http_client **out);  /* ERR_UNAVAILABLE with the package's name when libcurl is missing */
 void http_client_use_h2(struct http_client *c); /* from now on HTTP/2, by prior knowledge */
 void http_client_free(struct http_client *c);

@@ -212,7 +212,7 @@ err http_fetch_start(struct http_fetcher *f, const struct http_fetch *request) {
     if (!handle) return err_new(ERR_UNAVAILABLE, "libcurl gives no handle");
     struct fetch *x = mem_new_of(struct fetch);
     *x = (struct fetch){.fetcher = f, .handle = handle, .request = *request};
-    x->answer = (struct http_answer){.retry_after_s = -1, .grpc_status = -1};
+    x->answer = (struct http_answer){.retry_after_s = -1, .grpc_status = -1, .grpc_retry_ns = -1};
     buf_init(&x->answer.body, request->body_max);
     err e = make_lists(x);
     if (!e) set_options(x);

@@ -159,6 +159,85 @@ void grpc_status_add_encodings(struct grpc_status *s) {
     s->fields[s->count++] = (struct http_field){STR("grpc-accept-encoding"), STR("identity,gzip")};
 }
 
+/* ---- what a client is told -------------------------------------------------------------------------------------- */
+
+/* Either alphabet, padded or not; false at any other byte. */
+static bool read_base64(struct str s, struct buf *out) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0, held = 0;
+    while (s.n && s.p[s.n - 1] == '=') s.n--;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i] == '-' ? '+' : s.p[i] == '_' ? '/' : s.p[i];
+        const char *at = c ? strchr(digits, c) : NULL;
+        if (!at) return false;
+        held = held << 6 | (uint32_t)(at - digits);
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        buf_add_byte(out, (char)(held >> bits));
+    }
+    return !out->full;
+}
+
+static bool read_varint(struct str *s, uint64_t *out) {
+    *out = 0;
+    for (unsigned shift = 0; shift < 64 && s->n; shift += 7) {
+        uint8_t c = (uint8_t)s->p[0];
+        s->p++, s->n--;
+        *out |= (uint64_t)(c & 127) << shift;
+        if (c < 128) return true;
+    }
+    return false;
+}
+
+/* The next field: a number, or bytes. False: the end, or what cannot be read. */
+static bool next_field(struct str *s, uint64_t *out_field, uint64_t *out_number, struct str *out_bytes) {
+    uint64_t tag, n;
+    if (!s->n || !read_varint(s, &tag) || !read_varint(s, &n)) return false;
+    *out_field = tag >> 3;
+    *out_number = n;
+    *out_bytes = (struct str){NULL, 0};
+    if ((tag & 7) == 0) return true;
+    if ((tag & 7) != 2 || n > s->n) return false;
+    *out_bytes = (struct str){s->p, (size_t)n};
+    s->p += n, s->n -= (size_t)n;
+    return true;
+}
+
+/* RetryInfo {retry_delay 1: Duration {seconds 1, nanos 2}} */
+static bool read_delay(struct str info, int64_t *out_ns) {
+    uint64_t field, number, seconds = 0, nanos = 0;
+    struct str bytes, delay = {NULL, 0};
+    while (next_field(&info, &field, &number, &bytes))
+        if (field == 1 && bytes.p) delay = bytes;
+    while (next_field(&delay, &field, &number, &bytes)) {
+        if (field == 1) seconds = number;
+        if (field == 2) nanos = number;
+    }
+    if (seconds > 86400 * 365 || nanos > 999999999) return false; /* negative ones are larger still */
+    *out_ns = (int64_t)(seconds * 1000000000 + nanos);
+    return true;
+}
+
+bool grpc_retry_read(struct str details, int64_t *out_ns) {
+    uint64_t field, number;
+    struct str status, any, bytes;
+    AUTO_BUF struct buf plain;
+    buf_init(&plain, 16 * KIB);
+    if (!read_base64(details, &plain)) return false;
+    status = buf_str(&plain);
+    while (next_field(&status, &field, &number, &any)) {
+        struct str type = {NULL, 0}, value = {NULL, 0};
+        if (field != 3) continue;
+        while (next_field(&any, &field, &number, &bytes)) {
+            if (field == 1) type = bytes;
+            if (field == 2) value = bytes;
+        }
+        if (str_ends_with(type, STR("/google.rpc.RetryInfo")) && value.p) return read_delay(value, out_ns);
+    }
+    return false;
+}
+
 enum grpc_code grpc_code_of_http(int status) {
     switch (status) {
     case 400: return GRPC_INTERNAL;

@@ -24,9 +24,12 @@ enum grpc_code {
     GRPC_NOT_FOUND = 5,
     GRPC_PERMISSION_DENIED = 7,
     GRPC_RESOURCE_EXHAUSTED = 8,
+    GRPC_ABORTED = 10,
+    GRPC_OUT_OF_RANGE = 11,
     GRPC_UNIMPLEMENTED = 12,
     GRPC_INTERNAL = 13,
     GRPC_UNAVAILABLE = 14,
+    GRPC_DATA_LOSS = 15,
     GRPC_UNAUTHENTICATED = 16,
 };
 
@@ -62,6 +65,9 @@ void grpc_status_init(struct grpc_status *s, enum grpc_code code, struct str mes
 void grpc_status_done(struct grpc_status *s);
 /* What encodings are taken, for whoever sent another. */
 void grpc_status_add_encodings(struct grpc_status *s);
+
+/* What grpc-status-details-bin says of when to come again: the delay of its RetryInfo. False: it says nothing, or cannot be read. */
+bool grpc_retry_read(struct str details, int64_t *out_ns);
 
 enum grpc_code grpc_code_of_http(int status);
 /* net's own: writes the answer in place of a handler. */

@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     int64_t ns;
     if (grpc_timeout_read(input, &ns) && (ns < 0 || input.n > 9)) __builtin_trap();
+    if (grpc_retry_read(input, &ns) && ns < 0) __builtin_trap();
     (void)grpc_type_is_taken(input);
     struct grpc_status s;
     grpc_status_init(&s, (enum grpc_code)(data[0] % 17), input, data[0]);

@@ -121,6 +121,30 @@ static void a_long_message_is_cut(void **state) {
     grpc_status_done(&s);
 }
 
+/* What one side writes the other reads; what cannot be read says nothing. */
+static void a_retry_info_is_read_as_it_was_written(void **state) {
+    (void)state;
+    static const int64_t delays[] = {1, 999999999, 1000000000, 2500000000, 3600000000000};
+    int64_t ns = 0;
+    for (size_t i = 0; i < LENGTH(delays); i++) {
+        struct grpc_status s;
+        grpc_status_init(&s, GRPC_UNAVAILABLE, STR("busy"), delays[i]);
+        assert_true(grpc_retry_read(s.fields[s.count - 1].value, &ns));
+        assert_int_equal(ns, delays[i]);
+        grpc_status_done(&s);
+    }
+    /* of grpc-js' making, padded: {code 14, message "later", details [{RetryInfo {2 s}}]} */
+    assert_true(
+        grpc_retry_read(STR("CA4SBWxhdGVyGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SBAoCCAI="), &ns));
+    assert_int_equal(ns, 2000000000);
+    static const struct str bad[] = {
+        STR(""), STR("CA4"), STR("!!"), STR("CA4SBWxhdGVyGjAKKHR5cGU"), STR("//////8="),
+        /* another type; a negative delay */
+        STR("GgwKBGEvYi5jEgQKAggC"),
+        STR("GjoKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SDgoMCP///////////wE=")};
+    for (size_t i = 0; i < LENGTH(bad); i++) assert_false(grpc_retry_read(bad[i], &ns));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_are_read_or_refused_by_their_prefix),
@@ -128,6 +152,7 @@ int main(void) {
         cmocka_unit_test(content_types_are_told_apart),
         cmocka_unit_test(timeouts_have_up_to_eight_digits_and_a_unit),
         cmocka_unit_test(statuses_are_percent_encoded_and_say_when_to_retry),
+        cmocka_unit_test(a_retry_info_is_read_as_it_was_written),
         cmocka_unit_test(a_long_message_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

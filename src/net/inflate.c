@@ -204,8 +204,10 @@ err inflate_body(struct str encoding, struct str body, size_t max_bytes, struct 
     return NULL;
 }
 
-err deflate_gzip(struct str body, struct buf *out) {
-    struct libdeflate_compressor *c = libdeflate_alloc_compressor(6);
+err deflate_gzip(struct str body, struct buf *out) { return deflate_gzip_at(6, body, out); }
+
+err deflate_gzip_at(int level, struct str body, struct buf *out) {
+    struct libdeflate_compressor *c = libdeflate_alloc_compressor(level);
     if (!c) return err_new(ERR_BUSY, "no memory to compress a body");
     size_t bound = libdeflate_gzip_compress_bound(c, body.n);
     bool fits = buf_reserve(out, bound);

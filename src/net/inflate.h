@@ -14,3 +14,4 @@ err inflate_body(struct str encoding, struct str body, size_t max_bytes, struct 
 size_t inflate_claim(struct str encoding, struct str body, size_t max_bytes);
 /* gzip of a body, for the client. */
 err deflate_gzip(struct str body, struct buf *out);
+err deflate_gzip_at(int level, struct str body, struct buf *out); /* 1 quick to 9 small; the above is 6 */

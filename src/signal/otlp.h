@@ -71,6 +71,8 @@ void otlp_write_response(enum signal signal, uint64_t rejected, struct str messa
 void otlp_write_response_json(enum signal signal, uint64_t rejected, struct str message, struct json_writer *out);
 /* The same with another name for the count: "rejectedDataPoints" of metrics. As protobuf all signals' responses are alike. */
 void otlp_write_partial_json(struct str member, uint64_t rejected, struct str message, struct json_writer *out);
+/* Reads one of any signal: how many rows were rejected, and why (borrowed). False: it is none. */
+bool otlp_read_response(struct str response, uint64_t *out_rejected, struct str *out_message);
 /* google.rpc.Status {code, message}. */
 void otlp_write_status(int grpc_code, struct str message, struct buf *out);
 void otlp_write_status_json(int grpc_code, struct str message, struct json_writer *out);

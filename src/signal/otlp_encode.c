@@ -201,6 +201,30 @@ void otlp_write_response(enum signal signal, uint64_t rejected, struct str messa
     close_message(out, partial);
 }
 
+bool otlp_read_response(struct str response, uint64_t *out_rejected, struct str *out_message) {
+    struct wire w = wire_of(response), partial, text = wire_of(STR(""));
+    uint64_t rejected = 0;
+    uint32_t tag;
+    while (wire_left(&w)) {
+        if (!wire_tag(&w, &tag)) return false;
+        if (tag != WIRE_TAG(1, WIRE_BYTES)) {
+            if (!wire_skip(&w, tag)) return false;
+            continue;
+        }
+        if (!wire_bytes(&w, &partial)) return false;
+        while (wire_left(&partial)) {
+            if (!wire_tag(&partial, &tag)) return false;
+            bool good = tag == WIRE_TAG(1, WIRE_VARINT)  ? wire_varint(&partial, &rejected)
+                        : tag == WIRE_TAG(2, WIRE_BYTES) ? wire_bytes(&partial, &text)
+                                                         : wire_skip(&partial, tag);
+            if (!good) return false;
+        }
+    }
+    *out_rejected = rejected;
+    *out_message = wire_str(&text);
+    return true;
+}
+
 void otlp_write_status(int grpc_code, struct str message, struct buf *out) {
     put_number(out, 1, (uint64_t)(int64_t)grpc_code);
     put_bytes(out, 2, message);

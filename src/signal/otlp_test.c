@@ -557,6 +557,13 @@ static void answers_are_protobuf(void **state) {
     assert_int_equal(out.n, 0);
     otlp_write_response(SIGNAL_LOGS, 300, STR("too old"), &out);
     assert_true(str_equal(buf_str(&out), STR("\x0a\x0c\x08\xac\x02\x12\x07too old")));
+    uint64_t rejected = 7;
+    struct str message;
+    assert_true(otlp_read_response(buf_str(&out), &rejected, &message));
+    assert_true(rejected == 300 && str_equal(message, STR("too old")));
+    for (size_t n = 1; n < out.n; n++) assert_false(otlp_read_response((struct str){out.p, n}, &rejected, &message));
+    assert_true(otlp_read_response(STR(""), &rejected, &message));
+    assert_true(rejected == 0 && message.n == 0);
     buf_clear(&out);
     otlp_write_status(3, STR("bad"), &out);
     assert_true(str_equal(buf_str(&out), STR("\x08\x03\x12\x03"

@@ -36,7 +36,10 @@ struct correlate_rules;
 struct correlate_rules *correlate_rules_new(void); /* the defaults */
 err correlate_rules_read(const char *path, struct correlate_rules **out);
 err correlate_rules_parse(struct str text, const char *name,
-                          struct correlate_rules **out);  /* name: of the file, in errors */
+                          struct correlate_rules **out); /* name: of the file, in errors */
+struct yaml;
+err correlate_rules_of(const struct yaml *map,
+                       struct correlate_rules **out);     /* the map below `correlation`, of another file */
 void correlate_rules_free(struct correlate_rules *rules); /* takes NULL */
 /* For queries: the prefix of derived ids, and whether there are any. */
 const char *correlate_prefix(const struct correlate_rules *rules);

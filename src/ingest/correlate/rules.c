@@ -105,14 +105,18 @@ static err take_member(struct correlate_rules *r, const struct yaml *key, const 
         key, "expected enabled, attributes, baggage_keys, body_keys, body_nested, headers, numbers, prefix or derive");
 }
 
+static err take_map(struct correlate_rules *r, const struct yaml *map) {
+    for (uint32_t i = 0; i < map->n; i++) TRY(take_member(r, map->keys[i], map->items[i]));
+    return NULL;
+}
+
 static err take_all(struct correlate_rules *r, const struct yaml *root) {
     const struct yaml *map = yaml_get(root, "correlation");
     for (uint32_t i = 0; root->kind == YAML_MAP && i < root->n; i++)
         if (!str_equal(root->keys[i]->text, STR("correlation")))
             return yaml_err(root->keys[i], "expected correlation, and nothing beside it");
     if (!map || map->kind != YAML_MAP) return yaml_err(root, "expected \"correlation:\" and what it is made of");
-    for (uint32_t i = 0; i < map->n; i++) TRY(take_member(r, map->keys[i], map->items[i]));
-    return NULL;
+    return take_map(r, map);
 }
 
 /* ---- door --------------------------------------------------------------------------------------------------------- */
@@ -124,6 +128,17 @@ err correlate_rules_parse(struct str text, const char *name, struct correlate_ru
     TRY(yaml_read(text, name, &a, &root));
     struct correlate_rules *rules = correlate_rules_new();
     err e = take_all(rules, root);
+    if (e)
+        correlate_rules_free(rules);
+    else
+        *out = rules;
+    return e;
+}
+
+err correlate_rules_of(const struct yaml *map, struct correlate_rules **out) {
+    if (map->kind != YAML_MAP) return yaml_err(map, "expected what correlation is made of, or {}");
+    struct correlate_rules *rules = correlate_rules_new();
+    err e = take_map(rules, map);
     if (e)
         correlate_rules_free(rules);
     else
