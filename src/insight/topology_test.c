@@ -201,7 +201,7 @@ static void a_focus_shows_what_is_near(void **state) {
     make(x, (struct topology_request){.focus = STR("order"), .focus_space = STR("shop")});
     assert_int_equal(x->t.n, 0);
     make(x, (struct topology_request){.focus = STR("order"), .focus_space = STR("")});
-    assert_int_equal(x->t.n, 5);
+    assert_int_equal(x->t.n, 7);
     end(x);
 }
 
