@@ -190,6 +190,9 @@ test('comparing is a key, is kept by the URL and by links, and says what was bef
     assert.match(await page.locator('.chart .change').first().getAttribute('title'), /in the period before/);
     await page.getByRole('link', { name: 'pay', exact: true }).click();
     await page.locator('.charts .change').first().waitFor();
+    assert.equal(await address(page), '/service?start=now-5m&service=pay&compare=true');
+    await page.getByRole('link', { name: 'Traces', exact: true }).nth(1).click();
+    await page.locator('.charts .change').first().waitFor();
     assert.equal(await address(page), '/traces?start=now-5m&service=pay&compare=true');
     await page.goto('/logs?start=now-5m&compare=true');
     await shown(page, '.chart .change');

@@ -168,7 +168,7 @@ function Whole({ state, set }: { state: ServiceState; set: Set_ }) {
       <Progress on={stats.busy || graph.busy || instances.busy} text="Counting spans" stop={() => { stats.stop(); instances.stop(); graph.stop(); }} />
       <div class="head">
         <h1><Dot service={state.service} />{state.service}</h1>
-        <a class="button" href={tracesLink(some)}>Traces</a><a class="button" href={logsLink(some)}>Logs</a><a class="button" href={serviceMetricsLink(state.service, at >= 0 ? g!.nodes[at].namespace : null, { start: state.start, end: state.end })}>Metrics</a>
+        <a class="button" href={tracesLink({ ...some, compare: state.compare })}>Traces</a><a class="button" href={logsLink({ ...some, compare: state.compare })}>Logs</a><a class="button" href={serviceMetricsLink(state.service, at >= 0 ? g!.nodes[at].namespace : null, { start: state.start, end: state.end })}>Metrics</a>
         {state.environment && <button class="button" title="All environments" onClick={() => set({ environment: '' })}>{state.environment} ×</button>}
         <TimePicker range={state} onChange={set} refresh={again} compare={{ on: state.compare, set: (compare) => set({ compare }) }} />
       </div>
