@@ -265,6 +265,23 @@ static void series_come_stay_and_end(void **state) {
     close_world(&w);
 }
 
+/* A metric that says to be of another type, or with another help, goes on as it was: what it is called does not change. */
+static void types_and_help_may_change(void **state) {
+    (void)state;
+    struct world w;
+    open_world(&w, "");
+    says("# TYPE a counter\n# HELP a Of a test.\na 1\n");
+    scrape(&w);
+    says("# TYPE a gauge\n# HELP a Of another.\na 2\n");
+    scrape(&w);
+    says("# HELP a A third.\n# TYPE a histogram\na 3\n");
+    scrape(&w);
+    says("a 4\n");
+    scrape(&w);
+    stands(&w, "a{instance=\"i\",job=\"t\"} 1@1 2@2 3@3 4@4\nup{instance=\"i\",job=\"t\"} 1@1 1@2 1@3 1@4\n");
+    close_world(&w);
+}
+
 static void scrapes_tell_of_themselves(void **state) {
     (void)state;
     struct world w;
@@ -702,13 +719,21 @@ static void a_busy_store_is_waited_for(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(series_come_stay_and_end),      cmocka_unit_test(scrapes_tell_of_themselves),
-        cmocka_unit_test(times_of_the_target),           cmocka_unit_test(labels_of_target_and_sample),
-        cmocka_unit_test(limits_refuse_whole_scrapes),   cmocka_unit_test(a_scrape_that_fails_leaves_nothing_behind),
-        cmocka_unit_test(places_are_waited_for),         cmocka_unit_test(hostile_targets_are_bounded),
-        cmocka_unit_test(a_bomb_of_gzip_is_bounded),     cmocka_unit_test(what_is_asked),
-        cmocka_unit_test(a_target_that_is_none_is_told), cmocka_unit_test(a_target_that_goes_ends),
-        cmocka_unit_test(a_reload_keeps_what_is_known),  cmocka_unit_test(files_of_targets),
+        cmocka_unit_test(series_come_stay_and_end),
+        cmocka_unit_test(types_and_help_may_change),
+        cmocka_unit_test(scrapes_tell_of_themselves),
+        cmocka_unit_test(times_of_the_target),
+        cmocka_unit_test(labels_of_target_and_sample),
+        cmocka_unit_test(limits_refuse_whole_scrapes),
+        cmocka_unit_test(a_scrape_that_fails_leaves_nothing_behind),
+        cmocka_unit_test(places_are_waited_for),
+        cmocka_unit_test(hostile_targets_are_bounded),
+        cmocka_unit_test(a_bomb_of_gzip_is_bounded),
+        cmocka_unit_test(what_is_asked),
+        cmocka_unit_test(a_target_that_is_none_is_told),
+        cmocka_unit_test(a_target_that_goes_ends),
+        cmocka_unit_test(a_reload_keeps_what_is_known),
+        cmocka_unit_test(files_of_targets),
         cmocka_unit_test(a_busy_store_is_waited_for),
     };
     return cmocka_run_group_tests(tests, begin_target, end_target);
