@@ -30,28 +30,18 @@ static err group_table(struct evaluator *ev, const struct timeline *t, const str
 
 /* ---- topk, bottomk ----------------------------------------------------------------------------------------------- */
 
-enum { SIFT_TOUCHES = 16 };
-
-struct candidate {
-    double value;
-    uint32_t row; /* within its group */
-    const struct labels *labels;
-};
-
-/* Whether x is a better pick than y: larger for topk (sign 1), smaller for bottomk (-1); a number before NaN; of equals
- * the one whose labels come first. */
-static bool is_better(const struct candidate *x, const struct candidate *y, int sign) {
+bool candidate_is_better(const struct candidate *x, const struct candidate *y, int sign) {
     if (x->value == y->value || (isnan(x->value) && isnan(y->value)))
-        return promql_labels_compare(*x->labels, *y->labels) < 0;
+        return promql_labels_compare(x->labels, y->labels) < 0;
     if (isnan(x->value) || isnan(y->value)) return isnan(y->value);
     return sign > 0 ? x->value > y->value : x->value < y->value;
 }
 
-static void sift_down(struct candidate *heap, size_t n, size_t i, int sign) {
+void candidates_sift_down(struct candidate *heap, size_t n, size_t i, int sign) {
     for (;;) {
         size_t worst = i, left = 2 * i + 1;
         for (size_t k = left; k < left + 2 && k < n; k++)
-            if (is_better(&heap[worst], &heap[k], sign)) worst = k;
+            if (candidate_is_better(&heap[worst], &heap[k], sign)) worst = k;
         if (worst == i) return;
         struct candidate swap = heap[i];
         heap[i] = heap[worst];
@@ -64,13 +54,13 @@ static void sift_down(struct candidate *heap, size_t n, size_t i, int sign) {
 static err pick_best(struct evaluator *ev, struct candidate *c, size_t n, size_t kept, int sign) {
     for (size_t i = kept / 2; i-- > 0;) {
         TRY(eval_touch(ev, SIFT_TOUCHES));
-        sift_down(c, kept, i, sign);
+        candidates_sift_down(c, kept, i, sign);
     }
     for (size_t i = kept; i < n; i++) {
         TRY(eval_touch(ev, SIFT_TOUCHES));
-        if (!is_better(&c[i], &c[0], sign)) continue;
+        if (!candidate_is_better(&c[i], &c[0], sign)) continue;
         c[0] = c[i];
-        sift_down(c, kept, 0, sign);
+        candidates_sift_down(c, kept, 0, sign);
     }
     return NULL;
 }
@@ -82,7 +72,7 @@ static err order_best(struct evaluator *ev, struct candidate *c, size_t n, int s
         TRY(eval_touch(ev, SIFT_TOUCHES));
         c[0] = c[end - 1];
         c[end - 1] = worst;
-        sift_down(c, end - 1, 0, sign);
+        candidates_sift_down(c, end - 1, 0, sign);
     }
     return NULL;
 }
@@ -139,75 +129,13 @@ static err choose_at(struct choice *c, const uint32_t *rows, size_t n, size_t i,
             continue;
         }
         if (op == AGG_LIMIT_RATIO && !is_in_ratio(c->ratios[rows[r]], parameter)) continue;
-        c->scratch[found++] = (struct candidate){row->values[i], (uint32_t)r, &row->labels};
+        c->scratch[found++] = (struct candidate){row->values[i], (uint32_t)r, row->labels};
     }
     *out_n = MIN(found, k);
     if (op == AGG_LIMIT_RATIO || op == AGG_LIMITK) return NULL;
     int sign = op == AGG_TOPK ? 1 : -1;
     TRY(pick_best(c->ev, c->scratch, found, *out_n, sign));
     return order_best(c->ev, c->scratch, *out_n, sign);
-}
-
-/* ---- topk and bottomk over a range, row by row ------------------------------------------------------------------- */
-
-enum { BEST_MAX = 64 }; /* candidates a step that are kept so; more are picked step by step */
-
-/* A heap for each step, its worst candidate first. One row after the other passes over all of them, so memory is read in order. */
-struct best {
-    struct candidate *heaps; /* steps × size */
-    uint32_t *n;
-    size_t size;
-    int sign;
-};
-
-static void best_add(struct best *b, size_t i, size_t k, struct candidate c) {
-    struct candidate *heap = b->heaps + i * b->size;
-    if (b->n[i] == k) {
-        if (!is_better(&c, &heap[0], b->sign)) return;
-        heap[0] = c;
-        sift_down(heap, k, 0, b->sign);
-        return;
-    }
-    size_t at = b->n[i]++;
-    heap[at] = c;
-    for (size_t up = (at - 1) / 2; at > 0 && is_better(&heap[up], &heap[at], b->sign); at = up, up = (at - 1) / 2) {
-        struct candidate swap = heap[up];
-        heap[up] = heap[at];
-        heap[at] = swap;
-    }
-}
-
-static err choose_best(struct choice *c, const uint32_t *rows, size_t n, const double *parameters, size_t size,
-                       uint8_t *chosen) {
-    size_t steps = c->t->n;
-    struct evaluator *ev = c->ev;
-    struct best b = {.size = size, .sign = c->e->aggregation == AGG_TOPK ? 1 : -1};
-    NEED(b.heaps = arena_alloc(ev->a, sizeof *b.heaps * steps * size));
-    NEED(b.n = arena_zero(ev->a, sizeof *b.n * steps));
-    for (size_t r = 0; r < n; r++) {
-        const struct row *row = &c->x.in.rows[rows[r]];
-        TRY(eval_touch(ev, steps * SIFT_TOUCHES));
-        for (size_t i = 0; i < steps; i++) {
-            if (row->kinds[i] == PROMQL_ABSENT || !(parameters[i] >= 1)) continue;
-            if (row->kinds[i] == PROMQL_HISTOGRAM)
-                note_histogram_ignored(ev, c->e, c->e->aggregation);
-            else
-                best_add(&b, i, (size_t)MIN(parameters[i], (double)size),
-                         (struct candidate){row->values[i], (uint32_t)r, &row->labels});
-        }
-    }
-    for (size_t i = 0; i < steps; i++)
-        for (size_t k = 0; k < b.n[i]; k++) chosen[b.heaps[i * size + k].row * steps + i] = 1;
-    return NULL;
-}
-
-/* How many candidates a step keeps at most, or 0: too many, or not that kind of aggregation. */
-static size_t best_size(const struct choice *c, size_t n, const double *parameters) {
-    double most = 1;
-    if (c->t->n == 1 || (c->e->aggregation != AGG_TOPK && c->e->aggregation != AGG_BOTTOMK)) return 0;
-    for (size_t i = 0; i < c->t->n; i++) most = fmax(most, parameters[i]);
-    most = fmin(most, (double)n);
-    return most <= BEST_MAX ? (size_t)most : 0;
 }
 
 static bool takes_any(enum aggregation op, double parameter) {
@@ -220,9 +148,7 @@ static err choose_group(struct choice *c, uint32_t g, const double *parameters, 
     struct evaluator *ev = c->ev;
     uint8_t *chosen = arena_zero(ev->a, n * steps);
     NEED(chosen);
-    size_t size = best_size(c, n, parameters);
-    if (size) TRY(choose_best(c, rows, n, parameters, size, chosen));
-    for (size_t i = 0; i < steps && !size; i++) {
+    for (size_t i = 0; i < steps; i++) {
         if (!takes_any(c->e->aggregation, parameters[i])) continue;
         size_t kept = 0;
         TRY(choose_at(c, rows, n, i, parameters[i], &kept));
@@ -241,9 +167,9 @@ static err choose_group(struct choice *c, uint32_t g, const double *parameters, 
     return NULL;
 }
 
-static err check_parameters(struct choice *c, double *parameters) {
+static err check_parameters(struct choice *c, size_t rows, double *parameters) {
     for (size_t i = 0; i < c->t->n; i++) {
-        if (isnan(parameters[i]) && c->x.in.n)
+        if (isnan(parameters[i]) && rows)
             return err_new(ERR_INVALID,
                            c->e->aggregation == AGG_LIMIT_RATIO ? "Ratio value is NaN" : "Parameter value is NaN");
         if (c->e->aggregation == AGG_LIMIT_RATIO)
@@ -258,10 +184,15 @@ err aggregate_choose(struct evaluator *ev, const struct timeline *t, const struc
     struct choice c = {.ev = ev, .t = t, .e = e};
     double *parameters, *own;
     TRY(eval_scalar(ev, t, e->args[1], &parameters));
-    TRY(group_table(ev, t, e, &c.x));
     NEED(own = arena_alloc(ev->a, sizeof *own * MAX(t->n, 1)));
     memcpy(own, parameters, sizeof *own * t->n);
-    TRY(check_parameters(&c, own));
+    if (t->n > 1 && (e->aggregation == AGG_TOPK || e->aggregation == AGG_BOTTOMK) && top_keeps_few(own, t->n)) {
+        size_t rows;
+        TRY(aggregate_top(ev, t, e, own, out, &rows));
+        return check_parameters(&c, rows, own);
+    }
+    TRY(group_table(ev, t, e, &c.x));
+    TRY(check_parameters(&c, c.x.in.n, own));
     NEED(c.scratch = arena_alloc(ev->a, sizeof *c.scratch * MAX(c.x.in.n, 1)));
     NEED(c.ratios = arena_alloc(ev->a, sizeof *c.ratios * MAX(c.x.in.n, 1)));
     for (size_t r = 0; r < c.x.in.n && e->aggregation == AGG_LIMIT_RATIO; r++)

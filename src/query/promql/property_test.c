@@ -98,7 +98,8 @@ static void put_aggregate(struct buf *b, int depth) {
     const char *op = ONE_OF(ops);
     bool parameter = strcmp(op, "topk") == 0 || strcmp(op, "bottomk") == 0 || strcmp(op, "quantile") == 0;
     buf_add_fmt(b, "%s%s(", op, ONE_OF(groupings));
-    if (parameter) buf_add_text(b, strcmp(op, "quantile") == 0 ? "0.3, " : "2, ");
+    static const char *const keeps[] = {"2, ", "1, ", "0, ", "5, ", "64, ", "65, ", "(time() % 7 - 1), ", "-1, "};
+    if (parameter) buf_add_text(b, strcmp(op, "quantile") == 0 ? "0.3, " : ONE_OF(keeps));
     put_vector(b, depth - 1);
     buf_add_byte(b, ')');
 }
@@ -422,23 +423,25 @@ static double naive_fold(enum aggregation op, double *v, size_t n) {
     return v[at] * (1 - weight) + v[MIN(at + 1, n - 1)] * weight;
 }
 
-/* Whether fewer than two others are better; of equals those whose labels come first. */
-static bool naive_is_chosen(const struct instant *in, const struct labels *groups, size_t i, double sign) {
+/* Whether fewer than k others are better; of equals those whose labels come first. */
+static bool naive_is_chosen(const struct instant *in, const struct labels *groups, size_t i, double sign, double k) {
     size_t better = 0;
-    for (size_t k = 0; k < in->v.n; k++) {
-        double x = in->v.v[k].v, y = in->v.v[i].v;
-        if (k == i || promql_labels_compare(groups[k], groups[i]) != 0) continue;
+    for (size_t o = 0; o < in->v.n; o++) {
+        double x = in->v.v[o].v, y = in->v.v[i].v;
+        if (o == i || promql_labels_compare(groups[o], groups[i]) != 0) continue;
         bool equal = x == y || (isnan(x) && isnan(y));
-        better += equal ? promql_labels_compare(in->v.v[k].labels, in->v.v[i].labels) < 0
+        better += equal ? promql_labels_compare(in->v.v[o].labels, in->v.v[i].labels) < 0
                         : isnan(y) || (!isnan(x) && sign * x > sign * y);
     }
-    return better < 2;
+    return k >= 1 && (double)better < trunc(k);
 }
 
 static struct instant naive_aggregate(struct naive *n, const struct promql_node *e, int64_t t) {
     struct instant out = {.is_scalar = false}, in = naive_eval(n, e->args[0], t);
     struct labels *groups = arena_array(n->a, struct labels, in.v.n + 1);
     double *values = arena_array(n->a, double, in.v.n + 1);
+    bool picks = e->aggregation == AGG_TOPK || e->aggregation == AGG_BOTTOMK;
+    double kept = picks ? naive_eval(n, e->args[1], t).scalar : 0;
     for (size_t i = 0; i < in.v.n; i++)
         groups[i] = keep_labels(n, in.v.v[i].labels, &e->labels, !e->without, e->without);
     for (size_t i = 0; i < in.v.n; i++) {
@@ -449,8 +452,9 @@ static struct instant naive_aggregate(struct naive *n, const struct promql_node 
             first &= k >= i;
             values[count++] = in.v.v[k].v;
         }
-        if (e->aggregation == AGG_TOPK || e->aggregation == AGG_BOTTOMK) {
-            if (naive_is_chosen(&in, groups, i, e->aggregation == AGG_TOPK ? 1 : -1)) *vec_push(&out.v) = in.v.v[i];
+        if (picks) {
+            if (naive_is_chosen(&in, groups, i, e->aggregation == AGG_TOPK ? 1 : -1, kept))
+                *vec_push(&out.v) = in.v.v[i];
         } else if (first) {
             *vec_push(&out.v) = (struct sample){groups[i], naive_fold(e->aggregation, values, count)};
         }
