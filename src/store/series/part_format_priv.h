@@ -15,7 +15,7 @@
 
 enum {
     SERIES_VERSION = 1,
-    SERIES_FEATURES = 0,   /* required-feature bits that this build knows */
+    SERIES_FEATURES = 1,   /* required-feature bits that this build knows: 1: CHUNK_SAME_START */
     PAGE_BYTES = 64 << 10, /* a page of series or times ends after it has so many bytes */
     PAGE_SERIES_MAX = 256,
     PAGE_VECTORS_MAX = 1024,
@@ -71,7 +71,13 @@ struct series_footer {
 _Static_assert(sizeof(struct series_footer) == 128, "on disk");
 
 /* Chunk kinds, a byte each in a page of series. */
-enum { CHUNK_HISTOGRAM = 1, CHUNK_STARTS = 2, CHUNK_BITS = 3 };
+enum {
+    CHUNK_HISTOGRAM = 1,
+    CHUNK_STARTS = 2,
+    CHUNK_SAME_START =
+        4, /* with CHUNK_STARTS: all start as the last sample of the chunk with start times before it; nothing is written */
+    CHUNK_BITS = 7
+};
 enum { COLUMN_RUNS = 0, COLUMN_SEGMENTS = 1 };
 
 static inline uint32_t load_u32(const unsigned char *p) {

@@ -296,7 +296,8 @@ static bool read_directory(struct open_page *g, struct str bytes) {
     ints_decode(&sizes, 0, g->chunks, g->ends);
     for (uint32_t i = 0; i < g->chunks; i++) {
         uint64_t most = g->kinds[i] & CHUNK_HISTOGRAM ? HISTOGRAM_SAMPLES_MAX : SERIES_SAMPLES_MAX;
-        if (g->kinds[i] > CHUNK_BITS || g->samples[i] == 0 || g->samples[i] > most || g->ends[i] > bytes.n - end)
+        if (g->kinds[i] > CHUNK_BITS || (g->kinds[i] & (CHUNK_STARTS | CHUNK_SAME_START)) == CHUNK_SAME_START ||
+            g->samples[i] == 0 || g->samples[i] > most || g->ends[i] > bytes.n - end)
             return false;
         g->ends[i] = end += g->ends[i];
     }
@@ -352,18 +353,46 @@ static err add_values(const struct open_vector *v, struct str bytes, struct samp
     return NULL;
 }
 
+static struct str chunk_bytes(const struct open_page *g, uint32_t chunk) {
+    uint64_t start = chunk ? g->ends[chunk - 1] : 0;
+    return str_span(g->data.p + start, g->ends[chunk] - start);
+}
+
+/* The start time that a chunk shares with the one before it. */
+static bool find_start(const struct open_page *g, uint32_t chunk, int64_t *out) {
+    while (chunk-- > 0) {
+        if ((g->kinds[chunk] & (CHUNK_STARTS | CHUNK_SAME_START)) != CHUNK_STARTS) continue;
+        struct cursor c = cursor_of(chunk_bytes(g, chunk));
+        uint32_t n = (uint32_t)g->samples[chunk];
+        frames_decode(&c, n, n - 1, 1, out);
+        return !c.bad;
+    }
+    return false;
+}
+
+/* The start times of a chunk that has them; `c` is then behind them. */
+static bool read_starts(struct series_reader *r, uint32_t chunk, uint32_t n, struct cursor *c, int64_t *out) {
+    struct open_page *g = &r->page;
+    if (!(g->kinds[chunk] & CHUNK_SAME_START)) {
+        frames_decode(c, n, 0, n, out);
+        return !c->bad;
+    }
+    if (!find_start(g, chunk, &out[0])) return false;
+    for (uint32_t i = 1; i < n; i++) out[i] = out[0];
+    return true;
+}
+
 static err add_chunk(struct series_reader *r, uint32_t chunk, struct samples *out) {
     const struct open_page *g = &r->page;
     const struct open_vector *v = NULL;
     int64_t starts[SERIES_SAMPLES_MAX];
-    uint64_t start = chunk ? g->ends[chunk - 1] : 0;
-    struct cursor c = cursor_of(str_span(g->data.p + start, g->ends[chunk] - start));
+    struct cursor c = cursor_of(chunk_bytes(g, chunk));
     uint32_t first = out->n;
     TRY(open_vector(r, g->times[chunk], &v));
     if (v->n != g->samples[chunk])
         return series_page_damaged(r->p, PAGE_SERIES, g->page, "a chunk does not fit its timestamps");
-    if (g->kinds[chunk] & CHUNK_STARTS) frames_decode(&c, v->n, 0, v->n, starts);
-    if (c.bad) return series_page_damaged(r->p, PAGE_SERIES, g->page, "start times are damaged");
+    if (g->kinds[chunk] & CHUNK_STARTS && !read_starts(r, chunk, v->n, &c, starts))
+        return series_page_damaged(r->p, PAGE_SERIES, g->page, "start times are damaged");
     TRY((g->kinds[chunk] & CHUNK_HISTOGRAM ? add_histograms : add_values)(v, cursor_rest(&c), out));
     if (g->kinds[chunk] & CHUNK_STARTS) {
         samples_make_starts(out);

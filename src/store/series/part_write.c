@@ -14,6 +14,7 @@ err series_writer_new(const char *path, uint64_t id, struct series_writer **out)
     w->path = str_dup(str_of(path));
     w->file = f;
     w->id = id;
+    w->start_before = INT64_MIN;
     w->info = (struct series_info){.id = id, .time_min = INT64_MAX, .time_max = INT64_MIN};
     struct buf *buffers[] = {&w->out, &w->chunk_kinds, &w->chunk_data, &w->vector_data, &w->exemplar_data, &w->before};
     for (size_t i = 0; i < LENGTH(buffers); i++) buf_init(buffers[i], BUFFER_MAX);
@@ -170,18 +171,27 @@ static bool has_start(const struct samples *s, uint32_t first, uint32_t n) {
     return false;
 }
 
+/* Start times in front: they end by themselves. Most series of a process begin with it, so most chunks say nothing here. */
+static int put_starts(struct series_writer *w, const int64_t *starts, uint32_t n) {
+    bool same = w->start_before != INT64_MIN;
+    for (uint32_t i = 0; i < n && same; i++) same = starts[i] == w->start_before;
+    w->start_before = starts[n - 1];
+    if (!same) frames_encode(starts, n, EFFORT_FULL, &w->chunk_data);
+    return same ? CHUNK_STARTS | CHUNK_SAME_START : CHUNK_STARTS;
+}
+
 static err put_chunk(struct series_writer *w, const struct samples *s, uint32_t first, uint32_t n) {
-    bool is_histogram = kind_at(s, first), starts = has_start(s, first, n);
+    bool is_histogram = kind_at(s, first);
+    int kind = is_histogram ? CHUNK_HISTOGRAM : 0;
     size_t start = w->chunk_data.n;
     uint64_t times;
     TRY(intern_times(w, s->times_ns + first, n, &times));
-    if (starts)
-        frames_encode(s->starts_ns + first, n, EFFORT_FULL, &w->chunk_data); /* in front: they end by themselves */
+    if (has_start(s, first, n)) kind |= put_starts(w, s->starts_ns + first, n);
     if (is_histogram)
         put_histograms(s, first, n, &w->chunk_data);
     else
         values_encode(s->values + first, n, EFFORT_FULL, &w->chunk_data);
-    buf_add_byte(&w->chunk_kinds, (char)((is_histogram ? CHUNK_HISTOGRAM : 0) | (starts ? CHUNK_STARTS : 0)));
+    buf_add_byte(&w->chunk_kinds, (char)kind);
     *vec_push(&w->chunk_samples) = n;
     *vec_push(&w->chunk_times) = times;
     *vec_push(&w->chunk_sizes) = w->chunk_data.n - start;
@@ -203,6 +213,7 @@ static err put_series_page(struct series_writer *w) {
     if (page.full || w->chunk_data.full) return err_new(ERR_LIMIT, "the chunks of one series are too large");
     TRY(series_writer_put_page(w, PAGE_SERIES, buf_str(&page), (uint32_t)w->chunk_counts.n, w->page_first));
     w->page_first += (uint32_t)w->chunk_counts.n;
+    w->start_before = INT64_MIN;
     vec_clear(&w->chunk_counts);
     vec_clear(&w->chunk_samples);
     vec_clear(&w->chunk_times);

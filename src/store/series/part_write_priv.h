@@ -32,6 +32,7 @@ struct series_writer {
     uint64_t chunks_before; /* the series that is being written */
     VEC(uint64_t) chunk_counts, chunk_samples, chunk_times, chunk_sizes;
     struct buf chunk_kinds, chunk_data;
+    int64_t start_before; /* of the last sample that has a start time field in this page; INT64_MIN: there is none */
 
     /* vectors of timestamps */
     struct known_vector *slots;

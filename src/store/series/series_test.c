@@ -627,11 +627,72 @@ static void a_long_series_is_merged_in_pieces(void **state) {
     series_head_unref(second);
 }
 
+enum { MANY_SERIES = 600, MANY_SAMPLES = 4 };
+
+/* Which start time each sample of series i has: the same for long stretches, none, one that changes within the series. */
+static int64_t many_start(uint32_t i, uint32_t k) {
+    if (i % 97 == 5) return 0;
+    if (i % 89 == 7) return (int64_t)(1 + i + k) * SECOND;
+    return (i / 250 + 1) * SECOND;
+}
+
+static struct series_info write_many(bool with_starts) {
+    struct budget budget;
+    struct head_options o;
+    budget_init(&budget, 64 * MIB);
+    series_head_options_default(&o);
+    o.budget = &budget;
+    struct head *h = series_head_new(&o);
+    for (uint32_t i = 0; i < MANY_SERIES; i++) {
+        char name[16];
+        uint32_t id;
+        snprintf(name, sizeof name, "%04u", i);
+        struct label l[] = {{STR("__name__"), STR("many")}, {STR("i"), str_of(name)}};
+        OK(series_head_add(h, (struct labels){l, 2}, 0, INT64_MIN, &id));
+        for (uint32_t k = 0; k < MANY_SAMPLES; k++) {
+            int64_t time = (1000 + k) * SECOND, start = with_starts ? many_start(i, k) : 0;
+            double value = i;
+            uint8_t verdict;
+            OK(series_head_append(h, &id, &time, &value, &start, 1, &verdict));
+            assert_int_equal(verdict, SAMPLE_TAKEN);
+        }
+    }
+    struct series_info info = write_sources(with_starts ? "starts" : "none", h, NULL);
+    series_head_unref(h);
+    return info;
+}
+
+static void start_times_that_come_again_take_nothing(void **state) {
+    (void)state;
+    struct series_part *part;
+    struct series_stats stats = {0};
+    sim_reset(1);
+    uint64_t without = write_many(false).bytes, with = write_many(true).bytes;
+    if (with > without + 400) fail_msg("%ju bytes with start times, %ju without", (uintmax_t)with, (uintmax_t)without);
+    OK(series_part_open("starts", &part));
+    struct series_reader *r = series_reader_new(part, &stats);
+    for (uint32_t n = 0; n < 2 * MANY_SERIES; n++) { /* forwards, then back */
+        struct samples got;
+        uint32_t i = n < MANY_SERIES ? n : 2 * MANY_SERIES - 1 - n;
+        samples_init(&got, MIB);
+        OK(series_reader_read(r, i, INT64_MIN, INT64_MAX, &got));
+        assert_int_equal(got.n, MANY_SAMPLES);
+        for (uint32_t k = 0; k < got.n; k++)
+            if (got.values[k] != i || samples_start(&got, k) != many_start(i, k))
+                fail_msg("series %u, sample %u", i, k);
+        samples_done(&got);
+    }
+    assert_int_equal(stats.bad_pages, 0);
+    series_reader_free(r);
+    series_part_unref(part);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_lives_equal_the_model),
         cmocka_unit_test(a_series_of_many_large_histograms_is_written),
         cmocka_unit_test(a_long_series_is_merged_in_pieces),
+        cmocka_unit_test(start_times_that_come_again_take_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
