@@ -9,11 +9,13 @@ import { spawn } from './processes.mjs';
 
 export const binary = join(dirname(fileURLToPath(import.meta.url)), '../../build/clew');
 
-/** A running clew on free ports and a fresh data folder: {api, otlp, dir, stop()}. It does not look at the machine by itself unless `options` say so. */
-export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'))) {
+/** A running clew on free ports and a fresh data folder: {api, otlp, dir, stop()}. It does not look at the machine by itself unless `options` say so.
+ *  `around`: a command that turns into the one behind it. */
+export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), 'clew-e2e-')), around = []) {
   const args = ['serve', '--data', join(dir, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0', '--json',
     ...(options.includes('--host-metrics') ? [] : ['--host-metrics', 'off']), ...options];
-  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [command, ...rest] = [...around, binary, ...args];
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let errors = '';
   child.stderr.on('data', (d) => { errors += d; });
   const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })));

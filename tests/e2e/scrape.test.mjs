@@ -20,8 +20,9 @@ async function startNode(port) {
 }
 
 /** Debian's Prometheus on a file as it is. */
-async function startPrometheusOn(file, dir, port) {
-  const child = spawn('prometheus', ['--config.file', file, '--storage.tsdb.path', join(dir, 'prometheus'), '--web.listen-address', `127.0.0.1:${port}`], { stdio: 'ignore' });
+async function startPrometheusOn(file, dir, port, around = []) {
+  const [command, ...rest] = [...around, 'prometheus','--config.file', file, '--storage.tsdb.path', join(dir, 'prometheus'), '--web.listen-address', `127.0.0.1:${port}`];
+  const child = spawn(command, rest, { stdio: 'ignore' });
   await until(async () => (await fetch(`http://127.0.0.1:${port}/-/ready`)).status, (s) => s === 200, 30);
   return { url: `http://127.0.0.1:${port}`, child };
 }
@@ -274,6 +275,53 @@ scrape_configs:
   assert.match(why['wrong-name'], /certificate|target.example|subject/i);
   list = []; // the directory names none any more
   await until(up, (got) => !('http' in got));
+  await clew.stop();
+});
+
+/** dnsmasq on an address of the loopback, and a command that lets another see it as the system's DNS; null: this machine does not let us. */
+function nameServer(dir, address) {
+  const file = join(dir, 'resolv.conf'), around = ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /etc/resolv.conf && exec "$@"', file];
+  writeFileSync(file, `nameserver ${address}\noptions timeout:1 attempts:1\n`);
+  try { execFileSync(around[0], [...around.slice(1), 'true'], { stdio: 'ignore' }); } catch { return null; }
+  let child = null, gone = null;
+  return {
+    around,
+    async start(records) {
+      child = spawn('dnsmasq', ['--keep-in-foreground', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--bind-interfaces', '--user=root', '--pid-file=',
+        `--listen-address=${address}`, '--local=/test/', '--host-record=one.shop.test,127.0.0.1', ...records], { stdio: 'ignore' });
+      gone = new Promise((resolve) => child.on('exit', resolve));
+      await until(async () => execFileSync(around[0], [...around.slice(1), 'getent', 'ahostsv4', 'one.shop.test'], { encoding: 'utf8' }), (text) => text.includes('127.0.0.1'));
+    },
+    async stop() { child.kill(); await gone; },
+  };
+}
+
+test('records of DNS give the targets that they give Prometheus', { timeout: 120000 }, async (t) => {
+  const dir = folder(), file = join(dir, 'p.yml'), dns = nameServer(dir, '127.94.0.1');
+  if (!dns) return t.skip('a mount of its own is not allowed here');
+  const target = await startTarget(() => ({ type: TEXT, body: 'a 1\n' })), port = target.address.split(':')[1];
+  const records = [`--srv-host=_web._tcp.shop.test,one.shop.test,${port},0,0`, '--srv-host=_web._tcp.shop.test,other.shop.test,81,1,0', '--mx-host=shop.test,one.shop.test,10',
+    `--dns-rr=shop.test,2,${Buffer.from('\x03one\x04shop\x04test\0', 'latin1').toString('hex')}`];
+  await dns.start(records);
+  const job = (name, more) => `  - { job_name: ${name}, dns_sd_configs: [{ refresh_interval: 1s, ${more} }] }\n`;
+  const text = `global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs:\n${job('srv', 'names: [_web._tcp.shop.test]')}${job('mx', `names: [shop.test], type: MX, port: ${port}`)}`
+    + `${job('a', `names: [one.shop.test], type: A, port: ${port}`)}${job('none', `names: [none.shop.test, _none._tcp.shop.test], type: SRV`)}`;
+  writeFileSync(file, text);
+  writeFileSync(join(dir, 'ours.yml'), text + job('ns', `names: [shop.test], type: NS, port: ${port}`)); // not in 2.42 yet
+  const prometheus = await startPrometheusOn(file, dir, await freePort(), dns.around), clew = await startClew(['--scrape-config', join(dir, 'ours.yml')], dir, dns.around), ours = prometheusOf(clew);
+  const found = async (url) => (await targetsOf(url)).activeTargets.map((x) => labelsText(x.discoveredLabels)).filter((x) => !x.includes('"job","ns"')).sort();
+  const theirs = await until(() => found(prometheus.url), (list) => list.length === 4);
+  assert.deepEqual(await until(() => found(ours), (list) => list.length === 4), theirs);
+  assert.equal(theirs.filter((text) => text.includes('"__meta_dns_srv_record_target","other.shop.test."')).length, 1);
+  const up = async () => Object.fromEntries((await query(ours, 'up')).map((r) => [`${r.metric.job} ${r.metric.instance.split(':')[0]}`, r.value[1]]));
+  await until(up, (got) => got['srv one.shop.test'] === '1' && got['mx one.shop.test'] === '1' && got['ns one.shop.test'] === '1' && got['a 127.0.0.1'] === '1' && got['srv other.shop.test'] === '0');
+  await dns.stop(); // nobody answers: what was there stays
+  const refreshed = () => clew.errors().includes('the last good list stays');
+  await until(async () => refreshed(), (yes) => yes, 30);
+  assert.deepEqual(await found(ours), theirs);
+  await dns.start(records.slice(2)); // the services are gone
+  for (const url of [prometheus.url, ours]) await until(() => found(url), (list) => list.length === 2, 30);
+  await dns.stop();
   await clew.stop();
 });
 

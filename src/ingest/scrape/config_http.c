@@ -217,12 +217,12 @@ static err read_file(struct scrape_config *c, const struct yaml *y, struct str f
 }
 
 static err read_dns(struct scrape_config *c, const struct yaml *y, struct str folder, struct discovery_config *d) {
-    static const char *const keys[] = {"names", "refresh_interval", "type", "port", NULL}, *const types[] = {
-                                                                                               "SRV", "MX", "NS", "A",
-                                                                                               "AAAA"};
+    static const char *const keys[] = {"names", "refresh_interval", "type", "port", NULL};
+    static const char *const types[] = {
+        [RECORD_SRV] = "SRV", [RECORD_MX] = "MX", [RECORD_NS] = "NS", [RECORD_A] = "A", [RECORD_AAAA] = "AAAA"};
     struct str type = STR("SRV");
     uint64_t port = 0;
-    size_t t = 0;
+    size_t t = RECORD_SRV;
     (void)folder;
     TRY(yaml_only(y, keys));
     TRY(read_refresh(y, 30 * SECOND_NS, d));
@@ -232,17 +232,11 @@ static err read_dns(struct scrape_config *c, const struct yaml *y, struct str fo
     if (!d->name_n) return yaml_err(y, "DNS-SD config must contain at least one SRV record name");
     while (t < LENGTH(types) && !str_equal_nocase(type, str_of(types[t]))) t++;
     if (t == LENGTH(types)) return yaml_err(y, "invalid DNS-SD records type " STR_FMT, STR_ARG(type));
-    if (t > 0 && !port) return yaml_err(y, "a port is required in DNS-SD configs for all record types except SRV");
+    if (t != RECORD_SRV && !port)
+        return yaml_err(y, "a port is required in DNS-SD configs for all record types except SRV");
     if (port > UINT16_MAX) return yaml_err(y, "port: at most 65535");
     d->port = (uint16_t)port;
-    d->v6 = t == 4;
-    if (t >= 3) return NULL;
-    AUTO_BUF struct buf text;
-    buf_init(&text, 4 * KIB);
-    buf_add_fmt(&text, "%s:%d: dns_sd_configs: no %s records: clew resolves A and AAAA; this one gives no targets",
-                y->file, y->line, types[t]);
-    scrape_find(c, false, y->line, buf_str(&text));
-    d->name_n = 0;
+    d->record = (enum discovery_record)t;
     return NULL;
 }
 

@@ -42,6 +42,7 @@ struct target_groups {
 err target_groups_read(const struct yaml *list, struct arena *a, struct target_groups *out);
 
 enum discovery_kind { DISCOVERY_STATIC, DISCOVERY_FILE, DISCOVERY_DNS, DISCOVERY_HTTP };
+enum discovery_record { RECORD_SRV, RECORD_MX, RECORD_NS, RECORD_A, RECORD_AAAA };
 struct discovery_config {
     enum discovery_kind kind;
     int line;
@@ -49,7 +50,7 @@ struct discovery_config {
     struct target_groups fixed; /* static */
     struct str *names;          /* file: patterns; dns: names */
     uint32_t name_n;
-    bool v6;
+    enum discovery_record record;
     uint16_t port;
     const char *url;
     struct scrape_http http;

@@ -121,8 +121,6 @@ static void what_is_not_there_is_named(void **state) {
     (void)state;
     check(JOB "  kubernetes_sd_configs: [{role: pod}]\n  static_configs: [{targets: [x]}]\n",
           "a\nleft 3: kubernetes_sd_configs: clew has not this discovery; the job's other targets are scraped");
-    check(JOB "  dns_sd_configs: [{names: [x]}]\n",
-          "a\nleft 3: dns_sd_configs: no SRV records: clew resolves A and AAAA; this one gives no targets");
     check(JOB "  convert_classic_histograms_to_nhcb: true\n",
           "a\nleft 3: convert_classic_histograms_to_nhcb: not acted on: clew scrapes text, where classic histograms "
           "are series");

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/yaml.h"
@@ -197,30 +198,72 @@ static bool refresh_files(struct discovery *d, struct source *s) {
 /* ---- DNS ------------------------------------------------------------------------------------------------------------------ */
 
 struct lookup {
-    struct buf text;
+    struct json_writer w; /* a list of groups */
     const struct discovery_config *d;
 };
 
-static void on_address(void *context, const char *address) {
-    struct lookup *l = context;
-    bool v6 = strchr(address, ':') != NULL;
-    buf_add_fmt(&l->text, "%s\"%s%s%s:%u\"", l->text.n > 13 ? "," : "", v6 ? "[" : "", address, v6 ? "]" : "",
-                l->d->port);
+static void begin_group(struct lookup *l, struct str host, uint16_t port) {
+    bool v6 = str_find(host, ':') >= 0;
+    AUTO_BUF struct buf address;
+    buf_init(&address, 2 * KIB);
+    buf_add_fmt(&address, "%s" STR_FMT "%s:%u", v6 ? "[" : "", STR_ARG(host), v6 ? "]" : "", port);
+    json_object(&l->w);
+    json_key(&l->w, STR("targets"));
+    json_array(&l->w);
+    json_str(&l->w, buf_str(&address));
+    json_array_end(&l->w);
 }
 
+static void on_address(void *context, const char *address) {
+    struct lookup *l = context;
+    begin_group(l, str_of(address), l->d->port);
+    json_object_end(&l->w);
+}
+
+/* Labels as Prometheus has them: the name of the record as it is, the target without its last dot. */
+static void on_record(void *context, const char *target, uint16_t port) {
+    static const char *const labels[] = {[RECORD_SRV] = "__meta_dns_srv_record_target",
+                                         [RECORD_MX] = "__meta_dns_mx_record_target",
+                                         [RECORD_NS] = "__meta_dns_ns_record_target"};
+    struct lookup *l = context;
+    struct str host = str_of(target);
+    bool srv = l->d->record == RECORD_SRV;
+    while (host.n && host.p[host.n - 1] == '.') host.n--;
+    begin_group(l, host, srv ? port : l->d->port);
+    json_key(&l->w, STR("labels"));
+    json_object(&l->w);
+    json_key(&l->w, str_of(labels[l->d->record]));
+    json_text(&l->w, target);
+    if (srv) json_member(&l->w, "__meta_dns_srv_record_port", u64_text, port);
+    json_object_end(&l->w);
+    json_object_end(&l->w);
+}
+
+static err look_up_wait(const char *name, struct lookup *l) {
+    static const enum resolve_kind kinds[] = {
+        [RECORD_SRV] = RESOLVE_SRV, [RECORD_MX] = RESOLVE_MX, [RECORD_NS] = RESOLVE_NS};
+    if (l->d->record >= RECORD_A) return resolve_host_wait(name, l->d->record == RECORD_AAAA, on_address, l);
+    return resolve_records_wait(name, kinds[l->d->record], on_record, l);
+}
+
+/* A name that is not there has no targets; where nobody answers, the last list stays. */
 static bool refresh_dns(struct source *s) {
     bool changed = false;
     for (uint32_t i = 0; i < s->d->name_n; i++) {
         struct source_list *list = list_of(s, s->d->names[i]);
         struct lookup l = {.d = s->d};
-        buf_init(&l.text, MIB);
-        buf_add_text(&l.text, "[{\"targets\":["); /* 13 bytes */
-        err e = resolve_host_wait(list->name, s->d->v6, on_address, &l);
-        buf_add_text(&l.text, "]}]");
-        if (!e) e = take_groups(list, buf_str(&l.text));
-        if (e) tell(list, "DNS discovery: the last good list stays", e);
-        changed |= e == NULL;
-        buf_done(&l.text);
+        AUTO_BUF struct buf text;
+        buf_init(&text, MIB);
+        json_writer_init(&l.w, &text);
+        json_array(&l.w);
+        err e = look_up_wait(list->name, &l), bad = NULL;
+        bool nothing = e && err_kind(e) == ERR_NOT_FOUND, told = list->told;
+        json_array_end(&l.w);
+        if (!e || nothing) bad = take_groups(list, buf_str(&text));
+        changed |= !bad && (!e || nothing);
+        if (nothing && !bad) list->told = told;
+        if (e) tell(list, nothing ? "DNS discovery: no targets" : "DNS discovery: the last good list stays", e);
+        if (bad) tell(list, "DNS discovery: the last good list stays", bad);
     }
     return changed;
 }
