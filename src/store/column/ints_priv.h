@@ -37,6 +37,8 @@ void ints_decode(const struct ints *c, uint32_t first, uint32_t count, uint64_t 
 uint64_t ints_get(const struct ints *c, uint32_t i);
 /* Rows whose value is `value`, ascending; returns how many. out has room for n. */
 uint32_t ints_find(const struct ints *c, uint64_t value, uint32_t *out);
+/* All values are below the limit, unsigned. Frames whose bounds tell are not unpacked. */
+bool ints_are_below(const struct ints *c, uint64_t limit);
 /* Bounds, as int64, of the values of a frame, without unpacking it: not always tight. False: the kind knows none. */
 bool ints_frame_range(const struct ints *c, uint32_t frame, int64_t *out_min, int64_t *out_max);
 
