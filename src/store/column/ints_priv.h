@@ -59,6 +59,7 @@ bool codes_are_below(const struct codes *c, uint32_t limit);
 uint32_t codes_select(const struct codes *c, const uint64_t *wanted, uint32_t *out);
 uint32_t codes_count(const struct codes *c, const uint64_t *wanted);
 uint32_t codes_select_plain(const struct codes *c, const uint64_t *wanted, uint32_t *out); /* without SIMD, for tests */
+bool codes_only_wanted(const uint64_t *wanted, size_t words, uint32_t *out); /* whether it is one code, and which */
 static inline size_t codes_wanted_words(const struct codes *c) {
     return c->width <= 6 ? 1 : (size_t)1 << (c->width - 6);
 }

@@ -38,21 +38,11 @@ static size_t wanted_words(const struct column *c) {
     return words;
 }
 
-/* The code that is wanted; UINT32_MAX: there are several. */
-static uint32_t only_code(const struct column *c, const uint64_t *wanted) {
-    uint32_t only = UINT32_MAX;
-    for (uint32_t w = 0; w < bit_words(c->count); w++) {
-        if (!wanted[w]) continue;
-        if (only != UINT32_MAX || wanted[w] & (wanted[w] - 1)) return UINT32_MAX;
-        only = w * 64 + (uint32_t)__builtin_ctzll(wanted[w]);
-    }
-    return only;
-}
-
 /* Values whose code is wanted. */
 static err select_codes(struct group_reader *r, const struct column *c, const uint64_t *wanted, uint64_t *out) {
-    uint32_t *codes = ARENA_ARRAY(r->arena, uint32_t, c->n), only = c->numbers.packed ? 0 : only_code(c, wanted);
-    if (!c->numbers.packed && only != UINT32_MAX) { /* frames that cannot have it are not unpacked */
+    uint32_t *codes = ARENA_ARRAY(r->arena, uint32_t, c->n), only;
+    if (!c->numbers.packed &&
+        codes_only_wanted(wanted, bit_words(c->count), &only)) { /* frames that cannot have it are not unpacked */
         uint32_t found = ints_find(&c->numbers.ints, only, codes);
         for (uint32_t i = 0; i < found; i++) bit_set(out, codes[i]);
         return NULL;
