@@ -226,6 +226,7 @@ static err match_ids16(struct plan *plan, struct group_reader *r, const struct c
                                            : id_matches(plan, FIELD_TRACE_ID, id);
         if (matches) bit_set(wanted, i);
     }
+    if (bits_are_empty(wanted, c->count)) return NULL;
     if (c->encoding == ENCODING_IDS) return select_codes(r, c, wanted, out);
     for (uint32_t i = 0; i < c->count; i++)
         if (bit_is_set(wanted, i))
