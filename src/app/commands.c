@@ -26,8 +26,8 @@ const struct command commands[] = {
      "take in OTLP, keep it on disk, hand it to another OTLP backend", command_collect},
     {"load", "", 0, 0,
      ASKING | O(OTLP) | O(SIGNAL) | O(SHAPE) | O(INSTANCES) | O(REMOTE_WRITE) | O(STORIES) | O(SEED) | O(RATE) |
-         O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(GZIP) | O(ENCODING) | O(GRPC) | O(VERIFY) | O(OVER) |
-         O(TO_FILE) | O(IDS),
+         O(COUNT) | O(FOR) | O(CONNECTIONS) | O(ITEMS) | O(CORRELATED) | O(GZIP) | O(ENCODING) | O(GRPC) | O(VERIFY) |
+         O(OVER) | O(TO_FILE) | O(IDS),
      "send generated telemetry, measure, and read it back", command_load},
     {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},
     {"query traces", "", 0, 0,

@@ -91,7 +91,7 @@ static void plan_scrapes(struct load_plan *p, uint64_t count) {
 }
 
 static err read_plan(const struct arguments *a, struct load_plan *out) {
-    uint64_t count, connections, items;
+    uint64_t count, connections, items, correlated;
     int64_t for_ns, over_ns;
     *out = (struct load_plan){.otlp = argument_text(a, OPTION_OTLP),
                               .gzip = argument_flag(a, OPTION_GZIP),
@@ -107,6 +107,7 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     TRY(argument_u64(a, OPTION_COUNT, &count));
     TRY(argument_u64(a, OPTION_CONNECTIONS, &connections));
     TRY(argument_u64(a, OPTION_ITEMS, &items));
+    TRY(argument_u64(a, OPTION_CORRELATED, &correlated));
     TRY(argument_duration(a, OPTION_FOR, &for_ns));
     TRY(argument_duration(a, OPTION_OVER, &over_ns));
     if (out->rate > RATE_MAX) return err_new(ERR_INVALID, "--rate: at most %d", RATE_MAX);
@@ -115,6 +116,10 @@ static err read_plan(const struct arguments *a, struct load_plan *out) {
     if (connections < 1 || connections > 1000) return err_new(ERR_INVALID, "--connections: from 1 to 1,000");
     if (items < LAW_STEP || items > 100000 || items % LAW_STEP)
         return err_new(ERR_INVALID, "--items: a multiple of %d, from %d to 100,000", LAW_STEP, LAW_STEP);
+    if (correlated > UINT32_MAX) return err_new(ERR_INVALID, "--correlated: at most %u", UINT32_MAX);
+    if (correlated && (out->shop || out->kinds[LOAD_METRICS]))
+        return err_new(ERR_INVALID, "--correlated: only traces and logs of the law");
+    out->correlated = (uint32_t)correlated;
     out->connections = (uint32_t)connections;
     out->items = (uint32_t)items;
     out->requests = out->shop ? count : (count + items - 1) / items;

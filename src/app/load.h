@@ -28,6 +28,7 @@ struct load_plan {
     uint64_t rate;       /* requests a second; 0: flat out */
     uint64_t requests;   /* in all; 0: no end */
     uint32_t items;      /* law: spans or logs a request */
+    uint32_t correlated; /* law: one trace, or log record, of so many has a correlation id; 0: none */
     uint32_t items_last; /* law: of the last request (requests > 0) */
     uint32_t connections;
     int64_t time_first, time_step; /* law: of one trace to the next (requests > 0) */

@@ -68,6 +68,13 @@ static void make_trace(struct load_random *x, struct law_trace *t, int64_t start
     }
 }
 
+/* An id of its own, drawn from a random number that is there anyway: with and without ids all else is the same. */
+static void put_correlation(struct buf *b, const struct shape_request *r, int field, uint64_t random) {
+    if (!r->correlated || random / 2 % r->correlated) return;
+    TEXT(id, 32, "req-%016llx", (unsigned long long)(random * 0x9e3779b97f4a7c15u));
+    put_text_attribute(b, field, STR("correlation_id"), id);
+}
+
 static void put_route(char *out, size_t size, int service, unsigned route) {
     static const char *const nouns[ROUTES] = {"items", "orders", "quotes", "sessions", "reviews", "offers"};
     snprintf(out, size, "/api/v1/%s/{id}/%s", services[service], nouns[route]);
@@ -122,7 +129,8 @@ static void put_exception(struct buf *b, struct load_random *x, const struct law
     put_end(b, event);
 }
 
-static void put_span(struct buf *b, struct load_random *x, const struct law_trace *t, int service) {
+static void put_span(struct buf *b, struct load_random *x, const struct shape_request *r, const struct law_trace *t,
+                     int service) {
     int error = load_random_below(x, 100) < 5;
     size_t span = put_begin(b, 2);
     put_bytes_field(b, 1, t->id, 16);
@@ -132,6 +140,7 @@ static void put_span(struct buf *b, struct load_random *x, const struct law_trac
     put_fixed64_field(b, 7, (uint64_t)t->start[service]);
     put_fixed64_field(b, 8, (uint64_t)(t->start[service] + t->duration[service]));
     put_span_attributes(b, x, t, service, error);
+    put_correlation(b, r, 9, t->spans[0]);
     if (error) {
         put_exception(b, x, t, service);
         size_t status = put_begin(b, 15);
@@ -161,7 +170,7 @@ void shape_law_traces(const struct shape_request *r, struct buf *out) {
         put_resource(out, service, (unsigned)load_random_below(&x, INSTANCES));
         size_t scope = put_begin(out, 2);
         put_scope(out);
-        for (uint32_t i = 0; i < traces; i++) put_span(out, &x, &all[i], service);
+        for (uint32_t i = 0; i < traces; i++) put_span(out, &x, r, &all[i], service);
         put_end(out, scope);
         put_end(out, group);
     }
@@ -199,7 +208,7 @@ static void put_body(struct buf *b, struct load_random *x, unsigned shape) {
     put_end(b, any);
 }
 
-static void put_log(struct buf *b, struct load_random *x, int service, int64_t time) {
+static void put_log(struct buf *b, struct load_random *x, const struct shape_request *r, int service, int64_t time) {
     const struct severity *severity = &severities[load_random_below(x, LENGTH(severities))];
     unsigned char id[16];
     uint64_t span = load_random_next(x) | 1;
@@ -218,6 +227,7 @@ static void put_log(struct buf *b, struct load_random *x, int service, int64_t t
     put_text_attribute(b, 6, STR("code.function"), str_of(methods[route_number % METHODS]));
     put_int_attribute(b, 6, STR("code.lineno"), 40 + 7 * route_number);
     put_text_attribute(b, 6, STR("logger.name"), STR("com.example.shop.http.RequestLogger"));
+    put_correlation(b, r, 6, span);
     put_fixed32_field(b, 8, 1);
     put_bytes_field(b, 9, id, sizeof id);
     put_bytes_field(b, 10, &span, 8);
@@ -236,7 +246,7 @@ void shape_law_logs(const struct shape_request *r, struct buf *out) {
         put_scope(out);
         for (uint32_t i = 0; i < records; i++) {
             int64_t jitter = (int64_t)load_random_below(&x, 200000);
-            put_log(out, &x, service, r->time_first + (i * SERVICES + service) * r->time_step / SERVICES + jitter);
+            put_log(out, &x, r, service, r->time_first + (i * SERVICES + service) * r->time_step / SERVICES + jitter);
         }
         put_end(out, scope);
         put_end(out, group);

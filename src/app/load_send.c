@@ -52,7 +52,11 @@ uint64_t load_seed_of(const struct load_plan *plan, uint64_t number) {
 }
 
 struct shape_request load_shape_of(const struct load_plan *plan, uint64_t number, uint64_t seed) {
-    struct shape_request shape = {.seed = seed, .number = number, .items = plan->items, .time_step = plan->time_step};
+    struct shape_request shape = {.seed = seed,
+                                  .number = number,
+                                  .items = plan->items,
+                                  .correlated = plan->correlated,
+                                  .time_step = plan->time_step};
     uint32_t units = plan->shop ? 1 : plan->items / 10; /* traces a request */
     if (plan->requests && number + 1 == plan->requests) shape.items = plan->items_last;
     shape.time_first =

@@ -18,8 +18,9 @@
 struct shape_request {
     uint64_t seed, number; /* number: of the request in its plan */
     int64_t time_first,
-        time_step;  /* law: trace i of the request starts at time_first + i × time_step; shop: at time_first */
-    uint32_t items; /* law: spans or logs, a multiple of 10 */
+        time_step;       /* law: trace i of the request starts at time_first + i × time_step; shop: at time_first */
+    uint32_t items;      /* law: spans or logs, a multiple of 10 */
+    uint32_t correlated; /* law: one trace, or log record, of so many has an attribute correlation_id; 0: none */
     uint32_t
         moment; /* shop: how much of the time that tells stories has passed, from 1 to STORY_END; 0: none are told */
 };

@@ -166,6 +166,44 @@ static void logs_have_their_attributes(void **state) {
     batch_unref(blob);
 }
 
+static uint32_t rows_with_an_id(const struct batch *b) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->rows; i++) {
+        enum value_type type;
+        uint64_t value;
+        if (!batch_find_attribute(b, SET_ROWS, i, STR("correlation_id"), &type, &value)) continue;
+        assert_int_equal(batch_string(b, (uint32_t)value).n, 20);
+        n++;
+    }
+    return n;
+}
+
+/* All else is the same, so that what an id costs can be measured. */
+static void one_row_of_so_many_has_an_id(void **state) {
+    static const struct {
+        uint32_t correlated;
+        double least, most;
+    } cases[] = {{0, 0, 0}, {1, 1, 1}, {10, 0.08, 0.12}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        for (int signal = 0; signal < SIGNALS; signal++) {
+            double rows = 0, with = 0;
+            for (uint64_t seed = 1; seed <= REQUESTS; seed++) {
+                struct shape_request r = request(seed);
+                AUTO_BUF struct buf body;
+                struct batch b;
+                buf_init(&body, 4 * MIB);
+                r.correlated = cases[i].correlated;
+                (signal == SIGNAL_SPANS ? shape_law_traces : shape_law_logs)(&r, &body);
+                struct batch_blob *blob = decode((enum signal)signal, buf_str(&body), &b);
+                with += rows_with_an_id(&b);
+                rows += b.rows;
+                batch_unref(blob);
+            }
+            assert_true(with >= cases[i].least * rows && with <= cases[i].most * rows);
+        }
+}
+
 /* Spans and logs of a customer: counted right, one trace, and the logs belong to spans of it. */
 static void one_customer_is_one_trace(uint64_t seed, uint32_t moment) {
     AUTO_BUF struct buf traces, logs;
@@ -504,6 +542,7 @@ int main(void) {
         cmocka_unit_test(span_ids_are_unique),
         cmocka_unit_test(spans_have_their_attributes_depth_and_errors),
         cmocka_unit_test(logs_have_their_attributes),
+        cmocka_unit_test(one_row_of_so_many_has_an_id),
         cmocka_unit_test(a_shop_story_is_one_trace_with_its_logs),
         cmocka_unit_test(each_story_is_told_in_its_time_and_at_no_other),
         cmocka_unit_test(a_version_is_rolled_out_and_mended),

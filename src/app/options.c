@@ -94,6 +94,8 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_CONNECTIONS] = {"connections", "N", "4", "connections, each a closed loop"},
     [OPTION_ITEMS] = {"items", "N", "500",
                       "spans, logs or samples a request, a multiple of 10; samples: of whole instances"},
+    [OPTION_CORRELATED] = {"correlated", "N", "0",
+                           "law: one trace, or log record, of N has a correlation id of its own; 0 is none"},
     [OPTION_GZIP] = {"gzip", NULL, NULL, "compress bodies"},
     [OPTION_ENCODING] = {"encoding", "ENCODING", "protobuf", "of requests: protobuf or json",
                          .choices = "protobuf json"},

@@ -44,6 +44,26 @@ static void expect_text(const struct yaml *y, const char *want) {
     assert_int_equal(text.p[text.n], 0);
 }
 
+/* Sanitizers see what is lost. */
+static void single_quotes_are_kept_whole(void **state) {
+    (void)state;
+    struct yaml *y = read("a: 'it''s'\nb: ['x''y''''', '', 'abc']\n? 'k''e' # c\n: !!str 'ü''ä'\n"
+                          "c: 'two\n  lines''s'\nd: &x 'e''e'\ne: *x\n"
+                          "f: ''''''''''''''''''''''''''''''''''''''''''''''''''''''''''''\n");
+    expect_text(yaml_get(y, "a"), "it's");
+    struct yaml *b = yaml_get(y, "b");
+    expect_text(b->items[0], "x'y''");
+    expect_text(b->items[1], "");
+    expect_text(b->items[2], "abc");
+    assert_true(b->items[1]->quoted && !yaml_is_null(b->items[1]));
+    expect_text(yaml_get(y, "k'e"), "ü'ä");
+    expect_text(yaml_get(y, "c"), "two lines's");
+    expect_text(yaml_get(y, "d"), "e'e");
+    expect_text(yaml_get(y, "e"), "e'e");
+    expect_text(yaml_get(y, "f"), "'''''''''''''''''''''''''''''");
+    expect_text(read("\xef\xbb\xbf'r''r'"), "r'r");
+}
+
 static void trees_are_what_the_file_says(void **state) {
     (void)state;
     struct yaml *y =
@@ -197,6 +217,7 @@ static void depth_is_limited(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(single_quotes_are_kept_whole, begin, end),
         cmocka_unit_test_setup_teardown(trees_are_what_the_file_says, begin, end),
         cmocka_unit_test_setup_teardown(nothing_is_an_empty_map, begin, end),
         cmocka_unit_test_setup_teardown(aliases_are_what_they_mean, begin, end),

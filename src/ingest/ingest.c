@@ -270,10 +270,7 @@ static err correlate(struct flight *f, struct loan *loan, struct batch_blob **bl
     if (!rules || !*blob || f->kind == INGEST_METRICS) return NULL;
     batch_view(*blob, &rows);
     TRY(loan_grow(loan, batch_bytes(*blob).n + 8 * (uint64_t)rows.rows + 4 * KIB));
-    struct batch_blob *with_ids = correlate_rows(rules, &rows, &f->correlated);
-    if (!with_ids) return NULL;
-    batch_unref(*blob);
-    *blob = with_ids;
+    correlate_batch(rules, blob, &f->correlated);
     return NULL;
 }
 

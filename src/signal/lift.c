@@ -99,39 +99,86 @@ static uint64_t place(struct lifting *l) {
     return size;
 }
 
+/* Of an old section `from` may lie in the new blob, at its place or below it. */
+static void put_piece(struct batch_blob *blob, const struct piece *p, const void *from) {
+    uint32_t first = p->section.size_bytes - p->more_bytes;
+    unsigned char *to = blob->bytes + p->section.offset;
+    memmove(to, from, first);
+    if (p->more_bytes) memcpy(to + first, p->more, p->more_bytes);
+    memset(to + p->section.size_bytes, 0, align8(p->section.size_bytes) - p->section.size_bytes);
+}
+
+static void put_table(struct batch_blob *blob, const struct lifting *l, uint64_t size) {
+    struct blob_header *h = (struct blob_header *)blob->bytes;
+    struct blob_section *table = (struct blob_section *)(h + 1);
+    h->section_count = l->n;
+    h->size_bytes = blob->size_bytes = (uint32_t)size;
+    h->features &= ~(uint32_t)BLOB_FEATURE_CORRELATION;
+    for (uint32_t i = 0; i < l->n; i++) {
+        table[i] = l->pieces[i].section;
+        if (table[i].id == ID_SECTION) h->features |= BLOB_FEATURE_CORRELATION;
+    }
+}
+
 static struct batch_blob *assemble(const struct lifting *l, uint64_t size) {
     struct batch_blob *blob = batch_blob_new(size);
-    struct blob_header *h = (struct blob_header *)blob->bytes;
-    *h = *(const struct blob_header *)l->from->blob->bytes;
-    h->section_count = l->n;
-    h->size_bytes = (uint32_t)size;
-    h->features &= ~(uint32_t)BLOB_FEATURE_CORRELATION;
-    struct blob_section *table = (struct blob_section *)(h + 1);
-    for (uint32_t i = 0; i < l->n; i++) {
-        const struct piece *p = &l->pieces[i];
-        uint32_t first = p->section.size_bytes - p->more_bytes;
-        unsigned char *to = blob->bytes + p->section.offset;
-        table[i] = p->section;
-        if (p->section.id == ID_SECTION) h->features |= BLOB_FEATURE_CORRELATION;
-        memcpy(to, p->from, first);
-        if (p->more_bytes) memcpy(to + first, p->more, p->more_bytes);
-        memset(to + p->section.size_bytes, 0, align8(p->section.size_bytes) - p->section.size_bytes);
-    }
+    memcpy(blob->bytes, l->from->blob->bytes, sizeof(struct blob_header));
+    for (uint32_t i = 0; i < l->n; i++) put_piece(blob, &l->pieces[i], l->pieces[i].from);
+    put_table(blob, l, size);
     return blob;
+}
+
+/* Where it is: every section moves up, or stays, and the last goes first. */
+static struct batch_blob *move_up(const struct lifting *l, struct batch_blob *blob, uint64_t size) {
+    uint32_t before[SECTIONS_MAX + 1];
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->pieces[i].from != l->ids) before[i] = (uint32_t)((const unsigned char *)l->pieces[i].from - blob->bytes);
+    blob = mem_grow(blob, sizeof *blob + size);
+    for (uint32_t i = l->n; i-- > 0;) {
+        const struct piece *p = &l->pieces[i];
+        put_piece(blob, p, p->from == l->ids ? p->from : blob->bytes + before[i]);
+    }
+    put_table(blob, l, size);
+    return blob;
+}
+
+/* *out_size 0: over 2 GiB. */
+static void plan(struct lifting *l, uint64_t *out_size) {
+    uint64_t heap = l->from->string_end[l->from->string_count - 1];
+    *out_size = 0;
+    if (has_more(l)) {
+        if (heap + l->more->heap_size > BLOB_SIZE_MAX) return;
+        l->ends = mem_grow(NULL, (size_t)l->more->n * 4);
+        for (uint32_t i = 0; i < l->more->n; i++) l->ends[i] = (uint32_t)heap + l->more->end[i];
+    }
+    add_sections(l);
+    *out_size = place(l);
 }
 
 struct batch_blob *batch_with_ids(const struct batch *from, const uint32_t *ids, const struct strings *more) {
     struct lifting l = {.from = from, .ids = ids, .more = more};
-    struct batch_blob *blob = NULL;
-    uint64_t heap = from->string_end[from->string_count - 1];
-    if (has_more(&l)) {
-        if (heap + more->heap_size > BLOB_SIZE_MAX) return NULL;
-        l.ends = mem_grow(NULL, (size_t)more->n * 4);
-        for (uint32_t i = 0; i < more->n; i++) l.ends[i] = (uint32_t)heap + more->end[i];
-    }
-    add_sections(&l);
-    uint64_t size = place(&l);
-    if (size) blob = assemble(&l, size);
+    uint64_t size;
+    plan(&l, &size);
+    struct batch_blob *blob = size ? assemble(&l, size) : NULL;
     mem_free(l.ends);
     return blob;
+}
+
+static bool has_ids(const struct batch_blob *blob) {
+    return ((const struct blob_header *)blob->bytes)->features & BLOB_FEATURE_CORRELATION;
+}
+
+bool batch_put_ids(struct batch_blob **blob, const uint32_t *ids, const struct strings *more) {
+    struct batch from;
+    struct lifting l = {.from = &from, .ids = ids, .more = more};
+    uint64_t size;
+    batch_view(*blob, &from);
+    bool alone = atomic_load_explicit(&(*blob)->refs, memory_order_acquire) == 1 && !has_ids(*blob);
+    plan(&l, &size);
+    struct batch_blob *made = !size ? NULL : alone ? move_up(&l, *blob, size) : assemble(&l, size);
+    mem_free(l.ends);
+    if (!made) return false;
+    if (!alone) batch_unref(*blob);
+    *blob = made;
+    return true;
 }

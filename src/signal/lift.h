@@ -14,6 +14,10 @@
  * replaced. NULL: it would be over 2 GiB. Memory taken: the batch's own, and the added texts. */
 struct batch_blob *batch_with_ids(const struct batch *from, const uint32_t *ids, const struct strings *more);
 
+/* The same in place of *blob: the batch itself grows where nobody else holds it, which costs no second one; views of it are void. False: it would be
+ * over 2 GiB, and stays as it is. */
+bool batch_put_ids(struct batch_blob **blob, const uint32_t *ids, const struct strings *more);
+
 /* One value within another. */
 struct value_part {
     enum value_type type;

@@ -47,6 +47,22 @@ static void assert_lifted(const struct batch *from, const struct strings *more, 
     batch_builder_done(&builder);
 }
 
+/* Into a batch that others hold, and into one that is ours alone: the bytes are those of the copy. Takes over the reference. */
+static void assert_put_in_place(struct batch_blob *blob, const uint32_t *ids, const struct strings *more,
+                                const struct batch_blob *lifted) {
+    struct batch_blob *shared = batch_ref(blob);
+    AUTO_BUF struct buf before;
+    buf_init(&before, 64 * MIB);
+    buf_add_str(&before, batch_bytes(blob));
+    assert_true(batch_put_ids(&shared, ids, more));
+    assert_true(shared != blob && str_equal(batch_bytes(shared), batch_bytes(lifted)));
+    assert_true(str_equal(batch_bytes(blob), buf_str(&before)));
+    batch_unref(shared);
+    assert_true(batch_put_ids(&blob, ids, more));
+    assert_true(str_equal(batch_bytes(blob), batch_bytes(lifted)));
+    batch_unref(blob);
+}
+
 static void rows_get_their_ids_and_nothing_else(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 120; seed++) {
@@ -67,9 +83,9 @@ static void rows_get_their_ids_and_nothing_else(void **state) {
         if (e) fail_msg("seed %llu: %s", (unsigned long long)seed, err_text(e));
         batch_view(opened, &to);
         assert_lifted(&from, &more, ids, &to);
+        assert_put_in_place(blob, ids, &more, lifted);
         batch_unref(opened);
         batch_unref(lifted);
-        batch_unref(blob);
         mem_free(ids);
         strings_done(&more);
         batch_builder_done(&builder);

@@ -267,9 +267,12 @@ static bool may_have_ids(struct pass *p) {
 
 /* ---- door --------------------------------------------------------------------------------------------------------- */
 
-static struct batch_blob *correlate(struct pass *p) {
+/* False: the batch stays as it is. */
+static bool find_ids(struct pass *p) {
     const struct batch *b = p->b;
     bool had = has_field(b, FIELD_CORRELATION), any = false;
+    p->wanted = mem_new(2 * (size_t)b->key_count + 2);
+    p->rank = p->wanted + b->key_count + 1;
     if (p->rules->enabled && may_have_ids(p)) {
         p->shapes = mem_new_array(struct shape_memory, b->shape_count);
         p->resources = mem_new_array(uint32_t, b->set_rows[SET_RESOURCES]);
@@ -278,24 +281,35 @@ static struct batch_blob *correlate(struct pass *p) {
         correlate_found_init(&p->found);
         any = lift(p);
     }
-    if (!any && !had) return NULL;
+    if (!any && !had) return false;
     if (!p->ids) p->ids = mem_new_array(uint32_t, b->rows);
-    return batch_with_ids(b, p->ids, &p->more);
+    return true;
+}
+
+static void pass_done(struct pass *p) {
+    mem_free(p->wanted);
+    mem_free(p->shapes);
+    mem_free(p->resources);
+    mem_free(p->ids);
+    vec_done(&p->candidates);
+    correlate_found_done(&p->found);
+    strings_done(&p->more);
 }
 
 struct batch_blob *correlate_rows(const struct correlate_rules *rules, const struct batch *from,
                                   struct correlate_counts *counts) {
     struct pass p = {.rules = rules, .b = from, .counts = counts};
     if (!from->rows) return NULL;
-    p.wanted = mem_new(2 * (size_t)from->key_count + 2);
-    p.rank = p.wanted + from->key_count + 1;
-    struct batch_blob *blob = correlate(&p);
-    mem_free(p.wanted);
-    mem_free(p.shapes);
-    mem_free(p.resources);
-    mem_free(p.ids);
-    vec_done(&p.candidates);
-    correlate_found_done(&p.found);
-    strings_done(&p.more);
+    struct batch_blob *blob = find_ids(&p) ? batch_with_ids(from, p.ids, &p.more) : NULL;
+    pass_done(&p);
     return blob;
+}
+
+void correlate_batch(const struct correlate_rules *rules, struct batch_blob **blob, struct correlate_counts *counts) {
+    struct batch b;
+    batch_view(*blob, &b);
+    struct pass p = {.rules = rules, .b = &b, .counts = counts};
+    if (!b.rows) return;
+    if (find_ids(&p)) batch_put_ids(blob, p.ids, &p.more);
+    pass_done(&p);
 }

@@ -66,3 +66,5 @@ struct correlate_counts {
  * *counts. Takes, for as long as it runs, about the batch's size and 8 bytes a row. */
 struct batch_blob *correlate_rows(const struct correlate_rules *rules, const struct batch *from,
                                   struct correlate_counts *counts);
+/* The same to the batch itself, or, where others hold it, in its place: *blob is the one with the ids then. Views of it are void. Takes 8 bytes a row. */
+void correlate_batch(const struct correlate_rules *rules, struct batch_blob **blob, struct correlate_counts *counts);

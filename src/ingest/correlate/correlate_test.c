@@ -335,6 +335,10 @@ static void random_batches_are_as_a_search_row_by_row_says(void **state) {
         if (e) fail_msg("%s", err_text(e));
         to = from;
         if (opened) batch_view(opened, &to);
+        struct batch_blob *own = batch_ref(blob);
+        correlate_batch(rules, &own, &(struct correlate_counts){0});
+        assert_true(str_equal(batch_bytes(own), batch_bytes(lifted ? lifted : blob)));
+        batch_unref(own);
         for (uint32_t row = 0; row < to.rows; row++) {
             struct str want = naive_text(&from, SET_RESOURCES, batch_u32(&from, SET_ROWS, FIELD_RESOURCE, row), names);
             if (!want.n) want = naive_text(&from, SET_ROWS, row, names);

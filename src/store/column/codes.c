@@ -241,13 +241,30 @@ void codes_decode(const struct codes *c, uint32_t first, uint32_t count, uint32_
     }
 }
 
+__attribute__((always_inline)) static inline uint32_t highest_loop(const uint32_t *v, uint32_t n) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < n; i++) most = MAX(most, v[i]);
+    return most;
+}
+
+#if BITS_AVX2
+AVX2 static uint32_t highest_avx2(const uint32_t *v, uint32_t n) { return highest_loop(v, n); }
+#endif
+
+static uint32_t highest(const uint32_t *v, uint32_t n) {
+#if BITS_AVX2
+    if (has_avx2()) return highest_avx2(v, n);
+#endif
+    return highest_loop(v, n);
+}
+
 bool codes_are_below(const struct codes *c, uint32_t limit) {
     uint32_t chunk[CHUNK], most = 0;
     if (c->n == 0 || bits_mask(c->width) < limit) return true;
     for (uint32_t at = 0; at < c->n; at += CHUNK) {
         uint32_t n = MIN(c->n - at, CHUNK);
         decode_chunk(c, at, n, chunk);
-        for (uint32_t i = 0; i < n; i++) most = MAX(most, chunk[i]);
+        most = MAX(most, highest(chunk, n));
     }
     return most < limit;
 }
@@ -295,7 +312,43 @@ AVX2 static uint32_t select_avx2(const struct codes *c, const uint64_t *wanted, 
     }
     return found;
 }
+
+AVX2 static uint32_t find_chunk_avx2(const uint32_t *chunk, uint32_t n, uint32_t first, uint32_t code, uint32_t *rows) {
+    const __m256i wanted = _mm256_set1_epi32((int32_t)code);
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < n; i += 8) {
+        __m256i equal = _mm256_cmpeq_epi32(_mm256_loadu_si256((const __m256i *)(chunk + i)), wanted);
+        uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(equal));
+        if (n - i < 8) mask &= (1u << (n - i)) - 1;
+        if (!rows) found += (uint32_t)__builtin_popcount(mask);
+        for (; rows && mask; mask &= mask - 1) rows[found++] = first + i + (uint32_t)__builtin_ctz(mask);
+    }
+    return found;
+}
+
+/* One code of many, as of an id. */
+static uint32_t find_avx2(const struct codes *c, uint32_t code, uint32_t *rows) {
+    uint32_t chunk[CHUNK] = {0}, found = 0;
+    for (uint32_t at = 0; at < c->n; at += CHUNK) {
+        uint32_t n = MIN(c->n - at, CHUNK);
+        decode_chunk(c, at, n, chunk);
+        found += find_chunk_avx2(chunk, n, at, code, rows ? rows + found : NULL);
+    }
+    return found;
+}
 #endif
+
+bool codes_only_wanted(const uint64_t *wanted, size_t words, uint32_t *out) {
+    size_t at = words;
+    for (size_t w = 0; w < words; w++) {
+        if (!wanted[w]) continue;
+        if (at < words) return false;
+        at = w;
+    }
+    if (at == words || wanted[at] & (wanted[at] - 1)) return false;
+    *out = (uint32_t)at * 64 + (uint32_t)__builtin_ctzll(wanted[at]);
+    return true;
+}
 
 static uint32_t select_all(const struct codes *c, const uint64_t *wanted, uint32_t *rows) {
     if (c->width == 0) {
@@ -304,7 +357,9 @@ static uint32_t select_all(const struct codes *c, const uint64_t *wanted, uint32
         return c->n;
     }
 #if BITS_AVX2
+    uint32_t only;
     if (c->width <= 8 && has_avx2()) return select_avx2(c, wanted, rows);
+    if (codes_only_wanted(wanted, codes_wanted_words(c), &only) && has_avx2()) return find_avx2(c, only, rows);
 #endif
     return codes_select_plain(c, wanted, rows);
 }

@@ -221,6 +221,17 @@ static void selections_agree(void **state) {
             if (want) assert_memory_equal(rows, plain, want * sizeof *rows);
             memset(wanted, 0, words * sizeof *wanted);
             assert_int_equal(codes_select(&c, wanted, rows) + codes_count(&c, wanted), 0);
+            for (uint32_t k = 0; k < MIN(n, 5u); k++) { /* one code alone */
+                uint32_t code = v[hash_u64(k + s) % n], only;
+                memset(wanted, 0, words * sizeof *wanted);
+                wanted[code / 64] |= UINT64_C(1) << code % 64;
+                assert_true(codes_only_wanted(wanted, words, &only) && only == code);
+                found = codes_select(&c, wanted, rows);
+                want = 0;
+                for (uint32_t i = 0; i < n; i++)
+                    if (v[i] == code) assert_int_equal(rows[want++], i);
+                assert_true(found == want && codes_count(&c, wanted) == want);
+            }
             memset(wanted, 0xff, words * sizeof *wanted);
             assert_true(codes_select(&c, wanted, rows) == n && codes_count(&c, wanted) == n);
             mem_free(wanted);

@@ -478,3 +478,36 @@ bool ints_frame_range(const struct ints *c, uint32_t frame, int64_t *out_min, in
     default: return false;
     }
 }
+
+/* By the bounds alone. */
+static bool frame_is_below(const struct ints *c, uint32_t frame, uint64_t limit) {
+    int64_t low, high;
+    return ints_frame_range(c, frame, &low, &high) && low >= 0 && (uint64_t)high < limit;
+}
+
+static bool are_below(const uint64_t *v, uint32_t n, uint64_t limit) {
+    bool over = false;
+    for (uint32_t i = 0; i < n; i++) over |= v[i] >= limit;
+    return !over;
+}
+
+bool ints_are_below(const struct ints *c, uint64_t limit) {
+    bool in_frames = c->kind == INTS_FRAMES || c->kind == INTS_DELTA;
+    uint64_t values[FRAME_ROWS];
+    if (c->n == 0) return true;
+    if (!in_frames && frame_is_below(c, 0, limit)) return true;
+    if (c->kind == INTS_CONSTANT) return c->minimum < limit;
+    const unsigned char *p = c->packed;
+    for (uint32_t f = 0; f * FRAME_ROWS < c->n; f++) {
+        uint32_t rows = rows_of_frame(c->n, f);
+        if (in_frames && !frame_is_below(c, f, limit))
+            unpack_frame(c, f, p, rows, values);
+        else if (in_frames)
+            rows = 0;
+        else
+            decode_dictionary(c, f * FRAME_ROWS, rows, values);
+        if (!are_below(values, rows, limit)) return false;
+        if (in_frames) p += (size_t)c->widths[f] * (FRAME_ROWS / 8);
+    }
+    return true;
+}

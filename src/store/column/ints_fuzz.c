@@ -14,6 +14,9 @@ static void read_ints(struct str bytes, uint32_t n) {
     err_free(e);
     if (e) return;
     ints_decode(&c, 0, n, out);
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < n; i++) most = MAX(most, out[i]);
+    if (ints_are_below(&c, most) != (n == 0) || (most < UINT64_MAX && !ints_are_below(&c, most + 1))) __builtin_trap();
     for (uint32_t i = 0; i < n; i += 1 + n / 40) {
         int64_t low, high;
         if (ints_get(&c, i) != out[i]) __builtin_trap();

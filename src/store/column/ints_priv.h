@@ -37,6 +37,8 @@ void ints_decode(const struct ints *c, uint32_t first, uint32_t count, uint64_t 
 uint64_t ints_get(const struct ints *c, uint32_t i);
 /* Rows whose value is `value`, ascending; returns how many. out has room for n. */
 uint32_t ints_find(const struct ints *c, uint64_t value, uint32_t *out);
+/* All values are below the limit, unsigned. Frames whose bounds tell are not unpacked. */
+bool ints_are_below(const struct ints *c, uint64_t limit);
 /* Bounds, as int64, of the values of a frame, without unpacking it: not always tight. False: the kind knows none. */
 bool ints_frame_range(const struct ints *c, uint32_t frame, int64_t *out_min, int64_t *out_max);
 
@@ -57,6 +59,7 @@ bool codes_are_below(const struct codes *c, uint32_t limit);
 uint32_t codes_select(const struct codes *c, const uint64_t *wanted, uint32_t *out);
 uint32_t codes_count(const struct codes *c, const uint64_t *wanted);
 uint32_t codes_select_plain(const struct codes *c, const uint64_t *wanted, uint32_t *out); /* without SIMD, for tests */
+bool codes_only_wanted(const uint64_t *wanted, size_t words, uint32_t *out); /* whether it is one code, and which */
 static inline size_t codes_wanted_words(const struct codes *c) {
     return c->width <= 6 ? 1 : (size_t)1 << (c->width - 6);
 }

@@ -80,6 +80,12 @@ static void assert_ints_round_trip(const uint64_t *v, uint32_t n, uint64_t seed)
         if (ints_frame_range(&c, i / FRAME_ROWS, &low, &high))
             assert_true(low <= (int64_t)v[i] && (int64_t)v[i] <= high);
     }
+    uint64_t most = 0, limit = 0;
+    for (uint32_t i = 0; i < n; i++) most = MAX(most, v[i]);
+    for (uint32_t round = 0; round < 6; round++) {
+        limit = round < 3 ? most - 1 + round : n && round < 5 ? v[chance(&seed) % n] : chance(&seed);
+        assert_int_equal(ints_are_below(&c, limit), n == 0 || most < limit);
+    }
     mem_free(out);
     buf_done(&b);
 }

@@ -277,12 +277,16 @@ __attribute__((target("avx2"))) static uint32_t count_avx2(const uint16_t *local
 }
 #endif
 
+static uint32_t count_in(const uint16_t *local_of, uint32_t n, uint16_t local) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) return count_avx2(local_of, n, local);
+#endif
+    return count_loop(local_of, n, local);
+}
+
 /* How often `local` stands before `row`: where the row's tokens are in its columns. */
 static uint32_t rank_of(const struct text_block *t, uint32_t row, uint16_t local) {
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) return count_avx2(t->local_of, row, local);
-#endif
-    return count_loop(t->local_of, row, local);
+    return count_in(t->local_of, row, local);
 }
 
 /* Text `at` of the fallback, in the page; p NULL on a failure. */
@@ -396,13 +400,34 @@ static bool get_fallback(struct text_block *t, uint32_t at, struct str *out) {
     return out->p != NULL;
 }
 
+/* Ranks that were counted last, of a few skeletons: rows of one trace stand together, and go on from there. All zero is true of any. */
+enum { RANKS_KEPT = 32 };
+struct rank_memory {
+    struct {
+        uint32_t row, rank;
+        uint16_t local;
+    } v[RANKS_KEPT];
+};
+
+static uint32_t rank_from(const struct text_block *t, struct rank_memory *m, uint32_t row, uint16_t local) {
+    uint32_t at = local % RANKS_KEPT, from = m->v[at].row;
+    bool known = m->v[at].local == local && from <= row;
+    uint32_t rank =
+        known ? m->v[at].rank + count_in(t->local_of + from, row - from, local) : count_in(t->local_of, row, local);
+    m->v[at].row = row;
+    m->v[at].rank = rank;
+    m->v[at].local = local;
+    return rank;
+}
+
 /* Few rows: each is looked up. */
 static bool get_some(struct text_block *t, const uint32_t *rows, uint32_t n, struct str *out) {
     struct pieces p = {NULL, NULL};
+    struct rank_memory ranks = {0};
     for (uint32_t i = 0; i < n; i++) {
         if (rows[i] >= t->n) return block_fail(t, true, "a row beyond the block");
         uint16_t local = t->local_of[rows[i]];
-        uint32_t rank = rank_of(t, rows[i], local);
+        uint32_t rank = rank_from(t, &ranks, rows[i], local);
         if (local < t->kept   ? !get_split(t, &p, local, rank, longest_row(t, local), NULL, &out[i])
             : local > t->kept ? !block_fail(t, true, "a row of no skeleton")
                               : !get_fallback(t, rank, &out[i]))

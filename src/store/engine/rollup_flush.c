@@ -33,7 +33,7 @@ static err take_halves(struct engine *s, struct rollup_flush *f, struct tally *t
     }
     lock_give(&s->lock);
     if (!f->removed_count) return NULL;
-    TRY(rollup_file_read_halves(f->old.rollup, t, &stats));
+    TRY(rollup_file_read_halves(f->old.rollup, NULL, t, &stats));
     if (stats.bad_blocks) log_error("halves of edges are lost", F_TEXT("where", stats.bad_text));
     return NULL;
 }

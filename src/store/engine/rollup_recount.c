@@ -290,7 +290,7 @@ static err read_halves(struct unit *u, struct tally *t) {
     for (size_t i = 0; i < u->table->parts->n && !f; i++)
         if (rollup_is_halves(&u->table->parts->v[i])) f = rollup_file_ref(u->table->parts->v[i].rollup);
     lock_give(&u->s->lock);
-    err e = f ? rollup_file_read_halves(f, t, &stats) : NULL;
+    err e = f ? rollup_file_read_halves(f, NULL, t, &stats) : NULL;
     rollup_file_unref(f);
     return e;
 }

@@ -43,18 +43,13 @@ static bool wants_edges(const struct rollup_request *r) {
 }
 
 static err read_files(const struct rollup_view_of *v, const struct rollup_request *r, struct tally *t,
-                      struct tally *edges, struct scan_stats *stats) {
+                      struct scan_stats *stats) {
     for (size_t i = 0; i < v->parts->n; i++) {
         const struct part_entry *p = &v->parts->v[i];
-        if (!p->rollup) {
+        if (!p->rollup)
             snapshot_count_missing(p, stats);
-            continue;
-        }
-        if (rollup_is_halves(p) && wants_edges(r))
-            TRY(rollup_file_read_halves(p->rollup, edges, stats));
         else if (!rollup_is_halves(p) && p->time_min <= r->time_max && p->time_max >= r->time_min)
             TRY(rollup_file_read(p->rollup, r, t, stats));
-        TRY(tally_draw(edges));
     }
     return NULL;
 }
@@ -78,25 +73,63 @@ static void add_wanted(struct tally *t, const struct tally *from, const struct r
     }
 }
 
-/* Rows of files go to `t`; halves, and what they come to, to `edges`, as they have to be told apart by keys afterwards. */
-static err read_lists(struct engine *s, struct rollup_view_of *v, const struct rollup_request *r, struct tally *t,
-                      struct tally *edges) {
+/* Lists grow, and are paired by whoever asks: until they are let go they stay as they are. */
+static void hold_lists(struct engine *s, struct rollup_view_of *v) {
     for (int i = 0; i < 2; i++) {
-        struct memory_list *l = v->lists[i];
-        if (!l) continue;
-        lock_take(&l->live.lock);
-        engine_live_update(s, v->tenant, l, v->deletes, v->names);
-        add_wanted(t, &l->live.tally, r);
-        if (wants_edges(r)) {
-            tally_add_open_halves(edges, &l->live.tally, 0);
-            tally_pair(edges);
-            tally_pair_with(edges, &l->live.tally);
-        }
-        lock_give(&l->live.lock);
-        TRY(tally_draw(t));
+        if (!v->lists[i]) continue;
+        lock_take(&v->lists[i]->live.lock);
+        engine_live_update(s, v->tenant, v->lists[i], v->deletes, v->names);
+    }
+}
+
+static void let_lists_go(struct rollup_view_of *v) {
+    for (int i = 2; i-- > 0;)
+        if (v->lists[i]) lock_give(&v->lists[i]->live.lock);
+}
+
+/* Of files those halves that may find one in the lists. */
+static err read_halves(const struct rollup_view_of *v, const struct rollup_request *r, struct tally *edges,
+                       struct scan_stats *stats) {
+    struct half_filter filter;
+    size_t n = 0;
+    err e = NULL;
+    for (int i = 0; i < 2; i++)
+        if (v->lists[i]) n += v->lists[i]->live.tally.clients.n + v->lists[i]->live.tally.servers.n;
+    half_filter_init(&filter, n, r->unmatched_before_ns);
+    for (int i = 0; i < 2; i++)
+        if (v->lists[i]) half_filter_add(&filter, &v->lists[i]->live.tally);
+    for (size_t i = 0; i < v->parts->n && !e; i++) {
+        const struct part_entry *p = &v->parts->v[i];
+        if (p->rollup && rollup_is_halves(p)) e = rollup_file_read_halves(p->rollup, &filter, edges, stats);
+    }
+    half_filter_done(&filter);
+    return e ? e : tally_draw(edges);
+}
+
+static err pair_halves(const struct rollup_view_of *v, const struct rollup_request *r, struct tally *edges,
+                       struct scan_stats *stats) {
+    TRY(read_halves(v, r, edges, stats));
+    for (int i = 0; i < 2; i++) {
+        if (!v->lists[i]) continue;
+        tally_add_open_halves(edges, &v->lists[i]->live.tally, 0);
+        tally_pair(edges);
+        tally_pair_with(edges, &v->lists[i]->live.tally);
         TRY(tally_draw(edges));
     }
     tally_count_unmatched(edges, r->unmatched_before_ns);
+    return NULL;
+}
+
+/* Rows go to `t`; halves, and what they come to, to `edges`, as they have to be told apart by keys afterwards. */
+static err read_lists(struct engine *s, struct rollup_view_of *v, const struct rollup_request *r, struct tally *t,
+                      struct tally *edges, struct scan_stats *stats) {
+    err e = NULL;
+    hold_lists(s, v);
+    for (int i = 0; i < 2; i++)
+        if (v->lists[i]) add_wanted(t, &v->lists[i]->live.tally, r);
+    if (wants_edges(r)) e = pair_halves(v, r, edges, stats);
+    let_lists_go(v);
+    TRY(e);
     add_wanted(t, edges, r);
     TRY(tally_draw(edges));
     return tally_draw(t);
@@ -168,8 +201,8 @@ static err read_all(struct engine *s, struct rollup_view_of *v, const struct rol
     t.exemplars = r->exemplars;
     t.budget = edges.budget = s->o.budget;
     t.limit_bytes = edges.limit_bytes = MAX(a->limit_bytes, (size_t)MEMORY_LEAST);
-    err e = read_files(v, r, &t, &edges, stats);
-    if (!e) e = read_lists(s, v, r, &t, &edges);
+    err e = read_files(v, r, &t, stats);
+    if (!e) e = read_lists(s, v, r, &t, &edges, stats);
     if (!e) e = arena_err(&t.memory);
     if (!e) e = answer(&t, r, a, out);
     tally_done(&t);

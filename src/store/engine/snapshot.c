@@ -131,35 +131,7 @@ static bool wanted_trace(const struct scan_request *r, unsigned char out[16]) {
     return false;
 }
 
-static void collect_groups(const struct engine_snapshot *sn, const struct scan_request *r, struct group_heap *h,
-                           struct scan_stats *stats) {
-    unsigned char trace[16];
-    bool of_trace = wanted_trace(r, trace);
-    for (size_t i = 0; i < sn->parts->n; i++) {
-        const struct part_entry *p = &sn->parts->v[i];
-        if (!overlaps(p->time_min, p->time_max, r)) continue;
-        if (!p->part) snapshot_count_missing(p, stats);
-        uint32_t groups = p->part ? part_info(p->part)->groups : 0;
-        for (uint32_t g = 0; g < groups; g++) {
-            int64_t from, to;
-            uint32_t rows;
-            part_group_range(p->part, g, &from, &to, &rows);
-            if (overlaps(from, to, r)) *vec_push(&h->refs) = (struct group_ref){group_key(r, from, to), (uint32_t)i, g};
-        }
-    }
-    for (size_t i = 0; i < sn->batch_count; i++) {
-        const struct batch *b = &sn->batches[i]->view;
-        if (of_trace && !memory_batch_may_have_trace(sn->batches[i], trace)) continue;
-        if (overlaps(b->time_min, b->time_max, r))
-            *vec_push(&h->refs) =
-                (struct group_ref){group_key(r, b->time_min, b->time_max), (uint32_t)(sn->parts->n + i), 0};
-    }
-    heap_make(h);
-}
-
-/* ---- scan ------------------------------------------------------------------------------------------------------- */
-
-/* Scans of parts, opened when their first group comes. */
+/* Scans of parts, opened when their first group comes, or when groups are collected by an id. */
 struct part_scans {
     struct arena memory;
     struct opened {
@@ -168,13 +140,75 @@ struct part_scans {
     } * v;
 };
 
+static err open_scan(const struct engine_snapshot *sn, struct part_scans *scans, size_t source,
+                     const struct scan_request *r, struct opened **out) {
+    struct opened *o = *out = &scans->v[source];
+    if (o->open) return NULL;
+    TRY(part_scan_open(sn->parts->v[source].part, r, &scans->memory, &o->scan, &o->may_match));
+    o->open = true;
+    return NULL;
+}
+
+static void collect_group(struct part *p, size_t source, uint32_t group, const struct scan_request *r,
+                          struct group_heap *h) {
+    int64_t from, to;
+    uint32_t rows;
+    part_group_range(p, group, &from, &to, &rows);
+    if (overlaps(from, to, r))
+        *vec_push(&h->refs) = (struct group_ref){group_key(r, from, to), (uint32_t)source, group};
+}
+
+/* Of a part only the groups that its index names, where the request asks for such an id: the others are passed over unseen. */
+static err collect_indexed(const struct engine_snapshot *sn, struct part_scans *scans, size_t source,
+                           const struct scan_request *r, struct group_heap *h, struct scan_stats *stats) {
+    struct part *p = sn->parts->v[source].part;
+    const uint32_t *groups = NULL;
+    uint32_t all = part_info(p)->groups, n = 0;
+    struct opened *o;
+    size_t before = h->refs.n;
+    TRY(open_scan(sn, scans, source, r, &o));
+    bool known = part_scan_groups(o->scan, &groups, &n);
+    for (uint32_t i = 0; o->may_match && i < (known ? n : all); i++)
+        if (!known || groups[i] < all) collect_group(p, source, known ? groups[i] : i, r, h);
+    stats->groups += all - (h->refs.n - before);
+    stats->groups_pruned += all - (h->refs.n - before);
+    return NULL;
+}
+
+static err collect_part(const struct engine_snapshot *sn, struct part_scans *scans, size_t source,
+                        const struct scan_request *r, struct group_heap *h, struct scan_stats *stats) {
+    const struct part_entry *p = &sn->parts->v[source];
+    if (!p->part) snapshot_count_missing(p, stats);
+    if (p->part && scan_is_indexed(r)) return collect_indexed(sn, scans, source, r, h, stats);
+    uint32_t groups = p->part ? part_info(p->part)->groups : 0;
+    for (uint32_t g = 0; g < groups; g++) collect_group(p->part, source, g, r, h);
+    return NULL;
+}
+
+static err collect_groups(const struct engine_snapshot *sn, struct part_scans *scans, const struct scan_request *r,
+                          struct group_heap *h, struct scan_stats *stats) {
+    unsigned char trace[16];
+    bool of_trace = wanted_trace(r, trace);
+    for (size_t i = 0; i < sn->parts->n; i++)
+        if (overlaps(sn->parts->v[i].time_min, sn->parts->v[i].time_max, r))
+            TRY(collect_part(sn, scans, i, r, h, stats));
+    for (size_t i = 0; i < sn->batch_count; i++) {
+        const struct batch *b = &sn->batches[i]->view;
+        if (of_trace && !memory_batch_may_have_trace(sn->batches[i], trace)) continue;
+        if (overlaps(b->time_min, b->time_max, r))
+            *vec_push(&h->refs) =
+                (struct group_ref){group_key(r, b->time_min, b->time_max), (uint32_t)(sn->parts->n + i), 0};
+    }
+    heap_make(h);
+    return NULL;
+}
+
+/* ---- scan ------------------------------------------------------------------------------------------------------- */
+
 static err scan_part(const struct engine_snapshot *sn, struct part_scans *scans, const struct group_ref *g,
                      const struct scan_request *r, struct arena *a, struct chunk *out, struct scan_stats *stats) {
-    struct opened *o = &scans->v[g->source];
-    if (!o->open) {
-        TRY(part_scan_open(sn->parts->v[g->source].part, r, &scans->memory, &o->scan, &o->may_match));
-        o->open = true;
-    }
+    struct opened *o;
+    TRY(open_scan(sn, scans, g->source, r, &o));
     if (o->may_match) return part_scan_group(o->scan, g->group, a, out, stats);
     stats->groups_pruned++;
     return NULL;
@@ -230,10 +264,10 @@ static err engine_snapshot_scan(struct snapshot *snapshot, const struct scan_req
     struct part_scans scans = {0};
     r.time_min = MAX(r.time_min, sn->time_floor);
     if (r.time_min > r.time_max) return NULL;
-    collect_groups(sn, &r, &heap, stats);
     arena_init(&scans.memory, a->limit_bytes);
     scans.v = mem_new_array(struct opened, sn->parts->n + 1);
-    err e = scan_groups(sn, &scans, &heap, &r, a, fn, context, stats);
+    err e = collect_groups(sn, &scans, &r, &heap, stats);
+    if (!e) e = scan_groups(sn, &scans, &heap, &r, a, fn, context, stats);
     arena_done(&scans.memory);
     mem_free(scans.v);
     vec_done(&heap.refs);

@@ -93,6 +93,11 @@ static err keep_by_attribute(const struct batch *b, const struct predicate *p, s
     return NULL;
 }
 
+static bool text_matches(const struct batch *b, const struct predicate *p, uint32_t row, uint32_t id) {
+    if (p->op != OP_EQUAL) return predicate_matches_row(p, b, row);
+    return str_equal(batch_string(b, id), p->text);
+}
+
 /* A text field: neighbours often have the same string, which is looked at once. */
 static void keep_by_text(const struct batch *b, const struct predicate *p, uint32_t *rows, uint32_t *n) {
     const struct batch_column *c = &b->columns[SET_ROWS][p->column.field];
@@ -101,7 +106,7 @@ static void keep_by_text(const struct batch *b, const struct predicate *p, uint3
     if (!c->mask && *n && !predicate_matches_row(p, b, rows[0])) *n = 0; /* all rows have the same */
     for (uint32_t i = 0; c->mask && i < *n; i++) {
         uint32_t id = ((const uint32_t *)c->p)[rows[i]];
-        if (id != last) matches = predicate_matches_row(p, b, rows[i]);
+        if (id != last) matches = text_matches(b, p, rows[i], id);
         last = id;
         if (matches) rows[kept++] = rows[i];
     }

@@ -68,14 +68,8 @@ err part_unzip(struct arena *a, struct str bytes, uint64_t raw_size, struct str 
 
 /* ---- the first touch ---------------------------------------------------------------------------------------------- */
 
-static err numbers_are_below(struct group_reader *r, const struct numbers *c, uint32_t n, uint32_t limit, bool *out) {
-    *out = c->packed && codes_are_below(&c->codes, limit);
-    if (c->packed) return NULL;
-    uint64_t *all = ARENA_ARRAY(r->arena, uint64_t, n), most = 0;
-    ints_decode(&c->ints, 0, n, all);
-    for (uint32_t i = 0; i < n; i++) most = MAX(most, all[i]);
-    *out = n == 0 || most < limit;
-    return NULL;
+static bool numbers_are_below(const struct numbers *c, uint32_t limit) {
+    return c->packed ? codes_are_below(&c->codes, limit) : ints_are_below(&c->ints, limit);
 }
 
 static uint32_t dictionary_size(const struct part *p, const struct part_block *b) {
@@ -85,21 +79,15 @@ static uint32_t dictionary_size(const struct part *p, const struct part_block *b
     return p->strings.n;
 }
 
-static bool list_is_below(const struct ints *list, uint32_t count, uint64_t limit) {
-    for (uint32_t i = 0; i < count; i++)
-        if (ints_get(list, i) >= limit) return false;
-    return true;
-}
-
 static err check_parents(struct group_reader *r, const struct part_block *b, const struct column *c) {
     uint64_t *all = ARENA_ARRAY(r->arena, uint64_t, c->n);
-    uint32_t escapes = 0;
+    uint32_t escapes = 0, *list = column_list_decode(r, c);
+    if (!list) return arena_err(r->arena);
     ints_decode(&c->numbers.ints, 0, c->n, all);
     for (uint32_t i = 0; i < c->n; i++) {
         uint64_t zigzag = all[i] - 2, row = i + ((zigzag >> 1) ^ -(zigzag & 1));
         if (all[i] == PARENT_ESCAPED) {
-            if (escapes == c->count || ints_get(&c->list, escapes) != i)
-                return part_corrupt(r, b, "an escape is missing");
+            if (escapes == c->count || list[escapes] != i) return part_corrupt(r, b, "an escape is missing");
             escapes++;
         } else if (all[i] > PARENT_ESCAPED && row >= c->n) {
             return part_corrupt(r, b, "a parent outside of the group");
@@ -120,31 +108,23 @@ static err check_counts(struct group_reader *r, const struct part_block *b, cons
     return sum == want ? NULL : part_corrupt(r, b, "counts do not add up");
 }
 
-static err check_body_types(struct group_reader *r, const struct part_block *b, const struct column *c) {
-    for (uint32_t i = 0; i < c->n; i++)
-        if (ints_get(&c->numbers.ints, i) >= VALUE_TYPES) return part_corrupt(r, b, "no such type");
-    return NULL;
-}
-
 static err check_column(struct group_reader *r, const struct part_block *b, const struct column *c) {
     switch (c->encoding) {
     case ENCODING_CODES:
-        if (!list_is_below(&c->list, c->count, dictionary_size(r->part, b)))
+        if (!ints_are_below(&c->list, dictionary_size(r->part, b)))
             return part_corrupt(r, b, "a code behind the dictionary");
         break;
     case ENCODING_REST:
-        if (!list_is_below(&c->list, c->count, r->part->key_count)) return part_corrupt(r, b, "a key behind the keys");
+        if (!ints_are_below(&c->list, r->part->key_count)) return part_corrupt(r, b, "a key behind the keys");
         return NULL;
     case ENCODING_PARENTS: return check_parents(r, b, c);
     default: break;
     }
-    if (c->encoding == ENCODING_CODES || c->encoding == ENCODING_OWN || c->encoding == ENCODING_IDS) {
-        bool below;
-        TRY(numbers_are_below(r, &c->numbers, c->n, c->count, &below));
-        return below ? NULL : part_corrupt(r, b, "a code behind the list");
-    }
+    if (c->encoding == ENCODING_CODES || c->encoding == ENCODING_OWN || c->encoding == ENCODING_IDS)
+        return numbers_are_below(&c->numbers, c->count) ? NULL : part_corrupt(r, b, "a code behind the list");
     if (b->field == FIELD_EVENT_END || b->field == FIELD_LINK_END) return check_counts(r, b, c);
-    if (b->field == FIELD_BODY_TYPE) return check_body_types(r, b, c);
+    if (b->field == FIELD_BODY_TYPE && !ints_are_below(&c->numbers.ints, VALUE_TYPES))
+        return part_corrupt(r, b, "no such type");
     return NULL;
 }
 

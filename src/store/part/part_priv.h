@@ -74,6 +74,10 @@ void part_group_range(const struct part *p, uint32_t group, int64_t *out_time_mi
 struct part_scan;
 err part_scan_open(struct part *p, const struct scan_request *r, struct arena *a, struct part_scan **out,
                    bool *out_may_match);
+/* The groups that alone can match, ascending, by the ids that the request asks for and the part's index; false: any can. */
+bool part_scan_groups(const struct part_scan *s, const uint32_t **out_groups, uint32_t *out_count);
+/* Whether some predicate is of that kind. */
+bool scan_is_indexed(const struct scan_request *r);
 /* One group, or one memory batch, against a request: fills *out (memory of arena `a`, which may be another than the scan's and
  * be cleared after the chunk; n 0 if nothing matches; chunk.source and rest_time_max are the caller's). */
 err part_scan_group(struct part_scan *s, uint32_t group, struct arena *a, struct chunk *out, struct scan_stats *stats);

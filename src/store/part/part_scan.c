@@ -107,9 +107,20 @@ static bool plan_is_hopeless(const struct plan *plan) {
 }
 
 /* What the part's index knows: rows of a trace, and of a correlation id. */
+static bool is_of_index(const struct predicate *p) {
+    return p->column.target == TARGET_FIELD && p->op == OP_EQUAL &&
+           (p->column.field == FIELD_TRACE_ID || p->column.field == FIELD_CORRELATION);
+}
+
+bool scan_is_indexed(const struct scan_request *r) {
+    for (size_t i = 0; i < r->predicate_count; i++)
+        if (is_of_index(&r->predicates[i])) return true;
+    return false;
+}
+
 static bool is_indexed(const struct plan *plan, uint64_t *out_hash) {
     const struct predicate *p = plan->p;
-    if (p->column.target != TARGET_FIELD || p->op != OP_EQUAL) return false;
+    if (!is_of_index(p)) return false;
     if (p->column.field == FIELD_CORRELATION && p->text.n) {
         *out_hash = hash_bytes(p->text.p, p->text.n);
         return true;
@@ -128,6 +139,12 @@ static void find_groups(struct part_scan *s, const struct plan *plan) {
     s->groups = groups;
     s->group_count = MIN(most, hash_index_find(&s->part->traces, hash, groups, most));
     s->has_groups = true;
+}
+
+bool part_scan_groups(const struct part_scan *s, const uint32_t **out_groups, uint32_t *out_count) {
+    *out_groups = s->groups;
+    *out_count = s->group_count;
+    return s->has_groups;
 }
 
 static bool may_have_rows(const struct part_scan *s, uint32_t group) {

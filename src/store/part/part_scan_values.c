@@ -40,7 +40,13 @@ static size_t wanted_words(const struct column *c) {
 
 /* Values whose code is wanted. */
 static err select_codes(struct group_reader *r, const struct column *c, const uint64_t *wanted, uint64_t *out) {
-    uint32_t *codes = ARENA_ARRAY(r->arena, uint32_t, c->n);
+    uint32_t *codes = ARENA_ARRAY(r->arena, uint32_t, c->n), only;
+    if (!c->numbers.packed &&
+        codes_only_wanted(wanted, bit_words(c->count), &only)) { /* frames that cannot have it are not unpacked */
+        uint32_t found = ints_find(&c->numbers.ints, only, codes);
+        for (uint32_t i = 0; i < found; i++) bit_set(out, codes[i]);
+        return NULL;
+    }
     if (c->numbers.packed) {
         uint32_t found = codes_select(&c->numbers.codes, wanted, codes);
         for (uint32_t i = 0; i < found; i++) bit_set(out, codes[i]);
@@ -220,6 +226,7 @@ static err match_ids16(struct plan *plan, struct group_reader *r, const struct c
                                            : id_matches(plan, FIELD_TRACE_ID, id);
         if (matches) bit_set(wanted, i);
     }
+    if (bits_are_empty(wanted, c->count)) return NULL;
     if (c->encoding == ENCODING_IDS) return select_codes(r, c, wanted, out);
     for (uint32_t i = 0; i < c->count; i++)
         if (bit_is_set(wanted, i))

@@ -113,7 +113,9 @@ void rollup_file_doom(struct rollup_file *f);
  * left out and counted (7). What the tally takes is drawn after each frame. */
 err rollup_file_read(const struct rollup_file *f, const struct rollup_request *r, struct tally *into,
                      struct scan_stats *stats);
-err rollup_file_read_halves(const struct rollup_file *f, struct tally *into, struct scan_stats *stats);
+/* filter NULL: all halves. */
+err rollup_file_read_halves(const struct rollup_file *f, const struct half_filter *filter, struct tally *into,
+                            struct scan_stats *stats);
 bool rollup_key_is_wanted(const struct rollup_request *r, const struct rollup_key *key);
 /* Hours that the file has rows of, ascending. */
 typedef VEC(int64_t) hour_list;

@@ -395,6 +395,7 @@ void rollup_file_hours(const struct rollup_file *f, hour_list *out) {
 
 struct halves {
     const struct rollup_file *f;
+    const struct half_filter *filter;
     struct tally *into;
     VEC(uint32_t) parties; /* of the file: numbers in `into` */
 };
@@ -424,7 +425,7 @@ static bool get_half(struct halves *d, struct cursor *c, struct tally_half *befo
     *before = h;
     h.party = d->parties.v[party];
     h.peer = peer ? d->parties.v[peer - 1] : 0;
-    tally_put_half(d->into, &h);
+    tally_take_half(d->into, d->filter, &h);
     return true;
 }
 
@@ -444,8 +445,9 @@ static err read_halves(struct halves *d, struct unpacked *u, struct scan_stats *
     return NULL;
 }
 
-err rollup_file_read_halves(const struct rollup_file *f, struct tally *into, struct scan_stats *stats) {
-    struct halves d = {.f = f, .into = into};
+err rollup_file_read_halves(const struct rollup_file *f, const struct half_filter *filter, struct tally *into,
+                            struct scan_stats *stats) {
+    struct halves d = {.f = f, .filter = filter, .into = into};
     struct unpacked u;
     unpacked_init(&u);
     err e = or_count(read_halves(&d, &u, stats), stats);
@@ -499,7 +501,7 @@ static err check_halves(const struct rollup_file *f) {
     struct scan_stats stats = {0};
     struct tally t;
     tally_init(&t, NULL, rollup_minute_ns);
-    err e = rollup_file_read_halves(f, &t, &stats);
+    err e = rollup_file_read_halves(f, NULL, &t, &stats);
     size_t halves = t.clients.n + t.servers.n;
     tally_done(&t);
     if (!e && stats.bad_blocks) e = CORRUPT("%s", stats.bad_text);

@@ -275,10 +275,57 @@ static void test_a_file_has_what_was_written(void **state) {
         assert_int_equal(sum, calls);
         assert_true(calls == 1 || stats.rows_scanned - scanned < w.info.rows); /* hours were read as such */
         tally_init(&halves, NULL, rollup_minute_ns);
-        OK(rollup_file_read_halves(f, &halves, &stats));
+        OK(rollup_file_read_halves(f, NULL, &halves, &stats));
         assert_int_equal(halves.clients.n + halves.servers.n, 20);
         assert_int_equal(stats.bad_blocks, 0);
         tally_done(&halves);
+        rollup_file_unref(f);
+        written_done(&w);
+    }
+}
+
+static uint64_t calls_of(const struct tally *t) {
+    uint64_t calls = 0;
+    for (size_t i = 0; i < t->rows.n; i++) calls += t->rows.v[i].calls;
+    return calls;
+}
+
+/* Of a file's halves those are kept that may find one of these in memory, and the others counted: it comes to what all of them come to. */
+static void test_halves_that_nobody_waits_for_are_counted_at_once(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct written w;
+        struct rollup_file *f;
+        struct scan_stats stats = {0};
+        struct half_filter filter;
+        struct tally memory, some, all;
+        int64_t before = seed % 3 ? INT64_MAX : first_ns + 110;
+        write_all(&w, seed, 1, rollup_hour_ns);
+        OK(rollup_file_open("p", &f));
+        tally_init(&memory, NULL, rollup_minute_ns);
+        tally_init(&some, NULL, rollup_minute_ns);
+        tally_init(&all, NULL, rollup_minute_ns);
+        for (uint64_t i = 0; i < seed % 20; i++) add_half(&memory, i % 2, 100 + (i * 7 + seed) % 40, STR("web"));
+        half_filter_init(&filter, memory.clients.n + memory.servers.n, before);
+        half_filter_add(&filter, &memory);
+        OK(rollup_file_read_halves(f, &filter, &some, &stats));
+        OK(rollup_file_read_halves(f, NULL, &all, &stats));
+        assert_int_equal(all.clients.n + all.servers.n, 20);
+        assert_true(some.clients.n + some.servers.n <= memory.clients.n + memory.servers.n + 10);
+        struct tally *both[] = {&some, &all};
+        for (int i = 0; i < 2; i++) {
+            tally_add_open_halves(both[i], &memory, 1);
+            tally_pair(both[i]);
+            tally_pair_with(both[i], &memory);
+            tally_count_unmatched(both[i], before);
+        }
+        assert_int_equal(calls_of(&some), calls_of(&all));
+        assert_int_equal(some.rows.n, all.rows.n);
+        assert_int_equal(some.keys.n, all.keys.n);
+        half_filter_done(&filter);
+        tally_done(&memory);
+        tally_done(&some);
+        tally_done(&all);
         rollup_file_unref(f);
         written_done(&w);
     }
@@ -306,7 +353,7 @@ static void test_damage_is_named(void **state) {
         struct tally halves;
         tally_init(&halves, NULL, rollup_minute_ns);
         uint64_t calls = read_calls(f, rollup_minute_ns, INT64_MIN, INT64_MAX, &stats, &rows);
-        OK(rollup_file_read_halves(f, &halves, &stats));
+        OK(rollup_file_read_halves(f, NULL, &halves, &stats));
         struct rollup_request services = {.views = {true}, .time_max = INT64_MAX, .by_service = true};
         uint64_t by_service = 0;
         struct tally t;
@@ -471,6 +518,7 @@ int main(void) {
         cmocka_unit_test(test_buckets),
         cmocka_unit_test(test_names_over_the_limits_are_other),
         cmocka_unit_test(test_edges_over_the_limit_are_other),
+        cmocka_unit_test(test_halves_that_nobody_waits_for_are_counted_at_once),
         cmocka_unit_test(test_the_oldest_halves_go_first),
         cmocka_unit_test(test_halves_of_deleted_spans_are_forgotten),
         cmocka_unit_test(test_a_file_has_what_was_written),

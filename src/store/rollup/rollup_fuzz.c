@@ -26,7 +26,7 @@ static void read_file(struct str bytes) {
         r.views[ROLLUP_EDGE_SERVER] = r.views[ROLLUP_EDGE_CLIENT] = k < 2;
         tally_init(&t, NULL, steps[k]);
         err_free(rollup_file_read(f, &r, &t, &stats));
-        err_free(rollup_file_read_halves(f, &t, &stats));
+        err_free(rollup_file_read_halves(f, NULL, &t, &stats));
         tally_pair(&t);
         tally_count_unmatched(&t, INT64_MAX);
         tally_done(&t);

@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "store/rollup/tally_priv.h"
 
-enum { SLOTS_FIRST = 256 };
+enum { SLOTS_FIRST = 256, OF_PEER = 256 /* added to the connection: of a client alone and the peer that it names */ };
 
 uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span) {
     unsigned char bytes[24];
@@ -148,19 +148,63 @@ void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t ar
     }
 }
 
-static void count_unmatched(struct tally *t, const struct tally_half *c) {
+static uint32_t peer_key(struct tally *t, const struct tally_half *c, uint8_t connection) {
     AUTO_ARENA struct arena a;
     struct str client[3] = {{0}}, texts[ROLLUP_TEXTS] = {{0}};
     arena_init(&a, SIZE_MAX);
-    if (c->is_matched || !c->peer) return;
     party_texts(strings_get(&t->parties, c->party), &a, client);
     texts[ROLLUP_ENVIRONMENT] = client[0];
     texts[ROLLUP_CLIENT_NAMESPACE] = client[1];
     texts[ROLLUP_CLIENT] = client[2];
     texts[ROLLUP_SERVER] = strings_get(&t->parties, c->peer);
-    rollup_sink_add(&t->sink, edge_key(t, ROLLUP_EDGE_CLIENT, MAX(c->connection, (uint8_t)ROLLUP_TO_PEER), texts),
-                    &c->call);
+    return edge_key(t, ROLLUP_EDGE_CLIENT, connection, texts);
 }
+
+/* Tens of thousands wait, of a few parties: a key is made once. */
+static void count_unmatched(struct tally *t, const struct tally_half *c) {
+    if (c->is_matched || !c->peer) return;
+    uint8_t connection = MAX(c->connection, (uint8_t)ROLLUP_TO_PEER);
+    uint32_t known = t->pairs.n, ids[3] = {c->party, c->peer, OF_PEER + connection};
+    uint32_t edge = strings_intern(&t->pairs, (struct str){(const char *)ids, sizeof ids});
+    if (edge == known) {
+        uint32_t key = peer_key(t, c, connection);
+        *vec_push(&t->edges) = (struct tally_edge){{key, key}};
+    }
+    rollup_sink_add(&t->sink, t->edges.v[edge].keys[1], &c->call);
+}
+
+/* ---- halves of a file ------------------------------------------------------------------------------------------- */
+
+static uint32_t bit_of(const struct half_filter *f, uint64_t key) { return (uint32_t)(key >> 32) & f->mask; }
+
+void half_filter_init(struct half_filter *f, size_t halves, int64_t unmatched_before_ns) {
+    uint32_t room = 64;
+    while (room < (UINT32_C(1) << 31) && room / 16 < halves) room *= 2;
+    *f = (struct half_filter){mem_new_array(uint64_t, room / 64), room - 1, unmatched_before_ns};
+}
+
+void half_filter_done(struct half_filter *f) { mem_free(f->bits); }
+
+void half_filter_add(struct half_filter *f, const struct tally *t) {
+    for (size_t i = 0; i < t->clients.n; i++) {
+        uint32_t bit = bit_of(f, t->clients.v[i].key);
+        f->bits[bit / 64] |= UINT64_C(1) << bit % 64;
+    }
+    for (size_t i = 0; i < t->servers.n; i++) {
+        uint32_t bit = bit_of(f, t->servers.v[i].key);
+        f->bits[bit / 64] |= UINT64_C(1) << bit % 64;
+    }
+}
+
+void tally_take_half(struct tally *t, const struct half_filter *f, const struct tally_half *h) {
+    uint32_t bit = f ? bit_of(f, h->key) : 0;
+    if (!f || f->bits[bit / 64] >> bit % 64 & 1)
+        tally_put_half(t, h);
+    else if (!h->is_server && h->call.start_ns < f->unmatched_before_ns)
+        count_unmatched(t, h);
+}
+
+/* ---- what is left ----------------------------------------------------------------------------------------------- */
 
 void tally_count_unmatched(struct tally *t, int64_t before_ns) {
     for (size_t i = 0; i < t->clients.n; i++)

@@ -75,7 +75,7 @@ struct tally {
     size_t indexed;
     struct rollup_half last_half; /* whose texts are those of last_party and last_peer, while one batch is run */
     uint32_t last_party, last_peer;
-    struct strings pairs;         /* of parties, with the connection */
+    struct strings pairs;         /* of parties, or of a party and a peer, with the connection */
     VEC(struct tally_edge) edges; /* of those: the keys */
     struct buf scratch;
     struct budget *budget; /* what it takes is drawn from this, when tally_draw is called; NULL: none */
@@ -127,6 +127,17 @@ void tally_pair_with(struct tally *t, const struct tally *clients);
 void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t arrived_ns);
 /* A half whose party and peer are numbers of t's. */
 void tally_put_half(struct tally *t, const struct tally_half *h); /* tally_pair looks at it */
+/* Halves of a file have found what there is among themselves. Beside halves in memory only those matter whose key is one of theirs (or looks so:
+ * one of sixteen does): others are done with at once, a client as tally_count_unmatched would. */
+struct half_filter {
+    uint64_t *bits;
+    uint32_t mask;
+    int64_t unmatched_before_ns;
+};
+void half_filter_init(struct half_filter *f, size_t halves, int64_t unmatched_before_ns);
+void half_filter_done(struct half_filter *f);
+void half_filter_add(struct half_filter *f, const struct tally *t);                             /* all of its halves */
+void tally_take_half(struct tally *t, const struct half_filter *f, const struct tally_half *h); /* f NULL: every one */
 uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span);
 /* Client halves that found nobody and began before that time, as calls of their peers. */
 void tally_count_unmatched(struct tally *t, int64_t before_ns);
