@@ -119,6 +119,7 @@ void forward_answer(struct forward *f, struct forward_request *r, err e) {
 
 struct worker {
     struct forward *f;
+    struct forward_live *live; /* of the request in hand */
     struct otlp_decoder *rows;
     struct points_decoder *points;
 };
@@ -169,8 +170,8 @@ static struct str id_of(void *context, uint32_t row) {
 }
 
 /* Rows of the batch are the record's, in its order. */
-static err put_ids(struct forward *f, struct forward_request *r, struct batch_blob *blob) {
-    const struct forward_config *c = f->options.config;
+static err put_ids(struct worker *w, struct forward_request *r, struct batch_blob *blob) {
+    const struct forward_config *c = &w->live->config;
     struct correlate_counts counts = {0};
     struct row_ids ids = {.prefix = c->derive ? correlate_prefix(c->correlate) : NULL};
     struct buf edited;
@@ -187,7 +188,7 @@ static err put_ids(struct forward *f, struct forward_request *r, struct batch_bl
     if (good && !edited.full) {
         buf_done(&r->record);
         r->record = edited;
-        for (int i = 0; i < CORRELATE_SOURCES; i++) atomic_fetch_add(&f->count.lifted[i], counts.lifted[i]);
+        for (int i = 0; i < CORRELATE_SOURCES; i++) atomic_fetch_add(&w->f->count.lifted[i], counts.lifted[i]);
         return NULL;
     }
     bool full = edited.full;
@@ -214,14 +215,14 @@ static err decode(struct worker *w, struct forward_request *r, struct str plain)
     note_rejected(r, out.rejected, otlp_reason_texts, OTLP_REASONS);
     r->rows = out.rows;
     keep(r, plain, out.blob);
-    err e = out.blob && w->f->options.config->correlate ? put_ids(w->f, r, out.blob) : NULL;
+    err e = out.blob && w->live->config.correlate ? put_ids(w, r, out.blob) : NULL;
     batch_unref(out.blob);
     return e;
 }
 
 /* Processors, each from a request to a request. */
-static err edit(const struct forward *f, struct forward_request *r) {
-    const struct forward_config *c = f->options.config;
+static err edit(const struct worker *w, struct forward_request *r) {
+    const struct forward_config *c = &w->live->config;
     struct buf edited;
     if (!c->edit_count || !r->record.n) return NULL;
     buf_init(&edited, QUEUE_BODY_MAX);
@@ -257,7 +258,7 @@ static err make_record(struct worker *w, struct forward_request *r, struct str e
         TRY(draw(w->f, r, 2 * (plain.n - claim))); /* it lied; so many threads unpack so much at most */
     buf_init(&r->record, QUEUE_BODY_MAX);
     TRY(decode(w, r, plain));
-    TRY(edit(w->f, r));
+    TRY(edit(w, r));
     return r->record.full ? err_new(ERR_LIMIT, "the request is over 64 MiB as protobuf") : NULL;
 }
 
@@ -277,7 +278,9 @@ static void work_on(struct worker *w, struct forward_request *r) {
         r->body = message.bytes;
         encoding = message.encoding;
     }
+    w->live = forward_live_ref(w->f);
     err e = make_record(w, r, encoding);
+    forward_live_unref(w->f, take(&w->live));
     if (e || !r->record.n)
         forward_answer(w->f, r, e);
     else if (!queue_push(w->f->commit, r))
