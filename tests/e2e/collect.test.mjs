@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { binary, getJson, startClew, startSecured, until } from './clew.mjs';
 import * as otlp from './otlp.mjs';
-import { logsOf, partial, readTraces, retryInfo, spansOf, startBackend, startCollector, startGrpcBackend } from './collect.mjs';
+import { encode } from './otlp-metrics.mjs';
+import { exemplarsOf, logsOf, partial, readTraces, retryInfo, spansOf, startBackend, startCollector, startGrpcBackend } from './collect.mjs';
 
 const OUTAGE_MS = process.env.CLEW_LONG ? 60000 : 5000;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -473,6 +474,31 @@ test('correlation: ids that arrived are attributes of rows, and of resources whe
     assert.equal(record.body.stringValue, '{"request_id":"r9","m":1}');
     assert.deepEqual(record.attributes.map((a) => [a.key, a.value.stringValue]), [['correlation_id', 'r9']]);
     assert.equal(await collector.metric('correlated_rows_total', 'baggage'), 2);
+    await collector.stop();
+    await backend.stop();
+  }
+});
+
+test('correlation: exemplars of metrics get the id of their resource, their own, or one that is derived', { timeout: 60000 }, async () => {
+  const config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  const text = (key, stringValue) => ({ key, value: { stringValue } });
+  const exemplar = (n, ...filteredAttributes) => ({ filteredAttributes, timeUnixNano: otlp.now(), asDouble: 1, spanId: id(n, 8), traceId: trace(n) });
+  const point = (...exemplars) => ({ timeUnixNano: otlp.now(), exemplars });
+  const metrics = [
+    { name: 'g', gauge: { dataPoints: [{ ...point(exemplar(1), exemplar(2, text('baggage', 'correlation_id=b7'))), asDouble: 1 }] } },
+    { name: 'h', histogram: { aggregationTemporality: 2, dataPoints: [{ ...point(exemplar(3, text('correlation_id', 'stays'))), count: 1, sum: 1, bucketCounts: [1, 0], explicitBounds: [2] }] } }];
+  const request = encode({ resourceMetrics: [
+    { resource: { attributes: [text('service.name', 'shop')] }, scopeMetrics: [{ metrics }] },
+    { resource: { attributes: [text('service.name', 'cart'), text('correlationId', 'of-cart')] }, scopeMetrics: [{ metrics: [metrics[0]] }] }] });
+  for (const derive of [false, true]) {
+    const backend = await startBackend();
+    writeFileSync(config, `correlation: {derive: ${derive}, prefix: shop}\nbatch: {delay: 0s}\n`);
+    const collector = await startCollector(backend.url, ['--config', config]);
+    await otlp.post(`${collector.http}/v1/metrics`, request);
+    await empty(collector);
+    const got = backend.taken.filter((r) => r.path === '/v1/metrics').flatMap((r) => exemplarsOf(r.body));
+    assert.deepEqual(got.map((e) => e.correlation_id ?? ''), [derive ? `shop-${trace(1).slice(16)}` : '', 'b7', 'stays', 'of-cart', 'of-cart']);
+    assert.equal(await collector.metric('correlated_rows_total', 'resource'), 2);
     await collector.stop();
     await backend.stop();
   }
