@@ -3,54 +3,13 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { getJson, startClew, until } from './clew.mjs';
 import { freePort } from './prometheus.mjs';
 import { mayPostgres, startPostgres } from './postgres.mjs';
 import { spawn } from './processes.mjs';
-
-const binary = join(dirname(fileURLToPath(import.meta.url)), '../../build/demo/clew-shop');
-
-/** A service: {url, lines(), restart(), stop()}; it comes again at its port. */
-async function startService(name, options) {
-  const service = { name };
-  let text = '';
-  service.start = async () => {
-    const child = spawn(binary, [name, ...options, ...(service.url ? ['--listen', service.url.replace('http://', '')] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let errors = '';
-    child.stderr.on('data', (d) => { errors += d; });
-    service.exited = new Promise((resolve) => child.on('exit', resolve));
-    service.child = child;
-    const ready = await new Promise((resolve, reject) => {
-      let out = '';
-      child.stdout.on('data', (d) => { out += d; text += d; if (out.includes('\n')) resolve(JSON.parse(out.split('\n')[0])); });
-      service.exited.then(() => reject(new Error(`${name} did not start: ${errors}`)));
-    });
-    service.url = ready.url;
-  };
-  service.stop = async (signal = 'SIGTERM') => { service.child.kill(signal); return service.exited; };
-  service.lines = () => text.split('\n').slice(1).filter((l) => l).map((l) => JSON.parse(l)).filter((l) => l.message);
-  await service.start();
-  return service;
-}
-
-async function startShop(otlp, { db, cache, quiet = true } = {}) {
-  const all = {}, never = quiet ? ['--failure-rate', '0'] : [];
-  const add = async (key, name, ...options) => { all[key] = await startService(name, ['--otlp', otlp, ...options]); };
-  const cached = cache ? ['--cache', cache] : [];
-  await add('payment', 'payment-service', ...never, ...cached);
-  await add('inventory', 'inventory-service', ...never, ...cached);
-  await add('notification', 'notification-service', ...cached);
-  await add('order', 'order-service', '--db', db, '--payment', all.payment.url, '--inventory', all.inventory.url, '--notification', all.notification.url);
-  await add('gateway', 'api-gateway', '--order', all.order.url);
-  return { ...all, all: Object.values(all), stop: async () => { for (const s of Object.values(all).reverse()) await s.stop(); } };
-}
-
-const order = (shop, id, headers = {}) => fetch(`${shop.gateway.url}/api/orders`, { method: 'POST', headers: { 'X-Correlation-ID': id, ...headers },
-  body: JSON.stringify({ customerId: 'ana', items: [{ productId: 1, quantity: 2 }] }) });
-const tracesOf = async (clew, id) => (await getJson(`${clew.api}/api/v1/traces?start=now-10m&limit=20&where=${encodeURIComponent(`correlation_id=${id}`)}`)).traces;
+import { order, promValues, setFaults, shopBinary, spanStats, startShop, tracesOf } from './shop.mjs';
 
 test('one order through all services, by one id', { timeout: 120000 }, async () => {
   const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-shop-')), clew = await startClew();
@@ -88,20 +47,19 @@ test('one order through all services, by one id', { timeout: 120000 }, async () 
 test('faults while it runs, and restarts of any part', { timeout: 180000 }, async () => {
   const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-shop-')), clew = await startClew();
   const shop = await startShop(clew.otlp, { db: join(dir, 'orders.db') });
-  const faults = async (service, body) => (await fetch(`${service.url}/faults`, { method: 'POST', body: JSON.stringify(body) })).status;
   try {
     assert.equal((await order(shop, 'good')).status, 201);
-    assert.equal(await faults(shop.payment, { latency_ms: 3000 }), 200);
+    assert.equal(await setFaults(shop.payment, { latency_ms: 3000 }), 200);
     const from = Date.now();
     assert.equal((await order(shop, 'slow')).status, 201);
     assert.ok(Date.now() - from >= 3000);
-    assert.equal(await faults(shop.payment, { errors: 1, version: '2.0.0' }), 200);
+    assert.equal(await setFaults(shop.payment, { errors: 1, version: '2.0.0' }), 200);
     assert.equal((await order(shop, 'failed')).status, 402);
     await until(() => tracesOf(clew, 'failed'), (t) => t.length === 1 && t[0].error_count > 0);
     const versions = await until(() => getJson(`${clew.api}/api/v1/attributes/resource.service.version/values?service=payment-service`), (v) => v.values.length === 2);
     assert.deepEqual(versions.values.map((v) => v.value).sort(), ['1.0.0', '2.0.0']);
-    assert.equal(await faults(shop.payment, { errors: 2 }), 400);
-    assert.equal(await faults(shop.payment, {}), 200);
+    assert.equal(await setFaults(shop.payment, { errors: 2 }), 400);
+    assert.equal(await setFaults(shop.payment, {}), 200);
     for (const service of shop.all) {
       await service.stop(service === shop.order ? 'SIGKILL' : 'SIGTERM');
       const without = await order(shop, `without ${service.name}`).then((r) => r.status, () => 0);
@@ -155,4 +113,4 @@ test('with PostgreSQL and Redis, which go and come', { timeout: 180000, skip: !(
   }
 });
 
-test('the shop is built', () => assert.ok(existsSync(binary), './dev build makes it'));
+test('the shop is built', () => assert.ok(existsSync(shopBinary), './dev build makes it'));
