@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -13,7 +12,6 @@
 #include "base/text.h"
 #include "ingest/ingest.h"
 #include "os/clock.h"
-#include "os/file.h"
 #include "os/sim/sim.h"
 #include "store/store.h"
 #include "town.h"
@@ -26,7 +24,7 @@ static struct {
     struct ingest *ingest;
     struct town *town;
     uint64_t told[EMIT_KINDS], landed, failed, batches;
-    char dir[64], db[80];
+    struct town_db db;
 } w;
 
 static void on_landed(void *context, err e, const struct ingest_outcome *outcome) {
@@ -72,30 +70,17 @@ static void open_all(uint64_t seed) {
     o.budget = &w.budget;
     assert_null(store_open(&o, &w.store));
     w.ingest = ingest_new(&(struct ingest_options){.store = w.store, .budget = &w.budget});
-    /* db makes its file on the simulated disk, SQLite opens it on the real one, in memory if that may be: so both have it. */
-    snprintf(w.dir, sizeof w.dir, "%s/clew-day-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
-    assert_non_null(mkdtemp(w.dir));
-    snprintf(w.db, sizeof w.db, "%s/orders.db", w.dir);
-    err_free(path_make_dir("/tmp"));
-    err_free(path_make_dir("/dev"));
-    err_free(path_make_dir("/dev/shm"));
-    err_free(path_make_dir(w.dir));
-    fclose(fopen(w.db, "a"));
-    assert_null(town_new(&(struct town_options){{take_wait, NULL}, w.db, -1}, &w.town));
+    town_db_make(&w.db);
+    assert_null(
+        town_new(&(struct town_options){.sink = {take_wait, NULL}, .db = w.db.path, .failure_rate = -1}, &w.town));
 }
 
 static void close_all(void) {
-    static const char *const ends[] = {"", "-wal", "-shm"};
-    char path[100];
     town_free(w.town);
     pump(4);
     ingest_free(w.ingest);
     assert_null(store_close(w.store));
-    for (size_t i = 0; i < LENGTH(ends); i++) {
-        snprintf(path, sizeof path, "%s%s", w.db, ends[i]);
-        unlink(path);
-    }
-    rmdir(w.dir);
+    town_db_remove(&w.db);
 }
 
 static void set_faults(enum shop_peer of, const char *faults) {

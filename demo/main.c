@@ -1,7 +1,8 @@
 /* clew-shop SERVICE: one service of the shop as a process: HTTP by an event loop, threads that work, an OTLP exporter, signals.
  *
  *   loop (io) ── request ──▶ queue ──▶ workers: shop_serve_wait ──▶ http_reply
- *                                      └ what is done later, and sessions of the traffic generator, come by the same queue
+ *            │                         └ what is done later, and sessions of the traffic generator, come by the same queue
+ *            └ /faults, /health ──▶ a queue and a worker of their own: a service that hangs is still told to stop it
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,13 +18,14 @@
 #include "os/loop.h"
 #include "os/process.h"
 
-enum { WORKERS = 8, QUEUE_MAX = 256, CALL_MS = 30000, ANSWER_BYTES = 1 << 20 };
+enum { WORKERS_MAX = 256, QUEUE_MAX = 256, CONTROL_MAX = 16, CALL_MS = 30000, ANSWER_BYTES = 1 << 20 };
 
 /* ---- options ---------------------------------------------------------------------------------------------------------- */
 
 struct settings {
     enum shop_peer service;
-    const char *listen, *otlp, *db, *cache, *environment, *version, *faults, *rate, *failure_rate;
+    const char *listen, *otlp, *db, *cache, *environment, *version, *faults, *rate, *failure_rate, *workers,
+        *metrics_interval;
     const char *urls[SHOP_SERVICES];
 };
 
@@ -41,6 +43,8 @@ static const char usage[] =
     "  --failure-rate SHARE    of payments or stock checks, in place of the service's own\n"
     "  --faults LIST           "
     "latency_ms=500,errors=0.3,leak_bytes=65536,lock_ms=100,down=payment-service,version=1.1.0\n"
+    "  --workers N             requests at once (8), at most 256\n"
+    "  --metrics-interval S    seconds from one telling of metrics to the next (15)\n"
     "  --environment NAME      production\n"
     "  --version VERSION       1.0.0\n";
 
@@ -57,12 +61,14 @@ static err read_settings(int argc, char **argv, struct settings *o) {
                  {"--faults", &o->faults},
                  {"--rate", &o->rate},
                  {"--failure-rate", &o->failure_rate},
+                 {"--workers", &o->workers},
+                 {"--metrics-interval", &o->metrics_interval},
                  {"--gateway", &o->urls[SHOP_GATEWAY]},
                  {"--order", &o->urls[SHOP_ORDER]},
                  {"--payment", &o->urls[SHOP_PAYMENT]},
                  {"--inventory", &o->urls[SHOP_INVENTORY]},
                  {"--notification", &o->urls[SHOP_NOTIFICATION]}};
-    *o = (struct settings){.listen = "127.0.0.1:0", .rate = "2"};
+    *o = (struct settings){.listen = "127.0.0.1:0", .rate = "2", .workers = "8", .metrics_interval = "15"};
     if (argc < 2 || !shop_name_read(str_of(argv[1]), &o->service)) return err_new(ERR_INVALID, "%s", usage);
     for (int i = 2; i < argc; i += 2) {
         size_t k = 0;
@@ -81,8 +87,9 @@ static struct process {
     struct shop *shop;
     struct loop *loop;
     struct http_server *server;
-    struct queue *queue;
-    struct thread *io, *workers[WORKERS], *traffic;
+    struct queue *queue, *control;
+    uint64_t worker_count;
+    struct thread *io, *workers[WORKERS_MAX], *controller, *traffic;
     struct otlp_sink *sink;
     atomic_bool ending;
     struct lock lock;
@@ -132,6 +139,13 @@ static bool later(void *context, void (*fn)(struct shop *shop, void *context), v
     return pushed;
 }
 
+static void measure(void *context, struct shop_figures *out) {
+    (void)context;
+    *out = (struct shop_figures){
+        .memory_bytes = process_resident_bytes(), .open_files = process_open_files(), .queued = queue_count(p.queue)};
+    process_cpu_ns(&out->cpu_user_ns, &out->cpu_system_ns);
+}
+
 static void say(void *context, struct str line) {
     (void)context;
     fwrite(line.p, 1, line.n, stdout); /* one line, one write: stdout is line-buffered */
@@ -160,9 +174,9 @@ static void answer_wait(struct http_request *r) {
 }
 
 static void work(void *context) {
+    struct queue *queue = context;
     struct job *j;
-    (void)context;
-    while ((j = queue_pop_wait(p.queue))) {
+    while ((j = queue_pop_wait(queue))) {
         if (j->request)
             answer_wait(j->request);
         else
@@ -176,7 +190,8 @@ static void work(void *context) {
 static void on_request(struct http_request *r) {
     struct job *j = mem_new_of(struct job);
     j->request = r;
-    if (!p.ending && queue_push(p.queue, j)) return;
+    bool control = str_equal(http_path(r), STR("/faults")) || str_equal(http_path(r), STR("/health"));
+    if (!p.ending && queue_push(control ? p.control : p.queue, j)) return;
     mem_free(j);
     http_reply(r, &(struct http_reply){
                       .status = 503, .content_type = STR("application/json"), .body = STR("{\"error\":\"busy\"}")});
@@ -219,6 +234,13 @@ static err read_numbers(struct shop_options *o, double *out_rate) {
         TRY_WRAP(parse_f64(str_of(p.settings.failure_rate), &o->failure_rate), "--failure-rate");
     TRY_WRAP(parse_f64(str_of(p.settings.rate), out_rate), "--rate");
     if (!(*out_rate > 0 && *out_rate <= 1000)) return err_new(ERR_INVALID, "--rate: more than 0, at most 1000");
+    TRY_WRAP(parse_u64(str_of(p.settings.workers), &p.worker_count), "--workers");
+    if (p.worker_count < 1 || p.worker_count > WORKERS_MAX)
+        return err_new(ERR_INVALID, "--workers: 1 to %d", WORKERS_MAX);
+    double interval_s;
+    TRY_WRAP(parse_f64(str_of(p.settings.metrics_interval), &interval_s), "--metrics-interval");
+    if (!(interval_s >= 0.1 && interval_s <= 3600)) return err_new(ERR_INVALID, "--metrics-interval: 0.1 to 3600");
+    o->metrics_ns = (int64_t)(interval_s * 1e9);
     return p.settings.faults ? err_wrap(shop_faults_parse(str_of(p.settings.faults), &o->faults), "--faults") : NULL;
 }
 
@@ -230,7 +252,7 @@ static void forget_telemetry(void *context, enum emit_kind kind, struct batch_bl
 static err open_all(double *out_rate) {
     char bound[64];
     struct shop_options o = {.service = p.settings.service,
-                             .world = {NULL, call_wait, pause_wait, later, say},
+                             .world = {NULL, call_wait, pause_wait, later, say, measure},
                              .sink = {forget_telemetry, NULL},
                              .environment = p.settings.environment,
                              .version = p.settings.version,
@@ -247,7 +269,8 @@ static err open_all(double *out_rate) {
                         &p.server));
     TRY_WRAP(http_server_listen(p.server, p.settings.listen, NULL, bound), "--listen");
     TRY(thread_start(&p.io, "io", 0, run_loop, NULL));
-    for (int i = 0; i < WORKERS; i++) TRY(thread_start(&p.workers[i], "work", 0, work, NULL));
+    TRY(thread_start(&p.controller, "control", 0, work, p.control));
+    for (size_t i = 0; i < p.worker_count; i++) TRY(thread_start(&p.workers[i], "work", 0, work, p.queue));
     printf("{\"service\":\"%s\",\"url\":\"http://%s\",\"pid\":%d}\n", shop_names[p.settings.service], bound,
            process_id());
     if (p.settings.service == SHOP_TRAFFIC) TRY(thread_start(&p.traffic, "traffic", 0, make_traffic, out_rate));
@@ -261,7 +284,9 @@ static void close_all(void) {
     lock_give(&p.lock);
     thread_join(p.traffic);
     queue_close(p.queue);
-    for (int i = 0; i < WORKERS; i++) thread_join(p.workers[i]);
+    queue_close(p.control);
+    for (size_t i = 0; i < WORKERS_MAX; i++) thread_join(p.workers[i]);
+    thread_join(p.controller);
     if (p.io) loop_stop(p.loop);
     thread_join(p.io);
     if (p.sink) otlp_sink_end(p.sink);
@@ -270,6 +295,7 @@ static void close_all(void) {
     http_server_free(p.server);
     loop_free(p.loop);
     queue_free(p.queue);
+    queue_free(p.control);
 }
 
 int main(int argc, char **argv) {
@@ -281,6 +307,7 @@ int main(int argc, char **argv) {
     lock_init(&p.lock);
     flag_init(&p.flag);
     p.queue = queue_new(QUEUE_MAX);
+    p.control = queue_new(CONTROL_MAX);
     err e = read_settings(argc, argv, &p.settings);
     if (!e) e = open_all(&rate);
     if (!e) process_signal_wait();

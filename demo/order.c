@@ -34,22 +34,28 @@ struct query {
     int64_t began_ns;
 };
 
+static const char *system_of(const struct shop_call *c) {
+    return db_is_url(c->shop->options.db) ? "postgresql" : "sqlite";
+}
+
 static struct query begin_query(struct shop_call *c, const char *what, const char *text) {
     struct query q = {.c = c, .before = c->inner, .what = what, .began_ns = clock_monotonic_ns()};
-    bool postgres = db_is_url(c->shop->options.db);
     q.span = emit_span_begin(c->telemetry->emit, str_of(what), EMIT_CLIENT,
                              emit_span_context(c->inner ? c->inner : c->span));
     emit_span_set(q.span, F_TEXT("correlation_id", c->correlation));
-    emit_span_set(q.span, F_TEXT("db.system.name", postgres ? "postgresql" : "sqlite"));
+    emit_span_set(q.span, F_TEXT("db.system.name", system_of(c)));
     emit_span_set(q.span, F_TEXT("db.namespace", "orders"));
     emit_span_set(q.span, F_TEXT("db.query.text", text));
     return q;
 }
 
 static void end_query(struct query *q, err e) {
+    int64_t took_ns = clock_monotonic_ns() - q->began_ns;
     struct log_field label = F_TEXT("db.operation.name", q->what);
-    emit_measure(emit_series_of(q->c->telemetry->db_duration, &label, 1),
-                 (double)(clock_monotonic_ns() - q->began_ns) / 1e6);
+    struct log_field labels[] = {F_TEXT("db.system.name", system_of(q->c)), F_TEXT("db.namespace", "orders"),
+                                 F_TEXT("db.query.summary", q->what), F_TEXT("error.type", "db_error")};
+    emit_measure(emit_series_of(q->c->telemetry->db_duration, &label, 1), (double)took_ns / 1e6);
+    emit_measure(emit_series_of(q->c->telemetry->db_client, labels, LENGTH(labels) - !e), (double)took_ns / 1e9);
     if (e) {
         shop_span_fail(q->span, "db_error", err_text(e));
         shop_log(q->c, LOG_ERROR, "Database error", F_ERR(e));

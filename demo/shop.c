@@ -36,50 +36,6 @@ static const struct shop_route *const routes[SHOP_SERVICES] = {
     [SHOP_PAYMENT] = payment_routes,           [SHOP_INVENTORY] = inventory_routes,
     [SHOP_NOTIFICATION] = notification_routes, [SHOP_TRAFFIC] = no_routes};
 
-static const double bounds_ms[] = {5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000};
-
-static err telemetry_new(const struct shop_options *o, const char *version, struct shop_telemetry **out) {
-    struct log_field resource[] = {F_TEXT("deployment.environment.name", o->environment),
-                                   F_TEXT("service.namespace", "shop"), F_TEXT("telemetry.sdk.language", "c")};
-    struct shop_telemetry *t = mem_new_of(struct shop_telemetry);
-    err e = emit_new(&(struct emit_options){.service = shop_names[o->service],
-                                            .version = version,
-                                            .resource = resource,
-                                            .resource_count = LENGTH(resource),
-                                            .sink = o->sink,
-                                            .ratio = 1,
-                                            .paused = o->paused_emit},
-                     &t->emit);
-    if (e) {
-        mem_free(t);
-        return e;
-    }
-    snprintf(t->version, sizeof t->version, "%s", version);
-    t->duration =
-        emit_histogram(t->emit, "http.server.request.duration", "ms", "of requests", bounds_ms, LENGTH(bounds_ms));
-    t->requests = emit_counter(t->emit, "http.server.request.total", "1", "requests");
-    t->errors = emit_counter(t->emit, "http.server.error.total", "1", "answers of 500 and more");
-    t->active = emit_up_down(t->emit, "http.server.active_requests", "1", "requests under way");
-    t->db_duration = emit_histogram(t->emit, "db.query.duration", "ms", "of statements", bounds_ms, LENGTH(bounds_ms));
-    t->orders = emit_counter(t->emit, "orders.created.total", "1", "orders, by what became of them");
-    t->active_now = emit_series_of(t->active, NULL, 0);
-    *out = t;
-    return NULL;
-}
-
-/* A new version tells as a new process would; the one before has its last word. At most SHOP_VERSIONS_MAX in one life. */
-static err deploy(struct shop *s, const char *version) {
-    struct shop_telemetry *t, *before = s->now;
-    if (before && !strcmp(before->version, version)) return NULL;
-    if (s->version_count == SHOP_VERSIONS_MAX) return err_new(ERR_LIMIT, "version: enough of them; start anew");
-    TRY(telemetry_new(&s->options, version, &t));
-    lock_take(&s->lock);
-    s->versions[s->version_count++] = s->now = t;
-    lock_give(&s->lock);
-    if (before) emit_stop(before->emit);
-    return NULL;
-}
-
 err shop_new(const struct shop_options *options, struct shop **out) {
     struct shop *s = mem_new_of(struct shop);
     s->options = *options;
@@ -88,8 +44,7 @@ err shop_new(const struct shop_options *options, struct shop **out) {
     s->routes = routes[options->service];
     s->faults = options->faults;
     lock_init(&s->lock);
-    lock_init(&s->fault_lock);
-    err e = deploy(s, *s->faults.version ? s->faults.version : s->options.version);
+    err e = shop_telemetry_deploy(s, *s->faults.version ? s->faults.version : s->options.version);
     if (!e && options->service == SHOP_ORDER) e = order_open(s);
     if (!e) e = shop_cache_new(options->cache, &s->cache);
     if (e)
@@ -101,16 +56,11 @@ err shop_new(const struct shop_options *options, struct shop **out) {
 
 void shop_free(struct shop *s) {
     if (!s) return;
-    for (size_t i = 0; i < s->version_count; i++) {
-        emit_stop(s->versions[i]->emit);
-        emit_free(s->versions[i]->emit);
-        mem_free(s->versions[i]);
-    }
+    for (size_t i = 0; i < s->version_count; i++) shop_telemetry_free(s->versions[i]);
     for (size_t i = 0; i < s->leak_count; i++) mem_free(s->leaked[i]);
     shop_cache_free(s->cache);
     db_close(s->db);
     lock_done(&s->lock);
-    lock_done(&s->fault_lock);
     mem_free(s);
 }
 
@@ -305,7 +255,7 @@ static void set_faults(struct shop_call *c) {
     struct shop *s = c->shop;
     struct shop_faults f;
     err e = shop_faults_read(c->request->body, &f);
-    if (!e) e = deploy(s, *f.version ? f.version : s->options.version);
+    if (!e) e = shop_telemetry_deploy(s, *f.version ? f.version : s->options.version);
     if (e) {
         shop_answer_error(c, 400, err_text(e));
         err_free(e);
@@ -329,9 +279,25 @@ static void leak(struct shop *s, int64_t n) {
     memset(p, 0x5a, (size_t)n);
     lock_take(&s->lock);
     bool kept = s->leak_count < LENGTH(s->leaked);
-    if (kept) s->leaked[s->leak_count++] = p;
+    if (kept) s->leaked[s->leak_count++] = p, s->leaked_bytes += (uint64_t)n;
     lock_give(&s->lock);
     if (!kept) mem_free(p);
+}
+
+/* As a lock that one request holds at a time, first come, first served; the others wait in line. */
+static void hold_lock_wait(struct shop_call *c, int64_t ns) {
+    struct shop *s = c->shop;
+    const struct shop_world *w = &s->options.world;
+    const struct shop_runtime *r = &c->telemetry->runtime;
+    lock_take(&s->lock);
+    int64_t now = clock_monotonic_ns(), from = MAX(now, s->lock_free_ns);
+    s->lock_free_ns = from + ns;
+    lock_give(&s->lock);
+    emit_measure(r->lock_waiting, 1);
+    if (from > now) w->pause_wait(w->context, from - now);
+    emit_measure(r->lock_waiting, -1);
+    emit_measure(r->lock_wait, (double)(from - now) / 1e9);
+    w->pause_wait(w->context, ns);
 }
 
 /* False: the fault has answered. */
@@ -342,11 +308,7 @@ static bool suffer_wait(struct shop_call *c) {
     struct shop_faults f = s->faults;
     lock_give(&s->lock);
     if (f.leak_bytes) leak(s, f.leak_bytes);
-    if (f.lock_ms) {
-        lock_take(&s->fault_lock);
-        w->pause_wait(w->context, f.lock_ms * SHOP_MS);
-        lock_give(&s->fault_lock);
-    }
+    if (f.lock_ms) hold_lock_wait(c, f.lock_ms * SHOP_MS);
     if (f.latency_ms) w->pause_wait(w->context, f.latency_ms * SHOP_MS);
     if (shop_chance() >= f.errors) return true;
     shop_span_fail(c->span, "internal_error", "Internal server error");
@@ -419,13 +381,6 @@ static void end_span(struct shop_call *c, const char *route, int64_t began_ns) {
     emit_span_end(c->span);
 }
 
-static struct shop_telemetry *telemetry_of(struct shop *s) {
-    lock_take(&s->lock);
-    struct shop_telemetry *t = s->now;
-    lock_give(&s->lock);
-    return t;
-}
-
 static void serve_route_wait(struct shop_call *c, const struct shop_route *route, bool path_known) {
     int64_t began_ns = clock_monotonic_ns();
     const char *path = route ? route->path : "*";
@@ -441,35 +396,46 @@ static void serve_route_wait(struct shop_call *c, const struct shop_route *route
     end_span(c, path, began_ns);
 }
 
+/* What a service answers of itself; true: that was it. */
+static bool answer_self(struct shop_call *c) {
+    const struct shop_request *r = c->request;
+    if (str_equal(r->path, STR("/health"))) {
+        shop_answer(c, 200, "{\"status\":\"healthy\",\"service\":\"%s\",\"version\":\"%s\"}",
+                    shop_names[c->shop->options.service], c->telemetry->version);
+        return true;
+    }
+    if (!str_equal(r->path, STR("/faults"))) return false;
+    if (str_equal(r->method, STR("POST")))
+        set_faults(c);
+    else
+        get_faults(c);
+    return true;
+}
+
 void shop_serve_wait(struct shop *s, const struct shop_request *r, struct shop_reply *out) {
-    struct shop_call c = {.shop = s, .telemetry = telemetry_of(s), .request = r, .reply = out, .baggage = r->baggage};
+    struct shop_call c = {
+        .shop = s, .telemetry = shop_telemetry_take(s), .request = r, .reply = out, .baggage = r->baggage};
     bool path_known;
     *out = (struct shop_reply){0};
     buf_init(&out->body, MIB);
-    if (str_equal(r->path, STR("/health"))) {
-        shop_answer(&c, 200, "{\"status\":\"healthy\",\"service\":\"%s\",\"version\":\"%s\"}",
-                    shop_names[s->options.service], c.telemetry->version);
-        return;
+    if (!answer_self(&c)) {
+        const struct shop_route *route = find_route(s, r, &path_known);
+        serve_route_wait(&c, route, path_known);
     }
-    if (str_equal(r->path, STR("/faults"))) {
-        if (str_equal(r->method, STR("POST")))
-            set_faults(&c);
-        else
-            get_faults(&c);
-        return;
-    }
-    const struct shop_route *route = find_route(s, r, &path_known);
-    serve_route_wait(&c, route, path_known);
+    shop_telemetry_give(c.telemetry);
 }
 
 void shop_call_begin(struct shop *s, struct shop_call *c, const char *name, enum emit_span_kind kind,
                      const char *correlation) {
     static const struct shop_request none;
-    *c = (struct shop_call){.shop = s, .telemetry = telemetry_of(s), .request = &none};
+    *c = (struct shop_call){.shop = s, .telemetry = shop_telemetry_take(s), .request = &none};
     snprintf(c->correlation, sizeof c->correlation, "%s", correlation);
     /* A trace of its own, whatever this thread does. */
     c->span = emit_span_begin(c->telemetry->emit, str_of(name), kind, NULL);
     emit_span_set(c->span, F_TEXT("correlation_id", c->correlation));
 }
 
-void shop_call_end(struct shop_call *c) { emit_span_end(c->span); }
+void shop_call_end(struct shop_call *c) {
+    emit_span_end(c->span);
+    shop_telemetry_give(c->telemetry);
+}

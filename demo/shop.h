@@ -5,7 +5,7 @@
  *                                                      └▶ notification-service, later, in a trace of its own that links to the order's
  *
  * A service is a table of routes over one way in (shop_serve) and one way out (shop_call_wait). How a call travels, how one waits and what is
- * done later is the world's: real processes with HTTP and threads (world.c), or all in one process on a clock that a test moves. Nothing here asks for
+ * done later is the world's: real processes with HTTP and threads (main.c), or all in one process on a clock that a test moves. Nothing here asks for
  * time, chance or sockets but through os.
  *
  * Limits: a body SHOP_BODY_BYTES, SHOP_ITEMS_MAX items, texts of 64 bytes, a correlation id 256 bytes.
@@ -80,6 +80,12 @@ struct shop_call {
 
 /* ---- the world ------------------------------------------------------------------------------------------------------ */
 
+/* What a process knows of itself; 0: not known. */
+struct shop_figures {
+    int64_t cpu_user_ns, cpu_system_ns;
+    uint64_t memory_bytes, open_files;
+    uint64_t queued; /* requests and other work that wait for a thread */
+};
 struct shop_world {
     void *context;
     /* `fields` are "Name: value" lines, ended by NULL. ERR_UNAVAILABLE: nobody answers. out->body is the caller's. */
@@ -88,7 +94,8 @@ struct shop_world {
     void (*pause_wait)(void *context, int64_t ns);
     /* Some time soon, on a thread of its own kind; false: there is too much to do. */
     bool (*later)(void *context, void (*fn)(struct shop *shop, void *context), void *fn_context);
-    void (*say)(void *context, struct str line); /* a line of the log */
+    void (*say)(void *context, struct str line);              /* a line of the log */
+    void (*measure)(void *context, struct shop_figures *out); /* of the process, for its metrics; NULL: there is none */
 };
 
 /* ---- faults --------------------------------------------------------------------------------------------------------- */
@@ -115,13 +122,25 @@ struct shop_route {
     shop_handler *handler;
 };
 
-/* What a version tells of itself; a deploy is a new one of these, as of a new process. */
+/* What a version tells of itself (telemetry.c); a deploy is a new one of these, as of a new process. It ends when its last call has. */
 struct shop_telemetry {
     struct emit *emit;
+    struct shop *shop;
     char version[32];
-    struct emit_instrument *duration, *requests, *errors, *active, *db_duration, *orders;
+    size_t calls; /* under way; of shop->lock, as is_over */
+    bool is_over; /* another one came */
+    struct emit_instrument *duration, *requests, *errors, *active, *db_duration, *db_client, *orders;
     struct emit_series *active_now;
+    struct shop_runtime { /* of the process, and of the lock that lock_ms holds */
+        struct emit_series *cpu_user, *cpu_system, *memory, *open_files, *queued, *uptime, *lock_waiting, *lock_wait;
+        struct shop_figures told, began;
+        int64_t began_ns;
+    } runtime;
 };
+err shop_telemetry_deploy(struct shop *s, const char *version); /* nothing where that one is there */
+struct shop_telemetry *shop_telemetry_take(struct shop *s);     /* for a call, until it is given back */
+void shop_telemetry_give(struct shop_telemetry *t);
+void shop_telemetry_free(struct shop_telemetry *t); /* after its last word */
 
 struct shop_options {
     enum shop_peer service;
@@ -132,7 +151,8 @@ struct shop_options {
     const char *cache;                 /* redis://host:port; NULL: in the process */
     double failure_rate;               /* less than 0: the service's own */
     struct shop_faults faults;
-    bool paused_emit; /* a test turns it */
+    int64_t metrics_ns; /* how often metrics are told; 0: 15 s */
+    bool paused_emit;   /* a test turns it */
 };
 
 struct shop {
@@ -142,9 +162,10 @@ struct shop {
     struct shop_faults faults;
     struct shop_telemetry *versions[SHOP_VERSIONS_MAX], *now;
     size_t version_count;
-    struct lock fault_lock; /* that lock_ms holds */
+    int64_t lock_free_ns; /* when the lock that lock_ms holds is free again: first come, first served */
     char *leaked[4096];
     size_t leak_count;
+    uint64_t leaked_bytes;
     struct db *db;
     struct shop_cache *cache;
 };

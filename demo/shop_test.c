@@ -5,14 +5,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/hash.h"
 #include "base/json.h"
 #include "os/clock.h"
-#include "os/file.h"
 #include "os/sim/sim.h"
 #include "signal/metrics/points_decode.h"
 
@@ -79,7 +77,7 @@ static void faults_are_read_both_ways(void **state) {
 static struct {
     struct buf said[EMIT_KINDS]; /* OTLP/JSON, batches one behind the other */
     uint64_t rows[EMIT_KINDS], hash;
-    char dir[64], db[80];
+    struct town_db db;
     bool keeps;
     struct town *town;
 } w;
@@ -111,25 +109,15 @@ static void open_town(uint64_t seed, double failure_rate) {
         buf_init(&w.said[k], 64 * MIB);
         w.rows[k] = 0;
     }
-    /* db makes its file on the simulated disk, SQLite opens it on the real one: so both have it. */
-    snprintf(w.dir, sizeof w.dir, "/tmp/clew-shop-XXXXXX");
-    assert_non_null(mkdtemp(w.dir));
-    snprintf(w.db, sizeof w.db, "%s/orders.db", w.dir);
-    err_free(path_make_dir("/tmp"));
-    err_free(path_make_dir(w.dir));
-    fclose(fopen(w.db, "a"));
-    assert_null(town_new(&(struct town_options){{take_wait, NULL}, w.db, failure_rate}, &w.town));
+    town_db_make(&w.db);
+    assert_null(town_new(
+        &(struct town_options){.sink = {take_wait, NULL}, .db = w.db.path, .failure_rate = failure_rate}, &w.town));
 }
 
 static void close_town(void) {
-    char command[100];
     town_free(w.town);
     for (int k = 0; k < EMIT_KINDS; k++) buf_done(&w.said[k]);
-    for (int i = 0; i < 3; i++) {
-        snprintf(command, sizeof command, "%s%s", w.db, (const char *const[]){"", "-wal", "-shm"}[i]);
-        unlink(command);
-    }
-    rmdir(w.dir);
+    town_db_remove(&w.db);
 }
 
 static int ask(enum shop_peer to, const char *method, const char *path, const char *body, const char *part) {
@@ -230,11 +218,10 @@ static void faults_do_what_they_say(void **state) {
     town_tell_wait(w.town);
     assert_int_not_equal(count(EMIT_SPANS, "{\"key\":\"service.version\",\"value\":{\"stringValue\":\"2.0\"}}"), 0);
     assert_int_not_equal(count(EMIT_SPANS, "\"name\":\"exception\""), 0);
-    for (int i = 0; i < SHOP_VERSIONS_MAX; i++) {
+    for (int i = 0; i < 3 * SHOP_VERSIONS_MAX; i++) { /* those before have ended */
         char body[40];
         snprintf(body, sizeof body, "{\"version\":\"v%d\"}", i);
-        int status = ask(SHOP_PAYMENT, "POST", "/faults", body, "version");
-        assert_int_equal(status, i < SHOP_VERSIONS_MAX - 1 ? 200 : 400);
+        assert_int_equal(ask(SHOP_PAYMENT, "POST", "/faults", body, "version"), 200);
     }
     close_town();
 }

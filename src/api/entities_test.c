@@ -1,15 +1,6 @@
 /* Environments, services, changes and findings: bodies, and the calls by role and tenant. */
 #include "api/entities_priv.h"
-#include "api/stage_test_priv.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "os/file.h"
+#include "api/records_testing_priv.h"
 
 /* ---- bodies ----------------------------------------------------------------------------------------------------- */
 
@@ -90,108 +81,51 @@ static void labels_and_evidence_are_bounded(void **state) {
 
 /* ---- the calls -------------------------------------------------------------------------------------------------- */
 
-static struct stage stage;
-static char dir[64];
-enum { READS_A, OPERATES_A, OPERATES_B, INGESTS_A, CALLERS };
-static char tokens[CALLERS][8 + TOKEN_TEXT_BYTES];
-
-static void make_tokens(struct buf *out) {
-    static const struct {
-        const char *name, *tenant;
-        enum api_role role;
-    } of[CALLERS] = {{"reads", "a", ROLE_READ},
-                     {"operates", "a", ROLE_OPERATE},
-                     {"other", "b", ROLE_OPERATE},
-                     {"ingests", "a", ROLE_INGEST}};
-    struct tokens t = {0};
-    for (int i = 0; i < CALLERS; i++) {
-        memcpy(tokens[i], "Bearer ", 7);
-        assert_null(
-            token_new(&t, str_of(of[i].name), of[i].role, str_of(of[i].tenant), STAGE_NOW_NS, 0, tokens[i] + 7));
-    }
-    tokens_write(&t, out);
-    tokens_done(&t);
-}
-
-static int open_stage(void **state) {
-    (void)state;
-    AUTO_BUF struct buf document;
-    buf_init(&document, 64 * KIB);
-    make_tokens(&document);
-    snprintf(dir, sizeof dir, "/tmp/clew-entities-XXXXXX");
-    if (!mkdtemp(dir)) return -1;
-    stage_open_as(&stage, dir, document.p, NULL);
-    return 0;
-}
-
-static err remove_entry(void *context, const char *name, bool is_dir) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", (const char *)context, name);
-    if (!is_dir) return path_remove(path);
-    TRY(path_list(path, remove_entry, path));
-    return path_remove_dir(path);
-}
-
-static int close_stage(void **state) {
-    (void)state;
-    stage_close(&stage);
-    err_free(path_list(dir, remove_entry, dir));
-    err_free(path_remove_dir(dir));
-    return 0;
-}
-
-static void asked(int caller, const char *request, const char *body, int status, const char *part) {
-    stage.credentials.authorization = (struct str){tokens[caller], 7 + TOKEN_TEXT_BYTES};
-    int is =
-        stage_send(&stage, API_PORT_MAIN, request, body ? "application/json" : NULL, NULL, str_of(body ? body : ""));
-    if (is != status || !strstr(stage_body(&stage), part))
-        fail_msg("%s: %d, wanted %d with %s: %s", request, is, status, part, stage_body(&stage));
-}
-
 static void rows_are_kept_listed_and_deleted(void **state) {
     (void)state;
-    asked(OPERATES_A, "PUT /api/v1/changes/refs%2Fv1.2", "{\"kind\":\"deployment\",\"service\":\"cart\"}", 200,
-          "\"first_seen\":\"2026-01-02T03:04:05Z\"");
-    asked(OPERATES_A, "PUT /api/v1/changes/refs%2Fv1.2", "{\"kind\":\"deployment\",\"service\":\"web\"}", 200,
-          "\"service\":\"web\"");
-    asked(OPERATES_A, "POST /api/v1/changes", "{\"kind\":\"flag\",\"time\":\"now-1h\"}", 200, "\"kind\":\"flag\"");
-    asked(READS_A, "GET /api/v1/changes?limit=1", NULL, 200, "\"next_cursor\":\"1767323045000000000:refs/v1.2\"");
-    asked(READS_A, "GET /api/v1/changes?limit=1&cursor=1767323045000000000:refs%2Fv1.2", NULL, 200,
-          "\"next_cursor\":null");
-    asked(READS_A, "GET /api/v1/changes?service=cart", NULL, 200, "{\"changes\":[],\"next_cursor\":null}");
-    asked(READS_A, "GET /api/v1/changes?kind=flag&end=now-30m", NULL, 200, "\"kind\":\"flag\"");
-    asked(READS_A, "GET /api/v1/changes/refs%2Fv1.2", NULL, 200, "{\"id\":\"refs/v1.2\",");
-    asked(OPERATES_A, "POST /api/v1/findings", "{\"kind\":\"x\",\"title\":\"slow\",\"service\":\"web\"}", 200,
-          "\"open\"");
-    asked(READS_A, "GET /api/v1/findings?state=open&service=web", NULL, 200, "\"title\":\"slow\"");
-    asked(READS_A, "GET /api/v1/findings?state=resolved", NULL, 200, "{\"findings\":[],");
-    asked(OPERATES_A, "PUT /api/v1/environments/prod", "{\"owner\":\"ops\"}", 200, "\"owner\":\"ops\"");
-    asked(READS_A, "GET /api/v1/environments", NULL, 200, "{\"environments\":[{\"id\":\"prod\",");
-    asked(OPERATES_A, "PUT /api/v1/catalog/services/cart", "{\"owner\":\"team a\"}", 200, "\"owner\":\"team a\"");
-    asked(READS_A, "GET /api/v1/catalog/services/cart", NULL, 200, "\"team a\"");
-    asked(OPERATES_A, "DELETE /api/v1/changes/refs%2Fv1.2", NULL, 200, "{\"deleted\":true}");
-    asked(OPERATES_A, "DELETE /api/v1/changes/refs%2Fv1.2", NULL, 404, "no change");
+    assert_asked(OPERATES_A, "PUT /api/v1/changes/refs%2Fv1.2", "{\"kind\":\"deployment\",\"service\":\"cart\"}", 200,
+                 "\"first_seen\":\"2026-01-02T03:04:05Z\"");
+    assert_asked(OPERATES_A, "PUT /api/v1/changes/refs%2Fv1.2", "{\"kind\":\"deployment\",\"service\":\"web\"}", 200,
+                 "\"service\":\"web\"");
+    assert_asked(OPERATES_A, "POST /api/v1/changes", "{\"kind\":\"flag\",\"time\":\"now-1h\"}", 200,
+                 "\"kind\":\"flag\"");
+    assert_asked(READS_A, "GET /api/v1/changes?limit=1", NULL, 200,
+                 "\"next_cursor\":\"1767323045000000000:refs/v1.2\"");
+    assert_asked(READS_A, "GET /api/v1/changes?limit=1&cursor=1767323045000000000:refs%2Fv1.2", NULL, 200,
+                 "\"next_cursor\":null");
+    assert_asked(READS_A, "GET /api/v1/changes?service=cart", NULL, 200, "{\"changes\":[],\"next_cursor\":null}");
+    assert_asked(READS_A, "GET /api/v1/changes?kind=flag&end=now-30m", NULL, 200, "\"kind\":\"flag\"");
+    assert_asked(READS_A, "GET /api/v1/changes/refs%2Fv1.2", NULL, 200, "{\"id\":\"refs/v1.2\",");
+    assert_asked(OPERATES_A, "POST /api/v1/findings", "{\"kind\":\"x\",\"title\":\"slow\",\"service\":\"web\"}", 200,
+                 "\"open\"");
+    assert_asked(READS_A, "GET /api/v1/findings?state=open&service=web", NULL, 200, "\"title\":\"slow\"");
+    assert_asked(READS_A, "GET /api/v1/findings?state=resolved", NULL, 200, "{\"findings\":[],");
+    assert_asked(OPERATES_A, "PUT /api/v1/environments/prod", "{\"owner\":\"ops\"}", 200, "\"owner\":\"ops\"");
+    assert_asked(READS_A, "GET /api/v1/environments", NULL, 200, "{\"environments\":[{\"id\":\"prod\",");
+    assert_asked(OPERATES_A, "PUT /api/v1/catalog/services/cart", "{\"owner\":\"team a\"}", 200,
+                 "\"owner\":\"team a\"");
+    assert_asked(READS_A, "GET /api/v1/catalog/services/cart", NULL, 200, "\"team a\"");
+    assert_asked(OPERATES_A, "DELETE /api/v1/changes/refs%2Fv1.2", NULL, 200, "{\"deleted\":true}");
+    assert_asked(OPERATES_A, "DELETE /api/v1/changes/refs%2Fv1.2", NULL, 404, "no change");
 }
 
 static void roles_and_tenants_hold(void **state) {
     (void)state;
     static const char body[] = "{\"kind\":\"flag\"}";
-    asked(READS_A, "PUT /api/v1/changes/x", body, 403, "role of this token");
-    asked(INGESTS_A, "POST /api/v1/changes", body, 403, "role of this token");
-    asked(INGESTS_A, "GET /api/v1/changes", NULL, 403, "role of this token");
-    asked(OPERATES_A, "PUT /api/v1/changes/x", body, 200, "flag");
-    asked(OPERATES_B, "GET /api/v1/changes/x", NULL, 404, "no change");
-    asked(OPERATES_B, "DELETE /api/v1/changes/x", NULL, 404, "no change");
-    asked(OPERATES_B, "GET /api/v1/changes", NULL, 200, "{\"changes\":[],");
-    asked(OPERATES_A, "PUT /api/v1/changes/x", "{}", 400, "kind: is missing");
-    asked(OPERATES_A, "PUT /api/v1/changes/a%0Ab", body, 400, "id: control");
-    asked(OPERATES_A, "PUT /api/v1/changes/a%ff", body, 400, "UTF-8");
-    asked(READS_A, "GET /api/v1/changes?cursor=x", NULL, 400, "cursor");
-    asked(READS_A, "GET /api/v1/changes?limit=1001", NULL, 400, "limit");
-    asked(READS_A, "GET /api/v1/findings?nme=1", NULL, 400, "nme");
+    assert_asked(READS_A, "PUT /api/v1/changes/x", body, 403, "role of this token");
+    assert_asked(INGESTS_A, "POST /api/v1/changes", body, 403, "role of this token");
+    assert_asked(INGESTS_A, "GET /api/v1/changes", NULL, 403, "role of this token");
+    assert_asked(OPERATES_A, "PUT /api/v1/changes/x", body, 200, "flag");
+    assert_asked(OPERATES_B, "GET /api/v1/changes/x", NULL, 404, "no change");
+    assert_asked(OPERATES_B, "DELETE /api/v1/changes/x", NULL, 404, "no change");
+    assert_asked(OPERATES_B, "GET /api/v1/changes", NULL, 200, "{\"changes\":[],");
+    assert_asked(OPERATES_A, "PUT /api/v1/changes/x", "{}", 400, "kind: is missing");
+    assert_asked(OPERATES_A, "PUT /api/v1/changes/a%0Ab", body, 400, "id: control");
+    assert_asked(OPERATES_A, "PUT /api/v1/changes/a%ff", body, 400, "UTF-8");
+    assert_asked(READS_A, "GET /api/v1/changes?cursor=x", NULL, 400, "cursor");
+    assert_asked(READS_A, "GET /api/v1/changes?limit=1001", NULL, 400, "limit");
+    assert_asked(READS_A, "GET /api/v1/findings?nme=1", NULL, 400, "nme");
 }
-
-#define on_stage(test) cmocka_unit_test_setup_teardown(test, open_stage, close_stage)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

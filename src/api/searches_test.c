@@ -1,15 +1,6 @@
 /* Saved searches: what may be saved, the document, and the calls by role and tenant. */
-#include "api/stage_test_priv.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
+#include "api/records_testing_priv.h"
 #include "api/searches_priv.h"
-#include "os/file.h"
 
 static struct arena texts;
 
@@ -148,62 +139,9 @@ static void a_document_that_is_none_is_refused(void **state) {
 
 /* ---- the calls -------------------------------------------------------------------------------------------------- */
 
-static struct stage stage;
-static char dir[64];
-enum { READS_A, OPERATES_A, READS_B, CALLERS };
-static char tokens[CALLERS][8 + TOKEN_TEXT_BYTES];
-
-static void make_tokens(struct buf *out) {
-    static const struct {
-        const char *name, *tenant;
-        enum api_role role;
-    } of[CALLERS] = {{"reads", "a", ROLE_READ}, {"operates", "a", ROLE_OPERATE}, {"other", "b", ROLE_OPERATE}};
-    struct tokens t = {0};
-    for (int i = 0; i < CALLERS; i++) {
-        memcpy(tokens[i], "Bearer ", 7);
-        assert_null(
-            token_new(&t, str_of(of[i].name), of[i].role, str_of(of[i].tenant), STAGE_NOW_NS, 0, tokens[i] + 7));
-    }
-    tokens_write(&t, out);
-    tokens_done(&t);
-}
-
-static int open_stage(void **state) {
-    struct buf document;
-    buf_init(&document, 64 * KIB);
-    make_tokens(&document);
-    snprintf(dir, sizeof dir, "/tmp/clew-searches-XXXXXX");
-    if (!mkdtemp(dir)) return -1;
-    stage_open_as(&stage, dir, document.p, NULL);
-    buf_done(&document);
-    return begin(state);
-}
-
-static err remove_entry(void *context, const char *name, bool is_dir) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", (const char *)context, name);
-    if (!is_dir) return path_remove(path);
-    TRY(path_list(path, remove_entry, path));
-    return path_remove_dir(path);
-}
-
-static int close_stage(void **state) {
-    stage_close(&stage);
-    err_free(path_list(dir, remove_entry, dir));
-    err_free(path_remove_dir(dir));
-    return end(state);
-}
-
-static int ask(int caller, const char *request, const char *body) {
-    stage.credentials.authorization = (struct str){tokens[caller], 7 + TOKEN_TEXT_BYTES};
-    return stage_send(&stage, API_PORT_MAIN, request, body ? "application/json" : NULL, NULL, str_of(body ? body : ""));
-}
-
-static void assert_asked(int caller, const char *request, const char *body, int status, const char *part) {
-    int is = ask(caller, request, body);
-    if (is != status || !strstr(stage_body(&stage), part))
-        fail_msg("%s: %d, wanted %d with %s: %s", request, is, status, part, stage_body(&stage));
-}
+/* With an arena for what is read. */
+static int open_calls(void **state) { return begin(state) || open_stage(state); }
+static int close_calls(void **state) { return close_stage(state) || end(state); }
 
 static const char slow[] = "{\"screen\":\"traces\",\"query\":\"start=now-1h&service=cart\"}";
 
@@ -224,10 +162,10 @@ static void a_search_is_saved_seen_and_deleted(void **state) {
 static void a_search_is_of_its_tenant(void **state) {
     (void)state;
     assert_asked(OPERATES_A, "PUT /api/v1/searches/mine", slow, 200, "mine");
-    assert_asked(READS_B, "GET /api/v1/searches", NULL, 200, "{\"searches\":[]}");
-    assert_asked(READS_B, "GET /api/v1/searches/mine", NULL, 404, "no search");
-    assert_asked(READS_B, "DELETE /api/v1/searches/mine", NULL, 404, "no search");
-    assert_asked(READS_B, "PUT /api/v1/searches/mine", "{\"screen\":\"logs\",\"query\":\"\"}", 200, "logs");
+    assert_asked(OPERATES_B, "GET /api/v1/searches", NULL, 200, "{\"searches\":[]}");
+    assert_asked(OPERATES_B, "GET /api/v1/searches/mine", NULL, 404, "no search");
+    assert_asked(OPERATES_B, "DELETE /api/v1/searches/mine", NULL, 404, "no search");
+    assert_asked(OPERATES_B, "PUT /api/v1/searches/mine", "{\"screen\":\"logs\",\"query\":\"\"}", 200, "logs");
     assert_asked(READS_A, "GET /api/v1/searches/mine", NULL, 200, "traces");
 }
 
@@ -294,5 +232,5 @@ int main(void) {
         cmocka_unit_test(a_damaged_file_is_told),
     };
     int failed = cmocka_run_group_tests(documents, begin, end);
-    return failed + cmocka_run_group_tests(calls, open_stage, close_stage);
+    return failed + cmocka_run_group_tests(calls, open_calls, close_calls);
 }

@@ -13,6 +13,7 @@
 #include "ingest/forward/forward.h"
 #include "os/clock.h"
 #include "os/loop.h"
+#include "os/notify.h"
 #include "os/process.h"
 #include "os/socket.h"
 #include "os/thread.h"
@@ -43,6 +44,7 @@ struct collector {
     struct tls *tls[COLLECT_LISTENERS];
     char bound[COLLECT_LISTENERS][64];
     char *dir, *to;
+    struct notify notify;
     struct lock lock;
     struct signal_flag drained_flag;
     bool drained;
@@ -50,20 +52,22 @@ struct collector {
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
-static err read_config(const struct arguments *a, struct collector *c) {
+static err read_config(const struct arguments *a, struct forward_config *out) {
     struct str path = argument_text(a, OPTION_CONFIG);
     AUTO_BUF struct buf text = {0};
-    forward_config_default(&c->config);
+    forward_config_default(out);
     if (!path.n) return NULL;
     TRY_WRAP(command_read_file(path, CONFIG_BYTES_MAX, &text), "--config");
     AUTO_FREE char *name = str_dup(path);
-    return forward_config_parse(buf_str(&text), name, &c->config);
+    return forward_config_parse(buf_str(&text), name, out);
 }
 
-static err read_fields(const struct arguments *a, struct collector *c, struct forward_target *out) {
+/* They borrow from *who, argv and the environment. */
+static err read_fields(const struct arguments *a, struct command_credentials *who,
+                       const char *out[FORWARD_FIELDS_MAX + 1]) {
     size_t n = 0;
-    TRY(command_credentials(a, &c->who));
-    for (size_t i = 0; c->who.fields[i]; i++) out->fields[n++] = c->who.fields[i];
+    TRY(command_credentials(a, who));
+    for (size_t i = 0; who->fields[i]; i++) out[n++] = who->fields[i];
     for (int i = 0; i < a->given[OPTION_HEADER]; i++) {
         struct str field = a->values[OPTION_HEADER][i], name, value;
         bool good = str_cut(field, ':', &name, &value) && name.n && field.n < 8 * KIB;
@@ -71,8 +75,9 @@ static err read_fields(const struct arguments *a, struct collector *c, struct fo
         for (size_t k = 0; good && k < name.n; k++) good = name.p[k] != ' ';
         if (!good) return err_new(ERR_INVALID, "--header: a field is as 'X-Key: secret'");
         if (n == FORWARD_FIELDS_MAX) return err_new(ERR_LIMIT, "--header: more than %d fields", FORWARD_FIELDS_MAX);
-        out->fields[n++] = field.p; /* of argv or the environment: terminated */
+        out[n++] = field.p; /* terminated */
     }
+    out[n] = NULL;
     return NULL;
 }
 
@@ -93,7 +98,7 @@ static err read_target(const struct arguments *a, struct collector *c, struct fo
         return err_new(ERR_INVALID, "--timeout: from 100ms to 10m");
     struct http_client_tls tls = command_tls(a);
     out->tls = (struct http_client_tls){.ca_file = tls.ca_file, .insecure = tls.insecure};
-    return read_fields(a, c, out);
+    return read_fields(a, &c->who, out->fields);
 }
 
 static err read_options(const struct arguments *a, struct collector *c, struct forward_options *out) {
@@ -105,6 +110,7 @@ static err read_options(const struct arguments *a, struct collector *c, struct f
     TRY(argument_size(a, OPTION_QUEUE_MAX, &out->queue_bytes_max));
     if (out->queue_bytes_max < MIB) return err_new(ERR_INVALID, "--queue-max: at least 1 MiB");
     TRY(argument_duration(a, OPTION_QUEUE_AGE, &out->queue_age_ns));
+    TRY(argument_duration(a, OPTION_HOLD, &out->hold_ns));
     out->drop_oldest = str_equal(argument_text(a, OPTION_QUEUE_DROP), STR("oldest"));
     if (!out->drop_oldest && !str_equal(argument_text(a, OPTION_QUEUE_DROP), STR("none")))
         return err_new(ERR_INVALID, "--queue-drop: none or oldest");
@@ -117,7 +123,7 @@ static err read_options(const struct arguments *a, struct collector *c, struct f
     if (memory < 16 * MIB) return err_new(ERR_INVALID, "--memory-limit: at least 16 MiB");
     budget_init(&c->budget, memory);
     out->budget = &c->budget;
-    TRY(read_config(a, c));
+    TRY(read_config(a, &c->config));
     out->config = &c->config;
     return NULL;
 }
@@ -185,6 +191,29 @@ static void close_collector(struct collector *c) {
     flag_done(&c->drained_flag);
 }
 
+/* The service manager, if one started it. */
+static void tell_manager(const struct collector *c, const char *what) {
+    err e = notify_send(&c->notify, what);
+    if (e) log_warn("the service manager is not told", F_ERR(e));
+    err_free(e);
+}
+
+/* SIGHUP: the file and the token again. What is wrong is told, and all stays as it was. */
+static void reload(const struct arguments *a, struct collector *c) {
+    struct forward_config config;
+    struct command_credentials who;
+    const char *fields[FORWARD_FIELDS_MAX + 1];
+    err e = read_config(a, &config);
+    if (!e) e = read_fields(a, &who, fields);
+    if (!e) e = forward_reload(c->forward, &config, fields);
+    if (e)
+        log_error("not read again: all stays as it was", F_ERR(e));
+    else
+        log_info("read again");
+    err_free(e);
+    forward_config_done(&config);
+}
+
 static void tell_ready(const struct arguments *a, const struct collector *c) {
     bool json = argument_flag(a, OPTION_JSON);
     printf("%s", json ? "{\"ready\":true" : "clew collect " CLEW_VERSION " ready:");
@@ -205,15 +234,18 @@ err command_collect(const struct arguments *a) {
     lock_init(&c->lock);
     flag_init(&c->drained_flag);
     err e = command_setup_log(a);
+    if (!e) e = notify_open(&c->notify);
     if (!e) e = open_collector(a, c);
     if (!e) {
         int number;
         tell_ready(a, c);
-        do number = process_signal_wait();
-        while (number == SIGHUP);
+        tell_manager(c, "READY=1");
+        while ((number = process_signal_wait()) == SIGHUP) reload(a, c);
         log_info("draining", F_I64("signal", number));
+        tell_manager(c, "STOPPING=1");
     }
     close_collector(c);
+    notify_close(&c->notify);
     mem_free(c);
     return e;
 }

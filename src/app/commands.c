@@ -20,7 +20,7 @@ const struct command commands[] = {
      "take in telemetry and answer questions", command_serve},
     {"collect", "", 0, 0,
      O(TO) | O(PROTOCOL) | O(COMPRESSION) | O(HEADER) | O(TOKEN) | O(TOKEN_FILE) | O(TENANT) | O(TLS_CA) | O(INSECURE) |
-         O(TIMEOUT) | O(CALLS) | O(CONFIG) | O(COLLECT_DATA) | O(QUEUE_MAX) | O(QUEUE_AGE) | O(QUEUE_DROP) |
+         O(TIMEOUT) | O(CALLS) | O(CONFIG) | O(COLLECT_DATA) | O(QUEUE_MAX) | O(QUEUE_AGE) | O(QUEUE_DROP) | O(HOLD) |
          O(COLLECT_LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) |
          O(PLAIN_TEXT) | O(MEMORY_LIMIT) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(JSON),
      "take in OTLP, keep it on disk, hand it to another OTLP backend", command_collect},

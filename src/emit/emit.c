@@ -61,6 +61,7 @@ static void hand_on_rows_wait(struct emit *e, enum emit_kind kind) {
 
 static void hand_on_metrics_wait(struct emit *e) {
     struct points_builder b;
+    if (e->options.observe) e->options.observe(e->options.observe_context);
     points_builder_init(&b, POINTS_OTLP);
     *vec_push(&b.resources) =
         (struct points_resource){.attributes = strings_append(&b.strings, buf_str(&e->resource_labels))};

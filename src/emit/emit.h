@@ -52,6 +52,9 @@ struct emit_options {
     uint32_t queue_max;       /* spans, and log records; 0: 2,048 */
     int64_t (*wall_ns)(void); /* NULL: clock_wall_ns */
     bool paused;              /* no thread: a test calls emit_turn_wait */
+    /* Before each reading of the metrics, on the thread that reads them: what is measured only then (an observable instrument). NULL: nothing. */
+    void (*observe)(void *context);
+    void *observe_context;
 };
 struct emit;
 err emit_new(const struct emit_options *options, struct emit **out);

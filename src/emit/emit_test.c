@@ -349,6 +349,25 @@ static void series_are_cumulative(void **state) {
     emit_free(e);
 }
 
+static struct emit_series *measured;
+static void observe(void *context) { emit_measure(measured, ++*(int *)context); }
+
+static void what_is_observed_is_measured_before_each_reading(void **state) {
+    int times = 0;
+    struct emit *e =
+        open_with((struct emit_options){.paused = true, .ratio = 1, .observe = observe, .observe_context = &times});
+    (void)state;
+    measured = emit_series_of(emit_gauge(e, "depth", "1", ""), NULL, 0);
+    emit_turn_wait(e, false);
+    assert_int_equal(times, 0);
+    emit_turn_wait(e, true);
+    says(EMIT_METRICS, "\"asDouble\":1");
+    emit_stop(e);
+    says(EMIT_METRICS, "\"asDouble\":2"); /* the last reading, too */
+    emit_free(e);
+    assert_int_equal(times, 2);
+}
+
 static void series_have_an_end(void **state) {
     struct emit *e = open_paused();
     (void)state;
@@ -416,6 +435,7 @@ int main(void) {
         cmocka_unit_test(a_scope_outlives_its_span),
         cmocka_unit_test(lines_are_records),
         cmocka_unit_test(series_are_cumulative),
+        cmocka_unit_test(what_is_observed_is_measured_before_each_reading),
         cmocka_unit_test(series_have_an_end),
         cmocka_unit_test(many_threads_lose_nothing_uncounted),
     };

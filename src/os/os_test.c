@@ -217,6 +217,18 @@ static void figures_about_this_process_are_plausible(void **state) {
     assert_true(process_anonymous_bytes() > 100 * KIB);
     assert_true(process_resident_bytes() >= process_anonymous_bytes() / 2);
     process_open_files_raise();
+    int64_t user, system, later_user, later_system;
+    process_cpu_ns(&user, &system);
+    do process_cpu_ns(&later_user, &later_system);
+    while (later_user + later_system == user + system);
+    assert_true(later_user >= user && later_system >= system && user >= 0 && system >= 0);
+    uint64_t files = process_open_files();
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(process_open_files(), files + 2);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(process_open_files(), files);
 }
 
 static void a_descriptor_that_is_no_terminal_has_80_columns(void **state) {

@@ -1,5 +1,6 @@
 #include "os/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -154,6 +155,24 @@ static uint64_t status_bytes(const char *field) {
     read_small("/proc/self/status", text, sizeof text);
     const char *at = strstr(text, field);
     return at && leading_number(at + strlen(field), &kib) ? kib * 1024 : 0;
+}
+
+static int64_t ns_of(struct timeval t) { return (int64_t)t.tv_sec * 1000000000 + (int64_t)t.tv_usec * 1000; }
+
+void process_cpu_ns(int64_t *out_user, int64_t *out_system) {
+    struct rusage used = {0};
+    getrusage(RUSAGE_SELF, &used);
+    *out_user = ns_of(used.ru_utime);
+    *out_system = ns_of(used.ru_stime);
+}
+
+uint64_t process_open_files(void) {
+    uint64_t n = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir) return 0;
+    for (const struct dirent *e; (e = readdir(dir));) n += e->d_name[0] != '.';
+    closedir(dir);
+    return n - 1; /* the folder's own */
 }
 
 uint64_t process_resident_bytes(void) { return status_bytes("VmRSS:"); }

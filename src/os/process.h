@@ -21,6 +21,8 @@ int process_terminal_columns(int fd);      /* 80 if unknown */
 uint64_t process_memory_limit_bytes(void); /* the smaller of the control group's limit and the machine's memory */
 uint64_t process_resident_bytes(void);
 uint64_t process_anonymous_bytes(void);
+void process_cpu_ns(int64_t *out_user, int64_t *out_system); /* of all threads, so far */
+uint64_t process_open_files(void);                           /* descriptors, now */
 int process_cores(void);
 void process_open_files_raise(void);   /* raises the soft limit of open files to the hard one */
 uint64_t process_open_files_max(void); /* the soft limit */

@@ -23,6 +23,9 @@ static int name_fits(struct str name, struct str want) {
     return 0;
 }
 
+/* Of a column's values those in as many rows as are read until then. */
+static err values_of(struct query *q, const struct query_values *r, uint64_t rows_max, struct query_values_answer *out);
+
 /* ---- names ------------------------------------------------------------------------------------------------------ */
 
 struct names {
@@ -84,6 +87,27 @@ static int best_first(const void *x, const void *y) {
     return order ? order : (int)a->target - (int)b->target;
 }
 
+/* It is no attribute, but is asked for as one; the attribute of that name, where senders set it, stands for it. */
+static err add_correlation(struct names *n, const struct query_attributes *r) {
+    static const struct str name = STR("correlation_id"), own = STR("\0correlation_id");
+    static_assert(SET_ROWS == 0, "the first byte of its key");
+    struct query_values wanted = {.signal = r->signal, .column = COLUMN_FIELD(FIELD_CORRELATION)};
+    struct query_values_answer found;
+    uint32_t at;
+    int fit = name_fits(name, n->want);
+    if (!fit || n->target != TARGET_ANY || strings_find(&n->keys, own, &at)) return NULL;
+    query_filter_init(&wanted.filter);
+    wanted.filter.time_min = r->time_min;
+    wanted.filter.time_max = r->time_max;
+    TRY(query_filter_where(n->q, &wanted.filter, STR("correlation_id exists")));
+    TRY(values_of(n->q, &wanted, 1, &found));
+    if (!found.rows) return NULL;
+    TRY(query_charge(n->q, sizeof(struct query_attribute)));
+    *vec_push(&n->v) = (struct query_attribute){
+        .target = TARGET_FIELD, .key = name, .types = 1 << VALUE_STRING, .values = found.rows, .begins = fit > 1};
+    return NULL;
+}
+
 static err collect_names(struct names *n, const struct query_attributes *r, struct query_attributes_answer *out) {
     struct snapshot *sn;
     struct scan_request range = query_range(n->q, r->time_min, r->time_max);
@@ -93,6 +117,7 @@ static err collect_names(struct names *n, const struct query_attributes *r, stru
     TRY(query_snapshot(n->q, r->signal, &sn));
     TRY(snapshot_keys(sn, &range, &scratch, on_key, n, &n->q->stats));
     if (n->error) return take(&n->error);
+    TRY(add_correlation(n, r));
     TRY(query_check(n->q));
     if (n->v.n) qsort(n->v.v, n->v.n, sizeof *n->v.v, best_first);
     size_t count = MIN(n->v.n, r->limit);
@@ -122,7 +147,7 @@ struct values {
     struct strings texts;
     VEC(uint64_t) counts;
     struct str want;
-    uint64_t rows;
+    uint64_t rows, rows_max;
     int64_t stop_ns; /* monotonic */
     bool sampled, cut;
     struct arena memory; /* of one chunk's counts */
@@ -164,7 +189,7 @@ static err count_chunk(struct values *v, const struct picked *rows) {
 
 static enum scan_next on_rows(void *context, const struct picked *rows, err *out_error) {
     struct values *v = context;
-    if (v->rows >= QUERY_VALUES_ROWS || (v->rows && clock_monotonic_ns() > v->stop_ns)) {
+    if (v->rows >= v->rows_max || (v->rows && clock_monotonic_ns() > v->stop_ns)) {
         v->sampled = true;
         return SCAN_STOP;
     }
@@ -203,11 +228,16 @@ static err sample(struct values *v, struct matcher *m, const struct column_ref *
 }
 
 err query_values(struct query *q, const struct query_values *r, struct query_values_answer *out) {
-    struct matcher m;
-    struct values v = {.q = q, .want = r->prefix};
     if (r->column.target == TARGET_EVENT) return err_new(ERR_INVALID, "values of an event's attributes are not listed");
     if (r->column.target == TARGET_FIELD && field_rows[r->column.field].type != FIELD_STRING)
         return err_new(ERR_INVALID, "values of %s are not listed: it is no text", field_rows[r->column.field].name);
+    return values_of(q, r, QUERY_VALUES_ROWS, out);
+}
+
+static err values_of(struct query *q, const struct query_values *r, uint64_t rows_max,
+                     struct query_values_answer *out) {
+    struct matcher m;
+    struct values v = {.q = q, .want = r->prefix, .rows_max = rows_max};
     TRY(matcher_make(q, r->signal, &r->filter, &m));
     v.stop_ns = clock_monotonic_ns() + QUERY_VALUES_NS;
     strings_init(&v.texts);

@@ -18,13 +18,16 @@ enum {
     QUERY_VALUES_NS = 150 * 1000 * 1000 /* … or for so long */
 };
 struct query_attribute {
-    enum target target; /* TARGET_ATTRIBUTE, _RESOURCE, _SCOPE or _EVENT */
+    enum target
+        target; /* TARGET_ATTRIBUTE, _RESOURCE, _SCOPE or _EVENT; TARGET_FIELD: correlation_id, the id that came with the row */
     struct str key;
-    uint8_t types;   /* bit of each enum value_type */
-    uint64_t values; /* of row groups that overlap the range; of resources and scopes: how many of them */
-    bool begins;     /* with the prefix; else a part of it behind a dot or an underscore does */
+    uint8_t types; /* bit of each enum value_type */
+    uint64_t
+        values; /* of row groups that overlap the range; of resources and scopes: how many of them; of correlation_id: of the newest group with one */
+    bool begins; /* with the prefix; else a part of it behind a dot or an underscore does */
 };
-/* Names of attributes, without a look at rows. Those that begin so first, then by how often. */
+/* Names of attributes, without a look at rows, and correlation_id where rows of the range have one, whatever attribute it stood in. Those that begin so
+ * first, then by how often. */
 struct query_attributes {
     enum signal signal;
     int64_t time_min, time_max;

@@ -113,6 +113,69 @@ static void names_end_with_their_time(void **state) {
     world_close(&w);
 }
 
+static size_t names_with(struct world *w, enum signal signal, const char *prefix, int64_t time_max,
+                         uint64_t *out_values) {
+    struct query q;
+    struct query_attributes_answer found;
+    struct query_attributes r = all_of(signal, prefix);
+    size_t n = 0;
+    r.time_max = time_max;
+    world_query(w, &q);
+    ASSERT_OK(query_attributes(&q, &r, &found));
+    for (size_t i = 0; i < found.n; i++) {
+        if (!str_equal(found.attributes[i].key, STR("correlation_id"))) continue;
+        assert_int_equal(found.attributes[i].target, TARGET_FIELD);
+        assert_int_equal(found.attributes[i].types, 1 << VALUE_STRING);
+        *out_values = found.attributes[i].values;
+        n++;
+    }
+    query_end(&q);
+    return n;
+}
+
+/* Wherever they stood when they came: there need be no attribute of that name. */
+static void ids_that_came_are_named_and_their_values_listed(void **state) {
+    (void)state;
+    struct world w;
+    struct query q;
+    struct query_values_answer found;
+    struct query_values r = {.signal = SIGNAL_SPANS, .prefix = STR("order-"), .limit = 10};
+    uint64_t values = 0;
+    build(&w, 2);
+    assert_int_equal(names_with(&w, SIGNAL_SPANS, "corr", INT64_MAX, &values), 0); /* none has one */
+    for (int64_t i = 0; i < 9; i++) {
+        static const char *const ids[] = {"order-1", "order-2", "other"};
+        struct sample s = {.signal = SIGNAL_SPANS,
+                           .span_id = (uint64_t)i + 1,
+                           .time = start_ns + 10000000 + i,
+                           .code = -1,
+                           .name = "n",
+                           .correlation = ids[i < 5   ? 0
+                                              : i < 8 ? 1
+                                                      : 2]};
+        world_add(&w, &s, 1);
+    }
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(names_with(&w, SIGNAL_SPANS, "corr", INT64_MAX, &values), 1);
+        assert_in_range(values, 1, 9);
+        assert_int_equal(names_with(&w, SIGNAL_SPANS, "", INT64_MAX, &values), 1);
+        assert_int_equal(names_with(&w, SIGNAL_SPANS, "id", INT64_MAX, &values), 1);
+        assert_int_equal(names_with(&w, SIGNAL_SPANS, "span.corr", INT64_MAX, &values), 0); /* of an attribute alone */
+        assert_int_equal(names_with(&w, SIGNAL_SPANS, "corr", start_ns + 5000000, &values), 0); /* not in that range */
+        assert_int_equal(names_with(&w, SIGNAL_LOGS, "corr", INT64_MAX, &values), 0);
+        world_shake(&w);
+    }
+    world_query(&w, &q);
+    query_filter_init(&r.filter);
+    ASSERT_OK(where_parse_key(&q.arena, STR("correlation_id"), &r.column));
+    ASSERT_OK(query_values(&q, &r, &found));
+    assert_int_equal(found.n, 2);
+    assert_true(str_equal(found.values[0].text, STR("order-1")) && found.values[0].rows == 5);
+    assert_true(str_equal(found.values[1].text, STR("order-2")) && found.values[1].rows == 3);
+    query_end(&q);
+    world_close(&w);
+}
+
 /* ---- values ----------------------------------------------------------------------------------------------------- */
 
 static void code_text(const struct sample *s, char out[16]) { snprintf(out, 16, "%d", s->code); }
@@ -225,11 +288,9 @@ static void a_key_alone_is_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_counted),
-        cmocka_unit_test(names_are_found_by_their_parts),
-        cmocka_unit_test(names_end_with_their_time),
-        cmocka_unit_test(values_equal_brute_force),
-        cmocka_unit_test(what_has_no_values_is_refused),
+        cmocka_unit_test(names_are_counted),         cmocka_unit_test(names_are_found_by_their_parts),
+        cmocka_unit_test(names_end_with_their_time), cmocka_unit_test(ids_that_came_are_named_and_their_values_listed),
+        cmocka_unit_test(values_equal_brute_force),  cmocka_unit_test(what_has_no_values_is_refused),
         cmocka_unit_test(a_key_alone_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

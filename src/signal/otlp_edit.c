@@ -263,7 +263,7 @@ bool otlp_put_ids(struct str request, bool of_spans, struct str key, otlp_row_id
     return good;
 }
 
-/* ---- spans ------------------------------------------------------------------------------------------------------- */
+/* ---- ids of exemplars -------------------------------------------------------------------------------------------- */
 
 /* A KeyValue's string value, or "". */
 static bool text_of(struct wire attribute, struct str *out) {
@@ -281,6 +281,126 @@ static bool text_of(struct wire attribute, struct str *out) {
     }
     return true;
 }
+
+enum { EXEMPLAR_ATTRIBUTES = 7, EXEMPLAR_TRACE_ID = 5 };
+
+/* From a request to its exemplars: which fields of a message lead on. */
+enum level { LEVEL_REQUEST, LEVEL_GROUP, LEVEL_SCOPE, LEVEL_METRIC, LEVEL_DATA, LEVEL_POINT };
+
+struct exemplars {
+    struct str key;
+    otlp_exemplar_id *id_of;
+    void *context;
+    uint32_t member; /* of a point of the metric in hand: its exemplars */
+    struct otlp_exemplar_bytes e;
+    struct otlp_text own[OTLP_TEXTS_MAX], resource[OTLP_TEXTS_MAX];
+};
+
+/* Texts among the attributes that stand under one field; *out_has: the key is there, whatever its value. */
+static bool read_texts(struct wire w, uint32_t field, struct str key, struct otlp_text *out, size_t *out_n,
+                       bool *out_has) {
+    struct wire content;
+    struct str all;
+    uint32_t tag;
+    *out_n = 0;
+    while (wire_left(&w)) {
+        struct otlp_text t;
+        if (!next_field(&w, &tag, &all, &content)) return false;
+        if (tag != WIRE_TAG(field, WIRE_BYTES)) continue;
+        if (!key_of(content, &t.key) || !text_of(content, &t.text)) return false;
+        *out_has |= str_equal(t.key, key);
+        if (t.text.n && *out_n < OTLP_TEXTS_MAX) out[(*out_n)++] = t;
+    }
+    return true;
+}
+
+static bool put_exemplar(struct exemplars *k, struct wire exemplar, struct buf *out) {
+    struct wire w = exemplar, content;
+    struct str all, id = STR("");
+    uint32_t tag;
+    bool has = false;
+    k->e.trace_id = STR("");
+    while (wire_left(&w)) {
+        if (!next_field(&w, &tag, &all, &content)) return false;
+        if (tag == WIRE_TAG(EXEMPLAR_TRACE_ID, WIRE_BYTES)) k->e.trace_id = wire_str(&content);
+    }
+    if (!read_texts(exemplar, EXEMPLAR_ATTRIBUTES, k->key, k->own, &k->e.own_count, &has)) return false;
+    if (!has) id = k->id_of(k->context, &k->e);
+    size_t start = open_message(out, k->member);
+    buf_add_str(out, wire_str(&exemplar));
+    if (id.n) put_key_value(EXEMPLAR_ATTRIBUTES, k->key, id, out);
+    close_message(out, start);
+    return true;
+}
+
+/* Gauge 5 and sum 7: exemplars are field 5 of their points; histogram 9: field 8; exponential 10: field 11. */
+static uint32_t member_of(uint32_t metric_field) {
+    return metric_field == 5 || metric_field == 7 ? 5 : metric_field == 9 ? 8 : metric_field == 10 ? 11 : 0;
+}
+
+static bool leads_on(const struct exemplars *k, enum level level, uint32_t tag) {
+    if ((tag & 7) != WIRE_BYTES) return false;
+    switch (level) {
+    case LEVEL_REQUEST: return tag >> 3 == MEMBER_GROUPS;
+    case LEVEL_GROUP: return tag >> 3 == MEMBER_SCOPE_SPANS;
+    case LEVEL_SCOPE: return tag >> 3 == MEMBER_SPANS;
+    case LEVEL_METRIC: return member_of(tag >> 3) != 0;
+    case LEVEL_DATA: return tag >> 3 == 1;
+    case LEVEL_POINT: return tag >> 3 == k->member;
+    }
+    return false;
+}
+
+static bool read_resource(struct exemplars *k, struct wire group) {
+    struct wire content;
+    struct str all;
+    uint32_t tag;
+    bool has = false;
+    k->e.resource_count = 0;
+    while (wire_left(&group)) {
+        if (!next_field(&group, &tag, &all, &content)) return false;
+        if (tag == WIRE_TAG(MEMBER_RESOURCE, WIRE_BYTES)) /* of two the last one, where readers would merge them */
+            if (!read_texts(content, 1, k->key, k->resource, &k->e.resource_count, &has)) return false;
+    }
+    return true;
+}
+
+/* As deep as there are levels. */
+static bool put_level(struct exemplars *k, enum level level, struct wire w, struct buf *out) {
+    struct wire content;
+    struct str all;
+    uint32_t tag;
+    if (level == LEVEL_GROUP && !read_resource(k, w)) return false;
+    while (wire_left(&w)) {
+        if (!next_field(&w, &tag, &all, &content)) return false;
+        if (!leads_on(k, level, tag)) {
+            buf_add_str(out, all);
+            continue;
+        }
+        if (level == LEVEL_METRIC) k->member = member_of(tag >> 3);
+        if (level == LEVEL_POINT) {
+            if (!put_exemplar(k, content, out)) return false;
+            continue;
+        }
+        size_t start = open_message(out, tag >> 3);
+        if (!put_level(k, level + 1, content, out)) return false;
+        close_message(out, start);
+    }
+    return true;
+}
+
+bool otlp_put_exemplar_ids(struct str request, struct str key, otlp_exemplar_id *id_of, void *context,
+                           struct buf *out) {
+    struct exemplars *k = mem_new_of(struct exemplars);
+    *k = (struct exemplars){.key = key, .id_of = id_of, .context = context};
+    k->e.own = k->own;
+    k->e.resource = k->resource;
+    bool good = put_level(k, LEVEL_REQUEST, wire_of(request), out);
+    mem_free(k);
+    return good;
+}
+
+/* ---- spans ------------------------------------------------------------------------------------------------------- */
 
 static bool service_of(struct wire group, struct str *out) {
     struct wire resource, attribute;

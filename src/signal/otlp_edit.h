@@ -25,6 +25,21 @@ typedef struct str otlp_row_id(void *context, uint32_t row); /* borrowed until t
 bool otlp_put_ids(struct str request, bool of_spans, struct str key, otlp_row_id *id_of, void *context,
                   struct buf *out);
 
+/* An exemplar of a metric, with its attributes and those of its resource that are text, as far as OTLP_TEXTS_MAX; all borrowed until the callback returns. */
+enum { OTLP_TEXTS_MAX = 64 };
+struct otlp_text {
+    struct str key, text;
+};
+struct otlp_exemplar_bytes {
+    struct str trace_id; /* 16 bytes, or of any length where it is wrong or none */
+    const struct otlp_text *own, *resource;
+    size_t own_count, resource_count;
+};
+typedef struct str
+otlp_exemplar_id(void *context, const struct otlp_exemplar_bytes *e); /* borrowed until the next call; empty: none */
+/* Appends a request of metrics with an attribute `key` on every exemplar that id_of gives a text for and that has none of that key. */
+bool otlp_put_exemplar_ids(struct str request, struct str key, otlp_exemplar_id *id_of, void *context, struct buf *out);
+
 /* One span, in a request where it stands; everything is borrowed
  * until fn returns. */
 struct otlp_span_bytes {

@@ -1,5 +1,6 @@
 /* Any bytes as a request that is edited and taken apart by spans. Put together again, what the decoder takes has as many spans as before; edited twice,
  * an upsert changes nothing more. */
+#include "signal/metrics/points_decode.h"
 #include "signal/otlp.h"
 #include "signal/otlp_edit.h"
 
@@ -29,6 +30,45 @@ static uint64_t rows_of(struct otlp_decoder *d, struct str request, bool *out_ta
     }
     err_free(e);
     return rows;
+}
+
+static struct str id_of_exemplar(void *context, const struct otlp_exemplar_bytes *e) {
+    (void)context;
+    return e->own_count ? e->own[0].text : e->resource_count ? e->resource[0].key : e->trace_id.n ? STR("id") : STR("");
+}
+
+static uint64_t points_of(struct points_decoder *d, struct str request, bool *out_taken) {
+    const struct otlp_limits limits = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+    struct points_result r = {0};
+    uint64_t rows = 0;
+    err e = points_decode_otlp(d, request, &limits, &r);
+    *out_taken = !e;
+    if (!e) {
+        rows = r.points;
+        for (int i = 0; i < POINTS_REASONS; i++) rows += r.rejected[i];
+        batch_unref(r.blob);
+    }
+    err_free(e);
+    return rows;
+}
+
+/* A request of metrics that the decoder takes is given ids, and is taken as before; given twice nothing changes. */
+static void put_exemplar_ids(struct str request) {
+    struct points_decoder *d = points_decoder_new();
+    AUTO_BUF struct buf once, twice;
+    bool taken, still;
+    buf_init(&once, 16 * MIB);
+    buf_init(&twice, 16 * MIB);
+    uint64_t rows = points_of(d, request, &taken);
+    bool given = otlp_put_exemplar_ids(request, STR("correlation_id"), id_of_exemplar, NULL, &once);
+    if (taken && !given && !once.full) __builtin_trap();
+    if (taken && given && !once.full) {
+        if (points_of(d, buf_str(&once), &still) != rows || !still) __builtin_trap();
+        if (!otlp_put_exemplar_ids(buf_str(&once), STR("correlation_id"), id_of_exemplar, NULL, &twice) ||
+            !str_equal(buf_str(&once), buf_str(&twice)))
+            __builtin_trap();
+    }
+    points_decoder_free(d);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -64,5 +104,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             __builtin_trap();
     }
     otlp_decoder_free(d);
+    put_exemplar_ids(request);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -163,12 +164,95 @@ static void ids_are_put_on_rows_and_on_a_resource_that_has_one(void **state) {
     }
 }
 
+/* ---- exemplars ----------------------------------------------------------------------------------------------------- */
+
+static void put_text(struct buf *out, uint32_t field, const char *key, const char *value) {
+    AUTO_BUF struct buf attribute;
+    buf_init(&attribute, KIB);
+    put_attribute(&attribute, key, value);
+    put_bytes_always(out, field, (struct str){attribute.p + 2, attribute.n - 2});
+}
+
+/* A metric of a kind with one point, that has one exemplar with a trace id; `key` NULL: no attribute of its own. */
+static void put_metric(struct buf *out, uint32_t kind, uint32_t member, const char *key, const char *value,
+                       const char *id) {
+    size_t metric = open_message(out, 2), data, point, exemplar;
+    put_bytes_always(out, 1, STR("m"));
+    data = open_message(out, kind);
+    point = open_message(out, 1);
+    put_fixed64(out, 3, 5);
+    exemplar = open_message(out, member);
+    put_bytes_always(out, 5, STR("0123456789abcdef"));
+    if (key) put_text(out, 7, key, value);
+    if (id) put_text(out, 7, "id", id);
+    close_message(out, exemplar);
+    put_fixed64(out, 2, 4);
+    close_message(out, point);
+    put_number(out, 2, 2);
+    close_message(out, data);
+    close_message(out, metric);
+}
+
+static const struct {
+    uint32_t kind, member; /* gauge, sum, histogram, exponential histogram */
+    const char *key, *value, *id;
+} metrics[] = {{5, 5, NULL, NULL, "of-0123456789abcdef"},
+               {7, 5, "from", "mine", "mine"},
+               {9, 8, "id", "stays", NULL},
+               {10, 11, NULL, NULL, "of-0123456789abcdef"},
+               {11, 5, NULL, NULL, NULL}}; /* a summary has none: what is there is something else */
+
+static struct str id_of_exemplar(void *context, const struct otlp_exemplar_bytes *e) {
+    static char text[40];
+    if (e->resource_count != 2 || !str_equal(e->resource[1].key, STR("b")) || !str_equal(e->resource[1].text, STR("2")))
+        fail_msg("%zu attributes of the resource", e->resource_count);
+    ++*(int *)context;
+    for (size_t i = 0; i < e->own_count; i++)
+        if (str_equal(e->own[i].key, STR("from"))) return e->own[i].text;
+    snprintf(text, sizeof text, "of-" STR_FMT, STR_ARG(e->trace_id));
+    return str_of(text);
+}
+
+static void exemplars_of_all_kinds_get_ids(void **state) {
+    (void)state;
+    AUTO_BUF struct buf in, want, got, again;
+    int asked = 0;
+    buf_init(&in, 4 * KIB), buf_init(&want, 4 * KIB), buf_init(&got, 4 * KIB), buf_init(&again, 4 * KIB);
+    for (int made = 0; made < 2; made++) {
+        struct buf *out = made ? &want : &in;
+        size_t group = open_message(out, 1), resource = open_message(out, 1), scope;
+        put_attribute(out, "a", "1");
+        put_attribute(out, "b", "2");
+        close_message(out, resource);
+        scope = open_message(out, 2);
+        for (size_t i = 0; i < LENGTH(metrics); i++)
+            put_metric(out, metrics[i].kind, metrics[i].member, metrics[i].key, metrics[i].value,
+                       made ? metrics[i].id : NULL);
+        close_message(out, scope);
+        put_bytes_always(out, 3, STR("schema"));
+        close_message(out, group);
+        put_bytes_always(out, 99, STR("of a later OTLP"));
+    }
+    assert_true(otlp_put_exemplar_ids(buf_str(&in), STR("id"), id_of_exemplar, &asked, &got));
+    assert_int_equal(asked, 3);
+    assert_true(str_equal(buf_str(&got), buf_str(&want)));
+    assert_true(otlp_put_exemplar_ids(buf_str(&got), STR("id"), id_of_exemplar, &asked, &again));
+    assert_int_equal(asked, 3); /* all have one */
+    assert_true(str_equal(buf_str(&again), buf_str(&want)));
+    for (size_t n = 1; n < in.n; n++) { /* what is cut off is refused, or a request without what was cut */
+        AUTO_FREE char *part = str_dup(str_span(in.p, n));
+        buf_clear(&got);
+        otlp_put_exemplar_ids((struct str){part, n}, STR("id"), id_of_exemplar, &asked, &got);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edits_do_what_they_say),
         cmocka_unit_test(a_group_without_resource_gets_one_where_it_is_needed),
         cmocka_unit_test(bytes_that_are_no_request_are_refused),
         cmocka_unit_test(ids_are_put_on_rows_and_on_a_resource_that_has_one),
+        cmocka_unit_test(exemplars_of_all_kinds_get_ids),
         cmocka_unit_test(spans_are_given_until_somebody_has_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

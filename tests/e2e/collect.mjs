@@ -26,6 +26,15 @@ message LogRecord { fixed64 time_unix_nano = 1; int32 severity_number = 2; AnyVa
 message ScopeLogs { Scope scope = 1; repeated LogRecord log_records = 2; }
 message ResourceLogs { Resource resource = 1; repeated ScopeLogs scope_logs = 2; }
 message Logs { repeated ResourceLogs resource_logs = 1; }
+message Exemplar { repeated KeyValue filtered_attributes = 7; fixed64 time_unix_nano = 2; double as_double = 3; bytes span_id = 4; bytes trace_id = 5; }
+message NumberPoint { fixed64 time_unix_nano = 3; double as_double = 4; repeated Exemplar exemplars = 5; }
+message HistogramPoint { fixed64 time_unix_nano = 3; fixed64 count = 4; repeated Exemplar exemplars = 8; }
+message Gauge { repeated NumberPoint data_points = 1; }
+message Histogram { repeated HistogramPoint data_points = 1; }
+message Metric { string name = 1; Gauge gauge = 5; Histogram histogram = 9; }
+message ScopeMetrics { repeated Metric metrics = 2; }
+message ResourceMetrics { Resource resource = 1; repeated ScopeMetrics scope_metrics = 2; }
+message Metrics { repeated ResourceMetrics resource_metrics = 1; }
 message Partial { int64 rejected = 1; string error_message = 2; }
 message Response { Partial partial_success = 1; }
 message Duration { int64 seconds = 1; int32 nanos = 2; }
@@ -40,6 +49,9 @@ export const spansOf = (bytes) => readTraces(bytes).resourceSpans.flatMap((r) =>
   ...span, trace: Buffer.from(span.traceId).toString('hex'), id: Buffer.from(span.spanId).toString('hex'), resource: attributesOf(r.resource) }))));
 export const attributesOf = (r) => Object.fromEntries((r?.attributes ?? []).map((a) => [a.key, a.value?.[a.value.value]?.toString()]));
 export const logsOf = (bytes) => type('Logs').decode(bytes).resourceLogs.flatMap((r) => r.scopeLogs.flatMap((s) => s.logRecords));
+/** Attributes of each exemplar, in order. */
+export const exemplarsOf = (bytes) => type('Metrics').decode(bytes).resourceMetrics.flatMap((r) => r.scopeMetrics.flatMap((s) => s.metrics))
+  .flatMap((m) => (m.gauge ?? m.histogram).dataPoints).flatMap((p) => p.exemplars).map((e) => attributesOf({ attributes: e.filteredAttributes }));
 export const partial = (rejected, message) => Buffer.from(type('Response').encode({ partialSuccess: { rejected, errorMessage: message } }).finish());
 export const retryInfo = (code, seconds) => Buffer.from(type('RpcStatus').encode({ code, message: 'later', details: [{
   typeUrl: 'type.googleapis.com/google.rpc.RetryInfo', value: type('RetryInfo').encode({ retryDelay: { seconds } }).finish() }] }).finish());

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { binary, getJson, startClew, startSecured, until } from './clew.mjs';
 import * as otlp from './otlp.mjs';
-import { logsOf, partial, readTraces, retryInfo, spansOf, startBackend, startCollector, startGrpcBackend } from './collect.mjs';
+import { encode } from './otlp-metrics.mjs';
+import { exemplarsOf, logsOf, partial, readTraces, retryInfo, spansOf, startBackend, startCollector, startGrpcBackend } from './collect.mjs';
 
 const OUTAGE_MS = process.env.CLEW_LONG ? 60000 : 5000;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -152,7 +153,7 @@ test('kill -9 of the collector, over and over: every acknowledged span arrives',
 test('statuses: Retry-After is heeded, what is refused is dropped and counted, a partial success is not sent again', { timeout: 60000 }, async () => {
   const answers = [{ status: 429, headers: { 'Retry-After': '3' } }, { status: 200 }, { status: 401 }, { status: 200, body: partial(1, 'too old') }, null, { status: 503 }, { status: 200 }];
   const backend = await startBackend({ answer: (r, i) => (i > answers.length ? { status: 200 } : answers[i - 1]) });
-  const collector = await startCollector(backend.url, ['--connections', '1']);
+  const collector = await startCollector(backend.url, ['--connections', '1', '--hold', '0s']);
   for (let i = 0; i < 4; i++) {
     await send(collector, one(i));
     await empty(collector);
@@ -165,6 +166,105 @@ test('statuses: Retry-After is heeded, what is refused is dropped and counted, a
   assert.equal(await collector.metric('sent_rows_total', 'traces'), 2);
   assert.equal(await collector.metric('retries_total', 'traces'), 2); // the connection that broke, libcurl itself begins anew
   assert.match(collector.errors(), /the target refuses: dropped.*reason=401/);
+  await collector.stop();
+  await backend.stop();
+});
+
+for (const protocol of ['http', 'grpc']) {
+  test(`a wrong token or address loses nothing, ${protocol}: held, tried again, counted; dropped only once it is older than --hold`, { timeout: 60000 }, async () => {
+    const denials = protocol === 'grpc' ? [{ code: 16 }, { code: 7 }, { code: 5 }, { code: 12 }] : [{ status: 401 }, { status: 403 }, { status: 404 }];
+    const good = protocol === 'grpc' ? {} : { status: 200 };
+    let denied = () => denials[backend.all.length % denials.length];
+    const answer = () => (denied ? denied() : good), backend = await (protocol === 'grpc' ? startGrpcBackend : startBackend)({ answer });
+    const collector = await startCollector(backend.url, ['--protocol', protocol]);
+    for (let i = 0; i < 5; i++) await send(collector, one(i));
+    await until(() => collector.metric('denied_requests_total', 'traces'), (n) => n >= 3);
+    assert.equal(await collector.metric('queue_rows', 'traces'), 5);
+    assert.equal(await collector.metric('failed_rows_total'), 0);
+    assert.match(collector.errors(), protocol === 'grpc' ? /the target denies.*reason=grpc_/ : /the target denies.*reason=40[134]/);
+    denied = null;
+    await empty(collector);
+    assert.deepEqual([...counted(backend.taken).keys()].sort(), [1, 2, 3, 4, 5].map((i) => id(i, 8)));
+    await collector.stop();
+    denied = () => denials[0];
+    const short = await startCollector(backend.url, ['--protocol', protocol, '--hold', '2s']), from = Date.now();
+    await send(short, one(7));
+    await empty(short);
+    assert.ok(Date.now() - from >= 1900);
+    assert.equal(await short.metric('failed_rows_total', protocol === 'grpc' ? 'grpc_16' : '401'), 1);
+    assert.equal(await short.metric('sent_rows_total'), 0);
+    await short.stop();
+    await backend.stop();
+  });
+}
+
+test('a token that is mended reaches the backend by SIGHUP, and what was held goes out', { timeout: 60000 }, async () => {
+  const clew = await startSecured(), token = join(clew.dir, 'token'), options = ['--tls-ca', join(clew.dir, 'certificate.pem'), '--token-file', token];
+  writeFileSync(token, 'clew_wrong\n');
+  const collector = await startCollector(clew.otlp, options);
+  await send(collector, one(1));
+  await until(() => collector.metric('denied_requests_total', 'traces'), (n) => n >= 1);
+  writeFileSync(token, `${clew.sends}\n`);
+  process.kill(collector.pid, 'SIGHUP');
+  await empty(collector);
+  assert.equal(await collector.metric('sent_rows_total', 'traces'), 1);
+  assert.equal((await getJson(`${clew.api}/api/v1/traces/${trace(1)}`, clew)).spans.length, 1);
+  await collector.stop();
+  await clew.stop();
+});
+
+test('SIGHUP reads the file again: what comes then is treated by it; a bad file is named, and the old one stays', { timeout: 60000 }, async () => {
+  const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  const say = (rate, more = '') => writeFileSync(config, `resource: [{action: upsert, key: v, value: "${rate}"}]\nbatch: {delay: 0s}\ntail_sampling: {wait: 100ms, keep_errors: true, rate: ${rate}}\n${more}`);
+  say(1);
+  const collector = await startCollector(backend.url, ['--config', config]);
+  const hangUp = async (wanted) => { process.kill(collector.pid, 'SIGHUP'); await until(async () => wanted.test(collector.errors()), (x) => x); };
+  const reloaded = (n) => until(() => collector.metric('reloads_total'), (x) => x === n);
+  const kept = () => backend.taken.flatMap((r) => spansOf(r.body)).map((s) => `${s.name} ${s.resource.v}`).sort();
+  await send(collector, one(1));
+  await until(async () => kept(), (k) => k.length === 1);
+  say(0);
+  await hangUp(/read again/);
+  await reloaded(1);
+  await send(collector, one(2)); // dropped by the new rate
+  await send(collector, one(3, { extra: [otlp.message(15, otlp.number(3, 2))] })); // an error
+  await until(async () => kept(), (k) => k.length === 2);
+  await until(() => collector.metric('sampled_dropped_spans_total'), (n) => n === 1);
+  assert.deepEqual(kept(), ['s1 1', 's3 0']);
+  say(1, 'batch: {items: none}\n');
+  await hangUp(/not read again: all stays as it was.*c\.yml:4/);
+  writeFileSync(config, 'batch: {delay: 0s}\n'); // sampling would end
+  await hangUp(/tail_sampling: to begin or end it needs a restart/);
+  assert.equal(await collector.metric('reloads_total'), 1);
+  await send(collector, one(4));
+  await until(() => collector.metric('sampled_dropped_spans_total'), (n) => n === 2);
+  say(1); // mended
+  await hangUp(/read again/);
+  await reloaded(2);
+  await send(collector, one(5));
+  await until(async () => kept(), (k) => k.length === 3);
+  assert.deepEqual(kept(), ['s1 1', 's3 0', 's5 1']);
+  assert.equal((await collector.stop()).code, 0);
+  await backend.stop();
+});
+
+test('SIGHUP under load loses and doubles nothing', { timeout: 60000 }, async () => {
+  const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  writeFileSync(config, 'resource: [{action: upsert, key: v, value: a}]\ncorrelation: {derive: true}\n');
+  const collector = await startCollector(backend.url, ['--config', config]);
+  let n = 0, ended = false;
+  const client = async () => { while (!ended) assert.equal((await send(collector, one(n++))).status, 200); };
+  const clients = [client(), client(), client()];
+  for (let i = 1; i <= 40; i++) {
+    process.kill(collector.pid, 'SIGHUP');
+    await until(() => collector.metric('reloads_total'), (x) => x === i);
+  }
+  ended = true;
+  await Promise.all(clients);
+  await empty(collector);
+  const seen = counted(backend.taken);
+  assert.equal(seen.size, n);
+  assert.ok([...seen.values()].every((times) => times === 1));
   await collector.stop();
   await backend.stop();
 });
@@ -374,6 +474,31 @@ test('correlation: ids that arrived are attributes of rows, and of resources whe
     assert.equal(record.body.stringValue, '{"request_id":"r9","m":1}');
     assert.deepEqual(record.attributes.map((a) => [a.key, a.value.stringValue]), [['correlation_id', 'r9']]);
     assert.equal(await collector.metric('correlated_rows_total', 'baggage'), 2);
+    await collector.stop();
+    await backend.stop();
+  }
+});
+
+test('correlation: exemplars of metrics get the id of their resource, their own, or one that is derived', { timeout: 60000 }, async () => {
+  const config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  const text = (key, stringValue) => ({ key, value: { stringValue } });
+  const exemplar = (n, ...filteredAttributes) => ({ filteredAttributes, timeUnixNano: otlp.now(), asDouble: 1, spanId: id(n, 8), traceId: trace(n) });
+  const point = (...exemplars) => ({ timeUnixNano: otlp.now(), exemplars });
+  const metrics = [
+    { name: 'g', gauge: { dataPoints: [{ ...point(exemplar(1), exemplar(2, text('baggage', 'correlation_id=b7'))), asDouble: 1 }] } },
+    { name: 'h', histogram: { aggregationTemporality: 2, dataPoints: [{ ...point(exemplar(3, text('correlation_id', 'stays'))), count: 1, sum: 1, bucketCounts: [1, 0], explicitBounds: [2] }] } }];
+  const request = encode({ resourceMetrics: [
+    { resource: { attributes: [text('service.name', 'shop')] }, scopeMetrics: [{ metrics }] },
+    { resource: { attributes: [text('service.name', 'cart'), text('correlationId', 'of-cart')] }, scopeMetrics: [{ metrics: [metrics[0]] }] }] });
+  for (const derive of [false, true]) {
+    const backend = await startBackend();
+    writeFileSync(config, `correlation: {derive: ${derive}, prefix: shop}\nbatch: {delay: 0s}\n`);
+    const collector = await startCollector(backend.url, ['--config', config]);
+    await otlp.post(`${collector.http}/v1/metrics`, request);
+    await empty(collector);
+    const got = backend.taken.filter((r) => r.path === '/v1/metrics').flatMap((r) => exemplarsOf(r.body));
+    assert.deepEqual(got.map((e) => e.correlation_id ?? ''), [derive ? `shop-${trace(1).slice(16)}` : '', 'b7', 'stays', 'of-cart', 'of-cart']);
+    assert.equal(await collector.metric('correlated_rows_total', 'resource'), 2);
     await collector.stop();
     await backend.stop();
   }

@@ -47,6 +47,9 @@ test('an id is found wherever the SDK put it, by gRPC and by HTTP', async (t) =>
     const found = await until(() => spansOf(clew, `correlation_id = id-${place}`), (a) => a.traces.length === 2);
     assert.deepEqual(found.traces.map((x) => x.trace_id).sort(), traceIds.sort(), place);
     assert.equal(found.traces[0].correlation_id, `id-${place}`);
+    const names = await getJson(`${clew.api}/api/v1/attributes?prefix=correl`), values = await getJson(`${clew.api}/api/v1/attributes/correlation_id/values?prefix=id-${place}`);
+    assert.deepEqual(names.attributes.map((x) => [x.place, x.key]), [['span', 'correlation_id']]); // once, whether or not an attribute has that name
+    assert.deepEqual(values.values, [{ value: `id-${place}`, count: 2 }]);
     const whole = await getJson(`${clew.api}/api/v1/traces/${traceIds[0]}`);
     assert.equal(whole.spans[0].correlation_id, `id-${place}`);
     const otlp = await (await fetch(`${clew.api}/api/v1/traces/${traceIds[0]}?format=otlp`)).text();

@@ -12,7 +12,7 @@ export function readStories(text) {
   }));
 }
 
-/** {api, stories, stop()}, when all that it says is said. */
+/** {api, gateway, work, stories, errors(), stop()}, when all that it says is said; work: its folder. */
 export async function startDemo() {
   const child = spawn(program, [], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '', errors = '';
@@ -24,7 +24,10 @@ export async function startDemo() {
   });
   return {
     api: /clew is running: (\S+)/.exec(out)[1],
+    gateway: /(http:\S+)\/api\/orders/.exec(out)[1],
+    work: /^Data: (\S+)\/data$/m.exec(out)[1],
     stories: readStories(out),
+    errors: () => errors,
     stop: () => { child.kill('SIGINT'); return ended; },
   };
 }

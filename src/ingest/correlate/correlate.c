@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/vec.h"
+#include "signal/otlp_edit.h"
 
 /* Sources among the attributes of a row, in the order in which they are asked. */
 enum wanted { WANTED_NOT, WANTED_ATTRIBUTE, WANTED_BAGGAGE, WANTED_HEADER };
@@ -263,6 +264,56 @@ static bool may_have_ids(struct pass *p) {
     p->fields = p->b->signal == SIGNAL_SPANS ? r->baggage_keys.n && has_field(p->b, FIELD_TRACE_STATE)
                                              : r->body_keys.n && has_field(p->b, FIELD_BODY);
     return p->keys || p->fields;
+}
+
+/* ---- what is no row ------------------------------------------------------------------------------------------------- */
+
+static void find_attribute(const struct correlate_rules *r, const struct otlp_text *v, size_t n,
+                           struct correlate_found *f) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t at = correlate_find_name(&r->attributes, v[i].key);
+        if (at < r->attributes.n) correlate_take(f, at, v[i].text);
+    }
+}
+
+static void find_baggage(const struct correlate_rules *r, const struct otlp_text *v, size_t n,
+                         struct correlate_found *f) {
+    for (size_t i = 0; i < n && r->baggage_keys.n; i++)
+        if (correlate_is_header(v[i].key, STR("baggage"))) correlate_in_list(&r->baggage_keys, v[i].text, true, f);
+}
+
+static void find_header(const struct correlate_rules *r, const struct otlp_text *v, size_t n,
+                        struct correlate_found *f) {
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < r->headers.n; k++)
+            if (correlate_is_header(v[i].key, r->headers.v[k])) correlate_take(f, k, v[i].text);
+}
+
+bool correlate_texts(const struct correlate_rules *rules, const struct otlp_text *resource, size_t resource_count,
+                     const struct otlp_text *own, size_t own_count, struct correlate_counts *counts, struct buf *out) {
+    const struct {
+        enum correlate_source source;
+        void (*find)(const struct correlate_rules *r, const struct otlp_text *v, size_t n, struct correlate_found *f);
+        const struct otlp_text *v;
+        size_t n;
+    } steps[] = {{CORRELATE_RESOURCE, find_attribute, resource, resource_count},
+                 {CORRELATE_ATTRIBUTE, find_attribute, own, own_count},
+                 {CORRELATE_BAGGAGE, find_baggage, own, own_count},
+                 {CORRELATE_HEADER, find_header, own, own_count}};
+    struct correlate_found found;
+    bool any = false;
+    correlate_found_init(&found);
+    for (size_t i = 0; i < LENGTH(steps) && rules->enabled && !any; i++) {
+        correlate_found_clear(&found);
+        steps[i].find(rules, steps[i].v, steps[i].n, &found);
+        counts->too_long += found.too_long;
+        any = found.id.n > 0;
+        if (any) counts->lifted[steps[i].source]++;
+    }
+    buf_clear(out);
+    buf_add_str(out, buf_str(&found.id));
+    correlate_found_done(&found);
+    return any;
 }
 
 /* ---- door --------------------------------------------------------------------------------------------------------- */

@@ -62,6 +62,12 @@ struct correlate_counts {
     uint64_t bodies_too_large;          /* of JSON, not looked into */
 };
 
+/* The id of what has attributes and a resource, but is no row: an exemplar. Looked for in the order of rows: resource, attribute, baggage, header. Texts
+ * over 256 bytes are passed over. False: there is none. Adds to *counts. */
+struct otlp_text;
+bool correlate_texts(const struct correlate_rules *rules, const struct otlp_text *resource, size_t resource_count,
+                     const struct otlp_text *own, size_t own_count, struct correlate_counts *counts, struct buf *out);
+
 /* The batch with the ids of its rows (one reference, the caller's), or NULL: it stays as it is. Ids that it had are forgotten. Adds to
  * *counts. Takes, for as long as it runs, about the batch's size and 8 bytes a row. */
 struct batch_blob *correlate_rows(const struct correlate_rules *rules, const struct batch *from,

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "ingest/correlate/correlate_priv.h"
+#include "signal/otlp_edit.h"
 #include "signal/batch_build.h"
 #include "signal/otlp.h"
 #include "signal/testing.h"
@@ -355,8 +356,36 @@ static void random_batches_are_as_a_search_row_by_row_says(void **state) {
     correlate_rules_free(rules);
 }
 
+static void texts_say(const char *resource_key, const char *own_key, const char *own, const char *wanted,
+                      enum correlate_source source) {
+    struct correlate_rules *rules = correlate_rules_new();
+    struct correlate_counts counts = {0};
+    struct otlp_text r = {str_of(resource_key), STR("of the resource")}, o = {str_of(own_key), str_of(own)};
+    AUTO_BUF struct buf id;
+    buf_init(&id, KIB);
+    bool found = correlate_texts(rules, &r, 1, &o, 1, &counts, &id);
+    if (found != (*wanted != 0) || !str_equal(buf_str(&id), str_of(wanted)))
+        fail_msg("%s, %s: " STR_FMT, resource_key, own_key, STR_ARG(buf_str(&id)));
+    if (found) assert_int_equal(counts.lifted[source], 1);
+    correlate_rules_free(rules);
+}
+
+static void ids_of_what_is_no_row_are_found_in_the_same_order(void **state) {
+    (void)state;
+    char long_id[300];
+    memset(long_id, 'x', sizeof long_id - 1);
+    long_id[sizeof long_id - 1] = 0;
+    texts_say("correlationId", "correlation_id", "own", "of the resource", CORRELATE_RESOURCE);
+    texts_say("service.name", "correlation_id", "own", "own", CORRELATE_ATTRIBUTE);
+    texts_say("x-request-id", "baggage", "a=1,correlation_id=o%2D7;p=2", "o-7", CORRELATE_BAGGAGE);
+    texts_say("service.name", "http.request.header.X_Request_ID", "h", "h", CORRELATE_HEADER);
+    texts_say("service.name", "correlation_id", long_id, "", CORRELATE_SOURCES);
+    texts_say("service.name", "user.id", "u", "", CORRELATE_SOURCES);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ids_of_what_is_no_row_are_found_in_the_same_order),
         cmocka_unit_test(ids_are_found_where_senders_put_them),
         cmocka_unit_test(what_is_no_id_is_none),
         cmocka_unit_test(the_first_text_that_is_not_empty_wins),

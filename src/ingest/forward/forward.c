@@ -61,6 +61,58 @@ static void run_committer(void *context) {
     mem_free(g);
 }
 
+/* ---- what a reload changes ----------------------------------------------------------------------------------------- */
+
+static struct forward_live *live_new(struct forward_config *config, const char *const *fields) {
+    struct forward_live *l = mem_new_of(struct forward_live);
+    *l = (struct forward_live){.config = *config, .refs = 1};
+    *config = (struct forward_config){0};
+    for (size_t i = 0; i < FORWARD_FIELDS_MAX && fields[i]; i++) l->fields[i] = str_dup(str_of(fields[i]));
+    return l;
+}
+
+/* Lock held. The last one is gone. */
+static void drop(struct forward_live *l) {
+    if (!l || --l->refs) return;
+    for (size_t i = 0; l->fields[i]; i++) mem_free(l->fields[i]);
+    forward_config_done(&l->config);
+    mem_free(l);
+}
+
+struct forward_live *forward_live_ref(struct forward *f) {
+    struct forward_live *l = NULL;
+    lock_take(&f->lock);
+    forward_live_follow(f, &l);
+    lock_give(&f->lock);
+    return l;
+}
+
+void forward_live_unref(struct forward *f, struct forward_live *l) {
+    lock_take(&f->lock);
+    drop(l);
+    lock_give(&f->lock);
+}
+
+void forward_live_follow(struct forward *f, struct forward_live **held) {
+    if (*held == f->live) return;
+    drop(*held);
+    f->live->refs++;
+    *held = f->live;
+}
+
+err forward_reload(struct forward *f, struct forward_config *config, const char *const *fields) {
+    if (config->sampling.on != (f->sampler != NULL))
+        return err_new(ERR_INVALID, "tail_sampling: to begin or end it needs a restart");
+    struct forward_live *next = live_new(config, fields);
+    lock_take(&f->lock);
+    drop(f->live);
+    f->live = next;
+    flag_wake_all(&f->wake);
+    lock_give(&f->lock);
+    atomic_fetch_add(&f->reloads, 1);
+    return NULL;
+}
+
 /* ---- beginning and ending ---------------------------------------------------------------------------------------- */
 
 static bool is_cut(void *context) { return atomic_load(&((struct forward *)context)->cut); }
@@ -71,7 +123,7 @@ static err start(struct forward *f) {
     for (uint32_t i = 0; i < f->options.connections; i++) {
         struct forward_sender *s = &f->senders[i];
         s->f = f;
-        TRY(out_new(&f->options.target, &s->out));
+        TRY(out_new(&f->options.target, &s->out)); /* its fields come with the first batch */
         out_end_if(s->out, is_cut, f);
     }
     if (f->sampler) TRY(thread_start(&f->sample, "sample", 0, forward_sample, f));
@@ -86,6 +138,8 @@ static err start(struct forward *f) {
 err forward_new(const struct forward_options *options, struct forward **out) {
     struct forward *f = mem_new_of(struct forward);
     f->options = *options;
+    f->options.config = NULL;
+    f->live = live_new(options->config, options->target.fields);
     f->started_ns = clock_wall_ns();
     lock_init(&f->lock);
     flag_init(&f->wake);
@@ -142,9 +196,13 @@ static void free_batches(struct forward_batch *b) {
 
 void forward_free(struct forward *f) {
     if (!f) return;
-    for (uint32_t i = 0; f->senders && i < f->options.connections; i++) out_free(f->senders[i].out);
+    for (uint32_t i = 0; f->senders && i < f->options.connections; i++) {
+        out_free(f->senders[i].out);
+        forward_live_unref(f, f->senders[i].live);
+    }
     for (int k = 0; k < FORWARD_KINDS; k++) free_batches(f->lanes[k].again);
     forward_sample_done(f);
+    forward_live_unref(f, f->live);
     disk_queue_close(f->queue);
     queue_free(f->work);
     queue_free(f->commit);

@@ -3,8 +3,8 @@
  *   request ─ work: unpack, check, edit ─ commit: queue on disk, one sync a group ─▶ answer
  *                                               └▶ send: batches ─ OTLP ─▶ target; again with backoff, Retry-After and RetryInfo heeded
  *
- * What was answered with success is delivered at least once, also after kill -9 and power cuts, unless the target refuses it for good, it gets
- * older than queue_age_ns, or drop_oldest makes room of it: all three are counted by reason and logged. What came in goes out equal: a request of
+ * What was answered with success is delivered at least once, also after kill -9 and power cuts, unless the target refuses it for good or denies it (a wrong
+ * token or address) until it is older than hold_ns, it gets older than queue_age_ns, or drop_oldest makes room of it: all are counted by reason and logged. What came in goes out equal: a request of
  * protobuf of which nothing was rejected or edited goes byte for byte. Requests of one signal are put together by setting them one behind the
  * other, which in protobuf is one request with all of their rows. Signals wait for themselves alone; order is not promised.
  *
@@ -35,16 +35,21 @@ struct forward_options {
     const char *dir;
     uint64_t queue_bytes_max;
     int64_t queue_age_ns; /* 0: no limit */
+    int64_t hold_ns;      /* how long what the target denies is kept and tried again, from its arrival on */
     bool drop_oldest;
     struct forward_target target;
     uint32_t connections; /* calls under way at once */
     int64_t backoff_ns, backoff_max_ns;
-    const struct forward_config *config; /* borrowed */
+    struct forward_config *config; /* taken over: emptied */
     struct budget *budget;
     uint32_t work_threads;
 };
 struct forward;
 err forward_new(const struct forward_options *options, struct forward **out); /* opens the queue, starts threads */
+/* From now on requests, batches and traces are treated by this file (taken over: emptied), and calls have these fields (copied; ended by
+ * NULL). What is under way ends as it began; how many decisions on traces are remembered stays as at the start. ERR_INVALID: tail sampling would begin or
+ * end, for which a restart is needed; then nothing is changed and the file is still the caller's. Threads: main. */
+err forward_reload(struct forward *f, struct forward_config *config, const char *const *fields);
 /* Ends: nothing is taken any more (the server was drained before); what is queued is sent until the deadline, the rest stays on disk. */
 void forward_stop_wait(struct forward *f, int64_t deadline_monotonic_ns);
 void forward_free(struct forward *f); /* after stop; takes NULL */

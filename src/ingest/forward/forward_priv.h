@@ -34,10 +34,22 @@ struct forward_counters {
     counter rejected[FORWARD_KINDS];                                 /* rows that are none: told to the sender */
     counter refused_full, refused_memory, refused_disk, refused_bad; /* requests */
     counter sent[FORWARD_KINDS], sent_requests[FORWARD_KINDS], retries[FORWARD_KINDS];
+    counter denied[FORWARD_KINDS];     /* calls: a wrong token or address */
     counter partial[FORWARD_KINDS];    /* rows that the target rejected within a success */
     counter lifted[CORRELATE_SOURCES]; /* rows that were given an id that arrived */
     counter lost[FORWARD_KINDS];       /* rows of damaged records */
 };
+
+/* What a reload changes: counted, so that who began with one ends with it. */
+struct forward_live {
+    struct forward_config config;
+    char *fields[FORWARD_FIELDS_MAX + 1];
+    size_t refs; /* of forward.lock, as which one is the one now */
+};
+struct forward_live *forward_live_ref(struct forward *f);
+void forward_live_unref(struct forward *f, struct forward_live *l); /* takes NULL */
+void forward_live_follow(struct forward *f,
+                         struct forward_live **held); /* lock held: the one now in place of *held, which may be NULL */
 
 /* A request on its way to the disk. */
 struct forward_request {
@@ -61,6 +73,7 @@ struct forward_batch {
     enum forward_kind kind;
     struct buf body;
     uint64_t rows;
+    int64_t newest_ns; /* wall: when the last of it came */
     struct batch_piece {
         uint64_t sequence;
         struct sampler_spans spans; /* with tail sampling: a trace, of these records; sequence is 0 */
@@ -91,10 +104,13 @@ struct forward_sender {
     struct forward *f;
     struct thread *thread;
     struct out *out;
+    struct forward_live *live; /* whose fields out has */
 };
 
 struct forward {
-    struct forward_options options;
+    struct forward_options options; /* without config and fields: those are live's */
+    struct forward_live *live;
+    counter reloads;
     struct disk_queue *queue;
     struct queue *work, *commit; /* of requests */
     struct thread **workers, *committer;
@@ -105,7 +121,8 @@ struct forward {
     struct forward_lane lanes[FORWARD_KINDS];
     struct forward_reason reasons[FORWARD_REASONS_MAX];
     size_t reason_count;
-    struct sampler *sampler; /* NULL: every trace is kept. Of the sample thread, but for its figures */
+    struct sampler *sampler;           /* NULL: every trace is kept. Of the sample thread, but for its figures */
+    struct forward_live *sampler_live; /* whose rules it has */
     struct thread *sample;
     struct forward_ready *ready, **ready_end;
     uint64_t ready_rows, ready_bytes;

@@ -23,10 +23,19 @@ struct out {
     struct buf packed, framed;
 };
 
+void out_set_fields(struct out *o, const char *const *fields) {
+    bool grpc = o->target->grpc;
+    size_t n = 0;
+    o->fields[n++] = grpc ? "Content-Type: application/grpc" : "Content-Type: application/x-protobuf";
+    if (grpc) o->fields[n++] = "TE: trailers";
+    if (o->target->gzip) o->fields[n++] = grpc ? "grpc-encoding: gzip" : "Content-Encoding: gzip";
+    for (size_t i = 0; i < FORWARD_FIELDS_MAX && fields[i]; i++) o->fields[n++] = fields[i];
+    o->fields[n] = NULL;
+}
+
 err out_new(const struct forward_target *target, struct out **out) {
     struct out *o = mem_new_of(struct out);
     struct str endpoint = str_of(target->endpoint);
-    size_t n = 0;
     o->target = target;
     buf_init(&o->packed, PACKED_BYTES_MAX);
     buf_init(&o->framed, PACKED_BYTES_MAX);
@@ -37,10 +46,7 @@ err out_new(const struct forward_target *target, struct out **out) {
         buf_add_fmt(&url, STR_FMT "%s", STR_ARG(endpoint), paths[target->grpc][k]);
         o->urls[k] = str_dup(buf_str(&url));
     }
-    o->fields[n++] = target->grpc ? "Content-Type: application/grpc" : "Content-Type: application/x-protobuf";
-    if (target->grpc) o->fields[n++] = "TE: trailers";
-    if (target->gzip) o->fields[n++] = target->grpc ? "grpc-encoding: gzip" : "Content-Encoding: gzip";
-    for (size_t i = 0; i < FORWARD_FIELDS_MAX && target->fields[i]; i++) o->fields[n++] = target->fields[i];
+    out_set_fields(o, target->fields);
     err e = http_client_new(&o->client);
     if (e) {
         out_free(o);
@@ -86,7 +92,8 @@ static void note_http(const struct http_answer *answer, struct out_result *out) 
         note_partial(is_protobuf(answer) ? buf_str(&answer->body) : STR(""), out);
         return;
     }
-    out->outcome = http_status_passes(answer->status) ? OUT_AGAIN : OUT_REFUSED;
+    bool denied = answer->status == 401 || answer->status == 403 || answer->status == 404;
+    out->outcome = http_status_passes(answer->status) ? OUT_AGAIN : denied ? OUT_DENIED : OUT_REFUSED;
     if (answer->retry_after_s >= 0) out->retry_ns = answer->retry_after_s * 1000000000;
     snprintf(out->reason, sizeof out->reason, "%d", answer->status);
     snprintf(out->message, sizeof out->message, "status %d", answer->status);
@@ -102,6 +109,10 @@ static enum out_outcome outcome_of_grpc(int code, bool has_retry) {
     case GRPC_UNAVAILABLE:
     case GRPC_DATA_LOSS: return OUT_AGAIN;
     case GRPC_RESOURCE_EXHAUSTED: return has_retry ? OUT_AGAIN : OUT_REFUSED;
+    case GRPC_UNAUTHENTICATED:
+    case GRPC_PERMISSION_DENIED:
+    case GRPC_NOT_FOUND:
+    case GRPC_UNIMPLEMENTED: return OUT_DENIED;
     default: return OUT_REFUSED;
     }
 }

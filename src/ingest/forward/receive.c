@@ -119,6 +119,7 @@ void forward_answer(struct forward *f, struct forward_request *r, err e) {
 
 struct worker {
     struct forward *f;
+    struct forward_live *live; /* of the request in hand */
     struct otlp_decoder *rows;
     struct points_decoder *points;
 };
@@ -155,6 +156,12 @@ struct row_ids {
     struct buf derived;
 };
 
+static void put_derived(struct buf *out, const char *prefix, const unsigned char *trace) {
+    buf_clear(out);
+    buf_add_fmt(out, "%s-", prefix);
+    put_hex(out, trace + 8, 8);
+}
+
 static struct str id_of(void *context, uint32_t row) {
     static const unsigned char zero[16];
     struct row_ids *ids = context;
@@ -162,15 +169,28 @@ static struct str id_of(void *context, uint32_t row) {
     if (id.n || !ids->prefix) return id;
     const unsigned char *trace = batch_id16(&ids->rows, SET_ROWS, FIELD_TRACE_ID, row);
     if (memcmp(trace, zero, sizeof zero) == 0) return id;
-    buf_clear(&ids->derived);
-    buf_add_fmt(&ids->derived, "%s-", ids->prefix);
-    put_hex(&ids->derived, trace + 8, 8);
+    put_derived(&ids->derived, ids->prefix, trace);
     return buf_str(&ids->derived);
 }
 
+/* The record with ids in place of the one without. */
+static err take_edited(struct forward *f, struct forward_request *r, struct buf *edited, bool good,
+                       const struct correlate_counts *counts) {
+    if (good && !edited->full) {
+        buf_done(&r->record);
+        r->record = *edited;
+        for (int i = 0; i < CORRELATE_SOURCES; i++) atomic_fetch_add(&f->count.lifted[i], counts->lifted[i]);
+        return NULL;
+    }
+    bool full = edited->full;
+    buf_done(edited);
+    return full ? err_new(ERR_LIMIT, "the request is over 64 MiB with its ids")
+                : err_new(ERR_INTERNAL, "a request that was taken cannot be given ids");
+}
+
 /* Rows of the batch are the record's, in its order. */
-static err put_ids(struct forward *f, struct forward_request *r, struct batch_blob *blob) {
-    const struct forward_config *c = f->options.config;
+static err put_ids(struct worker *w, struct forward_request *r, struct batch_blob *blob) {
+    const struct forward_config *c = &w->live->config;
     struct correlate_counts counts = {0};
     struct row_ids ids = {.prefix = c->derive ? correlate_prefix(c->correlate) : NULL};
     struct buf edited;
@@ -184,16 +204,37 @@ static err put_ids(struct forward *f, struct forward_request *r, struct batch_bl
         otlp_put_ids(buf_str(&r->record), r->kind == FORWARD_SPANS, STR("correlation_id"), id_of, &ids, &edited);
     batch_unref(lifted);
     buf_done(&ids.derived);
-    if (good && !edited.full) {
-        buf_done(&r->record);
-        r->record = edited;
-        for (int i = 0; i < CORRELATE_SOURCES; i++) atomic_fetch_add(&f->count.lifted[i], counts.lifted[i]);
-        return NULL;
-    }
-    bool full = edited.full;
-    buf_done(&edited);
-    return full ? err_new(ERR_LIMIT, "the request is over 64 MiB with its ids")
-                : err_new(ERR_INTERNAL, "a request that was taken cannot be given ids");
+    return take_edited(w->f, r, &edited, good, &counts);
+}
+
+struct exemplar_ids {
+    const struct forward_config *config;
+    struct correlate_counts counts;
+    struct buf id;
+};
+
+static struct str id_of_exemplar(void *context, const struct otlp_exemplar_bytes *e) {
+    static const unsigned char zero[16];
+    struct exemplar_ids *x = context;
+    bool found =
+        correlate_texts(x->config->correlate, e->resource, e->resource_count, e->own, e->own_count, &x->counts, &x->id);
+    if (!found && x->config->derive && e->trace_id.n == 16 && memcmp(e->trace_id.p, zero, 16) != 0)
+        put_derived(&x->id, correlate_prefix(x->config->correlate), (const unsigned char *)e->trace_id.p);
+    return buf_str(&x->id);
+}
+
+/* Metrics have no ids of their own, but their exemplars belong to requests. */
+static err put_exemplar_ids(struct worker *w, struct forward_request *r, struct batch_blob *blob) {
+    struct exemplar_ids x = {.config = &w->live->config};
+    struct points points;
+    struct buf edited;
+    points_view(blob, &points);
+    if (!points.exemplar_count) return NULL;
+    buf_init(&x.id, KIB);
+    buf_init(&edited, QUEUE_BODY_MAX);
+    bool good = otlp_put_exemplar_ids(buf_str(&r->record), STR("correlation_id"), id_of_exemplar, &x, &edited);
+    buf_done(&x.id);
+    return take_edited(w->f, r, &edited, good, &x.counts);
 }
 
 static err decode(struct worker *w, struct forward_request *r, struct str plain) {
@@ -205,8 +246,9 @@ static err decode(struct worker *w, struct forward_request *r, struct str plain)
         note_rejected(r, out.rejected, points_reason_texts, POINTS_REASONS);
         r->rows = out.points;
         keep(r, plain, out.blob);
+        err e = out.blob && w->live->config.correlate ? put_exemplar_ids(w, r, out.blob) : NULL;
         batch_unref(out.blob);
-        return NULL;
+        return e;
     }
     struct otlp_result out = {0};
     enum signal signal = r->kind == FORWARD_SPANS ? SIGNAL_SPANS : SIGNAL_LOGS;
@@ -214,14 +256,14 @@ static err decode(struct worker *w, struct forward_request *r, struct str plain)
     note_rejected(r, out.rejected, otlp_reason_texts, OTLP_REASONS);
     r->rows = out.rows;
     keep(r, plain, out.blob);
-    err e = out.blob && w->f->options.config->correlate ? put_ids(w->f, r, out.blob) : NULL;
+    err e = out.blob && w->live->config.correlate ? put_ids(w, r, out.blob) : NULL;
     batch_unref(out.blob);
     return e;
 }
 
 /* Processors, each from a request to a request. */
-static err edit(const struct forward *f, struct forward_request *r) {
-    const struct forward_config *c = f->options.config;
+static err edit(const struct worker *w, struct forward_request *r) {
+    const struct forward_config *c = &w->live->config;
     struct buf edited;
     if (!c->edit_count || !r->record.n) return NULL;
     buf_init(&edited, QUEUE_BODY_MAX);
@@ -257,7 +299,7 @@ static err make_record(struct worker *w, struct forward_request *r, struct str e
         TRY(draw(w->f, r, 2 * (plain.n - claim))); /* it lied; so many threads unpack so much at most */
     buf_init(&r->record, QUEUE_BODY_MAX);
     TRY(decode(w, r, plain));
-    TRY(edit(w->f, r));
+    TRY(edit(w, r));
     return r->record.full ? err_new(ERR_LIMIT, "the request is over 64 MiB as protobuf") : NULL;
 }
 
@@ -277,7 +319,9 @@ static void work_on(struct worker *w, struct forward_request *r) {
         r->body = message.bytes;
         encoding = message.encoding;
     }
+    w->live = forward_live_ref(w->f);
     err e = make_record(w, r, encoding);
+    forward_live_unref(w->f, take(&w->live));
     if (e || !r->record.n)
         forward_answer(w->f, r, e);
     else if (!queue_push(w->f->commit, r))

@@ -67,6 +67,8 @@ static void trace_free(struct trace *t) {
     mem_free(t);
 }
 
+void sampler_set(struct sampler *s, const struct forward_sampling *config) { s->config = config; }
+
 void sampler_free(struct sampler *s) {
     if (!s) return;
     for (int line = 0; line < LINES; line++)

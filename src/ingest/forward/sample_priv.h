@@ -8,7 +8,7 @@
  *
  * Invariants: (1) a trace that is held has holds of its own on the records that its spans came in; who is given its spans, or told that they
  * are dropped, releases them. (2) At most traces_max traces, and bytes_max of their spans, are held: the oldest is decided with what is there.
- * (3) A decision is remembered until its place, of four times traces_max, is another's.
+ * (3) A decision is remembered until its place, of four times the traces_max it was made with, is another's.
  * Owner: the maker. Threads: one.
  */
 #pragma once
@@ -32,6 +32,8 @@ struct sampler_sink {
 
 struct sampler;
 struct sampler *sampler_new(const struct forward_sampling *config, const struct sampler_sink *sink);
+/* Other rules, which outlive it, for what is decided from now on; what is held is due when it was. How many decisions are remembered stays. */
+void sampler_set(struct sampler *s, const struct forward_sampling *config);
 void sampler_free(struct sampler *s); /* what is held is dropped without a word: its records come again */
 /* Spans of a record; false: it is no request (what of it could be read is held). */
 bool sampler_add(struct sampler *s, struct str request, uint64_t record, int64_t now_ns);

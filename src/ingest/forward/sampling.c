@@ -9,7 +9,7 @@ enum { READY_BYTES_MAX = 64 << 20 };
 /* ---- what is kept waits here ------------------------------------------------------------------------------------- */
 
 bool forward_ready_fits(const struct forward *f, uint64_t rows, uint64_t bytes) {
-    const struct forward_config *c = f->options.config;
+    const struct forward_config *c = &f->live->config;
     const struct forward_ready *r = f->ready;
     if (!r) return false;
     return !bytes || (rows + r->spans.rows <= c->batch_items && bytes + r->spans.request.n <= c->batch_bytes);
@@ -46,7 +46,8 @@ static void on_decided(void *context, bool kept, struct sampler_spans *spans) {
 }
 
 err forward_sample_open(struct forward *f) {
-    const struct forward_sampling *c = &f->options.config->sampling;
+    f->sampler_live = forward_live_ref(f);
+    const struct forward_sampling *c = &f->sampler_live->config.sampling;
     if (c->on) f->sampler = sampler_new(c, &(struct sampler_sink){hold, on_decided, f});
     return NULL;
 }
@@ -58,6 +59,7 @@ void forward_sample_done(struct forward *f) {
         sampler_spans_done(&piece.spans);
     }
     sampler_free(f->sampler);
+    forward_live_unref(f, take(&f->sampler_live));
 }
 
 /* ---- the thread -------------------------------------------------------------------------------------------------- */
@@ -83,6 +85,8 @@ void forward_sample(void *context) {
     lock_take(&f->lock);
     while (!atomic_load(&f->cut)) {
         bool room = f->ready_bytes < READY_BYTES_MAX, ending = f->stopping;
+        forward_live_follow(f, &f->sampler_live);
+        sampler_set(f->sampler, &f->sampler_live->config.sampling);
         lock_give(&f->lock);
         bool any = room && disk_queue_next(f->queue, FORWARD_SPANS, clock_wall_ns(), &r, &bytes);
         if (any) add_record(f, &r);

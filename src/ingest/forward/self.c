@@ -62,7 +62,10 @@ static void write_received(struct forward *f, struct buf *out) {
 }
 
 static void write_correlation(struct forward *f, struct buf *out) {
-    if (!f->options.config->correlate) return;
+    lock_take(&f->lock);
+    bool on = f->live->config.correlate != NULL;
+    lock_give(&f->lock);
+    if (!on) return;
     family(out, "correlated_rows_total", "counter", "Rows that came with a correlation id, by where it was.");
     for (int i = 0; i < CORRELATE_SOURCES; i++)
         buf_add_fmt(out, "clew_collect_correlated_rows_total{source=\"%s\"} %llu\n", correlate_source_names[i],
@@ -98,6 +101,8 @@ static void write_sent(struct forward *f, struct buf *out) {
     counters(out, "sent_rows_total", "Rows that the target took.", c->sent);
     counters(out, "sent_requests_total", "Requests that the target took.", c->sent_requests);
     counters(out, "retries_total", "Calls that are made again.", c->retries);
+    counters(out, "denied_requests_total",
+             "Calls that the target denied: a wrong token or address. What they had is held for a while.", c->denied);
     family(out, "failed_rows_total", "counter", "Rows that the target refused for good, by its status.");
     for (int k = 0; k < FORWARD_KINDS; k++)
         buf_add_fmt(out, "clew_collect_failed_rows_total{signal=\"%s\",reason=\"partial\"} %llu\n",
@@ -143,6 +148,7 @@ void forward_write_metrics(struct forward *f, struct buf *out) {
         one(out, "memory_limit_bytes", "gauge", "The memory limit.", f->options.budget->limit_bytes);
     }
     one(out, "resident_bytes", "gauge", "Memory of the process.", process_resident_bytes());
+    one(out, "reloads_total", "counter", "Times that --config was read again and taken.", atomic_load(&f->reloads));
     family(out, "start_time_seconds", "gauge", "When it started, since 1970.");
     buf_add_fmt(out, "clew_collect_start_time_seconds %.3f\n", (double)f->started_ns / 1e9);
 }

@@ -20,7 +20,7 @@ void forward_batch_free(struct forward_batch *b) {
 
 /* Enough waits, or the first has waited long enough; else *out_at (monotonic) is when it has. */
 static bool is_ready(struct forward *f, enum forward_kind kind, int64_t now, int64_t *out_at) {
-    const struct forward_config *c = f->options.config;
+    const struct forward_config *c = &f->live->config;
     struct queue_record first = {0};
     struct disk_queue_stats stats;
     uint32_t bytes;
@@ -41,7 +41,7 @@ static bool is_ready(struct forward *f, enum forward_kind kind, int64_t now, int
 
 /* Records up to a batch, without their bodies. Lock held. NULL: there are none after all. */
 static struct forward_batch *take_records(struct forward *f, enum forward_kind kind) {
-    const struct forward_config *c = f->options.config;
+    const struct forward_config *c = &f->live->config;
     struct forward_batch *b = mem_new_of(struct forward_batch);
     struct queue_record r;
     uint64_t bytes = 0;
@@ -51,6 +51,7 @@ static struct forward_batch *take_records(struct forward *f, enum forward_kind k
     bool sampled = f->sampler && kind == FORWARD_SPANS;
     while (sampled && b->n < PIECES_MAX && forward_ready_fits(f, b->n ? b->rows : 0, bytes)) {
         struct batch_piece *p = &b->pieces[b->n++];
+        b->newest_ns = MAX(b->newest_ns, f->ready->since_ns);
         forward_ready_take(f, p);
         b->rows += p->rows;
         bytes += p->spans.request.n;
@@ -60,6 +61,7 @@ static struct forward_batch *take_records(struct forward *f, enum forward_kind k
         if (!disk_queue_next(f->queue, (uint8_t)kind, clock_wall_ns(), &r, &n)) break;
         b->pieces[b->n++] = (struct batch_piece){.sequence = r.sequence, .rows = r.rows};
         b->rows += r.rows;
+        b->newest_ns = MAX(b->newest_ns, r.time_ns);
         bytes += n;
     }
     if (b->n) return b;
@@ -162,6 +164,18 @@ static void note_refused(struct forward *f, enum forward_kind kind, uint64_t row
     lock_give(&f->lock);
 }
 
+/* What the target denies is kept for a while: a token or an address is wrong, not the rows. */
+static void note_denied(struct forward *f, const struct forward_batch *b, struct out_result *result) {
+    if (result->outcome != OUT_DENIED) return;
+    atomic_fetch_add(&f->count.denied[b->kind], 1);
+    bool held = clock_wall_ns() - b->newest_ns < f->options.hold_ns;
+    result->outcome = held ? OUT_AGAIN : OUT_REFUSED;
+    if (held)
+        log_error("the target denies: is the token right, and the address? It is held and tried again",
+                  F_TEXT("signal", forward_kind_names[b->kind]), F_TEXT("reason", result->reason),
+                  F_TEXT("message", result->message));
+}
+
 static bool is_about_its_rows(const struct out_result *r) {
     static const char *const reasons[] = {"400", "413", "422", "too_large", "grpc_3", "grpc_8"};
     for (size_t i = 0; i < LENGTH(reasons); i++)
@@ -176,6 +190,7 @@ static bool send_pieces_wait(struct forward_sender *s, struct forward_batch *b, 
     for (size_t i = 0; i < b->n; i++) {
         const struct batch_piece *p = &b->pieces[i];
         out_send_wait(s->out, b->kind, (struct str){b->body.p + at, p->end - at}, result);
+        note_denied(s->f, b, result);
         if (result->outcome == OUT_AGAIN) {
             for (size_t k = 0; k < i; k++) sampler_spans_done(&b->pieces[k].spans);
             memmove(b->body.p, b->body.p + at, b->body.n - at);
@@ -201,6 +216,7 @@ static bool send_wait(struct forward_sender *s, struct forward_batch *b, struct 
     *result = (struct out_result){.outcome = OUT_DELIVERED, .retry_ns = -1};
     if (!b->n) return true;
     out_send_wait(s->out, b->kind, buf_str(&b->body), result);
+    note_denied(s->f, b, result);
     if (result->outcome == OUT_AGAIN) return false;
     if (result->outcome == OUT_REFUSED && b->n > 1 && is_about_its_rows(result)) return send_pieces_wait(s, b, result);
     if (result->outcome == OUT_DELIVERED)
@@ -260,6 +276,9 @@ void forward_send(void *context) {
     while (!atomic_load(&f->cut)) {
         int64_t at;
         bool is_new;
+        struct forward_live *before = s->live;
+        forward_live_follow(f, &s->live);
+        if (s->live != before) out_set_fields(s->out, (const char *const *)s->live->fields);
         struct forward_batch *b = pick(f, turn++, &at, &is_new);
         if (!b) {
             flag_wait_until(&f->wake, &f->lock, at);

@@ -33,7 +33,7 @@
  * Numbers: every call of file.h but file_close and file_unmap is one call, path_exists included (it answers false when it fails).
  * "n" counts from now on: 1 is the next call.
  * Limits: a file at most 1 GiB, a name 255 bytes, a path 4,095; no "..". Relative and absolute paths start at the same root.
- * Threads: everything from one thread.
+ * Threads: everything from one thread; what must seem to be done at once are tasks of it.
  */
 #pragma once
 
@@ -72,3 +72,12 @@ void sim_trace(bool on); /* writes each call to stderr, to read how a seed faile
 /* Starts at 2026-01-01 00:00 UTC and stands still but for these and for waiting (flag_wait_until goes to its end). */
 void sim_clock_advance(int64_t ns);
 void sim_clock_set_wall(int64_t wall_ns); /* as when an operator sets it: the monotonic clock does not move */
+
+/* ---- several at once -------------------------------------------------------------------------------------------- */
+
+enum { SIM_TASKS_MAX = 1024 };
+/* Starts fn(context) as a task, beside whoever calls this. One runs at a time, until it waits (flag_wait_until): then the one goes on whose wait
+ * ends first, of equal ends the one that began to wait first, and the clock goes there. So a seed replays them. A task that waits must hold no lock but
+ * the one that it waits with. More than SIM_TASKS_MAX at once abort. Stacks are 1 MiB. */
+void sim_task_start(void (*fn)(void *context), void *context);
+size_t sim_tasks(void); /* that have not ended; the caller's own is none if it was not started here */

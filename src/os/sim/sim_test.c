@@ -823,6 +823,66 @@ static void threads_do_not_start_and_waiting_moves_the_clock(void **state) {
     queue_free(q);
 }
 
+/* Each notes when it comes back from its waits; one starts another. */
+static struct {
+    struct buf said;
+    int64_t from_ns;
+} diary;
+static void rest(int64_t ms) {
+    struct lock l = {0};
+    struct signal_flag f = {0};
+    int64_t until = clock_monotonic_ns() + ms * 1000000;
+    lock_init(&l);
+    flag_init(&f);
+    lock_take(&l);
+    assert(!flag_wait_until(&f, &l, until));
+    lock_give(&l);
+    assert(clock_monotonic_ns() == until);
+    lock_done(&l);
+    flag_done(&f);
+}
+static void note(const char *who) {
+    buf_add_fmt(&diary.said, "%s%lld ", who, (long long)((clock_monotonic_ns() - diary.from_ns) / 1000000));
+}
+static void late(void *context) {
+    rest(5);
+    note(context);
+}
+static char names[] = "a\0b\0c\0x"; /* one every second byte */
+static void steps(void *context) {
+    note(context);
+    for (int i = 0; i < 3; i++) {
+        rest(*(const char *)context == 'a' ? 10 : 15);
+        note(context);
+    }
+    if (*(const char *)context == 'a') sim_task_start(late, names + 4);
+}
+
+static void tasks_go_on_by_when_their_waits_end(void **state) {
+    (void)state;
+    sim_reset(1);
+    buf_init(&diary.said, MIB);
+    diary.from_ns = clock_monotonic_ns();
+    sim_task_start(steps, names);
+    sim_task_start(steps, names + 2);
+    note("m");
+    rest(20);
+    note("m");
+    assert_int_equal(sim_tasks(), 2);
+    rest(100);
+    note("m");
+    assert_int_equal(sim_tasks(), 0);
+    /* of equal ends the one that began to wait first */
+    assert_string_equal(diary.said.p, "m0 a0 b0 a10 b15 m20 a20 b30 a30 c35 b45 m120 ");
+    for (int i = 0; i < 3 * SIM_TASKS_MAX; i++) { /* stacks are used again */
+        sim_task_start(late, names + 6);
+        if (i % 100 == 0) rest(50);
+    }
+    rest(50);
+    assert_int_equal(sim_tasks(), 0);
+    buf_done(&diary.said);
+}
+
 static int forget_everything(void **state) {
     (void)state;
     sim_reset(0);
@@ -865,6 +925,7 @@ int main(void) {
         cmocka_unit_test(time_stands_still_until_moved),
         cmocka_unit_test(chance_comes_from_the_seed),
         cmocka_unit_test(threads_do_not_start_and_waiting_moves_the_clock),
+        cmocka_unit_test(tasks_go_on_by_when_their_waits_end),
     };
     return cmocka_run_group_tests(tests, NULL, forget_everything);
 }
