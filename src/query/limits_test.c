@@ -113,9 +113,9 @@ static err ask_log_histogram(struct query *q, const struct query_filter *f, uint
 
 static err ask_groups(struct query *q, const struct query_filter *f, enum signal signal, const char *by,
                       uint64_t *out) {
-    struct query_breakdown r = {.signal = signal, .filter = *f, .top = 2, .trend = true};
+    struct query_breakdown r = {.signal = signal, .filter = *f, .by_count = 1, .top = 2, .trend = true};
     struct query_breakdown_answer found;
-    TRY(query_by_parse(q, signal, str_of(by), &r.by));
+    TRY(query_by_parse(q, signal, str_of(by), &r.by[0]));
     TRY(query_breakdown(q, &r, &found));
     *out = hash_mix(found.values + 1, found.other.stats.spans + 5 * found.without.stats.spans);
     for (size_t i = 0; i < found.n; i++)
