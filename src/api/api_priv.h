@@ -225,7 +225,8 @@ err call_answer_otlp(struct api_call *c, struct query *q, enum answer_format for
 
 void write_range(struct json_writer *w, int64_t time_min, int64_t time_max);
 void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row);
-void write_correlation(struct json_writer *w, const struct batch *b, uint32_t row); /* the id that came with a row, if any */
+void write_correlation(struct json_writer *w, const struct batch *b,
+                       uint32_t row); /* the id that came with a row, if any */
 void write_kind(struct json_writer *w, uint32_t kind);
 void write_status(struct json_writer *w, uint32_t status);
 void write_span_stats(struct json_writer *w, const struct query_span_stats *s);
@@ -243,6 +244,8 @@ void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool 
 /* The parameter `by`, if given: groups of the rows that fulfil f, as members. step 0: without a trend. */
 err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, const struct query_filter *f,
                     int64_t step);
+void write_group_value(struct json_writer *w, const struct query_by *by,
+                       const struct query_group_value *v); /* a number by its word */
 
 bool write_readiness(struct json_writer *w, const struct api *api); /* status, ready, checks; is it ready? */
 
@@ -284,11 +287,15 @@ void health_note(struct api *api, bool stores); /* a body was stored, or could n
 void watches_end(struct api *api);
 void handle_traces(struct api_call *c);
 void handle_trace_stats(struct api_call *c);
+void handle_trace_aggregate(struct api_call *c);
+void handle_trace_groups(struct api_call *c);
 void handle_trace(struct api_call *c);
 void handle_trace_columns(struct api_call *c);
 void handle_trace_find(struct api_call *c);
 void handle_trace_span(struct api_call *c);
 void handle_services(struct api_call *c);
+void handle_service_timeseries(struct api_call *c);
+void handle_services_health(struct api_call *c);
 void handle_operations(struct api_call *c);
 void handle_errors(struct api_call *c);
 void handle_topology_services(struct api_call *c);

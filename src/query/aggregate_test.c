@@ -195,23 +195,23 @@ static void steps_are_whole_minutes(void **state) {
 /* ---- several keys ----------------------------------------------------------------------------------------------- */
 
 /* By definition: "" and a missing one are told apart by `absent`. */
-static struct query_value value_of(const struct sample *s, const char *key) {
+static struct query_group_value value_of(const struct sample *s, const char *key) {
     static char codes[8][16];
     static unsigned turn;
-    if (strcmp(key, "service") == 0) return (struct query_value){.text = str_of(sample_service(s))};
-    if (strcmp(key, "environment") == 0) return (struct query_value){.text = str_of(sample_environment(s))};
-    if (strcmp(key, "operation") == 0) return (struct query_value){.text = str_of(s->name)};
-    if (strcmp(key, "status") == 0) return (struct query_value){.number = s->status};
-    if (strcmp(key, "kind") == 0) return (struct query_value){.number = s->kind};
-    if (strcmp(key, "peer.service") == 0 || s->code < 0) return (struct query_value){.absent = true};
+    if (strcmp(key, "service") == 0) return (struct query_group_value){.text = str_of(sample_service(s))};
+    if (strcmp(key, "environment") == 0) return (struct query_group_value){.text = str_of(sample_environment(s))};
+    if (strcmp(key, "operation") == 0) return (struct query_group_value){.text = str_of(s->name)};
+    if (strcmp(key, "status") == 0) return (struct query_group_value){.number = s->status};
+    if (strcmp(key, "kind") == 0) return (struct query_group_value){.number = s->kind};
+    if (strcmp(key, "peer.service") == 0 || s->code < 0) return (struct query_group_value){.absent = true};
     char *code = codes[turn++ % 8];
     snprintf(code, sizeof *codes, "%d", s->code);
-    return (struct query_value){.text = str_of(code)};
+    return (struct query_group_value){.text = str_of(code)};
 }
 
 static bool is_of_group(const struct sample *s, const struct query_group *g, const char *const *keys, size_t n) {
     for (size_t k = 0; k < n; k++) {
-        struct query_value v = value_of(s, keys[k]);
+        struct query_group_value v = value_of(s, keys[k]);
         if (v.absent != g->values[k].absent || v.number != g->values[k].number || !str_equal(v.text, g->values[k].text))
             return false;
     }

@@ -25,7 +25,7 @@ struct value_count {
 };
 
 struct group {
-    struct query_value values[QUERY_KEYS_MAX];
+    struct query_group_value values[QUERY_KEYS_MAX];
     unsigned char (*samples)[16]; /* NULL: none yet, or not wanted */
     uint32_t sample_count;
     struct tally tally; /* of spans */
@@ -308,26 +308,26 @@ static err hashes_clear(struct breakdown *d, const struct vector *v) {
 }
 
 /* A row's value of one key, and its hash if `hashes` is given. */
-static struct query_value read_value(const struct query_by *by, const struct vector *v, uint32_t i,
-                                     uint64_t *const *hashes, uint64_t *out_hash) {
+static struct query_group_value read_value(const struct query_by *by, const struct vector *v, uint32_t i,
+                                           uint64_t *const *hashes, uint64_t *out_hash) {
     if (by->is_number) {
         uint64_t number = number_of(by, v->u64[i]);
         *out_hash = hash_keyed(number, HASH_NUMBER);
-        return (struct query_value){.number = number};
+        return (struct query_group_value){.number = number};
     }
     size_t k = value_column(by, v, i);
     if (k == QUERY_BY_COLUMNS) {
         *out_hash = by->absent.p ? hash_text(by->absent) | 1 : HASH_ABSENT;
-        return (struct query_value){.text = by->absent, .absent = !by->absent.p};
+        return (struct query_group_value){.text = by->absent, .absent = !by->absent.p};
     }
     struct str text = v[k].texts[v[k].codes[i]];
     uint64_t *hash = &hashes[k][v[k].codes[i]];
     if (!*hash) *hash = hash_text(text) | 1;
     *out_hash = *hash;
-    return (struct query_value){.text = text};
+    return (struct query_group_value){.text = text};
 }
 
-static uint64_t read_tuple(struct breakdown *d, const struct vector *v, uint32_t i, struct query_value *out) {
+static uint64_t read_tuple(struct breakdown *d, const struct vector *v, uint32_t i, struct query_group_value *out) {
     uint64_t all = 0, hash;
     for (size_t k = 0, at = 0; k < d->r->by_count; at += d->r->by[k++].column_count) {
         out[k] = read_value(&d->r->by[k], v + at, i, &d->hashes[at], &hash);
@@ -337,7 +337,7 @@ static uint64_t read_tuple(struct breakdown *d, const struct vector *v, uint32_t
 }
 
 static err add_tuple(struct breakdown *d, const struct chunk *chunk, const struct vector *v, uint32_t i) {
-    struct query_value values[QUERY_KEYS_MAX] = {{.number = 0}};
+    struct query_group_value values[QUERY_KEYS_MAX] = {{.number = 0}};
     uint64_t hash = read_tuple(d, v, i, values);
     if (!d->second) {
         if (d->value_count * 2 >= d->capacity) TRY(values_grow(d));
@@ -397,7 +397,7 @@ static int by_rows(const void *x, const void *y) {
     const struct query_group *a = x, *b = y;
     if (a->stats.spans != b->stats.spans) return a->stats.spans > b->stats.spans ? -1 : 1;
     for (size_t k = 0; k < QUERY_KEYS_MAX; k++) {
-        const struct query_value *v = &a->values[k], *w = &b->values[k];
+        const struct query_group_value *v = &a->values[k], *w = &b->values[k];
         int order = v->absent != w->absent ? (v->absent ? 1 : -1) : str_compare(v->text, w->text);
         if (!order) order = (v->number > w->number) - (v->number < w->number);
         if (order) return order;

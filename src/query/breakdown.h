@@ -36,13 +36,13 @@ struct query_breakdown {
     bool trend;       /* count by bucket too */
     int64_t step;     /* of a bucket; 0: chosen for about 60 buckets */
 };
-struct query_value {
+struct query_group_value {
     struct str text;
     uint64_t number; /* of a number field */
     bool absent;
 };
 struct query_group {
-    struct query_value values[QUERY_KEYS_MAX]; /* by_count */
+    struct query_group_value values[QUERY_KEYS_MAX]; /* by_count */
     struct query_span_stats stats; /* of logs only `spans`, their number, and `errors`, those of error and fatal */
     const uint64_t *bucket_rows, *bucket_errors; /* bucket_count of each; NULL: no row, or no trend */
     const unsigned char (*samples)[16];          /* distinct trace ids */
