@@ -29,8 +29,9 @@ struct api_reply {
     size_t field_count, trailer_count;
     bool is_tls;            /* set by call_reply, as the next */
     struct str cors_origin; /* of a page that may read this; empty: none */
+    struct str request_id; /* of OllyStack's API, whose answers all have one, and CORS of their own; empty: another's */
 };
-enum { REPLY_FIELDS_MAX = 16 };
+enum { REPLY_FIELDS_MAX = 20 };
 /* The reply's fields and those that every answer has (security, caching, CORS), to out[REPLY_FIELDS_MAX]; how many. */
 size_t reply_fields(const struct api_reply *reply, struct http_field *out);
 
@@ -50,7 +51,8 @@ struct api_request {
     bool has_content_type;
     struct credentials credentials;
     bool is_tls, is_h2;
-    struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_match, if_none_match;
+    struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_match, if_none_match, request_id;
+    struct str upgrade, websocket_key, websocket_version; /* RFC 6455 */
     struct str traceparent, tracestate;
     struct str body;
     bool body_is_left; /* unread: api_trusts said no */
@@ -75,6 +77,7 @@ struct api_call {
     struct api_request request;
     struct str path, query;
     struct str path_values[API_PATH_VALUES_MAX]; /* decoded */
+    bool is_ai;                                  /* asked below /ollystack/ai, which is not in `path` */
     struct api_value values[API_PARAMS_MAX];     /* in order of route->params */
     struct str wheres[API_REPEATS_MAX];          /* of the repeated parameters, in the order given */
     uint8_t where_of[API_REPEATS_MAX];           /* which parameter */

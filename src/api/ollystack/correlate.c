@@ -21,7 +21,7 @@ struct wish {
     int64_t limit;
 };
 
-static void write_services(struct json_writer *w, const struct correlation *v) {
+static void write_names(struct json_writer *w, const struct correlation *v) {
     json_key(w, STR("services"));
     json_array(w);
     for (uint32_t i = 0; i < MIN(v->service_count, (uint32_t)CORRELATION_SERVICES_MAX); i++)
@@ -45,7 +45,7 @@ static void write_summary(struct olly *o, const struct correlation *v) {
     write_id_of(o, v);
     olly_key_time(w, "firstSeen", v->first_seen);
     olly_key_time(w, "lastSeen", v->last_seen);
-    write_services(w, v);
+    write_names(w, v);
     json_member(w, "spanCount", u64, v->spans);
     json_member(w, "errorCount", u64, v->errors);
     json_member(w, "hasErrors", bool, v->errors > 0);
@@ -93,9 +93,7 @@ void handle_olly_correlations(struct api_call *c) { olly_answer(c, fill_list); }
 
 /* ---- search ----------------------------------------------------------------------------------------------------- */
 
-static bool is_time(struct str text) {
-    return !text.n || olly_time_or(text, INT64_MIN) != INT64_MIN;
-}
+static bool is_time(struct str text) { return !text.n || olly_time_or(text, INT64_MIN) != INT64_MIN; }
 
 /* What the body asks for; of a body that is not as it should be nothing counts, and the query string does. */
 static struct wish wish_of_body(struct api_call *c) {
@@ -218,7 +216,7 @@ static err write_spans(struct olly *o, const struct correlation_details *d, uint
     return NULL;
 }
 
-static err write_log(struct olly *o, const struct correlation_details *d, uint32_t i) {
+static err write_olly_log(struct olly *o, const struct correlation_details *d, uint32_t i) {
     static const unsigned char zero[16];
     const struct batch *b = &d->rows.logs;
     uint32_t row = d->rows.log_rows[i].row;
@@ -247,7 +245,7 @@ static err write_logs(struct olly *o, const struct correlation_details *d, uint6
     json_key(o->w, STR("logs"));
     json_array(o->w);
     for (uint32_t i = 0; i < n; i++) {
-        TRY(write_log(o, d, i));
+        TRY(write_olly_log(o, d, i));
         if (i % 64 == 63) TRY(answer_settle(&o->a));
     }
     json_array_end(o->w);
@@ -261,13 +259,13 @@ static err write_logs(struct olly *o, const struct correlation_details *d, uint6
 static void write_description(struct json_writer *w, struct str text) {
     AUTO_BUF struct buf cut;
     size_t n = DESCRIPTION_CUT;
+    buf_init(&cut, KIB);
     json_key(w, STR("description"));
     if (text.n <= DESCRIPTION_MAX) {
         json_str(w, text);
         return;
     }
     while (n > 0 && ((uint8_t)text.p[n] & 0xc0) == 0x80) n--;
-    buf_init(&cut, KIB);
     buf_add(&cut, text.p, n);
     buf_add_text(&cut, "...");
     json_str(w, buf_str(&cut));
@@ -280,8 +278,7 @@ static void write_span_item(struct olly *o, const struct correlation_details *d,
     olly_key_time(w, "timestamp", s->time);
     json_member(w, "type", text, "span");
     json_member(w, "serviceName", str, service_of(d, i));
-    json_member(w, "description", str,
-                batch_text(&d->rows.spans, SET_ROWS, FIELD_NAME, d->rows.span_rows[i].row));
+    json_member(w, "description", str, batch_text(&d->rows.spans, SET_ROWS, FIELD_NAME, d->rows.span_rows[i].row));
     json_member(w, "duration", i64, s->duration);
     json_member(w, "isError", bool, s->failed);
     json_object_end(w);
@@ -310,8 +307,7 @@ static err write_timeline(struct olly *o, const struct correlation_details *d, u
     json_key(o->w, STR("timeline"));
     json_array(o->w);
     while (span < d->rows.span_count || log < d->rows.log_count) {
-        bool is_log =
-            span == d->rows.span_count || (log < d->rows.log_count && logs[log].time < spans[span].time);
+        bool is_log = span == d->rows.span_count || (log < d->rows.log_count && logs[log].time < spans[span].time);
         if (!is_log && !d->rows.span_rows[span].mine) {
             span++;
             continue;
@@ -339,7 +335,7 @@ static err fill_one(struct olly *o) {
     olly_key_time(w, "firstSeen", v->first_seen);
     olly_key_time(w, "lastSeen", v->last_seen);
     json_member(w, "duration", i64, v->last_seen - v->first_seen);
-    write_services(w, v);
+    write_names(w, v);
     json_member(w, "spanCount", u64, v->spans);
     json_member(w, "logCount", u64, d.rows.log_count);
     json_member(w, "errorCount", u64, v->errors);
@@ -354,7 +350,8 @@ static err fill_one(struct olly *o) {
 void handle_olly_correlation(struct api_call *c) { olly_answer(c, fill_one); }
 
 /* The three lists: of an unknown id they are empty. */
-static err fill_part(struct olly *o, err (*write)(struct olly *o, const struct correlation_details *d, uint64_t *out_n)) {
+static err fill_part(struct olly *o,
+                     err (*write)(struct olly *o, const struct correlation_details *d, uint64_t *out_n)) {
     struct correlation_details d;
     uint64_t n;
     memset(&d, 0, sizeof d);
