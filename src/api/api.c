@@ -205,6 +205,7 @@ void api_handle(struct http_request *r) {
     }
     request.request_id = http_field(r, STR("x-request-id"));
     request.upgrade = http_field(r, STR("upgrade"));
+    request.connection = http_field(r, STR("connection"));
     request.websocket_key = http_field(r, STR("sec-websocket-key"));
     request.websocket_version = http_field(r, STR("sec-websocket-version"));
     request.is_tls = http_is_tls(r);

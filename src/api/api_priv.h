@@ -52,7 +52,7 @@ struct api_request {
     struct credentials credentials;
     bool is_tls, is_h2;
     struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_match, if_none_match, request_id;
-    struct str upgrade, websocket_key, websocket_version; /* RFC 6455 */
+    struct str upgrade, connection, websocket_key, websocket_version; /* RFC 6455 */
     struct str traceparent, tracestate;
     struct str body;
     bool body_is_left; /* unread: api_trusts said no */
@@ -135,6 +135,7 @@ struct api {
     } openapi, docs;           /* made when first asked for */
     atomic_bool searches_busy; /* they are being changed: one at a time */
     atomic_size_t reflections; /* streams of grpc.reflection */
+    atomic_size_t sockets;     /* WebSockets of OllyStack's API */
     int64_t started_ns;
     _Atomic int64_t backup_ns; /* of the last backup since then; 0: none */
 };
