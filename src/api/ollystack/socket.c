@@ -28,7 +28,7 @@ static void refuse_version(struct api_call *c) {
     static const struct http_field field = {STR("Sec-WebSocket-Version"), STR("13")};
     AUTO_BUF struct buf body;
     buf_init(&body, KIB);
-    olly_put_error(&body, false, STR("websocket: version 13 is spoken here"));
+    olly_put_error(&body, false, STR("only version 13 of the WebSocket protocol is spoken here"));
     call_reply(c, &(struct api_reply){.status = 400,
                                       .content_type = olly_content_type(c),
                                       .body = buf_str(&body),
@@ -40,7 +40,7 @@ static void refuse_version(struct api_call *c) {
 static bool check(struct api_call *c, char accept[WEBSOCKET_ACCEPT + 1]) {
     const struct api_request *r = &c->request;
     if (r->is_h2 || !list_has(r->upgrade, STR("websocket")) || !list_has(r->connection, STR("upgrade"))) {
-        olly_fail(c, 400, STR("websocket: the client is not using the websocket protocol"));
+        olly_fail(c, 400, STR("this is a WebSocket: ask with Connection: Upgrade and Upgrade: WebSocket"));
         return false;
     }
     if (!str_equal(r->websocket_version, STR("13"))) {
@@ -48,7 +48,7 @@ static bool check(struct api_call *c, char accept[WEBSOCKET_ACCEPT + 1]) {
         return false;
     }
     if (websocket_accept(r->websocket_key, accept)) return true;
-    olly_fail(c, 400, STR("websocket: Sec-WebSocket-Key is not 16 bytes in base64"));
+    olly_fail(c, 400, STR("Sec-WebSocket-Key is not 16 bytes in base64"));
     return false;
 }
 

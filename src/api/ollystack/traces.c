@@ -137,9 +137,9 @@ static void write_percentiles(struct json_writer *w, const int64_t *sorted, size
 static err fill_stats(struct olly *o) {
     struct query_filter f;
     struct olly_traces rows;
-    struct name_count *services;
-    int64_t *durations;
-    size_t service_n;
+    struct name_count *services = NULL;
+    int64_t *durations = NULL;
+    size_t service_n = 0;
     uint64_t failed = 0;
     struct str service = olly_text(o->c, "service");
     olly_window(o, DAY, service, &f);
@@ -215,8 +215,8 @@ static err group_failures(struct olly *o, const struct olly_traces *rows, struct
 static err fill_patterns(struct olly *o) {
     struct query_filter f;
     struct olly_traces rows;
-    struct failure *v;
-    size_t n;
+    struct failure *v = NULL;
+    size_t n = 0;
     olly_window(o, DAY, STR(""), &f);
     TRY(olly_traces_read(o, &f, OLLY_ANY, NEWEST_FAILED, &rows));
     TRY(group_failures(o, &rows, &v, &n));
@@ -300,8 +300,8 @@ static void write_failure(struct olly *o, const struct failure *f, const struct 
 static err fill_fingerprints(struct olly *o) {
     struct query_filter f;
     struct olly_traces rows;
-    struct failure *v;
-    size_t n;
+    struct failure *v = NULL;
+    size_t n = 0;
     uint64_t failed = 0;
     int64_t hours = olly_hours(o->c, DAY), limit = olly_integer_or(o->c, "limit", 100, 0);
     olly_window(o, hours, STR(""), &f);
