@@ -351,7 +351,7 @@ void handle_olly_correlation(struct api_call *c) { olly_answer(c, fill_one); }
 
 /* The three lists: of an unknown id they are empty. */
 static err fill_part(struct olly *o,
-                     err (*write)(struct olly *o, const struct correlation_details *d, uint64_t *out_n)) {
+                     err (*list)(struct olly *o, const struct correlation_details *d, uint64_t *out_n)) {
     struct correlation_details d;
     uint64_t n;
     memset(&d, 0, sizeof d);
@@ -360,7 +360,7 @@ static err fill_part(struct olly *o,
     err_free(e);
     if (e) memset(&d, 0, sizeof d);
     write_own_id(o);
-    TRY(write(o, &d, &n));
+    TRY(list(o, &d, &n));
     json_member(o->w, "count", u64, n);
     return NULL;
 }
