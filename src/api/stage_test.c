@@ -2,6 +2,7 @@
 
 #include "ingest/ingest.h"
 #include "ingest/live.h"
+#include "ingest/rollup/rollup.h"
 #include "os/clock.h"
 #include "signal/batch_build.h"
 
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 int64_t stage_later_ns;
+bool stage_rolls;
 int64_t stage_now(void) { return STAGE_NOW_NS + stage_later_ns; }
 
 void stage_open(struct stage *s) { stage_open_as(s, NULL, NULL, NULL); }
@@ -31,10 +33,15 @@ void stage_open_as(struct stage *s, const char *dir, const char *tokens, const c
     budget_init(&s->budget, 1 << 30);
     store_options_default(&store);
     store.wall_ns = stage_now;
+    if (stage_rolls) store.rollup = rollup_of_spans();
     s->store = store_model_open(&store);
     s->live = live_new(64, &s->budget);
-    s->ingest = ingest_new(
-        &(struct ingest_options){.store = s->store, .budget = &s->budget, .live = s->live, .wall_ns = stage_now});
+    s->correlate = correlate_rules_new();
+    s->ingest = ingest_new(&(struct ingest_options){.store = s->store,
+                                                    .budget = &s->budget,
+                                                    .live = s->live,
+                                                    .correlate = s->correlate,
+                                                    .wall_ns = stage_now});
     api_options_default(&options);
     options.store = s->store;
     options.ingest = s->ingest;
@@ -61,6 +68,7 @@ static void stage_streams_done(struct stage *s) {
 void stage_close(struct stage *s) {
     api_free(s->api);
     ingest_free(s->ingest);
+    correlate_rules_free(s->correlate);
     live_free(s->live);
     stage_streams_done(s);
     assert_null(store_close(s->store));
