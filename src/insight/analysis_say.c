@@ -19,7 +19,7 @@ static void say_size(struct buf *b, const struct trace_tree *t, const struct ana
     say_number(b, t->service_count, "service", "services");
     buf_add_text(b, " in ");
     put_duration_short(b, of->duration);
-    if (of->errors) buf_add_fmt(b, ", %u of them failed", of->errors);
+    if (of->errors) buf_add_fmt(b, ", %u failed", of->errors);
     buf_add_byte(b, '.');
 }
 
