@@ -94,6 +94,8 @@ struct analysis_error {
     struct str type,
         message; /* its exception's where it has one, else error.type or a status code, and the status message; may be "" */
 };
+/* Of its last exception alone: the one that got out. */
+struct analysis_error analysis_exception_of(const struct batch *b, uint32_t row, struct arena *a);
 struct analysis_error analysis_error_of(const struct batch *b, uint32_t row, struct arena *a);
 
 struct trace_analysis {

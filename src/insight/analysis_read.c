@@ -97,17 +97,21 @@ static struct str attribute_text(const struct batch *b, enum set s, uint32_t row
     return copy.p ? copy : STR("");
 }
 
+struct analysis_error analysis_exception_of(const struct batch *b, uint32_t row, struct arena *a) {
+    uint32_t from = row ? batch_u32(b, SET_ROWS, FIELD_EVENT_END, row - 1) : 0;
+    for (uint32_t i = batch_u32(b, SET_ROWS, FIELD_EVENT_END, row); i-- > from;)
+        if (str_equal(batch_text(b, SET_EVENTS, FIELD_NAME, i), STR("exception")))
+            return (struct analysis_error){attribute_text(b, SET_EVENTS, i, "exception.type", a),
+                                           attribute_text(b, SET_EVENTS, i, "exception.message", a)};
+    return (struct analysis_error){STR(""), STR("")};
+}
+
 struct analysis_error analysis_error_of(const struct batch *b, uint32_t row, struct arena *a) {
     static const char *const codes[] = {"error.type", "http.response.status_code", "http.status_code",
                                         "rpc.grpc.status_code"};
-    struct analysis_error e = {.type = STR(""), .message = batch_text(b, SET_ROWS, FIELD_STATUS_MESSAGE, row)};
-    uint32_t from = row ? batch_u32(b, SET_ROWS, FIELD_EVENT_END, row - 1) : 0;
-    for (uint32_t i = batch_u32(b, SET_ROWS, FIELD_EVENT_END, row);
-         i-- > from && !e.type.n;) { /* the last one got out */
-        if (!str_equal(batch_text(b, SET_EVENTS, FIELD_NAME, i), STR("exception"))) continue;
-        e.type = attribute_text(b, SET_EVENTS, i, "exception.type", a);
-        if (!e.message.n) e.message = attribute_text(b, SET_EVENTS, i, "exception.message", a);
-    }
+    struct analysis_error e = analysis_exception_of(b, row, a);
+    struct str message = batch_text(b, SET_ROWS, FIELD_STATUS_MESSAGE, row);
+    if (message.n) e.message = message;
     for (size_t i = 0; i < LENGTH(codes) && !e.type.n; i++) e.type = attribute_text(b, SET_ROWS, row, codes[i], a);
     return e;
 }
