@@ -84,15 +84,15 @@ static int most_self_first(const void *x, const void *y) {
     return (a->span > b->span) - (a->span < b->span);
 }
 
-/* Each span is waited for once at most: the stack holds no more than there are. Steps of all, by self time. */
-static err walk_path(struct arena *a, const struct trace_tree *t, const struct family *f, struct analysis_step **out,
-                     uint64_t *out_n) {
+/* Each span is waited for once at most: the stack holds no more than there are. Steps of all, by self time; NULL: no memory. */
+static struct analysis_step *walk_path(struct arena *a, const struct trace_tree *t, const struct family *f,
+                                       uint64_t *out_n) {
     struct window *stack = arena_array(a, struct window, t->n + 1);
     struct analysis_step *steps = arena_array(a, struct analysis_step, t->n + 1);
     struct kin *children = arena_array(a, struct kin, f->n + 1); /* a copy: split sorts and cuts */
     uint32_t depth = 0;
     uint64_t n = 0;
-    if (!stack || !steps || !children) return arena_err(a);
+    if (!stack || !steps || !children) return NULL;
     if (f->n) memcpy(children, f->kin, f->n * sizeof *children);
     const struct tree_span *root = &t->spans[t->root];
     stack[depth++] = (struct window){t->root, root->start, root->start + root->duration};
@@ -103,9 +103,8 @@ static err walk_path(struct arena *a, const struct trace_tree *t, const struct f
         if (own > 0) steps[n++] = (struct analysis_step){w.span, own};
     }
     if (n) qsort(steps, n, sizeof *steps, most_self_first);
-    *out = steps;
     *out_n = n;
-    return NULL;
+    return steps;
 }
 
 static int by_span(const void *x, const void *y) {
@@ -116,8 +115,8 @@ static int by_span(const void *x, const void *y) {
 /* Of those that are listed; by place in the tree, which is that of the waterfall. */
 static err find_path(struct arena *a, const struct trace_tree *t, const struct family *f, int64_t *path_ns,
                      struct analysis *out) {
-    struct analysis_step *steps;
-    TRY(walk_path(a, t, f, &steps, &out->path_found));
+    struct analysis_step *steps = walk_path(a, t, f, &out->path_found);
+    if (!steps) return arena_err(a);
     for (size_t i = 0; i < out->path_found; i++) path_ns[t->spans[steps[i].span].service] += steps[i].self_ns;
     out->path_n = MIN(out->path_found, (uint64_t)ANALYSIS_PATH_MAX);
     if (out->path_n) qsort(steps, out->path_n, sizeof *steps, by_span);
