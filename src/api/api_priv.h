@@ -205,6 +205,8 @@ void call_query_begin(struct api_call *c, struct query *q);
 /* start and end, by default the last hour; `open_end`: without `end` the range has none. */
 err call_range(struct api_call *c, bool open_end, int64_t *out_min, int64_t *out_max);
 /* All parameters of FILTER_PARAMS that the route has. */
+/* The first value of the path as a trace id. */
+err call_trace_id(const struct api_call *c, unsigned char out[16]);
 err call_filter(struct api_call *c, struct query *q, bool open_end, struct query_filter *out);
 
 /* ---- answers ---------------------------------------------------------------------------------------------------- */
@@ -244,6 +246,9 @@ void write_resources(struct json_writer *w, const struct batch *b, struct arena 
 void write_scopes(struct json_writer *w, const struct batch *b);
 void write_resource(struct json_writer *w, const struct batch *b, uint32_t resource, struct arena *a);
 void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
+/* "clocks": services whose clocks are ahead or behind. */
+struct trace_tree;
+void write_clocks(struct json_writer *w, const struct trace_tree *t);
 /* A log record; `whole`: with its resource and scope in it, else with their indexes. */
 void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a);
 /* The same with the id that it has, whose it may be, and where that is from, in place of its own. */
@@ -298,6 +303,7 @@ void handle_trace_stats(struct api_call *c);
 void handle_trace_aggregate(struct api_call *c);
 void handle_trace_groups(struct api_call *c);
 void handle_trace(struct api_call *c);
+void handle_trace_analysis(struct api_call *c);
 void handle_trace_columns(struct api_call *c);
 void handle_trace_find(struct api_call *c);
 void handle_trace_span(struct api_call *c);

@@ -863,6 +863,11 @@ const struct api_route api_routes[] = {
      "The same by up to four keys, with sample traces.", "TraceGroups"},
     {HTTP_GET, "/api/v1/traces/{trace_id}", ROLE_READ, MAIN, RUN_WORK, handle_trace, trace_params,
      "One trace, parents before children.", "Trace"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/analysis", ROLE_READ, MAIN, RUN_WORK, handle_trace_analysis,
+     trace_columns_params,
+     "What a trace tells: its critical path, what failed first, what was slower than usual, what was done again and "
+     "again, where nothing happened.",
+     "TraceAnalysis"},
     {HTTP_GET, "/api/v1/traces/{trace_id}/columns", ROLE_READ, MAIN, RUN_WORK, handle_trace_columns,
      trace_columns_params, "All spans of a trace as columns, without attributes, events and links.", "TraceColumns"},
     {HTTP_GET, "/api/v1/traces/{trace_id}/spans", ROLE_READ, MAIN, RUN_WORK, handle_trace_find, trace_find_params,

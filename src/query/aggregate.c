@@ -135,7 +135,7 @@ err query_aggregate(struct query *q, const struct query_aggregate *r, struct que
     assert((r->by_service || r->by_operation) && r->limit > 0 && r->limit <= QUERY_GROUPS_MAX);
     if (r->filter.time_min > r->filter.time_max) return err_new(ERR_INVALID, "the range ends before it starts");
     if (r->rollups && query_rollups_can_tell(&r->filter)) TRY(aggregate_rolled(q, r, &made));
-    if (!made.rolled) TRY(aggregate_counted(q, r, &made));
+    if (!made.rolled && !r->only_rollups) TRY(aggregate_counted(q, r, &made));
     *out = made;
     return NULL;
 }

@@ -17,7 +17,8 @@ struct query_aggregate {
     struct query_filter filter;
     bool by_service, by_operation; /* one of them at least */
     size_t limit;                  /* 1 .. QUERY_GROUPS_MAX */
-    bool rollups;                  /* read them where they can tell */
+    bool rollups;                  /* read them where they can tell … */
+    bool only_rollups;             /* … and else, or where they have nothing, answer with no rows */
 };
 struct query_aggregate_row {
     struct str service, operation; /* p NULL: not grouped by */
