@@ -12,7 +12,8 @@ static void check_walk(const struct api_route *r, enum api_port port, int wanted
     bool refused = status == 401 || status == 403 || status == 429;
     if (wanted ? status != wanted : refused) fail_msg("%s by %s: %d: %s", request.p, who, status, stage.body.p);
     if (status == 401) assert_has(stage.fields, "WWW-Authenticate: Bearer realm=\"clew\"");
-    bool otlp = port == API_PORT_OTLP || strncmp(r->path, "/otlp/", 6) == 0 || strstr(r->path, "/api/v1/otlp/");
+    bool otlp = port == API_PORT_OTLP || strncmp(r->path, "/otlp/", 6) == 0 || strstr(r->path, "/api/v1/otlp/") ||
+                strstr(r->path, "/ollystack/v1/");
     if (wanted && otlp) {
         assert_string_equal(stage.content_type, "application/x-protobuf");
         assert_int_equal(stage.body.p[1], wanted == 401 ? 16 : 7); /* UNAUTHENTICATED, PERMISSION_DENIED */

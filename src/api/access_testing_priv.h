@@ -73,8 +73,7 @@ static const char trace_of_a[] = "0af7651916cd43dd8448eb211c80319c", trace_of_b[
 /* A path that the route takes on a port, by "GET /path". Jaeger's has /jaeger at its root, Prometheus's /prometheus. */
 static inline void put_request(const struct api_route *r, enum api_port port, const char *trace, const char *service,
                                struct buf *out) {
-    static const char *const roots[API_PORTS] = {[API_PORT_JAEGER] = "/jaeger", [API_PORT_PROMETHEUS] = "/prometheus"};
-    struct str rest = str_of(r->path + (roots[port] ? strlen(roots[port]) : 0)), segment;
+    struct str rest = str_of(r->path + (api_roots[port] ? strlen(api_roots[port]) : 0)), segment;
     buf_clear(out);
     buf_add_text(out, route_method(r));
     buf_add_byte(out, ' ');

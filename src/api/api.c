@@ -1,5 +1,6 @@
 #include "api/api_priv.h"
 
+#include "api/ollystack/ollystack_priv.h"
 #include "api/origin_priv.h"
 #include "os/clock.h"
 
@@ -203,6 +204,11 @@ void api_handle(struct http_request *r) {
         request.traceparent = http_field(r, STR("traceparent"));
         request.tracestate = http_field(r, STR("tracestate"));
     }
+    request.request_id = http_field(r, STR("x-request-id"));
+    request.upgrade = http_field(r, STR("upgrade"));
+    request.connection = http_field(r, STR("connection"));
+    request.websocket_key = http_field(r, STR("sec-websocket-key"));
+    request.websocket_version = http_field(r, STR("sec-websocket-version"));
     request.is_tls = http_is_tls(r);
     request.body_is_left = http_body_is_left(r);
     request.grpc_encoding = http_field(r, STR("grpc-encoding"));
@@ -242,17 +248,22 @@ static struct str path_of_absolute(struct str target) {
     return rest.n ? (struct str){rest.p - 1, rest.n + 1} : STR("/");
 }
 
-const char *const api_roots[API_PORTS] = {[API_PORT_JAEGER] = "/jaeger", [API_PORT_PROMETHEUS] = "/prometheus"};
+const char *const api_roots[API_PORTS] = {
+    [API_PORT_JAEGER] = "/jaeger", [API_PORT_PROMETHEUS] = "/prometheus", [API_PORT_OLLYSTACK] = "/ollystack"};
 
-static void take_target(struct api_call *c) {
-    if (!str_cut(c->request.target, '?', &c->path, &c->query)) c->query = (struct str){"", 0};
-    if (c->path.n == 0 || c->path.p[0] != '/') c->path = path_of_absolute(c->path);
-    if (!api_roots[c->request.port]) return;
+static void put_root(struct api_call *c) {
     struct buf path;
     buf_init(&path, 64 * KIB);
     buf_add_fmt(&path, "%s" STR_FMT, api_roots[c->request.port], STR_ARG(c->path));
     c->path = arena_copy(&c->arena, buf_str(&path));
     buf_done(&path);
+}
+
+static void take_target(struct api_call *c) {
+    if (!str_cut(c->request.target, '?', &c->path, &c->query)) c->query = (struct str){"", 0};
+    if (c->path.n == 0 || c->path.p[0] != '/') c->path = path_of_absolute(c->path);
+    if (api_roots[c->request.port]) put_root(c);
+    olly_take_path(c);
 }
 
 static bool page_may_ask(const struct api_call *c) {
@@ -332,7 +343,7 @@ void api_serve(struct api *api, const struct api_request *request) {
     c->now_ns = api->options.wall_ns();
     arena_init(&c->arena, MIB);
     take_target(c);
-    if (!admit_page(c)) return;
+    if (!admit_page(c) || !olly_admit(c)) return;
     const struct api_route *route = route_find(c);
     if (!route) return; /* c has ended */
     c->route = route;

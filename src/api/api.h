@@ -31,8 +31,9 @@ struct notifier;
 struct scraper;
 struct store;
 
-/* API_PORT_JAEGER serves the routes below /jaeger at its root, API_PORT_PROMETHEUS those below /prometheus. */
-enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORT_JAEGER, API_PORT_PROMETHEUS, API_PORTS };
+/* API_PORT_JAEGER serves the routes below /jaeger at its root, API_PORT_PROMETHEUS those below /prometheus, API_PORT_OLLYSTACK those below
+ * /ollystack. */
+enum api_port { API_PORT_MAIN, API_PORT_OTLP, API_PORT_JAEGER, API_PORT_PROMETHEUS, API_PORT_OLLYSTACK, API_PORTS };
 
 /* What is in force of how long telemetry stays, each with where it was said: "default", "environment", "flag". */
 struct api_retention {

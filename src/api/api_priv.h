@@ -29,8 +29,9 @@ struct api_reply {
     size_t field_count, trailer_count;
     bool is_tls;            /* set by call_reply, as the next */
     struct str cors_origin; /* of a page that may read this; empty: none */
+    struct str request_id; /* of OllyStack's API, whose answers all have one, and CORS of their own; empty: another's */
 };
-enum { REPLY_FIELDS_MAX = 16 };
+enum { REPLY_FIELDS_MAX = 20 };
 /* The reply's fields and those that every answer has (security, caching, CORS), to out[REPLY_FIELDS_MAX]; how many. */
 size_t reply_fields(const struct api_reply *reply, struct http_field *out);
 
@@ -50,7 +51,8 @@ struct api_request {
     bool has_content_type;
     struct credentials credentials;
     bool is_tls, is_h2;
-    struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_match, if_none_match;
+    struct str grpc_encoding, grpc_timeout, accept, accept_encoding, if_match, if_none_match, request_id;
+    struct str upgrade, connection, websocket_key, websocket_version; /* RFC 6455 */
     struct str traceparent, tracestate;
     struct str body;
     bool body_is_left; /* unread: api_trusts said no */
@@ -75,6 +77,7 @@ struct api_call {
     struct api_request request;
     struct str path, query;
     struct str path_values[API_PATH_VALUES_MAX]; /* decoded */
+    bool is_ai;                                  /* asked below /ollystack/ai, which is not in `path` */
     struct api_value values[API_PARAMS_MAX];     /* in order of route->params */
     struct str wheres[API_REPEATS_MAX];          /* of the repeated parameters, in the order given */
     uint8_t where_of[API_REPEATS_MAX];           /* which parameter */
@@ -132,6 +135,7 @@ struct api {
     } openapi, docs;           /* made when first asked for */
     atomic_bool searches_busy; /* they are being changed: one at a time */
     atomic_size_t reflections; /* streams of grpc.reflection */
+    atomic_size_t sockets;     /* WebSockets of OllyStack's API */
     int64_t started_ns;
     _Atomic int64_t backup_ns; /* of the last backup since then; 0: none */
 };
@@ -201,6 +205,8 @@ void call_query_begin(struct api_call *c, struct query *q);
 /* start and end, by default the last hour; `open_end`: without `end` the range has none. */
 err call_range(struct api_call *c, bool open_end, int64_t *out_min, int64_t *out_max);
 /* All parameters of FILTER_PARAMS that the route has. */
+/* The first value of the path as a trace id. */
+err call_trace_id(const struct api_call *c, unsigned char out[16]);
 err call_filter(struct api_call *c, struct query *q, bool open_end, struct query_filter *out);
 
 /* ---- answers ---------------------------------------------------------------------------------------------------- */
@@ -226,7 +232,8 @@ err call_answer_otlp(struct api_call *c, struct query *q, enum answer_format for
 
 void write_range(struct json_writer *w, int64_t time_min, int64_t time_max);
 void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row);
-void write_correlation(struct json_writer *w, const struct batch *b, uint32_t row); /* the id that came with a row, if any */
+void write_correlation(struct json_writer *w, const struct batch *b,
+                       uint32_t row); /* the id that came with a row, if any */
 void write_kind(struct json_writer *w, uint32_t kind);
 void write_status(struct json_writer *w, uint32_t status);
 void write_span_stats(struct json_writer *w, const struct query_span_stats *s);
@@ -239,6 +246,9 @@ void write_resources(struct json_writer *w, const struct batch *b, struct arena 
 void write_scopes(struct json_writer *w, const struct batch *b);
 void write_resource(struct json_writer *w, const struct batch *b, uint32_t resource, struct arena *a);
 void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
+/* "clocks": services whose clocks are ahead or behind. */
+struct trace_tree;
+void write_clocks(struct json_writer *w, const struct trace_tree *t);
 /* A log record; `whole`: with its resource and scope in it, else with their indexes. */
 void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a);
 /* The same with the id that it has, whose it may be, and where that is from, in place of its own. */
@@ -247,6 +257,8 @@ void write_log_of(struct json_writer *w, const struct batch *b, uint32_t row, bo
 /* The parameter `by`, if given: groups of the rows that fulfil f, as members. step 0: without a trend. */
 err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, const struct query_filter *f,
                     int64_t step);
+void write_group_value(struct json_writer *w, const struct query_by *by,
+                       const struct query_group_value *v); /* a number by its word */
 
 bool write_readiness(struct json_writer *w, const struct api *api); /* status, ready, checks; is it ready? */
 
@@ -288,11 +300,16 @@ void health_note(struct api *api, bool stores); /* a body was stored, or could n
 void watches_end(struct api *api);
 void handle_traces(struct api_call *c);
 void handle_trace_stats(struct api_call *c);
+void handle_trace_aggregate(struct api_call *c);
+void handle_trace_groups(struct api_call *c);
 void handle_trace(struct api_call *c);
+void handle_trace_analysis(struct api_call *c);
 void handle_trace_columns(struct api_call *c);
 void handle_trace_find(struct api_call *c);
 void handle_trace_span(struct api_call *c);
 void handle_services(struct api_call *c);
+void handle_service_timeseries(struct api_call *c);
+void handle_services_health(struct api_call *c);
 void handle_operations(struct api_call *c);
 void handle_errors(struct api_call *c);
 void handle_correlations(struct api_call *c);

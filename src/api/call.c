@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api/jaeger/jaeger_priv.h"
+#include "api/ollystack/ollystack_priv.h"
 #include "api/origin_priv.h"
 #include "api/prometheus/prometheus_priv.h"
 #include "base/text.h"
@@ -51,6 +52,7 @@ static void call_settle(struct api_call *c, const struct api_reply *reply, struc
     trace_end(c, status);
     *out = *reply;
     out->is_tls = c->request.is_tls;
+    if (olly_has_path(c)) out->request_id = olly_request_id(c);
     if (origin_is_listed(c->request.credentials.origin, c->api->options.cors_origins))
         out->cors_origin = c->request.credentials.origin;
 }
@@ -86,7 +88,7 @@ static bool is_of_prometheus(enum api_port port, struct str path, struct str par
 }
 
 static bool is_otlp(enum api_port port, struct str path) {
-    return port == API_PORT_OTLP || str_starts_with(path, STR("/otlp/")) ||
+    return port == API_PORT_OTLP || str_starts_with(path, STR("/otlp/")) || olly_is_otlp(port, path) ||
            is_of_prometheus(port, path, STR("/api/v1/otlp/"));
 }
 
@@ -123,6 +125,8 @@ struct str api_refusal(void *listener, struct str target, struct str content_typ
     }
     if (surface->port == API_PORT_PROMETHEUS || is_of_prometheus(surface->port, target, STR("/")))
         prometheus_put_error(out, status, reason);
+    else if (surface->port == API_PORT_OLLYSTACK || str_starts_with(target, STR("/ollystack/")))
+        olly_put_error(out, olly_is_ai(surface->port, target), reason);
     else
         put_error_json(out, kind, reason, STR(""));
     return STR("application/json");
@@ -149,6 +153,7 @@ static void fail_with(struct api_call *c, int status, struct str type, struct st
 void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind kind, struct str message,
                   struct str hint, const struct http_field *field) {
     bool grpc = call_is_grpc(c), otlp = call_is_otlp(c) && !grpc, json = otlp_is_json(c->request.content_type);
+    struct str type = !otlp && olly_has_path(c) ? olly_content_type(c) : otlp_content_type(!otlp || json);
     struct buf body, text;
     buf_init(&body, 64 * KIB);
     buf_init(&text, 16 * KIB);
@@ -164,10 +169,12 @@ void call_fail_as(struct api_call *c, int status, int grpc_code, enum err_kind k
         jaeger_put_error(&body, c->path, status, message);
     else if (str_starts_with(c->path, STR("/prometheus/")))
         prometheus_put_error(&body, status, message);
+    else if (olly_has_path(c))
+        olly_put_error(&body, olly_speaks_ai(c), message);
     else
         put_error_json(&body, kind, message, hint);
     buf_done(&text);
-    if (!grpc) fail_with(c, status, otlp_content_type(!otlp || json), buf_str(&body), field);
+    if (!grpc) fail_with(c, status, type, buf_str(&body), field);
     buf_done(&body);
 }
 
@@ -186,7 +193,8 @@ void call_fail_access(struct api_call *c, enum access_outcome why) {
     const struct access_refusal *r = &access_refusals[why];
     enum err_kind kind = r->status == 400 ? ERR_INVALID : r->status == 429 ? ERR_BUSY : ERR_DENIED;
     const struct http_field *field = r->status != 401 ? NULL : why == ACCESS_NOBODY ? &challenge : &invalid;
-    call_fail_as(c, r->status, r->grpc, kind, str_of(r->message), str_of(r->hint), field);
+    const char *message = olly_has_path(c) ? olly_refusal(c, why, r->message) : r->message;
+    call_fail_as(c, r->status, r->grpc, kind, str_of(message), str_of(r->hint), field);
 }
 
 void call_answer_json(struct api_call *c, int status, const struct buf *body) {
@@ -251,7 +259,8 @@ err call_filter(struct api_call *c, struct query *q, bool open_end, struct query
         out->trace_id = call_given(c, "trace_id") ? call_value(c, "trace_id")->bytes : NULL;
         out->span_id = call_given(c, "span_id") ? call_value(c, "span_id")->bytes : NULL;
     }
-    for (size_t i = 0; i < c->where_count; i++) /* routes of filters repeat nothing else */
-        TRY_WRAP(query_filter_where(q, out, c->wheres[i]), "where=" STR_FMT, STR_ARG(c->wheres[i]));
+    for (size_t i = 0; i < c->where_count; i++)
+        if (c->route->params[c->where_of[i]].type == PARAM_WHERE)
+            TRY_WRAP(query_filter_where(q, out, c->wheres[i]), "where=" STR_FMT, STR_ARG(c->wheres[i]));
     return NULL;
 }

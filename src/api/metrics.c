@@ -226,7 +226,7 @@ void metrics_sum_servers(struct api *api, struct http_server_stats *out) {
 }
 
 static void put_http(struct buf *out, struct api *api) {
-    static const char *const ports[API_PORTS] = {"main", "otlp", "jaeger", "prometheus"};
+    static const char *const ports[API_PORTS] = {"main", "otlp", "jaeger", "prometheus", "ollystack"};
     struct http_server_stats sum;
     metrics_sum_servers(api, &sum);
     one(out, "clew_http_connections", "gauge", "Open connections.", sum.connections);

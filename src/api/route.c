@@ -1,5 +1,5 @@
 /* Which route a path is, and what to say when it is none. */
-#include "api/api_priv.h"
+#include "api/ollystack/ollystack_priv.h"
 
 enum { SEGMENTS_MAX = 12, METHOD_SHOWN_MAX = 32 };
 
@@ -112,6 +112,18 @@ static void fail_method(struct api_call *c, const struct api_route *const *found
     buf_done(&message);
 }
 
+/* OllyStack's: a slash too many is redirected, as Go's router does. */
+static void fail_olly(struct api_call *c, const struct api_route *near) {
+    struct str bare = {c->path.p, c->path.n - 1};
+    bool known = false;
+    for (size_t i = 0; i < api_route_count && !near && c->path.p[bare.n] == '/'; i++)
+        known |= (api_routes[i].ports >> c->request.port & 1) && fit(api_routes[i].path, bare) > 0;
+    if (known)
+        olly_redirect(c);
+    else
+        olly_fail_route(c, near);
+}
+
 /* The route without parameters that was asked for last at each port: senders ask for one again and again. */
 static _Atomic(const struct api_route *) asked_last[API_PORTS];
 
@@ -136,6 +148,10 @@ const struct api_route *route_find(struct api_call *c) {
         best_fit = f;
         if (n < LENGTH(found)) found[n++] = &api_routes[i];
         if (method_is(&api_routes[i], c->request.method)) best = &api_routes[i];
+    }
+    if (!best && olly_has_path(c)) {
+        fail_olly(c, n ? found[0] : NULL);
+        return NULL;
     }
     if (n == 0) {
         fail_not_found(c);
@@ -199,6 +215,7 @@ void api_put_routes(struct buf *out) {
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *r = &api_routes[i];
         const char *ports = r->ports >> API_PORT_JAEGER & 1       ? "main port, and at the root of --jaeger"
+                            : r->ports >> API_PORT_OLLYSTACK & 1  ? "main port, and at the root of --ollystack"
                             : r->ports >> API_PORT_PROMETHEUS & 1 ? "main port, and at the root of --prometheus"
                             : r->ports == 3                       ? "both ports"
                             : r->ports == 1                       ? "main port"

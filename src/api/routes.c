@@ -1,5 +1,6 @@
 /* The table of routes. A row here is everything that a route needs: parsing, refusals and documentation come out of it. */
 #include "api/jaeger/jaeger_priv.h"
+#include "api/ollystack/ollystack_priv.h"
 #include "api/prometheus/prometheus_priv.h"
 #include "insight/correlation.h"
 #include "insight/errors.h"
@@ -90,6 +91,41 @@ static const struct api_param trace_stats_params[] = {
     BREAKDOWN_PARAMS("`service`, `environment`, `operation`, `status`, `kind`", ""),
     {0},
 };
+static const struct api_param trace_aggregate_params[] = {
+    SPAN_FILTER_PARAMS,
+    {.name = "by",
+     .type = PARAM_CHOICE,
+     .choices = "service,operation service operation",
+     .initial = "service,operation",
+     .help = "what a row is of"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = QUERY_GROUPS_MAX,
+     .initial = "100",
+     .help = "rows, most spans first; all others are one"},
+    {.name = "rollups",
+     .type = PARAM_BOOLEAN,
+     .initial = "true",
+     .help = "read the rollups of minutes where they can tell: ranges of ten minutes and more, widened to whole "
+             "minutes, without conditions on attributes, text and duration; `false`: count the spans"},
+    {0},
+};
+static const struct api_param trace_groups_params[] = {
+    SPAN_FILTER_PARAMS,
+    {.name = "by",
+     .type = PARAM_TEXT,
+     .repeated = true,
+     .help = "group by this, up to four times: `service`, `environment`, `operation`, `status`, `kind`, or the key of "
+             "an attribute as in `where`; by default `service`"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = QUERY_GROUPS_MAX,
+     .initial = "50",
+     .help = "groups, most spans first; all others are one"},
+    {0},
+};
 static const struct api_param trace_params[] = {
     {.name = "format",
      .type = PARAM_CHOICE,
@@ -113,6 +149,43 @@ static const struct api_param services_params[] = {
      .type = PARAM_BOOLEAN,
      .initial = "false",
      .help = "count too: spans by the rollups of whole minutes where the range has ten of them, logs one by one"},
+    TIMEOUT_PARAM,
+    {0},
+};
+#define SERVICE_PARAM                                                                                                  \
+    { .name = "service", .type = PARAM_TEXT, .help = "that service alone" }
+static const struct api_param service_timeseries_params[] = {
+    SERVICE_PARAM,
+    ENVIRONMENT_PARAM,
+    RANGE_PARAMS,
+    {.name = "step",
+     .type = PARAM_DURATION,
+     .help = "width of a time bucket, whole minutes; by default about 60 buckets"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = QUERY_SERVICES_MAX,
+     .initial = "50",
+     .help = "services, most spans first"},
+    TIMEOUT_PARAM,
+    {0},
+};
+#define PERCENT_PARAM(named, usual)                                                                                    \
+    {                                                                                                                  \
+        .name = named, .type = PARAM_INTEGER, .min = 0, .max = 100, .initial = usual,                                  \
+        .help = "if more of its spans than this failed, in percent"                                                    \
+    }
+static const struct api_param services_health_params[] = {
+    SERVICE_PARAM,
+    ENVIRONMENT_PARAM,
+    RANGE_PARAMS,
+    PERCENT_PARAM("degraded_error_percent", "5"),
+    PERCENT_PARAM("critical_error_percent", "10"),
+    {.name = "degraded_p95",
+     .type = PARAM_DURATION,
+     .initial = "500ms",
+     .help = "if the p95 of its spans is over this"},
+    {.name = "critical_p95", .type = PARAM_DURATION, .initial = "1s", .help = "if the p95 of its spans is over this"},
     TIMEOUT_PARAM,
     {0},
 };
@@ -554,11 +627,65 @@ static const struct api_param prometheus_tsdb_params[] = {
 #undef MATCH_PARAM
 #undef ENGINE_PARAMS
 
+/* OllyStack's, all of them text: read as Go and FastAPI read them. */
+#define OLLY_PARAM(named, text)                                                                                        \
+    { .name = named, .type = PARAM_TEXT, .help = text }
+#define OLLY_MS_RANGE                                                                                                  \
+    OLLY_PARAM("start", "milliseconds since 1970; by default an hour before `end`"),                                   \
+        OLLY_PARAM("end", "milliseconds since 1970; by default now")
+#define OLLY_RANGE                                                                                                     \
+    OLLY_PARAM("start", "RFC 3339; by default an hour ago"), OLLY_PARAM("end", "RFC 3339; by default now")
+#define OLLY_HOURS OLLY_PARAM("hours", "how far back; by default 24")
+static const struct api_param olly_traces_params[] = {
+    OLLY_PARAM("service", "only its spans"),      OLLY_PARAM("minDuration", "of a span, as Go writes it: `100ms`"),
+    OLLY_PARAM("status", "`error` or `ok`"),      OLLY_MS_RANGE,
+    OLLY_PARAM("limit", "traces, by default 20"), {0}};
+static const struct api_param olly_service_params[] = {OLLY_PARAM("service", "only its spans"), {0}};
+static const struct api_param olly_fingerprints_params[] = {
+    OLLY_HOURS, OLLY_PARAM("limit", "groups, by default 100"), {0}};
+static const struct api_param olly_aggregate_params[] = {
+    OLLY_HOURS, OLLY_PARAM("groupBy", "`service,operation`, `service` or `operation`"), {0}};
+static const struct api_param olly_group_params[] = {
+    OLLY_HOURS,
+    OLLY_PARAM("limit", "groups, by default 50"),
+    OLLY_PARAM("groupBy", "service, operation, status or keys of attributes, with commas between; by default service"),
+    OLLY_PARAM("service", "only its spans"),
+    {0}};
+static const struct api_param olly_search_params[] = {
+    OLLY_PARAM("query", "words that must be found in a span; required"),
+    OLLY_MS_RANGE,
+    OLLY_PARAM("limit", "traces, by default 100"),
+    {0}};
+static const struct api_param olly_logs_params[] = {
+    OLLY_PARAM("query", "a part of the body, in either case; % and _ as in SQL's LIKE"),
+    OLLY_PARAM("limit", "records, by default 100"),
+    OLLY_PARAM("timeRange", "`15m`, `1h`, `6h`, `24h` or `7d`"),
+    OLLY_PARAM("service", "of this service"),
+    OLLY_PARAM("severity", "levels with commas between"),
+    {0}};
+static const struct api_param olly_metrics_params[] = {OLLY_PARAM("query", "a part of the name; required"), {0}};
+static const struct api_param olly_metrics_range_params[] = {
+    OLLY_PARAM("query", "a part of the name; required"), OLLY_RANGE, {0}};
+static const struct api_param olly_correlations_params[] = {
+    OLLY_PARAM("service", "that a span is of"),
+    OLLY_PARAM("hasErrors", "`true`: only those with failed spans"),
+    OLLY_PARAM("limit", "correlations, by default 50"),
+    OLLY_RANGE,
+    {0}};
+static const struct api_param olly_correlation_params[] = {
+    OLLY_PARAM("details", "`true`: with spans, logs and the timeline"), {0}};
+static const struct api_param olly_window_params[] = {OLLY_PARAM("window_minutes", "by default 5"), {0}};
+static const struct api_param olly_timeseries_params[] = {OLLY_PARAM("service", "of this service"),
+                                                          OLLY_PARAM("window_minutes", "by default 60"),
+                                                          OLLY_PARAM("bucket_minutes", "by default 1"),
+                                                          {0}};
+
 enum {
     MAIN = 1 << API_PORT_MAIN,
     OTLP = 1 << API_PORT_OTLP,
     JAEGER = MAIN | 1 << API_PORT_JAEGER,
-    PROMETHEUS = MAIN | 1 << API_PORT_PROMETHEUS
+    PROMETHEUS = MAIN | 1 << API_PORT_PROMETHEUS,
+    OLLYSTACK = MAIN | 1 << API_PORT_OLLYSTACK
 };
 
 #define JAEGER_ROUTE(path, handler, params, help, answer)                                                              \
@@ -581,6 +708,25 @@ enum {
     PROMETHEUS_ROUTE(HTTP_POST, "/api/v1/admin/tsdb/" path, ROLE_ADMIN, RUN_WORK, handler, params, help, "Nothing"),   \
         PROMETHEUS_ROUTE(HTTP_PUT, "/api/v1/admin/tsdb/" path, ROLE_ADMIN, RUN_WORK, handler, params, "The same.",     \
                          "Nothing")
+
+#define OLLY_ROUTE(method, path, role, where, handler, params, help, answer, ...)                                      \
+    { method, "/ollystack" path, role, OLLYSTACK, where, handler, params, help, answer, .lenient = true, ##__VA_ARGS__ }
+#define OLLY_ASK(path, handler, params, help, answer)                                                                  \
+    OLLY_ROUTE(HTTP_GET, "/api/v1/" path, ROLE_READ, RUN_WORK, handler, params, help, answer)
+#define OLLY_POST(path, handler, help, answer, takes)                                                                  \
+    OLLY_ROUTE(HTTP_POST, "/api/v1/" path, ROLE_READ, RUN_WORK, handler, NULL, help, answer, .body = takes)
+#define OLLY_AI(method, path)                                                                                          \
+    OLLY_ROUTE(method, "/api/v1/" path, ROLE_READ, RUN_WORK, handle_olly_ai_absent, NULL,                              \
+               "503: the AI engine is not there yet.", "OllyAny")
+#define OLLY_RECORD_ROUTES(path, list_type, one, type)                                                                 \
+    OLLY_ASK(path, handle_olly_records, NULL, "None: nothing is kept here.", list_type),                               \
+        OLLY_ROUTE(HTTP_POST, "/api/v1/" path, ROLE_OPERATE, RUN_WORK, handle_olly_record_make, NULL,                  \
+                   "Answers 201 with what was sent; nothing is kept.", type, .body = type),                            \
+        OLLY_ASK(path "/{id}", handle_olly_record, NULL, "404: there is no " one ".", type),                           \
+        OLLY_ROUTE(HTTP_PUT, "/api/v1/" path "/{id}", ROLE_OPERATE, RUN_WORK, handle_olly_record_put, NULL,            \
+                   "Answers with what was sent; nothing is kept.", type, .body = type),                                \
+        OLLY_ROUTE(HTTP_DELETE, "/api/v1/" path "/{id}", ROLE_OPERATE, RUN_WORK, handle_olly_record_delete, NULL,      \
+                   "Nothing to delete.", "Nothing")
 
 /* One document for all screens: the script in it reads the path. What is behind `?` is the screen's. */
 #define PAGE_ROUTE(path, help)                                                                                         \
@@ -664,6 +810,12 @@ const struct api_route api_routes[] = {
      "Imported", "Exposition"},
     {HTTP_GET, "/api/v1/services", ROLE_READ, MAIN, RUN_WORK, handle_services, services_params, "Who sends telemetry.",
      "Services"},
+    {HTTP_GET, "/api/v1/services/timeseries", ROLE_READ, MAIN, RUN_WORK, handle_service_timeseries,
+     service_timeseries_params, "Services over time: spans, errors and durations by step, from rollups.",
+     "ServiceTimeseries"},
+    {HTTP_GET, "/api/v1/services/health", ROLE_READ, MAIN, RUN_WORK, handle_services_health, services_health_params,
+     "Which services are healthy, degraded or critical, by the share of failed spans and the p95, and why.",
+     "ServicesHealth"},
     {HTTP_GET, "/api/v1/services/{service}/operations", ROLE_READ, MAIN, RUN_WORK, handle_operations, operations_params,
      "What a service does: span names with calls, errors and durations.", "Operations"},
     {HTTP_GET, "/api/v1/errors", ROLE_READ, MAIN, RUN_WORK, handle_errors, errors_params,
@@ -705,8 +857,17 @@ const struct api_route api_routes[] = {
     {HTTP_GET, "/api/v1/traces/stats", ROLE_READ, MAIN, RUN_WORK, handle_trace_stats, trace_stats_params,
      "Counts, errors and durations of the spans that fulfil all conditions: in all, by time, by operation.",
      "TraceStats"},
+    {HTTP_GET, "/api/v1/traces/aggregate", ROLE_READ, MAIN, RUN_WORK, handle_trace_aggregate, trace_aggregate_params,
+     "Rate, errors and durations of the spans that fulfil all conditions, by service and operation.", "TraceAggregate"},
+    {HTTP_GET, "/api/v1/traces/groups", ROLE_READ, MAIN, RUN_WORK, handle_trace_groups, trace_groups_params,
+     "The same by up to four keys, with sample traces.", "TraceGroups"},
     {HTTP_GET, "/api/v1/traces/{trace_id}", ROLE_READ, MAIN, RUN_WORK, handle_trace, trace_params,
      "One trace, parents before children.", "Trace"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/analysis", ROLE_READ, MAIN, RUN_WORK, handle_trace_analysis,
+     trace_columns_params,
+     "What a trace tells: its critical path, what failed first, what was slower than usual, what was done again and "
+     "again, where nothing happened.",
+     "TraceAnalysis"},
     {HTTP_GET, "/api/v1/traces/{trace_id}/columns", ROLE_READ, MAIN, RUN_WORK, handle_trace_columns,
      trace_columns_params, "All spans of a trace as columns, without attributes, events and links.", "TraceColumns"},
     {HTTP_GET, "/api/v1/traces/{trace_id}/spans", ROLE_READ, MAIN, RUN_WORK, handle_trace_find, trace_find_params,
@@ -873,6 +1034,74 @@ const struct api_route api_routes[] = {
                      "200 while the process runs.", NULL),
     PROMETHEUS_ROUTE(HTTP_GET, "/-/ready", ROLE_ANY, RUN_HERE, handle_prometheus_ready, NULL,
                      "200 if it takes and answers, else 503.", NULL),
+    OLLY_ROUTE(HTTP_GET, "/health", ROLE_ANY, RUN_HERE, handle_olly_health, NULL, "200 while the process runs.",
+               "OllyHealth"),
+    OLLY_ROUTE(HTTP_GET, "/ready", ROLE_ANY, RUN_HERE, handle_olly_ready, NULL,
+               "200 if it takes and answers, else 503.", "OllyReady"),
+    OLLY_ROUTE(HTTP_POST, "/v1/traces", ROLE_INGEST, RUN_HERE, handle_otlp_traces, NULL,
+               "Takes spans of the page itself: OTLP JSON or protobuf.", "OtlpAnswer", .body = "OtlpRequest"),
+    OLLY_ROUTE(HTTP_GET, "/ws", ROLE_READ, RUN_HERE, handle_olly_socket, NULL,
+               "A WebSocket that takes subscriptions; nothing is published.", NULL),
+    OLLY_ASK("traces", handle_olly_traces, olly_traces_params, "The newest traces.", "OllyTraces"),
+    OLLY_ASK("traces/stats", handle_olly_stats, olly_service_params, "What the traces of a day come to.", "OllyStats"),
+    OLLY_ASK("traces/errors/patterns", handle_olly_patterns, NULL, "Failed traces of a day by service and operation.",
+             "OllyPatterns"),
+    OLLY_ASK("traces/errors/fingerprints", handle_olly_fingerprints, olly_fingerprints_params,
+             "Failed traces by what they say.", "OllyFingerprints"),
+    OLLY_ASK("traces/aggregate", handle_olly_aggregate, olly_aggregate_params,
+             "Requests, errors and durations by service and operation.", "OllyAggregate"),
+    OLLY_ASK("traces/group", handle_olly_group, olly_group_params, "Traces by fields and attributes.", "OllyGroups"),
+    OLLY_ASK("traces/search", handle_olly_search, olly_search_params, "Traces that have words in them.", "OllySearch"),
+    OLLY_ASK("traces/{trace_id}", handle_olly_trace, NULL, "One trace, as the page draws it: times in µs.",
+             "OllyTrace"),
+    OLLY_ASK("traces/{trace_id}/spans", handle_olly_spans, NULL, "Its spans, with times as text.", "OllySpans"),
+    OLLY_ASK("traces/{trace_id}/analyze", handle_olly_analyze, NULL, "What its spans come to.", "OllyAnalysis"),
+    OLLY_ASK("logs/query", handle_olly_logs, olly_logs_params, "Log records, newest first.", "OllyLogs"),
+    OLLY_ASK("logs/labels", handle_olly_log_labels, NULL, "Names of services that log.", "OllyLabels"),
+    OLLY_ROUTE(HTTP_GET, "/api/v1/logs/tail", ROLE_READ, RUN_HERE, handle_olly_socket, NULL,
+               "A WebSocket that sends nothing.", NULL),
+    OLLY_ASK("metrics/query", handle_olly_metrics, olly_metrics_params, "Samples of gauges of the last hour.",
+             "OllyMetrics"),
+    OLLY_ASK("metrics/query_range", handle_olly_metrics_range, olly_metrics_range_params, "Samples of gauges.",
+             "OllyMetrics"),
+    OLLY_ASK("metrics/labels", handle_olly_metric_labels, NULL, "Names of metrics, the first 100.", "OllyLabels"),
+    OLLY_ASK("metrics/label/{label_name}/values", handle_olly_metric_values, NULL, "None, as upstream.", "OllyAny"),
+    OLLY_ASK("metrics/series", handle_olly_metric_series, NULL, "None, as upstream.", "OllyAny"),
+    OLLY_ASK("topology/services", handle_olly_services, NULL, "Names of services.", "OllyServices"),
+    OLLY_ASK("topology/edges", handle_olly_edges, NULL, "Who calls whom, of the last hour.", "OllyEdges"),
+    OLLY_ASK("topology/graph", handle_olly_graph, NULL, "The map of the last hour.", "OllyGraph"),
+    OLLY_ASK("correlate", handle_olly_correlations, olly_correlations_params, "Correlations, newest first.",
+             "OllyCorrelations"),
+    OLLY_ROUTE(HTTP_POST, "/api/v1/correlate/search", ROLE_READ, RUN_WORK, handle_olly_correlation_search,
+               olly_correlations_params, "The same by a body, of the last day by default.", "OllyCorrelations",
+               .body = "OllyCorrelationSearch"),
+    OLLY_ASK("correlate/{correlation_id}", handle_olly_correlation, olly_correlation_params,
+             "What an id, or a trace, ties together.", "OllyCorrelation"),
+    OLLY_ASK("correlate/{correlation_id}/traces", handle_olly_correlation_traces, NULL, "Its spans.",
+             "OllyCorrelationTraces"),
+    OLLY_ASK("correlate/{correlation_id}/logs", handle_olly_correlation_logs, NULL, "Its log records.",
+             "OllyCorrelationLogs"),
+    OLLY_ASK("correlate/{correlation_id}/timeline", handle_olly_correlation_timeline, NULL, "Both, by time.",
+             "OllyTimeline"),
+    OLLY_RECORD_ROUTES("alerts", "OllyAlerts", "alert", "OllyAlert"),
+    OLLY_RECORD_ROUTES("dashboards", "OllyDashboards", "dashboard", "OllyDashboard"),
+    OLLY_POST("query", handle_olly_query, "null, as upstream.", "OllyAny", "OllyQuestion"),
+    OLLY_POST("ai/ask", handle_olly_ask, "null, as upstream.", "OllyAny", "OllyQuestion"),
+    OLLY_POST("ai/analyze", handle_olly_ask, "null, as upstream.", "OllyAny", "OllyQuestion"),
+    OLLY_ASK("ai/suggestions", handle_olly_suggestions, NULL, "None, as upstream.", "OllyAny"),
+    OLLY_ASK("services/health", handle_olly_ai_health, olly_window_params, "How services are.", "OllyServiceHealth"),
+    OLLY_ASK("services/metrics/timeseries", handle_olly_ai_timeseries, olly_timeseries_params,
+             "Figures of services over time.", "OllyTimeseries"),
+    OLLY_AI(HTTP_GET, "insights"),
+    OLLY_AI(HTTP_GET, "trends"),
+    OLLY_AI(HTTP_POST, "anomalies/detect"),
+    OLLY_AI(HTTP_POST, "analyze"),
+    OLLY_AI(HTTP_POST, "rca"),
+    OLLY_AI(HTTP_POST, "rca/enhanced"),
+    OLLY_AI(HTTP_POST, "causal/analyze"),
+    OLLY_AI(HTTP_POST, "alerts/predict"),
+    OLLY_AI(HTTP_POST, "nlq"),
+    OLLY_AI(HTTP_POST, "chat"),
     PAGE_ROUTE("/", "The page: its home."),
     PAGE_ROUTE("/traces", "The page: searching traces."),
     PAGE_ROUTE("/trace/{trace_id}", "The page: one trace."),

@@ -10,7 +10,7 @@
 
 const struct command commands[] = {
     {"serve", "", 0, 0,
-     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(ENABLE_FEATURE) |
+     O(DATA) | O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(OLLYSTACK) | O(ENABLE_FEATURE) |
          O(COMPAT_PORTS) | O(RETENTION) | O(MEMORY_LIMIT) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) |
          O(WORKERS) | O(LOG_LEVEL) | O(LOG_FORMAT) | O(REDACT) | O(CORRELATION) | O(SCRAPE_CONFIG) | O(JSON) |
          O(LIMITS) | O(CORS_ORIGIN) | O(ALLOW_HOST) | O(TLS_CERT) | O(TLS_KEY) | O(TLS_CLIENT_CA) | O(TLS_CLIENT) |
@@ -30,6 +30,8 @@ const struct command commands[] = {
          O(OVER) | O(TO_FILE) | O(IDS),
      "send generated telemetry, measure, and read it back", command_load},
     {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},
+    {"analyze", "TRACE_ID", 1, 1, ASKING | O(COLOR),
+     "what one trace tells: critical path, cause of its failure, what was slow, repeated or idle", command_analyze},
     {"query traces", "", 0, 0,
      ASKING | O(COLOR) | FILTERS | O(OPERATION) | O(MIN_DURATION) | O(MAX_DURATION) | O(STATUS) | O(BY), "find traces",
      command_query_traces},

@@ -11,7 +11,7 @@ static const struct {
     const char *title;
     option_set options;
 } groups[] = {
-    {"addresses", O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(COMPAT_PORTS)},
+    {"addresses", O(LISTEN) | O(OTLP_HTTP) | O(OTLP_GRPC) | O(JAEGER) | O(PROMETHEUS) | O(OLLYSTACK) | O(COMPAT_PORTS)},
     {"what is kept",
      O(DATA) | O(RETENTION) | O(FLUSH_AGE) | O(DISK_USE_MAX) | O(DISK_FREE_MIN) | O(REDACT) | O(CORRELATION)},
     {"which rows", O(SERVICE) | O(ENVIRONMENT) | O(OPERATION) | O(WHERE) | O(MIN_DURATION) | O(MAX_DURATION) |

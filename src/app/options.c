@@ -14,9 +14,11 @@ static const struct option_row rows[OPTIONS] = {
                        "also serve Jaeger's API at the root of this address (its usual one is 127.0.0.1:16686)"},
     [OPTION_PROMETHEUS] = {"prometheus", "ADDR:PORT", NULL,
                            "also serve Prometheus's API at the root of this address (its usual one is 127.0.0.1:9090)"},
+    [OPTION_OLLYSTACK] = {"ollystack", "ADDR:PORT", NULL,
+                          "also serve OllyStack's API at the root of this address (its usual one is 127.0.0.1:8090)"},
     [OPTION_COMPAT_PORTS] = {"compat-ports", NULL, NULL,
                              "also serve each foreign API at its usual port, on the host of --listen (Jaeger: 16686, "
-                             "Prometheus: 9090)"},
+                             "Prometheus: 9090, OllyStack: 8090)"},
     [OPTION_ENABLE_FEATURE] = {"enable-feature", "NAME", NULL,
                                "PromQL that Prometheus has behind this flag: promql-experimental-functions, "
                                "promql-duration-expr, promql-delayed-name-removal, type-and-unit-labels; may be "
@@ -174,10 +176,10 @@ static const struct option_row rows[OPTIONS] = {
                               true},
     [OPTION_TLS_CLIENT] = {"tls-client", "HOW", "require", "require a client's certificate, or request it",
                            .choices = "require request"},
-    [OPTION_PLAIN_TEXT] =
-        {"plain-text", "LISTENER", NULL,
-         "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger, prometheus or all",
-         true},
+    [OPTION_PLAIN_TEXT] = {"plain-text", "LISTENER", NULL,
+                           "no TLS on it, wherever it can be reached from: listen, otlp-http, otlp-grpc, jaeger, "
+                           "prometheus, ollystack or all",
+                           true},
     [OPTION_TLS_CA] = {"tls-ca", "FILE", NULL, "for https, trust these authorities, PEM, not the system's"},
     [OPTION_INSECURE] = {"insecure", NULL, NULL, "for https, believe any certificate for any host"},
     [OPTION_COLLECT_DATA] = {"data", "DIR", "collect-data", "folder of the queue"},

@@ -52,6 +52,7 @@ static const struct {
     [SERVE_OTLP_GRPC] = {OPTION_OTLP_GRPC, API_PORT_OTLP, "OTLP/gRPC", "otlp_grpc"},
     [SERVE_JAEGER] = {OPTION_JAEGER, API_PORT_JAEGER, "Jaeger", "jaeger", "16686"},
     [SERVE_PROMETHEUS] = {OPTION_PROMETHEUS, API_PORT_PROMETHEUS, "Prometheus", "prometheus", "9090"},
+    [SERVE_OLLYSTACK] = {OPTION_OLLYSTACK, API_PORT_OLLYSTACK, "OllyStack", "ollystack", "8090"},
 };
 
 struct server {

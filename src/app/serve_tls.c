@@ -4,7 +4,7 @@
 
 const char *const serve_listener_names[SERVE_LISTENERS] = {
     [SERVE_LISTEN] = "listen", [SERVE_OTLP_HTTP] = "otlp-http",   [SERVE_OTLP_GRPC] = "otlp-grpc",
-    [SERVE_JAEGER] = "jaeger", [SERVE_PROMETHEUS] = "prometheus",
+    [SERVE_JAEGER] = "jaeger", [SERVE_PROMETHEUS] = "prometheus", [SERVE_OLLYSTACK] = "ollystack",
 };
 
 /* SERVE_LISTENERS if it is none. */

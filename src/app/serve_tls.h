@@ -9,7 +9,15 @@
 #include "net/tls.h"
 
 /* One more listener: a line here and its name in serve_tls.c. */
-enum serve_listener { SERVE_LISTEN, SERVE_OTLP_HTTP, SERVE_OTLP_GRPC, SERVE_JAEGER, SERVE_PROMETHEUS, SERVE_LISTENERS };
+enum serve_listener {
+    SERVE_LISTEN,
+    SERVE_OTLP_HTTP,
+    SERVE_OTLP_GRPC,
+    SERVE_JAEGER,
+    SERVE_PROMETHEUS,
+    SERVE_OLLYSTACK,
+    SERVE_LISTENERS
+};
 extern const char *const serve_listener_names[SERVE_LISTENERS]; /* of their options */
 
 err serve_tls_check(const struct arguments *a); /* what is wrong by itself: unknown listeners, half a pair */

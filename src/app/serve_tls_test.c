@@ -40,7 +40,7 @@ static void mistakes_are_found_before_files_are_opened(void **state) {
         {SERVE("--plain-text", "listen,otlp-http"), NULL},
         {SERVE("--plain-text", "all"), NULL},
         {SERVE("--plain-text", "listen,otlp"),
-         "--plain-text: listen, otlp-http, otlp-grpc, jaeger, prometheus, or all, not \"otlp\""},
+         "--plain-text: listen, otlp-http, otlp-grpc, jaeger, prometheus, ollystack, or all, not \"otlp\""},
         {SERVE("--plain-text", ""), "not \"\""},
         {SERVE("--tls-cert", "c", "--tls-key", "k"), NULL},
         {SERVE("--tls-cert", "listen=c", "--tls-key", "listen=k"), NULL},

@@ -88,6 +88,64 @@ int request_dispatch(struct http_request *r, struct http_connection *c, bool *ou
     return 0;
 }
 
+/* ---- after an upgrade ------------------------------------------------------------------------------------------- */
+
+enum { UPGRADED_INPUT = 4096 };
+
+/* All that is there goes to whoever took the connection over; what it leaves waits. */
+static void offer(struct http_connection *c, enum http_input input) {
+    struct http_request *r = c->request;
+    size_t n = r->input_n - r->input_used;
+    if (!r->receiver) { /* it ended: nobody wants the rest */
+        r->input_n = r->input_used;
+        return;
+    }
+    size_t taken = r->receiver(r->receiver_context, (struct str){r->input + r->input_used, n}, input);
+    assert(taken <= n && (input <= HTTP_INPUT_ENDED || !r->receiver));
+    if (!r->receiver) taken = n;
+    if (taken) memmove(r->input + r->input_used, r->input + r->input_used + taken, n - taken);
+    r->input_n -= (uint32_t)taken;
+}
+
+/* Room for input whatever the head took; what came along with the head is offered. */
+static void upgrade(struct http_connection *c, int64_t now_ns) {
+    struct http_request *r = c->request;
+    c->unread = true; /* so that the last words are read before a reset */
+    r->heard_ns = now_ns;
+    if (!request_input_reserve(r, r->input_n + UPGRADED_INPUT))
+        offer(c, HTTP_INPUT_BUSY);
+    else if (r->input_used < r->input_n)
+        offer(c, HTTP_INPUT_OPEN);
+}
+
+static void upgraded_fed(struct http_connection *c, size_t n, int64_t now_ns) {
+    struct http_request *r = c->request;
+    r->input_n += (uint32_t)n;
+    if (!r->is_upgraded) return;
+    r->heard_ns = now_ns;
+    r->was_asked = false;
+    offer(c, HTTP_INPUT_OPEN);
+}
+
+/* When to ask whether the client is there, and when to believe that it is not. */
+static int64_t silence_due_ns(const struct http_connection *c) {
+    const struct http_request *r = c->request;
+    int64_t idle_ns = c->engine->options.idle_ns;
+    return r->receiver ? r->heard_ns + (r->was_asked ? idle_ns : idle_ns / 2) : INT64_MAX;
+}
+
+/* True if it was silence that was due. */
+static bool silent(struct http_connection *c, int64_t now_ns) {
+    struct http_request *r = c->request;
+    if (now_ns < silence_due_ns(c)) return false;
+    bool again = r->was_asked;
+    r->was_asked = true;
+    offer(c, again ? HTTP_INPUT_LATE : HTTP_INPUT_IDLE);
+    return true;
+}
+
+/* ---- the handler, again ------------------------------------------------------------------------------------------- */
+
 static void dispatch(struct http_connection *c, int64_t now_ns) {
     bool replied;
     state_set(c, CONNECTION_WAITING, now_ns);
@@ -98,6 +156,7 @@ static void dispatch(struct http_connection *c, int64_t now_ns) {
         refuse(c, status, c->request->reason, now_ns);
     else if (replied && c->state == CONNECTION_WAITING) /* else more was delivered meanwhile */
         state_set(c, c->request->push ? CONNECTION_PUSHING : CONNECTION_WRITING, now_ns);
+    if (c->state == CONNECTION_PUSHING && c->request->is_upgraded) upgrade(c, now_ns);
 }
 
 void http_reply(struct http_request *r, const struct http_reply *reply) {
@@ -264,7 +323,7 @@ bool connection_wants_input(const struct http_connection *c) {
     if (c->h2) return h2_wants_input(c);
     if (c->state == CONNECTION_PUSHING) {
         const struct http_request *r = c->request;
-        return !c->ended && r->input_used == r->input_n && r->input_n < r->input_capacity;
+        return !c->ended && (r->is_upgraded || r->input_used == r->input_n) && r->input_n < r->input_capacity;
     }
     return c->state != CONNECTION_WAITING && c->state != CONNECTION_WRITING && c->state != CONNECTION_DEAD;
 }
@@ -359,7 +418,7 @@ void connection_fed(struct http_connection *c, size_t n, int64_t now_ns) {
         head_step(c, now_ns);
         break;
     case CONNECTION_BODY: body_fed(c, n, now_ns); break;
-    case CONNECTION_PUSHING: c->request->input_n += (uint32_t)n; break;
+    case CONNECTION_PUSHING: upgraded_fed(c, n, now_ns); break;
     case CONNECTION_STREAMS: break;
     case CONNECTION_DISCARD:
         c->body_n -= n;
@@ -446,13 +505,14 @@ static void push_on(struct http_connection *c, int64_t now_ns) {
     char bytes[STREAM_STEP];
     if (c->out_n < r->out.n) return;
     size_t n = stream_take(r->push, bytes, sizeof bytes);
+    bool bare = r->is_http10 || r->is_upgraded;
     buf_clear(&r->out);
     c->out_n = 0;
-    if (n && !r->is_http10) buf_add_fmt(&r->out, "%zx\r\n", n);
+    if (n && !bare) buf_add_fmt(&r->out, "%zx\r\n", n);
     buf_add(&r->out, bytes, n);
-    if (n && !r->is_http10) buf_add_text(&r->out, "\r\n");
+    if (n && !bare) buf_add_text(&r->out, "\r\n");
     if (n == 0 && !r->is_final) return;
-    if (n == 0 && !r->is_http10 && r->method_code != HTTP_HEAD) buf_add_text(&r->out, "0\r\n\r\n");
+    if (n == 0 && !bare && r->method_code != HTTP_HEAD) buf_add_text(&r->out, "0\r\n\r\n");
     state_set(c, n ? CONNECTION_PUSHING : CONNECTION_WRITING, now_ns);
     if (n == 0 && r->out.n == 0) written(c, now_ns);
 }
@@ -495,6 +555,7 @@ void connection_open(struct http_connection *c, struct http_engine *e, void *lis
 }
 
 void connection_close(struct http_connection *c) {
+    struct http_request *left = c->state == CONNECTION_PUSHING && c->request->receiver ? c->request : NULL;
     h2_close(c);
     if (c->state == CONNECTION_PUSHING) stream_gone(c->request->push);
     if (c->state == CONNECTION_WAITING || (c->state == CONNECTION_PUSHING && !c->request->is_final)) {
@@ -507,13 +568,15 @@ void connection_close(struct http_connection *c) {
     tls_identity_unref(take(&c->identity));
     c->interim_left = 0;
     c->state = CONNECTION_DEAD;
+    if (left) left->receiver(left->receiver_context, STR(""), HTTP_INPUT_GONE);
 }
 
 int64_t connection_due_ns(const struct http_connection *c) {
     const struct http_server_options *o = &c->engine->options;
     switch ((enum connection_state)c->state) {
     case CONNECTION_STREAMS: return h2_due_ns(c);
-    case CONNECTION_PUSHING: return c->out_n < c->request->out.n ? c->mark_ns + o->write_ns : INT64_MAX;
+    case CONNECTION_PUSHING:
+        return MIN(silence_due_ns(c), c->out_n < c->request->out.n ? c->mark_ns + o->write_ns : INT64_MAX);
     case CONNECTION_IDLE: return c->mark_ns + o->idle_ns;
     case CONNECTION_HEAD: return c->mark_ns + o->head_ns;
     case CONNECTION_BODY:
@@ -549,6 +612,8 @@ void connection_time_out(struct http_connection *c, int64_t now_ns) {
         if (!is_fast_enough(c, o->body_ns, now_ns)) refuse(c, 408, "the body comes too slowly", now_ns);
         break;
     case CONNECTION_PUSHING:
+        if (silent(c, now_ns)) break;
+        /* fall through */
     case CONNECTION_WRITING:
         if (!is_fast_enough(c, o->write_ns, now_ns)) connection_close(c);
         break;
@@ -561,5 +626,8 @@ void connection_time_out(struct http_connection *c, int64_t now_ns) {
 }
 
 void connection_drain(struct http_connection *c, int64_t now_ns) {
-    if (c->h2) h2_drain(c, now_ns);
+    if (c->h2)
+        h2_drain(c, now_ns);
+    else if (c->state == CONNECTION_PUSHING && c->request->is_upgraded)
+        offer(c, HTTP_INPUT_BUSY);
 }

@@ -103,15 +103,18 @@ size_t http_stream_held(struct http_stream *s);                                 
 bool http_stream_is_gone(struct http_stream *s);
 void http_stream_end(struct http_stream *s, const struct http_field *trailers, size_t n); /* s and r are gone */
 
-/* A body in pieces, for calls that stream in: of a request that takes_pieces picked, its handler is called once the head is there.
+/* A body in pieces, for calls that stream in: of a request that takes_pieces picked, its handler is called once the head is there. And what comes on a
+ * connection of HTTP/1.1 after an upgrade: http_stream_begin with status 101, and fields that say to what; then its bytes go both ways as they are, and
+ * the connection ends with the stream.
  *
  *   handler: http_stream_begin, http_stream_receive ─▶ receiver … receiver ─▶ http_stream_end, in its last call or before
  *
  * A receiver is called when bytes came, when room came into the answer, and at the end of either: with all bytes not yet taken. It
  * returns how many of them it takes; what it leaves waits, drawn from the budget, and the client may send at most 1 MiB before more
- * is taken. On the loop's thread, also the stream's writes and its end then; it must not block. */
+ * is taken (after an upgrade 4 KiB). On the loop's thread, also the stream's writes and its end then; it must not block. */
 enum http_input {
     HTTP_INPUT_OPEN,
+    HTTP_INPUT_IDLE,  /* after an upgrade: nothing came for half of idle_ns; time to ask whether anybody is there */
     HTTP_INPUT_ENDED, /* the client sends no more: what is left is all */
     /* the last call, http_stream_end is due */
     HTTP_INPUT_LATE, /* nothing was taken for idle_ns */
@@ -119,7 +122,7 @@ enum http_input {
     HTTP_INPUT_GONE, /* the client went away */
 };
 typedef size_t http_receiver(void *context, struct str bytes, enum http_input input);
-/* Inside the handler's call, of HTTP/2. A handler that answers with http_reply instead gets nothing of the body. */
+/* Inside the handler's call, of HTTP/2 or after an upgrade. A handler that answers with http_reply instead gets nothing of the body. */
 void http_stream_receive(struct http_stream *s, http_receiver *fn, void *context);
 
 struct http_server;

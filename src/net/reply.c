@@ -119,14 +119,15 @@ static void put_h1_head(struct http_request *r, const struct http_reply *reply) 
     put_status_line(out, reply->status);
     if (r->engine->dated) put_field(out, STR("Date"), date_text());
     if (reply->content_type.n) put_field(out, STR("Content-Type"), reply->content_type);
-    if (r->push && !r->is_http10) put_field(out, STR("Transfer-Encoding"), STR("chunked"));
+    if (r->is_upgraded) put_field(out, STR("Connection"), STR("Upgrade"));
+    if (r->push && !r->is_http10 && !r->is_upgraded) put_field(out, STR("Transfer-Encoding"), STR("chunked"));
     if (!is_bodiless(reply->status) && !r->push) {
         buf_add_text(out, "Content-Length: ");
         put_u64(out, reply->body.n);
         buf_add(out, "\r\n", 2);
     }
     for (size_t i = 0; i < reply->field_count; i++) put_field(out, reply->fields[i].name, reply->fields[i].value);
-    if (r->reply_close) buf_add_text(out, "Connection: close\r\n");
+    if (r->reply_close && !r->is_upgraded) buf_add_text(out, "Connection: close\r\n");
     buf_add(out, "\r\n", 2);
 }
 
@@ -173,9 +174,11 @@ static void put_h2_head(struct http_request *r, const struct http_reply *reply) 
 }
 
 static void write_all(struct http_request *r, const struct http_reply *reply) {
-    assert(reply->status >= 200 && reply->status <= 599);
+    r->is_upgraded = reply->status == 101 && r->push && !r->is_h2 && !r->is_http10;
+    assert((reply->status >= 200 && reply->status <= 599) || r->is_upgraded);
     struct buf *out = &r->out;
-    r->reply_close = reply->close || !r->keep_alive || atomic_load_explicit(&r->engine->draining, memory_order_relaxed);
+    r->reply_close = reply->close || r->is_upgraded || !r->keep_alive ||
+                     atomic_load_explicit(&r->engine->draining, memory_order_relaxed);
     buf_clear(out);
     out->max = SIZE_MAX / 2;
     buf_reserve(out, 256 + (reply->body_owned ? 0 : reply->body.n));

@@ -60,8 +60,10 @@ struct http_request {
     struct http_stream *push;           /* its answer comes in pieces */
     http_receiver *receiver;            /* so does its body, until either ends */
     void *receiver_context;
-    bool is_listed, is_last; /* the server's, under its lock: among replies; no delivery follows */
-    bool is_final;           /* the loop thread's: it has seen the last delivery, and owns the request again */
+    bool is_upgraded, was_asked; /* to another protocol; of its client, whether it is there */
+    int64_t heard_ns;            /* when something came after the upgrade */
+    bool is_listed, is_last;     /* the server's, under its lock: among replies; no delivery follows */
+    bool is_final;               /* the loop thread's: it has seen the last delivery, and owns the request again */
     void *listener_context;
     struct tls_identity *identity; /* a reference; NULL: none */
     bool is_tls;

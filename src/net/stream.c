@@ -82,7 +82,7 @@ void http_stream_end(struct http_stream *s, const struct http_field *trailers, s
 }
 
 void http_stream_receive(struct http_stream *s, http_receiver *fn, void *context) {
-    assert(s->request->stream && "in the handler's call, of HTTP/2");
+    assert((s->request->stream || s->request->is_upgraded) && "in the handler's call, of HTTP/2 or after an upgrade");
     s->request->receiver = fn;
     s->request->receiver_context = context;
 }

@@ -279,16 +279,18 @@ test('--compat-ports opens the usual port of each foreign API on the host of --l
   const usual = await startClew(['--listen', `${host}:0`, '--compat-ports']);
   assert.equal(usual.jaeger, `http://${host}:16686`);
   assert.equal(usual.prometheus, `http://${host}:9090`);
+  assert.equal(usual.ollystack, `http://${host}:8090`);
+  assert.deepEqual((await (await fetch(`${usual.ollystack}/api/v1/traces`)).json()).traces, []);
   assert.deepEqual((await (await fetch(`${usual.jaeger}/api/services`)).json()).data, []);
   assert.deepEqual((await (await fetch(`${usual.prometheus}/api/v1/labels`)).json()).data, []);
   const taken = run(['serve', '--data', join(dir, 'taken'), '--listen', `${host}:0`, '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0', '--compat-ports']);
   assert.equal(taken.code, 5);
   assert.match(taken.err, /--jaeger: .*:16686 is in use/);
-  const own = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '127.0.0.1:0', '--prometheus', '127.0.0.1:0']);
+  const own = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '127.0.0.1:0', '--prometheus', '127.0.0.1:0', '--ollystack', '127.0.0.1:0']);
   assert.match(own.jaeger, /^http:\/\/127\.0\.0\.1:/);
   assert.match(own.prometheus, /^http:\/\/127\.0\.0\.1:/);
-  const none = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '', '--prometheus', '']);
-  assert.equal(none.jaeger ?? none.prometheus, undefined);
+  const none = await startClew(['--listen', `${host}:0`, '--compat-ports', '--jaeger', '', '--prometheus', '', '--ollystack', '']);
+  assert.equal(none.jaeger ?? none.prometheus ?? none.ollystack, undefined);
   for (const c of [usual, own, none]) await c.stop();
 });
 

@@ -31,6 +31,7 @@ export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), '
     grpc: ready.otlp_grpc,
     jaeger: ready.jaeger,
     prometheus: ready.prometheus,
+    ollystack: ready.ollystack,
     startMs: ready.start_ms,
     dir,
     pid: child.pid,

@@ -174,9 +174,11 @@ static void put_responses(struct json_writer *w, const struct api_route *r) {
     put_response(w, r, nothing ? "204" : "200", r->help, r->answer);
     if (r->answer && strcmp(r->answer, "Ready") == 0) put_response(w, r, "503", "Not ready.", r->answer);
     bool prometheus = str_starts_with(str_of(r->path), STR("/prometheus/"));
+    bool olly = str_starts_with(str_of(r->path), STR("/ollystack/"));
     put_response(w, r, "default", "Refused; the status and the body say why.",
                  is_otlp(r->answer) ? "OtlpStatus"
                  : prometheus       ? "PrometheusError"
+                 : olly             ? "OllyError"
                                     : "Error");
     json_object_end(w);
 }

@@ -102,6 +102,7 @@ export interface TraceHead extends Partial_ {
   truncated: boolean;
   missing_parents: string[];
   services: { name: string; span_count: number; error_count: number }[];
+  clocks: { service: string; ahead_ns: number; call_count: number; against_count: number }[];
 }
 export interface SpanDetails extends Partial_ {
   spans: {
