@@ -11,6 +11,7 @@ export const range = { start: text('now-1h'), end: text() };
 export interface HomeState extends Range {
   environment: string;
   compare: boolean; // with the period before
+  paused: boolean; // asks no more by itself
 }
 export interface MapState extends Range {
   environment: string;
@@ -131,7 +132,7 @@ export interface LoginState {
   to: string;
 }
 
-export const home = codec<HomeState>({ ...range, environment: text(), compare: flag() });
+export const home = codec<HomeState>({ ...range, environment: text(), compare: flag(), paused: flag() });
 export const map = codec<MapState>({ ...range, environment: text(), focus: text(), steps: choice('2', '1', '3', '4'), node: text(), as: choice('map', 'list') });
 export const service = codec<ServiceState>({ ...range, service: text(), environment: text(), compare: flag(), show: choice('errors', 'slow', 'logs') });
 export const errors = codec<ErrorsState>({ start: text('now-24h'), end: text(), service: text(), environment: text(), text: text(), trend: choice('', 'new', 'increasing', 'steady', 'decreasing'), error: text() });

@@ -12,7 +12,7 @@ interface Command {
 }
 
 const fixed = (help: () => void): Command[] => [
-  { name: 'Home: services', hint: 'g h', run: () => go(homeLink()) },
+  { name: 'Overview: services, live', hint: 'g h', run: () => go(homeLink()) },
   { name: 'Service map', hint: 'g v', run: () => go(mapLink()) },
   { name: 'Errors', hint: 'g e', run: () => go(errorsLink()) },
   { name: 'Traces', hint: 'g t', run: () => go(tracesLink()) },
