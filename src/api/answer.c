@@ -8,6 +8,7 @@
 void answer_begin(struct answer *a, struct query *q) {
     a->q = q;
     a->charged = 0;
+    a->partial_reason = NULL;
     buf_init(&a->body, q->options.memory_max_bytes);
     json_writer_init(&a->w, &a->body);
     json_object(&a->w);
@@ -24,7 +25,7 @@ err answer_settle(struct answer *a) {
 void answer_end(struct api_call *c, struct answer *a, err e) {
     if (!e) {
         bool gave_up = query_gave_up(a->q);
-        json_member(&a->w, "partial", bool, a->q->stats.bad_blocks > 0 || gave_up);
+        json_member(&a->w, "partial", bool, a->q->stats.bad_blocks > 0 || gave_up || a->partial_reason);
         if (a->q->stats.bad_blocks > 0) {
             json_member(&a->w, "bad_blocks", u64, a->q->stats.bad_blocks);
             json_member(&a->w, "partial_reason", text, a->q->stats.bad_text);
@@ -32,6 +33,8 @@ void answer_end(struct api_call *c, struct answer *a, err e) {
             json_member(&a->w, "partial_reason", text,
                         "a text took a regular expression too many steps and counts as no match, or a trace was too "
                         "large to look at");
+        } else if (a->partial_reason) {
+            json_member(&a->w, "partial_reason", text, a->partial_reason);
         }
         json_object_end(&a->w);
         e = answer_settle(a);

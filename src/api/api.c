@@ -42,6 +42,7 @@ void api_options_default(struct api_options *out) {
                              .query_memory_bytes = 256 * MIB,
                              .query_timeout_ns = 30 * (int64_t)1000000000,
                              .wall_ns = clock_wall_ns,
+                             .correlation_prefix = STR("clew"),
                              .retention = {30 * (int64_t)86400 * 1000000000, 80, 5, "default", "default", "default"}};
 }
 

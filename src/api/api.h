@@ -77,6 +77,8 @@ struct api_options {
     struct str allowed_hosts;  /* names that it is reached by besides loopback's, with commas between */
     struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
 
+    struct str correlation_prefix; /* of ids that are derived of a trace; empty: none are; default "clew" */
+
     struct api_retention retention; /* by default the store's defaults */
     struct api_promql promql;       /* all off */
 };

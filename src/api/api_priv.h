@@ -211,6 +211,7 @@ struct answer {
     struct buf body;
     struct json_writer w;
     uint64_t charged;
+    const char *partial_reason; /* NULL: nothing was cut, as far as the handler knows */
 };
 void answer_begin(struct answer *a, struct query *q); /* opens the object */
 err answer_settle(struct answer *a);                  /* charges what was written so far */
@@ -240,6 +241,9 @@ void write_resource(struct json_writer *w, const struct batch *b, uint32_t resou
 void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
 /* A log record; `whole`: with its resource and scope in it, else with their indexes. */
 void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a);
+/* The same with the id that it has, whose it may be, and where that is from, in place of its own. */
+void write_log_of(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a,
+                  struct str id, const char *from);
 /* The parameter `by`, if given: groups of the rows that fulfil f, as members. step 0: without a trend. */
 err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, const struct query_filter *f,
                     int64_t step);
@@ -291,6 +295,12 @@ void handle_trace_span(struct api_call *c);
 void handle_services(struct api_call *c);
 void handle_operations(struct api_call *c);
 void handle_errors(struct api_call *c);
+void handle_correlations(struct api_call *c);
+void handle_correlation(struct api_call *c);
+void handle_correlation_traces(struct api_call *c);
+void handle_correlation_logs(struct api_call *c);
+void handle_correlation_timeline(struct api_call *c);
+void handle_correlation_flow(struct api_call *c);
 void handle_topology_services(struct api_call *c);
 void handle_topology_edges(struct api_call *c);
 void handle_topology_graph(struct api_call *c);

@@ -34,7 +34,8 @@ static void write_log_id(struct json_writer *w, const struct batch *b, uint32_t 
     json_member(w, "id", text, id);
 }
 
-void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *arena) {
+void write_log_of(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *arena,
+                  struct str id, const char *from) {
     uint32_t resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), scope = batch_u32(b, SET_ROWS, FIELD_SCOPE, row);
     uint64_t span_id = batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row);
     uint32_t severity = batch_u32(b, SET_ROWS, FIELD_SEVERITY, row), flags = batch_u32(b, SET_ROWS, FIELD_FLAGS, row);
@@ -52,7 +53,8 @@ void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool 
     write_id(w, batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row), 16);
     json_key(w, STR("span_id"));
     write_id(w, &span_id, sizeof span_id);
-    write_correlation(w, b, row);
+    if (id.n) json_member(w, "correlation_id", str, id);
+    if (from) json_member(w, "correlation_from", text, from);
     if (flags) json_member(w, "flags", u64, flags);
     write_attributes(w, b, SET_ROWS, row);
     json_key(w, STR("resource"));
@@ -66,6 +68,10 @@ void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool 
     else
         json_u64(w, scope);
     json_object_end(w);
+}
+
+void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *arena) {
+    write_log_of(w, b, row, whole, arena, batch_text(b, SET_ROWS, FIELD_CORRELATION, row), NULL);
 }
 
 static err write_rows(struct answer *a, const struct query_logs_answer *found) {

@@ -1,7 +1,9 @@
 /* The table of routes. A row here is everything that a route needs: parsing, refusals and documentation come out of it. */
 #include "api/jaeger/jaeger_priv.h"
 #include "api/prometheus/prometheus_priv.h"
+#include "insight/correlation.h"
 #include "insight/errors.h"
+#include "insight/flow.h"
 #include "insight/topology.h"
 #include "query/storage.h"
 
@@ -118,6 +120,72 @@ static const struct api_param edges_params[] = {ENVIRONMENT_PARAM,
                                                 RANGE_PARAMS,
                                                 TIMEOUT_PARAM,
                                                 {0}};
+#define CORRELATION_ATTRIBUTE_PARAM                                                                                    \
+    {                                                                                                                  \
+        .name = "attribute", .type = PARAM_TEXT,                                                                       \
+        .help = "this attribute is the id, in place of the correlation id: `order.id`; a key as in `where`"            \
+    }
+static const struct api_param correlations_params[] = {
+    {.name = "service", .type = PARAM_TEXT, .help = "ids with a span or log record of this service"},
+    ENVIRONMENT_PARAM,
+    {.name = "errors", .type = PARAM_BOOLEAN, .initial = "false", .help = "ids with failed spans alone"},
+    {.name = "search", .type = PARAM_TEXT, .help = "the id has this somewhere, upper or lower case"},
+    CORRELATION_ATTRIBUTE_PARAM,
+    {.name = "min_duration", .type = PARAM_DURATION, .help = "from the first start to the last end: `250ms`, `1h30m`"},
+    {.name = "derived",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "also traces to which no id came, by the one that is derived of their trace id"},
+    RANGE_PARAMS,
+    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = CORRELATIONS_MAX, .initial = "50", .help = "ids given"},
+    TIMEOUT_PARAM,
+    {0},
+};
+#define CORRELATION_PARAMS                                                                                             \
+    {.name = "environment",                                                                                            \
+     .type = PARAM_TEXT,                                                                                               \
+     .help = "of the rows that carry the id; `default` is where none was sent"},                                       \
+        CORRELATION_ATTRIBUTE_PARAM,                                                                                   \
+        {.name = "start",                                                                                              \
+         .type = PARAM_TIME,                                                                                           \
+         .help = "rows that carry the id from this time on; by default all that are stored"},                          \
+        {.name = "end", .type = PARAM_TIME, .help = "up to this time; by default without limit"}, TIMEOUT_PARAM
+#define CORRELATION_ROWS_PARAMS(what)                                                                                  \
+    CORRELATION_PARAMS, {                                                                                              \
+        .name = "limit", .type = PARAM_INTEGER, .min = 1, .max = QUERY_CORRELATED_ROWS_MAX, .initial = "1000",         \
+        .help = what " given, by time"                                                                                 \
+    }
+#define WHOLE_PARAM                                                                                                    \
+    {                                                                                                                  \
+        .name = "whole", .type = PARAM_BOOLEAN, .initial = "false",                                                    \
+        .help = "also what has another id in the traces of this one"                                                   \
+    }
+static const struct api_param correlation_params[] = {
+    CORRELATION_ROWS_PARAMS("with details: spans, log records, items, as many of each"),
+    {.name = "details",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "with `traces`, `spans`, `logs` and `timeline`"},
+    {0},
+};
+static const struct api_param correlation_traces_params[] = {CORRELATION_ROWS_PARAMS("spans"), WHOLE_PARAM, {0}};
+static const struct api_param correlation_logs_params[] = {CORRELATION_ROWS_PARAMS("log records"), WHOLE_PARAM, {0}};
+static const struct api_param correlation_timeline_params[] = {CORRELATION_ROWS_PARAMS("items"), {0}};
+static const struct api_param correlation_flow_params[] = {
+    CORRELATION_PARAMS,
+    {.name = "nodes",
+     .type = PARAM_CHOICE,
+     .choices = "service operation",
+     .initial = "service",
+     .help = "what a node is"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = FLOW_NODES_MAX,
+     .initial = "100",
+     .help = "nodes given: the first ones"},
+    {0},
+};
 #define ERRORS_PARAMS                                                                                                  \
     {.name = "service", .type = PARAM_TEXT, .help = "service.name of the span's resource"}, ENVIRONMENT_PARAM,         \
         {.name = "operation", .type = PARAM_TEXT, .help = "name of the span"},                                         \
@@ -585,6 +653,21 @@ const struct api_route api_routes[] = {
      "What a service does: span names with calls, errors and durations.", "Operations"},
     {HTTP_GET, "/api/v1/errors", ROLE_READ, MAIN, RUN_WORK, handle_errors, errors_params,
      "Failed spans as the few mistakes that they are: by fingerprint, most failures first.", "Errors"},
+    {HTTP_GET, "/api/v1/correlations", ROLE_READ, MAIN, RUN_WORK, handle_correlations, correlations_params,
+     "Requests by their correlation id, or any attribute: what has it, where it began, what failed. The newest first.",
+     "Correlations"},
+    {HTTP_GET, "/api/v1/correlations/{correlation_id}", ROLE_READ, MAIN, RUN_WORK, handle_correlation,
+     correlation_params, "One request. The id may also be that of a trace, or the one that is derived of it.",
+     "CorrelationDetails"},
+    {HTTP_GET, "/api/v1/correlations/{correlation_id}/traces", ROLE_READ, MAIN, RUN_WORK, handle_correlation_traces,
+     correlation_traces_params, "Its traces and their spans.", "CorrelationTraces"},
+    {HTTP_GET, "/api/v1/correlations/{correlation_id}/logs", ROLE_READ, MAIN, RUN_WORK, handle_correlation_logs,
+     correlation_logs_params, "Its log records.", "CorrelationLogs"},
+    {HTTP_GET, "/api/v1/correlations/{correlation_id}/timeline", ROLE_READ, MAIN, RUN_WORK, handle_correlation_timeline,
+     correlation_timeline_params, "Its spans and log records by time.", "CorrelationTimeline"},
+    {HTTP_GET, "/api/v1/correlations/{correlation_id}/flow", ROLE_READ, MAIN, RUN_WORK, handle_correlation_flow,
+     correlation_flow_params, "Its path as a graph: who called whom, in order, with places to draw it at.",
+     "CorrelationFlow"},
     {HTTP_GET, "/api/v1/topology/services", ROLE_READ, MAIN, RUN_WORK, handle_topology_services,
      topology_services_params, "Services, databases, messaging systems and peers, with what is known of them.",
      "TopologyServices"},

@@ -253,6 +253,7 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     TRY(open_scraper(a, s));
     options.scraper = s->scraper;
     options.budget = &s->budget;
+    options.correlation_prefix = correlate_derives(s->correlate) ? str_of(correlate_prefix(s->correlate)) : STR("");
     options.work_threads = workers;
     options.retention = s->retention;
     for (int i = 0; i < a->given[OPTION_ENABLE_FEATURE]; i++)

@@ -4,20 +4,24 @@
 
 #include <stdlib.h>
 
-#include "base/hash.h"
 #include "base/map.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "query/query_priv.h"
 #include "signal/batch_build.h"
+#include "signal/otlp.h"
 
-enum { NONE = UINT32_MAX, FETCH_ROWS = 512 };
+enum { FETCH_ROWS = 512, DERIVED_DIGITS = 16 };
 
 typedef VEC(struct row_place) places;
 
 struct correlating {
     struct query *q;
     const struct query_correlation *r;
+    struct column_ref column; /* where ids are */
+    struct str end;           /* the digits of the derived form; p NULL: it is none */
+    bool by_trace;            /* the id is that of a trace: */
+    unsigned char trace_id[16];
     size_t traces_max, rows_max;
     struct strings traces; /* ids of 16 bytes */
     places places[SIGNALS];
@@ -67,33 +71,55 @@ static err scan(struct correlating *c, enum signal signal, const struct query_fi
     return query_settle(c->q);
 }
 
+/* What a row that leads to its trace fulfils, beside its id. */
+static void init_filter(const struct correlating *c, struct query_filter *f) {
+    query_filter_init(f);
+    f->time_min = c->r->time_min;
+    f->time_max = c->r->time_max;
+    f->environment = c->r->environment;
+}
+
 static err scan_where(struct correlating *c, struct column_ref column, enum operator op, struct str text, bool keeps) {
     struct query_filter f;
-    query_filter_init(&f);
-    f.time_min = c->r->time_min;
-    f.time_max = c->r->time_max;
+    init_filter(c, &f);
     f.where_count = 1;
     TRY(predicate_make(&c->q->arena, column, op, text, &f.where[0]));
     for (int s = 0; s < SIGNALS; s++) TRY(scan(c, (enum signal)s, &f, true, keeps));
     return NULL;
 }
 
-/* PREFIX-0123456789abcdef → the digits. */
-static bool is_derived(const struct query_correlation *r, struct str *out) {
-    size_t n = r->prefix.n;
-    if (!n || r->id.n != n + 17 || !str_starts_with(r->id, r->prefix) || r->id.p[n] != '-') return false;
-    *out = (struct str){r->id.p + n + 1, 16};
-    for (size_t i = 0; i < 16; i++) {
-        char digit = out->p[i];
-        if (!(digit >= '0' && digit <= '9') && !(digit >= 'a' && digit <= 'f')) return false;
-    }
+static bool are_digits(struct str text) {
+    for (size_t i = 0; i < text.n; i++)
+        if (!(text.p[i] >= '0' && text.p[i] <= '9') && !(text.p[i] >= 'a' && text.p[i] <= 'f')) return false;
     return true;
 }
 
+/* PREFIX-0123456789abcdef, or the 32 digits of a trace id. */
+static void read_forms(struct correlating *c) {
+    const struct query_correlation *r = c->r;
+    size_t n = r->prefix.n;
+    if (r->attribute.n) return;
+    if (n && r->id.n == n + 1 + DERIVED_DIGITS && str_starts_with(r->id, r->prefix) && r->id.p[n] == '-') {
+        struct str end = {r->id.p + n + 1, DERIVED_DIGITS};
+        if (are_digits(end)) c->end = end;
+    }
+    err e = parse_hex(r->id, c->trace_id, sizeof c->trace_id);
+    c->by_trace = !e;
+    err_free(e);
+}
+
+static err find_by_trace(struct correlating *c) {
+    struct query_filter f;
+    init_filter(c, &f);
+    f.trace_id = c->trace_id;
+    for (int s = 0; s < SIGNALS; s++) TRY(scan(c, (enum signal)s, &f, true, false));
+    return NULL;
+}
+
 static err find_rows(struct correlating *c) {
-    struct str end;
-    TRY(scan_where(c, COLUMN_FIELD(FIELD_CORRELATION), OP_EQUAL, c->r->id, true));
-    if (is_derived(c->r, &end)) TRY(scan_where(c, COLUMN_FIELD(FIELD_TRACE_ID), OP_ENDS, end, false));
+    TRY(scan_where(c, c->column, OP_EQUAL, c->r->id, true));
+    if (c->end.p) TRY(scan_where(c, COLUMN_FIELD(FIELD_TRACE_ID), OP_ENDS, c->end, false));
+    if (c->by_trace) TRY(find_by_trace(c));
     for (uint32_t i = 0; i < c->traces.n; i++) {
         struct query_filter f;
         query_filter_init(&f);
@@ -183,7 +209,7 @@ static err order_rows(struct correlating *c, struct batch *b, bool unique, struc
         rows[n] = rows[i];
         if (!strings_find(&c->traces, str_span(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, rows[i].row), 16),
                           &rows[n].trace))
-            rows[n].trace = NONE;
+            rows[n].trace = QUERY_NO_TRACE;
         n++;
     }
     *out = rows;
@@ -195,129 +221,143 @@ static err order_rows(struct correlating *c, struct batch *b, bool unique, struc
 
 struct resolving {
     struct correlating *c;
-    const struct batch *spans, *logs;
-    struct query_correlated_row *span_rows, *log_rows;
-    size_t span_count, log_count;
-    uint32_t *slots; /* (trace, span id) → index of span_rows + 1 */
-    size_t mask;
-    uint32_t *seen;       /* per span: the walk that came by, + 1 */
-    struct str *earliest; /* per trace */
-    int64_t *earliest_time;
+    const struct batch *batches[SIGNALS];
+    struct query_correlated_row *rows[SIGNALS];
+    size_t n[SIGNALS];
+    struct query_id_row *id_rows; /* spans, then logs */
+    struct strings ids, texts;    /* numbers of texts; their bytes are elsewhere: */
+    VEC(struct str) id_texts;
+    VEC(struct str) text_texts;
 };
 
-static struct str own_id(const struct batch *b, uint32_t row) {
-    return batch_text(b, SET_ROWS, FIELD_CORRELATION, row);
+static struct str attribute_text(struct query *q, const struct batch *b, enum set set, uint32_t row, struct str key) {
+    enum value_type type;
+    uint64_t value;
+    if (!batch_find_attribute(b, set, row, key, &type, &value)) return STR("");
+    if (type == VALUE_STRING) return batch_string(b, (uint32_t)value);
+    AUTO_BUF struct buf text;
+    buf_init(&text, 4 * KIB);
+    value_write_text(b, type, value, &text);
+    return query_keep(q, buf_str(&text));
 }
 
-static size_t slot_of(const struct resolving *r, uint32_t trace, uint64_t span) {
-    return hash_keyed(trace, span) & r->mask;
+static struct str scope_text(struct query *q, const struct batch *b, uint32_t scope, struct str key) {
+    if (str_equal(key, STR("name"))) return batch_text(b, SET_SCOPES, FIELD_NAME, scope);
+    if (str_equal(key, STR("version"))) return batch_text(b, SET_SCOPES, FIELD_VERSION, scope);
+    return attribute_text(q, b, SET_SCOPES, scope, key);
 }
 
-static uint32_t find_span(const struct resolving *r, uint32_t trace, uint64_t span) {
-    if (!span || trace == NONE) return NONE;
-    for (size_t at = slot_of(r, trace, span); r->slots[at]; at = (at + 1) & r->mask) {
-        const struct query_correlated_row *row = &r->span_rows[r->slots[at] - 1];
-        if (row->trace == trace && span_id_of(r->spans, row->row) == span) return r->slots[at] - 1;
-    }
-    return NONE;
-}
-
-/* The earliest of an id counts; rows are by time. */
-static void index_spans(struct resolving *r) {
-    for (uint32_t i = 0; i < r->span_count; i++) {
-        uint64_t span = span_id_of(r->spans, r->span_rows[i].row);
-        uint32_t trace = r->span_rows[i].trace;
-        if (trace == NONE || find_span(r, trace, span) != NONE) continue;
-        size_t at = slot_of(r, trace, span);
-        while (r->slots[at]) at = (at + 1) & r->mask;
-        r->slots[at] = i + 1;
-    }
-}
-
-static void take_own(struct resolving *r, const struct batch *b, struct query_correlated_row *rows, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        struct str id = own_id(b, rows[i].row);
-        int64_t time = time_of_row(b, rows[i].row);
-        if (!id.n) continue;
-        rows[i].id = id;
-        rows[i].from = QUERY_ID_OWN;
-        if (rows[i].trace == NONE || (r->earliest[rows[i].trace].n && r->earliest_time[rows[i].trace] <= time))
-            continue;
-        r->earliest[rows[i].trace] = id;
-        r->earliest_time[rows[i].trace] = time;
-    }
-}
-
-static uint32_t parent_of(const struct resolving *r, uint32_t i) {
-    return find_span(r, r->span_rows[i].trace, batch_u64(r->spans, SET_ROWS, FIELD_PARENT_ID, r->span_rows[i].row));
-}
-
-/* Up to the nearest span with an id, and down again, so that nobody walks there twice. Rings end where they were entered. */
-static void take_ancestor(struct resolving *r, uint32_t i) {
-    uint32_t at = i;
-    while (at != NONE && !r->span_rows[at].id.n && !r->seen[at]) {
-        r->seen[at] = i + 1;
-        at = parent_of(r, at);
-    }
-    if (at == NONE || !r->span_rows[at].id.n) return;
-    struct str id = r->span_rows[at].id;
-    for (uint32_t down = i; down != at; down = parent_of(r, down)) {
-        r->span_rows[down].id = id;
-        r->span_rows[down].from = QUERY_ID_ANCESTOR;
-    }
-}
-
-static void take_derived(struct resolving *r, struct query_correlated_row *row) {
+static struct str own_id(const struct resolving *r, const struct batch *b, uint32_t row) {
+    const struct column_ref *column = &r->c->column;
     struct query *q = r->c->q;
+    struct str text = STR("");
+    switch (column->target) {
+    case TARGET_FIELD: return batch_text(b, SET_ROWS, FIELD_CORRELATION, row);
+    case TARGET_SCOPE: return scope_text(q, b, batch_u32(b, SET_ROWS, FIELD_SCOPE, row), column->key);
+    case TARGET_ATTRIBUTE:
+    case TARGET_ANY:
+        text = attribute_text(q, b, SET_ROWS, row, column->key);
+        if (text.n || column->target == TARGET_ATTRIBUTE) return text;
+        break;
+    case TARGET_RESOURCE:
+    case TARGET_EVENT:
+    case TARGET_TEXT: break;
+    }
+    return attribute_text(q, b, SET_RESOURCES, batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), column->key);
+}
+
+static uint32_t id_number(struct resolving *r, struct str id) {
+    if (!id.n || id.n > QUERY_ID_BYTES_MAX) return QUERY_NO_ID;
+    uint32_t known = r->ids.n, number = strings_intern(&r->ids, id);
+    if (number == known) *vec_push(&r->id_texts) = id;
+    return number;
+}
+
+static uint32_t text_number(struct resolving *r, struct str text) {
+    uint32_t known = r->texts.n, number = strings_intern(&r->texts, text);
+    if (number == known) *vec_push(&r->text_texts) = text;
+    return number;
+}
+
+static int64_t duration_of_row(const struct batch *b, uint32_t row) {
+    int64_t duration = b->signal == SIGNAL_SPANS ? (int64_t)batch_u64(b, SET_ROWS, FIELD_DURATION, row) : 0;
+    return MAX(duration, 0);
+}
+
+static void fill_row(struct resolving *r, const struct batch *b, const struct query_correlated_row *from,
+                     struct query_id_row *to) {
+    uint32_t row = from->row;
+    bool span = b->signal == SIGNAL_SPANS;
+    *to = (struct query_id_row){.time = time_of_row(b, row),
+                                .duration = duration_of_row(b, row),
+                                .span_id = span_id_of(b, row),
+                                .trace = from->trace,
+                                .id = id_number(r, own_id(r, b, row)),
+                                .service = text_number(r, query_row_service(b, row, &r->c->q->arena)),
+                                .signal = (uint8_t)b->signal};
+    if (!span) return;
+    to->parent_id = batch_u64(b, SET_ROWS, FIELD_PARENT_ID, row);
+    to->operation = text_number(r, batch_text(b, SET_ROWS, FIELD_NAME, row));
+    to->kind = (uint8_t)MIN(batch_u32(b, SET_ROWS, FIELD_KIND, row), (uint32_t)UINT8_MAX);
+    to->failed = batch_u32(b, SET_ROWS, FIELD_STATUS, row) == 2;
+}
+
+struct str query_derived_id(struct query *q, struct str prefix, const unsigned char trace_id[16]) {
     AUTO_BUF struct buf text;
     buf_init(&text, KIB);
-    if (!r->c->r->prefix.n || row->trace == NONE) return;
-    buf_add_str(&text, r->c->r->prefix);
+    if (!prefix.n) return STR("");
+    buf_add_str(&text, prefix);
     buf_add_byte(&text, '-');
-    put_hex(&text, strings_get(&r->c->traces, row->trace).p + 8, 8);
-    row->id = query_keep(q, buf_str(&text));
-    row->from = QUERY_ID_DERIVED;
-    r->earliest[row->trace] = row->id; /* made once a trace */
-    r->earliest_time[row->trace] = INT64_MAX;
+    put_hex(&text, trace_id + 8, 8);
+    return query_keep(q, buf_str(&text));
 }
 
-static void take_trace(struct resolving *r, struct query_correlated_row *rows, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].id.n || rows[i].trace == NONE) continue;
-        if (!r->earliest[rows[i].trace].n) {
-            take_derived(r, &rows[i]);
-            continue;
-        }
-        rows[i].id = r->earliest[rows[i].trace];
-        rows[i].from = r->earliest_time[rows[i].trace] == INT64_MAX ? QUERY_ID_DERIVED : QUERY_ID_TRACE;
+/* Made once a trace. */
+static void derive(struct resolving *r, uint32_t *derived, struct query_id_row *row) {
+    if (row->id != QUERY_NO_ID || row->trace == QUERY_NO_TRACE || r->c->r->attribute.n) return;
+    if (!derived[row->trace]) {
+        const unsigned char *trace = (const unsigned char *)strings_get(&r->c->traces, row->trace).p;
+        uint32_t id = id_number(r, query_derived_id(r->c->q, r->c->r->prefix, trace));
+        if (id == QUERY_NO_ID) return;
+        derived[row->trace] = id + 1;
     }
+    row->id = derived[row->trace] - 1;
+    row->from = QUERY_ID_DERIVED;
+}
+
+static bool is_mine(const struct correlating *c, const struct query_correlated_row *row) {
+    if (str_equal(row->id, c->r->id)) return true;
+    if (row->trace == QUERY_NO_TRACE) return false;
+    const unsigned char *trace = (const unsigned char *)strings_get(&c->traces, row->trace).p;
+    unsigned char end[DERIVED_DIGITS / 2];
+    if (c->by_trace && memcmp(trace, c->trace_id, sizeof c->trace_id) == 0) return true;
+    if (!c->end.p) return false;
+    err e = parse_hex(c->end, end, sizeof end);
+    bool ends_so = !e && memcmp(trace + 8, end, sizeof end) == 0;
+    err_free(e);
+    return ends_so;
 }
 
 static err resolve(struct resolving *r) {
     struct arena *a = &r->c->q->arena;
-    uint32_t traces = r->c->traces.n;
-    r->mask = 16;
-    while (r->mask < 2 * r->span_count) r->mask *= 2;
-    r->slots = arena_zero(a, r->mask * sizeof *r->slots);
-    r->seen = arena_zero(a, (r->span_count + 1) * sizeof *r->seen);
-    r->earliest = arena_zero(a, (traces + 1) * sizeof *r->earliest);
-    r->earliest_time = arena_zero(a, (traces + 1) * sizeof *r->earliest_time);
-    if (!r->slots || !r->seen || !r->earliest || !r->earliest_time) return arena_err(a);
-    r->mask--;
-    index_spans(r);
-    take_own(r, r->spans, r->span_rows, r->span_count);
-    take_own(r, r->logs, r->log_rows, r->log_count);
-    for (uint32_t i = 0; i < r->span_count; i++)
-        if (!r->span_rows[i].id.n) take_ancestor(r, i);
-    for (size_t i = 0; i < r->log_count; i++) {
-        struct query_correlated_row *row = &r->log_rows[i];
-        uint32_t span = row->id.n ? NONE : find_span(r, row->trace, span_id_of(r->logs, row->row));
-        if (span == NONE || !r->span_rows[span].id.n) continue;
-        row->id = r->span_rows[span].id;
-        row->from = QUERY_ID_ANCESTOR;
-    }
-    take_trace(r, r->span_rows, r->span_count);
-    take_trace(r, r->log_rows, r->log_count);
+    size_t all = r->n[SIGNAL_SPANS] + r->n[SIGNAL_LOGS], at = 0;
+    uint32_t *derived = arena_array(a, uint32_t, r->c->traces.n + 1);
+    r->id_rows = arena_array(a, struct query_id_row, all + 1);
+    if (!r->id_rows || !derived) return arena_err(a);
+    for (int s = 0; s < SIGNALS; s++)
+        for (size_t i = 0; i < r->n[s]; i++) fill_row(r, r->batches[s], &r->rows[s][i], &r->id_rows[at++]);
+    TRY(query_settle(r->c->q));
+    TRY(query_id_rows_resolve(r->c->q, r->id_rows, all, r->c->traces.n, r->id_texts.v));
+    at = 0;
+    for (int s = 0; s < SIGNALS; s++)
+        for (size_t i = 0; i < r->n[s]; i++) {
+            struct query_id_row *from = &r->id_rows[at++];
+            struct query_correlated_row *to = &r->rows[s][i];
+            derive(r, derived, from);
+            to->from = (enum query_id_from)from->from;
+            to->id = from->id == QUERY_NO_ID ? STR("") : r->id_texts.v[from->id];
+            to->mine = is_mine(r->c, to);
+        }
     return query_settle(r->c->q);
 }
 
@@ -325,15 +365,13 @@ static err resolve(struct resolving *r) {
 
 static int64_t end_of_row(const struct batch *b, uint32_t row) {
     int64_t start = time_of_row(b, row), end;
-    int64_t duration = b->signal == SIGNAL_SPANS ? (int64_t)batch_u64(b, SET_ROWS, FIELD_DURATION, row) : 0;
-    if (duration < 0) return start;
-    return __builtin_add_overflow(start, duration, &end) ? INT64_MAX : end;
+    return __builtin_add_overflow(start, duration_of_row(b, row), &end) ? INT64_MAX : end;
 }
 
 static void count_rows(const struct correlating *c, const struct batch *b, const struct query_correlated_row *rows,
                        size_t n, struct query_correlated_trace *traces) {
     for (size_t i = 0; i < n; i++) {
-        if (rows[i].trace == NONE) continue;
+        if (rows[i].trace == QUERY_NO_TRACE) continue;
         struct query_correlated_trace *t = &traces[rows[i].trace];
         bool span = b->signal == SIGNAL_SPANS;
         t->spans += span;
@@ -365,17 +403,19 @@ static err list_traces(struct resolving *r, struct query_correlation_answer *out
         memcpy(found[i].trace_id, strings_get(&r->c->traces, i).p, 16);
         order[i] = i;
     }
-    count_rows(r->c, r->spans, r->span_rows, r->span_count, found);
-    count_rows(r->c, r->logs, r->log_rows, r->log_count, found);
+    for (int s = 0; s < SIGNALS; s++) count_rows(r->c, r->batches[s], r->rows[s], r->n[s], found);
     qsort_r(order, n, sizeof *order, by_start, found);
     for (uint32_t i = 0; i < n; i++) {
         sorted[i] = found[order[i]];
         place[order[i]] = i;
     }
-    for (size_t i = 0; i < r->span_count; i++)
-        if (r->span_rows[i].trace != NONE) r->span_rows[i].trace = place[r->span_rows[i].trace];
-    for (size_t i = 0; i < r->log_count; i++)
-        if (r->log_rows[i].trace != NONE) r->log_rows[i].trace = place[r->log_rows[i].trace];
+    size_t at = 0;
+    for (int s = 0; s < SIGNALS; s++)
+        for (size_t i = 0; i < r->n[s]; i++, at++) {
+            struct query_correlated_row *row = &r->rows[s][i];
+            if (row->trace != QUERY_NO_TRACE) row->trace = place[row->trace];
+            r->id_rows[at].trace = row->trace;
+        }
     out->traces = sorted;
     out->trace_count = n;
     return NULL;
@@ -383,22 +423,28 @@ static err list_traces(struct resolving *r, struct query_correlation_answer *out
 
 /* ---- door --------------------------------------------------------------------------------------------------------- */
 
-static err correlate(struct correlating *c, struct query_correlation_answer *out) {
+static err answer(struct resolving *r, struct query_correlation_answer *out) {
     struct query_correlation_answer made = {0};
-    struct resolving r = {.c = c};
+    struct correlating *c = r->c;
     TRY(find_rows(c));
     TRY(fetch(c, SIGNAL_SPANS, &made.spans));
     TRY(fetch(c, SIGNAL_LOGS, &made.logs));
-    r.spans = &made.spans;
-    r.logs = &made.logs;
-    TRY(order_rows(c, &made.spans, true, &r.span_rows, &r.span_count));
-    TRY(order_rows(c, &made.logs, false, &r.log_rows, &r.log_count));
-    TRY(resolve(&r));
-    TRY(list_traces(&r, &made));
-    made.span_rows = r.span_rows;
-    made.span_count = r.span_count;
-    made.log_rows = r.log_rows;
-    made.log_count = r.log_count;
+    r->batches[SIGNAL_SPANS] = &made.spans;
+    r->batches[SIGNAL_LOGS] = &made.logs;
+    TRY(order_rows(c, &made.spans, true, &r->rows[SIGNAL_SPANS], &r->n[SIGNAL_SPANS]));
+    TRY(order_rows(c, &made.logs, false, &r->rows[SIGNAL_LOGS], &r->n[SIGNAL_LOGS]));
+    TRY(resolve(r));
+    TRY(list_traces(r, &made));
+    struct str *texts = arena_array(&c->q->arena, struct str, r->text_texts.n + 1);
+    if (!texts) return arena_err(&c->q->arena);
+    if (r->text_texts.n) memcpy(texts, r->text_texts.v, r->text_texts.n * sizeof *texts);
+    made.texts = texts;
+    made.text_count = (uint32_t)r->text_texts.n;
+    made.rows = r->id_rows;
+    made.span_rows = r->rows[SIGNAL_SPANS];
+    made.span_count = r->n[SIGNAL_SPANS];
+    made.log_rows = r->rows[SIGNAL_LOGS];
+    made.log_count = r->n[SIGNAL_LOGS];
     made.traces_cut = c->traces_cut;
     made.spans_cut = c->places_cut[SIGNAL_SPANS];
     made.logs_cut = c->places_cut[SIGNAL_LOGS];
@@ -406,14 +452,41 @@ static err correlate(struct correlating *c, struct query_correlation_answer *out
     return query_settle(c->q);
 }
 
+static err correlate(struct correlating *c, struct query_correlation_answer *out) {
+    struct resolving r = {.c = c};
+    strings_init(&r.ids);
+    strings_init(&r.texts);
+    err e = answer(&r, out);
+    strings_done(&r.ids);
+    strings_done(&r.texts);
+    vec_done(&r.id_texts);
+    vec_done(&r.text_texts);
+    return e;
+}
+
+err query_id_column(struct query *q, struct str attribute, struct column_ref *out) {
+    *out = COLUMN_FIELD(FIELD_CORRELATION);
+    if (!attribute.n) return NULL;
+    TRY_WRAP(where_parse_key(&q->arena, attribute, out), "attribute=" STR_FMT, STR_ARG(attribute));
+    if (out->target == TARGET_EVENT || (out->target == TARGET_FIELD && out->field != FIELD_CORRELATION))
+        return err_new(ERR_INVALID,
+                       "attribute=" STR_FMT ": an id is an attribute of spans, logs, their resource or scope",
+                       STR_ARG(attribute));
+    return NULL;
+}
+
 err query_correlation(struct query *q, const struct query_correlation *r, struct query_correlation_answer *out) {
     struct correlating c = {.q = q, .r = r};
     size_t traces = r->traces_max ? r->traces_max : QUERY_CORRELATED_TRACES_MAX;
     size_t rows = r->rows_max ? r->rows_max : QUERY_CORRELATED_ROWS_MAX;
     if (!r->id.n) return err_new(ERR_INVALID, "the id is empty");
+    if (r->id.n > QUERY_ID_BYTES_MAX)
+        return err_new(ERR_INVALID, "the id is longer than %d bytes, as no id is", QUERY_ID_BYTES_MAX);
     if (r->time_min > r->time_max) return err_new(ERR_INVALID, "the range ends before it starts");
+    TRY(query_id_column(q, r->attribute, &c.column));
     c.traces_max = MIN(traces, (size_t)QUERY_CORRELATED_TRACES_MAX);
     c.rows_max = MIN(rows, (size_t)QUERY_CORRELATED_ROWS_MAX);
+    read_forms(&c);
     strings_init(&c.traces);
     err e = correlate(&c, out);
     strings_done(&c.traces);

@@ -1,5 +1,6 @@
 /* What an id ties together, against brute force: random trees of spans with logs, ids on some rows, parents that never arrive, rings. */
 #include "query/correlation.h"
+#include "query/correlations.h"
 #include "query/world_test_priv.h"
 
 #include <setjmp.h>
@@ -28,6 +29,8 @@ static struct sample make_row(struct world *w, enum signal signal, uint32_t i, u
     if (signal == SIGNAL_SPANS || world_below(w, 4)) s.trace_id[15] = (unsigned char)(trace + 1);
     if (s.trace_id[15] && world_below(w, 2)) s.trace_id[0] = 9; /* two traces end alike */
     if (world_below(w, 4) == 0 && trace % 3) s.correlation = ids[world_below(w, LENGTH(ids))];
+    if (world_below(w, 3) == 0) s.environment = "test";
+    if (world_below(w, 5) == 0) s.peer = ids[world_below(w, 2)];
     if (signal == SIGNAL_LOGS) s.span_id = world_below(w, 3) ? world_below(w, i + 1) + 1 : 0;
     if (signal == SIGNAL_SPANS && world_below(w, 6))
         s.parent_id = world_below(w, i + 5) + 1; /* older, later, itself, none */
@@ -58,9 +61,9 @@ static bool has_trace(const struct sample *s) {
 static bool same_trace(const struct sample *a, const struct sample *b) {
     return has_trace(a) && memcmp(a->trace_id, b->trace_id, 16) == 0;
 }
-static bool carries(const struct sample *s, struct str id) {
-    return s->correlation && str_equal(str_of(s->correlation), id);
-}
+static bool by_peer; /* the attribute peer.service is the id */
+static const char *own(const struct sample *s) { return by_peer ? s->peer : s->correlation; }
+static bool carries(const struct sample *s, struct str id) { return own(s) && str_equal(str_of(own(s)), id); }
 
 static void derived_id(const struct sample *s, char out[64]) {
     int n = snprintf(out, 64, "clew-");
@@ -72,7 +75,8 @@ static bool leads(const struct sample *s, const struct query_correlation *r) {
     char derived[64];
     derived_id(s, derived);
     if (s->time < r->time_min || s->time > r->time_max) return false;
-    return carries(s, r->id) || (has_trace(s) && str_equal(str_of(derived), r->id));
+    if (r->environment.p && !str_equal(r->environment, str_of(sample_environment(s)))) return false;
+    return carries(s, r->id) || (has_trace(s) && !by_peer && str_equal(str_of(derived), r->id));
 }
 
 static bool is_wanted(const struct world *w, const struct sample *s, const struct query_correlation *r) {
@@ -92,24 +96,27 @@ static const struct sample *naive_span(const struct world *w, const struct sampl
     return best;
 }
 
+static bool is_earlier(const struct sample *a, const struct sample *b) {
+    if (a->time != b->time) return a->time < b->time;
+    return a->signal != b->signal ? a->signal < b->signal : strcmp(own(a), own(b)) < 0;
+}
+
 static const char *naive_id(const struct world *w, const struct sample *s, char derived[64]) {
     const struct sample *at = s, *earliest = NULL;
-    if (s->correlation) return s->correlation;
+    if (own(s)) return own(s);
     if (!has_trace(s)) return "";
     if (s->signal == SIGNAL_LOGS) at = naive_span(w, s, s->span_id);
     for (int steps = 0; at && steps < 2000; steps++) {
-        if (at->correlation) return at->correlation;
+        if (own(at)) return own(at);
         at = naive_span(w, at, at->parent_id);
     }
     for (size_t i = 0; i < w->rows.n; i++) {
         const struct sample *x = &w->rows.v[i];
-        if (x->correlation && same_trace(x, s) &&
-            (!earliest || x->time < earliest->time || (x->time == earliest->time && x->signal < earliest->signal)))
-            earliest = x;
+        if (own(x) && same_trace(x, s) && (!earliest || is_earlier(x, earliest))) earliest = x;
     }
-    if (earliest) return earliest->correlation;
+    if (earliest) return own(earliest);
     derived_id(s, derived);
-    return derived;
+    return by_peer ? "" : derived;
 }
 
 /* The sample behind a row of the answer. */
@@ -149,6 +156,10 @@ static void assert_rows(const struct world *w, const struct query_correlation *r
         const struct sample *s = sample_of(w, b, rows[i].row);
         const char *id = naive_id(w, s, derived);
         assert_true(is_wanted(w, s, r));
+        char end[64];
+        derived_id(s, end);
+        bool by_form = !by_peer && has_trace(s) && str_equal(str_of(end), r->id);
+        assert_int_equal(rows[i].mine, by_form || str_equal(str_of(id), r->id));
         if (!str_equal(rows[i].id, str_of(id))) fail_msg("'%.*s' instead of '%s'", (int)rows[i].id.n, rows[i].id.p, id);
         assert_true(!i || batch_u64(b, SET_ROWS, FIELD_TIME, rows[i - 1].row) <=
                               batch_u64(b, SET_ROWS, FIELD_TIME, rows[i].row));
@@ -171,6 +182,9 @@ static void answers_equal_brute_force(void **state) {
                                           .time_min = seed % 2 ? INT64_MIN : begin_time + 2000,
                                           .time_max = seed % 4 < 2 ? INT64_MAX : begin_time + 5000,
                                           .prefix = STR("clew")};
+            by_peer = seed % 5 == 4;
+            if (by_peer) r.attribute = STR("peer.service");
+            if (seed % 3 == 1) r.environment = STR("test");
             world_query(&w, &q);
             ASSERT_OK(query_correlation(&q, &r, &found));
             assert_false(found.traces_cut || found.spans_cut || found.logs_cut);
@@ -182,7 +196,156 @@ static void answers_equal_brute_force(void **state) {
         }
         world_close(&w);
     }
+    by_peer = false;
     assert_true(rows > 1000 && empty < 100);
+}
+
+/* ---- lists --------------------------------------------------------------------------------------------------------- */
+
+struct counted {
+    uint64_t rows[SIGNALS], errors;
+};
+
+/* Rows that have the id, in traces that carry it in the range. */
+static struct counted naive_count(const struct world *w, const struct query_correlation *r) {
+    struct counted c = {0};
+    for (size_t i = 0; i < w->rows.n; i++) {
+        char derived[64];
+        const struct sample *s = &w->rows.v[i];
+        if (!str_equal(str_of(naive_id(w, s, derived)), r->id) || !is_wanted(w, s, r)) continue;
+        if (s->signal == SIGNAL_SPANS && is_again(w, i)) continue;
+        c.rows[s->signal]++;
+        c.errors += s->signal == SIGNAL_SPANS && s->status == 2;
+    }
+    return c;
+}
+
+static struct counted listed_count(const struct query_correlations_answer *list, struct str id) {
+    struct counted c = {0};
+    for (size_t i = 0; i < list->n; i++) {
+        const struct query_id_row *row = &list->rows[i];
+        if (!str_equal(list->ids[row->id], id)) continue;
+        c.rows[row->signal]++;
+        c.errors += row->failed;
+        assert_true(row->trace == QUERY_NO_TRACE || row->trace < list->trace_count);
+        assert_true(str_equal(list->texts[row->service], STR("web")) ||
+                    str_equal(list->texts[row->service], STR("cart")));
+    }
+    return c;
+}
+
+static struct counted detailed_count(struct world *w, const struct query_correlation *r) {
+    struct query q;
+    struct counted c = {0};
+    struct query_correlation_answer found;
+    world_query(w, &q);
+    ASSERT_OK(query_correlation(&q, r, &found));
+    for (size_t i = 0; i < found.span_count; i++) {
+        c.rows[SIGNAL_SPANS] += found.span_rows[i].mine;
+        c.errors += found.span_rows[i].mine && found.rows[i].failed;
+    }
+    for (size_t i = 0; i < found.log_count; i++) c.rows[SIGNAL_LOGS] += found.log_rows[i].mine;
+    query_end(&q);
+    return c;
+}
+
+static void assert_counts(struct counted a, struct counted b, const char *what, struct str id) {
+    if (memcmp(&a, &b, sizeof a) != 0)
+        fail_msg("%s %.*s: %d spans, %d logs, %d errors; %d, %d, %d", what, (int)id.n, id.p, (int)a.rows[0],
+                 (int)a.rows[1], (int)a.errors, (int)b.rows[0], (int)b.rows[1], (int)b.errors);
+}
+
+static void assert_list(struct world *w, const struct query_correlations *r) {
+    struct query q;
+    struct query_correlations_answer list;
+    struct query_correlation one = {.time_min = r->time_min,
+                                    .time_max = r->time_max,
+                                    .environment = r->environment,
+                                    .attribute = r->attribute,
+                                    .prefix = r->prefix};
+    uint64_t known = 0;
+    world_query(w, &q);
+    ASSERT_OK(query_correlations(&q, r, &list));
+    assert_false(list.cut);
+    for (size_t i = 0; i < LENGTH(ids); i++) {
+        one.id = str_of(ids[i]);
+        if (i == 2) continue; /* in the form of a derived one: as such it finds more */
+        bool searched = !r->search.n || i == 0;
+        struct counted naive = naive_count(w, &one), found = listed_count(&list, one.id);
+        if (!searched) naive = (struct counted){0};
+        assert_counts(found, naive, "listed", one.id);
+        if (searched) assert_counts(detailed_count(w, &one), naive, "shown", one.id);
+        known += found.rows[SIGNAL_SPANS] + found.rows[SIGNAL_LOGS];
+    }
+    for (size_t i = 0; i < list.n; i++) /* nothing is listed that was not asked for */
+        if (str_starts_with(list.ids[list.rows[i].id], STR("clew-")))
+            known++;
+        else if (r->search.n)
+            assert_true(str_equal(list.ids[list.rows[i].id], STR("order-7")));
+    assert_int_equal(known, list.n);
+    query_end(&q);
+}
+
+static void lists_agree_with_what_they_lead_to(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 25; seed++) {
+        struct world w;
+        world_open(&w, seed);
+        grow(&w, 20 + (uint32_t)seed * 5, 1 + (uint32_t)seed % TRACES_MAX);
+        for (int i = 0; i < 16; i++) {
+            struct query_correlations r = {.time_min = i & 1 ? INT64_MIN : begin_time + 2000,
+                                           .time_max = i & 2 ? INT64_MAX : begin_time + 5000,
+                                           .prefix = STR("clew")};
+            by_peer = i & 4 && seed % 2;
+            r.derived = i & 4 && !by_peer;
+            if (by_peer) r.attribute = STR("peer.service");
+            if (i & 8) r.search = STR("DER-");
+            if (seed % 3 == 1) r.environment = STR("test");
+            assert_list(&w, &r);
+        }
+        world_close(&w);
+    }
+    by_peer = false;
+}
+
+/* A trace without any id is listed by the one that is derived of it, and found by it. */
+static void traces_without_an_id_are_listed_when_asked(void **state) {
+    (void)state;
+    struct world w;
+    struct query q;
+    struct query_correlations_answer list;
+    struct sample rows[12];
+    world_open(&w, 4);
+    for (uint32_t i = 0; i < LENGTH(rows); i++) {
+        rows[i] = (struct sample){.signal = SIGNAL_SPANS,
+                                  .span_id = i + 1,
+                                  .time = begin_time + i,
+                                  .code = -1,
+                                  .name = "n",
+                                  .correlation = i == 0 ? "own" : NULL,
+                                  .service = "web"};
+        rows[i].trace_id[15] = (unsigned char)(i / 3 + 1);
+    }
+    world_add(&w, rows, LENGTH(rows));
+    struct query_correlations r = {.time_min = begin_time, .time_max = begin_time + 100, .prefix = STR("clew")};
+    for (int derived = 0; derived < 2; derived++) {
+        r.derived = derived;
+        world_query(&w, &q);
+        ASSERT_OK(query_correlations(&q, &r, &list));
+        assert_int_equal(list.n, derived ? 12 : 3);
+        assert_int_equal(listed_count(&list, STR("clew-0000000000000002")).rows[0], derived ? 3 : 0);
+        query_end(&q);
+    }
+    r.search = STR("0003");
+    world_query(&w, &q);
+    ASSERT_OK(query_correlations(&q, &r, &list));
+    assert_int_equal(list.n, 3);
+    query_end(&q);
+    struct query_correlation one = {.id = STR("00000000000000000000000000000003"), .time_max = INT64_MAX};
+    assert_int_equal(detailed_count(&w, &one).rows[0], 3); /* a trace id leads there, too */
+    one.attribute = STR("order.id");
+    assert_int_equal(detailed_count(&w, &one).rows[0], 0);
+    world_close(&w);
 }
 
 /* ---- limits -------------------------------------------------------------------------------------------------------- */
@@ -222,6 +385,19 @@ static void what_is_over_a_limit_is_left_out_and_said(void **state) {
     ASSERT_OK(query_correlation(&q, &r, &found));
     assert_int_equal(found.span_count + found.log_count + found.trace_count, 0);
     query_end(&q);
+    struct query_correlations list = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+    for (int i = 0; i < 4; i++) {
+        struct query_correlations_answer listed;
+        list.traces_max = i == 1 ? 5 : 0;
+        list.rows_max = i == 2 ? 7 : 0;
+        list.ids_max = i == 3 ? 1 : 0;
+        world_query(&w, &q);
+        ASSERT_OK(query_correlations(&q, &list, &listed));
+        assert_int_equal(listed.cut, i == 1 || i == 2);
+        assert_int_equal(listed.n, i == 1 ? 15 : i == 2 ? 7 : LENGTH(rows));
+        for (size_t k = 0; k < listed.n; k++) assert_true(i == 0 || i == 3 || listed.rows[k].time > begin_time + 40);
+        query_end(&q);
+    }
     world_close(&w);
 }
 
@@ -248,6 +424,14 @@ static void bad_questions_and_cancelled_ones_end(void **state) {
     r.time_max = -1, r.time_min = 1;
     refused(&w, &r, false, ERR_INVALID);
     refused(&w, &(struct query_correlation){.time_max = 1}, false, ERR_INVALID);
+    char long_id[QUERY_ID_BYTES_MAX + 2];
+    memset(long_id, 'a', sizeof long_id);
+    refused(&w, &(struct query_correlation){.id = {long_id, sizeof long_id}, .time_max = 1}, false, ERR_INVALID);
+    static const char *const attributes[] = {"event.name", "a b", "\"", "=", ""};
+    for (size_t i = 0; i < LENGTH(attributes); i++) {
+        r = (struct query_correlation){.id = STR("x"), .time_max = 1, .attribute = str_of(attributes[i])};
+        if (r.attribute.n) refused(&w, &r, false, ERR_INVALID);
+    }
     world_close(&w);
 }
 
@@ -285,6 +469,8 @@ static void conditions_name_the_id(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_equal_brute_force),
+        cmocka_unit_test(lists_agree_with_what_they_lead_to),
+        cmocka_unit_test(traces_without_an_id_are_listed_when_asked),
         cmocka_unit_test(what_is_over_a_limit_is_left_out_and_said),
         cmocka_unit_test(bad_questions_and_cancelled_ones_end),
         cmocka_unit_test(conditions_name_the_id),

@@ -1,0 +1,62 @@
+/* Requests across signals: a list of the ids of a range, and one of them whole.
+ *
+ *   query/correlations ─ rows of all ids ─┐
+ *                                         ├─▶ correlations_make (pure) ─▶ summaries, newest first
+ *   query/correlation ── rows of one ─────┘
+ *
+ * Both are summed up by one function, so that a list says what its details show, for the same range: rows count for the id that they have
+ * (query/id_rows.h). They differ for what lies further from the range than QUERY_IDS_MARGIN_NS, and where limits cut.
+ *
+ * Units: times ns since 1970, durations ns. An error is a span with status 2.
+ * Limits: those of query/correlations.h and query/correlation.h; CORRELATIONS_MAX a list, CORRELATION_SERVICES_MAX names of services of one.
+ * Owner: the arena of the query. Threads: any, one a query. Errors: as query.h; ERR_NOT_FOUND: nothing has the id.
+ */
+#pragma once
+
+#include "query/correlation.h"
+#include "query/correlations.h"
+
+enum { CORRELATIONS_MAX = 1000, CORRELATION_SERVICES_MAX = 200 };
+
+struct correlation {
+    struct str id;
+    int64_t first_seen, last_seen; /* the first start and the last end of its rows */
+    const struct str *services;    /* by name */
+    uint32_t service_count;        /* all of them; listed are CORRELATION_SERVICES_MAX */
+    uint32_t traces;
+    uint64_t spans, logs, errors;
+    struct str root_service,
+        root_operation; /* the first span without a parent, else the first span, else the first log record */
+    unsigned char root_trace_id[16]; /* zero: of none */
+    int64_t longest;                 /* of its spans; 0 without any */
+};
+
+struct correlations_request {
+    struct query_correlations ids;
+    struct str service;   /* one of its rows is of it; p NULL: any */
+    bool failed;          /* with errors alone */
+    int64_t duration_min; /* last_seen - first_seen */
+    size_t limit;         /* 1 .. CORRELATIONS_MAX */
+};
+struct correlations {
+    const struct correlation *correlations; /* by first_seen, the newest first */
+    size_t n;
+    uint64_t found; /* that fulfil the filters, of which the first `limit` are given */
+    bool cut;       /* older ones, or rows of some, are left out */
+};
+err correlations_make(struct arena *a, const struct correlations_request *r, const struct query_correlations_answer *in,
+                      struct correlations *out);
+err correlations_read(struct query *q, const struct correlations_request *r, struct correlations *out);
+
+/* One thing that happened. */
+struct correlation_item {
+    bool is_log;
+    uint32_t at; /* of the answer's span_rows or log_rows */
+};
+struct correlation_details {
+    struct correlation summary;
+    struct query_correlation_answer rows;    /* also those of other ids that its traces have: see `mine` */
+    const struct correlation_item *timeline; /* its own rows by time; of equal times spans first */
+    size_t item_count;
+};
+err correlation_read(struct query *q, const struct query_correlation *r, struct correlation_details *out);
