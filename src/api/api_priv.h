@@ -239,6 +239,8 @@ void write_resources(struct json_writer *w, const struct batch *b, struct arena 
 void write_scopes(struct json_writer *w, const struct batch *b);
 void write_resource(struct json_writer *w, const struct batch *b, uint32_t resource, struct arena *a);
 void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
+/* The member `id` of a log record, TIME-NAME, both of the record's content: what a link to it holds. */
+void write_log_id(struct json_writer *w, const struct batch *b, uint32_t row);
 /* A log record; `whole`: with its resource and scope in it, else with their indexes. */
 void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a);
 /* The same with the id that it has, whose it may be, and where that is from, in place of its own. */
