@@ -59,6 +59,7 @@ static void put_path(struct buf *out, const struct api_route *r, enum api_port p
         }
         buf_add_text(out, strncmp(p, "{trace_id}", 10) == 0            ? "0af7651916cd43dd8448eb211c80319c"
                           : strncmp(p, "{span_id}", 9) == 0            ? "b7ad6b7169203312"
+                          : strncmp(p, "{correlation_id}", 16) == 0    ? "clew-8448eb211c80319c"
                           : has_prefix(r->path, "/api/v1/dashboards/") ? "clew.host" /* it ships */
                                                                        : "web");
         p = strchr(p, '}');

@@ -33,8 +33,12 @@ void stage_open_as(struct stage *s, const char *dir, const char *tokens, const c
     store.wall_ns = stage_now;
     s->store = store_model_open(&store);
     s->live = live_new(64, &s->budget);
-    s->ingest = ingest_new(
-        &(struct ingest_options){.store = s->store, .budget = &s->budget, .live = s->live, .wall_ns = stage_now});
+    s->correlate = correlate_rules_new();
+    s->ingest = ingest_new(&(struct ingest_options){.store = s->store,
+                                                    .budget = &s->budget,
+                                                    .live = s->live,
+                                                    .correlate = s->correlate,
+                                                    .wall_ns = stage_now});
     api_options_default(&options);
     options.store = s->store;
     options.ingest = s->ingest;
@@ -61,6 +65,7 @@ static void stage_streams_done(struct stage *s) {
 void stage_close(struct stage *s) {
     api_free(s->api);
     ingest_free(s->ingest);
+    correlate_rules_free(s->correlate);
     live_free(s->live);
     stage_streams_done(s);
     assert_null(store_close(s->store));

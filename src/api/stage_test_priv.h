@@ -12,6 +12,7 @@ struct stage {
     struct store *store;
     struct live *live;
     struct ingest *ingest;
+    struct correlate_rules *correlate;
     struct budget budget;
     struct db *db; /* of a stage with a data folder */
     struct catalog *catalog;

@@ -179,7 +179,7 @@ static err sum_up(struct query *q, const struct query_correlation *r, struct cor
     }
     for (size_t i = 0; i < in->trace_count; i++) memcpy(traces[i], in->traces[i].trace_id, sizeof *traces);
     *id = r->id;
-    if (!n) return err_new(ERR_NOT_FOUND, "nothing has the id '" STR_FMT "' in this range", STR_ARG(r->id));
+    if (!n) return err_new(ERR_NOT_FOUND, "there is no row of the id '" STR_FMT "' in this range", STR_ARG(r->id));
     struct query_correlations_answer one = {.rows = rows,
                                             .n = n,
                                             .ids = id,

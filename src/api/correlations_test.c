@@ -1,0 +1,267 @@
+/* Requests by their id over the API: a story of several traces and logs, ids of any kind, one that is everywhere. */
+#include "api/stage_test_priv.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct stage stage;
+static struct buf body;
+
+/* ---- sending ---------------------------------------------------------------------------------------------------- */
+
+static void begin_spans(const char *service) {
+    buf_clear(&body);
+    buf_add_fmt(
+        &body,
+        "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"
+        "\"%s\"}}]},\"scopeSpans\":[{\"spans\":[",
+        service);
+}
+
+/* Times: ms before now. `more`: members of the span, NULL: none. */
+static void put_span(int trace, int span, int parent, int kind, const char *name, int64_t start_ms, int64_t ms,
+                     const char *more) {
+    int64_t start = STAGE_NOW_NS - start_ms * 1000000;
+    if (body.p[body.n - 1] == '}') buf_add_byte(&body, ',');
+    buf_add_fmt(&body, "{\"traceId\":\"%032x\",\"spanId\":\"%016x\",", trace, span);
+    if (parent) buf_add_fmt(&body, "\"parentSpanId\":\"%016x\",", parent);
+    buf_add_fmt(&body, "\"name\":\"%s\",\"kind\":%d,\"startTimeUnixNano\":\"%lld\",\"endTimeUnixNano\":\"%lld\"%s%s}",
+                name, kind, (long long)start, (long long)(start + ms * 1000000), more ? "," : "", more ? more : "");
+}
+
+static void send(const char *path, const char *end) {
+    char request[64];
+    buf_add_text(&body, end);
+    assert_false(body.full);
+    snprintf(request, sizeof request, "POST %s", path);
+    int status = stage_send(&stage, API_PORT_OTLP, request, "application/json", NULL, buf_str(&body));
+    if (status != 200 || strstr(stage_body(&stage), "errorMessage")) fail_msg("%d %s", status, stage_body(&stage));
+}
+static void send_spans(void) { send("/v1/traces", "]}]}]}"); }
+
+#define ID(id) "\"attributes\":[{\"key\":\"correlation_id\",\"value\":{\"stringValue\":\"" id "\"}}]"
+#define FAILED "\"status\":{\"code\":2,\"message\":\"declined\"}"
+
+static void send_log(const char *service, const char *text, int trace) {
+    buf_clear(&body);
+    buf_add_fmt(
+        &body,
+        "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"
+        "\"%s\"}}]},\"scopeLogs\":[{\"logRecords\":[{\"timeUnixNano\":\"%lld\",\"severityNumber\":17,\"body\":{"
+        "\"stringValue\":\"%s\"}",
+        service, (long long)(STAGE_NOW_NS - 930 * 1000000), text);
+    if (trace) buf_add_fmt(&body, ",\"traceId\":\"%032x\"", trace);
+    send("/v1/logs", "}]}]}]}");
+}
+
+/* A shop's order: one trace from gateway to payment, with the id on one span; a mail in a trace of its own; logs with the id in their text. */
+static void send_order(void) {
+    begin_spans("gateway");
+    put_span(1, 1, 0, 2, "POST /orders", 1000, 100, NULL);
+    put_span(1, 2, 1, 3, "HTTP POST", 990, 80, ID("order-7"));
+    send_spans();
+    begin_spans("order");
+    put_span(1, 3, 2, 2, "create", 985, 70, NULL);
+    put_span(1, 4, 3, 3, "HTTP POST", 980, 20, FAILED);
+    send_spans();
+    begin_spans("pay");
+    put_span(1, 5, 4, 2, "charge", 978, 15, FAILED);
+    send_spans();
+    begin_spans("mail");
+    put_span(2, 6, 0, 2, "send", 950, 400, ID("order-7"));
+    send_spans();
+    send_log("pay", "{\\\"correlation_id\\\":\\\"order-7\\\",\\\"message\\\":\\\"declined\\\"}", 0);
+    send_log("order", "no id in here", 1);
+    begin_spans("other");
+    put_span(3, 7, 0, 2, "alone", 900, 1, ID("order-8"));
+    send_spans();
+}
+
+static void open(void) {
+    stage_open(&stage);
+    buf_init(&body, 16 * MIB);
+}
+static void close(void) {
+    buf_done(&body);
+    stage_close(&stage);
+}
+
+/* ---- asking ----------------------------------------------------------------------------------------------------- */
+
+static void has(const char *request, const char *part) {
+    if (!strstr(stage_body(&stage), part)) fail_msg("%s: no '%s' in %s", request, part, stage_body(&stage));
+}
+
+static void answers(const char *request, int status, const char *const *parts) {
+    int is = stage_ask(&stage, request);
+    if (is != status) fail_msg("%s: %d %s", request, is, stage_body(&stage));
+    for (; *parts; parts++) has(request, *parts);
+}
+#define ANSWERS(request, status, ...) answers(request, status, (const char *const[]){__VA_ARGS__, NULL})
+
+static const char *const order_parts[] = {"\"correlation_id\":\"order-7\"",
+                                          "\"duration_ns\":450000000",
+                                          "\"services\":[\"gateway\",\"mail\",\"order\",\"pay\"]",
+                                          "\"trace_count\":2",
+                                          "\"span_count\":6",
+                                          "\"log_count\":2",
+                                          "\"error_count\":2",
+                                          "\"has_errors\":true",
+                                          "\"root_service\":\"gateway\"",
+                                          "\"root_operation\":\"POST /orders\"",
+                                          "\"max_duration_ns\":400000000",
+                                          "\"partial\":false",
+                                          NULL};
+
+static void a_request_is_whole_whoever_passed_its_id_on(void **state) {
+    (void)state;
+    open();
+    send_order();
+    answers("GET /api/v1/correlations?errors=true", 200, order_parts);
+    has("list", "\"correlation_count\":1,");
+    answers("GET /api/v1/correlations/order-7", 200, order_parts);
+    ANSWERS("GET /api/v1/correlations", 200, "\"correlation_count\":2,", "order-8");
+    ANSWERS("GET /api/v1/correlations?search=ORDER-8", 200, "\"correlation_count\":1,", "order-8");
+    ANSWERS("GET /api/v1/correlations?service=pay", 200, "\"correlation_count\":1,", "order-7");
+    ANSWERS("GET /api/v1/correlations?min_duration=451ms", 200, "\"correlation_count\":0,");
+    ANSWERS("GET /api/v1/correlations?environment=prod", 200, "\"correlation_count\":0,");
+    ANSWERS("GET /api/v1/correlations/order-7/traces", 200, "\"correlation_from\":\"own\"",
+            "\"correlation_from\":\"ancestor\"", "\"correlation_from\":\"trace\"", "\"message\":\"declined\"",
+            "\"carrying_count\":1");
+    ANSWERS("GET /api/v1/correlations/order-7/logs", 200, "no id in here", "\"correlation_from\":\"trace\"");
+    ANSWERS("GET /api/v1/correlations/order-7/timeline?limit=3", 200, "\"items_left_out\":5");
+    ANSWERS("GET /api/v1/correlations/order-7/flow", 200, "\"join\":\"same_id\"", "\"join\":\"call\"", "\"width\":2,");
+    ANSWERS("GET /api/v1/correlations/00000000000000000000000000000003", 200, "\"span_count\":1,");
+    ANSWERS("GET /api/v1/correlations/clew-0000000000000003", 200, "\"span_count\":1,");
+    ANSWERS("GET /api/v1/correlations/order-7?environment=prod", 404, "not_found");
+    ANSWERS("GET /api/v1/correlations/order-7?start=now-500ms", 404, "not_found");
+    ANSWERS("GET /api/v1/correlations/order-7?attribute=order.id", 404, "not_found");
+    ANSWERS("GET /api/v1/correlations/order-7?attribute=correlation_id", 200, "\"span_count\":6,");
+    close();
+}
+
+/* Any attribute: it ties what the correlation id does not. */
+static void any_attribute_is_an_id(void **state) {
+    (void)state;
+    static const char *const requests[] = {"GET /api/v1/correlations?attribute=user.id&service=cart",
+                                           "GET /api/v1/correlations/42/traces?attribute=user.id",
+                                           "GET /api/v1/correlations/42/timeline?attribute=span.user.id"};
+    open();
+    begin_spans("web");
+    put_span(1, 1, 0, 2, "GET /", 1000, 10, "\"attributes\":[{\"key\":\"user.id\",\"value\":{\"intValue\":\"42\"}}]");
+    send_spans();
+    begin_spans("cart");
+    put_span(1, 2, 1, 2, "add", 995, 1, NULL);
+    put_span(2, 3, 0, 2, "later", 500, 1, "\"attributes\":[{\"key\":\"user.id\",\"value\":{\"stringValue\":\"42\"}}]");
+    put_span(3, 4, 0, 2, "another", 400, 1,
+             "\"attributes\":[{\"key\":\"user.id\",\"value\":{\"stringValue\":\"43\"}}]");
+    send_spans();
+    ANSWERS(requests[0], 200, "\"correlation_count\":2,", "\"correlation_id\":\"42\"", "\"span_count\":3,",
+            "\"trace_count\":2");
+    ANSWERS(requests[1], 200, "\"correlation_id\":\"42\"", "\"later\"", "\"add\"");
+    ANSWERS(requests[2], 200, "\"later\"");
+    assert_null(strstr(stage_body(&stage), "another"));
+    close();
+}
+
+/* Ids as paths have them: whatever they are, the answer is JSON and no error of ours. */
+static void ids_of_any_kind_are_found_or_not(void **state) {
+    (void)state;
+    static const char *const ids[] = {"%2F..%2F..%2Fetc%2Fpasswd",
+                                      "%27%20OR%201%3D1%20--",
+                                      "%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+                                      "%00",
+                                      "%ff%fe",
+                                      "%25",
+                                      "a%0d%0aX%3A%20y",
+                                      ".",
+                                      "..",
+                                      "+",
+                                      "%E2%80%AE",
+                                      "clew-",
+                                      "clew-00000000000000zz",
+                                      "a.b%2Fc",
+                                      "traces"};
+    static const char *const below[] = {"", "/traces", "/logs", "/timeline", "/flow"};
+    static char request[16000], long_id[10001];
+    open();
+    send_order();
+    begin_spans("odd");
+    put_span(9, 9, 0, 2, "odd", 100, 1, ID("a.b/c"));
+    put_span(10, 10, 0, 2, "odd", 100, 1, ID("<script>alert(1)</script>"));
+    send_spans();
+    for (size_t i = 0; i < LENGTH(ids); i++)
+        for (size_t k = 0; k < LENGTH(below); k++) {
+            bool known = strcmp(ids[i], "a.b%2Fc") == 0 || strstr(ids[i], "script");
+            snprintf(request, sizeof request, "GET /api/v1/correlations/%s%s", ids[i], below[k]);
+            int status = stage_ask(&stage, request);
+            if (status != (known ? 200 : 404)) fail_msg("%s: %d %s", request, status, stage_body(&stage));
+            assert_string_equal(stage.content_type, "application/json");
+            assert_null(strstr(stage_body(&stage), "</script>"));
+        }
+    memset(long_id, 'a', sizeof long_id - 1);
+    snprintf(request, sizeof request, "GET /api/v1/correlations/%s", long_id);
+    ANSWERS(request, 400, "longer than 1024 bytes");
+    snprintf(request, sizeof request, "GET /api/v1/correlations?search=%s", long_id);
+    ANSWERS(request, 400, "longer than 1024 bytes");
+    snprintf(request, sizeof request, "GET /api/v1/correlations?attribute=%s", long_id);
+    ANSWERS(request, 200, "\"correlation_count\":0,");
+    ANSWERS("GET /api/v1/correlations/", 404, "there is no");
+    ANSWERS("GET /api/v1/correlations/x?attribute=%22", 400, "attribute=");
+    ANSWERS("GET /api/v1/correlations?attribute=a+b", 400, "attribute=");
+    close();
+}
+
+/* More than is shown of one: the answer says so, and a list counts it all the same. */
+static void one_id_may_be_everywhere(void **state) {
+    (void)state;
+    open();
+    for (int i = 0; i < 12000;) {
+        begin_spans("busy");
+        for (int end = i + 3000; i < end; i++) put_span(1 + i / 20, 1 + i, 0, 2, "work", 5000, 1, ID("all"));
+        send_spans();
+    }
+    ANSWERS("GET /api/v1/correlations", 200, "\"span_count\":12000,", "\"trace_count\":600,", "\"partial\":false");
+    ANSWERS("GET /api/v1/correlations/all", 200, "\"span_count\":10000,", "\"partial\":true",
+            "more than 500 traces, 10000 spans");
+    ANSWERS("GET /api/v1/correlations/all/flow", 200, "\"partial\":true");
+    ANSWERS("GET /api/v1/correlations/all?details=true&limit=2", 200, "\"spans_left_out\":9998");
+    close();
+}
+
+/* Days from the first span to the last, parents in a ring, parents that never came. */
+static void odd_requests_are_shown(void **state) {
+    (void)state;
+    open();
+    begin_spans("slow");
+    put_span(1, 1, 0, 2, "begins", 3 * 86400000LL, 1000, ID("saga"));
+    put_span(1, 2, 1, 2, "ends", 1000, 500, NULL);
+    put_span(2, 3, 4, 2, "ring", 900, 1, ID("saga"));
+    put_span(2, 4, 3, 2, "ring", 900, 1, NULL);
+    put_span(2, 5, 5, 2, "itself", 900, 1, NULL);
+    put_span(2, 6, 77, 2, "lost", 900, 1, NULL);
+    send_spans();
+    ANSWERS("GET /api/v1/correlations/saga", 200, "\"span_count\":6,", "\"duration_ns\":259199500000000",
+            "\"root_operation\":\"begins\"");
+    ANSWERS("GET /api/v1/correlations?start=now-4d", 200, "\"span_count\":6,");
+    ANSWERS("GET /api/v1/correlations/saga?start=now-1h", 200,
+            "\"span_count\":4,"); /* what carries it there, and its traces */
+    ANSWERS("GET /api/v1/correlations?start=now-1h", 200, "\"span_count\":4,");
+    ANSWERS("GET /api/v1/correlations/saga/flow?nodes=operation", 200, "\"spans_left_out\":0");
+    close();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_is_whole_whoever_passed_its_id_on),
+        cmocka_unit_test(any_attribute_is_an_id),
+        cmocka_unit_test(ids_of_any_kind_are_found_or_not),
+        cmocka_unit_test(one_id_may_be_everywhere),
+        cmocka_unit_test(odd_requests_are_shown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* Summaries of requests from rows that a test writes; and whole ones over a store that has them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "insight/correlation.h"
+
+enum { MOST = 64, CART = 0, WEB = 1 };
+static const struct str texts[] = {{"cart", sizeof "cart" - 1},
+                                   {"web", sizeof "web" - 1},
+                                   {"GET /", sizeof "GET /" - 1},
+                                   {"POST /", sizeof "POST /" - 1}};
+static const struct str ids[] = {{"a", sizeof "a" - 1}, {"b", sizeof "b" - 1}, {"c", sizeof "c" - 1}};
+static const unsigned char traces[3][16] = {{1}, {2}, {3}};
+static struct query_id_row rows[MOST];
+static struct query_correlations_answer in;
+static struct correlations_request request;
+static struct arena a;
+static struct correlations out;
+
+static void begin(void) {
+    arena_init(&a, 16 * MIB);
+    request = (struct correlations_request){.limit = 10};
+    in = (struct query_correlations_answer){
+        .rows = rows, .ids = ids, .id_count = 3, .texts = texts, .text_count = 4, .traces = traces, .trace_count = 3};
+}
+
+static struct query_id_row *add(uint32_t id, enum signal signal, uint32_t trace, uint32_t service, int64_t time,
+                                int64_t duration) {
+    assert_true(in.n < MOST);
+    rows[in.n] = (struct query_id_row){.time = time,
+                                       .duration = duration,
+                                       .span_id = in.n + 1,
+                                       .parent_id = 99,
+                                       .trace = trace,
+                                       .id = id,
+                                       .service = service,
+                                       .operation = 2,
+                                       .signal = (uint8_t)signal};
+    return &rows[in.n++];
+}
+
+static void make(void) {
+    err e = correlations_make(&a, &request, &in, &out);
+    if (e) fail_msg("%s", err_text(e));
+}
+
+static void rows_are_summed_up(void **state) {
+    (void)state;
+    begin();
+    add(0, SIGNAL_LOGS, QUERY_NO_TRACE, CART, 50, 0);
+    add(0, SIGNAL_SPANS, 0, CART, 100, 500)->failed = true;
+    struct query_id_row *root = add(0, SIGNAL_SPANS, 1, WEB, 110, 20);
+    root->parent_id = 0;
+    root->operation = 3;
+    add(0, SIGNAL_SPANS, 0, CART, 120, 1);
+    add(0, SIGNAL_LOGS, 1, WEB, 130, 0);
+    add(1, SIGNAL_LOGS, 2, WEB, 200, 0);
+    make();
+    assert_int_equal(out.n, 2);
+    assert_int_equal(out.found, 2);
+    const struct correlation *log = &out.correlations[0], *c = &out.correlations[1]; /* the newest first */
+    assert_true(str_equal(log->id, STR("b")));
+    assert_true(str_equal(log->root_service, STR("web")));
+    assert_int_equal(log->root_operation.n, 0);
+    assert_int_equal(log->spans, 0);
+    assert_int_equal(log->longest, 0);
+    assert_true(str_equal(c->id, STR("a")));
+    assert_int_equal(c->first_seen, 50);
+    assert_int_equal(c->last_seen, 600); /* the end of what ended last, not of what began last */
+    assert_int_equal(c->spans, 3);
+    assert_int_equal(c->logs, 2);
+    assert_int_equal(c->errors, 1);
+    assert_int_equal(c->traces, 2); /* 0, 1 and 0 again */
+    assert_int_equal(c->longest, 500);
+    assert_int_equal(c->service_count, 2);
+    assert_true(str_equal(c->services[0], STR("cart")));
+    assert_true(str_equal(c->root_service, STR("web")));
+    assert_true(str_equal(c->root_operation, STR("POST /")));
+    assert_memory_equal(c->root_trace_id, traces[1], 16);
+    arena_done(&a);
+}
+
+static void filters_are_of_the_whole(void **state) {
+    (void)state;
+    begin();
+    add(0, SIGNAL_SPANS, 0, CART, 100, 50)->failed = true;
+    add(1, SIGNAL_SPANS, 1, WEB, 100, 60);
+    add(1, SIGNAL_LOGS, 1, CART, 110, 0);
+    add(2, SIGNAL_SPANS, 2, WEB, 90, 10);
+    make();
+    assert_int_equal(out.n, 3);
+    assert_true(str_equal(out.correlations[0].id, STR("a"))); /* of one time by the text */
+    request.failed = true;
+    make();
+    assert_int_equal(out.n, 1);
+    request.failed = false;
+    request.service = STR("cart");
+    make();
+    assert_int_equal(out.n, 2);
+    request.duration_min = 60;
+    make();
+    assert_int_equal(out.n, 1);
+    assert_true(str_equal(out.correlations[0].id, STR("b")));
+    request = (struct correlations_request){.limit = 1};
+    make();
+    assert_int_equal(out.n, 1);
+    assert_int_equal(out.found, 3);
+    in.n = 0;
+    make();
+    assert_int_equal(out.n, 0);
+    arena_done(&a);
+}
+
+static void times_at_their_ends_are_summed_up(void **state) {
+    (void)state;
+    begin();
+    add(0, SIGNAL_SPANS, 0, CART, INT64_MAX - 5, INT64_MAX);
+    add(0, SIGNAL_SPANS, 0, CART, 0, 1);
+    make();
+    assert_int_equal(out.correlations[0].last_seen, INT64_MAX);
+    assert_int_equal(out.correlations[0].first_seen, 0);
+    arena_done(&a);
+    arena_init(&a, 1);
+    err e = correlations_make(&a, &request, &in, &out);
+    assert_int_equal(err_kind(e), ERR_LIMIT);
+    err_free(e);
+    arena_done(&a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_summed_up),
+        cmocka_unit_test(filters_are_of_the_whole),
+        cmocka_unit_test(times_at_their_ends_are_summed_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
