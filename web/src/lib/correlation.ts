@@ -103,11 +103,11 @@ export const readTimeline = (a: TimelineAnswer): Timeline => timeline(a.timeline
   log: i.type === 'log', time: parseInstant(i.time), duration_ns: i.duration_ns ?? 0, service: i.service, name: lineOf(i.description), error: i.is_error, level: i.severity ?? '', trace_id: i.trace_id, span_id: i.span_id, from: i.correlation_from, id: i.id ?? '',
 })));
 
-/** What a row's tag says of the id that it has. */
-export const fromWords: Record<IdFrom, [string, string]> = {
-  own: ['', 'It came with this id itself'],
-  ancestor: ['of its ancestor', 'A span above it came with the id; it did not'],
-  trace: ['of its trace', 'Another row of its trace came with the id; neither it nor what is above it did'],
-  derived: ['of its trace id', 'Nothing of its trace came with an id; this one is made of the trace id'],
-  none: ['none', 'It has no id'],
+/** Where the id of a row is from: a tag, "": it came with the row; in a sentence; of several rows. */
+export const fromWords: Record<IdFrom, { tag: string; why: string; many: string }> = {
+  own: { tag: '', why: 'It came with this id itself.', many: 'came with the id' },
+  ancestor: { tag: 'of its ancestor', why: 'A span above it came with the id; it did not.', many: 'take it from a span above' },
+  trace: { tag: 'of its trace', why: 'Another row of its trace came with the id; neither it nor what is above it did.', many: 'take it from their trace' },
+  derived: { tag: 'of its trace id', why: 'Nothing of its trace came with an id; this one is made of the trace id.', many: 'have it made of the trace id' },
+  none: { tag: 'none', why: 'It has no id.', many: 'have none' },
 };

@@ -222,6 +222,8 @@ export const errorsLink = linkTo(paths.errors, errors);
 export const tracesLink = linkTo(paths.traces, traces);
 export const compareLink = linkTo(paths.compare, compare);
 export const correlationsLink = linkTo(paths.correlations, correlations);
+/** One correlation id. */
+export const correlationLink = (id: string): string => correlationsLink({ id });
 export const propagationLink = linkTo(paths.propagation, propagation);
 export const logsLink = linkTo(paths.logs, logs);
 export const metricsLink = linkTo(paths.metrics, metrics);

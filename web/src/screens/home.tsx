@@ -3,17 +3,18 @@ import type { ComponentChildren } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { healthOfRatio } from '../hot/map';
 import { useQuestion, type Asked, type Services, type ServiceStats, type Stats, type Traces } from '../lib/api';
+import type { Correlations } from '../lib/correlation';
 import { duration, grouped, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { useKept, useLive } from '../lib/live';
 import { go, useScreen } from '../lib/nav';
-import { errorsLink, home, logsLink, mapLink, serviceLink, serviceMetricsLink, tracesLink, type HomeState } from '../lib/screens';
+import { correlationsLink, errorsLink, home, logsLink, mapLink, serviceLink, serviceMetricsLink, tracesLink, type HomeState } from '../lib/screens';
 import { isLive, rangeMs } from '../lib/time';
 import { Change } from '../ui/change';
 import { Spark } from '../ui/chart';
 import { Dot } from '../ui/chips';
 import { marks } from '../ui/mapnode';
-import { NewestTraces } from '../ui/newest';
+import { NewestCorrelations, NewestTraces } from '../ui/newest';
 import { SpanCharts, spanSeries } from '../ui/spancharts';
 import { Empty, FailureNote, PartialNote, Progress, useRefused } from '../ui/states';
 import { TimePicker } from '../ui/time';
@@ -131,6 +132,16 @@ function FailedTraces({ asked, of, state }: { asked: Asked<Traces>; of: Traces |
   );
 }
 
+function Requests({ asked, of, state }: { asked: Asked<Correlations>; of: Correlations | null; state: HomeState }) {
+  return (
+    <section aria-label="Newest correlations" data-hold="">
+      <div class="head"><h2>Newest correlations</h2><a href={correlationsLink({ start: state.start, end: state.end, environment: state.environment })}>All of them</a></div>
+      {asked.failure && <FailureNote failure={asked.failure} again={asked.again} />}
+      {of ? <NewestCorrelations of={of.correlations} none="No correlation id came in this range." /> : !asked.failure && <p class="muted">Looking …</p>}
+    </section>
+  );
+}
+
 export default function Home() {
   const [state, set] = useScreen(home);
   const some = { start: state.start, end: state.end, environment: state.environment }, live = isLive(state), key = JSON.stringify(some);
@@ -139,12 +150,13 @@ export default function Home() {
   const failed = useQuestion<Traces>('/api/v1/traces', { ...some, status: 'error', limit: newest });
   const answered = useRef(false); // then the last minute is counted: no more than four questions at a time
   answered.current ||= stats.data !== null;
+  const requests = useQuestion<Correlations>('/api/v1/correlations', { ...some, limit: newest });
   const minute = useQuestion<Stats>(live && answered.current ? '/api/v1/traces/stats' : null, { start: 'now-1m', environment: state.environment, top: 0 });
   const [turn, setTurn] = useState(0); // of those asked for by hand
-  const askAgain = (): void => { stats.again(); failed.again(); if (live) minute.again(); };
+  const askAgain = (): void => { stats.again(); failed.again(); requests.again(); if (live) minute.again(); };
   const refresh = (): void => { setTurn((t) => t + 1); services.again(); askAgain(); };
-  const busy = stats.busy || failed.busy || minute.busy, quiet = useLive(live && !state.paused, busy, askAgain);
-  const shown = useKept(stats, key), failures = useKept(failed, key), lately = useKept(minute, state.environment);
+  const busy = stats.busy || failed.busy || requests.busy || minute.busy, quiet = useLive(live && !state.paused, busy, askAgain);
+  const shown = useKept(stats, key), failures = useKept(failed, key), newestIds = useKept(requests, key), lately = useKept(minute, state.environment);
   const environments = [...new Set((services.data?.services ?? []).map((s) => s.environment))].sort();
   const logsOnly = [...new Set((services.data?.services ?? []).filter((s) => s.signals.length === 1 && s.signals[0] === 'logs').map((s) => s.name))];
   const pause = (): void => set({ paused: !state.paused }, true);
@@ -152,7 +164,7 @@ export default function Home() {
   useKeys({ ' ': () => live && pause() });
   return (
     <>
-      <Progress on={busy && !quiet} text="Counting spans" stop={() => { stats.stop(); failed.stop(); minute.stop(); }} />
+      <Progress on={busy && !quiet} text="Counting spans" stop={() => { stats.stop(); failed.stop(); requests.stop(); minute.stop(); }} />
       <div class="head">
         <h1>Overview {shown && shown.span_count > 0 && <span class="muted">· {plural(shown.services?.length ?? 0, 'service')}{shown.trace_count !== null && `, ${plural(shown.trace_count, 'trace')}`}</span>}</h1>
         {environments.length > 0 && (
@@ -174,7 +186,7 @@ export default function Home() {
           <Tiles stats={shown} state={state} minute={lately} />
           <div data-hold=""><SpanCharts bare stats={shown} data={series!} range={state} set={set} /></div>
           <Table stats={shown} state={state} turn={turn} busy={stats.busy} />
-          <div class="twoparts"><FailedTraces asked={failed} of={failures} state={state} /></div>
+          <div class="twoparts"><FailedTraces asked={failed} of={failures} state={state} /><Requests asked={requests} of={newestIds} state={state} /></div>
         </>
       )}
       {logsOnly.length > 0 && <p class="muted">Logs alone: {logsOnly.map((name, i) => <span key={name}>{i > 0 && ', '}<a href={logsLink({ start: state.start, end: state.end, service: name })}>{name}</a></span>)}</p>}

@@ -83,13 +83,13 @@ function Steps({ g, start, choose }: { g: Flow; start: string; choose: (i: numbe
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Steps">
       <table class="table">
-        <thead><tr><th scope="col" class="num">Step</th><th scope="col" class="num">After</th><th scope="col">From</th><th scope="col">To</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Failed</th><th scope="col" class="num hide-small">Mean</th><th scope="col" class="num hide-small">Longest</th></tr></thead>
+        <thead><tr><th scope="col" class="num">Step</th><th scope="col" class="num hide-small">After</th><th scope="col">From</th><th scope="col">To</th><th scope="col" class="num">Calls</th><th scope="col" class="num">Failed</th><th scope="col" class="num hide-small">Mean</th><th scope="col" class="num hide-small">Longest</th></tr></thead>
         <tbody>
           {by.map((i) => {
             const e = g.edges[i], took = e.join === 'call';
             return (
               <tr key={i}>
-                <td class="num">{order[i]}</td><td class="num">+{duration(Math.max(0, sinceNs(first, parseInstant(e.first_seen))))}</td><td>{name(e.client)}</td>
+                <td class="num">{order[i]}</td><td class="num hide-small">+{duration(Math.max(0, sinceNs(first, parseInstant(e.first_seen))))}</td><td>{name(e.client)}</td>
                 <td>{e.join !== 'call' && <span class="muted">{joins[e.join]} </span>}{name(e.server)}</td><td class="num">{e.call_count}</td>
                 <td class="num">{e.error_count > 0 ? <span class="bad">{e.error_count}</span> : <span class="muted">0</span>}</td>
                 <td class="num hide-small">{took ? duration(e.mean_duration_ns) : '–'}</td><td class="num hide-small">{took ? duration(e.max_duration_ns) : '–'}</td>

@@ -13,13 +13,12 @@ import type { Shown } from '../logrow';
 import { Answer, PartialNote } from '../states';
 
 type Set_ = (s: Partial<CorrelationsState>, replace?: boolean) => void;
-type Record_ = Shown & { from: string };
 const initial = logs.read('');
 
 function List({ data, state, set }: { data: CorrelatedLogs; state: CorrelationsState; set: Set_ }) {
   const columns = useMemo(() => {
-    const made = new LogColumns<Record_>();
-    made.append(data.logs.map((l): Record_ => ({ ...l, resource: 0, scope: 0, resourceOf: l.resource, scopeOf: l.scope, from: l.correlation_from })));
+    const made = new LogColumns<Shown>();
+    made.append(data.logs.map((l): Shown => ({ ...l, resource: 0, scope: 0, resourceOf: l.resource, scopeOf: l.scope, note: fromWords[l.correlation_from].tag && `id ${fromWords[l.correlation_from].tag}` })));
     return made;
   }, [data]);
   const at = useMemo(() => columns.record.findIndex((r) => `log-${r.id}` === state.row), [columns, state.row]), r = columns.record[at];
@@ -27,7 +26,6 @@ function List({ data, state, set }: { data: CorrelatedLogs; state: CorrelationsS
   const select = (i: number): void => set({ row: i < 0 ? '' : `log-${columns.record[i].id}` }, true);
   return (
     <>
-      {r && fromWords[r.from as keyof typeof fromWords]?.[0] && <p class="muted">The open record has the id {fromWords[r.from as keyof typeof fromWords][0]}: {fromWords[r.from as keyof typeof fromWords][1]}.</p>}
       <div class={r ? 'loggrid open' : 'loggrid'}>
         <LogList columns={columns} keys={logColumns} at={at} select={select} label="Log records of this id" />
         {r && <LogDetail open={{ record: r, asked: { data: null, failure: null, busy: false, again: () => undefined, stop: () => undefined } }} state={initial}

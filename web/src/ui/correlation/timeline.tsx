@@ -35,7 +35,7 @@ function AxisRow({ a, view }: { a: Axis; view: View }) {
       <span>Span or record</span>
       <div class="marks">
         {marksOfTime(a, view, narrow ? 2 : 5).map((m) => <span key={m.at} style={{ left: x(m.at) }}>{m.text}</span>)}
-        {a.cuts.filter((c) => c.to > view[0] && c.at < view[1]).slice(0, 40).map((c) => <i key={c.at} class="axiscut" style={{ left: x(c.at), width: `${((c.to - c.at) / span) * 100}%` }} title={`${duration(c.ns)} in which nothing happened`} />)}
+        {a.cuts.filter((c) => c.to > view[0] && c.at < view[1]).slice(0, 40).map((c) => <i key={c.at} class="axiscut" style={{ left: x(c.at), width: `${((c.to - c.at) / span) * 100}%` }} title={`${duration(c.ns)} in which nothing happened`}><b>{duration(c.ns)}</b></i>)}
       </div>
     </div>
   );
@@ -78,7 +78,7 @@ function Row(p: RowProps) {
         {t.error[i] === 1 && <span class="mark" title="Error">!<span class="sr">error </span></span>}
         {t.log[i] === 1 && <span class="sev">{t.level[i]} </span>}
         <span class="name">{t.name[i]}</span>
-        <span class="of">{service}{from[0] && ` · id ${from[0]}`}</span>
+        <span class="of">{service}{from.tag && ` · id ${from.tag}`}</span>
       </div>
       <div class="track" role="gridcell"><Bar {...p} /></div>
     </div>
@@ -89,7 +89,7 @@ function Row(p: RowProps) {
 
 function Detail({ t, i, close }: { t: Timeline; i: number; close: () => void }) {
   const { zone } = usePrefs(), ms = t.origin.s * 1000 + (t.origin.ns + t.start[i]) / 1e6, service = t.services[t.service[i]], trace = t.trace[i] < 0 ? '' : t.traces[t.trace[i]];
-  const range = absolute(ms - 1_800_000, ms + t.duration[i] / 1e6 + 1_800_000), [words, why] = fromWords[froms[t.from[i]]];
+  const range = absolute(ms - 1_800_000, ms + t.duration[i] / 1e6 + 1_800_000), { tag, why } = fromWords[froms[t.from[i]]];
   return (
     <aside class="detail" aria-label={t.log[i] ? 'Record' : 'Span'} tabIndex={0}>
       <header><h2 class="grow">{t.log[i] ? <span class={`s-${t.level[i]}`}><span class="sev">{t.level[i]}</span></span> : t.name[i]}</h2><button class="button quiet icon" aria-label="Close" title="Close (Esc)" onClick={close}>×</button></header>
@@ -99,7 +99,7 @@ function Detail({ t, i, close }: { t: Timeline; i: number; close: () => void }) 
           <dt>Service</dt><dd><Dot service={service} />{service}</dd>
           <dt>Time</dt><dd>+{duration(t.start[i])} <span class="muted">{showTime(ms, zone, true)}</span></dd>
           {!t.log[i] && <><dt>Duration</dt><dd>{duration(t.duration[i])}</dd><dt>Status</dt><dd>{t.error[i] ? <span class="tag error">error</span> : 'no error'}</dd></>}
-          <dt>Its id</dt><dd>{words || 'its own'} <span class="muted">{why}.</span></dd>
+          <dt>Its id</dt><dd>{tag || 'its own'} <span class="muted">{why}</span></dd>
           <dt>Trace</dt><dd class="mono">{trace ? <><a href={traceLink(trace, { span: t.span[i] })}>{trace}</a> <CopyButton what="the trace's id" text={trace} /></> : 'none'}</dd>
           {t.span[i] && <><dt>Span</dt><dd class="mono">{t.span[i]}</dd></>}
         </dl>

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { miniMap, type Bars } from '../../hot/waterfall';
 import { useQuestion } from '../../lib/api';
 import { fromWords, paramsOf, pathOf, type CorrelatedSpan, type CorrelatedTrace, type CorrelatedTraces, type IdFrom } from '../../lib/correlation';
-import { duration, grouped, plural } from '../../lib/format';
+import { duration, plural } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
 import { go } from '../../lib/nav';
 import { colour, isDark, usePrefs } from '../../lib/prefs';
@@ -51,9 +51,16 @@ function Small({ bars, label }: { bars: Bars; label: string }) {
   return <canvas ref={canvas} role="img" aria-label={label} />;
 }
 
-function One({ t, spans, k, at, before }: { t: CorrelatedTrace; spans: CorrelatedSpan[]; k: number; at: boolean; before: string }) {
+/** What a trace begins with: its first span without a parent here. */
+function rootOf(spans: CorrelatedSpan[]): CorrelatedSpan | undefined {
+  const ids = new Set(spans.map((s) => s.span_id));
+  return spans.find((s) => !s.parent_span_id) ?? spans.find((s) => !ids.has(s.parent_span_id)) ?? spans[0];
+}
+
+/** `alike`: the trace before it that begins with the same operation; "": none. */
+function One({ t, spans, k, at, alike }: { t: CorrelatedTrace; spans: CorrelatedSpan[]; k: number; at: boolean; alike: string }) {
   const { zone } = usePrefs(), bars = useMemo(() => barsOf(spans, t), [spans, t]), start = parseMs(t.start);
-  const ids = new Set(spans.map((s) => s.span_id)), root = spans.find((s) => !s.parent_span_id) ?? spans.find((s) => !ids.has(s.parent_span_id)) ?? spans[0];
+  const root = rootOf(spans);
   const froms = new Map<IdFrom, number>();
   for (const s of spans) froms.set(s.correlation_from, (froms.get(s.correlation_from) ?? 0) + 1);
   return (
@@ -68,9 +75,9 @@ function One({ t, spans, k, at, before }: { t: CorrelatedTrace; spans: Correlate
       <div class="facts">
         <span>{showTime(start, zone, true)}</span><span>{plural(t.span_count, 'span')}</span>
         {t.log_count > 0 && <a href={logsLink({ ...absolute(start - 1_800_000, start + t.duration_ns / 1e6 + 1_800_000), trace_id: t.trace_id })}>{plural(t.log_count, 'log record')}</a>}
-        <span>{t.carrying_count > 0 ? `${plural(t.carrying_count, 'row')} came with the id` : 'none came with the id'}{[...froms].filter(([f]) => fromWords[f][0]).map(([f, n]) => `, ${grouped(n)} ${n === 1 ? 'has' : 'have'} that ${fromWords[f][0]}`)}</span>
+        <span>{(['own', 'ancestor', 'trace', 'derived'] as const).filter((f) => froms.has(f)).map((f, i) => `${i ? ', ' : ''}${plural(froms.get(f)!, 'span')} ${fromWords[f].many}`).join('')}</span>
         <span class="mono">{t.trace_id} <CopyButton what="the trace's id" text={t.trace_id} /></span>
-        <a href={compareLink(before ? { a: before, b: t.trace_id } : { a: t.trace_id })}>{before ? 'Compare with the first' : 'Compare with …'}</a>
+        <a href={compareLink(alike ? { a: alike, b: t.trace_id } : { a: t.trace_id })}>{alike ? 'Compare with the one before' : 'Compare with …'}</a>
       </div>
     </li>
   );
@@ -78,10 +85,15 @@ function One({ t, spans, k, at, before }: { t: CorrelatedTrace; spans: Correlate
 
 function List({ data }: { data: CorrelatedTraces }) {
   const [shown, setShown] = useState(shownFirst), [at, setAt] = useState(-1);
-  const of = useMemo(() => {
-    const by = new Map<string, CorrelatedSpan[]>();
-    for (const s of data.spans) if (s.trace_id) by.set(s.trace_id, [...(by.get(s.trace_id) ?? []), s]);
-    return by;
+  const { of, alike } = useMemo(() => {
+    const by = new Map<string, CorrelatedSpan[]>(data.traces.map((t) => [t.trace_id, []])), last = new Map<string, string>(), before: string[] = [];
+    for (const s of data.spans) if (s.trace_id) by.get(s.trace_id)?.push(s);
+    for (const t of data.traces) {
+      const root = rootOf(by.get(t.trace_id)!), key = root ? `${root.service}\0${root.operation}` : '';
+      before.push(last.get(key) ?? '');
+      if (key) last.set(key, t.trace_id);
+    }
+    return { of: by, alike: before };
   }, [data]);
   const move = (by: number): void => {
     setAt(Math.max(0, Math.min(Math.min(shown, data.traces.length) - 1, at + by)));
@@ -90,7 +102,7 @@ function List({ data }: { data: CorrelatedTraces }) {
   useKeys({ j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1), enter: () => data.traces[at] && go(traceLink(data.traces[at].trace_id)) });
   return (
     <>
-      <ol class="ofids" aria-label="Traces">{data.traces.slice(0, shown).map((t, k) => <One key={t.trace_id} t={t} spans={of.get(t.trace_id) ?? none} k={k} at={k === at} before={k > 0 ? data.traces[0].trace_id : ''} />)}</ol>
+      <ol class="ofids" aria-label="Traces">{data.traces.slice(0, shown).map((t, k) => <One key={t.trace_id} t={t} spans={of.get(t.trace_id) ?? none} k={k} at={k === at} alike={alike[k]} />)}</ol>
       {data.traces.length > shown && <div class="more"><button class="button" onClick={() => setShown(shown + 100)}>{plural(data.traces.length - shown, 'more trace')}</button></div>}
       {data.spans_left_out > 0 && <p class="muted">{plural(data.spans_left_out, 'span')} more than are drawn.</p>}
     </>
