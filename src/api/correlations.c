@@ -1,7 +1,10 @@
 /* Requests across signals as JSON: GET /api/v1/correlations and what is below it. */
+#include <math.h>
+
 #include "api/api_priv.h"
 #include "insight/correlation.h"
 #include "insight/flow.h"
+#include "insight/meanwhile.h"
 #include "signal/otlp.h"
 
 enum { DESCRIPTION_BYTES_MAX = 512, SEVERITY_ERROR_FIRST = 17 };
@@ -288,6 +291,78 @@ static err write_flow(struct api_call *c, struct answer *a, const struct correla
     return answer_settle(a);
 }
 
+/* ---- metrics ---------------------------------------------------------------------------------------------------- */
+
+static void write_labels(struct json_writer *w, const char *name, struct labels labels) {
+    json_key(w, str_of(name));
+    json_object(w);
+    for (uint32_t i = 0; i < labels.n; i++) {
+        json_key(w, labels.v[i].name);
+        json_str(w, labels.v[i].value);
+    }
+    json_object_end(w);
+}
+
+static void write_chart(struct json_writer *w, const struct meanwhile_chart *chart, size_t steps) {
+    json_object(w);
+    json_member(w, "service", str, chart->service);
+    json_member(w, "metric", str, chart->metric);
+    json_member(w, "query", str, chart->query);
+    json_key(w, STR("series"));
+    json_array(w);
+    for (size_t i = 0; i < chart->n; i++) {
+        const struct promql_row *row = &chart->rows[i];
+        json_object(w);
+        write_labels(w, "labels", row->labels);
+        json_key(w, STR("values"));
+        json_array(w);
+        for (size_t k = 0; k < steps; k++)
+            if (row->kinds[k] == PROMQL_FLOAT && isfinite(row->values[k]))
+                json_f64(w, row->values[k]);
+            else
+                json_null(w);
+        json_array_end(w);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static void write_exemplar(struct json_writer *w, const struct meanwhile_exemplar *x) {
+    json_object(w);
+    json_member(w, "service", str, x->service);
+    write_labels(w, "series", x->series);
+    write_labels(w, "labels", x->labels);
+    json_key(w, STR("value"));
+    if (isfinite(x->value))
+        json_f64(w, x->value);
+    else
+        json_null(w);
+    json_member(w, "time", time, x->time);
+    json_member(w, "trace_id", hex, x->trace_id, sizeof x->trace_id);
+    json_object_end(w);
+}
+
+static err write_meanwhile(struct answer *a, const struct meanwhile *m) {
+    write_range(&a->w, m->start, m->end);
+    json_member(&a->w, "step_ns", i64, m->step);
+    json_key(&a->w, STR("charts"));
+    json_array(&a->w);
+    for (size_t i = 0; i < m->chart_count; i++) {
+        write_chart(&a->w, &m->charts[i], m->step_n);
+        TRY(answer_settle(a));
+    }
+    json_array_end(&a->w);
+    json_key(&a->w, STR("exemplars"));
+    json_array(&a->w);
+    for (size_t i = 0; i < m->exemplar_count; i++) write_exemplar(&a->w, &m->exemplars[i]);
+    json_array_end(&a->w);
+    if (m->cut && !a->partial_reason)
+        a->partial_reason =
+            "shown are 10 services, 12 metrics of each, 5 series of each, 100 exemplars: there are more";
+    return answer_settle(a);
+}
+
 /* ---- one -------------------------------------------------------------------------------------------------------- */
 
 static err read_one(struct api_call *c, struct answer *a, struct correlation_details *out) {
@@ -335,6 +410,15 @@ static err write_its_flow(struct api_call *c, struct answer *a, const struct cor
     return write_flow(c, a, d);
 }
 
+static err write_its_metrics(struct api_call *c, struct answer *a, const struct correlation_details *d) {
+    struct meanwhile m;
+    TRY(write_head(c, a, d));
+    err e = meanwhile_read(a->q, d, c->now_ns, &m);
+    if (!e) e = write_meanwhile(a, &m);
+    meanwhile_done(&m);
+    return e;
+}
+
 static void answer_one(struct api_call *c,
                        err (*write)(struct api_call *c, struct answer *a, const struct correlation_details *d)) {
     struct query q;
@@ -352,6 +436,7 @@ void handle_correlation_traces(struct api_call *c) { answer_one(c, write_its_tra
 void handle_correlation_logs(struct api_call *c) { answer_one(c, write_its_logs); }
 void handle_correlation_timeline(struct api_call *c) { answer_one(c, write_its_timeline); }
 void handle_correlation_flow(struct api_call *c) { answer_one(c, write_its_flow); }
+void handle_correlation_metrics(struct api_call *c) { answer_one(c, write_its_metrics); }
 
 void handle_correlations(struct api_call *c) {
     struct query q;

@@ -255,6 +255,62 @@ static void odd_requests_are_shown(void **state) {
     close();
 }
 
+/* Charts of what its services' metrics did, and the sample that names its trace; another service's and another trace's are not there. */
+static void metrics_are_those_of_its_services(void **state) {
+    (void)state;
+    long long end = STAGE_NOW_NS / 1000000000;
+    stage_rolls = true;
+    open();
+    send_order();
+    begin_spans("mail");
+    for (int i = 1; i < 6; i++) put_span(50 + i, 50 + i, 0, 2, "send", 60000 * i + 1000, 20, NULL);
+    send_spans();
+    buf_clear(&body);
+    buf_add_text(&body, "# TYPE hits counter\n# TYPE heat gauge\n# TYPE took histogram\n");
+    for (int i = 0; i <= 20; i++)
+        buf_add_fmt(&body, "hits_total{job=\"shop/pay\"} %d %lld\n", i * 30, end - (20 - i) * 15);
+    for (int i = 0; i <= 20; i++) buf_add_fmt(&body, "heat{job=\"shop/pay\"} 7 %lld\n", end - (20 - i) * 15);
+    for (int i = 0; i <= 20; i++) buf_add_fmt(&body, "heat{job=\"pay.x\"} 9 %lld\n", end - (20 - i) * 15);
+    for (int i = 0; i <= 20; i++)
+        buf_add_fmt(&body, "took_bucket{service_name=\"gateway\",le=\"1\"} %d %lld\n", i, end - (20 - i) * 15);
+    for (int i = 0; i <= 20; i++)
+        buf_add_fmt(&body,
+                    "took_bucket{service_name=\"gateway\",le=\"+Inf\"} %d %lld # {trace_id=\"%032x\"} 0.5 %lld\n", i,
+                    end - (20 - i) * 15, i == 19 ? 1 : 9, end - (20 - i) * 15);
+    buf_add_text(&body, "# EOF\n");
+    int status =
+        stage_send(&stage, API_PORT_MAIN, "POST /api/v1/import", "application/openmetrics-text", NULL, buf_str(&body));
+    if (status != 200) fail_msg("%d %s", status, stage_body(&stage));
+    ANSWERS("GET /api/v1/correlations/order-7/metrics", 200, "\"step_ns\":60000000000,",
+            "\"query\":\"sum(rate(hits_total{job=~\\\"[^/]+/pay\\\"}[2m]))\"", "\"query\":\"avg(heat{job=~",
+            "\"query\":\"histogram_quantile(0.95, sum by (le) (rate(took_bucket{service_name=\\\"gateway\\\"}[2m])))\"",
+            "\"query\":\"sum(rate(traces_spanmetrics_calls_total{service=\\\"mail\\\"}[2m]))\"", "\"metric\":\"p95\"",
+            "\"exemplars\":[{\"service\":\"gateway\"", "\"value\":0.5", "00000000000000000000000000000001");
+    assert_null(strstr(stage_body(&stage), "\"other\""));
+    assert_null(strstr(stage_body(&stage), "00000000000000000000000000000009"));
+    assert_null(strstr(stage_body(&stage), "9,9"));
+    ANSWERS("GET /api/v1/correlations/no/metrics", 404, "not_found");
+    close();
+    stage_rolls = false;
+}
+
+/* Names of services are text of others: they stay in their quotes. */
+static void services_of_any_name_are_asked_for(void **state) {
+    (void)state;
+    static const char *const names[] = {"a\\\"} or up{x=\\\"", "(", "\\\\", "a\\nb", "\xc3\xbc", "{}", ".*"};
+    open();
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        begin_spans(names[i]);
+        put_span(1, (int)i + 1, 0, 2, "x", 900, 1, ID("odd"));
+        send_spans();
+    }
+    buf_clear(&body);
+    buf_add_fmt(&body, "up{job=\"a\"} 1 %lld\n", (long long)(STAGE_NOW_NS / 1000000));
+    assert_int_equal(stage_send(&stage, API_PORT_MAIN, "POST /api/v1/import", "text/plain", NULL, buf_str(&body)), 200);
+    ANSWERS("GET /api/v1/correlations/odd/metrics", 200, "\"charts\":[],");
+    close();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_whole_whoever_passed_its_id_on),
@@ -262,6 +318,8 @@ int main(void) {
         cmocka_unit_test(ids_of_any_kind_are_found_or_not),
         cmocka_unit_test(one_id_may_be_everywhere),
         cmocka_unit_test(odd_requests_are_shown),
+        cmocka_unit_test(metrics_are_those_of_its_services),
+        cmocka_unit_test(services_of_any_name_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

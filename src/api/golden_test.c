@@ -81,6 +81,7 @@ static const struct {
     {"correlation_timeline", "GET /api/v1/correlations/clew-8448eb211c80319c/timeline", 200},
     {"correlation_flow", "GET /api/v1/correlations/clew-8448eb211c80319c/flow", 200},
     {"correlation_flow_operations", "GET /api/v1/correlations/clew-8448eb211c80319c/flow?nodes=operation", 200},
+    {"correlation_metrics", "GET /api/v1/correlations/clew-8448eb211c80319c/metrics", 200},
     {"correlation_unknown", "GET /api/v1/correlations/no%2Fsuch%20id/traces", 404},
     {"topology_services", "GET /api/v1/topology/services", 200},
     {"topology_edges", "GET /api/v1/topology/edges", 200},

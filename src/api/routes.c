@@ -171,6 +171,7 @@ static const struct api_param correlation_params[] = {
 static const struct api_param correlation_traces_params[] = {CORRELATION_ROWS_PARAMS("spans"), WHOLE_PARAM, {0}};
 static const struct api_param correlation_logs_params[] = {CORRELATION_ROWS_PARAMS("log records"), WHOLE_PARAM, {0}};
 static const struct api_param correlation_timeline_params[] = {CORRELATION_ROWS_PARAMS("items"), {0}};
+static const struct api_param correlation_metrics_params[] = {CORRELATION_PARAMS, {0}};
 static const struct api_param correlation_flow_params[] = {
     CORRELATION_PARAMS,
     {.name = "nodes",
@@ -668,6 +669,10 @@ const struct api_route api_routes[] = {
     {HTTP_GET, "/api/v1/correlations/{correlation_id}/flow", ROLE_READ, MAIN, RUN_WORK, handle_correlation_flow,
      correlation_flow_params, "Its path as a graph: who called whom, in order, with places to draw it at.",
      "CorrelationFlow"},
+    {HTTP_GET, "/api/v1/correlations/{correlation_id}/metrics", ROLE_READ, MAIN, RUN_WORK, handle_correlation_metrics,
+     correlation_metrics_params,
+     "What the metrics of its services did meanwhile, with the PromQL of each, and exemplars that name its traces.",
+     "CorrelationMetrics"},
     {HTTP_GET, "/api/v1/topology/services", ROLE_READ, MAIN, RUN_WORK, handle_topology_services,
      topology_services_params, "Services, databases, messaging systems and peers, with what is known of them.",
      "TopologyServices"},
