@@ -36,7 +36,7 @@ export async function orders(clew, { n = 20, end = Date.now() - 5000 } = {}) {
   for (let o = 0; o < n; o++) {
     const id = `order-${1000 + o}`, k = o * 2, failed = o % 5 === 0, at = end - 1_000_000 - (n - 1 - o) * 20_000, mail = at + 900_000;
     spans.push(
-      span(k, 0, -1, 'gateway', 'POST /api/orders', 2, at, 120, { correlation_id: id, 'order.id': id, 'user.id': `user-${o % 3}` }),
+      span(k, 0, -1, 'gateway', 'POST /api/orders', 2, at, 120, { correlation_id: id, 'order.id': id, 'customer.id': `user-${o % 3}` }),
       span(k, 1, 0, 'gateway', 'HTTP POST', 3, at + 4, 110), span(k, 2, 1, 'orders', 'POST /orders', 2, at + 6, 104, { failed }),
       span(k, 3, 2, 'orders', 'SELECT stock', 3, at + 10, 12, { 'db.system.name': 'postgresql', 'db.namespace': 'orders' }),
       span(k, 4, 2, 'orders', 'HTTP POST', 3, at + 30, 70, { failed }), span(k, 5, 4, 'payment', 'POST /process', 2, at + 33, 60, { failed, correlation_id: id }),

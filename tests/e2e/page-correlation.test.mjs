@@ -3,6 +3,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { address, eventually, hasBrowser, palette, shown, startBrowser, sweep, typeAt, visitor } from './browser.mjs';
 import { getJson, startClew } from './clew.mjs';
+import { metrics, shop, traceId } from './page-data.mjs';
 import { large, log, orders, sendLogs, sendSpans, span, spanOf, traceOf } from './correlation-data.mjs';
 
 const rowsOfLarge = 10_000, odd = 'a/b ?&#%=<i>x</i> ü "q"';
@@ -11,6 +12,8 @@ before(async () => {
   if (!hasBrowser) throw new Error('no Chromium: ./dev setup');
   clew = await startClew();
   await orders(clew);
+  await shop(clew);
+  await metrics(clew);
   await large(clew, 'bulk-7', rowsOfLarge);
   await sendSpans(clew, [span(9100, 0, -1, 'web', 'GET /odd', 2, Date.now() - 30_000, 10, { correlation_id: odd })]);
   browser = await startBrowser();
@@ -66,13 +69,13 @@ test('filters: words of an id, a service, errors, ids that are made of trace ids
 test('any attribute can be the id: its name is completed, and what has one value is one', () => at('/correlations', async (page) => {
   await shown(page, '.table tbody tr');
   await page.getByLabel('Id is the attribute').focus();
-  await eventually(async () => assert.ok((await page.locator('#list-Idistheattribute option').evaluateAll((all) => all.map((o) => o.value))).includes('user.id')));
-  await page.getByLabel('Id is the attribute').fill('user.id');
+  await eventually(async () => assert.ok((await page.locator('#list-Idistheattribute option').evaluateAll((all) => all.map((o) => o.value))).includes('customer.id')));
+  await page.getByLabel('Id is the attribute').fill('customer.id');
   await page.getByLabel('Id is the attribute').press('Enter');
   await eventually(async () => assert.deepEqual((await page.locator('.idcell a').allTextContents()).sort(), ['user-0', 'user-1', 'user-2']));
   await page.getByRole('link', { name: 'user-1' }).click();
-  await eventually(async () => assert.match(await page.locator('h1').innerText(), /user\.id\s*user-1/));
-  assert.equal(await address(page), '/correlations?attribute=user.id&id=user-1');
+  await eventually(async () => assert.match(await page.locator('h1').innerText(), /customer\.id\s*user-1/));
+  assert.equal(await address(page), '/correlations?attribute=customer.id&id=user-1');
   await page.locator('.timeline .row').first().waitFor();
   assert.ok((await rowNames(page)).includes('POST /process'), 'what is below a row with the attribute');
   await page.getByRole('tab', { name: /Traces 7/ }).click();
@@ -185,6 +188,26 @@ test('the path: who called whom in which order, and what only the id joins; a no
   }
   await page.getByRole('link', { name: 'In the timeline' }).click();
   await eventually(async () => assert.deepEqual(await rowNames(page), ['POST /api/orders', 'POST /orders', 'SELECT stock', 'HTTP POST']));
+}));
+
+test('meanwhile: what its services did over the same time, each with its query to go on with; exemplars that name its traces', () => at(`/correlations?id=${traceId(117)}`, async (page) => {
+  const meanwhile = page.getByRole('region', { name: 'Meanwhile' });
+  await meanwhile.locator('.meanchart').first().waitFor();
+  const of = await getJson(`${clew.api}/api/v1/correlations/${traceId(117)}/metrics`);
+  assert.deepEqual(await meanwhile.locator('h3').allTextContents().then((all) => all.map((t) => t.trim().split(' ')[0])), [...new Set(of.charts.map((c) => c.service)), 'Samples']);
+  const web = meanwhile.locator('.meanservices > li', { hasText: 'web' });
+  assert.deepEqual(await web.locator('.meanchart a').allInnerTexts(), ['Calls', 'Errors', 'p95']);
+  assert.match(await web.locator('.meanchart').first().innerText(), /0\.\d+\/s/);
+  await web.getByRole('button', { name: /more/ }).click();
+  assert.equal(await web.locator('.meanchart').count(), of.charts.filter((c) => c.service === 'web').length);
+  assert.ok((await web.locator('.meanchart a').allInnerTexts()).includes('process_memory_usage_bytes'));
+  assert.match(await web.locator('.meanchart', { hasText: 'process_memory_usage_bytes' }).innerText(), /MiB/);
+  assert.ok(of.exemplars.length > 0);
+  assert.equal(await meanwhile.locator('.newest li').count(), Math.min(5, of.exemplars.length));
+  assert.match(await meanwhile.locator('.newest a', { hasText: 'trace' }).first().getAttribute('href'), new RegExp(`^/trace/${traceId(117)}`));
+  await web.locator('.meanchart a').first().click();
+  await page.locator('.plot canvas').first().waitFor();
+  assert.match(decodeURIComponent(await address(page)), /^\/explore\?start=.*query=sum\(rate\(traces_spanmetrics_calls_total\{service="web"\}/);
 }));
 
 test('tabs by keys: v and numbers, and the arrows on the tabs', () => at(one, async (page) => {

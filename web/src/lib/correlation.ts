@@ -95,6 +95,19 @@ export interface Flow extends Partial_ {
   spans_left_out: number;
 }
 
+export interface MeanwhileChart {
+  service: string;
+  metric: string; // calls, errors, p95: of its spans; else a metric's name
+  query: string;
+  series: { labels: Record<string, string>; values: (number | null)[] }[];
+}
+export interface Meanwhile extends Partial_ {
+  range: { start: string; end: string };
+  step_ns: number;
+  charts: MeanwhileChart[];
+  exemplars: { service: string; series: Record<string, string>; labels: Record<string, string>; value: number | null; time: string; trace_id: string }[];
+}
+
 /** What each of the questions of one id is asked with: the correlation id is found wherever it is, an attribute in the range alone. */
 export const paramsOf = (s: CorrelationsState) => ({ ...(s.attribute ? { start: s.start, end: s.end } : {}), environment: s.environment, attribute: s.attribute });
 export const pathOf = (id: string, below = ''): string => `/api/v1/correlations/${encodeURIComponent(id)}${below}`;

@@ -13,6 +13,7 @@ import { Empty, FailureNote, PartialNote, Progress } from '../states';
 import { TimePicker } from '../time';
 import { FlowTab } from './flow';
 import { LogsTab } from './logs';
+import { MeanwhileStrip } from './meanwhile';
 import { TimelineTab } from './timeline';
 import { TracesTab } from './traces';
 
@@ -96,6 +97,7 @@ export function OneCorrelation({ state, set }: { state: CorrelationsState; set: 
             {state.tab === 'logs' && <LogsTab state={state} set={set} />}
             {state.tab === 'flow' && <FlowTab state={state} set={set} start={c.first_seen} />}
           </div>
+          <MeanwhileStrip state={state} first={c.first_seen} last={c.last_seen} />
         </>
       )}
     </>
