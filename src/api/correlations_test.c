@@ -1,4 +1,4 @@
-/* Requests by their id over the API: a story of several traces and logs, ids of any kind, one that is everywhere. */
+/* Requests by their id over the API: a story of several traces and logs, ids of any kind, one that is everywhere; and where context is lost. */
 #include "api/stage_test_priv.h"
 
 #include <setjmp.h>
@@ -311,6 +311,61 @@ static void services_of_any_name_are_asked_for(void **state) {
     close();
 }
 
+/* ---- where context is lost -------------------------------------------------------------------------------------- */
+
+#define PEER(name) "\"attributes\":[{\"key\":\"peer.service\",\"value\":{\"stringValue\":\"" name "\"}}]"
+#define LINK "\"links\":[{\"traceId\":\"000000000000000000000000000000aa\",\"spanId\":\"00000000000000aa\"}]"
+
+static void lost_context_is_told_with_what_mends_it(void **state) {
+    (void)state;
+    static const char finding[] =
+        "\"kind\":\"lost_trace\",\"certainty\":\"likely\",\"caller\":\"front\",\"service\":\"back\","
+        "\"count\":4,\"of_count\":4,\"ratio\":1,";
+    open();
+    begin_spans("front");
+    for (int i = 0; i < 4; i++) put_span(100 + i, 100 + i, 0, 3, "GET", 5000 + 100 * i, 50, PEER("back"));
+    send_spans();
+    begin_spans("back\"}},{\"key\":\"telemetry.sdk.language\",\"value\":{\"stringValue\":\"nodejs");
+    for (int i = 0; i < 4; i++) put_span(200 + i, 200 + i, 0, 2, "GET", 4990 + 100 * i, 30, NULL);
+    send_spans();
+    ANSWERS("GET /api/v1/propagation", 200, finding, "\"language\":\"javascript\"", "propagation.extract(",
+            "\"trace_id\":\"00000000000000000000000000000064\"",
+            "\"other_trace_id\":\"000000000000000000000000000000c8\"", "\"finding_count\":1,");
+    ANSWERS("GET /api/v1/propagation?service=front", 200, finding, "\"finding_count\":1,");
+    ANSWERS("GET /api/v1/propagation?service=nobody", 200, "\"findings\":[],", "\"finding_count\":0,");
+    ANSWERS("GET /api/v1/propagation?environment=prod", 200, "\"span_count\":0,");
+    close();
+}
+
+/* What looks lost and is not: a consumer that links to whom it serves, a parent that began long before its child. */
+static void what_is_there_after_all_is_not_told(void **state) {
+    (void)state;
+    for (int linked = 0; linked < 2; linked++) {
+        open();
+        begin_spans("front");
+        put_span(100, 100, 0, 4, "publish", 5000, 1, ID("order-7"));
+        send_spans();
+        begin_spans("worker");
+        put_span(200, 200, 0, 5, "process", 4000, 1, linked ? ID("order-7") "," LINK : ID("order-7"));
+        send_spans();
+        ANSWERS("GET /api/v1/propagation", 200,
+                linked ? "\"finding_count\":0," : "\"kind\":\"lost_trace\",\"certainty\":\"certain\"");
+        close();
+    }
+    for (int stored = 0; stored < 2; stored++) {
+        open();
+        begin_spans("batch");
+        if (stored) put_span(100, 100, 0, 1, "job", 2 * 3600000, 7200000, NULL);
+        if (stored) put_span(100, 104, 100, 1, "part", 2 * 3600000, 7200000, NULL);
+        put_span(100, 101, 100, 1, "step", 2000, 1, NULL);
+        put_span(100, 102, 104, 1, "step", 1000, 1, NULL);
+        send_spans();
+        ANSWERS("GET /api/v1/propagation", 200,
+                stored ? "\"finding_count\":0," : "\"kind\":\"missing_parent\",\"certainty\":\"possible\"");
+        close();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_whole_whoever_passed_its_id_on),
@@ -320,6 +375,8 @@ int main(void) {
         cmocka_unit_test(odd_requests_are_shown),
         cmocka_unit_test(metrics_are_those_of_its_services),
         cmocka_unit_test(services_of_any_name_are_asked_for),
+        cmocka_unit_test(lost_context_is_told_with_what_mends_it),
+        cmocka_unit_test(what_is_there_after_all_is_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,6 +83,8 @@ static const struct {
     {"correlation_flow_operations", "GET /api/v1/correlations/clew-8448eb211c80319c/flow?nodes=operation", 200},
     {"correlation_metrics", "GET /api/v1/correlations/clew-8448eb211c80319c/metrics", 200},
     {"correlation_unknown", "GET /api/v1/correlations/no%2Fsuch%20id/traces", 404},
+    {"propagation", "GET /api/v1/propagation", 200},
+    {"propagation_none", "GET /api/v1/propagation?service=nobody", 200},
     {"topology_services", "GET /api/v1/topology/services", 200},
     {"topology_edges", "GET /api/v1/topology/edges", 200},
     {"topology_graph", "GET /api/v1/topology/graph", 200},

@@ -4,6 +4,7 @@
 #include "insight/correlation.h"
 #include "insight/errors.h"
 #include "insight/flow.h"
+#include "insight/propagation.h"
 #include "insight/topology.h"
 #include "query/storage.h"
 
@@ -185,6 +186,19 @@ static const struct api_param correlation_flow_params[] = {
      .max = FLOW_NODES_MAX,
      .initial = "100",
      .help = "nodes given: the first ones"},
+    {0},
+};
+static const struct api_param propagation_params[] = {
+    {.name = "service", .type = PARAM_TEXT, .help = "findings about this service, as either side of a call"},
+    ENVIRONMENT_PARAM,
+    RANGE_PARAMS,
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = PROPAGATION_FINDINGS_MAX,
+     .initial = "100",
+     .help = "findings given"},
+    TIMEOUT_PARAM,
     {0},
 };
 #define ERRORS_PARAMS                                                                                                  \
@@ -673,6 +687,10 @@ const struct api_route api_routes[] = {
      correlation_metrics_params,
      "What the metrics of its services did meanwhile, with the PromQL of each, and exemplars that name its traces.",
      "CorrelationMetrics"},
+    {HTTP_GET, "/api/v1/propagation", ROLE_READ, MAIN, RUN_WORK, handle_propagation, propagation_params,
+     "Where context is lost: broken traces, calls that drop the correlation id, log records without a trace; and what "
+     "mends each.",
+     "Propagation"},
     {HTTP_GET, "/api/v1/topology/services", ROLE_READ, MAIN, RUN_WORK, handle_topology_services,
      topology_services_params, "Services, databases, messaging systems and peers, with what is known of them.",
      "TopologyServices"},
