@@ -201,6 +201,8 @@ void call_query_begin(struct api_call *c, struct query *q);
 /* start and end, by default the last hour; `open_end`: without `end` the range has none. */
 err call_range(struct api_call *c, bool open_end, int64_t *out_min, int64_t *out_max);
 /* All parameters of FILTER_PARAMS that the route has. */
+/* The first value of the path as a trace id. */
+err call_trace_id(const struct api_call *c, unsigned char out[16]);
 err call_filter(struct api_call *c, struct query *q, bool open_end, struct query_filter *out);
 
 /* ---- answers ---------------------------------------------------------------------------------------------------- */
@@ -226,7 +228,8 @@ err call_answer_otlp(struct api_call *c, struct query *q, enum answer_format for
 
 void write_range(struct json_writer *w, int64_t time_min, int64_t time_max);
 void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row);
-void write_correlation(struct json_writer *w, const struct batch *b, uint32_t row); /* the id that came with a row, if any */
+void write_correlation(struct json_writer *w, const struct batch *b,
+                       uint32_t row); /* the id that came with a row, if any */
 void write_kind(struct json_writer *w, uint32_t kind);
 void write_status(struct json_writer *w, uint32_t status);
 void write_span_stats(struct json_writer *w, const struct query_span_stats *s);
@@ -241,6 +244,9 @@ void write_resource(struct json_writer *w, const struct batch *b, uint32_t resou
 void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
 /* The member `id` of a log record, TIME-NAME, both of the record's content: what a link to it holds. */
 void write_log_id(struct json_writer *w, const struct batch *b, uint32_t row);
+/* "clocks": services whose clocks are ahead or behind. */
+struct trace_tree;
+void write_clocks(struct json_writer *w, const struct trace_tree *t);
 /* A log record; `whole`: with its resource and scope in it, else with their indexes. */
 void write_log(struct json_writer *w, const struct batch *b, uint32_t row, bool whole, struct arena *a);
 /* The same with the id that it has, whose it may be, and where that is from, in place of its own. */
@@ -249,6 +255,8 @@ void write_log_of(struct json_writer *w, const struct batch *b, uint32_t row, bo
 /* The parameter `by`, if given: groups of the rows that fulfil f, as members. step 0: without a trend. */
 err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, const struct query_filter *f,
                     int64_t step);
+void write_group_value(struct json_writer *w, const struct query_by *by,
+                       const struct query_group_value *v); /* a number by its word */
 
 bool write_readiness(struct json_writer *w, const struct api *api); /* status, ready, checks; is it ready? */
 
@@ -290,11 +298,16 @@ void health_note(struct api *api, bool stores); /* a body was stored, or could n
 void watches_end(struct api *api);
 void handle_traces(struct api_call *c);
 void handle_trace_stats(struct api_call *c);
+void handle_trace_aggregate(struct api_call *c);
+void handle_trace_groups(struct api_call *c);
 void handle_trace(struct api_call *c);
+void handle_trace_analysis(struct api_call *c);
 void handle_trace_columns(struct api_call *c);
 void handle_trace_find(struct api_call *c);
 void handle_trace_span(struct api_call *c);
 void handle_services(struct api_call *c);
+void handle_service_timeseries(struct api_call *c);
+void handle_services_health(struct api_call *c);
 void handle_operations(struct api_call *c);
 void handle_errors(struct api_call *c);
 void handle_correlations(struct api_call *c);

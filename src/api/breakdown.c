@@ -16,17 +16,15 @@ static void write_figures(struct json_writer *w, enum signal signal, const struc
     json_object_end(w);
 }
 
-/* A number field by its words. */
-static void write_value(struct json_writer *w, const struct query_by *by, const struct query_group *g) {
-    json_key(w, STR("value"));
+void write_group_value(struct json_writer *w, const struct query_by *by, const struct query_group_value *v) {
     if (!by->is_number)
-        json_str(w, g->value);
+        json_str(w, v->text);
     else if (by->columns[0].field == FIELD_KIND)
-        write_kind(w, (uint32_t)g->number);
+        write_kind(w, (uint32_t)v->number);
     else if (by->columns[0].field == FIELD_STATUS)
-        write_status(w, (uint32_t)g->number);
+        write_status(w, (uint32_t)v->number);
     else
-        json_text(w, severity_class_names[g->number]);
+        json_text(w, severity_class_names[v->number]);
 }
 
 /* The rows that are in no listed group, as a member: null where there are none. */
@@ -43,12 +41,16 @@ static void write_rest(struct json_writer *w, const char *name, enum signal sign
 
 err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, const struct query_filter *f,
                     int64_t step) {
-    struct query_breakdown r = {
-        .signal = signal, .filter = *f, .top = (size_t)call_number(c, "groups", 10), .trend = step > 0, .step = step};
+    struct query_breakdown r = {.signal = signal,
+                                .filter = *f,
+                                .by_count = 1,
+                                .top = (size_t)call_number(c, "groups", 10),
+                                .trend = step > 0,
+                                .step = step};
     struct query_breakdown_answer found;
     struct str by = call_text(c, "by");
     if (!by.p) return NULL;
-    TRY_WRAP(query_by_parse(a->q, signal, by, &r.by), "by=" STR_FMT, STR_ARG(by));
+    TRY_WRAP(query_by_parse(a->q, signal, by, &r.by[0]), "by=" STR_FMT, STR_ARG(by));
     TRY(query_breakdown(a->q, &r, &found));
     json_member(&a->w, "by", str, by);
     json_member(&a->w, "value_count", u64, found.values);
@@ -57,7 +59,8 @@ err write_breakdown(struct api_call *c, struct answer *a, enum signal signal, co
     json_array(&a->w);
     for (size_t i = 0; i < found.n; i++) {
         json_object(&a->w);
-        write_value(&a->w, &r.by, &found.groups[i]);
+        json_key(&a->w, STR("value"));
+        write_group_value(&a->w, &r.by[0], &found.groups[i].values[0]);
         write_figures(&a->w, signal, &found.groups[i], found.bucket_count);
     }
     json_array_end(&a->w);

@@ -251,7 +251,8 @@ err call_filter(struct api_call *c, struct query *q, bool open_end, struct query
         out->trace_id = call_given(c, "trace_id") ? call_value(c, "trace_id")->bytes : NULL;
         out->span_id = call_given(c, "span_id") ? call_value(c, "span_id")->bytes : NULL;
     }
-    for (size_t i = 0; i < c->where_count; i++) /* routes of filters repeat nothing else */
-        TRY_WRAP(query_filter_where(q, out, c->wheres[i]), "where=" STR_FMT, STR_ARG(c->wheres[i]));
+    for (size_t i = 0; i < c->where_count; i++)
+        if (c->route->params[c->where_of[i]].type == PARAM_WHERE)
+            TRY_WRAP(query_filter_where(q, out, c->wheres[i]), "where=" STR_FMT, STR_ARG(c->wheres[i]));
     return NULL;
 }

@@ -10,6 +10,20 @@ static void write_sample(struct json_writer *w, const struct query_failure_sampl
     json_object_end(w);
 }
 
+static void write_callers(struct json_writer *w, const struct error_group *g) {
+    json_member(w, "caller_count", u64, g->callers_found);
+    json_key(w, STR("callers"));
+    json_array(w);
+    for (uint32_t i = 0; i < g->caller_n; i++) {
+        json_object(w);
+        json_member(w, "service", str, g->callers[i].service);
+        json_member(w, "operation", str, g->callers[i].operation);
+        json_member(w, "count", u64, g->callers[i].count);
+        json_object_end(w);
+    }
+    json_array_end(w);
+}
+
 static void write_group(struct json_writer *w, const struct error_group *g) {
     const struct query_failure *f = &g->of;
     json_object(w);
@@ -25,7 +39,11 @@ static void write_group(struct json_writer *w, const struct error_group *g) {
     json_member(w, "pattern", str, g->pattern);
     json_member(w, "message", str, f->message);
     json_member(w, "variant_count", u64, g->variants);
+    json_member(w, "exception_type", str, g->exception_type);
+    json_member(w, "exception_message", str, g->exception_message);
     json_member(w, "count", u64, f->count);
+    json_member(w, "passed_through_count", u64, f->passed_through);
+    write_callers(w, g);
     json_member(w, "first_seen", time, f->first);
     json_member(w, "last_seen", time, f->last);
     json_member(w, "trend", text, error_trend_names[g->trend]);
@@ -44,6 +62,8 @@ static err write_errors(struct api_call *c, struct query *q, struct answer *a) {
     TRY(errors_read(q, &f, call_text(c, "fingerprint"), (size_t)call_number(c, "limit", 100), &found));
     write_range(&a->w, found.time_min, found.time_max);
     json_member(&a->w, "error_count", u64, found.total);
+    json_member(&a->w, "passed_through_count", u64, found.passed_through);
+    json_member(&a->w, "unfolded_count", u64, found.unfolded);
     json_member(&a->w, "group_count", u64, found.found);
     json_member(&a->w, "other_count", u64, found.other);
     json_key(&a->w, STR("groups"));

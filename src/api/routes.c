@@ -90,6 +90,41 @@ static const struct api_param trace_stats_params[] = {
     BREAKDOWN_PARAMS("`service`, `environment`, `operation`, `status`, `kind`", ""),
     {0},
 };
+static const struct api_param trace_aggregate_params[] = {
+    SPAN_FILTER_PARAMS,
+    {.name = "by",
+     .type = PARAM_CHOICE,
+     .choices = "service,operation service operation",
+     .initial = "service,operation",
+     .help = "what a row is of"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = QUERY_GROUPS_MAX,
+     .initial = "100",
+     .help = "rows, most spans first; all others are one"},
+    {.name = "rollups",
+     .type = PARAM_BOOLEAN,
+     .initial = "true",
+     .help = "read the rollups of minutes where they can tell: ranges of ten minutes and more, widened to whole "
+             "minutes, without conditions on attributes, text and duration; `false`: count the spans"},
+    {0},
+};
+static const struct api_param trace_groups_params[] = {
+    SPAN_FILTER_PARAMS,
+    {.name = "by",
+     .type = PARAM_TEXT,
+     .repeated = true,
+     .help = "group by this, up to four times: `service`, `environment`, `operation`, `status`, `kind`, or the key of "
+             "an attribute as in `where`; by default `service`"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = QUERY_GROUPS_MAX,
+     .initial = "50",
+     .help = "groups, most spans first; all others are one"},
+    {0},
+};
 static const struct api_param trace_params[] = {
     {.name = "format",
      .type = PARAM_CHOICE,
@@ -113,6 +148,43 @@ static const struct api_param services_params[] = {
      .type = PARAM_BOOLEAN,
      .initial = "false",
      .help = "count too: spans by the rollups of whole minutes where the range has ten of them, logs one by one"},
+    TIMEOUT_PARAM,
+    {0},
+};
+#define SERVICE_PARAM                                                                                                  \
+    { .name = "service", .type = PARAM_TEXT, .help = "that service alone" }
+static const struct api_param service_timeseries_params[] = {
+    SERVICE_PARAM,
+    ENVIRONMENT_PARAM,
+    RANGE_PARAMS,
+    {.name = "step",
+     .type = PARAM_DURATION,
+     .help = "width of a time bucket, whole minutes; by default about 60 buckets"},
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = QUERY_SERVICES_MAX,
+     .initial = "50",
+     .help = "services, most spans first"},
+    TIMEOUT_PARAM,
+    {0},
+};
+#define PERCENT_PARAM(named, usual)                                                                                    \
+    {                                                                                                                  \
+        .name = named, .type = PARAM_INTEGER, .min = 0, .max = 100, .initial = usual,                                  \
+        .help = "if more of its spans than this failed, in percent"                                                    \
+    }
+static const struct api_param services_health_params[] = {
+    SERVICE_PARAM,
+    ENVIRONMENT_PARAM,
+    RANGE_PARAMS,
+    PERCENT_PARAM("degraded_error_percent", "5"),
+    PERCENT_PARAM("critical_error_percent", "10"),
+    {.name = "degraded_p95",
+     .type = PARAM_DURATION,
+     .initial = "500ms",
+     .help = "if the p95 of its spans is over this"},
+    {.name = "critical_p95", .type = PARAM_DURATION, .initial = "1s", .help = "if the p95 of its spans is over this"},
     TIMEOUT_PARAM,
     {0},
 };
@@ -664,6 +736,12 @@ const struct api_route api_routes[] = {
      "Imported", "Exposition"},
     {HTTP_GET, "/api/v1/services", ROLE_READ, MAIN, RUN_WORK, handle_services, services_params, "Who sends telemetry.",
      "Services"},
+    {HTTP_GET, "/api/v1/services/timeseries", ROLE_READ, MAIN, RUN_WORK, handle_service_timeseries,
+     service_timeseries_params, "Services over time: spans, errors and durations by step, from rollups.",
+     "ServiceTimeseries"},
+    {HTTP_GET, "/api/v1/services/health", ROLE_READ, MAIN, RUN_WORK, handle_services_health, services_health_params,
+     "Which services are healthy, degraded or critical, by the share of failed spans and the p95, and why.",
+     "ServicesHealth"},
     {HTTP_GET, "/api/v1/services/{service}/operations", ROLE_READ, MAIN, RUN_WORK, handle_operations, operations_params,
      "What a service does: span names with calls, errors and durations.", "Operations"},
     {HTTP_GET, "/api/v1/errors", ROLE_READ, MAIN, RUN_WORK, handle_errors, errors_params,
@@ -705,8 +783,17 @@ const struct api_route api_routes[] = {
     {HTTP_GET, "/api/v1/traces/stats", ROLE_READ, MAIN, RUN_WORK, handle_trace_stats, trace_stats_params,
      "Counts, errors and durations of the spans that fulfil all conditions: in all, by time, by operation.",
      "TraceStats"},
+    {HTTP_GET, "/api/v1/traces/aggregate", ROLE_READ, MAIN, RUN_WORK, handle_trace_aggregate, trace_aggregate_params,
+     "Rate, errors and durations of the spans that fulfil all conditions, by service and operation.", "TraceAggregate"},
+    {HTTP_GET, "/api/v1/traces/groups", ROLE_READ, MAIN, RUN_WORK, handle_trace_groups, trace_groups_params,
+     "The same by up to four keys, with sample traces.", "TraceGroups"},
     {HTTP_GET, "/api/v1/traces/{trace_id}", ROLE_READ, MAIN, RUN_WORK, handle_trace, trace_params,
      "One trace, parents before children.", "Trace"},
+    {HTTP_GET, "/api/v1/traces/{trace_id}/analysis", ROLE_READ, MAIN, RUN_WORK, handle_trace_analysis,
+     trace_columns_params,
+     "What a trace tells: its critical path, what failed first, what was slower than usual, what was done again and "
+     "again, where nothing happened.",
+     "TraceAnalysis"},
     {HTTP_GET, "/api/v1/traces/{trace_id}/columns", ROLE_READ, MAIN, RUN_WORK, handle_trace_columns,
      trace_columns_params, "All spans of a trace as columns, without attributes, events and links.", "TraceColumns"},
     {HTTP_GET, "/api/v1/traces/{trace_id}/spans", ROLE_READ, MAIN, RUN_WORK, handle_trace_find, trace_find_params,

@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "base/text.h"
+#include "insight/trace_tree.h"
 
 static void write_events(struct json_writer *w, const struct batch *b, uint32_t row) {
     uint32_t from = row ? batch_u32(b, SET_ROWS, FIELD_EVENT_END, row - 1) : 0;
@@ -84,7 +85,7 @@ static void write_ids(struct json_writer *w, const struct batch *b, uint32_t row
     write_raw_id(w, batch_u64(b, SET_ROWS, FIELD_PARENT_ID, row));
 }
 
-static void write_span(struct json_writer *w, const struct batch *b, const struct query_span *s) {
+static void write_span(struct json_writer *w, const struct batch *b, const struct query_span *s, int64_t skew) {
     json_object(w);
     write_ids(w, b, s->row);
     if (s->parent_missing) json_member(w, "parent_missing", bool, true);
@@ -92,6 +93,7 @@ static void write_span(struct json_writer *w, const struct batch *b, const struc
     json_member(w, "service", str, s->service);
     json_member(w, "name", str, batch_text(b, SET_ROWS, FIELD_NAME, s->row));
     write_row_head(w, b, s->row);
+    if (skew) json_member(w, "skew_ns", i64, skew);
     json_member(w, "self_time_ns", i64, s->self_time);
     json_member(w, "child_count", u64, s->children);
     write_row_tail(w, b, s->row);
@@ -122,14 +124,19 @@ static void write_head(struct json_writer *w, const struct query_trace_answer *t
     write_services(w, s->services, s->service_count);
 }
 
+static int64_t skew_of(const struct trace_tree *t, size_t i) { return t->clocks[t->spans[i].service].ahead_ns; }
+
 static err write_tree(struct answer *a, const struct query_trace_answer *t) {
+    struct trace_tree tree;
+    TRY(trace_tree_make(&a->q->arena, t, &tree));
     write_head(&a->w, t);
+    write_clocks(&a->w, &tree);
     write_resources(&a->w, &t->batch, &a->q->arena);
     write_scopes(&a->w, &t->batch);
     json_key(&a->w, STR("spans"));
     json_array(&a->w);
     for (size_t i = 0; i < t->n; i++) {
-        write_span(&a->w, &t->batch, &t->spans[i]);
+        write_span(&a->w, &t->batch, &t->spans[i], skew_of(&tree, i));
         if (i % 256 == 0) TRY(answer_settle(a));
     }
     json_array_end(&a->w);
@@ -153,10 +160,12 @@ static err path_id(const struct api_call *c, size_t at, const char *what, unsign
                    what, 2 * n);
 }
 
+err call_trace_id(const struct api_call *c, unsigned char out[16]) { return path_id(c, 0, "trace", out, 16); }
+
 static err find_trace(struct api_call *c, struct query *q, __typeof__(query_trace) *ask,
                       struct query_trace_answer *out) {
     unsigned char id[16];
-    TRY(path_id(c, 0, "trace", id, sizeof id));
+    TRY(call_trace_id(c, id));
     return err_wrap(ask(q, id, out), "trace " STR_FMT, STR_ARG(c->path_values[0]));
 }
 
@@ -281,14 +290,28 @@ static void write_correlation_ids(struct json_writer *w, const struct query_trac
     json_array_end(w);
 }
 
+/* Left out where all are 0. */
+static err write_skews(struct answer *a, const struct trace_tree *t) {
+    if (!t->is_corrected) return NULL;
+    json_key(&a->w, STR("skew_ns"));
+    json_array(&a->w);
+    for (size_t i = 0; i < t->n; i++) json_i64(&a->w, skew_of(t, i));
+    json_array_end(&a->w);
+    return answer_settle(a);
+}
+
 static err write_columns(struct answer *a, const struct query_trace_answer *t) {
     struct strings services, operations;
+    struct trace_tree tree;
+    TRY(trace_tree_make(&a->q->arena, t, &tree));
     write_head(&a->w, t);
     write_correlation_ids(&a->w, t);
+    write_clocks(&a->w, &tree);
     json_key(&a->w, STR("columns"));
     json_object(&a->w);
     TRY(write_span_ids(a, t));
     for (size_t i = 0; i < LENGTH(columns); i++) TRY(write_numbers(a, t, columns[i].name, columns[i].value));
+    TRY(write_skews(a, &tree));
     write_missing(&a->w, t);
     strings_init(&services);
     strings_init(&operations);
@@ -316,7 +339,7 @@ static err write_found(struct api_call *c, struct answer *a) {
     unsigned char id[16];
     struct query_filter f;
     struct query_span_ids found;
-    TRY(path_id(c, 0, "trace", id, sizeof id));
+    TRY(call_trace_id(c, id));
     TRY(call_filter(c, a->q, true, &f));
     f.trace_id = id;
     TRY(query_trace_find(a->q, &f, &found));
@@ -351,7 +374,7 @@ static void write_whole_span(struct json_writer *w, const struct batch *b, uint3
 static err write_spans(struct api_call *c, struct answer *a) {
     unsigned char trace_id[16], span_id[8];
     struct query_spans found;
-    TRY(path_id(c, 0, "trace", trace_id, sizeof trace_id));
+    TRY(call_trace_id(c, trace_id));
     TRY(path_id(c, 1, "span", span_id, sizeof span_id));
     TRY_WRAP(query_trace_span(a->q, trace_id, span_id, &found), "span " STR_FMT, STR_ARG(c->path_values[1]));
     json_key(&a->w, STR("spans"));

@@ -5,6 +5,8 @@
 
 #include "algo/message.h"
 #include "base/map.h"
+#include "base/vec.h"
+#include "insight/analysis.h"
 
 enum { PATTERN_BYTES_MAX = 512, TREND_LEAST = 5, LAST_SIXTH = QUERY_FAILURE_BUCKETS * 5 / 6 };
 
@@ -15,6 +17,12 @@ const char *const error_trend_names[ERROR_TRENDS] = {
     [ERROR_DECREASING] = "decreasing",
 };
 
+/* Failures of a group that passed through the spans of a failure, by its index. */
+struct passage {
+    uint32_t group;
+    struct error_caller through;
+};
+
 struct grouper {
     struct arena *a;
     struct strings fingerprints;
@@ -22,6 +30,8 @@ struct grouper {
     struct error_group *v;
     uint64_t *most; /* of each group: failures of its most frequent part */
     struct buf text;
+    VEC(struct passage) passages;
+    uint64_t passed_through;
 };
 
 /* ---- fingerprints ----------------------------------------------------------------------------------------------- */
@@ -87,6 +97,7 @@ static void add_failure(struct error_group *to, uint64_t *most, const struct que
         sum->kind = f->kind;
     }
     sum->count += f->count;
+    sum->passed_through += f->passed_through;
     sum->first = MIN(sum->first, f->first);
     sum->last = MAX(sum->last, f->last);
     for (int i = 0; i < QUERY_FAILURE_BUCKETS; i++) sum->buckets[i] += f->buckets[i];
@@ -122,6 +133,52 @@ static err group_failure(struct grouper *g, const struct query_failure *f, uint3
     return made->pattern.p ? NULL : arena_err(g->a);
 }
 
+/* ---- callers ---------------------------------------------------------------------------------------------------- */
+
+static int by_group_and_caller(const void *x, const void *y) {
+    const struct passage *a = x, *b = y;
+    if (a->group != b->group) return a->group < b->group ? -1 : 1;
+    int order = str_compare(a->through.service, b->through.service);
+    return order ? order : str_compare(a->through.operation, b->through.operation);
+}
+
+static int most_passages_first(const void *x, const void *y) {
+    const struct error_caller *a = x, *b = y;
+    if (a->count != b->count) return a->count > b->count ? -1 : 1;
+    int order = str_compare(a->service, b->service);
+    return order ? order : str_compare(a->operation, b->operation);
+}
+
+static void note_callers(struct grouper *g, uint32_t group, const struct query_failures_answer *in,
+                         const struct query_failure *f) {
+    g->passed_through += f->passed_through;
+    for (uint32_t i = 0; i < f->caller_count; i++) {
+        const struct query_failure *through = &in->failures[f->callers[i].failure];
+        *vec_push(&g->passages) = (struct passage){group, {through->service, through->operation, f->callers[i].count}};
+    }
+}
+
+/* Variants of one operation are one caller. */
+static err list_callers(struct grouper *g) {
+    struct passage *v = g->passages.v;
+    size_t n = g->passages.n, made = 0;
+    struct error_caller *all = arena_array(g->a, struct error_caller, n + 1);
+    if (!all) return arena_err(g->a);
+    if (n) qsort(v, n, sizeof *v, by_group_and_caller);
+    for (size_t i = 0, end; i < n; i = end) {
+        struct error_group *group = &g->v[v[i].group];
+        struct error_caller one = {v[i].through.service, v[i].through.operation, 0};
+        if (!group->callers) group->callers = all + made;
+        for (end = i; end < n && by_group_and_caller(&v[end], &v[i]) == 0; end++) one.count += v[end].through.count;
+        all[made++] = one;
+        group->callers_found++;
+        if (end < n && v[end].group == v[i].group) continue;
+        qsort(all + made - group->callers_found, group->callers_found, sizeof *all, most_passages_first);
+        group->caller_n = (uint32_t)MIN(group->callers_found, (uint64_t)ERROR_CALLERS_MAX);
+    }
+    return NULL;
+}
+
 /* ---- trend and order ---------------------------------------------------------------------------------------------- */
 
 static enum error_trend trend_of(const struct query_failure *f) {
@@ -149,9 +206,12 @@ static err group_all(struct grouper *g, const struct query_failures_answer *in, 
     if (!g->v || !g->most) return arena_err(g->a);
     for (size_t i = 0; i < in->n; i++) {
         uint32_t group;
+        if (!in->failures[i].count) continue; /* it only passed on what others began */
         TRY(group_failure(g, &in->failures[i], &group));
+        note_callers(g, group, in, &in->failures[i]);
         count_environment(g, group, in->failures[i].environment);
     }
+    TRY(list_callers(g));
     uint32_t n = g->fingerprints.n;
     for (uint32_t i = 0; i < n; i++) g->v[i].trend = trend_of(&g->v[i].of);
     if (n) qsort(g->v, n, sizeof *g->v, most_first);
@@ -160,6 +220,8 @@ static err group_all(struct grouper *g, const struct query_failures_answer *in, 
                                  .found = n,
                                  .total = in->total,
                                  .other = in->other,
+                                 .unfolded = in->unfolded,
+                                 .passed_through = g->passed_through,
                                  .time_min = in->time_min,
                                  .time_max = in->time_max};
     return NULL;
@@ -174,7 +236,23 @@ err errors_make(struct arena *a, const struct query_failures_answer *in, size_t 
     strings_done(&g.fingerprints);
     strings_done(&g.seen);
     buf_done(&g.text);
+    vec_done(&g.passages);
     return e;
+}
+
+/* What the newest sample's last exception says. */
+static err name_exceptions(struct query *q, struct error_groups *out) {
+    for (size_t i = 0; i < MIN(out->n, (size_t)ERROR_EXCEPTIONS_MAX); i++) {
+        struct batch b;
+        bool found;
+        if (!out->groups[i].of.sample_count) continue;
+        TRY(query_failure_span(q, &out->groups[i].of.samples[0], &b, &found));
+        if (!found) continue;
+        struct analysis_error e = analysis_exception_of(&b, 0, &q->arena);
+        out->groups[i].exception_type = e.type;
+        out->groups[i].exception_message = e.message;
+    }
+    return NULL;
 }
 
 err errors_read(struct query *q, const struct query_filter *f, struct str fingerprint, size_t limit,
@@ -189,6 +267,7 @@ err errors_read(struct query *q, const struct query_filter *f, struct str finger
         made.n = made.found = i < made.n;
         made.groups += made.n ? i : 0;
     }
+    TRY(name_exceptions(q, &made));
     *out = made;
     return NULL;
 }

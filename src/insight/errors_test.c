@@ -47,6 +47,57 @@ static void make(size_t limit) {
     if (e) fail_msg("%s", err_text(e));
 }
 
+/* Passages of `of` through another failure. */
+static void passed(struct query_failure *of, struct query_failure_caller *callers, uint32_t n) {
+    of->callers = callers;
+    of->caller_count = n;
+    for (uint32_t i = 0; i < n; i++) of->passed_through += callers[i].count;
+}
+
+static void callers_are_listed_where_the_mistake_is(void **state) {
+    (void)state;
+    begin();
+    struct query_failure *one = add("prod", "pay", "POST", "", "card 1 declined", 3);
+    struct query_failure *two = add("test", "pay", "POST", "", "card 2 declined", 2);
+    add("prod", "order", "POST /order", "500", "", 0);
+    add("prod", "order", "POST /order", "502", "", 0);
+    struct query_failure *own = add("prod", "web", "GET /", "500", "", 1); /* one of its own, others passed on */
+    struct query_failure_caller of_one[] = {{2, 3}, {4, 1}}, of_two[] = {{3, 1}, {4, 1}};
+    passed(one, of_one, 2);
+    passed(two, of_two, 2);
+    make(10);
+    assert_int_equal(out.n, 2);
+    assert_int_equal(out.passed_through, 6);
+    const struct error_group *g = &out.groups[0];
+    assert_int_equal(g->of.count, 5);
+    assert_int_equal(g->of.passed_through, 6);
+    assert_int_equal(g->callers_found, 2);
+    assert_true(str_equal(g->callers[0].service, STR("order")) && g->callers[0].count == 4);
+    assert_true(str_equal(g->callers[1].operation, STR("GET /")) && g->callers[1].count == 2);
+    assert_int_equal(out.groups[1].of.count, own->count);
+    assert_int_equal(out.groups[1].caller_n, 0);
+    arena_done(&a);
+}
+
+static void of_many_callers_the_most_frequent_are_given(void **state) {
+    (void)state;
+    static char names[20][8];
+    struct query_failure_caller callers[20];
+    begin();
+    struct query_failure *f = add("prod", "pay", "POST", "", "declined", 100);
+    for (uint32_t i = 0; i < 20; i++) {
+        snprintf(names[i], sizeof names[i], "op%u", i);
+        add("prod", "web", names[i], "", "", 0);
+        callers[i] = (struct query_failure_caller){i + 1, 1 + i};
+    }
+    passed(f, callers, 20);
+    make(10);
+    assert_int_equal(out.groups[0].callers_found, 20);
+    assert_int_equal(out.groups[0].caller_n, ERROR_CALLERS_MAX);
+    assert_true(str_equal(out.groups[0].callers[0].operation, STR("op19")));
+    arena_done(&a);
+}
+
 static void messages_that_differ_in_ids_are_one(void **state) {
     (void)state;
     begin();
@@ -158,6 +209,8 @@ static void odd_messages_are_borne(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(callers_are_listed_where_the_mistake_is),
+        cmocka_unit_test(of_many_callers_the_most_frequent_are_given),
         cmocka_unit_test(messages_that_differ_in_ids_are_one),
         cmocka_unit_test(a_fingerprint_is_what_it_was),
         cmocka_unit_test(trends_go_by_the_halves_of_the_range),

@@ -1,10 +1,10 @@
-/* Rows by the values of one field or attribute: the largest groups, exactly, and the rest in two sums.
+/* Rows by the values of one field or attribute, or of several: the largest groups, exactly, and the rest in two sums.
  *
  *   scan 1: value ─▶ hash ─▶ count, 2^20 values at most ─▶ the k largest
  *   scan 2: of those k, of all other values together, and of rows without one: counts, errors, durations, by time
  *
  * One scan would do if the k largest were known before. To guess them as rows come would show a group with less than it has; so
- * the rows are looked at twice, and both scans see one snapshot. Texts are hashed once a chunk (`seen`), not once a row.
+ * the rows are looked at twice, and both scans see one snapshot. Texts are hashed once a chunk (`seen`, `hashes`), not once a row.
  */
 #include "query/breakdown.h"
 
@@ -14,16 +14,20 @@
 
 #include <stdlib.h>
 
-enum { VALUES_MAX = 1 << 20, LOG_ERROR_MIN = 17 };
+enum { VALUES_MAX = 1 << 20, LOG_ERROR_MIN = 17, KEY_COLUMNS = QUERY_KEYS_MAX * QUERY_BY_COLUMNS };
 enum { GROUP_OTHER = QUERY_GROUPS_MAX, GROUP_WITHOUT, GROUPS };
+
+/* What a key without a value is hashed as; and numbers, apart from texts. */
+static const uint64_t HASH_ABSENT = 2, HASH_NUMBER = 3;
 
 struct value_count {
     uint64_t hash, count; /* count 0: free */
 };
 
 struct group {
-    struct str value;
-    uint64_t number;
+    struct query_group_value values[QUERY_KEYS_MAX];
+    unsigned char (*samples)[16]; /* NULL: none yet, or not wanted */
+    uint32_t sample_count;
     struct tally tally; /* of spans */
     uint64_t rows, errors;
     uint64_t *bucket_rows, *bucket_errors; /* NULL: no row yet, or no trend is wanted */
@@ -41,6 +45,8 @@ struct breakdown {
     struct group *groups;
     uint32_t *seen[QUERY_BY_COLUMNS]; /* of this chunk: code → how many rows (scan 1); 1 + group, 0: not met (scan 2) */
     size_t seen_capacity[QUERY_BY_COLUMNS];
+    uint64_t *hashes[KEY_COLUMNS]; /* of this chunk, of several keys: code → hash of the text; 0: not met */
+    size_t hash_capacity[KEY_COLUMNS];
 };
 
 /* ---- what to group by ------------------------------------------------------------------------------------------- */
@@ -149,11 +155,24 @@ static uint32_t group_of(const struct breakdown *d, uint64_t hash) {
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
-enum { COLUMN_TIME, COLUMN_FAILED, COLUMN_DURATION_OF_SPANS };
+enum { COLUMN_TIME, COLUMN_FAILED, COLUMNS_OF_LOGS, COLUMN_DURATION = COLUMNS_OF_LOGS, COLUMN_TRACE, COLUMNS_OF_SPANS };
 
-/* The value columns stand behind the others. */
+/* The value columns stand behind the others, those of a key behind those of the key before. */
 static size_t first_value_column(const struct breakdown *d) {
-    return d->r->signal == SIGNAL_SPANS ? COLUMN_DURATION_OF_SPANS + 1 : COLUMN_DURATION_OF_SPANS;
+    return d->r->signal == SIGNAL_SPANS ? COLUMNS_OF_SPANS - !d->r->samples : COLUMNS_OF_LOGS;
+}
+
+static bool is_of_tuples(const struct query_breakdown *r) { return r->by_count > 1 || r->with_absent; }
+
+/* The first that are met, of different traces. */
+static err group_sample(struct breakdown *d, struct group *g, const unsigned char *trace) {
+    if (g->sample_count == QUERY_GROUP_SAMPLES) return NULL;
+    if (!g->samples) g->samples = arena_alloc(&d->q->arena, sizeof *g->samples * QUERY_GROUP_SAMPLES);
+    if (!g->samples) return arena_err(&d->q->arena);
+    for (uint32_t k = 0; k < g->sample_count; k++)
+        if (memcmp(g->samples[k], trace, 16) == 0) return NULL;
+    memcpy(g->samples[g->sample_count++], trace, 16);
+    return NULL;
 }
 
 static err group_add(struct breakdown *d, uint32_t at, const struct chunk *chunk, uint32_t i) {
@@ -164,7 +183,8 @@ static err group_add(struct breakdown *d, uint32_t at, const struct chunk *chunk
                         : c[COLUMN_FAILED].u64[i] >= LOG_ERROR_MIN && c[COLUMN_FAILED].u64[i] <= 24;
     g->rows++;
     g->errors += failed;
-    if (spans) TRY(tally_add(d->q, &g->tally, (int64_t)c[COLUMN_DURATION_OF_SPANS].u64[i], failed));
+    if (spans) TRY(tally_add(d->q, &g->tally, (int64_t)c[COLUMN_DURATION].u64[i], failed));
+    if (d->r->samples) TRY(group_sample(d, g, c[COLUMN_TRACE].id16 + 16 * (size_t)i));
     if (d->bucketing.n == 0) return NULL;
     if (!g->bucket_rows) {
         uint64_t *counts = arena_array(&d->q->arena, uint64_t, 2 * d->bucketing.n);
@@ -185,22 +205,22 @@ static err add_to_group(struct breakdown *d, uint64_t hash, struct str text, uin
     uint32_t at = *out_group = group_of(d, hash);
     struct group *g = &d->groups[at];
     if (at != GROUP_OTHER && g->rows == 0) {
-        g->value = query_keep(d->q, text);
-        g->number = number;
+        g->values[0].text = query_keep(d->q, text);
+        g->values[0].number = number;
     }
     return group_add(d, at, chunk, i);
 }
 
 /* A severity is grouped as its class. */
-static uint64_t number_of(const struct breakdown *d, uint64_t number) {
-    return d->r->by.columns[0].field == FIELD_SEVERITY ? (uint64_t)severity_class((uint32_t)number) : number;
+static uint64_t number_of(const struct query_by *by, uint64_t number) {
+    return by->columns[0].field == FIELD_SEVERITY ? (uint64_t)severity_class((uint32_t)number) : number;
 }
 
 /* Which of the row's values counts: the column, or QUERY_BY_COLUMNS for none. */
-static size_t value_column(const struct breakdown *d, const struct vector *v, uint32_t i) {
-    for (size_t k = 0; k < d->r->by.column_count; k++) {
+static size_t value_column(const struct query_by *by, const struct vector *v, uint32_t i) {
+    for (size_t k = 0; k < by->column_count; k++) {
         if (v[k].codes[i] == CODE_ABSENT) continue;
-        if (!d->r->by.empty_is_absent || v[k].texts[v[k].codes[i]].n) return k;
+        if (!by->empty_is_absent || v[k].texts[v[k].codes[i]].n) return k;
     }
     return QUERY_BY_COLUMNS;
 }
@@ -208,8 +228,8 @@ static size_t value_column(const struct breakdown *d, const struct vector *v, ui
 static uint64_t hash_text(struct str text) { return hash_fast(text.n ? text.p : "", text.n); }
 
 static err add_text(struct breakdown *d, const struct chunk *chunk, const struct vector *v, uint32_t i) {
-    size_t k = value_column(d, v, i);
-    struct str text = d->r->by.absent;
+    size_t k = value_column(&d->r->by[0], v, i);
+    struct str text = d->r->by[0].absent;
     uint32_t group;
     if (k == QUERY_BY_COLUMNS)
         return text.p ? add_to_group(d, hash_text(text), text, 0, chunk, i, &group)
@@ -227,15 +247,15 @@ static err count_texts(struct breakdown *d, const struct picked *rows, const str
     uint64_t absent = 0;
     for (uint32_t n = 0; n < rows->n; n++) {
         uint32_t i = picked_at(rows, n);
-        size_t k = value_column(d, v, i);
+        size_t k = value_column(&d->r->by[0], v, i);
         if (k == QUERY_BY_COLUMNS)
             absent++;
         else
             d->seen[k][v[k].codes[i]]++;
     }
-    struct str text = d->r->by.absent;
+    struct str text = d->r->by[0].absent;
     if (absent && text.p) value_add(d, hash_text(text), absent);
-    for (size_t k = 0; k < d->r->by.column_count; k++)
+    for (size_t k = 0; k < d->r->by[0].column_count; k++)
         for (uint32_t code = 0; code < v[k].text_count; code++) {
             if (!d->seen[k][code]) continue;
             if (d->value_count * 2 + 2 >= d->capacity) TRY(values_grow(d));
@@ -245,7 +265,7 @@ static err count_texts(struct breakdown *d, const struct picked *rows, const str
 }
 
 static err seen_clear(struct breakdown *d, const struct vector *v) {
-    for (size_t k = 0; k < d->r->by.column_count; k++) {
+    for (size_t k = 0; k < d->r->by[0].column_count; k++) {
         size_t n = v[k].text_count;
         if (n > d->seen_capacity[k]) {
             TRY(query_charge(d->q, (n - d->seen_capacity[k]) * sizeof(uint32_t)));
@@ -261,7 +281,7 @@ static err seen_clear(struct breakdown *d, const struct vector *v) {
 
 /* Few distinct ones, so a hash is the number itself, made not 0. */
 static err add_number(struct breakdown *d, const struct chunk *chunk, const struct vector *v, uint32_t i) {
-    uint64_t number = number_of(d, v->u64[i]);
+    uint64_t number = number_of(&d->r->by[0], v->u64[i]);
     uint32_t group;
     if (d->second) return add_to_group(d, number + 1, (struct str){NULL, 0}, number, chunk, i, &group);
     if (d->value_count * 2 >= d->capacity) TRY(values_grow(d));
@@ -269,10 +289,82 @@ static err add_number(struct breakdown *d, const struct chunk *chunk, const stru
     return NULL;
 }
 
+/* ---- rows of several keys --------------------------------------------------------------------------------------- */
+
+static err hashes_clear(struct breakdown *d, const struct vector *v) {
+    for (size_t k = 0, at = 0; k < d->r->by_count; k++)
+        for (size_t c = 0; c < d->r->by[k].column_count; c++, at++) {
+            size_t n = d->r->by[k].is_number ? 0 : v[at].text_count;
+            if (n > d->hash_capacity[at]) {
+                TRY(query_charge(d->q, (n - d->hash_capacity[at]) * sizeof(uint64_t)));
+                mem_free(d->hashes[at]);
+                d->hashes[at] = mem_new_array(uint64_t, n);
+                d->hash_capacity[at] = n;
+            } else if (n) {
+                memset(d->hashes[at], 0, n * sizeof(uint64_t));
+            }
+        }
+    return NULL;
+}
+
+/* A row's value of one key, and its hash if `hashes` is given. */
+static struct query_group_value read_value(const struct query_by *by, const struct vector *v, uint32_t i,
+                                           uint64_t *const *hashes, uint64_t *out_hash) {
+    if (by->is_number) {
+        uint64_t number = number_of(by, v->u64[i]);
+        *out_hash = hash_keyed(number, HASH_NUMBER);
+        return (struct query_group_value){.number = number};
+    }
+    size_t k = value_column(by, v, i);
+    if (k == QUERY_BY_COLUMNS) {
+        *out_hash = by->absent.p ? hash_text(by->absent) | 1 : HASH_ABSENT;
+        return (struct query_group_value){.text = by->absent, .absent = !by->absent.p};
+    }
+    struct str text = v[k].texts[v[k].codes[i]];
+    uint64_t *hash = &hashes[k][v[k].codes[i]];
+    if (!*hash) *hash = hash_text(text) | 1;
+    *out_hash = *hash;
+    return (struct query_group_value){.text = text};
+}
+
+static uint64_t read_tuple(struct breakdown *d, const struct vector *v, uint32_t i, struct query_group_value *out) {
+    uint64_t all = 0, hash;
+    for (size_t k = 0, at = 0; k < d->r->by_count; at += d->r->by[k++].column_count) {
+        out[k] = read_value(&d->r->by[k], v + at, i, &d->hashes[at], &hash);
+        all = hash_keyed(hash, all + k);
+    }
+    return all;
+}
+
+static err add_tuple(struct breakdown *d, const struct chunk *chunk, const struct vector *v, uint32_t i) {
+    struct query_group_value values[QUERY_KEYS_MAX] = {{.number = 0}};
+    uint64_t hash = read_tuple(d, v, i, values);
+    if (!d->second) {
+        if (d->value_count * 2 >= d->capacity) TRY(values_grow(d));
+        value_add(d, hash, 1);
+        return NULL;
+    }
+    uint32_t at = group_of(d, hash);
+    struct group *g = &d->groups[at];
+    if (at != GROUP_OTHER && g->rows == 0)
+        for (size_t k = 0; k < d->r->by_count; k++) {
+            g->values[k] = values[k];
+            if (values[k].text.p) g->values[k].text = query_keep(d->q, values[k].text);
+        }
+    return group_add(d, at, chunk, i);
+}
+
+static err add_tuples(struct breakdown *d, const struct picked *rows, const struct vector *v) {
+    TRY(hashes_clear(d, v));
+    for (uint32_t n = 0; n < rows->n; n++) TRY(add_tuple(d, rows->chunk, v, picked_at(rows, n)));
+    return NULL;
+}
+
 static err add_chunk(struct breakdown *d, const struct picked *rows) {
     const struct vector *v = rows->chunk->columns + first_value_column(d);
-    bool texts = !d->r->by.is_number;
+    bool texts = !d->r->by[0].is_number;
     if (d->capacity == 0) TRY(values_grow(d));
+    if (is_of_tuples(d->r)) return add_tuples(d, rows, v);
     if (texts) TRY(seen_clear(d, v));
     if (texts && !d->second) return count_texts(d, rows, v);
     for (uint32_t n = 0; n < rows->n; n++) {
@@ -290,8 +382,11 @@ static enum scan_next on_rows(void *context, const struct picked *rows, err *out
 /* ---- the answer ------------------------------------------------------------------------------------------------- */
 
 static struct query_group read_group(const struct group *g) {
-    struct query_group out = {
-        .value = g->value, .number = g->number, .bucket_rows = g->bucket_rows, .bucket_errors = g->bucket_errors};
+    struct query_group out = {.bucket_rows = g->bucket_rows,
+                              .bucket_errors = g->bucket_errors,
+                              .samples = (const unsigned char(*)[16])g->samples,
+                              .sample_count = g->sample_count};
+    memcpy(out.values, g->values, sizeof out.values);
     out.stats = tally_stats(&g->tally);
     out.stats.spans = g->rows;
     out.stats.errors = g->errors;
@@ -301,8 +396,28 @@ static struct query_group read_group(const struct group *g) {
 static int by_rows(const void *x, const void *y) {
     const struct query_group *a = x, *b = y;
     if (a->stats.spans != b->stats.spans) return a->stats.spans > b->stats.spans ? -1 : 1;
-    int order = str_compare(a->value, b->value);
-    return order ? order : (a->number > b->number) - (a->number < b->number);
+    for (size_t k = 0; k < QUERY_KEYS_MAX; k++) {
+        const struct query_group_value *v = &a->values[k], *w = &b->values[k];
+        int order = v->absent != w->absent ? (v->absent ? 1 : -1) : str_compare(v->text, w->text);
+        if (!order) order = (v->number > w->number) - (v->number < w->number);
+        if (order) return order;
+    }
+    return 0;
+}
+
+static err sum_up(struct breakdown *d, struct query_span_stats *out) {
+    struct tally all = {.histogram = arena_new(&d->q->arena, struct histogram)};
+    uint64_t rows = 0;
+    if (!all.histogram) return arena_err(&d->q->arena);
+    for (size_t i = 0; i < GROUPS; i++) {
+        const struct group *g = &d->groups[i];
+        rows += g->rows;
+        all.errors += g->errors;
+        if (g->tally.histogram) histogram_merge(all.histogram, g->tally.histogram);
+    }
+    *out = tally_stats(&all);
+    out->spans = rows;
+    return NULL;
 }
 
 static err read_groups(struct breakdown *d, struct query_breakdown_answer *out) {
@@ -318,16 +433,18 @@ static err read_groups(struct breakdown *d, struct query_breakdown_answer *out) 
     out->values_cut = d->uncounted > 0;
     out->step = d->bucketing.step;
     out->bucket_count = d->bucketing.n;
+    TRY(sum_up(d, &out->total));
     return query_settle(d->q);
 }
 
 static err scan_twice(struct breakdown *d, struct query_breakdown_answer *out) {
     struct matcher m;
-    struct column_ref columns[COLUMN_DURATION_OF_SPANS + 1 + QUERY_BY_COLUMNS] = {
+    struct column_ref columns[COLUMNS_OF_SPANS + KEY_COLUMNS] = {
         COLUMN_FIELD(FIELD_TIME), COLUMN_FIELD(d->r->signal == SIGNAL_SPANS ? FIELD_STATUS : FIELD_SEVERITY),
-        COLUMN_FIELD(FIELD_DURATION)};
+        COLUMN_FIELD(FIELD_DURATION), COLUMN_FIELD(FIELD_TRACE_ID)};
     size_t n = first_value_column(d);
-    for (size_t k = 0; k < d->r->by.column_count; k++) columns[n++] = d->r->by.columns[k];
+    for (size_t b = 0; b < d->r->by_count; b++)
+        for (size_t k = 0; k < d->r->by[b].column_count; k++) columns[n++] = d->r->by[b].columns[k];
     TRY(matcher_make(d->q, d->r->signal, &d->r->filter, &m));
     TRY(query_scan(d->q, &m, columns, n, on_rows, d));
     choose(d);
@@ -338,15 +455,18 @@ static err scan_twice(struct breakdown *d, struct query_breakdown_answer *out) {
 err query_breakdown(struct query *q, const struct query_breakdown *r, struct query_breakdown_answer *out) {
     struct breakdown d = {.q = q, .r = r};
     struct query_breakdown_answer made = {0};
-    assert(r->top <= QUERY_GROUPS_MAX);
+    assert(r->top <= QUERY_GROUPS_MAX && r->by_count >= 1 && r->by_count <= QUERY_KEYS_MAX);
+    assert(!r->samples || r->signal == SIGNAL_SPANS);
     if (r->trend) TRY(bucketing_make(r->filter.time_min, r->filter.time_max, r->step, &d.bucketing));
     d.groups = arena_array(&q->arena, struct group, GROUPS);
     if (!d.groups) return arena_err(&q->arena);
     err e = scan_twice(&d, &made);
     mem_free(d.values);
     for (size_t k = 0; k < QUERY_BY_COLUMNS; k++) mem_free(d.seen[k]);
+    for (size_t k = 0; k < KEY_COLUMNS; k++) mem_free(d.hashes[k]);
     query_discharge(q, d.capacity * sizeof *d.values);
     for (size_t k = 0; k < QUERY_BY_COLUMNS; k++) query_discharge(q, d.seen_capacity[k] * sizeof(uint32_t));
+    for (size_t k = 0; k < KEY_COLUMNS; k++) query_discharge(q, d.hash_capacity[k] * sizeof(uint64_t));
     if (!e) *out = made;
     return e;
 }

@@ -83,8 +83,8 @@ static void check(struct model *m, const struct query_breakdown_answer *a, bool 
     for (size_t i = 0; i < a->n; i++) {
         char text[32];
         const struct query_group *g = &a->groups[i];
-        snprintf(text, sizeof text, is_number ? "%llu" : "%.0llu", (unsigned long long)g->number);
-        struct str value = is_number ? str_of(text) : g->value;
+        snprintf(text, sizeof text, is_number ? "%llu" : "%.0llu", (unsigned long long)g->values[0].number);
+        struct str value = is_number ? str_of(text) : g->values[0].text;
         size_t k = 0;
         while (k < m->n && !str_equal(value, str_of(m->values[k].value))) k++;
         assert_true(k < m->n && !listed[k]);
@@ -111,17 +111,17 @@ static void check_one(struct world *w, enum signal signal, const char *by, size_
     static struct model m; /* too large for a stack */
     struct query q;
     struct world_filter f;
-    struct query_breakdown r = {.signal = signal, .top = top, .trend = true, .step = STEP};
+    struct query_breakdown r = {.signal = signal, .by_count = 1, .top = top, .trend = true, .step = STEP};
     struct query_breakdown_answer a;
     world_query(w, &q);
     world_random_filter(w, &q, signal, &f);
     f.filter.time_min = MAX(f.filter.time_min, from);
     f.filter.time_max = MIN(f.filter.time_max, from + spread);
     r.filter = f.filter;
-    ASSERT_OK(query_by_parse(&q, signal, str_of(by), &r.by));
+    ASSERT_OK(query_by_parse(&q, signal, str_of(by), &r.by[0]));
     ASSERT_OK(query_breakdown(&q, &r, &a));
     model_fill(&m, w, &f, signal, by);
-    check(&m, &a, r.by.is_number, top, (size_t)(f.filter.time_min / STEP - from / STEP));
+    check(&m, &a, r.by[0].is_number, top, (size_t)(f.filter.time_min / STEP - from / STEP));
     query_end(&q);
     assert_int_equal(budget_used(&w->budget), 0);
 }
@@ -156,7 +156,7 @@ static void a_group_is_whole_however_late_it_shows(void **state) {
     static char names[SMALL][12];
     struct world w;
     struct query q;
-    struct query_breakdown r = {.signal = SIGNAL_LOGS, .top = 1};
+    struct query_breakdown r = {.signal = SIGNAL_LOGS, .by_count = 1, .top = 1};
     struct query_breakdown_answer a;
     world_open(&w, 1);
     for (uint32_t i = 0; i < SMALL + LARGE; i++) {
@@ -169,10 +169,10 @@ static void a_group_is_whole_however_late_it_shows(void **state) {
     }
     world_query(&w, &q);
     query_filter_init(&r.filter);
-    ASSERT_OK(query_by_parse(&q, SIGNAL_LOGS, STR("body"), &r.by));
+    ASSERT_OK(query_by_parse(&q, SIGNAL_LOGS, STR("body"), &r.by[0]));
     ASSERT_OK(query_breakdown(&q, &r, &a));
     assert_int_equal(a.n, 1);
-    assert_true(str_equal(a.groups[0].value, STR("large")));
+    assert_true(str_equal(a.groups[0].values[0].text, STR("large")));
     assert_int_equal(a.groups[0].stats.spans, LARGE);
     assert_null(a.groups[0].bucket_rows);
     assert_int_equal(a.other.stats.spans, SMALL);

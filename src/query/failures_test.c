@@ -32,18 +32,50 @@ static bool belongs(const struct sample *s, const struct query_failure *f) {
     return is(environment_text(s), f->environment) && is(s->name, f->operation) && is(code, f->error);
 }
 
+/* Which row of w.rows began what row i says, and how deep below i; by definition, where every id is one row. */
+struct said {
+    size_t origin;
+    int height; /* -1: not known yet */
+};
+static struct said *fold(int64_t from, int64_t to) {
+    struct said *v = calloc(w.rows.n, sizeof *v);
+    for (size_t i = 0; i < w.rows.n; i++) v[i] = (struct said){i, -1};
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < w.rows.n; i++) {
+            const struct sample *s = &w.rows.v[i];
+            struct said found = {i, 0};
+            bool is_open = v[i].height >= 0 || s->status != 2 || s->time < from || s->time > to;
+            for (size_t k = 0; k < w.rows.n && !is_open; k++) {
+                const struct sample *c = &w.rows.v[k];
+                if (k == i || c->status != 2 || c->parent_id != s->span_id || c->time < from || c->time > to ||
+                    memcmp(c->trace_id, s->trace_id, 16) != 0)
+                    continue;
+                is_open = v[k].height < 0;
+                if (v[k].height + 1 > found.height ||
+                    (v[k].height + 1 == found.height && w.rows.v[v[k].origin].time < w.rows.v[found.origin].time))
+                    found = (struct said){v[k].origin, v[k].height + 1};
+            }
+            if (is_open) continue;
+            v[i] = found;
+            more = true;
+        }
+    }
+    return v;
+}
+
 static int newest_first(const void *x, const void *y) {
     const struct query_failure_sample *a = x, *b = y;
     return a->time > b->time ? -1 : a->time < b->time;
 }
 
 /* Its newest traces, each at its newest failed span. */
-static void check_samples(const struct query_failure *f, int64_t from, int64_t to) {
+static void check_samples(const struct query_failure *f, const struct said *said, int64_t from, int64_t to) {
     struct query_failure_sample *v = calloc(w.rows.n + 1, sizeof *v);
     uint32_t n = 0;
     for (size_t i = 0; i < w.rows.n; i++) {
         const struct sample *s = &w.rows.v[i];
-        if (!belongs(s, f) || s->time < from || s->time > to) continue;
+        if (!belongs(s, f) || s->time < from || s->time > to || said[i].origin != i) continue;
         uint32_t k = 0;
         while (k < n && memcmp(v[k].trace_id, s->trace_id, 16) != 0) k++;
         if (k == n) memcpy(v[n++].trace_id, s->trace_id, 16);
@@ -55,22 +87,68 @@ static void check_samples(const struct query_failure *f, int64_t from, int64_t t
     free(v);
 }
 
-static void check_group(const struct query_failure *f, int64_t from, int64_t to) {
-    uint64_t count = 0, in_buckets = 0;
+static void check_group(const struct query_failure *f, const struct said *said, int64_t from, int64_t to) {
+    uint64_t count = 0, passed = 0, in_buckets = 0;
     int64_t first = INT64_MAX, last = INT64_MIN;
     for (size_t i = 0; i < w.rows.n; i++) {
         const struct sample *s = &w.rows.v[i];
-        if (!belongs(s, f) || s->time < from || s->time > to) continue;
+        if (s->status != 2 || s->time < from || s->time > to) continue;
+        passed += said[i].origin != i && belongs(&w.rows.v[said[i].origin], f);
+        if (!belongs(s, f) || said[i].origin != i) continue;
         count++;
         first = MIN(first, s->time);
         last = MAX(last, s->time);
     }
     assert_int_equal(f->count, count);
+    assert_int_equal(f->passed_through, passed);
     assert_int_equal(f->first, first);
     assert_int_equal(f->last, last);
     for (int i = 0; i < QUERY_FAILURE_BUCKETS; i++) in_buckets += f->buckets[i];
     assert_int_equal(in_buckets, count);
-    check_samples(f, from, to);
+    check_samples(f, said, from, to);
+}
+
+/* Each pair of a group and one that it passed through, against the same count. */
+static void check_callers(const struct query_failures_answer *a, const struct said *said, int64_t from, int64_t to) {
+    for (size_t i = 0; i < a->n; i++) {
+        const struct query_failure *f = &a->failures[i];
+        uint64_t sum = 0;
+        for (uint32_t c = 0; c < f->caller_count; c++) {
+            uint64_t count = 0;
+            for (size_t k = 0; k < w.rows.n; k++) {
+                const struct sample *s = &w.rows.v[k];
+                count += s->time >= from && s->time <= to && said[k].origin != k &&
+                         belongs(s, &a->failures[f->callers[c].failure]) && belongs(&w.rows.v[said[k].origin], f);
+            }
+            assert_int_equal(f->callers[c].count, count);
+            assert_true(c == 0 || f->callers[c - 1].count >= count);
+            sum += count;
+        }
+        assert_int_equal(f->passed_through, sum);
+    }
+}
+
+/* Spans with ids of their own; parents are of the same trace, there or not, above or below: rings among them. */
+static void fill_families(uint32_t n) {
+    static const char *const services[] = {"web", "order", "pay"};
+    static const char *const names[] = {"GET", "charge"};
+    for (uint32_t i = 0; i < n; i++) {
+        struct sample s = {.signal = SIGNAL_SPANS,
+                           .trace_id = {(unsigned char)(1 + world_below(&w, 12))},
+                           .span_id = i + 1,
+                           .parent_id = world_below(&w, 5) ? world_below(&w, n + 5) : 0,
+                           .time = NOON + (int64_t)world_below(&w, 1000000) * 1000 + i,
+                           .duration = 1,
+                           .kind = 2,
+                           .status = world_below(&w, 4) ? 2 : 0,
+                           .service = services[world_below(&w, 3)],
+                           .name = names[world_below(&w, 2)],
+                           .code = world_below(&w, 3) ? -1 : 500};
+        if (world_below(&w, 2)) s.parent_id = i; /* often of another trace: then it is missing */
+        if (i && s.parent_id == i) memcpy(s.trace_id, w.rows.v[i - 1].trace_id, 16);
+        world_add(&w, &s, 1);
+        if (i % 20 == 0) world_shake(&w);
+    }
 }
 
 static void groups_are_those_of_a_count(void **state) {
@@ -78,9 +156,9 @@ static void groups_are_those_of_a_count(void **state) {
     for (uint64_t seed = 1; seed <= 25; seed++) {
         struct query_filter f;
         struct query_failures_answer found;
-        uint64_t failed = 0, grouped = 0;
+        uint64_t failed = 0, grouped = 0, passed = 0;
         world_open(&w, seed);
-        world_fill(&w, SIGNAL_SPANS, 400, 60, NOON, SPREAD);
+        fill_families(300);
         world_shake(&w);
         world_query(&w, &q);
         query_filter_init(&f);
@@ -89,10 +167,15 @@ static void groups_are_those_of_a_count(void **state) {
         ASSERT_OK(query_failures(&q, &f, &found));
         for (size_t i = 0; i < w.rows.n; i++)
             failed += w.rows.v[i].status == 2 && w.rows.v[i].time >= f.time_min && w.rows.v[i].time <= f.time_max;
+        struct said *said = fold(f.time_min, f.time_max);
         for (size_t i = 0; i < found.n; i++) {
-            check_group(&found.failures[i], f.time_min, f.time_max);
-            grouped += found.failures[i].count;
+            check_group(&found.failures[i], said, f.time_min, f.time_max);
+            grouped += found.failures[i].count + found.failures[i].passed_through;
+            passed += found.failures[i].passed_through;
         }
+        check_callers(&found, said, f.time_min, f.time_max);
+        free(said);
+        assert_true(passed > 0 && passed < failed);
         assert_true(failed > 0);
         assert_int_equal(found.total, failed);
         assert_int_equal(grouped, failed);
@@ -100,6 +183,54 @@ static void groups_are_those_of_a_count(void **state) {
         query_end(&q);
         world_close(&w);
     }
+}
+
+/* A mistake that passes through five callers is one failure. */
+static void a_failure_is_counted_where_it_began(void **state) {
+    (void)state;
+    static const char *const services[] = {"page", "web", "order", "pay", "bank"};
+    struct query_filter f;
+    struct query_failures_answer found;
+    world_open(&w, 1);
+    for (uint32_t i = 0; i < 77; i++) {
+        struct sample s[LENGTH(services)];
+        for (uint32_t k = 0; k < LENGTH(services); k++)
+            s[k] = (struct sample){.signal = SIGNAL_SPANS,
+                                   .trace_id = {1, (unsigned char)i},
+                                   .span_id = k + 1,
+                                   .parent_id = k,
+                                   .time = NOON + i,
+                                   .duration = 1,
+                                   .kind = 2,
+                                   .status = 2,
+                                   .service = services[k],
+                                   .name = "call",
+                                   .code = -1};
+        world_add(&w, s, LENGTH(services));
+    }
+    world_query(&w, &q);
+    query_filter_init(&f);
+    f.time_min = NOON;
+    f.time_max = NOON + 100;
+    ASSERT_OK(query_failures(&q, &f, &found));
+    assert_int_equal(found.total, 77 * LENGTH(services));
+    for (size_t i = 0; i < found.n; i++) {
+        bool is_bank = str_equal(found.failures[i].service, STR("bank"));
+        assert_int_equal(found.failures[i].count, is_bank ? 77 : 0);
+        assert_int_equal(found.failures[i].passed_through, is_bank ? 4 * 77 : 0);
+        assert_int_equal(found.failures[i].caller_count, is_bank ? 4 : 0);
+        if (!is_bank) continue;
+        struct batch b;
+        bool readable;
+        ASSERT_OK(query_failure_span(&q, &found.failures[i].samples[0], &b, &readable));
+        assert_true(readable && batch_u64(&b, SET_ROWS, FIELD_SPAN_ID, 0) == LENGTH(services));
+        assert_int_equal(batch_u64(&b, SET_ROWS, FIELD_TIME, 0), NOON + 76);
+    }
+    f.service = STR("order"); /* what it says itself */
+    ASSERT_OK(query_failures(&q, &f, &found));
+    assert_true(found.n == 1 && found.failures[0].count == 77 && found.failures[0].passed_through == 0);
+    query_end(&q);
+    world_close(&w);
 }
 
 static void what_is_over_the_limit_is_counted(void **state) {
@@ -145,6 +276,7 @@ static void what_is_over_the_limit_is_counted(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_those_of_a_count),
+        cmocka_unit_test(a_failure_is_counted_where_it_began),
         cmocka_unit_test(what_is_over_the_limit_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

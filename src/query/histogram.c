@@ -9,6 +9,15 @@ void histogram_count(struct histogram *h, int64_t value) {
     h->counts[histogram_bucket(value)]++;
 }
 
+void histogram_merge(struct histogram *into, const struct histogram *from) {
+    if (from->n == 0) return;
+    into->min = into->n == 0 ? from->min : MIN(into->min, from->min);
+    into->max = into->n == 0 ? from->max : MAX(into->max, from->max);
+    into->n += from->n;
+    if (__builtin_add_overflow(into->sum, from->sum, &into->sum)) into->sum = INT64_MAX;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) into->counts[i] += from->counts[i];
+}
+
 static int64_t bucket_middle(uint32_t bucket) {
     uint32_t part = bucket >> HISTOGRAM_SUB_BITS, sub = bucket & ((1u << HISTOGRAM_SUB_BITS) - 1);
     if (part == 0) return bucket;

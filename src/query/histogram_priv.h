@@ -25,5 +25,6 @@ static inline uint32_t histogram_bucket(int64_t value) {
     return ((shift + 1) << HISTOGRAM_SUB_BITS) + ((uint32_t)(v >> shift) & ((1u << HISTOGRAM_SUB_BITS) - 1));
 }
 void histogram_count(struct histogram *h, int64_t value);
+void histogram_merge(struct histogram *into, const struct histogram *from);
 /* The value that a share `quantile` (0..1) of all values is not above, as the middle of its bucket; 0 if empty. */
 int64_t histogram_quantile(const struct histogram *h, double quantile);

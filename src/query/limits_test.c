@@ -1,6 +1,6 @@
 /* What ends a question early: its asker, its flag, its deadline, its memory, everyone's memory, a costly expression. Every kind of
  * question meets every one of them at every place, gives back what it drew, and answers right or not at all. */
-#include "query/breakdown.h"
+#include "query/aggregate.h"
 #include "query/complete.h"
 #include "query/contexts.h"
 #include "query/correlation.h"
@@ -116,13 +116,13 @@ static err ask_log_histogram(struct query *q, const struct query_filter *f, uint
 
 static err ask_groups(struct query *q, const struct query_filter *f, enum signal signal, const char *by,
                       uint64_t *out) {
-    struct query_breakdown r = {.signal = signal, .filter = *f, .top = 2, .trend = true};
+    struct query_breakdown r = {.signal = signal, .filter = *f, .by_count = 1, .top = 2, .trend = true};
     struct query_breakdown_answer found;
-    TRY(query_by_parse(q, signal, str_of(by), &r.by));
+    TRY(query_by_parse(q, signal, str_of(by), &r.by[0]));
     TRY(query_breakdown(q, &r, &found));
     *out = hash_mix(found.values + 1, found.other.stats.spans + 5 * found.without.stats.spans);
     for (size_t i = 0; i < found.n; i++)
-        *out += hash_mix(mix_text(3, found.groups[i].value), found.groups[i].stats.spans);
+        *out += hash_mix(mix_text(3, found.groups[i].values[0].text), found.groups[i].stats.spans);
     return NULL;
 }
 static err ask_span_groups(struct query *q, const struct query_filter *f, uint64_t *out) {
@@ -130,6 +130,25 @@ static err ask_span_groups(struct query *q, const struct query_filter *f, uint64
 }
 static err ask_log_groups(struct query *q, const struct query_filter *f, uint64_t *out) {
     return ask_groups(q, f, SIGNAL_LOGS, "http.status_code", out);
+}
+
+static err ask_aggregate(struct query *q, const struct query_filter *f, bool rollups, uint64_t *out) {
+    struct query_aggregate r = {.filter = *f, .by_service = true, .by_operation = true, .limit = 5, .rollups = rollups};
+    struct query_aggregate_answer found;
+    TRY(query_aggregate(q, &r, &found));
+    *out = hash_mix(found.found + 1, found.other.spans + 5 * found.total.spans);
+    for (size_t i = 0; i < found.n; i++)
+        *out += mix_text(mix_text(3, found.rows[i].service), found.rows[i].operation) + found.rows[i].stats.spans;
+    return NULL;
+}
+static err ask_counted_aggregate(struct query *q, const struct query_filter *f, uint64_t *out) {
+    return ask_aggregate(q, f, false, out);
+}
+static err ask_rolled_aggregate(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_filter longer = *f;
+    longer.time_min = MAX(f->time_min, 0);
+    longer.time_max = MAX(f->time_max, longer.time_min + QUERY_ROLLED_MIN_NS);
+    return ask_aggregate(q, &longer, true, out);
 }
 
 static err ask_attributes(struct query *q, const struct query_filter *f, uint64_t *out) {
@@ -202,6 +221,8 @@ static const struct question {
     {"log histogram", ask_log_histogram, false},
     {"groups of spans", ask_span_groups, false},
     {"groups of logs", ask_log_groups, false},
+    {"a counted aggregate", ask_counted_aggregate, false},
+    {"a rolled aggregate", ask_rolled_aggregate, false},
     {"names of attributes", ask_attributes, false},
     {"values of an attribute", ask_values, false},
     {"all ids", ask_ids, false},

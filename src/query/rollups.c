@@ -89,7 +89,7 @@ struct query_span_stats rolled_sum_read(const struct rolled_sum *s) {
 
 /* ---- statistics ------------------------------------------------------------------------------------------------- */
 
-static bool can_tell(const struct query_filter *f) {
+bool query_rollups_can_tell(const struct query_filter *f) {
     return query_is_rolled(f->time_min, f->time_max) && !f->where_count && !f->text.n && !f->trace_id && !f->span_id &&
            f->duration_min == INT64_MIN && f->duration_max == INT64_MAX;
 }
@@ -99,7 +99,7 @@ static bool key_passes(const struct query_filter *f, const struct rollup_key *k)
            (f->kind < 0 || f->kind == k->kind) && (f->status < 0 || f->status == k->status);
 }
 
-static err read_spans(struct query *q, const struct query_filter *f, int64_t step, struct rollup_rows *out) {
+err query_rollups_of_spans(struct query *q, const struct query_filter *f, int64_t step, struct rollup_rows *out) {
     struct rollup_request r = query_rollup_request(q, f->time_min, f->time_max);
     size_t n = 0;
     r.views[ROLLUP_SPANS] = true;
@@ -187,8 +187,8 @@ err query_operations_rolled(struct query *q, const struct query_filter *f, size_
                             struct query_operations_answer *out, bool *out_rolled) {
     struct rollup_rows rows;
     *out_rolled = false;
-    if (!can_tell(f)) return NULL;
-    TRY(read_spans(q, f, 0, &rows));
+    if (!query_rollups_can_tell(f)) return NULL;
+    TRY(query_rollups_of_spans(q, f, 0, &rows));
     *out_rolled = rows.n > 0;
     return rows.n ? list_operations(q, &rows, limit, &out->operations, &out->n) : NULL;
 }
@@ -276,8 +276,8 @@ err query_trace_stats_rolled(struct query *q, struct query_trace_stats *r, struc
     struct query_filter *f = &r->filter;
     *out_rolled = false;
     TRY(bucketing_make(f->time_min, f->time_max, r->step, &s.bucketing));
-    if (!can_tell(f) || s.bucketing.step % rollup_minute_ns) return NULL;
-    TRY(read_spans(q, f, s.bucketing.step, &rows));
+    if (!query_rollups_can_tell(f) || s.bucketing.step % rollup_minute_ns) return NULL;
+    TRY(query_rollups_of_spans(q, f, s.bucketing.step, &rows));
     if (!rows.n) return NULL;
     strings_init(&s.services.names);
     err e = read_statistics(&s, r, &rows, out);

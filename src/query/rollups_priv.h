@@ -11,6 +11,9 @@ err query_rollups(struct query *q, const struct rollup_request *r, struct rollup
 void query_whole_minutes(int64_t *time_min, int64_t *time_max);
 /* Long enough to be answered by whole minutes. */
 bool query_is_rolled(int64_t time_min, int64_t time_max);
+/* All that the filter asks for is in keys, and its range is long enough. Then: the spans that fulfil it, by key and step. */
+bool query_rollups_can_tell(const struct query_filter *f);
+err query_rollups_of_spans(struct query *q, const struct query_filter *f, int64_t step, struct rollup_rows *out);
 bool query_is_folded(const struct rollup_key *key); /* counted under `_other` */
 
 struct rolled_sum {

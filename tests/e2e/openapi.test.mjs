@@ -58,6 +58,8 @@ test('every GET route answers by its schema, and refuses an unknown parameter by
     '/jaeger/api/v3/trace-summaries': ['?query.serviceName=raw&query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00Z'],
     '/jaeger/api/v3/dependencies': ['?startTime=2020-01-01T00:00:00Z&endTime=2100-01-01T00:00:00Z'],
     '/api/v1/traces/{trace_id}/spans': ['', '?text=child', '?where=a%3D1'],
+    '/api/v1/traces/aggregate': ['', '?by=service&rollups=false&limit=1', '?by=operation'], '/api/v1/traces/groups': ['', '?by=kind&by=no.such&limit=1', '?by=status&by=service&service=nobody'],
+    '/api/v1/services/timeseries': ['', '?service=nobody', '?step=1m&start=now-10m'], '/api/v1/services/health': ['', '?critical_p95=1ns', '?service=nobody'],
     '/api/v1/admin/storage': ['', '?distinct=true&limit=3', '?signal=logs&start=now-1h&end=now'],
     '/api/v1/traces': ['', '?limit=1', '?order=longest'], '/api/v1/traces/stats': ['', '?service=nobody', '?by=operation&groups=1&services=5&compare=before', '?rollups=true&services=5&compare=before'] };
   const saved = await fetch(`${clew.api}/api/v1/searches/saved`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: '{"screen":"logs","query":"text=x"}' });

@@ -58,6 +58,15 @@ const spread = (i) => ((BigInt(i + 1) * 0x9e3779b97f4a7c15n) & 0xfffffffffffffff
 /** A trace of one span whose parent never came. */
 export const orphan = (clew, k) => send(`${clew.api}/otlp/v1/traces`, { resourceSpans: [{ resource: resource('web'), scopeSpans: [{ spans: [{ traceId: traceId(k), spanId: spanId(k, 1), parentSpanId: spanId(k, 0), name: 'GET /alone', kind: 2, startTimeUnixNano: `${Date.now() - 9000}000000`, endTimeUnixNano: `${Date.now() - 8990}000000` }] }] }] }, {});
 
+/** web calls pay, whose clock is two minutes and three seconds ahead; pay has a child of its own. */
+export async function skewed(clew, k, aheadMs = 123_000) {
+  const startMs = Date.now() - 300_000, ns = (ms) => `${Math.round(startMs + ms)}000000`;
+  const span = (i, parent, name, kind, at, took) => ({ traceId: traceId(k), spanId: spanId(k, i), parentSpanId: parent ? spanId(k, parent) : '', name, kind, startTimeUnixNano: ns(at), endTimeUnixNano: ns(at + took) });
+  await send(`${clew.api}/otlp/v1/traces`, { resourceSpans: [
+    { resource: resource('web'), scopeSpans: [{ spans: [span(1, 0, 'GET /skewed', 2, 0, 100), span(2, 1, 'POST /charge', 3, 10, 80)] }] },
+    { resource: resource('pay'), scopeSpans: [{ spans: [span(3, 2, 'POST /charge', 2, aheadMs + 20, 60), span(4, 3, 'select', 1, aheadMs + 30, 10)] }] } ] }, {});
+}
+
 /** One trace of n spans, 12 deep at most, the same each time; ids and times that do not compress, as real ones. */
 export async function largeTrace(clew, n, k) {
   const startMs = Date.now() - 60_000;

@@ -6,15 +6,16 @@ import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { address, eventually, hasBrowser, shot, shown, startBrowser, sweep, visitor } from './browser.mjs';
 import { startClew } from './clew.mjs';
-import { largeTrace, orphan, shop, spanId, traceId } from './page-data.mjs';
+import { largeTrace, orphan, shop, skewed, spanId, traceId } from './page-data.mjs';
 
-const failing = 110, slow = 100, usual = 111, alone = 7001;
+const failing = 110, slow = 100, usual = 111, alone = 7001, apart = 7002;
 let clew, browser;
 before(async () => {
   if (!hasBrowser) throw new Error('no Chromium: ./dev setup');
   clew = await startClew();
   await shop(clew);
   await orphan(clew, alone);
+  await skewed(clew, apart);
   browser = await startBrowser();
 });
 after(async () => {
@@ -36,6 +37,7 @@ const views = [
   ['trace-operations', trace(failing, '?as=operations'), '.grid-row[aria-selected]'],
   ['trace-found', trace(failing, '?find=order-110&path=true'), '.fall .row.found'],
   ['trace-orphan', trace(alone), '.note.warn'],
+  ['trace-apart', trace(apart), '.note.warn'],
   ['compare-choose', compare(usual), '.picks a'],
   ['compare', compare(usual, slow), '.grid-row[aria-selected]'],
   ['compare-tree', compare(usual, failing, '&sort=tree'), '.grid-row[aria-selected]'],
@@ -74,6 +76,23 @@ test('the overview of a few spans is drawn, in the colours of the theme', async 
       await page.waitForFunction(() => document.querySelector('.mini canvas').width > 300);
       await eventually(async () => assert.equal(await drawn(), 7)); // a bar for each span
     }, { theme });
+});
+
+test('clocks that are apart are told of and corrected; stored times are one click away', async () => {
+  await at(trace(apart, `?span=${spanId(apart, 4)}`), async (page) => {
+    const bars = () => page.locator('.fall .bar-of').evaluateAll((all) => all.map((b) => Math.round(parseFloat(b.style.left))));
+    await shown(page, '.fall .row');
+    assert.match(await page.locator('.note.warn').innerText(), /the clock of pay is 2m 3s ahead \(1 call\).*Corrected here/s);
+    assert.deepEqual(await bars(), [0, 10, 20, 30]);
+    assert.match(await page.locator('.facts').innerText(), /100 ms/);
+    assert.match(await page.locator('.detail').innerText(), /Clock\s*2m 3s ahead/);
+    await page.getByRole('button', { name: 'Stored times' }).click();
+    await eventually(async () => assert.match(await address(page), /stored=true/));
+    await eventually(async () => assert.deepEqual(await bars(), [0, 0, 100, 100]));
+    assert.match(await page.locator('.note.warn').innerText(), /as they were stored/);
+    await page.reload();
+    await eventually(async () => assert.deepEqual(await bars(), [0, 0, 100, 100]));
+  });
 });
 
 // ---- keys, and what the URL keeps ------------------------------------------------------------------------------------

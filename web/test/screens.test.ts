@@ -16,7 +16,7 @@ test('a default state has no query', () => {
 test('every field of every screen survives its URL', () => {
   holds(s.home, '?start=now-5m&end=2026-01-02T03%3A04%3A05Z&environment=prod&compare=true');
   holds(s.traces, '?start=now-24h&service=a+b&environment=%2F&operation=GET+%2F%26&status=error&min_duration=1ms&max_duration=2s&text=%22a+b%22&where=a%3D1&where=b%3E2&order=longest&compare=true&by=resource.host.name');
-  holds(s.trace, '?as=table&sort=-self&span=00f067aa0ba902b7&find=x&collapsed=a&collapsed=b&path=true&view=1-200');
+  holds(s.trace, '?as=table&sort=-self&span=00f067aa0ba902b7&find=x&collapsed=a&collapsed=b&path=true&view=1-200&stored=true');
   holds(s.compare, '?a=0af7651916cd43dd8448eb211c80319c&b=1af7651916cd43dd8448eb211c80319c&sort=tree&show=b');
   holds(s.logs, '?service=a&severity=warn&text=x&trace_id=0af7651916cd43dd8448eb211c80319c&span_id=00f067aa0ba902b7&where=resource.%22x%22%3D1&order=oldest&compare=true&by=severity&column=body&column=user.id&record=17-ab&around=17-ab&within=host');
   holds(s.metrics, '?start=now-6h&query=sum%28x%29&query=%7B%22a.b%22%7D&off=B&as=table&step=30s&compare=true&exemplars=hidden&find=a+b&series=0%5B%5D&sort=-value&match=%7Bjob%3D%22x%22%7D&metric=a.b&label=job&browser=closed');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { compare, explains, orderNodes, treeOrder } from '../src/hot/compare';
 import { median, pick } from '../src/hot/picks';
 import { gather, nextOrder, operationOrders, orderOperations, orderSpans, readOrder, spanOrders, writeOrder } from '../src/hot/spans';
-import { criticalPath, findRows, idOf, layout, markIds, miniMap, nameOf, nextMarked, positionOf, reveal, rowOf, serviceOf, ticks, visibleRows, type ColumnsIn, type Waterfall } from '../src/hot/waterfall';
+import { criticalPath, findRows, idOf, layout, markIds, miniMap, nameOf, nextMarked, positionOf, reveal, rowOf, serviceOf, storedStart, ticks, visibleRows, type ColumnsIn, type Waterfall } from '../src/hot/waterfall';
 
 interface SpanIn { depth: number; start: number; took: number; service: string; name: string; error: boolean }
 
@@ -69,6 +69,23 @@ test('a layout has parents, ends, errors below, names and ids', () => {
   assert.equal(rowOf(small, id16(6)), -1);
   assert.equal(rowOf(small, `${id16(1).slice(8)}${id16(2).slice(0, 8)}`), -1); // digits of two neighbours are no id
   assert.equal(rowOf(small, '1001'), -1);
+});
+
+test('clocks that are ahead are put back; times as they came stay at hand', () => {
+  const of = columnsOf(parse('0 1000 100 a', '1 6020 50 b', '2 6030 10 b', '1 0 20 c'));
+  const came = layout(of);
+  assert.equal(came.skew, null);
+  assert.equal(came.total, 6070);
+  of.columns.skew_ns = [0, 5000, 5000, -1070];
+  const w = layout(of);
+  assert.deepEqual([...w.start], [0, 20, 30, 70]);
+  assert.equal(w.base, 1000);
+  assert.equal(w.total, 100);
+  assert.deepEqual([...w.self], [100 - 50 - 20, 40, 10, 20]);
+  assert.deepEqual([0, 1, 2, 3].map((i) => storedStart(w, i)), [1000, 6020, 6030, 0]);
+  const stored = layout(of, true);
+  assert.deepEqual([...stored.start], of.columns.start_ns);
+  assert.deepEqual([1, 3].map((i) => storedStart(stored, i)), [6020, 0]);
 });
 
 test('ends agree with a naive walk, for any tree', () => {

@@ -16,6 +16,7 @@ export interface ColumnsIn {
     start_ns: number[];
     duration_ns: number[];
     self_time_ns: number[];
+    skew_ns?: number[]; // how far the clock of the span's service is ahead; without it none is
     parent_missing: number[]; // rows
     service: number[];
     operation: number[];
@@ -25,7 +26,9 @@ export interface ColumnsIn {
 export interface Waterfall {
   n: number;
   ids: string; // 16 digits a span: one text, since 100,000 would take ten times the memory
-  start: Float64Array;
+  start: Float64Array; // by corrected clocks
+  skew: Float64Array | null; // what was corrected; null: nothing
+  base: number; // ns from the trace's stored start to where these times begin
   duration: Float64Array; // a negative one is none
   self: Float64Array;
   depth: Uint32Array;
@@ -42,13 +45,41 @@ export interface Waterfall {
   total: number; // ns from the earliest start to the latest end
 }
 
-export function layout(t: ColumnsIn): Waterfall {
+/** Starts less what each clock is ahead, from the earliest of them on. */
+function correct(w: Waterfall, skew: number[]): void {
+  w.skew = new Float64Array(skew);
+  for (let i = 0; i < w.n; i++) w.start[i] -= skew[i];
+  w.base = w.start.reduce((a, b) => Math.min(a, b), Infinity);
+  for (let i = 0; i < w.n; i++) w.start[i] -= w.base;
+}
+
+/** Own times anew: of each span what no child covers. */
+function recount(w: Waterfall): void {
+  for (let i = 0; i < w.n; i++) {
+    const children: number[] = [];
+    for (let c = i + 1; c < w.end[i]; c = w.end[c]) children.push(c);
+    const until = w.start[i] + w.duration[i];
+    let at = w.start[i], own = 0;
+    for (const c of children.sort((a, b) => w.start[a] - w.start[b])) {
+      own += Math.max(0, Math.min(w.start[c], until) - at);
+      at = Math.max(at, Math.min(w.start[c] + w.duration[c], until));
+    }
+    w.self[i] = own + (until - at);
+  }
+}
+
+/** Where a span began by its own clock, ns from the trace's stored start. */
+export const storedStart = (w: Waterfall, i: number): number => w.start[i] + w.base + (w.skew ? w.skew[i] : 0);
+
+/** `stored`: times as they came, whatever the clocks. */
+export function layout(t: ColumnsIn, stored = false): Waterfall {
   const { columns: c } = t, n = c.depth.length;
   const w: Waterfall = {
     n, ids: c.span_id, start: new Float64Array(c.start_ns), duration: new Float64Array(c.duration_ns), self: new Float64Array(c.self_time_ns), depth: new Uint32Array(n),
     parent: new Int32Array(n).fill(-1), end: new Int32Array(n), kind: new Uint8Array(c.kind), error: new Uint8Array(n), missing: new Uint8Array(n), errorsBelow: new Uint32Array(n),
-    service: new Uint32Array(c.service), services: t.services.map((s) => s.name), operation: new Uint32Array(c.operation), operations: t.operations, total: 0,
+    service: new Uint32Array(c.service), services: t.services.map((s) => s.name), operation: new Uint32Array(c.operation), operations: t.operations, total: 0, skew: null, base: 0,
   };
+  if (c.skew_ns && !stored) correct(w, c.skew_ns);
   for (const i of c.parent_missing) w.missing[i] = 1;
   const open = new Int32Array(n); // the rows above, by depth
   let above = 0;
@@ -63,6 +94,7 @@ export function layout(t: ColumnsIn): Waterfall {
     w.total = Math.max(w.total, w.start[i] + w.duration[i]);
   }
   while (above) w.end[open[--above]] = n;
+  if (w.skew) recount(w);
   for (let i = n - 1; i > 0; i--) if (w.parent[i] >= 0) w.errorsBelow[w.parent[i]] += w.errorsBelow[i] + w.error[i];
   return w;
 }

@@ -104,6 +104,7 @@ export interface TraceHead extends Partial_ {
   missing_parents: string[];
   correlation_ids: string[]; // that its spans came with, the first of them
   services: { name: string; span_count: number; error_count: number }[];
+  clocks: { service: string; ahead_ns: number; call_count: number; against_count: number }[];
 }
 export interface SpanDetails extends Partial_ {
   spans: {

@@ -54,6 +54,7 @@ export interface TraceState {
   collapsed: string[]; // ids of spans; "*": all
   path: boolean;
   view: string; // ns from the start, "1200-5400"; "": all
+  stored: boolean; // times as they came, though clocks are apart
 }
 export interface CompareState {
   a: string; // ids of traces; b "": to be chosen
@@ -163,7 +164,7 @@ export const traces = codec<TracesState>({
   compare: flag(), by: text(),
 });
 export const trace = codec<TraceState>({
-  as: choice('tree', 'table', 'operations'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(),
+  as: choice('tree', 'table', 'operations'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(), stored: flag(),
 });
 export const compare = codec<CompareState>({ a: text(), b: text(), sort: choice('explains', 'tree'), show: choice('all', 'changed', 'a', 'b') });
 export const correlations = codec<CorrelationsState>({

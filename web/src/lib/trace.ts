@@ -5,12 +5,14 @@ import { absolute, parseMs } from './time';
 
 export interface Trace extends TraceHead {
   w: Waterfall;
+  stored: Waterfall | null; // the same by times as they came; null: no clock is ahead or behind
 }
 
 /** Numbers of columns are below 2⁵³ (104 days in ns), so the browser's own parser will do; it is the faster one. */
 function read(text: string): Trace {
   const { columns, operations, ...head } = JSON.parse(text) as TraceHead & ColumnsIn;
-  return { ...head, w: layout({ columns, operations, services: head.services }) };
+  const of = { columns, operations, services: head.services };
+  return { ...head, w: layout(of), stored: columns.skew_ns ? layout(of, true) : null };
 }
 
 /** null: none is wanted. */

@@ -25,7 +25,12 @@ interface Group {
   pattern: string;
   message: string;
   variant_count: number;
+  exception_type: string;
+  exception_message: string;
   count: number;
+  passed_through_count: number;
+  caller_count: number;
+  callers: { service: string; operation: string; count: number }[];
   first_seen: string;
   last_seen: string;
   trend: Trend;
@@ -35,6 +40,7 @@ interface Group {
 interface Answer {
   range: { start: string; end: string };
   error_count: number;
+  passed_through_count: number;
   group_count: number;
   other_count: number;
   groups: Group[];
@@ -44,18 +50,19 @@ interface Answer {
 type Set_ = (some: Partial<ErrorsState>, replace?: boolean) => void;
 
 const trends: Record<Trend, [string, string]> = { new: ['tag error', '✦ new'], increasing: ['tag error', '↗ increasing'], steady: ['tag', '→ steady'], decreasing: ['tag good', '↘ decreasing'] };
-const nameOf = (g: Group): string => g.pattern || g.error_type || 'failed without a message';
+const nameOf = (g: Group): string => g.pattern || g.exception_message || g.exception_type || g.error_type || 'failed without a message';
 
 function Details({ g, state }: { g: Group; state: ErrorsState }) {
   const { zone } = usePrefs();
   const facts: [string, string][] = [
-    ['Error', g.error_type], ['Message', g.message === g.pattern ? '' : g.message], ['Operation', `${g.operation} (${g.kind})`], ['Environment', g.environment + (g.environment_count > 1 ? ` and ${g.environment_count - 1} more` : '')],
+    ['Error', g.error_type], ['Exception', [g.exception_type, g.exception_message].filter(Boolean).join(': ')], ['Message', g.message === g.pattern ? '' : g.message], ['Operation', `${g.operation} (${g.kind})`], ['Environment', g.environment + (g.environment_count > 1 ? ` and ${g.environment_count - 1} more` : '')],
     ['First seen', showTime(parseMs(g.first_seen), zone)], ['Last seen', showTime(parseMs(g.last_seen), zone)], ['Variants', g.variant_count > 1 ? grouped(g.variant_count) : ''],
   ];
   return (
     <>
       <dl class="pairs">
         {facts.filter(([, v]) => v).flatMap(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}:`}>{v}</dd>])}
+        {g.caller_count > 0 && <><dt>Passed through</dt><dd><ul>{g.callers.map((c) => <li key={`${c.service} ${c.operation}`}><Dot service={c.service} />{c.service} <span class="muted">{c.operation}</span> {grouped(c.count)}</li>)}{g.caller_count > g.callers.length && <li class="muted">and {g.caller_count - g.callers.length} more</li>}</ul></dd></>}
         <dt>Fingerprint</dt><dd class="mono">{g.fingerprint} <CopyButton what="the fingerprint" text={g.fingerprint} /></dd>
       </dl>
       <p>
@@ -105,7 +112,7 @@ export default function Errors() {
     <>
       <Progress on={asked.busy} text="Counting failures" stop={asked.stop} />
       <div class="head">
-        <h1>Errors {a && a.group_count > 0 && <span class="muted">· {plural(a.error_count, 'failed span')}, {plural(a.group_count, 'mistake')}</span>}</h1>
+        <h1>Errors {a && a.group_count > 0 && <span class="muted">· {plural(a.error_count, 'failed span')}, {plural(a.group_count, 'mistake')}{a.passed_through_count > 0 && `, ${grouped(a.passed_through_count)} of the spans only passed one on`}</span>}</h1>
         <TimePicker range={state} onChange={set} refresh={asked.again} />
       </div>
       <Filters state={state} set={set} />

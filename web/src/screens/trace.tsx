@@ -79,7 +79,7 @@ function Header({ t, children }: { t: Trace; children: ComponentChildren }) {
         {children}
       </div>
       <div class="facts">
-        <span><b>{duration(t.duration_ns)}</b></span>
+        <span><b>{duration(t.w.skew ? t.w.total : t.duration_ns)}</b></span>
         <span><b>{plural(t.span_count, 'span')}</b></span>
         {t.error_count > 0 ? <span class="tag error">{plural(t.error_count, 'error')}</span> : <span>no errors</span>}
         <span>{showTime(parseMs(t.start), zone, true)}</span>
@@ -88,6 +88,19 @@ function Header({ t, children }: { t: Trace; children: ComponentChildren }) {
         <ul class="services" aria-label="Services">{t.services.slice(0, 12).map((s) => <li key={s.name}><Dot service={s.name} />{s.name}&nbsp;<span class="muted">{s.span_count}</span></li>)}{t.services.length > 12 && <li class="muted">and {t.services.length - 12} more</li>}</ul>
       </div>
     </>
+  );
+}
+
+/** Whose clock is ahead or behind, by how much, and how that is known. */
+function Clocks({ t, state, set }: { t: Trace; state: TraceState; set: Set }) {
+  if (!t.stored) return null;
+  const say = ({ service, ahead_ns, call_count }: Trace['clocks'][number]): string => `the clock of ${service} is ${duration(Math.abs(ahead_ns))} ${ahead_ns > 0 ? 'ahead' : 'behind'} (${plural(call_count, 'call')})`;
+  const said = t.clocks.slice(0, 8).map(say).join(', '), more = t.clocks.length > 8 ? ` and ${t.clocks.length - 8} more` : '';
+  return (
+    <div class="note warn" role="status">
+      Clocks are apart: {said}{more}; a call must lie within its caller. {state.stored ? 'These are the times as they were stored.' : 'Corrected here.'}{' '}
+      <button class="button" aria-pressed={state.stored} onClick={() => set({ stored: !state.stored, view: '' }, true)}>Stored times</button>
+    </div>
   );
 }
 
@@ -165,8 +178,9 @@ function Find({ field, state, set, found, onEnter }: { field: RefObject<HTMLInpu
   );
 }
 
-function Shown({ t }: { t: Trace }) {
+function Shown({ t: asked }: { t: Trace }) {
   const [state, set] = useScreen(codec);
+  const t = useMemo(() => (state.stored && asked.stored ? { ...asked, w: asked.stored } : asked), [asked, state.stored]);
   const { w } = t;
   const range = useMemo(() => around(t), [t]);
   const { data: logs } = useQuestion<Logs>('/api/v1/logs/query', { ...range, trace_id: t.trace_id, limit: 200, order: 'oldest' });
@@ -193,6 +207,7 @@ function Shown({ t }: { t: Trace }) {
         <a class="button" href={logsLink({ ...range, trace_id: t.trace_id })}>Logs{logs ? ` ${logs.logs.length}${logs.next_cursor ? '+' : ''}` : ''}</a>
       </Header>
       <Notes t={t} />
+      <Clocks t={t} state={state} set={set} />
       <div class={at >= 0 && state.as !== 'operations' ? 'trace open' : 'trace'}>
         {state.as === 'tree' && <Tree t={t} at={at} marks={found.marks} state={state} set={set} />}
         {state.as === 'table' && <Table t={t} at={at} marks={found.marks} state={state} set={set} />}

@@ -1,6 +1,6 @@
 // All that a span says, with its logs, and ways on from it. What the columns of its trace know is there at once, the rest is asked for.
 import { lineOf } from '../hot/logs';
-import { idOf, nameOf, serviceOf } from '../hot/waterfall';
+import { idOf, nameOf, serviceOf, storedStart } from '../hot/waterfall';
 import { useQuestion, type Logs, type SpanDetails } from '../lib/api';
 import { duration, percent, plural } from '../lib/format';
 import { go } from '../lib/nav';
@@ -26,7 +26,8 @@ function Facts({ t, i, s, range }: { t: Trace; i: number; s: Span | null; range:
         <dt>Service</dt><dd><Dot service={service} />{service} <Acts name="service" text={service} filter={() => go(tracesLink({ ...range, service }))} group={() => go(tracesLink({ ...range, by: 'service' }))} pivot={{ href: logsLink({ ...range, service }), text: 'Logs of this service' }} /></dd>
         <dt>Duration</dt><dd>{duration(w.duration[i])} <span class="muted">{w.total > 0 && `${percent(w.duration[i] / w.total)} of the trace`}</span></dd>
         <dt>Own time</dt><dd>{duration(w.self[i])}</dd>
-        <dt>Start</dt><dd>+{duration(w.start[i])} <span class="muted">{showTime(parseMs(t.start) + w.start[i] / 1e6, zone, true)}</span></dd>
+        <dt>Start</dt><dd>+{duration(w.start[i])} <span class="muted">{showTime(parseMs(t.start) + (w.base + w.start[i]) / 1e6, zone, true)}</span></dd>
+        {w.skew && w.skew[i] !== 0 && <><dt>Clock</dt><dd>{duration(Math.abs(w.skew[i]))} {w.skew[i] > 0 ? 'ahead' : 'behind'} <span class="muted">stored {showTime(parseMs(t.start) + storedStart(w, i) / 1e6, zone, true)}</span></dd></>}
         <dt>Kind</dt><dd>{kinds[w.kind[i]] ?? w.kind[i]}</dd>
         <dt>Status</dt><dd>{w.error[i] ? <span class="tag error">error</span> : (s?.status.code ?? 'no error')} {s?.status.message}</dd>
         <dt>Id</dt><dd class="mono">{idOf(w, i)} <CopyButton what="the span's id" text={idOf(w, i)} /></dd>
@@ -84,7 +85,7 @@ function SpanLogs({ t, i, ofTrace, range }: { t: Trace; i: number; ofTrace: Logs
       <h3>Logs <span class="muted">{logs ? `${Math.min(mine.length, logsShown)}${mine.length > logsShown ? '+' : ''}` : failure ? 'not known' : 'loading …'}</span><a href={logsLink(ask)}>Open</a></h3>
       <ul class="events">
         {mine.slice(0, logsShown).map((l, k) => (
-          <li key={k} class={`s-${l.severity}`}><div class="mono"><span class="muted">+{duration(sinceNs(start, parseInstant(l.time)) - t.w.start[i])}</span> <span class="sev">{l.severity}</span> {lineOf(l.body)}</div></li>
+          <li key={k} class={`s-${l.severity}`}><div class="mono"><span class="muted">+{duration(sinceNs(start, parseInstant(l.time)) - storedStart(t.w, i))}</span> <span class="sev">{l.severity}</span> {lineOf(l.body)}</div></li>
         ))}
       </ul>
     </section>
@@ -111,7 +112,7 @@ export function SpanDetail({ t, i, logs, range, close }: { t: Trace; i: number; 
   const { w } = t, service = serviceOf(w, i), operation = nameOf(w, i);
   const asked = useQuestion<SpanDetails>(`/api/v1/traces/${t.trace_id}/spans/${idOf(w, i)}`);
   const start = parseInstant(t.start);
-  const s = asked.data?.spans.find((x) => sinceNs(start, parseInstant(x.start)) === w.start[i]) ?? asked.data?.spans[0] ?? null;
+  const s = asked.data?.spans.find((x) => sinceNs(start, parseInstant(x.start)) === storedStart(w, i)) ?? asked.data?.spans[0] ?? null;
   const filter = (where: string): void => go(tracesLink({ ...range, where: [where] }));
   const more: More = { onGroup: (by) => go(tracesLink({ ...range, service, by })), pivot: { text: 'Logs with this', link: (where) => logsLink({ ...range, where: [where] }) } };
   return (
