@@ -246,6 +246,8 @@ void write_resources(struct json_writer *w, const struct batch *b, struct arena 
 void write_scopes(struct json_writer *w, const struct batch *b);
 void write_resource(struct json_writer *w, const struct batch *b, uint32_t resource, struct arena *a);
 void write_scope(struct json_writer *w, const struct batch *b, uint32_t scope);
+/* The member `id` of a log record, TIME-NAME, both of the record's content: what a link to it holds. */
+void write_log_id(struct json_writer *w, const struct batch *b, uint32_t row);
 /* "clocks": services whose clocks are ahead or behind. */
 struct trace_tree;
 void write_clocks(struct json_writer *w, const struct trace_tree *t);

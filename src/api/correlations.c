@@ -198,6 +198,7 @@ static void write_item(struct json_writer *w, const struct query_correlation_ans
         write_description(w, b, r->row);
         json_member(w, "severity", text, severity_class_names[severity_class(severity)]);
         json_member(w, "is_error", bool, severity >= SEVERITY_ERROR_FIRST);
+        write_log_id(w, b, r->row);
     } else {
         json_member(w, "description", str, rows->texts[row->operation]);
         json_member(w, "duration_ns", i64, row->duration);
@@ -207,6 +208,7 @@ static void write_item(struct json_writer *w, const struct query_correlation_ans
     write_id(w, batch_id16(b, SET_ROWS, FIELD_TRACE_ID, r->row), 16);
     json_key(w, STR("span_id"));
     write_span_id(w, row->span_id);
+    json_member(w, "correlation_from", text, from_names[r->from]);
     json_object_end(w);
 }
 

@@ -26,8 +26,7 @@ static void write_times(struct json_writer *w, const struct batch *b, uint32_t r
         json_null(w);
 }
 
-/* TIME-NAME, both of the record's content: what a link to it holds. */
-static void write_log_id(struct json_writer *w, const struct batch *b, uint32_t row) {
+void write_log_id(struct json_writer *w, const struct batch *b, uint32_t row) {
     char id[48];
     snprintf(id, sizeof id, "%llu-%016llx", (unsigned long long)batch_u64(b, SET_ROWS, FIELD_TIME, row),
              (unsigned long long)query_log_identity(b, row));

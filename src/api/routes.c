@@ -1106,6 +1106,8 @@ const struct api_route api_routes[] = {
     PAGE_ROUTE("/traces", "The page: searching traces."),
     PAGE_ROUTE("/trace/{trace_id}", "The page: one trace."),
     PAGE_ROUTE("/compare", "The page: two traces beside each other."),
+    PAGE_ROUTE("/correlations", "The page: requests by their ids."),
+    PAGE_ROUTE("/propagation", "The page: who drops the context."),
     PAGE_ROUTE("/logs", "The page: logs."),
     PAGE_ROUTE("/explore", "The page: metrics."),
     PAGE_ROUTE("/targets", "The page: what is scraped."),

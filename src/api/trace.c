@@ -272,6 +272,24 @@ static err write_texts(struct answer *a, const struct query_trace_answer *t, str
     return answer_settle(a);
 }
 
+enum { CORRELATION_IDS_MAX = 8 };
+
+/* Each that a span came with, once. Equal texts of a batch have one number. */
+static void write_correlation_ids(struct json_writer *w, const struct query_trace_answer *t) {
+    uint32_t seen[CORRELATION_IDS_MAX], n = 0;
+    json_key(w, STR("correlation_ids"));
+    json_array(w);
+    for (size_t i = 0; i < t->n && n < CORRELATION_IDS_MAX; i++) {
+        struct str id = batch_text(&t->batch, SET_ROWS, FIELD_CORRELATION, t->spans[i].row);
+        uint32_t number = batch_u32(&t->batch, SET_ROWS, FIELD_CORRELATION, t->spans[i].row), k = 0;
+        while (k < n && seen[k] != number) k++;
+        if (k < n || id.n == 0) continue;
+        seen[n++] = number;
+        json_str(w, id);
+    }
+    json_array_end(w);
+}
+
 /* Left out where all are 0. */
 static err write_skews(struct answer *a, const struct trace_tree *t) {
     if (!t->is_corrected) return NULL;
@@ -287,6 +305,7 @@ static err write_columns(struct answer *a, const struct query_trace_answer *t) {
     struct trace_tree tree;
     TRY(trace_tree_make(&a->q->arena, t, &tree));
     write_head(&a->w, t);
+    write_correlation_ids(&a->w, t);
     write_clocks(&a->w, &tree);
     json_key(&a->w, STR("columns"));
     json_object(&a->w);

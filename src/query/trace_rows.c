@@ -54,12 +54,23 @@ err trace_load(struct query *q, const unsigned char id[16], struct batch *out, s
 
 /* ---- only what a tree is made of -------------------------------------------------------------------------------- */
 
-enum { BARE_SPAN, BARE_PARENT, BARE_TIME, BARE_DURATION, BARE_STATUS, BARE_KIND, BARE_NAME, BARE_SERVICE };
+enum {
+    BARE_SPAN,
+    BARE_PARENT,
+    BARE_TIME,
+    BARE_DURATION,
+    BARE_STATUS,
+    BARE_KIND,
+    BARE_NAME,
+    BARE_CORRELATION,
+    BARE_SERVICE
+};
 static const struct column_ref bare_columns[] = {
-    [BARE_SPAN] = FIELD_COLUMN(FIELD_SPAN_ID),  [BARE_PARENT] = FIELD_COLUMN(FIELD_PARENT_ID),
-    [BARE_TIME] = FIELD_COLUMN(FIELD_TIME),     [BARE_DURATION] = FIELD_COLUMN(FIELD_DURATION),
-    [BARE_STATUS] = FIELD_COLUMN(FIELD_STATUS), [BARE_KIND] = FIELD_COLUMN(FIELD_KIND),
-    [BARE_NAME] = FIELD_COLUMN(FIELD_NAME),     [BARE_SERVICE] = RESOURCE_COLUMN("service.name")};
+    [BARE_SPAN] = FIELD_COLUMN(FIELD_SPAN_ID),       [BARE_PARENT] = FIELD_COLUMN(FIELD_PARENT_ID),
+    [BARE_TIME] = FIELD_COLUMN(FIELD_TIME),          [BARE_DURATION] = FIELD_COLUMN(FIELD_DURATION),
+    [BARE_STATUS] = FIELD_COLUMN(FIELD_STATUS),      [BARE_KIND] = FIELD_COLUMN(FIELD_KIND),
+    [BARE_NAME] = FIELD_COLUMN(FIELD_NAME),          [BARE_CORRELATION] = FIELD_COLUMN(FIELD_CORRELATION),
+    [BARE_SERVICE] = RESOURCE_COLUMN("service.name")};
 enum { BARE_CHECK_ROWS = 1024 };
 
 struct bare_load {
@@ -103,6 +114,9 @@ static void bare_row(struct bare_load *l, const struct vector *v, uint32_t i) {
     batch_builder_set_u32(b, SET_ROWS, FIELD_STATUS, row, (uint32_t)v[BARE_STATUS].u64[i]);
     batch_builder_set_u32(b, SET_ROWS, FIELD_KIND, row, (uint32_t)v[BARE_KIND].u64[i]);
     batch_builder_set_u32(b, SET_ROWS, FIELD_NAME, row, strings_intern(&b->strings, vector_text(&v[BARE_NAME], i)));
+    struct str correlation = vector_text(&v[BARE_CORRELATION], i);
+    if (correlation.n)
+        batch_builder_set_u32(b, SET_ROWS, FIELD_CORRELATION, row, strings_intern(&b->strings, correlation));
     batch_builder_set_u32(b, SET_ROWS, FIELD_RESOURCE, row, bare_resource(l, vector_text(&v[BARE_SERVICE], i)));
 }
 
@@ -112,7 +126,9 @@ static enum scan_next on_bare(void *context, const struct picked *rows, err *out
     for (uint32_t k = 0; k < rows->n; k++) {
         const struct vector *v = rows->chunk->columns;
         uint32_t i = picked_at(rows, k);
-        if (!bare_has_room(l, vector_text(&v[BARE_NAME], i).n + vector_text(&v[BARE_SERVICE], i).n)) {
+        uint64_t text_bytes = vector_text(&v[BARE_NAME], i).n + vector_text(&v[BARE_CORRELATION], i).n +
+                              vector_text(&v[BARE_SERVICE], i).n;
+        if (!bare_has_room(l, text_bytes)) {
             l->cut = true;
             return SCAN_STOP;
         }

@@ -25,7 +25,6 @@ const at = visitor(() => ({ browser, clew }));
 // ---- each screen, in each dress ------------------------------------------------------------------------------------
 
 const screens = [
-  ['home', '/', '.table tbody tr'],
   ['home-empty', '/?start=2020-01-01T00%3A00%3A00Z&end=2020-01-02T00%3A00%3A00Z', '.empty'],
   ['traces', '/traces?service=web', '.table tbody tr'],
   ['traces-none', '/traces?where=order.id%3Dnobody', '.empty'],

@@ -28,7 +28,7 @@ function raw(url, headers = {}, method = 'GET') {
 test('every screen is the document, which may be asked whether it changed', async () => {
   const clew = await startClew();
   let first;
-  for (const path of ['/', '/traces?service=a&where=b%3D1', `/trace/${'a'.repeat(32)}`, '/compare?a=b', '/logs', '/explore?query=up', '/cardinality', '/dashboards', '/dashboard/clew.host?start=now-5m', '/start', '/settings?section=tokens', '/login?to=%2Flogs']) {
+  for (const path of ['/', '/traces?service=a&where=b%3D1', `/trace/${'a'.repeat(32)}`, '/compare?a=b', '/correlations?id=a%2Fb', '/propagation', '/logs', '/explore?query=up', '/cardinality', '/dashboards', '/dashboard/clew.host?start=now-5m', '/start', '/settings?section=tokens', '/login?to=%2Flogs']) {
     const plain = await raw(clew.api + path), packed = await raw(clew.api + path, { 'accept-encoding': 'gzip, br' });
     assert.equal(plain.status, 200);
     assert.equal(plain.headers['content-type'], 'text/html; charset=utf-8');
@@ -71,7 +71,7 @@ test('files have names for ever, nothing is loaded from elsewhere, and there are
 test('sizes stay in their budgets', (t) => {
   t.diagnostic(`gzipped: entry ${sizes.entry} B, ${Object.entries(sizes.screens).map(([n, v]) => `${n} ${v}`).join(', ')}`);
   assert.ok(sizes.entry <= 60 * 1024, `entry ${sizes.entry}`);
-  assert.deepEqual(Object.keys(sizes.screens).sort(), ['cardinality', 'compare', 'dashboard', 'dashboards', 'errors', 'home', 'login', 'logs', 'map', 'metrics', 'rules', 'service', 'settings', 'start', 'targets', 'trace', 'traces']);
+  assert.deepEqual(Object.keys(sizes.screens).sort(), ['cardinality', 'compare', 'correlations', 'dashboard', 'dashboards', 'errors', 'home', 'login', 'logs', 'map', 'metrics', 'propagation', 'rules', 'service', 'settings', 'start', 'targets', 'trace', 'traces']);
   for (const [name, bytes] of Object.entries(sizes.screens)) assert.ok(bytes <= 110 * 1024, `${name} ${bytes}`);
 });
 

@@ -5,7 +5,7 @@ import { post } from './lib/api';
 import { listenForKeys, useKeys } from './lib/keys';
 import { followLinks, go, useAddress } from './lib/nav';
 import { applyTheme, isDark, setPrefs, usePrefs } from './lib/prefs';
-import { dashboardsLink, errorsLink, homeLink, loginLink, logsLink, mapLink, metricsLink, placeOf, rulesLink, settingsLink, targetsLink, tracesLink, type ScreenName } from './lib/screens';
+import { correlationsLink, dashboardsLink, errorsLink, homeLink, loginLink, logsLink, mapLink, metricsLink, placeOf, propagationLink, rulesLink, settingsLink, targetsLink, tracesLink, type ScreenName } from './lib/screens';
 import Home from './screens/home';
 import { copy } from './ui/chips';
 import { Help, Palette } from './ui/palette';
@@ -19,6 +19,8 @@ const load: Record<Exclude<ScreenName, 'home'>, () => Promise<{ default: Screen 
   traces: () => import('./screens/traces'),
   trace: () => import('./screens/trace'),
   compare: () => import('./screens/compare'),
+  correlations: () => import('./screens/correlations'),
+  propagation: () => import('./screens/propagation'),
   logs: () => import('./screens/logs'),
   metrics: () => import('./screens/metrics'),
   cardinality: () => import('./screens/cardinality'),
@@ -31,13 +33,13 @@ const load: Record<Exclude<ScreenName, 'home'>, () => Promise<{ default: Screen 
   login: () => import('./screens/login'),
 };
 const loaded: Partial<Record<ScreenName, Screen>> = { home: Home }; // the first that is seen, so it comes with the frame
-const titles: Record<ScreenName, string> = { home: 'Services', map: 'Service map', service: 'Service', errors: 'Errors', traces: 'Traces', trace: 'Trace', compare: 'Two traces', logs: 'Logs', metrics: 'Metrics', cardinality: 'Cardinality', targets: 'Targets', rules: 'Rules', dashboards: 'Dashboards', dashboard: 'Dashboard', start: 'Getting started', settings: 'Settings', login: 'Log in' };
+const titles: Record<ScreenName, string> = { home: 'Overview', map: 'Service map', service: 'Service', errors: 'Errors', traces: 'Traces', trace: 'Trace', compare: 'Two traces', correlations: 'Correlations', propagation: 'Correlation health', logs: 'Logs', metrics: 'Metrics', cardinality: 'Cardinality', targets: 'Targets', rules: 'Rules', dashboards: 'Dashboards', dashboard: 'Dashboard', start: 'Getting started', settings: 'Settings', login: 'Log in' };
 
 /** icon.svg once more: as an image it is a document of its own, which takes as long to make as the frame. */
 const Mark = () => <svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" /><path d="M7 10h13M10 16h15M13 22h8" /></svg>;
 
 function Navigation({ at }: { at: ScreenName | undefined }) {
-  const links: [string, string, ScreenName[]][] = [['Services', homeLink(), ['home', 'service']], ['Map', mapLink(), ['map']], ['Errors', errorsLink(), ['errors']], ['Traces', tracesLink(), ['traces', 'trace', 'compare']], ['Logs', logsLink(), ['logs']], ['Metrics', metricsLink(), ['metrics', 'cardinality', 'targets']], ['Dashboards', dashboardsLink(), ['dashboards', 'dashboard']], ['Rules', rulesLink(), ['rules']], ['Getting started', '/start', ['start']], ['Settings', settingsLink(), ['settings']]];
+  const links: [string, string, ScreenName[]][] = [['Overview', homeLink(), ['home', 'service']], ['Map', mapLink(), ['map']], ['Errors', errorsLink(), ['errors']], ['Traces', tracesLink(), ['traces', 'trace', 'compare']], ['Correlations', correlationsLink(), ['correlations', 'propagation']], ['Logs', logsLink(), ['logs']], ['Metrics', metricsLink(), ['metrics', 'cardinality', 'targets']], ['Dashboards', dashboardsLink(), ['dashboards', 'dashboard']], ['Rules', rulesLink(), ['rules']], ['Getting started', '/start', ['start']], ['Settings', settingsLink(), ['settings']]];
   return (
     <nav class="nav" aria-label="Screens">
       {links.map(([name, href, of]) => <a key={name} href={href} aria-current={at && of.includes(at) ? 'page' : undefined}>{name}</a>)}
@@ -77,7 +79,7 @@ function Page() {
   const [dialog, setDialog] = useState<'' | 'palette' | 'help'>('');
   useKeys({
     'ctrl+k': () => setDialog(dialog === 'palette' ? '' : 'palette'), '?': () => setDialog('help'), 'g h': () => go(homeLink()), 'g v': () => go(mapLink()), 'g e': () => go(errorsLink()), 'g t': () => go(tracesLink()),
-    'g l': () => go(logsLink()), 'g m': () => go(metricsLink()), 'g a': () => go(targetsLink()), 'g d': () => go(dashboardsLink()), 'g r': () => go(rulesLink()), 'g s': () => go('/start'), 'g ,': () => go(settingsLink()), y: () => copy(location.href), '/': () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
+    'g c': () => go(correlationsLink()), 'g p': () => go(propagationLink()), 'g l': () => go(logsLink()), 'g m': () => go(metricsLink()), 'g a': () => go(targetsLink()), 'g d': () => go(dashboardsLink()), 'g r': () => go(rulesLink()), 'g s': () => go('/start'), 'g ,': () => go(settingsLink()), y: () => copy(location.href), '/': () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
   });
   useEffect(() => {
     document.title = place ? `${titles[place.screen]} · clew` : 'clew';
@@ -94,7 +96,7 @@ function Page() {
         {Screen && place ? <Screen id={place.id} key={place.screen + place.id} />
           : failed ? <Empty whole title="This screen could not be loaded" actions={<button class="button main" onClick={() => location.reload()}>Load the page anew</button>}>clew may have been updated, or does not answer.</Empty>
           : place ? <p class="muted">Loading …</p>
-          : <Empty whole title="There is no such screen" actions={<a class="button main" href="/">To the services</a>}>The address {location.pathname} leads nowhere. A trace's id has 32 hexadecimal digits.</Empty>}
+          : <Empty whole title="There is no such screen" actions={<a class="button main" href="/">To the overview</a>}>The address {location.pathname} leads nowhere. A trace's id has 32 hexadecimal digits.</Empty>}
       </main>
       <div id="say" class="note" role="status" hidden />
       {dialog === 'palette' && <Palette close={() => setDialog('')} help={() => setDialog('help')} />}

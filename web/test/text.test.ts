@@ -12,7 +12,7 @@ import { score } from '../src/ui/palette';
 
 test('durations have three digits', () => {
   const cases: [number, string][] = [[0, '0'], [1, '1 ns'], [999, '999 ns'], [1250, '1.25 µs'], [999_600, '1.00 ms'], [38_000_000, '38.0 ms'], [999_900_000, '1.00 s'], [1.5e9, '1.50 s'],
-    [59.9e9, '59.9 s'], [72e9, '1m 12s'], [120e9, '2m'], [7_500e9, '2h 5m'], [-1000, '−1.00 µs'], [NaN, '–']];
+    [59.9e9, '59.9 s'], [72e9, '1m 12s'], [120e9, '2m'], [899.7e9, '15m'], [7_199e9, '2h'], [7_500e9, '2h 5m'], [-1000, '−1.00 µs'], [NaN, '–']];
   for (const [ns, text] of cases) assert.equal(duration(ns), text, String(ns));
 });
 

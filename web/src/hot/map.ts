@@ -89,7 +89,15 @@ function curve(points: readonly (readonly [number, number])[]): string {
   return path;
 }
 
-function line(g: MapGraph, e: MapEdge, most: number): Drawing['lines'][number] {
+/** What has a place, and the lines between: a map of services, or the path of one request. */
+export interface Placed {
+  nodes: { x: number; y: number }[];
+  edges: { client: number; server: number; call_count: number; bends: [number, number][] }[];
+  width: number;
+  height: number;
+}
+
+function line(g: Placed, e: Placed['edges'][0], most: number): Drawing['lines'][number] {
   const from = g.nodes[e.client], to = g.nodes[e.server], weight = 1 + 2 * (most > 0 ? Math.log1p(e.call_count) / Math.log1p(most) : 0);
   if (e.client === e.server) {
     const x = left(from.x) + box.width - 26, y = margin + from.y * stepY;
@@ -102,7 +110,7 @@ function line(g: MapGraph, e: MapEdge, most: number): Drawing['lines'][number] {
   return { path: curve(points), weight, x: (a[0] + b[0]) / 2, y: (a[1] + b[1]) / 2, back };
 }
 
-export function draw(g: MapGraph): Drawing {
+export function draw(g: Placed): Drawing {
   const most = g.edges.reduce((n, e) => Math.max(n, e.call_count), 0);
   return {
     width: 2 * margin + g.width * stepX + box.width,
@@ -113,10 +121,10 @@ export function draw(g: MapGraph): Drawing {
 }
 
 /** The order of keys: column by column, from above. */
-export const reading = (g: MapGraph): number[] => g.nodes.map((_, i) => i).sort((a, b) => g.nodes[a].x - g.nodes[b].x || g.nodes[a].y - g.nodes[b].y);
+export const reading = (g: Placed): number[] => g.nodes.map((_, i) => i).sort((a, b) => g.nodes[a].x - g.nodes[b].x || g.nodes[a].y - g.nodes[b].y);
 
 /** Where an arrow key leads from a node: the nearest in that direction; itself where there is none. */
-export function towards(g: MapGraph, at: number, dx: number, dy: number): number {
+export function towards(g: Placed, at: number, dx: number, dy: number): number {
   let best = at, least = Infinity;
   g.nodes.forEach((n, i) => {
     const ahead = (n.x - g.nodes[at].x) * 4 * dx + (n.y - g.nodes[at].y) * dy, aside = Math.abs((n.x - g.nodes[at].x) * 4 * dy) + Math.abs((n.y - g.nodes[at].y) * dx);

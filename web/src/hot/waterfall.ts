@@ -212,9 +212,12 @@ export function criticalPath(w: Waterfall): Float64Array {
   return time;
 }
 
+/** As much of rows as their bars need. */
+export type Bars = Pick<Waterfall, 'n' | 'start' | 'duration' | 'error' | 'total'>;
+
 /** What the mini-map shows, one byte a pixel: 0 nothing, 1 spans, 2 errors. Rows are spread over the height; each costs the same however
  * long it is (ends are counted, then summed up), so that 100,000 take milliseconds. */
-export function miniMap(w: Waterfall, width: number, height: number): Uint8Array {
+export function miniMap(w: Bars, width: number, height: number): Uint8Array {
   const steps = new Int32Array((width + 1) * height), errors = new Int32Array((width + 1) * height);
   const scale = w.total > 0 ? width / w.total : 0;
   const tall = Math.max(1, Math.min(6, Math.floor(height / Math.max(1, w.n)) - 1)); // few rows: bars with a gap between

@@ -68,6 +68,7 @@ export interface Operations extends Partial_ {
 }
 export interface TraceSummary {
   trace_id: string;
+  correlation_id?: string;
   root: { service: string; operation: string; missing: boolean };
   start: string;
   duration_ns: number;
@@ -101,6 +102,7 @@ export interface TraceHead extends Partial_ {
   error_count: number;
   truncated: boolean;
   missing_parents: string[];
+  correlation_ids: string[]; // that its spans came with, the first of them
   services: { name: string; span_count: number; error_count: number }[];
   clocks: { service: string; ahead_ns: number; call_count: number; against_count: number }[];
 }
@@ -110,6 +112,7 @@ export interface SpanDetails extends Partial_ {
     parent_span_id: string | null;
     start: string;
     duration_ns: number;
+    correlation_id?: string;
     status: { code: string; message?: string };
     attributes: Attributes;
     events: { time: string; name: string; attributes: Attributes }[];
@@ -135,6 +138,7 @@ export interface LogRecord {
   body: unknown;
   trace_id: string | null;
   span_id: string | null;
+  correlation_id?: string;
   attributes: Attributes;
   resource: number;
   scope: number;

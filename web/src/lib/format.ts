@@ -9,8 +9,7 @@ export function duration(ns: number): string {
   if (ns === 0) return '0';
   for (const [big, small] of [[0, 1], [1, 2]] as const) {
     if (ns < steps[big][0]) continue;
-    const whole = Math.floor(ns / steps[big][0]);
-    const rest = Math.round((ns - whole * steps[big][0]) / steps[small][0]);
+    const all = Math.round(ns / steps[small][0]), whole = Math.floor(all / 60), rest = all % 60; // 14m 59.7s is 15m
     return rest ? `${whole}${steps[big][1]} ${rest}${steps[small][1]}` : `${whole}${steps[big][1]}`;
   }
   const [unit, name] = steps.slice(2).find(([u]) => ns >= u * 0.9995) ?? steps[5];

@@ -11,6 +11,7 @@ export const range = { start: text('now-1h'), end: text() };
 export interface HomeState extends Range {
   environment: string;
   compare: boolean; // with the period before
+  paused: boolean; // asks no more by itself
 }
 export interface MapState extends Range {
   environment: string;
@@ -60,6 +61,27 @@ export interface CompareState {
   b: string;
   sort: 'explains' | 'tree';
   show: 'all' | 'changed' | 'a' | 'b';
+}
+export interface CorrelationsState extends Range {
+  environment: string;
+  service: string;
+  search: string; // anywhere in an id
+  attribute: string; // whose values are the ids; "": the correlation id
+  errors: boolean; // with errors alone
+  derived: boolean; // also traces without any id
+  id: string; // of the one that is open; "": the list
+  tab: 'timeline' | 'traces' | 'logs' | 'flow';
+  find: string; // words in the timeline
+  kind: 'all' | 'spans' | 'logs';
+  failed: boolean; // only what failed
+  grouped: boolean; // by trace
+  scale: 'short' | 'true'; // hours of nothing
+  view: string; // ns of the axis, "1200-5400"; "": all
+  row: string; // what is looked at: a span, a record or a node, by its key
+}
+export interface PropagationState extends Range {
+  environment: string;
+  service: string;
 }
 export interface LogsState extends Range {
   service: string;
@@ -132,7 +154,7 @@ export interface LoginState {
   to: string;
 }
 
-export const home = codec<HomeState>({ ...range, environment: text(), compare: flag() });
+export const home = codec<HomeState>({ ...range, environment: text(), compare: flag(), paused: flag() });
 export const map = codec<MapState>({ ...range, environment: text(), focus: text(), steps: choice('2', '1', '3', '4'), node: text(), as: choice('map', 'list') });
 export const service = codec<ServiceState>({ ...range, service: text(), environment: text(), compare: flag(), show: choice('errors', 'slow', 'logs') });
 export const errors = codec<ErrorsState>({ start: text('now-24h'), end: text(), service: text(), environment: text(), text: text(), trend: choice('', 'new', 'increasing', 'steady', 'decreasing'), error: text() });
@@ -145,6 +167,11 @@ export const trace = codec<TraceState>({
   as: choice('tree', 'table', 'operations'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(), stored: flag(),
 });
 export const compare = codec<CompareState>({ a: text(), b: text(), sort: choice('explains', 'tree'), show: choice('all', 'changed', 'a', 'b') });
+export const correlations = codec<CorrelationsState>({
+  ...range, environment: text(), service: text(), search: text(), attribute: text(), errors: flag(), derived: flag(), id: text(), tab: choice('timeline', 'traces', 'logs', 'flow'),
+  find: text(), kind: choice('all', 'spans', 'logs'), failed: flag(), grouped: flag(), scale: choice('short', 'true'), view: text(), row: text(),
+});
+export const propagation = codec<PropagationState>({ start: text('now-24h'), end: text(), environment: text(), service: text() });
 export const logs = codec<LogsState>({
   ...range, service: text(), environment: text(), severity: choice('', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'), text: text(),
   trace_id: text(), span_id: text(), where: list(), order: choice('newest', 'oldest'), live: flag(),
@@ -167,9 +194,9 @@ export const settings = codec<SettingsState>({ section: choice('health', 'storag
 export const login = codec<LoginState>({ to: text() });
 const none = codec<Record<never, never>>({});
 
-export type ScreenName = 'home' | 'map' | 'service' | 'errors' | 'traces' | 'trace' | 'compare' | 'logs' | 'metrics' | 'cardinality' | 'targets' | 'rules' | 'dashboards' | 'dashboard' | 'start' | 'settings' | 'login';
-export const paths: Record<ScreenName, string> = { home: '/', map: '/map', service: '/service', errors: '/errors', traces: '/traces', trace: '/trace/', compare: '/compare', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', targets: '/targets', rules: '/rules', dashboards: '/dashboards', dashboard: '/dashboard/', start: '/start', settings: '/settings', login: '/login' };
-export const codecs: Record<ScreenName, Codec<never>> = { home, map, service, errors, traces, trace, compare, logs, metrics, cardinality, targets, rules, dashboards, dashboard, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
+export type ScreenName = 'home' | 'map' | 'service' | 'errors' | 'traces' | 'trace' | 'compare' | 'correlations' | 'propagation' | 'logs' | 'metrics' | 'cardinality' | 'targets' | 'rules' | 'dashboards' | 'dashboard' | 'start' | 'settings' | 'login';
+export const paths: Record<ScreenName, string> = { home: '/', map: '/map', service: '/service', errors: '/errors', traces: '/traces', trace: '/trace/', compare: '/compare', correlations: '/correlations', propagation: '/propagation', logs: '/logs', metrics: '/explore', cardinality: '/cardinality', targets: '/targets', rules: '/rules', dashboards: '/dashboards', dashboard: '/dashboard/', start: '/start', settings: '/settings', login: '/login' };
+export const codecs: Record<ScreenName, Codec<never>> = { home, map, service, errors, traces, trace, compare, correlations, propagation, logs, metrics, cardinality, targets, rules, dashboards, dashboard, start: none, settings, login } as unknown as Record<ScreenName, Codec<never>>;
 
 export interface Place {
   screen: ScreenName;
@@ -195,6 +222,10 @@ export const serviceLink = linkTo(paths.service, service);
 export const errorsLink = linkTo(paths.errors, errors);
 export const tracesLink = linkTo(paths.traces, traces);
 export const compareLink = linkTo(paths.compare, compare);
+export const correlationsLink = linkTo(paths.correlations, correlations);
+/** One correlation id. */
+export const correlationLink = (id: string): string => correlationsLink({ id });
+export const propagationLink = linkTo(paths.propagation, propagation);
 export const logsLink = linkTo(paths.logs, logs);
 export const metricsLink = linkTo(paths.metrics, metrics);
 /** The metrics of a service: job is its namespace and name; of one whose namespace is not known, any. */

@@ -1,6 +1,6 @@
 // The service map: who calls whom, how much and how well. A node opens what is known of it; the same as a list.
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { box, cut, draw, errorsOf, first, foremost, healthOf, healthOfRatio, keyOf, readable, reading, towards, whole, zoomed, type Drawing, type MapGraph, type MapNode, type View } from '../hot/map';
+import { useMemo } from 'preact/hooks';
+import { box, cut, draw, errorsOf, foremost, healthOf, healthOfRatio, keyOf, reading, towards, type Drawing, type MapGraph, type MapNode } from '../hot/map';
 import { useQuestion, type Services } from '../lib/api';
 import { duration, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
@@ -8,6 +8,7 @@ import { useScreen } from '../lib/nav';
 import { logsLink, map, serviceLink, serviceMetricsLink, tracesLink, type MapState } from '../lib/screens';
 import { Dot } from '../ui/chips';
 import { Calls, Facts, HealthOf, kinds, lineOf, marks, secondsOf } from '../ui/mapnode';
+import { useMapView, ZoomButtons } from '../ui/mapview';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { TimePicker } from '../ui/time';
 
@@ -47,60 +48,8 @@ function Lines({ g, d, near }: { g: MapGraph; d: Drawing; near: number }) {
   );
 }
 
-/** Dragging moves, the wheel with Ctrl and two fingers zoom, keys go from node to node. */
-function useView(d: Drawing, node: number): { frame: (e: SVGSVGElement | null) => void; view: View; far: boolean; zoom: (by: number) => void; fit: () => void; handlers: Record<string, (e: never) => void> } {
-  const svg = useRef<SVGSVGElement | null>(null), moved = useRef(false), pointers = useRef(new Map<number, { x: number; y: number }>());
-  const [size, setSize] = useState({ width: 900, height: 560 });
-  const [own, setOwn] = useState<View | null>(null);
-  useLayoutEffect(() => {
-    if (!svg.current) return undefined;
-    const watch = new ResizeObserver(() => svg.current && setSize({ width: Math.max(1, svg.current.clientWidth), height: Math.max(1, svg.current.clientHeight) }));
-    watch.observe(svg.current);
-    return () => watch.disconnect();
-  }, []);
-  useEffect(() => setOwn(null), [d.width, d.height, size.width, size.height]);
-  const view = own ?? first(d, size, node);
-  const pointOf = (x: number, y: number): [number, number] => {
-    const r = svg.current!.getBoundingClientRect();
-    return [view.x + ((x - r.left) / r.width) * view.width, view.y + ((y - r.top) / r.height) * view.height];
-  };
-  const handlers = {
-    onWheel: (e: WheelEvent) => {
-      if (!e.ctrlKey && !e.metaKey) return;
-      e.preventDefault();
-      setOwn(zoomed(view, Math.exp(e.deltaY / 400), ...pointOf(e.clientX, e.clientY)));
-    },
-    onPointerDown: (e: PointerEvent) => {
-      pointers.current.set(e.pointerId, { x: e.clientX, y: e.clientY });
-      moved.current = false;
-    },
-    onPointerMove: (e: PointerEvent) => {
-      const p = pointers.current, was = p.get(e.pointerId);
-      if (!was || !svg.current) return;
-      const dx = e.clientX - was.x, dy = e.clientY - was.y;
-      if (!moved.current && Math.hypot(dx, dy) < 4) return;
-      if (!moved.current) svg.current.setPointerCapture(e.pointerId);
-      moved.current = true;
-      const r = svg.current.getBoundingClientRect(), k = view.width / r.width;
-      if (p.size === 2) {
-        const [other] = [...p].filter(([id]) => id !== e.pointerId).map(([, o]) => o);
-        const before = Math.hypot(was.x - other.x, was.y - other.y), now = Math.hypot(e.clientX - other.x, e.clientY - other.y);
-        if (now > 0) setOwn(zoomed(view, before / now, ...pointOf((e.clientX + other.x) / 2, (e.clientY + other.y) / 2)));
-      } else setOwn({ ...view, x: view.x - dx * k, y: view.y - dy * k });
-      p.set(e.pointerId, { x: e.clientX, y: e.clientY });
-    },
-    onPointerUp: (e: PointerEvent) => pointers.current.delete(e.pointerId),
-    onPointerCancel: (e: PointerEvent) => pointers.current.delete(e.pointerId),
-    onClickCapture: (e: MouseEvent) => {
-      if (moved.current) e.stopPropagation();
-      moved.current = false;
-    },
-  };
-  return { frame: (e) => { svg.current = e; }, view, far: view.width / size.width > readable * 1.2, zoom: (by) => setOwn(zoomed(view, by, view.x + view.width / 2, view.y + view.height / 2)), fit: () => setOwn(whole(d, size)), handlers: handlers as unknown as Record<string, (e: never) => void> };
-}
-
 function Picture({ g, at, choose }: { g: MapGraph; at: number; choose: (i: number) => void }) {
-  const d = useMemo(() => draw(g), [g]), { frame, view, far, zoom, fit, handlers } = useView(d, at < 0 ? foremost(g) : at), order = useMemo(() => reading(g), [g]);
+  const d = useMemo(() => draw(g), [g]), { frame, view, far, zoom, fit, handlers } = useMapView(d, at < 0 ? foremost(g) : at), order = useMemo(() => reading(g), [g]);
   const seconds = secondsOf(g), near = new Set(at < 0 ? [] : g.edges.flatMap((e) => (e.client === at ? [e.server] : e.server === at ? [e.client] : [])));
   const step = (e: KeyboardEvent): void => {
     const way = ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as Record<string, [number, number]>)[e.key];
@@ -118,11 +67,7 @@ function Picture({ g, at, choose }: { g: MapGraph; at: number; choose: (i: numbe
         <Lines g={g} d={d} near={at} />
         {g.nodes.map((n, i) => <Box key={keyOf(n)} n={n} at={d.boxes[i]} seconds={seconds} chosen={i === at} dim={at >= 0 && i !== at && !near.has(i)} open={() => choose(i)} />)}
       </svg>
-      <div class="group mapzoom" role="group" aria-label="Size">
-        <button class="button icon" aria-label="Farther" title="Farther" onClick={() => zoom(1.25)}>−</button>
-        <button class="button" onClick={fit}>Fit</button>
-        <button class="button icon" aria-label="Closer" title="Closer (Ctrl and the wheel)" onClick={() => zoom(0.8)}>+</button>
-      </div>
+      <ZoomButtons zoom={zoom} fit={fit} />
     </div>
   );
 }

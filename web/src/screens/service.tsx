@@ -6,10 +6,11 @@ import { duration, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
-import { homeLink, logsLink, mapLink, service, serviceLink, serviceMetricsLink, traceLink, tracesLink, type ServiceState } from '../lib/screens';
+import { homeLink, logsLink, mapLink, service, serviceLink, serviceMetricsLink, tracesLink, type ServiceState } from '../lib/screens';
 import { parseMs, rangeMs, showClock } from '../lib/time';
 import { Dot } from '../ui/chips';
 import { Calls, HealthOf } from '../ui/mapnode';
+import { NewestTraces } from '../ui/newest';
 import { SpanCharts, spanSeries } from '../ui/spancharts';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { TimePicker } from '../ui/time';
@@ -90,22 +91,6 @@ function Instances({ stats, state, seconds }: { stats: Stats; state: ServiceStat
 
 /* ---- the newest ---- */
 
-function NewestTraces({ of, state }: { of: Traces; state: ServiceState }) {
-  const { zone } = usePrefs();
-  if (of.traces.length === 0) return <p class="muted">{state.show === 'errors' ? 'None of its spans failed in this range.' : 'No traces in this range.'}</p>;
-  return (
-    <ul class="newest">
-      {of.traces.map((t) => (
-        <li key={t.trace_id}>
-          <span class="muted">{showClock(parseMs(t.start), zone, Date.now())}</span>
-          <a class="cut" href={traceLink(t.trace_id)}>{t.root.service}: {t.root.operation}</a>
-          <span>{t.error_count > 0 && <span class="tag error">{plural(t.error_count, 'error')}</span>} {duration(t.duration_ns)}</span>
-        </li>
-      ))}
-    </ul>
-  );
-}
-
 function NewestLogs({ of, state }: { of: Logs; state: ServiceState }) {
   const { zone } = usePrefs();
   if (of.logs.length === 0) return <p class="muted">It logged nothing in this range.</p>;
@@ -133,7 +118,7 @@ function Newest({ state, set }: { state: ServiceState; set: Set_ }) {
     <section>
       <div class="head"><h2>Newest</h2><div class="group" role="group" aria-label="Newest">{tab('errors', 'Errors')}{tab('slow', 'Slowest')}{tab('logs', 'Logs')}</div><a href={all}>All of them</a></div>
       {asked.failure && <FailureNote failure={asked.failure} again={asked.again} />}
-      {state.show === 'logs' ? logs.data && <NewestLogs of={logs.data} state={state} /> : traces.data && <NewestTraces of={traces.data} state={state} />}
+      {state.show === 'logs' ? logs.data && <NewestLogs of={logs.data} state={state} /> : traces.data && <NewestTraces of={traces.data.traces} none={state.show === 'errors' ? 'None of its spans failed in this range.' : 'No traces in this range.'} />}
       {asked.busy && !asked.data && <p class="muted">Looking …</p>}
     </section>
   );

@@ -68,7 +68,7 @@ export default function Start() {
             {trace && <a class="button main" href={traceLink(trace.trace_id)}>Open it</a>}
             {metric && <span class="grow">Metrics have come: <b>{metric}</b>{!trace && ', and more'}.</span>}
             {metric && <a class="button main" href={metricsLink({ start: 'now-15m', metric, query: [writeSelector(metric)] })}>Look at them</a>}
-            <a class="button" href={homeLink()}>Services</a>
+            <a class="button" href={homeLink()}>Overview</a>
           </>
         ) : (
           <span class="grow">{wrong ? `Asking failed: ${wrong}. Still trying.` : 'Waiting for a trace or a metric … run one of these, and it shows here by itself.'}</span>

@@ -7,7 +7,7 @@ import { duration, plural } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
-import { compareLink, logsLink, trace as codec, traceLink, tracesLink, type TraceState } from '../lib/screens';
+import { compareLink, correlationLink, logsLink, trace as codec, traceLink, tracesLink, type TraceState } from '../lib/screens';
 import { parseMs, showTime } from '../lib/time';
 import { around, useTrace, type Trace } from '../lib/trace';
 import { parseCondition } from '../lib/where';
@@ -84,6 +84,7 @@ function Header({ t, children }: { t: Trace; children: ComponentChildren }) {
         {t.error_count > 0 ? <span class="tag error">{plural(t.error_count, 'error')}</span> : <span>no errors</span>}
         <span>{showTime(parseMs(t.start), zone, true)}</span>
         <span class="mono">{t.trace_id} <CopyButton what="the trace's id" text={t.trace_id} /></span>
+        {t.correlation_ids.map((id) => <span key={id} class="mono">id <a href={correlationLink(id)}>{id}</a> <CopyButton what="the correlation id" text={id} /></span>)}
         <ul class="services" aria-label="Services">{t.services.slice(0, 12).map((s) => <li key={s.name}><Dot service={s.name} />{s.name}&nbsp;<span class="muted">{s.span_count}</span></li>)}{t.services.length > 12 && <li class="muted">and {t.services.length - 12} more</li>}</ul>
       </div>
     </>
@@ -201,6 +202,7 @@ function Shown({ t: asked }: { t: Trace }) {
         <Find field={field} state={state} set={set} found={found} onEnter={(step) => jump(found.marks, at, step, 'Nothing found', select)} />
         {state.as !== 'operations' && <button class="button" aria-pressed={state.path} title="Critical path (c): what the duration is made of" onClick={() => set({ path: !state.path }, true)}>Critical path</button>}
         {t.error_count > 0 && <button class="button" title="Next error (e)" onClick={() => error(1)}>Next error</button>}
+        <a class="button" title="Everything that belongs to this request" href={correlationLink(t.correlation_ids[0] ?? t.trace_id)}>Correlation</a>
         <a class="button" href={compareLink({ a: t.trace_id })}>Compare with …</a>
         <a class="button" href={logsLink({ ...range, trace_id: t.trace_id })}>Logs{logs ? ` ${logs.logs.length}${logs.next_cursor ? '+' : ''}` : ''}</a>
       </Header>

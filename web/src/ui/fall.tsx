@@ -1,7 +1,7 @@
 // The waterfall of a trace: mini-map, axis, and the rows in sight as a tree grid.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { scrollInto } from '../hot/rows';
-import { miniMap, nameOf, serviceOf, ticks, type Waterfall } from '../hot/waterfall';
+import { miniMap, nameOf, serviceOf, ticks, type Bars, type Waterfall } from '../hot/waterfall';
 import { duration, plural } from '../lib/format';
 import { colour, isDark, usePrefs } from '../lib/prefs';
 import { serviceColour } from './chips';
@@ -12,7 +12,7 @@ export type View = [number, number]; // ns from the start of the trace
 
 const rgb = (token: string): number[] => (colour(token).match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).map(Number);
 
-function MiniMap({ w, view, onView }: { w: Waterfall; view: View; onView: (v: View | null) => void }) {
+export function MiniMap({ w, view, onView }: { w: Bars; view: View; onView: (v: View | null) => void }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [drag, setDrag] = useState<[number, number] | null>(null);
   const [width, setWidth] = useState(0);

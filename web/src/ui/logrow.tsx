@@ -8,7 +8,7 @@ import { Dot } from './chips';
 import { rowHeight } from './rows';
 
 /** A record with what it refers to: by index in a page, as it is in a tail. */
-export type Shown = LogRecord & { resourceOf?: Resource; scopeOf?: Scope };
+export type Shown = LogRecord & { resourceOf?: Resource; scopeOf?: Scope; note?: string /* that stands behind its body */ };
 export type Key = ReturnType<typeof readKey>;
 
 /** Phones have no room for milliseconds. */
@@ -20,7 +20,7 @@ function Cell({ columns, i, of }: { columns: LogColumns<Shown>; i: number; of: K
   const r = columns.record[i], field = of && 'field' in of ? of.field : '';
   if (field === 'severity') return <span class="sev" role="gridcell">{severities[columns.severity[i]]}</span>;
   if (field === 'service') return <span class="svc cut muted" role="gridcell"><Dot service={r.service} />{r.service}</span>;
-  if (field === 'body') return <span class="cut" role="gridcell">{columns.line[i] || <span class="muted">(no body)</span>}</span>;
+  if (field === 'body') return <span class="cut" role="gridcell">{columns.line[i] || <span class="muted">(no body)</span>}{r.note && <span class="muted"> · {r.note}</span>}</span>;
   const text = cellOf(r, of);
   return <span class="cut" role="gridcell" title={text}>{text || <span class="muted">–</span>}</span>;
 }

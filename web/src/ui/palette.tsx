@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
-import { cardinalityLink, dashboardLink, dashboardsLink, errorsLink, homeLink, logsLink, mapLink, metricsLink, placeOf, rulesLink, searchLink, serviceLink, serviceMetricsLink, settingsLink, targetsLink, tracesLink, traceLink } from '../lib/screens';
+import { cardinalityLink, correlationsLink, dashboardLink, dashboardsLink, errorsLink, homeLink, logsLink, mapLink, metricsLink, placeOf, propagationLink, rulesLink, searchLink, serviceLink, serviceMetricsLink, settingsLink, targetsLink, tracesLink, traceLink } from '../lib/screens';
 
 interface Command {
   name: string;
@@ -12,12 +12,15 @@ interface Command {
 }
 
 const fixed = (help: () => void): Command[] => [
-  { name: 'Home: services', hint: 'g h', run: () => go(homeLink()) },
+  { name: 'Overview: services, live', hint: 'g h', run: () => go(homeLink()) },
   { name: 'Service map', hint: 'g v', run: () => go(mapLink()) },
   { name: 'Errors', hint: 'g e', run: () => go(errorsLink()) },
   { name: 'Traces', hint: 'g t', run: () => go(tracesLink()) },
   { name: 'Traces with errors', hint: '', run: () => go(tracesLink({ status: 'error' })) },
   { name: 'Slowest traces', hint: '', run: () => go(tracesLink({ order: 'longest' })) },
+  { name: 'Correlations: requests by their ids', hint: 'g c', run: () => go(correlationsLink()) },
+  { name: 'Correlations with errors', hint: '', run: () => go(correlationsLink({ errors: true })) },
+  { name: 'Correlation health: who drops the context', hint: 'g p', run: () => go(propagationLink()) },
   { name: 'Logs', hint: 'g l', run: () => go(logsLink()) },
   { name: 'Logs: errors', hint: '', run: () => go(logsLink({ severity: 'error' })) },
   { name: 'Logs by severity', hint: '', run: () => go(logsLink({ by: 'severity' })) },
@@ -77,6 +80,7 @@ function matching(all: Command[], typed: string): Command[] {
   const id = /[0-9a-f]{32}/i.exec(typed)?.[0].toLowerCase();
   const found = typed.trim() === '' ? all : all.map((c) => ({ c, s: score(c.name, typed) })).filter((x) => x.s >= 0).sort((a, b) => a.s - b.s).map((x) => x.c);
   const first: Command[] = id ? [{ name: `Open trace ${id}`, hint: 'id', run: () => go(traceLink(id)) }] : [];
+  if (typed.trim().length > 2) found.push({ name: `Correlation “${typed.trim()}”`, hint: 'id', run: () => go(correlationsLink({ id: typed.trim() })) });
   if (!id && typed.trim().length > 2) found.push({ name: `Search logs for “${typed.trim()}”`, hint: '', run: () => go(logsLink({ text: typed.trim() })) });
   return [...first, ...found].slice(0, 60);
 }
@@ -128,7 +132,7 @@ export function Palette({ close, help }: { close: () => void; help: () => void }
 }
 
 const keyTable: [string, string][] = [
-  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g v · g e · g t · g l · g m · g a · g d · g r · g s · g ,', 'home, service map, errors, traces, logs, metrics, targets, dashboards, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
+  ['Ctrl K', 'commands, services, a trace by its id'], ['g h · g v · g e · g t · g c · g p · g l · g m · g a · g d · g r · g s · g ,', 'overview, service map, errors, traces, correlations, their health, logs, metrics, targets, dashboards, rules, getting started, settings'], ['/', 'to the search field'], ['! · Delete', 'negate, remove a condition'],
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
   ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail, targets)'],
   ['e · Ctrl Z · Ctrl S', 'edit a dashboard; undo, save; arrow keys on a panel’s handle move it, with Shift resize it'], ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'], ['n · Ctrl S · Ctrl Enter', 'a new group; save it; test it (rules)'],

@@ -5,7 +5,7 @@ import { useQuestion, type Logs, type SpanDetails } from '../lib/api';
 import { duration, percent, plural } from '../lib/format';
 import { go } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
-import { logsLink, serviceMetricsLink, traceLink, tracesLink, type Range } from '../lib/screens';
+import { correlationLink, logsLink, serviceMetricsLink, traceLink, tracesLink, type Range } from '../lib/screens';
 import { absolute, parseInstant, parseMs, showTime, sinceNs } from '../lib/time';
 import type { Trace } from '../lib/trace';
 import { Acts, CopyButton, Dot, Values } from './chips';
@@ -31,6 +31,7 @@ function Facts({ t, i, s, range }: { t: Trace; i: number; s: Span | null; range:
         <dt>Kind</dt><dd>{kinds[w.kind[i]] ?? w.kind[i]}</dd>
         <dt>Status</dt><dd>{w.error[i] ? <span class="tag error">error</span> : (s?.status.code ?? 'no error')} {s?.status.message}</dd>
         <dt>Id</dt><dd class="mono">{idOf(w, i)} <CopyButton what="the span's id" text={idOf(w, i)} /></dd>
+        {s?.correlation_id && <><dt>Correlation</dt><dd class="mono"><a href={correlationLink(s.correlation_id)}>{s.correlation_id}</a> <CopyButton what="the correlation id" text={s.correlation_id} /></dd></>}
         {w.missing[i] === 1 && <><dt>Parent</dt><dd><span class="tag warn">never came</span> <span class="mono">{s?.parent_span_id}</span></dd></>}
       </dl>
     </section>
