@@ -31,7 +31,7 @@ static const int64_t day_ns = 86400 * (int64_t)1000000000;
 
 struct bench {
     uint32_t rows, traces, sagas; /* rows: of each kind */
-    int id_digits;
+    int id_digits;                /* of chance, behind an order's number */
 };
 
 static void must(err e) {
@@ -79,7 +79,11 @@ static uint32_t id_of(struct made_row *r) {
     const struct bench *x = r->bench;
     if (r->trace % SAGA_EVERY == 0) return keep(r, false, "saga-%u", r->trace / SAGA_EVERY % x->sagas);
     if (r->trace < x->traces / 5) return keep(r, false, "everything");
-    return r->trace % 7 ? keep(r, false, "order-%0*u", x->id_digits, r->trace) : 0;
+    if (r->trace % 7 == 0) return 0;
+    char digits[257] = "";
+    for (int i = 0; i < x->id_digits; i += 16)
+        snprintf(digits + i, 17, "%016llx", (unsigned long long)hash_keyed(r->trace, (uint64_t)i));
+    return keep(r, false, "order-%u%.*s", r->trace, x->id_digits, digits);
 }
 
 static void put_span(struct made_row *r, uint32_t row) {
@@ -244,7 +248,7 @@ int main(int argc, char **argv) {
     struct bench x = {.rows = (argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 10000000) / 2};
     x.traces = x.rows / TRACE_ROWS;
     x.sagas = MAX(1u, x.traces / SAGA_EVERY / SAGA_TRACES);
-    x.id_digits = argc > 3 ? (int)MIN(strtoul(argv[3], NULL, 10), 256ul) - 6 : 1;
+    x.id_digits = argc > 3 ? (int)MIN(MAX(strtoul(argv[3], NULL, 10), 12ul), 256ul) - 12 : 0;
     struct budget budget;
     struct store_options o;
     struct store *s;

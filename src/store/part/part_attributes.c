@@ -72,6 +72,8 @@ static uint8_t encode_column(struct part_writer *w, enum set set, uint32_t key) 
     struct key_memory *m = &w->key_memory.v[key];
     enum value_type type = key_type(w, key);
     part_writer_room(w, m->column.n);
+    if (type == VALUE_STRING && set == SET_ROWS)
+        return encode_row_texts(w, &m->memory[set], m->column.v, m->column.n, &w->bytes);
     if (holds_string(type))
         return encode_strings(w, &m->memory[set], m->column.v, m->column.n, type == VALUE_STRING, &w->bytes);
     if (type == VALUE_EMPTY) return 0;

@@ -245,6 +245,33 @@ uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, cons
     return encoding;
 }
 
+uint8_t encode_correlation(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
+                           struct buf *out) {
+    struct id_block *b = &w->id_block;
+    size_t start = out->n;
+    uint8_t encoding = encode_strings(w, memory, refs, n, true, out);
+    if (n > b->capacity) {
+        mem_free(b->refs);
+        b->refs = mem_grow(NULL, n * sizeof *b->refs);
+        b->capacity = n;
+    }
+    memcpy(b->refs, refs, n * sizeof *b->refs);
+    b->n = encoding ? n : 0;
+    b->encoding = encoding;
+    b->start = start;
+    b->size = out->n - start;
+    return encoding;
+}
+
+uint8_t encode_row_texts(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
+                         struct buf *out) {
+    const struct id_block *b = &w->id_block;
+    if (n == 0 || n != b->n || memcmp(refs, b->refs, n * sizeof *refs) != 0)
+        return encode_strings(w, memory, refs, n, true, out);
+    if (buf_reserve(out, b->size)) buf_add(out, out->p + b->start, b->size);
+    return b->encoding;
+}
+
 /* ---- ids -------------------------------------------------------------------------------------------------------- */
 
 static bool id16_equal(const unsigned char *a, const unsigned char *b) { return memcmp(a, b, 16) == 0; }

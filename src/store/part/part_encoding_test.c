@@ -70,6 +70,19 @@ static void rare_keys(struct batch_builder *b, uint32_t row) {
 static void few_strings(struct batch_builder *b, uint32_t row) {
     set_attribute(b, row, "k", VALUE_STRING, strings_intern(&b->strings, row % 2 ? STR("yes") : STR("no")));
 }
+static uint32_t id_text(struct batch_builder *b, uint64_t v) {
+    char text[32];
+    int n = snprintf(text, sizeof text, "order %llu", (unsigned long long)v);
+    return strings_intern(&b->strings, (struct str){text, (size_t)n});
+}
+/* Ids that were taken from an attribute; of the last law's rows some have another. */
+static void put_id(struct batch_builder *b, uint32_t row, uint64_t id, uint64_t attribute) {
+    set_attribute(b, row, "correlation_id", VALUE_STRING, id_text(b, attribute));
+    batch_builder_set_u32(b, SET_ROWS, FIELD_CORRELATION, row, id_text(b, id));
+}
+static void ids_of_their_own(struct batch_builder *b, uint32_t row) { put_id(b, row, row, row); }
+static void few_ids(struct batch_builder *b, uint32_t row) { put_id(b, row, row % 9, row % 9); }
+static void ids_of_some(struct batch_builder *b, uint32_t row) { put_id(b, row, row % 50 ? row : 7, row); }
 static void unique_bytes(struct batch_builder *b, uint32_t row) {
     uint64_t bytes = hash_u64(row);
     set_attribute(b, row, "k", VALUE_BYTES, strings_intern(&b->strings, str_span(&bytes, 8)));
@@ -109,6 +122,11 @@ static const struct encoding_case {
     {"long names", long_names, SIGNAL_LOGS, FIELD_NAME, ENCODING_OWN},
     {"rare keys", rare_keys, SIGNAL_LOGS, COLUMN_REST, ENCODING_REST},
     {"few strings", few_strings, SIGNAL_SPANS, COLUMN_ATTRIBUTE, ENCODING_CODES},
+    {"ids of their own", ids_of_their_own, SIGNAL_LOGS, FIELD_CORRELATION, ENCODING_TEXTS},
+    {"ids of their own, as attributes", ids_of_their_own, SIGNAL_LOGS, COLUMN_ATTRIBUTE, ENCODING_TEXTS},
+    {"few ids", few_ids, SIGNAL_SPANS, FIELD_CORRELATION, ENCODING_CODES},
+    {"few ids, as attributes", few_ids, SIGNAL_SPANS, COLUMN_ATTRIBUTE, ENCODING_CODES},
+    {"ids of some", ids_of_some, SIGNAL_SPANS, COLUMN_ATTRIBUTE, ENCODING_TEXTS},
     {"bytes", unique_bytes, SIGNAL_LOGS, COLUMN_ATTRIBUTE, ENCODING_TEXTS},
     {"doubles", doubles, SIGNAL_LOGS, COLUMN_ATTRIBUTE, ENCODING_INTS},
     {"flags", flags, SIGNAL_LOGS, COLUMN_ATTRIBUTE, ENCODING_INTS},

@@ -162,7 +162,10 @@ static uint8_t encode_field(struct part_writer *w, const struct row_ref *rows, u
         return encode_ids(w, w->ids, n, set == SET_ROWS, &w->bytes);
     case FIELD_STRING:
         gather_refs(w, rows, n, set, f, w->refs);
-        if (f == FIELD_CORRELATION) part_index_ids(w, w->refs, n);
+        if (f == FIELD_CORRELATION) {
+            part_index_ids(w, w->refs, n);
+            return encode_correlation(w, &w->fields[set][f], w->refs, n, &w->bytes);
+        }
         return encode_strings(w, &w->fields[set][f], w->refs, n, true, &w->bytes);
     case FIELD_U32:
     case FIELD_U64:
@@ -173,7 +176,7 @@ static uint8_t encode_field(struct part_writer *w, const struct row_ref *rows, u
 }
 
 static void encode_set(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
-    if (set == SET_ROWS) w->runs = 0;
+    if (set == SET_ROWS) w->runs = w->id_block.n = 0;
     list_batches(w, rows, n);
     for (int f = 0; f < FIELDS; f++) {
         if (!field_in((enum field)f, w->signal, set) || f == FIELD_SLOT || f == FIELD_EVENT_END || f == FIELD_LINK_END)

@@ -86,6 +86,7 @@ void part_writer_done(struct part_writer *w) {
     vec_done(&w->batches);
     vec_done(&w->children);
     mem_free(w->local);
+    mem_free(w->id_block.refs);
     buf_done(&w->bytes);
     buf_done(&w->scratch);
     buf_done(&w->scratch2);

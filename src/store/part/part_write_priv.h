@@ -54,6 +54,14 @@ struct key_memory {
     bool rest;
 };
 
+/* The block of correlation ids of the group being made: an attribute whose values are the same references has the same bytes. */
+struct id_block {
+    uint64_t *refs;
+    uint32_t n, capacity; /* n 0: there is none */
+    uint8_t encoding;
+    size_t start, size; /* in writer.bytes */
+};
+
 struct part_writer {
     const char *path;
     struct file *file;
@@ -74,7 +82,8 @@ struct part_writer {
     VEC(struct part_block) blocks;
     VEC(struct hash_index_entry) traces; /* and correlation ids */
     bool has_ids;                        /* there is a column of correlation ids */
-    struct buf bytes;                    /* of the group being made */
+    struct id_block id_block;
+    struct buf bytes; /* of the group being made */
     struct buf scratch, scratch2;
     struct ZSTD_CCtx_s *zstd;
 
@@ -149,6 +158,12 @@ void put_code_list(struct part_writer *w, const uint32_t *list, uint32_t count, 
 /* Correlation ids of a group into the index, each distinct one once, where any is not empty. */
 void part_index_ids(struct part_writer *w, const uint64_t *refs, uint32_t n);
 void part_index_id(struct part_writer *w, struct str id);
+/* Encodes them, and remembers how, for an attribute that they were taken from. */
+uint8_t encode_correlation(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
+                           struct buf *out);
+/* As encode_strings, of an attribute's texts in rows. */
+uint8_t encode_row_texts(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
+                         struct buf *out);
 /* Replaces codes of a part-wide dictionary by local ones + list: shapes, resources, scopes. */
 uint8_t encode_part_codes(struct part_writer *w, uint32_t *codes, uint32_t n, uint32_t dictionary_count,
                           struct buf *out);
