@@ -418,14 +418,14 @@ static err write_its_metrics(struct api_call *c, struct answer *a, const struct 
 }
 
 static void answer_one(struct api_call *c,
-                       err (*write)(struct api_call *c, struct answer *a, const struct correlation_details *d)) {
+                       err (*put)(struct api_call *c, struct answer *a, const struct correlation_details *d)) {
     struct query q;
     struct answer a;
     struct correlation_details d;
     call_query_begin(c, &q);
     answer_begin(&a, &q);
     err e = read_one(c, &a, &d);
-    if (!e) e = write(c, &a, &d);
+    if (!e) e = put(c, &a, &d);
     answer_end(c, &a, e);
 }
 

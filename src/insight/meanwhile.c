@@ -316,7 +316,7 @@ static err give(struct reader *r) {
     return query_charge(r->q, 0);
 }
 
-static err read(struct reader *r) {
+static err read_services(struct reader *r) {
     const struct correlation *c = &r->of->summary;
     uint32_t services = MIN(c->service_count, (uint32_t)MEANWHILE_SERVICES_MAX);
     r->m->cut = c->service_count > services;
@@ -340,7 +340,7 @@ err meanwhile_read(struct query *q, const struct correlation_details *of, int64_
     out->source.now_ns = now;
     strings_init(&r.traces);
     buf_init(&r.text, TEXT_BYTES_MAX);
-    err e = read(&r);
+    err e = read_services(&r);
     strings_done(&r.traces);
     buf_done(&r.text);
     vec_done(&r.charts);
