@@ -3,6 +3,7 @@
  * all ids of a range, of 100,000 and of a million rows in it.
  *
  *   query_correlation_bench DIR [ROWS [ID_BYTES]]      DIR is left behind, and measured again as it is where it exists. Memory not flushed: the newest 1 % of the rows */
+#include "query/contexts.h"
 #include "query/correlation.h"
 #include "query/correlations.h"
 
@@ -175,20 +176,22 @@ static void fill(const struct bench *x, struct store *s) {
 /* ---- questions ---------------------------------------------------------------------------------------------------- */
 
 /* CPU ms of asking once. */
-static double ask(struct store *s, struct str id, struct query *q, struct query_correlation_answer *out) {
-    struct query_correlation r = {.id = id, .time_min = INT64_MIN, .time_max = INT64_MAX, .prefix = STR("clew")};
+static double ask(struct store *s, struct str id, const char *attribute, struct query *q,
+                  struct query_correlation_answer *out) {
+    struct query_correlation r = {
+        .id = id, .time_min = INT64_MIN, .time_max = INT64_MAX, .prefix = STR("clew"), .attribute = str_of(attribute)};
     query_begin(q, &(struct query_options){.store = s, .timeout_ns = 600000 * ms});
     int64_t start = clock_thread_cpu_ns();
     must(query_correlation(q, &r, out));
     return (double)(clock_thread_cpu_ns() - start) / 1e6;
 }
 
-static void measure(struct store *s, const char *what, struct str id) {
+static void measure(struct store *s, const char *what, struct str id, const char *attribute) {
     double first = 0, best = 1e9;
     for (int i = 0; i < ROUNDS; i++) {
         struct query q;
         struct query_correlation_answer found;
-        double took = ask(s, id, &q, &found);
+        double took = ask(s, id, attribute, &q, &found);
         if (i == 0) first = took;
         best = MIN(best, took);
         if (i == ROUNDS - 1)
@@ -211,7 +214,7 @@ static void measure_sagas(const struct bench *x, struct store *s) {
         struct query q;
         struct query_correlation_answer found;
         snprintf(id, sizeof id, "saga-%u", i);
-        double took = ask(s, str_of(id), &q, &found);
+        double took = ask(s, str_of(id), "", &q, &found);
         most = MAX(most, took);
         sum += took;
         query_end(&q);
@@ -243,6 +246,23 @@ static void measure_list(struct store *s, uint32_t rows, uint32_t range_rows, co
     }
 }
 
+static void measure_contexts(struct store *s) {
+    double best = 1e9;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct query q;
+        struct query_contexts r = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+        struct query_contexts_answer found;
+        query_begin(&q, &(struct query_options){.store = s, .timeout_ns = 600000 * ms});
+        int64_t start = clock_thread_cpu_ns();
+        must(query_contexts(&q, &r, &found));
+        best = MIN(best, (double)(clock_thread_cpu_ns() - start) / 1e6);
+        if (i == ROUNDS - 1)
+            printf("contexts               best %8.2f ms: %zu rows%s; %zu MiB\n", best, found.n,
+                   found.cut ? ", cut" : "", q.arena.used_bytes / MIB);
+        query_end(&q);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     struct bench x = {.rows = (argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 10000000) / 2};
@@ -269,13 +289,14 @@ int main(int argc, char **argv) {
     uint64_t end = __builtin_bswap64(hash_u64(~UINT64_C(7)));
     snprintf(derived, sizeof derived, "clew-%016llx", (unsigned long long)end);
     measure_sagas(&x, s);
-    measure(s, "50 traces", STR("saga-0"));
-    measure(s, "one trace, derived", str_of(derived));
-    measure(s, "a million spans", STR("everything"));
-    measure(s, "none", STR("no such id"));
+    measure(s, "50 traces", STR("saga-0"), "");
+    measure(s, "one trace, derived", str_of(derived), "");
+    measure(s, "a million spans", STR("everything"), "");
+    measure(s, "none", STR("no such id"), "");
     measure_list(s, x.rows, 100000, "");
     measure_list(s, x.rows, 1000000, "");
     measure_list(s, x.rows, 1000000, "saga");
+    measure_contexts(s);
     must(store_close(s));
     return 0;
 }
