@@ -56,7 +56,7 @@ static void expect_close(struct wire *w, int code) {
 }
 
 static void open_socket(struct wire *w) {
-    echo = (struct echo){0, 0};
+    echo = (struct echo){0};
     wire_open(w, &options);
     wire_feed(w, echo_head, SIZE_MAX);
     buf_clear(&w->out);
@@ -90,7 +90,7 @@ static void a_key_is_accepted(void **state) {
 static void an_upgrade_is_answered_with_101_alone(void **state) {
     (void)state;
     struct wire w;
-    echo = (struct echo){0, 0};
+    echo = (struct echo){0};
     wire_open(&w, &options);
     wire_feed(&w, echo_head, 7);
     buf_add_byte(&w.out, 0);
@@ -126,7 +126,7 @@ static void a_frame_may_come_with_the_head(void **state) {
     buf_init(&both, 64 * KIB);
     buf_add_str(&both, echo_head);
     put_frame(&both, FINAL | TEXT, true, STR("early"));
-    echo = (struct echo){0, 0};
+    echo = (struct echo){0};
     wire_open(&w, &options);
     wire_feed(&w, buf_str(&both), SIZE_MAX);
     assert_int_equal(echo.messages, 1);
@@ -143,7 +143,7 @@ static void a_long_head_leaves_room_for_frames(void **state) {
     buf_add_text(&head, "Cookie: ");
     while (head.n < 3900) buf_add_byte(&head, 'x');
     buf_add_text(&head, "\r\n\r\n");
-    echo = (struct echo){0, 0};
+    echo = (struct echo){0};
     wire_open(&w, &options);
     wire_feed(&w, buf_str(&head), SIZE_MAX);
     buf_clear(&w.out);
@@ -196,7 +196,7 @@ static void a_flood_of_pings_that_nobody_reads_the_answers_of_ends(void **state)
     AUTO_BUF struct buf pings;
     buf_init(&pings, MIB);
     budget_init(&budget, 64 * MIB);
-    echo = (struct echo){0, 0};
+    echo = (struct echo){0};
     wire_open(&w, &(struct http_server_options){.handler = echo_handler, .budget = &budget});
     wire_feed(&w, echo_head, SIZE_MAX);
     put_frame(&pings, FINAL | PING, true,
@@ -281,7 +281,7 @@ static void over_the_budget_it_does_not_begin(void **state) {
     struct wire w;
     struct budget budget;
     budget_init(&budget, 100);
-    echo = (struct echo){0, 0};
+    echo = (struct echo){0};
     wire_open(&w, &(struct http_server_options){.handler = echo_handler, .budget = &budget});
     wire_feed(&w, echo_head, SIZE_MAX);
     done(&w);

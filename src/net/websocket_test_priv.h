@@ -1,6 +1,7 @@
 /* For the test of WebSockets and their fuzzer: a wire whose requests become sockets that say each message back. */
 #pragma once
 
+#include "base/hash.h"
 #include "net/websocket.h"
 #include "net/wire_test_priv.h"
 
@@ -8,13 +9,14 @@ enum { ECHO_MAX = 1000 };
 
 struct echo {
     size_t messages, ends;
+    uint64_t hash; /* of the messages */
 };
 static struct echo echo;
 
 static void echo_message(void *context, struct websocket *ws, bool is_text, struct str message) {
     struct echo *e = context;
     e->messages++;
-    (void)is_text;
+    e->hash = hash_fast(message.p, message.n) + 31 * e->hash + is_text;
     websocket_send(ws, message);
 }
 

@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
-enum { PAGE = QUERY_TRACES_MAX };
+#include "query/trace_list.h"
+
+enum { PAGE = QUERY_TRACES_MAX, FEW = 100 };
 
 static const int64_t hour_ns = 3600 * (int64_t)1000000000;
 
@@ -56,13 +58,13 @@ static int newest_first(const void *x, const void *y) {
     return memcmp(a->id, b->id, sizeof a->id);
 }
 
-err olly_traces_read(struct olly *o, const struct query_filter *f, enum olly_wanted wanted, size_t max,
-                     struct olly_traces *out) {
-    size_t most = MIN(max, (size_t)OLLY_TRACES_MAX), n = 0, seen = 0;
-    struct query_traces r = {.filter = *f, .order = QUERY_NEWEST, .limit = wanted == OLLY_ANY ? MIN(most, PAGE) : PAGE};
+/* Pages of whole traces: where a filter must be asked of spans, or a few rows are wanted. */
+static err read_pages(struct olly *o, const struct query_filter *f, enum olly_wanted wanted, size_t most,
+                      struct olly_trace *v, size_t *out_n) {
+    size_t n = 0, seen = 0;
+    struct query_traces r = {
+        .filter = *f, .order = QUERY_NEWEST, .limit = wanted == OLLY_ANY ? MIN(most, (size_t)PAGE) : PAGE};
     struct query_traces_answer page = {.n = 0};
-    struct olly_trace *v = arena_array(&o->q.arena, struct olly_trace, most + 1);
-    if (!v) return arena_err(&o->q.arena);
     for (bool more = most > 0; more; more = page.next_cursor[0] && n < most && seen < OLLY_TRACES_MAX) {
         r.cursor = arena_copy(&o->q.arena, str_of(page.next_cursor));
         TRY(query_traces(&o->q, &r, &page));
@@ -73,6 +75,40 @@ err olly_traces_read(struct olly *o, const struct query_filter *f, enum olly_wan
         seen += page.n;
     }
     if (n < most && page.next_cursor[0]) olly_cut(o, "only the newest 10,000 traces were looked at");
+    *out_n = n;
+    return NULL;
+}
+
+/* One scan: where nothing but the range is asked for. */
+static err read_list(struct olly *o, const struct query_filter *f, enum olly_wanted wanted, size_t most,
+                     struct olly_trace *v, size_t *out_n) {
+    struct query_trace_list found;
+    size_t n = 0, limit = wanted == OLLY_ANY ? most : OLLY_TRACES_MAX;
+    TRY(query_trace_list(&o->q, f->time_min, f->time_max, (struct str){NULL, 0}, limit, &found));
+    for (size_t i = 0; i < found.n && n < most; i++) {
+        const struct query_trace_row *r = &found.rows[i];
+        v[n] = (struct olly_trace){.service = r->root_service,
+                                   .operation = r->root_name,
+                                   .start = r->start,
+                                   .duration = r->longest,
+                                   .spans = r->spans,
+                                   .failed = r->errors > 0};
+        memcpy(v[n].id, r->trace_id, sizeof v[n].id);
+        n += wanted == OLLY_ANY || v[n].failed == (wanted == OLLY_FAILED);
+    }
+    if (wanted != OLLY_ANY && n < most && found.cut) olly_cut(o, "only the newest 10,000 traces were looked at");
+    *out_n = n;
+    return NULL;
+}
+
+err olly_traces_read(struct olly *o, const struct query_filter *f, enum olly_wanted wanted, size_t max,
+                     struct olly_traces *out) {
+    size_t most = MIN(max, (size_t)OLLY_TRACES_MAX), n = 0;
+    struct olly_trace *v = arena_array(&o->q.arena, struct olly_trace, most + 1);
+    if (!v) return arena_err(&o->q.arena);
+    bool asks = f->service.p || f->text.n || f->duration_min > INT64_MIN;
+    bool many = most > FEW || (most && wanted != OLLY_ANY);
+    TRY(!asks && many ? read_list(o, f, wanted, most, v, &n) : read_pages(o, f, wanted, most, v, &n));
     qsort(v, n, sizeof *v, newest_first);
     *out = (struct olly_traces){v, n};
     return NULL;
