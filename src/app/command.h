@@ -10,6 +10,7 @@ err command_serve(const struct arguments *a);
 err command_collect(const struct arguments *a);
 err command_load(const struct arguments *a);
 err command_trace(const struct arguments *a);
+err command_analyze(const struct arguments *a);
 err command_query_attributes(const struct arguments *a);
 err command_query_values(const struct arguments *a);
 err command_query_traces(const struct arguments *a);

@@ -30,6 +30,8 @@ const struct command commands[] = {
          O(TO_FILE) | O(IDS),
      "send generated telemetry, measure, and read it back", command_load},
     {"trace", "TRACE_ID", 1, 1, ASKING | O(COLOR), "one trace as a waterfall", command_trace},
+    {"analyze", "TRACE_ID", 1, 1, ASKING | O(COLOR),
+     "what one trace tells: critical path, cause of its failure, what was slow, repeated or idle", command_analyze},
     {"query traces", "", 0, 0,
      ASKING | O(COLOR) | FILTERS | O(OPERATION) | O(MIN_DURATION) | O(MAX_DURATION) | O(STATUS) | O(BY), "find traces",
      command_query_traces},

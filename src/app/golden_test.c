@@ -89,6 +89,60 @@ static void waterfalls_are_what_they_were(void **state) {
     check_file("waterfall", &out);
 }
 
+static void clocks_that_are_apart_are_told_of(void **state) {
+    (void)state;
+    AUTO_BUF struct buf answer, out;
+    buf_init(&answer, MIB);
+    buf_init(&out, MIB);
+    begin_trace(
+        &answer, 510000000, 3, 0,
+        ",\"clocks\":[{\"service\":\"pay\",\"ahead_ns\":500000000},{\"service\":\"mail\",\"ahead_ns\":-123000000}]");
+    add_span(&answer, 0, "web", "GET /checkout", 0, 10000000, "");
+    add_span(&answer, 1, "pay", "charge", 504000, 5000000, "{\"code\":\"ok\"},\"skew_ns\":500000000");
+    add_span(&answer, 1, "web", "late", 9000, 1000000, "");
+    buf_add_text(&answer, "]}");
+    draw(&answer, 80, &plain, &out);
+    check_file("waterfall_clocks", &out);
+}
+
+static void an_analysis_is_what_it_was(void **state) {
+    (void)state;
+    AUTO_BUF struct buf out;
+    buf_init(&out, MIB);
+#define PLACE(service, operation) "\"service\":\"" service "\",\"operation\":\"" operation "\""
+    static const char
+        answer[] = "{\"summary\":\"Failed: 15 "
+                   "spans.\",\"truncated\":true,\"critical_path\":{\"duration_ns\":900000000,\"step_count\":"
+                   "4,\"steps\":[{" PLACE("web", "GET /") ",\"self_time_ns\":424000000},{" PLACE("pay", "POST\\u0007") ",\"self_time_ns\":36000000},{" PLACE(
+                       "web",
+                       "x") ",\"self_time_ns\":10}]},"
+                            "\"root_cause\":{\"chain\":[{" PLACE(
+                                "pay",
+                                "POST") ",\"status\":\"error\",\"error_type\":\"Timeout\",\"message\":"
+                                        "\"no answer\"},{" PLACE(
+                                            "web",
+                                            "GET /") ",\"status\":\"unset\",\"error_type\":\"\",\"message\":\"\"}]},"
+                                                     "\"slow\":{\"spans\":[{" PLACE(
+                                                         "pay",
+                                                         "POST") ",\"duration_ns\":360000000,\"usual_p95_ns\":42000000,"
+                                                                 "\"usual_count\":600}]},"
+                                                                 "\"repeats\":{\"calls\":[{\"count\":12,\"first\":"
+                                                                 "{" PLACE("web", "SELECT") "},\"parent\":{" PLACE(
+                                                                     "web",
+                                                                     "GET /") "}}]},"
+                                                                              "\"gaps\":{\"stretches\":[{" PLACE(
+                                                                                  "web",
+                                                                                  "GET /") ",\"duration_ns\":372000000}"
+                                                                                           "]},"
+                                                                                           "\"clocks\":[{\"service\":"
+                                                                                           "\"pay\",\"ahead_ns\":-"
+                                                                                           "7200000000000}]}";
+    assert_null(view_analysis((struct str){answer, sizeof answer - 1}, &plain, &out));
+    buf_add_text(&out, "---\n");
+    assert_null(view_analysis(STR("{\"summary\":\"Without errors.\",\"root_cause\":null}"), &colored, &out));
+    check_file("analysis", &out);
+}
+
 static void odd_traces_are_drawn_too(void **state) {
     (void)state;
     AUTO_BUF struct buf answer, out;
@@ -210,9 +264,14 @@ static void promql_is_what_it_was(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(help_is_what_it_was),      cmocka_unit_test(waterfalls_are_what_they_were),
-        cmocka_unit_test(odd_traces_are_drawn_too), cmocka_unit_test(a_large_trace_is_aligned),
-        cmocka_unit_test(lists_are_what_they_were), cmocka_unit_test(promql_is_what_it_was),
+        cmocka_unit_test(help_is_what_it_was),
+        cmocka_unit_test(waterfalls_are_what_they_were),
+        cmocka_unit_test(clocks_that_are_apart_are_told_of),
+        cmocka_unit_test(an_analysis_is_what_it_was),
+        cmocka_unit_test(odd_traces_are_drawn_too),
+        cmocka_unit_test(a_large_trace_is_aligned),
+        cmocka_unit_test(lists_are_what_they_were),
+        cmocka_unit_test(promql_is_what_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,7 @@ struct view {
     struct colors colors;
     int label_columns, bar_columns, levels;
     int64_t start_ns, duration_ns;
+    bool corrected; /* clocks were apart: drawn are corrected times */
     VEC(struct view_span) spans;
     bool more[LEVELS_MAX + 1]; /* by level: siblings follow, so the rail goes on */
     struct buf *out;
@@ -89,6 +90,29 @@ static void put_column(struct buf *out, struct str s, int width) {
 }
 
 /* ---- spans ------------------------------------------------------------------------------------------------------ */
+
+/* Stored, less what its clock is ahead; none: the trace's start. */
+static int64_t start_of(const struct view *v, const struct json_node *span) {
+    int64_t start_ns = v->start_ns, corrected;
+    err_free(parse_time(json_tree_text(span, "start"), 0, &start_ns));
+    return __builtin_sub_overflow(start_ns, json_tree_number(span, "skew_ns"), &corrected) ? start_ns : corrected;
+}
+
+/* Where the trace begins and how long it is by corrected clocks. */
+static void correct(struct view *v, const struct json_node *trace) {
+    int64_t from = INT64_MAX, to = INT64_MIN, end;
+    if (!json_tree_get(trace, "clocks")->first) return;
+    for (const struct json_node *s = json_tree_get(trace, "spans")->first; s; s = s->next) {
+        int64_t start = start_of(v, s);
+        if (__builtin_add_overflow(start, MAX(json_tree_number(s, "duration_ns"), 0), &end)) end = INT64_MAX;
+        from = MIN(from, start);
+        to = MAX(to, end);
+    }
+    if (from > to || __builtin_sub_overflow(to, from, &end)) return;
+    v->corrected = true;
+    v->start_ns = from;
+    v->duration_ns = end;
+}
 
 /* Spans come depth first, so a span is the last of its siblings if no later one of its level comes before one of a lower level:
  * read backwards, that is known when it is met. Levels too deep to draw are drawn at the deepest. */
@@ -163,10 +187,9 @@ static void put_message(struct view *v, const struct view_span *s, struct str me
 }
 
 static void put_span(struct view *v, const struct view_span *s) {
-    int64_t start_ns = v->start_ns, duration_ns = MAX(json_tree_number(s->node, "duration_ns"), 0);
+    int64_t start_ns = start_of(v, s->node), duration_ns = MAX(json_tree_number(s->node, "duration_ns"), 0);
     const struct json_node *status = json_tree_get(s->node, "status");
     bool error = str_equal(json_tree_text(status, "code"), STR("error"));
-    err_free(parse_time(json_tree_text(s->node, "start"), 0, &start_ns)); /* none: drawn at the trace's start */
     put_label(v, s, error);
     put_bar(v, start_ns, duration_ns, error);
     AUTO_BUF struct buf duration;
@@ -178,6 +201,17 @@ static void put_span(struct view *v, const struct view_span *s) {
 }
 
 /* ---- head ------------------------------------------------------------------------------------------------------- */
+
+void view_put_clocks(struct buf *out, const struct json_node *trace, const struct colors *c) {
+    for (const struct json_node *n = json_tree_get(trace, "clocks")->first; n; n = n->next) {
+        int64_t ahead = json_tree_number(n, "ahead_ns");
+        buf_add_fmt(out, "%sthe clock of ", c->yellow);
+        put_terminal(out, json_tree_text(n, "service"));
+        buf_add_text(out, " is ");
+        put_duration_short(out, ahead < -INT64_MAX ? INT64_MAX : ahead < 0 ? -ahead : ahead);
+        buf_add_fmt(out, " %s: corrected%s\n", ahead > 0 ? "ahead" : "behind", c->reset);
+    }
+}
 
 static void put_head(struct view *v, const struct json_node *trace) {
     const struct json_node *root = json_tree_get(trace, "root");
@@ -202,7 +236,9 @@ static void put_head(struct view *v, const struct json_node *trace) {
         put_terminal(v->out, json_tree_text(trace, "partial_reason"));
         buf_add_text(v->out, v->colors.reset);
     }
-    buf_add_text(v->out, "\n\n");
+    buf_add_text(v->out, "\n");
+    if (v->corrected) view_put_clocks(v->out, trace, &v->colors);
+    buf_add_text(v->out, "\n");
 }
 
 err view_trace(struct str answer, int columns, const struct colors *c, struct buf *out) {
@@ -217,6 +253,7 @@ err view_trace(struct str answer, int columns, const struct colors *c, struct bu
     v.levels = MIN(v.label_columns / 4, LEVELS_MAX); /* half of the label stays for the name */
     v.duration_ns = json_tree_number(trace, "duration_ns");
     TRY(parse_time(json_tree_text(trace, "start"), 0, &v.start_ns));
+    correct(&v, trace);
     put_head(&v, trace);
     read_spans(&v, trace);
     for (size_t i = 0; i < v.spans.n; i++) put_span(&v, &v.spans.v[i]);
@@ -226,7 +263,7 @@ err view_trace(struct str answer, int columns, const struct colors *c, struct bu
 
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
-static err check_id(struct str id) {
+err view_check_trace_id(struct str id) {
     unsigned char bytes[16];
     err e = parse_hex(id, bytes, sizeof bytes);
     if (!e) return NULL;
@@ -241,7 +278,7 @@ err command_trace(const struct arguments *a) {
     buf_init(&path, 4 * KIB);
     buf_init(&out, VIEW_BYTES_MAX);
     TRY(command_colors(a, &colors));
-    TRY(check_id(a->positions[0]));
+    TRY(view_check_trace_id(a->positions[0]));
     buf_add_text(&path, "/api/v1/traces/");
     buf_add_str(&path, a->positions[0]);
     TRY(command_ask_wait(a, "GET", path.p, (struct str){0}, &answer));

@@ -10,6 +10,12 @@ enum { VIEW_BYTES_MAX = 1 << 30, VIEW_COLUMNS_MIN = 60, VIEW_COLUMNS_MAX = 200 }
 
 /* GET /api/v1/traces/{id} as a waterfall of that width. */
 err view_trace(struct str answer, int columns, const struct colors *c, struct buf *out);
+/* GET /api/v1/traces/{id}/analysis as text. */
+err view_analysis(struct str answer, const struct colors *c, struct buf *out);
+/* "clocks" of either: a line each. */
+struct json_node;
+void view_put_clocks(struct buf *out, const struct json_node *trace, const struct colors *c);
+err view_check_trace_id(struct str id); /* ERR_INVALID */
 /* GET /api/v1/traces and /api/v1/logs/query: a line each; `notes` gets what is said beside them (none, partial, more). */
 err view_traces(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 err view_logs(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);

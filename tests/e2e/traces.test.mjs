@@ -2,7 +2,8 @@
 // how they are, the analysis of a trace beside the day before it, clocks, rings and orphans, and mistakes where they began.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { getJson, startClew } from './clew.mjs';
+import { execFileSync } from 'node:child_process';
+import { binary, getJson, startClew } from './clew.mjs';
 
 const MINUTES = 15, EACH = 40;
 const hex = (n, size) => n.toString(16).padStart(size, '0');
@@ -105,6 +106,9 @@ test('traces and services: counted, grouped, concluded', async (t) => {
     const proofs = JSON.stringify(a).match(/"query":"[^"]+"/g).map((q) => JSON.parse(`{${q}}`).query);
     assert.ok(proofs.length > 8);
     for (const proof of proofs) await getJson(clew.api + proof);
+    const told = execFileSync(binary, ['analyze', hex(trace, 32), '--server', clew.api], { encoding: 'utf8' });
+    assert.ok(told.startsWith(a.summary));
+    for (const words of [/✗ pay POST \/pay  Timeout: bank did not answer/, /12 times  web SELECT item, called by web GET \//, /372ms  web GET \//]) assert.match(told, words);
     const usual = await getJson(clew.api + a.slow.spans[0].query);
     assert.deepEqual([usual.rows[0].operation, usual.rows[0].duration.p95_ns, usual.rollups], ['GET /', a.slow.spans[0].usual_p95_ns, true]);
   });
@@ -120,6 +124,7 @@ test('traces and services: counted, grouped, concluded', async (t) => {
     assert.equal(Date.parse(whole.spans[2].start), at + 20 + ahead);
     assert.equal(analysis.duration_ns, 100e6);
     assert.equal(analysis.critical_path.steps.length, 4);
+    assert.match(execFileSync(binary, ['trace', id, '--server', clew.api], { encoding: 'utf8' }), /100ms, 4 spans[^]*the clock of pay is 2m3s behind: corrected/);
     assert.match(analysis.summary, /1 clock is ahead or behind, which is corrected here/);
   });
 
