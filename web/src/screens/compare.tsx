@@ -147,7 +147,7 @@ function Nodes({ c, a, b, state, set }: { c: Compared; a: Trace; b: Trace; state
     { by: '', title: 'Time in A', width: '88px', num: true, wide: true, cell: (k) => took(c.a.calls[rows[k]], c.a.total[rows[k]]) },
     { by: '', title: 'Time in B', width: '88px', num: true, wide: true, cell: (k) => took(c.b.calls[rows[k]], c.b.total[rows[k]]) },
     { by: '', title: 'Difference', width: '92px', num: true, wide: true, cell: (k) => signed(c.b.total[rows[k]] - c.a.total[rows[k]]) },
-    { by: '', title: 'Errors', width: '84px', num: true, wide: true, cell: (k) => failures(c.a.errors[k], c.b.errors[k]) },
+    { by: '', title: 'Errors', width: '84px', num: true, wide: true, cell: (k) => failures(c.a.errors[rows[k]], c.b.errors[rows[k]]) },
     { by: '', title: 'Explains', width: '164px', num: true, cell: (k) => <Share signed of={explains(c, rows[k]) / most} text={signed(explains(c, rows[k]))} /> },
   ];
   return (

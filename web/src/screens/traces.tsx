@@ -1,9 +1,10 @@
 // Searching traces: conditions, dots by time and duration, and the table, page after page.
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { get, useQuestion, withParams, type Failure, type Operations, type TraceSummary, type Traces as Answer } from '../lib/api';
+import { useMemo, useState } from 'preact/hooks';
+import { useQuestion, withParams, type Failure, type Operations, type TraceSummary, type Traces as Answer } from '../lib/api';
 import { duration, grouped, plural, readDuration } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
+import { usePages } from '../lib/pages';
 import { usePrefs } from '../lib/prefs';
 import { compareLink, correlationLink, traceLink, traces, type TracesState } from '../lib/screens';
 import { complaint } from '../lib/where';
@@ -64,25 +65,6 @@ function Row({ t, at, longest, mark, set }: { t: TraceSummary; at: boolean; long
   );
 }
 
-/** The first page, and those after it: all asked with the same question. */
-function usePages(state: TracesState) {
-  const first = useQuestion<Answer>('/api/v1/traces', asked(state));
-  const [more, setMore] = useState<{ of: Answer | null; pages: Answer[]; busy: boolean; failure: Failure | null }>({ of: null, pages: [], busy: false, failure: null });
-  useEffect(() => setMore({ of: first.data, pages: [], busy: false, failure: null }), [first.data]);
-  const pages = first.data ? [first.data, ...(more.of === first.data ? more.pages : [])] : [];
-  const cursor = pages.length ? pages[pages.length - 1].next_cursor : null;
-  const load = (): void => {
-    if (!cursor || more.busy) return;
-    const of = first.data;
-    setMore({ ...more, busy: true, failure: null });
-    get<Answer>('/api/v1/traces', { ...asked(state), cursor }).then(
-      (page) => setMore((m) => (m.of === of ? { of, pages: [...m.pages, page], busy: false, failure: null } : m)),
-      (failure: Failure) => setMore((m) => (m.of === of ? { ...m, busy: false, failure } : m)),
-    );
-  };
-  return { first, list: pages.flatMap((p) => p.traces), cursor, load, busy: more.busy, failure: more.failure };
-}
-
 function Found({ list, state, set }: { list: TraceSummary[]; state: TracesState; set: (s: Partial<TracesState>, replace?: boolean) => void }) {
   const [at, setAt] = useState(-1);
   const longest = Math.max(1, ...list.map((t) => t.duration_ns));
@@ -138,7 +120,7 @@ function NoneFound({ state, set }: { state: TracesState; set: (s: Partial<Traces
 
 export default function Traces() {
   const [state, set] = useScreen(traces);
-  const { first, list, cursor, load, busy, failure } = usePages(state);
+  const { first, pages, cursor, load, busy, failure } = usePages<Answer>('/api/v1/traces', asked(state)), list = pages.flatMap((p) => p.traces);
   const order = (o: TracesState['order'], name: string) => <button class="button" aria-pressed={state.order === o} onClick={() => set({ order: o })}>{name}</button>;
   return (
     <>
