@@ -63,9 +63,10 @@ const searchCommands = (found: Searches): Command[] =>
 const dashboardCommands = (found: { dashboards: { id: string; name: string }[] }): Command[] =>
   found.dashboards.map((d) => ({ name: `Dashboard: ${d.name}`, hint: '', run: () => go(dashboardLink(d.id)) }));
 
-/** All letters in order: the closer together and the earlier, the better. -1: not in it. */
+/** What was typed as it is, best at its beginning or a word's; else all letters in order: the closer together and the earlier, the better. -1: not in it. */
 export function score(name: string, typed: string): number {
-  const text = name.toLowerCase();
+  const text = name.toLowerCase(), whole = text.indexOf(typed.toLowerCase().trim());
+  if (whole >= 0) return (whole === 0 ? 0 : text[whole - 1] === ' ' ? 0.3 : 0.6) + whole / 10_000;
   let at = -1, total = 0;
   for (const c of typed.toLowerCase().replace(/\s+/g, '')) {
     const next = text.indexOf(c, at + 1);
