@@ -345,7 +345,8 @@ static void write_exemplar(struct json_writer *w, const struct meanwhile_exempla
     else
         json_null(w);
     json_member(w, "time", time, x->time);
-    json_member(w, "trace_id", hex, x->trace_id, sizeof x->trace_id);
+    json_key(w, STR("trace_id"));
+    write_id(w, x->trace_id, sizeof x->trace_id);
     json_object_end(w);
 }
 

@@ -209,7 +209,8 @@ static err add_exemplars_of(struct reader *r, struct series_found *found, uint32
     TRY(series_source_step(&r->m->source));
     TRY(series_found_exemplars(found, i, &r->q->arena, &v, &n));
     for (uint32_t k = 0; k < n; k++) {
-        if (!strings_find(&r->traces, label_set_get(v[k].labels, STR("trace_id")), &trace)) continue;
+        bool by_trace = strings_find(&r->traces, label_set_get(v[k].labels, STR("trace_id")), &trace);
+        if (!by_trace && !str_equal(label_set_get(v[k].labels, STR("correlation_id")), r->of->summary.id)) continue;
         if (r->exemplars.n == MEANWHILE_EXEMPLARS_MAX) {
             r->m->cut = true;
             break;
@@ -220,7 +221,7 @@ static err add_exemplars_of(struct reader *r, struct series_found *found, uint32
                                          .labels = v[k].labels,
                                          .value = v[k].value,
                                          .time = v[k].time_ns};
-        memcpy(x->trace_id, r->of->rows.traces[trace].trace_id, sizeof x->trace_id);
+        if (by_trace) memcpy(x->trace_id, r->of->rows.traces[trace].trace_id, sizeof x->trace_id);
     }
     return NULL;
 }

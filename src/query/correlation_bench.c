@@ -87,11 +87,15 @@ static void fill(struct store *s, uint32_t rows) {
     while (atomic_load(&done) < sent) store_pump(s, 0);
 }
 
-static void measure(struct store *s, const char *what, struct str id) {
+static void measure(struct store *s, const char *what, struct str id, const char *attribute) {
     double best = 1e9;
     for (int i = 0; i < ROUNDS; i++) {
         struct query q;
-        struct query_correlation r = {.id = id, .time_min = INT64_MIN, .time_max = INT64_MAX, .prefix = STR("clew")};
+        struct query_correlation r = {.id = id,
+                                      .time_min = INT64_MIN,
+                                      .time_max = INT64_MAX,
+                                      .prefix = STR("clew"),
+                                      .attribute = str_of(attribute)};
         struct query_correlation_answer found;
         query_begin(&q, &(struct query_options){.store = s, .timeout_ns = 600000 * ms});
         int64_t start = clock_thread_cpu_ns();
@@ -164,10 +168,12 @@ int main(int argc, char **argv) {
     fill(s, rows);
     uint64_t end = __builtin_bswap64(hash_u64(~UINT64_C(7)));
     snprintf(derived, sizeof derived, "clew-%016llx", (unsigned long long)end);
-    measure(s, "50 traces", STR("the saga"));
-    measure(s, "one trace", STR("order-101"));
-    measure(s, "one trace, derived", str_of(derived));
-    measure(s, "none", STR("no such id"));
+    measure(s, "50 traces", STR("the saga"), "");
+    measure(s, "one trace", STR("order-101"), "");
+    measure(s, "one trace, derived", str_of(derived), "");
+    measure(s, "none", STR("no such id"), "");
+    measure(s, "by an attribute", STR("handled request 4711 of user 6409 in 779 ms"), "message");
+    measure(s, "none, by an attribute", STR("no such text"), "message");
     measure_list(s, rows, 100000, "");
     measure_list(s, rows, 1000000, "");
     measure_list(s, rows, 1000000, "saga");
