@@ -82,6 +82,18 @@ test('any attribute can be the id: its name is completed, and what has one value
   await eventually(async () => assert.equal(await page.locator('.ofid').count(), 7));
 }));
 
+test('more than a page: the rest comes by a cursor, each id once', async () => {
+  await sendSpans(clew, Array.from({ length: 130 }, (_, i) => span(30_000 + i, 0, -1, 'pager', 'GET /', 2, Date.now() - 300_000 - i * 100, 5, { correlation_id: `page-${i}` })));
+  await at('/correlations?service=pager', async (page) => {
+    const ids = page.locator('.idcell a');
+    await eventually(async () => assert.equal(await ids.count(), 100));
+    assert.match(await page.locator('h1').innerText(), /130/);
+    await page.getByRole('button', { name: 'Load 100 more' }).click();
+    await page.getByText('That is all of them.').waitFor();
+    assert.deepEqual(await ids.allTextContents(), Array.from({ length: 130 }, (_, i) => `page-${i}`));
+  });
+});
+
 test('keys: j and Enter open one, u leads back to the list', () => at('/correlations?search=order', async (page) => {
   await shown(page, '.table tbody tr');
   for (const key of ['j', 'j', 'j', 'k', 'Enter']) await page.keyboard.press(key);

@@ -141,6 +141,38 @@ test('traces: more pages come by cursor, each trace once', async () => {
   });
 });
 
+test('traces: one is chosen to be compared with another, by the pointer and by keys; what fails in one alone is told', async () => {
+  await at('/traces?service=web', async (page) => {
+    const rows = page.locator('.table tbody tr');
+    await shown(page, '.table tbody tr');
+    const id = async (n) => (await rows.nth(n).locator('a.strong').getAttribute('href')).slice(7);
+    const [first, second] = [await id(0), await id(1)];
+    await rows.nth(0).getByRole('button', { name: 'Compare' }).click();
+    await eventually(async () => assert.equal(await address(page), `/traces?service=web&mark=${first}`));
+    assert.match(await page.locator('main .note').innerText(), /to be compared with/);
+    await rows.nth(1).getByRole('link', { name: 'With this' }).click();
+    await shown(page, '.grid');
+    assert.equal(await address(page), `/compare?a=${first}&b=${second}`);
+    await page.goBack();
+    await shown(page, '.table tbody tr');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    for (const key of ['j', 'x', 'j', 'x']) await page.keyboard.press(key);
+    await shown(page, '.grid');
+    assert.equal(await address(page), `/compare?a=${first}&b=${second}`);
+  });
+  await at(`/compare?a=${traceId(111)}`, async (page) => {
+    await shown(page, '.picks a');
+    const failed = page.getByRole('region', { name: 'With errors' });
+    assert.equal(await failed.locator('li').count(), 4);
+    await failed.locator('a').first().click();
+    await shown(page, '.grid');
+    assert.match(await page.locator('main').innerText(), /B alone fails in POST \/charge of pay\./);
+    assert.equal(await page.locator('.sides .smallfall canvas').count(), 2);
+    const failing_ = await page.locator('.grid-row', { has: page.locator('.bad', { hasText: '0 → 1' }) }).locator('.cut').allInnerTexts();
+    assert.deepEqual(failing_.map((t) => t.replace(/\s+/g, ' ').trim()).sort(), ['GET /checkout web', 'POST /charge pay in POST /charge', 'POST /charge web in GET /checkout']);
+  });
+});
+
 test('traces: a dot opens its trace, a rectangle narrows time and duration', async () => {
   await at('/traces?order=longest', async (page) => {
     await shown(page, '.table tbody tr');

@@ -132,6 +132,7 @@ test('commands are found by their letters', () => {
   assert.equal(score('Traces of cart', 'xyz'), -1);
   assert.ok(score('Traces', 'tra') < score('Theme: dark as a', 'tra'));
   assert.ok(score('Logs of payment', 'pay') >= 0);
+  assert.ok(score('Search: <img src=x onerror=1>', 'onerror') < score('Correlations with errors', 'onerror'), 'what was typed as it is comes first');
 });
 
 test('snippets name this clew, and a token where it wants one', () => {

@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { compare, explains, orderNodes, treeOrder } from '../src/hot/compare';
+import { compare, explains, failsIn, orderNodes, treeOrder } from '../src/hot/compare';
 import { median, pick } from '../src/hot/picks';
 import { gather, nextOrder, operationOrders, orderOperations, orderSpans, readOrder, spanOrders, writeOrder } from '../src/hot/spans';
 import { criticalPath, findRows, idOf, layout, markIds, miniMap, nameOf, nextMarked, positionOf, reveal, rowOf, serviceOf, storedStart, ticks, visibleRows, type ColumnsIn, type Waterfall } from '../src/hot/waterfall';
@@ -274,6 +274,25 @@ test('nodes stand as a tree or by what explains most, and can be narrowed', () =
     assert.deepEqual([...tree].sort((p, q) => p - q), Array.from({ length: x.n }, (_, k) => k));
     tree.forEach((k, i) => assert.ok(i === 0 ? x.parent[k] < 0 : x.depth[k] <= x.depth[tree[i - 1]] + 1));
   }
+});
+
+test('what fails in one alone is named where it began', () => {
+  const good = make(parse('0 0 100 a', '1 10 40 b', '2 20 10 c', '1 55 40 d')), bad = make(parse('0 0 100 a', '1 10 40 b', '2 20 10 c', '1 55 40 d'));
+  for (const i of [0, 1, 2]) bad.error[i] = 1;
+  const names = (c: ReturnType<typeof compare>, side: 'a' | 'b'): string[] => failsIn(c, side).map((k) => c.name[k]);
+  assert.deepEqual(names(compare(good, bad), 'b'), ['c']);
+  assert.deepEqual(names(compare(good, bad), 'a'), []);
+  assert.deepEqual(names(compare(bad, good), 'a'), ['c']);
+  bad.error[3] = 1;
+  assert.deepEqual(names(compare(good, bad), 'b'), ['c', 'd']);
+  assert.deepEqual(names(compare(bad, bad), 'b'), []);
+  assert.equal(orderNodes(compare(good, bad), 'tree', 'changed').length, 4, 'they differ, though no time does');
+});
+
+test('traces to compare with: those that fail where it does not, or the other way', () => {
+  const traces = [0, 1, 0, 2].map((error_count, i) => ({ trace_id: `t${i}`, duration_ns: 100, error_count })), unlike = (failed: boolean): string[] => pick(traces, 100, 100, 4, failed).filter((c) => c.why === 'unlike').map((c) => c.trace.trace_id);
+  assert.deepEqual(unlike(false), ['t1', 't3']);
+  assert.deepEqual(unlike(true), ['t0', 't2']);
 });
 
 test('traces to compare with: slower, usual, faster, each once', () => {

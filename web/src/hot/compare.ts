@@ -113,11 +113,18 @@ export function treeOrder(c: Compared): Int32Array {
   return out;
 }
 
+/** Where one of the two fails and the other does not: operations without another such below them. */
+export function failsIn(c: Compared, side: 'a' | 'b'): number[] {
+  const other = side === 'a' ? 'b' : 'a', fails = (k: number): boolean => c[side].errors[k] > 0 && c[other].errors[k] === 0, above = new Set<number>();
+  for (let k = c.n - 1; k >= 0; k--) if (fails(k) || above.has(k)) above.add(c.parent[k]);
+  return [...treeOrder(c)].filter((k) => fails(k) && !above.has(k));
+}
+
 export type Shown = 'all' | 'changed' | 'a' | 'b';
 
 /** Which nodes to show: the tree, or those that explain most first. */
 export function orderNodes(c: Compared, by: 'explains' | 'tree', shown: Shown): Int32Array {
-  const order = treeOrder(c).filter((k) => shown === 'all' || (shown === 'changed' ? explains(c, k) !== 0 || c.a.calls[k] !== c.b.calls[k] || c.a.total[k] !== c.b.total[k] : shown === 'a' ? c.b.calls[k] === 0 : c.a.calls[k] === 0));
+  const order = treeOrder(c).filter((k) => shown === 'all' || (shown === 'changed' ? explains(c, k) !== 0 || c.a.calls[k] !== c.b.calls[k] || c.a.total[k] !== c.b.total[k] || c.a.errors[k] !== c.b.errors[k] : shown === 'a' ? c.b.calls[k] === 0 : c.a.calls[k] === 0));
   if (by === 'tree') return order;
   const weight = (k: number): number => Math.abs(explains(c, k));
   const other = (k: number): number => Math.abs(c.b.total[k] - c.a.total[k]);

@@ -1,10 +1,11 @@
-// Which traces to offer for a comparison with one of the same operation: some slower, some faster, some of the usual duration.
+// Which traces to offer for a comparison with one of the same operation: some that fail where it does not, or the other way, some slower, some faster, some of the usual duration.
 interface Timed {
   trace_id: string;
   duration_ns: number;
+  error_count?: number;
 }
 export interface Candidate<T extends Timed> {
-  why: 'slower' | 'usual' | 'faster';
+  why: 'unlike' | 'slower' | 'usual' | 'faster'; // unlike: with errors, if it has none
   trace: T;
 }
 
@@ -16,8 +17,8 @@ export function median(values: readonly number[]): number {
 
 const near = 0.02; // as long as the one it is compared with: neither slower nor faster
 
-/** At most `each` of a kind, each trace once: the slowest, the fastest, and those nearest to what is usual. */
-export function pick<T extends Timed>(all: readonly T[], duration: number, usual: number, each = 4): Candidate<T>[] {
+/** At most `each` of a kind, each trace once: the first that fail where it does not (or do not), the slowest, the fastest, and those nearest to what is usual. */
+export function pick<T extends Timed>(all: readonly T[], duration: number, usual: number, each = 4, failed = false): Candidate<T>[] {
   const taken = new Set<string>();
   const take = (why: Candidate<T>['why'], list: T[]): Candidate<T>[] =>
     list.filter((t) => !taken.has(t.trace_id)).slice(0, each).map((trace) => {
@@ -26,6 +27,7 @@ export function pick<T extends Timed>(all: readonly T[], duration: number, usual
     });
   const by = (key: (t: T) => number): T[] => [...all].sort((a, b) => key(a) - key(b) || (a.trace_id < b.trace_id ? -1 : 1));
   return [
+    ...take('unlike', all.filter((t) => (t.error_count ?? 0) > 0 !== failed && (failed || t.error_count !== undefined))),
     ...take('usual', by((t) => Math.abs(t.duration_ns - usual))),
     ...take('slower', by((t) => -t.duration_ns).filter((t) => t.duration_ns > duration * (1 + near))),
     ...take('faster', by((t) => t.duration_ns).filter((t) => t.duration_ns < duration * (1 - near))),

@@ -26,6 +26,7 @@ export interface Correlation {
 export interface Correlations extends Partial_ {
   correlations: Correlation[];
   correlation_count: number;
+  next_cursor: string | null;
 }
 export type One = Correlation & Partial_;
 

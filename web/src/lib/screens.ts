@@ -45,6 +45,7 @@ export interface TracesState extends Range {
   order: 'newest' | 'longest';
   compare: boolean;
   by: string; // the field or attribute that the search is grouped by; "": none
+  mark: string; // the trace that another one is chosen to be compared with; "": none
 }
 export interface TraceState {
   as: 'tree' | 'table' | 'operations' | 'analysis';
@@ -161,7 +162,7 @@ export const errors = codec<ErrorsState>({ start: text('now-24h'), end: text(), 
 export const traces = codec<TracesState>({
   ...range, service: text(), environment: text(), operation: text(), status: choice('', 'error', 'ok', 'unset'), min_duration: text(),
   max_duration: text(), text: text(), where: list(), order: choice('newest', 'longest'),
-  compare: flag(), by: text(),
+  compare: flag(), by: text(), mark: text(),
 });
 export const trace = codec<TraceState>({
   as: choice('tree', 'table', 'operations', 'analysis'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(), stored: flag(),

@@ -1,6 +1,6 @@
 // Two traces beside each other: what one has and does that the other has not and does not, and what explains the difference of the two.
 import { useMemo, useState } from 'preact/hooks';
-import { compare, explains, orderNodes, type Compared } from '../hot/compare';
+import { compare, explains, failsIn, orderNodes, type Compared } from '../hot/compare';
 import { median, pick, type Candidate as CandidateOf } from '../hot/picks';
 import { useQuestion, type Traces, type TraceSummary } from '../lib/api';
 import { duration, grouped, percent, plural } from '../lib/format';
@@ -11,6 +11,7 @@ import { compare as codec, compareLink, traceLink, tracesLink, type CompareState
 import { absolute, parseMs, showTime } from '../lib/time';
 import { useTrace, type Trace } from '../lib/trace';
 import { Dot } from '../ui/chips';
+import { SmallFall } from '../ui/smallfall';
 import { Grid, Share, type Column } from '../ui/grid';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 
@@ -21,7 +22,7 @@ const signed = (ns: number): string => (ns > 0 ? `+${duration(ns)}` : duration(n
 
 // ---- choosing the other ---------------------------------------------------------------------------------------------
 
-const groups: [Candidate['why'], string][] = [['slower', 'Slower'], ['usual', 'Usual'], ['faster', 'Faster']];
+const groups = (failed: boolean): [Candidate['why'], string][] => [['unlike', failed ? 'Without errors' : 'With errors'], ['slower', 'Slower'], ['usual', 'Usual'], ['faster', 'Faster']];
 
 function useCandidates(t: Trace): { found: Candidate[]; busy: boolean; usual: number } {
   const { root } = t;
@@ -30,14 +31,15 @@ function useCandidates(t: Trace): { found: Candidate[]; busy: boolean; usual: nu
   const of = { ...range, service: root.service, operation: root.operation };
   const newest = useQuestion<Traces>('/api/v1/traces', { ...of, limit: 100 });
   const longest = useQuestion<Traces>('/api/v1/traces', { ...of, limit: 10, order: 'longest' });
+  const failing = useQuestion<Traces>(t.error_count > 0 ? null : '/api/v1/traces', { ...of, limit: 10, status: 'error' });
   return useMemo(() => {
     const all = new Map<string, TraceSummary>();
-    for (const s of [...(newest.data?.traces ?? []), ...(longest.data?.traces ?? [])])
+    for (const s of [...(newest.data?.traces ?? []), ...(longest.data?.traces ?? []), ...(failing.data?.traces ?? [])])
       if (s.root.service === root.service && s.root.operation === root.operation) all.set(s.trace_id, s);
     const usual = median((newest.data?.traces ?? []).map((s) => s.duration_ns));
     all.delete(t.trace_id);
-    return { found: pick([...all.values()], t.duration_ns, usual), busy: newest.busy || longest.busy, usual };
-  }, [t, newest.data, longest.data, newest.busy, longest.busy]);
+    return { found: pick([...all.values()], t.duration_ns, usual, 4, t.error_count > 0), busy: newest.busy || longest.busy || failing.busy, usual };
+  }, [t, newest.data, longest.data, failing.data, newest.busy, longest.busy, failing.busy]);
 }
 
 function Choose({ t }: { t: Trace }) {
@@ -61,8 +63,8 @@ function Choose({ t }: { t: Trace }) {
       {busy && found.length === 0 && <p class="muted">Looking for traces of the same operation …</p>}
       {!busy && found.length === 0 && <Empty title="No other trace of this operation" actions={<a class="button" href={tracesLink()}>Search traces</a>}>None within a day of this one begins with {t.root.service} {t.root.operation}. Any trace can be compared by its id.</Empty>}
       {found.length > 0 && <p class="muted">Traces within a day of this one that begin with the same operation; the newest of them usually take {duration(usual)}.</p>}
-      <div class="charts">
-        {groups.map(([why, name]) => {
+      <div class="pickgroups">
+        {groups(t.error_count > 0).map(([why, name]) => {
           const of = found.filter((c) => c.why === why);
           return of.length > 0 && (
             <section key={why} class="chart" aria-label={name}>
@@ -78,12 +80,14 @@ function Choose({ t }: { t: Trace }) {
 
 // ---- the comparison -------------------------------------------------------------------------------------------------
 
-function Which({ name, t }: { name: string; t: Trace }) {
-  const { zone } = usePrefs();
+/** `total`: how long the longer of the two takes, so that both are drawn on one scale. */
+function Which({ name, t, total }: { name: string; t: Trace; total: number }) {
+  const { zone } = usePrefs(), bars = useMemo(() => ({ ...t.w, total }), [t, total]);
   return (
     <li>
       <b>{name}</b> <a href={traceLink(t.trace_id)}><Dot service={t.root.service} />{t.root.service} {t.root.operation}</a> <b>{duration(t.w.total)}</b>
-      <span class="muted"> {plural(t.span_count, 'span')}{t.error_count > 0 && `, ${plural(t.error_count, 'error')}`}, {showTime(parseMs(t.start), zone, true)}</span>
+      <span class="muted"> {plural(t.span_count, 'span')}{t.error_count > 0 && <>, <span class="bad">{plural(t.error_count, 'error')}</span></>}, {showTime(parseMs(t.start), zone, true)}</span>
+      <a class="smallfall" href={traceLink(t.trace_id)} tabIndex={-1} aria-hidden="true"><SmallFall bars={bars} label="" /></a>
     </li>
   );
 }
@@ -103,8 +107,21 @@ function Sentence({ c, a, b }: { c: Compared; a: Trace; b: Trace }) {
   );
 }
 
+/** What went wrong in one of the two alone. */
+function Fails({ c, a, b }: { c: Compared; a: Trace; b: Trace }) {
+  const of = (side: 'a' | 'b', t: Trace) => {
+    const all = failsIn(c, side);
+    return all.length > 0 && (
+      <p key={side}><span class="tag error">{side.toUpperCase()} alone fails</span> in {all.slice(0, 3).map((k, i) => <span key={k}>{i > 0 && ', '}<a href={traceLink(t.trace_id, { as: 'table', find: c.name[k] })}>{c.name[k]}</a> <span class="muted">of {c.service[k]}</span></span>)}{all.length > 3 && ` and ${all.length - 3} more`}.</p>
+    );
+  };
+  return <>{of('a', a)}{of('b', b)}</>;
+}
+
 const shows: [CompareState['show'], string][] = [['all', 'All operations'], ['changed', 'Changed'], ['a', 'Only in A'], ['b', 'Only in B']];
 const calls = (id: string, n: number, name: string) => (n ? <a href={traceLink(id, { as: 'table', find: name })}>{grouped(n)}</a> : <span class="muted">none</span>);
+
+const failures = (a: number, b: number) => (a + b === 0 ? <span class="muted">–</span> : a === b ? `${a} both` : <span class="bad" title={`${a} in A, ${b} in B`}>{a} → {b}</span>);
 
 function NodeName({ c, k, tree }: { c: Compared; k: number; tree: boolean }) {
   const only = c.b.calls[k] === 0 ? 'A' : c.a.calls[k] === 0 ? 'B' : '';
@@ -130,6 +147,7 @@ function Nodes({ c, a, b, state, set }: { c: Compared; a: Trace; b: Trace; state
     { by: '', title: 'Time in A', width: '88px', num: true, wide: true, cell: (k) => took(c.a.calls[rows[k]], c.a.total[rows[k]]) },
     { by: '', title: 'Time in B', width: '88px', num: true, wide: true, cell: (k) => took(c.b.calls[rows[k]], c.b.total[rows[k]]) },
     { by: '', title: 'Difference', width: '92px', num: true, wide: true, cell: (k) => signed(c.b.total[rows[k]] - c.a.total[rows[k]]) },
+    { by: '', title: 'Errors', width: '84px', num: true, wide: true, cell: (k) => failures(c.a.errors[rows[k]], c.b.errors[rows[k]]) },
     { by: '', title: 'Explains', width: '164px', num: true, cell: (k) => <Share signed of={explains(c, rows[k]) / most} text={signed(explains(c, rows[k]))} /> },
   ];
   return (
@@ -158,10 +176,11 @@ function Both({ a, b, state, set }: { a: Trace; b: Trace; state: CompareState; s
         <button class="button" onClick={() => set({ a: state.b, b: state.a })}>Swap A and B</button>
         <a class="button" href={compareLink({ a: state.a })}>Another B …</a>
       </div>
-      <ul class="sides"><Which name="A" t={a} /><Which name="B" t={b} /></ul>
+      <ul class="sides"><Which name="A" t={a} total={Math.max(a.w.total, b.w.total)} /><Which name="B" t={b} total={Math.max(a.w.total, b.w.total)} /></ul>
       <PartialNote of={a.partial ? a : b} />
       {(a.truncated || b.truncated) && <div class="note warn" role="status">A trace has more spans than can be looked at: what is compared are its first.</div>}
       <Sentence c={c} a={a} b={b} />
+      <Fails c={c} a={a} b={b} />
       <Nodes c={c} a={a} b={b} state={state} set={set} key={`${state.sort} ${state.show}`} />
     </>
   );

@@ -1,10 +1,10 @@
 // Requests by their ids: those of a range of time, and one of them across traces and logs.
 import { useState } from 'preact/hooks';
-import { useQuestion } from '../lib/api';
 import type { Correlation, Correlations } from '../lib/correlation';
 import { duration, grouped, plural } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
+import { usePages } from '../lib/pages';
 import { usePrefs } from '../lib/prefs';
 import { correlations, correlationsLink, propagationLink, type CorrelationsState } from '../lib/screens';
 import { parseMs, showClock, showTime } from '../lib/time';
@@ -15,7 +15,7 @@ import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { TimePicker } from '../ui/time';
 
 type Set_ = (s: Partial<CorrelationsState>, replace?: boolean) => void;
-const most = 100, step = 400, mostOfAll = 1000; // of a list, what more asks for, and what the API gives
+const pageSize = 100;
 
 /** An opened id leaves the list's own fields behind, and keeps what asks for it. */
 const linkOf = (s: CorrelationsState, id: string): string => correlationsLink({ start: s.start, end: s.end, environment: s.environment, attribute: s.attribute, id });
@@ -100,11 +100,10 @@ function NoneFound({ state, set }: { state: CorrelationsState; set: Set_ }) {
 }
 
 function List({ state, set }: { state: CorrelationsState; set: Set_ }) {
-  const [limit, setLimit] = useState(most);
-  const asked = useQuestion<Correlations>('/api/v1/correlations', {
-    start: state.start, end: state.end, environment: state.environment, service: state.service, search: state.search, attribute: state.attribute, errors: state.errors || undefined, derived: state.derived || undefined, limit,
+  const { first: asked, pages, cursor, load, busy, failure } = usePages<Correlations>('/api/v1/correlations', {
+    start: state.start, end: state.end, environment: state.environment, service: state.service, search: state.search, attribute: state.attribute, errors: state.errors || undefined, derived: state.derived || undefined, limit: pageSize,
   });
-  const list = asked.data?.correlations ?? [], found = asked.data?.correlation_count ?? 0;
+  const list = pages.flatMap((p) => p.correlations), found = asked.data?.correlation_count ?? 0;
   useKeys({ e: () => set({ errors: !state.errors }) });
   return (
     <>
@@ -119,13 +118,9 @@ function List({ state, set }: { state: CorrelationsState; set: Set_ }) {
       <PartialNote of={asked.data} />
       {!asked.data && !asked.failure && <p class="muted">Gathering ids …</p>}
       {asked.data && list.length === 0 && !asked.busy && <NoneFound state={state} set={set} />}
-      {list.length > 0 && <Found list={list} state={state} />}
-      {list.length > 0 && (
-        <div class="more">
-          {found > list.length && list.length < mostOfAll ? <button class="button" disabled={asked.busy} onClick={() => setLimit(Math.min(mostOfAll, limit + step))}>More of them</button>
-            : <span class="muted">{found > list.length ? `The newest ${grouped(list.length)}: narrow the search for others.` : 'That is all of them.'}</span>}
-        </div>
-      )}
+      {list.length > 0 && <Found list={list} state={state} key={correlations.write(state)} />}
+      {failure && <FailureNote failure={failure} again={load} />}
+      {list.length > 0 && <div class="more">{cursor ? <button class="button" disabled={busy} onClick={load}>{busy ? 'Loading …' : `Load ${pageSize} more`}</button> : <span class="muted">That is all of them.</span>}</div>}
     </>
   );
 }

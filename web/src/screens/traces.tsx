@@ -1,11 +1,12 @@
 // Searching traces: conditions, dots by time and duration, and the table, page after page.
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { get, useQuestion, withParams, type Failure, type Operations, type TraceSummary, type Traces as Answer } from '../lib/api';
+import { useMemo, useState } from 'preact/hooks';
+import { useQuestion, withParams, type Failure, type Operations, type TraceSummary, type Traces as Answer } from '../lib/api';
 import { duration, grouped, plural, readDuration } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
+import { usePages } from '../lib/pages';
 import { usePrefs } from '../lib/prefs';
-import { traceLink, traces, type TracesState } from '../lib/screens';
+import { compareLink, correlationLink, traceLink, traces, type TracesState } from '../lib/screens';
 import { complaint } from '../lib/where';
 import { absolute, parseMs, rangeMs, showClock } from '../lib/time';
 import { traceFields } from '../lib/fields';
@@ -19,7 +20,7 @@ import { Empty, FailureNote, PartialNote, Progress, useRefused } from '../ui/sta
 import { TimePicker } from '../ui/time';
 
 const pageSize = 50;
-const asked = ({ compare: _compare, by: _by, ...s }: TracesState) => ({ ...s, limit: pageSize });
+const asked = ({ compare: _compare, by: _by, mark: _mark, ...s }: TracesState) => ({ ...s, limit: pageSize });
 
 function Filters({ state, set, failure }: { state: TracesState; set: (s: Partial<TracesState>) => void; failure: Failure | null }) {
   const names = useNames();
@@ -41,13 +42,14 @@ function Filters({ state, set, failure }: { state: TracesState; set: (s: Partial
   );
 }
 
-function Row({ t, at, longest }: { t: TraceSummary; at: boolean; longest: number }) {
+function Row({ t, at, longest, mark, set }: { t: TraceSummary; at: boolean; longest: number; mark: string; set: (s: Partial<TracesState>, replace?: boolean) => void }) {
   const { zone } = usePrefs();
   return (
     <tr class={at ? 'at' : ''} id={at ? 'row-at' : undefined}>
       <td class="num muted hide-small" style={{ textAlign: 'left' }}>{showClock(parseMs(t.start), zone, Date.now())}</td>
       <td style={{ overflowWrap: 'anywhere' }}>
         <Dot service={t.root.service} /><span class="muted">{t.root.service}</span> <a class="strong" href={traceLink(t.trace_id)}>{t.root.operation}</a>
+        {t.correlation_id && <a class="idof mono hide-small" href={correlationLink(t.correlation_id)} title="All of this id">{t.correlation_id}</a>}
         {t.root.missing && <span class="tag warn" title="The span shown as root has a parent that never came">root missing</span>}
       </td>
       <td class="num">{duration(t.duration_ns)}</td>
@@ -55,30 +57,15 @@ function Row({ t, at, longest }: { t: TraceSummary; at: boolean; longest: number
       <td class="num hide-small">{grouped(t.span_count)}</td>
       <td class="num">{t.error_count > 0 ? <span class="tag error">{plural(t.error_count, 'error')}</span> : <span class="muted">–</span>}</td>
       <td class="hide-small"><span class="services">{t.services.slice(0, 5).map((s) => <span key={s.name} title={`${s.name}: ${plural(s.span_count, 'span')}`}><Dot service={s.name} />{s.name}</span>)}{t.services.length > 5 && <span class="muted">+{t.services.length - 5}</span>}</span></td>
+      <td class="num hide-small">
+        {mark && mark !== t.trace_id ? <a href={compareLink({ a: mark, b: t.trace_id })}>With this</a>
+          : <button class="link" aria-pressed={mark === t.trace_id} title="Compare with another (x)" onClick={() => set({ mark: mark ? '' : t.trace_id }, true)}>{mark ? 'Not this' : 'Compare'}</button>}
+      </td>
     </tr>
   );
 }
 
-/** The first page, and those after it: all asked with the same question. */
-function usePages(state: TracesState) {
-  const first = useQuestion<Answer>('/api/v1/traces', asked(state));
-  const [more, setMore] = useState<{ of: Answer | null; pages: Answer[]; busy: boolean; failure: Failure | null }>({ of: null, pages: [], busy: false, failure: null });
-  useEffect(() => setMore({ of: first.data, pages: [], busy: false, failure: null }), [first.data]);
-  const pages = first.data ? [first.data, ...(more.of === first.data ? more.pages : [])] : [];
-  const cursor = pages.length ? pages[pages.length - 1].next_cursor : null;
-  const load = (): void => {
-    if (!cursor || more.busy) return;
-    const of = first.data;
-    setMore({ ...more, busy: true, failure: null });
-    get<Answer>('/api/v1/traces', { ...asked(state), cursor }).then(
-      (page) => setMore((m) => (m.of === of ? { of, pages: [...m.pages, page], busy: false, failure: null } : m)),
-      (failure: Failure) => setMore((m) => (m.of === of ? { ...m, busy: false, failure } : m)),
-    );
-  };
-  return { first, list: pages.flatMap((p) => p.traces), cursor, load, busy: more.busy, failure: more.failure };
-}
-
-function Found({ list, state, set }: { list: TraceSummary[]; state: TracesState; set: (s: Partial<TracesState>) => void }) {
+function Found({ list, state, set }: { list: TraceSummary[]; state: TracesState; set: (s: Partial<TracesState>, replace?: boolean) => void }) {
   const [at, setAt] = useState(-1);
   const longest = Math.max(1, ...list.map((t) => t.duration_ns));
   const [from, to] = useMemo(() => {
@@ -89,16 +76,28 @@ function Found({ list, state, set }: { list: TraceSummary[]; state: TracesState;
     setAt(Math.max(0, Math.min(list.length - 1, at + step)));
     requestAnimationFrame(() => document.getElementById('row-at')?.scrollIntoView({ block: 'nearest' }));
   };
-  useKeys({ j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1), enter: () => list[at] && go(traceLink(list[at].trace_id)) });
+  const mark = (): void => { // the first press says which, the second with which
+    const id = list[at]?.trace_id;
+    if (!id) return;
+    if (!state.mark || state.mark === id) set({ mark: state.mark ? '' : id }, true);
+    else go(compareLink({ a: state.mark, b: id }));
+  };
+  useKeys({ j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1), enter: () => list[at] && go(traceLink(list[at].trace_id)), x: mark, escape: () => state.mark && set({ mark: '' }, true) });
   const pick = (p: { from: number; to: number; min: number; max: number }): void =>
     set({ ...absolute(p.from, p.to), min_duration: `${Math.floor(p.min)}ns`, max_duration: `${Math.ceil(p.max)}ns` });
   return (
     <>
+      {state.mark && (
+        <div class="note" role="status">
+          <span class="grow">Which one is <a class="mono" href={traceLink(state.mark)}>{state.mark.slice(0, 8)}…</a> to be compared with? Choose it below, or <a href={compareLink({ a: state.mark })}>one that is like it</a>.</span>
+          <button class="button" onClick={() => set({ mark: '' }, true)}>Cancel</button>
+        </div>
+      )}
       <ScatterPlot traces={list} from={from} to={to} onPick={pick} />
       <div class="scroll">
         <table class="table">
-          <thead><tr><th scope="col" class="hide-small">Start</th><th scope="col">Trace</th><th scope="col" class="num">Duration</th><th scope="col" class="hide-small"><span class="sr">Compared</span></th><th scope="col" class="num hide-small">Spans</th><th scope="col" class="num">Errors</th><th scope="col" class="hide-small">Services</th></tr></thead>
-          <tbody>{list.map((t, i) => <Row key={t.trace_id} t={t} at={i === at} longest={longest} />)}</tbody>
+          <thead><tr><th scope="col" class="hide-small">Start</th><th scope="col">Trace</th><th scope="col" class="num">Duration</th><th scope="col" class="hide-small"><span class="sr">Compared</span></th><th scope="col" class="num hide-small">Spans</th><th scope="col" class="num">Errors</th><th scope="col" class="hide-small">Services</th><th scope="col" class="hide-small"><span class="sr">Compare</span></th></tr></thead>
+          <tbody>{list.map((t, i) => <Row key={t.trace_id} t={t} at={i === at} longest={longest} mark={state.mark} set={set} />)}</tbody>
         </table>
       </div>
     </>
@@ -121,7 +120,7 @@ function NoneFound({ state, set }: { state: TracesState; set: (s: Partial<Traces
 
 export default function Traces() {
   const [state, set] = useScreen(traces);
-  const { first, list, cursor, load, busy, failure } = usePages(state);
+  const { first, pages, cursor, load, busy, failure } = usePages<Answer>('/api/v1/traces', asked(state)), list = pages.flatMap((p) => p.traces);
   const order = (o: TracesState['order'], name: string) => <button class="button" aria-pressed={state.order === o} onClick={() => set({ order: o })}>{name}</button>;
   return (
     <>
@@ -129,7 +128,7 @@ export default function Traces() {
       <div class="head">
         <h1>Traces {list.length > 0 && <span class="muted">· {list.length}{cursor ? ' and more' : ''}</span>}</h1>
         <div class="group" role="group" aria-label="Order">{order('newest', 'Newest')}{order('longest', 'Longest')}</div>
-        <Saved screen="traces" query={traces.write(state).slice(1)} />
+        <Saved screen="traces" query={traces.write({ ...state, mark: '' }).slice(1)} />
         <button class="button" aria-pressed={state.by !== ''} title="Count spans by a field or an attribute" onClick={() => set({ by: state.by ? '' : 'service' })}>Group</button>
         <TimePicker range={state} onChange={set} refresh={first.again} compare={{ on: state.compare, set: (compare) => set({ compare }) }} />
       </div>

@@ -63,9 +63,10 @@ const searchCommands = (found: Searches): Command[] =>
 const dashboardCommands = (found: { dashboards: { id: string; name: string }[] }): Command[] =>
   found.dashboards.map((d) => ({ name: `Dashboard: ${d.name}`, hint: '', run: () => go(dashboardLink(d.id)) }));
 
-/** All letters in order: the closer together and the earlier, the better. -1: not in it. */
+/** What was typed as it is, best at its beginning or a word's; else all letters in order: the closer together and the earlier, the better. -1: not in it. */
 export function score(name: string, typed: string): number {
-  const text = name.toLowerCase();
+  const text = name.toLowerCase(), whole = text.indexOf(typed.toLowerCase().trim());
+  if (whole >= 0) return (whole === 0 ? 0 : text[whole - 1] === ' ' ? 0.3 : 0.6) + whole / 10_000;
   let at = -1, total = 0;
   for (const c of typed.toLowerCase().replace(/\s+/g, '')) {
     const next = text.indexOf(c, at + 1);
@@ -136,7 +137,7 @@ const keyTable: [string, string][] = [
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
   ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail, targets)'],
   ['e · Ctrl Z · Ctrl S', 'edit a dashboard; undo, save; arrow keys on a panel’s handle move it, with Shift resize it'], ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'], ['n · Ctrl S · Ctrl Enter', 'a new group; save it; test it (rules)'],
-  ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations, analysis of a trace'],
+  ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['x', 'compare the trace of the row with that of another (traces)'], ['1 2 3 4', 'timeline, traces, logs, flow of a correlation; v the next of them'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations, analysis of a trace'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
 ];
 

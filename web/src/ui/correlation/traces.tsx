@@ -1,18 +1,19 @@
 // The traces of an id: what each is, its waterfall in small, and the way to it.
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { miniMap, type Bars } from '../../hot/waterfall';
+import { useMemo, useState } from 'preact/hooks';
+import type { Bars } from '../../hot/waterfall';
 import { useQuestion } from '../../lib/api';
 import { fromWords, paramsOf, pathOf, type CorrelatedSpan, type CorrelatedTrace, type CorrelatedTraces, type IdFrom } from '../../lib/correlation';
 import { duration, plural } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
 import { go } from '../../lib/nav';
-import { colour, isDark, usePrefs } from '../../lib/prefs';
+import { usePrefs } from '../../lib/prefs';
 import { compareLink, logsLink, traceLink, type CorrelationsState } from '../../lib/screens';
 import { absolute, parseInstant, parseMs, showTime, sinceNs } from '../../lib/time';
 import { CopyButton, Dot } from '../chips';
+import { SmallFall } from '../smallfall';
 import { Answer, PartialNote } from '../states';
 
-const shownFirst = 20, height = 56;
+const shownFirst = 20;
 
 /** Spans of one trace as bars, parents before their children and both by time. */
 function barsOf(spans: CorrelatedSpan[], trace: CorrelatedTrace): Bars {
@@ -25,30 +26,6 @@ function barsOf(spans: CorrelatedSpan[], trace: CorrelatedTrace): Bars {
     b.total = Math.max(b.total, b.start[i] + b.duration[i]);
   });
   return b;
-}
-
-function Small({ bars, label }: { bars: Bars; label: string }) {
-  const canvas = useRef<HTMLCanvasElement>(null), [width, setWidth] = useState(0);
-  usePrefs();
-  const dark = isDark();
-  useEffect(() => {
-    const c = canvas.current!, watch = new ResizeObserver(() => setWidth(c.clientWidth));
-    watch.observe(c);
-    return () => watch.disconnect();
-  }, []);
-  useEffect(() => {
-    const c = canvas.current!;
-    if (!width) return;
-    c.width = width;
-    c.height = height;
-    const g = c.getContext('2d')!, map = miniMap(bars, width, height);
-    g.clearRect(0, 0, width, height);
-    for (const [kind, token] of [[1, 'accent'], [2, 'error-bar']] as const) {
-      g.fillStyle = colour(token);
-      for (let i = 0; i < map.length; i++) if (map[i] === kind) g.fillRect(i % width, Math.floor(i / width), 1, 1);
-    }
-  }, [bars, width, dark]);
-  return <canvas ref={canvas} role="img" aria-label={label} />;
 }
 
 /** What a trace begins with: its first span without a parent here. */
@@ -71,7 +48,7 @@ function One({ t, spans, k, at, alike }: { t: CorrelatedTrace; spans: Correlated
         <b>{duration(t.duration_ns)}</b>
         {t.error_count > 0 && <span class="tag error">{plural(t.error_count, 'error')}</span>}
       </div>
-      <a class="smallfall" href={traceLink(t.trace_id)} tabIndex={-1} aria-hidden="true"><Small bars={bars} label="" /></a>
+      <a class="smallfall" href={traceLink(t.trace_id)} tabIndex={-1} aria-hidden="true"><SmallFall bars={bars} label="" /></a>
       <div class="facts">
         <span>{showTime(start, zone, true)}</span><span>{plural(t.span_count, 'span')}</span>
         {t.log_count > 0 && <a href={logsLink({ ...absolute(start - 1_800_000, start + t.duration_ns / 1e6 + 1_800_000), trace_id: t.trace_id })}>{plural(t.log_count, 'log record')}</a>}
