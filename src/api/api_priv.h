@@ -301,6 +301,8 @@ void handle_correlation_traces(struct api_call *c);
 void handle_correlation_logs(struct api_call *c);
 void handle_correlation_timeline(struct api_call *c);
 void handle_correlation_flow(struct api_call *c);
+void handle_correlation_metrics(struct api_call *c);
+void handle_propagation(struct api_call *c);
 void handle_topology_services(struct api_call *c);
 void handle_topology_edges(struct api_call *c);
 void handle_topology_graph(struct api_call *c);

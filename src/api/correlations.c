@@ -1,7 +1,10 @@
 /* Requests across signals as JSON: GET /api/v1/correlations and what is below it. */
+#include <math.h>
+
 #include "api/api_priv.h"
 #include "insight/correlation.h"
 #include "insight/flow.h"
+#include "insight/meanwhile.h"
 #include "signal/otlp.h"
 
 enum { DESCRIPTION_BYTES_MAX = 512, SEVERITY_ERROR_FIRST = 17 };
@@ -46,7 +49,8 @@ static err write_list(struct api_call *c, struct query *q, struct answer *a) {
                                      .service = call_text(c, "service"),
                                      .failed = call_number(c, "errors", 0),
                                      .duration_min = call_number(c, "min_duration", 0),
-                                     .limit = (size_t)call_number(c, "limit", 50)};
+                                     .limit = (size_t)call_number(c, "limit", 50),
+                                     .cursor = call_text(c, "cursor")};
     struct correlations found;
     TRY(call_range(c, true, &r.ids.time_min, &r.ids.time_max));
     if (r.ids.search.n > QUERY_ID_BYTES_MAX)
@@ -63,6 +67,11 @@ static err write_list(struct api_call *c, struct query *q, struct answer *a) {
         if (i % 64 == 63) TRY(answer_settle(a));
     }
     json_array_end(&a->w);
+    json_key(&a->w, STR("next_cursor"));
+    if (*found.next_cursor)
+        json_text(&a->w, found.next_cursor);
+    else
+        json_null(&a->w);
     if (found.cut)
         a->partial_reason = "there are more ids or rows in this range than are looked at: the older ones are left out; "
                             "ask for a shorter range";
@@ -286,6 +295,79 @@ static err write_flow(struct api_call *c, struct answer *a, const struct correla
     return answer_settle(a);
 }
 
+/* ---- metrics ---------------------------------------------------------------------------------------------------- */
+
+static void write_labels(struct json_writer *w, const char *name, struct labels labels) {
+    json_key(w, str_of(name));
+    json_object(w);
+    for (uint32_t i = 0; i < labels.n; i++) {
+        json_key(w, labels.v[i].name);
+        json_str(w, labels.v[i].value);
+    }
+    json_object_end(w);
+}
+
+static void write_chart(struct json_writer *w, const struct meanwhile_chart *chart, size_t steps) {
+    json_object(w);
+    json_member(w, "service", str, chart->service);
+    json_member(w, "metric", str, chart->metric);
+    json_member(w, "query", str, chart->query);
+    json_key(w, STR("series"));
+    json_array(w);
+    for (size_t i = 0; i < chart->n; i++) {
+        const struct promql_row *row = &chart->rows[i];
+        json_object(w);
+        write_labels(w, "labels", row->labels);
+        json_key(w, STR("values"));
+        json_array(w);
+        for (size_t k = 0; k < steps; k++)
+            if (row->kinds[k] == PROMQL_FLOAT && isfinite(row->values[k]))
+                json_f64(w, row->values[k]);
+            else
+                json_null(w);
+        json_array_end(w);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static void write_exemplar(struct json_writer *w, const struct meanwhile_exemplar *x) {
+    json_object(w);
+    json_member(w, "service", str, x->service);
+    write_labels(w, "series", x->series);
+    write_labels(w, "labels", x->labels);
+    json_key(w, STR("value"));
+    if (isfinite(x->value))
+        json_f64(w, x->value);
+    else
+        json_null(w);
+    json_member(w, "time", time, x->time);
+    json_key(w, STR("trace_id"));
+    write_id(w, x->trace_id, sizeof x->trace_id);
+    json_object_end(w);
+}
+
+static err write_meanwhile(struct answer *a, const struct meanwhile *m) {
+    write_range(&a->w, m->start, m->end);
+    json_member(&a->w, "step_ns", i64, m->step);
+    json_key(&a->w, STR("charts"));
+    json_array(&a->w);
+    for (size_t i = 0; i < m->chart_count; i++) {
+        write_chart(&a->w, &m->charts[i], m->step_n);
+        TRY(answer_settle(a));
+    }
+    json_array_end(&a->w);
+    json_key(&a->w, STR("exemplars"));
+    json_array(&a->w);
+    for (size_t i = 0; i < m->exemplar_count; i++) write_exemplar(&a->w, &m->exemplars[i]);
+    json_array_end(&a->w);
+    if (m->cut && !a->partial_reason)
+        a->partial_reason =
+            "shown are 10 services, 12 metrics of each, 5 series of each, 100 exemplars: there are more";
+    return answer_settle(a);
+}
+
 /* ---- one -------------------------------------------------------------------------------------------------------- */
 
 static err read_one(struct api_call *c, struct answer *a, struct correlation_details *out) {
@@ -333,15 +415,24 @@ static err write_its_flow(struct api_call *c, struct answer *a, const struct cor
     return write_flow(c, a, d);
 }
 
+static err write_its_metrics(struct api_call *c, struct answer *a, const struct correlation_details *d) {
+    struct meanwhile m;
+    TRY(write_head(c, a, d));
+    err e = meanwhile_read(a->q, d, c->now_ns, &m);
+    if (!e) e = write_meanwhile(a, &m);
+    meanwhile_done(&m);
+    return e;
+}
+
 static void answer_one(struct api_call *c,
-                       err (*write)(struct api_call *c, struct answer *a, const struct correlation_details *d)) {
+                       err (*put)(struct api_call *c, struct answer *a, const struct correlation_details *d)) {
     struct query q;
     struct answer a;
     struct correlation_details d;
     call_query_begin(c, &q);
     answer_begin(&a, &q);
     err e = read_one(c, &a, &d);
-    if (!e) e = write(c, &a, &d);
+    if (!e) e = put(c, &a, &d);
     answer_end(c, &a, e);
 }
 
@@ -350,6 +441,7 @@ void handle_correlation_traces(struct api_call *c) { answer_one(c, write_its_tra
 void handle_correlation_logs(struct api_call *c) { answer_one(c, write_its_logs); }
 void handle_correlation_timeline(struct api_call *c) { answer_one(c, write_its_timeline); }
 void handle_correlation_flow(struct api_call *c) { answer_one(c, write_its_flow); }
+void handle_correlation_metrics(struct api_call *c) { answer_one(c, write_its_metrics); }
 
 void handle_correlations(struct api_call *c) {
     struct query q;

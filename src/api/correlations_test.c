@@ -1,4 +1,4 @@
-/* Requests by their id over the API: a story of several traces and logs, ids of any kind, one that is everywhere. */
+/* Requests by their id over the API: a story of several traces and logs, ids of any kind, one that is everywhere; and where context is lost. */
 #include "api/stage_test_priv.h"
 
 #include <setjmp.h>
@@ -255,6 +255,121 @@ static void odd_requests_are_shown(void **state) {
     close();
 }
 
+/* Charts of what its services' metrics did, and the sample that names its trace; another service's and another trace's are not there. */
+static void metrics_are_those_of_its_services(void **state) {
+    (void)state;
+    long long end = STAGE_NOW_NS / 1000000000;
+    stage_rolls = true;
+    open();
+    send_order();
+    begin_spans("mail");
+    for (int i = 1; i < 6; i++) put_span(50 + i, 50 + i, 0, 2, "send", 60000 * i + 1000, 20, NULL);
+    send_spans();
+    buf_clear(&body);
+    buf_add_text(&body, "# TYPE hits counter\n# TYPE heat gauge\n# TYPE took histogram\n");
+    for (int i = 0; i <= 20; i++)
+        buf_add_fmt(&body, "hits_total{job=\"shop/pay\"} %d %lld\n", i * 30, end - (20 - i) * 15);
+    for (int i = 0; i <= 20; i++) buf_add_fmt(&body, "heat{job=\"shop/pay\"} 7 %lld\n", end - (20 - i) * 15);
+    for (int i = 0; i <= 20; i++) buf_add_fmt(&body, "heat{job=\"pay.x\"} 9 %lld\n", end - (20 - i) * 15);
+    for (int i = 0; i <= 20; i++)
+        buf_add_fmt(&body, "took_bucket{service_name=\"gateway\",le=\"1\"} %d %lld\n", i, end - (20 - i) * 15);
+    for (int i = 0; i <= 20; i++)
+        buf_add_fmt(&body,
+                    "took_bucket{service_name=\"gateway\",le=\"+Inf\"} %d %lld # {trace_id=\"%032x\"} 0.5 %lld\n", i,
+                    end - (20 - i) * 15, i == 19 ? 1 : 9, end - (20 - i) * 15);
+    buf_add_fmt(&body,
+                "took_bucket{service_name=\"gateway\",le=\"9\"} 1 %lld # {correlation_id=\"order-7\"} 0.25 %lld\n",
+                end - 60, end - 60);
+    buf_add_text(&body, "# EOF\n");
+    int status =
+        stage_send(&stage, API_PORT_MAIN, "POST /api/v1/import", "application/openmetrics-text", NULL, buf_str(&body));
+    if (status != 200) fail_msg("%d %s", status, stage_body(&stage));
+    ANSWERS("GET /api/v1/correlations/order-7/metrics", 200, "\"step_ns\":60000000000,",
+            "\"query\":\"sum(rate(hits_total{job=~\\\"[^/]+/pay\\\"}[2m]))\"", "\"query\":\"avg(heat{job=~",
+            "\"query\":\"histogram_quantile(0.95, sum by (le) (rate(took_bucket{service_name=\\\"gateway\\\"}[2m])))\"",
+            "\"query\":\"sum(rate(traces_spanmetrics_calls_total{service=\\\"mail\\\"}[2m]))\"", "\"metric\":\"p95\"",
+            "\"exemplars\":[{\"service\":\"gateway\"", "\"value\":0.5", "\"value\":0.25",
+            "00000000000000000000000000000001");
+    assert_null(strstr(stage_body(&stage), "\"other\""));
+    assert_null(strstr(stage_body(&stage), "00000000000000000000000000000009"));
+    assert_null(strstr(stage_body(&stage), "9,9"));
+    ANSWERS("GET /api/v1/correlations/no/metrics", 404, "not_found");
+    close();
+    stage_rolls = false;
+}
+
+/* Names of services are text of others: they stay in their quotes. */
+static void services_of_any_name_are_asked_for(void **state) {
+    (void)state;
+    static const char *const names[] = {"a\\\"} or up{x=\\\"", "(", "\\\\", "a\\nb", "\xc3\xbc", "{}", ".*"};
+    open();
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        begin_spans(names[i]);
+        put_span(1, (int)i + 1, 0, 2, "x", 900, 1, ID("odd"));
+        send_spans();
+    }
+    buf_clear(&body);
+    buf_add_fmt(&body, "up{job=\"a\"} 1 %lld\n", (long long)(STAGE_NOW_NS / 1000000));
+    assert_int_equal(stage_send(&stage, API_PORT_MAIN, "POST /api/v1/import", "text/plain", NULL, buf_str(&body)), 200);
+    ANSWERS("GET /api/v1/correlations/odd/metrics", 200, "\"charts\":[],");
+    close();
+}
+
+/* ---- where context is lost -------------------------------------------------------------------------------------- */
+
+#define PEER(name) "\"attributes\":[{\"key\":\"peer.service\",\"value\":{\"stringValue\":\"" name "\"}}]"
+#define LINK "\"links\":[{\"traceId\":\"000000000000000000000000000000aa\",\"spanId\":\"00000000000000aa\"}]"
+
+static void lost_context_is_told_with_what_mends_it(void **state) {
+    (void)state;
+    static const char finding[] =
+        "\"kind\":\"lost_trace\",\"certainty\":\"likely\",\"caller\":\"front\",\"service\":\"back\","
+        "\"count\":4,\"of_count\":4,\"ratio\":1,";
+    open();
+    begin_spans("front");
+    for (int i = 0; i < 4; i++) put_span(100 + i, 100 + i, 0, 3, "GET", 5000 + 100 * i, 50, PEER("back"));
+    send_spans();
+    begin_spans("back\"}},{\"key\":\"telemetry.sdk.language\",\"value\":{\"stringValue\":\"nodejs");
+    for (int i = 0; i < 4; i++) put_span(200 + i, 200 + i, 0, 2, "GET", 4990 + 100 * i, 30, NULL);
+    send_spans();
+    ANSWERS("GET /api/v1/propagation", 200, finding, "\"language\":\"javascript\"", "propagation.extract(",
+            "\"trace_id\":\"00000000000000000000000000000064\"",
+            "\"other_trace_id\":\"000000000000000000000000000000c8\"", "\"finding_count\":1,");
+    ANSWERS("GET /api/v1/propagation?service=front", 200, finding, "\"finding_count\":1,");
+    ANSWERS("GET /api/v1/propagation?service=nobody", 200, "\"findings\":[],", "\"finding_count\":0,");
+    ANSWERS("GET /api/v1/propagation?environment=prod", 200, "\"span_count\":0,");
+    close();
+}
+
+/* What looks lost and is not: a consumer that links to whom it serves, a parent that began long before its child. */
+static void what_is_there_after_all_is_not_told(void **state) {
+    (void)state;
+    for (int linked = 0; linked < 2; linked++) {
+        open();
+        begin_spans("front");
+        put_span(100, 100, 0, 4, "publish", 5000, 1, ID("order-7"));
+        send_spans();
+        begin_spans("worker");
+        put_span(200, 200, 0, 5, "process", 4000, 1, linked ? ID("order-7") "," LINK : ID("order-7"));
+        send_spans();
+        ANSWERS("GET /api/v1/propagation", 200,
+                linked ? "\"finding_count\":0," : "\"kind\":\"lost_trace\",\"certainty\":\"certain\"");
+        close();
+    }
+    for (int stored = 0; stored < 2; stored++) {
+        open();
+        begin_spans("batch");
+        if (stored) put_span(100, 100, 0, 1, "job", 2 * 3600000, 7200000, NULL);
+        if (stored) put_span(100, 104, 100, 1, "part", 2 * 3600000, 7200000, NULL);
+        put_span(100, 101, 100, 1, "step", 2000, 1, NULL);
+        put_span(100, 102, 104, 1, "step", 1000, 1, NULL);
+        send_spans();
+        ANSWERS("GET /api/v1/propagation", 200,
+                stored ? "\"finding_count\":0," : "\"kind\":\"missing_parent\",\"certainty\":\"possible\"");
+        close();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_whole_whoever_passed_its_id_on),
@@ -262,6 +377,10 @@ int main(void) {
         cmocka_unit_test(ids_of_any_kind_are_found_or_not),
         cmocka_unit_test(one_id_may_be_everywhere),
         cmocka_unit_test(odd_requests_are_shown),
+        cmocka_unit_test(metrics_are_those_of_its_services),
+        cmocka_unit_test(services_of_any_name_are_asked_for),
+        cmocka_unit_test(lost_context_is_told_with_what_mends_it),
+        cmocka_unit_test(what_is_there_after_all_is_not_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

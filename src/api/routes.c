@@ -4,6 +4,7 @@
 #include "insight/correlation.h"
 #include "insight/errors.h"
 #include "insight/flow.h"
+#include "insight/propagation.h"
 #include "insight/topology.h"
 #include "query/storage.h"
 
@@ -137,7 +138,8 @@ static const struct api_param correlations_params[] = {
      .initial = "false",
      .help = "also traces to which no id came, by the one that is derived of their trace id"},
     RANGE_PARAMS,
-    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = CORRELATIONS_MAX, .initial = "50", .help = "ids given"},
+    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = CORRELATIONS_MAX, .initial = "50", .help = "ids a page"},
+    {.name = "cursor", .type = PARAM_TEXT, .help = "`next_cursor` of the page before"},
     TIMEOUT_PARAM,
     {0},
 };
@@ -171,6 +173,7 @@ static const struct api_param correlation_params[] = {
 static const struct api_param correlation_traces_params[] = {CORRELATION_ROWS_PARAMS("spans"), WHOLE_PARAM, {0}};
 static const struct api_param correlation_logs_params[] = {CORRELATION_ROWS_PARAMS("log records"), WHOLE_PARAM, {0}};
 static const struct api_param correlation_timeline_params[] = {CORRELATION_ROWS_PARAMS("items"), {0}};
+static const struct api_param correlation_metrics_params[] = {CORRELATION_PARAMS, {0}};
 static const struct api_param correlation_flow_params[] = {
     CORRELATION_PARAMS,
     {.name = "nodes",
@@ -184,6 +187,19 @@ static const struct api_param correlation_flow_params[] = {
      .max = FLOW_NODES_MAX,
      .initial = "100",
      .help = "nodes given: the first ones"},
+    {0},
+};
+static const struct api_param propagation_params[] = {
+    {.name = "service", .type = PARAM_TEXT, .help = "findings about this service, as either side of a call"},
+    ENVIRONMENT_PARAM,
+    RANGE_PARAMS,
+    {.name = "limit",
+     .type = PARAM_INTEGER,
+     .min = 1,
+     .max = PROPAGATION_FINDINGS_MAX,
+     .initial = "100",
+     .help = "findings given"},
+    TIMEOUT_PARAM,
     {0},
 };
 #define ERRORS_PARAMS                                                                                                  \
@@ -668,6 +684,14 @@ const struct api_route api_routes[] = {
     {HTTP_GET, "/api/v1/correlations/{correlation_id}/flow", ROLE_READ, MAIN, RUN_WORK, handle_correlation_flow,
      correlation_flow_params, "Its path as a graph: who called whom, in order, with places to draw it at.",
      "CorrelationFlow"},
+    {HTTP_GET, "/api/v1/correlations/{correlation_id}/metrics", ROLE_READ, MAIN, RUN_WORK, handle_correlation_metrics,
+     correlation_metrics_params,
+     "What the metrics of its services did meanwhile, with the PromQL of each, and exemplars that name its traces.",
+     "CorrelationMetrics"},
+    {HTTP_GET, "/api/v1/propagation", ROLE_READ, MAIN, RUN_WORK, handle_propagation, propagation_params,
+     "Where context is lost: broken traces, calls that drop the correlation id, log records without a trace; and what "
+     "mends each.",
+     "Propagation"},
     {HTTP_GET, "/api/v1/topology/services", ROLE_READ, MAIN, RUN_WORK, handle_topology_services,
      topology_services_params, "Services, databases, messaging systems and peers, with what is known of them.",
      "TopologyServices"},

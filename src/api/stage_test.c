@@ -2,6 +2,7 @@
 
 #include "ingest/ingest.h"
 #include "ingest/live.h"
+#include "ingest/rollup/rollup.h"
 #include "os/clock.h"
 #include "signal/batch_build.h"
 
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 int64_t stage_later_ns;
+bool stage_rolls;
 int64_t stage_now(void) { return STAGE_NOW_NS + stage_later_ns; }
 
 void stage_open(struct stage *s) { stage_open_as(s, NULL, NULL, NULL); }
@@ -31,6 +33,7 @@ void stage_open_as(struct stage *s, const char *dir, const char *tokens, const c
     budget_init(&s->budget, 1 << 30);
     store_options_default(&store);
     store.wall_ns = stage_now;
+    if (stage_rolls) store.rollup = rollup_of_spans();
     s->store = store_model_open(&store);
     s->live = live_new(64, &s->budget);
     s->correlate = correlate_rules_new();

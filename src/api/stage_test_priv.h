@@ -56,5 +56,6 @@ const char *stage_body(const struct stage *s);
 #define STAGE_NOW_NS ((int64_t)1767323045 * 1000000000) /* 2026-01-02T03:04:05Z */
 extern int64_t stage_later_ns;                          /* added to it */
 int64_t stage_now(void);
+extern bool stage_rolls; /* stages that are opened keep rollups of spans */
 void stage_put_traces(struct buf *out); /* bodies of the data set */
 void stage_put_logs(struct buf *out);

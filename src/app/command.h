@@ -14,6 +14,9 @@ err command_query_attributes(const struct arguments *a);
 err command_query_values(const struct arguments *a);
 err command_query_traces(const struct arguments *a);
 err command_query_logs(const struct arguments *a);
+err command_query_correlations(const struct arguments *a);
+err command_query_correlation(const struct arguments *a);
+err command_query_propagation(const struct arguments *a);
 err command_query_promql(const struct arguments *a);
 err command_follow_logs(const struct arguments *a); /* query logs --follow */
 err command_import_metrics(const struct arguments *a);

@@ -128,6 +128,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_FOLLOW] = {"follow", NULL, NULL, "the newest --limit records, and then new ones as they come"},
     [OPTION_BY] = {"by", "KEY", NULL,
                    "count by a field (service, operation, severity) or an attribute; --limit values"},
+    [OPTION_ATTRIBUTE] = {"attribute", "KEY", NULL, "this attribute is the id, as order.id, not the correlation id"},
     [OPTION_ROWS] = {"rows", "N", "10", "rows to print at most"},
     [OPTION_PROVE] = {"verify", NULL, NULL, "erase the bytes now, not within 24 hours, and prove that none is left"},
     [OPTION_YES] = {"yes", NULL, NULL, "do not ask"},

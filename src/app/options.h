@@ -78,6 +78,7 @@ enum option {
     OPTION_CURSOR,
     OPTION_FOLLOW,
     OPTION_BY,
+    OPTION_ATTRIBUTE,
     OPTION_ROWS,
     OPTION_YES,
     OPTION_JOB,

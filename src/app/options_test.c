@@ -130,7 +130,7 @@ static void mistakes_are_named(void **state) {
     FAILS("there is no command \"quary\"; did you mean \"query traces\"? `clew --help` lists them", "quary", "traces");
     FAILS("there is no command \"\"; `clew --help` lists them", "");
     FAILS("clew query what? `clew query traces` or `clew query logs` or `clew query promql` or `clew query attributes` "
-          "or `clew query values`",
+          "or `clew query values` or `clew query correlations` or `clew query correlation` or `clew query propagation`",
           "query");
 }
 

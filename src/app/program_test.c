@@ -22,7 +22,7 @@ static const struct {
     {{"bakcup", "x"}, "did you mean \"backup\"?"},
     {{"query"},
      "clew query what? `clew query traces` or `clew query logs` or `clew query promql` or `clew query attributes` or "
-     "`clew query values`"},
+     "`clew query values` or `clew query correlations` or `clew query correlation` or `clew query propagation`"},
     {{"query", "spans"}, "clew query what?"},
     {{"query", "logs", "extra"}, "clew query logs does not take \"extra\""},
     {{"version", "-v"}, "clew version does not take \"-v\""},

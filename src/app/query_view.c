@@ -34,8 +34,7 @@ static void add_filters(struct buf *path, const struct arguments *a) {
 
 /* ---- drawing ---------------------------------------------------------------------------------------------------- */
 
-/* Date and clock of an RFC 3339 time, to the millisecond. */
-static void put_moment(struct buf *out, struct str time) {
+void view_put_moment(struct buf *out, struct str time) {
     AUTO_BUF struct buf safe;
     struct str date, clock;
     buf_init(&safe, 4 * KIB);
@@ -48,7 +47,7 @@ static void put_moment(struct buf *out, struct str time) {
     buf_add_fmt(out, STR_FMT " %-12.*s", STR_ARG(date), (int)MIN(clock.n, (size_t)12), clock.p);
 }
 
-static void put_dim(struct buf *out, const char *before, struct str text, const struct colors *c) {
+void view_put_dim(struct buf *out, const char *before, struct str text, const struct colors *c) {
     buf_add_fmt(out, "%s%s", before, c->dim);
     put_terminal(out, text);
     buf_add_text(out, c->reset);
@@ -70,9 +69,9 @@ static void put_trace(struct buf *out, const struct json_node *t, const struct c
     AUTO_BUF struct buf duration;
     buf_init(&duration, 64);
     put_duration_short(&duration, json_tree_number(t, "duration_ns"));
-    put_moment(out, json_tree_text(t, "start"));
+    view_put_moment(out, json_tree_text(t, "start"));
     int64_t spans = json_tree_number(t, "span_count");
-    put_dim(out, "  ", json_tree_text(t, "trace_id"), c);
+    view_put_dim(out, "  ", json_tree_text(t, "trace_id"), c);
     buf_add_fmt(out, "  %*s%s  %4lld span%s  ", (int)(9 - MIN(view_columns_of(buf_str(&duration)), 9)), "", duration.p,
                 (long long)spans, spans == 1 ? " " : "s");
     put_terminal(out, json_tree_text(root, "service"));
@@ -124,7 +123,7 @@ static void put_padded(struct buf *out, struct str text, int columns) {
 static void put_log(struct buf *out, const struct json_node *r, const struct colors *c) {
     struct str severity = json_tree_text(r, "severity");
     const struct json_node *body = json_tree_get(r, "body");
-    put_moment(out, json_tree_text(r, "time"));
+    view_put_moment(out, json_tree_text(r, "time"));
     buf_add_fmt(out, "  %s", severity_color(severity, c));
     put_padded(out, severity, SEVERITY_COLUMNS);
     buf_add_fmt(out, "%s  ", c->reset);
@@ -141,7 +140,7 @@ static void put_log(struct buf *out, const struct json_node *r, const struct col
         put_terminal(out, buf_str(&text));
     }
     struct str trace = json_tree_text(r, "trace_id");
-    if (trace.n) put_dim(out, "  trace=", trace, c);
+    if (trace.n) view_put_dim(out, "  trace=", trace, c);
     buf_add_byte(out, '\n');
 }
 
@@ -161,7 +160,7 @@ static void put_attribute(struct buf *out, const struct json_node *a, const stru
     put_terminal(out, json_tree_text(a, "key"));
     const char *before = "  ";
     for (const struct json_node *t = json_tree_get(a, "types")->first; t; t = t->next, before = " ")
-        put_dim(out, before, t->text, c);
+        view_put_dim(out, before, t->text, c);
     buf_add_byte(out, '\n');
 }
 
@@ -176,17 +175,16 @@ static void note_nothing(struct buf *notes) {
     buf_add_text(notes, "nothing matches; the range is the hour until now unless --start and --end say otherwise\n");
 }
 
-static void note_partial(struct buf *notes, const struct json_node *tree) {
+void view_note_partial(struct buf *notes, const struct json_node *tree) {
     if (json_tree_get(tree, "partial")->type != JSON_TRUE) return;
     buf_add_text(notes, "partial: ");
     put_terminal(notes, json_tree_text(tree, "partial_reason"));
     buf_add_byte(notes, '\n');
 }
 
-/* Each member of the answer's array `list` by `put`, and what is to be said beside them. */
-static err view_list(struct str answer, const char *list,
-                     void (*put)(struct buf *, const struct json_node *, const struct colors *), const struct colors *c,
-                     struct buf *out, struct buf *notes) {
+err view_list(struct str answer, const char *list,
+              void (*put)(struct buf *, const struct json_node *, const struct colors *), const struct colors *c,
+              struct buf *out, struct buf *notes) {
     AUTO_ARENA struct arena arena;
     const struct json_node *tree = NULL;
     arena_init(&arena, VIEW_BYTES_MAX);
@@ -194,7 +192,7 @@ static err view_list(struct str answer, const char *list,
     const struct json_node *first = json_tree_get(tree, list)->first;
     for (const struct json_node *n = first; n; n = n->next) put(out, n, c);
     if (!first) note_nothing(notes);
-    note_partial(notes, tree);
+    view_note_partial(notes, tree);
     if (json_tree_get(tree, "sampled")->type == JSON_TRUE)
         buf_add_fmt(notes, "counted in the newest %lld rows\n", (long long)json_tree_number(tree, "row_count"));
     struct str cursor = json_tree_text(tree, "next_cursor");
@@ -278,15 +276,13 @@ err view_groups(struct str answer, const struct colors *c, struct buf *out, stru
     bool least = json_tree_get(tree, "value_count_is_least")->type == JSON_TRUE;
     buf_add_fmt(notes, "%s%lld distinct values\n", least ? "at least " : "",
                 (long long)json_tree_number(tree, "value_count"));
-    note_partial(notes, tree);
+    view_note_partial(notes, tree);
     return NULL;
 }
 
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
-typedef err (*view_fn)(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
-
-static err ask_and_view_wait(const struct arguments *a, const struct buf *path, view_fn view) {
+err command_ask_and_view_wait(const struct arguments *a, const struct buf *path, view_fn view) {
     AUTO_BUF struct buf answer = {0}, out, notes;
     struct colors colors;
     buf_init(&out, VIEW_BYTES_MAX);
@@ -309,7 +305,7 @@ static err query_wait(const struct arguments *a, const char *route, view_fn view
     buf_init(&path, 64 * KIB);
     buf_add_text(&path, route);
     add_filters(&path, a);
-    return ask_and_view_wait(a, &path, view);
+    return command_ask_and_view_wait(a, &path, view);
 }
 
 static void add_signal(struct buf *path, const struct arguments *a) {
@@ -323,7 +319,7 @@ err command_query_attributes(const struct arguments *a) {
     buf_add_text(&path, "/api/v1/attributes");
     add_signal(&path, a);
     if (a->position_count) command_add_param(&path, "prefix", a->positions[0]);
-    return ask_and_view_wait(a, &path, view_attributes);
+    return command_ask_and_view_wait(a, &path, view_attributes);
 }
 
 err command_query_values(const struct arguments *a) {
@@ -333,7 +329,7 @@ err command_query_values(const struct arguments *a) {
     command_add_encoded(&path, a->positions[0]);
     buf_add_text(&path, "/values");
     add_signal(&path, a);
-    return ask_and_view_wait(a, &path, view_values);
+    return command_ask_and_view_wait(a, &path, view_values);
 }
 
 err command_query_traces(const struct arguments *a) {

@@ -34,6 +34,24 @@ void view_promql_caret(struct str expression, struct str message, struct buf *ou
 err view_storage(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
 /* GET /api/v1/metrics/cardinality: a table each of metrics, labels and pairs. */
 err view_cardinality(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+/* GET /api/v1/correlations: a line each; of one with its timeline; GET /api/v1/propagation: what was found, and what mends it. */
+err view_correlations(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+err view_correlation(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+err view_propagation(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+
+/* ---- for views of their own ------------------------------------------------------------------------------------- */
+
+typedef err (*view_fn)(struct str answer, const struct colors *c, struct buf *out, struct buf *notes);
+/* Asks and prints what `view` makes of the answer, or with --json the answer. */
+err command_ask_and_view_wait(const struct arguments *a, const struct buf *path, view_fn view);
+/* Each member of the answer's array `list` by `put`, and what is to be said beside them. */
+struct json_node;
+err view_list(struct str answer, const char *list,
+              void (*put)(struct buf *out, const struct json_node *n, const struct colors *c), const struct colors *c,
+              struct buf *out, struct buf *notes);
+void view_note_partial(struct buf *notes, const struct json_node *tree);
+void view_put_moment(struct buf *out, struct str time); /* date and clock of an RFC 3339 time, to the millisecond */
+void view_put_dim(struct buf *out, const char *before, struct str text, const struct colors *c);
 int view_columns_of(struct str s); /* that UTF-8 text takes in a terminal */
 /* Text from outside behind two spaces, padded to so many columns; what is longer ends in an ellipsis. */
 void view_put_name(struct buf *out, struct str name, int columns);

@@ -271,6 +271,9 @@ static void answers_may_be_broken_anywhere(void **state) {
             err_free(view_values(text, &plain, &out, &notes));
             err_free(view_groups(text, &plain, &out, &notes));
             err_free(view_cardinality(text, &plain, &out, &notes));
+            err_free(view_correlations(text, &plain, &out, &notes));
+            err_free(view_correlation(text, &plain, &out, &notes));
+            err_free(view_propagation(text, &plain, &out, &notes));
             if (k % 4 == 0) check_printable(&out);
             buf_clear(&notes);
         }
@@ -338,6 +341,59 @@ static void cardinality_is_drawn_whatever_stands_in_it(void **state) {
     err_free(e);
 }
 
+static void requests_are_drawn_whatever_stands_in_them(void **state) {
+    (void)state;
+    static const char one[] =
+        "\"correlation_id\":\"\\u001b[2Jorder-7\",\"first_seen\":\"2026-01-02T03:04:04Z\",\"duration_ns\":450000000,"
+        "\"trace_count\":2,\"span_count\":6,\"log_count\":1,\"error_count\":2,\"root_service\":\"gateway\","
+        "\"root_operation\":\"POST /orders\"";
+    AUTO_BUF struct buf answer, out, notes;
+    buf_init(&answer, MIB);
+    buf_init(&out, MIB);
+    buf_init(&notes, MIB);
+    buf_add_fmt(&answer,
+                "{\"correlations\":[{%s},7,{\"duration_ns\":-5}],\"partial\":true,\"partial_reason\":\"\\u001bold\"}",
+                one);
+    assert_null(view_correlations(buf_str(&answer), &plain, &out, &notes));
+    check_printable(&out);
+    assert_true(str_contains(buf_str(&out),
+                             STR("order-7     450ms  2 traces  6 spans  1 log  gateway POST /orders  2 errors\n")));
+    assert_true(str_contains(buf_str(&notes), STR("old")));
+    buf_clear(&answer);
+    buf_clear(&out);
+    buf_add_fmt(&answer,
+                "{%s,\"timeline\":[{\"time\":\"2026-01-02T03:04:04.015Z\",\"type\":\"span\",\"service\":\"order\","
+                "\"description\":\"\\u202ecreate\",\"duration_ns\":70000000,\"is_error\":true},"
+                "{\"time\":\"1066\",\"type\":\"log\",\"description\":\"declined\\n\"},5],\"items_left_out\":3}",
+                one);
+    assert_null(view_correlation(buf_str(&answer), &plain, &out, &notes));
+    check_printable(&out);
+    assert_true(str_contains(buf_str(&out), STR("      15ms  order           span ")));
+    assert_true(str_contains(buf_str(&out), STR("log  declined")));
+    assert_true(str_contains(buf_str(&notes), STR("3 more (--limit)")));
+    err e = view_correlation(STR("{\"timeline\":["), &plain, &out, &notes);
+    assert_int_equal(err_kind(e), ERR_INVALID);
+    err_free(e);
+}
+
+static void lost_context_is_drawn_with_its_advice(void **state) {
+    (void)state;
+    static const char answer[] =
+        "{\"findings\":[{\"kind\":\"lost_trace\",\"certainty\":\"likely\",\"caller\":\"front\",\"service\":"
+        "\"b\\u001back\","
+        "\"count\":4,\"of_count\":5,\"samples\":[{\"trace_id\":\"aa\"}],\"advice\":[{\"service\":\"front\","
+        "\"language\":"
+        "\"go\",\"title\":\"Send "
+        "it\",\"snippet\":\"one\\ntwo\\n\"}]},{\"kind\":\"log_without_trace\",\"caller\":null},7]}";
+    AUTO_BUF struct buf out, notes;
+    buf_init(&out, MIB);
+    buf_init(&notes, MIB);
+    assert_null(view_propagation(str_of(answer), &plain, &out, &notes));
+    check_printable(&out);
+    assert_true(str_contains(buf_str(&out), STR("likely  lost_trace  front → b")));
+    assert_true(str_contains(buf_str(&out), STR("4 of 5  trace aa\n    front go: Send it\n      one\n      two\n")));
+}
+
 static void columns_of_text_are_those_of_a_terminal(void **state) {
     (void)state;
     static const struct {
@@ -377,6 +433,8 @@ int main(void) {
         cmocka_unit_test(answers_may_be_broken_anywhere),
         cmocka_unit_test(storage_is_drawn_whatever_stands_in_it),
         cmocka_unit_test(cardinality_is_drawn_whatever_stands_in_it),
+        cmocka_unit_test(requests_are_drawn_whatever_stands_in_them),
+        cmocka_unit_test(lost_context_is_drawn_with_its_advice),
         cmocka_unit_test(columns_of_text_are_those_of_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,10 @@
 /* What it costs to follow an id: one that 50 traces of 40 spans and 40 log records carry, a derived one, one that a fifth of all rows carry, and one that
- * nothing carries, out of as many rows as asked for, over a day. Of traces: one in a hundred is of a saga; others have an id of their own, or none.
+ * nothing carries, out of as many rows as asked for, over a day; to list all ids of the newest 100,000 and million rows; and to read the newest for propagation. Of traces: one in a hundred is of a saga; others have an id of their own, or none.
  *
  *   query_correlation_bench DIR [ROWS [ID_BYTES]]      DIR is left behind, and measured again as it is where it exists. Memory not flushed: the newest 1 % of the rows */
+#include "query/contexts.h"
 #include "query/correlation.h"
+#include "query/correlations.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -173,20 +175,22 @@ static void fill(const struct bench *x, struct store *s) {
 /* ---- questions ---------------------------------------------------------------------------------------------------- */
 
 /* CPU ms of asking once. */
-static double ask(struct store *s, struct str id, struct query *q, struct query_correlation_answer *out) {
-    struct query_correlation r = {.id = id, .time_min = INT64_MIN, .time_max = INT64_MAX, .prefix = STR("clew")};
+static double ask(struct store *s, struct str id, const char *attribute, struct query *q,
+                  struct query_correlation_answer *out) {
+    struct query_correlation r = {
+        .id = id, .time_min = INT64_MIN, .time_max = INT64_MAX, .prefix = STR("clew"), .attribute = str_of(attribute)};
     query_begin(q, &(struct query_options){.store = s, .timeout_ns = 600000 * ms});
     int64_t start = clock_thread_cpu_ns();
     must(query_correlation(q, &r, out));
     return (double)(clock_thread_cpu_ns() - start) / 1e6;
 }
 
-static void measure(struct store *s, const char *what, struct str id) {
+static void measure(struct store *s, const char *what, struct str id, const char *attribute) {
     double first = 0, best = 1e9;
     for (int i = 0; i < ROUNDS; i++) {
         struct query q;
         struct query_correlation_answer found;
-        double took = ask(s, id, &q, &found);
+        double took = ask(s, id, attribute, &q, &found);
         if (i == 0) first = took;
         best = MIN(best, took);
         if (i == ROUNDS - 1)
@@ -209,12 +213,52 @@ static void measure_sagas(const struct bench *x, struct store *s) {
         struct query q;
         struct query_correlation_answer found;
         snprintf(id, sizeof id, "saga-%u", i);
-        double took = ask(s, str_of(id), &q, &found);
+        double took = ask(s, str_of(id), "", &q, &found);
         most = MAX(most, took);
         sum += took;
         query_end(&q);
     }
     printf("%-22s once each: %.2f ms on average, %.2f ms at most\n", "all sagas", sum / x->sagas, most);
+}
+
+/* The newest `range_rows` of each kind. */
+static void measure_list(struct store *s, const struct bench *x, uint32_t range_rows, const char *search) {
+    double best = 1e9;
+    range_rows = MIN(range_rows, x->rows);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct query q;
+        struct query_correlations r = {.time_min = day_start_ns + (int64_t)(x->rows - range_rows) * (day_ns / x->rows),
+                                       .time_max = INT64_MAX - QUERY_IDS_MARGIN_NS,
+                                       .search = str_of(search)};
+        struct query_correlations_answer found;
+        query_begin(&q, &(struct query_options){.store = s, .timeout_ns = 600000 * ms});
+        int64_t start = clock_thread_cpu_ns();
+        must(query_correlations(&q, &r, &found));
+        double took = (double)(clock_thread_cpu_ns() - start) / 1e6;
+        if (i == 0) printf("list of %8u, '%s'  first %8.2f ms, ", range_rows, search, took);
+        best = MIN(best, took);
+        if (i == ROUNDS - 1)
+            printf("best %8.2f ms: %u ids, %u traces, %zu rows%s; %zu MiB\n", best, found.id_count, found.trace_count,
+                   found.n, found.cut ? ", cut" : "", q.arena.used_bytes / MIB);
+        query_end(&q);
+    }
+}
+
+static void measure_contexts(struct store *s) {
+    double best = 1e9;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct query q;
+        struct query_contexts r = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+        struct query_contexts_answer found;
+        query_begin(&q, &(struct query_options){.store = s, .timeout_ns = 600000 * ms});
+        int64_t start = clock_thread_cpu_ns();
+        must(query_contexts(&q, &r, &found));
+        best = MIN(best, (double)(clock_thread_cpu_ns() - start) / 1e6);
+        if (i == ROUNDS - 1)
+            printf("contexts               best %8.2f ms: %zu rows%s; %zu MiB\n", best, found.n,
+                   found.cut ? ", cut" : "", q.arena.used_bytes / MIB);
+        query_end(&q);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -226,7 +270,7 @@ int main(int argc, char **argv) {
     struct budget budget;
     struct store_options o;
     struct store *s;
-    char derived[64];
+    char derived[64], order[32];
     budget_init(&budget, (uint64_t)4 << 30);
     store_options_default(&o);
     o.dir = argv[1];
@@ -243,10 +287,17 @@ int main(int argc, char **argv) {
     uint64_t end = __builtin_bswap64(hash_u64(~UINT64_C(7)));
     snprintf(derived, sizeof derived, "clew-%016llx", (unsigned long long)end);
     measure_sagas(&x, s);
-    measure(s, "50 traces", STR("saga-0"));
-    measure(s, "one trace, derived", str_of(derived));
-    measure(s, "a million spans", STR("everything"));
-    measure(s, "none", STR("no such id"));
+    snprintf(order, sizeof order, "ord-%016llx", (unsigned long long)hash_u64(101));
+    measure(s, "50 traces", STR("saga-0"), "");
+    measure(s, "one trace, derived", str_of(derived), "");
+    measure(s, "a million spans", STR("everything"), "");
+    measure(s, "none", STR("no such id"), "");
+    measure(s, "by an attribute", str_of(order), "order.id");
+    measure(s, "none, by an attribute", STR("no such order"), "order.id");
+    measure_list(s, &x, 100000, "");
+    measure_list(s, &x, 1000000, "");
+    measure_list(s, &x, 1000000, "saga");
+    measure_contexts(s);
     must(store_close(s));
     return 0;
 }

@@ -2,6 +2,9 @@
  * question meets every one of them at every place, gives back what it drew, and answers right or not at all. */
 #include "query/breakdown.h"
 #include "query/complete.h"
+#include "query/contexts.h"
+#include "query/correlation.h"
+#include "query/correlations.h"
 #include "query/world_test_priv.h"
 
 #include <setjmp.h>
@@ -152,6 +155,35 @@ static err ask_values(struct query *q, const struct query_filter *f, uint64_t *o
     return NULL;
 }
 
+static err ask_ids(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_correlations r = {
+        .time_min = f->time_min, .time_max = f->time_max, .attribute = STR("http.status_code")};
+    struct query_correlations_answer found;
+    TRY(query_correlations(q, &r, &found));
+    *out = found.n;
+    for (size_t i = 0; i < found.n; i++) *out = mix_text(*out, found.ids[found.rows[i].id]);
+    return NULL;
+}
+
+static err ask_id(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_correlation r = {
+        .id = STR("503"), .time_min = f->time_min, .time_max = f->time_max, .attribute = STR("http.status_code")};
+    struct query_correlation_answer found;
+    TRY(query_correlation(q, &r, &found));
+    *out = hash_mix(found.span_count, found.log_count);
+    for (size_t i = 0; i < found.span_count; i++) *out = mix_text(*out, found.span_rows[i].id);
+    return NULL;
+}
+
+static err ask_contexts(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_contexts r = {.time_min = f->time_min, .time_max = f->time_max};
+    struct query_contexts_answer found;
+    TRY(query_contexts(q, &r, &found));
+    *out = found.n;
+    for (size_t i = 0; i < found.n; i++) *out = mix_text(*out, found.texts[found.rows[i].service]);
+    return NULL;
+}
+
 static const struct question {
     const char *name;
     ask_fn ask;
@@ -172,6 +204,9 @@ static const struct question {
     {"groups of logs", ask_log_groups, false},
     {"names of attributes", ask_attributes, false},
     {"values of an attribute", ask_values, false},
+    {"all ids", ask_ids, false},
+    {"one id", ask_id, false},
+    {"contexts", ask_contexts, false},
 };
 
 /* ---- the world -------------------------------------------------------------------------------------------------- */
