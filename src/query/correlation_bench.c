@@ -1,6 +1,5 @@
 /* What it costs to follow an id: one that 50 traces of 40 spans and 40 log records carry, a derived one, one that a fifth of all rows carry, and one that
- * nothing carries, out of as many rows as asked for, over a day. Of traces: one in a hundred is of a saga; others have an id of their own, or none. And to list
- * all ids of a range, of 100,000 and of a million rows in it.
+ * nothing carries, out of as many rows as asked for, over a day; to list all ids of the newest 100,000 and million rows; and to read the newest for propagation. Of traces: one in a hundred is of a saga; others have an id of their own, or none.
  *
  *   query_correlation_bench DIR [ROWS [ID_BYTES]]      DIR is left behind, and measured again as it is where it exists. Memory not flushed: the newest 1 % of the rows */
 #include "query/contexts.h"
@@ -223,13 +222,12 @@ static void measure_sagas(const struct bench *x, struct store *s) {
 }
 
 /* The newest `range_rows` of each kind. */
-static void measure_list(struct store *s, uint32_t rows, uint32_t range_rows, const char *search) {
+static void measure_list(struct store *s, const struct bench *x, uint32_t range_rows, const char *search) {
     double best = 1e9;
-    range_rows = MIN(range_rows, rows);
+    range_rows = MIN(range_rows, x->rows);
     for (int i = 0; i < ROUNDS; i++) {
         struct query q;
-        struct query_correlations r = {.time_min =
-                                           day_start_ns + (int64_t)((double)(rows - range_rows) / rows * 86400000) * ms,
+        struct query_correlations r = {.time_min = day_start_ns + (int64_t)(x->rows - range_rows) * (day_ns / x->rows),
                                        .time_max = INT64_MAX - QUERY_IDS_MARGIN_NS,
                                        .search = str_of(search)};
         struct query_correlations_answer found;
@@ -272,7 +270,7 @@ int main(int argc, char **argv) {
     struct budget budget;
     struct store_options o;
     struct store *s;
-    char derived[64];
+    char derived[64], order[32];
     budget_init(&budget, (uint64_t)4 << 30);
     store_options_default(&o);
     o.dir = argv[1];
@@ -289,13 +287,16 @@ int main(int argc, char **argv) {
     uint64_t end = __builtin_bswap64(hash_u64(~UINT64_C(7)));
     snprintf(derived, sizeof derived, "clew-%016llx", (unsigned long long)end);
     measure_sagas(&x, s);
+    snprintf(order, sizeof order, "ord-%016llx", (unsigned long long)hash_u64(101));
     measure(s, "50 traces", STR("saga-0"), "");
     measure(s, "one trace, derived", str_of(derived), "");
     measure(s, "a million spans", STR("everything"), "");
     measure(s, "none", STR("no such id"), "");
-    measure_list(s, x.rows, 100000, "");
-    measure_list(s, x.rows, 1000000, "");
-    measure_list(s, x.rows, 1000000, "saga");
+    measure(s, "by an attribute", str_of(order), "order.id");
+    measure(s, "none, by an attribute", STR("no such order"), "order.id");
+    measure_list(s, &x, 100000, "");
+    measure_list(s, &x, 1000000, "");
+    measure_list(s, &x, 1000000, "saga");
     measure_contexts(s);
     must(store_close(s));
     return 0;
