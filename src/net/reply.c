@@ -174,7 +174,7 @@ static void put_h2_head(struct http_request *r, const struct http_reply *reply) 
 }
 
 static void write_all(struct http_request *r, const struct http_reply *reply) {
-    r->is_upgraded = reply->status == 101 && r->push && !r->is_h2 && !r->is_http10;
+    r->is_upgraded = reply->status == 101 && r->push && !r->is_h2;
     assert((reply->status >= 200 && reply->status <= 599) || r->is_upgraded);
     struct buf *out = &r->out;
     r->reply_close = reply->close || r->is_upgraded || !r->keep_alive ||

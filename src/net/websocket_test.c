@@ -99,6 +99,23 @@ static void an_upgrade_is_answered_with_101_alone(void **state) {
     done(&w);
 }
 
+static void an_old_client_gets_what_it_asks_for(void **state) {
+    (void)state;
+    struct wire w;
+    AUTO_BUF struct buf head;
+    buf_init(&head, KIB);
+    buf_add_str(&head, echo_head);
+    memcpy(strstr(head.p, "HTTP/1.1"), "HTTP/1.0", 8);
+    echo = (struct echo){0};
+    wire_open(&w, &options);
+    wire_feed(&w, buf_str(&head), SIZE_MAX);
+    assert_memory_equal(w.out.p, "HTTP/1.1 101 ", 13);
+    buf_clear(&w.out);
+    feed_frame(&w, FINAL | TEXT, "old", SIZE_MAX);
+    expect_frame(&w, FINAL | TEXT, "old", 3);
+    done(&w);
+}
+
 /* ---- messages --------------------------------------------------------------------------------------------------- */
 
 static void messages_come_however_they_are_cut(void **state) {
@@ -292,6 +309,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_accepted),
         cmocka_unit_test(an_upgrade_is_answered_with_101_alone),
+        cmocka_unit_test(an_old_client_gets_what_it_asks_for),
         cmocka_unit_test(messages_come_however_they_are_cut),
         cmocka_unit_test(a_frame_may_come_with_the_head),
         cmocka_unit_test(a_long_head_leaves_room_for_frames),

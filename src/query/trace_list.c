@@ -101,19 +101,13 @@ static err give(struct list *l, size_t limit, struct query_trace_list *out) {
     return query_settle(l->q);
 }
 
-err query_trace_list(struct query *q, int64_t time_min, int64_t time_max, struct str environment, size_t limit,
-                     struct query_trace_list *out) {
-    struct query_filter f;
+err query_trace_list(struct query *q, const struct query_filter *f, size_t limit, struct query_trace_list *out) {
     struct matcher m;
     struct list l = {.q = q, .slot_mask = 1024, .oldest = INT64_MAX};
     if (limit < 1 || limit > QUERY_LIST_MAX) return err_new(ERR_INVALID, "a list has 1 to %d traces", QUERY_LIST_MAX);
     l.most = 2 * limit;
     while (l.slot_mask < 2 * l.most) l.slot_mask *= 2;
-    query_filter_init(&f);
-    f.time_min = time_min;
-    f.time_max = time_max;
-    f.environment = environment;
-    TRY(matcher_make(q, SIGNAL_SPANS, &f, &m));
+    TRY(matcher_make(q, SIGNAL_SPANS, f, &m));
     l.v = arena_array(&q->arena, struct listed, l.most);
     l.slots = arena_array(&q->arena, uint32_t, l.slot_mask);
     l.slot_mask--;

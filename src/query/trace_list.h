@@ -1,9 +1,9 @@
-/* The newest traces of a range as rows, from one scan of a few columns: what statistics over thousands of traces need, for a tenth of what whole
+/* The newest traces of a filter as rows, from one scan of a few columns: what statistics over thousands of traces need, for a tenth of what whole
  * traces cost (query_traces).
  *
  *   scan, newest row groups first ─▶ twice as many traces as wanted ─▶ their other spans, QUERY_LIST_MARGIN_NS further back ─▶ the newest by start
  *
- * A row is of the spans in the range alone, which may all be of the middle of a trace. Its root: the earliest span without a parent, else the earliest
+ * A row is of the spans alone that fulfil the filter, which may all be of the middle of a trace. Its root: the earliest span without a parent, else the earliest
  * span. Spans that were sent twice count twice. Of traces that are longer than the margin the start may be missed.
  * Limits: QUERY_LIST_MAX rows. Memory, deadline, errors: as query.h.
  */
@@ -25,6 +25,5 @@ struct query_trace_list {
     size_t n;
     bool cut; /* there are more */
 };
-/* environment p NULL: all. limit: 1 .. QUERY_LIST_MAX. */
-err query_trace_list(struct query *q, int64_t time_min, int64_t time_max, struct str environment, size_t limit,
-                     struct query_trace_list *out);
+/* limit: 1 .. QUERY_LIST_MAX. */
+err query_trace_list(struct query *q, const struct query_filter *f, size_t limit, struct query_trace_list *out);

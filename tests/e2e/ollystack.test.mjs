@@ -293,7 +293,7 @@ test('text is Go\'s, an id of a request comes back, and only listed pages of oth
 // ---- sockets ----------------------------------------------------------------------------------------------------------
 
 /** A WebSocket by hand: what came, in pieces; `send` masks. */
-function openSocket(base, path, headers = {}) {
+function openSocket(base, path, headers = {}, method = 'GET') {
   const { hostname, port } = new URL(base);
   const socket = net.connect(Number(port), hostname);
   const key = randomBytes(16).toString('base64');
@@ -302,7 +302,7 @@ function openSocket(base, path, headers = {}) {
   socket.on('data', (d) => { got = Buffer.concat([got, d]); });
   socket.on('error', () => {});
   const fields = { Host: `${hostname}:${port}`, Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': key, ...headers };
-  socket.write(`GET ${path} HTTP/1.1\r\n${Object.entries(fields).map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`);
+  socket.write(`${method} ${path} HTTP/1.1\r\n${Object.entries(fields).map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`);
   return {
     socket, closed, got: () => got,
     head: () => until(async () => got.toString('latin1'), (s) => s.includes('\r\n\r\n')),
@@ -339,6 +339,9 @@ test('a socket takes subscriptions, answers pings and closes, and there are only
   assert.match(await stranger.head(), /^HTTP\/1\.1 403 /);
   const old = openSocket(clew.ollystack, '/ws', { 'Sec-WebSocket-Version': '8' });
   assert.match(await old.head(), /^HTTP\/1\.1 400 [^]*Sec-WebSocket-Version: 13\r\n/);
+  const head = openSocket(clew.ollystack, '/ws', {}, 'HEAD');
+  assert.match(await head.head(), /^HTTP\/1\.1 400 /);
+  head.socket.destroy();
   stranger.socket.destroy();
   old.socket.destroy();
   const open = Array.from({ length: 64 }, () => openSocket(clew.ollystack, '/ws'));

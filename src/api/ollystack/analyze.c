@@ -8,7 +8,7 @@
 #include "base/map.h"
 #include "base/text.h"
 
-enum { LONGEST_MAX = 10, BOTTLENECKS = 3, MANY_SERVICES = 5 };
+enum { LONGEST_MAX = 10, EVIDENCE_MAX = 10, BOTTLENECKS = 3, MANY_SERVICES = 5 };
 static const int64_t second_ns = 1000000000;
 
 struct part { /* of one service */
@@ -131,18 +131,29 @@ static void write_summary(struct json_writer *w, const struct analysis *a) {
     json_member(w, "summary", str, buf_str(&text));
 }
 
-/* What the failed spans above the root cause are. */
-static void write_evidence(struct json_writer *w, const struct analysis *a, const char *key) {
+static void put_failed(struct json_writer *w, const struct analysis *a, const char *what, const struct query_span *s) {
     AUTO_BUF struct buf text;
     buf_init(&text, 64 * KIB);
+    buf_add_fmt(&text, "%s " STR_FMT " in service " STR_FMT " failed", what, STR_ARG(name_of(a->t, s)),
+                STR_ARG(s->service));
+    json_str(w, buf_str(&text));
+}
+
+/* The failed span, and those above it that failed with it: in the order of the tree a parent is the nearest span before that is less deep. */
+static void write_evidence(struct json_writer *w, const struct analysis *a, const char *key) {
+    const struct query_span *cause = a->root_cause;
+    uint32_t depth = cause->depth, told = 1;
     json_key(w, str_of(key));
     json_array(w);
-    buf_add_fmt(&text, "Span " STR_FMT " in service " STR_FMT " failed", STR_ARG(name_of(a->t, a->root_cause)),
-                STR_ARG(a->root_cause->service));
-    json_str(w, buf_str(&text));
-    buf_clear(&text);
-    buf_add_fmt(&text, "%zu of %zu spans failed", a->errors, a->t->n);
-    json_str(w, buf_str(&text));
+    put_failed(w, a, "Span", cause);
+    for (const struct query_span *s = cause; s > a->t->spans && told < EVIDENCE_MAX;) {
+        s--;
+        if (s->depth >= depth) continue;
+        depth = s->depth;
+        if (!failed(a->t, (size_t)(s - a->t->spans))) continue;
+        put_failed(w, a, "Its caller", s);
+        told++;
+    }
     json_array_end(w);
 }
 

@@ -476,6 +476,58 @@ static void like_is_a_pattern(void **state) {
     arena_done(&a);
 }
 
+/* FATAL, WARNING and TRACE are levels that the page would hide; a record without one is INFO; a JSON line says its own. */
+static void levels_are_those_that_the_page_shows(void **state) {
+    (void)state;
+    static const struct {
+        const char *sent, *level;
+    } cases[] = {{"\"severityText\":\"Fatal\",\"severityNumber\":21", "ERROR"},
+                 {"\"severityText\":\"WARNING\"", "WARN"},
+                 {"\"severityText\":\"trace\"", "DEBUG"},
+                 {"\"severityText\":\"INFO2\"", "INFO"},
+                 {"\"severityNumber\":18", "ERROR"},
+                 {"\"body\":{\"stringValue\":\"{\\\"level\\\":\\\"warn\\\",\\\"message\\\":\\\"m\\\"}\"}", "WARN"},
+                 {"\"body\":{\"stringValue\":\"{\\\"level\\\":\\\"warn\\\",\"}", "INFO"}, /* no whole line */
+                 {"\"body\":{\"kvlistValue\":{\"values\":[]}}", "INFO"},
+                 {"\"severityText\":\"audit\"", "AUDIT"}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        AUTO_BUF struct buf body;
+        char path[128], want[64];
+        buf_init(&body, 4 * KIB);
+        buf_add_fmt(
+            &body,
+            "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"
+            "\"s%zu\"}}]},\"scopeLogs\":[{\"logRecords\":[{\"timeUnixNano\":\"1767323040000000000\",%s}]}]}]}",
+            i, cases[i].sent);
+        assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/logs", "application/json", NULL, buf_str(&body)),
+                         200);
+        snprintf(path, sizeof path, "/api/v1/logs/query?service=s%zu", i);
+        snprintf(want, sizeof want, "\"severityText\":\"%s\"", cases[i].level);
+        assert_has(ask(path), want);
+        snprintf(path, sizeof path, "/api/v1/logs/query?service=s%zu&severity=x,%s", i, cases[i].level);
+        assert_has(ask(path), "\"total\":1");
+    }
+    assert_has(ask("/api/v1/logs/query?service=s0&severity=fatal"), "\"total\":1"); /* as it was sent, too */
+    assert_has(ask("/api/v1/logs/query?service=s0&severity=warn"), "\"logs\":[],\"total\":0");
+}
+
+static void ids_of_requests_come_back_or_are_made(void **state) {
+    (void)state;
+    struct api_call c = {.request = {.request_id = STR("mine")}};
+    char longest[129];
+    memset(longest, 'x', sizeof longest);
+    arena_init(&c.arena, 64 * KIB);
+    assert_true(str_equal(olly_request_id(&c), STR("mine")));
+    c.request.request_id = str_span(longest, 128);
+    assert_int_equal(olly_request_id(&c).n, 128);
+    c.request.request_id.n = 129;
+    struct str made = olly_request_id(&c);
+    assert_int_equal(made.n, 36);
+    assert_true(made.p[14] == '4' && strchr("89ab", made.p[19]));
+    assert_false(str_equal(made, olly_request_id(&c)));
+    arena_done(&c.arena);
+}
+
 int main(void) {
     read_table();
     const struct CMUnitTest tests[] = {
@@ -488,6 +540,8 @@ int main(void) {
         STAGE_TEST(times_lose_the_zeros_at_their_end),
         STAGE_TEST(percentiles_are_by_index),
         STAGE_TEST(like_is_a_pattern),
+        STAGE_TEST(levels_are_those_that_the_page_shows),
+        STAGE_TEST(ids_of_requests_come_back_or_are_made),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     arena_done(&table);

@@ -58,7 +58,7 @@ static int newest_first(const void *x, const void *y) {
     return memcmp(a->id, b->id, sizeof a->id);
 }
 
-/* Pages of whole traces: where a filter must be asked of spans, or a few rows are wanted. */
+/* Pages of whole traces, each named by its root: where a few rows are wanted, to be read. */
 static err read_pages(struct olly *o, const struct query_filter *f, enum olly_wanted wanted, size_t most,
                       struct olly_trace *v, size_t *out_n) {
     size_t n = 0, seen = 0;
@@ -79,12 +79,12 @@ static err read_pages(struct olly *o, const struct query_filter *f, enum olly_wa
     return NULL;
 }
 
-/* One scan: where nothing but the range is asked for. */
+/* One scan, where thousands are looked at: as upstream, of the spans that fulfil the filter alone. */
 static err read_list(struct olly *o, const struct query_filter *f, enum olly_wanted wanted, size_t most,
                      struct olly_trace *v, size_t *out_n) {
     struct query_trace_list found;
     size_t n = 0, limit = wanted == OLLY_ANY ? most : OLLY_TRACES_MAX;
-    TRY(query_trace_list(&o->q, f->time_min, f->time_max, (struct str){NULL, 0}, limit, &found));
+    TRY(query_trace_list(&o->q, f, limit, &found));
     for (size_t i = 0; i < found.n && n < most; i++) {
         const struct query_trace_row *r = &found.rows[i];
         v[n] = (struct olly_trace){.service = r->root_service,
@@ -107,8 +107,8 @@ err olly_traces_read(struct olly *o, const struct query_filter *f, enum olly_wan
     struct olly_trace *v = arena_array(&o->q.arena, struct olly_trace, most + 1);
     if (!v) return arena_err(&o->q.arena);
     bool asks = f->service.p || f->text.n || f->duration_min > INT64_MIN;
-    bool many = most > FEW || (most && wanted != OLLY_ANY);
-    TRY(!asks && many ? read_list(o, f, wanted, most, v, &n) : read_pages(o, f, wanted, most, v, &n));
+    bool many = most > FEW || (most && wanted != OLLY_ANY && !asks);
+    TRY(many ? read_list(o, f, wanted, most, v, &n) : read_pages(o, f, wanted, most, v, &n));
     qsort(v, n, sizeof *v, newest_first);
     *out = (struct olly_traces){v, n};
     return NULL;

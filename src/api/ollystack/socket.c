@@ -39,7 +39,7 @@ static void refuse_version(struct api_call *c) {
 /* Whether the call asks for a socket, and in time; else it has ended. */
 static bool check(struct api_call *c, char accept[WEBSOCKET_ACCEPT + 1]) {
     const struct api_request *r = &c->request;
-    if (r->is_h2 || !list_has(r->upgrade, STR("websocket")) || !list_has(r->connection, STR("upgrade"))) {
+    if (r->method != HTTP_GET || r->is_h2 || !list_has(r->upgrade, STR("websocket")) || !list_has(r->connection, STR("upgrade"))) {
         olly_fail(c, 400, STR("this is a WebSocket: ask with Connection: Upgrade and Upgrade: WebSocket"));
         return false;
     }
