@@ -49,7 +49,8 @@ static err write_list(struct api_call *c, struct query *q, struct answer *a) {
                                      .service = call_text(c, "service"),
                                      .failed = call_number(c, "errors", 0),
                                      .duration_min = call_number(c, "min_duration", 0),
-                                     .limit = (size_t)call_number(c, "limit", 50)};
+                                     .limit = (size_t)call_number(c, "limit", 50),
+                                     .cursor = call_text(c, "cursor")};
     struct correlations found;
     TRY(call_range(c, true, &r.ids.time_min, &r.ids.time_max));
     if (r.ids.search.n > QUERY_ID_BYTES_MAX)
@@ -66,6 +67,11 @@ static err write_list(struct api_call *c, struct query *q, struct answer *a) {
         if (i % 64 == 63) TRY(answer_settle(a));
     }
     json_array_end(&a->w);
+    json_key(&a->w, STR("next_cursor"));
+    if (*found.next_cursor)
+        json_text(&a->w, found.next_cursor);
+    else
+        json_null(&a->w);
     if (found.cut)
         a->partial_reason = "there are more ids or rows in this range than are looked at: the older ones are left out; "
                             "ask for a shorter range";
@@ -337,7 +343,8 @@ static void write_exemplar(struct json_writer *w, const struct meanwhile_exempla
     else
         json_null(w);
     json_member(w, "time", time, x->time);
-    json_member(w, "trace_id", hex, x->trace_id, sizeof x->trace_id);
+    json_key(w, STR("trace_id"));
+    write_id(w, x->trace_id, sizeof x->trace_id);
     json_object_end(w);
 }
 
@@ -418,14 +425,14 @@ static err write_its_metrics(struct api_call *c, struct answer *a, const struct 
 }
 
 static void answer_one(struct api_call *c,
-                       err (*write)(struct api_call *c, struct answer *a, const struct correlation_details *d)) {
+                       err (*put)(struct api_call *c, struct answer *a, const struct correlation_details *d)) {
     struct query q;
     struct answer a;
     struct correlation_details d;
     call_query_begin(c, &q);
     answer_begin(&a, &q);
     err e = read_one(c, &a, &d);
-    if (!e) e = write(c, &a, &d);
+    if (!e) e = put(c, &a, &d);
     answer_end(c, &a, e);
 }
 

@@ -277,6 +277,9 @@ static void metrics_are_those_of_its_services(void **state) {
         buf_add_fmt(&body,
                     "took_bucket{service_name=\"gateway\",le=\"+Inf\"} %d %lld # {trace_id=\"%032x\"} 0.5 %lld\n", i,
                     end - (20 - i) * 15, i == 19 ? 1 : 9, end - (20 - i) * 15);
+    buf_add_fmt(&body,
+                "took_bucket{service_name=\"gateway\",le=\"9\"} 1 %lld # {correlation_id=\"order-7\"} 0.25 %lld\n",
+                end - 60, end - 60);
     buf_add_text(&body, "# EOF\n");
     int status =
         stage_send(&stage, API_PORT_MAIN, "POST /api/v1/import", "application/openmetrics-text", NULL, buf_str(&body));
@@ -285,7 +288,8 @@ static void metrics_are_those_of_its_services(void **state) {
             "\"query\":\"sum(rate(hits_total{job=~\\\"[^/]+/pay\\\"}[2m]))\"", "\"query\":\"avg(heat{job=~",
             "\"query\":\"histogram_quantile(0.95, sum by (le) (rate(took_bucket{service_name=\\\"gateway\\\"}[2m])))\"",
             "\"query\":\"sum(rate(traces_spanmetrics_calls_total{service=\\\"mail\\\"}[2m]))\"", "\"metric\":\"p95\"",
-            "\"exemplars\":[{\"service\":\"gateway\"", "\"value\":0.5", "00000000000000000000000000000001");
+            "\"exemplars\":[{\"service\":\"gateway\"", "\"value\":0.5", "\"value\":0.25",
+            "00000000000000000000000000000001");
     assert_null(strstr(stage_body(&stage), "\"other\""));
     assert_null(strstr(stage_body(&stage), "00000000000000000000000000000009"));
     assert_null(strstr(stage_body(&stage), "9,9"));

@@ -211,7 +211,8 @@ static const struct api_param correlations_params[] = {
      .initial = "false",
      .help = "also traces to which no id came, by the one that is derived of their trace id"},
     RANGE_PARAMS,
-    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = CORRELATIONS_MAX, .initial = "50", .help = "ids given"},
+    {.name = "limit", .type = PARAM_INTEGER, .min = 1, .max = CORRELATIONS_MAX, .initial = "50", .help = "ids a page"},
+    {.name = "cursor", .type = PARAM_TEXT, .help = "`next_cursor` of the page before"},
     TIMEOUT_PARAM,
     {0},
 };

@@ -46,7 +46,7 @@ const struct command commands[] = {
      "the most frequent values of one attribute", command_query_values},
     {"query correlations", "TEXT", 0, 1,
      ASKING | O(COLOR) | O(SERVICE) | O(ENVIRONMENT) | O(STATUS) | O(MIN_DURATION) | O(ATTRIBUTE) | O(START) | O(END) |
-         O(LIMIT),
+         O(LIMIT) | O(CURSOR),
      "requests by their correlation id, the newest first; those whose id has TEXT in it", command_query_correlations},
     {"query correlation", "ID", 1, 1, ASKING | O(COLOR) | O(ENVIRONMENT) | O(ATTRIBUTE) | O(START) | O(END) | O(LIMIT),
      "one request: its spans and log records by time", command_query_correlation},

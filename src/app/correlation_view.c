@@ -156,6 +156,7 @@ static void add_options(struct buf *path, const struct arguments *a) {
         {"start", OPTION_START},
         {"end", OPTION_END},
         {"limit", OPTION_LIMIT},
+        {"cursor", OPTION_CURSOR},
     };
     for (size_t i = 0; i < LENGTH(params); i++) command_add_option(path, params[i].name, a, params[i].option);
 }

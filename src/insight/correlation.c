@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+#include "base/text.h"
 #include "base/vec.h"
 
 /* What a row adds to the services of its id. */
@@ -123,9 +125,45 @@ static int newest_first(const void *x, const void *y) {
     return str_compare(a->id, b->id);
 }
 
+/* Time and hash of the id, in hexadecimal digits. */
+struct place {
+    int64_t first_seen;
+    uint64_t id;
+};
+
+static struct place place_of(const struct correlation *c) {
+    return (struct place){c->first_seen, hash_bytes(c->id.p, c->id.n)};
+}
+
+static err read_cursor(struct str text, struct place *out) {
+    err e = parse_hex(text, out, sizeof *out);
+    err_free(e);
+    return e ? err_new(ERR_INVALID, "the cursor is none that an answer gave") : NULL;
+}
+
+static void write_cursor(const struct correlation *c, char out[CORRELATIONS_CURSOR_MAX]) {
+    AUTO_BUF struct buf text;
+    struct place place = place_of(c);
+    buf_init(&text, CORRELATIONS_CURSOR_MAX);
+    put_hex(&text, &place, sizeof place);
+    memcpy(out, text.p, text.n);
+    out[text.n] = 0;
+}
+
+/* How many of n are on pages before. */
+static size_t skip(const struct correlation *v, size_t n, struct place after) {
+    size_t from = 0, at;
+    while (from < n && v[from].first_seen > after.first_seen) from++;
+    for (at = from; at < n && v[at].first_seen == after.first_seen; at++)
+        if (place_of(&v[at]).id == after.id) return at + 1;
+    return from;
+}
+
 static err make(struct summing *s, const struct correlations_request *r, struct correlations *out) {
     const struct query_correlations_answer *in = s->in;
-    size_t n = 0;
+    struct place after;
+    size_t n = 0, from = 0;
+    if (r->cursor.n) TRY(read_cursor(r->cursor, &after));
     s->of = arena_array(s->a, struct correlation, in->id_count + 1);
     s->root = arena_array(s->a, const struct query_id_row *, in->id_count + 1);
     s->last_trace = arena_array(s->a, uint32_t, in->id_count + 1);
@@ -135,7 +173,10 @@ static err make(struct summing *s, const struct correlations_request *r, struct 
     for (uint32_t id = 0; id < in->id_count; id++)
         if (s->root[id] && is_wanted(r, &s->of[id])) s->of[n++] = s->of[id];
     if (n) qsort(s->of, n, sizeof *s->of, newest_first);
-    *out = (struct correlations){.correlations = s->of, .n = MIN(n, r->limit), .found = n, .cut = in->cut};
+    if (r->cursor.n) from = skip(s->of, n, after);
+    *out =
+        (struct correlations){.correlations = s->of + from, .n = MIN(n - from, r->limit), .found = n, .cut = in->cut};
+    if (out->n && from + out->n < n) write_cursor(&s->of[from + out->n - 1], out->next_cursor);
     return NULL;
 }
 

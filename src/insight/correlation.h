@@ -8,6 +8,8 @@
  * (query/id_rows.h). They differ for what lies further from the range than QUERY_IDS_MARGIN_NS, and where limits cut.
  *
  * Units: times ns since 1970, durations ns. An error is a span with status 2.
+ * Pages: a cursor names the last request given by its first_seen and its id, so ids that come meanwhile move nothing; what got an earlier row
+ * meanwhile may come again. Each page reads the range again.
  * Limits: those of query/correlations.h and query/correlation.h; CORRELATIONS_MAX a list, CORRELATION_SERVICES_MAX names of services of one.
  * Owner: the arena of the query. Threads: any, one a query. Errors: as query.h; ERR_NOT_FOUND: nothing has the id.
  */
@@ -16,7 +18,7 @@
 #include "query/correlation.h"
 #include "query/correlations.h"
 
-enum { CORRELATIONS_MAX = 1000, CORRELATION_SERVICES_MAX = 200 };
+enum { CORRELATIONS_MAX = 1000, CORRELATION_SERVICES_MAX = 200, CORRELATIONS_CURSOR_MAX = 40 };
 
 struct correlation {
     struct str id;
@@ -37,12 +39,14 @@ struct correlations_request {
     bool failed;          /* with errors alone */
     int64_t duration_min; /* last_seen - first_seen */
     size_t limit;         /* 1 .. CORRELATIONS_MAX */
+    struct str cursor;    /* empty: the first page */
 };
 struct correlations {
     const struct correlation *correlations; /* by first_seen, the newest first */
     size_t n;
-    uint64_t found; /* that fulfil the filters, of which the first `limit` are given */
-    bool cut;       /* older ones, or rows of some, are left out */
+    uint64_t found;                            /* that fulfil the filters, of which the first `limit` are given */
+    bool cut;                                  /* older ones, or rows of some, are left out */
+    char next_cursor[CORRELATIONS_CURSOR_MAX]; /* empty: no more */
 };
 err correlations_make(struct arena *a, const struct correlations_request *r, const struct query_correlations_answer *in,
                       struct correlations *out);

@@ -107,9 +107,25 @@ static void filters_are_of_the_whole(void **state) {
     assert_int_equal(out.n, 1);
     assert_true(str_equal(out.correlations[0].id, STR("b")));
     request = (struct correlations_request){.limit = 1};
-    make();
-    assert_int_equal(out.n, 1);
-    assert_int_equal(out.found, 3);
+    static const char *const pages[] = {"a", "b", "c"};
+    char cursor[CORRELATIONS_CURSOR_MAX] = "";
+    for (size_t i = 0; i < LENGTH(pages); i++) { /* of two with one time each comes once */
+        request.cursor = str_of(cursor);
+        make();
+        assert_int_equal(out.n, 1);
+        assert_int_equal(out.found, 3);
+        assert_true(str_equal(out.correlations[0].id, str_of(pages[i])));
+        memcpy(cursor, out.next_cursor, sizeof cursor);
+        assert_int_equal(*cursor == 0, i == 2);
+    }
+    static const char *const bad[] = {"x", "00", "0000000000000000000000000000000g"};
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        request.cursor = str_of(bad[i]);
+        err e = correlations_make(&a, &request, &in, &out);
+        assert_int_equal(err_kind(e), ERR_INVALID);
+        err_free(e);
+    }
+    request.cursor = STR("");
     in.n = 0;
     make();
     assert_int_equal(out.n, 0);

@@ -27,11 +27,11 @@ static int64_t clamp(int64_t v, int64_t least, int64_t most) { return v < least 
 
 void meanwhile_window(const struct correlation *c, int64_t now, int64_t *out_start, int64_t *out_end,
                       int64_t *out_step) {
-    int64_t duration = c->last_seen - c->first_seen, hour = 60 * minute_ns;
+    int64_t latest = INT64_MAX / 2, hour = 60 * minute_ns; /* in the year 2116, so that sums hold */
+    int64_t first = MIN(c->first_seen, latest), last = MIN(c->last_seen, latest), duration = last - first;
     int64_t before = clamp(duration > hour ? 6 * hour : 10 * duration, 5 * minute_ns, 6 * hour);
-    int64_t start = c->first_seen < before ? 0 : c->first_seen - before;
-    int64_t end = MIN(c->last_seen, INT64_MAX - 2 * hour) + clamp(duration, minute_ns, hour);
-    end = MAX(MIN(end, now), start);
+    int64_t start = MAX(first - before, (int64_t)0);
+    int64_t end = MAX(MIN(last + clamp(duration, minute_ns, hour), now), start);
     int64_t step = ((end - start) / MEANWHILE_STEPS + minute_ns - 1) / minute_ns * minute_ns;
     *out_step = MAX(step, minute_ns);
     *out_start = start / minute_ns * minute_ns;
@@ -209,7 +209,8 @@ static err add_exemplars_of(struct reader *r, struct series_found *found, uint32
     TRY(series_source_step(&r->m->source));
     TRY(series_found_exemplars(found, i, &r->q->arena, &v, &n));
     for (uint32_t k = 0; k < n; k++) {
-        if (!strings_find(&r->traces, label_set_get(v[k].labels, STR("trace_id")), &trace)) continue;
+        bool by_trace = strings_find(&r->traces, label_set_get(v[k].labels, STR("trace_id")), &trace);
+        if (!by_trace && !str_equal(label_set_get(v[k].labels, STR("correlation_id")), r->of->summary.id)) continue;
         if (r->exemplars.n == MEANWHILE_EXEMPLARS_MAX) {
             r->m->cut = true;
             break;
@@ -220,7 +221,7 @@ static err add_exemplars_of(struct reader *r, struct series_found *found, uint32
                                          .labels = v[k].labels,
                                          .value = v[k].value,
                                          .time = v[k].time_ns};
-        memcpy(x->trace_id, r->of->rows.traces[trace].trace_id, sizeof x->trace_id);
+        if (by_trace) memcpy(x->trace_id, r->of->rows.traces[trace].trace_id, sizeof x->trace_id);
     }
     return NULL;
 }
@@ -316,7 +317,7 @@ static err give(struct reader *r) {
     return query_charge(r->q, 0);
 }
 
-static err read(struct reader *r) {
+static err read_services(struct reader *r) {
     const struct correlation *c = &r->of->summary;
     uint32_t services = MIN(c->service_count, (uint32_t)MEANWHILE_SERVICES_MAX);
     r->m->cut = c->service_count > services;
@@ -340,7 +341,7 @@ err meanwhile_read(struct query *q, const struct correlation_details *of, int64_
     out->source.now_ns = now;
     strings_init(&r.traces);
     buf_init(&r.text, TEXT_BYTES_MAX);
-    err e = read(&r);
+    err e = read_services(&r);
     strings_done(&r.traces);
     buf_done(&r.text);
     vec_done(&r.charts);

@@ -1,5 +1,5 @@
 /* What the metrics of a request's services did while it ran: few charts a service, each by a query in PromQL that a reader can go on with, and
- * the samples whose exemplars name the request's traces.
+ * the exemplars that name one of the request's traces (label trace_id) or its id (correlation_id).
  *
  *   services of the request ─▶ traces_spanmetrics_* of each: calls, errors, 95th percentile ───────────┐
  *            │                 (counted from rollups: query/series/series.h)                            ├─▶ promql over the window
@@ -30,7 +30,7 @@ struct meanwhile_exemplar {
     struct labels series, labels; /* labels: of the exemplar itself */
     double value;
     int64_t time;
-    unsigned char trace_id[16]; /* of the request */
+    unsigned char trace_id[16]; /* of the request; zero: it names the id alone */
 };
 struct meanwhile {
     int64_t start, end, step; /* of the charts: end - start is a multiple of step */

@@ -146,7 +146,7 @@ static err read_rows(struct reader *r, enum signal signal) {
     return query_scan(r->q, &m, columns, signal == SIGNAL_SPANS ? SPAN_COLUMNS : LOG_COLUMNS, on_rows, r);
 }
 
-static err read(struct reader *r, struct query_contexts_answer *out) {
+static err read_both(struct reader *r, struct query_contexts_answer *out) {
     struct arena *a = &r->q->arena;
     TRY(read_rows(r, SIGNAL_SPANS));
     size_t span_count = r->n;
@@ -179,7 +179,7 @@ err query_contexts(struct query *q, const struct query_contexts *r, struct query
     strings_init(&reader.texts);
     strings_init(&reader.traces);
     strings_init(&reader.ids);
-    err e = read(&reader, out);
+    err e = read_both(&reader, out);
     strings_done(&reader.texts);
     strings_done(&reader.traces);
     strings_done(&reader.ids);

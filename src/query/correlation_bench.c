@@ -1,7 +1,9 @@
 /* What it costs to follow an id: one that 50 traces of 40 spans and 40 log records carry, one of a single trace, a derived one, and one that
- * nothing carries, out of as many rows as asked for; and to list all ids of a range, of 100,000 and of a million rows in it.
+ * nothing carries, out of as many rows as asked for; and to list all ids of a range, of 100,000 and of a million rows in it;
+ * and to read the newest rows for propagation.
  *
  *   query_correlation_bench DIR [ROWS]      DIR must not exist; it is left behind. Memory not flushed: the newest 1 % of the rows */
+#include "query/contexts.h"
 #include "query/correlation.h"
 #include "query/correlations.h"
 
@@ -85,11 +87,15 @@ static void fill(struct store *s, uint32_t rows) {
     while (atomic_load(&done) < sent) store_pump(s, 0);
 }
 
-static void measure(struct store *s, const char *what, struct str id) {
+static void measure(struct store *s, const char *what, struct str id, const char *attribute) {
     double best = 1e9;
     for (int i = 0; i < ROUNDS; i++) {
         struct query q;
-        struct query_correlation r = {.id = id, .time_min = INT64_MIN, .time_max = INT64_MAX, .prefix = STR("clew")};
+        struct query_correlation r = {.id = id,
+                                      .time_min = INT64_MIN,
+                                      .time_max = INT64_MAX,
+                                      .prefix = STR("clew"),
+                                      .attribute = str_of(attribute)};
         struct query_correlation_answer found;
         query_begin(&q, &(struct query_options){.store = s, .timeout_ns = 600000 * ms});
         int64_t start = clock_thread_cpu_ns();
@@ -128,6 +134,23 @@ static void measure_list(struct store *s, uint32_t rows, uint32_t range_rows, co
     }
 }
 
+static void measure_contexts(struct store *s) {
+    double best = 1e9;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct query q;
+        struct query_contexts r = {.time_min = INT64_MIN, .time_max = INT64_MAX};
+        struct query_contexts_answer found;
+        query_begin(&q, &(struct query_options){.store = s, .timeout_ns = 600000 * ms});
+        int64_t start = clock_thread_cpu_ns();
+        must(query_contexts(&q, &r, &found));
+        best = MIN(best, (double)(clock_thread_cpu_ns() - start) / 1e6);
+        if (i == ROUNDS - 1)
+            printf("contexts               best %8.2f ms: %zu rows%s; %zu MiB\n", best, found.n,
+                   found.cut ? ", cut" : "", q.arena.used_bytes / MIB);
+        query_end(&q);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return 2;
     uint32_t rows = (argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 10000000) / 2;
@@ -145,13 +168,16 @@ int main(int argc, char **argv) {
     fill(s, rows);
     uint64_t end = __builtin_bswap64(hash_u64(~UINT64_C(7)));
     snprintf(derived, sizeof derived, "clew-%016llx", (unsigned long long)end);
-    measure(s, "50 traces", STR("the saga"));
-    measure(s, "one trace", STR("order-101"));
-    measure(s, "one trace, derived", str_of(derived));
-    measure(s, "none", STR("no such id"));
+    measure(s, "50 traces", STR("the saga"), "");
+    measure(s, "one trace", STR("order-101"), "");
+    measure(s, "one trace, derived", str_of(derived), "");
+    measure(s, "none", STR("no such id"), "");
+    measure(s, "by an attribute", STR("handled request 4711 of user 6409 in 779 ms"), "message");
+    measure(s, "none, by an attribute", STR("no such text"), "message");
     measure_list(s, rows, 100000, "");
     measure_list(s, rows, 1000000, "");
     measure_list(s, rows, 1000000, "saga");
+    measure_contexts(s);
     must(store_close(s));
     return 0;
 }
