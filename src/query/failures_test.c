@@ -1,5 +1,5 @@
 /* Failed spans by what they say against a count by brute force, over both stores. */
-#include "query/failures.h"
+#include "query/failures_priv.h"
 
 #include "query/world_test_priv.h"
 
@@ -233,6 +233,31 @@ static void a_failure_is_counted_where_it_began(void **state) {
     world_close(&w);
 }
 
+/* As many rows as are folded at most: one chain of all, one ring of all, and one caller of all. Nothing recurses, each takes one pass. */
+static void the_largest_families_are_folded(void **state) {
+    (void)state;
+    uint32_t n = QUERY_FAILURES_FOLDED;
+    struct failed_row *rows = calloc(n, sizeof *rows);
+    uint32_t *origins = calloc(n, sizeof *origins);
+    world_open(&w, 1);
+    world_query(&w, &q);
+    for (int shape = 0; shape < 3; shape++) {
+        for (uint32_t i = 0; i < n; i++)
+            rows[i] = (struct failed_row){.span_id = i + 1, .parent_id = shape == 2 ? 1 : i, .time = NOON + i};
+        if (shape == 1) rows[0].parent_id = n;
+        ASSERT_OK(failures_fold(&q, rows, n, origins));
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t wanted = shape == 0 ? n - 1 : shape == 1 ? i : i ? i : 1;
+            if (origins[i] != wanted) fail_msg("shape %d, row %u: %u, not %u", shape, i, origins[i], wanted);
+        }
+    }
+    query_end(&q);
+    assert_int_equal(budget_used(&w.budget), 0);
+    world_close(&w);
+    free(rows);
+    free(origins);
+}
+
 static void what_is_over_the_limit_is_counted(void **state) {
     (void)state;
     enum { OVER = 40 };
@@ -277,6 +302,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_those_of_a_count),
         cmocka_unit_test(a_failure_is_counted_where_it_began),
+        cmocka_unit_test(the_largest_families_are_folded),
         cmocka_unit_test(what_is_over_the_limit_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "query/contexts.h"
 #include "query/correlation.h"
 #include "query/correlations.h"
+#include "query/failures.h"
 #include "query/world_test_priv.h"
 
 #include <setjmp.h>
@@ -151,6 +152,29 @@ static err ask_rolled_aggregate(struct query *q, const struct query_filter *f, u
     return ask_aggregate(q, &longer, true, out);
 }
 
+static err ask_series(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_service_series r = {.time_min = MAX(f->time_min, 0), .environment = f->environment, .limit = 5};
+    struct query_service_series_answer found;
+    r.time_max = MIN(f->time_max, r.time_min + QUERY_ROLLED_MIN_NS);
+    r.time_max = MAX(r.time_max, r.time_min);
+    TRY(query_service_series(q, &r, &found));
+    *out = found.found;
+    for (size_t i = 0; i < found.n; i++)
+        for (size_t k = 0; k < found.bucket_count; k++)
+            *out = hash_mix(mix_text(*out, found.services[i].service), found.services[i].buckets[k].spans + k);
+    return NULL;
+}
+
+static err ask_failures(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_failures_answer found;
+    TRY(query_failures(q, f, &found));
+    *out = hash_mix(found.total + 1, found.n);
+    for (size_t i = 0; i < found.n; i++)
+        *out += hash_mix(mix_text(3, found.failures[i].operation),
+                         found.failures[i].count + 7 * found.failures[i].passed_through);
+    return NULL;
+}
+
 static err ask_attributes(struct query *q, const struct query_filter *f, uint64_t *out) {
     struct query_attributes r = {
         .signal = SIGNAL_SPANS, .time_min = f->time_min, .time_max = f->time_max, .prefix = STR(""), .limit = 100};
@@ -223,6 +247,8 @@ static const struct question {
     {"groups of logs", ask_log_groups, false},
     {"a counted aggregate", ask_counted_aggregate, false},
     {"a rolled aggregate", ask_rolled_aggregate, false},
+    {"services over time", ask_series, false},
+    {"failures", ask_failures, false},
     {"names of attributes", ask_attributes, false},
     {"values of an attribute", ask_values, false},
     {"all ids", ask_ids, false},

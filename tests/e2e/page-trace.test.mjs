@@ -35,6 +35,7 @@ const views = [
   ['trace-table', trace(failing, '?as=table&sort=-duration'), '.grid-row[aria-selected]'],
   ['trace-table-span', trace(failing, `?as=table&span=${spanId(failing, 5)}`), '.detail .events'],
   ['trace-operations', trace(failing, '?as=operations'), '.grid-row[aria-selected]'],
+  ['trace-analysis', trace(failing, '?as=analysis'), '.analysis table'],
   ['trace-found', trace(failing, '?find=order-110&path=true'), '.fall .row.found'],
   ['trace-orphan', trace(alone), '.note.warn'],
   ['trace-apart', trace(apart), '.note.warn'],
@@ -76,6 +77,21 @@ test('the overview of a few spans is drawn, in the colours of the theme', async 
       await page.waitForFunction(() => document.querySelector('.mini canvas').width > 300);
       await eventually(async () => assert.equal(await drawn(), 7)); // a bar for each span
     }, { theme });
+});
+
+test('analysis: what failed first, where the time went, and the way to its spans', async () => {
+  await at(trace(failing, '?as=analysis'), async (page) => {
+    await shown(page, '.analysis table');
+    const part = (name) => page.getByRole('region', { name });
+    assert.match(await page.locator('.analysis > p').first().innerText(), /^Failed: 7 spans of 4 services .* The deepest failure is pay: POST \/charge\./);
+    assert.deepEqual((await part('What failed first').locator('tbody th').allInnerTexts()).map((s) => s.replace(/\s+/g, ' ').trim()), ['! error POST /charge pay', '! error POST /charge web', '! error GET /checkout web']);
+    assert.match(await part('What failed first').locator('tbody td').first().innerText(), /^CardError: card refused$/);
+    assert.match(await part('Services').innerText(), /pay\s+1\s+1/);
+    await part('Critical path').locator('tbody a').first().click();
+    await shown(page, '.fall .row');
+    await eventually(async () => assert.match(await address(page), new RegExp(`span=${spanId(failing, 5)}`)));
+    assert.equal(await page.locator('.detail').count(), 1);
+  });
 });
 
 test('clocks that are apart are told of and corrected; stored times are one click away', async () => {
@@ -128,13 +144,15 @@ test('keys: e, c, v, j, k, brackets, Enter, Esc and y do what the help says', as
     await press('v');
     await sees('as=operations');
     await press('v');
+    await sees('as=analysis');
+    await press('v');
     await page.waitForFunction(() => !location.search.includes('as='));
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await press('y');
     await eventually(async () => assert.equal(await page.evaluate(() => navigator.clipboard.readText()), page.url()));
     await press('?');
     const help = await page.locator('dialog').innerText();
-    for (const words of ['next error of a trace', 'critical path', 'collapse, expand all', 'tree, table, operations', 'copy the link']) assert.ok(help.includes(words), words);
+    for (const words of ['next error of a trace', 'critical path', 'collapse, expand all', 'tree, table, operations, analysis', 'copy the link']) assert.ok(help.includes(words), words);
   });
 });
 

@@ -46,7 +46,7 @@ export interface TracesState extends Range {
   by: string; // the field or attribute that the search is grouped by; "": none
 }
 export interface TraceState {
-  as: 'tree' | 'table' | 'operations';
+  as: 'tree' | 'table' | 'operations' | 'analysis';
   sort: string; // of the table and the operations, "-self": from the greatest; "": as they come
   span: string;
   find: string;
@@ -142,7 +142,7 @@ export const traces = codec<TracesState>({
   compare: flag(), by: text(),
 });
 export const trace = codec<TraceState>({
-  as: choice('tree', 'table', 'operations'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(), stored: flag(),
+  as: choice('tree', 'table', 'operations', 'analysis'), sort: text(), span: text(), find: text(), collapsed: list(64), path: flag(), view: text(), stored: flag(),
 });
 export const compare = codec<CompareState>({ a: text(), b: text(), sort: choice('explains', 'tree'), show: choice('all', 'changed', 'a', 'b') });
 export const logs = codec<LogsState>({

@@ -11,6 +11,7 @@ import { compareLink, logsLink, trace as codec, traceLink, tracesLink, type Trac
 import { parseMs, showTime } from '../lib/time';
 import { around, useTrace, type Trace } from '../lib/trace';
 import { parseCondition } from '../lib/where';
+import { AnalysisView } from '../ui/analysis';
 import { CopyButton, Dot, say } from '../ui/chips';
 import { Fall, type View } from '../ui/fall';
 import { SpanDetail } from '../ui/span';
@@ -165,7 +166,9 @@ function Table({ t, at, marks, state, set }: { t: Trace; at: number; marks: Uint
   return <SpanTable w={t.w} only={only} at={at} sort={state.sort} onSort={(sort) => set({ sort }, true)} onSelect={(i) => set({ span: idOf(t.w, i) }, true)} />;
 }
 
-const views: [TraceState['as'], string][] = [['tree', 'Tree'], ['table', 'Table'], ['operations', 'Operations']];
+const views: [TraceState['as'], string][] = [['tree', 'Tree'], ['table', 'Table'], ['operations', 'Operations'], ['analysis', 'Analysis']];
+/** Those that have a row for each span. */
+const isOfSpans = (as: TraceState['as']): boolean => as === 'tree' || as === 'table';
 
 function Find({ field, state, set, found, onEnter }: { field: RefObject<HTMLInputElement | null>; state: TraceState; set: Set; found: { count: number; busy: boolean }; onEnter: (step: 1 | -1) => void }) {
   return (
@@ -198,19 +201,20 @@ function Shown({ t: asked }: { t: Trace }) {
     <>
       <Header t={t}>
         <div class="group" role="group" aria-label="View">{views.map(([as, name]) => <button key={as} class="button" aria-pressed={state.as === as} title={`${name} (v)`} onClick={() => show(as)}>{name}</button>)}</div>
-        <Find field={field} state={state} set={set} found={found} onEnter={(step) => jump(found.marks, at, step, 'Nothing found', select)} />
-        {state.as !== 'operations' && <button class="button" aria-pressed={state.path} title="Critical path (c): what the duration is made of" onClick={() => set({ path: !state.path }, true)}>Critical path</button>}
+        {state.as !== 'analysis' && <Find field={field} state={state} set={set} found={found} onEnter={(step) => jump(found.marks, at, step, 'Nothing found', select)} />}
+        {isOfSpans(state.as) && <button class="button" aria-pressed={state.path} title="Critical path (c): what the duration is made of" onClick={() => set({ path: !state.path }, true)}>Critical path</button>}
         {t.error_count > 0 && <button class="button" title="Next error (e)" onClick={() => error(1)}>Next error</button>}
         <a class="button" href={compareLink({ a: t.trace_id })}>Compare with …</a>
         <a class="button" href={logsLink({ ...range, trace_id: t.trace_id })}>Logs{logs ? ` ${logs.logs.length}${logs.next_cursor ? '+' : ''}` : ''}</a>
       </Header>
       <Notes t={t} />
       <Clocks t={t} state={state} set={set} />
-      <div class={at >= 0 && state.as !== 'operations' ? 'trace open' : 'trace'}>
+      <div class={at >= 0 && isOfSpans(state.as) ? 'trace open' : 'trace'}>
         {state.as === 'tree' && <Tree t={t} at={at} marks={found.marks} state={state} set={set} />}
         {state.as === 'table' && <Table t={t} at={at} marks={found.marks} state={state} set={set} />}
         {state.as === 'operations' && <div class="stack"><Operations w={w} sort={state.sort} onSort={(sort) => set({ sort }, true)} link={(name) => traceLink(t.trace_id, { as: 'table', find: name, sort: '-duration' })} /></div>}
-        {at >= 0 && state.as !== 'operations' && <SpanDetail t={t} i={at} logs={logs} range={range} close={() => set({ span: '' }, true)} key={state.span} />}
+        {state.as === 'analysis' && <AnalysisView id={t.trace_id} />}
+        {at >= 0 && isOfSpans(state.as) && <SpanDetail t={t} i={at} logs={logs} range={range} close={() => set({ span: '' }, true)} key={state.span} />}
       </div>
     </>
   );
