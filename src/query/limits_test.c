@@ -6,6 +6,8 @@
 #include "query/correlation.h"
 #include "query/correlations.h"
 #include "query/failures.h"
+#include "query/trace_list.h"
+#include "query/trace_values.h"
 #include "query/world_test_priv.h"
 
 #include <setjmp.h>
@@ -198,6 +200,22 @@ static err ask_values(struct query *q, const struct query_filter *f, uint64_t *o
     return NULL;
 }
 
+/* Traces as rows, and what an attribute is in each of them. */
+static err ask_list(struct query *q, const struct query_filter *f, uint64_t *out) {
+    struct query_trace_list found;
+    const struct column_ref code = {.target = TARGET_ANY, .key = STR("http.status_code")};
+    TRY(query_trace_list(q, f, 100, &found));
+    unsigned char(*ids)[16] = arena_alloc(&q->arena, 16 * (found.n + 1));
+    struct str *values = arena_array(&q->arena, struct str, found.n + 1);
+    if (!ids || !values) return arena_err(&q->arena);
+    for (size_t i = 0; i < found.n; i++) memcpy(ids[i], found.rows[i].trace_id, 16);
+    TRY(query_trace_values(q, f, code, ids[0], found.n, values));
+    *out = found.n;
+    for (size_t i = 0; i < found.n; i++)
+        *out = mix_text(mix_text(*out, found.rows[i].root_name), values[i]) + found.rows[i].spans;
+    return NULL;
+}
+
 static err ask_ids(struct query *q, const struct query_filter *f, uint64_t *out) {
     struct query_correlations r = {
         .time_min = f->time_min, .time_max = f->time_max, .attribute = STR("http.status_code")};
@@ -251,6 +269,7 @@ static const struct question {
     {"failures", ask_failures, false},
     {"names of attributes", ask_attributes, false},
     {"values of an attribute", ask_values, false},
+    {"traces as rows", ask_list, false},
     {"all ids", ask_ids, false},
     {"one id", ask_id, false},
     {"contexts", ask_contexts, false},

@@ -23,7 +23,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 
 test('bash completes commands, options, values, files', () => {
   assert.deepEqual(bash('q'), ['query']);
-  assert.deepEqual(bash('query', ''), ['traces', 'logs', 'promql', 'attributes', 'values']);
+  assert.deepEqual(bash('query', ''), ['traces', 'logs', 'promql', 'attributes', 'values', 'correlations', 'correlation', 'propagation']);
   assert.deepEqual(bash('serve', '--da'), ['--data']);
   assert.deepEqual(bash('load', '--shape', ''), ['law', 'shop', 'node', 'buckets']);
   assert.deepEqual(bash('query', 'traces', '--stat'), ['--status']);
