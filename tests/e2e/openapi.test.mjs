@@ -28,7 +28,7 @@ function checker(document) {
 }
 
 const trace = '5b8efff798038103d269b633813fc60c', spanId = '22'.repeat(8);
-const fill = (path) => path.replace('{trace_id}', trace).replace('{span_id}', spanId).replace('{service}', 'e2e').replace('{key}', 'service.name').replace('{name}', 'saved').replace('{id}', 'kept').replace('{label_name}', 'job');
+const fill = (path) => path.replace('{trace_id}', trace).replace('{correlation_id}', trace).replace('{span_id}', spanId).replace('{service}', 'e2e').replace('{key}', 'service.name').replace('{name}', 'saved').replace('{id}', 'kept').replace('{label_name}', 'job');
 
 async function filled() {
   const clew = await startClew();
