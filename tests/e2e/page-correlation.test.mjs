@@ -151,6 +151,7 @@ test('ways: from a row to its span and its record, from these back to the id', a
     await page.getByRole('link', { name: 'Open in its trace' }).click();
     await page.locator('.detail h2', { hasText: 'POST /process' }).waitFor();
     await eventually(async () => assert.equal(await page.locator('.detail .pairs a', { hasText: 'order-1015' }).getAttribute('href'), one));
+    assert.equal(await page.locator('.detail').getByRole('link', { name: 'Its correlation' }).getAttribute('href'), one);
     assert.equal(await page.locator('.facts a', { hasText: 'order-1015' }).getAttribute('href'), one);
     await page.getByRole('link', { name: 'Correlation', exact: true }).click();
     await shown(page, '.timeline .row');

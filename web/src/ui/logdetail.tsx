@@ -54,7 +54,7 @@ function Whole({ r, state, set, columns }: { r: Shown; state: LogsState; set: Se
       <section aria-label="Body"><pre class="body">{text}</pre></section>
       <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
         {r.trace_id && <a class="button" href={traceLink(r.trace_id, { span: r.span_id ?? '' })}>Open its trace</a>}
-        {r.correlation_id && <a class="button" href={correlationLink(r.correlation_id)}>Its correlation</a>}
+        {(r.correlation_id ?? r.trace_id) && <a class="button" href={correlationLink((r.correlation_id ?? r.trace_id)!)}>Its correlation</a>}
         {r.trace_id && <button class="button" onClick={() => set({ trace_id: r.trace_id!, span_id: '' })}>Records of the trace</button>}
         {state.around !== r.id && <button class="button" title="What came before and after it, whatever the conditions" onClick={() => set({ around: r.id, record: matchMedia('(max-width: 1100px)').matches ? '' : r.id })}>In context</button>}
       </section>
