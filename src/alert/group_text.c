@@ -164,7 +164,7 @@ static void put_value(struct buf *out, const struct yaml *y, int depth) {
 
 err rule_group_yaml(struct str json, struct arena *a, struct buf *out) {
     struct yaml *root;
-    TRY(yaml_read(json, "group", a, &root));
+    TRY(yaml_read_json(json, "group", a, &root));
     if (root->kind != YAML_MAP || !root->n) return err_new(ERR_INVALID, "a group is an object with members");
     buf_add_text(out, "  - ");
     put_members(out, root, 2, true);
