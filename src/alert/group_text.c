@@ -13,12 +13,19 @@ static bool is_digits(struct str s) {
     return s.n > 0 && s.n < 19 && (s.n == 1 || s.p[0] != '0');
 }
 
+static bool is_count(const struct yaml *y, uint64_t *out) {
+    err e = yaml_count(y, out);
+    err_free(e);
+    return !e;
+}
+
 static void put_node(struct json_writer *w, const struct yaml *y, struct str key) {
+    uint64_t count;
     if (y->kind == YAML_SCALAR) {
         if (yaml_is_null(y))
             json_null(w);
-        else if (!y->quoted && str_equal(key, STR("limit")) && is_digits(y->text))
-            json_raw(w, y->text);
+        else if (str_equal(key, STR("limit")) && is_count(y, &count))
+            json_u64(w, count);
         else
             json_str(w, y->text);
         return;

@@ -43,9 +43,10 @@ bool yaml_is_null(const struct yaml *y);
 err yaml_err(const struct yaml *at, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What a value must be; NULL or null leaves *out as it is. */
-err yaml_text(const struct yaml *y, struct str *out);     /* a scalar */
-err yaml_bool(const struct yaml *y, bool *out);           /* true or false */
-err yaml_u64(const struct yaml *y, uint64_t *out);        /* digits */
+err yaml_text(const struct yaml *y, struct str *out); /* a scalar */
+err yaml_bool(const struct yaml *y, bool *out);       /* true or false */
+err yaml_u64(const struct yaml *y, uint64_t *out);    /* digits */
+err yaml_count(const struct yaml *y, uint64_t *out); /* as Go's YAML: 10, 0x10, 017, 1_000, 1.0 (cut), without quotes */
 err yaml_duration(const struct yaml *y, int64_t *out_ns); /* as parse_duration: 1h30m, 15s, 0 */
 /* A map whose keys are all among `names`, which NULL ends: a key that is not is named. */
 err yaml_only(const struct yaml *y, const char *const *names);

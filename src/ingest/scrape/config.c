@@ -155,7 +155,7 @@ static err read_limits(const struct yaml *y, uint64_t limits[LIMITS]) {
         const struct yaml *value = yaml_get(y, limit_keys[i]);
         uint64_t n = 0;
         if (yaml_is_null(value)) continue;
-        TRY(i == LIMIT_BODY ? scrape_size(value, &n) : scrape_u64(value, &n));
+        TRY(i == LIMIT_BODY ? scrape_size(value, &n) : yaml_count(value, &n));
         if (n) limits[i] = n;
     }
     return NULL;

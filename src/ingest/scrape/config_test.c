@@ -177,9 +177,9 @@ static void numbers_are_those_of_prometheus(void **state) {
     static const char *const no_counts[] = {"-1", "x", "0x", "0xg", "'5'", "1e30", "1 0", "_", "nan", "0b12"},
                              *const no_sizes[] = {"1.5", "MB", "1.5.5MB", "9EB", "1mB", "-1MB", "1MB5", "iB", "1iB"};
     (void)state;
-    for (size_t i = 0; i < LENGTH(counts); i++) expect_number(scrape_u64, counts[i].text, counts[i].want);
+    for (size_t i = 0; i < LENGTH(counts); i++) expect_number(yaml_count, counts[i].text, counts[i].want);
     for (size_t i = 0; i < LENGTH(sizes); i++) expect_number(scrape_size, sizes[i].text, sizes[i].want);
-    for (size_t i = 0; i < LENGTH(no_counts); i++) expect_no_number(scrape_u64, no_counts[i]);
+    for (size_t i = 0; i < LENGTH(no_counts); i++) expect_no_number(yaml_count, no_counts[i]);
     for (size_t i = 0; i < LENGTH(no_sizes); i++) expect_no_number(scrape_size, no_sizes[i]);
 }
 
