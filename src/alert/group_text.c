@@ -13,12 +13,19 @@ static bool is_digits(struct str s) {
     return s.n > 0 && s.n < 19 && (s.n == 1 || s.p[0] != '0');
 }
 
+static bool is_count(const struct yaml *y, uint64_t *out) {
+    err e = yaml_count(y, out);
+    err_free(e);
+    return !e;
+}
+
 static void put_node(struct json_writer *w, const struct yaml *y, struct str key) {
+    uint64_t count;
     if (y->kind == YAML_SCALAR) {
         if (yaml_is_null(y))
             json_null(w);
-        else if (!y->quoted && str_equal(key, STR("limit")) && is_digits(y->text))
-            json_raw(w, y->text);
+        else if (str_equal(key, STR("limit")) && is_count(y, &count))
+            json_u64(w, count);
         else
             json_str(w, y->text);
         return;
@@ -164,7 +171,7 @@ static void put_value(struct buf *out, const struct yaml *y, int depth) {
 
 err rule_group_yaml(struct str json, struct arena *a, struct buf *out) {
     struct yaml *root;
-    TRY(yaml_read(json, "group", a, &root));
+    TRY(yaml_read_json(json, "group", a, &root));
     if (root->kind != YAML_MAP || !root->n) return err_new(ERR_INVALID, "a group is an object with members");
     buf_add_text(out, "  - ");
     put_members(out, root, 2, true);

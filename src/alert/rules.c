@@ -72,14 +72,21 @@ static int64_t take_duration(struct reading *r, const struct yaml *y, const char
     return ms > INT64_MAX / 1000000 ? INT64_MAX : ms * 1000000;
 }
 
+/* A number below none counts as none; one in quotes is what a row of JSON may hold. */
 static uint64_t take_count(struct reading *r, const struct yaml *y, const char *key) {
     const struct yaml *v = yaml_get(y, key);
+    uint64_t count = 0;
     int64_t n = 0;
     if (!v || yaml_is_null(v)) return 0;
-    err e = v->kind == YAML_SCALAR ? parse_i64(v->text, &n) : err_new(ERR_INVALID, "no number");
+    err e = yaml_count(v, &count);
+    if (e && v->kind == YAML_SCALAR) {
+        err_free(e);
+        e = parse_i64(v->text, &n);
+        count = n < 0 ? 0 : (uint64_t)n;
+    }
     if (e) bad(r, v->line, "%s: expected a whole number", key);
     err_free(e);
-    return n < 0 ? 0 : (uint64_t)n;
+    return count;
 }
 
 static int by_name(const void *x, const void *y) {

@@ -57,6 +57,22 @@ static void what_is_read(void **state) {
     assert_int_equal(g->rules[1].keep_firing_ns, 300000000000);
 }
 
+static void limits_are_numbers_of_yaml(void **state) {
+    static const struct {
+        const char *text;
+        uint64_t want;
+    } cases[] = {{"0x10", 16}, {"017", 15}, {"1.0", 1}, {"1_000", 1000}, {"-1", 0}, {"'5'", 5}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char text[64];
+        snprintf(text, sizeof text, "groups:\n- name: g\n  limit: %s\n", cases[i].text);
+        buf_clear(&got.problems);
+        read_rules(text);
+        assert_int_equal(got.problems.n, 0);
+        assert_int_equal(got.file.groups[0].limit, cases[i].want);
+    }
+}
+
 static void mistakes_have_lines(void **state) {
     static const struct {
         const char *text, *problem;
@@ -223,6 +239,7 @@ static void verdicts_of_promtool(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_read, begin, end),
+        cmocka_unit_test_setup_teardown(limits_are_numbers_of_yaml, begin, end),
         cmocka_unit_test_setup_teardown(mistakes_have_lines, begin, end),
         cmocka_unit_test_setup_teardown(every_mistake_is_told, begin, end),
         cmocka_unit_test_setup_teardown(files_without_rules, begin, end),

@@ -1,236 +1,262 @@
 #include "base/yaml.h"
 
-#include <libfyaml.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <yaml.h>
 
 #include "base/text.h"
+#include "base/yaml_priv.h"
 
-struct reading {
-    const char *file;
-    struct str source;
-    struct arena *a;
+/* An anchor lies in a list sorted by name: a table by hash would be slow for names that someone chose so. */
+struct anchor {
+    struct str name;
+    struct yaml *what;
     uint32_t nodes;
+    size_t bytes;
+    int height;
+    bool open; /* what it names is being read */
 };
 
-static err at_line(const struct reading *r, int line, const char *what) {
-    return err_new(ERR_INVALID, "%s:%d: %s", r->file, line, what);
-}
+struct reading {
+    struct builder b;
+    yaml_parser_t parser;
+    yaml_event_t event; /* the one at hand */
+    VEC(struct anchor) anchors;
+    int deepest; /* of what is being read */
+};
+
+static int line_here(const struct reading *r) { return (int)r->event.start_mark.line + 1; }
 
 /* ---- the text ------------------------------------------------------------------------------------------------------ */
 
-enum { BRACKETS_OPEN_MAX = 1 << 16 };
+/* What ends a line for libyaml, and the mark that may begin a text. */
+static bool begins_line(struct str text, size_t at) {
+    static const struct str ends[] = {STR("\n"), STR("\r"), STR("\xc2\x85"), STR("\xe2\x80\xa8"), STR("\xe2\x80\xa9")};
+    struct str before = {text.p, at};
+    bool begins = at == 0 || (at == 3 && str_equal(before, STR("\xef\xbb\xbf")));
+    for (size_t i = 0; i < LENGTH(ends) && !begins; i++) begins = str_ends_with(before, ends[i]);
+    return begins;
+}
 
-/* libfyaml takes 340 to 540 bytes a token, and a text of 16 MiB may be as many tokens: what cannot be a tree within the limits, or is very unlikely to be
- * one (brackets and commas of texts count, too), is refused before it sees it. */
-static err check_size(const struct reading *r, struct str text) {
-    uint32_t values = 0, open = 0;
+static int line_at(struct str text, size_t at) {
     int line = 1;
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        line += c == '\n';
-        values += c == ',' || c == '[' || c == '{' || c == '\n';
-        if (c == '[' || c == '{')
-            open++;
-        else if ((c == ']' || c == '}') && open)
-            open--;
-        if (values > YAML_NODES_MAX) return at_line(r, line, "too many values");
-        if (open > BRACKETS_OPEN_MAX) return at_line(r, line, "nested too deep");
+    for (size_t i = 0; i < at && i < text.n; i++) line += text.p[i] == '\n';
+    return line;
+}
+
+/* Directives (%TAG …) are compared each with each by libyaml, and no one needs them here. */
+static err check_text(const struct builder *b, struct str text) {
+    struct str line, rest = text;
+    if (text.n > YAML_BYTES_MAX) return err_new(ERR_LIMIT, "%s: over %d MiB", b->file, YAML_BYTES_MAX >> 20);
+    for (int n = 1; rest.n; n++) {
+        str_cut(rest, '\n', &line, &rest);
+        if (!utf8_is_valid(line) || memchr(line.p, 0, line.n)) return builder_at_line(b, n, "not UTF-8 text");
     }
+    for (const char *p = text.p; text.n && (p = memchr(p, '%', text.n - (size_t)(p - text.p))); p++)
+        if (begins_line(text, (size_t)(p - text.p)))
+            return builder_at_line(b, line_at(text, (size_t)(p - text.p)), "a directive of YAML is not taken");
     return NULL;
 }
 
-/* What libfyaml 0.7.12 was seen to loop on: bytes that are not UTF-8, in directives (%YAML …), which no one needs here. */
-static err check_text(const struct reading *r, struct str text) {
-    struct str line;
-    if (text.n > YAML_BYTES_MAX) return err_new(ERR_LIMIT, "%s: over %d MiB", r->file, YAML_BYTES_MAX >> 20);
-    for (int n = 1; text.n; n++) {
-        str_cut(text, '\n', &line, &text);
-        if (!utf8_is_valid(line) || memchr(line.p, 0, line.n)) return at_line(r, n, "not UTF-8 text");
-        if ((line.n && line.p[0] == '%') || str_contains(line, STR("\r%")))
-            return at_line(r, n, "a directive of YAML is not taken");
+/* ---- anchors --------------------------------------------------------------------------------------------------------- */
+
+/* Where the name is, or would be. */
+static size_t find_anchor(const struct reading *r, struct str name, bool *out_is) {
+    size_t low = 0, high = r->anchors.n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (str_compare(r->anchors.v[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    *out_is = low < r->anchors.n && str_equal(r->anchors.v[low].name, name);
+    return low;
+}
+
+static err open_anchor(struct reading *r, struct str name, struct yaml *what) {
+    bool is;
+    size_t at = find_anchor(r, name, &is);
+    if (!is) {
+        if (r->anchors.n >= YAML_ANCHORS_MAX) return builder_at_line(&r->b, what->line, "too many anchors");
+        vec_push(&r->anchors);
+        memmove(&r->anchors.v[at + 1], &r->anchors.v[at], (r->anchors.n - 1 - at) * sizeof *r->anchors.v);
+    }
+    r->anchors.v[at] = (struct anchor){
+        .name = name, .what = what, .nodes = r->b.nodes - 1, .bytes = r->b.bytes, .height = -1, .open = true};
+    return NULL;
+}
+
+/* One of the same name inside of it is the later one, and stays. */
+static void close_anchor(struct reading *r, struct str name, const struct yaml *what, int depth) {
+    bool is;
+    struct anchor *x = &r->anchors.v[find_anchor(r, name, &is)];
+    if (!is || x->what != what) return;
+    x->nodes = r->b.nodes - x->nodes;
+    x->bytes = r->b.bytes - x->bytes;
+    x->height = r->deepest - depth;
+    x->open = false;
+}
+
+/* It is the tree itself, not a copy; but it counts as one, since who reads the tree sees it again. */
+static err take_alias(struct reading *r, int depth, struct yaml **out) {
+    bool is;
+    size_t at = find_anchor(r, str_of((const char *)r->event.data.alias.anchor), &is);
+    if (!is) return builder_at_line(&r->b, line_here(r), "an alias of nothing");
+    const struct anchor *x = &r->anchors.v[at];
+    if (x->open) return builder_at_line(&r->b, line_here(r), "an alias of what it stands in");
+    if (depth + x->height > YAML_DEPTH_MAX) return builder_at_line(&r->b, line_here(r), "nested too deep");
+    TRY(builder_count(&r->b, line_here(r), x->nodes, x->bytes));
+    r->deepest = MAX(r->deepest, depth + x->height);
+    *out = x->what;
     return NULL;
 }
 
 /* ---- nodes --------------------------------------------------------------------------------------------------------- */
 
-/* From 1; 0: unknown. A list or map has the line of its first scalar. */
-static int line_of(struct fy_node *n) {
-    while (n && !fy_node_is_scalar(n)) {
-        void *at = NULL;
-        struct fy_node_pair *pair = fy_node_is_mapping(n) ? fy_node_mapping_iterate(n, &at) : NULL;
-        n = pair ? fy_node_pair_key(pair) : fy_node_is_sequence(n) ? fy_node_sequence_iterate(n, &at) : NULL;
+static err not_yaml(const struct reading *r) {
+    const yaml_parser_t *p = &r->parser;
+    bool has_mark = p->error == YAML_SCANNER_ERROR || p->error == YAML_PARSER_ERROR;
+    size_t line = has_mark ? p->problem_mark.line : p->mark.line;
+    return err_new(ERR_INVALID, "%s:%zu: not YAML: %s", r->b.file, line + 1, p->problem ? p->problem : "no memory");
+}
+
+static err next(struct reading *r) {
+    yaml_event_delete(&r->event);
+    return yaml_parser_parse(&r->parser, &r->event) ? NULL : not_yaml(r);
+}
+
+static err take_node(struct reading *r, int depth, struct yaml **out);
+
+static err take_list(struct reading *r, int depth, struct yaml *y) {
+    size_t from = r->b.open.n;
+    for (;;) {
+        struct yaml *item;
+        TRY(next(r));
+        if (r->event.type == YAML_SEQUENCE_END_EVENT) return builder_list(&r->b, y, from);
+        TRY(take_node(r, depth + 1, &item));
+        *vec_push(&r->b.open) = item;
     }
-    const struct fy_mark *mark = n ? fy_token_start_mark(fy_node_get_scalar_token(n)) : NULL;
-    return mark ? mark->line + 1 : 0;
-}
-
-static err take_node(struct reading *r, struct fy_node *n, int line, int depth, struct yaml **out);
-
-/* libfyaml 0.7.12 loses memory, 32 times what it reads, for a text in single quotes with more than a few '' in a line: such a text is taken from
- * the source. p NULL: it is none. */
-static struct str quoted_line(const struct reading *r, struct fy_node *n) {
-    if (!n || fy_node_get_style(n) != FYNS_SINGLE_QUOTED) return (struct str){0};
-    struct fy_token *token = fy_node_get_scalar_token(n);
-    const struct fy_mark *start = token ? fy_token_start_mark(token) : NULL,
-                         *end = token ? fy_token_end_mark(token) : NULL;
-    if (!start || !end || start->input_pos > end->input_pos || end->input_pos > r->source.n) return (struct str){0};
-    struct str text = str_span(r->source.p + start->input_pos, end->input_pos - start->input_pos);
-    bool one_line = !memchr(text.p, '\n', text.n) && !memchr(text.p, '\r', text.n);
-    return one_line ? text : (struct str){0};
-}
-
-static err unquote(struct reading *r, struct str quoted, struct str *out) {
-    char *to = arena_alloc(r->a, quoted.n + 1);
-    size_t n = 0;
-    if (!to) return arena_err(r->a);
-    for (size_t i = 0; i < quoted.n; i++) {
-        to[n++] = quoted.p[i];
-        i += quoted.p[i] == '\'';
-    }
-    to[n] = 0;
-    *out = (struct str){to, n};
-    return NULL;
-}
-
-static err take_scalar(struct reading *r, struct fy_node *n, struct yaml *y) {
-    size_t size = 0;
-    struct str quoted = quoted_line(r, n);
-    if (quoted.p) {
-        y->quoted = true;
-        return unquote(r, quoted, &y->text);
-    }
-    const char *p = n ? fy_node_get_scalar(n, &size) : NULL;
-    y->text = arena_copy(r->a, (struct str){p ? p : "", p ? size : 0});
-    y->quoted = n && fy_node_get_style(n) != FYNS_PLAIN;
-    return arena_err(r->a);
-}
-
-static err take_list(struct reading *r, struct fy_node *n, int depth, struct yaml *y) {
-    void *at = NULL;
-    y->kind = YAML_LIST;
-    y->items = arena_array(r->a, struct yaml *, fy_node_sequence_item_count(n) + 1);
-    TRY(arena_err(r->a));
-    for (struct fy_node *item; (item = fy_node_sequence_iterate(n, &at));)
-        TRY(take_node(r, item, y->line, depth + 1, &y->items[y->n++]));
-    return NULL;
 }
 
 static bool is_merge(const struct yaml *key) { return !key->quoted && str_equal(key->text, STR("<<")); }
 
-/* Members that are in y already, count. */
-static err merge_map(struct reading *r, struct yaml *y, const struct yaml *from) {
-    if (from->kind != YAML_MAP) return at_line(r, y->line, "<<: expected a map, or a list of maps");
-    struct yaml **keys = arena_array(r->a, struct yaml *, y->n + from->n + 1);
-    struct yaml **items = arena_array(r->a, struct yaml *, y->n + from->n + 1);
-    TRY(arena_err(r->a));
-    memcpy(keys, y->keys, y->n * sizeof *keys);
-    memcpy(items, y->items, y->n * sizeof *items);
-    uint32_t own = y->n;
-    for (uint32_t i = 0; i < from->n; i++) {
-        bool there = false;
-        for (uint32_t k = 0; k < own && !there; k++) there = str_equal(keys[k]->text, from->keys[i]->text);
-        if (there) continue;
-        keys[y->n] = from->keys[i];
-        items[y->n++] = from->items[i];
+static err merge(struct reading *r, const struct yaml *y, const struct yaml *from) {
+    uint32_t n = from->kind == YAML_LIST ? from->n : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct yaml *map = from->kind == YAML_LIST ? from->items[i] : from;
+        if (map->kind != YAML_MAP) return builder_at_line(&r->b, y->line, "<<: expected a map, or a list of maps");
+        for (uint32_t k = 0; k < map->n; k++) {
+            *vec_push(&r->b.open) = map->keys[k];
+            *vec_push(&r->b.open) = map->items[k];
+        }
     }
-    y->keys = keys;
-    y->items = items;
     return NULL;
 }
 
-static err merge(struct reading *r, struct yaml *y, const struct yaml *from) {
-    if (from->kind != YAML_LIST) return merge_map(r, y, from);
-    for (uint32_t i = 0; i < from->n; i++) TRY(merge_map(r, y, from->items[i]));
-    return NULL;
-}
-
-static err take_map(struct reading *r, struct fy_node *n, int depth, struct yaml *y) {
-    void *at = NULL;
-    size_t room = (size_t)fy_node_mapping_item_count(n) + 1;
+static err take_map(struct reading *r, int depth, struct yaml *y) {
+    size_t from = r->b.open.n;
     const struct yaml *merged = NULL;
-    y->kind = YAML_MAP;
-    y->keys = arena_array(r->a, struct yaml *, room);
-    y->items = arena_array(r->a, struct yaml *, room);
-    TRY(arena_err(r->a));
-    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(n, &at));) {
+    for (;;) {
         struct yaml *key, *item;
-        TRY(take_node(r, fy_node_pair_key(pair), y->line, depth + 1, &key));
-        if (key->kind != YAML_SCALAR) return at_line(r, key->line, "a key is text");
-        TRY(take_node(r, fy_node_pair_value(pair), key->line, depth + 1, &item));
+        TRY(next(r));
+        if (r->event.type == YAML_MAPPING_END_EVENT) break;
+        TRY(take_node(r, depth + 1, &key));
+        if (key->kind != YAML_SCALAR) return builder_at_line(&r->b, key->line, "a key is text");
+        TRY(next(r));
+        TRY(take_node(r, depth + 1, &item));
         if (is_merge(key)) {
+            if (merged) return builder_at_line(&r->b, key->line, "not YAML: duplicate key");
             merged = item;
             continue;
         }
-        y->keys[y->n] = key;
-        y->items[y->n++] = item;
+        *vec_push(&r->b.open) = key;
+        *vec_push(&r->b.open) = item;
     }
-    return merged ? merge(r, y, merged) : NULL;
+    uint32_t own = (uint32_t)(r->b.open.n - from) / 2;
+    if (merged) TRY(merge(r, y, merged));
+    return builder_map(&r->b, y, from, own, false);
 }
 
-/* `line`: where it is if it does not say. */
-static err take_node(struct reading *r, struct fy_node *n, int line, int depth, struct yaml **out) {
-    int own = n ? line_of(n) : 0;
-    if (n && fy_node_is_alias(n)) {
-        n = fy_node_resolve_alias(n);
-        if (!n) return at_line(r, own ? own : line, "an alias of nothing");
+static const char *anchor_here(const struct reading *r) {
+    const yaml_event_t *e = &r->event;
+    const yaml_char_t *name = e->type == YAML_MAPPING_START_EVENT    ? e->data.mapping_start.anchor
+                              : e->type == YAML_SEQUENCE_START_EVENT ? e->data.sequence_start.anchor
+                                                                     : e->data.scalar.anchor;
+    return (const char *)name;
+}
+
+static err take_content(struct reading *r, int depth, struct yaml *y) {
+    if (y->kind == YAML_MAP) return take_map(r, depth, y);
+    if (y->kind == YAML_LIST) return take_list(r, depth, y);
+    yaml_scalar_style_t style = r->event.data.scalar.style;
+    y->quoted = style != YAML_PLAIN_SCALAR_STYLE;
+    y->line +=
+        style == YAML_LITERAL_SCALAR_STYLE || style == YAML_FOLDED_SCALAR_STYLE; /* its first, not that of the | */
+    return builder_scalar(&r->b, y, str_span(r->event.data.scalar.value, r->event.data.scalar.length));
+}
+
+/* The event at hand begins it. */
+static err take_node(struct reading *r, int depth, struct yaml **out) {
+    if (r->event.type == YAML_ALIAS_EVENT) return take_alias(r, depth, out);
+    enum yaml_kind kind = r->event.type == YAML_MAPPING_START_EVENT    ? YAML_MAP
+                          : r->event.type == YAML_SEQUENCE_START_EVENT ? YAML_LIST
+                                                                       : YAML_SCALAR;
+    struct yaml *y = builder_node(&r->b, kind, line_here(r), depth);
+    if (!y) return builder_fault(&r->b, line_here(r), depth);
+    struct str anchor = {0};
+    int outside = r->deepest;
+    if (anchor_here(r)) {
+        anchor = arena_copy(r->b.a, str_of(anchor_here(r)));
+        TRY(arena_err(r->b.a));
+        TRY(open_anchor(r, anchor, y));
     }
-    if (depth > YAML_DEPTH_MAX) return at_line(r, own ? own : line, "nested too deep");
-    if (r->nodes++ >= YAML_NODES_MAX) return at_line(r, own ? own : line, "too many values, those of aliases included");
-    struct yaml *y = arena_new(r->a, struct yaml);
-    TRY(arena_err(r->a));
-    *y = (struct yaml){.line = own ? own : line, .file = r->file};
+    r->deepest = depth;
+    TRY(take_content(r, depth, y));
+    if (anchor.p) close_anchor(r, anchor, y, depth);
+    r->deepest = MAX(r->deepest, outside);
     *out = y;
-    if (n && fy_node_is_mapping(n)) return take_map(r, n, depth, y);
-    if (n && fy_node_is_sequence(n)) return take_list(r, n, depth, y);
-    return take_scalar(r, n, y);
+    return NULL;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------------- */
 
-static err not_yaml(const struct reading *r, struct fy_diag *diag) {
-    void *at = NULL;
-    struct fy_diag_error *e = fy_diag_errors_iterate(diag, &at);
-    return e ? err_new(ERR_INVALID, "%s:%d: not YAML: %s", r->file, e->line, e->msg ? e->msg : "") : NULL;
+static bool is_nothing(const yaml_event_t *e) {
+    return e->type == YAML_SCALAR_EVENT && e->data.scalar.length == 0 && !e->data.scalar.anchor &&
+           !e->data.scalar.tag && e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 }
 
-static bool is_nothing(struct fy_node *root) {
-    return !root || (fy_node_is_scalar(root) && !fy_node_is_alias(root) &&
-                     fy_node_get_style(root) != FYNS_SINGLE_QUOTED && fy_node_get_scalar(root, &(size_t){0}) == NULL);
-}
-
-static err take_root(struct reading *r, struct fy_node *root, struct yaml **out) {
-    if (!is_nothing(root)) return take_node(r, root, 1, 0, out);
-    *out = arena_new(r->a, struct yaml);
-    TRY(arena_err(r->a));
-    **out = (struct yaml){.kind = YAML_MAP, .line = 1, .file = r->file};
+/* Of the first document; the others are not looked at. */
+static err take_document(struct reading *r, struct yaml **out) {
+    TRY(next(r)); /* the stream */
+    TRY(next(r)); /* a document, or the end */
+    bool none = r->event.type == YAML_STREAM_END_EVENT;
+    if (!none) TRY(next(r));
+    if (none || is_nothing(&r->event)) {
+        struct yaml *y = builder_node(&r->b, YAML_MAP, 1, 0);
+        if (!y) return builder_fault(&r->b, 1, 0);
+        *out = y;
+        return none ? NULL : next(r);
+    }
+    struct yaml *y;
+    TRY(take_node(r, 0, &y));
+    TRY(next(r));
+    *out = y;
     return NULL;
 }
 
-/* Errors are collected, not printed. */
-static void print_nothing(struct fy_diag *diag, void *user, const char *text, size_t n) {
-    (void)diag, (void)user, (void)text, (void)n;
-}
-
 err yaml_read(struct str text, const char *file, struct arena *a, struct yaml **out) {
-    struct reading r = {.file = file, .source = text, .a = a};
-    struct fy_diag_cfg silent;
-    TRY(check_text(&r, text));
-    TRY(check_size(&r, text));
-    r.file = arena_copy(a, str_of(file)).p;
-    TRY(arena_err(a));
-    fy_diag_cfg_default(&silent);
-    silent.fp = NULL;
-    silent.output_fn = print_nothing;
-    struct fy_diag *diag = fy_diag_create(&silent);
-    fy_diag_set_collect_errors(diag, true);
-    struct fy_parse_cfg options = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_JSON_NONE, .diag = diag};
-    struct fy_document *document = fy_document_build_from_string(&options, text.n ? text.p : "", text.n);
-    err e = document ? NULL : not_yaml(&r, diag);
-    if (!e) e = take_root(&r, document ? fy_document_root(document) : NULL, out);
-    fy_document_destroy(document);
-    fy_diag_destroy(diag);
+    struct reading r = {0};
+    TRY(builder_init(&r.b, file, a));
+    err e = check_text(&r.b, text);
+    if (e) return e;
+    if (!yaml_parser_initialize(&r.parser)) return err_new(ERR_LIMIT, "%s: no memory", file);
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.n ? text.p : ""), text.n);
+    e = take_document(&r, out);
+    yaml_event_delete(&r.event);
+    yaml_parser_delete(&r.parser);
+    vec_done(&r.anchors);
+    builder_done(&r.b);
     return e;
 }
 

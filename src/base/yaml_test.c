@@ -84,6 +84,7 @@ static void trees_are_what_the_file_says(void **state) {
     assert_true(yaml_is_null(yaml_get(b->items[2], "e")));
     assert_int_equal(yaml_get(b->items[2], "c")->line, 6);
     expect_text(yaml_get(y, "t"), "two\nlines\n");
+    assert_int_equal(yaml_get(y, "t")->line, 8);
     assert_int_equal(yaml_get(y, "f")->n, 2);
     assert_null(yaml_get(y, "g"));
     assert_null(yaml_get(b, "a"));
@@ -150,6 +151,10 @@ static void what_is_wrong_has_a_line(void **state) {
     expect_err("a: 1\na: 2\n", "f.yml:2: not YAML");
     expect_err("a: *nothing\n", "f.yml:1: ");
     expect_err("a: 1\n%YAML 1.1\n", "f.yml:2: a directive of YAML is not taken");
+    expect_err("\xef\xbb\xbf%TAG ! a\n", "f.yml:1: a directive of YAML is not taken");
+    expect_err("a: 1\r%TAG ! a\n", "f.yml:1: a directive of YAML is not taken");
+    expect_err("a: 1\xe2\x80\xa8%TAG ! a\n", "f.yml:1: a directive of YAML is not taken");
+    expect_err("a: \x01\n", "f.yml:1: not YAML: control characters are not allowed");
     expect_err("a: 1\nb: \xff\n", "f.yml:2: not UTF-8 text");
     expect_err("? [1]\n: 2\n", "f.yml:1: a key is text");
     expect_err("a:\n  <<: 1\n", "<<: expected a map");
@@ -172,21 +177,139 @@ static void files_that_double_themselves_are_refused(void **state) {
     err e = yaml_read(str_of(text.p), "f.yml", &arena, &y);
     assert_non_null(e);
     assert_non_null(strstr(err_text(e), "too many values"));
+    assert_true(arena.used_bytes <= MIB); /* an alias is no copy */
     err_free(e);
     arena_done(&arena);
-    arena_init(&arena, MIB);
+    arena_init(&arena, KIB);
     e = yaml_read(str_of(text.p), "f.yml", &arena, &y);
     assert_int_equal(err_kind(e), ERR_LIMIT);
     err_free(e);
 }
 
-/* What libfyaml would take gigabytes for is refused before it begins. */
-static void tokens_are_counted_first(void **state) {
+static void aliases_count_as_what_they_mean(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    buf_init(&text, 2 * MIB);
+    buf_add_text(&text, "a: &a '");
+    for (size_t i = 0; i < MIB; i++) buf_add_byte(&text, 'x');
+    buf_add_text(&text, "'\nb: [");
+    for (int i = 0; i < 16; i++) buf_add_text(&text, "*a, ");
+    buf_add_text(&text, "]\n");
+    buf_add_byte(&text, 0);
+    expect_err(text.p, "f.yml:2: too much text, that of aliases included");
+    expect_err("a: &a [1, *a]\n", "f.yml:1: an alias of what it stands in");
+    expect_err("a: &a {b: &b {c: *a}}\n", "f.yml:1: an alias of what it stands in");
+    struct yaml *y = read("a: &x 1\nb: *x\nc: &x 2\nd: *x\ne: &y [&y 3, *y]\nf: *y\n");
+    expect_text(yaml_get(y, "b"), "1");
+    expect_text(yaml_get(y, "d"), "2");
+    expect_text(yaml_get(y, "e")->items[1], "3");
+    expect_text(yaml_get(y, "f"), "3");
+}
+
+/* Each alias is one deeper than what it means. */
+static void depth_is_limited_through_aliases(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    buf_add_text(&text, "- &a0 [x]\n");
+    for (int i = 1; i < YAML_DEPTH_MAX + 2; i++) buf_add_fmt(&text, "- &a%d [*a%d]\n", i, i - 1);
+    buf_add_byte(&text, 0);
+    expect_err(text.p, ": nested too deep");
+}
+
+static void anchors_are_limited(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    for (int i = 0; i < YAML_ANCHORS_MAX; i++) buf_add_fmt(&text, "- &a%d %d\n", i, i);
+    buf_add_fmt(&text, "- *a%d\n", YAML_ANCHORS_MAX / 2);
+    size_t good = text.n;
+    buf_add_byte(&text, 0);
+    struct yaml *y = read(text.p);
+    assert_int_equal(y->n, YAML_ANCHORS_MAX + 1);
+    expect_text(y->items[YAML_ANCHORS_MAX], "5000");
+    text.n = good;
+    buf_add_text(&text, "- &one_more x\n");
+    buf_add_byte(&text, 0);
+    expect_err(text.p, "f.yml:10002: too many anchors");
+}
+
+/* Of many keys, too, the first that comes again is named, and the order is the file's. */
+static void many_keys_keep_their_order(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    buf_init(&text, MIB);
+    for (int i = 5000; i > 0; i--) buf_add_fmt(&text, "k%d: %d\n", i, i);
+    size_t good = text.n;
+    buf_add_byte(&text, 0);
+    struct yaml *y = read(text.p);
+    assert_int_equal(y->n, 5000);
+    expect_text(y->keys[0], "k5000");
+    expect_text(y->keys[4999], "k1");
+    expect_text(yaml_get(y, "k77"), "77");
+    text.n = good;
+    buf_add_text(&text, "k3: again\nk4000: again\n");
+    buf_add_byte(&text, 0);
+    expect_err(text.p, "f.yml:5001: not YAML: duplicate key");
+}
+
+static struct yaml *read_json(const char *text) {
+    struct yaml *y;
+    err e = yaml_read_json(str_of(text), "f.json", &arena, &y);
+    if (e) fail_msg("%s", err_text(e));
+    return y;
+}
+
+static void json_is_a_tree_too(void **state) {
+    (void)state;
+    struct yaml *y = read_json("{\"a\": [1, \"x\\ty\",\n true, null, {}],\n \"b\": 1, \"b\": \"2\"}\n");
+    assert_int_equal(y->kind, YAML_MAP);
+    assert_int_equal(y->n, 2);
+    struct yaml *a = yaml_get(y, "a");
+    assert_int_equal(a->n, 5);
+    expect_text(a->items[0], "1");
+    assert_false(a->items[0]->quoted);
+    expect_text(a->items[1], "x\ty");
+    assert_true(a->items[1]->quoted);
+    assert_int_equal(a->items[2]->line, 2);
+    assert_true(yaml_is_null(a->items[3]));
+    assert_true(a->items[4]->kind == YAML_MAP && a->items[4]->n == 0);
+    expect_text(yaml_get(y, "b"), "2");
+}
+
+static void what_is_no_json_is_refused(void **state) {
+    static const struct {
+        const char *text, *want;
+    } cases[] = {{"", "f.json:1: not JSON: "},
+                 {" \n", "f.json:"},
+                 {"[]x", "f.json:1: not JSON: "},
+                 {"[]\n\n[]", "f.json:3: not JSON: "},
+                 {"\xef\xbb\xbf[]", "f.json:1: "},
+                 {"[1,]", "f.json:1: "},
+                 {"[a]", "f.json:1: "},
+                 {"['a']", "f.json:1: "},
+                 {"[] # x", "f.json:1: "},
+                 {"{\"a\": 1", "f.json:1: "},
+                 {"- a", "f.json:1: "},
+                 {"\n\n{\n", "f.json:"}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct yaml *y;
+        err e = yaml_read_json(str_of(cases[i].text), "f.json", &arena, &y);
+        if (!e) fail_msg("taken: %s", cases[i].text);
+        if (!strstr(err_text(e), cases[i].want)) fail_msg("got \"%s\", want \"%s\"", err_text(e), cases[i].want);
+        assert_int_equal(err_kind(e), ERR_INVALID);
+        err_free(e);
+    }
+}
+
+/* What a reader would take gigabytes for is refused at the limit. */
+static void values_are_counted(void **state) {
     static const struct {
         const char *unit, *want;
         size_t n;
-    } cases[] = {{"1,", "test.yml:1: too many values", YAML_NODES_MAX + 1},
-                 {"- x\n", "test.yml:1048578: too many values", YAML_NODES_MAX + 1},
+    } cases[] = {{"[1,", "test.yml:1: nested too deep", YAML_NODES_MAX},
+                 {"- x\n", "test.yml:1048576: too many values, those of aliases included", YAML_NODES_MAX + 1},
                  {"[", "test.yml:1: nested too deep", 70000},
                  {"{", "test.yml:1: nested too deep", 70000}};
     (void)state;
@@ -195,7 +318,7 @@ static void tokens_are_counted_first(void **state) {
         struct arena a;
         struct yaml *y;
         buf_init(&text, YAML_BYTES_MAX);
-        arena_init(&a, MIB);
+        arena_init(&a, 256 * MIB);
         for (size_t k = 0; k < cases[i].n; k++) buf_add_text(&text, cases[i].unit);
         err e = yaml_read(buf_str(&text), "test.yml", &a, &y);
         assert_non_null(e);
@@ -224,7 +347,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(values_are_what_they_must_be, begin, end),
         cmocka_unit_test_setup_teardown(what_is_wrong_has_a_line, begin, end),
         cmocka_unit_test_setup_teardown(files_that_double_themselves_are_refused, begin, end),
-        cmocka_unit_test(tokens_are_counted_first),
+        cmocka_unit_test_setup_teardown(aliases_count_as_what_they_mean, begin, end),
+        cmocka_unit_test_setup_teardown(depth_is_limited_through_aliases, begin, end),
+        cmocka_unit_test_setup_teardown(anchors_are_limited, begin, end),
+        cmocka_unit_test_setup_teardown(many_keys_keep_their_order, begin, end),
+        cmocka_unit_test_setup_teardown(json_is_a_tree_too, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_no_json_is_refused, begin, end),
+        cmocka_unit_test(values_are_counted),
         cmocka_unit_test_setup_teardown(depth_is_limited, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,11 +358,12 @@ test('scrape check says what promtool says', () => {
     job('relabel_configs: [{source_labels: [a], regex: "(?i:x)|\\\\d+", action: keep}]'), job('body_size_limit: 10MB'), job('authorization: {type: Token, credentials: x}'),
     job('honor_labels: yes\nhonor_timestamps: Off'), job('relabel_configs: []'), job('static_configs: []'), job('params: {a: []}'), job('metric_relabel_configs: [{regex: a, action: LabelDrop}]'),
     job('static_configs: [{targets: []}]'), job('tls_config: {insecure_skip_verify: true}'), job('static_configs: [{targets: ["a:1"], labels: {b: 1}}]'), job('scheme: https'), job('sample_limit: 5'),
+    job('sample_limit: 0x10'), job('sample_limit: 1.0'), job('sample_limit: 1_000'), job('sample_limit: 017'), job('sample_limit: 1e3'), job('body_size_limit: 1.5MB'), job('body_size_limit: 1GB512MB'), job('body_size_limit: 1KiB'),
     job('relabel_configs: [{source_labels: [a], target_label: "${1}x", replacement: ""}]'),
     // wrong ones
     'scrape_configs:\n-\n', job('static_configs:\n-'), job('relabel_configs:\n-'), job('metric_relabel_configs:\n-'), job('relabel_configs: [{action: "", target_label: x}]'),
     job('relabel_configs: [{action: labelkeep, regex: a, modulus: 8}]'), job('relabel_configs: [{action: labeldrop, regex: a, replacement: b}]'), job('params: x'), job('honor_labels: "yes"'),
-    job('relabel_configs: [{action: dropequal, source_labels: [a]}]'), job('relabel_configs: [{action: labelmap, regex: a, replacement: ""}]'), job('sample_limit: -1'), job('sample_limit: x'),
+    job('relabel_configs: [{action: dropequal, source_labels: [a]}]'), job('relabel_configs: [{action: labelmap, regex: a, replacement: ""}]'), job('sample_limit: -1'), job('sample_limit: x'), job('sample_limit: "5"'), job('sample_limit: 1e30'), job('body_size_limit: 1mB'), job('body_size_limit: 1.5.5MB'),
     job('file_sd_configs: [{files: ["a*/b.json"]}]'), job('file_sd_configs: [{files: ["a.json"], refresh_interval: x}]'), job('http_sd_configs: [{url: "http://"}]'), job('http_sd_configs: [{url: a}]'),
     job('dns_sd_configs: [{names: [a], type: X}]'), job('relabel_configs: [{source_labels: a, target_label: b}]'), job('static_configs: {targets: [a]}'), job('static_configs: [{targets: a}]'),
     job('tls_config: {cert_file: f}'), job('basic_auth: {user: u}'), job('metrics_path: [a]'), 'global: {external_labels: {a: b}, nothing: 1}\n', 'global: {scrape_interval: 0.5s}\n', '- a\n',

@@ -117,33 +117,6 @@ static err read_duration(const struct yaml *y, const char *key, int64_t *out_ns)
     return scrape_duration(value, text, out_ns);
 }
 
-/* 15MB, as Prometheus takes it: K, M, G, T, P, E are powers of 1024. */
-static err read_size(const struct yaml *value, uint64_t *out) {
-    static const char units[] = "KMGTPE";
-    struct str text, number;
-    uint64_t n, shift = 0;
-    TRY(yaml_text(value, &text));
-    number = text;
-    if (str_ends_with(number, STR("B"))) {
-        number.n--;
-        if (str_ends_with(number, STR("i"))) number.n--;
-        const char *unit = number.n ? strchr(units, number.p[number.n - 1]) : NULL;
-        if (unit && *unit) {
-            shift = 10 * (uint64_t)(unit - units + 1);
-            number.n--;
-        }
-    } else if (!str_equal(text, STR("0"))) {
-        return yaml_err(value, "body_size_limit: missing unit in \"" STR_FMT "\"", STR_ARG(text));
-    }
-    err e = parse_u64(number, &n);
-    if (e || n > UINT64_MAX >> shift) {
-        err_free(e);
-        return yaml_err(value, "body_size_limit: \"" STR_FMT "\" is no size", STR_ARG(text));
-    }
-    *out = n << shift;
-    return NULL;
-}
-
 err scrape_text(struct scrape_config *c, const struct yaml *y, const char *key, const char **out) {
     const struct yaml *value = yaml_get(y, key);
     struct str text;
@@ -182,7 +155,7 @@ static err read_limits(const struct yaml *y, uint64_t limits[LIMITS]) {
         const struct yaml *value = yaml_get(y, limit_keys[i]);
         uint64_t n = 0;
         if (yaml_is_null(value)) continue;
-        TRY(i == LIMIT_BODY ? read_size(value, &n) : yaml_u64(value, &n));
+        TRY(i == LIMIT_BODY ? scrape_size(value, &n) : yaml_count(value, &n));
         if (n) limits[i] = n;
     }
     return NULL;

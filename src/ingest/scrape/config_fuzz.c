@@ -58,5 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     e = yaml_read(text, "list.yml", &a, &root);
     if (!e) e = target_groups_read(root, &a, &groups);
     err_free(e);
+    e = yaml_read_json(text, "list.json", &a, &root);
+    if (!e) e = target_groups_read(root, &a, &groups);
+    err_free(e);
     return 0;
 }

@@ -227,7 +227,7 @@ static err read_dns(struct scrape_config *c, const struct yaml *y, struct str fo
     TRY(yaml_only(y, keys));
     TRY(read_refresh(y, 30 * SECOND_NS, d));
     TRY(read_list(yaml_get(y, "names"), &c->arena, &d->names, &d->name_n));
-    TRY(yaml_u64(yaml_get(y, "port"), &port));
+    TRY(yaml_count(yaml_get(y, "port"), &port));
     TRY(yaml_text(yaml_get(y, "type"), &type));
     if (!d->name_n) return yaml_err(y, "DNS-SD config must contain at least one SRV record name");
     while (t < LENGTH(types) && !str_equal_nocase(type, str_of(types[t]))) t++;

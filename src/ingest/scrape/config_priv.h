@@ -91,6 +91,8 @@ void scrape_find(struct scrape_config *c, bool is_fault, int line, struct str wh
 
 /* 1h30m, as Prometheus takes it: whole numbers of y, w, d, h, m, s, ms in this order; 0. */
 err scrape_duration(const struct yaml *y, struct str text, int64_t *out_ns);
+/* 15MB, 1.5MB, 1GB512MB: powers of 1024; NULL or null leaves *out. */
+err scrape_size(const struct yaml *y, uint64_t *out);
 err scrape_bool(const struct yaml *y, bool *out); /* true, yes, on, …; *out as it is if there is none */
 bool scrape_parse_duration(struct str text, int64_t *out_ns);
 /* A member that is a map of HTTP settings: those of a job and of an http_sd_config. */

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
+#include "base/yaml.h"
 
 #define JOB "scrape_configs:\n- job_name: a\n"
 
@@ -138,10 +139,56 @@ static void files_that_are_none(void **state) {
     refuse("scrape_configs: {}", "expected a list");
 }
 
+typedef err read_number(const struct yaml *y, uint64_t *out);
+
+static bool takes(read_number *read, const char *text, uint64_t *out) {
+    AUTO_ARENA struct arena a;
+    struct yaml *y;
+    arena_init(&a, MIB);
+    assert_null(yaml_read(str_of(text), "n.yml", &a, &y));
+    err e = read(y, out);
+    bool taken = !e;
+    err_free(e);
+    return taken;
+}
+
+static void expect_number(read_number *read, const char *text, uint64_t want) {
+    uint64_t got = 42;
+    if (!takes(read, text, &got)) fail_msg("%s: refused", text);
+    if (got != want) fail_msg("%s: %llu", text, (unsigned long long)got);
+}
+
+static void expect_no_number(read_number *read, const char *text) {
+    uint64_t got = 42;
+    if (takes(read, text, &got)) fail_msg("%s: taken", text);
+    assert_int_equal(got, 42);
+}
+
+/* What yaml.v2 and units take, and what not. */
+static void numbers_are_those_of_prometheus(void **state) {
+    static const struct {
+        const char *text;
+        uint64_t want;
+    } counts[] = {{"10", 10},    {"0x10", 16},    {"0X1f", 31}, {"017", 15}, {"0o17", 15},
+                  {"0b101", 5},  {"1_000", 1000}, {"1.0", 1},   {"1.9", 1},  {".5e1", 5},
+                  {"1e3", 1000}, {"+7", 7},       {"08", 8},    {"0", 0},    {"18446744073709551615", UINT64_MAX}},
+      sizes[] = {{"15MB", 15 << 20}, {"1.5MB", 3 << 19},        {"0", 0},      {"7B", 7},
+                 {"1KiB", 1024},     {"1GB512MB", 1536u << 20}, {".5KB", 512}, {"2GiB", (uint64_t)2 << 30}};
+    static const char *const no_counts[] = {"-1", "x", "0x", "0xg", "'5'", "1e30", "1 0", "_", "nan", "0b12"},
+                             *const no_sizes[] = {"1.5", "MB", "1.5.5MB", "9EB", "1mB", "-1MB", "1MB5", "iB", "1iB"};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(counts); i++) expect_number(yaml_count, counts[i].text, counts[i].want);
+    for (size_t i = 0; i < LENGTH(sizes); i++) expect_number(scrape_size, sizes[i].text, sizes[i].want);
+    for (size_t i = 0; i < LENGTH(no_counts); i++) expect_no_number(yaml_count, no_counts[i]);
+    for (size_t i = 0; i < LENGTH(no_sizes); i++) expect_no_number(scrape_size, no_sizes[i]);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_are_prometheus), cmocka_unit_test(faults_leave_the_rest),
-        cmocka_unit_test(ways_to_authenticate_exclude_each_other), cmocka_unit_test(what_is_not_there_is_named),
-        cmocka_unit_test(files_that_are_none)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(defaults_are_prometheus),
+                                       cmocka_unit_test(faults_leave_the_rest),
+                                       cmocka_unit_test(ways_to_authenticate_exclude_each_other),
+                                       cmocka_unit_test(what_is_not_there_is_named),
+                                       cmocka_unit_test(files_that_are_none),
+                                       cmocka_unit_test(numbers_are_those_of_prometheus)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,14 +99,31 @@ static void tell(struct source_list *l, const char *what, err e) {
     err_free(e);
 }
 
+/* In JSON every name and value is a text. */
+static err check_texts(const struct yaml *y) {
+    if (y->kind == YAML_SCALAR && !y->quoted && !yaml_is_null(y)) return yaml_err(y, "expected a text");
+    for (uint32_t i = 0; i < y->n; i++) TRY(check_texts(y->items[i]));
+    return NULL;
+}
+
+static err read_json(struct str text, const char *name, struct arena *a, struct yaml **out) {
+    TRY(yaml_read_json(text, name, a, out));
+    return check_texts(*out);
+}
+
+static err read_yaml(struct str text, const char *name, struct arena *a, struct yaml **out) {
+    TRY(yaml_read(text, name, a, out));
+    if ((*out)->kind == YAML_MAP && !(*out)->n) *out = NULL; /* an empty file is an empty list */
+    return NULL;
+}
+
 /* Groups out of a text; they and it replace what the list has only if it is good. */
-static err take_groups(struct source_list *l, struct str text) {
+static err take_groups(struct source_list *l, struct str text, bool is_json) {
     struct arena a;
     struct yaml *root;
     struct target_groups groups;
     arena_init(&a, LIST_ARENA_MAX);
-    err e = yaml_read(text, l->name, &a, &root);
-    if (!e && root->kind == YAML_MAP && !root->n) root = NULL; /* an empty file is an empty list */
+    err e = is_json ? read_json(text, l->name, &a, &root) : read_yaml(text, l->name, &a, &root);
     if (!e) e = target_groups_read(root, &a, &groups);
     if (e) {
         arena_done(&a);
@@ -134,7 +151,8 @@ static bool read_list_file(struct discovery *d, struct source *s, struct str pat
         d->files_read++;
         e = file_read_all(l->name, LIST_BYTES_MAX, &text);
     }
-    if (!e) e = take_groups(l, buf_str(&text));
+    bool is_json = path.n >= 5 && str_equal_nocase((struct str){path.p + path.n - 5, 5}, STR(".json"));
+    if (!e) e = take_groups(l, buf_str(&text), is_json);
     if (e) tell(l, "file discovery: the last good list stays", e);
     return e == NULL;
 }
@@ -259,7 +277,7 @@ static bool refresh_dns(struct source *s) {
         err e = look_up_wait(list->name, &l), bad = NULL;
         bool nothing = e && err_kind(e) == ERR_NOT_FOUND, told = list->told;
         json_array_end(&l.w);
-        if (!e || nothing) bad = take_groups(list, buf_str(&text));
+        if (!e || nothing) bad = take_groups(list, buf_str(&text), true);
         changed |= !bad && (!e || nothing);
         if (nothing && !bad) list->told = told;
         if (e) tell(list, nothing ? "DNS discovery: no targets" : "DNS discovery: the last good list stays", e);
@@ -276,12 +294,21 @@ struct asking {
     bool done;
 };
 
+/* As Prometheus has it: application/json, in any case, with no parameter but that it is UTF-8. */
+static bool is_json_type(struct str type) {
+    struct str name, parameter;
+    bool more = str_cut(type, ';', &name, &parameter);
+    if (!str_equal_nocase(name, STR("application/json"))) return false;
+    if (!more) return true;
+    while (parameter.n && strchr(" \t", parameter.p[0])) parameter = (struct str){parameter.p + 1, parameter.n - 1};
+    return str_equal_nocase(parameter, STR("charset=utf-8")) || str_equal_nocase(parameter, STR("charset=\"utf-8\""));
+}
+
 static err take_answer(struct source_list *l, const struct http_answer *a) {
     struct str type = str_trim(str_of(a->content_type));
     if (a->status != 200) return err_new(ERR_UNAVAILABLE, "server returned HTTP status %d", a->status);
-    if (!str_starts_with(type, STR("application/json")))
-        return err_new(ERR_INVALID, "unsupported content type \"%s\"", a->content_type);
-    return take_groups(l, buf_str(&a->body));
+    if (!is_json_type(type)) return err_new(ERR_INVALID, "unsupported content type \"%s\"", a->content_type);
+    return take_groups(l, buf_str(&a->body), true);
 }
 
 static void on_answer(void *context, err e, const struct http_answer *a) {

@@ -364,7 +364,7 @@ static err read_rule(const struct yaml *y, struct relabel_rule *r) {
     TRY(yaml_only(y, keys));
     TRY(read_action(yaml_get(y, "action"), &r->action));
     TRY(read_sources(yaml_get(y, "source_labels"), r));
-    TRY(yaml_u64(yaml_get(y, "modulus"), &r->modulus));
+    TRY(yaml_count(yaml_get(y, "modulus"), &r->modulus));
     TRY(read_texts(y, r, &pattern));
     TRY(check_rule(y, r));
     err e = regex_compile_whole(pattern, &r->regex);

@@ -673,7 +673,13 @@ static void files_of_targets(void **state) {
     } steps[] = {
         {"[{\"targets\": [\"x:1\"]}]", NULL, 3},   /* changed */
         {"[{\"targets\": [\"x:1\", \"x", NULL, 3}, /* half written: the last good list */
-        {"[]", NULL, 2},                           /* none */
+        {"", NULL, 3},                             /* not yet written */
+        {"[] x", NULL, 3},
+        {"\xef\xbb\xbf[]", NULL, 3},
+        {"{}", NULL, 3},
+        {"- targets: []", NULL, 3}, /* YAML */
+        {"[{\"targets\": [1]}]", NULL, 3},
+        {"[]", NULL, 2}, /* none */
         {"", "- targets: [y:1, y:2]", 3},
         {NULL, NULL, 3}, /* gone, of a pattern: had none any more; */
     };
@@ -687,8 +693,8 @@ static void files_of_targets(void **state) {
         }
         if (w.s->stats.targets != steps[i].targets) fail_msg("step %zu: %d targets", i, (int)w.s->stats.targets);
     }
-    assert_int_equal(discovery_files_read(w.s->discovery), 7); /* the one that was half written once, too */
-    assert_null(path_remove(yml));                             /* gone, and named in full: kept */
+    assert_int_equal(discovery_files_read(w.s->discovery), 13); /* the one that was half written once, too */
+    assert_null(path_remove(yml));                              /* gone, and named in full: kept */
     for (int k = 0; k < 3; k++) scraper_turn_wait(w.s, clock_monotonic_ns() + SECOND_NS / 2);
     assert_int_equal(w.s->stats.targets, 3);
     close_world(&w);
