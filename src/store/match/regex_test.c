@@ -76,6 +76,8 @@ static void patterns_find_what_they_say(void **state) {
         {"\xff", "a\xff", true},
         {"(a|b)*c", "ababc", true},
         {"(?P<name>a)(?<other>b)", "ab", true},
+        {"^\\p{L}+$", "ab", true}, /* a brace, and no possessive repeat */
+        {"^\\x{61}+$", "aa", true},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct regex *r = compiled(cases[i].pattern);
@@ -229,6 +231,52 @@ static void costly_matches_give_up_at_any_length(void **state) {
         }
 }
 
+/* 5,000 bytes, on which backtracking needs a large stack or does not end: what takes linear time is told. */
+static void what_is_linear_does_not_give_up(void **state) {
+    static const struct {
+        const char *pattern;
+        char last;
+        bool found;
+    } cases[] = {{"(a|aa)+b", 'b', true},
+                 {"(a|aa)+b", 'c', false},
+                 {"(a+)+", 'a', true},
+                 {"(a+)+", 'b', false},
+                 {"(a*)*c", 'd', false},
+                 {"(?:a|a)*\\Qb", 'b', true},
+                 {"(a|aa)+|b", 'b', false},
+                 {"(.*)(.*)(.*)(.*)x", 'y', false},
+                 {"([ab]+|[[:alpha:]]{2,}|\\x61+|\\x{61}+|\\pL+|\\p{Ll}+|\\w+|é+)+", '!', false},
+                 {"(?:\\w+\\s?)+", '!', false}};
+    AUTO_FREE char *text = mem_new(5001);
+    struct str groups[4];
+    (void)state;
+    memset(text, 'a', 5001);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct regex *r;
+        assert_null(regex_compile_whole(str_of(cases[i].pattern), &r));
+        text[5000] = cases[i].last;
+        int64_t begun = clock_monotonic_ns();
+        if (regex_found(r, str_span(text, 5001)) != cases[i].found || regex_gave_up(r))
+            fail_msg("%s", cases[i].pattern);
+        assert_int_equal(regex_groups(r, str_span(text, 5001), groups, 4) > 0, cases[i].found);
+        assert_false(regex_gave_up(r));
+        if (cases[i].found) assert_int_equal(groups[0].n, 5001);
+        assert_true(clock_monotonic_ns() - begun < 5000000000);
+        regex_free(r);
+    }
+}
+
+static void who_gave_up_says_so_of_the_last_match(void **state) {
+    struct regex *r;
+    (void)state;
+    assert_null(regex_compile_whole(STR("(a{0,90}){0,90}[bd]"), &r));
+    assert_false(regex_found(r, STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac")));
+    assert_true(regex_last_gave_up(r) && regex_gave_up(r));
+    assert_true(regex_found(r, STR("ab")));
+    assert_true(!regex_last_gave_up(r) && regex_gave_up(r));
+    regex_free(r);
+}
+
 static void groups_are_told_by_number_and_name(void **state) {
     (void)state;
     struct str groups[8];
@@ -294,6 +342,8 @@ int main(void) {
         cmocka_unit_test(patterns_have_a_limit),
         cmocka_unit_test(a_zero_byte_is_no_end),
         cmocka_unit_test(costly_matches_give_up_at_any_length),
+        cmocka_unit_test(what_is_linear_does_not_give_up),
+        cmocka_unit_test(who_gave_up_says_so_of_the_last_match),
         cmocka_unit_test(groups_are_told_by_number_and_name),
         cmocka_unit_test(whole_expressions_may_be_long),
     };
