@@ -139,10 +139,34 @@ static err check_syntax_at(struct str p, size_t *at) {
     return NULL;
 }
 
+static bool is_quoted(struct str p, size_t i) { return p.p[i] == '\\' && i + 1 < p.n && p.p[i + 1] == 'Q'; }
+
+/* PCRE2 10.42 compiles \S, \D and \W outside of a class, with PCRE2_MATCH_INVALID_UTF, to code that no character beyond ASCII matches; as a class each is
+ * right. */
+static void put_classes(struct str p, struct buf *out) {
+    for (size_t i = 0, end; i < p.n; i = end) {
+        bool negated = p.p[i] == '\\' && i + 1 < p.n && strchr("SDW", p.p[i + 1]) && p.p[i + 1];
+        end = MIN(is_quoted(p, i) ? skip_escape(p, i) : skip_item(p, i, true), p.n);
+        buf_add_text(out, negated ? "[" : "");
+        buf_add(out, p.p + i, end - i);
+        buf_add_text(out, negated ? "]" : "");
+    }
+}
+
+static pcre2_code *compile_text(struct str pattern, uint32_t options, int *out_code, PCRE2_SIZE *out_at) {
+    return pcre2_compile((PCRE2_SPTR)(pattern.n ? pattern.p : ""), pattern.n,
+                         options | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY, out_code, out_at, NULL);
+}
+
 static pcre2_code *compile(struct str pattern, uint32_t more, int *out_code, PCRE2_SIZE *out_at) {
-    uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | more;
-    pcre2_code *made =
-        pcre2_compile((PCRE2_SPTR)(pattern.n ? pattern.p : ""), pattern.n, options, out_code, out_at, NULL);
+    AUTO_BUF struct buf classes;
+    pcre2_code *made = NULL;
+    buf_init(&classes, 4 * WHOLE_BYTES_MAX);
+    if (more & PCRE2_MATCH_INVALID_UTF) {
+        put_classes(pattern, &classes);
+        made = compile_text(classes.n ? buf_str(&classes) : STR(""), more, out_code, out_at);
+    }
+    if (!made) made = compile_text(pattern, more, out_code, out_at); /* also for the place of what is wrong */
     if (made)
         pcre2_jit_compile(made, PCRE2_JIT_COMPLETE); /* refused where memory may not be executable: interpreted then */
     return made;
@@ -249,14 +273,15 @@ static bool repeats_without_end(struct str p, size_t i) {
  * states as the text has bytes; (?:a)+ has one. */
 static void put_linear(struct str p, bool utf, struct buf *out) {
     for (size_t i = 0, end; i < p.n; i = end) {
-        if (p.p[i] == '\\' && i + 1 < p.n && p.p[i + 1] == 'Q') {
+        if (is_quoted(p, i)) {
             end = MIN(skip_escape(p, i), p.n);
             buf_add(out, p.p + i, end - i);
             continue;
         }
+        bool is_end = p.p[i] == '\\' && i + 1 < p.n && p.p[i + 1] == 'E'; /* stands for nothing */
         bool is_sign = strchr("()|*+?^$", p.p[i]) && p.p[i];
         end = is_sign ? i + 1 : skip_item(p, i, utf);
-        bool wrap = !is_sign && repeats_without_end(p, end);
+        bool wrap = !is_sign && !is_end && repeats_without_end(p, end);
         buf_add_text(out, wrap ? "(?:" : "");
         buf_add(out, p.p + i, end - i);
         buf_add_text(out, wrap ? ")" : "");
@@ -273,8 +298,7 @@ static pcre2_code *compile_linear(const struct regex *r) {
     buf_add_text(&whole, "(?:");
     put_linear((struct str){r->pattern, r->pattern_bytes}, r->options & PCRE2_UTF, &whole);
     buf_add_text(&whole, r->options & PCRE2_ENDANCHORED ? "\\E)\\z" : "\\E)"); /* \E: of a \Q without end */
-    pcre2_code *made = pcre2_compile((PCRE2_SPTR)whole.p, whole.n, options | PCRE2_NO_AUTO_POSSESS | PCRE2_AUTO_CALLOUT,
-                                     &code, &at, NULL);
+    pcre2_code *made = compile_text(buf_str(&whole), options | PCRE2_NO_AUTO_POSSESS | PCRE2_AUTO_CALLOUT, &code, &at);
     buf_done(&whole);
     return made;
 }

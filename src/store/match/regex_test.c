@@ -266,6 +266,59 @@ static void what_is_linear_does_not_give_up(void **state) {
     }
 }
 
+/* (a|a)* before it makes backtracking try 2^30 ways, so that the linear way decides; the model tries each rest of the text without it. */
+static void both_ways_say_the_same(void **state) {
+    static const char *const pieces[] = {"a",    "b",     "(",       ")",          "|",        "*",   "+",
+                                         "?",    "{2,}",  "{1,3}",   "[ab]",       "[^a]",     ".",   "\\w",
+                                         "\\pL", "\\x61", "\\p{Lu}", "\xc3\xa9",   "\\Qa+\\E", "(?:", "+?",
+                                         "(?i:", "\\S",   "[a\\]]",  "[[:alpha:]]"};
+    static const char *const texts[] = {"", "b", "ab", "aab!", "\xc3\xa9", "a\xc3\xa9+", "aB.", "a+b", "]", "bbbb"};
+    enum { BEFORE = 30 };
+    uint32_t linear = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < 1500; seed++) {
+        char pattern[160] = "", text[64];
+        struct regex *plain = NULL, *costly = NULL;
+        for (uint64_t i = 0, n = 1 + hash_u64(seed) % 6; i < n; i++)
+            strncat(pattern, pieces[hash_u64(seed * 31 + i + 7) % LENGTH(pieces)], 24);
+        err e = regex_compile_whole(str_of(pattern), &plain);
+        err_free(e);
+        if (e) continue;
+        char more[200];
+        snprintf(more, sizeof more, "(?:a|a)*(?:%s)", pattern);
+        assert_null(regex_compile_whole(str_of(more), &costly));
+        size_t t = hash_u64(seed + 1) % LENGTH(texts);
+        memset(text, 'a', BEFORE);
+        memcpy(text + BEFORE, texts[t], strlen(texts[t]) + 1);
+        bool want = false;
+        for (size_t k = 0; k <= strspn(text, "a") && !want; k++) want = regex_found(plain, str_of(text + k));
+        if (regex_found(costly, str_of(text)) != want) fail_msg("%s on %s: not %d", more, text, want);
+        assert_false(regex_gave_up(costly));
+        linear += !want;
+        regex_free(plain);
+        regex_free(costly);
+    }
+    assert_true(linear > 100);
+}
+
+/* As RE2 has it: what is no ASCII space, digit or word character is \\S, \\D and \\W. */
+static void what_is_beyond_ascii_is_no_ascii_class(void **state) {
+    static const char *const patterns[] = {"\\S", "\\D", "\\W", "\\S+", "[\\S]", "(?:\\W|x)", "[^\\s]"};
+    static const char *const texts[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(patterns); i++)
+        for (size_t t = 0; t < LENGTH(texts); t++) {
+            struct regex *r;
+            assert_null(regex_compile_whole(str_of(patterns[i]), &r));
+            if (!regex_found(r, str_of(texts[t]))) fail_msg("%s on %s", patterns[i], texts[t]);
+            regex_free(r);
+        }
+    struct regex *r;
+    assert_null(regex_compile_whole(STR("\\Q\\S\\E\\x{e9}\\S"), &r));
+    assert_true(regex_found(r, STR("\\S\xc3\xa9\xc3\xa9")));
+    regex_free(r);
+}
+
 static void who_gave_up_says_so_of_the_last_match(void **state) {
     struct regex *r;
     (void)state;
@@ -343,6 +396,8 @@ int main(void) {
         cmocka_unit_test(a_zero_byte_is_no_end),
         cmocka_unit_test(costly_matches_give_up_at_any_length),
         cmocka_unit_test(what_is_linear_does_not_give_up),
+        cmocka_unit_test(both_ways_say_the_same),
+        cmocka_unit_test(what_is_beyond_ascii_is_no_ascii_class),
         cmocka_unit_test(who_gave_up_says_so_of_the_last_match),
         cmocka_unit_test(groups_are_told_by_number_and_name),
         cmocka_unit_test(whole_expressions_may_be_long),
