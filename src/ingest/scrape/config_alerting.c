@@ -1,12 +1,14 @@
 /* What a prometheus.yml says about rules and alerts: where rules are, whom to tell, and under which labels. What clew cannot tell the way that the file
  * wants is left out and named. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"
 #include "base/yaml.h"
 #include "ingest/scrape/config_priv.h"
+#include "os/process.h"
 
-enum { URL_BYTES_MAX = 8 << 10 };
+enum { URL_BYTES_MAX = 8 << 10, VALUE_BYTES_MAX = 64 << 10 };
 
 static void left_out(struct scrape_config *c, const struct yaml *at, bool is_fault, const char *what) {
     AUTO_BUF struct buf text;
@@ -119,6 +121,32 @@ static int by_name(const void *x, const void *y) {
     return str_compare(((const struct label *)x)->name, ((const struct label *)y)->name);
 }
 
+/* $NAME, ${NAME} as the environment has them, and nothing for what it has not; $$ is $ (os.Expand, which Prometheus 3 applies here). */
+static err expand(struct scrape_config *c, const struct yaml *at, struct str text, struct str *out) {
+    AUTO_BUF struct buf whole;
+    buf_init(&whole, VALUE_BYTES_MAX);
+    for (size_t i = 0; i < text.n; i++) {
+        char name[256];
+        bool brace = i + 1 < text.n && text.p[i + 1] == '{';
+        size_t start = i + 1 + brace, end = start;
+        while (end < text.n && word_char((unsigned char)text.p[end]) && text.p[end] > 0) end++;
+        bool closed = !brace || (end < text.n && text.p[end] == '}');
+        if (text.p[i] != '$' || end == start || !closed || end - start >= sizeof name) {
+            buf_add_byte(&whole, text.p[i]);
+            i += text.p[i] == '$' && i + 1 < text.n && text.p[i + 1] == '$';
+            continue;
+        }
+        snprintf(name, sizeof name, STR_FMT, (int)(end - start), text.p + start);
+        const char *value = process_env(name);
+        if (!value || !*value) left_out(c, at, false, "external_labels: an environment variable that is empty");
+        buf_add_text(&whole, value ? value : "");
+        i = end - !brace;
+    }
+    if (whole.full) return yaml_err(at, "external_labels: a value of over %d bytes", VALUE_BYTES_MAX);
+    *out = arena_copy(&c->arena, whole.n ? buf_str(&whole) : STR(""));
+    return out->p ? NULL : arena_err(&c->arena);
+}
+
 static err read_labels(struct scrape_config *c, const struct yaml *y) {
     struct scrape_alerting *a = &c->alerting;
     if (yaml_is_null(y)) return NULL;
@@ -132,9 +160,8 @@ static err read_labels(struct scrape_config *c, const struct yaml *y) {
         if (!l->name.n || !utf8_is_valid(l->name))
             return yaml_err(y->keys[i], "\"" STR_FMT "\" is not a valid label name", STR_ARG(l->name));
         if (!yaml_is_null(y->items[i])) TRY(yaml_text(y->items[i], &l->value));
+        if (str_find(l->value, '$') >= 0) TRY(expand(c, y->items[i], l->value, &l->value));
         if (!utf8_is_valid(l->value)) return yaml_err(y->items[i], "external_labels: a value that is no UTF-8");
-        if (str_find(l->value, '$') >= 0)
-            left_out(c, y->items[i], false, "external_labels: $ stands for itself; clew reads no environment here");
         a->label_n += l->value.n > 0;
     }
     if (a->label_n) qsort(a->labels, a->label_n, sizeof *a->labels, by_name);

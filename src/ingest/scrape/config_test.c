@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -164,8 +165,16 @@ static void rules_and_alerting_are_read(void **state) {
           "a\nleft 1: basic_auth: clew has it not for Alertmanagers; these are not told");
     check("alerting: {alertmanagers: [{dns_sd_configs: [{names: [x]}]}]}\n" JOB,
           "a\nleft 1: Alertmanagers of static_configs alone are told");
-    check("global: {external_labels: {a: '${B}'}}\n" JOB,
-          "a\nleft 1: external_labels: $ stands for itself; clew reads no environment here");
+    setenv("CLEW_TEST_ZONE", "eu", 1);
+    unsetenv("CLEW_TEST_NONE");
+    c = read_good(
+        "global: {external_labels: {a: 'x-${CLEW_TEST_ZONE}-$CLEW_TEST_ZONE.$$9$', b: '${CLEW_TEST_ZONE'}}\n" JOB);
+    a = scrape_config_alerting(c);
+    assert_true(str_equal(a->labels[0].value, STR("x-eu-eu.$9$")));
+    assert_true(str_equal(a->labels[1].value, STR("${CLEW_TEST_ZONE")));
+    scrape_config_unref(c);
+    check("global: {external_labels: {a: '${CLEW_TEST_NONE}'}}\n" JOB,
+          "a\nleft 1: external_labels: an environment variable that is empty");
     refuse("rule_files: {a: b}", "rule_files: expected a list");
     refuse("rule_files: ['']", "a path that is none");
     refuse("alerting: {alertmanager: []}", "unknown key \"alertmanager\"");
