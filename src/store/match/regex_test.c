@@ -278,9 +278,11 @@ static void both_ways_say_the_same(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 1500; seed++) {
         char pattern[160] = "", text[64];
+        size_t used = 0;
         struct regex *plain = NULL, *costly = NULL;
         for (uint64_t i = 0, n = 1 + hash_u64(seed) % 6; i < n; i++)
-            strncat(pattern, pieces[hash_u64(seed * 31 + i + 7) % LENGTH(pieces)], 24);
+            used += (size_t)snprintf(pattern + used, sizeof pattern - used, "%s",
+                                     pieces[hash_u64(seed * 31 + i + 7) % LENGTH(pieces)]);
         err e = regex_compile_whole(str_of(pattern), &plain);
         err_free(e);
         if (e) continue;
