@@ -39,6 +39,7 @@ static void put_node(struct json_writer *w, const struct yaml *y, struct str key
         if (is_map && yaml_is_null(y->items[i]) && !str_equal(key, STR("labels")) &&
             !str_equal(key, STR("annotations")))
             continue; /* as if it did not stand there */
+        if (!is_map && yaml_is_null(y->items[i])) continue;
         if (is_map) json_key(w, y->keys[i]->text);
         put_node(w, y->items[i], is_map ? y->keys[i]->text : key);
     }
@@ -53,6 +54,7 @@ err rule_groups_json(struct str text, struct arena *a, rule_group_found *found, 
     TRY(yaml_read(rules_first_document(text), "rules", a, &root));
     const struct yaml *groups = yaml_get(root, "groups");
     for (uint32_t i = 0; groups && groups->kind == YAML_LIST && i < groups->n; i++) {
+        if (yaml_is_null(groups->items[i])) continue;
         AUTO_BUF struct buf json;
         struct json_writer w;
         struct str name = STR("");

@@ -81,6 +81,7 @@ static void rules_stay_what_they_were(void **state) {
     (void)state;
     there_and_back("");
     there_and_back("groups:\n");
+    there_and_back("groups: [null, {name: a, rules: [~, {record: r, expr: x}, null]}]");
     there_and_back(
         "groups: [{name: a}, {name: 'b: c', interval: 1h30m, limit: 7, query_offset: 0, labels: {x: y}, rules: []}]");
     there_and_back("groups:\n- name: a\n  rules:\n  - record: r\n    expr: |\n      sum by (a) (\n\n        x\n      "

@@ -259,8 +259,11 @@ static err take_group(struct reading *r, const struct yaml *y, struct rule_group
     }
     out->rules = arena_array(r->a, struct rule, rules->n + 1);
     if (!out->rules) return arena_err(r->a);
-    for (uint32_t i = 0; i < rules->n; i++)
-        TRY(take_rule(r, out->name, labels, i + 1, rules->items[i], &out->rules[out->n++]));
+    for (uint32_t i = 0; i < rules->n; i++) {
+        if (yaml_is_null(rules->items[i])) continue; /* Go's reader leaves such items out */
+        TRY(take_rule(r, out->name, labels, out->n + 1, rules->items[i], &out->rules[out->n]));
+        out->n++;
+    }
     return NULL;
 }
 
@@ -283,6 +286,7 @@ static err take_groups(struct reading *r, const struct yaml *root, struct rule_f
     out->groups = arena_array(r->a, struct rule_group, groups->n + 1);
     err e = arena_err(r->a);
     for (uint32_t i = 0; i < groups->n && !e; i++) {
+        if (yaml_is_null(groups->items[i])) continue;
         struct rule_group *g = &out->groups[out->n++];
         e = take_group(r, groups->items[i], g);
         uint32_t before = names.n;

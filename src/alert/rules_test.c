@@ -130,6 +130,7 @@ static void every_mistake_is_told(void **state) {
 
 static void files_without_rules(void **state) {
     static const char *const texts[] = {"", "groups:\n", "groups: []\n", "groups:\n- name: g\n",
+                                        "groups:\n- null\n- ~\n", "groups:\n- name: g\n  rules:\n  - null\n  - ~\n",
                                         "# nothing\n---\n---\nrules: x\n"};
     (void)state;
     for (size_t i = 0; i < LENGTH(texts); i++) {

@@ -545,6 +545,7 @@ static err replace_all(struct run *r, struct regex *whole, struct regex *x, stru
         size_t start = part.p ? (size_t)(part.p - text.p) : end;
         buf_add(b, text.p + copied, start - copied);
         size_t n = regex_groups(x, (struct str){text.p + start, text.n - start}, groups, LENGTH(groups));
+        if (regex_last_gave_up(x)) return err_new(ERR_LIMIT, "the expression takes too long");
         put_replacement(b, x, by, groups, n);
         copied = end;
         at = end > start ? end : end + 1;

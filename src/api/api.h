@@ -76,6 +76,7 @@ struct api_options {
     struct str tokens;         /* the document of tokens.json (CLEW_TOKENS); p NULL: the file */
     struct str limits;         /* the document of --limits; p NULL: the defaults */
     struct str allowed_hosts;  /* names that it is reached by besides loopback's, with commas between */
+    struct str external_url;   /* of the main port, for links; without a slash at its end; empty: none */
     struct str cors_origins;   /* pages of these may ask too: exact origins with commas between */
 
     struct str correlation_prefix; /* of ids that are derived of a trace; empty: none are; default "clew" */

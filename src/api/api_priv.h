@@ -367,6 +367,7 @@ void handle_delete(struct api_call *c);
 void handle_backup(struct api_call *c);
 void handle_page(struct api_call *c);
 void handle_page_asset(struct api_call *c);
+void handle_page_graph(struct api_call *c);
 void handle_openapi(struct api_call *c);
 void handle_docs(struct api_call *c);
 void handle_docs_style(struct api_call *c);

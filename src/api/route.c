@@ -124,6 +124,11 @@ static void fail_olly(struct api_call *c, const struct api_route *near) {
         olly_fail_route(c, near);
 }
 
+/* As Prometheus answers before it looks at the path; whether a page may ask is the CORS fields' matter. */
+static bool is_prometheus_preflight(const struct api_call *c) {
+    return c->request.method == HTTP_OPTIONS && str_starts_with(c->path, STR("/prometheus/api/v1/"));
+}
+
 /* The route without parameters that was asked for last at each port: senders ask for one again and again. */
 static _Atomic(const struct api_route *) asked_last[API_PORTS];
 
@@ -148,6 +153,10 @@ const struct api_route *route_find(struct api_call *c) {
         best_fit = f;
         if (n < LENGTH(found)) found[n++] = &api_routes[i];
         if (method_is(&api_routes[i], c->request.method)) best = &api_routes[i];
+    }
+    if (!best && is_prometheus_preflight(c)) {
+        call_reply(c, &(struct api_reply){.status = 204});
+        return NULL;
     }
     if (!best && olly_has_path(c)) {
         fail_olly(c, n ? found[0] : NULL);

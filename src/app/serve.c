@@ -198,7 +198,7 @@ static err copy_records(void *context, struct str tenant, const char *to) {
 
 /* What it scrapes goes on until the server drains. */
 static err open_scraper(const struct arguments *a, struct server *s) {
-    const char *path = s->scrape_config = str_dup(argument_text(a, OPTION_SCRAPE_CONFIG));
+    const char *path = s->scrape_config;
     struct scraper_options options = {.path = path, .ingest = s->ingest, .store = s->store, .budget = &s->budget};
     options.watch = serve_emit_watch(&s->emit);
     return *path ? argument_blame(a, OPTION_SCRAPE_CONFIG, scraper_new(&options, &s->scraper)) : NULL;
@@ -207,7 +207,7 @@ static err open_scraper(const struct arguments *a, struct server *s) {
 /* Files of rules and of scraping, by a signal or POST /-/reload; an error says which is not taken. */
 static err reload_wait(void *context) {
     struct server *s = context;
-    err e = s->rules.pattern_n ? serve_rules_reload(&s->rules) : NULL;
+    err e = serve_rules_has_files(&s->rules) ? serve_rules_reload(&s->rules) : NULL;
     if (!s->scrape_config || !*s->scrape_config) return e;
     struct scrape_config *config = NULL;
     err bad = scrape_config_read(s->scrape_config, &config);
@@ -238,10 +238,13 @@ static err open_api(const struct arguments *a, struct server *s, uint64_t worker
     options.emit = s->emit.emit;
     options.durations = s->emit.durations;
     s->rules.watch = serve_emit_watch(&s->emit);
-    TRY(serve_rules_open(a, &(struct serve_rules_world){s->store, s->ingest, &s->budget, s->db, s->catalog},
-                         &s->rules));
+    s->scrape_config = str_dup(argument_text(a, OPTION_SCRAPE_CONFIG));
+    TRY(serve_rules_open(
+        a, &(struct serve_rules_world){s->scrape_config, s->store, s->ingest, &s->budget, s->db, s->catalog},
+        &s->rules));
     options.alert = s->rules.engine;
     options.notifier = s->rules.notifier;
+    options.external_url = str_of(s->rules.external_url);
     options.store = s->store;
     options.catalog = s->catalog;
     options.check_rules = serve_rules_check;

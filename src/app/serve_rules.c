@@ -34,19 +34,63 @@ static err add_stamp(void *context, const char *path) {
 
 static uint64_t look_at_files(const struct serve_rules *s) {
     uint64_t seen = 0;
+    if (s->scrape_config) err_free(add_stamp(&seen, s->scrape_config));
     for (size_t i = 0; i < s->pattern_n; i++) err_free(rules_glob(s->patterns[i], add_stamp, &seen));
     return seen;
+}
+
+bool serve_rules_has_files(const struct serve_rules *s) { return s->own_n || s->scrape_config; }
+
+/* Those of the file, in place of those that it said before. A file that cannot be read is the scraper's to tell; what it said stays. */
+static void take_rule_files(struct serve_rules *s) {
+    struct scrape_config *c = NULL;
+    err e = s->scrape_config ? scrape_config_read(s->scrape_config, &c) : NULL;
+    if (e || !c) {
+        err_free(e);
+        return;
+    }
+    const struct scrape_alerting *a = scrape_config_alerting(c);
+    for (size_t i = 0; i < a->rule_file_n; i++) s->patterns[s->own_n + i] = a->rule_files[i];
+    s->pattern_n = s->own_n + a->rule_file_n;
+    scrape_config_unref(s->config);
+    s->config = c;
+}
+
+/* Prometheus takes a path of rule_files for a pattern: one that is not there matches nothing. */
+static size_t patterns_there(const struct serve_rules *s, const char **out) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->pattern_n; i++) {
+        struct path_stamp stamp;
+        err e = i < s->own_n || strpbrk(s->patterns[i], "*?[") ? NULL : path_stamp_read(s->patterns[i], &stamp);
+        if (e)
+            log_warn("rule_files names a file that is not there", F_TEXT("file", s->patterns[i]));
+        else
+            out[n++] = s->patterns[i];
+        err_free(e);
+    }
+    return n;
+}
+
+static bool alerting_is_equal(const struct scrape_alerting *x, const struct scrape_alerting *y) {
+    bool equal = x->url_n == y->url_n && x->interval_ns == y->interval_ns && x->query_offset_ns == y->query_offset_ns;
+    for (size_t i = 0; equal && i < x->url_n; i++) equal = str_equal(x->urls[i], y->urls[i]);
+    return equal && label_set_equal((struct labels){x->labels, x->label_n}, (struct labels){y->labels, y->label_n});
 }
 
 err serve_rules_reload(struct serve_rules *s) {
     struct alert_rules *rules;
     AUTO_BUF struct buf problems;
+    const char *patterns[LENGTH(s->patterns)];
     buf_init(&problems, MIB);
     lock_take(&s->reading);
+    take_rule_files(s);
     s->seen = look_at_files(s);
-    err e = alert_rules_read(s->patterns, s->pattern_n, &rules, &problems);
+    err e = alert_rules_read(patterns, patterns_there(s, patterns), &rules, &problems);
+    if (s->config && !alerting_is_equal(scrape_config_alerting(s->at_start), scrape_config_alerting(s->config)))
+        log_warn("changed alertmanagers, external_labels and times of rules in the scrape configuration hold after a "
+                 "restart");
     if (!e && problems.n)
-        e = err_new(ERR_INVALID, "--rules: %.*s", (int)MIN(problems.n - 1, (size_t)PROBLEMS_SHOWN), problems.p);
+        e = err_new(ERR_INVALID, "rules: %.*s", (int)MIN(problems.n - 1, (size_t)PROBLEMS_SHOWN), problems.p);
     if (!e) {
         log_info("rules are read", F_U64("files", rules->files.n), F_U64("rules", rules->rules));
         alert_engine_load_wait(s->engine, STR(""), rules);
@@ -65,9 +109,8 @@ static bool pause_until(struct serve_rules *s, int64_t until) {
 
 static void look_at_changed_files(struct serve_rules *s) {
     lock_take(&s->reading);
-    uint64_t before = s->seen;
+    uint64_t before = s->seen, seen = look_at_files(s), now = 0;
     lock_give(&s->reading);
-    uint64_t seen = look_at_files(s), now = 0;
     if (seen == before) return;
     for (int i = 0; i < SETTLE_LOOKS_MAX && now != seen; i++) {
         lock_take(&s->lock);
@@ -75,7 +118,9 @@ static void look_at_changed_files(struct serve_rules *s) {
         lock_give(&s->lock);
         if (!goes_on) return;
         now = seen;
+        lock_take(&s->reading);
         seen = look_at_files(s);
+        lock_give(&s->reading);
     }
     err e = serve_rules_reload(s);
     if (e) log_error("changed rules are not taken; those before stay", F_ERR(e));
@@ -96,7 +141,7 @@ static void look_again(void *context) {
         lock_give(&s->lock);
         err e = rows ? serve_rules_read_rows(s) : NULL;
         if (clock_monotonic_ns() >= next) {
-            if (s->pattern_n) look_at_changed_files(s);
+            if (serve_rules_has_files(s)) look_at_changed_files(s);
             next = clock_monotonic_ns() + LOOK_NS;
         }
         lock_take(&s->lock);
@@ -142,6 +187,12 @@ static err read_external_labels(const struct arguments *a, struct serve_rules *s
             if (str_equal(s->external_labels[k].name, l->name))
                 return err_new(ERR_INVALID, "--external-label: " STR_FMT " twice", STR_ARG(l->name));
     }
+    const struct scrape_alerting *file = s->at_start ? scrape_config_alerting(s->at_start) : NULL;
+    for (uint32_t i = 0, given = n; file && i < file->label_n; i++) {
+        bool is_given = false;
+        for (uint32_t k = 0; k < given; k++) is_given |= str_equal(s->external_labels[k].name, file->labels[i].name);
+        if (!is_given) s->external_labels[n++] = file->labels[i];
+    }
     qsort(s->external_labels, n, sizeof *s->external_labels, by_name);
     *out = (struct labels){s->external_labels, n};
     return NULL;
@@ -159,11 +210,20 @@ static err open_notifier(const struct arguments *a, struct db *db, struct labels
                            STR_ARG(url));
         o.urls[o.url_n++] = url;
     }
+    const struct scrape_alerting *file = s->at_start ? scrape_config_alerting(s->at_start) : NULL;
+    for (size_t i = 0; file && i < file->url_n; i++) {
+        bool is_given = false;
+        for (size_t k = 0; k < o.url_n; k++) is_given |= str_equal(o.urls[k], file->urls[i]);
+        if (!is_given && o.url_n == NOTIFY_TARGETS_MAX)
+            return err_new(ERR_INVALID, "--alertmanager and those of --scrape-config: at most %d", NOTIFY_TARGETS_MAX);
+        if (!is_given) o.urls[o.url_n++] = file->urls[i];
+    }
     return o.url_n ? notifier_new(&o, &s->notifier) : notifier_end_rows(db);
 }
 
 static char *external_url_of(const struct arguments *a) {
     struct str given = argument_text(a, OPTION_EXTERNAL_URL);
+    while (given.n && given.p[given.n - 1] == '/') given.n--; /* a path is put behind it */
     if (given.n) return str_dup(given);
     struct buf url;
     buf_init(&url, 4096);
@@ -180,8 +240,13 @@ err serve_rules_open(const struct arguments *a, const struct serve_rules_world *
     flag_init(&s->flag);
     s->catalog = w->catalog;
     for (int i = 0; i < a->given[OPTION_RULE_FILES]; i++)
-        s->patterns[s->pattern_n++] =
+        s->patterns[s->own_n++] =
             a->values[OPTION_RULE_FILES][i].p; /* of argv or the environment: they end with a zero */
+    s->pattern_n = s->own_n;
+    s->scrape_config = *w->scrape_config ? w->scrape_config : NULL;
+    if (s->scrape_config)
+        TRY(argument_blame(a, OPTION_SCRAPE_CONFIG, scrape_config_read(s->scrape_config, &s->at_start)));
+    const struct scrape_alerting *file = s->at_start ? scrape_config_alerting(s->at_start) : NULL;
     s->external_url = external_url_of(a);
     TRY(read_external_labels(a, s, &external_labels));
     TRY(open_notifier(a, w->db, external_labels, s));
@@ -195,8 +260,10 @@ err serve_rules_open(const struct arguments *a, const struct serve_rules_world *
                                                          .send = s->notifier ? notifier_send : NULL,
                                                          .send_context = s->notifier,
                                                          .external_labels = external_labels,
+                                                         .interval_ns = file ? file->interval_ns : 0,
+                                                         .query_offset_ns = file ? file->query_offset_ns : 0,
                                                          .external_url = str_of(s->external_url)});
-    if (s->pattern_n) TRY(serve_rules_reload(s));
+    if (serve_rules_has_files(s)) TRY(serve_rules_reload(s));
     TRY(serve_rules_read_rows(s));
     return NULL;
 }
@@ -224,6 +291,8 @@ void serve_rules_close(struct serve_rules *s) {
     for (size_t i = 0; i < s->rows.n; i++) mem_free(s->rows.v[i].source);
     vec_done(&s->rows);
     mem_free(s->external_url);
+    scrape_config_unref(s->config);
+    scrape_config_unref(s->at_start);
     flag_done(&s->flag);
     lock_done(&s->lock);
     lock_done(&s->reading);

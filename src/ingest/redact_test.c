@@ -167,7 +167,7 @@ static void over_its_limits_a_text_is_masked_whole(void **state) {
     in.n -= strlen("}]}]}]}");
     for (int i = 0; i < 60; i++) buf_add_byte(&in, 'a');
     buf_add_text(&in, "!\"}}]}]}]}");
-    redacted(SIGNAL_LOGS, "redact: [{do: drop, match: '(a+)+$'}]", in.p, &counts, &got);
+    redacted(SIGNAL_LOGS, "redact: [{do: drop, match: '(a{1,90}){1,90}$'}]", in.p, &counts, &got);
     assert_non_null(strstr(got.p, "\"body\":{\"stringValue\":\"[redacted]\"}"));
     assert_int_equal(counts.gave_up, 1);
     assert_int_equal(counts.changed[0], 1);

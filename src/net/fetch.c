@@ -3,11 +3,13 @@
 #include "base/budget.h"
 #include "base/vec.h"
 #include "net/curl_priv.h"
+#include "net/inflate.h"
 #include "os/clock.h"
 #include "os/process.h"
 #include "os/thread.h"
 
 enum { HEAD_BYTES_MAX = 64 << 10, IDLE_MAX = 64, CONNECTIONS_MAX = 2048, REDIRECTS_MAX = 10, GRANT_BYTES = 64 << 10 };
+enum { UNPACKED_BYTES_MIN = 4 << 10 }; /* room for what claims less */
 
 /* libcurl looks at every call that is under way in each turn. With many of them a turn waits a little first, so that there is more for it to do. */
 enum { MANY = 128 };
@@ -23,6 +25,8 @@ struct fetch {
     size_t head_bytes;
     uint64_t drawn_bytes;
     bool refused; /* by the budget */
+    bool encoded; /* the answer said how its body is encoded: the first field counts */
+    bool gzip;
     char error[CURL_ERROR_SIZE];
     struct fetch *next, **before; /* those under way */
 };
@@ -90,25 +94,59 @@ void http_fetcher_free(struct http_fetcher *f) {
 
 /* ---- the answer as it comes ------------------------------------------------------------------------------------- */
 
+/* So that `bytes` in all are drawn from the budget; false: refused. */
+static bool draw(struct fetch *x, uint64_t bytes) {
+    while (x->request.budget && x->drawn_bytes < bytes) {
+        uint64_t more = MAX((uint64_t)GRANT_BYTES, x->drawn_bytes);
+        x->refused = !budget_take(x->request.budget, more);
+        if (x->refused) return false;
+        x->drawn_bytes += more;
+    }
+    return true;
+}
+
 static size_t on_body(char *p, size_t one, size_t n, void *context) {
     struct fetch *x = context;
     struct buf *body = &x->answer.body;
-    (void)one;                                                        /* always 1 */
-    while (x->request.budget && x->drawn_bytes < 2 * (body->n + n)) { /* a buffer grows by half again */
-        uint64_t more = MAX((uint64_t)GRANT_BYTES, x->drawn_bytes);
-        x->refused = !budget_take(x->request.budget, more);
-        if (x->refused) return 0;
-        x->drawn_bytes += more;
-    }
+    (void)one;                                 /* always 1 */
+    if (!draw(x, 2 * (body->n + n))) return 0; /* a buffer grows by half again */
     buf_add(body, p, n);
     return body->full ? 0 : n; /* less than n ends the transfer */
 }
 
 static size_t on_field(char *p, size_t one, size_t n, void *context) {
     struct fetch *x = context;
-    (void)one, (void)p;
+    struct str line = {p, n}, name, value;
+    (void)one;
     x->head_bytes += n;
+    if (str_starts_with(line, STR("HTTP/"))) x->encoded = x->gzip = false; /* the head before led elsewhere */
+    if (str_cut(line, ':', &name, &value) && str_equal_nocase(name, STR("Content-Encoding")) && !x->encoded &&
+        !x->answer.body.n) { /* not in a trailer */
+        x->encoded = true;
+        x->gzip = str_equal_nocase(str_trim(value), STR("gzip"));
+    }
     return x->head_bytes > HEAD_BYTES_MAX ? 0 : n;
+}
+
+/* Room for what the body claims, and twice that as long as it lied. */
+static err unpack(struct fetch *x, const char *url) {
+    struct buf *body = &x->answer.body;
+    struct str packed = body->n ? buf_str(body) : STR(""), plain = {0};
+    size_t max = body->max, room = MIN(MAX(inflate_claim(STR("gzip"), packed, max), (size_t)UNPACKED_BYTES_MIN), max);
+    void *owned = NULL;
+    for (;;) {
+        if (!draw(x, 2 * (packed.n + room))) return budget_err(x->request.budget, url);
+        err e = inflate_body(STR("gzip"), packed, room, &plain, &owned);
+        if (!e) break;
+        if (err_kind(e) != ERR_LIMIT) return err_wrap(e, "%s", url);
+        err_free(e);
+        if (room == max) return err_new(ERR_LIMIT, "%s: the body is over %zu bytes", url, max);
+        room = room > max / 2 ? max : room * 2;
+    }
+    buf_done(body);
+    *body = (struct buf){.p = mem_grow(owned, plain.n + 1), .n = plain.n, .capacity = plain.n + 1, .max = max};
+    body->p[plain.n] = 0;
+    return NULL;
 }
 
 static err outcome(struct fetch *x, CURLcode code) {
@@ -134,7 +172,7 @@ static err outcome(struct fetch *x, CURLcode code) {
     struct str text = str_of(type);
     text.n = MIN(text.n, sizeof answer->content_type - 1);
     if (text.n) memcpy(answer->content_type, text.p, text.n);
-    return NULL;
+    return x->gzip ? unpack(x, url) : NULL;
 }
 
 /* ---- the call --------------------------------------------------------------------------------------------------- */
@@ -149,6 +187,7 @@ static err make_lists(struct fetch *x) {
     const struct http_fetch *r = &x->request;
     bool ok = true;
     for (size_t i = 0; r->fields && r->fields[i]; i++) ok &= add_field(&x->fields, r->fields[i]);
+    ok &= add_field(&x->fields, r->gzip ? "Accept-Encoding: gzip" : "Accept-Encoding: identity"); /* libcurl's own */
     if (r->bearer) { /* as a field of its own: libcurl leaves it out where a redirect leads to another host */
         AUTO_BUF struct buf field;
         buf_init(&field, 64 * KIB);
@@ -192,7 +231,6 @@ static void set_options(struct fetch *x) {
     curl.setopt(h, CURLOPT_FOLLOWLOCATION, r->follow_redirects ? 1L : 0L);
     curl.setopt(h, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     curl.setopt(h, CURLOPT_PROXY, r->proxy ? r->proxy : "");
-    if (r->gzip) curl.setopt(h, CURLOPT_ACCEPT_ENCODING, "gzip");
     if (r->once) {
         curl.setopt(h, CURLOPT_FORBID_REUSE, 1L);
         curl.setopt(h, CURLOPT_DNS_CACHE_TIMEOUT,

@@ -2,12 +2,14 @@
  *
  *   fetch_start ─▶ under way (libcurl's multi handle) ─ fetcher_run_wait ─▶ done(context, e, answer)
  *
- * A fetch ends at its deadline whatever the other side does; its body, unpacked, is at most body_max and drawn from the budget as it grows; fields of
- * heads are 64 KiB at most. Connections, those that are kept to be used again among them, are 2,048 at most, and no more than half of the files
+ * A fetch ends at its deadline whatever the other side does; its body, as it comes and unpacked, is at most body_max and drawn from the budget as it
+ * grows; fields of heads are 64 KiB at most. A body whose Content-Encoding is gzip is unpacked, asked for or not, and must be whole: one member or more,
+ * each with its trailer (RFC 1952); nothing at all is none. Bodies of other encodings come as they are, as Go's clients have it. Connections, those that are kept to be used again among them, are 2,048 at most, and no more than half of the files
  * that the process may open when the fetcher is made: the rest of the program needs files, too.
  * Owner: what a request points to lives until its done, which runs within fetcher_run_wait, once a fetch, and may start another. Threads: one a
  * fetcher, but fetcher_wake, which any may call.
- * Errors (of done): ERR_UNAVAILABLE (network, TLS, deadline), ERR_LIMIT (body), ERR_BUSY (budget). Statuses are not errors. */
+ * Errors (of done): ERR_UNAVAILABLE (network, TLS, deadline), ERR_INVALID (gzip that is damaged or cut short), ERR_LIMIT (body), ERR_BUSY (budget).
+ * Statuses are not errors. */
 #pragma once
 
 #include "net/client.h"
@@ -21,7 +23,8 @@ struct http_fetch {
     int64_t timeout_ns;
     size_t body_max;
     struct budget *budget; /* NULL: none */
-    bool gzip, follow_redirects;
+    bool gzip;             /* asks for it; else for identity */
+    bool follow_redirects;
     bool
         once; /* the connection is not kept: for who asks more servers in turn than connections are kept, so that none would be found again */
     const char *user, *password; /* basic; NULL: none. Not sent to other hosts by a redirect */

@@ -545,7 +545,7 @@ static void an_expression_that_gives_up_makes_the_answer_partial(void **state) {
     fill_with_costly_texts(&w, 2);
     for (int costly = 0; costly < 2; costly++) {
         query_begin(&q, &(struct query_options){.store = w.store, .timeout_ns = 600 * (int64_t)1000000000});
-        ASSERT_OK(count_matches(&q, costly ? "service.name~^(a+)+$" : "service.name~^a+$", &n));
+        ASSERT_OK(count_matches(&q, costly ? "service.name~^(a{0,90}){0,90}$" : "service.name~^a+$", &n));
         assert_int_equal(n, 1);
         assert_int_equal(query_gave_up(&q), costly);
         query_end(&q);

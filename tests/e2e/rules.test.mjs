@@ -109,6 +109,44 @@ test('an Alertmanager that fails is asked again, one that refuses is not', async
       of('queued', again, 0), of('queued', refused, 0), of('sent_alerts_total', again, 1), of('sent_alerts_total', refused, 0)].sort());
 });
 
+test('a prometheus.yml alone: its rules are evaluated, its Alertmanagers told, under its labels; links lead to the page', async (t) => {
+  const dir = folder(), file = join(dir, 'prometheus.yml'), heard = [];
+  const server = await new Promise((resolve) => {
+    const made = createHttpServer((request, reply) => {
+      let body = '';
+      request.on('data', (d) => { body += d; }).on('end', () => { heard.push({ path: request.url, alerts: JSON.parse(body) }); reply.end(); });
+    }).listen(0, '127.0.0.1', () => resolve(made));
+  });
+  t.after(() => server.close());
+  mkdirSync(join(dir, 'rules'));
+  writeFileSync(join(dir, 'rules/a.yml'), 'groups:\n- name: g\n  rules:\n  - {alert: A, expr: vector(1) > 0, annotations: {in: "{{ $externalLabels.cluster }}"}}\n');
+  writeFileSync(file, `global: { evaluation_interval: 1s, external_labels: { cluster: eu-1, zone: z } }
+rule_files: ['rules/*.yml', later.yml]
+alerting: { alertmanagers: [{ path_prefix: /am/, static_configs: [{ targets: ['127.0.0.1:${server.address().port}'] }] }] }
+`);
+  const clew = await startClew(['--scrape-config', file, '--external-label', 'zone=given', '--external-url', 'http://ex.org/']);
+  t.after(() => clew.stop());
+  await until(async () => heard.length, (n) => n > 0);
+  assert.equal(heard[0].path, '/am/api/v2/alerts');
+  const [alert] = heard[0].alerts;
+  assert.deepEqual(alert.labels, { alertname: 'A', cluster: 'eu-1', zone: 'given' });
+  assert.deepEqual(alert.annotations, { in: 'eu-1' });
+  assert.equal(alert.generatorURL, 'http://ex.org/graph?g0.expr=vector%281%29%20%3E%200&g0.tab=1');
+  const groups = async () => (await ask(clew, '/api/v1/rules')).body.data.groups;
+  assert.deepEqual((await groups()).map((g) => [g.name, g.interval, g.file]), [['g', 1, join(dir, 'rules/a.yml')]]);
+  for (const below of ['', '/prometheus']) {
+    const link = new URL(alert.generatorURL), answer = await fetch(`${clew.api}${below}${link.pathname}${link.search}`, { redirect: 'manual' });
+    assert.equal(answer.status, 302);
+    const to = new URL(answer.headers.get('Location'), answer.url);
+    assert.equal(to.href, `${clew.api}/explore?query=vector%281%29%20%3E%200&as=table`);
+    assert.equal((await fetch(to)).status, 200);
+  }
+  writeFileSync(join(dir, 'later.yml'), 'groups:\n- name: late\n  rules: [{record: r, expr: vector(1)}]\n'); // one that comes is taken
+  await until(groups, (list) => list.some((g) => g.name === 'late'), 30);
+  writeFileSync(file, "rule_files: ['rules/*.yml']\n"); // and one that is not named any more goes
+  await until(groups, (list) => list.length === 1, 30);
+});
+
 test('the list of rules, its filters and pages', async (t) => {
   const dir = folder();
   writeFileSync(join(dir, 'a.yml'), rules);

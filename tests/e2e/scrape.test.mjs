@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { constants, createGzip, gzipSync } from 'node:zlib';
 import { binary, getJson, startClew, until } from './clew.mjs';
 import { endLater, spawn } from './processes.mjs';
 import { freePort, labelsText, prometheusOf, query, startTarget } from './prometheus.mjs';
@@ -107,6 +108,47 @@ scrape_configs:
   const said = async (url) => (await getJson(`${url}/api/v1/targets/metadata?${new URLSearchParams({ match_target: '{job="kinds"}' })}`)).data.map((m) => [m.metric, m.type, m.help, m.unit]).sort();
   const of3 = (list) => list.filter(([name]) => !name.startsWith('scrape_') && name !== 'up');
   assert.deepEqual(of3(await said(ours)), of3(await said(prometheus.url)).map(([n, t, h, u]) => [n, t, h, u]));
+  await clew.stop();
+});
+
+test('compressed bodies are whole or fail, and long labels are matched, as on Prometheus', { timeout: 120000 }, async () => {
+  const dir = folder(), file = join(dir, 'p.yml'), whole = gzipSync('a 1\n'), flushed = await new Promise((resolve) => {
+    const stream = createGzip(), parts = [];
+    stream.on('data', (d) => parts.push(d));
+    stream.write('a 1\n');
+    stream.flush(constants.Z_SYNC_FLUSH, () => resolve(Buffer.concat(parts)));
+  });
+  const long = 'a'.repeat(5000);
+  const bodies = {
+    whole: ['gzip', whole], members: ['gzip', Buffer.concat([whole, gzipSync('b 2\n')])], flushed: ['gzip', flushed], cut: ['gzip', whole.subarray(0, -8)],
+    empty: ['gzip', Buffer.alloc(0)], junk: ['gzip', Buffer.concat([whole, Buffer.from('x')])], br: ['br', Buffer.from('abc')], other: ['br', Buffer.from('a 1\n')], identity: ['identity', Buffer.from('a 1\n')],
+    long: ['identity', Buffer.from(`rx{l="${long}b"} 1\nrx{l="${long}c"} 2\n`)],
+  };
+  const target = await startServer((request, response) => {
+    const [encoding, body] = bodies[request.url.slice(1)];
+    response.writeHead(200, { 'Content-Type': TEXT, 'Content-Encoding': encoding, 'Content-Length': body.length });
+    response.end(body);
+  });
+  writeFileSync(file, `
+global: { scrape_interval: 1s, scrape_timeout: 1s }
+scrape_configs:
+${Object.keys(bodies).map((name) => `  - { job_name: ${name}, metrics_path: /${name}, static_configs: [{ targets: ['${target}'] }]${name === 'long' ? ", metric_relabel_configs: [{ source_labels: [l], regex: '(a|aa)+b', target_label: z, replacement: hit }, { source_labels: [l], regex: '(a|aa)+c', action: drop }]" : ''} }`).join('\n')}
+`);
+  const prometheus = await startPrometheusOn(file, dir, await freePort()), clew = await startClew(['--scrape-config', file]), ours = prometheusOf(clew);
+  const up = async (url) => Object.fromEntries((await query(url, 'up')).map((r) => [r.metric.job, r.value[1]]));
+  const n = Object.keys(bodies).length, theirs = await until(() => up(prometheus.url), (got) => Object.keys(got).length === n);
+  assert.deepEqual(await until(() => up(ours), (got) => Object.keys(got).length === n), theirs);
+  assert.deepEqual(theirs, { whole: '1', members: '1', flushed: '0', cut: '0', empty: '0', junk: '0', br: '0', other: '1', identity: '1', long: '1' });
+  const rows = async (url) => (await query(url, '{__name__=~"a|b|rx"}')).map((r) => [labelsText(r.metric), r.value[1]]).sort();
+  assert.deepEqual(await rows(ours), await rows(prometheus.url));
+  const replaced = async (url) => (await query(url, 'label_replace(rx, "y", "hit", "l", "(a|aa)+b")')).map((r) => r.metric.y);
+  assert.deepEqual(await replaced(ours), ['hit']);
+  const asked = await fetch(`${ours}/api/v1/query?${new URLSearchParams({ query: 'label_replace(rx, "y", "hit", "l", "(a{0,90}){0,90}[cd]")' })}`);
+  assert.equal(asked.status, 422); // over every limit: not "no match"
+  assert.match((await asked.json()).error, /label_replace\(\): the expression takes too long/);
+  const preflight = await fetch(`${ours}/api/v1/query`, { method: 'OPTIONS' });
+  assert.equal(preflight.status, 204);
+  assert.equal((await fetch(`${prometheus.url}/api/v1/query`, { method: 'OPTIONS' })).status, 204);
   await clew.stop();
 });
 

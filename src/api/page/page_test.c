@@ -69,11 +69,37 @@ static void every_screen_is_the_document(void **state) {
     stage_close(&s);
 }
 
+static void leads_to(struct stage *s, enum api_port port, const char *request, const char *location) {
+    char want[512];
+    snprintf(want, sizeof want, "Location: %s\n", location);
+    assert_int_equal(stage_send(s, port, request, NULL, NULL, STR("")), 302);
+    if (!strstr(s->fields, want)) fail_msg("%s: %s, not %s", request, s->fields, want);
+}
+
+static void links_of_prometheus_lead_to_the_metrics(void **state) {
+    (void)state;
+    struct stage s;
+    stage_open(&s);
+    leads_to(&s, API_PORT_MAIN, "GET /graph?g0.expr=up%20%3D%3D%200&g0.tab=1",
+             "explore?query=up%20%3D%3D%200&as=table");
+    leads_to(&s, API_PORT_MAIN, "GET /prometheus/graph?g0.expr=up+%2B+1&g0.tab=0", "../explore?query=up+%2B+1");
+    leads_to(&s, API_PORT_MAIN, "GET /graph?g0.expr=a&g0.tab=0&g0.range_input=6h&g1.expr=b&g1.tab=1&x=y",
+             "explore?query=a&query=b&start=now-6h");
+    leads_to(&s, API_PORT_MAIN, "GET /graph", "explore");
+    leads_to(&s, API_PORT_MAIN, "GET /graph?g0.expr=&g.expr=a&expr=b&gx.expr=c&g0.range_input=1%26", "explore");
+    leads_to(&s, API_PORT_PROMETHEUS, "GET /graph?g0.expr=a", "../explore?query=a");
+    s.api->options.external_url = STR("http://clew.example/below");
+    leads_to(&s, API_PORT_PROMETHEUS, "GET /graph?g0.expr=a", "http://clew.example/below/explore?query=a");
+    leads_to(&s, API_PORT_MAIN, "GET /graph?g0.expr=a", "explore?query=a");
+    stage_close(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gzip_is_taken_where_it_is_named),
         cmocka_unit_test(tags_match_weakly),
         cmocka_unit_test(every_screen_is_the_document),
+        cmocka_unit_test(links_of_prometheus_lead_to_the_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

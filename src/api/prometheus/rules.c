@@ -149,6 +149,7 @@ static bool is_own(const struct api_call *c, const struct alert_group *g) {
     return str_equal(call_tenant(c), str_of(g->tenant));
 }
 
+/* Of a group without rules, or with none that is asked for, Prometheus says nothing (since 2.46). */
 static bool group_is_wanted(const struct rules_answer *x, const struct alert_group *g) {
     if (!is_named(x->p->c, "rule_group[]", g->def->name) || !is_named(x->p->c, "file[]", g->def->file)) return false;
     for (size_t i = 0; i < g->n; i++)

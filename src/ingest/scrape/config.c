@@ -15,6 +15,8 @@ struct scrape_defaults {
     int64_t interval_ns, timeout_ns;
     uint64_t limits[7];
     const struct yaml *protocols;
+    const char *escaping; /* of names, as Accept says it */
+    bool legacy_names;
 };
 
 /* ---- the object ----------------------------------------------------------------------------------------------------- */
@@ -161,6 +163,61 @@ static err read_limits(const struct yaml *y, uint64_t limits[LIMITS]) {
     return NULL;
 }
 
+/* ---- names: what is asked for, and what is taken ----------------------------------------------------------------------- */
+
+/* One of `words`; NULL: not said. */
+static err read_word(const struct yaml *y, const char *key, const char *const *words, const char **out) {
+    const struct yaml *value = yaml_get(y, key);
+    struct str text;
+    *out = NULL;
+    if (yaml_is_null(value)) return NULL;
+    TRY(yaml_text(value, &text));
+    for (; *words && text.n; words++)
+        if (str_equal(text, str_of(*words))) {
+            *out = *words;
+            return NULL;
+        }
+    return text.n ? yaml_err(value, "unknown %s \"" STR_FMT "\"", key, STR_ARG(text)) : NULL;
+}
+
+/* What is not said is what global says, or what fits to the validation where that is said (ScrapeConfig.Validate). `legacy`, `escaping`: global's on
+ * the way in. */
+static err read_names(const struct yaml *y, bool *legacy, const char **escaping) {
+    static const char *const validations[] = {"legacy", "utf8", NULL};
+    static const char *const escapings[] = {"allow-utf-8", "underscores", "dots", "values", NULL};
+    const char *validation, *own;
+    TRY(read_word(y, "metric_name_validation_scheme", validations, &validation));
+    TRY(read_word(y, "metric_name_escaping_scheme", escapings, &own));
+    if (validation) *legacy = validation == validations[0];
+    if (own)
+        *escaping = own;
+    else if (validation)
+        *escaping = *legacy ? "underscores" : "allow-utf-8";
+    if (*legacy && *escaping == escapings[0])
+        return yaml_err(y, "utf8 metric names requested but validation scheme is not set to UTF8");
+    return NULL;
+}
+
+/* Keys of a job, of global, or of the file that clew does not act on, and why. `false` asks for nothing. */
+static void find_unused(struct scrape_config *c, const struct yaml *y) {
+    static const struct {
+        const char *key, *why;
+    } unused[] = {
+        {"convert_classic_histograms_to_nhcb", "not acted on: clew scrapes text, where classic histograms are series"},
+        {"native_histogram_bucket_limit", "not acted on: clew scrapes text, which has no native histograms"},
+        {"native_histogram_min_bucket_factor", "not acted on: clew scrapes text, which has no native histograms"},
+        {"scrape_failure_log_file", "not written: failures are what /api/v1/targets and the log at level debug tell"},
+        {"query_log_file", "not written: questions are spans of clew's own telemetry"},
+        {"scrape_config_files", "not read: put their jobs into scrape_configs"}};
+    for (uint32_t i = 0; i < y->n; i++)
+        for (size_t k = 0; k < LENGTH(unused); k++) {
+            bool wanted = !yaml_is_null(y->items[i]) &&
+                          !(y->items[i]->kind == YAML_SCALAR && str_equal(y->items[i]->text, STR("false")));
+            if (wanted && str_equal(y->keys[i]->text, str_of(unused[k].key)))
+                find_left_out(c, y->keys[i], unused[k].why);
+        }
+}
+
 static const char *const global_keys[] = {"scrape_interval",
                                           "scrape_timeout",
                                           "scrape_protocols",
@@ -183,7 +240,7 @@ static const char *const global_keys[] = {"scrape_interval",
                                           NULL};
 
 static err read_global(const struct yaml *y, struct scrape_defaults *d) {
-    *d = (struct scrape_defaults){.interval_ns = MINUTE_NS};
+    *d = (struct scrape_defaults){.interval_ns = MINUTE_NS, .escaping = "allow-utf-8"};
     if (yaml_is_null(y)) {
         d->timeout_ns = 10 * SECOND_NS;
         return NULL;
@@ -197,7 +254,7 @@ static err read_global(const struct yaml *y, struct scrape_defaults *d) {
     if (d->timeout_ns > d->interval_ns) return yaml_err(y, "global scrape timeout greater than scrape interval");
     if (!d->timeout_ns) d->timeout_ns = MIN(10 * SECOND_NS, d->interval_ns);
     d->protocols = yaml_get(y, "scrape_protocols");
-    return NULL;
+    return read_names(y, &d->legacy_names, &d->escaping);
 }
 
 /* ---- a job ----------------------------------------------------------------------------------------------------------- */
@@ -251,14 +308,16 @@ static err check_keys(const struct yaml *y) {
 /* Names of formats as scrape_protocols has them, with what Accept says of each. */
 static const struct {
     const char *name, *type;
+    bool escapes; /* its version says how names are escaped */
     enum scrape_format format;
 } protocols[] = {
-    {"OpenMetricsText1.0.0", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8", SCRAPE_OPENMETRICS},
-    {"OpenMetricsText0.0.1", "application/openmetrics-text;version=0.0.1", SCRAPE_OPENMETRICS},
-    {"PrometheusText1.0.0", "text/plain;version=1.0.0;escaping=allow-utf-8", SCRAPE_TEXT},
-    {"PrometheusText0.0.4", "text/plain;version=0.0.4", SCRAPE_TEXT},
-    {"PrometheusProto", NULL, SCRAPE_FORMATS},
+    {"OpenMetricsText1.0.0", "application/openmetrics-text;version=1.0.0", true, SCRAPE_OPENMETRICS},
+    {"OpenMetricsText0.0.1", "application/openmetrics-text;version=0.0.1", false, SCRAPE_OPENMETRICS},
+    {"PrometheusText1.0.0", "text/plain;version=1.0.0", true, SCRAPE_TEXT},
+    {"PrometheusText0.0.4", "text/plain;version=0.0.4", false, SCRAPE_TEXT},
+    {"PrometheusProto", NULL, false, SCRAPE_FORMATS},
 };
+static const size_t protocols_usual[] = {0, 1, 2, 3};
 
 static err find_protocol(const struct yaml *y, size_t *out) {
     struct str text;
@@ -271,26 +330,28 @@ static err find_protocol(const struct yaml *y, size_t *out) {
     return yaml_err(y, "unknown scrape protocol \"" STR_FMT "\"", STR_ARG(text));
 }
 
-static err read_accept(struct scrape_config *c, const struct yaml *list, struct scrape_job *job) {
-    static const char all[] =
-        "Accept: "
-        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/"
-        "openmetrics-text;version=0.0.1;q=0.4,"
-        "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+static void put_protocol(struct buf *out, size_t p, const char *escaping, uint32_t weight) {
+    buf_add_text(out, protocols[p].type);
+    if (protocols[p].escapes) buf_add_fmt(out, ";escaping=%s", escaping);
+    buf_add_fmt(out, ";q=0.%u,", weight);
+}
+
+static err read_accept(struct scrape_config *c, const struct yaml *list, const char *escaping, struct scrape_job *job) {
     AUTO_BUF struct buf out;
     uint32_t weight = 5, seen = 0;
     buf_init(&out, 4 * KIB);
-    job->accept = all;
-    if (yaml_is_null(list)) return NULL;
-    if (list->kind != YAML_LIST || !list->n) return yaml_err(list, "scrape_protocols cannot be empty");
     buf_add_text(&out, "Accept: ");
-    for (uint32_t i = 0; i < list->n; i++) {
+    for (size_t i = 0; yaml_is_null(list) && i < LENGTH(protocols_usual); i++)
+        put_protocol(&out, protocols_usual[i], escaping, weight--);
+    if (!yaml_is_null(list) && (list->kind != YAML_LIST || !list->n))
+        return yaml_err(list, "scrape_protocols cannot be empty");
+    for (uint32_t i = 0; !yaml_is_null(list) && i < list->n; i++) {
         size_t p;
         TRY(find_protocol(list->items[i], &p));
         if (seen >> p & 1)
             return yaml_err(list->items[i], "duplicated protocol in scrape_protocols, got \"%s\"", protocols[p].name);
         seen |= 1u << p;
-        if (protocols[p].type) buf_add_fmt(&out, "%s;q=0.%u,", protocols[p].type, weight--);
+        if (protocols[p].type) put_protocol(&out, p, escaping, weight--);
     }
     buf_add_fmt(&out, "*/*;q=0.%u", weight);
     job->accept = arena_copy(&c->arena, buf_str(&out)).p;
@@ -327,16 +388,6 @@ static err read_times(const struct yaml *y, const struct scrape_defaults *d, str
                         STR_ARG(job->name));
     if (!job->timeout_ns) job->timeout_ns = MIN(d->timeout_ns, job->interval_ns);
     return NULL;
-}
-
-/* What changes values, not only how they are got, and is not there. */
-static void find_histograms(struct scrape_config *c, const struct yaml *y) {
-    static const char *const keys[] = {"convert_classic_histograms_to_nhcb", "native_histogram_bucket_limit",
-                                       "native_histogram_min_bucket_factor", "scrape_failure_log_file",
-                                       "metric_name_escaping_scheme",        NULL};
-    for (uint32_t i = 0; i < y->n; i++)
-        if (is_among(y->keys[i]->text, keys))
-            find_left_out(c, y->keys[i], "not acted on: clew scrapes text, where classic histograms are series");
 }
 
 static err read_switches(struct scrape_config *c, const struct yaml *y, struct scrape_job *job) {
@@ -401,14 +452,17 @@ static err read_job(struct scrape_config *c, const struct yaml *y, const struct 
     job->dropped_kept_max = limits[LIMIT_DROPPED];
     TRY(read_switches(c, y, job));
     const struct yaml *own = yaml_get(y, "scrape_protocols");
-    TRY(read_accept(c, yaml_is_null(own) ? d->protocols : own, job));
+    const char *escaping = d->escaping;
+    job->legacy_names = d->legacy_names;
+    TRY(read_names(y, &job->legacy_names, &escaping));
+    TRY(read_accept(c, yaml_is_null(own) ? d->protocols : own, escaping, job));
     TRY(read_params(c, yaml_get(y, "params"), job));
     TRY(scrape_http_read(c, y, folder, &job->http));
     TRY(relabel_read(yaml_get(y, "relabel_configs"), &job->targets));
     TRY(relabel_read(yaml_get(y, "metric_relabel_configs"), &job->metrics));
     TRY(scrape_discoveries_read(c, y, folder, job));
     TRY(check_addresses(y, job));
-    find_histograms(c, y);
+    find_unused(c, y);
     return NULL;
 }
 
@@ -442,7 +496,7 @@ static void take_job(struct scrape_config *c, const struct yaml *y, const struct
         err_free(e);
         return;
     }
-    job.metrics_hash = hash_tree(yaml_get(y, "metric_relabel_configs"), 1 + job.honor_labels);
+    job.metrics_hash = hash_tree(yaml_get(y, "metric_relabel_configs"), 1 + job.honor_labels + 2u * job.legacy_names);
     c->jobs[c->job_n++] = job;
 }
 
@@ -459,9 +513,9 @@ static err read_tree(struct scrape_config *c, const struct yaml *root, struct st
     if (root->kind != YAML_MAP) return yaml_err(root, "expected a map: global, scrape_configs, …");
     TRY(yaml_only(root, top_keys));
     TRY(read_global(yaml_get(root, "global"), &d));
-    for (uint32_t i = 0; i < root->n; i++)
-        if (str_equal(root->keys[i]->text, STR("scrape_config_files")) && !yaml_is_null(root->items[i]))
-            find_left_out(c, root->keys[i], "not read: put their jobs into scrape_configs");
+    find_unused(c, root);
+    if (yaml_get(root, "global")) find_unused(c, yaml_get(root, "global"));
+    TRY(scrape_alerting_read(c, root, folder));
     if (yaml_is_null(list)) return NULL;
     if (list->kind != YAML_LIST) return yaml_err(list, "scrape_configs: expected a list");
     if (list->n > JOBS_MAX) return yaml_err(list, "more than %d scrape configs", JOBS_MAX);

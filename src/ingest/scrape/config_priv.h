@@ -63,6 +63,7 @@ struct scrape_job {
     const char *path, *scheme;
     const char *accept; /* the field, from the protocols */
     int fallback;       /* enum scrape_format; -1: none */
+    bool legacy_names;  /* of metrics and labels: others fail the scrape */
     bool honor_labels, honor_timestamps, track_timestamps_staleness, gzip;
     uint64_t body_bytes_max; /* 0: SCRAPE_BODY_BYTES_MAX */
     uint64_t samples_max, targets_max, labels_max, label_name_bytes_max, label_value_bytes_max,
@@ -81,6 +82,7 @@ struct scrape_config {
     struct arena arena;
     struct scrape_job *jobs;
     uint32_t job_n;
+    struct scrape_alerting alerting;
     VEC(struct scrape_finding) findings;
 };
 
@@ -104,3 +106,5 @@ err scrape_path(struct scrape_config *c, const struct yaml *y, const char *key, 
 /* The *_sd_configs and static_configs of a job. */
 err scrape_discoveries_read(struct scrape_config *c, const struct yaml *job, struct str folder, struct scrape_job *out);
 bool scrape_is_discovery_key(struct str key);
+/* rule_files, alerting, and what global says of them. */
+err scrape_alerting_read(struct scrape_config *c, const struct yaml *root, struct str folder);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -125,8 +126,91 @@ static void what_is_not_there_is_named(void **state) {
     check(JOB "  convert_classic_histograms_to_nhcb: true\n",
           "a\nleft 3: convert_classic_histograms_to_nhcb: not acted on: clew scrapes text, where classic histograms "
           "are series");
+    check(JOB "  convert_classic_histograms_to_nhcb: false\n", "a");
+    check(JOB "  scrape_failure_log_file: f\n", "a\nleft 3: scrape_failure_log_file: not written: failures are what "
+                                                "/api/v1/targets and the log at level debug tell");
+    check(JOB "  native_histogram_bucket_limit: 9\n",
+          "a\nleft 3: native_histogram_bucket_limit: not acted on: clew scrapes text, which has no native histograms");
     check("scrape_config_files: [x.yml]\n" JOB,
           "a\nleft 1: scrape_config_files: not read: put their jobs into scrape_configs");
+    check("global: {convert_classic_histograms_to_nhcb: true, scrape_failure_log_file: f}\n" JOB,
+          "a\nleft 1: convert_classic_histograms_to_nhcb: not acted on: clew scrapes text, where classic histograms "
+          "are series\nleft 1: scrape_failure_log_file: not written: failures are what /api/v1/targets and the log at "
+          "level debug tell");
+}
+
+static void rules_and_alerting_are_read(void **state) {
+    (void)state;
+    struct scrape_config *c =
+        read_good("global: {external_labels: {b: x, a: y, none: ''}, evaluation_interval: 5s, rule_query_offset: 1m}\n"
+                  "rule_files: [a.yml, /b/*.yml]\n"
+                  "alerting: {alertmanagers: [{scheme: https, path_prefix: am/, static_configs: [{targets: ['x:1', "
+                  "'y:2']}]}, {static_configs: [{targets: [z]}]}]}\n" JOB);
+    const struct scrape_alerting *a = scrape_config_alerting(c);
+    assert_int_equal(c->findings.n, 0);
+    assert_int_equal(a->rule_file_n, 2);
+    assert_string_equal(a->rule_files[0], "/etc/a.yml");
+    assert_string_equal(a->rule_files[1], "/b/*.yml");
+    assert_int_equal(a->url_n, 3);
+    assert_string_equal(a->urls[0].p, "https://x:1/am");
+    assert_string_equal(a->urls[1].p, "https://y:2/am");
+    assert_string_equal(a->urls[2].p, "http://z");
+    assert_int_equal(a->label_n, 2);
+    assert_true(str_equal(a->labels[0].name, STR("a")) && str_equal(a->labels[1].value, STR("x")));
+    assert_int_equal(a->interval_ns, (int64_t)5000000000);
+    assert_int_equal(a->query_offset_ns, (int64_t)60000000000);
+    scrape_config_unref(c);
+    check("alerting: {alert_relabel_configs: [{action: drop}]}\n" JOB,
+          "a\nleft 1: alert_relabel_configs: not acted on: alerts go out as their rules make them");
+    check("alerting: {alertmanagers: [{basic_auth: {username: u}, static_configs: [{targets: [x]}]}]}\n" JOB,
+          "a\nleft 1: basic_auth: clew has it not for Alertmanagers; these are not told");
+    check("alerting: {alertmanagers: [{dns_sd_configs: [{names: [x]}]}]}\n" JOB,
+          "a\nleft 1: Alertmanagers of static_configs alone are told");
+    setenv("CLEW_TEST_ZONE", "eu", 1);
+    unsetenv("CLEW_TEST_NONE");
+    c = read_good(
+        "global: {external_labels: {a: 'x-${CLEW_TEST_ZONE}-$CLEW_TEST_ZONE.$$9$', b: '${CLEW_TEST_ZONE'}}\n" JOB);
+    a = scrape_config_alerting(c);
+    assert_true(str_equal(a->labels[0].value, STR("x-eu-eu.$9$")));
+    assert_true(str_equal(a->labels[1].value, STR("${CLEW_TEST_ZONE")));
+    scrape_config_unref(c);
+    check("global: {external_labels: {a: '${CLEW_TEST_NONE}'}}\n" JOB,
+          "a\nleft 1: external_labels: an environment variable that is empty");
+    refuse("rule_files: {a: b}", "rule_files: expected a list");
+    refuse("rule_files: ['']", "a path that is none");
+    refuse("alerting: {alertmanager: []}", "unknown key \"alertmanager\"");
+    refuse("alerting: {alertmanagers: [{scheme: ftp}]}", "unsupported scheme");
+    refuse("alerting: {alertmanagers: [{api_version: v1}]}", "one of [v2] but got v1");
+    refuse("alerting: {alertmanagers: [{static_configs: [{targets: ['http://x']}]}]}", "is not a valid hostname");
+}
+
+static void names_are(const char *text, bool legacy, const char *escaping) {
+    struct scrape_config *c = read_good(text);
+    char part[64];
+    snprintf(part, sizeof part, "text;version=1.0.0;escaping=%s;q=0.5,", escaping);
+    assert_int_equal(c->jobs[0].legacy_names, legacy);
+    if (!strstr(c->jobs[0].accept, part)) fail_msg("%s: %s", text, c->jobs[0].accept);
+    assert_null(strstr(c->jobs[0].accept, "0.0.4;escaping"));
+    assert_int_equal(c->findings.n, 0);
+    scrape_config_unref(c);
+}
+
+static void names_are_validated_and_escaped(void **state) {
+    (void)state;
+    names_are(JOB, false, "allow-utf-8");
+    names_are(JOB "  metric_name_validation_scheme: legacy\n", true, "underscores");
+    names_are(JOB "  metric_name_escaping_scheme: dots\n", false, "dots");
+    names_are(JOB "  metric_name_validation_scheme: legacy\n  metric_name_escaping_scheme: values\n", true, "values");
+    names_are("global: {metric_name_validation_scheme: legacy}\n" JOB, true, "underscores");
+    names_are("global: {metric_name_validation_scheme: legacy}\n" JOB "  metric_name_validation_scheme: utf8\n", false,
+              "allow-utf-8");
+    names_are("global: {metric_name_escaping_scheme: underscores}\n" JOB, false, "underscores");
+    names_are("global: {metric_name_validation_scheme: ''}\n" JOB "  scrape_protocols: [OpenMetricsText1.0.0]\n", false,
+              "allow-utf-8");
+    check(JOB "  metric_name_validation_scheme: legacy\n  metric_name_escaping_scheme: allow-utf-8\n",
+          "\nfault 2: utf8 metric names requested but validation scheme is not set to UTF8");
+    check(JOB "  metric_name_validation_scheme: utf9\n", "\nfault 3: unknown metric_name_validation_scheme \"utf9\"");
+    refuse("global: {metric_name_escaping_scheme: none}", "unknown metric_name_escaping_scheme \"none\"");
 }
 
 static void files_that_are_none(void **state) {
@@ -188,6 +272,8 @@ int main(void) {
                                        cmocka_unit_test(faults_leave_the_rest),
                                        cmocka_unit_test(ways_to_authenticate_exclude_each_other),
                                        cmocka_unit_test(what_is_not_there_is_named),
+                                       cmocka_unit_test(rules_and_alerting_are_read),
+                                       cmocka_unit_test(names_are_validated_and_escaped),
                                        cmocka_unit_test(files_that_are_none),
                                        cmocka_unit_test(numbers_are_those_of_prometheus)};
     return cmocka_run_group_tests(tests, NULL, NULL);

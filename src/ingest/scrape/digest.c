@@ -106,6 +106,24 @@ static err check_limits(const struct scrape_job *job, const struct relabel_set *
     return NULL;
 }
 
+/* [a-zA-Z_][a-zA-Z0-9_]*, a metric's also with colons. */
+static bool is_legacy_name(struct str name, bool colons) {
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (colons && c == ':');
+        if (!word && !(i && c >= '0' && c <= '9')) return false;
+    }
+    return name.n > 0;
+}
+
+static err check_legacy_names(const struct relabel_set *s, struct str metric) {
+    bool good = is_legacy_name(metric, true);
+    for (size_t i = 0; i < s->list.n && good; i++) good = is_legacy_name(s->list.v[i].name, false);
+    if (good) return NULL;
+    return err_new(ERR_INVALID, "invalid metric name or label names: %.*s (metric_name_validation_scheme: legacy)",
+                   (int)MIN(metric.n, (size_t)50), metric.p);
+}
+
 static err label_sample(struct digest *d, struct scrape_target *t, struct str said, struct relabel_set *s,
                         uint32_t *out_row) {
     const struct scrape_job *job = t->pool->job;
@@ -114,9 +132,10 @@ static err label_sample(struct digest *d, struct scrape_target *t, struct str sa
     if (!job->honor_labels) put_own_labels(t, s);
     *out_row = ROW_DROPPED;
     if (!relabel_apply(&job->metrics, s) || !s->list.n) return NULL;
-    if (s->full) return err_new(ERR_LIMIT, "labels over the limits of relabelling");
+    TRY(relabel_err(s));
     struct str metric = label_get(s, STR("__name__"));
     if (!metric.n) return err_new(ERR_INVALID, "a series without a name of its metric, after relabelling");
+    if (job->legacy_names) TRY(check_legacy_names(s, metric));
     TRY(check_limits(job, s, metric));
     buf_clear(&d->labels);
     for (size_t i = 0; i < s->list.n; i++) points_put_label(&d->labels, s->list.v[i].name, s->list.v[i].value);
@@ -245,12 +264,13 @@ err digest_body(struct digest *d, struct scrape_target *t, int format, struct st
     d->time_min_ms = d->time_min_ms == INT64_MIN ? INT64_MIN : d->time_min_ms / MS;
     d->time_max_ms = time_ms + FUTURE_MS;
     *out = (struct digest_result){0};
-    TRY(decode(d, t, format, body, &limits, &r));
+    err e = decode(d, t, format, body, &limits, &r);
     out->samples = r.points;
+    if (e) out->kept = t->pool->job->metrics.n ? 0 : r.points; /* what was read is not relabelled any more */
     buf_clear(&d->labels);
-    if (!r.blob) return NULL;
+    if (e || !r.blob) return e;
     points_view(r.blob, &p);
-    err e = digest_points(d, t, &p, time_ms, out);
+    e = digest_points(d, t, &p, time_ms, out);
     if (!e) {
         buf_clear(&d->labels);
         digest_metadata(&p, &d->labels);

@@ -184,9 +184,22 @@ static uint64_t md5_tail(struct str text) {
     return tail;
 }
 
+static bool found(const struct relabel_rule *r, struct relabel_set *s, struct str text) {
+    bool there = regex_found(r->regex, text);
+    s->unknown |= regex_last_gave_up(r->regex);
+    return there;
+}
+
+static size_t find_groups(const struct relabel_rule *r, struct relabel_set *s, struct str text,
+                          struct str groups[GROUPS_MAX]) {
+    size_t n = regex_groups(r->regex, text, groups, GROUPS_MAX);
+    s->unknown |= regex_last_gave_up(r->regex);
+    return n;
+}
+
 static void replace(const struct relabel_rule *r, struct relabel_set *s, struct str joined, struct buf *out) {
     struct str groups[GROUPS_MAX];
-    size_t n = regex_groups(r->regex, joined, groups, GROUPS_MAX);
+    size_t n = find_groups(r, s, joined, groups);
     if (!n) return;
     expand(r->regex, r->target, groups, n, out);
     struct str target = arena_copy(s->arena, buf_str(out));
@@ -211,14 +224,15 @@ static void over_names(const struct relabel_rule *r, struct relabel_set *s, stru
     if (n) memcpy(before, s->list.v, n * sizeof *before);
     for (size_t i = 0; i < n; i++) {
         struct str groups[GROUPS_MAX];
-        size_t found = regex_groups(r->regex, before[i].name, groups, GROUPS_MAX);
+        size_t group_n =
+            r->action == RELABEL_LABELMAP ? find_groups(r, s, before[i].name, groups) : found(r, s, before[i].name);
         if (r->action != RELABEL_LABELMAP) {
-            if ((found > 0) == (r->action == RELABEL_LABELDROP)) label_remove(s, before[i].name);
+            if ((group_n > 0) == (r->action == RELABEL_LABELDROP)) label_remove(s, before[i].name);
             continue;
         }
-        if (!found) continue;
+        if (!group_n) continue;
         buf_clear(out);
-        expand(r->regex, r->replacement, groups, found, out);
+        expand(r->regex, r->replacement, groups, group_n, out);
         struct str name = arena_copy(s->arena, buf_str(out));
         if (out->full || !name.p)
             s->full = true;
@@ -234,8 +248,8 @@ static bool apply_rule(const struct relabel_rule *r, struct relabel_set *s, stru
     }
     struct str text = joined->n ? buf_str(joined) : STR("");
     switch (r->action) {
-    case RELABEL_KEEP: return regex_found(r->regex, text);
-    case RELABEL_DROP: return !regex_found(r->regex, text);
+    case RELABEL_KEEP: return found(r, s, text);
+    case RELABEL_DROP: return !found(r, s, text);
     case RELABEL_KEEPEQUAL: return str_equal(label_get(s, r->target), text);
     case RELABEL_DROPEQUAL: return !str_equal(label_get(s, r->target), text);
     case RELABEL_REPLACE: replace(r, s, text, out); return true;
@@ -262,8 +276,14 @@ bool relabel_apply(const struct relabel *r, struct relabel_set *s) {
         kept = apply_rule(&r->rules[i], s, &joined, &out);
         s->full = s->full || joined.full;
         joined.full = out.full = false;
+        if (s->unknown) return true;
     }
     return kept;
+}
+
+err relabel_err(const struct relabel_set *s) {
+    if (s->unknown) return err_new(ERR_LIMIT, "relabelling: an expression takes too long on some label");
+    return s->full ? err_new(ERR_LIMIT, "labels over the limits of relabelling") : NULL;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------------- */

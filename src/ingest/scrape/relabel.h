@@ -21,6 +21,7 @@ struct relabel_set {
     VEC(struct label) list;
     struct arena *arena; /* of what rules make */
     bool full;
+    bool unknown; /* a pattern went over the limits of matching: what the rules make of these labels is not known */
 };
 void relabel_set_init(struct relabel_set *s, struct arena *a);
 void relabel_set_done(struct relabel_set *s);
@@ -53,5 +54,6 @@ struct relabel {
  * tree's. */
 err relabel_read(const struct yaml *list, struct relabel *out);
 void relabel_done(struct relabel *r);
-/* False: dropped, and the set is as the rule found it that did so. */
+/* False: dropped, and the set is as the rule found it that did so. True where relabel_err says why nobody knows. */
 bool relabel_apply(const struct relabel *r, struct relabel_set *s);
+err relabel_err(const struct relabel_set *s); /* of what was applied so far; ERR_LIMIT */

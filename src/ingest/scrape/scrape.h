@@ -8,7 +8,7 @@
  *             2. a file that got bad changes nothing: what was good stays, and status says so.
  *             3. what a target sends is bounded: time by its timeout, bytes by its body limit and the budget.
  * Threads: `scrape` (HTTP and decoding of all targets) and `discover` (files, DNS, HTTP discovery) are its own; the functions below may be called from any.
- * Limits: SCRAPE_TARGETS_MAX targets; SCRAPE_BODY_BYTES_MAX a body where the file sets none; 2^20 samples a scrape.
+ * Limits: SCRAPE_TARGETS_MAX targets; 256 rule_files, 8 Alertmanagers, 64 external labels; SCRAPE_BODY_BYTES_MAX a body where the file sets none; 2^20 samples a scrape.
  * Owner: scraper_free before the ingest goes. Errors: ERR_INVALID of a file with its line. */
 #pragma once
 
@@ -35,6 +35,19 @@ err scrape_config_read(const char *path, struct scrape_config **out);
 void scrape_config_unref(struct scrape_config *c); /* takes NULL */
 size_t scrape_config_jobs(const struct scrape_config *c);
 size_t scrape_config_findings(const struct scrape_config *c, const struct scrape_finding **out);
+
+/* What the file says about rules and alerts: the program's matter, not the scraper's. All is the config's. */
+enum { SCRAPE_RULE_FILES_MAX = 256, SCRAPE_ALERTMANAGERS_MAX = 8, SCRAPE_EXTERNAL_LABELS_MAX = 64 };
+struct scrape_alerting {
+    const char *rule_files[SCRAPE_RULE_FILES_MAX]; /* paths and patterns of them */
+    size_t rule_file_n;
+    struct str urls[SCRAPE_ALERTMANAGERS_MAX]; /* of Alertmanagers, as http://host:9093/prefix */
+    size_t url_n;
+    struct label labels[SCRAPE_EXTERNAL_LABELS_MAX]; /* external ones, by name */
+    uint32_t label_n;
+    int64_t interval_ns, query_offset_ns; /* evaluation_interval, rule_query_offset; 0: not said */
+};
+const struct scrape_alerting *scrape_config_alerting(const struct scrape_config *c);
 
 /* ---- scraping ----------------------------------------------------------------------------------------------------- */
 

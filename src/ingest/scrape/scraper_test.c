@@ -297,6 +297,15 @@ static void scrapes_tell_of_themselves(void **state) {
     assert_non_null(strstr(all.p, "scrape_duration_seconds{instance=\"i\",job=\"t\"} 0."));
     assert_null(strstr(all.p, "b{"));
     close_world(&w);
+    open_world(&w, ""); /* one that fails tells what was read */
+    says("a 1\nb 2\nnonsense\nc 3\n");
+    scrape(&w);
+    buf_clear(&all);
+    dump(&w.b, &all);
+    assert_non_null(strstr(all.p, "up{instance=\"i\",job=\"t\"} 0@"));
+    assert_non_null(strstr(all.p, "scrape_samples_scraped{instance=\"i\",job=\"t\"} 2@"));
+    assert_non_null(strstr(all.p, "scrape_samples_post_metric_relabeling{instance=\"i\",job=\"t\"} 2@"));
+    close_world(&w);
 }
 
 static void times_of_the_target(void **state) {
@@ -523,6 +532,75 @@ static void a_bomb_of_gzip_is_bounded(void **state) {
     close_world(&w);
 }
 
+#define GZIP_HEAD TEXT_HEAD "Content-Encoding: gzip\r\n\r\n"
+
+static void refuses_gzip(const char *head, struct str body, const char *why) {
+    struct world w;
+    open_world(&w, "");
+    says("a 1\n");
+    scrape(&w);
+    says_with(MANNER_WHOLE, head, body);
+    scrape(&w);
+    is_down(&w, why);
+    close_world(&w);
+}
+
+/* Each is delivered whole as HTTP counts, and is not whole as gzip counts: nothing of it may stand as if it were all. */
+static void gzip_ends_with_its_trailer(void **state) {
+    static const char damaged[] = "damaged or cut short";
+    AUTO_BUF struct buf packed;
+    struct world w;
+    (void)state;
+    buf_init(&packed, MIB);
+    assert_null(deflate_gzip(STR("a 1\n"), &packed));
+    size_t one = packed.n;
+    refuses_gzip(GZIP_HEAD, (struct str){packed.p, one - 8}, damaged); /* no trailer */
+    refuses_gzip(GZIP_HEAD, (struct str){packed.p, one - 1}, damaged);
+    refuses_gzip(GZIP_HEAD, (struct str){packed.p, 10}, damaged);
+    refuses_gzip(GZIP_HEAD, STR(""), damaged);
+    /* of deflate: a stored block "a 1\n" that is not the last one, and nothing after it, as a flush leaves it */
+    refuses_gzip(GZIP_HEAD,
+                 STR("\x1f\x8b\x08\0\0\0\0\0\0\x03\0\x04\0\xfb\xff"
+                     "a 1\n"),
+                 damaged);
+    refuses_gzip(TEXT_HEAD "Content-Encoding: br\r\n\r\n", STR("abc"), ""); /* as it is, and that is no sample */
+    buf_add_text(&packed, "x");
+    refuses_gzip(GZIP_HEAD, buf_str(&packed), damaged);
+    packed.n = one;
+    assert_null(deflate_gzip(STR("b 2\n"), &packed));
+    open_world(&w, "  enable_compression: false\n"); /* two members, not even asked for */
+    says_with(MANNER_WHOLE, GZIP_HEAD, buf_str(&packed));
+    scrape(&w);
+    stands(&w, "a{instance=\"i\",job=\"t\"} 1@1\nb{instance=\"i\",job=\"t\"} 2@1\nup{instance=\"i\",job=\"t\"} 1@1\n");
+    close_world(&w);
+}
+
+static void names_that_are_not_legacy_fail_where_they_must(void **state) {
+    static const char *const bodies[] = {"{\"a.b\"} 1\n", "{\"\xc3\xa9\"} 1\n", "a{\"b.c\"=\"d\"} 1\n",
+                                         "a{\"b:c\"=\"d\"} 1\n"};
+    struct world w;
+    (void)state;
+    for (size_t i = 0; i < LENGTH(bodies); i++) {
+        open_world(&w, "  metric_name_validation_scheme: legacy\n");
+        says(bodies[i]);
+        scrape(&w);
+        is_down(&w, "invalid metric name or label names");
+        close_world(&w);
+        open_world(&w, "");
+        says(bodies[i]);
+        scrape(&w);
+        assert_int_equal(first(&w)->health, HEALTH_UP);
+        close_world(&w);
+    }
+    open_world(&w, "  metric_name_validation_scheme: legacy\n"
+                   "  metric_relabel_configs: [{source_labels: [__name__], regex: 'a.b', target_label: __name__, "
+                   "replacement: ab}]\n");
+    says("{\"a.b\"} 1\na:b_1 2\n"); /* looked at after relabelling */
+    scrape(&w);
+    assert_int_equal(first(&w)->health, HEALTH_UP);
+    close_world(&w);
+}
+
 static void what_is_asked(void **state) {
     (void)state;
     struct world w;
@@ -544,7 +622,7 @@ static void what_is_asked(void **state) {
     scrape(&w);
     is_down(&w, "HTTP status 302");
     assert_non_null(strstr(target.asked, "Authorization: Token abc\r\n"));
-    assert_null(strstr(target.asked, "Accept-Encoding"));
+    assert_non_null(strstr(target.asked, "Accept-Encoding: identity\r\n"));
     close_world(&w);
 }
 
@@ -735,6 +813,8 @@ int main(void) {
         cmocka_unit_test(places_are_waited_for),
         cmocka_unit_test(hostile_targets_are_bounded),
         cmocka_unit_test(a_bomb_of_gzip_is_bounded),
+        cmocka_unit_test(gzip_ends_with_its_trailer),
+        cmocka_unit_test(names_that_are_not_legacy_fail_where_they_must),
         cmocka_unit_test(what_is_asked),
         cmocka_unit_test(a_target_that_is_none_is_told),
         cmocka_unit_test(a_target_that_goes_ends),

@@ -225,6 +225,7 @@ static struct hash128 identify(const struct scrape_target *t, struct str job) {
 }
 
 static err make_target(struct pool *p, struct relabel_set *s, struct scrape_target *t) {
+    if (s->unknown) return relabel_err(s);
     TRY(check_address(label_get(s, STR("__address__"))));
     TRY(read_times(s, &t->interval_ns, &t->timeout_ns));
     remove_meta(s);
@@ -233,7 +234,7 @@ static err make_target(struct pool *p, struct relabel_set *s, struct scrape_targ
         if (!utf8_is_valid(s->list.v[i].value))
             return err_new(ERR_INVALID, "invalid label value for \"" STR_FMT "\"", STR_ARG(s->list.v[i].name));
     TRY(make_url(s, p->job, &t->url));
-    if (s->full) return err_new(ERR_LIMIT, "labels over the limits of relabelling");
+    TRY(relabel_err(s));
     t->labels = labels_pack(s->list.v, s->list.n);
     take_own(t);
     t->pool = p;

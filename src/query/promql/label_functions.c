@@ -87,6 +87,8 @@ err whole_label_replace(struct evaluator *ev, const struct timeline *t, const st
         if (failed) break;
         struct str source = str_equal(from, METRIC_NAME) ? row_name(row) : label_set_get(row->labels, from);
         size_t n = regex_groups(regex, source.n ? source : STR(""), groups, GROUPS_MAX);
+        if (!n && regex_last_gave_up(regex))
+            failed = err_new(ERR_LIMIT, "label_replace(): the expression takes too long on some value");
         if (!n) continue;
         buf_clear(&value);
         expand(&value, template, regex, groups, n);

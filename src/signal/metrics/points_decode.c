@@ -141,6 +141,7 @@ bool points_run(struct points_decoder *d, enum points_origin origin, points_requ
     ok = ok && (points_builder_bytes(&d->b) < POINTS_BYTES_MAX / 2 ||
                 points_fault(d, NULL, ERR_LIMIT, "a request that takes over 1 GiB"));
     ok = ok && (!limits->budget || draw_up_to(d, 2 * (uint64_t)points_builder_bytes(&d->b)));
+    out->points = d->b.n;
     if (ok) {
         *out = d->result;
         out->points = d->b.n;

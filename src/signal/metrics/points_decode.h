@@ -60,7 +60,8 @@ err points_decode_write(struct points_decoder *d, int version, struct str body, 
                         struct points_result *out);
 
 /* A scrape or an import of text. Samples without a time are of limits->now. A body is taken whole or (ERR_INVALID with line and column)
- * not at all, but for times outside the limits; of a larger one than 2^20 samples the caller makes several. */
+ * not at all, but for times outside the limits; out->points then says how many came before the fault. Of a larger one than 2^20 samples the caller
+ * makes several. */
 enum points_text_format {
     POINTS_TEXT,       /* text/plain; version=0.0.4 or 1.0.0 */
     POINTS_OPENMETRICS /* application/openmetrics-text; version=1.0.0 */

@@ -87,7 +87,7 @@ static void a_costly_match_gives_up(void **state) {
     struct regex *r = NULL;
     char text[64];
     memset(text, 'a', sizeof text);
-    assert_null(regex_compile(STR("^(a+)+$"), &r));
+    assert_null(regex_compile(STR("^(a{0,90}){0,90}$"), &r)); /* too many states for linear time, too */
     text[sizeof text - 1] = 'b';
     assert_false(regex_found(r, str_span(text, sizeof text)));
     assert_true(regex_gave_up(r));

@@ -1,5 +1,7 @@
 #include "store/match/regex.h"
 
+#include <ctype.h>
+
 #include "os/clock.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -16,6 +18,10 @@ enum {
     SHORT_TEXT_BYTES = 2 << 10,
     SHORT_TEXT_STEPS = 1 << 28, /* of all starts together */
     LONG_TEXT_CALLS = 1 << 26,
+    LINEAR_CALLS = 1 << 22,
+    LINEAR_WORDS = 8 << 10, /* three a state, of two lists, each of which is looked through for each state */
+    STACK_START_BYTES = 32 << 10,
+    STACK_BYTES_MAX = 16 << 20,
     CLOCK_EVERY_CALLS = 64,
     CLOCK_EVERY_BYTES = 4 << 10,
     CLOCK_BYTES_OF_A_CALL = 256,
@@ -23,14 +29,16 @@ enum {
 
 struct regex {
     pcre2_code *code, *long_code; /* long_code: with callouts, made when the first long text comes */
+    pcre2_code *linear_code;      /* for pcre2_dfa_match, made when the first match goes over its limits */
+    bool linear_refused;
     pcre2_match_data *match;
     pcre2_match_context *limits;
     char *pattern;
     uint32_t options;
     size_t pattern_bytes, bytes_since_clock;
     int64_t deadline_ns; /* 0: none */
-    uint32_t calls;
-    bool gave_up, late;
+    uint32_t calls, calls_max;
+    bool gave_up, late, last_gave_up;
 };
 
 static bool name_begins(struct str s) {
@@ -83,6 +91,31 @@ static size_t skip_class(struct str p, size_t i) {
     return i + 1;
 }
 
+/* The index after {…} at i, of a \p or a \x; i where there is none. */
+static size_t skip_braces(struct str p, size_t i) {
+    size_t end = i + 1;
+    if (i >= p.n || p.p[i] != '{') return i;
+    while (end < p.n && (isalnum((unsigned char)p.p[end]) || p.p[end] == '^' || p.p[end] == '_')) end++;
+    return end < p.n && p.p[end] == '}' ? end + 1 : i;
+}
+
+/* The index after the item at i that one sign may repeat: a character, a class, an escape. */
+static size_t skip_item(struct str p, size_t i, bool utf) {
+    if (p.p[i] == '[') return MIN(skip_class(p, i), p.n);
+    bool escape = p.p[i] == '\\' && i + 1 < p.n;
+    char letter = escape ? p.p[i + 1] : 0;
+    i += escape ? 2 : 1;
+    if (letter == 'p' || letter == 'P' || letter == 'x') {
+        size_t end = skip_braces(p, i);
+        if (end > i) return end;
+        if (letter != 'x') return MIN(i + 1, p.n);
+        for (int k = 0; k < 2 && i < p.n && isxdigit((unsigned char)p.p[i]); k++) i++;
+        return i;
+    }
+    while (utf && i < p.n && ((unsigned char)p.p[i] & 0xc0) == 0x80) i++;
+    return i;
+}
+
 /* The index after the construct at i, or an error for what PCRE2 has and RE2 has not. */
 static err check_syntax_at(struct str p, size_t *at) {
     size_t i = *at;
@@ -91,7 +124,8 @@ static err check_syntax_at(struct str p, size_t *at) {
         if (i + 1 < p.n && !escape_is_allowed(p.p[i + 1]))
             return err_new(ERR_INVALID, "regular expression: \\%c at byte %zu is not supported (no back-references)",
                            p.p[i + 1], i);
-        *at = skip_escape(p, i);
+        bool braces = i + 1 < p.n && strchr("pPx", p.p[i + 1]) && p.p[i + 1];
+        *at = braces ? skip_braces(p, i + 2) : skip_escape(p, i);
     } else if (p.p[i] == '[') {
         *at = skip_class(p, i);
     } else if (str_starts_with(rest, STR("(*")) ||
@@ -105,10 +139,34 @@ static err check_syntax_at(struct str p, size_t *at) {
     return NULL;
 }
 
+static bool is_quoted(struct str p, size_t i) { return p.p[i] == '\\' && i + 1 < p.n && p.p[i + 1] == 'Q'; }
+
+/* PCRE2 10.42 compiles \S, \D and \W outside of a class, with PCRE2_MATCH_INVALID_UTF, to code that no character beyond ASCII matches; as a class each is
+ * right. */
+static void put_classes(struct str p, struct buf *out) {
+    for (size_t i = 0, end; i < p.n; i = end) {
+        bool negated = p.p[i] == '\\' && i + 1 < p.n && strchr("SDW", p.p[i + 1]) && p.p[i + 1];
+        end = MIN(is_quoted(p, i) ? skip_escape(p, i) : skip_item(p, i, true), p.n);
+        buf_add_text(out, negated ? "[" : "");
+        buf_add(out, p.p + i, end - i);
+        buf_add_text(out, negated ? "]" : "");
+    }
+}
+
+static pcre2_code *compile_text(struct str pattern, uint32_t options, int *out_code, PCRE2_SIZE *out_at) {
+    return pcre2_compile((PCRE2_SPTR)(pattern.n ? pattern.p : ""), pattern.n,
+                         options | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY, out_code, out_at, NULL);
+}
+
 static pcre2_code *compile(struct str pattern, uint32_t more, int *out_code, PCRE2_SIZE *out_at) {
-    uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | more;
-    pcre2_code *made =
-        pcre2_compile((PCRE2_SPTR)(pattern.n ? pattern.p : ""), pattern.n, options, out_code, out_at, NULL);
+    AUTO_BUF struct buf classes;
+    pcre2_code *made = NULL;
+    buf_init(&classes, 4 * WHOLE_BYTES_MAX);
+    if (more & PCRE2_MATCH_INVALID_UTF) {
+        put_classes(pattern, &classes);
+        made = compile_text(classes.n ? buf_str(&classes) : STR(""), more, out_code, out_at);
+    }
+    if (!made) made = compile_text(pattern, more, out_code, out_at); /* also for the place of what is wrong */
     if (made)
         pcre2_jit_compile(made, PCRE2_JIT_COMPLETE); /* refused where memory may not be executable: interpreted then */
     return made;
@@ -119,12 +177,12 @@ static bool is_late(struct regex *r) {
     return r->late;
 }
 
-/* Before each item of a long match. */
+/* Before each item of a long match, or of one in linear time. */
 static int on_item(pcre2_callout_block *block, void *context) {
     struct regex *r = context;
     (void)block;
     r->calls++;
-    bool stop = r->calls > LONG_TEXT_CALLS || (r->calls % CLOCK_EVERY_CALLS == 0 && is_late(r));
+    bool stop = r->calls > r->calls_max || (r->calls % CLOCK_EVERY_CALLS == 0 && is_late(r));
     return stop ? PCRE2_ERROR_CALLOUT : 0;
 }
 
@@ -167,6 +225,7 @@ void regex_free(struct regex *r) {
     if (!r) return;
     pcre2_code_free(r->code);
     pcre2_code_free(r->long_code);
+    pcre2_code_free(r->linear_code);
     mem_free(r->pattern);
     pcre2_match_data_free(r->match);
     pcre2_match_context_free(r->limits);
@@ -183,6 +242,7 @@ static const pcre2_code *prepare(struct regex *r, size_t n) {
     int code;
     PCRE2_SIZE at;
     r->calls = 0;
+    r->calls_max = LONG_TEXT_CALLS;
     if (n > SHORT_TEXT_BYTES && !r->long_code)
         r->long_code = compile((struct str){r->pattern, r->pattern_bytes}, r->options | PCRE2_AUTO_CALLOUT, &code, &at);
     bool is_long = n > SHORT_TEXT_BYTES && r->long_code;
@@ -191,23 +251,105 @@ static const pcre2_code *prepare(struct regex *r, size_t n) {
     return is_long ? r->long_code : r->code;
 }
 
-/* pcre2_match's return; PCRE2_ERROR_CALLOUT when it is late. */
-static int match_from(struct regex *r, struct str text, size_t from) {
+/* The JIT's own stack is 32 KiB: what repeats a group some thousand times needs more, for the time of this match. */
+static int match_with_stack(struct regex *r, struct str text, size_t from) {
+    pcre2_jit_stack *stack = pcre2_jit_stack_create(STACK_START_BYTES, STACK_BYTES_MAX, NULL);
+    if (!stack) return PCRE2_ERROR_JIT_STACKLIMIT;
+    pcre2_jit_stack_assign(r->limits, NULL, stack);
+    int n = pcre2_match(prepare(r, text.n), (PCRE2_SPTR)text.p, text.n, from, 0, r->match, r->limits);
+    pcre2_jit_stack_assign(r->limits, NULL, NULL);
+    pcre2_jit_stack_free(stack);
+    return n;
+}
+
+/* + or {n,} */
+static bool repeats_without_end(struct str p, size_t i) {
+    if (i >= p.n || p.p[i] != '{') return i < p.n && p.p[i] == '+';
+    while (++i < p.n && p.p[i] >= '0' && p.p[i] <= '9') continue;
+    return i + 1 < p.n && p.p[i] == ',' && p.p[i + 1] == '}';
+}
+
+/* The pattern for pcre2_dfa_match, which counts how often a repeated item came and takes each count for a state of its own, so that a+ has as many
+ * states as the text has bytes; (?:a)+ has one. */
+static void put_linear(struct str p, bool utf, struct buf *out) {
+    for (size_t i = 0, end; i < p.n; i = end) {
+        if (is_quoted(p, i)) {
+            end = MIN(skip_escape(p, i), p.n);
+            buf_add(out, p.p + i, end - i);
+            continue;
+        }
+        bool is_end = p.p[i] == '\\' && i + 1 < p.n && p.p[i + 1] == 'E'; /* stands for nothing */
+        bool is_sign = strchr("()|*+?^$", p.p[i]) && p.p[i];
+        end = is_sign ? i + 1 : skip_item(p, i, utf);
+        bool wrap = !is_sign && !is_end && repeats_without_end(p, end);
+        buf_add_text(out, wrap ? "(?:" : "");
+        buf_add(out, p.p + i, end - i);
+        buf_add_text(out, wrap ? ")" : "");
+    }
+}
+
+/* pcre2_dfa_match knows neither PCRE2_ENDANCHORED nor invalid UTF-8; possessive groups would make it recurse. */
+static pcre2_code *compile_linear(const struct regex *r) {
+    int code;
+    PCRE2_SIZE at;
+    struct buf whole;
+    uint32_t options = r->options & ~(uint32_t)(PCRE2_ENDANCHORED | PCRE2_MATCH_INVALID_UTF);
+    buf_init(&whole, 8 * WHOLE_BYTES_MAX);
+    buf_add_text(&whole, "(?:");
+    put_linear((struct str){r->pattern, r->pattern_bytes}, r->options & PCRE2_UTF, &whole);
+    buf_add_text(&whole, r->options & PCRE2_ENDANCHORED ? "\\E)\\z" : "\\E)"); /* \E: of a \Q without end */
+    pcre2_code *made = compile_text(buf_str(&whole), options | PCRE2_NO_AUTO_POSSESS | PCRE2_AUTO_CALLOUT, &code, &at);
+    buf_done(&whole);
+    return made;
+}
+
+/* Whether there is a match, and no more: 1, PCRE2_ERROR_NOMATCH, or another error: nobody knows. */
+static int match_linear(struct regex *r, struct str text, size_t from) {
+    if (!r->linear_code && !r->linear_refused) r->linear_code = compile_linear(r);
+    r->linear_refused = !r->linear_code;
+    if (r->linear_refused) return PCRE2_ERROR_MATCHLIMIT;
+    AUTO_FREE int *words = mem_new_array(int, LINEAR_WORDS);
+    r->calls = 0;
+    r->calls_max = LINEAR_CALLS;
+    int n = pcre2_dfa_match(r->linear_code, (PCRE2_SPTR)text.p, text.n, from, PCRE2_DFA_SHORTEST, r->match, r->limits,
+                            words, LINEAR_WORDS);
+    return n >= 0 ? 1 : n;
+}
+
+/* pcre2_match's return; PCRE2_ERROR_CALLOUT when it is late. *out_groups: those of the match data are its own. */
+static int match_from(struct regex *r, struct str text, size_t from, bool *out_groups) {
+    if (!text.n) text.p = "";
     r->bytes_since_clock += text.n + CLOCK_BYTES_OF_A_CALL + r->pattern_bytes / 4;
     if (r->bytes_since_clock > CLOCK_EVERY_BYTES) {
         r->bytes_since_clock = 0;
         is_late(r);
     }
+    *out_groups = true;
+    r->last_gave_up = r->late;
     if (r->late) return PCRE2_ERROR_CALLOUT;
-    int n = pcre2_match(prepare(r, text.n), (PCRE2_SPTR)(text.n ? text.p : ""), text.n, from, 0, r->match, r->limits);
-    if (n < 0 && n != PCRE2_ERROR_NOMATCH && !r->late) r->gave_up = true;
+    int n = pcre2_match(prepare(r, text.n), (PCRE2_SPTR)text.p, text.n, from, 0, r->match, r->limits);
+    if (n == PCRE2_ERROR_JIT_STACKLIMIT) n = match_with_stack(r, text, from);
+    if (n >= 0 || n == PCRE2_ERROR_NOMATCH) return n;
+    if (!r->late) n = match_linear(r, text, from);
+    *out_groups = false;
+    r->last_gave_up = n < 0 && n != PCRE2_ERROR_NOMATCH;
+    r->gave_up |= r->last_gave_up && !r->late;
     return n;
 }
 
-bool regex_found(struct regex *r, struct str text) { return match_from(r, text, 0) >= 0; }
+/* The same for who needs the groups: a match without them is one that nobody knows. */
+static int match_groups(struct regex *r, struct str text, size_t from) {
+    bool has_groups;
+    int n = match_from(r, text, from, &has_groups);
+    if (n < 0 || has_groups) return n;
+    r->gave_up = r->last_gave_up = true;
+    return PCRE2_ERROR_MATCHLIMIT;
+}
+
+bool regex_found(struct regex *r, struct str text) { return match_from(r, text, 0, &(bool){false}) >= 0; }
 
 enum regex_search regex_search(struct regex *r, struct str text, size_t from, struct str *out_part, size_t *out_end) {
-    int n = match_from(r, text, from);
+    int n = match_groups(r, text, from);
     if (n < 0) return n == PCRE2_ERROR_NOMATCH ? REGEX_NOT_FOUND : REGEX_GAVE_UP;
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
     size_t i = n > 1 && at[2] != PCRE2_UNSET ? 2 : 0;
@@ -217,7 +359,7 @@ enum regex_search regex_search(struct regex *r, struct str text, size_t from, st
 }
 
 size_t regex_groups(struct regex *r, struct str text, struct str *out, size_t max) {
-    int n = match_from(r, text, 0);
+    int n = match_groups(r, text, 0);
     if (n < 1) return 0;
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
     size_t kept = MIN((size_t)n, max);
@@ -236,3 +378,4 @@ int regex_group_number(const struct regex *r, struct str name) {
 }
 
 bool regex_gave_up(const struct regex *r) { return r->gave_up; }
+bool regex_last_gave_up(const struct regex *r) { return r->last_gave_up; }

@@ -1,6 +1,9 @@
 /* Regular expressions from outside: PCRE2 held to RE2's syntax, so that no pattern can look back, look around or recurse, with
  * limits on steps, depth and memory of a match; compiled by the JIT where the system allows it.
  *
+ * A match that is over a limit of backtracking (its stack first gets 16 MiB) is decided by PCRE2's other algorithm, which takes time linear in the text
+ * and says no groups: so what RE2 takes gives an answer, but for groups of what backtracks without end, and for expressions of thousands of states.
+ *
  * PCRE2 counts its steps anew at every byte where a match may start, so the limit shrinks as the text grows; texts over 2 KiB are
  * matched by code that calls back before each item, and stops after 2^26 calls or at the deadline. Between short texts the
  * deadline is looked at every 4 KiB, a text counting as 256 bytes more than it has.
@@ -25,4 +28,5 @@ size_t regex_groups(struct regex *r, struct str text, struct str *out, size_t ma
 int regex_group_number(const struct regex *r, struct str name); /* of a named group; negative: there is none */
 /* Monotonic; from then on nothing is found, and the caller is expected to look at the clock itself. 0: none. Begins anew. */
 void regex_set_deadline(struct regex *r, int64_t deadline_ns);
-bool regex_gave_up(const struct regex *r); /* some match went over its limits */
+bool regex_gave_up(const struct regex *r);      /* some match went over its limits */
+bool regex_last_gave_up(const struct regex *r); /* the last one did, or was late: that it was none is not known */

@@ -76,6 +76,8 @@ static void patterns_find_what_they_say(void **state) {
         {"\xff", "a\xff", true},
         {"(a|b)*c", "ababc", true},
         {"(?P<name>a)(?<other>b)", "ab", true},
+        {"^\\p{L}+$", "ab", true}, /* a brace, and no possessive repeat */
+        {"^\\x{61}+$", "aa", true},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct regex *r = compiled(cases[i].pattern);
@@ -229,6 +231,107 @@ static void costly_matches_give_up_at_any_length(void **state) {
         }
 }
 
+/* 5,000 bytes, on which backtracking needs a large stack or does not end: what takes linear time is told. */
+static void what_is_linear_does_not_give_up(void **state) {
+    static const struct {
+        const char *pattern;
+        char last;
+        bool found;
+    } cases[] = {{"(a|aa)+b", 'b', true},
+                 {"(a|aa)+b", 'c', false},
+                 {"(a+)+", 'a', true},
+                 {"(a+)+", 'b', false},
+                 {"(a*)*c", 'd', false},
+                 {"(?:a|a)*\\Qb", 'b', true},
+                 {"(a|aa)+|b", 'b', false},
+                 {"(.*)(.*)(.*)(.*)x", 'y', false},
+                 {"([ab]+|[[:alpha:]]{2,}|\\x61+|\\x{61}+|\\pL+|\\p{Ll}+|\\w+|é+)+", '!', false},
+                 {"(?:\\w+\\s?)+", '!', false}};
+    AUTO_FREE char *text = mem_new(5001);
+    struct str groups[4];
+    (void)state;
+    memset(text, 'a', 5001);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct regex *r;
+        assert_null(regex_compile_whole(str_of(cases[i].pattern), &r));
+        text[5000] = cases[i].last;
+        int64_t begun = clock_monotonic_ns();
+        if (regex_found(r, str_span(text, 5001)) != cases[i].found || regex_gave_up(r))
+            fail_msg("%s", cases[i].pattern);
+        assert_int_equal(regex_groups(r, str_span(text, 5001), groups, 4) > 0, cases[i].found);
+        assert_false(regex_gave_up(r));
+        if (cases[i].found) assert_int_equal(groups[0].n, 5001);
+        assert_true(clock_monotonic_ns() - begun < 5000000000);
+        regex_free(r);
+    }
+}
+
+/* (a|a)* before it makes backtracking try 2^30 ways, so that the linear way decides; the model tries each rest of the text without it. */
+static void both_ways_say_the_same(void **state) {
+    static const char *const pieces[] = {"a",    "b",     "(",       ")",          "|",        "*",   "+",
+                                         "?",    "{2,}",  "{1,3}",   "[ab]",       "[^a]",     ".",   "\\w",
+                                         "\\pL", "\\x61", "\\p{Lu}", "\xc3\xa9",   "\\Qa+\\E", "(?:", "+?",
+                                         "(?i:", "\\S",   "[a\\]]",  "[[:alpha:]]"};
+    static const char *const texts[] = {"", "b", "ab", "aab!", "\xc3\xa9", "a\xc3\xa9+", "aB.", "a+b", "]", "bbbb"};
+    enum { BEFORE = 30 };
+    uint32_t linear = 0;
+    (void)state;
+    for (uint64_t seed = 0; seed < 1500; seed++) {
+        char pattern[160] = "", text[64];
+        size_t used = 0;
+        struct regex *plain = NULL, *costly = NULL;
+        for (uint64_t i = 0, n = 1 + hash_u64(seed) % 6; i < n; i++)
+            used += (size_t)snprintf(pattern + used, sizeof pattern - used, "%s",
+                                     pieces[hash_u64(seed * 31 + i + 7) % LENGTH(pieces)]);
+        err e = regex_compile_whole(str_of(pattern), &plain);
+        err_free(e);
+        if (e) continue;
+        char more[200];
+        snprintf(more, sizeof more, "(?:a|a)*(?:%s)", pattern);
+        assert_null(regex_compile_whole(str_of(more), &costly));
+        size_t t = hash_u64(seed + 1) % LENGTH(texts);
+        memset(text, 'a', BEFORE);
+        memcpy(text + BEFORE, texts[t], strlen(texts[t]) + 1);
+        bool want = false;
+        for (size_t k = 0; k <= strspn(text, "a") && !want; k++) want = regex_found(plain, str_of(text + k));
+        if (regex_found(costly, str_of(text)) != want) fail_msg("%s on %s: not %d", more, text, want);
+        assert_false(regex_gave_up(costly));
+        linear += !want;
+        regex_free(plain);
+        regex_free(costly);
+    }
+    assert_true(linear > 100);
+}
+
+/* As RE2 has it: what is no ASCII space, digit or word character is \\S, \\D and \\W. */
+static void what_is_beyond_ascii_is_no_ascii_class(void **state) {
+    static const char *const patterns[] = {"\\S", "\\D", "\\W", "\\S+", "[\\S]", "(?:\\W|x)", "[^\\s]"};
+    static const char *const texts[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(patterns); i++)
+        for (size_t t = 0; t < LENGTH(texts); t++) {
+            struct regex *r;
+            assert_null(regex_compile_whole(str_of(patterns[i]), &r));
+            if (!regex_found(r, str_of(texts[t]))) fail_msg("%s on %s", patterns[i], texts[t]);
+            regex_free(r);
+        }
+    struct regex *r;
+    assert_null(regex_compile_whole(STR("\\Q\\S\\E\\x{e9}\\S"), &r));
+    assert_true(regex_found(r, STR("\\S\xc3\xa9\xc3\xa9")));
+    regex_free(r);
+}
+
+static void who_gave_up_says_so_of_the_last_match(void **state) {
+    struct regex *r;
+    (void)state;
+    assert_null(regex_compile_whole(STR("(a{0,90}){0,90}[bd]"), &r));
+    assert_false(regex_found(r, STR("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac")));
+    assert_true(regex_last_gave_up(r) && regex_gave_up(r));
+    assert_true(regex_found(r, STR("ab")));
+    assert_true(!regex_last_gave_up(r) && regex_gave_up(r));
+    regex_free(r);
+}
+
 static void groups_are_told_by_number_and_name(void **state) {
     (void)state;
     struct str groups[8];
@@ -294,6 +397,10 @@ int main(void) {
         cmocka_unit_test(patterns_have_a_limit),
         cmocka_unit_test(a_zero_byte_is_no_end),
         cmocka_unit_test(costly_matches_give_up_at_any_length),
+        cmocka_unit_test(what_is_linear_does_not_give_up),
+        cmocka_unit_test(both_ways_say_the_same),
+        cmocka_unit_test(what_is_beyond_ascii_is_no_ascii_class),
+        cmocka_unit_test(who_gave_up_says_so_of_the_last_match),
         cmocka_unit_test(groups_are_told_by_number_and_name),
         cmocka_unit_test(whole_expressions_may_be_long),
     };
