@@ -75,6 +75,8 @@ static const char *const mistakes[][2] = {
     {"", "1:1: parse error: no expression found in input"},
     {"1 +", "1:4: parse error: unexpected end of input"},
     {"sum(", "1:5: parse error: unclosed left parenthesis"},
+    {"1)", "1:3: parse error: unexpected right parenthesis ')'"},
+    {"sum(a))", "1:8: parse error: unexpected right parenthesis ')'"},
     {"a b", "1:3: parse error: unexpected identifier \"b\""},
     {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
     {"{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
