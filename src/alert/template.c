@@ -199,23 +199,12 @@ static size_t put_escape(struct parser *p, struct str s, size_t i, struct buf *o
         if (digit >= (octal ? 8u : 16u)) return bad(p, "invalid syntax"), s.n;
         code = code * (octal ? 8 : 16) + digit;
     }
-    if (octal || s.p[i] == 'x') {
+    if (octal || s.p[i] == 'x')
         buf_add_byte(out, (char)code);
-    } else if (code < 0x80) {
-        buf_add_byte(out, (char)code);
-    } else if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
+    else if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
         bad(p, "invalid syntax");
-    } else {
-        if (code >= 0x10000)
-            buf_add_byte(out, (char)(0xf0 | code >> 18)), buf_add_byte(out, (char)(0x80 | (code >> 12 & 63)));
-        else if (code >= 0x800)
-            buf_add_byte(out, (char)(0xe0 | code >> 12));
-        if (code >= 0x800)
-            buf_add_byte(out, (char)(0x80 | (code >> 6 & 63)));
-        else
-            buf_add_byte(out, (char)(0xc0 | code >> 6));
-        buf_add_byte(out, (char)(0x80 | (code & 63)));
-    }
+    else
+        put_rune(out, code);
     return end;
 }
 
@@ -243,12 +232,12 @@ static void set_number(struct parser *p, struct str text, struct operand *o) {
         bad(p, "bad number syntax: \"" STR_FMT "\"", STR_ARG(text));
         return;
     }
-    o->kind = is_float || o->number > 9e18 || o->number < -9e18 ? OPERAND_FLOAT : OPERAND_INT;
-    if (o->kind != OPERAND_INT) return;
     struct str digits = text.n && text.p[0] == '+' ? (struct str){text.p + 1, text.n - 1} : text;
-    err e = parse_i64(digits, &o->integer);
-    if (e) o->integer = (int64_t)o->number;
+    err e = is_float ? NULL : parse_i64(digits, &o->integer);
+    bool whole = !is_float && (!e || (o->number < 9e18 && o->number > -9e18));
+    if (e) o->integer = whole ? (int64_t)o->number : 0; /* 0x10 */
     err_free(e);
+    o->kind = whole ? OPERAND_INT : OPERAND_FLOAT;
 }
 
 /* ---- pipelines --------------------------------------------------------------------------------------------------- */
@@ -295,6 +284,13 @@ static void take_fields(struct parser *p, struct operand *o) {
     o->field_n = n;
 }
 
+static int64_t char_constant(struct parser *p, struct str text) {
+    uint32_t c = 0;
+    size_t n = text.n ? rune_read(text, 0, &c) : 0;
+    if (n != text.n || !n) bad(p, "malformed character constant: '" STR_FMT "'", STR_ARG(text));
+    return c;
+}
+
 /* NULL: there is none. */
 static struct operand *parse_operand(struct parser *p) {
     struct operand *o = need_new(p, struct operand);
@@ -315,7 +311,7 @@ static struct operand *parse_operand(struct parser *p) {
     case TOKEN_STRING:
         o->kind = t.kind == TOKEN_CHAR ? OPERAND_INT : OPERAND_STRING;
         o->text = unquoted(p, t.text);
-        o->integer = o->text.n ? (unsigned char)o->text.p[0] : 0;
+        if (t.kind == TOKEN_CHAR) o->integer = char_constant(p, o->text);
         break;
     case TOKEN_WORD: take_word(p, o); break;
     case TOKEN_LEFT:
@@ -494,26 +490,79 @@ static bool parse_chained(struct parser *p, struct node *n, const char *what) {
     return true;
 }
 
-/* Behind the word define: "name". */
-static void parse_define(struct parser *p) {
-    struct definition *d = need_new(p, struct definition);
-    size_t variables = p->variable_n;
-    skip_blanks(p);
-    if (p->depth) bad(p, "unexpected {{define}}");
-    if (p->token.kind != TOKEN_STRING) bad(p, "unexpected \"" STR_FMT "\" in define clause", STR_ARG(p->token.text));
-    if (p->failed) return;
-    d->name = unquoted(p, p->token.text);
-    advance(p);
-    expect_end(p);
-    p->variable_n = 0;
-    p->depth++;
-    enum ending ending = parse_list(p, &d->body);
-    p->depth--;
-    if (ending != ENDING_END) bad(p, ending == ENDING_EOF ? "unexpected EOF" : "unexpected {{else}} in define clause");
-    expect_end(p);
-    p->variable_n = variables;
+static bool is_space_only(const struct node *n) {
+    for (; n; n = n->next) {
+        if (n->kind != NODE_TEXT) return false;
+        for (size_t i = 0; i < n->text.n; i++)
+            if (!is_blank(n->text.p[i])) return false;
+    }
+    return true;
+}
+
+/* Two of one name are a mistake, but for those of blanks alone, which give way to others. */
+static void add_definition(struct parser *p, struct definition *d) {
+    for (struct definition *other = p->t->definitions; other && !p->failed; other = other->next) {
+        if (!str_equal(other->name, d->name)) continue;
+        if (is_space_only(other->body))
+            other->body = d->body;
+        else if (!is_space_only(d->body))
+            bad(p, "template: multiple definition of template \"" STR_FMT "\"", STR_ARG(d->name));
+        return;
+    }
     d->next = p->t->definitions;
     p->t->definitions = d;
+}
+
+static bool word_is(const struct parser *p, const char *word) {
+    return p->token.kind == TOKEN_WORD && str_equal(p->token.text, str_of(word));
+}
+
+/* The body of a define or a block, which knows no variables of the text around it. */
+static void parse_body(struct parser *p, struct definition *d, const char *what) {
+    struct str around[VARIABLES_MAX];
+    size_t variables = p->variable_n;
+    uint32_t ranges = p->ranges;
+    memcpy(around, p->variables, sizeof around);
+    p->variable_n = 0;
+    p->ranges = 0;
+    if (++p->depth > TEMPLATE_DEPTH_MAX) bad(p, "nested more than %d deep", TEMPLATE_DEPTH_MAX);
+    enum ending ending = parse_list(p, &d->body);
+    p->depth--;
+    if (ending == ENDING_EOF) bad(p, "unexpected EOF");
+    if (ending == ENDING_ELSE) bad(p, "unexpected {{else}} in %s clause", what);
+    expect_end(p);
+    memcpy(p->variables, around, sizeof around);
+    p->variable_n = variables;
+    p->ranges = ranges;
+    if (!p->failed) add_definition(p, d);
+}
+
+/* Behind the word define or block: "name". */
+static struct str parse_name(struct parser *p, const char *what) {
+    skip_blanks(p);
+    if (p->token.kind != TOKEN_STRING) bad(p, "unexpected \"" STR_FMT "\" in %s clause", STR_ARG(p->token.text), what);
+    if (p->failed) return STR("");
+    struct str name = unquoted(p, p->token.text);
+    advance(p);
+    return name;
+}
+
+static void parse_define(struct parser *p) {
+    struct definition *d = need_new(p, struct definition);
+    if (p->depth) bad(p, "unexpected <define> in command");
+    d->name = parse_name(p, "define");
+    expect_end(p);
+    if (!p->failed) parse_body(p, d, "define");
+}
+
+/* Behind the word block: a define and a template at once. */
+static void parse_block(struct parser *p, struct node *n) {
+    struct definition *d = need_new(p, struct definition);
+    n->kind = NODE_TEMPLATE;
+    n->text = d->name = parse_name(p, "block");
+    if (!p->failed) n->pipe = parse_declared_pipe(p, TOKEN_END, "block clause");
+    expect_end(p);
+    if (!p->failed) parse_body(p, d, "block");
 }
 
 /* Behind the word template: "name", and maybe a pipeline. */
@@ -527,10 +576,6 @@ static void parse_template(struct parser *p, struct node *n) {
     skip_blanks(p);
     if (p->token.kind != TOKEN_END) n->pipe = parse_declared_pipe(p, TOKEN_END, "template clause");
     expect_end(p);
-}
-
-static bool word_is(const struct parser *p, const char *word) {
-    return p->token.kind == TOKEN_WORD && str_equal(p->token.text, str_of(word));
 }
 
 /* One action behind {{, blanks passed. True: it is an end or an else, which *out_ending says. */
@@ -555,6 +600,9 @@ static bool parse_action(struct parser *p, struct node *n, enum ending *out_endi
         advance(p);
         parse_define(p);
         n->kind = NODE_TEXT;
+    } else if (word_is(p, "block")) {
+        advance(p);
+        parse_block(p, n);
     } else if (word_is(p, "template")) {
         advance(p);
         parse_template(p, n);

@@ -2,8 +2,8 @@
  *
  *   text ─ template_parse ─▶ tree ─ template_run(labels, value) ─▶ text
  *
- * {{ }} with trim markers, comments, pipelines, $variables, if, else, range (break, continue, else), with, define, template; the functions of text/template but
- * call, html, js and slice; those of Prometheus 3.5 (query … pathPrefix). Before each template stand $labels, $externalLabels, $externalURL and $value.
+ * {{ }} with trim markers, comments, pipelines, $variables, if, else, range (break, continue, else), with, define, block, template; the functions of text/template;
+ * those of Prometheus 3.5 (query … pathPrefix); methods of the time that toTime gives (Year … Format, AddDate), but Sub, Round, Date, Clock, ISOWeek and zones. Before each template stand $labels, $externalLabels, $externalURL and $value.
  *
  * Limits: TEMPLATE_BYTES_MAX of text, TEMPLATE_OUT_MAX of output, TEMPLATE_STEPS_MAX nodes and commands of one run, TEMPLATE_DEPTH_MAX of nesting and of
  * templates that call each other, TEMPLATE_QUERIES_MAX queries. A run whose steps are at their end is an error, as any other.

@@ -8,6 +8,8 @@
 #include "query/promql/number.h"
 #include "store/match/regex.h"
 
+enum { STEP_BYTES = 256 };
+
 /* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 static err wrong_type(const char *wanted, const struct value *v) {
@@ -29,9 +31,10 @@ static err want_number(const struct value *v, double *out) {
     return err_new(ERR_INVALID, "strconv.ParseFloat: parsing \"" STR_FMT "\": invalid syntax", STR_ARG(v->text));
 }
 
-/* What a buf holds becomes a value of the arena; ends the buf. */
+/* What a buf holds becomes a value of the arena; ends the buf. Long texts cost more than one step. */
 static err give_text(struct run *r, struct buf *b, struct value *out) {
     bool full = b->full;
+    r->steps += (uint32_t)(b->n / STEP_BYTES);
     struct str kept = arena_copy(r->a, b->n ? buf_str(b) : STR(""));
     buf_done(b);
     if (full) return err_new(ERR_LIMIT, "over %d bytes of text", TEMPLATE_OUT_MAX);
@@ -54,10 +57,16 @@ static err call_not(struct run *r, const struct value *v, size_t n, struct value
     return NULL;
 }
 
+/* Months and days of the week are numbers. */
+static enum value_kind basic_kind(const struct value *v) {
+    return v->kind == VALUE_MONTH || v->kind == VALUE_WEEKDAY ? VALUE_INT : v->kind;
+}
+
 /* -1, 0, 1, and 2 where NaN is in it. */
 static err compare(const struct value *a, const struct value *b, int *out) {
-    if (a->kind != b->kind) return err_new(ERR_INVALID, "incompatible types for comparison");
-    switch (a->kind) {
+    if (a->kind != b->kind && (a->kind == VALUE_NIL || b->kind == VALUE_NIL)) return *out = 2, NULL;
+    if (basic_kind(a) != basic_kind(b)) return err_new(ERR_INVALID, "incompatible types for comparison");
+    switch (basic_kind(a)) {
     case VALUE_INT: *out = (a->integer > b->integer) - (a->integer < b->integer); return NULL;
     case VALUE_FLOAT:
         *out = isnan(a->number) || isnan(b->number) ? 2 : (a->number > b->number) - (a->number < b->number);
@@ -70,6 +79,8 @@ static err compare(const struct value *a, const struct value *b, int *out) {
     case VALUE_SAMPLES:
     case VALUE_ARGS:
     case VALUE_TIME:
+    case VALUE_MONTH:
+    case VALUE_WEEKDAY:
     case VALUE_ROOT: break;
     }
     return err_new(ERR_INVALID, "invalid type for comparison");
@@ -87,7 +98,8 @@ static err call_eq(struct run *r, const struct value *v, size_t n, struct value 
 }
 
 static err ordered(const struct value *v, int *out) {
-    if (v[0].kind == VALUE_BOOL || v[0].kind == VALUE_NIL) return err_new(ERR_INVALID, "invalid type for comparison");
+    if (v[0].kind == VALUE_BOOL || v[0].kind == VALUE_NIL || v[1].kind == VALUE_NIL)
+        return err_new(ERR_INVALID, "invalid type for comparison");
     return compare(&v[0], &v[1], out);
 }
 
@@ -147,6 +159,10 @@ static err index_one(const struct value *v, const struct value *key, struct valu
         *out = value_string(label_set_get(v->labels, key->text));
         return NULL;
     }
+    if (v->kind == VALUE_ARGS && key->kind == VALUE_STRING) {
+        *out = value_argument(v, key->text);
+        return NULL;
+    }
     bool is_text = v->kind == VALUE_STRING;
     if (v->kind == VALUE_NIL) return err_new(ERR_INVALID, "index of untyped nil");
     if (v->kind != VALUE_SAMPLES && !is_text) return err_new(ERR_INVALID, "can't index item of type %s", value_type(v));
@@ -167,6 +183,41 @@ static err call_index(struct run *r, const struct value *v, size_t n, struct val
     }
     *out = now;
     return NULL;
+}
+
+static err slice_bound(const struct value *v, size_t limit, size_t *out) {
+    if (v->kind != VALUE_INT) return err_new(ERR_INVALID, "cannot index slice/array with type %s", value_type(v));
+    if (v->integer < 0 || (uint64_t)v->integer > limit)
+        return err_new(ERR_INVALID, "index out of range: %lld", (long long)v->integer);
+    *out = (size_t)v->integer;
+    return NULL;
+}
+
+/* slice x from to capacity: the last is looked at and changes nothing here. */
+static err call_slice(struct run *r, const struct value *v, size_t n, struct value *out) {
+    bool is_text = v->kind == VALUE_STRING;
+    size_t size = is_text ? v->text.n : v->n, bounds[] = {0, size, size};
+    (void)r;
+    if (v->kind == VALUE_NIL) return err_new(ERR_INVALID, "slice of untyped nil");
+    if (!is_text && v->kind != VALUE_SAMPLES) return err_new(ERR_INVALID, "can't slice item of type %s", value_type(v));
+    if (is_text && n == 4) return err_new(ERR_INVALID, "cannot 3-index slice a string");
+    for (size_t i = 1; i < n; i++) TRY(slice_bound(&v[i], size, &bounds[i - 1]));
+    for (size_t i = 0; i < 2; i++)
+        if (bounds[i] > bounds[i + 1])
+            return err_new(ERR_INVALID, "invalid slice index: %zu > %zu", bounds[i], bounds[i + 1]);
+    *out = *v;
+    if (is_text)
+        out->text = (struct str){v->text.p + bounds[0], bounds[1] - bounds[0]};
+    else
+        out->samples += bounds[0], out->n = bounds[1] - bounds[0];
+    return NULL;
+}
+
+/* No value of a template is a function. */
+static err call_call(struct run *r, const struct value *v, size_t n, struct value *out) {
+    (void)r, (void)n, (void)out;
+    if (v->kind == VALUE_NIL) return err_new(ERR_INVALID, "call of nil");
+    return err_new(ERR_INVALID, "non-function of type %s", value_type(v));
 }
 
 static err print_all(struct run *r, const struct value *v, size_t n, bool line, struct value *out) {
@@ -206,14 +257,55 @@ static void put_query_escaped(struct buf *b, struct str s) {
     }
 }
 
-static err call_urlquery(struct run *r, const struct value *v, size_t n, struct value *out) {
+static void put_html(struct buf *b, struct str s) {
+    static const struct {
+        char c;
+        const char *text;
+    } rows[] = {{'"', "&#34;"}, {'\'', "&#39;"}, {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {0, "\uFFFD"}};
+    for (size_t i = 0; i < s.n; i++) {
+        const char *by = NULL;
+        for (size_t k = 0; k < LENGTH(rows); k++)
+            if (s.p[i] == rows[k].c) by = rows[k].text;
+        if (by)
+            buf_add_text(b, by);
+        else
+            buf_add_byte(b, s.p[i]);
+    }
+}
+
+static void put_script(struct buf *b, struct str s) {
+    uint32_t c;
+    for (size_t i = 0; i < s.n;) {
+        size_t n = rune_read(s, i, &c);
+        if (c && c < 0x80 && strchr("\\'\"", (int)c))
+            buf_add_byte(b, '\\'), buf_add_byte(b, (char)c);
+        else if (c < ' ' || (c < 0x80 && strchr("<>&=", (int)c)) || !rune_prints(c))
+            buf_add_fmt(b, "\\u%04X", c);
+        else
+            buf_add(b, s.p + i, n);
+        i += n;
+    }
+}
+
+/* What print would say, with another way of writing characters. */
+static err escaped(struct run *r, const struct value *v, size_t n, void (*put)(struct buf *b, struct str s),
+                   struct value *out) {
     struct value text;
     struct buf b = new_text();
     err e = print_all(r, v, n, false, &text);
-    if (!e) put_query_escaped(&b, text.text);
+    if (!e) put(&b, text.text);
     if (!e) return give_text(r, &b, out);
     buf_done(&b);
     return e;
+}
+static err call_urlquery(struct run *r, const struct value *v, size_t n, struct value *out) {
+    return escaped(r, v, n, put_query_escaped, out);
+}
+static err call_html(struct run *r, const struct value *v, size_t n, struct value *out) {
+    return escaped(r, v, n, put_html, out);
+}
+static err call_js(struct run *r, const struct value *v, size_t n, struct value *out) {
+    return escaped(r, v, n, put_script, out);
 }
 
 /* ---- rows of queries --------------------------------------------------------------------------------------------- */
@@ -401,7 +493,7 @@ static err to_time(double seconds, struct value *out) {
     if (!(ns < 9.2233720368547758e18 && ns > -9.2233720368547758e18))
         return err_new(ERR_INVALID, "%s cannot be represented as a nanoseconds timestamp since it overflows int64",
                        text.p);
-    *out = (struct value){.kind = VALUE_TIME, .integer = (int64_t)ns / 1000000};
+    *out = (struct value){.kind = VALUE_TIME, .integer = (int64_t)ns / 1000000 * 1000000};
     return NULL;
 }
 
@@ -448,33 +540,31 @@ static err call_parse_duration(struct run *r, const struct value *v, size_t n, s
 
 /* ---- texts ------------------------------------------------------------------------------------------------------- */
 
-static char changed_case(char c, bool upper) {
-    if (upper && c >= 'a' && c <= 'z') return (char)(c - 32);
-    if (!upper && c >= 'A' && c <= 'Z') return (char)(c + 32);
-    return c;
-}
-static err change_case(struct run *r, const struct value *v, bool upper, bool first_only, struct value *out) {
+static err change_case(struct run *r, const struct value *v, uint32_t (*change)(uint32_t c), bool first_only,
+                       struct value *out) {
     struct str text;
     struct buf b = new_text();
     bool in_word = false;
+    uint32_t c;
     TRY(want_text(v, &text));
-    for (size_t i = 0; i < text.n; i++) {
-        buf_add_byte(&b, first_only && in_word ? text.p[i] : changed_case(text.p[i], upper));
-        in_word = word_char((unsigned char)text.p[i]) || (in_word && text.p[i] == '\'');
+    for (size_t i = 0; i < text.n;) {
+        i += rune_read(text, i, &c);
+        put_rune(&b, first_only && in_word ? c : change(c));
+        in_word = c >= 0x80 || word_char((unsigned char)c) || (in_word && c == '\'');
     }
     return give_text(r, &b, out);
 }
 static err call_title(struct run *r, const struct value *v, size_t n, struct value *out) {
     (void)n;
-    return change_case(r, v, true, true, out);
+    return change_case(r, v, rune_title, true, out);
 }
 static err call_to_upper(struct run *r, const struct value *v, size_t n, struct value *out) {
     (void)n;
-    return change_case(r, v, true, false, out);
+    return change_case(r, v, rune_upper, false, out);
 }
 static err call_to_lower(struct run *r, const struct value *v, size_t n, struct value *out) {
     (void)n;
-    return change_case(r, v, false, false, out);
+    return change_case(r, v, rune_lower, false, out);
 }
 
 static err call_same(struct run *r, const struct value *v, size_t n, struct value *out) {
@@ -675,6 +765,10 @@ static const struct template_function functions[] = {
     {"println", 0, -1, call_println},
     {"printf", 1, -1, call_printf},
     {"urlquery", 0, -1, call_urlquery},
+    {"html", 0, -1, call_html},
+    {"js", 0, -1, call_js},
+    {"slice", 1, 4, call_slice},
+    {"call", 1, -1, call_call},
     {"query", 1, 1, call_query},
     {"first", 1, 1, call_first},
     {"label", 2, 2, call_label},

@@ -79,14 +79,16 @@ enum value_kind {
     VALUE_SAMPLE,  /* a row of a query */
     VALUE_SAMPLES, /* all of them */
     VALUE_ARGS,    /* map[string]interface{}: arg0, arg1 … */
-    VALUE_TIME,    /* ms since 1970 */
+    VALUE_TIME,    /* ns since 1970 */
+    VALUE_MONTH,   /* time.Month, from 1 */
+    VALUE_WEEKDAY, /* time.Weekday, Sunday is 0 */
     VALUE_ROOT     /* the data of an alert */
 };
 
 struct value {
     enum value_kind kind;
     bool boolean;
-    int64_t integer; /* INT, TIME */
+    int64_t integer; /* INT, TIME, MONTH, WEEKDAY */
     double number;
     struct str text;
     struct labels labels;
@@ -126,7 +128,23 @@ static inline struct value value_int(int64_t i) { return (struct value){.kind = 
 static inline struct value value_float(double f) { return (struct value){.kind = VALUE_FLOAT, .number = f}; }
 
 bool value_is_true(const struct value *v);
-void value_print(const struct value *v, struct buf *out); /* as {{ }} does */
-const char *value_type(const struct value *v);            /* as Go calls it */
+void value_print(const struct value *v, struct buf *out);            /* as print does */
+struct value value_argument(const struct value *v, struct str name); /* of ARGS; VALUE_NIL: there is none */
+const char *value_type(const struct value *v);                       /* as Go calls it */
+/* Characters: reads one at byte i, and says how many bytes it has; those that are not UTF-8 are RUNE_BAD, one byte each. */
+enum { RUNE_BAD = 0xfffd };
+size_t rune_read(struct str s, size_t i, uint32_t *out);
+void put_rune(struct buf *b, uint32_t c);
+bool rune_prints(uint32_t c); /* approximately unicode.IsPrint: what is not assigned counts as printing */
+uint32_t rune_upper(uint32_t c);
+uint32_t rune_lower(uint32_t c);
+uint32_t rune_title(uint32_t c);
+
+/* A method of a time, a month or a weekday. *out_found: false, if it has none of that name. ERR_INVALID with the bare reason. */
+err template_method(struct run *r, const struct value *v, struct str name, const struct value *args, size_t n,
+                    bool *out_found, struct value *out);
+const char *template_name_of(const struct value *v); /* of a month or a weekday */
+void put_template_time(struct buf *b, int64_t ns);   /* as Go's Time.String */
+
 err template_format(struct run *r, const struct value *args, size_t n,
                     struct buf *out); /* printf; args[0] the format */

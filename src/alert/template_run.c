@@ -3,9 +3,12 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/text.h"
 #include "query/promql/number.h"
+
+enum { ARGS_MAX = 32 };
 
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
@@ -72,6 +75,8 @@ bool value_is_true(const struct value *v) {
     case VALUE_SAMPLE:
     case VALUE_TIME:
     case VALUE_ROOT: return true;
+    case VALUE_MONTH:
+    case VALUE_WEEKDAY: return v->integer != 0;
     }
     return false;
 }
@@ -87,6 +92,8 @@ const char *value_type(const struct value *v) {
                                         [VALUE_SAMPLES] = "template.queryResult",
                                         [VALUE_ARGS] = "map[string]interface {}",
                                         [VALUE_TIME] = "*time.Time",
+                                        [VALUE_MONTH] = "time.Month",
+                                        [VALUE_WEEKDAY] = "time.Weekday",
                                         [VALUE_ROOT] = ("struct { Labels map[string]string; ExternalLabels map[string]"
                                                         "string; ExternalURL string; Value interface {} }")};
     return names[v->kind];
@@ -99,21 +106,29 @@ static void print_labels(struct labels l, struct buf *out) {
     buf_add_text(out, "]");
 }
 
-static void print_time(int64_t ms, struct buf *out) {
-    AUTO_BUF struct buf text;
-    buf_init(&text, 64);
-    put_time(&text, ms * 1000000);
-    struct str date, clock;
-    str_cut(buf_str(&text), 'T', &date, &clock);
-    clock.n -= clock.n > 0; /* Z */
-    if (memchr(clock.p, '.', clock.n))
-        while (clock.p[clock.n - 1] == '0') clock.n--;
-    buf_add_fmt(out, STR_FMT " " STR_FMT " +0000 UTC", STR_ARG(date), STR_ARG(clock));
+static int by_name(const void *x, const void *y) { return str_compare(*(const struct str *)x, *(const struct str *)y); }
+
+/* map[arg0:1 arg1:b arg10:c arg2:d]; such maps hold no others that are deeper than templates may be. */
+static void print_arguments(const struct value *v, struct buf *out) {
+    char texts[ARGS_MAX][8];
+    struct str names[ARGS_MAX];
+    for (size_t i = 0; i < v->n; i++) {
+        snprintf(texts[i], sizeof texts[i], "arg%u", (unsigned)(i % ARGS_MAX));
+        names[i] = str_of(texts[i]);
+    }
+    qsort(names, v->n, sizeof *names, by_name);
+    buf_add_text(out, "map[");
+    for (size_t i = 0; i < v->n && !out->full; i++) {
+        struct value item = value_argument(v, names[i]);
+        buf_add_fmt(out, "%s" STR_FMT ":", i ? " " : "", STR_ARG(names[i]));
+        value_print(&item, out);
+    }
+    buf_add_text(out, "]");
 }
 
 void value_print(const struct value *v, struct buf *out) {
     switch (v->kind) {
-    case VALUE_NIL: break; /* <no value>, which Prometheus takes away */
+    case VALUE_NIL: buf_add_text(out, "<nil>"); break;
     case VALUE_BOOL: buf_add_text(out, v->boolean ? "true" : "false"); break;
     case VALUE_INT: put_i64(out, v->integer); break;
     case VALUE_FLOAT: put_go_general(out, v->number); break;
@@ -127,8 +142,10 @@ void value_print(const struct value *v, struct buf *out) {
         buf_add_byte(out, '}');
         break;
     case VALUE_SAMPLES: buf_add_fmt(out, "[%zu samples]", v->n); break;
-    case VALUE_ARGS: buf_add_fmt(out, "map[%zu arguments]", v->n); break;
-    case VALUE_TIME: print_time(v->integer, out); break;
+    case VALUE_ARGS: print_arguments(v, out); break;
+    case VALUE_TIME: put_template_time(out, v->integer); break;
+    case VALUE_MONTH:
+    case VALUE_WEEKDAY: buf_add_text(out, template_name_of(v)); break;
     case VALUE_ROOT:
         buf_add_byte(out, '{');
         print_labels(v->root->labels, out);
@@ -161,14 +178,13 @@ static bool root_field(const struct run *r, struct str name, struct value *out) 
     return true;
 }
 
-static bool args_field(const struct value *v, struct str name, struct value *out) {
+struct value value_argument(const struct value *v, struct str name) {
     char own[32];
-    *out = (struct value){0};
     for (size_t i = 0; i < v->n; i++) {
         snprintf(own, sizeof own, "arg%zu", i);
-        if (str_equal(name, str_of(own))) *out = v->args[i];
+        if (str_equal(name, str_of(own))) return v->args[i];
     }
-    return true;
+    return (struct value){0};
 }
 
 static err field_of(struct run *r, const struct operand *o, const struct value *v, struct str name, struct value *out) {
@@ -179,7 +195,10 @@ static err field_of(struct run *r, const struct operand *o, const struct value *
         *out = value_string(label_set_get(v->labels, name));
         found = true;
         break;
-    case VALUE_ARGS: found = args_field(v, name, out); break;
+    case VALUE_ARGS:
+        *out = value_argument(v, name);
+        found = true;
+        break;
     case VALUE_SAMPLE:
         found = true;
         if (str_equal(name, STR("Labels")))
@@ -195,8 +214,10 @@ static err field_of(struct run *r, const struct operand *o, const struct value *
     case VALUE_INT:
     case VALUE_FLOAT:
     case VALUE_STRING:
-    case VALUE_SAMPLES:
-    case VALUE_TIME: break;
+    case VALUE_SAMPLES: break;
+    case VALUE_TIME:
+    case VALUE_MONTH:
+    case VALUE_WEEKDAY: TRY(field_at(r, o, template_method(r, v, name, NULL, 0, &found, out))); break;
     }
     if (found) return NULL;
     return field_at(r, o,
@@ -254,13 +275,14 @@ static err run_logic(struct run *r, const struct operand *rest, const struct val
 static err call_function(struct run *r, const struct operand *f, uint32_t end, const struct operand *rest,
                          const struct value *last, struct value *out) {
     const struct template_function *fn = template_function(f->text);
-    struct value args[16];
+    struct value args[ARGS_MAX];
     size_t given = last != NULL, n = 0;
     for (const struct operand *o = rest; o; o = o->next) given++;
-    if ((int)given < fn->args_min || (fn->args_max >= 0 && (int)given > fn->args_max) || given > LENGTH(args))
+    if (given > LENGTH(args)) return at(r, f->start, end, err_new(ERR_INVALID, "over %d arguments", ARGS_MAX));
+    if ((int)given < fn->args_min || (fn->args_max >= 0 && (int)given > fn->args_max))
         return at(r, f->start, end,
                   err_new(ERR_INVALID, "wrong number of args for " STR_FMT ": want %s%d got %zu", STR_ARG(f->text),
-                          fn->args_max < 0 ? "at least " : "", fn->args_min, given));
+                          fn->args_max != fn->args_min ? "at least " : "", fn->args_min, given));
     if (!fn->call) return run_logic(r, rest, last, fn->name[0] == 'o', out);
     for (const struct operand *o = rest; o; o = o->next) TRY(run_operand(r, o, &args[n++]));
     if (last) args[n++] = *last;
@@ -270,6 +292,24 @@ static err call_function(struct run *r, const struct operand *f, uint32_t end, c
     return at(r, f->start, end, e);
 }
 
+/* $t.Format "2006": the last field with what is given to it. */
+static err run_method(struct run *r, const struct operand *o, const struct value *last, struct value *out) {
+    struct operand subject = *o;
+    struct value v, args[ARGS_MAX];
+    size_t n = 0;
+    bool found;
+    struct str name = o->fields[--subject.field_n];
+    TRY(run_operand(r, &subject, &v));
+    for (const struct operand *rest = o->next; rest; rest = rest->next) {
+        if (n + 1 == ARGS_MAX) return field_at(r, o, err_new(ERR_INVALID, "over %d arguments", ARGS_MAX - 1));
+        TRY(run_operand(r, rest, &args[n++]));
+    }
+    if (last) args[n++] = *last;
+    TRY(field_at(r, o, template_method(r, &v, name, args, n, &found, out)));
+    if (found) return NULL;
+    return field_at(r, o, err_new(ERR_INVALID, STR_FMT " is not a method but has arguments", STR_ARG(name)));
+}
+
 static err run_command(struct run *r, const struct command *c, const struct value *last, struct value *out) {
     const struct operand *first = c->args;
     TRY(spend(r));
@@ -277,6 +317,7 @@ static err run_command(struct run *r, const struct command *c, const struct valu
         return at(r, first->start, first->end, err_new(ERR_INVALID, "nil is not a command"));
     if (first->kind == OPERAND_FUNCTION && !first->field_n)
         return call_function(r, first, c->end, first->next, last, out);
+    if (first->field_n && (first->next || last)) return run_method(r, first, last, out);
     if (first->next || last)
         return at(r, first->start, first->end,
                   err_new(ERR_INVALID, "can't give argument to non-function " STR_FMT, (int)(first->end - first->start),
@@ -351,6 +392,8 @@ static bool element(struct run *r, const struct value *v, size_t i, struct value
     case VALUE_STRING:
     case VALUE_SAMPLE:
     case VALUE_TIME:
+    case VALUE_MONTH:
+    case VALUE_WEEKDAY:
     case VALUE_ROOT: return false;
     }
     return false;
@@ -433,7 +476,11 @@ static err run_node(struct run *r, const struct node *n) {
     case NODE_TEXT: buf_add_str(r->out, n->text); return NULL;
     case NODE_ACTION:
         TRY(run_pipe(r, n->pipe, &v));
-        if (!n->pipe->variable_n) value_print(&v, r->out);
+        if (n->pipe->variable_n) return NULL;
+        if (v.kind == VALUE_NIL)
+            buf_add_text(r->out, "<no value>");
+        else
+            value_print(&v, r->out);
         return NULL;
     case NODE_IF:
     case NODE_WITH: return run_branch(r, n);

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "ingest/ingest.h"
+#include "os/file.h"
 #include "query/promql/number.h"
 
 struct unit_run {
@@ -333,6 +334,26 @@ static err run_test(const struct unit_file *file, const struct unit_test *test, 
     return e ? e : closing;
 }
 
+static err is_there(void *context, const char *path) {
+    bool *any = context;
+    *any |= path_exists(path);
+    return NULL;
+}
+
+/* Patterns that no file fits are told, and left out. */
+static void warn_of_patterns(struct unit_file *f, struct buf *out) {
+    size_t kept = 0;
+    for (size_t i = 0; i < f->rule_files.n; i++) {
+        bool any = false;
+        err_free(rules_glob(f->rule_files.v[i], is_there, &any));
+        if (any)
+            f->rule_files.v[kept++] = f->rule_files.v[i];
+        else
+            buf_add_fmt(out, "  WARNING: no file match pattern %s\n", f->rule_files.v[i]);
+    }
+    f->rule_files.n = kept;
+}
+
 err rules_unit_test(const char *path, struct buf *out, bool *out_good) {
     struct unit_file file;
     size_t failures = 0;
@@ -340,6 +361,7 @@ err rules_unit_test(const char *path, struct buf *out, bool *out_good) {
     buf_init(&told, 64 * MIB);
     buf_add_fmt(out, "Unit Testing:  %s\n", path);
     err e = unit_file_read(path, &file);
+    if (!e) warn_of_patterns(&file, out);
     for (size_t i = 0; i < file.tests.n && !e; i++) e = run_test(&file, &file.tests.v[i], &told, &failures);
     if (e && (err_kind(e) == ERR_INVALID || err_kind(e) == ERR_LIMIT || err_kind(e) == ERR_NOT_FOUND)) {
         failures++;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -66,7 +67,53 @@ static void verdicts_of_promtool(void **state) {
     assert_int_equal(differ, skipped == LENGTH(cases) ? 0 : 5);
 }
 
+/* The text of a file of unit tests; false: it fails. */
+static bool passes(const char *text, struct buf *out) {
+    char path[64];
+    bool good;
+    snprintf(path, sizeof path, "/tmp/clew-unit-test-%d.yml", (int)getpid());
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    err e = rules_unit_test(path, out, &good);
+    unlink(path);
+    if (e) fail_msg("%s", err_text(e));
+    return good;
+}
+
+/* As promtool 2.42 has it. */
+static void values_of_series(void **state) {
+    static const struct {
+        const char *values;
+        bool good;
+    } rows[] = {{"1x3", true},    {"1+1x2", true},    {"_x3", true},      {"_", true},     {"stale", true},
+                {"-1x2", true},   {"1 +1x3", true},   {"inf", true},      {"1+1x0", true}, {"-inf+1x2", true},
+                {"0x3", true},    {"1x2 3", true},    {"1x3.5", false},   {"1+1", false},  {"_x3.5", false},
+                {"1x-2", false},  {"1-1", false},     {"stalex2", false}, {"1+x3", false}, {"1x", false},
+                {"NaNx2", false}, {"1+-1x2", false},  {"1--1x2", false},  {"__", false},   {"1+1x3.0", false},
+                {"1x1e1", false}, {"1+infx2", false}, {"1+1x2x3", false}, {"1X3", false},  {"1,2", false}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        AUTO_BUF struct buf text, out;
+        buf_init(&text, KIB);
+        buf_init(&out, MIB);
+        buf_add_fmt(&text, "tests:\n- input_series:\n  - {series: a, values: \"%s\"}\n", rows[i].values);
+        if (passes(text.p, &out) != rows[i].good) fail_msg("%s: %s", rows[i].values, out.p);
+    }
+}
+
+static void patterns_without_files_are_told(void **state) {
+    AUTO_BUF struct buf out;
+    (void)state;
+    buf_init(&out, MIB);
+    assert_true(passes("rule_files: [\"none*.yml\", no-such-file.yml]\ntests: []\n", &out));
+    assert_non_null(strstr(out.p, "  WARNING: no file match pattern /tmp/none*.yml\n"
+                                  "  WARNING: no file match pattern /tmp/no-such-file.yml\n  SUCCESS\n"));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts_of_promtool)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(verdicts_of_promtool), cmocka_unit_test(values_of_series),
+                                       cmocka_unit_test(patterns_without_files_are_told)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

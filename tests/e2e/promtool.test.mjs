@@ -51,6 +51,25 @@ test('promtool is told what is wrong', () => {
   assert.match(range.errors, /exceeded maximum resolution of 11,000 points per timeseries/);
 });
 
+const ask = async (path, params) => {
+  const r = await fetch(`${clew.api}/prometheus/api/v1/${path}?${new URLSearchParams(params)}`);
+  return { status: r.status, body: await r.json() };
+};
+
+test('stats=all counts what each step looks at; mistakes stand where they are', async () => {
+  const range = { start: now - 60, end: now, step: 30, stats: 'all' };
+  for (const [query, each] of [['heat', 1], ['heat + heat', 2], ['hits_total', 2], ['rate(heat[1m])', 4], ['1', 0]]) {
+    const { samples } = (await ask('query_range', { query, ...range })).body.data.stats;
+    assert.equal(samples.totalQueryableSamples, each * 3, query);
+    assert.deepEqual(samples.totalQueryableSamplesPerStep, [now - 60, now - 30, now].map((t) => [t, each]), query);
+  }
+  for (const [query, place] of [['1 == 1', '1:3'], ['heat + bool heat', '1:6'], ['heat{a="b",c=~"x{1001}"}', '1:12'], ['1[5m]', '1:2'], ['odd{__name__=~"req.*"}', '1:1']]) {
+    const { status, body } = await ask('query', { query });
+    assert.equal(status, 400, query);
+    assert.match(body.error, new RegExp(`: ${place}: parse error: `), query);
+  }
+});
+
 const query = (args, env) => run(binary, ['query', 'promql', '--server', clew.api, '--time', `${now}`, ...args], env);
 
 test('clew query promql: values, JSON, mistakes with a caret', () => {

@@ -43,7 +43,8 @@ static struct promql_syntax syntax_of(const struct api_call *c) {
 static err read_options(struct prometheus *p, struct promql_options *out) {
     const struct api_promql *on = &p->c->api->options.promql;
     int64_t ns;
-    *out = (struct promql_options){.delayed_name_removal = on->delayed_name_removal,
+    *out = (struct promql_options){.count_samples = call_given(p->c, "stats"),
+                                   .delayed_name_removal = on->delayed_name_removal,
                                    .type_and_unit_labels = on->type_and_unit_labels,
                                    .check = series_source_step,
                                    .check_work = series_source_check,
@@ -78,11 +79,11 @@ static void write_seconds(struct json_writer *w, const char *name, int64_t ns) {
 static void write_steps(struct json_writer *w, const struct promql_answer *a) {
     json_key(w, STR("totalQueryableSamplesPerStep"));
     json_array(w);
-    for (size_t i = 0; i < a->step_n; i++) { /* read once for all steps, not step by step: a fair share each */
+    for (size_t i = 0; i < a->step_n; i++) {
         json_array(w);
         json_raw(w, STR(""));
         prometheus_put_time(w->out, a->start_ms + (int64_t)i * a->step_ms);
-        json_u64(w, a->samples * (i + 1) / a->step_n - a->samples * i / a->step_n);
+        json_u64(w, a->step_samples ? a->step_samples[i] : 0);
         json_array_end(w);
     }
     json_array_end(w);
@@ -95,6 +96,8 @@ struct times {
 static void write_stats(struct prometheus *p, const struct promql_answer *a, const struct times *t) {
     struct json_writer *w = &p->a.w;
     int64_t now = clock_monotonic_ns();
+    uint64_t total = 0;
+    for (size_t i = 0; i < a->step_n && a->step_samples; i++) total += a->step_samples[i];
     json_key(w, STR("stats"));
     json_object(w);
     json_key(w, STR("timings"));
@@ -109,7 +112,7 @@ static void write_stats(struct prometheus *p, const struct promql_answer *a, con
     json_key(w, STR("samples"));
     json_object(w);
     if (str_equal(call_text(p->c, "stats"), STR("all"))) write_steps(w, a);
-    json_member(w, "totalQueryableSamples", u64, a->samples);
+    json_member(w, "totalQueryableSamples", u64, total);
     json_member(w, "peakSamples", u64, a->samples);
     json_object_end(w);
     json_object_end(w);

@@ -43,6 +43,8 @@ enum promql_type promql_type_of(const struct promql_node *e) {
     return PROMQL_VECTOR;
 }
 
+static struct span span_of(const struct promql_node *e) { return (struct span){e->start, e->end}; }
+
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 static enum promql_type type_of_letter(char c) {
@@ -81,14 +83,14 @@ static const char *check_type(struct arena *a, const struct promql_node *e, enum
 }
 
 static const char *check_call(struct arena *a, struct promql_node *e, struct promql_syntax syntax,
-                              const struct promql_node **out_bad) {
+                              struct span *out_bad) {
     const struct function_row *f = e->function;
     if (f->experimental && !syntax.experimental_functions) return said(a, "function \"%s\" is not enabled", f->name);
     const char *why = check_argument_count(a, e);
     char context[80];
     snprintf(context, sizeof context, "call to function \"%s\"", f->name);
     for (uint32_t i = 0; !why && i < e->arg_n; i++) {
-        *out_bad = e->args[i];
+        *out_bad = span_of(e->args[i]);
         why = check_type(a, e->args[i], (enum promql_type)function_argument(f, i), context);
     }
     if (!why && strcmp(f->name, "info") == 0 && e->arg_n > 1 && e->args[1]->kind != NODE_VECTOR)
@@ -98,49 +100,49 @@ static const char *check_call(struct arena *a, struct promql_node *e, struct pro
 
 /* ---- the others -------------------------------------------------------------------------------------------------- */
 
-static const char *check_selector(struct arena *a, const struct promql_node *e) {
+static const char *check_selector(struct arena *a, const struct promql_node *e, struct span *out_bad) {
     bool selective = false;
-    struct str name = e->text;
+    const struct promql_matcher *name = NULL; /* the first in braces, beside a name in front of them */
     for (uint32_t i = 0; i < e->matcher_n; i++) {
         const struct promql_matcher *m = &e->matchers[i];
         bool is_own_name = e->text.n && i + 1 == e->matcher_n;
-        if (m->op == MATCHER_EQUAL && str_equal(m->name, STR("__name__")) && !is_own_name) {
-            if (name.n)
-                return said(a, "metric name must not be set twice: \"" STR_FMT "\" or \"" STR_FMT "\"", STR_ARG(name),
-                            STR_ARG(m->value));
-            name = m->value;
-        }
+        if (!is_own_name && e->text.n && !name && str_equal(m->name, STR("__name__"))) name = m;
         struct label_matcher *made;
         err wrong = promql_matchers_make(a, m, 1, &made);
         if (wrong) {
             const char *why = said(a, "%s", err_text(wrong));
             err_free(wrong);
+            *out_bad = (struct span){m->start, m->end};
             return why;
         }
         selective |= !made->matches_empty;
         label_matcher_done(made);
     }
+    if (name)
+        return said(a, "metric name must not be set twice: \"" STR_FMT "\" or \"" STR_FMT "\"", STR_ARG(e->text),
+                    STR_ARG(name->value));
     return selective || e->may_take_all ? NULL : "vector selector must contain at least one non-empty matcher";
 }
 
 static const char *check_aggregate(struct arena *a, struct promql_node *e, struct promql_syntax syntax,
-                                   const struct promql_node **out_bad) {
+                                   struct span *out_bad) {
     const struct aggregation_row *row = &aggregation_rows[e->aggregation];
     if (row->experimental && !syntax.experimental_functions)
         return said(a, "%s() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
                     row->name);
-    *out_bad = e->args[0];
+    *out_bad = span_of(e->args[0]);
     const char *why = check_type(a, e->args[0], PROMQL_VECTOR, "aggregation expression");
     if (why || row->parameter < 0) return why;
-    *out_bad = e->args[1];
+    *out_bad = span_of(e->args[1]);
     return check_type(a, e->args[1], (enum promql_type)row->parameter, "aggregation parameter");
 }
 
-static const char *check_binary(struct arena *a, struct promql_node *e, const struct promql_node **out_bad) {
+static const char *check_binary(struct arena *a, struct promql_node *e, struct span *out_bad) {
     const struct op_row *row = &op_rows[e->op];
     enum promql_type left = promql_type_of(e->args[0]), right = promql_type_of(e->args[1]);
     bool scalars = left == PROMQL_SCALAR && right == PROMQL_SCALAR,
          vectors = left == PROMQL_VECTOR && right == PROMQL_VECTOR;
+    *out_bad = (struct span){e->op_start, e->op_end};
     if (e->bool_modifier && !row->comparison) return "bool modifier can only be used on comparison operators";
     if (row->comparison && !e->bool_modifier && scalars) return "comparisons between scalars must use BOOL modifier";
     for (uint32_t i = 0; e->on && i < e->labels.n; i++)
@@ -150,11 +152,11 @@ static const char *check_binary(struct arena *a, struct promql_node *e, const st
                             STR_ARG(e->labels.v[i]));
     for (int i = 0; i < 2; i++) {
         enum promql_type type = i ? right : left;
-        *out_bad = e->args[i];
+        *out_bad = span_of(e->args[i]);
         if (type != PROMQL_SCALAR && type != PROMQL_VECTOR)
             return "binary expression must contain only scalar and instant vector types";
     }
-    *out_bad = e;
+    *out_bad = span_of(e);
     if (!vectors && e->matching && e->labels.n) return "vector matching only allowed between instant vectors";
     if (!vectors && row->set) return said(a, "set operator \"%s\" not allowed in binary scalar expression", row->name);
     if (!row->set) return NULL;
@@ -163,15 +165,14 @@ static const char *check_binary(struct arena *a, struct promql_node *e, const st
     return NULL;
 }
 
-const char *check_node(struct arena *a, struct promql_node *e, struct promql_syntax syntax,
-                       const struct promql_node **out_bad) {
+const char *check_node(struct arena *a, struct promql_node *e, struct promql_syntax syntax, struct span *out_bad) {
     enum promql_type inner = e->arg_n ? promql_type_of(e->args[0]) : PROMQL_SCALAR;
     switch (e->kind) {
     case NODE_NUMBER:
     case NODE_STRING:
     case NODE_MATRIX:
     case NODE_PAREN: return NULL;
-    case NODE_VECTOR: return check_selector(a, e);
+    case NODE_VECTOR: return check_selector(a, e, out_bad);
     case NODE_SUBQUERY:
         return inner == PROMQL_VECTOR
                    ? NULL

@@ -472,6 +472,10 @@ static err run(struct evaluator *ev, const struct promql_node *e, struct promql_
     out->start_ms = t.start;
     out->step_ms = o->step_ms;
     out->step_n = t.n;
+    if (o->count_samples) {
+        NEED(ev->counts = arena_zero(ev->a, sizeof *ev->counts * t.n));
+        ev->count_n = t.n;
+    }
     if (o->step_ms && out->type != PROMQL_SCALAR && out->type != PROMQL_VECTOR)
         return err_new(ERR_INVALID, "invalid expression type \"%s\" for range query, must be Scalar or instant Vector",
                        out->type == PROMQL_STRING ? "string" : "range vector");
@@ -497,5 +501,6 @@ err promql_run(struct arena *a, struct promql_source *source, const struct promq
     out->infos = ev->infos;
     out->info_n = ev->info_n;
     out->samples = ev->samples;
+    out->step_samples = ev->counts;
     return failed;
 }

@@ -44,6 +44,9 @@ struct evaluator {
     struct str text;
     int64_t lookback;
     uint64_t held, samples, samples_max, touched; /* touched: since the last check */
+    uint64_t *counts;                             /* of each step of the question; NULL: nobody asked */
+    size_t count_n;
+    uint32_t uncounted; /* subqueries around: what they read is counted as their points */
     struct str warnings[NOTES_MAX], infos[NOTES_MAX];
     size_t warning_n, info_n;
     struct {

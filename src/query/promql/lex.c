@@ -125,6 +125,7 @@ static struct token lex_op(struct lexer *l) {
         struct token t = token_to(l, rows[i].kind, l->at + strlen(rows[i].text));
         t.op = rows[i].op;
         count_pairs(l, t.kind);
+        if (l->parens < 0) return bad(l, l->at, "unexpected right parenthesis ')'"); /* behind it, as Prometheus says */
         return t;
     }
     return bad(l, l->at + 1, "unexpected character");

@@ -120,11 +120,11 @@ static bool node_args(struct parser *p, struct promql_node *e, const struct prom
 }
 
 static struct promql_node *finish(struct parser *p, struct promql_node *e, uint32_t end) {
-    const struct promql_node *bad = e;
+    struct span bad = {e->start, end};
     if (p->wrong) return NULL;
     e->end = end;
     const char *why = check_node(p->a, e, p->syntax, &bad);
-    if (why) return wrong_at(p, bad->start, bad->end, why), NULL;
+    if (why) return wrong_at(p, bad.start, bad.end, why), NULL;
     return e;
 }
 
@@ -241,7 +241,7 @@ static bool take_string(struct parser *p, struct str *out) {
 }
 
 static bool parse_matcher(struct parser *p, struct matchers *m) {
-    struct promql_matcher matcher = {0};
+    struct promql_matcher matcher = {.start = p->now.start};
     bool quoted = p->now.kind == TOKEN_STRING;
     if (quoted) {
         if (!take_string(p, &matcher.name)) return false;
@@ -266,6 +266,7 @@ static bool parse_matcher(struct parser *p, struct matchers *m) {
         return unexpected(p, "label matching", "label matching operator"), false;
     advance(p);
     if (p->now.kind != TOKEN_STRING) return unexpected(p, "label matching", "string"), false;
+    matcher.end = p->now.end;
     return take_string(p, &matcher.value) && matcher_push(p, m, matcher);
 }
 
@@ -301,6 +302,7 @@ static struct promql_node *parse_selector(struct parser *p) {
 /* ---- what follows an expression: ranges, offset, @ --------------------------------------------------------------- */
 
 static struct promql_node *parse_range(struct parser *p, struct promql_node *inner) {
+    uint32_t bracket = p->now.start;
     advance(p);
     uint32_t at = p->now.start;
     int64_t range = duration_ms(p, duration_term(p, 4), at, true), step = 0;
@@ -315,7 +317,7 @@ static struct promql_node *parse_range(struct parser *p, struct promql_node *inn
                           : inner->offset_ms         ? "no offset modifiers allowed before range"
                           : inner->at != AT_NONE     ? "no @ modifiers allowed before range"
                                                      : NULL;
-        if (why) return wrong_at(p, inner->start, last_end(p), why), NULL;
+        if (why) return wrong_at(p, bracket, last_end(p), why), NULL;
     }
     struct promql_node *e = node_new(p, subquery ? NODE_SUBQUERY : NODE_MATRIX, inner->start);
     if (!e || !node_args(p, e, (const struct promql_node *[]){inner}, 1)) return NULL;
@@ -632,8 +634,10 @@ static struct promql_node *parse_binary(struct parser *p, struct promql_node *le
     struct promql_node *e = node_new(p, NODE_BINARY, left->start);
     if (!e) return NULL;
     e->op = p->now.op;
+    e->op_start = p->now.start;
     advance(p);
     if (!parse_modifiers(p, e)) return NULL;
+    e->op_end = last_end(p);
     int precedence = op_rows[e->op].precedence;
     struct promql_node *right = parse_expression(p, e->op == OP_POW ? precedence : precedence + 1);
     if (!right || !node_args(p, e, (const struct promql_node *[]){left, right}, 2)) return NULL;

@@ -64,6 +64,7 @@ struct promql_options {
     uint64_t samples_max;              /* read or made at once; 0: 50,000,000 */
     size_t slice_first, slice_n;       /* of a range: these steps alone, as a part of it; slice_n 0: all of it */
     bool delayed_name_removal, type_and_unit_labels;
+    bool count_samples;               /* fills step_samples of the answer */
     err (*check)(void *context);      /* asked before each series; may be NULL */
     err (*check_work)(void *context); /* asked in long loops, each 0.1 ms or longer; NULL: check is */
     void *context;
@@ -89,6 +90,9 @@ struct promql_answer {
     const struct str *warnings, *infos; /* as Prometheus words them, with (line:column) where there is one */
     size_t warning_n, info_n;
     uint64_t samples; /* read from the source */
+    /* With count_samples, of each step: the samples that its selectors take, points of subqueries for what is inside of them; a histogram counts as
+     * one. NULL without. */
+    const uint64_t *step_samples;
     /* An instant query may ask for a range: its points, not on steps. */
     struct promql_points *points;
     size_t point_n;

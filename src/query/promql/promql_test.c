@@ -71,68 +71,76 @@ static void expressions_print_as_prometheus_prints_them(void **state) {
     }
 }
 
+static const char *const mistakes[][2] = {
+    {"", "1:1: parse error: no expression found in input"},
+    {"1 +", "1:4: parse error: unexpected end of input"},
+    {"sum(", "1:5: parse error: unclosed left parenthesis"},
+    {"1)", "1:3: parse error: unexpected right parenthesis ')'"},
+    {"sum(a))", "1:8: parse error: unexpected right parenthesis ')'"},
+    {"a b", "1:3: parse error: unexpected identifier \"b\""},
+    {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
+    {"{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
+    {"a{b=~\"(\"}",
+     "1:3: parse error: error parsing regexp: label b: regular expression: missing closing parenthesis at byte 1"},
+    {"a{b=~\"x)(y\"}", "1:3: parse error: error parsing regexp: label b: regular expression: unmatched closing "
+                       "parenthesis at byte 1"},
+    {"a{b=~\"(?=x)\"}",
+     "1:3: parse error: error parsing regexp: label b: regular expression: the group at byte 0 is not "
+     "supported (no look-around)"},
+    {"a{b", "1:4: parse error: unexpected end of input inside braces"},
+    {"a{b=1}", "1:5: parse error: unexpected number \"1\" in label matching, expected string"},
+    {"a{1=\"x\"}", "1:3: parse error: unexpected number \"1\" in label matching, expected identifier or \"}\""},
+    {"a{b=\"x\" c}", "1:9: parse error: unexpected identifier \"c\" in label matching, expected \",\" or \"}\""},
+    {"a{__name__=~\"req.*\"}", "1:1: parse error: metric name must not be set twice: \"a\" or \"req.*\""},
+    {"a{__name__!=\"\",__name__!~\"b\"}", "1:1: parse error: metric name must not be set twice: \"a\" or \"\""},
+    {"sum(a{c=\"d\", b=~\"x{1001}\"})",
+     "1:14: parse error: error parsing regexp: label b: regular expression: a repeat of over 1000 at byte 1"},
+    {"a{__name__=\"b\"}", "1:1: parse error: metric name must not be set twice: \"a\" or \"b\""},
+    {"rate(a)", "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector"},
+    {"rate(a[5m], 1)", "1:1: parse error: expected 1 argument(s) in call to \"rate\", got 2"},
+    {"round()", "1:1: parse error: expected at least 1 argument(s) in call to \"round\", got 0"},
+    {"round(a, 1, 2)", "1:1: parse error: expected at most 2 argument(s) in call to \"round\", got 3"},
+    {"foo(a)", "1:1: parse error: unknown function with name \"foo\""},
+    {"1 > 2", "1:3: parse error: comparisons between scalars must use BOOL modifier"},
+    {"a @ NaN", "1:5: parse error: timestamp out of bounds for @ modifier: NaN"},
+    {"a @ -Inf", "1:6: parse error: timestamp out of bounds for @ modifier: -Inf"},
+    {"1 == 1", "1:3: parse error: comparisons between scalars must use BOOL modifier"},
+    {"(1)\n  <= (2)", "2:3: parse error: comparisons between scalars must use BOOL modifier"},
+    {"a + bool b", "1:3: parse error: bool modifier can only be used on comparison operators"},
+    {"a and 1", "1:1: parse error: set operator \"and\" not allowed in binary scalar expression"},
+    {"a + on(x) 1", "1:1: parse error: vector matching only allowed between instant vectors"},
+    {"a and on(x) group_left b", "1:1: parse error: no grouping allowed for \"and\" operation"},
+    {"a + on(x) group_left(x) b", "1:3: parse error: label \"x\" must not occur in ON and GROUP clause at once"},
+    {"\"a\" + 1", "1:1: parse error: binary expression must contain only scalar and instant vector types"},
+    {"-\"a\"", "1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, "
+               "got \"string\""},
+    {"1[5m]", "1:2: parse error: ranges only allowed for vector selectors"},
+    {"a offset 5m[1m]", "1:12: parse error: no offset modifiers allowed before range"},
+    {"a[0s]", "1:3: parse error: duration must be greater than 0"},
+    {"a[5m", "1:5: parse error: unclosed left bracket"},
+    {"a[5q]", "1:3: parse error: bad number or duration syntax"},
+    {"1 offset 5m", "1:1: parse error: offset modifier must be preceded by an instant vector selector or range "
+                    "vector selector or a subquery"},
+    {"a offset 5m offset 5m", "1:1: parse error: offset may not be set multiple times"},
+    {"sum(a, b)", "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 1, got 2"},
+    {"topk(a)", "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 2, got 1"},
+    {"topk(a, b)", "1:6: parse error: expected type scalar in aggregation parameter, got instant vector"},
+    {"\"abc", "1:1: parse error: unterminated quoted string"},
+    {"a\n + ~", "2:4: parse error: unexpected character"},
+    {"sum by (1) (a)", "1:9: parse error: unexpected number \"1\" in grouping opts, expected label"},
+    {"(a[5m])[1m:]", "1:1: parse error: subquery is only allowed on instant vector, got matrix instead"},
+};
+
 static void mistakes_are_told_with_their_place(void **state) {
     (void)state;
-    static const char *const cases[][2] = {
-        {"", "1:1: parse error: no expression found in input"},
-        {"1 +", "1:4: parse error: unexpected end of input"},
-        {"sum(", "1:5: parse error: unclosed left parenthesis"},
-        {"a b", "1:3: parse error: unexpected identifier \"b\""},
-        {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
-        {"{a=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
-        {"a{b=~\"(\"}",
-         "1:1: parse error: error parsing regexp: label b: regular expression: missing closing parenthesis at byte 1"},
-        {"a{b=~\"x)(y\"}", "1:1: parse error: error parsing regexp: label b: regular expression: unmatched closing "
-                           "parenthesis at byte 1"},
-        {"a{b=~\"(?=x)\"}",
-         "1:1: parse error: error parsing regexp: label b: regular expression: the group at byte 0 is not "
-         "supported (no look-around)"},
-        {"a{b", "1:4: parse error: unexpected end of input inside braces"},
-        {"a{b=1}", "1:5: parse error: unexpected number \"1\" in label matching, expected string"},
-        {"a{1=\"x\"}", "1:3: parse error: unexpected number \"1\" in label matching, expected identifier or \"}\""},
-        {"a{b=\"x\" c}", "1:9: parse error: unexpected identifier \"c\" in label matching, expected \",\" or \"}\""},
-        {"a{__name__=\"b\"}", "1:1: parse error: metric name must not be set twice: \"a\" or \"b\""},
-        {"rate(a)", "1:6: parse error: expected type range vector in call to function \"rate\", got instant vector"},
-        {"rate(a[5m], 1)", "1:1: parse error: expected 1 argument(s) in call to \"rate\", got 2"},
-        {"round()", "1:1: parse error: expected at least 1 argument(s) in call to \"round\", got 0"},
-        {"round(a, 1, 2)", "1:1: parse error: expected at most 2 argument(s) in call to \"round\", got 3"},
-        {"foo(a)", "1:1: parse error: unknown function with name \"foo\""},
-        {"1 > 2", "1:1: parse error: comparisons between scalars must use BOOL modifier"},
-        {"a @ NaN", "1:5: parse error: timestamp out of bounds for @ modifier: NaN"},
-        {"a @ -Inf", "1:6: parse error: timestamp out of bounds for @ modifier: -Inf"},
-        {"a + bool b", "1:1: parse error: bool modifier can only be used on comparison operators"},
-        {"a and 1", "1:1: parse error: set operator \"and\" not allowed in binary scalar expression"},
-        {"a + on(x) 1", "1:1: parse error: vector matching only allowed between instant vectors"},
-        {"a and on(x) group_left b", "1:1: parse error: no grouping allowed for \"and\" operation"},
-        {"a + on(x) group_left(x) b", "1:1: parse error: label \"x\" must not occur in ON and GROUP clause at once"},
-        {"\"a\" + 1", "1:1: parse error: binary expression must contain only scalar and instant vector types"},
-        {"-\"a\"", "1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, "
-                   "got \"string\""},
-        {"1[5m]", "1:1: parse error: ranges only allowed for vector selectors"},
-        {"a offset 5m[1m]", "1:1: parse error: no offset modifiers allowed before range"},
-        {"a[0s]", "1:3: parse error: duration must be greater than 0"},
-        {"a[5m", "1:5: parse error: unclosed left bracket"},
-        {"a[5q]", "1:3: parse error: bad number or duration syntax"},
-        {"1 offset 5m", "1:1: parse error: offset modifier must be preceded by an instant vector selector or range "
-                        "vector selector or a subquery"},
-        {"a offset 5m offset 5m", "1:1: parse error: offset may not be set multiple times"},
-        {"sum(a, b)",
-         "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 1, got 2"},
-        {"topk(a)", "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 2, got 1"},
-        {"topk(a, b)", "1:6: parse error: expected type scalar in aggregation parameter, got instant vector"},
-        {"\"abc", "1:1: parse error: unterminated quoted string"},
-        {"a\n + ~", "2:4: parse error: unexpected character"},
-        {"sum by (1) (a)", "1:9: parse error: unexpected number \"1\" in grouping opts, expected label"},
-        {"(a[5m])[1m:]", "1:1: parse error: subquery is only allowed on instant vector, got matrix instead"},
-    };
-    for (size_t i = 0; i < LENGTH(cases); i++) {
+    for (size_t i = 0; i < LENGTH(mistakes); i++) {
         struct arena a;
         const struct promql_node *e;
         arena_init(&a, MIB);
-        err failed = promql_parse(&a, str_of(cases[i][0]), all, &e, NULL);
-        if (!failed) fail_msg("%s: taken", cases[i][0]);
+        err failed = promql_parse(&a, str_of(mistakes[i][0]), all, &e, NULL);
+        if (!failed) fail_msg("%s: taken", mistakes[i][0]);
         assert_int_equal(err_kind(failed), ERR_INVALID);
-        assert_string_equal(err_text(failed), cases[i][1]);
+        assert_string_equal(err_text(failed), mistakes[i][1]);
         err_free(failed);
         arena_done(&a);
     }
@@ -334,6 +342,49 @@ static err run(struct memory *m, struct arena *a, const char *text, struct promq
     TRY(promql_parse(a, str_of(text), all, &e, NULL));
     o.start_ms = 300000, o.end_ms = 900000, o.step_ms = 30000;
     return promql_run(a, &m->source, e, str_of(text), &o, &answer);
+}
+
+/* As Prometheus counts them: what each step looks at, not what is read for all of them together. */
+static void samples_are_counted_by_step(void **state) {
+    static const struct {
+        const char *text;
+        uint64_t first, total; /* of 21 steps of 30 s; 40 series with a sample each 15 s */
+    } cases[] = {{"x_total{job=\"aa\"}", 1, 21},
+                 {"x_total{job=\"aa\"} + x_total{job=\"aa\"}", 2, 42},
+                 {"sum(x_total)", 40, 840},
+                 {"1", 0, 0},
+                 {"rate(x_total{job=\"ba\"}[1m])", 4, 83}, /* the last is at 885 s */
+                 {"x_total{job=\"aa\"} @ 300", 1, 21},
+                 {"max_over_time(x_total{job=\"ba\"}[1m:30s])", 2, 42}};
+    struct memory m;
+    (void)state;
+    fill(&m);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct arena a;
+        const struct promql_node *e;
+        struct promql_answer out, parts[2];
+        struct promql_options o = {.start_ms = 300000, .end_ms = 900000, .step_ms = 30000, .count_samples = true};
+        uint64_t total = 0;
+        arena_init(&a, 64 * MIB);
+        assert_null(promql_parse(&a, str_of(cases[i].text), all, &e, NULL));
+        assert_null(promql_run(&a, &m.source, e, str_of(cases[i].text), &o, &out));
+        for (size_t k = 0; k < out.step_n; k++) total += out.step_samples[k];
+        if (out.step_samples[0] != cases[i].first || total != cases[i].total)
+            fail_msg("%s: %llu, %llu", cases[i].text, (unsigned long long)out.step_samples[0],
+                     (unsigned long long)total);
+        for (size_t k = 0; k < 2; k++) {
+            o.slice_first = k * 10, o.slice_n = k ? 11 : 10;
+            assert_null(promql_run(&a, &m.source, e, str_of(cases[i].text), &o, &parts[k]));
+        }
+        struct promql_answer joined;
+        assert_null(promql_join(&a, parts, 2, &joined));
+        assert_memory_equal(joined.step_samples, out.step_samples, 21 * sizeof *out.step_samples);
+        o.count_samples = false;
+        assert_null(promql_run(&a, &m.source, e, str_of(cases[i].text), &o, &out));
+        assert_null(out.step_samples);
+        arena_done(&a);
+    }
+    memory_done(&m);
 }
 
 struct countdown {
@@ -790,6 +841,7 @@ int main(void) {
         cmocka_unit_test(many_rows_are_sorted),
         cmocka_unit_test(quantiles_are_those_of_the_order),
         cmocka_unit_test(samples_are_limited),
+        cmocka_unit_test(samples_are_counted_by_step),
         cmocka_unit_test(ranges_are_bounded),
         cmocka_unit_test(labels_can_be_swapped),
         cmocka_unit_test(info_adds_labels_of_the_same_target),

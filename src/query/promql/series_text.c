@@ -46,15 +46,23 @@ bool series_text_number(struct str *s, double *out) {
     return true;
 }
 
+/* x3: digits and nothing else. */
 static err take_count(struct str *s, size_t *out) {
-    double n = 0;
+    size_t n = 0, i = 1;
     *out = 0;
     if (!s->n || s->p[0] != 'x') return NULL;
-    *s = (struct str){s->p + 1, s->n - 1};
-    if (!series_text_number(s, &n) || !(n >= 0)) return err_new(ERR_INVALID, "a repeat without a number");
+    for (; i < s->n && isdigit((unsigned char)s->p[i]); i++)
+        n = MIN(n * 10 + (size_t)(s->p[i] - '0'), (size_t)SERIES_TEXT_VALUES_MAX + 1);
+    if (i == 1) return err_new(ERR_INVALID, "a repeat without a number");
     if (n > SERIES_TEXT_VALUES_MAX) return err_new(ERR_LIMIT, "over %d values", SERIES_TEXT_VALUES_MAX);
-    *out = (size_t)n;
+    *s = (struct str){s->p + i, s->n - i};
+    *out = n;
     return NULL;
+}
+
+/* inf and nan are words, which end where the letters and digits do: infx2 is another. */
+static bool runs_on(struct str word, struct str rest) {
+    return rest.n && rest.p > word.p && isalpha((unsigned char)rest.p[-1]) && isalnum((unsigned char)rest.p[0]);
 }
 
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
@@ -283,8 +291,9 @@ static err take_floats(struct str *s, struct series_values *out) {
     if (word.p[0] == '_') return take_gap((struct str){word.p + 1, word.n - 1}, out);
     double v, step = 0;
     int64_t ms;
-    size_t repeat;
-    if (str_starts_with(word, STR("stale"))) {
+    size_t repeat = 0;
+    bool steps = false;
+    if (str_equal(word, STR("stale"))) {
         uint64_t bits = PROMQL_STALE;
         memcpy(&v, &bits, sizeof v);
         rest = (struct str){word.p + 5, word.n - 5};
@@ -293,9 +302,11 @@ static err take_floats(struct str *s, struct series_values *out) {
     } else if (!series_text_number(&rest, &v)) {
         return err_new(ERR_INVALID, "not a value: " STR_FMT, STR_ARG(word));
     }
-    if (rest.n && strchr("+-", rest.p[0])) series_text_number(&rest, &step);
-    TRY(take_count(&rest, &repeat));
-    if (rest.n) return err_new(ERR_INVALID, "not a value: " STR_FMT, STR_ARG(word));
+    bool good = !runs_on(word, rest);
+    if (rest.n && strchr("+-", rest.p[0])) steps = series_text_number(&rest, &step);
+    good &= !steps || (rest.n && rest.p[0] == 'x' && !runs_on(word, rest));
+    if (good) TRY(take_count(&rest, &repeat));
+    if (rest.n || !good) return err_new(ERR_INVALID, "not a value: " STR_FMT, STR_ARG(word));
     TRY(push(out, (struct series_value){.number = v}));
     for (size_t i = 0; i < repeat; i++) {
         if (step != 0) v += step;

@@ -94,6 +94,17 @@ static err join_notes(struct arena *a, const struct join *j, struct promql_answe
     return NULL;
 }
 
+static err join_counts(struct arena *a, const struct join *j, struct promql_answer *out) {
+    uint64_t *all = arena_array(a, uint64_t, MAX(j->steps, 1));
+    if (!all) return arena_err(a);
+    for (size_t k = 0, step = 0; k < j->n; step += j->slices[k++].step_n) {
+        if (!j->slices[k].step_samples) return NULL;
+        memcpy(all + step, j->slices[k].step_samples, sizeof *all * j->slices[k].step_n);
+    }
+    out->step_samples = all;
+    return NULL;
+}
+
 err promql_join(struct arena *a, const struct promql_answer *slices, size_t n, struct promql_answer *out) {
     struct join j = {.slices = slices, .n = n};
     size_t rows = 0;
@@ -105,6 +116,7 @@ err promql_join(struct arena *a, const struct promql_answer *slices, size_t n, s
         rows += slices[k].row_n;
     }
     j.steps = out->step_n;
+    TRY(join_counts(a, &j, out));
     out->rows = arena_array(a, struct promql_row, MAX(rows, 1));
     if (!out->rows) return arena_err(a);
     for (const struct promql_row *row; (row = least_row(&j));)

@@ -25,6 +25,7 @@ static inline bool promql_is_stale(double v) {
 struct promql_matcher {
     enum label_matcher_op op;
     struct str name, value;
+    uint32_t start, end; /* bytes of the text, for mistakes in it */
 };
 /* Of all of them, in memory of the arena, each to be ended with label_matcher_done; on an error none has to. */
 err promql_matchers_make(struct arena *a, const struct promql_matcher *matchers, size_t n, struct label_matcher **out);

@@ -86,6 +86,7 @@ struct function_row;
 struct promql_node {
     enum node_kind kind;
     uint32_t start, end;
+    uint32_t op_start, op_end; /* BINARY: the operator and what belongs to it */
     double number;
     bool is_duration;                /* a number that was written as one */
     bool may_take_all;               /* VECTOR: matchers that take everything are fine, as in info(x, {}) */
@@ -155,6 +156,8 @@ bool is_metric_name(struct str s); /* the same, and : */
 
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
-/* Type rules of one node whose children have passed; NULL, or the message in `a` and *out_bad which node it is about. */
-const char *check_node(struct arena *a, struct promql_node *e, struct promql_syntax syntax,
-                       const struct promql_node **out_bad);
+struct span {
+    uint32_t start, end; /* bytes of the text */
+};
+/* Type rules of one node whose children have passed; NULL, or the message in `a` and *out_bad what it is about. */
+const char *check_node(struct arena *a, struct promql_node *e, struct promql_syntax syntax, struct span *out_bad);

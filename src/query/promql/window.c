@@ -149,6 +149,20 @@ static err job_without_stale(struct range_job *job, struct promql_samples *s) {
     return NULL;
 }
 
+/* What each window holds; a part that is worked out once counts for all steps. */
+static void count_windows(struct evaluator *ev, const struct timeline *t, const struct windows *w) {
+    if (!ev->counts || ev->uncounted || !w) return;
+    for (size_t i = 0; i < ev->count_n; i++) {
+        size_t step = t->n == ev->count_n ? i : 0;
+        ev->counts[i] += w->high[step] - w->low[step];
+    }
+}
+
+static void count_cells(struct evaluator *ev, const struct timeline *t, const struct row *row) {
+    if (!ev->counts || ev->uncounted) return;
+    for (size_t i = 0; i < ev->count_n; i++) ev->counts[i] += row->kinds[t->n == ev->count_n ? i : 0] != PROMQL_ABSENT;
+}
+
 static err job_visit(struct range_job *job, struct windowed *w, struct promql_samples *s, windowed_fn visit,
                      void *context) {
     bool any = false, any_histogram = false;
@@ -161,6 +175,8 @@ static err job_visit(struct range_job *job, struct windowed *w, struct promql_sa
         w->histogram_windows = &job->own_histograms;
     }
     if (!any && !any_histogram) return NULL;
+    count_windows(job->ev, job->t, w->windows);
+    count_windows(job->ev, job->t, w->histogram_windows);
     w->without_resets = s->without_resets && s->without_stale; /* a marker may have stood between two */
     w->times = s->times, w->values = s->values, w->n = s->n;
     w->histogram_times = s->histogram_times, w->histograms = s->histograms, w->histogram_n = s->histogram_n;
@@ -279,7 +295,9 @@ static err subquery_each(struct range_job *job, struct windowed *w, windowed_fn 
     struct table table = {0};
     TRY(inner_timeline(ev, job->t, job->range, &inner));
     if (inner.n == 0) return NULL;
+    ev->uncounted++;
     TRY(eval(ev, &inner, job->range->args[0], &table));
+    ev->uncounted--;
     for (size_t i = 0; i < table.n; i++) {
         struct promql_samples s;
         TRY(eval_check(ev));
@@ -374,7 +392,9 @@ err selector_each(struct evaluator *ev, const struct timeline *t, const struct p
         row.labels = set.series[i];
         row.drop_name = false;
         if (!failed) failed = selector_row(job, &s, times, &row);
-        if (!failed && !row_is_empty(&row, t->n)) failed = sink->give(sink, &row);
+        if (failed || row_is_empty(&row, t->n)) continue;
+        count_cells(ev, t, &row);
+        failed = sink->give(sink, &row);
     }
     set_done(&set);
     return failed;

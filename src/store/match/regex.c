@@ -12,7 +12,8 @@ enum {
     MATCH_DEPTH_MAX = 2000,
     MATCH_HEAP_MAX_KIB = 1024,
     PATTERN_BYTES_MAX = 4096,
-    WHOLE_BYTES_MAX = 65536
+    WHOLE_BYTES_MAX = 65536,
+    REPEAT_MAX = 1000 /* of RE2 */
 };
 enum {
     SHORT_TEXT_BYTES = 2 << 10,
@@ -116,6 +117,24 @@ static size_t skip_item(struct str p, size_t i, bool utf) {
     return i;
 }
 
+/* {n}, {n,} and {n,m} at i: the larger of the two numbers; what is not one of these is text, and 0. */
+static uint32_t repeat_at(struct str p, size_t i) {
+    uint32_t numbers[2] = {0, 0};
+    size_t k = 0, digits = 0;
+    if (p.p[i] != '{') return 0;
+    for (i++; i < p.n; i++) {
+        char c = p.p[i];
+        if (c == '}') return digits || k ? MAX(numbers[0], numbers[1]) : 0;
+        if (c == ',' && k == 0 && digits)
+            k = 1;
+        else if (c >= '0' && c <= '9')
+            numbers[k] = MIN(numbers[k] * 10 + (uint32_t)(c - '0'), UINT16_MAX), digits++;
+        else
+            return 0;
+    }
+    return 0;
+}
+
 /* The index after the construct at i, or an error for what PCRE2 has and RE2 has not. */
 static err check_syntax_at(struct str p, size_t *at) {
     size_t i = *at;
@@ -131,6 +150,8 @@ static err check_syntax_at(struct str p, size_t *at) {
     } else if (str_starts_with(rest, STR("(*")) ||
                (str_starts_with(rest, STR("(?")) && !group_is_allowed((struct str){rest.p + 2, rest.n - 2}))) {
         return err_new(ERR_INVALID, "regular expression: the group at byte %zu is not supported (no look-around)", i);
+    } else if (repeat_at(p, i) > REPEAT_MAX) {
+        return err_new(ERR_INVALID, "regular expression: a repeat of over %d at byte %zu", REPEAT_MAX, i);
     } else if (strchr("*+?}", p.p[i]) && p.p[i] && i + 1 < p.n && p.p[i + 1] == '+') {
         return err_new(ERR_INVALID, "regular expression: possessive repeat at byte %zu is not supported", i);
     } else {
