@@ -160,7 +160,7 @@ test('plain text beyond loopback, and half a pair, are refused before anything s
   assert.match(serve('--tls-cert', at('server.crt'), '--tls-key', at('agent.key')), /key values mismatch/);
   assert.match(serve('--tls-cert', at('server.crt'), '--tls-key', at('none.key')), /none\.key/);
   assert.match(serve('--tls-client-ca', at('ca.crt')), /needs --tls-cert/);
-  assert.match(serve('--plain-text', 'otlp'), /listen, otlp-http, otlp-grpc, jaeger, prometheus, or all/);
+  assert.match(serve('--plain-text', 'otlp'), /listen, otlp-http, otlp-grpc, jaeger, prometheus, ollystack, or all/);
   assert.match(serve(...pair(), '--tls-cert', `otlp-http=${at('agent.crt')}`), /TLS of --otlp-http: .*mismatch/);
 });
 
