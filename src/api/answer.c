@@ -1,6 +1,7 @@
 /* JSON that several answers share. */
 #include "api/api_priv.h"
 
+#include "algo/layout.h"
 #include "base/text.h"
 #include "signal/batch_build.h"
 #include "signal/otlp.h"
@@ -122,6 +123,18 @@ void write_span_stats(struct json_writer *w, const struct query_span_stats *s) {
     json_member(w, "error_ratio", f64, s->spans ? (double)s->errors / (double)s->spans : 0);
     json_key(w, STR("duration"));
     write_duration(w, s);
+}
+
+void write_bends(struct json_writer *w, const struct layout_point *v, uint32_t n) {
+    json_key(w, STR("bends"));
+    json_array(w);
+    for (uint32_t i = 0; i < n; i++) {
+        json_array(w);
+        json_f64(w, (double)v[i].x);
+        json_f64(w, (double)v[i].y);
+        json_array_end(w);
+    }
+    json_array_end(w);
 }
 
 void write_duration(struct json_writer *w, const struct query_span_stats *s) {

@@ -238,6 +238,8 @@ void write_kind(struct json_writer *w, uint32_t kind);
 void write_status(struct json_writer *w, uint32_t status);
 void write_span_stats(struct json_writer *w, const struct query_span_stats *s);
 void write_duration(struct json_writer *w, const struct query_span_stats *s); /* its value alone */
+struct layout_point;
+void write_bends(struct json_writer *w, const struct layout_point *v, uint32_t n); /* of an edge, as a member */
 void write_counts(struct json_writer *w, const char *name, const uint64_t *v, size_t n);
 void write_services(struct json_writer *w, const struct query_service_count *v, size_t n);
 void write_id(struct json_writer *w, const void *id, size_t n); /* null if all zero */

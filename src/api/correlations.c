@@ -263,15 +263,7 @@ static void write_flow_edge(struct json_writer *w, const struct flow_edge *e) {
     json_member(w, "call_count", u64, e->calls);
     json_member(w, "error_count", u64, e->errors);
     write_flow_durations(w, e->calls, e->duration_sum, e->duration_max);
-    json_key(w, STR("bends"));
-    json_array(w);
-    for (uint32_t i = 0; i < e->bend_count; i++) {
-        json_array(w);
-        json_f64(w, (double)e->bends[i].x);
-        json_f64(w, (double)e->bends[i].y);
-        json_array_end(w);
-    }
-    json_array_end(w);
+    write_bends(w, e->bends, e->bend_count);
     json_object_end(w);
 }
 

@@ -119,15 +119,7 @@ static void write_graph_edge(struct json_writer *w, const struct topology_edge *
     write_side(w, "client_duration", &e->as_client);
     write_side(w, "server_duration", &e->as_server);
     json_member(w, "last_seen", time, e->last_seen);
-    json_key(w, STR("bends"));
-    json_array(w);
-    for (uint32_t i = 0; i < e->bend_count; i++) {
-        json_array(w);
-        json_f64(w, (double)e->bends[i].x);
-        json_f64(w, (double)e->bends[i].y);
-        json_array_end(w);
-    }
-    json_array_end(w);
+    write_bends(w, e->bends, e->bend_count);
     json_object_end(w);
 }
 
