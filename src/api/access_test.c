@@ -257,6 +257,24 @@ static void listed_pages_may_ask(void **state) {
     assert_int_equal(allow, 1);
 }
 
+/* As upstream: every preflight is 204 without a body. Only a listed page is told that it may ask, and the question itself is refused. */
+static void a_preflight_of_ollystack_is_204_for_every_page(void **state) {
+    (void)state;
+    stage.api->options.cors_origins = STR("https://listed.example");
+    static const char *const pages[] = {"https://evil.example", "null", "", "http://evil.example:8090"};
+    for (size_t i = 0; i < LENGTH(pages); i++) {
+        be("", NULL);
+        stage.credentials.origin = str_of(pages[i]);
+        assert_int_equal(stage_ask(&stage, "OPTIONS /ollystack/api/v1/traces"), 204);
+        assert_int_equal(stage.body.n, 0);
+        assert_int_equal(stage_send(&stage, API_PORT_OLLYSTACK, "OPTIONS /api/v1/alerts", NULL, NULL, STR("")), 204);
+        assert_int_equal(stage.body.n, 0);
+        be_token(ROLE_ADMIN, TENANT_A);
+        stage.credentials.origin = str_of(pages[i]);
+        if (stage_ask(&stage, "GET /ollystack/api/v1/traces") != 403) fail_msg("%s: %d", pages[i], stage.status);
+    }
+}
+
 static const char *field_of(const struct api_reply *reply, const char *name) {
     static char value[256];
     struct http_field fields[REPLY_FIELDS_MAX];
@@ -297,6 +315,7 @@ int main(void) {
         ACCESS_TEST(tricks_with_paths_lead_nowhere),
         ACCESS_TEST(pages_of_strangers_may_not_ask),
         ACCESS_TEST(listed_pages_may_ask),
+        ACCESS_TEST(a_preflight_of_ollystack_is_204_for_every_page),
         ACCESS_TEST(every_answer_has_its_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -343,7 +343,7 @@ void api_serve(struct api *api, const struct api_request *request) {
     c->now_ns = api->options.wall_ns();
     arena_init(&c->arena, MIB);
     take_target(c);
-    if (!admit_page(c) || !olly_admit(c)) return;
+    if (!olly_admit(c) || !admit_page(c)) return; /* a preflight says nothing: 204 also to pages that may not ask */
     const struct api_route *route = route_find(c);
     if (!route) return; /* c has ended */
     c->route = route;

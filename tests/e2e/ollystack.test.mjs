@@ -288,6 +288,10 @@ test('text is Go\'s, an id of a request comes back, and only listed pages of oth
   assert.match(preflight.headers.get('access-control-allow-methods'), /GET, POST, PUT, DELETE, OPTIONS/);
   assert.match(preflight.headers.get('access-control-allow-headers'), /X-Correlation-ID.*traceparent/);
   assert.equal(preflight.headers.get('access-control-max-age'), '86400');
+  const strange = await ask('/api/v1/correlate/search', { method: 'OPTIONS', headers: { Origin: 'http://stranger.example', 'Access-Control-Request-Method': 'POST' } });
+  assert.equal(strange.status, 204);
+  assert.equal(await strange.text(), '');
+  assert.equal(strange.headers.get('access-control-allow-origin'), null);
 });
 
 // ---- sockets ----------------------------------------------------------------------------------------------------------
