@@ -109,6 +109,7 @@ struct query_trace_summary {
     const struct query_service_count *services; /* most spans first */
     size_t service_count;
     int64_t matched_time, matched_duration; /* newest start and longest duration of matched spans */
+    int64_t matched_start;                  /* their earliest start; INT64_MAX if none matched */
 };
 struct query_traces_answer {
     const struct query_trace_summary *traces;

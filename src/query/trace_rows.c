@@ -260,7 +260,7 @@ static int64_t end_of(int64_t start, int64_t duration) {
 static void sum_rows(struct summing *s, const struct matcher *m, const uint32_t *rows, uint32_t n,
                      struct query_trace_summary *out) {
     int64_t end = INT64_MIN;
-    out->start = INT64_MAX;
+    out->start = out->matched_start = INT64_MAX;
     out->matched_time = out->matched_duration = INT64_MIN;
     for (uint32_t i = 0; i < n; i++) {
         int64_t start = time_of(batch_u64(s->b, SET_ROWS, FIELD_TIME, rows[i]));
@@ -276,6 +276,7 @@ static void sum_rows(struct summing *s, const struct matcher *m, const uint32_t 
         if (!m || !matcher_matches_row(m, s->b, rows[i], s->scratch)) continue;
         out->matched++;
         out->matched_time = MAX(out->matched_time, start);
+        out->matched_start = MIN(out->matched_start, start);
         out->matched_duration = MAX(out->matched_duration, duration);
     }
     out->duration = end - out->start;

@@ -115,7 +115,7 @@ static void write_param_time(struct json_writer *w, const char *key, struct str 
     if (ns == INT64_MIN)
         json_text(w, year_one);
     else
-        olly_time(w, ns);
+        olly_time_as_sent(w, ns, text);
 }
 
 static err fill_search(struct olly *o) {

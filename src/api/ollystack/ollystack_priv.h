@@ -30,7 +30,7 @@ enum {
 
 void olly_take_path(struct api_call *c);      /* strips /ai, as the nginx upstream does */
 bool olly_has_path(const struct api_call *c); /* it is below /ollystack/ */
-bool olly_admit(struct api_call *c);          /* false: an OPTIONS, and the call has ended with 204 */
+bool olly_admit(struct api_call *c); /* false: an OPTIONS, from whatever page, and the call has ended with 204 */
 bool olly_is_otlp(enum api_port port, struct str path);
 bool olly_is_ai(enum api_port port, struct str target);
 bool olly_speaks_ai(const struct api_call *c); /* errors are {"detail":…} */
@@ -68,7 +68,9 @@ void olly_fail(struct api_call *c, int status, struct str message);
 /* JSON as Go escapes it: < > & and U+2028, U+2029 as \u003c …; / as it is. */
 void olly_put_go_json(struct buf *out, struct str json);
 bool olly_needs_go_json(struct str json);
-void olly_time(struct json_writer *w, int64_t ns);        /* RFC 3339, zeros at the end trimmed */
+void olly_time(struct json_writer *w, int64_t ns); /* RFC 3339, zeros at the end trimmed */
+/* As olly_time, in the zone of `sent`, a text that parse_time read as `ns`: what came as 12:00:00+01:00 goes back so. */
+void olly_time_as_sent(struct json_writer *w, int64_t ns, struct str sent);
 void olly_python_time(struct json_writer *w, int64_t ns); /* 2026-11-20T15:40:12.123456, UTC without saying so */
 void olly_f64_2(struct json_writer *w, double v);         /* two decimals */
 double olly_ms(double ns);
@@ -105,7 +107,7 @@ err olly_body(struct api_call *c, const struct olly_member *members, size_t n);
 struct olly_trace {
     unsigned char id[16];
     struct str service, operation; /* of its root */
-    int64_t start, duration;       /* duration: of the longest span */
+    int64_t start, duration;       /* of the earliest span, of the longest */
     uint64_t spans;
     bool failed;
 };

@@ -375,10 +375,10 @@ static size_t count(const char *text, const char *part) {
     "{\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"" id "\",\"parentSpanId\":\"" parent               \
     "\",\"name\":\"n" id "\",\"kind\":2,\"startTimeUnixNano\":\"17673230" start "000000000\",\"endTimeUnixNano\":"     \
     "\"17673230" start "900000001\"" more "}"
-#define SPANS(list)                                                                                                    \
-    "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"a<b>&"  \
-    "c\"}}]},"                                                                                                         \
-    "\"scopeSpans\":[{\"spans\":[" list "]}]}]}"
+#define SPANS_OF(service, list)                                                                                        \
+    "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"         \
+    "\"" service "\"}}]},\"scopeSpans\":[{\"spans\":[" list "]}]}]}"
+#define SPANS(list) SPANS_OF("a<b>&c", list)
 
 /* Two callers from outside, a real root that is later, a ring: the page gets one root, and every parent is there. */
 static void a_trace_has_one_root_and_all_parents(void **state) {
@@ -421,6 +421,25 @@ static void units_and_marks_are_as_the_page_has_them(void **state) {
                                  "\"kind\":\"SPAN_KIND_SERVER\""));
 }
 
+/* Of a filter by service its spans alone: their count, the longest of them and the start of the earliest, however few rows are wanted. */
+static void a_row_of_a_service_begins_with_its_first_span(void **state) {
+    (void)state;
+    send_traces(SPANS(SPAN("0000000000000001", "", "01", "")));
+    send_traces(SPANS_OF("pay-c", SPAN("0000000000000003", "0000000000000002", "07",
+                                       "") "," SPAN("0000000000000002", "0000000000000001", "05", "")));
+    static const char *const limits[] = {"1", "100", "101", "10000"}; /* pages up to 100, one scan above */
+    for (size_t i = 0; i < LENGTH(limits); i++) {
+        char path[128];
+        snprintf(path, sizeof path, "/api/v1/traces?service=pay-c&limit=%s", limits[i]);
+        const char *body = ask(path);
+        assert_non_null(strstr(body, "\"spanCount\":2,"));
+        assert_non_null(strstr(body, "\"timestamp\":\"2026-01-02T03:03:25Z\""));
+        assert_non_null(strstr(body, "\"total\":1"));
+    }
+    assert_has(ask("/api/v1/traces?service=a%3Cb%3E%26c"), "\"timestamp\":\"2026-01-02T03:03:21Z\"");
+    assert_has(ask("/api/v1/traces?start=1767323004000"), "\"timestamp\":\"2026-01-02T03:03:25Z\"");
+}
+
 static void texts_are_escaped_as_go_does(void **state) {
     (void)state;
     AUTO_BUF struct buf out;
@@ -452,6 +471,27 @@ static void times_lose_the_zeros_at_their_end(void **state) {
         json_writer_init(&w, &python);
         olly_python_time(&w, cases[i].ns);
         assert_string_equal(python.p, cases[i].python);
+    }
+}
+
+/* Go keeps the zone that a time came with; one that is 0 is Z. */
+static void times_go_back_in_their_zone(void **state) {
+    (void)state;
+    static const char *const cases[] = {
+        "2026-01-02T03:04:05Z",           "2026-01-02T03:04:05Z",        "2026-01-02T03:04:05.120+01:00",
+        "2026-01-02T03:04:05.12+01:00",   "2026-01-01T00:00:00-05:30",   "2026-01-01T00:00:00-05:30",
+        "2026-01-02T03:04:05+00:00",      "2026-01-02T03:04:05Z",        "2026-01-02T03:04:05-00:00",
+        "2026-01-02T03:04:05Z",           "1969-12-31T23:59:59.5-23:59", "1969-12-31T23:59:59.5-23:59",
+        "9999-01-01T00:00:00+23:59", /* later than can be said */
+        "2262-04-11T23:47:16.854775807Z", "0001-01-01T00:00:00Z",        "0001-01-01T00:00:00Z"};
+    for (size_t i = 0; i < LENGTH(cases); i += 2) {
+        char body[128], want[128];
+        snprintf(body, sizeof body, "{\"start\":\"%s\"}", cases[i]);
+        snprintf(want, sizeof want, "\"start\":\"%s\",\"end\":\"0001-01-01T00:00:00Z\"", cases[i + 1]);
+        assert_int_equal(stage_send(&stage, API_PORT_MAIN, "POST /ollystack/api/v1/correlate/search",
+                                    "application/json", NULL, str_of(body)),
+                         200);
+        assert_has(stage_body(&stage), want);
     }
 }
 
@@ -511,6 +551,28 @@ static void levels_are_those_that_the_page_shows(void **state) {
     assert_has(ask("/api/v1/logs/query?service=s0&severity=warn"), "\"logs\":[],\"total\":0");
 }
 
+/* Metrics are asked for as they were sent and come as they are stored: docs/ollystack.md, "What differs". */
+static void a_gauge_is_found_by_the_name_that_it_was_sent_with(void **state) {
+    (void)state;
+    static const char json[] =
+        "{\"resourceMetrics\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"
+        "\"mq-e\"}},{\"key\":\"service.instance.id\",\"value\":{\"stringValue\":\"i-1\"}}]},\"scopeMetrics\":[{"
+        "\"metrics\":[{\"name\":\"queue.depth\",\"gauge\":{\"dataPoints\":[{\"timeUnixNano\":\"1767323040000000000\","
+        "\"asInt\":\"7\",\"attributes\":[{\"key\":\"queue.name\",\"value\":{\"stringValue\":\"orders\"}}]}]}}]}]}]}";
+    assert_int_equal(stage_send(&stage, API_PORT_OTLP, "POST /v1/metrics", "application/json", NULL, str_of(json)),
+                     200);
+    static const char *const queries[] = {"queue.depth", "queue_depth", "UE.DEP"};
+    for (size_t i = 0; i < LENGTH(queries); i++) {
+        char path[128];
+        snprintf(path, sizeof path, "/api/v1/metrics/query?query=%s", queries[i]);
+        const char *body = ask(path);
+        assert_non_null(
+            strstr(body, "{\"metricName\":\"queue_depth\",\"value\":7,\"timestamp\":\"2026-01-02T03:04:00Z\","));
+        assert_non_null(
+            strstr(body, "\"attributes\":{\"instance\":\"i-1\",\"job\":\"mq-e\",\"queue_name\":\"orders\"}"));
+    }
+}
+
 static void ids_of_requests_come_back_or_are_made(void **state) {
     (void)state;
     struct api_call c = {.request = {.request_id = STR("mine")}};
@@ -536,11 +598,14 @@ int main(void) {
         STAGE_TEST(a_trace_has_one_root_and_all_parents),
         STAGE_TEST(without_a_root_the_earliest_orphan_is_it),
         STAGE_TEST(units_and_marks_are_as_the_page_has_them),
+        STAGE_TEST(a_row_of_a_service_begins_with_its_first_span),
         STAGE_TEST(texts_are_escaped_as_go_does),
         STAGE_TEST(times_lose_the_zeros_at_their_end),
+        STAGE_TEST(times_go_back_in_their_zone),
         STAGE_TEST(percentiles_are_by_index),
         STAGE_TEST(like_is_a_pattern),
         STAGE_TEST(levels_are_those_that_the_page_shows),
+        EMPTY_TEST(a_gauge_is_found_by_the_name_that_it_was_sent_with),
         STAGE_TEST(ids_of_requests_come_back_or_are_made),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

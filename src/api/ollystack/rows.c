@@ -44,7 +44,7 @@ static bool has_failed(const struct query_trace_summary *s, struct str service) 
 static struct olly_trace row_of(const struct query_trace_summary *s, struct str service) {
     struct olly_trace t = {.service = s->root_service,
                            .operation = s->root_name,
-                           .start = s->start,
+                           .start = s->matched ? s->matched_start : s->start,
                            .duration = s->matched_duration,
                            .spans = s->matched,
                            .failed = has_failed(s, service)};

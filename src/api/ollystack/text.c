@@ -39,7 +39,7 @@ void olly_put_go_json(struct buf *out, struct str json) {
 
 /* ---- times ------------------------------------------------------------------------------------------------------ */
 
-enum { TIME_TEXT = 40 };
+enum { TIME_TEXT = 40, ZONE_TEXT = 6 }; /* ±hh:mm */
 
 /* 2026-11-20T15:40:12, and the ns behind it. */
 static struct str time_text(int64_t ns, struct buf *out, int64_t *fraction) {
@@ -50,7 +50,7 @@ static struct str time_text(int64_t ns, struct buf *out, int64_t *fraction) {
     return (struct str){out->p, out->n - 1}; /* without Z */
 }
 
-void olly_time(struct json_writer *w, int64_t ns) {
+static void write_time(struct json_writer *w, int64_t ns, struct str zone) {
     AUTO_BUF struct buf whole, text;
     int64_t fraction;
     buf_init(&whole, TIME_TEXT);
@@ -60,8 +60,28 @@ void olly_time(struct json_writer *w, int64_t ns) {
         buf_add_fmt(&text, ".%09lld", (long long)fraction);
         while (text.p[text.n - 1] == '0') text.n--;
     }
-    buf_add_byte(&text, 'Z');
+    buf_add_str(&text, zone);
     json_str(w, buf_str(&text));
+}
+
+void olly_time(struct json_writer *w, int64_t ns) { write_time(w, ns, STR("Z")); }
+
+/* ±hh:mm at the end of a time that was read, as ns east of Greenwich. */
+static int64_t offset_of(struct str zone) {
+    int digits[] = {zone.p[1] - '0', zone.p[2] - '0', zone.p[4] - '0', zone.p[5] - '0'};
+    int minutes = (digits[0] * 10 + digits[1]) * 60 + digits[2] * 10 + digits[3];
+    return (zone.p[0] == '-' ? -minutes : minutes) * 60 * (int64_t)1000000000;
+}
+
+void olly_time_as_sent(struct json_writer *w, int64_t ns, struct str sent) {
+    int64_t local;
+    bool is_utc = sent.n < ZONE_TEXT || sent.p[sent.n - 1] == 'Z' || sent.p[sent.n - 1] == 'z';
+    struct str zone = is_utc ? STR("Z") : (struct str){sent.p + sent.n - ZONE_TEXT, ZONE_TEXT};
+    int64_t offset = is_utc ? 0 : offset_of(zone);
+    if (offset == 0 || __builtin_add_overflow(ns, offset, &local)) /* +00:00 is Z to Go */
+        olly_time(w, ns);
+    else
+        write_time(w, local, zone);
 }
 
 void olly_python_time(struct json_writer *w, int64_t ns) {
