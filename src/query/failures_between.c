@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "query/query_priv.h"
 
+enum { SKETCH_BITS = 1 << 20 };
 enum { NOT_WALKED = UINT32_MAX - 1, TRACE_BYTES = 64 /* about what one costs in `traces` */ };
 enum { COLUMN_TRACE, COLUMN_SPAN, COLUMN_PARENT, COLUMN_STATUS, COLUMNS };
 static const struct column_ref columns[COLUMNS] = {[COLUMN_TRACE] = FIELD_COLUMN(FIELD_TRACE_ID),
@@ -30,7 +31,8 @@ struct between {
     struct strings traces;
     VEC(struct family) families; /* of each trace */
     VEC(struct node) nodes;      /* a row each, then the others */
-    uint32_t *slots;             /* trace and span id → node + 1 */
+    uint64_t *sketch; /* a bit of each trace that is_split: most spans are of none, and cost no more than this */
+    uint32_t *slots;  /* trace and span id → node + 1 */
     size_t mask;
     uint64_t charged;
     bool is_cut;
@@ -103,12 +105,29 @@ static bool choose_traces(struct between *b, bool *called_failed) {
     return any;
 }
 
+static bool sketch_bit(struct between *b, const void *trace_id, bool add) {
+    uint64_t id[2];
+    memcpy(id, trace_id, sizeof id);
+    uint64_t at = hash_keyed(id[0], id[1]) & (SKETCH_BITS - 1), bit = (uint64_t)1 << at % 64;
+    if (add) b->sketch[at / 64] |= bit;
+    return b->sketch[at / 64] & bit;
+}
+
+static err draw_sketch(struct between *b) {
+    TRY(charge(b, SKETCH_BITS / 8));
+    b->sketch = mem_new_array(uint64_t, SKETCH_BITS / 64);
+    for (uint32_t i = 0; i < b->n; i++)
+        if (b->families.v[b->nodes.v[i].trace].is_split) sketch_bit(b, b->rows[i].trace_id, true);
+    return NULL;
+}
+
 static enum scan_next on_rows(void *context, const struct picked *rows, err *out_error) {
     struct between *b = context;
     const struct vector *c = rows->chunk->columns;
     for (uint32_t k = 0; k < rows->n; k++) {
         uint32_t i = picked_at(rows, k), trace;
         if (c[COLUMN_STATUS].u64[i] == FAILURE_STATUS || !c[COLUMN_PARENT].u64[i]) continue;
+        if (!sketch_bit(b, c[COLUMN_TRACE].id16 + 16 * (size_t)i, false)) continue;
         if (!strings_find(&b->traces, str_span(c[COLUMN_TRACE].id16 + 16 * (size_t)i, 16), &trace)) continue;
         if (!b->families.v[trace].is_split) continue;
         b->is_cut = b->nodes.n - b->n == QUERY_FAILURES_BETWEEN;
@@ -139,6 +158,7 @@ static err find_callers(struct between *b, const struct query_filter *f, uint32_
     struct query_filter any = *f;
     struct matcher m;
     any.status = -1;
+    TRY(draw_sketch(b));
     TRY(matcher_make(b->q, SIGNAL_SPANS, &any, &m));
     TRY(query_scan(b->q, &m, columns, COLUMNS, on_rows, b));
     TRY(index_nodes(b));
@@ -174,6 +194,7 @@ err failures_between(struct query *q, const struct query_filter *f, const struct
     strings_done(&b.traces);
     vec_done(&b.families);
     vec_done(&b.nodes);
+    mem_free(b.sketch);
     mem_free(b.slots);
     query_discharge(q, b.charged);
     if (!e) *out_unseen = unseen;
