@@ -1,5 +1,6 @@
 /* The error inbox as JSON: GET /api/v1/errors. */
 #include "api/api_priv.h"
+#include "insight/analysis.h"
 #include "insight/errors.h"
 
 static void write_sample(struct json_writer *w, const struct query_failure_sample *s) {
@@ -35,7 +36,7 @@ static void write_group(struct json_writer *w, const struct error_group *g) {
     json_member(w, "operation", str, f->operation);
     json_key(w, STR("kind"));
     write_kind(w, f->kind);
-    json_member(w, "error_type", str, f->error);
+    json_member(w, "error_type", str, analysis_error_name(f->error, g->exception_type));
     json_member(w, "pattern", str, g->pattern);
     json_member(w, "message", str, f->message);
     json_member(w, "variant_count", u64, g->variants);

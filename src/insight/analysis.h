@@ -91,9 +91,10 @@ err analysis_make(struct arena *a, const struct trace_tree *t, const struct anal
 
 /* What a failed span says of itself. */
 struct analysis_error {
-    struct str type,
-        message; /* its exception's where it has one, else error.type or a status code, and the status message; may be "" */
+    struct str type, message; /* as analysis_error_name says; the status message, else the exception's. May be "" */
 };
+/* Of error.type or a status code, and the type of its exception: a name before a number, else what is there. */
+struct str analysis_error_name(struct str error, struct str exception);
 /* Of its last exception alone: the one that got out. */
 struct analysis_error analysis_exception_of(const struct batch *b, uint32_t row, struct arena *a);
 struct analysis_error analysis_error_of(const struct batch *b, uint32_t row, struct arena *a);

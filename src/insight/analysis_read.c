@@ -106,13 +106,21 @@ struct analysis_error analysis_exception_of(const struct batch *b, uint32_t row,
     return (struct analysis_error){STR(""), STR("")};
 }
 
+struct str analysis_error_name(struct str error, struct str exception) {
+    bool is_number = true;
+    for (size_t i = 0; i < error.n; i++) is_number = is_number && error.p[i] >= '0' && error.p[i] <= '9';
+    return is_number && exception.n ? exception : error;
+}
+
 struct analysis_error analysis_error_of(const struct batch *b, uint32_t row, struct arena *a) {
     static const char *const codes[] = {"error.type", "http.response.status_code", "http.status_code",
                                         "rpc.grpc.status_code"};
     struct analysis_error e = analysis_exception_of(b, row, a);
     struct str message = batch_text(b, SET_ROWS, FIELD_STATUS_MESSAGE, row);
     if (message.n) e.message = message;
-    for (size_t i = 0; i < LENGTH(codes) && !e.type.n; i++) e.type = attribute_text(b, SET_ROWS, row, codes[i], a);
+    struct str error = STR("");
+    for (size_t i = 0; i < LENGTH(codes) && !error.n; i++) error = attribute_text(b, SET_ROWS, row, codes[i], a);
+    e.type = analysis_error_name(error, e.type);
     return e;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "insight/analysis.h"
 #include "insight/errors.h"
 
 enum { MOST = 32 };
@@ -182,6 +183,24 @@ static void samples_are_of_different_traces(void **state) {
     arena_done(&a);
 }
 
+/* One span is called the same in the inbox and in the analysis of its trace. */
+static void an_error_is_called_by_a_name_before_a_number(void **state) {
+    (void)state;
+    static const struct {
+        const char *error, *exception, *name;
+    } cases[] = {{"", "", ""},
+                 {"402", "", "402"},
+                 {"timeout", "", "timeout"},
+                 {"", "IOError", "IOError"},
+                 {"500", "IOError", "IOError"},
+                 {"declined", "CardError", "declined"},
+                 {"5xx", "IOError", "5xx"}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct str name = analysis_error_name(str_of(cases[i].error), str_of(cases[i].exception));
+        if (!str_equal(name, str_of(cases[i].name))) fail_msg("case %zu", i);
+    }
+}
+
 static void odd_messages_are_borne(void **state) {
     (void)state;
     static char large[40000];
@@ -215,6 +234,7 @@ int main(void) {
         cmocka_unit_test(a_fingerprint_is_what_it_was),
         cmocka_unit_test(trends_go_by_the_halves_of_the_range),
         cmocka_unit_test(samples_are_of_different_traces),
+        cmocka_unit_test(an_error_is_called_by_a_name_before_a_number),
         cmocka_unit_test(odd_messages_are_borne),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { SPAN_FAILED = 2, TEXT_BYTES_MAX = 16 << 10 };
+enum { TEXT_BYTES_MAX = 16 << 10 };
 
 enum {
     COLUMN_SERVICE,
@@ -225,11 +225,14 @@ static err list_callers(struct counter *s) {
     return query_settle(s->q);
 }
 
-static err fold_rows(struct counter *s) {
+static err fold_rows(struct counter *s, const struct query_filter *f) {
     uint32_t n = (uint32_t)s->rows.n;
     uint32_t *origins = arena_array(&s->q->arena, uint32_t, (size_t)n + 1);
     if (!origins) return arena_err(&s->q->arena);
-    TRY(failures_fold(s->q, s->rows.v, n, origins));
+    uint64_t unseen;
+    TRY(failures_between(s->q, f, s->rows.v, n, origins, &unseen));
+    s->unfolded += unseen;
+    TRY(failures_fold(s->q, s->v.v, s->rows.v, n, origins));
     TRY(query_charge(s->q, (uint64_t)n * sizeof(uint64_t)));
     vec_reserve(&s->passages, n);
     for (uint32_t i = 0; i < n; i++) {
@@ -247,10 +250,10 @@ static err fold_rows(struct counter *s) {
 static err count(struct counter *s, const struct query_filter *f, struct query_failures_answer *out) {
     struct query_filter failed = *f;
     struct matcher m;
-    failed.status = SPAN_FAILED;
+    failed.status = FAILURE_STATUS;
     TRY(matcher_make(s->q, SIGNAL_SPANS, &failed, &m));
     TRY(query_scan(s->q, &m, columns, COLUMNS, on_rows, s));
-    TRY(fold_rows(s));
+    TRY(fold_rows(s, f));
     struct query_failure *all = arena_array(&s->q->arena, struct query_failure, s->v.n + 1);
     if (!all) return arena_err(&s->q->arena);
     if (s->v.n) memcpy(all, s->v.v, s->v.n * sizeof *all);

@@ -2,19 +2,20 @@
  * (insight/errors.h), which puts messages together that differ in numbers and ids alone.
  *
  * A failure that passes through its callers is counted once: a failed span that called another failed span is not one of its group, but a passage of the
- * deepest one's below it. Only spans that fulfil the filter and are in its range are looked at: with a service alone its own passages of others' failures
+ * deepest one's below it. Spans in between that did not fail (a server's, at a status 4xx) do not break the chain if the caller called no failed span itself
+ * and says nothing more than a status code. Only spans that fulfil the filter and are in its range are looked at: with a service alone its own passages of others' failures
  * are what it says itself.
  *
  * The error is the attribute error.type, else the first of http.response.status_code, http.status_code, rpc.grpc.status_code that is there.
  * Limits: QUERY_FAILURES_MAX groups: rows of those met later are counted in `other`; QUERY_FAILURE_SAMPLES newest spans of each; QUERY_FAILURE_BUCKETS equal parts of the range;
- * QUERY_FAILURES_FOLDED failed spans, newest first: those met later are groups' own (`unfolded`).
+ * QUERY_FAILURES_FOLDED failed spans, newest first: those met later are groups' own (`unfolded`); QUERY_FAILURES_BETWEEN spans in between.
  * Spans that were sent twice count twice. Memory, deadline, errors: as query.h.
  */
 #pragma once
 
 #include "query/query.h"
 
-enum { QUERY_FAILURES_FOLDED = 1 << 20 };
+enum { QUERY_FAILURES_FOLDED = 1 << 20, QUERY_FAILURES_BETWEEN = 1 << 20 };
 enum { QUERY_FAILURES_MAX = 10000, QUERY_FAILURE_SAMPLES = 5, QUERY_FAILURE_BUCKETS = 24 };
 
 struct query_failure_sample {
@@ -43,8 +44,9 @@ struct query_failure {
 struct query_failures_answer {
     struct query_failure *failures; /* as they were met */
     size_t n;
-    uint64_t total, other;      /* failed spans: count and passed_through of all groups, and those in no group */
-    uint64_t unfolded;          /* failed spans that came after QUERY_FAILURES_FOLDED */
+    uint64_t total, other; /* failed spans: count and passed_through of all groups, and those in no group */
+    uint64_t
+        unfolded; /* failed spans that came after QUERY_FAILURES_FOLDED, or whose caller may be beyond QUERY_FAILURES_BETWEEN */
     int64_t time_min, time_max; /* what buckets cover: the range of the filter */
 };
 /* f->status is not looked at. */

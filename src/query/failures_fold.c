@@ -5,6 +5,7 @@
 
 /* Arrays of one element a row; of rows that share an id the first stands for all. */
 struct fold {
+    const struct query_failure *said;
     const struct failed_row *rows;
     uint32_t n;
     uint32_t *slots; /* trace and span id → row + 1 */
@@ -37,18 +38,68 @@ static void index_rows(struct fold *f) {
     }
 }
 
+/* A caller that is apart is a parent where no failed span is nearer to it. */
 static void link_rows(struct fold *f) {
+    uint32_t *called_failed = f->queue; /* not needed yet */
+    memset(called_failed, 0, f->n * sizeof *called_failed);
     for (uint32_t i = 0; i < f->n; i++) {
         const struct failed_row *r = &f->rows[i];
-        f->origins[i] = i;
         f->parent[i] = FAILURE_NONE;
         if (f->same[i] != i || !r->parent_id || r->parent_id == r->span_id) continue;
         uint32_t found = f->slots[slot_of(f, r, r->parent_id)];
         if (!found) continue;
         f->parent[i] = found - 1;
         f->pending[found - 1]++;
+        called_failed[found - 1] = true;
+    }
+    for (uint32_t i = 0; i < f->n; i++) {
+        uint32_t caller = f->origins[i];
+        f->origins[i] = i;
+        if (caller == FAILURE_NONE || f->same[i] != i || f->parent[i] != FAILURE_NONE) continue;
+        caller = f->same[caller];
+        if (called_failed[caller]) continue;
+        f->parent[i] = caller;
+        f->pending[caller]++;
     }
 }
+
+/* ---- what a caller that is apart says ----------------------------------------------------------------------------- */
+
+enum { CODE_DIGITS = 3, REPEAT_BYTES_MAX = 64 };
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static bool is_code(struct str error) {
+    for (size_t i = 0; i < error.n; i++)
+        if (!is_digit(error.p[i])) return false;
+    return true;
+}
+
+/* "HTTP 402", "Request failed with status code 402": short, and the code stands there as a number of its own. */
+static bool repeats_code(struct str message, struct str code) {
+    if (code.n != CODE_DIGITS || message.n > REPEAT_BYTES_MAX) return false;
+    for (size_t i = 0; i + code.n <= message.n; i++) {
+        size_t end = i + code.n;
+        bool begins = i == 0 || !is_digit(message.p[i - 1]), ends = end == message.n || !is_digit(message.p[end]);
+        if (begins && ends && memcmp(message.p + i, code.p, code.n) == 0) return true;
+    }
+    return false;
+}
+
+static bool says_nothing_more(const struct query_failure *f, const struct query_failure *origin) {
+    if (f->error.n && !is_code(f->error) && !str_equal(f->error, origin->error)) return false;
+    if (!f->message.n || str_equal(f->message, origin->message)) return true;
+    return is_code(f->error) && repeats_code(f->message, f->error);
+}
+
+static bool may_pass(const struct fold *f, uint32_t child, uint32_t parent) {
+    const struct failed_row *c = &f->rows[child], *p = &f->rows[parent], *origin = &f->rows[f->origins[child]];
+    if (c->parent_id == p->span_id) return true;
+    if (p->group == FAILURE_NONE || origin->group == FAILURE_NONE) return false;
+    return says_nothing_more(&f->said[p->group], &f->said[origin->group]);
+}
+
+/* ---- from below --------------------------------------------------------------------------------------------------- */
 
 /* The deeper chain explains a span, of two equal ones that which began earlier. */
 static bool explains(const struct fold *f, uint32_t child, uint32_t parent) {
@@ -65,7 +116,7 @@ static void climb(struct fold *f) {
     while (head < tail) {
         uint32_t i = f->queue[head++], parent = f->parent[i];
         if (parent == FAILURE_NONE) continue;
-        if (explains(f, i, parent)) {
+        if (may_pass(f, i, parent) && explains(f, i, parent)) {
             f->origins[parent] = f->origins[i];
             f->height[parent] = f->height[i] + 1;
         }
@@ -79,8 +130,9 @@ static void climb(struct fold *f) {
     }
 }
 
-err failures_fold(struct query *q, const struct failed_row *rows, uint32_t n, uint32_t *origins) {
-    struct fold f = {.rows = rows, .n = n, .mask = 64, .origins = origins};
+err failures_fold(struct query *q, const struct query_failure *said, const struct failed_row *rows, uint32_t n,
+                  uint32_t *origins) {
+    struct fold f = {.said = said, .rows = rows, .n = n, .mask = 64, .origins = origins};
     while (f.mask < (size_t)n * 2) f.mask *= 2;
     uint64_t bytes = f.mask * sizeof *f.slots + 5 * (uint64_t)(n + 1) * sizeof(uint32_t);
     TRY(query_charge(q, bytes));

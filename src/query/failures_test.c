@@ -32,14 +32,40 @@ static bool belongs(const struct sample *s, const struct query_failure *f) {
     return is(environment_text(s), f->environment) && is(s->name, f->operation) && is(code, f->error);
 }
 
-/* Which row of w.rows began what row i says, and how deep below i; by definition, where every id is one row. */
+static bool is_in(const struct sample *s, int64_t from, int64_t to) { return s->time >= from && s->time <= to; }
+
+/* The failed row next above row i, through rows that did not fail; its own number if there is none. *out_apart: not its parent. */
+static size_t caller_of(size_t i, int64_t from, int64_t to, bool *out_apart) {
+    size_t at = i;
+    for (size_t steps = 0; steps <= w.rows.n; steps++) {
+        const struct sample *s = &w.rows.v[at];
+        size_t up = 0;
+        while (up < w.rows.n && (w.rows.v[up].span_id != s->parent_id || !is_in(&w.rows.v[up], from, to) ||
+                                 memcmp(w.rows.v[up].trace_id, s->trace_id, 16) != 0))
+            up++;
+        if (up == w.rows.n || up == i) return i;
+        *out_apart = steps > 0;
+        if (w.rows.v[up].status == 2) return up;
+        at = up;
+    }
+    return i;
+}
+
+/* Which row of w.rows began what row i says, and how deep below i; by definition, where every id is one row. Spans of fill_families say nothing but codes. */
 struct said {
     size_t origin;
     int height; /* -1: not known yet */
 };
 static struct said *fold(int64_t from, int64_t to) {
     struct said *v = calloc(w.rows.n, sizeof *v);
-    for (size_t i = 0; i < w.rows.n; i++) v[i] = (struct said){i, -1};
+    size_t *caller = calloc(w.rows.n, sizeof *caller);
+    bool *apart = calloc(w.rows.n, sizeof *apart), *is_near = calloc(w.rows.n, sizeof *is_near);
+    for (size_t i = 0; i < w.rows.n; i++) {
+        const struct sample *s = &w.rows.v[i];
+        v[i] = (struct said){i, -1};
+        caller[i] = s->status == 2 && is_in(s, from, to) ? caller_of(i, from, to, &apart[i]) : i;
+        if (caller[i] != i && !apart[i]) is_near[caller[i]] = true;
+    }
     for (bool more = true; more;) {
         more = false;
         for (size_t i = 0; i < w.rows.n; i++) {
@@ -47,10 +73,7 @@ static struct said *fold(int64_t from, int64_t to) {
             struct said found = {i, 0};
             bool is_open = v[i].height >= 0 || s->status != 2 || s->time < from || s->time > to;
             for (size_t k = 0; k < w.rows.n && !is_open; k++) {
-                const struct sample *c = &w.rows.v[k];
-                if (k == i || c->status != 2 || c->parent_id != s->span_id || c->time < from || c->time > to ||
-                    memcmp(c->trace_id, s->trace_id, 16) != 0)
-                    continue;
+                if (k == i || caller[k] != i || (apart[k] && is_near[i])) continue;
                 is_open = v[k].height < 0;
                 if (v[k].height + 1 > found.height ||
                     (v[k].height + 1 == found.height && w.rows.v[v[k].origin].time < w.rows.v[found.origin].time))
@@ -61,6 +84,9 @@ static struct said *fold(int64_t from, int64_t to) {
             more = true;
         }
     }
+    free(caller);
+    free(apart);
+    free(is_near);
     return v;
 }
 
@@ -233,6 +259,74 @@ static void a_failure_is_counted_where_it_began(void **state) {
     world_close(&w);
 }
 
+/* What a caller above a span that did not fail says, and whether it is a mistake of its own. */
+static void spans_that_did_not_fail_do_not_break_a_chain(void **state) {
+    (void)state;
+    static const struct {
+        int code;
+        uint32_t status, between; /* of the span in between */
+        const char *message, *error;
+        bool is_own;
+    } cases[] = {
+        {402, 0, 1, "", "", false},
+        {402, 1, 1, "", "", false},
+        {402, 0, 40, "", "", false},
+        {-1, 0, 1, "", "", false},
+        {402, 0, 1, "HTTP 402", "", false},
+        {402, 0, 1, "Request failed with status code 402", "", false},
+        {402, 0, 1, "declined", "", false}, /* what began below says the same */
+        {402, 0, 1, "account 14021 is closed", "", true},
+        {-1, 0, 1, "gave up after 3 attempts", "", true},
+        {-1, 0, 1, "", "timeout", true},
+        {-1, 0, 1, "", "CardError", false},
+        {-1, 0, 1, "", "402", false},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct sample s[64];
+        struct query_filter f;
+        struct query_failures_answer found;
+        uint32_t n = cases[i].between + 2;
+        world_open(&w, 1);
+        for (uint32_t k = 0; k < n; k++)
+            s[k] = (struct sample){.signal = SIGNAL_SPANS,
+                                   .trace_id = {1},
+                                   .span_id = k + 1,
+                                   .parent_id = k,
+                                   .time = NOON + k,
+                                   .duration = 1,
+                                   .kind = 2,
+                                   .status = k == 0 || k == n - 1 ? 2 : cases[i].status,
+                                   .service = k ? "pay" : "gate",
+                                   .name = "call",
+                                   .message = k == 0       ? cases[i].message
+                                              : k == n - 1 ? "declined"
+                                                           : "",
+                                   .error = k == 0       ? cases[i].error
+                                            : k == n - 1 ? "CardError"
+                                                         : "",
+                                   .code = k == 0 ? cases[i].code : -1};
+        world_add(&w, s, n);
+        world_query(&w, &q);
+        query_filter_init(&f);
+        f.time_min = NOON;
+        f.time_max = NOON + 100;
+        ASSERT_OK(query_failures(&q, &f, &found));
+        assert_int_equal(found.n, 2);
+        for (size_t k = 0; k < found.n; k++) {
+            const struct query_failure *of = &found.failures[k];
+            bool is_gate = str_equal(of->service, STR("gate"));
+            if (of->count != (is_gate ? cases[i].is_own : 1)) fail_msg("case %zu: %d", i, (int)of->count);
+            assert_int_equal(of->passed_through, is_gate ? 0 : !cases[i].is_own);
+        }
+        f.service = STR("gate"); /* what it says itself */
+        ASSERT_OK(query_failures(&q, &f, &found));
+        assert_true(found.n == 1 && found.failures[0].count == 1);
+        assert_int_equal(found.unfolded, 0);
+        query_end(&q);
+        world_close(&w);
+    }
+}
+
 /* As many rows as are folded at most: one chain of all, one ring of all, and one caller of all. Nothing recurses, each takes one pass. */
 static void the_largest_families_are_folded(void **state) {
     (void)state;
@@ -245,7 +339,8 @@ static void the_largest_families_are_folded(void **state) {
         for (uint32_t i = 0; i < n; i++)
             rows[i] = (struct failed_row){.span_id = i + 1, .parent_id = shape == 2 ? 1 : i, .time = NOON + i};
         if (shape == 1) rows[0].parent_id = n;
-        ASSERT_OK(failures_fold(&q, rows, n, origins));
+        memset(origins, 0xff, n * sizeof *origins); /* nobody is apart */
+        ASSERT_OK(failures_fold(&q, NULL, rows, n, origins));
         for (uint32_t i = 0; i < n; i++) {
             uint32_t wanted = shape == 0 ? n - 1 : shape == 1 ? i : i ? i : 1;
             if (origins[i] != wanted) fail_msg("shape %d, row %u: %u, not %u", shape, i, origins[i], wanted);
@@ -302,6 +397,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_those_of_a_count),
         cmocka_unit_test(a_failure_is_counted_where_it_began),
+        cmocka_unit_test(spans_that_did_not_fail_do_not_break_a_chain),
         cmocka_unit_test(the_largest_families_are_folded),
         cmocka_unit_test(what_is_over_the_limit_is_counted),
     };

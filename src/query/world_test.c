@@ -140,8 +140,8 @@ static uint32_t add_resource(struct batch_builder *b, const struct sample *s) {
     return row;
 }
 
-static void add_attributes(struct batch_builder *b, uint32_t row, int code, const char *peer) {
-    uint32_t keys[2], n = 0, first = (uint32_t)b->slots.n;
+static void add_attributes(struct batch_builder *b, uint32_t row, int code, const char *peer, const char *error) {
+    uint32_t keys[3], n = 0, first = (uint32_t)b->slots.n;
     char text[16];
     snprintf(text, sizeof text, "%d", code);
     if (code >= 0) {
@@ -149,6 +149,7 @@ static void add_attributes(struct batch_builder *b, uint32_t row, int code, cons
         *vec_push(&b->slots) = code % 2 ? strings_intern(&b->strings, str_of(text)) : (uint64_t)code;
     }
     push_text(b, keys, &n, "peer.service", peer);
+    if (error && *error) push_text(b, keys, &n, "error.type", error);
     if (n) batch_builder_attributes(b, SET_ROWS, row, keys, n, first);
 }
 
@@ -168,13 +169,16 @@ static void add_row(struct batch_builder *b, const struct sample *s, uint32_t sc
         batch_builder_set_u32(b, SET_ROWS, FIELD_NAME, row, name);
         batch_builder_set_u32(b, SET_ROWS, FIELD_KIND, row, s->kind);
         batch_builder_set_u32(b, SET_ROWS, FIELD_STATUS, row, s->status);
+        if (s->message)
+            batch_builder_set_u32(b, SET_ROWS, FIELD_STATUS_MESSAGE, row,
+                                  strings_intern(&b->strings, str_of(s->message)));
     } else {
         batch_builder_set_u64(b, SET_ROWS, FIELD_OBSERVED, row, (uint64_t)s->observed);
         batch_builder_set_u32(b, SET_ROWS, FIELD_SEVERITY, row, s->severity);
         batch_builder_set_u32(b, SET_ROWS, FIELD_BODY, row, name);
         batch_builder_set_u32(b, SET_ROWS, FIELD_BODY_TYPE, row, VALUE_STRING);
     }
-    add_attributes(b, row, s->code, s->peer);
+    add_attributes(b, row, s->code, s->peer, s->error);
 }
 
 static void stored(void *context, err e) {

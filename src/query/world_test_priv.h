@@ -20,6 +20,7 @@ struct sample {
     const char *name;                                            /* or a log's body */
     const char *peer;                                            /* peer.service; NULL: absent */
     const char *correlation;                                     /* the id that came with it; NULL: none */
+    const char *message, *error;                                 /* of its status; error.type; NULL: absent */
     int code;                                                    /* http.status_code; -1: absent; odd ones as text */
 };
 

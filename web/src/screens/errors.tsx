@@ -55,7 +55,7 @@ const nameOf = (g: Group): string => g.pattern || g.exception_message || g.excep
 function Details({ g, state }: { g: Group; state: ErrorsState }) {
   const { zone } = usePrefs();
   const facts: [string, string][] = [
-    ['Error', g.error_type], ['Exception', [g.exception_type, g.exception_message].filter(Boolean).join(': ')], ['Message', g.message === g.pattern ? '' : g.message], ['Operation', `${g.operation} (${g.kind})`], ['Environment', g.environment + (g.environment_count > 1 ? ` and ${g.environment_count - 1} more` : '')],
+    ['Error', g.error_type === g.exception_type ? '' : g.error_type], ['Exception', [g.exception_type, g.exception_message].filter(Boolean).join(': ')], ['Message', g.message === g.pattern ? '' : g.message], ['Operation', `${g.operation} (${g.kind})`], ['Environment', g.environment + (g.environment_count > 1 ? ` and ${g.environment_count - 1} more` : '')],
     ['First seen', showTime(parseMs(g.first_seen), zone)], ['Last seen', showTime(parseMs(g.last_seen), zone)], ['Variants', g.variant_count > 1 ? grouped(g.variant_count) : ''],
   ];
   return (
