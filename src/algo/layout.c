@@ -579,7 +579,7 @@ err layout_layered(struct arena *a, uint32_t nodes, const struct layout_edge *ed
 }
 
 err layout_neighbourhood(struct arena *a, uint32_t nodes, const struct layout_edge *edges, size_t edge_count,
-                         uint32_t focus, uint32_t steps_max, uint32_t max, const bool **out_kept,
+                         const bool *is_end, uint32_t focus, uint32_t steps_max, uint32_t max, const bool **out_kept,
                          const uint32_t **out_distance) {
     struct neighbours near;
     TRY(check(nodes, edges, edge_count));
@@ -601,13 +601,15 @@ err layout_neighbourhood(struct arena *a, uint32_t nodes, const struct layout_ed
     ring[0] = focus;
     for (uint32_t step = 1; step <= steps_max && n && left; step++) {
         uint32_t found = 0;
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < n; i++) {
+            if (is_end && is_end[ring[i]] && ring[i] != focus) continue;
             for (uint32_t k = near.start[ring[i]]; k < near.start[ring[i] + 1]; k++) {
                 uint32_t v = near.of[k];
                 if (distance[v] != NONE) continue;
                 distance[v] = step;
                 next[found++] = v;
             }
+        }
         qsort(next, found, sizeof *next, compare_u32);
         for (uint32_t i = left; i < found; i++) distance[next[i]] = NONE;
         n = MIN(found, left);

@@ -44,7 +44,7 @@ err layout_layered(struct arena *a, uint32_t nodes, const struct layout_edge *ed
                    struct layout *out);
 
 /* Of a graph that is too large to be read: the nodes nearest to `focus`, along edges in either direction, nearest first and of one distance those
- * with the smallest number; at most `max`, focus included. *out_kept: one flag a node; *out_distance: steps from focus, UINT32_MAX: not kept. */
+ * with the smallest number; at most `max`, focus included. `is_end`, one flag a node, NULL: none: whence no way goes on, but from focus. *out_kept: one flag a node; *out_distance: steps from focus, UINT32_MAX: not kept. */
 err layout_neighbourhood(struct arena *a, uint32_t nodes, const struct layout_edge *edges, size_t edge_count,
-                         uint32_t focus, uint32_t steps_max, uint32_t max, const bool **out_kept,
+                         const bool *is_end, uint32_t focus, uint32_t steps_max, uint32_t max, const bool **out_kept,
                          const uint32_t **out_distance);

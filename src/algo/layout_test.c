@@ -367,7 +367,8 @@ static void a_neighbourhood_is_the_nearest(void **state) {
         uint32_t true_distance[70], chance = (uint32_t)seed, focus = chance % d->nodes, steps = chance % 5,
                                     max = 1 + chance % 20, n = 0;
         arena_init(&d->a, ARENA_BYTES);
-        assert_null(layout_neighbourhood(&d->a, d->nodes, d->edge, d->edges, focus, steps, max, &kept, &distance));
+        assert_null(
+            layout_neighbourhood(&d->a, d->nodes, d->edge, d->edges, NULL, focus, steps, max, &kept, &distance));
         for (uint32_t v = 0; v < d->nodes; v++) true_distance[v] = v == focus ? 0 : 1000;
         for (uint32_t round = 0; round < d->nodes; round++)
             for (size_t e = 0; e < d->edges; e++) {

@@ -13,16 +13,6 @@ struct writer {
 
 /* ---- proofs ----------------------------------------------------------------------------------------------------- */
 
-static void put_escaped(struct buf *out, struct str text) {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] && strchr(plain, text.p[i]))
-            buf_add_byte(out, text.p[i]);
-        else
-            buf_add_fmt(out, "%%%02X", (unsigned char)text.p[i]);
-    }
-}
-
 static void begin_path(struct writer *r) {
     buf_clear(&r->path);
     buf_add_text(&r->path, "/api/v1/traces");
@@ -48,11 +38,12 @@ static void prove_by_day(struct writer *r, uint32_t span) {
     const struct tree_call *call = &t->calls[t->spans[span].call];
     begin_path(r);
     buf_add_text(&r->path, "/aggregate?service=");
-    put_escaped(&r->path, t->services[call->service]);
+    put_percent_encoded(&r->path, t->services[call->service]);
     buf_add_text(&r->path, "&operation=");
-    put_escaped(&r->path, call->operation);
+    put_percent_encoded(&r->path, call->operation);
     buf_add_text(&r->path, "&environment=");
-    put_escaped(&r->path, query_row_environment(&r->of->trace.batch, r->of->trace.spans[span].row, &r->a->q->arena));
+    put_percent_encoded(&r->path,
+                        query_row_environment(&r->of->trace.batch, r->of->trace.spans[span].row, &r->a->q->arena));
     buf_add_text(&r->path, "&start=");
     put_time(&r->path, r->of->usual_min);
     buf_add_text(&r->path, "&end=");

@@ -76,9 +76,30 @@ static bool stands_before(const struct batch *b, const struct batch_attributes *
     return false;
 }
 
+void put_percent_encoded(struct buf *out, struct str text) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] && strchr(plain, text.p[i]))
+            buf_add_byte(out, text.p[i]);
+        else
+            buf_add_fmt(out, "%%%02X", (unsigned char)text.p[i]);
+    }
+}
+
+void write_id_text(struct json_writer *w, const char *name, const char *escaped_name, struct str id) {
+    AUTO_BUF struct buf escaped;
+    buf_init(&escaped, 4 * KIB + 4 * id.n);
+    json_key(w, str_of(name));
+    json_str(w, id);
+    if (utf8_is_valid(id)) return;
+    put_percent_encoded(&escaped, id);
+    json_key(w, str_of(escaped_name));
+    json_str(w, buf_str(&escaped));
+}
+
 void write_correlation(struct json_writer *w, const struct batch *b, uint32_t row) {
     struct str id = batch_text(b, SET_ROWS, FIELD_CORRELATION, row);
-    if (id.n) json_member(w, "correlation_id", str, id);
+    if (id.n) write_correlation_id(w, id);
 }
 
 void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row) {

@@ -232,6 +232,13 @@ err call_answer_otlp(struct api_call *c, struct query *q, enum answer_format for
 
 void write_range(struct json_writer *w, int64_t time_min, int64_t time_max);
 void write_attributes(struct json_writer *w, const struct batch *b, enum set s, uint32_t row);
+/* As a segment of a path, or a value of a query string, has it. */
+void put_percent_encoded(struct buf *out, struct str text);
+/* An id as a member; of one that is no UTF-8, which JSON cannot hold, a second one has it escaped. */
+void write_id_text(struct json_writer *w, const char *name, const char *escaped_name, struct str id);
+static inline void write_correlation_id(struct json_writer *w, struct str id) {
+    write_id_text(w, "correlation_id", "correlation_id_encoded", id);
+}
 void write_correlation(struct json_writer *w, const struct batch *b,
                        uint32_t row); /* the id that came with a row, if any */
 void write_kind(struct json_writer *w, uint32_t kind);

@@ -18,7 +18,7 @@ static const char *const from_names[QUERY_ID_FROMS] = {[QUERY_ID_NONE] = "none",
 /* ---- summaries -------------------------------------------------------------------------------------------------- */
 
 static void write_summary(struct json_writer *w, const struct correlation *c) {
-    json_member(w, "correlation_id", str, c->id);
+    write_correlation_id(w, c->id);
     json_member(w, "first_seen", time, c->first_seen);
     json_member(w, "last_seen", time, c->last_seen);
     json_member(w, "duration_ns", i64, c->last_seen - c->first_seen);
@@ -116,7 +116,7 @@ static void write_trace(struct json_writer *w, const struct query_correlated_tra
 }
 
 static void write_whose(struct json_writer *w, const struct query_correlated_row *row) {
-    if (row->id.n) json_member(w, "correlation_id", str, row->id);
+    if (row->id.n) write_correlation_id(w, row->id);
     json_member(w, "correlation_from", text, from_names[row->from]);
 }
 
@@ -391,7 +391,8 @@ static err write_meanwhile(struct answer *a, const struct meanwhile *m) {
 /* ---- one -------------------------------------------------------------------------------------------------------- */
 
 static err read_one(struct api_call *c, struct answer *a, struct correlation_details *out) {
-    struct query_correlation r = {.id = c->path_values[0],
+    struct str id = call_text(c, "id"); /* what no path can hold */
+    struct query_correlation r = {.id = id.p ? id : c->path_values[0],
                                   .time_min = call_number(c, "start", INT64_MIN),
                                   .time_max = call_number(c, "end", INT64_MAX),
                                   .environment = call_text(c, "environment"),
@@ -416,7 +417,7 @@ static err write_details(struct api_call *c, struct answer *a, const struct corr
 
 static err write_head(struct api_call *c, struct answer *a, const struct correlation_details *d) {
     (void)c;
-    json_member(&a->w, "correlation_id", str, d->summary.id);
+    write_correlation_id(&a->w, d->summary.id);
     return answer_settle(a);
 }
 static err write_its_traces(struct api_call *c, struct answer *a, const struct correlation_details *d) {

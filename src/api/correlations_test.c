@@ -250,6 +250,79 @@ static void ids_of_any_kind_are_found_or_not(void **state) {
     close();
 }
 
+/* A field of bytes around what is in `of`, of less than 128 bytes. */
+static void wrap(struct buf *of, char tag) {
+    char bytes[128];
+    size_t n = of->n;
+    assert_true(n < sizeof bytes);
+    memcpy(bytes, of->p, n);
+    buf_clear(of);
+    buf_add_byte(of, tag);
+    buf_add_byte(of, (char)n);
+    buf_add(of, bytes, n);
+}
+
+/* One span as protobuf, which lets an id be any bytes. */
+static void send_span_with_bytes(struct str id) {
+    AUTO_BUF struct buf span, attribute;
+    uint64_t start = (uint64_t)STAGE_NOW_NS - 100000000, end = start + 1000000;
+    buf_init(&span, KIB);
+    buf_init(&attribute, KIB);
+    buf_add_str(&attribute, id);
+    wrap(&attribute, 0x0a); /* AnyValue.string_value */
+    wrap(&attribute, 0x12); /* KeyValue.value */
+    buf_add_text(&span, "\x0a\x0e"
+                        "correlation_id");
+    buf_add(&span, attribute.p, attribute.n);
+    wrap(&span, 0x4a); /* Span.attributes, before its other fields: their order is free */
+    buf_add_text(&span, "\x0a\x10"
+                        "0123456789abcdef"
+                        "\x12\x08"
+                        "01234567"
+                        "\x2a\x03"
+                        "odd"
+                        "\x39");
+    buf_add(&span, &start, sizeof start);
+    buf_add_byte(&span, 0x41);
+    buf_add(&span, &end, sizeof end);
+    wrap(&span, 0x12); /* ScopeSpans.spans */
+    wrap(&span, 0x12); /* ResourceSpans.scope_spans */
+    wrap(&span, 0x0a);
+    int status = stage_send(&stage, API_PORT_OTLP, "POST /v1/traces", "application/x-protobuf", NULL, buf_str(&span));
+    if (status != 200) fail_msg("%d %s", status, stage_body(&stage));
+}
+
+/* What no path can hold is asked for by a parameter; what JSON cannot hold is listed with a form that opens it. */
+static void ids_that_no_path_or_json_can_hold_are_opened(void **state) {
+    (void)state;
+    static const char *const ids[] = {"..", ".", "..%2F..%2Fetc%2Fpasswd", "%20"};
+    static const char *const below[] = {"", "/traces", "/logs", "/timeline", "/flow", "/metrics"};
+    char request[256];
+    open();
+    begin_spans("odd");
+    put_span(11, 11, 0, 2, "odd", 100, 1, ID(".."));
+    put_span(12, 12, 0, 2, "odd", 100, 1, ID("."));
+    put_span(13, 13, 0, 2, "odd", 100, 1, ID("../../etc/passwd"));
+    put_span(14, 14, 0, 2, "odd", 100, 1, ID(" "));
+    send_spans();
+    send_span_with_bytes(STR("bad\xff\xfe\x80id"));
+    for (size_t i = 0; i < LENGTH(ids); i++)
+        for (size_t k = 0; k < LENGTH(below); k++) {
+            snprintf(request, sizeof request, "GET /api/v1/correlations/-%s?id=%s", below[k], ids[i]);
+            ANSWERS(request, 200, "\"correlation_id\":\"");
+        }
+    ANSWERS("GET /api/v1/correlations/-?id=..", 200, "\"correlation_id\":\"..\",\"first_seen\"", "\"span_count\":1,");
+    ANSWERS("GET /api/v1/correlations/..?id=-", 404, "not_found");
+    ANSWERS("GET /api/v1/correlations/..?id=", 200, "\"correlation_id\":\"..\""); /* not given */
+    ANSWERS("GET /api/v1/correlations", 200, "\"correlation_id_encoded\":\"bad%FF%FE%80id\"");
+    ANSWERS("GET /api/v1/correlations/bad%FF%FE%80id", 200, "\"correlation_id_encoded\":\"bad%FF%FE%80id\"");
+    ANSWERS("GET /api/v1/correlations/-/traces?id=bad%FF%FE%80id", 200, "\"span_id\":\"3031323334353637\"");
+    ANSWERS("GET /ollystack/api/v1/correlate", 200, "\"correlationIdEncoded\":\"bad%FF%FE%80id\"");
+    ANSWERS("GET /ollystack/api/v1/correlate/-?id=..", 200, "\"correlationId\":\"..\"", "\"spanCount\":1,");
+    ANSWERS("GET /ollystack/api/v1/correlate/-/traces?id=..", 200, "\"count\":1");
+    close();
+}
+
 /* More than is shown of one: the answer says so, and a list counts it all the same. */
 static void one_id_may_be_everywhere(void **state) {
     (void)state;
@@ -264,6 +337,33 @@ static void one_id_may_be_everywhere(void **state) {
             "more than 500 traces, 10000 spans");
     ANSWERS("GET /api/v1/correlations/all/flow", 200, "\"partial\":true");
     ANSWERS("GET /api/v1/correlations/all?details=true&limit=2", 200, "\"spans_left_out\":9998");
+    close();
+}
+
+static uint64_t number_after(const char *request, const char *name) {
+    const char *at;
+    int status = stage_ask(&stage, request);
+    if (status != 200 || !(at = strstr(stage_body(&stage), name))) fail_msg("%s: %d %s", request, status, name);
+    return strtoull(at + strlen(name), NULL, 10);
+}
+
+/* Over the limit all answers leave the same out: traces as counted are those listed, log records in either API. */
+static void what_is_left_out_is_left_out_everywhere(void **state) {
+    (void)state;
+    open();
+    for (int i = 0; i < 660; i++) {
+        if (i % 110 == 0) begin_spans("bulk");
+        put_span(1 + i, 20 * i + 1, 0, 2, "root", 5000 - i, 10, ID("big"));
+        for (int k = 2; k <= 20; k++) put_span(1 + i, 20 * i + k, 20 * i + 1, 1, "kid", 4999 - i, 1, NULL);
+        if (i % 110 == 109) send_spans();
+    }
+    for (int i = 0; i < 660; i++) send_log("bulk", "in it", 1 + i);
+    uint64_t traces = number_after("GET /api/v1/correlations/big", "\"trace_count\":"), listed = 0;
+    uint64_t logs = number_after("GET /api/v1/correlations/big", "\"log_count\":");
+    assert_int_equal(stage_ask(&stage, "GET /api/v1/correlations/big/traces"), 200);
+    for (const char *at = stage_body(&stage); (at = strstr(at, "\"carrying_count\":")); at++) listed++;
+    assert_int_equal(listed, traces);
+    assert_int_equal(number_after("GET /ollystack/api/v1/correlate/big", "\"logCount\":"), logs);
     close();
 }
 
@@ -395,11 +495,15 @@ static void what_is_there_after_all_is_not_told(void **state) {
         begin_spans("batch");
         if (stored) put_span(100, 100, 0, 1, "job", 2 * 3600000, 7200000, NULL);
         if (stored) put_span(100, 104, 100, 1, "part", 2 * 3600000, 7200000, NULL);
-        put_span(100, 101, 100, 1, "step", 2000, 1, NULL);
-        put_span(100, 102, 104, 1, "step", 1000, 1, NULL);
+        put_span(100, 101, 100, 1, "step", 42000, 1, NULL);
+        put_span(100, 102, 104, 1, "step", 41000, 1, NULL);
         send_spans();
         ANSWERS("GET /api/v1/propagation", 200,
                 stored ? "\"finding_count\":0," : "\"kind\":\"missing_parent\",\"certainty\":\"possible\"");
+        begin_spans("batch");
+        put_span(100, 103, 104, 1, "step", 1000, 1, NULL); /* the trace goes on */
+        send_spans();
+        ANSWERS("GET /api/v1/propagation", 200, "\"finding_count\":0,");
         close();
     }
 }
@@ -410,7 +514,9 @@ int main(void) {
         cmocka_unit_test(clocks_that_are_apart_are_put_right),
         cmocka_unit_test(any_attribute_is_an_id),
         cmocka_unit_test(ids_of_any_kind_are_found_or_not),
+        cmocka_unit_test(ids_that_no_path_or_json_can_hold_are_opened),
         cmocka_unit_test(one_id_may_be_everywhere),
+        cmocka_unit_test(what_is_left_out_is_left_out_everywhere),
         cmocka_unit_test(odd_requests_are_shown),
         cmocka_unit_test(metrics_are_those_of_its_services),
         cmocka_unit_test(services_of_any_name_are_asked_for),

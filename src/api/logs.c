@@ -52,7 +52,7 @@ void write_log_of(struct json_writer *w, const struct batch *b, uint32_t row, bo
     write_id(w, batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row), 16);
     json_key(w, STR("span_id"));
     write_id(w, &span_id, sizeof span_id);
-    if (id.n) json_member(w, "correlation_id", str, id);
+    if (id.n) write_correlation_id(w, id);
     if (from) json_member(w, "correlation_from", text, from);
     if (flags) json_member(w, "flags", u64, flags);
     write_attributes(w, b, SET_ROWS, row);

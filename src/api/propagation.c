@@ -74,7 +74,7 @@ static bool is_wanted(const struct propagation_finding *f, struct str service) {
 }
 
 static err write_propagation(struct api_call *c, struct query *q, struct answer *a) {
-    struct query_contexts r = {.environment = call_text(c, "environment")};
+    struct query_contexts r = {.environment = call_text(c, "environment"), .now_ns = c->now_ns};
     struct str service = call_text(c, "service");
     uint64_t limit = (uint64_t)call_number(c, "limit", 100), found = 0;
     struct propagation p;

@@ -217,9 +217,13 @@ static const struct api_param correlations_params[] = {
     {0},
 };
 #define CORRELATION_PARAMS                                                                                             \
-    {.name = "environment",                                                                                            \
+    {.name = "id",                                                                                                     \
      .type = PARAM_TEXT,                                                                                               \
-     .help = "of the rows that carry the id; `default` is where none was sent"},                                       \
+     .help = "the id, in place of that in the path, which may be any text then: for ids that no path can hold, "       \
+             "`..` and `a/../b`"},                                                                                     \
+        {.name = "environment",                                                                                        \
+         .type = PARAM_TEXT,                                                                                           \
+         .help = "of the rows that carry the id; `default` is where none was sent"},                                   \
         CORRELATION_ATTRIBUTE_PARAM,                                                                                   \
         {.name = "start",                                                                                              \
          .type = PARAM_TIME,                                                                                           \
@@ -673,8 +677,10 @@ static const struct api_param olly_correlations_params[] = {
     OLLY_PARAM("limit", "correlations, by default 50"),
     OLLY_RANGE,
     {0}};
+#define OLLY_ID_PARAM OLLY_PARAM("id", "in place of that in the path: for ids that no path can hold, as `..`")
 static const struct api_param olly_correlation_params[] = {
-    OLLY_PARAM("details", "`true`: with spans, logs and the timeline"), {0}};
+    OLLY_PARAM("details", "`true`: with spans, logs and the timeline"), OLLY_ID_PARAM, {0}};
+static const struct api_param olly_correlation_part_params[] = {OLLY_ID_PARAM, {0}};
 static const struct api_param olly_window_params[] = {OLLY_PARAM("window_minutes", "by default 5"), {0}};
 static const struct api_param olly_timeseries_params[] = {OLLY_PARAM("service", "of this service"),
                                                           OLLY_PARAM("window_minutes", "by default 60"),
@@ -1078,12 +1084,12 @@ const struct api_route api_routes[] = {
                .body = "OllyCorrelationSearch"),
     OLLY_ASK("correlate/{correlation_id}", handle_olly_correlation, olly_correlation_params,
              "What an id, or a trace, ties together.", "OllyCorrelation"),
-    OLLY_ASK("correlate/{correlation_id}/traces", handle_olly_correlation_traces, NULL, "Its spans.",
-             "OllyCorrelationTraces"),
-    OLLY_ASK("correlate/{correlation_id}/logs", handle_olly_correlation_logs, NULL, "Its log records.",
-             "OllyCorrelationLogs"),
-    OLLY_ASK("correlate/{correlation_id}/timeline", handle_olly_correlation_timeline, NULL, "Both, by time.",
-             "OllyTimeline"),
+    OLLY_ASK("correlate/{correlation_id}/traces", handle_olly_correlation_traces, olly_correlation_part_params,
+             "Its spans.", "OllyCorrelationTraces"),
+    OLLY_ASK("correlate/{correlation_id}/logs", handle_olly_correlation_logs, olly_correlation_part_params,
+             "Its log records.", "OllyCorrelationLogs"),
+    OLLY_ASK("correlate/{correlation_id}/timeline", handle_olly_correlation_timeline, olly_correlation_part_params,
+             "Both, by time.", "OllyTimeline"),
     OLLY_RECORD_ROUTES("alerts", "OllyAlerts", "alert", "OllyAlert"),
     OLLY_RECORD_ROUTES("dashboards", "OllyDashboards", "dashboard", "OllyDashboard"),
     OLLY_POST("query", handle_olly_query, "null, as upstream.", "OllyAny", "OllyQuestion"),

@@ -14,7 +14,7 @@ static void write_summary(struct json_writer *w, const struct query_trace_summar
     json_member(w, "duration_ns", i64, t->duration);
     json_member(w, "span_count", u64, t->spans);
     json_member(w, "error_count", u64, t->errors);
-    if (t->correlation_id.n) json_member(w, "correlation_id", str, t->correlation_id);
+    if (t->correlation_id.n) write_correlation_id(w, t->correlation_id);
 }
 
 /* Of a trace that is too large to be looked at as a whole, what was not seen is null. */

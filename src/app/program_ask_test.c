@@ -46,6 +46,7 @@ static const struct {
      "GET /api/v1/correlations?service=web&attribute=order.id&start=now-1d HTTP/1.1"},
     {{"query", "correlation", "a/b c?", "--environment", "prod"},
      "GET /api/v1/correlations/a%2Fb%20c%3F?details=true&environment=prod HTTP/1.1"},
+    {{"query", "correlation", "../x"}, "GET /api/v1/correlations/-?id=..%2Fx&details=true HTTP/1.1"},
     {{"query", "propagation", "--service", "web"}, "GET /api/v1/propagation?service=web HTTP/1.1"},
     {{"query", "logs", "--follow"}, "GET /api/v1/logs/tail?limit=100 HTTP/1.1"},
     {{"query", "logs", "--follow", "--service", "web", "--limit", "5", "--start", "now-1d"},

@@ -82,7 +82,8 @@ static uint32_t node_of(struct maker *m, uint32_t row) {
 }
 
 /* A call of the row that goes from one node to another. */
-static void add_edge(struct maker *m, uint32_t from, uint32_t to, enum flow_join join, const struct query_id_row *row) {
+static void add_edge(struct maker *m, uint32_t from, uint32_t to, enum flow_join join, const struct query_id_row *row,
+                     bool failed) {
     uint32_t key[3] = {from, to, join}, at;
     struct str text = {(const char *)key, sizeof key};
     if (from == NONE || to == NONE || from == to) return;
@@ -92,17 +93,24 @@ static void add_edge(struct maker *m, uint32_t from, uint32_t to, enum flow_join
     }
     struct flow_edge *e = &m->edges.v[at];
     e->calls++;
-    e->errors += row->failed;
+    e->errors += failed;
     if (__builtin_add_overflow(e->duration_sum, row->duration, &e->duration_sum)) e->duration_sum = INT64_MAX;
     e->duration_max = MAX(e->duration_max, row->duration);
     e->first_seen = MIN(e->first_seen, row->time);
 }
 
-static void enter(struct flow_node *n, const struct query_id_row *row) {
+static void enter(struct flow_node *n, const struct query_id_row *row, bool failed) {
     n->calls++;
-    n->call_errors += row->failed;
+    n->call_errors += failed;
     if (__builtin_add_overflow(n->duration_sum, row->duration, &n->duration_sum)) n->duration_sum = INT64_MAX;
     n->duration_max = MAX(n->duration_max, row->duration);
+}
+
+/* Of a call between services either side may say that it failed. */
+static bool call_failed(const struct maker *m, uint32_t parent, uint32_t i) {
+    const struct query_id_row *row = &m->in->rows[i], *caller = parent == NONE ? row : &m->in->rows[parent];
+    if (row->failed || caller->service == row->service) return row->failed;
+    return caller->failed && (caller->kind == KIND_CLIENT || caller->kind == KIND_PRODUCER);
 }
 
 static void add_span(struct maker *m, uint32_t i) {
@@ -119,8 +127,9 @@ static void add_span(struct maker *m, uint32_t i) {
     m->nodes.v[own].errors += row->failed;
     m->nodes.v[own].first_seen = MIN(m->nodes.v[own].first_seen, row->time);
     if (caller == own) return;
-    enter(&m->nodes.v[own], row);
-    add_edge(m, caller, own, FLOW_CALL, row);
+    bool failed = call_failed(m, parent, i);
+    enter(&m->nodes.v[own], row, failed);
+    add_edge(m, caller, own, FLOW_CALL, row, failed);
 }
 
 static void add_peer(struct maker *m, uint32_t i) {
@@ -129,8 +138,8 @@ static void add_peer(struct maker *m, uint32_t i) {
     if ((row->kind != KIND_CLIENT && row->kind != KIND_PRODUCER) || !peer->name.n || m->is_answered[i]) return;
     uint32_t to = node(m, peer->kind, peer->name, (struct str){NULL, 0}, row->time);
     if (to == NONE) return;
-    enter(&m->nodes.v[to], row);
-    add_edge(m, node_of(m, i), to, FLOW_CALL, row);
+    enter(&m->nodes.v[to], row, row->failed);
+    add_edge(m, node_of(m, i), to, FLOW_CALL, row, row->failed);
 }
 
 static void add_link(struct maker *m, const struct flow_link *link) {
@@ -138,7 +147,7 @@ static void add_link(struct maker *m, const struct flow_link *link) {
     uint32_t from = find_span(m, link->trace, link->span_id);
     if (from == NONE || !m->in->mine[link->span]) return;
     if (row->trace != QUERY_NO_TRACE && link->trace != row->trace) m->is_joined[row->trace] = true;
-    add_edge(m, node_of(m, from), node_of(m, link->span), FLOW_LINK, row);
+    add_edge(m, node_of(m, from), node_of(m, link->span), FLOW_LINK, row, row->failed);
 }
 
 /* ---- traces that nothing joins ---------------------------------------------------------------------------------- */
@@ -163,7 +172,7 @@ static void join_traces(struct maker *m) {
         if (!m->in->mine[i] || row->trace == QUERY_NO_TRACE || m->is_joined[row->trace]) continue;
         m->is_joined[row->trace] = true; /* its first span: once */
         uint32_t cause = find_cause(m, i);
-        if (cause != NONE) add_edge(m, node_of(m, cause), node_of(m, i), FLOW_SAME_ID, row);
+        if (cause != NONE) add_edge(m, node_of(m, cause), node_of(m, i), FLOW_SAME_ID, row, row->failed);
     }
 }
 

@@ -6,6 +6,7 @@
  *
  * A node is a service, or one of its operations; or what a client or producer span names as its peer, if no span answered it: a database, a
  * messaging system, a peer, called as on the map (topology.h). A call enters a node: its span's parent is in another node, or it has none here.
+ * It failed if its span did, or the client's or producer's above it in another service, as on the map.
  * Spans of other ids count nowhere, but one that called a span of this id is a node, so that a request is not cut off from its caller.
  * A trace that neither a parent nor a link joins to the rest hangs, by `same_id`, at the span of an earlier trace that began last before it and was running
  * then, else that began last: a guess by time, not measured.

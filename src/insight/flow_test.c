@@ -216,11 +216,39 @@ static void what_is_over_the_limit_is_counted(void **state) {
     arena_done(&a);
 }
 
+/* The client gave up, or did not like the answer, of which the server knows nothing. */
+static void a_call_failed_if_either_side_failed(void **state) {
+    (void)state;
+    for (int by_operation = 0; by_operation < 2; by_operation++) {
+        begin();
+        add(0, 0, GATEWAY, SERVER, 100, 100)->failed = true; /* no side of a call to order or pay */
+        add(0, 1, GATEWAY, CLIENT, 110, 20)->failed = true;
+        add(0, 2, ORDER, SERVER, 115, 10);
+        add(0, 1, GATEWAY, CLIENT, 140, 20)->failed = true;
+        add(0, 4, ORDER, SERVER, 145, 10)->failed = true;
+        add(0, 1, GATEWAY, CLIENT, 170, 20);
+        add(0, 6, ORDER, SERVER, 175, 10);
+        add(0, 1, PAY, SERVER, 190, 5);
+        make(by_operation, 100);
+        const struct flow_edge *e = edge("gateway", "order");
+        assert_int_equal(e->calls, 3);
+        assert_int_equal(e->errors, 2);
+        assert_int_equal(f.nodes[find("order")].call_errors, 2);
+        assert_int_equal(f.nodes[find("order")].errors, 1);
+        assert_int_equal(edge("gateway", "pay")->errors, 0);
+        arena_done(&a);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calls_are_counted_between_services), cmocka_unit_test(what_no_span_answered_is_a_peer),
-        cmocka_unit_test(operations_are_nodes_when_asked),    cmocka_unit_test(traces_are_joined),
-        cmocka_unit_test(spans_of_other_ids_count_nowhere),   cmocka_unit_test(odd_trees_end),
+        cmocka_unit_test(calls_are_counted_between_services),
+        cmocka_unit_test(a_call_failed_if_either_side_failed),
+        cmocka_unit_test(what_no_span_answered_is_a_peer),
+        cmocka_unit_test(operations_are_nodes_when_asked),
+        cmocka_unit_test(traces_are_joined),
+        cmocka_unit_test(spans_of_other_ids_count_nowhere),
+        cmocka_unit_test(odd_trees_end),
         cmocka_unit_test(what_is_over_the_limit_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ const char *const propagation_certainty_names[PROPAGATION_CERTAINTIES] = {"possi
 struct trace {
     uint64_t missing; /* the first parent that is not there */
     uint32_t id;      /* the first correlation id that came with one of its spans; QUERY_NO_CONTEXT: none */
-    bool has_root, misses, misses_several;
+    bool has_root, misses, misses_several, is_under_way;
 };
 
 /* Calls of one service to another. */
@@ -169,6 +169,14 @@ static bool is_caller(const struct query_context_row *row) {
     return row->kind == KIND_CLIENT || row->kind == KIND_PRODUCER;
 }
 
+/* A clock that is ahead by minutes does not keep its traces from being judged. */
+static bool is_under_way(const struct maker *m, const struct query_context_row *row) {
+    int64_t end, ago;
+    if (!m->in->now_ns || __builtin_add_overflow(row->time, row->duration, &end)) return false;
+    if (__builtin_sub_overflow(m->in->now_ns, end, &ago)) return false;
+    return ago < PROPAGATION_UNDER_WAY_NS && ago > -PROPAGATION_UNDER_WAY_NS;
+}
+
 static void look_at_span(struct maker *m, uint32_t i) {
     const struct query_context_row *row = &m->in->rows[i];
     struct propagation_service *s = &m->services[row->service];
@@ -181,6 +189,7 @@ static void look_at_span(struct maker *m, uint32_t i) {
         struct trace *t = &m->traces[row->trace];
         bool missing = row->parent_id && parent == NONE;
         t->has_root |= row->parent_id == 0;
+        t->is_under_way |= is_under_way(m, row);
         t->misses_several |= missing && t->misses && t->missing != row->parent_id;
         if (missing) t->missing = row->parent_id;
         t->misses |= missing;
@@ -198,6 +207,7 @@ static void look_for_parent(struct maker *m, uint32_t i) {
     if (!row->is_judged || !row->parent_id || row->trace == QUERY_NO_CONTEXT) return;
     if (find_span(m, row->trace, row->parent_id) != NONE) return;
     const struct trace *t = &m->traces[row->trace];
+    if (t->is_under_way) return;
     if (!t->has_root && !t->misses_several) {
         s->outside_parents++;
         return;

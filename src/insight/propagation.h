@@ -7,7 +7,8 @@
  *  - lost_trace     a call A → B of which B knows nothing: A's client or producer span has no child, and meanwhile B began a trace of its own. Paired by
  *                   time, one to one; A says by name that it calls B (peer.service, server.address, destination), or both have one correlation id.
  *  - missing_parent spans whose parent is not stored, though their trace has a beginning, or several such parents. A trace all of whose spans hang
- *                   below one parent outside was begun by a caller who sends nothing here: that is no loss.
+ *                   below one parent outside was begun by a caller who sends nothing here: that is no loss. A trace of which a span ended less than
+ *                   PROPAGATION_UNDER_WAY_NS before now is under way: its parents end, and come, after their children. It is not counted so far.
  *  - lost_id        calls A → B in one trace, where A's spans of the trace came with a correlation id and none of B's.
  *  - log_without_trace  log records without a trace id, of a service that sends spans.
  *  - log_without_id     log records of a trace whose spans of the same service came with an id, without one.
@@ -24,7 +25,8 @@
 #include "query/facts.h"
 
 enum { PROPAGATION_FINDINGS_MAX = 1000, PROPAGATION_SAMPLES = 5 };
-#define PROPAGATION_SKEW_NS ((int64_t)50 * 1000000)      /* clocks of two services differ by this at most */
+#define PROPAGATION_SKEW_NS ((int64_t)50 * 1000000) /* clocks of two services differ by this at most */
+#define PROPAGATION_UNDER_WAY_NS ((int64_t)30 * 1000000000)
 #define PROPAGATION_QUEUE_NS ((int64_t)300 * 1000000000) /* a message waits no longer, to be paired */
 
 enum propagation_kind {

@@ -256,9 +256,30 @@ static void every_finding_has_advice_in_every_language(void **state) {
         }
 }
 
+/* Parents end after their children, so they come later: what happened just now is not told, and is once they had their time. */
+static void traces_under_way_are_not_counted(void **state) {
+    (void)state;
+    static const struct {
+        int64_t now_ms;
+        bool is_told;
+    } cases[] = {{140, false}, {30139, false}, {30140, true}, {3600000, true}, {-600000, true}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        begin();
+        span(1, 0, WEB, SERVER, 0, 100);
+        span(1, 98, PAY, SERVER, 20, 10);
+        span(1, 98, PAY, SERVER, 40, 100); /* the last of the trace ends at 140 */
+        in.now_ns = noon + cases[i].now_ms * ms;
+        make();
+        assert_int_equal(find(PROPAGATION_MISSING_PARENT, "pay") != NULL, cases[i].is_told);
+        assert_int_equal(out.spans, 3);
+        arena_done(&a);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_whole_is_no_finding),
+        cmocka_unit_test(traces_under_way_are_not_counted),
         cmocka_unit_test(calls_without_an_answer_are_paired_by_time),
         cmocka_unit_test(one_id_on_both_sides_is_proof),
         cmocka_unit_test(messages_are_paired_with_who_takes_them),

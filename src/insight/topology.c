@@ -221,15 +221,23 @@ static struct layout_edge *layout_edges(struct maker *m) {
     return edges;
 }
 
+/* What many call or are called by that have nothing else in common: callers without spans, peers outside, what did not fit in. */
+static bool *pseudo_nodes(struct maker *m) {
+    bool *are = arena_array(m->a, bool, m->t.n + 1);
+    for (uint32_t i = 0; are && i < m->t.n; i++)
+        are[i] = m->t.nodes[i].kind == TOPOLOGY_PEER || str_equal(m->t.nodes[i].name, STR("_other"));
+    return are;
+}
+
 static err keep_nearest(struct maker *m) {
     struct topology_node **list = list_nodes(m);
     struct layout_edge *edges = layout_edges(m);
-    const bool *kept;
+    const bool *kept, *ends = pseudo_nodes(m);
     const uint32_t *distance;
     uint32_t focus, n = 0;
-    if (!list || !edges) return arena_err(m->a);
+    if (!list || !edges || !ends) return arena_err(m->a);
     if (!find_focus(m, &focus)) return renumber(m, list, 0);
-    TRY(layout_neighbourhood(m->a, m->t.n, edges, m->t.edge_count, focus, m->r->steps, m->r->nodes_max, &kept,
+    TRY(layout_neighbourhood(m->a, m->t.n, edges, m->t.edge_count, ends, focus, m->r->steps, m->r->nodes_max, &kept,
                              &distance));
     for (uint32_t i = 0; i < m->t.n; i++) {
         if (!kept[i]) continue;

@@ -8,6 +8,9 @@
  * belongs to that environment. Nodes are in order of environment, namespace, name and kind, so the same services are drawn at the same places
  * whatever their figures are. An edge is a pair of nodes: connections of several kinds between them are added up, and the strongest named.
  *
+ * A neighbourhood does not go on through peers (`user`, whoever calls without spans) and `_other`: their neighbours have nothing else in common.
+ * A database or a messaging system does join those that use it.
+ *
  * Units: times ns since 1970, durations ns, places as algo/layout.h. Whole minutes: the answer says which.
  * Limits: TOPOLOGY_NODES_MAX nodes: those with most calls; of a neighbourhood those nearest. The rest is counted in `left_out`.
  * Owner: the arena of the query. Threads: any, one a query. Errors: as query.h.
@@ -48,10 +51,11 @@ struct topology_edge {
 
 struct topology_request {
     int64_t time_min, time_max;
-    struct str environment;        /* p NULL: all */
-    struct str focus, focus_space; /* focus p NULL: all nodes; focus_space p NULL: of any namespace. Nothing is called so: no nodes */
-    uint32_t steps;                /* from the focus, 1 .. TOPOLOGY_STEPS_MAX */
-    uint32_t nodes_max;            /* 1 .. TOPOLOGY_NODES_MAX */
+    struct str environment; /* p NULL: all */
+    struct str focus,
+        focus_space; /* focus p NULL: all nodes; focus_space p NULL: of any namespace. Nothing is called so: no nodes */
+    uint32_t steps;  /* from the focus, 1 .. TOPOLOGY_STEPS_MAX */
+    uint32_t nodes_max; /* 1 .. TOPOLOGY_NODES_MAX */
     bool layout;
 };
 

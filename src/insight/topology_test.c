@@ -284,9 +284,31 @@ static void a_small_arena_ends_it(void **state) {
     end(x);
 }
 
+/* Through whoever calls without spans everything would be near everything. */
+static void a_neighbourhood_ends_at_pseudo_nodes(void **state) {
+    (void)state;
+    static const char *const far[] = {"other-0", "other-1", "other-2", "other-3"};
+    struct input *x = shop();
+    for (size_t i = 0; i < LENGTH(far); i++) {
+        service(x, "prod", far[i], 10);
+        edge(x, "prod", "user", far[i], ROLLUP_TO_PEER, "s", 5, 0);
+        edge(x, "prod", far[i], "bank.example", ROLLUP_TO_PEER, "c", 5, 0);
+    }
+    service(x, "prod", "stock", 10);
+    edge(x, "prod", "stock", "orders", ROLLUP_DATABASE, "c", 5, 0);
+    make(x, (struct topology_request){.focus = STR("order"), .steps = 10});
+    assert_int_equal(x->t.n, 8); /* the shop, and stock by the database that both use */
+    at(x, "stock", TOPOLOGY_SERVICE);
+    assert_int_equal(x->t.nodes[at(x, "user", TOPOLOGY_PEER)].distance, 2);
+    make(x, (struct topology_request){.focus = STR("user"), .steps = 1});
+    assert_int_equal(x->t.n, 2 + LENGTH(far)); /* it is asked for itself */
+    end(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shop_is_a_map),
+        cmocka_unit_test(a_neighbourhood_ends_at_pseudo_nodes),
         cmocka_unit_test(connections_of_a_pair_are_one_edge),
         cmocka_unit_test(a_database_may_be_called_as_a_service),
         cmocka_unit_test(environments_are_apart),

@@ -168,6 +168,7 @@ static err read_both(struct reader *r, struct query_contexts_answer *out) {
                                           .trace_count = r->traces.n,
                                           .time_min = MAX(r->r->time_min, cut_at),
                                           .time_max = r->r->time_max,
+                                          .now_ns = r->r->now_ns,
                                           .cut = r->cut};
     return query_settle(r->q);
 }

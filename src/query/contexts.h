@@ -26,6 +26,7 @@ struct query_contexts {
     int64_t time_min, time_max;
     struct str environment; /* p NULL: all */
     uint32_t rows_max;      /* 0: as above, which are also the most */
+    int64_t now_ns;         /* handed on: who asks is told what is still under way by it; 0: nothing is */
 };
 struct query_contexts_answer {
     const struct query_context_row *rows; /* spans, then log records; equal spans (11) may stand twice */
@@ -35,6 +36,7 @@ struct query_contexts_answer {
     const unsigned char (*traces)[16];
     uint32_t trace_count;
     int64_t time_min, time_max; /* judged */
+    int64_t now_ns;
     bool cut;
 };
 err query_contexts(struct query *q, const struct query_contexts *r, struct query_contexts_answer *out);

@@ -361,6 +361,27 @@ static err resolve(struct resolving *r) {
     return query_settle(r->c->q);
 }
 
+/* Traces whose rows with the id are all over the limit: without them nothing else of theirs belongs here. */
+static err drop_strangers(struct resolving *r) {
+    size_t kept = 0, at = 0;
+    bool *is_known = arena_array(&r->c->q->arena, bool, (size_t)r->c->traces.n + 1);
+    if (!is_known) return arena_err(&r->c->q->arena);
+    for (int s = 0; s < SIGNALS; s++)
+        for (size_t i = 0; i < r->n[s]; i++)
+            if (r->rows[s][i].trace != QUERY_NO_TRACE) is_known[r->rows[s][i].trace] |= r->rows[s][i].mine;
+    for (int s = 0; s < SIGNALS; s++) {
+        size_t n = 0;
+        for (size_t i = 0; i < r->n[s]; i++, at++) {
+            struct query_correlated_row row = r->rows[s][i];
+            if (row.trace != QUERY_NO_TRACE && !is_known[row.trace]) continue;
+            r->rows[s][n++] = row;
+            r->id_rows[kept++] = r->id_rows[at];
+        }
+        r->n[s] = n;
+    }
+    return NULL;
+}
+
 /* ---- traces ------------------------------------------------------------------------------------------------------- */
 
 static int64_t end_of_row(const struct batch *b, uint32_t row) {
@@ -386,11 +407,13 @@ static void count_rows(const struct correlating *c, const struct batch *b, const
 static int by_start(const void *x, const void *y, void *traces) {
     const struct query_correlated_trace *a = (const struct query_correlated_trace *)traces + *(const uint32_t *)x,
                                         *b = (const struct query_correlated_trace *)traces + *(const uint32_t *)y;
+    bool a_is_empty = a->spans + a->logs == 0, b_is_empty = b->spans + b->logs == 0;
+    if (a_is_empty != b_is_empty) return a_is_empty ? 1 : -1;
     if (a->start != b->start) return a->start < b->start ? -1 : 1;
     return memcmp(a->trace_id, b->trace_id, 16);
 }
 
-/* Rows say which trace of the answer they are of: that is in order of start. */
+/* Traces without rows, which come last, are none. Rows say which trace of the answer they are of: that is in order of start. */
 static err list_traces(struct resolving *r, struct query_correlation_answer *out) {
     struct arena *a = &r->c->q->arena;
     uint32_t n = r->c->traces.n;
@@ -416,6 +439,7 @@ static err list_traces(struct resolving *r, struct query_correlation_answer *out
             if (row->trace != QUERY_NO_TRACE) row->trace = place[row->trace];
             r->id_rows[at].trace = row->trace;
         }
+    while (n && sorted[n - 1].spans + sorted[n - 1].logs == 0) n--;
     out->traces = sorted;
     out->trace_count = n;
     return NULL;
@@ -434,6 +458,7 @@ static err answer(struct resolving *r, struct query_correlation_answer *out) {
     TRY(order_rows(c, &made.spans, true, &r->rows[SIGNAL_SPANS], &r->n[SIGNAL_SPANS]));
     TRY(order_rows(c, &made.logs, false, &r->rows[SIGNAL_LOGS], &r->n[SIGNAL_LOGS]));
     TRY(resolve(r));
+    TRY(drop_strangers(r));
     TRY(list_traces(r, &made));
     struct str *texts = arena_array(&c->q->arena, struct str, r->text_texts.n + 1);
     if (!texts) return arena_err(&c->q->arena);

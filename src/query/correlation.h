@@ -10,7 +10,7 @@
  * Instead of the correlation id, any attribute may be the id: order.id, user.id. Then nothing is derived, and no form of a trace id is known.
  *
  * Limits: 500 traces, 10,000 rows of each kind: what is over them is left out, traces whose carrying rows are the newest first, and the answer
- * says so. Memory, deadline, cancellation, errors: as query.h. An id that nothing carries is an empty answer.
+ * says so. A trace all of whose rows with the id are over them is left out whole, so that counts and lists agree. Memory, deadline, cancellation, errors: as query.h. An id that nothing carries is an empty answer.
  */
 #pragma once
 

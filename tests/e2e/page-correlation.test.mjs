@@ -259,6 +259,19 @@ test('tabs by keys: v and numbers, and the arrows on the tabs', () => at(one, as
 
 // ---- odd ones ------------------------------------------------------------------------------------------------------
 
+test('ids that no path can hold, and one of nothing to see, are opened from the list', async () => {
+  const ids = ['..', '.', '../../etc/passwd', ' '];
+  await sendSpans(clew, ids.map((id, i) => span(9400 + i, 0, -1, 'dots', `GET /${i}`, 2, Date.now() - 40_000 - i, 10, { correlation_id: id })));
+  for (const [i, id] of ids.entries())
+    await at('/correlations?service=dots', async (page) => {
+      await page.getByRole('link', { name: id === ' ' ? '“ ”' : id, exact: true }).click();
+      await eventually(async () => assert.deepEqual(await rowNames(page), [`GET /${i}`]));
+      for (const tab of ['Traces', 'Logs', 'Flow']) await page.getByRole('tab', { name: tab }).click();
+      await page.locator('.servicemap').waitFor();
+      assert.equal(await page.locator('.note.error, .empty').count(), 0);
+    });
+});
+
 test('an id of any letters is shown as text, and its address leads back to it', () => at('/correlations?search=%3Ci%3E', async (page) => {
   await page.locator('.idcell a').click();
   await shown(page, '.timeline .row');
@@ -269,7 +282,7 @@ test('an id of any letters is shown as text, and its address leads back to it', 
   assert.deepEqual(await rowNames(page), ['GET /odd']);
 }));
 
-test('a trace\'s id is an id, too; an unknown one says what to do', async () => {
+XX an unknown one says what to do', async () => {
   await at(`/correlations?id=${traceOf(failing)}`, async (page) => {
     await shown(page, '.timeline .row');
     assert.equal(await page.locator('.timeline .row').count(), 8);

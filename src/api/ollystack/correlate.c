@@ -32,11 +32,10 @@ static void write_names(struct json_writer *w, const struct correlation *v) {
 /* A trace without an id is its own id. */
 static void write_id_of(struct olly *o, const struct correlation *v) {
     struct str derived = query_derived_id(&o->q, prefix, v->root_trace_id);
-    json_key(o->w, STR("correlationId"));
     if (str_equal(v->id, derived))
-        json_hex(o->w, v->root_trace_id, 16);
+        json_member(o->w, "correlationId", hex, v->root_trace_id, 16);
     else
-        json_str(o->w, v->id);
+        write_id_text(o->w, "correlationId", "correlationIdEncoded", v->id);
 }
 
 static void write_summary(struct olly *o, const struct correlation *v) {
@@ -136,9 +135,14 @@ void handle_olly_correlation_search(struct api_call *c) { olly_answer(c, fill_se
 
 /* ---- one -------------------------------------------------------------------------------------------------------- */
 
+/* A path cannot hold each: `..` is none of its segments. */
+static struct str asked_id(const struct olly *o) {
+    struct str id = call_text(o->c, "id");
+    return id.p ? id : o->c->path_values[0];
+}
+
 static err read_one(struct olly *o, struct correlation_details *out) {
-    struct query_correlation r = {
-        .id = o->c->path_values[0], .time_min = INT64_MIN, .time_max = INT64_MAX, .prefix = prefix};
+    struct query_correlation r = {.id = asked_id(o), .time_min = INT64_MIN, .time_max = INT64_MAX, .prefix = prefix};
     err e = correlation_read(&o->q, &r, out);
     if (!e && (out->rows.traces_cut || out->rows.spans_cut || out->rows.logs_cut))
         olly_cut(o, "the id ties together more than is looked at");
@@ -147,7 +151,7 @@ static err read_one(struct olly *o, struct correlation_details *out) {
     return err_new(ERR_NOT_FOUND, "correlation not found");
 }
 
-static void write_own_id(struct olly *o) { json_member(o->w, "correlationId", str, o->c->path_values[0]); }
+static void write_own_id(struct olly *o) { write_id_text(o->w, "correlationId", "correlationIdEncoded", asked_id(o)); }
 
 static struct str service_of(const struct correlation_details *d, uint32_t span) {
     return d->rows.texts[d->rows.rows[span].service];
@@ -328,7 +332,7 @@ static err fill_one(struct olly *o) {
     struct correlation_details d;
     struct json_writer *w = o->w;
     uint64_t n;
-    o->lost_id = o->c->path_values[0];
+    o->lost_id = asked_id(o);
     TRY(read_one(o, &d));
     const struct correlation *v = &d.summary;
     write_own_id(o);
