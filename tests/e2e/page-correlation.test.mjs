@@ -282,7 +282,7 @@ test('an id of any letters is shown as text, and its address leads back to it', 
   assert.deepEqual(await rowNames(page), ['GET /odd']);
 }));
 
-XX an unknown one says what to do', async () => {
+test('a trace\'s id is an id, too; an unknown one says what to do', async () => {
   await at(`/correlations?id=${traceOf(failing)}`, async (page) => {
     await shown(page, '.timeline .row');
     assert.equal(await page.locator('.timeline .row').count(), 8);
