@@ -12,8 +12,8 @@ const opened = (id: string, encoded = ''): { url: string; id?: string } => {
 
 test('the way to an id leads to it, whatever it is', () => {
   assert.deepEqual(opened('order-7'), { url: '/api/v1/correlations/order-7/flow' });
-  assert.deepEqual(opened('../../etc/passwd'), { url: '/api/v1/correlations/..%2F..%2Fetc%2Fpasswd/flow' });
-  for (const id of ['.', '..']) assert.deepEqual(opened(id), { url: '/api/v1/correlations/-/flow', id });
+  assert.deepEqual(opened('a/b..c'), { url: '/api/v1/correlations/a%2Fb..c/flow' });
+  for (const id of ['.', '..', '../../etc/passwd', 'a\\..', 'a\0b']) assert.deepEqual(opened(id), { url: '/api/v1/correlations/-/flow', id });
   assert.deepEqual(opened('bad\ufffd\ufffdid', 'bad%FF%FEid'), { url: '/api/v1/correlations/bad%FF%FEid/flow' });
   assert.deepEqual(opened('x', '../../admin'), { url: '/api/v1/correlations/x/flow' }); // no such thing was ever given
 });

@@ -124,11 +124,11 @@ export interface Meanwhile extends Partial_ {
 }
 
 /** What each of the questions of one id is asked with: the correlation id is found wherever it is, an attribute in the range alone. */
-export const paramsOf = (s: Pick<CorrelationsState, 'start' | 'end' | 'attribute' | 'environment' | 'id' | 'encoded'>) => ({ ...(s.attribute ? { start: s.start, end: s.end } : {}), environment: s.environment, attribute: s.attribute, ...(isDots(s) ? { id: s.id } : {}) });
+export const paramsOf = (s: Pick<CorrelationsState, 'start' | 'end' | 'attribute' | 'environment' | 'id' | 'encoded'>) => ({ ...(s.attribute ? { start: s.start, end: s.end } : {}), environment: s.environment, attribute: s.attribute, ...(isOfNoPath(s) ? { id: s.id } : {}) });
 const isEncoded = /^(?:%[0-9A-Fa-f]{2}|[\w.~-])+$/;
-/** No address can hold these as a part of its path: browsers take them out. */
-const isDots = (s: Pick<CorrelationsState, 'id' | 'encoded'>): boolean => !isEncoded.test(s.encoded) && (s.id === '.' || s.id === '..');
-export const pathOf = (s: Pick<CorrelationsState, 'id' | 'encoded'>, below = ''): string => `/api/v1/correlations/${isEncoded.test(s.encoded) ? s.encoded : isDots(s) ? '-' : encodeURIComponent(s.id)}${below}`;
+/** What no path can hold: browsers take a part of dots out, and the server refuses a path with one, or with NUL. */
+const isOfNoPath = (s: Pick<CorrelationsState, 'id' | 'encoded'>): boolean => !isEncoded.test(s.encoded) && (s.id === '.' || s.id.split(/[/\\]/).includes('..') || s.id.includes('\0'));
+export const pathOf = (s: Pick<CorrelationsState, 'id' | 'encoded'>, below = ''): string => `/api/v1/correlations/${isEncoded.test(s.encoded) ? s.encoded : isOfNoPath(s) ? '-' : encodeURIComponent(s.id)}${below}`;
 
 /** An id as it is shown: one that begins or ends with nothing to see stands in quotes. */
 export const shownId = (id: string): string => (/^\s|\s$/.test(id) ? `“${id}”` : id);
