@@ -82,6 +82,27 @@ static err write_list(struct api_call *c, struct query *q, struct answer *a) {
 
 static void write_span_id(struct json_writer *w, uint64_t id) { write_id(w, &id, sizeof id); }
 
+static void write_clocks_of(struct json_writer *w, const struct correlation_details *d) {
+    json_key(w, STR("clocks"));
+    json_array(w);
+    for (uint32_t i = 0; i < d->clock_count; i++) {
+        const struct correlation_clock *c = &d->clocks[i];
+        json_object(w);
+        json_member(w, "trace_id", hex, d->traces[c->trace].trace_id, 16);
+        json_member(w, "service", str, c->service);
+        json_member(w, "ahead_ns", i64, c->ahead_ns);
+        json_member(w, "call_count", u64, c->calls);
+        json_member(w, "against_count", u64, c->against);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    json_member(w, "clocks_left_out", u64, d->clocks_left_out);
+}
+
+static void write_skew(struct json_writer *w, int64_t skew) {
+    if (skew) json_member(w, "skew_ns", i64, skew);
+}
+
 static void write_trace(struct json_writer *w, const struct query_correlated_trace *t) {
     json_object(w);
     json_member(w, "trace_id", hex, t->trace_id, sizeof t->trace_id);
@@ -99,7 +120,8 @@ static void write_whose(struct json_writer *w, const struct query_correlated_row
     json_member(w, "correlation_from", text, from_names[row->from]);
 }
 
-static void write_span(struct json_writer *w, const struct query_correlation_answer *rows, size_t i, struct arena *a) {
+static void write_span(struct json_writer *w, const struct correlation_details *d, size_t i, struct arena *a) {
+    const struct query_correlation_answer *rows = &d->rows;
     const struct batch *b = &rows->spans;
     const struct query_correlated_row *r = &rows->span_rows[i];
     struct str message = batch_text(b, SET_ROWS, FIELD_STATUS_MESSAGE, r->row);
@@ -116,6 +138,7 @@ static void write_span(struct json_writer *w, const struct query_correlation_ans
     json_key(w, STR("kind"));
     write_kind(w, batch_u32(b, SET_ROWS, FIELD_KIND, r->row));
     json_member(w, "start", time, rows->rows[i].time);
+    write_skew(w, correlation_skew(d, i));
     json_member(w, "duration_ns", i64, (int64_t)batch_u64(b, SET_ROWS, FIELD_DURATION, r->row));
     json_key(w, STR("status"));
     json_object(w);
@@ -133,7 +156,7 @@ static err write_traces(struct answer *a, const struct correlation_details *d, b
     size_t n = 0, left_out = 0;
     json_key(&a->w, STR("traces"));
     json_array(&a->w);
-    for (size_t i = 0; i < rows->trace_count; i++) write_trace(&a->w, &rows->traces[i]);
+    for (size_t i = 0; i < rows->trace_count; i++) write_trace(&a->w, &d->traces[i]);
     json_array_end(&a->w);
     json_key(&a->w, STR("spans"));
     json_array(&a->w);
@@ -143,7 +166,7 @@ static err write_traces(struct answer *a, const struct correlation_details *d, b
             left_out++;
             continue;
         }
-        write_span(&a->w, rows, i, &a->q->arena);
+        write_span(&a->w, d, i, &a->q->arena);
         if (n % 64 == 0) TRY(answer_settle(a));
     }
     json_array_end(&a->w);
@@ -190,13 +213,16 @@ static void write_description(struct json_writer *w, const struct batch *b, uint
     json_member(w, "description", str, cut_text(is_text ? batch_text(b, SET_ROWS, FIELD_BODY, row) : buf_str(&text)));
 }
 
-static void write_item(struct json_writer *w, const struct query_correlation_answer *rows,
+static void write_item(struct json_writer *w, const struct correlation_details *d,
                        const struct correlation_item *item) {
+    const struct query_correlation_answer *rows = &d->rows;
+    size_t at = item->at + (item->is_log ? rows->span_count : 0);
     const struct batch *b = item->is_log ? &rows->logs : &rows->spans;
     const struct query_correlated_row *r = item->is_log ? &rows->log_rows[item->at] : &rows->span_rows[item->at];
-    const struct query_id_row *row = &rows->rows[item->at + (item->is_log ? rows->span_count : 0)];
+    const struct query_id_row *row = &rows->rows[at];
     json_object(w);
     json_member(w, "time", time, row->time);
+    write_skew(w, correlation_skew(d, at));
     json_member(w, "type", text, item->is_log ? "log" : "span");
     json_member(w, "service", str, rows->texts[row->service]);
     if (item->is_log) {
@@ -223,7 +249,7 @@ static err write_timeline(struct answer *a, const struct correlation_details *d,
     json_key(&a->w, STR("timeline"));
     json_array(&a->w);
     for (size_t i = 0; i < n; i++) {
-        write_item(&a->w, &d->rows, &d->timeline[i]);
+        write_item(&a->w, d, &d->timeline[i]);
         if (i % 64 == 63) TRY(answer_settle(a));
     }
     json_array_end(&a->w);
@@ -382,6 +408,7 @@ static err read_one(struct api_call *c, struct answer *a, struct correlation_det
 static err write_details(struct api_call *c, struct answer *a, const struct correlation_details *d) {
     size_t limit = (size_t)call_number(c, "limit", 1000);
     write_summary(&a->w, &d->summary);
+    write_clocks_of(&a->w, d);
     if (!call_number(c, "details", 0)) return answer_settle(a);
     TRY(write_traces(a, d, false, limit));
     TRY(write_logs(a, d, false, limit));
@@ -395,6 +422,7 @@ static err write_head(struct api_call *c, struct answer *a, const struct correla
 }
 static err write_its_traces(struct api_call *c, struct answer *a, const struct correlation_details *d) {
     TRY(write_head(c, a, d));
+    write_clocks_of(&a->w, d);
     return write_traces(a, d, call_number(c, "whole", 0), (size_t)call_number(c, "limit", 1000));
 }
 static err write_its_logs(struct api_call *c, struct answer *a, const struct correlation_details *d) {
@@ -403,10 +431,12 @@ static err write_its_logs(struct api_call *c, struct answer *a, const struct cor
 }
 static err write_its_timeline(struct api_call *c, struct answer *a, const struct correlation_details *d) {
     TRY(write_head(c, a, d));
+    write_clocks_of(&a->w, d);
     return write_timeline(a, d, (size_t)call_number(c, "limit", 1000));
 }
 static err write_its_flow(struct api_call *c, struct answer *a, const struct correlation_details *d) {
     TRY(write_head(c, a, d));
+    write_clocks_of(&a->w, d);
     return write_flow(c, a, d);
 }
 

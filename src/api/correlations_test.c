@@ -144,6 +144,40 @@ static void a_request_is_whole_whoever_passed_its_id_on(void **state) {
     close();
 }
 
+/* k2's clock is 5 min ahead, k3's 4 min behind: what came first is told by who called whom. */
+static void clocks_that_are_apart_are_put_right(void **state) {
+    (void)state;
+    enum { AHEAD = 300000, BEHIND = -240000 };
+    open();
+    begin_spans("k1");
+    put_span(1, 1, 0, 2, "GET /", 1000, 100, ID("skewed"));
+    put_span(1, 2, 1, 3, "to k2", 990, 80, NULL);
+    send_spans();
+    begin_spans("k2");
+    put_span(1, 3, 2, 2, "work", 980 - AHEAD, 60, NULL);
+    put_span(1, 4, 3, 3, "to k3", 970 - AHEAD, 40, NULL);
+    send_spans();
+    begin_spans("k3");
+    put_span(1, 5, 4, 2, "deep", 960 - BEHIND, 20, NULL);
+    send_spans();
+    ANSWERS("GET /api/v1/correlations/skewed", 200, "\"duration_ns\":100000000,",
+            "\"service\":\"k2\",\"ahead_ns\":300000000000,\"call_count\":1,\"against_count\":0}",
+            "\"service\":\"k3\",\"ahead_ns\":-240000000000,", "\"clocks_left_out\":0");
+    ANSWERS("GET /api/v1/correlations/skewed/traces", 200, "\"duration_ns\":100000000,\"span_count\":5",
+            "\"skew_ns\":300000000000,", "\"skew_ns\":-240000000000,");
+    ANSWERS("GET /api/v1/correlations/skewed/timeline", 200, "\"ahead_ns\":300000000000");
+    static const char *const order[] = {"\"GET /\"", "\"to k2\"", "\"work\"", "\"to k3\"", "\"deep\""};
+    const char *at = strstr(stage_body(&stage), "\"timeline\":");
+    for (size_t i = 0; at && i < LENGTH(order); i++) at = strstr(at, order[i]);
+    if (!at) fail_msg("not in the order of calls: %s", stage_body(&stage));
+    ANSWERS("GET /api/v1/correlations/skewed/flow", 200, "\"clocks\":[{");
+    at = strstr(stage_body(&stage), "\"edges\":");
+    static const char *const edges[] = {"\"client\":0,\"server\":1,", "\"client\":1,\"server\":2,"};
+    for (size_t i = 0; at && i < LENGTH(edges); i++) at = strstr(at, edges[i]);
+    if (!at) fail_msg("k1 calls k2 first: %s", stage_body(&stage));
+    close();
+}
+
 /* Any attribute: it ties what the correlation id does not. */
 static void any_attribute_is_an_id(void **state) {
     (void)state;
@@ -477,6 +511,7 @@ static void what_is_there_after_all_is_not_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_whole_whoever_passed_its_id_on),
+        cmocka_unit_test(clocks_that_are_apart_are_put_right),
         cmocka_unit_test(any_attribute_is_an_id),
         cmocka_unit_test(ids_of_any_kind_are_found_or_not),
         cmocka_unit_test(ids_that_no_path_or_json_can_hold_are_opened),

@@ -216,6 +216,7 @@ static err sum_up(struct query *q, const struct query_correlation *r, struct cor
     for (size_t i = 0; i < all; i++) {
         if (!is_mine(in, i)) continue;
         rows[n] = in->rows[i];
+        rows[n].time -= correlation_skew(d, i);
         rows[n++].id = 0;
     }
     for (size_t i = 0; i < in->trace_count; i++) memcpy(traces[i], in->traces[i].trace_id, sizeof *traces);
@@ -234,6 +235,17 @@ static err sum_up(struct query *q, const struct query_correlation *r, struct cor
     return NULL;
 }
 
+static size_t row_of(const struct correlation_details *d, const struct correlation_item *i) {
+    return i->at + (i->is_log ? d->rows.span_count : 0);
+}
+
+static int by_right_time(const void *x, const void *y, void *of) {
+    const struct correlation_details *d = of;
+    size_t a = row_of(d, x), b = row_of(d, y);
+    int64_t at_a = d->rows.rows[a].time - d->skew[a], at_b = d->rows.rows[b].time - d->skew[b];
+    return at_a != at_b ? (at_a < at_b ? -1 : 1) : (a > b) - (a < b); /* spans are before log records */
+}
+
 static err lay_out_in_time(struct query *q, struct correlation_details *d) {
     const struct query_correlation_answer *in = &d->rows;
     struct correlation_item *items =
@@ -247,14 +259,18 @@ static err lay_out_in_time(struct query *q, struct correlation_details *d) {
         bool mine = is_log ? in->log_rows[at].mine : in->span_rows[at].mine;
         if (mine) items[n++] = (struct correlation_item){is_log, at};
     }
+    if (d->skew) qsort_r(items, n, sizeof *items, by_right_time, d);
     d->timeline = items;
     d->item_count = n;
     return NULL;
 }
 
 err correlation_read(struct query *q, const struct query_correlation *r, struct correlation_details *out) {
-    TRY(query_correlation(q, r, &out->rows));
-    TRY(sum_up(q, r, out));
-    TRY(lay_out_in_time(q, out));
+    struct correlation_details d = {0};
+    TRY(query_correlation(q, r, &d.rows));
+    TRY(correlation_correct(&q->arena, &d));
+    TRY(sum_up(q, r, &d));
+    TRY(lay_out_in_time(q, &d));
+    *out = d;
     return query_charge(q, 0);
 }

@@ -301,7 +301,8 @@ static struct flow_peer peer_of(struct query *q, const struct batch *b, uint32_t
 }
 
 /* Links of spans of this id, as far as they lead to traces that are here; NULL: the arena is full. */
-static struct flow_link *links_of(struct query *q, const struct query_correlation_answer *rows, size_t *out_n) {
+static struct flow_link *links_of(struct query *q, const struct query_correlation_answer *rows, const uint32_t *order,
+                                  size_t *out_n) {
     const struct batch *b = &rows->spans;
     struct flow_link *links = arena_array(&q->arena, struct flow_link, (size_t)b->set_rows[SET_LINKS] + 1);
     struct strings traces; /* a trace's number is its place in the answer */
@@ -309,8 +310,9 @@ static struct flow_link *links_of(struct query *q, const struct query_correlatio
     strings_init(&traces);
     for (uint32_t i = 0; i < rows->trace_count; i++) strings_intern(&traces, str_span(rows->traces[i].trace_id, 16));
     for (uint32_t i = 0; links && i < rows->span_count; i++) {
-        uint32_t row = rows->span_rows[i].row, from = row ? batch_u32(b, SET_ROWS, FIELD_LINK_END, row - 1) : 0;
-        for (uint32_t k = from; rows->span_rows[i].mine && k < batch_u32(b, SET_ROWS, FIELD_LINK_END, row); k++) {
+        const struct query_correlated_row *of = &rows->span_rows[order[i]];
+        uint32_t row = of->row, from = row ? batch_u32(b, SET_ROWS, FIELD_LINK_END, row - 1) : 0;
+        for (uint32_t k = from; of->mine && k < batch_u32(b, SET_ROWS, FIELD_LINK_END, row); k++) {
             struct flow_link link = {.span = i, .span_id = batch_u64(b, SET_LINKS, FIELD_SPAN_ID, k)};
             struct str trace = str_span(batch_id16(b, SET_LINKS, FIELD_TRACE_ID, k), 16);
             if (strings_find(&traces, trace, &link.trace)) links[n++] = link;
@@ -321,23 +323,49 @@ static struct flow_link *links_of(struct query *q, const struct query_correlatio
     return links;
 }
 
+/* Rows by right times, where clocks are apart. `order`: of places, the row that stands there. NULL: the arena is full. */
+static int by_time(const void *x, const void *y, void *rows) {
+    uint32_t i = *(const uint32_t *)x, k = *(const uint32_t *)y;
+    const struct query_id_row *a = (const struct query_id_row *)rows + i, *b = (const struct query_id_row *)rows + k;
+    return a->time != b->time ? (a->time < b->time ? -1 : 1) : (i > k) - (i < k);
+}
+
+static const struct query_id_row *order_rows(struct arena *a, const struct correlation_details *of, uint32_t *order) {
+    size_t n = of->rows.span_count;
+    struct query_id_row *right = arena_array(a, struct query_id_row, n + 1),
+                        *sorted = arena_array(a, struct query_id_row, n + 1);
+    if (!right || !sorted) return NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        order[i] = i;
+        right[i] = of->rows.rows[i];
+        right[i].time -= correlation_skew(of, i);
+    }
+    if (!of->skew) return of->rows.rows;
+    if (n) qsort_r(order, n, sizeof *order, by_time, right);
+    for (size_t i = 0; i < n; i++) sorted[i] = right[order[i]];
+    return sorted;
+}
+
 err flow_read(struct query *q, const struct flow_request *r, const struct correlation_details *of, struct flow *out) {
     const struct query_correlation_answer *rows = &of->rows;
     bool *mine = arena_array(&q->arena, bool, rows->span_count + 1);
     struct flow_peer *peers = arena_array(&q->arena, struct flow_peer, rows->span_count + 1);
-    struct flow_input in = {.rows = rows->rows,
-                            .n = rows->span_count,
+    uint32_t *order = arena_array(&q->arena, uint32_t, rows->span_count + 1);
+    struct flow_input in = {.n = rows->span_count,
                             .mine = mine,
                             .peers = peers,
                             .texts = rows->texts,
                             .trace_count = (uint32_t)rows->trace_count};
-    if (!mine || !peers) return arena_err(&q->arena);
+    if (!mine || !peers || !order) return arena_err(&q->arena);
+    in.rows = order_rows(&q->arena, of, order);
+    if (!in.rows) return arena_err(&q->arena);
     for (size_t i = 0; i < rows->span_count; i++) {
-        uint8_t kind = rows->rows[i].kind;
-        mine[i] = rows->span_rows[i].mine;
-        if (kind == KIND_CLIENT || kind == KIND_PRODUCER) peers[i] = peer_of(q, &rows->spans, rows->span_rows[i].row);
+        const struct query_correlated_row *row = &rows->span_rows[order[i]];
+        uint8_t kind = in.rows[i].kind;
+        mine[i] = row->mine;
+        if (kind == KIND_CLIENT || kind == KIND_PRODUCER) peers[i] = peer_of(q, &rows->spans, row->row);
     }
-    in.links = links_of(q, rows, &in.link_count);
+    in.links = links_of(q, rows, order, &in.link_count);
     if (!in.links) return arena_err(&q->arena);
     TRY(flow_make(&q->arena, r, &in, out));
     return query_charge(q, 0);

@@ -124,6 +124,28 @@ test('the timeline: spans and records of all its traces by time, and where the i
   assert.match(await address(page), /scale=true/);
 }));
 
+test('clocks that are apart are put right and named; the stored times are a click away', async () => {
+  const t = Date.now() - 600_000;
+  await sendSpans(clew, [
+    span(9300, 0, -1, 'k1', 'GET /', 2, t, 100, { correlation_id: 'skewed' }), span(9300, 1, 0, 'k1', 'to k2', 3, t + 10, 80),
+    span(9300, 2, 1, 'k2', 'work', 2, t + 20 + 300_000, 60), span(9300, 3, 2, 'k2', 'to k3', 3, t + 30 + 300_000, 40), span(9300, 4, 3, 'k3', 'deep', 2, t + 40 - 240_000, 20),
+  ]);
+  await at('/correlations?id=skewed', async (page) => {
+    await shown(page, '.timeline .row');
+    const calls = ['GET /', 'to k2', 'work', 'to k3', 'deep'];
+    assert.deepEqual(await rowNames(page), calls);
+    assert.match(await page.locator('.facts').first().innerText(), /^\s*100(\.0+)? ms/);
+    assert.match(await page.locator('.note.warn').innerText(), /the clock of k2 is 5m.* ahead \(1 call\), the clock of k3 is 4m.* behind \(1 call\).*Corrected here/);
+    const edge = async (row) => { const b = await row.locator('.bar-of').boundingBox(), l = await row.locator('.took').boundingBox(); return [b.x + b.width, l.x]; };
+    for (const row of await page.locator('.timeline .row').all()) { const [bar, label] = await edge(row); assert.ok(label >= bar - 1, 'what it took stands behind its end'); }
+    await page.getByRole('button', { name: 'Stored times' }).click();
+    await eventually(async () => assert.deepEqual(await rowNames(page), ['deep', 'GET /', 'to k2', 'work', 'to k3']));
+    assert.equal(await address(page), '/correlations?id=skewed&stored=true');
+    await page.getByRole('tab', { name: 'Flow' }).click();
+    await eventually(async () => assert.deepEqual(await page.locator('[aria-label=Steps] tbody tr').evaluateAll((all) => all.map((r) => [...r.cells].slice(2, 4).map((c) => c.textContent).join('>'))), ['k1>k2', 'k2>k3']));
+  });
+});
+
 test('the timeline: kinds, errors, words, by trace; keys go from row to row and to the next error', () => at(one, async (page) => {
   await shown(page, '.timeline .row');
   const count = (n) => eventually(async () => assert.equal(await page.locator('.timeline .row').count(), n));
@@ -236,6 +258,19 @@ test('tabs by keys: v and numbers, and the arrows on the tabs', () => at(one, as
 }));
 
 // ---- odd ones ------------------------------------------------------------------------------------------------------
+
+test('ids that no path can hold, and one of nothing to see, are opened from the list', async () => {
+  const ids = ['..', '.', '../../etc/passwd', ' '];
+  await sendSpans(clew, ids.map((id, i) => span(9400 + i, 0, -1, 'dots', `GET /${i}`, 2, Date.now() - 40_000 - i, 10, { correlation_id: id })));
+  for (const [i, id] of ids.entries())
+    await at('/correlations?service=dots', async (page) => {
+      await page.getByRole('link', { name: id === ' ' ? '“ ”' : id, exact: true }).click();
+      await eventually(async () => assert.deepEqual(await rowNames(page), [`GET /${i}`]));
+      for (const tab of ['Traces', 'Logs', 'Flow']) await page.getByRole('tab', { name: tab }).click();
+      await page.locator('.servicemap').waitFor();
+      assert.equal(await page.locator('.note.error, .empty').count(), 0);
+    });
+});
 
 test('an id of any letters is shown as text, and its address leads back to it', () => at('/correlations?search=%3Ci%3E', async (page) => {
   await page.locator('.idcell a').click();

@@ -35,6 +35,16 @@ test('lines begin and end at their boxes, and go by their bends', () => {
   assert.ok(!/NaN|Infinity/.test(d.lines.map((l) => l.path + l.x + l.y + l.weight).join()));
 });
 
+test('edges between the same two nodes run beside each other, whichever way they go, and so do their words', () => {
+  const two = graph([node('a', 0, 0), node('b', 1, 0)], [edge(0, 1), edge(1, 0), edge(0, 1)]), d = draw(two);
+  const ys = d.lines.map((l) => l.path.match(/-?\d+(\.\d+)?/g)!.map(Number)).map((v) => [v[1], v.at(-1)!]);
+  for (const [a, b] of ys) assert.equal(a, b);
+  assert.deepEqual(ys.map(([y]) => y - (d.boxes[0].y + box.height / 2)), [-18, 0, 18]);
+  assert.deepEqual(d.lines.map((l) => l.y), ys.map(([y]) => y));
+  const many = draw(graph(two.nodes, Array.from({ length: 9 }, (_, i) => edge(i % 2, 1 - (i % 2)))));
+  for (const l of many.lines) assert.ok(l.y > many.boxes[0].y && l.y < many.boxes[0].y + box.height, 'all of them meet their boxes');
+});
+
 test('health goes by the calls of others, else by its own spans', () => {
   assert.equal(healthOf(node('a', 0, 0)), 'quiet');
   assert.equal(healthOf(node('a', 0, 0, { span_count: 100, error_count: 0 })), 'healthy');

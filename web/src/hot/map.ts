@@ -67,7 +67,7 @@ export const keyOf = (n: MapNode): string => [n.environment, n.namespace, n.kind
 
 /* ---- drawing ---- */
 
-export const box = { width: 196, height: 46 }, stepX = 284, stepY = 64, margin = 24;
+export const box = { width: 196, height: 46 }, stepX = 284, stepY = 64, margin = 24, laneApart = 18;
 export interface Drawing {
   width: number;
   height: number;
@@ -97,7 +97,22 @@ export interface Placed {
   height: number;
 }
 
-function line(g: Placed, e: Placed['edges'][0], most: number): Drawing['lines'][number] {
+/** Edges between the same two nodes, whichever way they go, run beside each other: how far each is from the middle. */
+function lanes(g: Placed): number[] {
+  const sides = new Map<string, number[]>(), shift = g.edges.map(() => 0);
+  g.edges.forEach((e, i) => {
+    const key = `${Math.min(e.client, e.server)} ${Math.max(e.client, e.server)}`, all = sides.get(key);
+    if (all) all.push(i);
+    else sides.set(key, [i]);
+  });
+  for (const all of sides.values()) {
+    const apart = Math.min(laneApart, (box.height - 10) / Math.max(1, all.length - 1));
+    all.forEach((i, k) => { shift[i] = (k - (all.length - 1) / 2) * apart; });
+  }
+  return shift;
+}
+
+function line(g: Placed, e: Placed['edges'][0], most: number, shift: number): Drawing['lines'][number] {
   const from = g.nodes[e.client], to = g.nodes[e.server], weight = 1 + 2 * (most > 0 ? Math.log1p(e.call_count) / Math.log1p(most) : 0);
   if (e.client === e.server) {
     const x = left(from.x) + box.width - 26, y = margin + from.y * stepY;
@@ -105,18 +120,19 @@ function line(g: Placed, e: Placed['edges'][0], most: number): Drawing['lines'][
   }
   const back = to.x < from.x;
   const start: [number, number] = [left(from.x) + (back ? 0 : box.width), middleY(from.y)], end: [number, number] = [left(to.x) + (back ? box.width : 0), middleY(to.y)];
-  const points = [start, ...e.bends.map(([x, y]): [number, number] => [left(x) + box.width / 2, middleY(y)]), end];
+  const points = [start, ...e.bends.map(([x, y]): [number, number] => [left(x) + box.width / 2, middleY(y)]), end].map(([x, y]): [number, number] => [x, y + shift]);
   const at = Math.floor((points.length - 1) / 2), a = points[at], b = points[at + 1];
   return { path: curve(points), weight, x: (a[0] + b[0]) / 2, y: (a[1] + b[1]) / 2, back };
 }
 
 export function draw(g: Placed): Drawing {
+  const shift = lanes(g);
   const most = g.edges.reduce((n, e) => Math.max(n, e.call_count), 0);
   return {
     width: 2 * margin + g.width * stepX + box.width,
     height: 2 * margin + g.height * stepY + box.height,
     boxes: g.nodes.map((n) => ({ x: left(n.x), y: margin + n.y * stepY })),
-    lines: g.edges.map((e) => line(g, e, most)),
+    lines: g.edges.map((e, i) => line(g, e, most, shift[i])),
   };
 }
 

@@ -69,6 +69,7 @@ export interface Operations extends Partial_ {
 export interface TraceSummary {
   trace_id: string;
   correlation_id?: string;
+  correlation_id_encoded?: string; // of one that is no UTF-8
   root: { service: string; operation: string; missing: boolean };
   start: string;
   duration_ns: number;
@@ -113,6 +114,7 @@ export interface SpanDetails extends Partial_ {
     start: string;
     duration_ns: number;
     correlation_id?: string;
+    correlation_id_encoded?: string; // of one that is no UTF-8
     status: { code: string; message?: string };
     attributes: Attributes;
     events: { time: string; name: string; attributes: Attributes }[];
@@ -139,6 +141,7 @@ export interface LogRecord {
   trace_id: string | null;
   span_id: string | null;
   correlation_id?: string;
+  correlation_id_encoded?: string; // of one that is no UTF-8
   attributes: Attributes;
   resource: number;
   scope: number;

@@ -71,6 +71,8 @@ export interface CorrelationsState extends Range {
   errors: boolean; // with errors alone
   derived: boolean; // also traces without any id
   id: string; // of the one that is open; "": the list
+  encoded: string; // the same percent-encoded, where it is no UTF-8 and `id` only shows it
+  stored: boolean; // times as they came, though clocks are apart
   tab: 'timeline' | 'traces' | 'logs' | 'flow';
   find: string; // words in the timeline
   kind: 'all' | 'spans' | 'logs';
@@ -169,7 +171,7 @@ export const trace = codec<TraceState>({
 });
 export const compare = codec<CompareState>({ a: text(), b: text(), sort: choice('explains', 'tree'), show: choice('all', 'changed', 'a', 'b') });
 export const correlations = codec<CorrelationsState>({
-  ...range, environment: text(), service: text(), search: text(), attribute: text(), errors: flag(), derived: flag(), id: text(), tab: choice('timeline', 'traces', 'logs', 'flow'),
+  ...range, environment: text(), service: text(), search: text(), attribute: text(), errors: flag(), derived: flag(), id: text(), encoded: text(), stored: flag(), tab: choice('timeline', 'traces', 'logs', 'flow'),
   find: text(), kind: choice('all', 'spans', 'logs'), failed: flag(), grouped: flag(), scale: choice('short', 'true'), view: text(), row: text(),
 });
 export const propagation = codec<PropagationState>({ start: text('now-24h'), end: text(), environment: text(), service: text() });
@@ -224,8 +226,8 @@ export const errorsLink = linkTo(paths.errors, errors);
 export const tracesLink = linkTo(paths.traces, traces);
 export const compareLink = linkTo(paths.compare, compare);
 export const correlationsLink = linkTo(paths.correlations, correlations);
-/** One correlation id. */
-export const correlationLink = (id: string): string => correlationsLink({ id });
+/** One correlation id. `encoded`: as an answer gives it beside an id that is no UTF-8. */
+export const correlationLink = (id: string, encoded = ''): string => correlationsLink({ id, encoded });
 export const propagationLink = linkTo(paths.propagation, propagation);
 export const logsLink = linkTo(paths.logs, logs);
 export const metricsLink = linkTo(paths.metrics, metrics);

@@ -25,6 +25,11 @@ export const parseMs = (t: string): number => {
   const i = parseInstant(t);
   return i.s * 1000 + i.ns / 1e6;
 };
+/** An instant, some nanoseconds before another. */
+export const earlier = (t: Instant, by: number): Instant => {
+  const ns = t.ns - (by % 1e9), over = Math.floor(ns / 1e9);
+  return { s: t.s - Math.trunc(by / 1e9) + over, ns: ns - over * 1e9 };
+};
 /** b - a in nanoseconds; exact below 104 days. */
 export const sinceNs = (a: Instant, b: Instant): number => (b.s - a.s) * 1e9 + (b.ns - a.ns);
 

@@ -1,6 +1,6 @@
 // Requests by their ids: those of a range of time, and one of them across traces and logs.
 import { useState } from 'preact/hooks';
-import type { Correlation, Correlations } from '../lib/correlation';
+import { shownId, type Correlation, type Correlations } from '../lib/correlation';
 import { duration, grouped, plural } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
@@ -18,7 +18,7 @@ type Set_ = (s: Partial<CorrelationsState>, replace?: boolean) => void;
 const pageSize = 100;
 
 /** An opened id leaves the list's own fields behind, and keeps what asks for it. */
-const linkOf = (s: CorrelationsState, id: string): string => correlationsLink({ start: s.start, end: s.end, environment: s.environment, attribute: s.attribute, id });
+const linkOf = (s: CorrelationsState, id: string, encoded = ''): string => correlationsLink({ start: s.start, end: s.end, environment: s.environment, attribute: s.attribute, id, encoded });
 
 /* ---- the list ---- */
 
@@ -53,7 +53,7 @@ function Row({ c, state, at }: { c: Correlation; state: CorrelationsState; at: b
   return (
     <tr class={at ? 'at' : ''} id={at ? 'row-at' : undefined}>
       <td class="num muted" style={{ textAlign: 'left' }} title={showTime(parseMs(c.first_seen), zone, true)}>{showClock(parseMs(c.first_seen), zone, Date.now()).replace(/\.\d+$/, '')}</td>
-      <td class="idcell"><a class="strong mono" href={linkOf(state, c.correlation_id)}>{c.correlation_id}</a></td>
+      <td class="idcell"><a class="strong mono" href={linkOf(state, c.correlation_id, c.correlation_id_encoded)}>{shownId(c.correlation_id)}</a></td>
       <td class="hide-small" style={{ overflowWrap: 'anywhere' }}>{c.root_service && <><Dot service={c.root_service} /><span class="muted">{c.root_service}</span></>} {c.root_operation}</td>
       <td class="num">{duration(c.duration_ns)}</td>
       <td class="num hide-small">{grouped(c.span_count)}</td>
@@ -71,12 +71,12 @@ function Found({ list, state }: { list: Correlation[]; state: CorrelationsState 
     setAt(Math.max(0, Math.min(list.length - 1, at + by)));
     requestAnimationFrame(() => document.getElementById('row-at')?.scrollIntoView({ block: 'nearest' }));
   };
-  useKeys({ j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1), enter: () => list[at] && go(linkOf(state, list[at].correlation_id)) });
+  useKeys({ j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1), enter: () => list[at] && go(linkOf(state, list[at].correlation_id, list[at].correlation_id_encoded)) });
   return (
     <div class="scroll">
       <table class="table">
         <thead><tr><th scope="col">First seen</th><th scope="col">{state.attribute || 'Id'}</th><th scope="col" class="hide-small">Begins with</th><th scope="col" class="num">Duration</th><th scope="col" class="num hide-small">Spans</th><th scope="col" class="num hide-small">Logs</th><th scope="col" class="num hide-small">Traces</th><th scope="col" class="num">Errors</th><th scope="col" class="hide-small">Services</th></tr></thead>
-        <tbody>{list.map((c, i) => <Row key={c.correlation_id} c={c} state={state} at={i === at} />)}</tbody>
+        <tbody>{list.map((c, i) => <Row key={c.correlation_id_encoded ?? c.correlation_id} c={c} state={state} at={i === at} />)}</tbody>
       </table>
     </div>
   );
@@ -127,5 +127,5 @@ function List({ state, set }: { state: CorrelationsState; set: Set_ }) {
 
 export default function CorrelationsScreen() {
   const [state, set] = useScreen(correlations);
-  return state.id ? <OneCorrelation state={state} set={set} key={`${state.attribute} ${state.id}`} /> : <List state={state} set={set} />;
+  return state.id ? <OneCorrelation state={state} set={set} key={`${state.attribute} ${state.id} ${state.encoded}`} /> : <List state={state} set={set} />;
 }

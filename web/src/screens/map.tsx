@@ -134,7 +134,7 @@ function Find({ g, state, set, choose }: { g: MapGraph | null; state: MapState; 
       <input class="field" style={{ width: '15em' }} data-search="" type="search" list="nodes" aria-label="Find a node" placeholder="Find a service" onChange={(e) => find(e.currentTarget.value.trim())} />
       <datalist id="nodes">{g?.nodes.map((n) => <option key={keyOf(n)} value={n.name} />)}</datalist>
       {state.focus && (
-        <span class="chip">near {state.focus}{' '}
+        <span class="chip near"><span class="cut">near {state.focus}</span>
           <select class="field" style={{ width: 'auto' }} aria-label="How far" value={state.steps} onChange={(e) => set({ steps: e.currentTarget.value as MapState['steps'] })}>{(['1', '2', '3', '4'] as const).map((s) => <option key={s} value={s}>{plural(Number(s), 'step')}</option>)}</select>
           <button class="button quiet icon" aria-label="The whole map" onClick={() => set({ focus: '' })}>×</button>
         </span>

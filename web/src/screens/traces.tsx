@@ -49,7 +49,7 @@ function Row({ t, at, longest, mark, set }: { t: TraceSummary; at: boolean; long
       <td class="num muted hide-small" style={{ textAlign: 'left' }}>{showClock(parseMs(t.start), zone, Date.now())}</td>
       <td style={{ overflowWrap: 'anywhere' }}>
         <Dot service={t.root.service} /><span class="muted">{t.root.service}</span> <a class="strong" href={traceLink(t.trace_id)}>{t.root.operation}</a>
-        {t.correlation_id && <a class="idof mono hide-small" href={correlationLink(t.correlation_id)} title="All of this id">{t.correlation_id}</a>}
+        {t.correlation_id && <a class="idof mono hide-small" href={correlationLink(t.correlation_id, t.correlation_id_encoded)} title="All of this id">{t.correlation_id}</a>}
         {t.root.missing && <span class="tag warn" title="The span shown as root has a parent that never came">root missing</span>}
       </td>
       <td class="num">{duration(t.duration_ns)}</td>

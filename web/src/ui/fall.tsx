@@ -68,7 +68,6 @@ interface RowProps {
   i: number;
   top: number;
   view: View;
-  narrow: boolean; // asked once for all rows: asking the window costs a layout
   at: boolean;
   collapsed: boolean;
   found: boolean;
@@ -77,15 +76,15 @@ interface RowProps {
   onToggle: () => void;
 }
 
-function Bar({ w, i, view, narrow, path }: RowProps) {
+function Bar({ w, i, view, path }: RowProps) {
   const span = view[1] - view[0] || 1;
   const left = ((w.start[i] - view[0]) / span) * 100, wide = (w.duration[i] / span) * 100;
-  const from = Math.max(-1, Math.min(101, left)), to = Math.max(from, Math.min(101, left + wide));
-  const beside = to < (narrow ? 62 : 82) ? { left: `${to}%` } : from > (narrow ? 38 : 18) ? { right: `${100 - from}%` } : null;
+  const from = Math.max(0, left), to = Math.min(100, left + wide);
+  if (left > 100 || left + wide < 0) return null;
   return (
     <>
       <span class={path ? 'bar-of path' : 'bar-of'} style={{ left: `${from}%`, width: `${to - from}%`, backgroundColor: `var(--${w.error[i] ? 'error-bar' : serviceColour(w.services[w.service[i]])})` }} />
-      <span class={beside ? 'took' : 'took on'} style={beside ?? {}}>{duration(w.duration[i])}</span>
+      <span class="took" style={{ left: `${to}%` }}>{duration(w.duration[i])}</span>
     </>
   );
 }
@@ -113,7 +112,7 @@ export function Fall({ w, rows, count, at, marks, path, collapsed, view, onView,
   w: Waterfall; rows: Int32Array; count: number; at: number; marks: Uint8Array; path: Float64Array | null; collapsed: Uint8Array; view: View;
   onView: (v: View | null) => void; onSelect: (i: number) => void; onToggle: (i: number) => void; position: number;
 }) {
-  const box = useRef<HTMLDivElement>(null), narrow = useNarrow();
+  const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const b = box.current!;
     if (at >= 0) b.scrollTop = scrollInto(b.scrollTop, b.clientHeight, rowHeight, position);
@@ -125,7 +124,7 @@ export function Fall({ w, rows, count, at, marks, path, collapsed, view, onView,
       <Rows count={count} box={box} role="treegrid" aria-label="Spans" aria-rowcount={w.n} aria-readonly="true" aria-activedescendant={at >= 0 && rows[position] === at ? `span-${at}` : undefined}
         row={(k, slot) => {
           const i = rows[k];
-          return <Row key={slot} w={w} i={i} top={k * rowHeight} view={view} narrow={narrow} at={i === at} collapsed={collapsed[i] === 1} found={marks[i] === 1} path={path !== null && path[i] >= 0} onSelect={() => onSelect(i)} onToggle={() => onToggle(i)} />;
+          return <Row key={slot} w={w} i={i} top={k * rowHeight} view={view} at={i === at} collapsed={collapsed[i] === 1} found={marks[i] === 1} path={path !== null && path[i] >= 0} onSelect={() => onSelect(i)} onToggle={() => onToggle(i)} />;
         }} />
     </div>
   );

@@ -33,8 +33,8 @@ function Facts({ r, state, set }: { r: Shown; state: LogsState; set: Set }) {
           <Acts name="environment" text={environment} filter={() => set({ environment })} group={() => set({ by: 'environment' })} /></td></tr>}
         {r.trace_id && <tr><th scope="row">Trace</th><td>{r.trace_id}
           <Acts name="trace" text={r.trace_id} filter={() => set({ trace_id: r.trace_id!, span_id: '' })} pivot={{ href: traceLink(r.trace_id), text: 'Open the trace' }} /></td></tr>}
-        {r.correlation_id && <tr><th scope="row">Correlation</th><td><a href={correlationLink(r.correlation_id)}>{r.correlation_id}</a>
-          <Acts name="correlation" text={r.correlation_id} filter={() => filter(condition('', 'correlation_id', '=', r.correlation_id)!)} pivot={{ href: correlationLink(r.correlation_id), text: 'All of this id' }} /></td></tr>}
+        {r.correlation_id && <tr><th scope="row">Correlation</th><td><a href={correlationLink(r.correlation_id, r.correlation_id_encoded)}>{r.correlation_id}</a>
+          <Acts name="correlation" text={r.correlation_id} filter={() => filter(condition('', 'correlation_id', '=', r.correlation_id)!)} pivot={{ href: correlationLink(r.correlation_id, r.correlation_id_encoded), text: 'All of this id' }} /></td></tr>}
         {r.trace_id && r.span_id && <tr><th scope="row">Span</th><td>{r.span_id}
           <Acts name="span" text={r.span_id} filter={() => set({ trace_id: r.trace_id!, span_id: r.span_id! })} pivot={{ href: traceLink(r.trace_id, { span: r.span_id }), text: 'Open the span' }} /></td></tr>}
       </tbody>
@@ -54,7 +54,7 @@ function Whole({ r, state, set, columns }: { r: Shown; state: LogsState; set: Se
       <section aria-label="Body"><pre class="body">{text}</pre></section>
       <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
         {r.trace_id && <a class="button" href={traceLink(r.trace_id, { span: r.span_id ?? '' })}>Open its trace</a>}
-        {(r.correlation_id ?? r.trace_id) && <a class="button" href={correlationLink((r.correlation_id ?? r.trace_id)!)}>Its correlation</a>}
+        {(r.correlation_id ?? r.trace_id) && <a class="button" href={correlationLink((r.correlation_id ?? r.trace_id)!, r.correlation_id_encoded)}>Its correlation</a>}
         {r.trace_id && <button class="button" onClick={() => set({ trace_id: r.trace_id!, span_id: '' })}>Records of the trace</button>}
         {state.around !== r.id && <button class="button" title="What came before and after it, whatever the conditions" onClick={() => set({ around: r.id, record: matchMedia('(max-width: 1100px)').matches ? '' : r.id })}>In context</button>}
       </section>

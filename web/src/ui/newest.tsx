@@ -1,6 +1,6 @@
 // The newest of something, one line each, with the way to it.
 import type { TraceSummary } from '../lib/api';
-import type { Correlation } from '../lib/correlation';
+import { shownId, type Correlation } from '../lib/correlation';
 import { duration, plural } from '../lib/format';
 import { usePrefs } from '../lib/prefs';
 import { correlationLink, traceLink } from '../lib/screens';
@@ -30,7 +30,7 @@ export function NewestCorrelations({ of, none }: { of: Correlation[]; none: stri
       {of.map((c) => (
         <li key={c.correlation_id}>
           <span class="muted">{showClock(parseMs(c.first_seen), zone, Date.now())}</span>
-          <span class="cut"><a class="mono" href={correlationLink(c.correlation_id)}>{c.correlation_id}</a> <span class="muted">{c.root_service} {c.root_operation}</span></span>
+          <span class="cut"><a class="mono" href={correlationLink(c.correlation_id, c.correlation_id_encoded)}>{shownId(c.correlation_id)}</a> <span class="muted">{c.root_service} {c.root_operation}</span></span>
           <span>{c.error_count > 0 && <span class="tag error">{plural(c.error_count, 'error')}</span>} {plural(c.service_count, 'service')}</span>
         </li>
       ))}

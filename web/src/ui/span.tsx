@@ -31,7 +31,7 @@ function Facts({ t, i, s, range }: { t: Trace; i: number; s: Span | null; range:
         <dt>Kind</dt><dd>{kinds[w.kind[i]] ?? w.kind[i]}</dd>
         <dt>Status</dt><dd>{w.error[i] ? <span class="tag error">error</span> : (s?.status.code ?? 'no error')} {s?.status.message}</dd>
         <dt>Id</dt><dd class="mono">{idOf(w, i)} <CopyButton what="the span's id" text={idOf(w, i)} /></dd>
-        {s?.correlation_id && <><dt>Correlation</dt><dd class="mono"><a href={correlationLink(s.correlation_id)}>{s.correlation_id}</a> <CopyButton what="the correlation id" text={s.correlation_id} /></dd></>}
+        {s?.correlation_id && <><dt>Correlation</dt><dd class="mono"><a href={correlationLink(s.correlation_id, s.correlation_id_encoded)}>{s.correlation_id}</a> <CopyButton what="the correlation id" text={s.correlation_id} /></dd></>}
         {w.missing[i] === 1 && <><dt>Parent</dt><dd><span class="tag warn">never came</span> <span class="mono">{s?.parent_span_id}</span></dd></>}
       </dl>
     </section>
@@ -124,7 +124,7 @@ export function SpanDetail({ t, i, logs, range, close }: { t: Trace; i: number; 
       <Facts t={t} i={i} s={s} range={range} />
       <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
         <a class="button" href={tracesLink({ ...range, service, operation })}>Traces with this operation</a>
-        <a class="button" href={correlationLink(s?.correlation_id ?? t.correlation_ids[0] ?? t.trace_id)}>Its correlation</a>
+        <a class="button" href={correlationLink(s?.correlation_id ?? t.correlation_ids[0] ?? t.trace_id, s?.correlation_id_encoded)}>Its correlation</a>
         {w.error[i] === 1 && <a class="button" href={tracesLink({ ...range, service, operation, status: 'error' })}>Only failed ones</a>}
         <a class="button" href={serviceMetricsLink(service, s ? namespaceOf(s) : null, around(parseMs(t.start)))}>Metrics of {service}</a>
       </section>

@@ -44,7 +44,7 @@ function Box({ n, at, chosen, dim, open }: { n: FlowNode; at: { x: number; y: nu
 
 function Picture({ g, at, choose }: { g: Flow; at: number; choose: (i: number) => void }) {
   const d = useMemo(() => draw(g), [g]), order = useMemo(() => orderOf(g), [g]), keys = useMemo(() => reading(g), [g]);
-  const { frame, view, far, zoom, fit, handlers } = useMapView(d, at < 0 ? 0 : at);
+  const { frame, view, far, zoom, fit, handlers } = useMapView(d, at < 0 ? Math.max(0, g.nodes.findIndex((n) => healthOf(n) === 'failing')) : at);
   const near = new Set(at < 0 ? [] : g.edges.flatMap((e) => (e.client === at ? [e.server] : e.server === at ? [e.client] : [])));
   const key = (e: KeyboardEvent): void => {
     const way = ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as Record<string, [number, number]>)[e.key];
@@ -116,7 +116,7 @@ function Panel({ n, state, close }: { n: FlowNode; state: CorrelationsState; clo
       <div class="mapacts">
         {n.kind === 'service' && <a class="button main" href={serviceLink({ service: n.name, environment: state.environment })}>Service</a>}
         <a class="button" href={mapLink({ focus: n.name, environment: state.environment })}>On the map</a>
-        {n.kind === 'service' && <a class="button" href={`?${new URLSearchParams({ id: state.id, ...(state.attribute ? { attribute: state.attribute, start: state.start, end: state.end } : {}), find: n.name })}`}>In the timeline</a>}
+        {n.kind === 'service' && <a class="button" href={`?${new URLSearchParams({ id: state.id, ...(state.encoded ? { encoded: state.encoded } : {}), ...(state.attribute ? { attribute: state.attribute, start: state.start, end: state.end } : {}), find: n.name })}`}>In the timeline</a>}
       </div>
     </aside>
   );
@@ -138,7 +138,7 @@ function Shown({ g, start, state, set }: { g: Flow; start: string; state: Correl
 }
 
 export function FlowTab({ state, set, start }: { state: CorrelationsState; set: Set_; start: string }) {
-  const asked = useQuestion<Flow>(pathOf(state.id, '/flow'), paramsOf(state));
+  const asked = useQuestion<Flow>(pathOf(state, '/flow'), paramsOf(state));
   return (
     <Answer asked={asked} wait="Finding its path">
       {(data) => <><PartialNote of={data} />{data.nodes.length === 0 ? <p class="muted">No span has this id, so there is no path.</p> : <Shown g={data} start={start} state={state} set={set} />}</>}

@@ -37,7 +37,7 @@ function List({ data, state, set }: { data: CorrelatedLogs; state: CorrelationsS
 }
 
 export function LogsTab({ state, set }: { state: CorrelationsState; set: Set_ }) {
-  const asked = useQuestion<CorrelatedLogs>(pathOf(state.id, '/logs'), { ...paramsOf(state), limit: 10_000 });
+  const asked = useQuestion<CorrelatedLogs>(pathOf(state, '/logs'), { ...paramsOf(state), limit: 10_000 });
   return (
     <Answer asked={asked} wait="Loading its log records">
       {(data) => <><PartialNote of={data} />{data.logs.length === 0 ? <p class="muted">No log record has this id.</p> : <List data={data} state={state} set={set} />}</>}

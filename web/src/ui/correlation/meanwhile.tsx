@@ -44,7 +44,7 @@ function ChartOf({ c, m, range, from, to }: { c: MeanwhileChart; m: Meanwhile; r
     <li class="meanchart">
       <a href={metricsLink({ ...range, query: [c.query] })} title={`${c.query}\nOpen in metrics`}><span class="cut">{name}</span></a>
       <Lines chart={c} from={from} to={to} label={`${name} of ${c.service}: at most ${Number.isNaN(most) ? 'nothing' : show(most)}${c.series.length > 1 ? `, ${c.series.length} series` : ''}`} />
-      <span class="muted" title={c.series.map((s) => labelsOf(s.labels)).filter(Boolean).join('\n') || undefined}>{now !== undefined && now !== null && <b>{show(now)}</b>} {Number.isNaN(most) ? '–' : `max ${show(most)}`}</span>
+      <span class="muted" title={c.series.map((s) => labelsOf(s.labels)).filter(Boolean).join('\n') || undefined}>{now !== undefined && now !== null && <b>{show(now)}</b>} <span>{Number.isNaN(most) ? '–' : `max ${show(most)}`}</span></span>
     </li>
   );
 }
@@ -84,7 +84,7 @@ function Service({ name, charts, ...more }: { name: string; charts: MeanwhileCha
 
 export function MeanwhileStrip({ state, first, last }: { state: CorrelationsState; first: string; last: string }) {
   const { zone } = usePrefs();
-  const asked = useQuestion<Meanwhile>(pathOf(state.id, '/metrics'), paramsOf(state));
+  const asked = useQuestion<Meanwhile>(pathOf(state, '/metrics'), paramsOf(state));
   return (
     <section class="meanwhile" aria-label="Meanwhile">
       <Answer asked={asked} wait="Reading what its services' metrics did">

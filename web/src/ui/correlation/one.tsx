@@ -1,7 +1,7 @@
 // One request: what it was, and what happened in it as a timeline, as traces, as log records and as a path; and what its services' metrics did meanwhile.
 import { useEffect } from 'preact/hooks';
 import { useQuestion } from '../../lib/api';
-import { paramsOf, pathOf, type One } from '../../lib/correlation';
+import { farthest, paramsOf, pathOf, shownId, type One } from '../../lib/correlation';
 import { duration, plural } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
 import { usePrefs } from '../../lib/prefs';
@@ -30,7 +30,7 @@ function Header({ c, state, set, again }: { c: One | null; state: CorrelationsSt
     <>
       <div class="head">
         <a class="button" href={backLink(state)} title="All correlations">‹ All</a>
-        <h1><span class="muted">{state.attribute || 'Correlation'}</span> <span class="mono oneid">{state.id}</span> <CopyButton big what="the id" text={state.id} /></h1>
+        <h1><span class="muted">{state.attribute || 'Correlation'}</span> <span class="mono oneid">{shownId(state.id)}</span> <CopyButton big what="the id" text={state.id} /></h1>
         <a class="button" title="Traces with a row that came with this id" href={tracesLink({ ...range, where })}>Traces</a>
         <a class="button" title="Log records that came with this id" href={logsLink({ ...range, where })}>Logs</a>
         {state.attribute && <TimePicker range={state} onChange={set} refresh={again} />}
@@ -46,6 +46,19 @@ function Header({ c, state, set, again }: { c: One | null; state: CorrelationsSt
         </div>
       )}
     </>
+  );
+}
+
+/** Whose clock is ahead or behind, and by how much; times can be seen as they came. */
+function ClocksNote({ c, state, set }: { c: One; state: CorrelationsState; set: Set_ }) {
+  const all = farthest(c.clocks), more = all.length - 8;
+  if (all.length === 0) return null;
+  const drawn = state.tab === 'timeline' || state.tab === 'traces';
+  return (
+    <div class="note warn" role="status">
+      Clocks are apart: {all.slice(0, 8).map((k) => `the clock of ${k.service} is ${duration(Math.abs(k.ahead_ns))} ${k.ahead_ns > 0 ? 'ahead' : 'behind'} (${plural(k.call_count, 'call')})`).join(', ')}{more > 0 && ` and ${more} more`}; a call must lie within its caller. {state.tab === 'logs' ? 'Records are shown with the times that were stored.' : state.stored && drawn ? 'These are the times as they were stored.' : 'Corrected here.'}{' '}
+      {drawn && <button class="button" aria-pressed={state.stored} onClick={() => set({ stored: !state.stored, view: '' }, true)}>Stored times</button>}
+    </div>
   );
 }
 
@@ -72,14 +85,14 @@ function Tabs({ state, set, c }: { state: CorrelationsState; set: Set_; c: One }
 function NotThere({ state, set, again }: { state: CorrelationsState; set: Set_; again: () => void }) {
   return (
     <Empty title="Nothing has this id" actions={<><button class="button main" onClick={again}>Look again</button>{state.attribute ? <button class="button" onClick={() => set({ start: 'now-7d', end: '' })}>In the last 7 days</button> : <a class="button" href={correlationsLink({ start: 'now-24h', search: state.id })}>Search for it</a>}<a class="button" href={backLink(state)}>All correlations</a></>}>
-      {state.attribute ? `No span or log record of this range has ${state.attribute} = ${state.id}.` : 'It was never sent here, not yet, or is older than what is kept. Ids are compared letter by letter.'}
+      {state.attribute ? `No span or log record of this range has ${state.attribute} = ${shownId(state.id)}.` : 'It was never sent here, not yet, or is older than what is kept. Ids are compared letter by letter.'}{state.id.includes('\ufffd') && !state.encoded && ' This one has bytes that are no text: open it from a list, whose links keep them.'}
     </Empty>
   );
 }
 
 export function OneCorrelation({ state, set }: { state: CorrelationsState; set: Set_ }) {
-  const asked = useQuestion<One>(pathOf(state.id), paramsOf(state)), c = asked.data;
-  useEffect(() => { document.title = `${state.id} · clew`; }, [state.id]);
+  const asked = useQuestion<One>(pathOf(state), paramsOf(state)), c = asked.data;
+  useEffect(() => { document.title = `${shownId(state.id)} · clew`; }, [state.id]);
   useKeys({ u: () => history.back() });
   return (
     <>
@@ -90,6 +103,7 @@ export function OneCorrelation({ state, set }: { state: CorrelationsState; set: 
       {!c && !asked.failure && <p class="muted">Loading …</p>}
       {c && (
         <>
+          <ClocksNote c={c} state={state} set={set} />
           <Tabs state={state} set={set} c={c} />
           <div class="stack" role="tabpanel" id="tab-panel" aria-labelledby={`tab-${state.tab}`}>
             {state.tab === 'timeline' && <TimelineTab state={state} set={set} />}

@@ -49,21 +49,20 @@ interface RowProps {
   i: number;
   top: number;
   view: View;
-  narrow: boolean;
   at: boolean;
   many: boolean; // traces
   onSelect: () => void;
 }
 
-function Bar({ t, a, i, view, narrow }: RowProps) {
+function Bar({ t, a, i, view }: RowProps) {
   const span = view[1] - view[0] || 1, left = ((a.at[i] - view[0]) / span) * 100;
   if (t.log[i]) return left >= -1 && left <= 101 ? <span class={`moment s-${t.level[i]}`} style={{ left: `${left}%` }} /> : null;
-  const from = Math.max(-1, Math.min(101, left)), to = Math.max(from, Math.min(101, left + (t.duration[i] / span) * 100));
-  const beside = to < (narrow ? 62 : 82) ? { left: `${to}%` } : from > (narrow ? 38 : 18) ? { right: `${100 - from}%` } : null;
+  const right = left + (t.duration[i] / span) * 100, from = Math.max(0, left), to = Math.min(100, right);
+  if (left > 100 || right < 0) return null;
   return (
     <>
       <span class="bar-of" style={{ left: `${from}%`, width: `${to - from}%`, backgroundColor: `var(--${t.error[i] ? 'error-bar' : serviceColour(t.services[t.service[i]])})` }} />
-      <span class={beside ? 'took' : 'took on'} style={beside ?? {}}>{duration(t.duration[i])}</span>
+      <span class="took" style={{ left: `${to}%` }}>{duration(t.duration[i])}</span>
     </>
   );
 }
@@ -130,7 +129,7 @@ function Choices({ t, a, state, set, count, cut }: { t: Timeline; a: Axis; state
 }
 
 export function TimelineRows({ t, state, set }: { t: Timeline; state: CorrelationsState; set: Set_ }) {
-  const box = useRef<HTMLDivElement>(null), narrow = useNarrow();
+  const box = useRef<HTMLDivElement>(null);
   const short = useMemo(() => squeeze(t), [t]), a = state.scale === 'true' ? straight(t) : short;
   const bars = useMemo<Bars>(() => ({ n: t.n, start: a.at, duration: t.duration, error: t.error, total: a.total }), [t, a.at, a.total]);
   const [rows, count] = useMemo(() => {
@@ -162,7 +161,7 @@ export function TimelineRows({ t, state, set }: { t: Timeline; state: Correlatio
           <MiniMap w={bars} view={view} onView={(v) => set({ view: v ? `${Math.floor(v[0])}-${Math.ceil(v[1])}` : '' }, true)} />
           <AxisRow a={a} view={view} />
           <Rows count={count} box={box} role="grid" aria-label="Timeline" aria-rowcount={t.n} aria-readonly="true" aria-activedescendant={position >= 0 ? `item-${at}` : undefined}
-            row={(k, slot) => <Row key={slot} t={t} a={a} i={rows[k]} top={k * rowHeight} view={view} narrow={narrow} at={rows[k] === at} many={t.traces.length > 1} onSelect={() => select(rows[k] === at ? -1 : rows[k])} />} />
+            row={(k, slot) => <Row key={slot} t={t} a={a} i={rows[k]} top={k * rowHeight} view={view} at={rows[k] === at} many={t.traces.length > 1} onSelect={() => select(rows[k] === at ? -1 : rows[k])} />} />
         </div>
         {at >= 0 && <Detail t={t} i={at} close={() => select(-1)} />}
       </div>
@@ -171,8 +170,8 @@ export function TimelineRows({ t, state, set }: { t: Timeline; state: Correlatio
 }
 
 export function TimelineTab({ state, set }: { state: CorrelationsState; set: Set_ }) {
-  const asked = useQuestion<TimelineAnswer>(pathOf(state.id, '/timeline'), { ...paramsOf(state), limit: 10_000 });
-  const t = useMemo(() => (asked.data ? readTimeline(asked.data) : null), [asked.data]);
+  const asked = useQuestion<TimelineAnswer>(pathOf(state, '/timeline'), { ...paramsOf(state), limit: 10_000 });
+  const t = useMemo(() => (asked.data ? readTimeline(asked.data, state.stored) : null), [asked.data, state.stored]);
   return (
     <Answer asked={asked} wait="Loading what happened">
       {(data) => <><PartialNote of={data} />{t && t.n > 0 ? <TimelineRows t={t} state={state} set={set} /> : <p class="muted">Nothing happened with this id in this range.</p>}</>}

@@ -8,19 +8,23 @@ import { useKeys } from '../../lib/keys';
 import { go } from '../../lib/nav';
 import { usePrefs } from '../../lib/prefs';
 import { compareLink, logsLink, traceLink, type CorrelationsState } from '../../lib/screens';
-import { absolute, parseInstant, parseMs, showTime, sinceNs } from '../../lib/time';
+import { absolute, earlier, parseInstant, parseMs, showTime, sinceNs } from '../../lib/time';
 import { CopyButton, Dot } from '../chips';
 import { SmallFall } from '../smallfall';
 import { Answer, PartialNote } from '../states';
 
 const shownFirst = 20;
 
-/** Spans of one trace as bars, parents before their children and both by time. */
-function barsOf(spans: CorrelatedSpan[], trace: CorrelatedTrace): Bars {
-  const n = spans.length, from = parseInstant(trace.start);
-  const b: Bars = { n, start: new Float64Array(n), duration: new Float64Array(n), error: new Uint8Array(n), total: Math.max(1, trace.duration_ns) };
+/** When a span began: by its own clock, or by the right one. */
+const startOf = (s: CorrelatedSpan, stored: boolean) => (stored ? parseInstant(s.start) : earlier(parseInstant(s.start), s.skew_ns ?? 0));
+
+/** Spans of one trace as bars by time. */
+function barsOf(spans: CorrelatedSpan[], trace: CorrelatedTrace, stored: boolean): Bars {
+  const n = spans.length, apart = spans.some((s) => s.skew_ns);
+  const starts = spans.map((s) => startOf(s, stored)), from = stored && apart ? starts.reduce((a, b) => (sinceNs(a, b) < 0 ? b : a)) : parseInstant(trace.start);
+  const b: Bars = { n, start: new Float64Array(n), duration: new Float64Array(n), error: new Uint8Array(n), total: stored && apart ? 1 : Math.max(1, trace.duration_ns) };
   spans.forEach((s, i) => {
-    b.start[i] = Math.max(0, sinceNs(from, parseInstant(s.start)));
+    b.start[i] = Math.max(0, sinceNs(from, starts[i]));
     b.duration[i] = Math.max(0, s.duration_ns);
     b.error[i] = s.status.code === 'error' ? 1 : 0;
     b.total = Math.max(b.total, b.start[i] + b.duration[i]);
@@ -35,8 +39,8 @@ function rootOf(spans: CorrelatedSpan[]): CorrelatedSpan | undefined {
 }
 
 /** `alike`: the trace before it that begins with the same operation; "": none. */
-function One({ t, spans, k, at, alike }: { t: CorrelatedTrace; spans: CorrelatedSpan[]; k: number; at: boolean; alike: string }) {
-  const { zone } = usePrefs(), bars = useMemo(() => barsOf(spans, t), [spans, t]), start = parseMs(t.start);
+function One({ t, spans, k, at, alike, stored }: { t: CorrelatedTrace; spans: CorrelatedSpan[]; k: number; at: boolean; alike: string; stored: boolean }) {
+  const { zone } = usePrefs(), bars = useMemo(() => barsOf(spans, t, stored), [spans, t, stored]), start = parseMs(t.start);
   const root = rootOf(spans);
   const froms = new Map<IdFrom, number>();
   for (const s of spans) froms.set(s.correlation_from, (froms.get(s.correlation_from) ?? 0) + 1);
@@ -60,7 +64,7 @@ function One({ t, spans, k, at, alike }: { t: CorrelatedTrace; spans: Correlated
   );
 }
 
-function List({ data }: { data: CorrelatedTraces }) {
+function List({ data, stored }: { data: CorrelatedTraces; stored: boolean }) {
   const [shown, setShown] = useState(shownFirst), [at, setAt] = useState(-1);
   const { of, alike } = useMemo(() => {
     const by = new Map<string, CorrelatedSpan[]>(data.traces.map((t) => [t.trace_id, []])), last = new Map<string, string>(), before: string[] = [];
@@ -79,7 +83,7 @@ function List({ data }: { data: CorrelatedTraces }) {
   useKeys({ j: () => move(1), k: () => move(-1), arrowdown: () => move(1), arrowup: () => move(-1), enter: () => data.traces[at] && go(traceLink(data.traces[at].trace_id)) });
   return (
     <>
-      <ol class="ofids" aria-label="Traces">{data.traces.slice(0, shown).map((t, k) => <One key={t.trace_id} t={t} spans={of.get(t.trace_id) ?? none} k={k} at={k === at} alike={alike[k]} />)}</ol>
+      <ol class="ofids" aria-label="Traces">{data.traces.slice(0, shown).map((t, k) => <One key={t.trace_id} t={t} spans={of.get(t.trace_id) ?? none} k={k} at={k === at} alike={alike[k]} stored={stored} />)}</ol>
       {data.traces.length > shown && <div class="more"><button class="button" onClick={() => setShown(shown + 100)}>{plural(data.traces.length - shown, 'more trace')}</button></div>}
       {data.spans_left_out > 0 && <p class="muted">{plural(data.spans_left_out, 'span')} more than are drawn.</p>}
     </>
@@ -88,10 +92,10 @@ function List({ data }: { data: CorrelatedTraces }) {
 const none: CorrelatedSpan[] = [];
 
 export function TracesTab({ state }: { state: CorrelationsState }) {
-  const asked = useQuestion<CorrelatedTraces>(pathOf(state.id, '/traces'), { ...paramsOf(state), limit: 10_000 });
+  const asked = useQuestion<CorrelatedTraces>(pathOf(state, '/traces'), { ...paramsOf(state), limit: 10_000 });
   return (
     <Answer asked={asked} wait="Loading its traces">
-      {(data) => <><PartialNote of={data} />{data.traces.length === 0 ? <p class="muted">No trace has this id; log records may have it.</p> : <List data={data} />}</>}
+      {(data) => <><PartialNote of={data} />{data.traces.length === 0 ? <p class="muted">No trace has this id; log records may have it.</p> : <List data={data} stored={state.stored} />}</>}
     </Answer>
   );
 }
