@@ -110,6 +110,7 @@ export const burst = async (page, text) => {
 };
 /** Words in the palette, and Enter on the command that they are for. */
 export const palette = async (page, words, command) => {
+  await shown(page, 'nav'); // before that nobody hears the keys
   await typeAt(page, 'Control+k', 'dialog.palette input', words);
   await page.locator('[role=option][aria-selected=true]', { hasText: command }).waitFor();
   await page.keyboard.press('Enter');
