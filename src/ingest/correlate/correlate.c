@@ -12,13 +12,15 @@ enum wanted { WANTED_NOT, WANTED_ATTRIBUTE, WANTED_BAGGAGE, WANTED_HEADER };
 
 /* An attribute of a shape that may have an id. */
 struct candidate {
-    uint8_t wanted, rank;
+    uint8_t wanted, rank, type;
     uint32_t position;
 };
 
 struct shape_memory {
     bool known;
+    bool direct;       /* the first candidate is a text under a name that was asked for */
     uint32_t first, n; /* of candidates */
+    uint32_t position; /* of the first */
 };
 
 /* What a text was found to hold, for the next row with the same. */
@@ -87,28 +89,37 @@ static void insert_candidate(struct pass *p, uint32_t first, struct candidate c)
     p->candidates.v[at] = c;
 }
 
-static const struct shape_memory *open_shape(struct pass *p, uint32_t shape) {
+static void judge_shape(struct pass *p, uint32_t shape) {
     struct shape_memory *m = &p->shapes[shape];
-    if (m->known) return m;
     uint32_t start = shape ? p->b->shape_end[shape - 1] : 0;
     *m = (struct shape_memory){.known = true, .first = (uint32_t)p->candidates.n};
     for (uint32_t i = start; i < p->b->shape_end[shape]; i++) {
         uint32_t key = p->b->shape_keys[i];
         if (p->wanted[key] == WANTED_NOT) continue;
-        insert_candidate(p, m->first, (struct candidate){p->wanted[key], p->rank[key], i - start});
+        struct candidate c = {p->wanted[key], p->rank[key], p->b->keys[key].type, i - start};
+        insert_candidate(p, m->first, c);
     }
     m->n = (uint32_t)p->candidates.n - m->first;
-    return m;
+    if (!m->n) return;
+    const struct candidate *c = &p->candidates.v[m->first];
+    m->direct = c->wanted == WANTED_ATTRIBUTE && c->type == VALUE_STRING;
+    m->position = c->position;
+}
+
+static const struct shape_memory *open_shape(struct pass *p, uint32_t shape) {
+    if (!p->shapes[shape].known) judge_shape(p, shape);
+    return &p->shapes[shape];
 }
 
 /* ---- values: 0, or the id as batch_with_ids takes it ---------------------------------------------------------------- */
 
 static uint32_t new_id(struct pass *p, struct str text) { return p->b->string_count + strings_intern(&p->more, text); }
 
-static uint32_t id_of_string(struct pass *p, uint32_t string) {
+static inline uint32_t id_of_string(struct pass *p, uint32_t string) {
     struct str text = batch_string(p->b, string);
-    if (text.n > CORRELATE_ID_BYTES_MAX) p->counts->too_long++;
-    return text.n > 0 && text.n <= CORRELATE_ID_BYTES_MAX && !correlate_is_masked(text) ? string : 0;
+    if (text.n <= CORRELATE_ID_BYTES_MAX) return text.n && !correlate_is_masked(text) ? string : 0;
+    p->counts->too_long++;
+    return 0;
 }
 
 static uint32_t id_of_found(struct pass *p) {
@@ -132,12 +143,6 @@ static uint32_t id_of_number(struct pass *p, uint64_t value) {
     char digits[24];
     int n = snprintf(digits, sizeof digits, "%lld", (long long)(int64_t)value);
     return new_id(p, (struct str){digits, (size_t)n});
-}
-
-static uint32_t id_of_value(struct pass *p, enum value_type type, uint64_t value) {
-    if (type == VALUE_STRING) return id_of_string(p, (uint32_t)value);
-    if (type == VALUE_INT) return id_of_number(p, value);
-    return id_of_array(p, batch_string(p->b, (uint32_t)value));
 }
 
 static void find_in_baggage(struct pass *p, enum value_type type, struct str text) {
@@ -189,33 +194,29 @@ static uint32_t id_of_body(struct pass *p, uint32_t row) {
 
 /* ---- rows --------------------------------------------------------------------------------------------------------- */
 
-static uint32_t id_of_resource(struct pass *p, uint32_t row) {
-    uint32_t resource = batch_u32(p->b, SET_ROWS, FIELD_RESOURCE, row), *known = &p->resources[resource];
-    if (*known) return *known - 1;
+/* What most ids are, a text under the name that was asked for, needs no call. */
+static inline uint32_t id_of_candidate(struct pass *p, const struct candidate *c, uint64_t value) {
+    if (c->type == VALUE_STRING && c->wanted != WANTED_BAGGAGE) return id_of_string(p, (uint32_t)value);
+    if (c->wanted == WANTED_BAGGAGE) return id_of_baggage(p, (enum value_type)c->type, (uint32_t)value);
+    return c->type == VALUE_INT ? id_of_number(p, value) : id_of_array(p, batch_string(p->b, (uint32_t)value));
+}
+
+static uint32_t judge_resource(struct pass *p, uint32_t resource) {
     const struct shape_memory *shape = open_shape(p, batch_u32(p->b, SET_RESOURCES, FIELD_SHAPE, resource));
     struct batch_attributes a = batch_attributes(p->b, SET_RESOURCES, resource);
     uint32_t id = 0;
     for (uint32_t i = 0; i < shape->n && !id; i++) {
-        struct candidate c = p->candidates.v[shape->first + i];
-        if (c.wanted != WANTED_ATTRIBUTE) break;
-        id = id_of_value(p, (enum value_type)p->b->keys[a.keys[c.position]].type, a.values[c.position]);
+        const struct candidate *c = &p->candidates.v[shape->first + i];
+        if (c->wanted != WANTED_ATTRIBUTE) break;
+        id = id_of_candidate(p, c, a.values[c->position]);
     }
-    *known = id + 1;
+    p->resources[resource] = id + 1;
     return id;
 }
 
-/* From candidate *at on those of one kind. */
-static uint32_t id_of_attributes(struct pass *p, enum wanted wanted, const struct shape_memory *shape,
-                                 const struct batch_attributes *a, uint32_t *at) {
-    uint32_t id = 0;
-    for (; *at < shape->n && p->candidates.v[shape->first + *at].wanted == (uint8_t)wanted; ++*at) {
-        uint32_t position = p->candidates.v[shape->first + *at].position;
-        enum value_type type = (enum value_type)p->b->keys[a->keys[position]].type;
-        if (id) continue;
-        id = wanted == WANTED_BAGGAGE ? id_of_baggage(p, type, (uint32_t)a->values[position])
-                                      : id_of_value(p, type, a->values[position]);
-    }
-    return id;
+static uint32_t id_of_resource(struct pass *p, uint32_t row) {
+    uint32_t resource = batch_u32(p->b, SET_ROWS, FIELD_RESOURCE, row), known = p->resources[resource];
+    return known ? known - 1 : judge_resource(p, resource);
 }
 
 /* Trace state, or a body. */
@@ -225,32 +226,51 @@ static uint32_t id_of_fields(struct pass *p, uint32_t row, enum correlate_source
     return p->b->signal == SIGNAL_SPANS ? id_of_trace_state(p, row) : id_of_body(p, row);
 }
 
-static uint32_t id_of_row(struct pass *p, uint32_t row, enum correlate_source *out) {
+static __attribute__((noinline)) uint32_t id_of_row(struct pass *p, uint32_t row, enum correlate_source *out) {
+    static const enum correlate_source sources[] = {
+        [WANTED_ATTRIBUTE] = CORRELATE_ATTRIBUTE, [WANTED_BAGGAGE] = CORRELATE_BAGGAGE};
     if (!p->keys) return id_of_fields(p, row, out);
     const struct shape_memory *shape = open_shape(p, batch_u32(p->b, SET_ROWS, FIELD_SHAPE, row));
-    struct batch_attributes a = batch_attributes(p->b, SET_ROWS, row);
-    uint32_t at = 0, id;
+    uint32_t i = 0, id = id_of_resource(p, row);
     *out = CORRELATE_RESOURCE;
-    if ((id = id_of_resource(p, row))) return id;
-    *out = CORRELATE_ATTRIBUTE;
-    if ((id = id_of_attributes(p, WANTED_ATTRIBUTE, shape, &a, &at))) return id;
-    *out = CORRELATE_BAGGAGE;
-    if ((id = id_of_attributes(p, WANTED_BAGGAGE, shape, &a, &at))) return id;
+    if (id) return id;
+    const uint64_t *values = shape->n ? batch_attributes(p->b, SET_ROWS, row).values : NULL;
+    const struct candidate *c = p->candidates.v + shape->first;
+    for (; i < shape->n && c[i].wanted != WANTED_HEADER; i++) {
+        *out = sources[c[i].wanted];
+        if ((id = id_of_candidate(p, &c[i], values[c[i].position]))) return id;
+    }
     if ((id = id_of_fields(p, row, out))) return id;
     *out = CORRELATE_HEADER;
-    return id_of_attributes(p, WANTED_HEADER, shape, &a, &at);
+    for (; i < shape->n && !id; i++) id = id_of_candidate(p, &c[i], values[c[i].position]);
+    return id;
+}
+
+/* What most ids are: a text that stands in one slot of the row, whose resource was asked before and has none. 0: not so, or none. */
+static inline uint32_t direct_id(const struct pass *p, const struct batch *b, uint32_t row) {
+    const struct shape_memory *shape = &p->shapes[batch_u32(b, SET_ROWS, FIELD_SHAPE, row)];
+    if (!shape->direct || p->resources[batch_u32(b, SET_ROWS, FIELD_RESOURCE, row)] != 1) return 0;
+    uint32_t string = (uint32_t)b->slots[batch_u32(b, SET_ROWS, FIELD_SLOT, row) + shape->position];
+    struct str text = batch_string(b, string);
+    return text.n && text.n <= CORRELATE_ID_BYTES_MAX && !correlate_is_masked(text) ? string : 0;
 }
 
 static bool lift(struct pass *p) {
+    const struct batch *b = p->b;
+    uint32_t *ids = p->ids, rows = b->rows, direct = 0;
     bool any = false;
-    for (uint32_t row = 0; row < p->b->rows; row++) {
+    for (uint32_t row = 0; row < rows; row++) {
         enum correlate_source source;
-        p->ids[row] = id_of_row(p, row, &source);
-        if (!p->ids[row]) continue;
+        ids[row] = direct_id(p, b, row);
+        direct += ids[row] != 0;
+        if (ids[row]) continue;
+        ids[row] = id_of_row(p, row, &source);
+        if (!ids[row]) continue;
         p->counts->lifted[source]++;
         any = true;
     }
-    return any;
+    p->counts->lifted[CORRELATE_ATTRIBUTE] += direct;
+    return any || direct;
 }
 
 /* Whether a field has a value in any row. */

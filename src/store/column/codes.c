@@ -39,6 +39,14 @@ void bits_pack(const uint64_t *v, uint32_t n, unsigned width, unsigned char *out
     packer_end(&p);
 }
 
+void bits_pack_field(const uint64_t *v, uint32_t n, unsigned shift, unsigned width, unsigned char *out) {
+    struct packer p = {out, 0, 0};
+    uint64_t mask = bits_mask(width);
+    if (width == 0) return;
+    for (uint32_t i = 0; i < n; i++) packer_put(&p, v[i] >> shift & mask, width);
+    packer_end(&p);
+}
+
 void bits_pack32(const uint32_t *v, uint32_t n, unsigned width, unsigned char *out) {
     struct packer p = {out, 0, 0};
     if (width == 0) return;

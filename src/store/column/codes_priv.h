@@ -42,6 +42,8 @@ static inline uint64_t bits_get(const unsigned char *packed, const unsigned char
 
 /* Packs n values (each < 2^width) to out, which has room for bits_bytes(n, width) + 8; the rest of the last byte is 0. */
 void bits_pack(const uint64_t *v, uint32_t n, unsigned width, unsigned char *out);
+/* The same of `width` bits of each from bit `shift` on. */
+void bits_pack_field(const uint64_t *v, uint32_t n, unsigned shift, unsigned width, unsigned char *out);
 void bits_pack32(const uint32_t *v, uint32_t n, unsigned width, unsigned char *out);
 
 /* out[i] = base + value i; writes whole eights: room for n rounded up to 8; needs BITS_SLACK. */

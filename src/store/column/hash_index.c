@@ -2,7 +2,7 @@
 
 #include "store/column/codes_priv.h"
 
-enum { LOW_BITS = 6, DIRECTORY_STEP = 256, RADIX_BITS = 11 };
+enum { LOW_BITS = 6, DIRECTORY_STEP = 256, RADIX_BITS_MAX = 13 };
 
 /* What stands at the start of the block. */
 struct header {
@@ -26,65 +26,80 @@ static unsigned bucket_bits_for(uint32_t n) {
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-static void radix_pass(const uint64_t *from, uint64_t *to, uint32_t n, unsigned shift) {
-    uint32_t start[1 << RADIX_BITS] = {0}, sum = 0;
-    for (uint32_t i = 0; i < n; i++) start[from[i] >> shift & (LENGTH(start) - 1)]++;
-    for (size_t b = 0; b < LENGTH(start); b++) {
+/* Orders the keys by `width` of their bits from `shift` on; equal ones stay as they are. */
+static void radix_pass(const uint64_t *from, uint64_t *to, uint32_t n, unsigned shift, unsigned width) {
+    uint32_t start[1 << RADIX_BITS_MAX], sum = 0, mask = (1u << width) - 1;
+    memset(start, 0, ((size_t)mask + 1) * sizeof *start);
+    for (uint32_t i = 0; i < n; i++) start[from[i] >> shift & mask]++;
+    for (uint32_t b = 0; b <= mask; b++) {
         uint32_t count = start[b];
         start[b] = sum;
         sum += count;
     }
-    for (uint32_t i = 0; i < n; i++) to[start[from[i] >> shift & (LENGTH(start) - 1)]++] = from[i];
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t key = from[i];
+        to[start[key >> shift & mask]++] = key;
+    }
 }
 
-/* Sorts the keys (of `bits` bits) and drops duplicates; returns how many are left, in keys. */
-static uint32_t sort_keys(uint64_t **keys, uint32_t n, unsigned bits) {
+/* Sorts the keys by the bits from `sorted` up to `bits` (by those below they are in order) and drops duplicates; returns how many are left, in keys. */
+static uint32_t sort_keys(uint64_t **keys, uint32_t n, unsigned sorted, unsigned bits) {
     uint64_t *other = mem_grow(NULL, (size_t)n * 8 + 8);
-    for (unsigned shift = 0; shift < bits; shift += RADIX_BITS) {
-        radix_pass(*keys, other, n, shift);
-        uint64_t *sorted = other;
+    unsigned passes = (bits - sorted + RADIX_BITS_MAX - 1) / RADIX_BITS_MAX;
+    unsigned width = passes ? (bits - sorted + passes - 1) / passes : 0;
+    for (unsigned shift = sorted; shift < bits; shift += width) {
+        radix_pass(*keys, other, n, shift, width);
+        uint64_t *swap = other;
         other = *keys;
-        *keys = sorted;
+        *keys = swap;
     }
     mem_free(other);
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (i == 0 || (*keys)[i] != (*keys)[i - 1]) (*keys)[kept++] = (*keys)[i];
+    uint64_t *v = *keys;
+    uint32_t kept = n > 0;
+    for (uint32_t i = 1; i < n; i++) {
+        v[kept] = v[i];
+        kept += v[i] != v[kept - 1];
+    }
     return kept;
 }
 
+/* Entry i of bucket b is bit i + b; bucket b starts at the number of entries before it, and b. */
 static void put_unary(const uint64_t *keys, const struct header *h, unsigned char *directory, unsigned char *unary) {
-    uint64_t bit = 0;
-    uint32_t i = 0;
-    for (uint64_t bucket = 0; bucket < UINT64_C(1) << h->bucket_bits; bucket++, bit++) {
-        if (bucket % DIRECTORY_STEP == 0) {
-            uint32_t at = (uint32_t)bit;
-            memcpy(directory + bucket / DIRECTORY_STEP * 4, &at, 4);
+    uint64_t buckets = UINT64_C(1) << h->bucket_bits, next = 0;
+    unsigned shift = h->low_bits + h->group_bits;
+    uint32_t n = h->n;
+    for (uint32_t i = 0; i <= n; i++) {
+        uint64_t bucket = i < n ? keys[i] >> shift : buckets - 1, bit = i + bucket;
+        for (; next <= bucket; next += DIRECTORY_STEP) {
+            uint32_t at = i + (uint32_t)next;
+            memcpy(directory + next / DIRECTORY_STEP * 4, &at, 4);
         }
-        for (; i < h->n && keys[i] >> (h->low_bits + h->group_bits) == bucket; i++, bit++)
-            unary[bit >> 3] = (unsigned char)(unary[bit >> 3] | 1u << (bit & 7));
+        if (i < n) unary[bit >> 3] |= (unsigned char)(1u << (bit & 7));
     }
 }
 
 /* Packs a field of each key and adds it to out. */
-static void put_field(const uint64_t *keys, uint32_t n, unsigned shift, unsigned width, uint64_t *scratch,
-                      struct buf *out) {
+static void put_field(const uint64_t *keys, uint32_t n, unsigned shift, unsigned width, struct buf *out) {
     if (!buf_reserve(out, bits_bytes(n, width) + 8)) return;
-    for (uint32_t i = 0; i < n; i++) scratch[i] = keys[i] >> shift & bits_mask(width);
-    bits_pack(scratch, n, width, (unsigned char *)out->p + out->n);
+    bits_pack_field(keys, n, shift, width, (unsigned char *)out->p + out->n);
     out->n += bits_bytes(n, width);
     out->p[out->n] = 0;
 }
 
 void hash_index_encode(const struct hash_index_entry *entries, uint32_t n, struct buf *out) {
-    uint32_t groups = 0;
-    for (uint32_t i = 0; i < n; i++) groups |= entries[i].group;
+    uint32_t groups = 0, before = 0;
+    bool ordered = true; /* by group: the sort keeps that */
+    for (uint32_t i = 0; i < n; i++) {
+        groups |= entries[i].group;
+        ordered &= before <= entries[i].group;
+        before = entries[i].group;
+    }
     struct header h = {0, (uint8_t)bucket_bits_for(n), LOW_BITS, bits_width(groups), 0};
     assert(h.group_bits <= 26);
     unsigned prefix_bits = h.bucket_bits + h.low_bits;
     uint64_t *keys = mem_grow(NULL, (size_t)n * 8 + 8);
     for (uint32_t i = 0; i < n; i++) keys[i] = entries[i].hash >> (64 - prefix_bits) << h.group_bits | entries[i].group;
-    h.n = sort_keys(&keys, n, prefix_bits + h.group_bits);
+    h.n = sort_keys(&keys, n, ordered ? h.group_bits : 0, prefix_bits + h.group_bits);
     buf_add(out, &h, sizeof h);
     size_t directory = directory_bytes(h.bucket_bits), unary = unary_bytes(h.n, h.bucket_bits);
     if (buf_reserve(out, directory + unary)) {
@@ -93,10 +108,8 @@ void hash_index_encode(const struct hash_index_entry *entries, uint32_t n, struc
         put_unary(keys, &h, p, p + directory);
         out->n += directory + unary;
     }
-    uint64_t *scratch = mem_grow(NULL, (size_t)h.n * 8 + 8);
-    put_field(keys, h.n, h.group_bits, h.low_bits, scratch, out);
-    put_field(keys, h.n, 0, h.group_bits, scratch, out);
-    mem_free(scratch);
+    put_field(keys, h.n, h.group_bits, h.low_bits, out);
+    put_field(keys, h.n, 0, h.group_bits, out);
     mem_free(keys);
 }
 

@@ -72,8 +72,6 @@ static uint8_t encode_column(struct part_writer *w, enum set set, uint32_t key) 
     struct key_memory *m = &w->key_memory.v[key];
     enum value_type type = key_type(w, key);
     part_writer_room(w, m->column.n);
-    if (type == VALUE_STRING && set == SET_ROWS)
-        return encode_row_texts(w, &m->memory[set], m->column.v, m->column.n, &w->bytes);
     if (holds_string(type))
         return encode_strings(w, &m->memory[set], m->column.v, m->column.n, type == VALUE_STRING, &w->bytes);
     if (type == VALUE_EMPTY) return 0;
@@ -135,20 +133,69 @@ static void encode_rest(struct part_writer *w, enum set set, const struct row_re
     part_add_block(w, set, COLUMN_REST, 0, ENCODING_REST, values, start);
 }
 
-void encode_attributes(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
+bool part_gather_attributes(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
     vec_clear(&w->touched_keys);
     count_values(w, set, rows, n);
-    if (!w->touched_keys.n) return;
+    if (!w->touched_keys.n) return false;
     scatter(w, set, rows, n);
+    return true;
+}
+
+void encode_attributes(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
     uint32_t rest = choose_rest(w);
     if (rest) encode_rest(w, set, rows, n, rest);
     for (size_t i = 0; i < w->touched_keys.n; i++) {
         uint32_t key = w->touched_keys.v[i], count = w->key_memory.v[key].column.n;
-        if (!w->key_memory.v[key].rest) {
-            size_t start = w->bytes.n;
+        size_t start = w->bytes.n;
+        if (!w->key_memory.v[key].rest)
             part_add_block(w, set, COLUMN_ATTRIBUTE, key, encode_column(w, set, key), count, start);
-        }
         w->key_memory.v[key].rest = false;
         w->key_memory.v[key].column.n = 0;
     }
+}
+
+/* ---- correlation ids ---------------------------------------------------------------------------------------------- */
+
+/* The key of an attribute of the row that is the text `id`. */
+static bool find_key(const struct part_writer *w, struct row_ref row, uint32_t id, uint32_t *out) {
+    const struct part_source *s = &w->sources[row.batch];
+    struct batch_attributes a = batch_attributes(s->b, SET_ROWS, row.row);
+    for (uint32_t i = 0; i < a.n; i++) {
+        *out = s->keys[a.keys[i]] - 1;
+        if (s->b->keys[a.keys[i]].type == VALUE_STRING && a.values[i] == id) return true;
+    }
+    return false;
+}
+
+/* Per part shape that the rows have: how often it has the key. */
+static void count_key(struct part_writer *w, uint32_t key) {
+    while (w->shape_rows.n < w->shapes.n) *vec_push(&w->shape_rows) = 0;
+    for (size_t i = 0; i < w->touched_shapes.n; i++) {
+        struct str keys = strings_get(&w->shapes, w->touched_shapes.v[i]);
+        for (size_t k = 0; k < keys.n; k += 4) w->shape_rows.v[w->touched_shapes.v[i]] += load_u32(keys.p + k) == key;
+    }
+}
+
+static bool is_key_of_ids(const struct part_writer *w, const struct row_ref *rows, const uint64_t *ids, uint32_t n,
+                          uint32_t key) {
+    const uint64_t *value = w->key_memory.v[key].column.v;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct part_source *s = &w->sources[rows[i].batch];
+        uint32_t shape = s->shapes[batch_u32(s->b, SET_ROWS, FIELD_SHAPE, rows[i].row)] - 1;
+        uint32_t times = w->shape_rows.v[shape];
+        if (times ? times > 1 || *value++ != ids[i] : (uint32_t)ids[i] != 0) return false;
+    }
+    return true;
+}
+
+bool part_key_of_ids(struct part_writer *w, const struct row_ref *rows, const uint64_t *ids, uint32_t n,
+                     uint32_t *out_key) {
+    uint32_t first = 0;
+    while (first < n && !(uint32_t)ids[first]) first++;
+    if (first == n || !find_key(w, rows[first], (uint32_t)ids[first], out_key)) return false;
+    if (w->touched_keys.n > PART_KEYS_FREQUENT && w->key_memory.v[*out_key].column.n < PART_KEY_ROWS_MIN) return false;
+    count_key(w, *out_key);
+    bool is = is_key_of_ids(w, rows, ids, n, *out_key);
+    for (size_t i = 0; i < w->touched_shapes.n; i++) w->shape_rows.v[w->touched_shapes.v[i]] = 0;
+    return is;
 }

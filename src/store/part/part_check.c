@@ -77,10 +77,18 @@ const char *const part_section_names[SECTIONS] = {"strings",     "skeletons", "k
                                                   "trace index", "groups",    "blocks"};
 
 static const char *const encoding_names[ENCODINGS] = {
-    [ENCODING_INTS] = "ints",        [ENCODING_BASED] = "ints from the time", [ENCODING_RAW8] = "8 bytes",
-    [ENCODING_RUNS] = "runs of ids", [ENCODING_IDS] = "ids and codes",        [ENCODING_RUN_TIMES] = "times by run",
-    [ENCODING_PARENTS] = "parents",  [ENCODING_CODES] = "part codes",         [ENCODING_OWN] = "own texts and codes",
-    [ENCODING_TEXTS] = "texts",      [ENCODING_REST] = "rare keys",
+    [ENCODING_INTS] = "ints",
+    [ENCODING_BASED] = "ints from the time",
+    [ENCODING_RAW8] = "8 bytes",
+    [ENCODING_RUNS] = "runs of ids",
+    [ENCODING_IDS] = "ids and codes",
+    [ENCODING_RUN_TIMES] = "times by run",
+    [ENCODING_PARENTS] = "parents",
+    [ENCODING_CODES] = "part codes",
+    [ENCODING_OWN] = "own texts and codes",
+    [ENCODING_TEXTS] = "texts",
+    [ENCODING_REST] = "rare keys",
+    [ENCODING_ATTRIBUTE] = "those of an attribute",
 };
 
 void part_block_name(const struct part *p, const struct part_block *b, struct buf *out) {

@@ -145,6 +145,11 @@ static err parse_encoding(struct cursor *c, struct column *out) {
         out->texts.n = (uint32_t)raw.n;
         return NULL;
     }
+    case ENCODING_ATTRIBUTE:
+        TRY(take_u32(c, &out->count));
+        if (out->count >= c->r->part->key_count || c->r->part->keys[out->count].type != VALUE_STRING)
+            return part_corrupt(c->r, c->b, "the ids of no attribute");
+        return NULL;
     case ENCODINGS: break;
     }
     return part_corrupt(c->r, c->b, "unknown encoding");
@@ -162,6 +167,7 @@ static uint32_t allowed(const struct part *p, const struct part_block *b) {
     }
     if (b->field == FIELD_RESOURCE || b->field == FIELD_SCOPE || b->field == FIELD_SHAPE) return ONE(ENCODING_CODES);
     if (b->field == FIELD_PARENT_ID) return ONE(ENCODING_PARENTS);
+    if (b->field == FIELD_CORRELATION) return texts | ONE(ENCODING_ATTRIBUTE);
     switch (field_rows[b->field].type) {
     case FIELD_STRING: return texts;
     case FIELD_ID16: return ONE(ENCODING_RUNS) | ONE(ENCODING_IDS);

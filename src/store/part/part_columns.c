@@ -160,14 +160,20 @@ static uint32_t number_refs(struct part_writer *w, const uint64_t *refs, uint32_
     return count;
 }
 
-void part_index_id(struct part_writer *w, struct str id) {
-    if (!id.n) return;
-    *vec_push(&w->traces) = (struct hash_index_entry){hash_bytes(id.p, id.n), (uint32_t)w->groups.n};
-}
-
-void part_index_ids(struct part_writer *w, const uint64_t *refs, uint32_t n) {
-    uint32_t count = number_refs(w, refs, n);
-    for (uint32_t i = 0; i < count; i++) part_index_id(w, ref_text(w, w->distinct[i]));
+void part_index_ids(struct part_writer *w, const uint64_t *refs, uint32_t n, bool numbered) {
+    const uint64_t *v = numbered && w->distinct_count ? w->distinct : refs;
+    uint32_t count = numbered && w->distinct_count ? w->distinct_count : n;
+    const struct part_source *sources = w->sources;
+    struct hash_index_entry entry = {.group = (uint32_t)w->groups.n};
+    vec_reserve(&w->traces, count);
+    struct hash_index_entry *to = w->traces.v + w->traces.n;
+    for (uint32_t i = 0; i < count; i++) {
+        struct str id = batch_string(sources[v[i] >> 32].b, (uint32_t)v[i]);
+        if (!id.n || (i > 0 && v[i] == v[i - 1])) continue;
+        entry.hash = hash_bytes(id.p, id.n);
+        *to++ = entry;
+    }
+    w->traces.n = (size_t)(to - w->traces.v);
 }
 
 /* Whether more than about a quarter of the n values differ, from a sample: the bits that its hashes set tell how many of it are
@@ -215,13 +221,14 @@ static uint8_t put_own(struct part_writer *w, struct column_memory *memory, uint
  * part's dictionary. Which it is the first groups tell. */
 uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
                        bool is_text, struct buf *out) {
+    w->distinct_count = 0;
     if (memory->repeats == REPEATS_SELDOM && n > 4 * SAMPLE_ROWS && memory->groups % 16 &&
         number_refs(w, refs, SAMPLE_ROWS) > SAMPLE_ROWS / 2) {
         memory->groups++;
         put_texts(w, memory, refs, n, is_text, out);
         return ENCODING_TEXTS;
     }
-    uint32_t count = number_refs(w, refs, n);
+    uint32_t count = w->distinct_count = number_refs(w, refs, n);
     if (count == 1 && ref_text(w, refs[0]).n == 0) return 0;
     memory->groups++;
     if (count > n / 2 && count > 64 && seldom_repeats(w, memory, count, n)) {
@@ -243,33 +250,6 @@ uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, cons
     if (fresh > count / 2) memory->repeats = REPEATS_UNKNOWN;
     if (memory->groups > 1 && fresh > OWN_STRINGS_MIN && fresh > count / 2) memory->own = true;
     return encoding;
-}
-
-uint8_t encode_correlation(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
-                           struct buf *out) {
-    struct id_block *b = &w->id_block;
-    size_t start = out->n;
-    uint8_t encoding = encode_strings(w, memory, refs, n, true, out);
-    if (n > b->capacity) {
-        mem_free(b->refs);
-        b->refs = mem_grow(NULL, n * sizeof *b->refs);
-        b->capacity = n;
-    }
-    memcpy(b->refs, refs, n * sizeof *b->refs);
-    b->n = encoding ? n : 0;
-    b->encoding = encoding;
-    b->start = start;
-    b->size = out->n - start;
-    return encoding;
-}
-
-uint8_t encode_row_texts(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
-                         struct buf *out) {
-    const struct id_block *b = &w->id_block;
-    if (n == 0 || n != b->n || memcmp(refs, b->refs, n * sizeof *refs) != 0)
-        return encode_strings(w, memory, refs, n, true, out);
-    if (buf_reserve(out, b->size)) buf_add(out, out->p + b->start, b->size);
-    return b->encoding;
 }
 
 /* ---- ids -------------------------------------------------------------------------------------------------------- */

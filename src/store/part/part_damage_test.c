@@ -390,7 +390,7 @@ static void a_header_that_lies_is_refused(void **state) {
     LIES(h->version, 2, INVALID, "newer clew (format 2");
     LIES(h->version, UINT32_MAX, INVALID, "newer clew");
     LIES(h->version, 0, CORRUPT, "header is wrong");
-    LIES(h->features, 4, INVALID, "features 0x4");
+    LIES(h->features, 8, INVALID, "features 0x8");
     LIES(h->features, 1u << 31, INVALID, "features 0x80000000");
     LIES(h->signal, SIGNALS, CORRUPT, "header is wrong");
     LIES(h->signal, SIGNAL_SPANS, CORRUPT, "");

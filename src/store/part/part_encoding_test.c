@@ -82,6 +82,28 @@ static void put_id(struct batch_builder *b, uint32_t row, uint64_t id, uint64_t 
 }
 static void ids_of_their_own(struct batch_builder *b, uint32_t row) { put_id(b, row, row, row); }
 static void few_ids(struct batch_builder *b, uint32_t row) { put_id(b, row, row % 9, row % 9); }
+/* Four rows in five have none, and neither has the attribute. */
+static void ids_of_a_fifth(struct batch_builder *b, uint32_t row) {
+    if (row % 5 == 3) put_id(b, row, row / 10, row / 10);
+}
+/* And one of them has its id from elsewhere. */
+static void an_id_from_elsewhere(struct batch_builder *b, uint32_t row) {
+    ids_of_a_fifth(b, row);
+    if (row == 24) batch_builder_set_u32(b, SET_ROWS, FIELD_CORRELATION, row, id_text(b, 24));
+}
+/* And one has an attribute that was not taken. */
+static void an_attribute_that_is_none(struct batch_builder *b, uint32_t row) {
+    ids_of_a_fifth(b, row);
+    if (row == 24) set_attribute(b, row, "correlation_id", VALUE_STRING, id_text(b, 24));
+}
+/* The attribute stands twice in some rows. */
+static void ids_twice(struct batch_builder *b, uint32_t row) {
+    uint32_t key = batch_builder_key(b, STR("correlation_id"), VALUE_STRING), slot = (uint32_t)b->slots.n;
+    uint32_t id = id_text(b, row);
+    for (int i = 0; i < 2; i++) *vec_push(&b->slots) = id;
+    batch_builder_attributes(b, SET_ROWS, row, (uint32_t[]){key, key}, row % 100 ? 1 : 2, slot);
+    batch_builder_set_u32(b, SET_ROWS, FIELD_CORRELATION, row, id);
+}
 static void ids_of_some(struct batch_builder *b, uint32_t row) { put_id(b, row, row % 50 ? row : 7, row); }
 static void unique_bytes(struct batch_builder *b, uint32_t row) {
     uint64_t bytes = hash_u64(row);
@@ -122,9 +144,14 @@ static const struct encoding_case {
     {"long names", long_names, SIGNAL_LOGS, FIELD_NAME, ENCODING_OWN},
     {"rare keys", rare_keys, SIGNAL_LOGS, COLUMN_REST, ENCODING_REST},
     {"few strings", few_strings, SIGNAL_SPANS, COLUMN_ATTRIBUTE, ENCODING_CODES},
-    {"ids of their own", ids_of_their_own, SIGNAL_LOGS, FIELD_CORRELATION, ENCODING_TEXTS},
+    {"ids of their own", ids_of_their_own, SIGNAL_LOGS, FIELD_CORRELATION, ENCODING_ATTRIBUTE},
+    {"ids of a fifth", ids_of_a_fifth, SIGNAL_SPANS, FIELD_CORRELATION, ENCODING_ATTRIBUTE},
+    {"an id from elsewhere", an_id_from_elsewhere, SIGNAL_LOGS, FIELD_CORRELATION, ENCODING_CODES},
+    {"an attribute that is none", an_attribute_that_is_none, SIGNAL_LOGS, FIELD_CORRELATION, ENCODING_CODES},
+    {"ids twice", ids_twice, SIGNAL_LOGS, FIELD_CORRELATION, ENCODING_TEXTS},
+    {"ids that are another's", ids_of_some, SIGNAL_SPANS, FIELD_CORRELATION, ENCODING_TEXTS},
     {"ids of their own, as attributes", ids_of_their_own, SIGNAL_LOGS, COLUMN_ATTRIBUTE, ENCODING_TEXTS},
-    {"few ids", few_ids, SIGNAL_SPANS, FIELD_CORRELATION, ENCODING_CODES},
+    {"few ids", few_ids, SIGNAL_SPANS, FIELD_CORRELATION, ENCODING_ATTRIBUTE},
     {"few ids, as attributes", few_ids, SIGNAL_SPANS, COLUMN_ATTRIBUTE, ENCODING_CODES},
     {"ids of some", ids_of_some, SIGNAL_SPANS, COLUMN_ATTRIBUTE, ENCODING_TEXTS},
     {"bytes", unique_bytes, SIGNAL_LOGS, COLUMN_ATTRIBUTE, ENCODING_TEXTS},

@@ -65,9 +65,29 @@ static err fetch_numbers(struct fetch *f, enum set set, enum field field, const 
     return NULL;
 }
 
+/* Correlation ids, wherever they stand. */
+static err fetch_ids(struct fetch *f, const uint32_t *rows, uint32_t n, uint32_t first) {
+    struct column c;
+    const uint32_t *values;
+    TRY(group_open_ids(&f->r, &c, &values));
+    if (!c.encoding) return NULL;
+    uint32_t *codes = ARENA_ARRAY(f->r.arena, uint32_t, n), *numbers = ARENA_ARRAY(f->r.arena, uint32_t, n);
+    uint32_t *to = ARENA_ARRAY(f->r.arena, uint32_t, n), *ids = NULL, count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        numbers[count] = values ? values[rows[i]] : rows[i];
+        to[count] = first + i;
+        count += numbers[count] != NO_VALUE;
+    }
+    if (count) TRY(fetch_strings(f, &c, numbers, count, codes, &ids));
+    for (uint32_t i = 0; i < count; i++)
+        batch_builder_set_u32(f->out, SET_ROWS, FIELD_CORRELATION, to[i], ids[codes[i]]);
+    return NULL;
+}
+
 static err fetch_field(struct fetch *f, enum set set, enum field field, const uint32_t *rows, uint32_t n,
                        uint32_t first) {
     struct column c;
+    if (field == FIELD_CORRELATION) return fetch_ids(f, rows, n, first);
     TRY(column_open(&f->r, set, (uint8_t)field, &c));
     if (field == FIELD_RESOURCE || field == FIELD_SCOPE) return fetch_entities(f, field, &c, rows, n, first);
     if (!c.encoding) return NULL;

@@ -16,7 +16,9 @@ enum {
     PART_FEATURE_ENDS = 1, /* strings and shapes that are not compressed have the end of each in place of its size */
     PART_FEATURE_CORRELATION =
         2, /* there are columns of correlation ids, which older builds would call damaged; not written without */
-    PART_FEATURES = PART_FEATURE_ENDS | PART_FEATURE_CORRELATION, /* required-feature bits that this build knows */
+    PART_FEATURE_IDS_OF_ATTRIBUTE = 4, /* and some are told by an attribute: ENCODING_ATTRIBUTE; not written without */
+    PART_FEATURES =                    /* required-feature bits that this build knows */
+    PART_FEATURE_ENDS | PART_FEATURE_CORRELATION | PART_FEATURE_IDS_OF_ATTRIBUTE,
     PART_ALIGN_GROUP = 64,
     PART_ALIGN_BLOCK = 8,
     PART_GROUP_SMALL_BYTES = 1 << 20, /* a group of fewer bytes and rows is worth writing anew in a merge */
@@ -45,6 +47,7 @@ enum part_encoding {
     ENCODING_OWN = 9,     /* u32 count │ numbers(n) │ texts(count): distinct texts of this group */
     ENCODING_TEXTS = 10,  /* texts(n) */
     ENCODING_REST = 11,   /* u32 count │ ints(count): part keys │ bytes: values of rare keys, row by row */
+    ENCODING_ATTRIBUTE = 12, /* u32 part key: a row's text is its attribute of that key, empty if it has none */
     ENCODINGS
 };
 /* numbers: NUMBERS_PACKED codes(n), or NUMBERS_INTS ints(n).

@@ -13,7 +13,8 @@ void part_add_block(struct part_writer *w, enum set set, uint8_t field, uint32_t
         w->bytes.n = start;
         return;
     }
-    w->has_ids |= field == FIELD_CORRELATION;
+    if (field == FIELD_CORRELATION) w->features |= PART_FEATURE_CORRELATION;
+    if (encoding == ENCODING_ATTRIBUTE) w->features |= PART_FEATURE_IDS_OF_ATTRIBUTE;
     *vec_push(&w->blocks) = (struct part_block){.set = (uint8_t)set,
                                                 .field = field,
                                                 .encoding = encoding,
@@ -162,10 +163,6 @@ static uint8_t encode_field(struct part_writer *w, const struct row_ref *rows, u
         return encode_ids(w, w->ids, n, set == SET_ROWS, &w->bytes);
     case FIELD_STRING:
         gather_refs(w, rows, n, set, f, w->refs);
-        if (f == FIELD_CORRELATION) {
-            part_index_ids(w, w->refs, n);
-            return encode_correlation(w, &w->fields[set][f], w->refs, n, &w->bytes);
-        }
         return encode_strings(w, &w->fields[set][f], w->refs, n, true, &w->bytes);
     case FIELD_U32:
     case FIELD_U64:
@@ -175,11 +172,29 @@ static uint8_t encode_field(struct part_writer *w, const struct row_ref *rows, u
     return encode_number_field(w, rows, n, set, f);
 }
 
+/* Correlation ids: mostly they are what one attribute says. They are indexed in any case. */
+static void put_ids(struct part_writer *w, const struct row_ref *rows, uint32_t n, bool attributes) {
+    size_t start = w->bytes.n;
+    uint32_t key;
+    gather_refs(w, rows, n, SET_ROWS, FIELD_CORRELATION, w->refs);
+    if (attributes && part_key_of_ids(w, rows, w->refs, n, &key)) {
+        const struct attribute_column *c = &w->key_memory.v[key].column;
+        part_index_ids(w, c->v, c->n, false);
+        put_u32(&w->bytes, key);
+        part_add_block(w, SET_ROWS, FIELD_CORRELATION, 0, ENCODING_ATTRIBUTE, n, start);
+        return;
+    }
+    uint8_t encoding = encode_strings(w, &w->fields[SET_ROWS][FIELD_CORRELATION], w->refs, n, true, &w->bytes);
+    if (encoding) part_index_ids(w, w->refs, n, true);
+    part_add_block(w, SET_ROWS, FIELD_CORRELATION, 0, encoding, n, start);
+}
+
 static void encode_set(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n) {
-    if (set == SET_ROWS) w->runs = w->id_block.n = 0;
+    if (set == SET_ROWS) w->runs = 0;
     list_batches(w, rows, n);
     for (int f = 0; f < FIELDS; f++) {
-        if (!field_in((enum field)f, w->signal, set) || f == FIELD_SLOT || f == FIELD_EVENT_END || f == FIELD_LINK_END)
+        if (!field_in((enum field)f, w->signal, set) || f == FIELD_SLOT || f == FIELD_EVENT_END ||
+            f == FIELD_LINK_END || f == FIELD_CORRELATION)
             continue;
         bool entity = f == FIELD_RESOURCE || f == FIELD_SCOPE; /* row 0 of a batch need not be code 0 of the part */
         if (!entity && f != FIELD_TIME && f != FIELD_SPAN_ID && is_absent(w, set, (enum field)f)) continue;
@@ -187,7 +202,9 @@ static void encode_set(struct part_writer *w, enum set set, const struct row_ref
         uint8_t encoding = encode_field(w, rows, n, set, (enum field)f);
         part_add_block(w, set, (uint8_t)f, 0, encoding, n, start);
     }
-    if (!is_absent(w, set, FIELD_SHAPE)) encode_attributes(w, set, rows, n);
+    bool attributes = !is_absent(w, set, FIELD_SHAPE) && part_gather_attributes(w, set, rows, n);
+    if (set == SET_ROWS && !is_absent(w, set, FIELD_CORRELATION)) put_ids(w, rows, n, attributes);
+    if (attributes) encode_attributes(w, set, rows, n);
 }
 
 /* Events or links: their counts as a column of the rows, then they themselves as a set. */

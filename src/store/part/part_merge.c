@@ -156,6 +156,8 @@ static err copy_block(struct merge *m, struct merge_source *s, struct group_read
     TRY(column_parse(r, b, bytes, &c));
     if (c.encoding == ENCODING_CODES || c.encoding == ENCODING_REST)
         copy_list(m, s, b, &c, bytes);
+    else if (c.encoding == ENCODING_ATTRIBUTE)
+        put_u32(&m->w.bytes, map_key(m, s, c.count));
     else if (c.encoding == ENCODING_OWN || c.encoding == ENCODING_TEXTS)
         TRY(copy_texts(m, s, &c, bytes));
     else
@@ -180,7 +182,8 @@ static err copy_traces(struct merge *m, struct group_reader *r) {
 /* The ids of a group into the index: what its column lists, not what each row has. */
 static err copy_ids(struct merge *m, struct group_reader *r) {
     struct column c;
-    TRY(column_open(r, SET_ROWS, FIELD_CORRELATION, &c));
+    const uint32_t *values;
+    TRY(group_open_ids(r, &c, &values));
     if (!c.encoding) return NULL;
     if (c.encoding == ENCODING_CODES) {
         for (uint32_t i = 0; i < c.count; i++) part_index_id(&m->w, part_string(&r->part->strings, column_list(&c, i)));

@@ -72,8 +72,20 @@ static void merged_parts_hold_the_union(void **state) {
 
 enum { ID_ROWS = 40000, ROWS_AN_ID = 10 };
 
+/* Where ids come from: nowhere, or an attribute, whose number among the keys of a part differs. */
+enum ids { IDS_ALONE, IDS_OF_ATTRIBUTE };
+
+static void put_attributes(struct batch_builder *b, uint32_t row, uint32_t first, uint32_t id) {
+    uint32_t keys[] = {batch_builder_key(b, first ? STR("user") : STR("correlation_id"), VALUE_STRING),
+                       batch_builder_key(b, first ? STR("correlation_id") : STR("user"), VALUE_STRING)};
+    uint32_t slot = (uint32_t)b->slots.n, user = strings_intern(&b->strings, STR("ana"));
+    *vec_push(&b->slots) = first ? user : id;
+    *vec_push(&b->slots) = first ? id : user;
+    batch_builder_attributes(b, SET_ROWS, row, keys, 2, slot);
+}
+
 /* Rows in order of time, ten of each id; every hundredth has the same text. */
-static struct batch_blob *make_rows_with_ids(enum signal signal, uint32_t first, uint32_t rows) {
+static struct batch_blob *make_rows_with_ids(enum signal signal, uint32_t first, uint32_t rows, enum ids from) {
     struct batch_builder b;
     char text[32];
     batch_builder_init(&b, signal);
@@ -83,8 +95,9 @@ static struct batch_blob *make_rows_with_ids(enum signal signal, uint32_t first,
         int n = snprintf(text, sizeof text, id % 100 ? "order-%u" : "the batch job", id);
         batch_builder_set_u64(&b, SET_ROWS, FIELD_TIME, row, first + i);
         batch_builder_set_id16(&b, SET_ROWS, FIELD_TRACE_ID, row, trace);
-        batch_builder_set_u32(&b, SET_ROWS, FIELD_CORRELATION, row,
-                              strings_intern(&b.strings, (struct str){text, (size_t)n}));
+        uint32_t string = strings_intern(&b.strings, (struct str){text, (size_t)n});
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_CORRELATION, row, string);
+        if (from == IDS_OF_ATTRIBUTE) put_attributes(&b, row, first, string);
     }
     struct batch_blob *blob = batch_builder_finish(&b);
     batch_builder_done(&b);
@@ -137,14 +150,15 @@ static void assert_ids_are_found(struct part *p, uint32_t first, uint32_t rows) 
 /* An id names its groups, of one part and of parts that were merged, whose groups are copied. */
 static void ids_are_found_by_the_index(void **state) {
     (void)state;
-    for (int signal = 0; signal < SIGNALS; signal++) {
+    for (int which = 0; which < 2 * SIGNALS; which++) {
         struct part *parts[2], *merged;
         struct part_info info;
+        enum signal signal = (enum signal)(which / 2);
         sim_reset(1);
         for (uint32_t i = 0; i < 2; i++) {
             struct batches b = {0};
-            batches_add_blob(&b, make_rows_with_ids((enum signal)signal, i * ID_ROWS, ID_ROWS));
-            parts[i] = part_write_open(i ? "q" : "p", (enum signal)signal, &b);
+            batches_add_blob(&b, make_rows_with_ids(signal, i * ID_ROWS, ID_ROWS, (enum ids)(which % 2)));
+            parts[i] = part_write_open(i ? "q" : "p", signal, &b);
             assert_ids_are_found(parts[i], i * ID_ROWS, ID_ROWS);
             batches_done(&b);
         }
@@ -161,7 +175,7 @@ static void ids_are_found_by_the_index(void **state) {
 /* Only a part that has ids asks for a build that knows them. */
 static void parts_without_ids_are_as_before(void **state) {
     (void)state;
-    for (int with = 0; with < 2; with++) {
+    for (int with = 0; with < 3; with++) {
         struct batches b = {0};
         AUTO_BUF struct buf bytes = {0};
         sim_reset(1);
@@ -169,15 +183,16 @@ static void parts_without_ids_are_as_before(void **state) {
         batch_builder_init(&builder, SIGNAL_LOGS);
         uint32_t row = batch_builder_row(&builder, SET_ROWS);
         batch_builder_set_u64(&builder, SET_ROWS, FIELD_TIME, row, 5);
-        if (with)
-            batch_builder_set_u32(&builder, SET_ROWS, FIELD_CORRELATION, row,
-                                  strings_intern(&builder.strings, STR("x")));
+        uint32_t id = strings_intern(&builder.strings, STR("x"));
+        if (with) batch_builder_set_u32(&builder, SET_ROWS, FIELD_CORRELATION, row, id);
+        if (with == 2) put_attributes(&builder, row, 0, id);
         batches_add_blob(&b, batch_builder_finish(&builder));
         batch_builder_done(&builder);
         part_unref(part_write_open("p", SIGNAL_LOGS, &b));
         OK(file_read_all("p", MIB, &bytes));
         uint32_t features = load_u32(bytes.p + offsetof(struct part_header, features));
-        assert_int_equal(features, PART_FEATURE_ENDS | (with ? PART_FEATURE_CORRELATION : 0));
+        uint32_t want[] = {0, PART_FEATURE_CORRELATION, PART_FEATURE_CORRELATION | PART_FEATURE_IDS_OF_ATTRIBUTE};
+        assert_int_equal(features, PART_FEATURE_ENDS | want[with]);
         batches_done(&b);
     }
 }
@@ -190,7 +205,8 @@ static void rows_close_together_are_the_same_rows(void **state) {
         struct batches b = {0};
         sim_reset(1);
         batches_add_load(&b, &c, (enum signal)signal, 30);
-        batches_add_blob(&b, make_rows_with_ids((enum signal)signal, 0, 3000)); /* some runs are of one trace id */
+        batches_add_blob(
+            &b, make_rows_with_ids((enum signal)signal, 0, 3000, IDS_OF_ATTRIBUTE)); /* some runs are of one trace id */
         struct part *p = part_write_open("p", (enum signal)signal, &b);
         for (uint32_t group = 0; group < part_info(p)->groups; group++) {
             struct batch_blob *blob = part_fetch_group(p, group);

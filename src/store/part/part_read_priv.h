@@ -93,7 +93,7 @@ struct texts {
 /* An opened column of n values. encoding 0: no block, all values zero. */
 struct column {
     uint8_t encoding;
-    uint32_t n, count;        /* count: of the list, the ids, the runs, the escapes */
+    uint32_t n, count;        /* count: of the list, the ids, the runs, the escapes; ATTRIBUTE: the part key */
     struct numbers numbers;   /* the values, or codes */
     struct ints list;         /* part codes; bases of runs; rows of escapes */
     const unsigned char *raw; /* ids, or 8-byte values */
@@ -193,6 +193,11 @@ struct key_rows {
 err group_place_keys(struct group_reader *r, enum set set, const struct key_counts *counts, struct key_rows *out);
 /* The column of a key that `values` values of the set have, wherever it stands. */
 err group_open_key(struct group_reader *r, enum set set, uint32_t key, uint32_t values, struct column *out);
+
+/* The column that has the texts of the rows' correlation ids. *out_values NULL: its value i is row i's; else that of a row is number
+ * out_values[row], NO_VALUE where it has none (arena). */
+enum { NO_VALUE = UINT32_MAX };
+err group_open_ids(struct group_reader *r, struct column *out, const uint32_t **out_values);
 
 #define ARENA_ARRAY(arena, type, count)                                                                                \
     ({                                                                                                                 \

@@ -236,10 +236,26 @@ static err match_body(struct part_scan *s, struct plan *plan, struct group_reade
     return NULL;
 }
 
+/* Ids that are an attribute's: its values are asked, and once what is asked of rows that have none. */
+static err match_ids_of_rows(struct part_scan *s, struct plan *plan, struct group_reader *r, uint64_t *out) {
+    struct column c, none = {.n = 1};
+    const uint32_t *values;
+    uint64_t without = 0;
+    TRY(group_open_ids(r, &c, &values));
+    if (!values) return plan_match_texts(s, plan, r, &c, true, VALUE_STRING, out);
+    uint64_t *bits = ARENA_ZERO(r->arena, uint64_t, bit_words(c.n));
+    TRY(plan_match_texts(s, plan, r, &c, true, VALUE_STRING, bits));
+    TRY(plan_match_texts(s, plan, r, &none, true, VALUE_STRING, &without));
+    for (uint32_t row = 0; row < r->g->set_rows[SET_ROWS]; row++)
+        if (values[row] == NO_VALUE ? without & 1 : bit_is_set(bits, values[row])) bit_set(out, row);
+    return NULL;
+}
+
 static err match_field(struct part_scan *s, struct plan *plan, struct group_reader *r, uint64_t *out) {
     enum field f = plan->p->column.field;
     struct column c;
     if (!field_in(f, s->part->info.signal, SET_ROWS)) return NULL;
+    if (f == FIELD_CORRELATION) return match_ids_of_rows(s, plan, r, out);
     TRY(column_open(r, SET_ROWS, (uint8_t)f, &c));
     if (f == FIELD_BODY) return match_body(s, plan, r, &c, out);
     switch (field_rows[f].type) {

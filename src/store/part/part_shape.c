@@ -152,6 +152,33 @@ err group_open_key(struct group_reader *r, enum set set, uint32_t key, uint32_t 
     return column_open_block(r, b, out);
 }
 
+/* ---- correlation ids ---------------------------------------------------------------------------------------------- */
+
+/* The number of each row's first value of a key. */
+static err number_values(struct group_reader *r, const uint32_t *occurrences, const uint32_t **out) {
+    const struct set_shapes *s = &r->shapes[SET_ROWS];
+    uint32_t n = r->g->set_rows[SET_ROWS], next = 0, *values = ARENA_ARRAY(r->arena, uint32_t, n);
+    for (uint32_t row = 0; row < n; row++) {
+        uint32_t times = occurrences[s->codes ? s->codes[row] : 0];
+        values[row] = times ? next : NO_VALUE;
+        next += times;
+    }
+    *out = values;
+    return NULL;
+}
+
+err group_open_ids(struct group_reader *r, struct column *out, const uint32_t **out_values) {
+    *out_values = NULL;
+    TRY(column_open(r, SET_ROWS, FIELD_CORRELATION, out));
+    if (out->encoding != ENCODING_ATTRIBUTE) return NULL;
+    uint32_t key = out->count;
+    TRY(group_open_shapes(r, SET_ROWS));
+    uint32_t *occurrences = ARENA_ARRAY(r->arena, uint32_t, r->shapes[SET_ROWS].count);
+    shapes_have_key(r, SET_ROWS, key, occurrences);
+    TRY(group_open_key(r, SET_ROWS, key, shapes_count_values(r, SET_ROWS, occurrences), out));
+    return number_values(r, occurrences, out_values);
+}
+
 /* ---- all keys at once --------------------------------------------------------------------------------------------- */
 
 err group_count_keys(struct group_reader *r, enum set set, struct key_counts *out) {

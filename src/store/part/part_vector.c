@@ -127,10 +127,32 @@ static err fill_strings(struct fill *f, enum field field, const struct column *c
     return NULL;
 }
 
+/* Correlation ids, wherever they stand. */
+static err fill_row_ids(struct fill *f, struct vector *out) {
+    struct column c;
+    const uint32_t *values;
+    TRY(group_open_ids(f->r, &c, &values));
+    if (!values) return fill_strings(f, FIELD_CORRELATION, &c, out);
+    uint32_t *places = ARENA_ARRAY(f->r->arena, uint32_t, f->n), *codes = ARENA_ARRAY(f->r->arena, uint32_t, f->n);
+    uint32_t *numbers = ARENA_ARRAY(f->r->arena, uint32_t, f->n);
+    struct fill some = {f->s, f->r, numbers, 0};
+    for (uint32_t i = 0; i < f->n; i++) {
+        codes[i] = CODE_ABSENT;
+        if (values[f->rows[i]] == NO_VALUE) continue;
+        numbers[some.n] = values[f->rows[i]];
+        places[some.n++] = i;
+    }
+    TRY(fill_strings(&some, FIELD_CORRELATION, &c, out));
+    for (uint32_t i = 0; i < some.n; i++) codes[places[i]] = out->codes[i];
+    out->codes = codes;
+    return NULL;
+}
+
 static err fill_field(struct fill *f, enum field field, struct vector *out) {
     struct column c;
     enum field_type type = field_rows[field].type;
     bool there = field_in(field, f->s->part->info.signal, SET_ROWS);
+    if (there && field == FIELD_CORRELATION) return fill_row_ids(f, out);
     if (!there) {
         c = (struct column){.n = f->r->g->set_rows[SET_ROWS]};
         if (type == FIELD_STRING) return fill_absent(f, out);

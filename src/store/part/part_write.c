@@ -8,7 +8,7 @@
 static err write_header(struct part_writer *w) {
     struct part_header h = {.magic = PART_MAGIC,
                             .version = PART_VERSION,
-                            .features = PART_FEATURE_ENDS | (w->has_ids ? PART_FEATURE_CORRELATION : 0),
+                            .features = PART_FEATURE_ENDS | w->features,
                             .signal = w->signal,
                             .group_rows = PART_GROUP_ROWS,
                             .id = w->id};
@@ -86,7 +86,6 @@ void part_writer_done(struct part_writer *w) {
     vec_done(&w->batches);
     vec_done(&w->children);
     mem_free(w->local);
-    mem_free(w->id_block.refs);
     buf_done(&w->bytes);
     buf_done(&w->scratch);
     buf_done(&w->scratch2);
@@ -229,7 +228,7 @@ err part_writer_finish(struct part_writer *w, struct part_info *out) {
     f.file_size = w->offset + sizeof f;
     f.checksum = hash_bytes(&f, offsetof(struct part_footer, checksum));
     TRY(file_write(w->file, &f, sizeof f, w->offset));
-    if (w->has_ids) TRY(write_header(w));
+    if (w->features) TRY(write_header(w));
     TRY(file_sync(w->file));
     file_close(w->file);
     w->file = NULL;

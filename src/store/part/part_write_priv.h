@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/hash.h"
 #include "base/vec.h"
 #include "os/file.h"
 #include "signal/batch_build.h"
@@ -54,14 +55,6 @@ struct key_memory {
     bool rest;
 };
 
-/* The block of correlation ids of the group being made: an attribute whose values are the same references has the same bytes. */
-struct id_block {
-    uint64_t *refs;
-    uint32_t n, capacity; /* n 0: there is none */
-    uint8_t encoding;
-    size_t start, size; /* in writer.bytes */
-};
-
 struct part_writer {
     const char *path;
     struct file *file;
@@ -81,9 +74,8 @@ struct part_writer {
     VEC(struct part_group) groups;
     VEC(struct part_block) blocks;
     VEC(struct hash_index_entry) traces; /* and correlation ids */
-    bool has_ids;                        /* there is a column of correlation ids */
-    struct id_block id_block;
-    struct buf bytes; /* of the group being made */
+    uint32_t features;                   /* required of a reader, by what was written so far */
+    struct buf bytes;                    /* of the group being made */
     struct buf scratch, scratch2;
     struct ZSTD_CCtx_s *zstd;
 
@@ -91,6 +83,7 @@ struct part_writer {
     uint32_t capacity;
     uint64_t *numbers, *times, *child_times, *span_ids;
     uint64_t *refs, *distinct, *wide; /* wide: of the encoders alone */
+    uint32_t distinct_count;          /* of the last column of strings; 0: they were not numbered */
     uint32_t *codes, *list, *remap;
     unsigned char *ids;
     struct str *texts;
@@ -155,15 +148,11 @@ uint8_t encode_numbers(struct part_writer *w, const uint64_t *v, uint32_t n, str
 uint8_t encode_strings(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
                        bool is_text, struct buf *out);
 void put_code_list(struct part_writer *w, const uint32_t *list, uint32_t count, struct buf *out);
-/* Correlation ids of a group into the index, each distinct one once, where any is not empty. */
-void part_index_ids(struct part_writer *w, const uint64_t *refs, uint32_t n);
-void part_index_id(struct part_writer *w, struct str id);
-/* Encodes them, and remembers how, for an attribute that they were taken from. */
-uint8_t encode_correlation(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
-                           struct buf *out);
-/* As encode_strings, of an attribute's texts in rows. */
-uint8_t encode_row_texts(struct part_writer *w, struct column_memory *memory, const uint64_t *refs, uint32_t n,
-                         struct buf *out);
+static inline void part_index_id(struct part_writer *w, struct str id) {
+    if (id.n) *vec_push(&w->traces) = (struct hash_index_entry){hash_bytes(id.p, id.n), (uint32_t)w->groups.n};
+}
+/* Texts into the index, each distinct one once: the numbered ones of the last column, or (else) those that differ from the one before. */
+void part_index_ids(struct part_writer *w, const uint64_t *refs, uint32_t n, bool numbered);
 /* Replaces codes of a part-wide dictionary by local ones + list: shapes, resources, scopes. */
 uint8_t encode_part_codes(struct part_writer *w, uint32_t *codes, uint32_t n, uint32_t dictionary_count,
                           struct buf *out);
@@ -179,5 +168,9 @@ void put_zstd(struct part_writer *w, struct buf *out, struct str raw, int level)
 /* part_group.c */
 void part_add_block(struct part_writer *w, enum set set, uint8_t field, uint32_t key, uint8_t encoding, uint32_t count,
                     size_t start);
-/* part_attributes.c */
+/* part_attributes.c: brings the values of the rows' attributes together by key; then writes a block a key. */
+bool part_gather_attributes(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n);
 void encode_attributes(struct part_writer *w, enum set set, const struct row_ref *rows, uint32_t n);
+/* The key, among those that are gathered, of the attribute that `ids` are: of each row its text, empty where a row has none. False: there is none such. */
+bool part_key_of_ids(struct part_writer *w, const struct row_ref *rows, const uint64_t *ids, uint32_t n,
+                     uint32_t *out_key);
