@@ -66,6 +66,7 @@ struct query_filter {
     struct str text;                            /* words (store/scan.h); empty: any */
     int status, kind;                           /* spans; -1: any */
     int64_t duration_min, duration_max;         /* spans */
+    bool is_root;                               /* spans without a parent alone */
     int severity_min;                           /* logs; 0: any */
     const unsigned char *trace_id, *span_id;    /* logs; NULL: any */
     struct predicate where[QUERY_WHERE_MAX];

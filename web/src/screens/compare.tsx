@@ -28,7 +28,7 @@ function useCandidates(t: Trace): { found: Candidate[]; busy: boolean; usual: nu
   const { root } = t;
   const start = parseMs(t.start), day = 86_400_000;
   const range = useMemo(() => absolute(start - day, Math.min(Date.now(), start + day) + 60_000), [t]);
-  const of = { ...range, service: root.service, operation: root.operation };
+  const of = { ...range, service: root.service, operation: root.operation, root: root.missing ? undefined : true };
   const newest = useQuestion<Traces>('/api/v1/traces', { ...of, limit: 100 });
   const longest = useQuestion<Traces>('/api/v1/traces', { ...of, limit: 10, order: 'longest' });
   const failing = useQuestion<Traces>(t.error_count > 0 ? null : '/api/v1/traces', { ...of, limit: 10, status: 'error' });
