@@ -7,7 +7,7 @@ import { usePrefs } from '../lib/prefs';
 import { errors, serviceLink, traceLink, tracesLink, type ErrorsState } from '../lib/screens';
 import { parseMs, showClock, showTime } from '../lib/time';
 import { Spark } from '../ui/chart';
-import { CopyButton, Dot } from '../ui/chips';
+import { CopyButton, Dot, Who } from '../ui/chips';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { TimePicker } from '../ui/time';
@@ -79,7 +79,7 @@ function Rows({ g, state, set }: { g: Group; state: ErrorsState; set: Set_ }) {
   return (
     <>
       <tr>
-        <th scope="row"><span class="errorname"><button class="link mono" aria-expanded={open} onClick={() => set({ error: open ? '' : g.fingerprint })}>{nameOf(g)}</button><span class="muted"><Dot service={g.service} /><a href={serviceLink({ start: state.start, end: state.end, environment: state.environment, service: g.service })}>{g.service}</a> {g.operation}{g.pattern && g.error_type && ` · ${g.error_type}`}</span></span></th>
+        <th scope="row"><span class="errorname"><button class="link mono" aria-expanded={open} onClick={() => set({ error: open ? '' : g.fingerprint })}>{nameOf(g)}</button><span class="muted"><Who service={g.service} href={serviceLink({ start: state.start, end: state.end, environment: state.environment, service: g.service })} /> {g.operation}{g.pattern && g.error_type && ` · ${g.error_type}`}</span></span></th>
         <td class="num">{grouped(g.count)}</td>
         <td class="hide-small"><Spark counts={g.bucket_counts} errors={g.bucket_counts} label={`${nameOf(g)}: ${plural(g.count, 'failure')}`} /></td>
         <td><span class={cls}>{trend}</span></td>

@@ -4,6 +4,7 @@ import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
 import { cardinalityLink, correlationsLink, dashboardLink, dashboardsLink, errorsLink, homeLink, logsLink, mapLink, metricsLink, placeOf, propagationLink, rulesLink, searchLink, serviceLink, serviceMetricsLink, settingsLink, targetsLink, tracesLink, traceLink } from '../lib/screens';
+import { copy } from './chips';
 
 interface Command {
   name: string;
@@ -39,7 +40,7 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Settings: retention', hint: '', run: () => go(settingsLink({ section: 'retention' })) },
   { name: 'Settings: tokens', hint: '', run: () => go(settingsLink({ section: 'tokens' })) },
   { name: 'The API to read', hint: '/docs', run: () => location.assign('/docs') },
-  { name: 'Copy link to this view', hint: 'y', run: () => void navigator.clipboard?.writeText(location.href) },
+  { name: 'Copy link to this view', hint: 'y', run: () => copy(location.href) },
   { name: 'Theme: light', hint: '', run: () => setPrefs({ theme: 'light' }) },
   { name: 'Theme: dark', hint: '', run: () => setPrefs({ theme: 'dark' }) },
   { name: 'Theme: as the system', hint: '', run: () => setPrefs({ theme: 'system' }) },
