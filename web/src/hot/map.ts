@@ -177,6 +177,18 @@ export function foremost(g: MapGraph): number {
   const weight = (n: MapNode): number => (healthOf(n) === 'failing' ? 1e15 : 0) + errorsOf(n).calls;
   return g.nodes.reduce((best, n, i) => (weight(n) > weight(g.nodes[best]) ? i : best), 0);
 }
+/** The same view where that box is all in it, else one about the box. */
+export function showing(v: View, at: { x: number; y: number }): View {
+  const isIn = at.x >= v.x && at.y >= v.y && at.x + box.width <= v.x + v.width && at.y + box.height <= v.y + v.height;
+  return isIn ? v : { ...v, x: at.x + (box.width - v.width) / 2, y: at.y + (box.height - v.height) / 2 };
+}
+/** Who fails, in the order of keys. */
+export const failingOf = (g: MapGraph): number[] => reading(g).filter((i) => healthOf(g.nodes[i]) === 'failing');
+/** The worst first, and of two alike who is called more. */
+export function worstFirst(g: MapGraph): number[] {
+  const order: Health[] = ['failing', 'degraded', 'healthy', 'quiet'], rank = g.nodes.map((n) => order.indexOf(healthOf(n)));
+  return g.nodes.map((_, i) => i).sort((a, b) => rank[a] - rank[b] || errorsOf(g.nodes[b]).calls - errorsOf(g.nodes[a]).calls || a - b);
+}
 /** Closer (by < 1) or farther, with (x, y) of the drawing staying where it is. */
 export function zoomed(v: View, by: number, x: number, y: number, least = 200, most = 40000): View {
   const width = Math.min(most, Math.max(least, v.width * by)), k = width / v.width;

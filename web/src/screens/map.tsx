@@ -1,6 +1,6 @@
 // The service map: who calls whom, how much and how well. A node opens what is known of it; the same as a list.
 import { useMemo } from 'preact/hooks';
-import { box, cut, draw, errorsOf, foremost, healthOf, healthOfRatio, keyOf, reading, towards, type Drawing, type MapGraph, type MapNode } from '../hot/map';
+import { box, cut, draw, errorsOf, failingOf, foremost, healthOf, healthOfRatio, keyOf, reading, towards, worstFirst, type Drawing, type MapGraph, type MapNode } from '../hot/map';
 import { useQuestion, type Services } from '../lib/api';
 import { duration, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
@@ -101,14 +101,14 @@ function NodePanel({ g, at, state, set, choose }: { g: MapGraph; at: number; sta
 /* ---- the list ---- */
 
 function List({ g, choose }: { g: MapGraph; choose: (i: number) => void }) {
-  const seconds = secondsOf(g), several = hasSeveral(g);
+  const seconds = secondsOf(g), several = hasSeveral(g), order = useMemo(() => worstFirst(g), [g]);
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Nodes">
       <table class="table">
         <thead><tr><th scope="col">Node</th><th scope="col">Kind</th>{several && <th scope="col" class="hide-small">Environment</th>}<th scope="col">Health</th><th scope="col" class="num">Calls/s</th><th scope="col" class="num">Errors</th><th scope="col" class="num">p95</th><th scope="col" class="num hide-small">Callers</th><th scope="col" class="num hide-small">Callees</th></tr></thead>
         <tbody>
-          {g.nodes.map((n, i) => {
-            const { calls, ratio } = errorsOf(n);
+          {order.map((i) => {
+            const n = g.nodes[i], { calls, ratio } = errorsOf(n);
             return (
               <tr key={keyOf(n)}>
                 <th scope="row"><span class="who" title={n.name}><button class="link" onClick={() => choose(i)}>{n.name}</button></span></th>
@@ -158,13 +158,13 @@ export default function ServiceMap() {
   const environments = [...new Set([...(services.data?.services ?? []).map((s) => s.environment), ...(state.environment ? [state.environment] : [])])].sort();
   const g = graph.data, at = g ? g.nodes.findIndex((n) => keyOf(n) === state.node) : -1;
   const choose = (i: number, replace = false): void => g ? set({ node: keyOf(g.nodes[i]) }, replace) : undefined;
-  useKeys({ escape: () => state.node && set({ node: '' }), v: () => set({ as: state.as === 'map' ? 'list' : 'map' }) });
-  const failing = g?.nodes.filter((n) => healthOf(n) === 'failing').length ?? 0;
+  const failing = useMemo(() => (g ? failingOf(g) : []), [g]), next = (): void => failing.length ? choose(failing[(failing.indexOf(at) + 1) % failing.length], at >= 0) : undefined;
+  useKeys({ e: next, escape: () => state.node && set({ node: '' }), v: () => set({ as: state.as === 'map' ? 'list' : 'map' }) });
   return (
     <>
       <Progress on={graph.busy} text="Drawing the map" stop={graph.stop} />
       <div class="head">
-        <h1>Service map {g && g.nodes.length > 0 && <span class="muted">· {plural(g.nodes.length, 'node')}{failing > 0 && `, ${failing} failing`}</span>}</h1>
+        <h1>Service map {g && g.nodes.length > 0 && <span class="muted">· {plural(g.nodes.length, 'node')}{failing.length > 0 && <>, <button class="link" title="The next of them (e)" onClick={next}>{failing.length} failing</button></>}</span>}</h1>
         <Find g={g} state={state} set={set} choose={choose} />
         {environments.length > 0 && (
           <select class="field" style={{ width: 'auto' }} aria-label="Environment" value={state.environment} onChange={(e) => set({ environment: e.currentTarget.value, node: '' })}>
