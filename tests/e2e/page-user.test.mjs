@@ -22,7 +22,7 @@ async function send(agoMs, spans) {
   return traceId;
 }
 const order = (n, more = {}) => [['shop', 2, 'POST /orders', 0, { correlation_id: `order-${n}`, 'order.id': `o "${n}"` }], ['shop', 3, 'call', 1, {}], ['pay', 2, 'charge', 2, more, { 'service.version': n % 2 ? '1.0.0' : '1.1.0', 'service.instance.id': `pay-${n % 2}` }]];
-let first;
+let first, second;
 
 before(async () => {
   if (!hasBrowser) throw new Error('no Chromium: ./dev setup');
@@ -30,7 +30,7 @@ before(async () => {
   browser = await startBrowser();
   began = Date.now();
   first = await send(400_000, order(1));
-  await send(390_000, order(2, { failed: true }));
+  second = await send(390_000, order(2, { failed: true }));
   for (let i = 0; i < 110; i++) await send(300_000 - i * 1000, [['robot', 3, 'visit', 0, { correlation_id: `visit-${i}` }], ...order(100 + i, { failed: i % 4 === 0 }).map(([s, k, n, p, more, r]) => [s, k, n, p + 1, { ...more, ms: 40 }, r])]);
   await send(hours * 3600_000, order(7)); // long ago
   for (const service of [long, reversed]) await send(60_000, [[service, 2, 'serve', 0, { failed: true }]]);
@@ -170,5 +170,11 @@ test('to compare with are the traces that begin alike, however many newer ones o
     await idle(page);
     assert.equal(await page.getByRole('region', { name: 'With errors' }).locator('.picks a').count(), 1);
     assert.doesNotMatch(await page.locator('main').innerText(), /No other trace/);
+  });
+});
+
+test('of a good and a bad trace it is told what runs differently where the bad one fails', async () => {
+  await at(`/compare?a=${first}&b=${second}`, async (page) => {
+    await eventually(async () => assert.match((await page.locator('.differs').innerText()).replace(/\s+/g, ' '), /2 attributes of charge of pay differ .*service\.version 1\.0\.0 1\.1\.0 service\.instance\.id pay-1 pay-0/));
   });
 });

@@ -114,7 +114,7 @@ function Tiles({ stats, state, minute }: { stats: Stats; state: HomeState; minut
     <ul class="tiles" aria-label="Figures">
       {isLive(state) && <Tile name="Traces/s now" title="Of the last minute" value={minute?.trace_count != null ? rate(minute.trace_count / 60) : '–'} href={tracesLink({ start: 'now-5m', environment: state.environment })} />}
       <Tile name="Spans/s" value={rate(stats.spans_per_second)} href={tracesLink({ ...some, by: 'service' })}><Change now={stats.spans_per_second} before={b?.spans_per_second} show={rate} /></Tile>
-      <Tile name="Services" value={grouped(services.length)} href={mapLink(some)}><span class={health.bad ? 'bad' : 'muted'}>{health.text}</span></Tile>
+      <Tile name="Services" title="By their spans: degraded from 1 % that fail, failing from 5 %; the map goes by the calls to them" value={grouped(services.length)} href={mapLink(some)}><span class={health.bad ? 'bad' : 'muted'}>{health.text}</span></Tile>
       <Tile name="Errors" value={percent(stats.error_ratio)} bad={stats.error_count > 0} href={errorsLink(some)}><Change now={stats.error_ratio} before={b?.error_ratio} show={percent} worse="more" share /></Tile>
       {took('p50', 'p50_ns')}{took('p95', 'p95_ns')}{took('p99', 'p99_ns')}
     </ul>

@@ -1,6 +1,6 @@
 // One service: how much, how well and how fast; its operations, whom it depends on and who on it, its instances, the newest that failed, was slow or was logged.
 import { useMemo } from 'preact/hooks';
-import type { MapGraph, MapNode } from '../hot/map';
+import { keyOf, type MapGraph, type MapNode } from '../hot/map';
 import { useQuestion, type Logs, type Partial_, type SpanStats, type Stats, type Traces } from '../lib/api';
 import { duration, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
@@ -64,7 +64,7 @@ function Dependencies({ g, mine, state }: { g: MapGraph; mine: number[]; state: 
       {by.length + to.length === 0 && <p class="muted">No call from or to it in this range.</p>}
       <Calls title="Called by" g={g} edges={by} end="client" name={name} />
       <Calls title="Calls" g={g} edges={to} end="server" name={name} />
-      <p><a href={mapLink({ start: state.start, end: state.end, environment: state.environment, focus: state.service })}>On the map</a></p>
+      <p><a href={mapLink({ start: state.start, end: state.end, environment: state.environment, focus: state.service, node: keyOf(g.nodes[mine[0]]) })}>On the map</a></p>
     </section>
   );
 }

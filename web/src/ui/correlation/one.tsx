@@ -37,8 +37,8 @@ function Header({ c, state, set, again }: { c: One | null; state: CorrelationsSt
       <div class="head">
         <a class="button" href={backLink(state)} title="All correlations">‹ All</a>
         <h1><span class="muted">{state.attribute || 'Correlation'}</span> <span class="mono oneid">{shownId(state.id)}</span> <CopyButton big what="the id" text={state.id} /></h1>
-        <a class="button" title="Traces with a row that came with this id" href={tracesLink({ ...range, where })}>Traces</a>
-        <a class="button" title="Log records that came with this id" href={logsLink({ ...range, where })}>Logs</a>
+        <a class="button" title="Traces with a row that came with this id" href={tracesLink({ ...range, where })}>Search traces</a>
+        <a class="button" title="Log records that came with this id" href={logsLink({ ...range, where })}>Search logs</a>
         {state.attribute && <TimePicker range={state} onChange={set} refresh={again} />}
       </div>
       {c && (
