@@ -178,3 +178,17 @@ test('of a good and a bad trace it is told what runs differently where the bad o
     await eventually(async () => assert.match((await page.locator('.differs').innerText()).replace(/\s+/g, ' '), /2 attributes of charge of pay differ .*service\.version 1\.0\.0 1\.1\.0 service\.instance\.id pay-1 pay-0/));
   });
 });
+
+test('mistakes, and the rows of the map as a list, are walked and opened by keys alone', async () => {
+  await at('/errors', async (page) => {
+    await shown(page, '.table tbody tr');
+    for (const key of ['j', 'j', 'k', 'Enter']) await page.keyboard.press(key);
+    await page.locator('.errorrow').waitFor();
+    assert.equal(await page.locator('.table tbody tr').first().locator('button').getAttribute('aria-expanded'), 'true');
+    await page.goto('/map?as=list');
+    await shown(page, '.table tbody tr');
+    const third = await page.locator('.table tbody th button').nth(2).innerText();
+    for (const key of ['j', 'j', 'j', 'Enter']) await page.keyboard.press(key);
+    await page.locator('.mappanel h2', { hasText: third }).waitFor();
+  });
+});

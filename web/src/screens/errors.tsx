@@ -1,7 +1,7 @@
 // What fails: failed spans as the few mistakes that they are, most failures first; each with its trend, its message, and the newest traces in which it happened.
 import { useQuestion } from '../lib/api';
 import { grouped, plural } from '../lib/format';
-import { useKeys } from '../lib/keys';
+import { focusBy, useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
 import { errors, serviceLink, traceLink, tracesLink, type ErrorsState } from '../lib/screens';
@@ -48,6 +48,7 @@ interface Answer {
   partial_reason?: string;
 }
 type Set_ = (some: Partial<ErrorsState>, replace?: boolean) => void;
+const mistakes = '.errorname > button';
 
 const trends: Record<Trend, [string, string]> = { new: ['tag error', '✦ new'], increasing: ['tag error', '↗ increasing'], steady: ['tag', '→ steady'], decreasing: ['tag good', '↘ decreasing'] };
 const nameOf = (g: Group): string => g.pattern || g.exception_message || g.exception_type || g.error_type || 'failed without a message';
@@ -107,7 +108,7 @@ export default function Errors() {
   const asked = useQuestion<Answer>('/api/v1/errors', { start: state.start, end: state.end, service: state.service, environment: state.environment, text: state.text, limit: 200 });
   const a = asked.data, shown = a ? a.groups.filter((g) => !state.trend || g.trend === state.trend) : [];
   const filtered = !!(state.service || state.environment || state.text);
-  useKeys({ escape: () => state.error && set({ error: '' }) });
+  useKeys({ escape: () => state.error && set({ error: '' }), j: () => focusBy(mistakes, 1), k: () => focusBy(mistakes, -1), arrowdown: () => focusBy(mistakes, 1), arrowup: () => focusBy(mistakes, -1) });
   return (
     <>
       <Progress on={asked.busy} text="Counting failures" stop={asked.stop} />

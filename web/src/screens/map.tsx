@@ -3,7 +3,7 @@ import { useMemo } from 'preact/hooks';
 import { box, cut, draw, errorsOf, failingOf, foremost, healthOf, healthOfRatio, keyOf, reading, towards, worstFirst, type Drawing, type MapGraph, type MapNode } from '../hot/map';
 import { useQuestion, type Services } from '../lib/api';
 import { duration, percent, plural, rate } from '../lib/format';
-import { useKeys } from '../lib/keys';
+import { focusBy, useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { errorsLink, logsLink, map, serviceLink, serviceMetricsLink, tracesLink, type MapState } from '../lib/screens';
 import { Dot } from '../ui/chips';
@@ -159,7 +159,8 @@ export default function ServiceMap() {
   const g = graph.data, at = g ? g.nodes.findIndex((n) => keyOf(n) === state.node) : -1;
   const choose = (i: number, replace = false): void => g ? set({ node: keyOf(g.nodes[i]) }, replace) : undefined;
   const failing = useMemo(() => (g ? failingOf(g) : []), [g]), next = (): void => failing.length ? choose(failing[(failing.indexOf(at) + 1) % failing.length], at >= 0) : undefined;
-  useKeys({ e: next, escape: () => state.node && set({ node: '' }), v: () => set({ as: state.as === 'map' ? 'list' : 'map' }) });
+  const rows = (step: 1 | -1): void => focusBy('.scroll tbody th button', step); // of the list
+  useKeys({ e: next, j: () => rows(1), k: () => rows(-1), escape: () => state.node && set({ node: '' }), v: () => set({ as: state.as === 'map' ? 'list' : 'map' }) });
   return (
     <>
       <Progress on={graph.busy} text="Drawing the map" stop={graph.stop} />

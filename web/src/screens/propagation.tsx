@@ -2,7 +2,7 @@
 import { useMemo } from 'preact/hooks';
 import { useQuestion, type Partial_ } from '../lib/api';
 import { grouped, percent, plural } from '../lib/format';
-import { useKeys } from '../lib/keys';
+import { focusBy, useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { correlationsLink, logsLink, propagation, serviceLink, traceLink, type PropagationState } from '../lib/screens';
 import { Who } from '../ui/chips';
@@ -123,11 +123,7 @@ function Services({ all, worst, state, set }: { all: Service[]; worst: Map<strin
   );
 }
 
-/** From one finding to the next; Enter opens it, since it is a summary. */
-function moveBy(step: number): void {
-  const all = [...document.querySelectorAll<HTMLElement>('[data-finding] > summary')], at = all.indexOf(document.activeElement as HTMLElement);
-  all[at < 0 ? (step > 0 ? 0 : all.length - 1) : Math.max(0, Math.min(all.length - 1, at + step))]?.focus();
-}
+const findings = '[data-finding] > summary'; // Enter opens one, since it is a summary
 
 export default function Propagation() {
   const [state, set] = useScreen(propagation), names = useNames();
@@ -137,7 +133,7 @@ export default function Propagation() {
     for (const f of a?.findings ?? []) for (const s of [f.service]) if (!of.has(s) || order.indexOf(of.get(s)!) < order.indexOf(f.certainty)) of.set(s, f.certainty);
     return of;
   }, [a]);
-  useKeys({ j: () => moveBy(1), k: () => moveBy(-1), arrowdown: () => moveBy(1), arrowup: () => moveBy(-1) });
+  useKeys({ j: () => focusBy(findings, 1), k: () => focusBy(findings, -1), arrowdown: () => focusBy(findings, 1), arrowup: () => focusBy(findings, -1) });
   return (
     <>
       <Progress on={asked.busy} text="Looking for lost context" stop={asked.stop} />
