@@ -34,6 +34,7 @@ export const cameFrom = (): string => entry().from ?? '';
 
 // ---- how far an entry was scrolled
 
+const keepMs = 400; // browsers take no more than some changes of an entry a second
 const scrollMs = 5000; // so long a list may take until it is as long as it was
 let endScroll = (): void => undefined;
 
@@ -63,7 +64,7 @@ function keepScroll(): void {
   addEventListener('scroll', () => {
     clearTimeout(timer);
     const at = here();
-    timer = window.setTimeout(() => at === here() && keep(), 150);
+    timer = window.setTimeout(() => at === here() && keep(), keepMs);
   }, { passive: true });
   addEventListener('pagehide', keep);
   if (entry().y) scrollBack();
