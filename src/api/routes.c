@@ -56,6 +56,10 @@ const char status_choices[] = "unset ok error";
 
 static const struct api_param traces_params[] = {
     SPAN_FILTER_PARAMS,
+    {.name = "root",
+     .type = PARAM_BOOLEAN,
+     .initial = "false",
+     .help = "only spans without a parent count: traces that begin with what is asked for"},
     {.name = "order",
      .type = PARAM_CHOICE,
      .choices = "newest longest",

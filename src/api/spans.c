@@ -45,6 +45,7 @@ static err write_traces(struct api_call *c, struct query *q, struct answer *a) {
                              .cursor = call_text(c, "cursor")};
     struct query_traces_answer found;
     TRY(call_filter(c, q, true, &r.filter));
+    r.filter.is_root = call_number(c, "root", 0) != 0;
     TRY(query_traces(q, &r, &found));
     json_key(&a->w, STR("traces"));
     json_array(&a->w);

@@ -114,6 +114,7 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_MIN_DURATION] = {"min-duration", "DURATION", NULL, "spans at least this long"},
     [OPTION_MAX_DURATION] = {"max-duration", "DURATION", NULL, "spans at most this long"},
     [OPTION_STATUS] = {"status", "STATUS", NULL, "error, ok or unset", .choices = "error ok unset"},
+    [OPTION_ROOT] = {"root", NULL, NULL, "only spans without a parent: traces that begin with what is asked for"},
     [OPTION_SEVERITY] = {"severity", "LEVEL", NULL, "at least: trace, debug, info, warn, error or fatal",
                          .choices = "trace debug info warn error fatal"},
     [OPTION_TEXT] = {"text", "WORDS", NULL, "words, begin*, \"a phrase\""},

@@ -24,6 +24,7 @@ static const struct {
     {{"query", "traces", "--min-duration", "1ms"}, "GET /api/v1/traces?min_duration=1ms HTTP/1.1"},
     {{"query", "traces", "--max-duration", "2s"}, "GET /api/v1/traces?max_duration=2s HTTP/1.1"},
     {{"query", "traces", "--status", "error"}, "GET /api/v1/traces?status=error HTTP/1.1"},
+    {{"query", "traces", "--root", "--service", "web"}, "GET /api/v1/traces?root=true&service=web HTTP/1.1"},
     {{"query", "traces", "--order", "longest"}, "GET /api/v1/traces?order=longest HTTP/1.1"},
     {{"query", "traces", "--cursor", "00ff"}, "GET /api/v1/traces?cursor=00ff HTTP/1.1"},
     {{"query", "traces", "--where", "a>=1", "--where", "b~c&d"},

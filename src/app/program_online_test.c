@@ -155,6 +155,7 @@ static void questions_have_answers_and_wrong_ones_a_reason(void **state) {
         {{"query", "traces", "--status", "broken"}, 2, "", "status"},
         {{"query", "traces", "--min-duration", "1"}, 2, "", "min_duration: not a duration"},
         {{"query", "traces", "--cursor", "00ff"}, 2, "", "cursor"},
+        {{"query", "traces", "--root", "--by", "service"}, 2, "", "take one of them"},
         {{"query", "traces", "--where", "=="}, 2, "", "where"},
         {{"query", "logs", "--severity", "loud"}, 2, "", "severity"},
         {{"query", "logs", "--trace", "123"}, 2, "", "trace_id"},

@@ -333,8 +333,11 @@ err command_query_values(const struct arguments *a) {
 }
 
 err command_query_traces(const struct arguments *a) {
+    bool root = argument_flag(a, OPTION_ROOT);
+    if (root && a->given[OPTION_BY])
+        return err_new(ERR_INVALID, "--root finds traces, --by counts spans: take one of them");
     if (a->given[OPTION_BY]) return query_wait(a, "/api/v1/traces/stats?top=0", view_groups);
-    return query_wait(a, "/api/v1/traces", view_traces);
+    return query_wait(a, root ? "/api/v1/traces?root=true" : "/api/v1/traces", view_traces);
 }
 
 err command_query_logs(const struct arguments *a) {

@@ -61,6 +61,7 @@ static err add_span_conditions(struct query *q, struct matcher *m, const struct 
     if (f->operation.p) TRY(add(q, m, COLUMN_FIELD(FIELD_NAME), OP_EQUAL, f->operation));
     if (f->status >= 0) TRY(add_number(q, m, FIELD_STATUS, OP_EQUAL, f->status));
     if (f->kind >= 0) TRY(add_number(q, m, FIELD_KIND, OP_EQUAL, f->kind));
+    if (f->is_root) TRY(add(q, m, COLUMN_FIELD(FIELD_PARENT_ID), OP_ABSENT, STR("")));
     if (f->duration_min != INT64_MIN) TRY(add_number(q, m, FIELD_DURATION, OP_GREATER_EQUAL, f->duration_min));
     if (f->duration_max != INT64_MAX) TRY(add_number(q, m, FIELD_DURATION, OP_LESS_EQUAL, f->duration_max));
     return NULL;

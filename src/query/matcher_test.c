@@ -198,6 +198,7 @@ static void a_filter_that_cannot_be_is_refused(void **state) {
     err_free(e);
     f.service = f.environment = f.operation = f.text = STR("x"); /* the most conditions there can be at once */
     f.status = f.kind = 1;
+    f.is_root = true;
     f.duration_min = f.duration_max = 5;
     ASSERT_OK(matcher_make(&q, SIGNAL_SPANS, &f, &m));
     f.severity_min = 5;

@@ -66,6 +66,7 @@ struct query_filter {
     struct str text;                            /* words (store/scan.h); empty: any */
     int status, kind;                           /* spans; -1: any */
     int64_t duration_min, duration_max;         /* spans */
+    bool is_root;                               /* spans without a parent alone */
     int severity_min;                           /* logs; 0: any */
     const unsigned char *trace_id, *span_id;    /* logs; NULL: any */
     struct predicate where[QUERY_WHERE_MAX];
@@ -165,14 +166,14 @@ err query_trace_stats(struct query *q, const struct query_trace_stats *r, struct
 struct query_service {
     struct str name, space, environment; /* space: service.namespace */
     bool signals[SIGNALS];
-    uint64_t logs;                 /* only if counted, as are those below */
+    uint64_t logs; /* only if counted, as are those below */
     struct query_span_stats spans;
     int64_t last_seen;
 };
 struct query_services_answer {
     const struct query_service *services;
     size_t n;
-    bool rolled;                /* spans are those of rollups (rollups.h), of the whole minutes of time_min to time_max */
+    bool rolled; /* spans are those of rollups (rollups.h), of the whole minutes of time_min to time_max */
     int64_t time_min, time_max; /* spans that were counted */
     uint64_t folded;            /* spans counted under `_other` */
 };

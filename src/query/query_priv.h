@@ -10,7 +10,7 @@
 
 #include "query/query.h"
 
-enum { MATCHER_PREDICATES_MAX = QUERY_WHERE_MAX + 12, SCAN_COLUMNS_MAX = 20 };
+enum { MATCHER_PREDICATES_MAX = QUERY_WHERE_MAX + 13, SCAN_COLUMNS_MAX = 20 };
 
 struct matcher {
     enum signal signal;

@@ -96,6 +96,7 @@ static void check_pages(struct world *w, size_t limit) {
     struct query q;
     world_query(w, &q);
     world_random_filter(w, &q, SIGNAL_SPANS, &f);
+    f.filter.is_root = world_below(w, 4) == 0;
     enum query_order order = world_below(w, 2) ? QUERY_NEWEST : QUERY_LONGEST;
     naives expected = naive_traces(w, &f, order);
     for (size_t at = 0; at < expected.n || at == 0;) {

@@ -312,6 +312,7 @@ bool sample_matches(const struct world_filter *w, const struct sample *s) {
     if (f->operation.p && !str_equal(f->operation, str_of(s->name))) return false;
     if (f->status >= 0 && s->status != (uint32_t)f->status) return false;
     if (f->kind >= 0 && s->kind != (uint32_t)f->kind) return false;
+    if (f->is_root && s->parent_id) return false;
     return s->duration >= f->duration_min && s->duration <= f->duration_max;
 }
 

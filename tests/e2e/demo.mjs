@@ -12,7 +12,7 @@ export function readStories(text) {
   }));
 }
 
-/** {api, gateway, work, stories, errors(), stop()}, when all that it says is said; work: its folder. */
+/** {api, gateway, payment, work, stories, errors(), stop()}, when all that it says is said; work: its folder. */
 export async function startDemo() {
   const child = spawn(program, [], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '', errors = '';
@@ -25,9 +25,12 @@ export async function startDemo() {
   return {
     api: /clew is running: (\S+)/.exec(out)[1],
     gateway: /(http:\S+)\/api\/orders/.exec(out)[1],
+    payment: /curl (http:\S+)\/faults/.exec(out)[1],
     work: /^Data: (\S+)\/data$/m.exec(out)[1],
     stories: readStories(out),
     errors: () => errors,
+    /** Nobody reads what it says any more, as where it was piped to something that ended. */
+    deafen: () => { child.stdout.destroy(); child.stderr.destroy(); },
     stop: () => { child.kill('SIGINT'); return ended; },
   };
 }

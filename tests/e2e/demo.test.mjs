@@ -46,7 +46,10 @@ test('each part of the demo is killed and comes again', { timeout: 240000 }, asy
     assert.match(demo.errors(), /api-gateway ended \(137\): it is started again/);
     assert.match(demo.errors(), /clew ended: it is started again/);
   } finally {
+    const pids = services.map((service) => pidOf(demo, service));
+    demo.deafen();
     assert.equal(await demo.stop(), 0);
+    assert.deepEqual(pids.filter((pid) => existsSync(`/proc/${pid}`)), [], 'the shop ends with it');
   }
   assert.ok(!existsSync(demo.work));
 });

@@ -131,6 +131,18 @@ test('three hundred services: words that can be read, all of it at a glance, dra
     const [, , width, height] = (await view()).split(' ').map(Number);
     assert.ok(width > 1500 && height > 1000);
     await shot(page, 'map-300-fit');
+    for (let i = 0; i < 9; i++) await page.getByRole('button', { name: 'Closer' }).click();
+    const seen = new Set();
+    for (let i = 0; i < 3; i++) { // from one that fails to the next, wherever it is
+      await page.keyboard.press('e');
+      const chosen = page.locator('.node.failing.chosen');
+      await eventually(async () => assert.ok(!seen.has(await chosen.getAttribute('data-node'))));
+      seen.add(await chosen.getAttribute('data-node'));
+      await eventually(async () => {
+        const [of, frame] = await Promise.all([chosen.boundingBox(), page.locator('.servicemap').boundingBox()]);
+        assert.ok(of.x >= frame.x - 1 && of.y >= frame.y - 1 && of.x + of.width <= frame.x + frame.width + 1 && of.y + of.height <= frame.y + frame.height + 1, JSON.stringify({ of, frame }));
+      });
+    }
   });
 });
 

@@ -1,9 +1,9 @@
 // The frame of the page: navigation, looks, keys, and the screen that the address names.
 import { render, type ComponentType } from 'preact';
-import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { post } from './lib/api';
 import { listenForKeys, useKeys } from './lib/keys';
-import { followLinks, go, useAddress } from './lib/nav';
+import { followLinks, go, setScreenTitle, useAddress } from './lib/nav';
 import { applyTheme, isDark, setPrefs, usePrefs } from './lib/prefs';
 import { correlationsLink, dashboardsLink, errorsLink, homeLink, loginLink, logsLink, mapLink, metricsLink, placeOf, propagationLink, rulesLink, settingsLink, targetsLink, tracesLink, type ScreenName } from './lib/screens';
 import Home from './screens/home';
@@ -40,8 +40,13 @@ const Mark = () => <svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" 
 
 function Navigation({ at }: { at: ScreenName | undefined }) {
   const links: [string, string, ScreenName[]][] = [['Overview', homeLink(), ['home', 'service']], ['Map', mapLink(), ['map']], ['Errors', errorsLink(), ['errors']], ['Traces', tracesLink(), ['traces', 'trace', 'compare']], ['Correlations', correlationsLink(), ['correlations', 'propagation']], ['Logs', logsLink(), ['logs']], ['Metrics', metricsLink(), ['metrics', 'cardinality', 'targets']], ['Dashboards', dashboardsLink(), ['dashboards', 'dashboard']], ['Rules', rulesLink(), ['rules']], ['Getting started', '/start', ['start']], ['Settings', settingsLink(), ['settings']]];
+  const nav = useRef<HTMLElement>(null);
+  useLayoutEffect(() => { // where they do not all fit
+    const n = nav.current, here = n?.querySelector<HTMLElement>('[aria-current]');
+    if (n && here) n.scrollLeft = Math.max(0, here.offsetLeft - n.offsetLeft - (n.clientWidth - here.offsetWidth) / 2);
+  }, [at]);
   return (
-    <nav class="nav" aria-label="Screens">
+    <nav class="nav" aria-label="Screens" ref={nav}>
       {links.map(([name, href, of]) => <a key={name} href={href} aria-current={at && of.includes(at) ? 'page' : undefined}>{name}</a>)}
     </nav>
   );
@@ -81,9 +86,7 @@ function Page() {
     'ctrl+k': () => setDialog(dialog === 'palette' ? '' : 'palette'), '?': () => setDialog('help'), 'g h': () => go(homeLink()), 'g v': () => go(mapLink()), 'g e': () => go(errorsLink()), 'g t': () => go(tracesLink()),
     'g c': () => go(correlationsLink()), 'g p': () => go(propagationLink()), 'g l': () => go(logsLink()), 'g m': () => go(metricsLink()), 'g a': () => go(targetsLink()), 'g d': () => go(dashboardsLink()), 'g r': () => go(rulesLink()), 'g s': () => go('/start'), 'g ,': () => go(settingsLink()), y: () => copy(location.href), '/': () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
   });
-  useEffect(() => {
-    document.title = place ? `${titles[place.screen]} · clew` : 'clew';
-  }, [place?.screen]);
+  useLayoutEffect(() => setScreenTitle(place ? titles[place.screen] : ''), [place?.screen]); // before what is on it says better
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>Skip to the content</a>

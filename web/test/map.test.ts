@@ -1,7 +1,7 @@
 // The map as a drawing: boxes apart, lines that end at them, how well a node does, keys from one to the next.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { box, draw, errorsOf, first, foremost, healthOf, keyOf, readable, reading, towards, whole, zoomed, type MapEdge, type MapGraph, type MapNode } from '../src/hot/map';
+import { box, cut, draw, errorsOf, failingOf, first, foremost, healthOf, keyOf, readable, reading, showing, towards, whole, worstFirst, zoomed, type MapEdge, type MapGraph, type MapNode } from '../src/hot/map';
 
 const node = (name: string, x: number, y: number, some: Partial<MapNode> = {}): MapNode => ({
   kind: 'service', environment: 'prod', namespace: '', name, language: null, versions: [], versions_truncated: false, instance_count: 0, span_count: 0, error_count: 0, error_ratio: 0, duration: null,
@@ -88,4 +88,32 @@ test('a map too large to be read begins where one would look', () => {
   assert.ok(d.boxes[77].x >= v.x && d.boxes[77].x + box.width <= v.x + v.width && d.boxes[77].y >= v.y && d.boxes[77].y + box.height <= v.y + v.height);
   assert.deepEqual(first(draw(shop), frame, 0), whole(draw(shop), frame));
   assert.equal(foremost(graph([node('a', 0, 0, { span_count: 1 }), node('b', 0, 1, { span_count: 5 })], [])), 1);
+});
+
+test('names are cut to what a box has room for, by how wide letters are, and never within one', () => {
+  assert.equal(cut('notification-service', 22), 'notification-service');
+  assert.match(cut('x'.repeat(600), 22), /^x{19,21}…$/);
+  assert.match(cut('W'.repeat(30), 22), /^W{13,15}…$/);
+  assert.match(cut('結帳服務結帳服務結帳服務結帳服務', 22), /^.{10,12}…$/);
+  for (let n = 1; n < 30; n++) assert.ok(!/[\ud800-\udbff](?![\udc00-\udfff])/.test(cut('🧨'.repeat(20), n)), 'no half of a pair');
+  assert.ok(cut('\u0301'.repeat(5000), 22).length < 200, 'marks that take no room end too');
+});
+
+test('who sends no spans and is called by nobody is told by its calls, and is neither well nor ill', () => {
+  const user = node('user', 0, 0, { kind: 'peer', calls_out: 40, errors_out: 9 });
+  assert.deepEqual(errorsOf(user), { calls: 40, ratio: 0 });
+  assert.equal(healthOf(user), 'quiet');
+});
+
+test('the worst come first in the list, and keys lead from one that fails to the next', () => {
+  const g = graph([node('well', 0, 0, { span_count: 900 }), node('fails', 2, 0, { span_count: 10, error_count: 5 }), node('idle', 0, 1), node('fails much', 1, 0, { span_count: 100, error_count: 9 }), node('ails', 1, 1, { span_count: 100, error_count: 2 })], []);
+  assert.deepEqual(worstFirst(g).map((i) => g.nodes[i].name), ['fails much', 'fails', 'ails', 'well', 'idle']);
+  assert.deepEqual(failingOf(g).map((i) => g.nodes[i].name), ['fails much', 'fails']);
+});
+
+test('a view stays where it is while it shows a box whole, else it goes about it', () => {
+  const v = { x: 100, y: 100, width: 400, height: 300 };
+  assert.equal(showing(v, { x: 100, y: 100 }), v);
+  assert.deepEqual(showing(v, { x: 99, y: 100 }), { x: 99 + box.width / 2 - 200, y: 100 + box.height / 2 - 150, width: 400, height: 300 });
+  assert.deepEqual(showing(v, { x: 2000, y: -500 }), { x: 2000 + box.width / 2 - 200, y: -500 + box.height / 2 - 150, width: 400, height: 300 });
 });

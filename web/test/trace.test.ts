@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { compare, explains, failsIn, orderNodes, treeOrder } from '../src/hot/compare';
+import { compare, differing, explains, failsIn, orderNodes, telling, treeOrder } from '../src/hot/compare';
 import { median, pick } from '../src/hot/picks';
 import { gather, nextOrder, operationOrders, orderOperations, orderSpans, readOrder, spanOrders, writeOrder } from '../src/hot/spans';
 import { criticalPath, findRows, idOf, layout, markIds, miniMap, nameOf, nextMarked, positionOf, reveal, rowOf, serviceOf, storedStart, ticks, visibleRows, type ColumnsIn, type Waterfall } from '../src/hot/waterfall';
@@ -348,4 +348,18 @@ test('axis steps are round', () => {
   assert.deepEqual(ticks(0, 100, 5), [0, 20, 40, 60, 80, 100]);
   assert.deepEqual(ticks(55, 10, 5), [56, 58, 60, 62, 64]);
   assert.deepEqual(ticks(0, 0, 5), []);
+});
+
+test('what tells most is what fails in one alone, else what explains most, of both traces; and what it says differently', () => {
+  const good = make(parse('0 0 100 a', '1 0 60 b', '2 0 50 c', '1 70 10 gone')), bad = make(parse('0 0 400 a', '1 0 360 b', '2 0 50 c'));
+  bad.error[2] = 1;
+  assert.equal(compare(good, bad).name[telling(compare(good, bad))], 'c');
+  assert.equal(compare(bad, good).name[telling(compare(bad, good))], 'c');
+  const slow = compare(good, make(parse('0 0 400 a', '1 0 360 b', '2 0 50 c')));
+  assert.equal(slow.name[telling(slow)], 'b');
+  assert.deepEqual([slow.a.first[telling(slow)], slow.b.first[telling(slow)]], [1, 1]);
+  assert.equal(telling(compare(make(parse('0 0 1 a')), make(parse('0 0 1 b')))), -1);
+  const span = (resource: Record<string, unknown>, attributes: Record<string, unknown>) => ({ attributes, resource: { attributes: resource } });
+  assert.deepEqual(differing(span({ 'host.name': 'x', 'service.version': '1', same: 1 }, { n: 1, gone: '', tags: ['a'] }), span({ 'host.name': 'y', 'service.version': '2', same: 1 }, { n: '1', tags: ['a', 'b'], came: true })),
+    [['service.version', '1', '2'], ['host.name', 'x', 'y'], ['came', '', 'true'], ['tags', '["a"]', '["a","b"]']]);
 });

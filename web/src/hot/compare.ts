@@ -8,6 +8,7 @@ export interface Side {
   errors: Uint32Array;
   total: Float64Array; // ns of all its spans
   path: Float64Array; // ns of the critical path
+  first: Int32Array; // the row of its first span; -1: it has none
 }
 export interface Compared {
   n: number; // nodes
@@ -65,11 +66,11 @@ function place(w: Waterfall, nodes: Nodes, most: number): Int32Array {
 }
 
 function sum(w: Waterfall, node: Int32Array, n: number): Side {
-  const s: Side = { calls: new Uint32Array(n), errors: new Uint32Array(n), total: new Float64Array(n), path: new Float64Array(n) };
+  const s: Side = { calls: new Uint32Array(n), errors: new Uint32Array(n), total: new Float64Array(n), path: new Float64Array(n), first: new Int32Array(n).fill(-1) };
   const path = criticalPath(w);
   for (let i = 0; i < w.n; i++) {
     const k = node[i];
-    s.calls[k]++;
+    if (s.calls[k]++ === 0) s.first[k] = i;
     s.errors[k] += w.error[i];
     s.total[k] += w.duration[i];
     s.path[k] += Math.max(0, path[i]);
@@ -118,6 +119,20 @@ export function failsIn(c: Compared, side: 'a' | 'b'): number[] {
   const other = side === 'a' ? 'b' : 'a', fails = (k: number): boolean => c[side].errors[k] > 0 && c[other].errors[k] === 0, above = new Set<number>();
   for (let k = c.n - 1; k >= 0; k--) if (fails(k) || above.has(k)) above.add(c.parent[k]);
   return [...treeOrder(c)].filter((k) => fails(k) && !above.has(k));
+}
+
+/** The operation whose attributes say most about the difference: one that fails in one of the two alone, else what explains most; of both. -1: none is. */
+export function telling(c: Compared): number {
+  const isOfBoth = (k: number): boolean => c.a.first[k] >= 0 && c.b.first[k] >= 0;
+  return [...failsIn(c, 'b'), ...failsIn(c, 'a'), ...orderNodes(c, 'explains', 'all')].find(isOfBoth) ?? -1;
+}
+
+type Attributes = Record<string, unknown>;
+/** What two spans of one operation say differently: [attribute, a's value, b's], "": it is not there. Of their resources first: what runs, and where. */
+export function differing(a: { attributes: Attributes; resource: { attributes: Attributes } }, b: typeof a): [string, string, string][] {
+  const text = (v: unknown): string => (v === undefined ? '' : typeof v === 'string' ? v : JSON.stringify(v));
+  const of = (x: Attributes, y: Attributes): [string, string, string][] => [...new Set([...Object.keys(x), ...Object.keys(y)])].sort().map((key): [string, string, string] => [key, text(x[key]), text(y[key])]).filter(([, v, w]) => v !== w);
+  return [...of(a.resource.attributes, b.resource.attributes).sort((x, y) => Number(y[0] === 'service.version') - Number(x[0] === 'service.version')), ...of(a.attributes, b.attributes)];
 }
 
 export type Shown = 'all' | 'changed' | 'a' | 'b';

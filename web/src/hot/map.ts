@@ -52,14 +52,13 @@ export interface MapGraph {
 export type Health = 'failing' | 'degraded' | 'healthy' | 'quiet';
 export const failingFrom = 0.05, degradedFrom = 0.01;
 export const healthOfRatio = (ratio: number): Health => (ratio >= failingFrom ? 'failing' : ratio >= degradedFrom ? 'degraded' : 'healthy');
-/** By the calls it gets; of one that nobody calls by its own spans. */
+/** By the calls it gets; of one that nobody calls by its own spans; of one that sends none, such as a user, by its calls of others. */
 export function errorsOf(n: MapNode): { calls: number; ratio: number } {
-  const [calls, errors] = n.calls_in > 0 ? [n.calls_in, n.errors_in] : [n.span_count, n.error_count];
+  const [calls, errors] = n.calls_in > 0 ? [n.calls_in, n.errors_in] : n.span_count > 0 ? [n.span_count, n.error_count] : [n.calls_out, 0];
   return { calls, ratio: calls > 0 ? errors / calls : 0 };
 }
 export function healthOf(n: MapNode): Health {
-  const { calls, ratio } = errorsOf(n);
-  return calls > 0 ? healthOfRatio(ratio) : 'quiet';
+  return n.calls_in + n.span_count > 0 ? healthOfRatio(errorsOf(n).ratio) : 'quiet';
 }
 
 /** What a node is called in addresses: its name can be that of a database, too, or stand in two environments. */
@@ -178,9 +177,37 @@ export function foremost(g: MapGraph): number {
   const weight = (n: MapNode): number => (healthOf(n) === 'failing' ? 1e15 : 0) + errorsOf(n).calls;
   return g.nodes.reduce((best, n, i) => (weight(n) > weight(g.nodes[best]) ? i : best), 0);
 }
+/** The same view where that box is all in it, else one about the box. */
+export function showing(v: View, at: { x: number; y: number }): View {
+  const isIn = at.x >= v.x && at.y >= v.y && at.x + box.width <= v.x + v.width && at.y + box.height <= v.y + v.height;
+  return isIn ? v : { ...v, x: at.x + (box.width - v.width) / 2, y: at.y + (box.height - v.height) / 2 };
+}
+/** Who fails, in the order of keys. */
+export const failingOf = (g: MapGraph): number[] => reading(g).filter((i) => healthOf(g.nodes[i]) === 'failing');
+/** The worst first, and of two alike who is called more. */
+export function worstFirst(g: MapGraph): number[] {
+  const order: Health[] = ['failing', 'degraded', 'healthy', 'quiet'], rank = g.nodes.map((n) => order.indexOf(healthOf(n)));
+  return g.nodes.map((_, i) => i).sort((a, b) => rank[a] - rank[b] || errorsOf(g.nodes[b]).calls - errorsOf(g.nodes[a]).calls || a - b);
+}
 /** Closer (by < 1) or farther, with (x, y) of the drawing staying where it is. */
 export function zoomed(v: View, by: number, x: number, y: number, least = 200, most = 40000): View {
   const width = Math.min(most, Math.max(least, v.width * by)), k = width / v.width;
   return { x: x - (x - v.x) * k, y: y - (y - v.y) * k, width, height: v.height * k };
 }
-export const cut = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most - 1)}…`);
+/** How wide a letter is, of a usual one; about, since nobody measures here. */
+function widthOf(letter: string): number {
+  const code = letter.codePointAt(0)!;
+  if (code >= 0x1100) return code >= 0xfe00 && code <= 0xfe0f ? 0 : 1.8; // ideographs, emoji
+  return /[\p{M}\u200b-\u200f]/u.test(letter) ? 0 : /[mwMW@%—<>=+~#&]/.test(letter) ? 1.45 : /\p{Lu}/u.test(letter) ? 1.15 : /[ijlrtfI.,:;'|!()[\]/ -]/.test(letter) ? 0.7 : 1.05;
+}
+/** So much of a text as fits where `most` usual letters do; never half a letter. */
+export function cut(text: string, most: number): string {
+  const letters = Array.from(text.slice(0, 8 * most));
+  let width = 0, fit = 0;
+  for (const [i, letter] of letters.entries()) {
+    width += widthOf(letter);
+    if (width <= most - 1) fit = i + 1;
+    if (width > most) return `${letters.slice(0, fit).join('')}…`;
+  }
+  return text.length > 8 * most ? `${letters.slice(0, fit).join('')}…` : text;
+}

@@ -45,6 +45,12 @@ function onKey(e: KeyboardEvent): void {
 
 export const listenForKeys = (): void => document.addEventListener('keydown', onKey);
 
+/** The focus to the next, or the one before, of what `of` selects: rows that are links or buttons, which take Enter themselves. */
+export function focusBy(of: string, step: 1 | -1): void {
+  const all = [...document.querySelectorAll<HTMLElement>(of)], at = all.indexOf(document.activeElement as HTMLElement);
+  all[at < 0 ? (step > 0 ? 0 : all.length - 1) : Math.max(0, Math.min(all.length - 1, at + step))]?.focus();
+}
+
 /** Hears keys while the component is there; the newest listener first. */
 export function useKeys(keys: Keys): void {
   const layer = useRef({ keys });

@@ -1,8 +1,9 @@
 // Two traces beside each other: what one has and does that the other has not and does not, and what explains the difference of the two.
 import { useMemo, useState } from 'preact/hooks';
-import { compare, explains, failsIn, orderNodes, type Compared } from '../hot/compare';
+import { compare, differing, explains, failsIn, orderNodes, telling, type Compared } from '../hot/compare';
 import { median, pick, type Candidate as CandidateOf } from '../hot/picks';
-import { useQuestion, type Traces, type TraceSummary } from '../lib/api';
+import { idOf } from '../hot/waterfall';
+import { useQuestion, type SpanDetails, type Traces, type TraceSummary } from '../lib/api';
 import { duration, grouped, percent, plural } from '../lib/format';
 import { useKeys } from '../lib/keys';
 import { go, useScreen } from '../lib/nav';
@@ -28,7 +29,7 @@ function useCandidates(t: Trace): { found: Candidate[]; busy: boolean; usual: nu
   const { root } = t;
   const start = parseMs(t.start), day = 86_400_000;
   const range = useMemo(() => absolute(start - day, Math.min(Date.now(), start + day) + 60_000), [t]);
-  const of = { ...range, service: root.service, operation: root.operation };
+  const of = { ...range, service: root.service, operation: root.operation, root: root.missing ? undefined : true };
   const newest = useQuestion<Traces>('/api/v1/traces', { ...of, limit: 100 });
   const longest = useQuestion<Traces>('/api/v1/traces', { ...of, limit: 10, order: 'longest' });
   const failing = useQuestion<Traces>(t.error_count > 0 ? null : '/api/v1/traces', { ...of, limit: 10, status: 'error' });
@@ -118,6 +119,28 @@ function Fails({ c, a, b }: { c: Compared; a: Trace; b: Trace }) {
   return <>{of('a', a)}{of('b', b)}</>;
 }
 
+const differingMost = 12;
+
+/** What the operation that tells most says differently in the two: the version that runs, the instance, an answer's status. */
+function Differs({ c, a, b }: { c: Compared; a: Trace; b: Trace }) {
+  const k = useMemo(() => telling(c), [c]), path = (t: Trace, i: number): string | null => (i < 0 ? null : `/api/v1/traces/${t.trace_id}/spans/${idOf(t.w, i)}`);
+  const inA = useQuestion<SpanDetails>(path(a, k < 0 ? -1 : c.a.first[k])).data?.spans[0], inB = useQuestion<SpanDetails>(path(b, k < 0 ? -1 : c.b.first[k])).data?.spans[0];
+  const all = useMemo(() => (inA && inB ? differing(inA, inB) : []), [inA, inB]), value = (v: string) => (v ? <span class="who" title={v}>{v}</span> : <span class="muted">not there</span>);
+  if (all.length === 0) return null;
+  return (
+    <details class="differs" open>
+      <summary>{plural(all.length, 'attribute')} of <b>{c.name[k]}</b> <span class="muted">of {c.service[k]}</span> {all.length === 1 ? 'differs' : 'differ'}</summary>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Attributes that differ">
+        <table class="table">
+          <thead><tr><th scope="col">Attribute</th><th scope="col">A</th><th scope="col">B</th></tr></thead>
+          <tbody>{all.slice(0, differingMost).map(([key, x, y], i) => <tr key={i}><th scope="row" class="mono">{key}</th><td>{value(x)}</td><td>{value(y)}</td></tr>)}</tbody>
+        </table>
+      </div>
+      {all.length > differingMost && <p class="muted">And {plural(all.length - differingMost, 'attribute')} more.</p>}
+    </details>
+  );
+}
+
 const shows: [CompareState['show'], string][] = [['all', 'All operations'], ['changed', 'Changed'], ['a', 'Only in A'], ['b', 'Only in B']];
 const calls = (id: string, n: number, name: string) => (n ? <a href={traceLink(id, { as: 'table', find: name })}>{grouped(n)}</a> : <span class="muted">none</span>);
 
@@ -181,6 +204,7 @@ function Both({ a, b, state, set }: { a: Trace; b: Trace; state: CompareState; s
       {(a.truncated || b.truncated) && <div class="note warn" role="status">A trace has more spans than can be looked at: what is compared are its first.</div>}
       <Sentence c={c} a={a} b={b} />
       <Fails c={c} a={a} b={b} />
+      <Differs c={c} a={a} b={b} />
       <Nodes c={c} a={a} b={b} state={state} set={set} key={`${state.sort} ${state.show}`} />
     </>
   );

@@ -8,7 +8,7 @@ import { usePages } from '../lib/pages';
 import { usePrefs } from '../lib/prefs';
 import { correlations, correlationsLink, propagationLink, type CorrelationsState } from '../lib/screens';
 import { parseMs, showClock, showTime } from '../lib/time';
-import { Dot } from '../ui/chips';
+import { Who } from '../ui/chips';
 import { OneCorrelation } from '../ui/correlation/one';
 import { ChoiceField, environmentChoices, TextField, useAttributeKeys, useNames } from '../ui/filters';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
@@ -54,13 +54,13 @@ function Row({ c, state, at }: { c: Correlation; state: CorrelationsState; at: b
     <tr class={at ? 'at' : ''} id={at ? 'row-at' : undefined}>
       <td class="num muted" style={{ textAlign: 'left' }} title={showTime(parseMs(c.first_seen), zone, true)}>{showClock(parseMs(c.first_seen), zone, Date.now()).replace(/\.\d+$/, '')}</td>
       <td class="idcell"><a class="strong mono" href={linkOf(state, c.correlation_id, c.correlation_id_encoded)}>{shownId(c.correlation_id)}</a></td>
-      <td class="hide-small" style={{ overflowWrap: 'anywhere' }}>{c.root_service && <><Dot service={c.root_service} /><span class="muted">{c.root_service}</span></>} {c.root_operation}</td>
+      <td class="hide-small" style={{ overflowWrap: 'anywhere' }}>{c.root_service && <span class="muted"><Who service={c.root_service} /></span>} {c.root_operation}</td>
       <td class="num">{duration(c.duration_ns)}</td>
       <td class="num hide-small">{grouped(c.span_count)}</td>
       <td class="num hide-small">{grouped(c.log_count)}</td>
       <td class="num hide-small">{grouped(c.trace_count)}</td>
       <td class="num">{c.error_count > 0 ? <span class="tag error">{plural(c.error_count, 'error')}</span> : <span class="muted">–</span>}</td>
-      <td class="hide-small"><span class="services">{c.services.slice(0, 4).map((s) => <span key={s}><Dot service={s} />{s}</span>)}{c.service_count > 4 && <span class="muted">+{c.service_count - 4}</span>}</span></td>
+      <td class="hide-small"><span class="services">{c.services.slice(0, 4).map((s) => <Who key={s} service={s} />)}{c.service_count > 4 && <span class="muted">+{c.service_count - 4}</span>}</span></td>
     </tr>
   );
 }

@@ -5,7 +5,7 @@ import { dashboardsPath, rangeOf, refreshMs, type Doc, type Kept, type Panel, ty
 import { changed, draftOf, isChanged, redone, undone, useDraft, type Draft } from '../lib/drafts';
 import { useKeys } from '../lib/keys';
 import { bottom, settle } from '../lib/layout';
-import { go, useScreen } from '../lib/nav';
+import { go, useScreen, useTitle } from '../lib/nav';
 import { dashboard, dashboardLink, dashboardsLink, type Range } from '../lib/screens';
 import { isLive } from '../lib/time';
 import { say } from '../ui/chips';
@@ -82,7 +82,7 @@ export default function Dashboard({ id }: { id: string }) {
   useEffect(() => {
     if (editing && !draft && kept?.body) setDraft({ doc: kept.body, saved: kept.body, tag: kept.tag, past: [], future: [], what: '' });
   }, [editing, draft, kept]);
-  useEffect(() => { if (doc) document.title = `${doc.title} · clew`; }, [doc?.title]);
+  useTitle(doc?.title ?? '');
 
   const change = (next: Doc, what: string): void => { if (draft) setDraft(changed(draft, next, what)); };
   const panelChange = (p: number, some: Partial<Panel>): void => { if (draft) change({ ...draft.doc, panels: draft.doc.panels.map((x) => (x.id === p ? tidied({ ...x, ...some }) : x)) }, `${p} ${Object.keys(some).join()}`); };

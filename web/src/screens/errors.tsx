@@ -1,13 +1,13 @@
 // What fails: failed spans as the few mistakes that they are, most failures first; each with its trend, its message, and the newest traces in which it happened.
 import { useQuestion } from '../lib/api';
 import { grouped, plural } from '../lib/format';
-import { useKeys } from '../lib/keys';
+import { focusBy, useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
 import { errors, serviceLink, traceLink, tracesLink, type ErrorsState } from '../lib/screens';
 import { parseMs, showClock, showTime } from '../lib/time';
 import { Spark } from '../ui/chart';
-import { CopyButton, Dot } from '../ui/chips';
+import { CopyButton, Dot, Who } from '../ui/chips';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
 import { TimePicker } from '../ui/time';
@@ -48,6 +48,7 @@ interface Answer {
   partial_reason?: string;
 }
 type Set_ = (some: Partial<ErrorsState>, replace?: boolean) => void;
+const mistakes = '.errorname > button';
 
 const trends: Record<Trend, [string, string]> = { new: ['tag error', '✦ new'], increasing: ['tag error', '↗ increasing'], steady: ['tag', '→ steady'], decreasing: ['tag good', '↘ decreasing'] };
 const nameOf = (g: Group): string => g.pattern || g.exception_message || g.exception_type || g.error_type || 'failed without a message';
@@ -79,7 +80,7 @@ function Rows({ g, state, set }: { g: Group; state: ErrorsState; set: Set_ }) {
   return (
     <>
       <tr>
-        <th scope="row"><span class="errorname"><button class="link mono" aria-expanded={open} onClick={() => set({ error: open ? '' : g.fingerprint })}>{nameOf(g)}</button><span class="muted"><Dot service={g.service} /><a href={serviceLink({ start: state.start, end: state.end, environment: state.environment, service: g.service })}>{g.service}</a> {g.operation}{g.pattern && g.error_type && ` · ${g.error_type}`}</span></span></th>
+        <th scope="row"><span class="errorname"><button class="link mono" aria-expanded={open} onClick={() => set({ error: open ? '' : g.fingerprint })}>{nameOf(g)}</button><span class="muted"><Who service={g.service} href={serviceLink({ start: state.start, end: state.end, environment: state.environment, service: g.service })} /> {g.operation}{g.pattern && g.error_type && ` · ${g.error_type}`}</span></span></th>
         <td class="num">{grouped(g.count)}</td>
         <td class="hide-small"><Spark counts={g.bucket_counts} errors={g.bucket_counts} label={`${nameOf(g)}: ${plural(g.count, 'failure')}`} /></td>
         <td><span class={cls}>{trend}</span></td>
@@ -107,7 +108,7 @@ export default function Errors() {
   const asked = useQuestion<Answer>('/api/v1/errors', { start: state.start, end: state.end, service: state.service, environment: state.environment, text: state.text, limit: 200 });
   const a = asked.data, shown = a ? a.groups.filter((g) => !state.trend || g.trend === state.trend) : [];
   const filtered = !!(state.service || state.environment || state.text);
-  useKeys({ escape: () => state.error && set({ error: '' }) });
+  useKeys({ escape: () => state.error && set({ error: '' }), j: () => focusBy(mistakes, 1), k: () => focusBy(mistakes, -1), arrowdown: () => focusBy(mistakes, 1), arrowup: () => focusBy(mistakes, -1) });
   return (
     <>
       <Progress on={asked.busy} text="Counting failures" stop={asked.stop} />

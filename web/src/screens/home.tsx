@@ -12,7 +12,7 @@ import { correlationsLink, errorsLink, home, logsLink, mapLink, serviceLink, ser
 import { isLive, rangeMs } from '../lib/time';
 import { Change } from '../ui/change';
 import { Spark } from '../ui/chart';
-import { Dot } from '../ui/chips';
+import { Dot, Who } from '../ui/chips';
 import { marks } from '../ui/mapnode';
 import { NewestCorrelations, NewestTraces } from '../ui/newest';
 import { SpanCharts, spanSeries } from '../ui/spancharts';
@@ -42,7 +42,7 @@ function Row({ s, before, state, seconds, at }: { s: ServiceStats; before: Servi
   const some = { start: state.start, end: state.end, environment: state.environment, service: s.service, compare: state.compare };
   return (
     <tr class={at ? 'at' : ''}>
-      <td><Dot service={s.service} />{s.service === '_other' ? <span class="muted" title="More services than are told apart, together">all others</span> : <a class="strong" href={serviceLink(some)}>{s.service}</a>} <Health ratio={s.error_ratio} /></td>
+      <td>{s.service === '_other' ? <span class="muted" title="More services than are told apart, together"><Dot service={s.service} />all others</span> : <Who strong service={s.service} href={serviceLink(some)} />} <Health ratio={s.error_ratio} /></td>
       <td class="num">{rate(s.span_count / seconds)} <Change now={s.span_count} before={before && before.span_count} show={(v) => rate(v / seconds)} /></td>
       <td class="num">{s.error_count ? <a class="bad" href={tracesLink({ ...some, status: 'error' })}>{percent(s.error_ratio)}</a> : <span class="muted">0%</span>} <Change now={s.error_ratio} before={before && before.error_ratio} show={percent} worse="more" share /></td>
       <td class="num hide-small">{s.duration ? duration(s.duration.p50_ns) : '–'} {s.duration && <Change now={s.duration.p50_ns} before={before?.duration?.p50_ns} show={duration} worse="more" />}</td>
@@ -114,7 +114,7 @@ function Tiles({ stats, state, minute }: { stats: Stats; state: HomeState; minut
     <ul class="tiles" aria-label="Figures">
       {isLive(state) && <Tile name="Traces/s now" title="Of the last minute" value={minute?.trace_count != null ? rate(minute.trace_count / 60) : '–'} href={tracesLink({ start: 'now-5m', environment: state.environment })} />}
       <Tile name="Spans/s" value={rate(stats.spans_per_second)} href={tracesLink({ ...some, by: 'service' })}><Change now={stats.spans_per_second} before={b?.spans_per_second} show={rate} /></Tile>
-      <Tile name="Services" value={grouped(services.length)} href={mapLink(some)}><span class={health.bad ? 'bad' : 'muted'}>{health.text}</span></Tile>
+      <Tile name="Services" title="By their spans: degraded from 1 % that fail, failing from 5 %; the map goes by the calls to them" value={grouped(services.length)} href={mapLink(some)}><span class={health.bad ? 'bad' : 'muted'}>{health.text}</span></Tile>
       <Tile name="Errors" value={percent(stats.error_ratio)} bad={stats.error_count > 0} href={errorsLink(some)}><Change now={stats.error_ratio} before={b?.error_ratio} show={percent} worse="more" share /></Tile>
       {took('p50', 'p50_ns')}{took('p95', 'p95_ns')}{took('p99', 'p99_ns')}
     </ul>
@@ -189,7 +189,7 @@ export default function Home() {
           <div class="twoparts"><FailedTraces asked={failed} of={failures} state={state} /><Requests asked={requests} of={newestIds} state={state} /></div>
         </>
       )}
-      {logsOnly.length > 0 && <p class="muted">Logs alone: {logsOnly.map((name, i) => <span key={name}>{i > 0 && ', '}<a href={logsLink({ start: state.start, end: state.end, service: name })}>{name}</a></span>)}</p>}
+      {logsOnly.length > 0 && <p class="muted">Logs alone: {logsOnly.map((name, i) => <span key={name}>{i > 0 && ' '}<Who service={name} href={logsLink({ start: state.start, end: state.end, service: name })} /></span>)}</p>}
     </>
   );
 }

@@ -1,11 +1,11 @@
 // The service map: who calls whom, how much and how well. A node opens what is known of it; the same as a list.
 import { useMemo } from 'preact/hooks';
-import { box, cut, draw, errorsOf, foremost, healthOf, healthOfRatio, keyOf, reading, towards, type Drawing, type MapGraph, type MapNode } from '../hot/map';
+import { box, cut, draw, errorsOf, failingOf, foremost, healthOf, healthOfRatio, keyOf, reading, towards, worstFirst, type Drawing, type MapGraph, type MapNode } from '../hot/map';
 import { useQuestion, type Services } from '../lib/api';
 import { duration, percent, plural, rate } from '../lib/format';
-import { useKeys } from '../lib/keys';
+import { focusBy, useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
-import { logsLink, map, serviceLink, serviceMetricsLink, tracesLink, type MapState } from '../lib/screens';
+import { errorsLink, logsLink, map, serviceLink, serviceMetricsLink, tracesLink, type MapState } from '../lib/screens';
 import { Dot } from '../ui/chips';
 import { Calls, Facts, HealthOf, kinds, lineOf, marks, secondsOf } from '../ui/mapnode';
 import { useMapView, ZoomButtons } from '../ui/mapview';
@@ -14,21 +14,28 @@ import { TimePicker } from '../ui/time';
 
 type Set_ = (some: Partial<MapState>, replace?: boolean) => void;
 
-const shownName = (n: MapNode): string => cut(n.name, 22);
+/** Names as boxes show them, with larger letters from afar; where two nodes have one name, with their environments. */
+function namesOf(g: MapGraph, far: boolean): string[] {
+  const count = new Map<string, number>();
+  for (const n of g.nodes) count.set(n.name, (count.get(n.name) ?? 0) + 1);
+  return g.nodes.map((n) => cut(count.get(n.name)! > 1 && n.environment ? `${n.name} in ${n.environment}` : n.name, far ? 14 : 22));
+}
 const subOf = (n: MapNode, seconds: number): string => (n.kind === 'service' ? lineOf(n, seconds) : `${n.kind} · ${lineOf(n, seconds)}`);
-const told = (n: MapNode, seconds: number): string => `${n.name}: ${marks[healthOf(n)][1]}, ${subOf(n, seconds)}`;
+const told = (n: MapNode, seconds: number): string => `${n.name}: ${marks[healthOf(n)][1]}, ${subOf(n, seconds)}, in ${n.environment}`;
+/** Nodes of several environments are shown, so it is told of which each is. */
+const hasSeveral = (g: MapGraph): boolean => g.nodes.some((n) => n.environment !== g.nodes[0].environment);
 
 /* ---- the drawing ---- */
 
-function Box({ n, at, seconds, chosen, dim, open }: { n: MapNode; at: { x: number; y: number }; seconds: number; chosen: boolean; dim: boolean; open: () => void }) {
+function Box({ n, name, at, seconds, chosen, dim, open }: { n: MapNode; name: string; at: { x: number; y: number }; seconds: number; chosen: boolean; dim: boolean; open: () => void }) {
   const health = healthOf(n);
   return (
-    <g class={`node ${n.kind} ${health}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`} transform={`translate(${at.x} ${at.y})`} role="button" tabindex={chosen ? 0 : -1} aria-label={`${shownName(n)} ${subOf(n, seconds)} (${marks[health][1]})`} aria-pressed={chosen}
+    <g class={`node ${n.kind} ${health}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`} transform={`translate(${at.x} ${at.y})`} role="button" tabindex={chosen ? 0 : -1} aria-label={`${name} ${subOf(n, seconds)} (${marks[health][1]})`} aria-pressed={chosen}
       data-node={keyOf(n)} onClick={open} onKeyDown={(e) => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); open(); } }}>
       <title>{told(n, seconds)}</title>
       <rect width={box.width} height={box.height} rx={n.kind === 'database' ? 14 : n.kind === 'messaging' ? 2 : 6} />
       <text class="mark" x="10" y="19" aria-hidden="true">{marks[health][0]}</text>
-      <text class="name" x="26" y="19">{shownName(n)}</text>{' '}
+      <text class="name" x="26" y="19">{name}</text>{' '}
       <text class="sub" x="26" y="36">{subOf(n, seconds)}</text>
     </g>
   );
@@ -48,15 +55,15 @@ function Lines({ g, d, near }: { g: MapGraph; d: Drawing; near: number }) {
   );
 }
 
-function Picture({ g, at, choose }: { g: MapGraph; at: number; choose: (i: number) => void }) {
-  const d = useMemo(() => draw(g), [g]), { frame, view, far, zoom, fit, handlers } = useMapView(d, at < 0 ? foremost(g) : at), order = useMemo(() => reading(g), [g]);
+function Picture({ g, at, choose }: { g: MapGraph; at: number; choose: (i: number, replace?: boolean) => void }) {
+  const d = useMemo(() => draw(g), [g]), { frame, view, far, zoom, fit, handlers } = useMapView(d, at < 0 ? foremost(g) : at), order = useMemo(() => reading(g), [g]), names = useMemo(() => namesOf(g, far), [g, far]);
   const seconds = secondsOf(g), near = new Set(at < 0 ? [] : g.edges.flatMap((e) => (e.client === at ? [e.server] : e.server === at ? [e.client] : [])));
   const step = (e: KeyboardEvent): void => {
     const way = ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as Record<string, [number, number]>)[e.key];
     if (!way || e.shiftKey) return;
     e.preventDefault();
     const next = at < 0 ? order[0] : towards(g, at, ...way);
-    choose(next);
+    choose(next, at >= 0); // keys on their way leave no entries behind
     const boxes = (e.currentTarget as SVGSVGElement).querySelectorAll<SVGGElement>('[data-node]');
     boxes[next]?.focus();
   };
@@ -65,7 +72,7 @@ function Picture({ g, at, choose }: { g: MapGraph; at: number; choose: (i: numbe
       <svg ref={frame} class={far ? 'servicemap far' : 'servicemap'} viewBox={`${view.x} ${view.y} ${view.width} ${view.height}`} tabindex={at < 0 ? 0 : -1} role="application" aria-label={`Map of ${plural(g.nodes.length, 'node')} and ${plural(g.edges.length, 'edge')}: arrow keys go from one to the next; the same is shown as a list`} onKeyDown={step} {...handlers}>
         <defs><marker id="to" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path class="head" d="M0 0L8 4L0 8z" /></marker></defs>
         <Lines g={g} d={d} near={at} />
-        {g.nodes.map((n, i) => <Box key={keyOf(n)} n={n} at={d.boxes[i]} seconds={seconds} chosen={i === at} dim={at >= 0 && i !== at && !near.has(i)} open={() => choose(i)} />)}
+        {g.nodes.map((n, i) => <Box key={keyOf(n)} n={n} name={names[i]} at={d.boxes[i]} seconds={seconds} chosen={i === at} dim={at >= 0 && i !== at && !near.has(i)} open={() => choose(i)} />)}
       </svg>
       <ZoomButtons zoom={zoom} fit={fit} />
     </div>
@@ -81,7 +88,7 @@ function NodePanel({ g, at, state, set, choose }: { g: MapGraph; at: number; sta
       <div class="head"><h2>{n.kind === 'service' && <Dot service={n.name} />}{n.name}</h2><button class="button quiet icon" aria-label="Close" onClick={() => set({ node: '' })}>×</button></div>
       <p><HealthOf n={n} /> <span class="muted">{kinds[n.kind]} {lineOf(n, secondsOf(g))}</span></p>
       <div class="mapacts">
-        {n.kind === 'service' && <><a class="button main" href={serviceLink(some)}>Service</a><a class="button" href={tracesLink(some)}>Traces</a><a class="button" href={logsLink(some)}>Logs</a><a class="button" href={serviceMetricsLink(n.name, n.namespace, { start: state.start, end: state.end })}>Metrics</a></>}
+        {n.kind === 'service' && <><a class="button main" href={serviceLink(some)}>Service</a><a class="button" href={tracesLink(some)}>Traces</a><a class="button" href={errorsLink(some)}>Errors</a><a class="button" href={logsLink(some)}>Logs</a><a class="button" href={serviceMetricsLink(n.name, n.namespace, { start: state.start, end: state.end })}>Metrics</a></>}
         {state.focus === n.name ? <button class="button" onClick={() => set({ focus: '' })}>Whole map</button> : <button class="button" onClick={() => set({ focus: n.name })}>What is near it</button>}
       </div>
       <Facts n={n} />
@@ -94,18 +101,19 @@ function NodePanel({ g, at, state, set, choose }: { g: MapGraph; at: number; sta
 /* ---- the list ---- */
 
 function List({ g, choose }: { g: MapGraph; choose: (i: number) => void }) {
-  const seconds = secondsOf(g);
+  const seconds = secondsOf(g), several = hasSeveral(g), order = useMemo(() => worstFirst(g), [g]);
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Nodes">
       <table class="table">
-        <thead><tr><th scope="col">Node</th><th scope="col">Kind</th><th scope="col">Health</th><th scope="col" class="num">Calls/s</th><th scope="col" class="num">Errors</th><th scope="col" class="num">p95</th><th scope="col" class="num hide-small">Callers</th><th scope="col" class="num hide-small">Callees</th></tr></thead>
+        <thead><tr><th scope="col">Node</th><th scope="col">Kind</th>{several && <th scope="col" class="hide-small">Environment</th>}<th scope="col">Health</th><th scope="col" class="num">Calls/s</th><th scope="col" class="num">Errors</th><th scope="col" class="num">p95</th><th scope="col" class="num hide-small">Callers</th><th scope="col" class="num hide-small">Callees</th></tr></thead>
         <tbody>
-          {g.nodes.map((n, i) => {
-            const { calls, ratio } = errorsOf(n);
+          {order.map((i) => {
+            const n = g.nodes[i], { calls, ratio } = errorsOf(n);
             return (
               <tr key={keyOf(n)}>
-                <th scope="row"><button class="link" onClick={() => choose(i)}>{n.name}</button></th>
+                <th scope="row"><span class="who" title={n.name}><button class="link" onClick={() => choose(i)}>{n.name}</button></span></th>
                 <td>{n.kind}</td>
+                {several && <td class="muted hide-small">{n.environment}</td>}
                 <td><HealthOf n={n} /></td>
                 <td class="num">{rate(calls / seconds)}</td>
                 <td class="num">{percent(ratio)}</td>
@@ -149,14 +157,15 @@ export default function ServiceMap() {
   const services = useQuestion<Services>('/api/v1/services', { start: 'now-30d' });
   const environments = [...new Set([...(services.data?.services ?? []).map((s) => s.environment), ...(state.environment ? [state.environment] : [])])].sort();
   const g = graph.data, at = g ? g.nodes.findIndex((n) => keyOf(n) === state.node) : -1;
-  const choose = (i: number): void => g ? set({ node: keyOf(g.nodes[i]) }) : undefined;
-  useKeys({ escape: () => state.node && set({ node: '' }), v: () => set({ as: state.as === 'map' ? 'list' : 'map' }) });
-  const failing = g?.nodes.filter((n) => healthOf(n) === 'failing').length ?? 0;
+  const choose = (i: number, replace = false): void => g ? set({ node: keyOf(g.nodes[i]) }, replace) : undefined;
+  const failing = useMemo(() => (g ? failingOf(g) : []), [g]), next = (): void => failing.length ? choose(failing[(failing.indexOf(at) + 1) % failing.length], at >= 0) : undefined;
+  const rows = (step: 1 | -1): void => focusBy('.scroll tbody th button', step); // of the list
+  useKeys({ e: next, j: () => rows(1), k: () => rows(-1), escape: () => state.node && set({ node: '' }), v: () => set({ as: state.as === 'map' ? 'list' : 'map' }) });
   return (
     <>
       <Progress on={graph.busy} text="Drawing the map" stop={graph.stop} />
       <div class="head">
-        <h1>Service map {g && g.nodes.length > 0 && <span class="muted">· {plural(g.nodes.length, 'node')}{failing > 0 && `, ${failing} failing`}</span>}</h1>
+        <h1>Service map {g && g.nodes.length > 0 && <span class="muted">· {plural(g.nodes.length, 'node')}{failing.length > 0 && <>, <button class="link" title="The next of them (e)" onClick={next}>{failing.length} failing</button></>}</span>}</h1>
         <Find g={g} state={state} set={set} choose={choose} />
         {environments.length > 0 && (
           <select class="field" style={{ width: 'auto' }} aria-label="Environment" value={state.environment} onChange={(e) => set({ environment: e.currentTarget.value, node: '' })}>

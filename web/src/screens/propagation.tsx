@@ -2,10 +2,10 @@
 import { useMemo } from 'preact/hooks';
 import { useQuestion, type Partial_ } from '../lib/api';
 import { grouped, percent, plural } from '../lib/format';
-import { useKeys } from '../lib/keys';
+import { focusBy, useKeys } from '../lib/keys';
 import { useScreen } from '../lib/nav';
 import { correlationsLink, logsLink, propagation, serviceLink, traceLink, type PropagationState } from '../lib/screens';
-import { Dot } from '../ui/chips';
+import { Who } from '../ui/chips';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
 import { Snippet } from '../ui/settings/parts';
 import { Empty, FailureNote, PartialNote, Progress } from '../ui/states';
@@ -75,12 +75,12 @@ function Samples({ f, state }: { f: Finding; state: PropagationState }) {
 
 function Card({ f, state }: { f: Finding; state: PropagationState }) {
   const { of, what, means } = kinds[f.kind], [cls, word, why] = sure[f.certainty];
-  const service = (name: string) => <><Dot service={name} /><a href={serviceLink({ start: state.start, end: state.end, environment: state.environment, service: name })}>{name}</a></>;
+  const service = (name: string) => <Who service={name} href={serviceLink({ start: state.start, end: state.end, environment: state.environment, service: name })} />;
   return (
     <details class="finding" data-finding="">
       <summary>
         <span class={cls} title={why}>{word}</span>
-        <span class="what"><b>{f.caller !== null && <><Dot service={f.caller} />{f.caller} → </>}<Dot service={f.service} />{f.service}</b> <span>{grouped(f.count)} of {plural(f.of_count, of)} {what}</span></span>
+        <span class="what"><b>{f.caller !== null && <><Who service={f.caller} /> → </>}<Who service={f.service} /></b> <span>{grouped(f.count)} of {plural(f.of_count, of)} {what}</span></span>
         <span class="bars" aria-hidden="true"><i style={{ width: `${f.ratio * 100}%` }} /></span><b class="num">{percent(f.ratio)}</b>
       </summary>
       <div class="stack">
@@ -108,7 +108,7 @@ function Services({ all, worst, state, set }: { all: Service[]; worst: Map<strin
         <tbody>
           {all.map((s) => (
             <tr key={s.service}>
-              <th scope="row"><button class="link" aria-pressed={state.service === s.service} onClick={() => set({ service: state.service === s.service ? '' : s.service })}><Dot service={s.service} />{s.service}</button> {worst.has(s.service) && <span class={sure[worst.get(s.service)!][0]}>{sure[worst.get(s.service)!][1]}</span>}</th>
+              <th scope="row"><button class="link" aria-pressed={state.service === s.service} onClick={() => set({ service: state.service === s.service ? '' : s.service })}><Who service={s.service} /></button> {worst.has(s.service) && <span class={sure[worst.get(s.service)!][0]}>{sure[worst.get(s.service)!][1]}</span>}</th>
               <td class="muted hide-small">{s.language ?? ''}</td>
               <td class="num">{grouped(s.span_count)}</td>
               <td class="num">{s.missing_parent_count > 0 ? <span class="bad">{share(s.missing_parent_count, s.span_count)}</span> : <span class="muted">{share(0, s.span_count)}</span>}</td>
@@ -123,11 +123,7 @@ function Services({ all, worst, state, set }: { all: Service[]; worst: Map<strin
   );
 }
 
-/** From one finding to the next; Enter opens it, since it is a summary. */
-function moveBy(step: number): void {
-  const all = [...document.querySelectorAll<HTMLElement>('[data-finding] > summary')], at = all.indexOf(document.activeElement as HTMLElement);
-  all[at < 0 ? (step > 0 ? 0 : all.length - 1) : Math.max(0, Math.min(all.length - 1, at + step))]?.focus();
-}
+const findings = '[data-finding] > summary'; // Enter opens one, since it is a summary
 
 export default function Propagation() {
   const [state, set] = useScreen(propagation), names = useNames();
@@ -137,7 +133,7 @@ export default function Propagation() {
     for (const f of a?.findings ?? []) for (const s of [f.service]) if (!of.has(s) || order.indexOf(of.get(s)!) < order.indexOf(f.certainty)) of.set(s, f.certainty);
     return of;
   }, [a]);
-  useKeys({ j: () => moveBy(1), k: () => moveBy(-1), arrowdown: () => moveBy(1), arrowup: () => moveBy(-1) });
+  useKeys({ j: () => focusBy(findings, 1), k: () => focusBy(findings, -1), arrowdown: () => focusBy(findings, 1), arrowup: () => focusBy(findings, -1) });
   return (
     <>
       <Progress on={asked.busy} text="Looking for lost context" stop={asked.stop} />

@@ -5,14 +5,14 @@ import { criticalPath, findRows, idOf, markIds, nextMarked, positionOf, reveal, 
 import { Failure, useQuestion, type Logs, type TraceSpans } from '../lib/api';
 import { duration, plural } from '../lib/format';
 import { useKeys } from '../lib/keys';
-import { useScreen } from '../lib/nav';
+import { useScreen, useTitle } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
-import { compareLink, correlationLink, logsLink, trace as codec, traceLink, tracesLink, type TraceState } from '../lib/screens';
+import { compareLink, correlationLink, logsLink, serviceLink, trace as codec, traceLink, tracesLink, type Range, type TraceState } from '../lib/screens';
 import { parseMs, showTime } from '../lib/time';
 import { around, useTrace, type Trace } from '../lib/trace';
 import { parseCondition } from '../lib/where';
 import { AnalysisView } from '../ui/analysis';
-import { CopyButton, Dot, say } from '../ui/chips';
+import { CopyButton, Dot, say, Who } from '../ui/chips';
 import { Fall, type View } from '../ui/fall';
 import { SpanDetail } from '../ui/span';
 import { Operations, SpanTable } from '../ui/spans';
@@ -71,7 +71,7 @@ function useFound(t: Trace, find: string) {
   }, [t, find, isThere, server.failure]);
 }
 
-function Header({ t, children }: { t: Trace; children: ComponentChildren }) {
+function Header({ t, range, children }: { t: Trace; range: Range; children: ComponentChildren }) {
   const { zone } = usePrefs();
   return (
     <>
@@ -86,7 +86,7 @@ function Header({ t, children }: { t: Trace; children: ComponentChildren }) {
         <span>{showTime(parseMs(t.start), zone, true)}</span>
         <span class="mono">{t.trace_id} <CopyButton what="the trace's id" text={t.trace_id} /></span>
         {t.correlation_ids.map((id) => <span key={id} class="mono">id <a href={correlationLink(id)}>{id}</a> <CopyButton what="the correlation id" text={id} /></span>)}
-        <ul class="services" aria-label="Services">{t.services.slice(0, 12).map((s) => <li key={s.name}><Dot service={s.name} />{s.name}&nbsp;<span class="muted">{s.span_count}</span></li>)}{t.services.length > 12 && <li class="muted">and {t.services.length - 12} more</li>}</ul>
+        <ul class="services" aria-label="Services">{t.services.slice(0, 12).map((s) => <li key={s.name}><Who service={s.name} href={serviceLink({ ...range, service: s.name })} />&nbsp;<span class="muted">{s.span_count}</span></li>)}{t.services.length > 12 && <li class="muted">and {t.services.length - 12} more</li>}</ul>
       </div>
     </>
   );
@@ -200,7 +200,7 @@ function Shown({ t: asked }: { t: Trace }) {
   });
   return (
     <>
-      <Header t={t}>
+      <Header t={t} range={range}>
         <div class="group" role="group" aria-label="View">{views.map(([as, name]) => <button key={as} class="button" aria-pressed={state.as === as} title={`${name} (v)`} onClick={() => show(as)}>{name}</button>)}</div>
         {state.as !== 'analysis' && <Find field={field} state={state} set={set} found={found} onEnter={(step) => jump(found.marks, at, step, 'Nothing found', select)} />}
         {isOfSpans(state.as) && <button class="button" aria-pressed={state.path} title="Critical path (c): what the duration is made of" onClick={() => set({ path: !state.path }, true)}>Critical path</button>}
@@ -232,9 +232,7 @@ function NotThere({ id, again }: { id: string; again: () => void }) {
 
 export default function TraceScreen({ id }: { id: string }) {
   const { data, failure, busy, again } = useTrace(id);
-  useEffect(() => {
-    if (data) document.title = `${data.root.operation} · clew`;
-  }, [data]);
+  useTitle(data ? data.root.operation : '');
   return (
     <>
       <Progress on={busy} text="Loading the trace" />

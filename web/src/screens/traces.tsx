@@ -10,7 +10,7 @@ import { compareLink, correlationLink, traceLink, traces, type TracesState } fro
 import { complaint } from '../lib/where';
 import { absolute, parseMs, rangeMs, showClock } from '../lib/time';
 import { traceFields } from '../lib/fields';
-import { Dot } from '../ui/chips';
+import { Dot, Who } from '../ui/chips';
 import { ChoiceField, environmentChoices, TextField, useNames } from '../ui/filters';
 import { PredicateBar } from '../ui/predicate';
 import { Saved } from '../ui/saved';
@@ -56,7 +56,7 @@ function Row({ t, at, longest, mark, set }: { t: TraceSummary; at: boolean; long
       <td class="hide-small"><span class="bars" aria-hidden="true"><i style={{ display: 'block', height: '100%', width: `${Math.max(2, (t.duration_ns / longest) * 100)}%`, background: `var(--${t.error_count ? 'error' : 'accent'})` }} /></span></td>
       <td class="num hide-small">{grouped(t.span_count)}</td>
       <td class="num">{t.error_count > 0 ? <span class="tag error">{plural(t.error_count, 'error')}</span> : <span class="muted">–</span>}</td>
-      <td class="hide-small"><span class="services">{t.services.slice(0, 5).map((s) => <span key={s.name} title={`${s.name}: ${plural(s.span_count, 'span')}`}><Dot service={s.name} />{s.name}</span>)}{t.services.length > 5 && <span class="muted">+{t.services.length - 5}</span>}</span></td>
+      <td class="hide-small"><span class="services">{t.services.slice(0, 5).map((s) => <span key={s.name} title={`${s.name}: ${plural(s.span_count, 'span')}`}><Who service={s.name} /></span>)}{t.services.length > 5 && <span class="muted">+{t.services.length - 5}</span>}</span></td>
       <td class="num hide-small">
         {mark && mark !== t.trace_id ? <a href={compareLink({ a: mark, b: t.trace_id })}>With this</a>
           : <button class="link" aria-pressed={mark === t.trace_id} title="Compare with another (x)" onClick={() => set({ mark: mark ? '' : t.trace_id }, true)}>{mark ? 'Not this' : 'Compare'}</button>}

@@ -1,51 +1,28 @@
 // The waterfall of a trace: mini-map, axis, and the rows in sight as a tree grid.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { scrollInto } from '../hot/rows';
-import { miniMap, nameOf, serviceOf, ticks, type Bars, type Waterfall } from '../hot/waterfall';
+import { nameOf, serviceOf, ticks, type Bars, type Waterfall } from '../hot/waterfall';
 import { duration, plural } from '../lib/format';
-import { colour, isDark, usePrefs } from '../lib/prefs';
 import { serviceColour } from './chips';
 import { useNarrow } from './grid';
 import { rowHeight, Rows } from './rows';
+import { SmallFall } from './smallfall';
 
 export type View = [number, number]; // ns from the start of the trace
-
-const rgb = (token: string): number[] => (colour(token).match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).map(Number);
 
 export function MiniMap({ w, view, onView }: { w: Bars; view: View; onView: (v: View | null) => void }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [drag, setDrag] = useState<[number, number] | null>(null);
-  const [width, setWidth] = useState(0);
-  usePrefs();
-  const dark = isDark();
-  useEffect(() => {
-    const c = canvas.current!, watch = new ResizeObserver(() => setWidth(c.clientWidth));
-    watch.observe(c);
-    return () => watch.disconnect();
-  }, []);
-  useEffect(() => {
-    const c = canvas.current!;
-    if (!width) return;
-    c.width = width;
-    c.height = 54;
-    const g = c.getContext('2d')!, image = g.createImageData(width, 54), map = miniMap(w, width, 54);
-    const colours = [[], rgb('accent'), rgb('error-bar')];
-    for (let i = 0; i < map.length; i++) {
-      if (!map[i]) continue;
-      image.data.set(colours[map[i]], i * 4);
-      image.data[i * 4 + 3] = map[i] === 2 ? 255 : 170;
-    }
-    g.putImageData(image, 0, 0);
-  }, [w, width, dark]);
-  const at = (e: PointerEvent): number => Math.max(0, Math.min(1, (e.clientX - canvas.current!.getBoundingClientRect().left) / Math.max(1, width)));
+  const box = (): DOMRect => canvas.current!.getBoundingClientRect();
+  const at = (e: PointerEvent): number => Math.max(0, Math.min(1, (e.clientX - box().left) / Math.max(1, box().width)));
   const end = (): void => {
-    if (drag) onView(Math.abs(drag[1] - drag[0]) * width < 4 ? null : [Math.min(...drag) * w.total, Math.max(...drag) * w.total]);
+    if (drag) onView(Math.abs(drag[1] - drag[0]) * box().width < 4 ? null : [Math.min(...drag) * w.total, Math.max(...drag) * w.total]);
     setDrag(null);
   };
   const shown = drag ? [Math.min(...drag), Math.max(...drag)] : [view[0] / (w.total || 1), view[1] / (w.total || 1)];
   return (
     <div class="mini">
-      <canvas ref={canvas} role="img" aria-label="All spans, small. Drag to zoom, Esc for all." title="Drag to zoom, click for all"
+      <SmallFall canvas={canvas} bars={w} label="All spans, small. Drag to zoom, Esc for all." title="Drag to zoom, click for all"
         onPointerDown={(e) => { canvas.current!.setPointerCapture(e.pointerId); setDrag([at(e), at(e)]); }} onPointerMove={(e) => drag && setDrag([drag[0], at(e)])} onPointerUp={end} onPointerCancel={() => setDrag(null)} />
       <div class="shade" style={{ left: 0, width: `${shown[0] * 100}%` }} />
       <div class="shade" style={{ right: 0, width: `${(1 - shown[1]) * 100}%` }} />

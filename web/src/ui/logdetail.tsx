@@ -1,7 +1,7 @@
 // All that a record says, and ways on from it.
 import type { Resource } from '../lib/api';
 import { usePrefs } from '../lib/prefs';
-import { correlationLink, traceLink, tracesLink, type LogsState } from '../lib/screens';
+import { correlationLink, correlationsLink, traceLink, tracesLink, type LogsState } from '../lib/screens';
 import { absolute, parseMs, showTime } from '../lib/time';
 import { condition } from '../lib/where';
 import { Acts, CopyButton, Dot, Values } from './chips';
@@ -47,6 +47,7 @@ function Whole({ r, state, set, columns }: { r: Shown; state: LogsState; set: Se
   const at = parseMs(r.time), text = typeof r.body === 'string' ? r.body : JSON.stringify(r.body, null, 2), range = absolute(at - 1800_000, at + 1800_000);
   const more = {
     onFilter: filter, onGroup: (by: string) => set({ by, live: false }), pivot: { text: 'Traces with this', link: (where: string) => tracesLink({ ...range, where: [where] }) },
+    all: (attribute: string, id: string) => correlationsLink({ ...range, attribute, id }),
     onColumn: (key: string) => columns([...state.column.filter((c) => c !== key && c !== 'body'), key, ...(state.column.includes('body') ? ['body'] : [])].slice(-16)),
   };
   return (

@@ -34,7 +34,7 @@ export function Calls({ title, g, edges, end, name }: { title: string; g: MapGra
         {edges.map((e) => {
           const seen = end === 'client' ? (e.server_duration ?? e.client_duration) : (e.client_duration ?? e.server_duration);
           return (
-            <tr key={e[end]}>
+            <tr key={`${e.client} ${e.server}`}>
               <td>{name(e[end])}</td>
               <td class="num">{rate(e.call_count / seconds)}</td>
               <td class="num">{e.error_count > 0 ? <span class="bad">{percent(e.error_ratio)}</span> : <span class="muted">0%</span>}</td>

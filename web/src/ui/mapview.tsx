@@ -1,6 +1,6 @@
 // The frame in which a map is looked at, whichever map it is: the part in sight, moved and zoomed.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { first, readable, whole, zoomed, type Drawing, type View } from '../hot/map';
+import { first, readable, showing, whole, zoomed, type Drawing, type View } from '../hot/map';
 
 /** Dragging moves, the wheel with Ctrl and two fingers zoom, keys go from node to node. */
 export function useMapView(d: Drawing, node: number): { frame: (e: SVGSVGElement | null) => void; view: View; far: boolean; zoom: (by: number) => void; fit: () => void; handlers: Record<string, (e: never) => void> } {
@@ -14,6 +14,9 @@ export function useMapView(d: Drawing, node: number): { frame: (e: SVGSVGElement
     return () => watch.disconnect();
   }, []);
   useEffect(() => setOwn(null), [d.width, d.height, size.width, size.height]);
+  useEffect(() => { // who is chosen by keys or elsewhere on the screen is to be seen
+    if (own && d.boxes[node]) setOwn(showing(own, d.boxes[node]));
+  }, [node]);
   const view = own ?? first(d, size, node);
   const pointOf = (x: number, y: number): [number, number] => {
     const r = svg.current!.getBoundingClientRect();

@@ -4,6 +4,7 @@ import { get, type Searches, type Services } from '../lib/api';
 import { go } from '../lib/nav';
 import { prefs, setPrefs } from '../lib/prefs';
 import { cardinalityLink, correlationsLink, dashboardLink, dashboardsLink, errorsLink, homeLink, logsLink, mapLink, metricsLink, placeOf, propagationLink, rulesLink, searchLink, serviceLink, serviceMetricsLink, settingsLink, targetsLink, tracesLink, traceLink } from '../lib/screens';
+import { copy } from './chips';
 
 interface Command {
   name: string;
@@ -39,7 +40,7 @@ const fixed = (help: () => void): Command[] => [
   { name: 'Settings: retention', hint: '', run: () => go(settingsLink({ section: 'retention' })) },
   { name: 'Settings: tokens', hint: '', run: () => go(settingsLink({ section: 'tokens' })) },
   { name: 'The API to read', hint: '/docs', run: () => location.assign('/docs') },
-  { name: 'Copy link to this view', hint: 'y', run: () => void navigator.clipboard?.writeText(location.href) },
+  { name: 'Copy link to this view', hint: 'y', run: () => copy(location.href) },
   { name: 'Theme: light', hint: '', run: () => setPrefs({ theme: 'light' }) },
   { name: 'Theme: dark', hint: '', run: () => setPrefs({ theme: 'dark' }) },
   { name: 'Theme: as the system', hint: '', run: () => setPrefs({ theme: 'system' }) },
@@ -137,7 +138,7 @@ const keyTable: [string, string][] = [
   ['j k · ↓ ↑', 'next, previous row'], ['Enter', 'open the row'], ['Esc', 'close, or zoom out'], ['t', 'range of time'], ['Shift ← →', 'earlier, later'], ['z', 'out of a zoom'],
   ['b', 'compare with the period before'], ['c · u', 'columns of logs; back from the context of a record'], ['Space', 'pause, go on (live tail, targets)'],
   ['e · Ctrl Z · Ctrl S', 'edit a dashboard; undo, save; arrow keys on a panel’s handle move it, with Shift resize it'], ['f · a · v · x', 'find a metric; add a query; chart or table; exemplars (metrics)'], ['Ctrl Space', 'what can stand here (query)'], ['n · Ctrl S · Ctrl Enter', 'a new group; save it; test it (rules)'],
-  ['r', 'ask again'], ['e · n p', 'next error of a trace; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['x', 'compare the trace of the row with that of another (traces)'], ['1 2 3 4', 'timeline, traces, logs, flow of a correlation; v the next of them'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations, analysis of a trace'],
+  ['r', 'ask again'], ['e · n p', 'next error of a trace, next failing service of the map; next, previous'], ['← →', 'collapse, expand a span; the values of a chart, one by one'], ['[ ]', 'collapse, expand all'], ['x', 'compare the trace of the row with that of another (traces)'], ['1 2 3 4', 'timeline, traces, logs, flow of a correlation; v the next of them'], ['c', 'critical path (trace)'], ['v', 'tree, table, operations, analysis of a trace'],
   ['y', 'copy the link to this view'], ['?', 'these keys'],
 ];
 

@@ -5,7 +5,7 @@ import { useQuestion, type Logs, type SpanDetails } from '../lib/api';
 import { duration, percent, plural } from '../lib/format';
 import { go } from '../lib/nav';
 import { usePrefs } from '../lib/prefs';
-import { correlationLink, logsLink, serviceMetricsLink, traceLink, tracesLink, type Range } from '../lib/screens';
+import { correlationLink, correlationsLink, logsLink, serviceLink, serviceMetricsLink, traceLink, tracesLink, type Range } from '../lib/screens';
 import { absolute, parseInstant, parseMs, showTime, sinceNs } from '../lib/time';
 import type { Trace } from '../lib/trace';
 import { Acts, CopyButton, Dot, Values } from './chips';
@@ -15,7 +15,7 @@ type Span = SpanDetails['spans'][0];
 const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'];
 
 /** Where each attribute leads: groups by it, logs with it. */
-type More = Pick<Parameters<typeof Values>[0], 'onGroup' | 'pivot'>;
+type More = Pick<Parameters<typeof Values>[0], 'onGroup' | 'pivot' | 'all'>;
 
 function Facts({ t, i, s, range }: { t: Trace; i: number; s: Span | null; range: Range }) {
   const { zone } = usePrefs();
@@ -114,7 +114,7 @@ export function SpanDetail({ t, i, logs, range, close }: { t: Trace; i: number; 
   const start = parseInstant(t.start);
   const s = asked.data?.spans.find((x) => sinceNs(start, parseInstant(x.start)) === storedStart(w, i)) ?? asked.data?.spans[0] ?? null;
   const filter = (where: string): void => go(tracesLink({ ...range, where: [where] }));
-  const more: More = { onGroup: (by) => go(tracesLink({ ...range, service, by })), pivot: { text: 'Logs with this', link: (where) => logsLink({ ...range, where: [where] }) } };
+  const more: More = { onGroup: (by) => go(tracesLink({ ...range, service, by })), pivot: { text: 'Logs with this', link: (where) => logsLink({ ...range, where: [where] }) }, all: (attribute, id) => correlationsLink({ ...range, attribute, id }) };
   return (
     <aside class="detail" aria-label="Span" tabIndex={0}>
       <header>
@@ -126,6 +126,7 @@ export function SpanDetail({ t, i, logs, range, close }: { t: Trace; i: number; 
         <a class="button" href={tracesLink({ ...range, service, operation })}>Traces with this operation</a>
         <a class="button" href={correlationLink(s?.correlation_id ?? t.correlation_ids[0] ?? t.trace_id, s?.correlation_id_encoded)}>Its correlation</a>
         {w.error[i] === 1 && <a class="button" href={tracesLink({ ...range, service, operation, status: 'error' })}>Only failed ones</a>}
+        <a class="button" href={serviceLink({ ...range, service })}>Service {service}</a>
         <a class="button" href={serviceMetricsLink(service, s ? namespaceOf(s) : null, around(parseMs(t.start)))}>Metrics of {service}</a>
       </section>
       <PartialNote of={asked.data} />

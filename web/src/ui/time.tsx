@@ -54,7 +54,7 @@ export function TimePicker({ range, onChange, refresh, compare }: {
   const button = (
     <div class="group" role="group" aria-label="Time">
       <button class="button icon" aria-label="Earlier" title="Earlier (Shift+←)" onClick={() => pan(-0.5)}>‹</button>
-      <button class="button" ref={pop.opener} aria-expanded={pop.open} aria-haspopup="dialog" title="Range of time (t)" onClick={() => pop.setOpen(!pop.open)}>
+      <button class="button" ref={pop.opener} aria-expanded={pop.open} aria-haspopup="dialog" title={`Range of time (t); times are shown in ${zone === 'utc' ? 'UTC' : 'the zone of this browser'}`} onClick={() => pop.setOpen(!pop.open)}>
         {showRange(range, zone)}{compare?.on && <span class="muted hide-small"> · compared</span>}
       </button>
       <button class="button icon" aria-label="Later" title="Later (Shift+→)" onClick={() => pan(0.5)}>›</button>

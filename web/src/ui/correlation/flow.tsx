@@ -5,7 +5,7 @@ import { useQuestion } from '../../lib/api';
 import { paramsOf, pathOf, type Flow, type FlowEdge, type FlowNode } from '../../lib/correlation';
 import { duration, plural } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
-import { mapLink, serviceLink, type CorrelationsState } from '../../lib/screens';
+import { mapLink, serviceLink, type CorrelationsState, type Range } from '../../lib/screens';
 import { parseInstant, sinceNs } from '../../lib/time';
 import { Dot } from '../chips';
 import { marks } from '../mapnode';
@@ -28,15 +28,15 @@ const orderOf = (g: Flow): number[] => {
   return order;
 };
 
-function Box({ n, at, chosen, dim, open }: { n: FlowNode; at: { x: number; y: number }; chosen: boolean; dim: boolean; open: () => void }) {
+function Box({ n, most, at, chosen, dim, open }: { n: FlowNode; most: number; at: { x: number; y: number }; chosen: boolean; dim: boolean; open: () => void }) {
   const health = healthOf(n), word = health === 'quiet' ? 'of another id' : health === 'failing' ? 'with failed calls' : 'nothing failed';
   return (
-    <g class={`node ${n.kind} ${health}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`} transform={`translate(${at.x} ${at.y})`} role="button" tabindex={chosen ? 0 : -1} aria-label={`${cut(titleOf(n), 22)} ${lineOf(n)} (${word})`} aria-pressed={chosen}
+    <g class={`node ${n.kind} ${health}${chosen ? ' chosen' : ''}${dim ? ' dim' : ''}`} transform={`translate(${at.x} ${at.y})`} role="button" tabindex={chosen ? 0 : -1} aria-label={`${cut(titleOf(n), most)} ${lineOf(n)} (${word})`} aria-pressed={chosen}
       data-node={keyOf(n)} onClick={open} onKeyDown={(e) => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); open(); } }}>
       <title>{`${titleOf(n)}: ${word}, ${lineOf(n)}`}</title>
       <rect width={box.width} height={box.height} rx={n.kind === 'database' ? 14 : n.kind === 'messaging' ? 2 : 6} />
       <text class="mark" x="10" y="19" aria-hidden="true">{marks[health][0]}</text>
-      <text class="name" x="26" y="19">{cut(titleOf(n), 22)}</text>{' '}
+      <text class="name" x="26" y="19">{cut(titleOf(n), most)}</text>{' '}
       <text class="sub" x="26" y="36">{lineOf(n)}</text>
     </g>
   );
@@ -68,7 +68,7 @@ function Picture({ g, at, choose }: { g: Flow; at: number; choose: (i: number) =
             return <text key={`t${i}`} class={at >= 0 && e.client !== at && e.server !== at ? 'edgetext dim' : 'edgetext'} x={l.x} y={l.y - 4} text-anchor="middle">{`${order[i]}${e.join === 'call' && e.call_count > 1 ? ` ×${e.call_count}` : ''}${e.join === 'same_id' ? ' same id' : e.join === 'link' ? ' link' : ''}`}</text>;
           })}
         </g>
-        {g.nodes.map((n, i) => <Box key={keyOf(n)} n={n} at={d.boxes[i]} chosen={i === at} dim={at >= 0 && i !== at && !near.has(i)} open={() => choose(i)} />)}
+        {g.nodes.map((n, i) => <Box key={keyOf(n)} n={n} most={far ? 14 : 22} at={d.boxes[i]} chosen={i === at} dim={at >= 0 && i !== at && !near.has(i)} open={() => choose(i)} />)}
       </svg>
       <ZoomButtons zoom={zoom} fit={fit} />
     </div>
@@ -102,7 +102,7 @@ function Steps({ g, start, choose }: { g: Flow; start: string; choose: (i: numbe
   );
 }
 
-function Panel({ n, state, close }: { n: FlowNode; state: CorrelationsState; close: () => void }) {
+function Panel({ n, range, state, close }: { n: FlowNode; range: Range; state: CorrelationsState; close: () => void }) {
   const facts: [string, string][] = [
     ['Called', plural(n.call_count, 'time')], ['Failed calls', n.call_error_count ? String(n.call_error_count) : ''], ['Mean', n.call_count ? duration(n.mean_duration_ns) : ''], ['Longest', n.call_count ? duration(n.max_duration_ns) : ''],
     ['Spans', n.span_count ? String(n.span_count) : ''], ['Failed spans', n.error_count ? String(n.error_count) : ''],
@@ -114,15 +114,15 @@ function Panel({ n, state, close }: { n: FlowNode; state: CorrelationsState; clo
       {n.span_count === 0 && n.kind === 'service' && <p class="muted">Its own spans have another id; it is here since it called one of this id.</p>}
       <dl class="pairs">{facts.filter(([, v]) => v).flatMap(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}:`}>{v}</dd>])}</dl>
       <div class="mapacts">
-        {n.kind === 'service' && <a class="button main" href={serviceLink({ service: n.name, environment: state.environment })}>Service</a>}
-        <a class="button" href={mapLink({ focus: n.name, environment: state.environment })}>On the map</a>
+        {n.kind === 'service' && <a class="button main" href={serviceLink({ ...range, service: n.name, environment: state.environment })}>Service</a>}
+        <a class="button" href={mapLink({ ...range, focus: n.name, environment: state.environment })}>On the map</a>
         {n.kind === 'service' && <a class="button" href={`?${new URLSearchParams({ id: state.id, ...(state.encoded ? { encoded: state.encoded } : {}), ...(state.attribute ? { attribute: state.attribute, start: state.start, end: state.end } : {}), find: n.name })}`}>In the timeline</a>}
       </div>
     </aside>
   );
 }
 
-function Shown({ g, start, state, set }: { g: Flow; start: string; state: CorrelationsState; set: Set_ }) {
+function Shown({ g, start, range, state, set }: { g: Flow; start: string; range: Range; state: CorrelationsState; set: Set_ }) {
   const at = g.nodes.findIndex((n) => keyOf(n) === state.row), choose = (i: number): void => set({ row: keyOf(g.nodes[i]) }, true);
   useKeys({ escape: () => set({ row: '' }, true) });
   return (
@@ -130,18 +130,19 @@ function Shown({ g, start, state, set }: { g: Flow; start: string; state: Correl
       <p class="muted">Numbers say in which order the calls began. {g.edges.some((e) => e.join === 'same_id') && 'Dashed: traces that only the id joins, by when they began. '}{g.spans_left_out > 0 && `${plural(g.spans_left_out, 'span')} of other services are left out.`}</p>
       <div class={at >= 0 ? 'mapboth' : ''}>
         <Picture g={g} at={at} choose={choose} />
-        {at >= 0 && <Panel n={g.nodes[at]} state={state} close={() => set({ row: '' }, true)} />}
+        {at >= 0 && <Panel n={g.nodes[at]} range={range} state={state} close={() => set({ row: '' }, true)} />}
       </div>
       <Steps g={g} start={start} choose={choose} />
     </>
   );
 }
 
-export function FlowTab({ state, set, start }: { state: CorrelationsState; set: Set_; start: string }) {
+/** `range`: around the request, for what leads on. */
+export function FlowTab({ state, set, start, range }: { state: CorrelationsState; set: Set_; start: string; range: Range }) {
   const asked = useQuestion<Flow>(pathOf(state, '/flow'), paramsOf(state));
   return (
     <Answer asked={asked} wait="Finding its path">
-      {(data) => <><PartialNote of={data} />{data.nodes.length === 0 ? <p class="muted">No span has this id, so there is no path.</p> : <Shown g={data} start={start} state={state} set={set} />}</>}
+      {(data) => <><PartialNote of={data} />{data.nodes.length === 0 ? <p class="muted">No span has this id, so there is no path.</p> : <Shown g={data} start={start} range={range} state={state} set={set} />}</>}
     </Answer>
   );
 }

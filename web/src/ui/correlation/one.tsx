@@ -1,14 +1,14 @@
 // One request: what it was, and what happened in it as a timeline, as traces, as log records and as a path; and what its services' metrics did meanwhile.
-import { useEffect } from 'preact/hooks';
 import { useQuestion } from '../../lib/api';
 import { farthest, paramsOf, pathOf, shownId, type One } from '../../lib/correlation';
 import { duration, plural } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
+import { cameFrom, useTitle } from '../../lib/nav';
 import { usePrefs } from '../../lib/prefs';
-import { correlationsLink, logsLink, traceLink, tracesLink, type CorrelationsState } from '../../lib/screens';
+import { correlations, correlationsLink, logsLink, paths, serviceLink, traceLink, tracesLink, type CorrelationsState, type Range } from '../../lib/screens';
 import { absolute, parseMs, showTime } from '../../lib/time';
 import { writeKey, writeValue } from '../../lib/where';
-import { CopyButton, Dot } from '../chips';
+import { CopyButton, Who } from '../chips';
 import { Empty, FailureNote, PartialNote, Progress } from '../states';
 import { TimePicker } from '../time';
 import { FlowTab } from './flow';
@@ -20,7 +20,13 @@ import { TracesTab } from './traces';
 type Set_ = (s: Partial<CorrelationsState>, replace?: boolean) => void;
 const tabs: [CorrelationsState['tab'], string][] = [['timeline', 'Timeline'], ['traces', 'Traces'], ['logs', 'Logs'], ['flow', 'Flow']];
 
-const backLink = (s: CorrelationsState): string => correlationsLink({ start: s.start, end: s.end, environment: s.environment, attribute: s.attribute });
+/** Half an hour before and after. */
+const around = (c: One): Range => absolute(parseMs(c.first_seen) - 1_800_000, parseMs(c.last_seen) + 1_800_000);
+/** The list as it was left, else that of the same range. */
+function backLink(s: CorrelationsState): string {
+  const from = cameFrom(), list = from.startsWith(`${paths.correlations}?`) || from === paths.correlations ? correlations.read(from.slice(paths.correlations.length)) : null;
+  return correlationsLink(list && !list.id ? list : { start: s.start, end: s.end, environment: s.environment, attribute: s.attribute });
+}
 
 function Header({ c, state, set, again }: { c: One | null; state: CorrelationsState; set: Set_; again: () => void }) {
   const { zone } = usePrefs();
@@ -31,8 +37,8 @@ function Header({ c, state, set, again }: { c: One | null; state: CorrelationsSt
       <div class="head">
         <a class="button" href={backLink(state)} title="All correlations">‹ All</a>
         <h1><span class="muted">{state.attribute || 'Correlation'}</span> <span class="mono oneid">{shownId(state.id)}</span> <CopyButton big what="the id" text={state.id} /></h1>
-        <a class="button" title="Traces with a row that came with this id" href={tracesLink({ ...range, where })}>Traces</a>
-        <a class="button" title="Log records that came with this id" href={logsLink({ ...range, where })}>Logs</a>
+        <a class="button" title="Traces with a row that came with this id" href={tracesLink({ ...range, where })}>Search traces</a>
+        <a class="button" title="Log records that came with this id" href={logsLink({ ...range, where })}>Search logs</a>
         {state.attribute && <TimePicker range={state} onChange={set} refresh={again} />}
       </div>
       {c && (
@@ -42,7 +48,7 @@ function Header({ c, state, set, again }: { c: One | null; state: CorrelationsSt
           {c.error_count > 0 ? <span class="tag error">{plural(c.error_count, 'error')}</span> : <span>no errors</span>}
           <span>{showTime(parseMs(c.first_seen), zone, true)}</span>
           {c.root_service && <span>begins with {c.root_trace_id ? <a href={traceLink(c.root_trace_id)}>{c.root_service} {c.root_operation}</a> : `${c.root_service} ${c.root_operation}`}</span>}
-          <ul class="services" aria-label="Services">{c.services.slice(0, 12).map((s) => <li key={s}><Dot service={s} />{s}</li>)}{c.service_count > 12 && <li class="muted">and {c.service_count - 12} more</li>}</ul>
+          <ul class="services" aria-label="Services">{c.services.slice(0, 12).map((s) => <li key={s}><Who service={s} href={serviceLink({ ...around(c), service: s, environment: state.environment })} /></li>)}{c.service_count > 12 && <li class="muted">and {c.service_count - 12} more</li>}</ul>
         </div>
       )}
     </>
@@ -92,7 +98,7 @@ function NotThere({ state, set, again }: { state: CorrelationsState; set: Set_; 
 
 export function OneCorrelation({ state, set }: { state: CorrelationsState; set: Set_ }) {
   const asked = useQuestion<One>(pathOf(state), paramsOf(state)), c = asked.data;
-  useEffect(() => { document.title = `${shownId(state.id)} · clew`; }, [state.id]);
+  useTitle(shownId(state.id));
   useKeys({ u: () => history.back() });
   return (
     <>
@@ -109,7 +115,7 @@ export function OneCorrelation({ state, set }: { state: CorrelationsState; set: 
             {state.tab === 'timeline' && <TimelineTab state={state} set={set} />}
             {state.tab === 'traces' && <TracesTab state={state} />}
             {state.tab === 'logs' && <LogsTab state={state} set={set} />}
-            {state.tab === 'flow' && <FlowTab state={state} set={set} start={c.first_seen} />}
+            {state.tab === 'flow' && <FlowTab state={state} set={set} start={c.first_seen} range={around(c)} />}
           </div>
           <MeanwhileStrip state={state} first={c.first_seen} last={c.last_seen} />
         </>

@@ -8,9 +8,9 @@ import { fromWords, paramsOf, pathOf, readTimeline, type TimelineAnswer } from '
 import { duration, grouped, plural } from '../../lib/format';
 import { useKeys } from '../../lib/keys';
 import { usePrefs } from '../../lib/prefs';
-import { logsLink, traceLink, type CorrelationsState } from '../../lib/screens';
+import { logsLink, serviceLink, traceLink, type CorrelationsState } from '../../lib/screens';
 import { absolute, showTime } from '../../lib/time';
-import { CopyButton, Dot, say, serviceColour } from '../chips';
+import { CopyButton, Dot, say, serviceColour, Who } from '../chips';
 import { MiniMap, type View } from '../fall';
 import { useNarrow } from '../grid';
 import { rowHeight, Rows } from '../rows';
@@ -95,7 +95,7 @@ function Detail({ t, i, close }: { t: Timeline; i: number; close: () => void }) 
       {t.log[i] === 1 && <section aria-label="Body"><pre class="body">{t.name[i]}</pre></section>}
       <section aria-label="Facts">
         <dl class="pairs">
-          <dt>Service</dt><dd><Dot service={service} />{service}</dd>
+          <dt>Service</dt><dd><Who service={service} href={serviceLink({ ...range, service })} /></dd>
           <dt>Time</dt><dd>+{duration(t.start[i])} <span class="muted">{showTime(ms, zone, true)}</span></dd>
           {!t.log[i] && <><dt>Duration</dt><dd>{duration(t.duration[i])}</dd><dt>Status</dt><dd>{t.error[i] ? <span class="tag error">error</span> : 'no error'}</dd></>}
           <dt>Its id</dt><dd>{tag || 'its own'} <span class="muted">{why}</span></dd>
