@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "insight/health.h"
 
 const char *const topology_kind_names[TOPOLOGY_KINDS] = {
     [TOPOLOGY_SERVICE] = "service",
@@ -10,6 +11,11 @@ const char *const topology_kind_names[TOPOLOGY_KINDS] = {
     [TOPOLOGY_MESSAGING] = "messaging",
     [TOPOLOGY_PEER] = "peer",
 };
+
+const char *topology_error_status(const struct topology_node *n) {
+    return n->calls_in ? health_of_errors(n->calls_in, n->errors_in)
+                       : health_of_errors(n->spans.spans, n->spans.errors);
+}
 
 struct maker {
     struct arena *a;

@@ -38,6 +38,9 @@ struct topology_node {
     struct layout_point at; /* if a layout was asked for */
 };
 
+/* By the calls that it gets; of one that nobody calls by its own spans: health_of_errors. */
+const char *topology_error_status(const struct topology_node *n);
+
 struct topology_edge {
     uint32_t client, server; /* indexes of nodes; equal: it calls itself */
     enum rollup_connection connection;

@@ -20,12 +20,15 @@ export interface SpanStats {
   error_ratio: number;
   duration: Duration | null;
 }
+/** What failures alone make of it, as the server judges: unknown where there were no calls. */
+export type ErrorStatus = 'healthy' | 'degraded' | 'critical' | 'unknown';
 export interface Partial_ {
   partial: boolean;
   partial_reason?: string;
 }
 export interface ServiceStats extends SpanStats {
   service: string;
+  error_status: ErrorStatus;
   bucket_span_counts: number[];
   bucket_error_counts: number[];
 }

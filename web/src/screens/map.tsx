@@ -1,6 +1,6 @@
 // The service map: who calls whom, how much and how well. A node opens what is known of it; the same as a list.
 import { useMemo } from 'preact/hooks';
-import { box, cut, draw, errorsOf, foremost, healthOf, healthOfRatio, keyOf, reading, towards, type Drawing, type MapGraph, type MapNode } from '../hot/map';
+import { box, cut, draw, errorsOf, foremost, healthOf, keyOf, reading, towards, type Drawing, type MapGraph, type MapNode } from '../hot/map';
 import { useQuestion, type Services } from '../lib/api';
 import { duration, percent, plural, rate } from '../lib/format';
 import { useKeys } from '../lib/keys';
@@ -39,7 +39,7 @@ function Lines({ g, d, near }: { g: MapGraph; d: Drawing; near: number }) {
     <g aria-hidden="true">
       {d.lines.map((l, i) => {
         const e = g.edges[i], of = near >= 0 && (e.client === near || e.server === near);
-        return <path key={i} class={`edge ${healthOfRatio(e.error_ratio)}${near >= 0 && !of ? ' dim' : ''}`} d={l.path} stroke-width={l.weight.toFixed(1)} marker-end={e.client === e.server ? undefined : 'url(#to)'} />;
+        return <path key={i} class={`edge ${healthOf(e)}${near >= 0 && !of ? ' dim' : ''}`} d={l.path} stroke-width={l.weight.toFixed(1)} marker-end={e.client === e.server ? undefined : 'url(#to)'} />;
       })}
       {near >= 0 && d.lines.map((l, i) => (g.edges[i].client === near || g.edges[i].server === near) && (
         <text key={`t${i}`} class="edgetext" x={l.x} y={l.y - 4} text-anchor="middle">{rate(g.edges[i].call_count / secondsOf(g))}/s{g.edges[i].error_count > 0 && ` · ${percent(g.edges[i].error_ratio)}`}</text>
