@@ -85,8 +85,8 @@ function NodePanel({ g, at, state, set, choose }: { g: MapGraph; at: number; sta
         {state.focus === n.name ? <button class="button" onClick={() => set({ focus: '' })}>Whole map</button> : <button class="button" onClick={() => set({ focus: n.name })}>What is near it</button>}
       </div>
       <Facts n={n} />
-      <Calls title="Called by" g={g} edges={g.edges.filter((e) => e.server === at && e.client !== at)} end="client" name={link} />
-      <Calls title="Calls" g={g} edges={g.edges.filter((e) => e.client === at && e.server !== at)} end="server" name={link} />
+      <Calls title={n.kind === 'messaging' ? 'Published by' : 'Called by'} g={g} edges={g.edges.filter((e) => e.server === at && e.client !== at)} end="client" name={link} />
+      <Calls title={n.kind === 'messaging' ? 'Taken by' : 'Calls'} g={g} edges={g.edges.filter((e) => e.client === at && e.server !== at)} end="server" name={link} />
     </aside>
   );
 }
