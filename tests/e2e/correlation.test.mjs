@@ -13,6 +13,7 @@ import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc';
 import { startClew, getJson, until } from './clew.mjs';
+import { log, sendLogs, sendSpans, span } from './correlation-data.mjs';
 
 const enc = encodeURIComponent;
 const spansOf = (clew, where) => getJson(`${clew.api}/api/v1/traces?where=${enc(where)}`);
@@ -112,4 +113,35 @@ test('a file that is wrong stops the start with its line', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'clew-e2e-rules-')), 'correlation.yaml');
   writeFileSync(file, 'correlation:\n  header: [x]\n');
   await assert.rejects(() => startClew(['--correlation', file]), /correlation\.yaml:2: expected enabled, attributes/);
+});
+
+test('a list has the times of its details, whosever clock is ahead', async (t) => {
+  const clew = await startClew(), spans = [], logs = [], end = Date.now() - 60_000;
+  t.after(() => clew.stop());
+  let state = 12345;
+  const below = (n) => { state = (state * 1103515245 + 12345) % 2147483648; return Math.floor(state / 65536) % n; };
+  for (let k = 0; k < 300; k++) { // web calls pay, pay calls bank; each clock is right, or off by up to five minutes
+    const ahead = { web: 0, pay: [0, 0, 1, -1][below(4)] * below(300_000), bank: [0, 0, 1, -1][below(4)] * below(300_000) };
+    const at = end - 900_000 + k * 2000 + below(900), id = { correlation_id: `clock-${k % 250}` }, one = (i, parent, service, name, kind, ms, took, more) => spans.push(span(k, i, parent, service, name, kind, at + ms + ahead[service], took, more));
+    one(0, -1, 'web', 'GET /', 2, 0, 200, k % 3 ? id : {}); // of others the whole trace has the id that the bank brings, or one of two
+    one(1, 0, 'web', 'to pay', 3, 10, 150, {});
+    one(2, 1, 'pay', 'POST /pay', 2, 20 + below(10), 100 + below(20), k % 7 ? {} : { correlation_id: `pay-${k}` });
+    one(3, 2, 'pay', 'to bank', 3, 40, 60, {});
+    one(4, 3, 'bank', 'charge', 2, 50, 30 + below(60), id);
+    logs.push(log(k, 4, 'bank', 9, at + 60 + ahead.bank, 'charged'));
+  }
+  await sendSpans(clew, spans);
+  await sendLogs(clew, logs);
+  const { correlations } = await getJson(`${clew.api}/api/v1/correlations?start=now-1h&end=now%2B1h&limit=1000`);
+  assert.equal(correlations.length, 250 + Math.ceil(300 / 7));
+  const firsts = correlations.map((c) => Date.parse(c.first_seen));
+  assert.deepEqual(firsts, [...firsts].sort((a, b) => b - a));
+  let apart = 0;
+  for (const c of correlations) {
+    const { clocks, clocks_left_out, partial, ...one } = await getJson(`${clew.api}/api/v1/correlations/${c.correlation_id}`);
+    assert.deepEqual(c, one);
+    assert.deepEqual([clocks_left_out, partial], [0, false]);
+    apart += clocks.length > 0;
+  }
+  assert.ok(apart > 100, `${apart}`);
 });
