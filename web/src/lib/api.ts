@@ -107,6 +107,7 @@ export interface TraceHead extends Partial_ {
   truncated: boolean;
   missing_parents: string[];
   correlation_ids: string[]; // that its spans came with, the first of them
+  correlation_ids_encoded?: (string | null)[]; // beside them, where one is no UTF-8
   services: { name: string; span_count: number; error_count: number }[];
   clocks: { service: string; ahead_ns: number; call_count: number; against_count: number }[];
 }
