@@ -145,3 +145,17 @@ test('a list has the times of its details, whosever clock is ahead', async (t) =
   }
   assert.ok(apart > 100, `${apart}`);
 });
+
+test('a lost trace is named where clocks are minutes apart: by the id of both sides, or by what is answered', async (t) => {
+  const clew = await startClew(), spans = [], end = Date.now() - 60_000, behind = -240_000;
+  t.after(() => clew.stop());
+  for (let k = 0; k < 12; k++) {
+    const at = end - 600_000 + k * 5000, id = k % 3 ? {} : { correlation_id: `lost-${k}` };
+    spans.push(span(k, 0, -1, 'web', 'GET /', 2, at, 200, id), span(k, 1, 0, 'web', 'to pay', 3, at + 10, 150, { 'server.address': 'pay' }), span(k, 2, 0, 'web', 'to bank', 3, at + 162, 30, { 'server.address': 'bank' }));
+    spans.push(span(1000 + k, 0, -1, 'pay', 'POST /pay', 2, at + 20 + behind, 100, id)); // no call of web's to pay is answered: those with an id are found
+    spans.push(k % 4 ? span(k, 3, 2, 'bank', 'charge', 2, at + 165 - behind, 20) : span(2000 + k, 0, -1, 'bank', 'charge', 2, at + 165 - behind, 20)); // most to the bank are
+  }
+  await sendSpans(clew, spans);
+  const { findings } = await getJson(`${clew.api}/api/v1/propagation?start=now-30m&end=now%2B10m`);
+  assert.deepEqual(findings.filter((f) => f.kind === 'lost_trace').map((f) => [f.caller, f.service, f.count]).sort(), [['web', 'bank', 3], ['web', 'pay', 4]]);
+});
