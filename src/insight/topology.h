@@ -8,6 +8,9 @@
  * belongs to that environment. Nodes are in order of environment, namespace, name and kind, so the same services are drawn at the same places
  * whatever their figures are. An edge is a pair of nodes: connections of several kinds between them are added up, and the strongest named.
  *
+ * Messages from one service to another are edges to and from the destination that both name; the edge between the two, which rollups have of the same
+ * messages, is left out then.
+ *
  * A neighbourhood does not go on through peers (`user`, whoever calls without spans) and `_other`: their neighbours have nothing else in common.
  * A database or a messaging system does join those that use it.
  *
