@@ -63,6 +63,7 @@ static err write_list(struct api_call *c, struct query *q, struct answer *a) {
     for (size_t i = 0; i < found.n; i++) {
         json_object(&a->w);
         write_summary(&a->w, &found.correlations[i]);
+        if (found.correlations[i].clock_skew) json_member(&a->w, "clock_skew", bool, true);
         json_object_end(&a->w);
         if (i % 64 == 63) TRY(answer_settle(a));
     }

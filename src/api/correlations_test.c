@@ -316,6 +316,8 @@ static void ids_that_no_path_or_json_can_hold_are_opened(void **state) {
     ANSWERS("GET /api/v1/correlations/..?id=", 200, "\"correlation_id\":\"..\""); /* not given */
     ANSWERS("GET /api/v1/correlations", 200, "\"correlation_id_encoded\":\"bad%FF%FE%80id\"");
     ANSWERS("GET /api/v1/correlations/bad%FF%FE%80id", 200, "\"correlation_id_encoded\":\"bad%FF%FE%80id\"");
+    ANSWERS("GET /api/v1/traces/30313233343536373839616263646566/columns", 200,
+            "\"correlation_ids_encoded\":[\"bad%FF%FE%80id\"]");
     ANSWERS("GET /api/v1/correlations/-/traces?id=bad%FF%FE%80id", 200, "\"span_id\":\"3031323334353637\"");
     ANSWERS("GET /ollystack/api/v1/correlate", 200, "\"correlationIdEncoded\":\"bad%FF%FE%80id\"");
     ANSWERS("GET /ollystack/api/v1/correlate/-?id=..", 200, "\"correlationId\":\"..\"", "\"spanCount\":1,");

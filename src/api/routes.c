@@ -5,6 +5,7 @@
 #include "insight/correlation.h"
 #include "insight/errors.h"
 #include "insight/flow.h"
+#include "insight/health.h"
 #include "insight/propagation.h"
 #include "insight/topology.h"
 #include "query/storage.h"
@@ -174,17 +175,18 @@ static const struct api_param service_timeseries_params[] = {
     TIMEOUT_PARAM,
     {0},
 };
-#define PERCENT_PARAM(named, usual)                                                                                    \
+#define PERCENT_PARAM(named, usual) PERCENT_PARAM_OF(named, usual)
+#define PERCENT_PARAM_OF(named, usual)                                                                                 \
     {                                                                                                                  \
-        .name = named, .type = PARAM_INTEGER, .min = 0, .max = 100, .initial = usual,                                  \
+        .name = named, .type = PARAM_INTEGER, .min = 0, .max = 100, .initial = #usual,                                 \
         .help = "if more of its spans than this failed, in percent"                                                    \
     }
 static const struct api_param services_health_params[] = {
     SERVICE_PARAM,
     ENVIRONMENT_PARAM,
     RANGE_PARAMS,
-    PERCENT_PARAM("degraded_error_percent", "5"),
-    PERCENT_PARAM("critical_error_percent", "10"),
+    PERCENT_PARAM("degraded_error_percent", HEALTH_DEGRADED_ERROR_PERCENT),
+    PERCENT_PARAM("critical_error_percent", HEALTH_CRITICAL_ERROR_PERCENT),
     {.name = "degraded_p95",
      .type = PARAM_DURATION,
      .initial = "500ms",

@@ -1,5 +1,6 @@
 /* Trace search, statistics, services and operations as JSON. */
 #include "api/api_priv.h"
+#include "insight/health.h"
 #include "query/rollups.h"
 
 static void write_summary(struct json_writer *w, const struct query_trace_summary *t) {
@@ -103,6 +104,7 @@ static void write_service_stats(struct json_writer *w, const struct query_trace_
         json_object(w);
         json_member(w, "service", str, s->services[i].service);
         write_span_stats(w, &s->services[i].stats);
+        json_member(w, "error_status", text, health_of_errors(s->services[i].stats.spans, s->services[i].stats.errors));
         write_counts(w, "bucket_span_counts", s->services[i].bucket_spans, s->bucket_count);
         write_counts(w, "bucket_error_counts", s->services[i].bucket_errors, s->bucket_count);
         json_object_end(w);

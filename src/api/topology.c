@@ -1,5 +1,6 @@
 /* The map of services: who they are, who calls whom, and both as a graph with places, as JSON. */
 #include "api/api_priv.h"
+#include "insight/health.h"
 #include "insight/topology.h"
 
 static const char *const connection_names[] = {
@@ -33,6 +34,7 @@ static void write_edge(struct json_writer *w, const struct query_call_edge *e) {
     json_member(w, "call_count", u64, e->calls);
     json_member(w, "error_count", u64, e->errors);
     json_member(w, "error_ratio", f64, e->calls ? (double)e->errors / (double)e->calls : 0);
+    json_member(w, "error_status", text, health_of_errors(e->calls, e->errors));
     write_side(w, "client_duration", &e->as_client);
     write_side(w, "server_duration", &e->as_server);
     json_member(w, "last_seen", time, e->last_seen);
@@ -96,6 +98,7 @@ static void write_node_fields(struct json_writer *w, const struct topology_node 
     write_span_stats(w, &n->spans);
     write_traffic(w, "calls_in", "errors_in", n->calls_in, n->errors_in);
     write_traffic(w, "calls_out", "errors_out", n->calls_out, n->errors_out);
+    json_member(w, "error_status", text, topology_error_status(n));
     json_member(w, "last_seen", time, n->last_seen);
 }
 
@@ -116,6 +119,7 @@ static void write_graph_edge(struct json_writer *w, const struct topology_edge *
     json_member(w, "call_count", u64, e->calls);
     json_member(w, "error_count", u64, e->errors);
     json_member(w, "error_ratio", f64, e->calls ? (double)e->errors / (double)e->calls : 0);
+    json_member(w, "error_status", text, health_of_errors(e->calls, e->errors));
     write_side(w, "client_duration", &e->as_client);
     write_side(w, "server_duration", &e->as_server);
     json_member(w, "last_seen", time, e->last_seen);

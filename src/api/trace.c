@@ -274,19 +274,39 @@ static err write_texts(struct answer *a, const struct query_trace_answer *t, str
 
 enum { CORRELATION_IDS_MAX = 8 };
 
-/* Each that a span came with, once. Equal texts of a batch have one number. */
+static void write_encoded_or_null(struct json_writer *w, struct str id) {
+    AUTO_BUF struct buf escaped;
+    buf_init(&escaped, 4 * KIB + 4 * id.n);
+    if (utf8_is_valid(id)) {
+        json_null(w);
+        return;
+    }
+    put_percent_encoded(&escaped, id);
+    json_str(w, buf_str(&escaped));
+}
+
+/* Each that a span came with, once. Equal texts of a batch have one number. Where one is no UTF-8 they stand escaped beside, null for the others. */
 static void write_correlation_ids(struct json_writer *w, const struct query_trace_answer *t) {
     uint32_t seen[CORRELATION_IDS_MAX], n = 0;
-    json_key(w, STR("correlation_ids"));
-    json_array(w);
+    struct str ids[CORRELATION_IDS_MAX];
+    bool odd = false;
     for (size_t i = 0; i < t->n && n < CORRELATION_IDS_MAX; i++) {
         struct str id = batch_text(&t->batch, SET_ROWS, FIELD_CORRELATION, t->spans[i].row);
         uint32_t number = batch_u32(&t->batch, SET_ROWS, FIELD_CORRELATION, t->spans[i].row), k = 0;
         while (k < n && seen[k] != number) k++;
         if (k < n || id.n == 0) continue;
+        odd |= !utf8_is_valid(id);
+        ids[n] = id;
         seen[n++] = number;
-        json_str(w, id);
     }
+    json_key(w, STR("correlation_ids"));
+    json_array(w);
+    for (uint32_t i = 0; i < n; i++) json_str(w, ids[i]);
+    json_array_end(w);
+    if (!odd) return;
+    json_key(w, STR("correlation_ids_encoded"));
+    json_array(w);
+    for (uint32_t i = 0; i < n; i++) write_encoded_or_null(w, ids[i]);
     json_array_end(w);
 }
 

@@ -47,6 +47,7 @@ static void count_row(struct summing *s, const struct query_id_row *row) {
     c->spans += span;
     c->logs += !span;
     c->errors += row->failed;
+    c->clock_skew |= s->in->apart && row->trace != QUERY_NO_TRACE && s->in->apart[row->trace];
     if (span) c->longest = MAX(c->longest, row->duration);
     if (!s->root[row->id] || is_nearer_root(row, s->root[row->id])) s->root[row->id] = row;
     struct member *last = s->services.n ? &s->services.v[s->services.n - 1] : NULL;
@@ -192,6 +193,7 @@ err correlations_make(struct arena *a, const struct correlations_request *r, con
 err correlations_read(struct query *q, const struct correlations_request *r, struct correlations *out) {
     struct query_correlations_answer in;
     TRY(query_correlations(q, &r->ids, &in));
+    if (in.apart) TRY(correlations_correct(&q->arena, &in, CORRELATIONS_MENDED_MAX));
     /* of each row at most a service and a trace, which grow by half again */
     TRY(query_charge(q, in.n * 2 * sizeof(struct member) * 3 / 2));
     TRY(correlations_make(&q->arena, r, &in, out));

@@ -8,7 +8,8 @@
  * (query/id_rows.h). They differ for what lies further from the range than QUERY_IDS_MARGIN_NS, and where limits cut.
  *
  * Clocks that are apart: those of one are put right trace by trace, as trace_tree.h says, each by the clock of its own root. Its summary, its traces
- * and its timeline are by right times; rows keep the stored ones, and `skew` is what they are less. A list is by stored times.
+ * and its timeline are by right times; rows keep the stored ones, and `skew` is what they are less. A list is by right times as well, for as many
+ * rows as CORRELATIONS_MENDED_MAX of traces that need it, the newest first; ids of the others say `clock_skew`.
  *
  * Units: times ns since 1970, durations ns. An error is a span with status 2.
  * Pages: a cursor names the last request given by its first_seen and its id, so ids that come meanwhile move nothing; what got an earlier row
@@ -25,7 +26,8 @@ enum {
     CORRELATIONS_MAX = 1000,
     CORRELATION_SERVICES_MAX = 200,
     CORRELATIONS_CURSOR_MAX = 40,
-    CORRELATION_CLOCKS_MAX = 200
+    CORRELATION_CLOCKS_MAX = 200,
+    CORRELATIONS_MENDED_MAX = 100000
 };
 
 struct correlation {
@@ -39,6 +41,7 @@ struct correlation {
         root_operation; /* the first span without a parent, else the first span, else the first log record */
     unsigned char root_trace_id[16]; /* zero: of none */
     int64_t longest;                 /* of its spans; 0 without any */
+    bool clock_skew;                 /* clocks of its services may be apart, and its times are as they were stored */
 };
 
 struct correlations_request {
@@ -58,6 +61,8 @@ struct correlations {
 };
 err correlations_make(struct arena *a, const struct correlations_request *r, const struct query_correlations_answer *in,
                       struct correlations *out);
+/* Makes the times of in's rows the right ones, trace by trace; `apart` stays where that was not done: more than `rows_max` rows. */
+err correlations_correct(struct arena *a, struct query_correlations_answer *in, uint32_t rows_max);
 err correlations_read(struct query *q, const struct correlations_request *r, struct correlations *out);
 
 /* One thing that happened. */

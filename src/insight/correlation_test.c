@@ -148,11 +148,68 @@ static void times_at_their_ends_are_summed_up(void **state) {
     arena_done(&a);
 }
 
+static struct query_id_row *add_span(uint32_t trace, uint64_t id, uint64_t parent, uint8_t kind, uint32_t service,
+                                     int64_t time, int64_t duration) {
+    struct query_id_row *row = add(0, SIGNAL_SPANS, trace, service, time, duration);
+    row->span_id = id;
+    row->parent_id = parent;
+    row->kind = kind;
+    return row;
+}
+
+/* Two ids, each of a trace whose cart is `hour` ahead; in the second the span that calls is of no id that is listed. */
+static void add_apart(bool *apart) {
+    const int64_t ms = 1000000, hour = 3600000 * ms;
+    begin();
+    in.apart = memset(apart, true, 2);
+    add_span(0, 1, 0, 3, WEB, 1000 * ms, 100 * ms);
+    add_span(0, 2, 1, 2, CART, hour + 1010 * ms, 80 * ms);
+    add(0, SIGNAL_LOGS, 0, CART, hour + 1020 * ms, 0);
+    add_span(1, 2, 1, 2, CART, hour + 510 * ms, 80 * ms)->id = 1;
+    add_span(1, 1, 0, 3, WEB, 500 * ms, 100 * ms);
+    in.n_all = in.n--;
+}
+
+static void a_list_is_by_right_times(void **state) {
+    (void)state;
+    const int64_t ms = 1000000;
+    bool apart[3] = {false};
+    add_apart(apart);
+    assert_null(correlations_correct(&a, &in, CORRELATIONS_MENDED_MAX));
+    make();
+    assert_int_equal(out.n, 2);
+    const struct correlation *first = &out.correlations[0], *second = &out.correlations[1];
+    assert_true(str_equal(first->id, STR("a")) && str_equal(second->id, STR("b")));
+    assert_int_equal(first->first_seen, 1000 * ms);
+    assert_int_equal(first->last_seen, 1100 * ms);
+    assert_int_equal(second->first_seen, 510 * ms);
+    assert_int_equal(second->last_seen, 590 * ms);
+    assert_false(first->clock_skew || second->clock_skew);
+    arena_done(&a);
+}
+
+static void where_there_is_no_room_ids_say_so(void **state) {
+    (void)state;
+    const int64_t ms = 1000000, hour = 3600000 * ms;
+    bool apart[3] = {false};
+    add_apart(apart);
+    assert_null(correlations_correct(&a, &in, 4)); /* of the newest trace there are 3 rows */
+    make();
+    assert_true(str_equal(out.correlations[0].id, STR("b")));
+    assert_true(out.correlations[0].clock_skew);
+    assert_int_equal(out.correlations[0].first_seen, hour + 510 * ms);
+    assert_false(out.correlations[1].clock_skew);
+    assert_int_equal(out.correlations[1].last_seen, 1100 * ms);
+    arena_done(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_summed_up),
         cmocka_unit_test(filters_are_of_the_whole),
         cmocka_unit_test(times_at_their_ends_are_summed_up),
+        cmocka_unit_test(a_list_is_by_right_times),
+        cmocka_unit_test(where_there_is_no_room_ids_say_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,8 @@
 const char *const health_status_names[HEALTH_STATUSES] = {
     [HEALTH_HEALTHY] = "healthy", [HEALTH_DEGRADED] = "degraded", [HEALTH_CRITICAL] = "critical"};
 const char *const health_figure_names[HEALTH_FIGURES] = {[HEALTH_ERROR_RATIO] = "error_ratio", [HEALTH_P95] = "p95_ns"};
-const struct health_limits health_limits_default = {.degraded_errors = 0.05,
-                                                    .critical_errors = 0.1,
+const struct health_limits health_limits_default = {.degraded_errors = HEALTH_DEGRADED_ERROR_PERCENT / 100.0,
+                                                    .critical_errors = HEALTH_CRITICAL_ERROR_PERCENT / 100.0,
                                                     .degraded_p95_ns = 500 * (int64_t)1000000,
                                                     .critical_p95_ns = 1000 * (int64_t)1000000};
 
@@ -35,6 +35,11 @@ struct health health_judge(const struct query_span_stats *s, const struct health
     look_at(&h, HEALTH_P95, (double)s->quantiles[QUERY_P95], (double)limits->degraded_p95_ns,
             (double)limits->critical_p95_ns);
     return h;
+}
+
+const char *health_of_errors(uint64_t calls, uint64_t errors) {
+    struct query_span_stats s = {.spans = calls, .errors = errors}; /* of no duration */
+    return calls ? health_status_names[health_judge(&s, &health_limits_default).status] : "unknown";
 }
 
 static int worst_first(const void *x, const void *y) {

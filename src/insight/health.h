@@ -3,7 +3,8 @@
  *   rollups ─ query_service_spans ─▶ figures by service ─▶ health_judge (pure) ─▶ status, reasons
  *
  * A service is critical if the share of its failed spans is over `critical_errors`, or the p95 of its spans' durations over `critical_p95_ns`; else
- * degraded if over those of degraded; else healthy. By default (health_limits_default) critical is over 10 % or 1 s, degraded over 5 % or 500 ms.
+ * degraded if over those of degraded; else healthy. By default (health_limits_default) critical is over 5 % or 1 s, degraded over 1 % or 500 ms: the one
+ * set of limits of clew, that maps, lists and the page go by as well, with errors alone (health_of_errors).
  * Every figure that is over a limit is a reason; a p95 is right to 4.4 % (query/rollups.h). Spans are of all kinds; equal names of one environment and
  * namespace are one service. A service without a span in the range is not listed.
  *
@@ -17,6 +18,10 @@ enum health_status { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_CRITICAL, HEALTH_ST
 extern const char *const health_status_names[HEALTH_STATUSES];
 enum health_figure { HEALTH_ERROR_RATIO, HEALTH_P95, HEALTH_FIGURES };
 extern const char *const health_figure_names[HEALTH_FIGURES]; /* "error_ratio", "p95_ns" */
+
+/* Of the default limits, as text of documents, too. */
+#define HEALTH_DEGRADED_ERROR_PERCENT 1
+#define HEALTH_CRITICAL_ERROR_PERCENT 5
 
 struct health_limits {
     double degraded_errors, critical_errors; /* ratios, 0 .. 1 */
@@ -37,6 +42,9 @@ struct health {
 };
 /* Of spans 0: healthy. */
 struct health health_judge(const struct query_span_stats *s, const struct health_limits *limits);
+
+/* What failures alone make of calls, by the default limits; of no calls "unknown". */
+const char *health_of_errors(uint64_t calls, uint64_t errors);
 
 struct service_health {
     const struct query_service_spans *of;

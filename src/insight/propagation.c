@@ -29,16 +29,24 @@ struct edge {
     uint32_t caller, service;
     uint64_t calls, unanswered, lost, proved;
     uint64_t with_id, lost_id;
-    bool by_message;                                           /* of the lost, some */
+    uint64_t served, outside; /* calls that tell of clocks; which say that they are apart */
+    int64_t ahead_ns;         /* the service's clock of the caller's, if most of them say so */
+    bool by_message;          /* of the lost, some */
     struct propagation_sample samples[2][PROPAGATION_SAMPLES]; /* of lost traces, of lost ids */
     uint32_t sample_count[2];
+};
+
+/* By how much one answered call says that the callee's clock is ahead. */
+struct offset {
+    uint32_t edge;
+    int64_t ahead_ns;
 };
 
 /* What has no other end so far: a call, or the first span of a trace. */
 struct half {
     uint32_t service; /* that is called: of a call which names nobody it is NONE */
     uint32_t id, row;
-    int64_t time;
+    int64_t time, ahead_ns; /* ahead: of a call, the clock of the service that it names */
     bool used;
 };
 
@@ -53,6 +61,7 @@ struct maker {
     struct strings service_ids;           /* (trace, service): its spans there came with an id */
     struct strings edge_keys;
     VEC(struct edge) edges;
+    VEC(struct offset) offsets;
     VEC(struct half) calls, roots;
     VEC(struct propagation_finding) findings;
     struct propagation_sample (*missing)[PROPAGATION_SAMPLES], (*log_id)[PROPAGATION_SAMPLES]; /* by service */
@@ -149,10 +158,43 @@ static void add_sample(struct propagation_sample *v, uint32_t *n, struct propaga
     v[(*n)++] = s;
 }
 
+static int64_t minus(int64_t a, int64_t b) {
+    int64_t out;
+    return __builtin_sub_overflow(a, b, &out) ? 0 : out;
+}
+
+/* A server that worked longer than its caller still begins while that is there. */
+static void look_at_clocks(struct maker *m, struct edge *e, const struct query_context_row *parent,
+                           const struct query_context_row *row) {
+    if (row->kind != KIND_SERVER || parent->kind == KIND_PRODUCER || parent->kind == KIND_CONSUMER) return;
+    int64_t lead = minus(row->time, parent->time), longer = minus(row->duration, parent->duration);
+    int64_t over = longer > 0 ? minus(lead, parent->duration) : minus(lead, -longer);
+    e->served++;
+    if (lead >= -PROPAGATION_SKEW_NS && over <= PROPAGATION_SKEW_NS) return;
+    e->outside++;
+    *vec_push(&m->offsets) = (struct offset){(uint32_t)(e - m->edges.v), minus(lead, -(longer / 2))};
+}
+
+static int by_offset(const void *x, const void *y) {
+    const struct offset *a = x, *b = y;
+    if (a->edge != b->edge) return a->edge < b->edge ? -1 : 1;
+    return (a->ahead_ns > b->ahead_ns) - (a->ahead_ns < b->ahead_ns);
+}
+
+/* The median. */
+static void set_clocks(struct maker *m) {
+    if (m->offsets.n) qsort(m->offsets.v, m->offsets.n, sizeof *m->offsets.v, by_offset);
+    for (size_t i = 0; i < m->offsets.n; i += m->edges.v[m->offsets.v[i].edge].outside) {
+        struct edge *e = &m->edges.v[m->offsets.v[i].edge];
+        if (2 * e->outside > e->served) e->ahead_ns = m->offsets.v[i + e->outside / 2].ahead_ns;
+    }
+}
+
 static void add_call(struct maker *m, const struct query_context_row *parent, const struct query_context_row *row) {
     struct edge *e = edge(m, parent->service, row->service);
     if (!e) return;
     e->calls++;
+    look_at_clocks(m, e, parent, row);
     if (!has_id_there(m, row->trace, parent->service)) return;
     e->with_id++;
     if (has_id_there(m, row->trace, row->service)) return;
@@ -264,13 +306,16 @@ static int by_id(const void *x, const void *y) {
     return a->row < b->row ? -1 : a->row > b->row;
 }
 
-/* Whether the root may be what the call began. */
-static bool may_begin(const struct query_context_row *call, const struct query_context_row *root) {
+/* Whether the root may be what the call began, if clocks are off by as much as `slack` beside what is known of them. */
+static bool may_begin(const struct maker *m, const struct half *by, const struct half *what, int64_t slack) {
+    const struct query_context_row *call = &m->in->rows[by->row], *root = &m->in->rows[what->row];
     int64_t after;
     if (call->trace == root->trace || call->service == root->service) return false;
-    if (__builtin_sub_overflow(root->time, call->time, &after) || after < -PROPAGATION_SKEW_NS) return false;
-    if (call->kind == KIND_PRODUCER) return root->kind == KIND_CONSUMER && after <= PROPAGATION_QUEUE_NS;
-    return root->kind == KIND_SERVER && after <= call->duration &&
+    if (__builtin_sub_overflow(root->time, call->time, &after)) return false;
+    if (__builtin_sub_overflow(after, by->ahead_ns, &after) || after < -slack) return false;
+    int64_t late = slack > PROPAGATION_SKEW_NS ? slack : 0;
+    if (call->kind == KIND_PRODUCER) return root->kind == KIND_CONSUMER && minus(after, late) <= PROPAGATION_QUEUE_NS;
+    return root->kind == KIND_SERVER && minus(after, late) <= call->duration &&
            root->duration - PROPAGATION_SKEW_NS <= call->duration;
 }
 
@@ -299,7 +344,7 @@ static size_t next_free(uint32_t *next, size_t at) {
     return to;
 }
 
-static void note_pair(struct maker *m, struct half *call, struct half *root) {
+static void note_pair(struct maker *m, struct half *call, struct half *root, bool in_time) {
     const struct query_context_row *from = &m->in->rows[call->row], *to = &m->in->rows[root->row];
     struct edge *e = edge(m, from->service, to->service);
     root->used = call->used = true;
@@ -310,12 +355,20 @@ static void note_pair(struct maker *m, struct half *call, struct half *root) {
     }
     e->lost++;
     e->by_message |= from->kind == KIND_PRODUCER;
-    e->proved += call->id != QUERY_NO_CONTEXT && call->id == root->id;
+    e->proved += in_time && call->id != QUERY_NO_CONTEXT && call->id == root->id;
     add_sample(e->samples[0], &e->sample_count[0], sample_of(m, from, to));
 }
 
-/* Pairs each call with the first root after it that is free; of one service, or of one id. */
-static err pair_halves(struct maker *m, bool by_one_id) {
+static int64_t earliest(const struct half *call, int64_t slack) {
+    int64_t from;
+    if (__builtin_add_overflow(call->time, call->ahead_ns, &from)) return 0;
+    return from < slack ? 0 : from - slack;
+}
+
+/* Pairs each call with the first root after it that is free; of one service, or of one id. By more slack than usual only those of one id that say
+ * whom they call. */
+static err pair_halves(struct maker *m, bool by_one_id, int64_t slack) {
+    bool in_time = slack == PROPAGATION_SKEW_NS;
     int (*order)(const void *, const void *) = by_one_id ? by_id : by_service;
     uint32_t *next = arena_array(m->a, uint32_t, m->roots.n + 1);
     if (!next) return arena_err(m->a);
@@ -324,15 +377,16 @@ static err pair_halves(struct maker *m, bool by_one_id) {
     for (size_t i = 0; i < m->calls.n; i++) {
         struct half *call = &m->calls.v[i], wanted = *call;
         if (call->used || (by_one_id ? call->id == QUERY_NO_CONTEXT : call->service == NONE)) continue;
-        wanted.time = call->time < PROPAGATION_SKEW_NS ? 0 : call->time - PROPAGATION_SKEW_NS;
+        if (!in_time && call->service == NONE) continue;
+        wanted.time = earliest(call, slack);
         wanted.row = 0;
         size_t at = next_free(next, lower_bound(m, &wanted, order));
         for (int tries = 0; at < m->roots.n && tries < TRIES_MAX; at = next_free(next, at + 1), tries++) {
             struct half *root = &m->roots.v[at];
             if (by_one_id ? root->id != call->id : root->service != call->service) break;
             if (call->service != NONE && call->service != root->service) continue;
-            if (!may_begin(&m->in->rows[call->row], &m->in->rows[root->row])) continue;
-            note_pair(m, call, root);
+            if (!may_begin(m, call, root, slack)) continue;
+            note_pair(m, call, root, in_time);
             next[at] = (uint32_t)at + 1;
             break;
         }
@@ -355,12 +409,14 @@ static err find_lost_traces(struct maker *m, const struct strings *names, const 
             if (!e) continue;
             e->calls++;
             e->unanswered++;
+            half.ahead_ns = e->ahead_ns;
         }
         *vec_push(&m->calls) = half;
     }
     if (m->calls.n) qsort(m->calls.v, m->calls.n, sizeof *m->calls.v, by_service);
-    TRY(pair_halves(m, true)); /* first what is sure */
-    return pair_halves(m, false);
+    TRY(pair_halves(m, true, PROPAGATION_SKEW_NS)); /* first what is sure */
+    TRY(pair_halves(m, false, PROPAGATION_SKEW_NS));
+    return pair_halves(m, true, PROPAGATION_CLOCK_NS);
 }
 
 /* ---- findings --------------------------------------------------------------------------------------------------- */
@@ -482,6 +538,7 @@ static err make(struct maker *m, const struct query_facts_answer *facts, struct 
         if (!m->is_again[i]) look_at_span(m, i);
     for (uint32_t i = 0; i < m->in->span_count; i++)
         if (!m->is_again[i]) look_for_parent(m, i);
+    set_clocks(m);
     for (size_t i = m->in->span_count; i < m->in->n; i++) look_at_log(m, &m->in->rows[i]);
     TRY(find_lost_traces(m, names, text_of));
     return give(m, names, text_of);
@@ -500,6 +557,7 @@ err propagation_make(struct arena *a, const struct query_contexts_answer *in, co
     strings_done(&m.service_ids);
     strings_done(&m.edge_keys);
     vec_done(&m.edges);
+    vec_done(&m.offsets);
     vec_done(&m.calls);
     vec_done(&m.roots);
     vec_done(&m.findings);

@@ -6,6 +6,8 @@
  * What is looked for, of the spans and log records of the range:
  *  - lost_trace     a call A → B of which B knows nothing: A's client or producer span has no child, and meanwhile B began a trace of its own. Paired by
  *                   time, one to one; A says by name that it calls B (peer.service, server.address, destination), or both have one correlation id.
+ *                   B's clock is taken to be ahead of A's by what most of its answered calls say, if they do not fit otherwise. What is left then, names B and
+ *                   has B's id is paired in order, whatever their clocks say, up to PROPAGATION_CLOCK_NS; that the ids are one proves nothing there.
  *  - missing_parent spans whose parent is not stored, though their trace has a beginning, or several such parents. A trace all of whose spans hang
  *                   below one parent outside was begun by a caller who sends nothing here: that is no loss. A trace of which a span ended less than
  *                   PROPAGATION_UNDER_WAY_NS before now is under way: its parents end, and come, after their children. It is not counted so far.
@@ -25,7 +27,9 @@
 #include "query/facts.h"
 
 enum { PROPAGATION_FINDINGS_MAX = 1000, PROPAGATION_SAMPLES = 5 };
-#define PROPAGATION_SKEW_NS ((int64_t)50 * 1000000) /* clocks of two services differ by this at most */
+#define PROPAGATION_SKEW_NS                                                                                            \
+    ((int64_t)50 * 1000000) /* clocks of two services differ by this at most, where nothing says otherwise */
+#define PROPAGATION_CLOCK_NS ((int64_t)3600 * 1000000000)
 #define PROPAGATION_UNDER_WAY_NS ((int64_t)30 * 1000000000)
 #define PROPAGATION_QUEUE_NS ((int64_t)300 * 1000000000) /* a message waits no longer, to be paired */
 

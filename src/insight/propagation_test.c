@@ -157,6 +157,69 @@ static void one_id_on_both_sides_is_proof(void **state) {
     arena_done(&a);
 }
 
+/* Ids of both sides, and the name, tell where clocks do not; a root that nobody can have called so is none. */
+static void clocks_that_are_apart_hide_nothing_with_an_id(void **state) {
+    (void)state;
+    for (int64_t ahead = -600000; ahead <= 600000; ahead += 400000) {
+        begin();
+        for (uint32_t i = 0; i < 4; i++) {
+            span(10 + i, 0, WEB, SERVER, 1000 * i, 100)->id = i / 2; /* two calls of an id */
+            span(10 + i, in.n, WEB, CLIENT, 1000 * i + 10, 50)->peer = HOST;
+            span(20 + i, 0, PAY, SERVER, ahead + 1000 * i + 15, 40)->id = i / 2;
+        }
+        make();
+        const struct propagation_finding *f = found(PROPAGATION_LOST_TRACE, "pay", 4, 4, PROPAGATION_LIKELY);
+        for (uint32_t i = 0; i < 4; i++) {
+            assert_memory_equal(f->samples[i].trace_id, traces[10 + i], 16);
+            assert_memory_equal(f->samples[i].other_trace_id, traces[20 + i], 16);
+        }
+        for (uint32_t i = 0; i < 4; i++) rows[3 * i + 2].duration = 60 * ms * 2; /* longer than the call */
+        make();
+        assert_null(find(PROPAGATION_LOST_TRACE, "pay"));
+        for (uint32_t i = 0; i < 4; i++) rows[3 * i + 2].duration = 40 * ms, rows[3 * i + 1].peer = QUERY_NO_CONTEXT;
+        make(); /* who says not whom he calls may have begun anything */
+        assert_null(find(PROPAGATION_LOST_TRACE, "pay"));
+        for (uint32_t i = 0; i < 4; i++) rows[3 * i + 1].peer = HOST, rows[3 * i + 2].id = 7;
+        make();
+        assert_null(find(PROPAGATION_LOST_TRACE, "pay"));
+        arena_done(&a);
+    }
+}
+
+/* Without ids: calls that are answered tell of the clock, and then the time does. */
+static void clocks_are_known_by_what_is_answered(void **state) {
+    (void)state;
+    for (int64_t ahead = -200000; ahead <= 200000; ahead += 100000) {
+        begin();
+        for (uint32_t i = 0; i < 12; i++) {
+            bool lost = i % 4 == 0;
+            span(10 + i, 0, WEB, CLIENT, 1000 * i, 50)->peer = PAY;
+            span(lost ? 100 + i : 10 + i, lost ? 0 : in.n, PAY, SERVER, ahead + 1000 * i + 5 + i % 3, 40);
+            span(200 + i, 0, PAY, SERVER, ahead + 1000 * i + 500, 40); /* of somebody else */
+        }
+        make();
+        const struct propagation_finding *f = found(PROPAGATION_LOST_TRACE, "pay", 3, 12, PROPAGATION_LIKELY);
+        for (uint32_t i = 0; i < 3; i++) assert_memory_equal(f->samples[i].other_trace_id, traces[100 + 4 * i], 16);
+        assert_int_equal(out.finding_count, 1);
+        arena_done(&a);
+    }
+}
+
+/* One slow answer among many is no clock. */
+static void a_server_that_goes_on_is_no_clock(void **state) {
+    (void)state;
+    begin();
+    for (uint32_t i = 0; i < 5; i++) {
+        span(10 + i, 0, WEB, CLIENT, 1000 * i, 50)->peer = PAY;
+        span(10 + i, in.n, PAY, SERVER, 1000 * i + 5, i < 3 ? 40 : 5000);
+    }
+    span(30, 0, WEB, CLIENT, 9000, 50)->peer = PAY;
+    span(31, 0, PAY, SERVER, 9005, 40);
+    make();
+    found(PROPAGATION_LOST_TRACE, "pay", 1, 6, PROPAGATION_POSSIBLE);
+    arena_done(&a);
+}
+
 static void messages_are_paired_with_who_takes_them(void **state) {
     (void)state;
     begin();
@@ -282,6 +345,9 @@ int main(void) {
         cmocka_unit_test(traces_under_way_are_not_counted),
         cmocka_unit_test(calls_without_an_answer_are_paired_by_time),
         cmocka_unit_test(one_id_on_both_sides_is_proof),
+        cmocka_unit_test(clocks_that_are_apart_hide_nothing_with_an_id),
+        cmocka_unit_test(clocks_are_known_by_what_is_answered),
+        cmocka_unit_test(a_server_that_goes_on_is_no_clock),
         cmocka_unit_test(messages_are_paired_with_who_takes_them),
         cmocka_unit_test(parents_that_should_be_here_are_missed),
         cmocka_unit_test(ids_are_dropped_at_a_call),

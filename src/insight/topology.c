@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "insight/health.h"
 
 const char *const topology_kind_names[TOPOLOGY_KINDS] = {
     [TOPOLOGY_SERVICE] = "service",
@@ -10,6 +11,11 @@ const char *const topology_kind_names[TOPOLOGY_KINDS] = {
     [TOPOLOGY_MESSAGING] = "messaging",
     [TOPOLOGY_PEER] = "peer",
 };
+
+const char *topology_error_status(const struct topology_node *n) {
+    return n->calls_in ? health_of_errors(n->calls_in, n->errors_in)
+                       : health_of_errors(n->spans.spans, n->spans.errors);
+}
 
 struct maker {
     struct arena *a;
@@ -102,11 +108,6 @@ static void add_edges(struct maker *m, const struct topology_input *in) {
                                                                .last_seen = e->last_seen,
                                                                .as_client = e->as_client,
                                                                .as_server = e->as_server};
-        if (client == server) continue;
-        m->t.nodes[client].calls_out += e->calls;
-        m->t.nodes[client].errors_out += e->errors;
-        m->t.nodes[server].calls_in += e->calls;
-        m->t.nodes[server].errors_in += e->errors;
     }
 }
 
@@ -124,9 +125,58 @@ static int by_calls(const void *x, const void *y) {
     return by_pair(x, y);
 }
 
+static bool is_messaging(const struct maker *m, const struct topology_edge *e, enum topology_kind server) {
+    return e->connection == ROLLUP_MESSAGING && e->client != e->server && m->t.nodes[e->server].kind == server;
+}
+
+/* Messages that are drawn by way of their destination are not drawn from service to service as well: edges are by pair, `first` where those of a
+ * client begin. */
+static err drop_told_twice(struct maker *m, const uint32_t *first) {
+    struct topology *t = &m->t;
+    uint32_t *reached =
+        arena_array(m->a, uint32_t, t->n + 1); /* by a destination, from the client whose number + 1 this is */
+    size_t n = 0;
+    if (!reached) return arena_err(m->a);
+    for (uint32_t c = 0; c < t->n; c++) {
+        for (uint32_t i = first[c]; i < first[c + 1]; i++) {
+            if (!is_messaging(m, &t->edges[i], TOPOLOGY_MESSAGING)) continue;
+            uint32_t to = t->edges[i].server;
+            for (uint32_t k = first[to]; k < first[to + 1]; k++)
+                if (t->edges[k].connection == ROLLUP_MESSAGING) reached[t->edges[k].server] = c + 1;
+        }
+        for (uint32_t i = first[c]; i < first[c + 1]; i++)
+            if (is_messaging(m, &t->edges[i], TOPOLOGY_SERVICE) && reached[t->edges[i].server] == c + 1)
+                t->edges[i].calls = 0;
+    }
+    for (size_t i = 0; i < t->edge_count; i++)
+        if (t->edges[i].calls) t->edges[n++] = t->edges[i];
+    t->edge_count = n;
+    return NULL;
+}
+
+static err order_edges(struct maker *m) {
+    struct topology *t = &m->t;
+    uint32_t *first = arena_array(m->a, uint32_t, t->n + 2);
+    if (!first) return arena_err(m->a);
+    if (t->edge_count) qsort(t->edges, t->edge_count, sizeof *t->edges, by_pair);
+    for (size_t i = 0; i < t->edge_count; i++) first[t->edges[i].client + 1]++;
+    for (uint32_t c = 0; c < t->n; c++) first[c + 1] += first[c];
+    return drop_told_twice(m, first);
+}
+
+static void count_traffic(struct topology *t) {
+    for (size_t i = 0; i < t->edge_count; i++) {
+        const struct topology_edge *e = &t->edges[i];
+        if (e->client == e->server) continue;
+        t->nodes[e->client].calls_out += e->calls;
+        t->nodes[e->client].errors_out += e->errors;
+        t->nodes[e->server].calls_in += e->calls;
+        t->nodes[e->server].errors_in += e->errors;
+    }
+}
+
 static void join_pairs(struct topology *t) {
     size_t n = 0;
-    if (t->edge_count) qsort(t->edges, t->edge_count, sizeof *t->edges, by_pair);
     for (size_t i = 0; i < t->edge_count; i++) {
         struct topology_edge *e = &t->edges[i], *last = n ? &t->edges[n - 1] : NULL;
         if (!last || last->client != e->client || last->server != e->server) {
@@ -273,6 +323,8 @@ static err make(struct maker *m, const struct topology_input *in) {
     if (!t->nodes || !t->edges) return arena_err(m->a);
     add_services(m, in);
     add_edges(m, in);
+    TRY(order_edges(m));
+    count_traffic(t);
     join_pairs(t);
     if (m->r->focus.p) { /* found among all by name, then those near it are kept */
         struct topology_node **list = list_nodes(m);

@@ -8,6 +8,9 @@
  * belongs to that environment. Nodes are in order of environment, namespace, name and kind, so the same services are drawn at the same places
  * whatever their figures are. An edge is a pair of nodes: connections of several kinds between them are added up, and the strongest named.
  *
+ * Messages from one service to another are edges to and from the destination that both name; the edge between the two, which rollups have of the same
+ * messages, is left out then.
+ *
  * A neighbourhood does not go on through peers (`user`, whoever calls without spans) and `_other`: their neighbours have nothing else in common.
  * A database or a messaging system does join those that use it.
  *
@@ -37,6 +40,9 @@ struct topology_node {
     uint32_t distance;      /* steps from the focus; 0 without one */
     struct layout_point at; /* if a layout was asked for */
 };
+
+/* By the calls that it gets; of one that nobody calls by its own spans: health_of_errors. */
+const char *topology_error_status(const struct topology_node *n);
 
 struct topology_edge {
     uint32_t client, server; /* indexes of nodes; equal: it calls itself */

@@ -305,9 +305,40 @@ static void a_neighbourhood_ends_at_pseudo_nodes(void **state) {
     end(x);
 }
 
+static void messages_go_by_way_of_their_destination(void **state) {
+    (void)state;
+    struct input *x = blank();
+    service(x, "prod", "order", 100);
+    service(x, "prod", "mail", 100);
+    service(x, "prod", "audit", 100);
+    edge(x, "prod", "order", "mails", ROLLUP_MESSAGING, "c", 100, 4);
+    edge(x, "prod", "mails", "mail", ROLLUP_MESSAGING, "s", 95, 19);
+    edge(x, "prod", "order", "mail", ROLLUP_MESSAGING, "cs", 90, 18); /* the same messages */
+    edge(x, "prod", "order", "mail", ROLLUP_DIRECT, "cs", 10, 1);     /* no messages */
+    edge(x, "prod", "order", "audit", ROLLUP_MESSAGING, "cs", 7, 0);  /* by a destination that nobody names */
+    make(x, (struct topology_request){.layout = true});
+    uint32_t order = at(x, "order", TOPOLOGY_SERVICE), mail = at(x, "mail", TOPOLOGY_SERVICE),
+             mails = at(x, "mails", TOPOLOGY_MESSAGING), audit = at(x, "audit", TOPOLOGY_SERVICE);
+    assert_int_equal(x->t.edge_count, 4);
+    assert_int_equal(between(x, order, mail)->calls, 10);
+    assert_int_equal(between(x, order, mail)->connection, ROLLUP_DIRECT);
+    assert_int_equal(between(x, order, audit)->calls, 7);
+    const struct topology_node *n = &x->t.nodes[mails];
+    assert_int_equal(n->calls_in, 100);
+    assert_int_equal(n->errors_in, 4);
+    assert_int_equal(n->calls_out, 95);
+    assert_int_equal(n->errors_out, 19);
+    assert_string_equal(topology_error_status(n), "degraded"); /* by what is published to it */
+    assert_int_equal(x->t.nodes[mail].calls_in, 95 + 10);      /* each once */
+    assert_int_equal(x->t.nodes[order].calls_out, 100 + 10 + 7);
+    assert_string_equal(topology_error_status(&x->t.nodes[mail]), "critical");
+    end(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shop_is_a_map),
+        cmocka_unit_test(messages_go_by_way_of_their_destination),
         cmocka_unit_test(a_neighbourhood_ends_at_pseudo_nodes),
         cmocka_unit_test(connections_of_a_pair_are_one_edge),
         cmocka_unit_test(a_database_may_be_called_as_a_service),

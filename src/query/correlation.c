@@ -347,7 +347,7 @@ static err resolve(struct resolving *r) {
     for (int s = 0; s < SIGNALS; s++)
         for (size_t i = 0; i < r->n[s]; i++) fill_row(r, r->batches[s], &r->rows[s][i], &r->id_rows[at++]);
     TRY(query_settle(r->c->q));
-    TRY(query_id_rows_resolve(r->c->q, r->id_rows, all, r->c->traces.n, r->id_texts.v));
+    TRY(query_id_rows_resolve(r->c->q, r->id_rows, all, r->c->traces.n, r->id_texts.v, NULL));
     at = 0;
     for (int s = 0; s < SIGNALS; s++)
         for (size_t i = 0; i < r->n[s]; i++) {

@@ -38,7 +38,7 @@ struct lister {
     VEC(bool) listed;                         /* of ids: what is asked for, not only in the way of others */
     uint32_t listed_count;
     struct query_id_row *rows;
-    size_t n, capacity;
+    size_t n, n_all, capacity;
     codes id_of, service_of, name_of; /* of the codes of one chunk */
     enum signal signal;               /* of the scan that runs */
     bool keeps;                       /* it keeps rows of known traces; else it finds ids, and keeps rows of no trace */
@@ -315,34 +315,59 @@ static err derive(struct lister *l) {
     return NULL;
 }
 
-static void keep_listed(struct lister *l) {
-    size_t n = 0;
+static bool is_listed(const struct lister *l, const struct query_id_row *row) {
+    uint32_t pair[2] = {row->trace, row->id}, known;
+    if (row->id == QUERY_NO_ID || !l->listed.v[row->id]) return false;
+    return row->trace == QUERY_NO_TRACE || strings_find(&l->pairs, pair_of(pair), &known);
+}
+
+/* To the front; behind them what else tells of clocks. */
+static err keep_listed(struct lister *l, const bool *apart) {
+    size_t n = 0, all = 0;
+    bool *listed = arena_array(&l->q->arena, bool, l->n + 1);
+    if (!listed) return arena_err(&l->q->arena);
     for (size_t i = 0; i < l->n; i++) {
         struct query_id_row row = l->rows[i];
-        uint32_t pair[2] = {row.trace, row.id}, known;
-        if (row.id == QUERY_NO_ID || !l->listed.v[row.id]) continue;
-        if (row.trace == QUERY_NO_TRACE || strings_find(&l->pairs, pair_of(pair), &known)) l->rows[n++] = row;
+        listed[all] = is_listed(l, &row);
+        if (listed[all] || (row.trace != QUERY_NO_TRACE && apart[row.trace])) l->rows[all++] = row;
+    }
+    for (size_t i = 0; i < all; i++) {
+        struct query_id_row row = l->rows[i];
+        if (!listed[i]) continue;
+        l->rows[i] = l->rows[n];
+        l->rows[n++] = row;
     }
     l->n = n;
+    l->n_all = all;
+    return NULL;
+}
+
+static bool *any_of(bool *v, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (v[i]) return v;
+    return NULL;
 }
 
 static err give(struct lister *l, struct query_correlations_answer *out) {
     struct arena *a = &l->q->arena;
     TRY(drop_equal(l));
     const struct str *ids = copy_texts(l, &l->ids, STR(""));
-    if (!ids) return arena_err(a);
-    TRY(query_id_rows_resolve(l->q, l->rows, l->n, l->traces.n, ids));
+    bool *apart = arena_array(a, bool, l->traces.n + 1);
+    if (!ids || !apart) return arena_err(a);
+    TRY(query_id_rows_resolve(l->q, l->rows, l->n, l->traces.n, ids, apart));
     if (l->r->derived && l->r->prefix.n && !l->r->attribute.n) {
         TRY(derive(l));
         ids = copy_texts(l, &l->ids, STR(""));
     }
-    keep_listed(l);
+    TRY(keep_listed(l, apart));
     const struct str *texts = copy_texts(l, &l->texts, STR("_other"));
     unsigned char(*traces)[16] = arena_alloc(a, ((size_t)l->traces.n + 1) * sizeof *traces);
     if (!ids || !texts || !traces) return arena_err(a);
     for (uint32_t i = 0; i < l->traces.n; i++) memcpy(traces[i], strings_get(&l->traces, i).p, sizeof *traces);
     *out = (struct query_correlations_answer){.rows = l->rows,
                                               .n = l->n,
+                                              .n_all = l->n_all,
+                                              .apart = any_of(apart, l->traces.n),
                                               .ids = ids,
                                               .id_count = l->ids.n,
                                               .texts = texts,

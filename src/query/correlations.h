@@ -31,9 +31,10 @@ struct query_correlations {
 };
 
 struct query_correlations_answer {
-    const struct query_id_row *rows; /* all with an id; equal spans (11) once */
-    size_t n;
-    const struct str *ids; /* those that rows name, and others */
+    struct query_id_row *rows; /* all with an id that is listed; equal spans (11) once */
+    size_t n, n_all;           /* behind them, up to n_all, the other rows of traces that are `apart` */
+    bool *apart;               /* by trace: its clocks may be (id_rows.h); NULL: those of none */
+    const struct str *ids;     /* those that rows name, and others */
     uint32_t id_count;
     const struct str *texts; /* services and operations; QUERY_IDS_TEXTS_MAX: "_other" */
     uint32_t text_count;

@@ -3,7 +3,7 @@
 #include "base/hash.h"
 #include "query/query_priv.h"
 
-enum { NONE = UINT32_MAX };
+enum { NONE = UINT32_MAX, KIND_SERVER = 2, KIND_PRODUCER = 4, KIND_CONSUMER = 5 };
 
 struct resolving {
     struct query_id_row *rows;
@@ -11,6 +11,7 @@ struct resolving {
     const struct str *texts;
     uint32_t *slots; /* (trace, span id) → row + 1 */
     size_t mask;
+    uint32_t *parents;  /* of rows: 0 not looked up yet, 1 there is none, else the row + 2 */
     bool *seen;         /* a walk came by */
     uint32_t *earliest; /* per trace: the row with an id of its own, + 1 */
 };
@@ -57,7 +58,8 @@ static void take_own(struct resolving *r) {
 }
 
 static uint32_t parent_of(const struct resolving *r, uint32_t i) {
-    return find_span(r, r->rows[i].trace, r->rows[i].parent_id);
+    if (!r->parents[i]) r->parents[i] = find_span(r, r->rows[i].trace, r->rows[i].parent_id) + 2;
+    return r->parents[i] - 2;
 }
 
 /* Up to the nearest span with an id, and down again, so that nobody walks there twice. */
@@ -94,18 +96,43 @@ static void take_others(struct resolving *r) {
     }
 }
 
+static int64_t end_of(const struct query_id_row *row) {
+    int64_t end;
+    return __builtin_add_overflow(row->time, row->duration, &end) ? INT64_MAX : end;
+}
+
+/* Times and ends are 0 or more. */
+static bool is_within(const struct query_id_row *served, const struct query_id_row *caller) {
+    return caller->time - served->time < QUERY_CLOCK_LEAST_NS && end_of(served) - end_of(caller) < QUERY_CLOCK_LEAST_NS;
+}
+
+static void find_apart(const struct resolving *r, bool *apart) {
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct query_id_row *row = &r->rows[i];
+        if (row->signal != SIGNAL_SPANS || row->kind != KIND_SERVER || row->trace == QUERY_NO_TRACE ||
+            apart[row->trace])
+            continue;
+        uint32_t parent = parent_of(r, i);
+        const struct query_id_row *caller = parent == NONE ? row : &r->rows[parent];
+        apart[row->trace] = caller->service != row->service && caller->kind != KIND_PRODUCER &&
+                            caller->kind != KIND_CONSUMER && !is_within(row, caller);
+    }
+}
+
 err query_id_rows_resolve(struct query *q, struct query_id_row *rows, size_t n, uint32_t traces,
-                          const struct str *texts) {
+                          const struct str *texts, bool *apart) {
     struct arena *a = &q->arena;
     struct resolving r = {.rows = rows, .n = n, .texts = texts, .mask = 16};
     while (r.mask < 2 * n) r.mask *= 2;
     r.slots = arena_zero(a, r.mask * sizeof *r.slots);
+    r.parents = arena_zero(a, (n + 1) * sizeof *r.parents);
     r.seen = arena_zero(a, (n + 1) * sizeof *r.seen);
     r.earliest = arena_zero(a, ((size_t)traces + 1) * sizeof *r.earliest);
-    if (!r.slots || !r.seen || !r.earliest) return arena_err(a);
+    if (!r.slots || !r.parents || !r.seen || !r.earliest) return arena_err(a);
     r.mask--;
     index_spans(&r);
     take_own(&r);
     take_others(&r);
+    if (apart) find_apart(&r, apart);
     return query_settle(q);
 }

@@ -24,6 +24,11 @@ struct query_id_row {
     bool failed; /* a span with status 2 */
 };
 
-/* Fills id and from of rows that have none; texts[id] are compared. QUERY_NO_ID stays where the whole trace has none. `traces`: how many. */
+/* What one clock can be off by itself. */
+#define QUERY_CLOCK_LEAST_NS ((int64_t)1000000)
+
+/* Fills id and from of rows that have none; texts[id] are compared. QUERY_NO_ID stays where the whole trace has none. `traces`: how many.
+ * `apart`, of a bool a trace, NULL: not asked for: set where a SERVER's span is not within that of another service that it serves, give or take
+ * QUERY_CLOCK_LEAST_NS. Of a trace without such a call clocks are taken for equal (insight/trace_tree.h). */
 err query_id_rows_resolve(struct query *q, struct query_id_row *rows, size_t n, uint32_t traces,
-                          const struct str *texts);
+                          const struct str *texts, bool *apart);

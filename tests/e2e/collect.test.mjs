@@ -397,6 +397,44 @@ test('tail sampling: traces with errors, slow ones and those of a service are ke
   await backend.stop();
 });
 
+test('a signal that the backend does not take has half of the queue: the others go on', { timeout: 120000 }, async () => {
+  let route = 404;
+  const backend = await startBackend({ answer: (r) => ({ status: r.path === '/v1/metrics' ? route : 200 }) });
+  const config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'collect.yml');
+  writeFileSync(config, 'batch: {delay: 0s}\n');
+  const collector = await startCollector(backend.url, ['--queue-max', '1MiB', '--config', config]);
+  const post = async (path, body) => (await fetch(collector.http + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })).status;
+  const filler = [{ key: 'filler', value: { stringValue: 'x'.repeat(10_000) } }], now = () => `${Date.now()}000000`;
+  const gauge = (i) => post('/v1/metrics', { resourceMetrics: [{ resource: { attributes: filler }, scopeMetrics: [{ metrics: [{ name: 'g', gauge: { dataPoints: [{ timeUnixNano: now(), asDouble: i }] } }] }] }] });
+  const span = (i) => post('/v1/traces', { resourceSpans: [{ resource: { attributes: filler }, scopeSpans: [{ spans: [{ traceId: id(i + 1, 16), spanId: id(i + 1, 8), name: 's', startTimeUnixNano: now(), endTimeUnixNano: now() }] }] }] });
+  assert.equal(await span(0), 200);
+  await until(() => collector.metric('sent_rows_total', 'traces'), (n) => n === 1);
+  assert.equal(await gauge(0), 200);
+  await until(() => collector.metric('denied_requests_total', 'metrics'), (n) => n >= 1);
+  let taken = 1, refused = 0;
+  for (let i = 1; i < 300; i++) { // more than the queue holds, of either
+    const status = await gauge(i);
+    assert.ok(status === 200 || status === 429, `${status}`);
+    if (status === 200) taken++;
+    else refused++;
+    assert.equal(await until(() => span(i), (s) => s === 200), 200);
+  }
+  assert.ok(taken > 10 && refused > 100, `${taken} ${refused}`);
+  await until(() => collector.metric('sent_rows_total', 'traces'), (n) => n === 300);
+  assert.equal(await collector.metric('refused_requests_total', 'reason="queue_share",signal="metrics"'), refused);
+  assert.equal(await collector.metric('refused_requests_total', 'reason="queue_full"'), 0);
+  assert.equal(await collector.metric('queue_held_bytes_max'), 512 * 1024);
+  assert.ok(await collector.metric('queue_held_bytes') >= 512 * 1024 && await collector.metric('queue_bytes') < 768 * 1024);
+  assert.match(collector.errors(), /has its share of the queue: more of it is refused.*signal=metrics/);
+  route = 200; // it is mended: what was taken arrives, and more of it is
+  await until(() => collector.metric('sent_rows_total', 'metrics'), (n) => n === taken);
+  assert.equal(await gauge(300), 200);
+  await empty(collector);
+  assert.equal(await collector.metric('queue_held_bytes'), 0);
+  await collector.stop();
+  await backend.stop();
+});
+
 test('tail sampling holds what it has not decided on disk: kill -9 loses none of it', { timeout: 60000 }, async () => {
   const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
   writeFileSync(config, 'tail_sampling: {wait: 30s, rate: 1}\n');

@@ -13,6 +13,7 @@ import { OTLPLogExporter as JsonLogExporter } from '@opentelemetry/exporter-logs
 import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc';
 import { startClew, getJson, until } from './clew.mjs';
+import { log, sendLogs, sendSpans, span } from './correlation-data.mjs';
 
 const enc = encodeURIComponent;
 const spansOf = (clew, where) => getJson(`${clew.api}/api/v1/traces?where=${enc(where)}`);
@@ -112,4 +113,49 @@ test('a file that is wrong stops the start with its line', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'clew-e2e-rules-')), 'correlation.yaml');
   writeFileSync(file, 'correlation:\n  header: [x]\n');
   await assert.rejects(() => startClew(['--correlation', file]), /correlation\.yaml:2: expected enabled, attributes/);
+});
+
+test('a list has the times of its details, whosever clock is ahead', async (t) => {
+  const clew = await startClew(), spans = [], logs = [], end = Date.now() - 60_000;
+  t.after(() => clew.stop());
+  let state = 12345;
+  const below = (n) => { state = (state * 1103515245 + 12345) % 2147483648; return Math.floor(state / 65536) % n; };
+  for (let k = 0; k < 300; k++) { // web calls pay, pay calls bank; each clock is right, or off by up to five minutes
+    const ahead = { web: 0, pay: [0, 0, 1, -1][below(4)] * below(300_000), bank: [0, 0, 1, -1][below(4)] * below(300_000) };
+    const at = end - 900_000 + k * 2000 + below(900), id = { correlation_id: `clock-${k % 250}` }, one = (i, parent, service, name, kind, ms, took, more) => spans.push(span(k, i, parent, service, name, kind, at + ms + ahead[service], took, more));
+    one(0, -1, 'web', 'GET /', 2, 0, 200, k % 3 ? id : {}); // of others the whole trace has the id that the bank brings, or one of two
+    one(1, 0, 'web', 'to pay', 3, 10, 150, {});
+    one(2, 1, 'pay', 'POST /pay', 2, 20 + below(10), 100 + below(20), k % 7 ? {} : { correlation_id: `pay-${k}` });
+    one(3, 2, 'pay', 'to bank', 3, 40, 60, {});
+    one(4, 3, 'bank', 'charge', 2, 50, 30 + below(60), id);
+    logs.push(log(k, 4, 'bank', 9, at + 60 + ahead.bank, 'charged'));
+  }
+  await sendSpans(clew, spans);
+  await sendLogs(clew, logs);
+  const { correlations } = await getJson(`${clew.api}/api/v1/correlations?start=now-1h&end=now%2B1h&limit=1000`);
+  assert.equal(correlations.length, 250 + Math.ceil(300 / 7));
+  const firsts = correlations.map((c) => Date.parse(c.first_seen));
+  assert.deepEqual(firsts, [...firsts].sort((a, b) => b - a));
+  let apart = 0;
+  for (const c of correlations) {
+    const { clocks, clocks_left_out, partial, ...one } = await getJson(`${clew.api}/api/v1/correlations/${c.correlation_id}`);
+    assert.deepEqual(c, one);
+    assert.deepEqual([clocks_left_out, partial], [0, false]);
+    apart += clocks.length > 0;
+  }
+  assert.ok(apart > 100, `${apart}`);
+});
+
+test('a lost trace is named where clocks are minutes apart: by the id of both sides, or by what is answered', async (t) => {
+  const clew = await startClew(), spans = [], end = Date.now() - 60_000, behind = -240_000;
+  t.after(() => clew.stop());
+  for (let k = 0; k < 12; k++) {
+    const at = end - 600_000 + k * 5000, id = k % 3 ? {} : { correlation_id: `lost-${k}` };
+    spans.push(span(k, 0, -1, 'web', 'GET /', 2, at, 200, id), span(k, 1, 0, 'web', 'to pay', 3, at + 10, 150, { 'server.address': 'pay' }), span(k, 2, 0, 'web', 'to bank', 3, at + 162, 30, { 'server.address': 'bank' }));
+    spans.push(span(1000 + k, 0, -1, 'pay', 'POST /pay', 2, at + 20 + behind, 100, id)); // no call of web's to pay is answered: those with an id are found
+    spans.push(k % 4 ? span(k, 3, 2, 'bank', 'charge', 2, at + 165 - behind, 20) : span(2000 + k, 0, -1, 'bank', 'charge', 2, at + 165 - behind, 20)); // most to the bank are
+  }
+  await sendSpans(clew, spans);
+  const { findings } = await getJson(`${clew.api}/api/v1/propagation?start=now-30m&end=now%2B10m`);
+  assert.deepEqual(findings.filter((f) => f.kind === 'lost_trace').map((f) => [f.caller, f.service, f.count]).sort(), [['web', 'bank', 3], ['web', 'pay', 4]]);
 });

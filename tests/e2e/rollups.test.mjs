@@ -148,3 +148,32 @@ test('spans are series, edges and services', async (t) => {
     assert.ok((await query('traces_spanmetrics_latency_count')).length > 0);
   });
 });
+
+test('a topic shows all that is published to it and taken from it', async (t) => {
+  const clew = await startClew();
+  t.after(() => clew.stop());
+  const minute = Math.floor(Date.now() / 60000), first = (minute - MINUTES - 2) * 60000, range = `start=${first / 1000}&end=${minute * 60 - 120}`;
+  const orders = { 'messaging.system': 'kafka', 'messaging.destination.name': 'orders' }, failed = { status: { code: 2 } }, parts = { shop: [], mail: [], audit: [] };
+  const span = (trace, id, parent, kind, name, ms, more = {}) => ({ traceId: hex(trace, 32), spanId: hex(id, 16), ...(parent ? { parentSpanId: hex(parent, 16) } : {}), kind, name,
+    startTimeUnixNano: `${BigInt(ms) * 1000000n}`, endTimeUnixNano: `${BigInt(ms + 5) * 1000000n}`, attributes: attributes(orders), ...more });
+  for (let i = 0; i < 100; i++) {
+    const at = first + i * 6000, id = 10 * i + 10, published = i >= 2; // the first two publishes fail, and nobody takes them
+    parts.shop.push(span(i + 1, id, 0, 4, 'orders publish', at, published ? {} : failed));
+    if (!published) continue;
+    parts.mail.push(span(i + 1, id + 1, id, 5, 'orders process', at + 10, i < 32 ? failed : {})); // has the publish as its parent
+    parts.audit.push(span(i + 1001, id + 2, 0, 5, 'orders process', at + 20, { links: [{ traceId: hex(i + 1, 32), spanId: hex(id, 16) }] })); // only links to it
+  }
+  for (const [service, spans] of Object.entries(parts)) {
+    const answer = await fetch(`${clew.otlp}/v1/traces`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ resourceSpans: [{ resource: { attributes: attributes({ 'service.name': service }) }, scopeSpans: [{ spans }] }] }) });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+  const graph = await getJson(`${clew.api}/api/v1/topology/graph?${range}`), name = (i) => graph.nodes[i].name;
+  assert.deepEqual(graph.edges.map((e) => [name(e.client), name(e.server), e.connection, e.call_count, e.error_count, e.error_status]).sort(),
+    [['orders', 'audit', 'messaging_system', 98, 0, 'healthy'], ['orders', 'mail', 'messaging_system', 98, 30, 'critical'], ['shop', 'orders', 'messaging_system', 100, 2, 'degraded']]);
+  const of = (wanted) => graph.nodes.find((n) => n.name === wanted);
+  assert.deepEqual([of('orders').kind, of('orders').calls_in, of('orders').errors_in, of('orders').calls_out, of('orders').errors_out, of('orders').error_status], ['messaging', 100, 2, 196, 30, 'degraded']);
+  assert.deepEqual([of('shop').calls_out, of('mail').calls_in, of('audit').calls_in], [100, 98, 98]);
+  // who asks for pairs of services finds them, beside the topic's
+  const { edges } = await getJson(`${clew.api}/api/v1/topology/edges?${range}`);
+  assert.deepEqual(edges.filter((e) => e.server.service === 'mail').map((e) => [e.client.service, e.call_count]).sort(), [['orders', 98], ['shop', 98]]);
+});

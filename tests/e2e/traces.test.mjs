@@ -68,11 +68,17 @@ test('traces and services: counted, grouped, concluded', async (t) => {
     assert.equal(bank.bucket_p95_ns.length, series.bucket_starts.length);
     bank.bucket_span_counts.forEach((n, i) => (n ? assert.ok(Math.abs(bank.bucket_p50_ns[i] / 20e6 - 1) < 0.05) : assert.equal(bank.bucket_p50_ns[i], null)));
     const health = await ask(`services/health?${range}`);
-    assert.deepEqual(health.services.map((s) => [s.service, s.status]).sort(), [['bank', 'degraded'], ['pay', 'degraded'], ['web', 'degraded']]);
-    assert.deepEqual(health.services[0].reasons, [{ figure: 'error_ratio', status: 'degraded', value: 0.1, limit: 0.05 }]);
+    assert.deepEqual(health.services.map((s) => [s.service, s.status]).sort(), [['bank', 'critical'], ['pay', 'critical'], ['web', 'critical']]);
+    assert.deepEqual(health.services[0].reasons, [{ figure: 'error_ratio', status: 'critical', value: 0.1, limit: 0.05 }]);
     const strict = await ask(`services/health?${range}&critical_p95=50ms&degraded_error_percent=50&critical_error_percent=50&degraded_p95=50ms`);
     assert.deepEqual(strict.services.map((s) => [s.service, s.status]), [['web', 'critical'], ['pay', 'healthy'], ['bank', 'healthy']]);
     assert.deepEqual([strict.healthy_count, strict.critical_count], [2, 1]);
+    const stats = await ask(`traces/stats?${range}&services=5`), edges = (await ask(`topology/edges?${range}`)).edges, { nodes } = await ask(`topology/graph?${range}`);
+    assert.deepEqual(stats.services.map((s) => [s.service, s.error_ratio, s.error_status]).sort(), [['bank', 0.1, 'critical'], ['pay', 0.1, 'critical'], ['web', 0.1, 'critical']], 'one set of limits');
+    assert.deepEqual([...edges, ...nodes].filter((x) => (x.error_status === 'critical') !== ((x.client ? x.error_ratio : (x.errors_in || x.error_count) / (x.calls_in || x.span_count)) > 0.05)), []);
+    assert.equal(nodes.find((n) => n.name === 'bank').error_status, 'critical');
+    const olly = await getJson(`${clew.api}/ollystack/ai/api/v1/services/health?window_minutes=30`);
+    assert.equal(olly.services.find((s) => s.service === 'bank').status, 'degraded', 'of its own contract: over 5 and over 10 %');
     // a minute that has just begun
     await post(clew, { fresh: [span(900_000, 1, 0, 2, 'GET /now', Date.now() - 5, 3)] });
     const now = await ask('services/timeseries?start=now-2m&service=fresh&step=1m');

@@ -5,9 +5,9 @@ import { box, cut, draw, errorsOf, failingOf, first, foremost, healthOf, keyOf, 
 
 const node = (name: string, x: number, y: number, some: Partial<MapNode> = {}): MapNode => ({
   kind: 'service', environment: 'prod', namespace: '', name, language: null, versions: [], versions_truncated: false, instance_count: 0, span_count: 0, error_count: 0, error_ratio: 0, duration: null,
-  calls_in: 0, errors_in: 0, calls_out: 0, errors_out: 0, last_seen: '', x, y, ...some,
+  calls_in: 0, errors_in: 0, calls_out: 0, errors_out: 0, error_status: 'unknown', last_seen: '', x, y, ...some,
 });
-const edge = (client: number, server: number, some: Partial<MapEdge> = {}): MapEdge => ({ client, server, connection: 'direct', call_count: 10, error_count: 0, error_ratio: 0, client_duration: null, server_duration: null, last_seen: '', bends: [], ...some });
+const edge = (client: number, server: number, some: Partial<MapEdge> = {}): MapEdge => ({ client, server, connection: 'direct', call_count: 10, error_count: 0, error_ratio: 0, error_status: 'healthy', client_duration: null, server_duration: null, last_seen: '', bends: [], ...some });
 const graph = (nodes: MapNode[], edges: MapEdge[]): MapGraph => ({
   range: { start: '2026-01-01T00:00:00Z', end: '2026-01-01T01:00:00Z' }, nodes, edges, width: Math.max(...nodes.map((n) => n.x)), height: Math.max(...nodes.map((n) => n.y)), left_out: 0, other_count: 0, partial: false,
 });
@@ -45,12 +45,9 @@ test('edges between the same two nodes run beside each other, whichever way they
   for (const l of many.lines) assert.ok(l.y > many.boxes[0].y && l.y < many.boxes[0].y + box.height, 'all of them meet their boxes');
 });
 
-test('health goes by the calls of others, else by its own spans', () => {
-  assert.equal(healthOf(node('a', 0, 0)), 'quiet');
-  assert.equal(healthOf(node('a', 0, 0, { span_count: 100, error_count: 0 })), 'healthy');
-  assert.equal(healthOf(node('a', 0, 0, { span_count: 100, error_count: 1 })), 'degraded');
-  assert.equal(healthOf(node('a', 0, 0, { span_count: 100, error_count: 5 })), 'failing');
-  assert.equal(healthOf(node('a', 0, 0, { span_count: 100, error_count: 50, calls_in: 1000, errors_in: 9 })), 'healthy');
+test('health is what the server says, figures are of the calls of others, else of its own spans', () => {
+  const health = (error_status: MapNode['error_status']) => healthOf(node('a', 0, 0, { error_status, span_count: 100, error_count: 50, calls_in: 1000, errors_in: 9 }));
+  assert.deepEqual([health('unknown'), health('healthy'), health('degraded'), health('critical')], ['quiet', 'healthy', 'degraded', 'failing']);
   assert.deepEqual(errorsOf(node('a', 0, 0, { calls_in: 10, errors_in: 4 })), { calls: 10, ratio: 0.4 });
 });
 
@@ -80,7 +77,7 @@ test('a view holds all, is not blown up, and zooms about a point', () => {
 });
 
 test('a map too large to be read begins where one would look', () => {
-  const nodes = Array.from({ length: 200 }, (_, i) => node(`s${i}`, Math.floor(i / 20), i % 20, { span_count: 100 + i, error_count: i === 77 ? 90 : 0 }));
+  const nodes = Array.from({ length: 200 }, (_, i) => node(`s${i}`, Math.floor(i / 20), i % 20, { span_count: 100 + i, error_count: i === 77 ? 90 : 0, error_status: i === 77 ? 'critical' : 'healthy' }));
   const g = graph(nodes, []), d = draw(g), frame = { width: 900, height: 600 };
   assert.equal(foremost(g), 77);
   const v = first(d, frame, 77);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "insight/health.h"
 #include "query/aggregate.h"
 #include "query/rollups.h"
 
@@ -76,16 +77,18 @@ static double mean_ms(const struct query_span_stats *s) {
     return s->spans ? olly_ms((double)s->duration_sum / (double)s->spans) : 0;
 }
 
-static const char *health_of(double error_rate, double p95_ms) {
-    return error_rate > 10 || p95_ms > 1000 ? "critical" : error_rate > 5 || p95_ms > 500 ? "degraded" : "healthy";
-}
+/* Of the contract, §8: those of clew itself are stricter. */
+static const struct health_limits limits = {.degraded_errors = 0.05,
+                                            .critical_errors = 0.1,
+                                            .degraded_p95_ns = 500 * (int64_t)1000000,
+                                            .critical_p95_ns = 1000 * (int64_t)1000000};
 
 static void write_health(struct json_writer *w, const struct query_service_stats *v) {
     const struct query_span_stats *s = &v->stats;
     double rate = olly_percent(s->errors, s->spans), p95 = olly_ms((double)s->quantiles[QUERY_P95]);
     json_object(w);
     json_member(w, "service", str, v->service);
-    json_member(w, "status", text, health_of(rate, p95));
+    json_member(w, "status", text, health_status_names[health_judge(s, &limits).status]);
     json_key(w, STR("metrics"));
     json_object(w);
     json_member(w, "total_requests", u64, s->spans);

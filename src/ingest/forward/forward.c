@@ -4,7 +4,7 @@
 #include "os/clock.h"
 #include "os/hold.h"
 
-enum { GROUP_REQUESTS_MAX = 256, GROUP_BYTES_MAX = 16 << 20 };
+enum { GROUP_REQUESTS_MAX = 256, GROUP_BYTES_MAX = 16 << 20, HELD_SHARE = 2 /* a half */ };
 #define MARK_NS ((int64_t)200000000)
 
 /* ---- the queue's thread ------------------------------------------------------------------------------------------ */
@@ -46,6 +46,45 @@ static void commit_group(struct forward *f, struct group *g) {
     wake_senders(f);
 }
 
+/* ---- a signal that the target does not take ---------------------------------------------------------------------- */
+
+uint32_t forward_held_kinds(const struct forward *f) {
+    uint32_t held = 0;
+    bool others = false;
+    for (int k = 0; k < FORWARD_KINDS; k++) {
+        if (f->lanes[k].failures) held |= 1u << k;
+        others |= !f->lanes[k].failures && atomic_load(&f->count.sent_requests[k]);
+    }
+    return others ? held : 0;
+}
+
+uint64_t forward_held_bytes_max(const struct forward *f) { return f->options.queue_bytes_max / HELD_SHARE; }
+
+/* Where old records make room for new ones, they do here, too. */
+static bool is_over_share(struct forward *f, enum forward_kind kind) {
+    if (f->options.drop_oldest) return false;
+    lock_take(&f->lock);
+    uint32_t held = forward_held_kinds(f);
+    lock_give(&f->lock);
+    if (!(held >> kind & 1)) return false;
+    struct disk_queue_stats stats;
+    disk_queue_get_stats(f->queue, &stats);
+    return stats.records[kind] >= QUEUE_RECORDS_MAX / HELD_SHARE ||
+           disk_queue_kept_bytes(f->queue, held) >= forward_held_bytes_max(f);
+}
+
+/* It has its share: the rest of the queue is for signals that the target takes. */
+static bool is_refused(struct forward *f, struct forward_request *r) {
+    if (!is_over_share(f, r->kind)) return false;
+    log_error("a signal that the target does not take has its share of the queue: more of it is refused",
+              F_TEXT("signal", forward_kind_names[r->kind]), F_U64("bytes_max", forward_held_bytes_max(f)));
+    r->over_share = true;
+    forward_answer(f, r,
+                   err_new(ERR_BUSY, "%s have their share of the queue: the target has not taken what came before",
+                           forward_kind_names[r->kind]));
+    return true;
+}
+
 static void run_committer(void *context) {
     struct forward *f = context;
     struct group *g = mem_new_of(struct group);
@@ -53,10 +92,10 @@ static void run_committer(void *context) {
     while ((r = queue_pop_wait(f->commit))) {
         int64_t now = clock_wall_ns();
         g->n = g->bytes = 0;
-        add_to_group(g, r, now);
+        if (!is_refused(f, r)) add_to_group(g, r, now);
         while (g->n < GROUP_REQUESTS_MAX && g->bytes < GROUP_BYTES_MAX && (r = queue_pop(f->commit)))
-            add_to_group(g, r, now);
-        commit_group(f, g);
+            if (!is_refused(f, r)) add_to_group(g, r, now);
+        if (g->n) commit_group(f, g);
     }
     mem_free(g);
 }

@@ -8,7 +8,8 @@
  * protobuf of which nothing was rejected or edited goes byte for byte. Requests of one signal are put together by setting them one behind the
  * other, which in protobuf is one request with all of their rows. Signals wait for themselves alone; order is not promised.
  *
- * Refused: HTTP 429 with Retry-After, gRPC UNAVAILABLE with RetryInfo, while the queue is full or memory is over the budget.
+ * Refused: HTTP 429 with Retry-After, gRPC UNAVAILABLE with RetryInfo, while the queue is full, memory is over the budget, or the target takes other signals but not
+ * this one, which has half of the queue.
  * Limits: a request 64 MiB unpacked; FORWARD_WAITING_MAX requests between socket and disk; a batch batch_bytes, or one request that is larger;
  * connections × batch in memory on the way out.
  * Owner: the maker. Threads: forward_handle is a net handler; the rest main.

@@ -33,6 +33,8 @@ struct forward_counters {
     counter requests[2][FORWARD_KINDS];
     counter rejected[FORWARD_KINDS];                                 /* rows that are none: told to the sender */
     counter refused_full, refused_memory, refused_disk, refused_bad; /* requests */
+    counter refused_share
+        [FORWARD_KINDS]; /* requests of a signal that the target does not take and that has its share of the queue */
     counter sent[FORWARD_KINDS], sent_requests[FORWARD_KINDS], retries[FORWARD_KINDS];
     counter denied[FORWARD_KINDS];     /* calls: a wrong token or address */
     counter partial[FORWARD_KINDS];    /* rows that the target rejected within a success */
@@ -55,7 +57,7 @@ void forward_live_follow(struct forward *f,
 struct forward_request {
     struct http_request *http;
     enum forward_kind kind;
-    bool grpc, json, over_memory;
+    bool grpc, json, over_memory, over_share;
     struct str body;   /* as it came */
     struct buf record; /* what is kept */
     uint32_t rows;
@@ -132,6 +134,10 @@ struct forward {
     atomic_bool disk_fails; /* the last group could not be written */
     int64_t started_ns;
 };
+
+/* What signals that the target does not take keep of the queue while it takes others: bits by kind, 0 if there are none; lock held. */
+uint32_t forward_held_kinds(const struct forward *f);
+uint64_t forward_held_bytes_max(const struct forward *f);
 
 void forward_work(void *context); /* threads */
 void forward_send(void *context);

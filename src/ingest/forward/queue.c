@@ -23,7 +23,7 @@ struct slot {
 
 struct segment {
     uint64_t first, used_bytes, nonce;
-    uint32_t undone;
+    uint32_t undone, of_kind[QUEUE_KINDS]; /* records: all of them, by kind */
 };
 
 struct disk_queue {
@@ -92,6 +92,22 @@ static void move_head(struct disk_queue *q) {
     q->head = 0;
 }
 
+/* Slots that are done behind one that is not, as of a signal that the target does not take, go where they are most of all. */
+static void close_gaps(struct disk_queue *q) {
+    size_t n = q->head, cursors[QUEUE_KINDS];
+    uint64_t undone = 0;
+    for (int k = 0; k < QUEUE_KINDS; k++) undone += q->stats.records[k];
+    if (q->slots.n - q->head < 2 * undone) return;
+    for (int k = 0; k < QUEUE_KINDS; k++) cursors[k] = SIZE_MAX;
+    for (size_t i = q->head; i < q->slots.n; i++) {
+        for (int k = 0; k < QUEUE_KINDS; k++)
+            if (i >= q->cursors[k]) cursors[k] = MIN(cursors[k], n);
+        if (!q->slots.v[i].done) q->slots.v[n++] = q->slots.v[i];
+    }
+    q->slots.n = n;
+    for (int k = 0; k < QUEUE_KINDS; k++) q->cursors[k] = MIN(cursors[k], n);
+}
+
 /* Without moving the head, for who goes through the slots. */
 static void end_slot(struct disk_queue *q, struct slot *s) {
     if (s->done) return;
@@ -100,6 +116,7 @@ static void end_slot(struct disk_queue *q, struct slot *s) {
     q->stats.rows[s->kind] -= s->rows;
     if (!s->given) q->stats.waiting[s->kind] -= s->rows;
     struct segment *segment = find_segment(q, s->segment);
+    if (segment) segment->of_kind[s->kind]--;
     if (!segment || --segment->undone) return;
     size_t i = (size_t)(segment - q->segments.v);
     if (!q->file || i + 1 < q->segments.n) remove_segment(q, i); /* the one that is written goes when it is full */
@@ -212,6 +229,7 @@ static void on_record(void *context, const struct queue_record *r, uint64_t body
                                          .rows = r->rows,
                                          .kind = r->kind};
     o->segment->undone++;
+    o->segment->of_kind[r->kind]++;
     q->stats.records[r->kind]++;
     q->stats.rows[r->kind] += r->rows;
     q->stats.waiting[r->kind] += r->rows;
@@ -261,7 +279,7 @@ static err read_segment(struct opening *o, uint64_t first, bool is_last) {
     }
     o->last = MAX(o->last, first);
     o->segment = vec_push(&q->segments);
-    *o->segment = (struct segment){first, 0, head.nonce, 0};
+    *o->segment = (struct segment){.first = first, .nonce = head.nonce};
     queue_segment_read(bytes, &head, is_last, on_record, o, &reading);
     uint64_t tail = bytes.n - reading.end;
     file_unmap(f, bytes);
@@ -396,7 +414,7 @@ static err begin_segment(struct disk_queue *q) {
     }
     lock_take(&q->lock);
     q->file = take(&f);
-    *vec_push(&q->segments) = (struct segment){first, sizeof head, head.nonce, 0};
+    *vec_push(&q->segments) = (struct segment){.first = first, .used_bytes = sizeof head, .nonce = head.nonce};
     q->stats.bytes += sizeof head;
     lock_give(&q->lock);
     return NULL;
@@ -409,11 +427,16 @@ static err make_room(struct disk_queue *q, uint64_t bytes, size_t n) {
         return err_new(ERR_LIMIT, "%llu bytes are more than the queue may hold", (unsigned long long)bytes);
     lock_take(&q->lock);
     if (q->file && current(q)->used_bytes + bytes > q->options.segment_bytes) end_current(q);
-    bool full = false;
+    bool full = false, gaps = true;
     while (!full) {
         uint64_t more = bytes + (q->file ? 0 : QUEUE_HEAD_BYTES);
         bool fits = q->stats.bytes + more <= most && q->slots.n - q->head + n <= QUEUE_RECORDS_MAX;
         if (fits) break;
+        if (q->stats.bytes + more <= most && gaps) {
+            gaps = false;
+            close_gaps(q);
+            continue;
+        }
         if (q->file && !current(q)->undone)
             end_current(q);
         else if (q->options.drop_oldest && q->segments.n)
@@ -461,6 +484,7 @@ static void publish(struct disk_queue *q, const struct queue_record *records, si
                                              .rows = r->rows,
                                              .kind = r->kind};
         at += queue_record_size(r->body.n);
+        s->of_kind[r->kind]++;
         q->stats.records[r->kind]++;
         q->stats.rows[r->kind] += r->rows;
         q->stats.waiting[r->kind] += r->rows;
@@ -603,4 +627,18 @@ void disk_queue_get_stats(struct disk_queue *q, struct disk_queue_stats *out) {
     out->segments = q->segments.n;
     out->oldest_ns = q->head < q->slots.n ? q->slots.v[q->head].time_ns : 0;
     lock_give(&q->lock);
+}
+
+uint64_t disk_queue_kept_bytes(struct disk_queue *q, uint32_t kinds) {
+    uint64_t bytes = 0;
+    lock_take(&q->lock);
+    for (size_t i = 0; i < q->segments.n; i++) {
+        const struct segment *s = &q->segments.v[i];
+        uint32_t of_these = 0;
+        for (int k = 0; k < QUEUE_KINDS; k++) of_these += kinds >> k & 1 ? s->of_kind[k] : 0;
+        bool written = q->file && i + 1 == q->segments.n;
+        if (!written && s->undone && of_these == s->undone) bytes += s->used_bytes;
+    }
+    lock_give(&q->lock);
+    return bytes;
 }

@@ -63,6 +63,8 @@ struct disk_queue_stats {
     int64_t oldest_ns; /* arrival of the oldest that is not done; 0: none */
 };
 void disk_queue_get_stats(struct disk_queue *q, struct disk_queue_stats *out);
+/* Bytes of segments that nothing but records of these kinds keeps (bits by kind); the one that is written is none of them. */
+uint64_t disk_queue_kept_bytes(struct disk_queue *q, uint32_t kinds);
 
 /* ---- the bytes of a segment -------------------------------------------------------------------------------------- */
 

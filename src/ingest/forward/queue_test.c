@@ -186,6 +186,63 @@ static void what_is_too_old_is_dropped_and_counted(void **state) {
     disk_queue_close(q);
 }
 
+/* Segments that hold a record of another kind as well are not kept by one alone. */
+static void what_some_kinds_alone_keep_is_told(void **state) {
+    (void)state;
+    struct queue_record r;
+    struct disk_queue_stats stats;
+    uint32_t bytes;
+    sim_reset(1);
+    struct disk_queue *q = open_queue(&small);
+    for (uint32_t i = 0; i < 300; i += 3) assert_null(append(q, i, 3));
+    disk_queue_get_stats(q, &stats);
+    assert_int_equal(disk_queue_kept_bytes(q, 1) + disk_queue_kept_bytes(q, 3), 0);
+    assert_in_range(disk_queue_kept_bytes(q, 7), stats.bytes - small.segment_bytes, stats.bytes - 1);
+    while (disk_queue_next(q, 0, clock_wall_ns(), &r, &bytes)) disk_queue_release(q, r.sequence);
+    assert_int_equal(disk_queue_kept_bytes(q, 4), 0);
+    assert_in_range(disk_queue_kept_bytes(q, 6), stats.bytes - small.segment_bytes, stats.bytes - 1);
+    while (disk_queue_next(q, 1, clock_wall_ns(), &r, &bytes)) disk_queue_release(q, r.sequence);
+    assert_in_range(disk_queue_kept_bytes(q, 4), stats.bytes - small.segment_bytes, stats.bytes - 1);
+    disk_queue_close(q);
+    q = open_queue(&small);
+    assert_true(disk_queue_kept_bytes(q, 7) > 0); /* of an earlier life, too */
+    while (disk_queue_next(q, 2, clock_wall_ns(), &r, &bytes)) disk_queue_release(q, r.sequence);
+    assert_int_equal(disk_queue_kept_bytes(q, 4), 0);
+    disk_queue_close(q);
+}
+
+/* A record that nobody takes keeps nobody from coming, however many come and go behind it. */
+static void one_that_waits_does_not_fill_the_queue(void **state) {
+    (void)state;
+    enum { EACH = 4096 };
+    static struct queue_record many[EACH];
+    struct disk_queue_options o = {.dir = "queue", .bytes_max = 64 * MIB};
+    struct queue_record r;
+    uint32_t bytes;
+    sim_reset(1);
+    struct disk_queue *q = open_queue(&o);
+    assert_null(append(q, 2, 1)); /* of kind 2 */
+    assert_null(append(q, 5, 1));
+    assert_true(disk_queue_next(q, 2, clock_wall_ns(), &r, &bytes));
+    uint64_t held = r.sequence, last = 0;
+    for (uint32_t done = 0; done < QUEUE_RECORDS_MAX + 2 * EACH; done += EACH) {
+        for (uint32_t i = 0; i < EACH; i++)
+            many[i] = (struct queue_record){.time_ns = clock_wall_ns(), .rows = 1, .body = STR("x")};
+        assert_null(disk_queue_append(q, many, EACH));
+        for (uint32_t i = 0; i < EACH; i++) {
+            assert_true(disk_queue_next(q, 0, clock_wall_ns(), &r, &bytes));
+            assert_true(r.sequence > last);
+            last = r.sequence;
+            disk_queue_release(q, r.sequence);
+        }
+        assert_false(disk_queue_peek(q, 0, &r, &bytes));
+    }
+    disk_queue_release(q, held);
+    assert_true(disk_queue_next(q, 2, clock_wall_ns(), &r, &bytes)); /* 5, not 2 again */
+    assert_true(r.sequence > held);
+    disk_queue_close(q);
+}
+
 static void a_full_disk_refuses_and_goes_on_afterwards(void **state) {
     (void)state;
     uint8_t seen[IDS] = {0};
@@ -458,6 +515,8 @@ int main(void) {
         cmocka_unit_test(a_full_queue_refuses_until_something_is_done),
         cmocka_unit_test(a_full_queue_may_drop_what_is_oldest_and_counts_it),
         cmocka_unit_test(what_is_too_old_is_dropped_and_counted),
+        cmocka_unit_test(what_some_kinds_alone_keep_is_told),
+        cmocka_unit_test(one_that_waits_does_not_fill_the_queue),
         cmocka_unit_test(a_full_disk_refuses_and_goes_on_afterwards),
         cmocka_unit_test(acknowledged_records_survive_power_cuts_at_every_call),
         cmocka_unit_test(acknowledged_records_survive_each_failing_call),

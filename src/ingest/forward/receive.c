@@ -105,6 +105,7 @@ void forward_answer(struct forward *f, struct forward_request *r, err e) {
         bool bad = err_kind(e) == ERR_INVALID || err_kind(e) == ERR_LIMIT, full = err_kind(e) == ERR_BUSY;
         atomic_fetch_add(bad              ? &f->count.refused_bad
                          : r->over_memory ? &f->count.refused_memory
+                         : r->over_share  ? &f->count.refused_share[r->kind]
                          : full           ? &f->count.refused_full
                                           : &f->count.refused_disk,
                          1);

@@ -59,6 +59,9 @@ static void write_received(struct forward *f, struct buf *out) {
     for (size_t i = 0; i < LENGTH(refused); i++)
         buf_add_fmt(out, "clew_collect_refused_requests_total{reason=\"%s\"} %llu\n", refused[i].reason,
                     (unsigned long long)atomic_load(refused[i].n));
+    for (int k = 0; k < FORWARD_KINDS; k++)
+        buf_add_fmt(out, "clew_collect_refused_requests_total{reason=\"queue_share\",signal=\"%s\"} %llu\n",
+                    forward_kind_names[k], (unsigned long long)atomic_load(&c->refused_share[k]));
 }
 
 static void write_correlation(struct forward *f, struct buf *out) {
@@ -80,6 +83,14 @@ static void write_queue(struct forward *f, struct buf *out) {
     by_signal(out, "queue_requests", "gauge", "Requests that are kept and not delivered.", s.records);
     one(out, "queue_bytes", "gauge", "Bytes of the queue on disk.", s.bytes);
     one(out, "queue_bytes_max", "gauge", "Bytes that it may have.", f->options.queue_bytes_max);
+    lock_take(&f->lock);
+    uint32_t held = forward_held_kinds(f);
+    lock_give(&f->lock);
+    one(out, "queue_held_bytes", "gauge",
+        "Of these, kept by signals alone that the target does not take while it takes others.",
+        disk_queue_kept_bytes(f->queue, held));
+    one(out, "queue_held_bytes_max", "gauge", "Bytes from which on more of such signals is refused.",
+        forward_held_bytes_max(f));
     family(out, "queue_oldest_age_seconds", "gauge", "Age of the oldest request that is not delivered.");
     buf_add_fmt(out, "clew_collect_queue_oldest_age_seconds %.3f\n", (double)age / 1e9);
     one(out, "queue_damaged_total", "counter", "Places of the queue that could not be read.", s.damaged);

@@ -43,6 +43,7 @@ static const uint8_t database_systems[] = {ROLE_DB_SYSTEM_NAME, ROLE_DB_SYSTEM, 
 static const uint8_t database_places[] = {ROLE_DB_NAMESPACE, ROLE_DB_NAME, ROLE_SERVER_ADDRESS, ROLE_NET_PEER_NAME,
                                           ROLE_NONE};
 static const uint8_t destinations[] = {ROLE_DESTINATION_NAME, ROLE_DESTINATION, ROLE_MESSAGING_SYSTEM, ROLE_NONE};
+static const uint8_t destination_names[] = {ROLE_DESTINATION_NAME, ROLE_DESTINATION, ROLE_NONE};
 static const uint8_t peers[] = {ROLE_PEER_SERVICE,   ROLE_DESTINATION_NAME, ROLE_DESTINATION,
                                 ROLE_SERVER_ADDRESS, ROLE_NET_PEER_NAME,    ROLE_HTTP_HOST,
                                 ROLE_RPC_SERVICE,    ROLE_MESSAGING_SYSTEM, ROLE_NONE};
@@ -58,7 +59,13 @@ struct slot {
     uint32_t what; /* enum what, kind and status; 0: free */
     uint32_t key;
 };
-enum what { WHAT_CALL = 1 << 16, WHAT_DATABASE = 2 << 16, WHAT_USER = 3 << 16, WHAT_DESTINATION = 4 << 16 };
+enum what {
+    WHAT_CALL = 1 << 16,
+    WHAT_DATABASE = 2 << 16,
+    WHAT_USER = 3 << 16,
+    WHAT_DESTINATION = 4 << 16,
+    WHAT_PUBLISHED = 5 << 16
+};
 
 struct rolling {
     const struct batch *b;
@@ -196,7 +203,7 @@ static uint32_t database_key(struct rolling *r, const struct slot *s) {
     return rollup_sink_key(r->out, &key);
 }
 
-/* Nobody's span calls this one: a client in front of the service, or the destination `a` that it takes its work from. */
+/* Nobody's span calls this one: a client in front of the service. Or whatever calls it: the destination `a` that it takes its work from. */
 static uint32_t root_key(struct rolling *r, const struct slot *s) {
     const struct sender *sender = sender_of(r, s->resource);
     struct rollup_key key = edge_key(ROLLUP_EDGE_SERVER, s->a ? ROLLUP_MESSAGING : ROLLUP_TO_PEER, sender->environment);
@@ -206,14 +213,25 @@ static uint32_t root_key(struct rolling *r, const struct slot *s) {
     return rollup_sink_key(r->out, &key);
 }
 
+/* To the destination `a`. */
+static uint32_t published_key(struct rolling *r, const struct slot *s) {
+    const struct sender *sender = sender_of(r, s->resource);
+    struct rollup_key key = edge_key(ROLLUP_EDGE_CLIENT, ROLLUP_MESSAGING, sender->environment);
+    key.texts[ROLLUP_CLIENT_NAMESPACE] = sender->space;
+    key.texts[ROLLUP_CLIENT] = sender->service;
+    key.texts[ROLLUP_SERVER] = cut(batch_string(r->b, s->a));
+    return rollup_sink_key(r->out, &key);
+}
+
 static uint32_t key_of(struct rolling *r, struct slot wanted) {
     if (r->slot_count * 2 > r->slot_mask || !r->slots) grow_slots(r);
     struct slot *s = find_slot(r, &wanted);
     if (s->what) return s->key;
     enum what what = (enum what)(wanted.what & 0xff0000);
-    wanted.key = what == WHAT_CALL       ? call_key(r, &wanted, wanted.what >> 8 & 0xff, wanted.what & 0xff)
-                 : what == WHAT_DATABASE ? database_key(r, &wanted)
-                                         : root_key(r, &wanted);
+    wanted.key = what == WHAT_CALL        ? call_key(r, &wanted, wanted.what >> 8 & 0xff, wanted.what & 0xff)
+                 : what == WHAT_DATABASE  ? database_key(r, &wanted)
+                 : what == WHAT_PUBLISHED ? published_key(r, &wanted)
+                                          : root_key(r, &wanted);
     *s = wanted;
     r->slot_count++;
     return wanted.key;
@@ -253,26 +271,19 @@ static void add_caller(struct rolling *r, uint32_t row, uint32_t resource, uint3
         return;
     }
     bool messaging = kind == KIND_PRODUCER || texts[ROLE_MESSAGING_SYSTEM];
+    uint32_t to = messaging ? first_of(r, texts, kind == KIND_PRODUCER ? destinations : destination_names) : 0;
+    if (to) rollup_sink_add(r->out, key_of(r, (struct slot){resource, to, 0, WHAT_PUBLISHED, 0}), call);
     add_half(r, resource,
              &(struct rollup_half){.is_remembered = kind == KIND_PRODUCER,
                                    .connection = messaging ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
                                    .client_span = call->span_id,
-                                   .peer = cut(batch_string(r->b, first_of(r, texts, peers))),
+                                   .peer = to ? STR("") : cut(batch_string(r->b, first_of(r, texts, peers))),
                                    .call = *call});
 }
 
 static void add_called(struct rolling *r, uint32_t row, uint32_t resource, uint32_t kind,
                        const struct rollup_call *call) {
     uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, row);
-    if (parent) {
-        add_half(r, resource,
-                 &(struct rollup_half){.is_server = true,
-                                       .connection = kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
-                                       .client_span = parent,
-                                       .peer = STR(""),
-                                       .call = *call});
-        return;
-    }
     struct slot s = {resource, 0, 0, WHAT_USER, 0};
     if (kind == KIND_CONSUMER) {
         uint32_t texts[ROLES];
@@ -280,7 +291,14 @@ static void add_called(struct rolling *r, uint32_t row, uint32_t resource, uint3
         s.a = first_of(r, texts, destinations);
         s.what = s.a ? WHAT_DESTINATION : WHAT_USER;
     }
-    rollup_sink_add(r->out, key_of(r, s), call);
+    if (!parent || s.a) rollup_sink_add(r->out, key_of(r, s), call);
+    if (parent)
+        add_half(r, resource,
+                 &(struct rollup_half){.is_server = true,
+                                       .connection = kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
+                                       .client_span = parent,
+                                       .peer = STR(""),
+                                       .call = *call});
 }
 
 static void add_span(struct rolling *r, uint32_t row) {

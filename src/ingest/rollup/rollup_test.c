@@ -117,11 +117,27 @@ static void calls_and_the_called_are_halves(void **state) {
     comes_to(web,
              (struct span){PRODUCER, 0, 0xa, 0, "send", "messaging.system=kafka messaging.destination.name=orders", 5},
              "spans prod|eu|web|send| 4 0 100+5\n"
-             "caller remembered prod|eu|web 3 of a peer=orders 100+5\n");
+             "client prod|eu|web||orders 3 0 100+5\n"
+             "caller remembered prod|eu|web 3 of a peer= 100+5\n");
+    comes_to(web, (struct span){PRODUCER, 2, 0xa, 0, "send", "messaging.system=kafka server.address=broker", 5},
+             "spans prod|eu|web|send| 4 2 100+5 failed\n"
+             "client prod|eu|web||kafka 3 0 100+5 failed\n"
+             "caller remembered prod|eu|web 3 of a peer= 100+5 failed\n");
+    comes_to(web, (struct span){PRODUCER, 0, 0xa, 0, "send", "server.address=broker", 5},
+             "spans prod|eu|web|send| 4 0 100+5\n"
+             "caller remembered prod|eu|web 3 of a peer=broker 100+5\n");
+    comes_to(web, (struct span){CLIENT, 0, 0xa, 0, "send", "messaging.system=nats messaging.destination=jobs", 5},
+             "spans prod|eu|web|send| 3 0 100+5\n"
+             "client prod|eu|web||jobs 3 0 100+5\n"
+             "caller prod|eu|web 3 of a peer= 100+5\n");
     comes_to(web, (struct span){SERVER, 0, 0xa, 0xb, "GET", "peer.service=x", 5},
              "spans prod|eu|web|GET| 2 0 100+5\n"
              "called prod|eu|web 0 of b peer= 100+5\n");
     comes_to(web, (struct span){CONSUMER, 0, 0xa, 0xb, "take", "messaging.system=kafka", 5},
+             "spans prod|eu|web|take| 5 0 100+5\n"
+             "server prod||kafka|eu|web 3 0 100+5\n"
+             "called prod|eu|web 3 of b peer= 100+5\n");
+    comes_to(web, (struct span){CONSUMER, 0, 0xa, 0xb, "take", "server.address=broker", 5},
              "spans prod|eu|web|take| 5 0 100+5\n"
              "called prod|eu|web 3 of b peer= 100+5\n");
 }

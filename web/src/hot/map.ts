@@ -1,5 +1,5 @@
 // The map of services as a drawing: boxes, curves between them, how well each does. No browser is needed.
-import type { Duration } from '../lib/api';
+import type { Duration, ErrorStatus } from '../lib/api';
 
 export interface MapNode {
   kind: 'service' | 'database' | 'messaging' | 'peer';
@@ -18,6 +18,7 @@ export interface MapNode {
   errors_in: number;
   calls_out: number;
   errors_out: number;
+  error_status: ErrorStatus;
   last_seen: string;
   distance?: number;
   x: number;
@@ -30,6 +31,7 @@ export interface MapEdge {
   call_count: number;
   error_count: number;
   error_ratio: number;
+  error_status: ErrorStatus;
   client_duration: Duration | null;
   server_duration: Duration | null;
   last_seen: string;
@@ -50,15 +52,13 @@ export interface MapGraph {
 /* ---- how well ---- */
 
 export type Health = 'failing' | 'degraded' | 'healthy' | 'quiet';
-export const failingFrom = 0.05, degradedFrom = 0.01;
-export const healthOfRatio = (ratio: number): Health => (ratio >= failingFrom ? 'failing' : ratio >= degradedFrom ? 'degraded' : 'healthy');
+const shown: Record<ErrorStatus, Health> = { critical: 'failing', degraded: 'degraded', healthy: 'healthy', unknown: 'quiet' };
+/** Of a node, an edge, a service: as the server judged it. */
+export const healthOf = (of: { error_status: ErrorStatus }): Health => shown[of.error_status];
 /** By the calls it gets; of one that nobody calls by its own spans; of one that sends none, such as a user, by its calls of others. */
 export function errorsOf(n: MapNode): { calls: number; ratio: number } {
   const [calls, errors] = n.calls_in > 0 ? [n.calls_in, n.errors_in] : n.span_count > 0 ? [n.span_count, n.error_count] : [n.calls_out, 0];
   return { calls, ratio: calls > 0 ? errors / calls : 0 };
-}
-export function healthOf(n: MapNode): Health {
-  return n.calls_in + n.span_count > 0 ? healthOfRatio(errorsOf(n).ratio) : 'quiet';
 }
 
 /** What a node is called in addresses: its name can be that of a database, too, or stand in two environments. */

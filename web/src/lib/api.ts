@@ -20,12 +20,15 @@ export interface SpanStats {
   error_ratio: number;
   duration: Duration | null;
 }
+/** What failures alone make of it, as the server judges: unknown where there were no calls. */
+export type ErrorStatus = 'healthy' | 'degraded' | 'critical' | 'unknown';
 export interface Partial_ {
   partial: boolean;
   partial_reason?: string;
 }
 export interface ServiceStats extends SpanStats {
   service: string;
+  error_status: ErrorStatus;
   bucket_span_counts: number[];
   bucket_error_counts: number[];
 }
@@ -104,6 +107,7 @@ export interface TraceHead extends Partial_ {
   truncated: boolean;
   missing_parents: string[];
   correlation_ids: string[]; // that its spans came with, the first of them
+  correlation_ids_encoded?: (string | null)[]; // beside them, where one is no UTF-8
   services: { name: string; span_count: number; error_count: number }[];
   clocks: { service: string; ahead_ns: number; call_count: number; against_count: number }[];
 }

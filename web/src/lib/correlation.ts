@@ -23,6 +23,7 @@ export interface Correlation {
   root_operation: string;
   root_trace_id: string | null;
   max_duration_ns: number;
+  clock_skew?: true; // clocks may be apart, and times are as they were stored
 }
 export interface Correlations extends Partial_ {
   correlations: Correlation[];

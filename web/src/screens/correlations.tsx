@@ -55,7 +55,7 @@ function Row({ c, state, at }: { c: Correlation; state: CorrelationsState; at: b
       <td class="num muted" style={{ textAlign: 'left' }} title={showTime(parseMs(c.first_seen), zone, true)}>{showClock(parseMs(c.first_seen), zone, Date.now()).replace(/\.\d+$/, '')}</td>
       <td class="idcell"><a class="strong mono" href={linkOf(state, c.correlation_id, c.correlation_id_encoded)}>{shownId(c.correlation_id)}</a></td>
       <td class="hide-small" style={{ overflowWrap: 'anywhere' }}>{c.root_service && <span class="muted"><Who service={c.root_service} /></span>} {c.root_operation}</td>
-      <td class="num">{duration(c.duration_ns)}</td>
+      <td class="num">{duration(c.duration_ns)}{c.clock_skew && <span class="tag warn" title="Clocks of its services may be apart: times are as they were stored. Open it to see right ones">clocks</span>}</td>
       <td class="num hide-small">{grouped(c.span_count)}</td>
       <td class="num hide-small">{grouped(c.log_count)}</td>
       <td class="num hide-small">{grouped(c.trace_count)}</td>

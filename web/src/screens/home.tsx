@@ -1,7 +1,7 @@
 // What goes on at this moment: how much, with how many errors and how fast, who is not well, what failed last. Asked anew by itself.
 import type { ComponentChildren } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { healthOfRatio } from '../hot/map';
+import { healthOf } from '../hot/map';
 import { useQuestion, type Asked, type Services, type ServiceStats, type Stats, type Traces } from '../lib/api';
 import type { Correlations } from '../lib/correlation';
 import { duration, grouped, percent, plural, rate } from '../lib/format';
@@ -33,16 +33,16 @@ function sorted(v: readonly ServiceStats[], by: Sort): ServiceStats[] {
   });
 }
 
-function Health({ ratio }: { ratio: number }) {
-  const health = healthOfRatio(ratio), [mark, word] = marks[health];
-  return <span class={`health ${health}`} title={`${word}: ${percent(ratio)} of its spans failed`}><span aria-hidden="true">{mark}</span> <span class={health === 'healthy' ? 'sr' : ''}>{word}</span></span>;
+function Health({ s }: { s: ServiceStats }) {
+  const health = healthOf(s), [mark, word] = marks[health];
+  return <span class={`health ${health}`} title={`${word}: ${percent(s.error_ratio)} of its spans failed`}><span aria-hidden="true">{mark}</span> <span class={health === 'healthy' ? 'sr' : ''}>{word}</span></span>;
 }
 
 function Row({ s, before, state, seconds, at }: { s: ServiceStats; before: ServiceStats | null | undefined; state: HomeState; seconds: number; at: boolean }) {
   const some = { start: state.start, end: state.end, environment: state.environment, service: s.service, compare: state.compare };
   return (
     <tr class={at ? 'at' : ''}>
-      <td>{s.service === '_other' ? <span class="muted" title="More services than are told apart, together"><Dot service={s.service} />all others</span> : <Who strong service={s.service} href={serviceLink(some)} />} <Health ratio={s.error_ratio} /></td>
+      <td>{s.service === '_other' ? <span class="muted" title="More services than are told apart, together"><Dot service={s.service} />all others</span> : <Who strong service={s.service} href={serviceLink(some)} />} <Health s={s} /></td>
       <td class="num">{rate(s.span_count / seconds)} <Change now={s.span_count} before={before && before.span_count} show={(v) => rate(v / seconds)} /></td>
       <td class="num">{s.error_count ? <a class="bad" href={tracesLink({ ...some, status: 'error' })}>{percent(s.error_ratio)}</a> : <span class="muted">0%</span>} <Change now={s.error_ratio} before={before && before.error_ratio} show={percent} worse="more" share /></td>
       <td class="num hide-small">{s.duration ? duration(s.duration.p50_ns) : '–'} {s.duration && <Change now={s.duration.p50_ns} before={before?.duration?.p50_ns} show={duration} worse="more" />}</td>
@@ -53,7 +53,7 @@ function Row({ s, before, state, seconds, at }: { s: ServiceStats; before: Servi
   );
 }
 
-const none: ServiceStats = { service: '', span_count: 0, error_count: 0, error_ratio: 0, duration: null, bucket_span_counts: [], bucket_error_counts: [] };
+const none: ServiceStats = { service: '', span_count: 0, error_count: 0, error_ratio: 0, error_status: 'unknown', duration: null, bucket_span_counts: [], bucket_error_counts: [] };
 
 /** Rows stay where they are while the screen asks by itself, whatever their figures do; who is new comes below. */
 function useSteady(rows: ServiceStats[], of: string, busy: boolean): ServiceStats[] {
@@ -94,7 +94,7 @@ function Table({ stats, state, turn, busy }: { stats: Stats; state: HomeState; t
 
 /** Who is not well, in words. */
 function healthWords(all: readonly ServiceStats[]): { text: string; bad: boolean } {
-  const of = all.map((s) => healthOfRatio(s.error_ratio)), failing = of.filter((h) => h === 'failing').length, degraded = of.filter((h) => h === 'degraded').length;
+  const of = all.map(healthOf), failing = of.filter((h) => h === 'failing').length, degraded = of.filter((h) => h === 'degraded').length;
   return { text: [failing && `${failing} failing`, degraded && `${degraded} degraded`].filter(Boolean).join(', ') || 'all healthy', bad: failing > 0 };
 }
 

@@ -1,6 +1,6 @@
 // The service map: who calls whom, how much and how well. A node opens what is known of it; the same as a list.
 import { useMemo } from 'preact/hooks';
-import { box, cut, draw, errorsOf, failingOf, foremost, healthOf, healthOfRatio, keyOf, reading, towards, worstFirst, type Drawing, type MapGraph, type MapNode } from '../hot/map';
+import { box, cut, draw, errorsOf, failingOf, foremost, healthOf, keyOf, reading, towards, worstFirst, type Drawing, type MapGraph, type MapNode } from '../hot/map';
 import { useQuestion, type Services } from '../lib/api';
 import { duration, percent, plural, rate } from '../lib/format';
 import { focusBy, useKeys } from '../lib/keys';
@@ -46,7 +46,7 @@ function Lines({ g, d, near }: { g: MapGraph; d: Drawing; near: number }) {
     <g aria-hidden="true">
       {d.lines.map((l, i) => {
         const e = g.edges[i], of = near >= 0 && (e.client === near || e.server === near);
-        return <path key={i} class={`edge ${healthOfRatio(e.error_ratio)}${near >= 0 && !of ? ' dim' : ''}`} d={l.path} stroke-width={l.weight.toFixed(1)} marker-end={e.client === e.server ? undefined : 'url(#to)'} />;
+        return <path key={i} class={`edge ${healthOf(e)}${near >= 0 && !of ? ' dim' : ''}`} d={l.path} stroke-width={l.weight.toFixed(1)} marker-end={e.client === e.server ? undefined : 'url(#to)'} />;
       })}
       {near >= 0 && d.lines.map((l, i) => (g.edges[i].client === near || g.edges[i].server === near) && (
         <text key={`t${i}`} class="edgetext" x={l.x} y={l.y - 4} text-anchor="middle">{rate(g.edges[i].call_count / secondsOf(g))}/s{g.edges[i].error_count > 0 && ` · ${percent(g.edges[i].error_ratio)}`}</text>
@@ -92,8 +92,8 @@ function NodePanel({ g, at, state, set, choose }: { g: MapGraph; at: number; sta
         {state.focus === n.name ? <button class="button" onClick={() => set({ focus: '' })}>Whole map</button> : <button class="button" onClick={() => set({ focus: n.name })}>What is near it</button>}
       </div>
       <Facts n={n} />
-      <Calls title="Called by" g={g} edges={g.edges.filter((e) => e.server === at && e.client !== at)} end="client" name={link} />
-      <Calls title="Calls" g={g} edges={g.edges.filter((e) => e.client === at && e.server !== at)} end="server" name={link} />
+      <Calls title={n.kind === 'messaging' ? 'Published by' : 'Called by'} g={g} edges={g.edges.filter((e) => e.server === at && e.client !== at)} end="client" name={link} />
+      <Calls title={n.kind === 'messaging' ? 'Taken by' : 'Calls'} g={g} edges={g.edges.filter((e) => e.client === at && e.server !== at)} end="server" name={link} />
     </aside>
   );
 }

@@ -85,7 +85,7 @@ function Header({ t, range, children }: { t: Trace; range: Range; children: Comp
         {t.error_count > 0 ? <span class="tag error">{plural(t.error_count, 'error')}</span> : <span>no errors</span>}
         <span>{showTime(parseMs(t.start), zone, true)}</span>
         <span class="mono">{t.trace_id} <CopyButton what="the trace's id" text={t.trace_id} /></span>
-        {t.correlation_ids.map((id) => <span key={id} class="mono">id <a href={correlationLink(id)}>{id}</a> <CopyButton what="the correlation id" text={id} /></span>)}
+        {t.correlation_ids.map((id, i) => <span key={i} class="mono">id <a href={correlationLink(id, t.correlation_ids_encoded?.[i] ?? '')}>{id}</a> <CopyButton what="the correlation id" text={id} /></span>)}
         <ul class="services" aria-label="Services">{t.services.slice(0, 12).map((s) => <li key={s.name}><Who service={s.name} href={serviceLink({ ...range, service: s.name })} />&nbsp;<span class="muted">{s.span_count}</span></li>)}{t.services.length > 12 && <li class="muted">and {t.services.length - 12} more</li>}</ul>
       </div>
     </>
@@ -205,7 +205,7 @@ function Shown({ t: asked }: { t: Trace }) {
         {state.as !== 'analysis' && <Find field={field} state={state} set={set} found={found} onEnter={(step) => jump(found.marks, at, step, 'Nothing found', select)} />}
         {isOfSpans(state.as) && <button class="button" aria-pressed={state.path} title="Critical path (c): what the duration is made of" onClick={() => set({ path: !state.path }, true)}>Critical path</button>}
         {t.error_count > 0 && <button class="button" title="Next error (e)" onClick={() => error(1)}>Next error</button>}
-        <a class="button" title="Everything that belongs to this request" href={correlationLink(t.correlation_ids[0] ?? t.trace_id)}>Correlation</a>
+        <a class="button" title="Everything that belongs to this request" href={correlationLink(t.correlation_ids[0] ?? t.trace_id, t.correlation_ids_encoded?.[0] ?? '')}>Correlation</a>
         <a class="button" href={compareLink({ a: t.trace_id })}>Compare with …</a>
         <a class="button" href={logsLink({ ...range, trace_id: t.trace_id })}>Logs{logs ? ` ${logs.logs.length}${logs.next_cursor ? '+' : ''}` : ''}</a>
       </Header>

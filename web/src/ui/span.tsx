@@ -124,7 +124,7 @@ export function SpanDetail({ t, i, logs, range, close }: { t: Trace; i: number; 
       <Facts t={t} i={i} s={s} range={range} />
       <section aria-label="Ways on" style={{ display: 'flex', flexWrap: 'wrap', gap: '8px' }}>
         <a class="button" href={tracesLink({ ...range, service, operation })}>Traces with this operation</a>
-        <a class="button" href={correlationLink(s?.correlation_id ?? t.correlation_ids[0] ?? t.trace_id, s?.correlation_id_encoded)}>Its correlation</a>
+        <a class="button" href={correlationLink(s?.correlation_id ?? t.correlation_ids[0] ?? t.trace_id, s?.correlation_id ? s.correlation_id_encoded : t.correlation_ids_encoded?.[0] ?? '')}>Its correlation</a>
         {w.error[i] === 1 && <a class="button" href={tracesLink({ ...range, service, operation, status: 'error' })}>Only failed ones</a>}
         <a class="button" href={serviceLink({ ...range, service })}>Service {service}</a>
         <a class="button" href={serviceMetricsLink(service, s ? namespaceOf(s) : null, around(parseMs(t.start)))}>Metrics of {service}</a>

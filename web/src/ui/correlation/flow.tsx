@@ -1,6 +1,6 @@
 // The path that a request took, as a graph: who called whom, in what order, how often, how long it took and what failed.
 import { useMemo } from 'preact/hooks';
-import { box, cut, draw, healthOfRatio, reading, towards } from '../../hot/map';
+import { box, cut, draw, reading, towards } from '../../hot/map';
 import { useQuestion } from '../../lib/api';
 import { paramsOf, pathOf, type Flow, type FlowEdge, type FlowNode } from '../../lib/correlation';
 import { duration, plural } from '../../lib/format';
@@ -17,7 +17,7 @@ type Set_ = (s: Partial<CorrelationsState>, replace?: boolean) => void;
 const joins: Record<FlowEdge['join'], string> = { call: 'calls', link: 'links to', same_id: 'has the same id as' };
 const keyOf = (n: FlowNode): string => [n.kind, n.name, n.operation ?? ''].map(encodeURIComponent).join('/');
 const ratioOf = (n: FlowNode): number => (n.call_count > 0 ? n.call_error_count / n.call_count : n.span_count > 0 ? n.error_count / n.span_count : 0);
-const healthOf = (n: FlowNode) => (n.call_count === 0 && n.span_count === 0 ? 'quiet' as const : ratioOf(n) > 0 ? 'failing' as const : healthOfRatio(0));
+const healthOf = (n: FlowNode) => (n.call_count === 0 && n.span_count === 0 ? 'quiet' as const : ratioOf(n) > 0 ? 'failing' as const : 'healthy' as const);
 const lineOf = (n: FlowNode): string => [plural(n.call_count, 'call'), ...(n.call_error_count ? [`${n.call_error_count} failed`] : []), ...(n.call_count ? [duration(n.mean_duration_ns)] : [])].join(' · ');
 const titleOf = (n: FlowNode): string => (n.operation ? `${n.name}: ${n.operation}` : n.name);
 
