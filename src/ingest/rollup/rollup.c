@@ -5,7 +5,7 @@
 
 enum { KIND_SERVER = 2, KIND_CLIENT, KIND_PRODUCER, KIND_CONSUMER, KINDS };
 enum { STATUS_ERROR = 2, STATUSES };
-enum { TEXTS_BYTES_MAX = 64 << 20, SLOTS_FIRST = 64, SLOTS_FIRST_MAX = 4096 };
+enum { TEXTS_BYTES_MAX = 64 << 20, SLOTS_FIRST = 64, SLOTS_FIRST_MAX = 4096, PROBES_MAX = 8 };
 
 /* What tells the other end of a call. Where two stand in one line of a list below the first that is there counts. */
 enum role {
@@ -67,6 +67,7 @@ struct rolling {
     uint8_t *roles;         /* by key of the batch; NULL: not asked for so far */
     struct slot *slots;
     uint32_t slot_mask, slot_count, slots_first;
+    uint32_t *by_id, id_shift; /* rows by span id: row + 1; NULL: not asked for so far */
     struct arena texts;
 };
 
@@ -232,15 +233,73 @@ static struct rollup_call call_of(const struct batch *b, uint32_t row, uint32_t 
     return call;
 }
 
-static void add_half(struct rolling *r, uint32_t resource, struct rollup_half *half) {
-    const struct sender *sender = sender_of(r, resource);
+static uint32_t id_slot(const struct rolling *r, uint64_t id) {
+    return (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> r->id_shift);
+}
+
+/* Of all rows of the batch, whichever are asked for, so that any part of them says the same. Ids that somebody chose to stand in one place are left out. */
+static void index_ids(struct rolling *r) {
+    const struct batch *b = r->b;
+    uint32_t bits = 6;
+    while (bits < 31 && (UINT32_C(1) << bits) / 2 < b->rows) bits++;
+    r->id_shift = 64 - bits;
+    r->by_id = mem_new_array(uint32_t, (UINT32_C(1) << bits) + PROBES_MAX);
+    for (uint32_t row = 0; row < b->rows; row++) {
+        uint32_t *at = r->by_id + id_slot(r, batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row)), *end = at + PROBES_MAX;
+        while (at < end && *at) at++;
+        if (at < end) *at = row + 1;
+    }
+}
+
+/* With the words of query.h: environments do not tell services apart. */
+static bool is_same_service(struct rolling *r, uint32_t a, uint32_t b) {
+    if (a == b) return true;
+    const struct sender *x = sender_of(r, a), *y = sender_of(r, b);
+    return str_equal(x->service, y->service) && str_equal(x->space, y->space);
+}
+
+/* Most spans have a parent of their own service, and most of those in their own batch: nobody else need look for it. */
+static bool has_own_parent(struct rolling *r, uint32_t row, uint32_t resource, uint64_t parent) {
+    const struct batch *b = r->b;
+    if (!r->by_id) index_ids(r);
+    const uint32_t *at = r->by_id + id_slot(r, parent);
+    for (int i = 0; i < PROBES_MAX && at[i]; i++) {
+        uint32_t other = at[i] - 1;
+        if (batch_u64(b, SET_ROWS, FIELD_SPAN_ID, other) == parent &&
+            memcmp(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, other), batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row), 16) ==
+                0)
+            return is_same_service(r, resource, batch_u32(b, SET_ROWS, FIELD_RESOURCE, other));
+    }
+    return false;
+}
+
+static void add_half(struct rolling *r, const struct sender *sender, struct rollup_half *half) {
     half->environment = sender->environment;
     half->space = sender->space;
     half->service = sender->service;
     rollup_sink_half(r->out, half);
 }
 
-static void add_caller(struct rolling *r, uint32_t row, uint32_t resource, uint32_t kind,
+static void add_parent(struct rolling *r, const struct sender *sender, const struct rollup_call *call) {
+    rollup_sink_parent(r->out, &(struct rollup_parent){.environment = sender->environment,
+                                                       .space = sender->space,
+                                                       .service = sender->service,
+                                                       .trace_id = call->trace_id,
+                                                       .span_id = call->span_id,
+                                                       .start_ns = call->start_ns});
+}
+
+static void add_plain(struct rolling *r, uint32_t row, uint32_t resource, const struct sender *sender,
+                      const struct rollup_call *call) {
+    uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, row);
+    if (!parent || has_own_parent(r, row, resource, parent)) return;
+    add_half(r, sender,
+             &(struct rollup_half){
+                 .is_server = true, .is_plain = true, .client_span = parent, .peer = STR(""), .call = *call});
+}
+
+/* False: a call of a database, which is no half. */
+static bool add_caller(struct rolling *r, uint32_t row, uint32_t resource, const struct sender *sender, uint32_t kind,
                        const struct rollup_call *call) {
     uint32_t texts[ROLES];
     read_roles(r, row, texts);
@@ -250,22 +309,23 @@ static void add_caller(struct rolling *r, uint32_t row, uint32_t resource, uint3
         struct slot s = {resource, peer ? peer : first_of(r, texts, database_places), peer ? 0 : system, WHAT_DATABASE,
                          0};
         rollup_sink_add(r->out, key_of(r, s), call);
-        return;
+        return false;
     }
     bool messaging = kind == KIND_PRODUCER || texts[ROLE_MESSAGING_SYSTEM];
-    add_half(r, resource,
+    add_half(r, sender,
              &(struct rollup_half){.is_remembered = kind == KIND_PRODUCER,
                                    .connection = messaging ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
                                    .client_span = call->span_id,
                                    .peer = cut(batch_string(r->b, first_of(r, texts, peers))),
                                    .call = *call});
+    return true;
 }
 
-static void add_called(struct rolling *r, uint32_t row, uint32_t resource, uint32_t kind,
+static void add_called(struct rolling *r, uint32_t row, uint32_t resource, const struct sender *sender, uint32_t kind,
                        const struct rollup_call *call) {
     uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, row);
     if (parent) {
-        add_half(r, resource,
+        add_half(r, sender,
                  &(struct rollup_half){.is_server = true,
                                        .connection = kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
                                        .client_span = parent,
@@ -292,8 +352,13 @@ static void add_span(struct rolling *r, uint32_t row) {
     struct rollup_call call = call_of(b, row, status);
     struct slot s = {resource, batch_u32(b, SET_ROWS, FIELD_NAME, row), 0, WHAT_CALL | kind << 8 | status, 0};
     rollup_sink_add(r->out, key_of(r, s), &call);
-    if (kind == KIND_CLIENT || kind == KIND_PRODUCER) add_caller(r, row, resource, kind, &call);
-    if (kind == KIND_SERVER || kind == KIND_CONSUMER) add_called(r, row, resource, kind, &call);
+    const struct sender *sender = sender_of(r, resource);
+    bool calls = (kind == KIND_CLIENT || kind == KIND_PRODUCER) && add_caller(r, row, resource, sender, kind, &call);
+    if (!calls) add_parent(r, sender, &call);
+    if (kind == KIND_SERVER || kind == KIND_CONSUMER)
+        add_called(r, row, resource, sender, kind, &call);
+    else
+        add_plain(r, row, resource, sender, &call);
 }
 
 static void run(void *context, const struct batch *b, const uint32_t *rows, uint32_t n, struct rollup_sink *out) {
@@ -308,6 +373,7 @@ static void run(void *context, const struct batch *b, const uint32_t *rows, uint
     mem_free(r.senders);
     mem_free(r.roles);
     mem_free(r.slots);
+    mem_free(r.by_id);
 }
 
 struct rollup_function rollup_of_spans(void) {
