@@ -233,6 +233,12 @@ static struct rollup_call call_of(const struct batch *b, uint32_t row, uint32_t 
     return call;
 }
 
+struct span {
+    uint32_t row, resource, kind;
+    const struct sender *sender;
+    struct rollup_call call;
+};
+
 static uint32_t id_slot(const struct rolling *r, uint64_t id) {
     return (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> r->id_shift);
 }
@@ -252,113 +258,104 @@ static void index_ids(struct rolling *r) {
 }
 
 /* With the words of query.h: environments do not tell services apart. */
-static bool is_same_service(struct rolling *r, uint32_t a, uint32_t b) {
-    if (a == b) return true;
-    const struct sender *x = sender_of(r, a), *y = sender_of(r, b);
-    return str_equal(x->service, y->service) && str_equal(x->space, y->space);
+static bool is_same_service(const struct sender *a, const struct sender *b) {
+    return a == b || (str_equal(a->service, b->service) && str_equal(a->space, b->space));
 }
 
 /* Most spans have a parent of their own service, and most of those in their own batch: nobody else need look for it. */
-static bool has_own_parent(struct rolling *r, uint32_t row, uint32_t resource, uint64_t parent) {
+static bool has_own_parent(struct rolling *r, const struct span *s, uint64_t parent) {
     const struct batch *b = r->b;
     if (!r->by_id) index_ids(r);
     const uint32_t *at = r->by_id + id_slot(r, parent);
     for (int i = 0; i < PROBES_MAX && at[i]; i++) {
         uint32_t other = at[i] - 1;
         if (batch_u64(b, SET_ROWS, FIELD_SPAN_ID, other) == parent &&
-            memcmp(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, other), batch_id16(b, SET_ROWS, FIELD_TRACE_ID, row), 16) ==
-                0)
-            return is_same_service(r, resource, batch_u32(b, SET_ROWS, FIELD_RESOURCE, other));
+            memcmp(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, other), s->call.trace_id, sizeof s->call.trace_id) == 0)
+            return is_same_service(s->sender, sender_of(r, batch_u32(b, SET_ROWS, FIELD_RESOURCE, other)));
     }
     return false;
 }
 
-static void add_half(struct rolling *r, const struct sender *sender, struct rollup_half *half) {
-    half->environment = sender->environment;
-    half->space = sender->space;
-    half->service = sender->service;
+static void add_half(struct rolling *r, const struct span *s, struct rollup_half *half) {
+    half->environment = s->sender->environment;
+    half->space = s->sender->space;
+    half->service = s->sender->service;
+    half->call = s->call;
     rollup_sink_half(r->out, half);
 }
 
-static void add_parent(struct rolling *r, const struct sender *sender, const struct rollup_call *call) {
-    rollup_sink_parent(r->out, &(struct rollup_parent){.environment = sender->environment,
-                                                       .space = sender->space,
-                                                       .service = sender->service,
-                                                       .trace_id = call->trace_id,
-                                                       .span_id = call->span_id,
-                                                       .start_ns = call->start_ns});
+static void add_parent(struct rolling *r, const struct span *s) {
+    rollup_sink_parent(r->out, &(struct rollup_parent){.environment = s->sender->environment,
+                                                       .space = s->sender->space,
+                                                       .service = s->sender->service,
+                                                       .trace_id = s->call.trace_id,
+                                                       .span_id = s->call.span_id,
+                                                       .start_ns = s->call.start_ns});
 }
 
-static void add_plain(struct rolling *r, uint32_t row, uint32_t resource, const struct sender *sender,
-                      const struct rollup_call *call) {
-    uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, row);
-    if (!parent || has_own_parent(r, row, resource, parent)) return;
-    add_half(r, sender,
-             &(struct rollup_half){
-                 .is_server = true, .is_plain = true, .client_span = parent, .peer = STR(""), .call = *call});
+static void add_plain(struct rolling *r, const struct span *s) {
+    uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, s->row);
+    if (!parent || has_own_parent(r, s, parent)) return;
+    add_half(r, s, &(struct rollup_half){.is_server = true, .is_plain = true, .client_span = parent, .peer = STR("")});
 }
 
 /* False: a call of a database, which is no half. */
-static bool add_caller(struct rolling *r, uint32_t row, uint32_t resource, const struct sender *sender, uint32_t kind,
-                       const struct rollup_call *call) {
+static bool add_caller(struct rolling *r, const struct span *s) {
     uint32_t texts[ROLES];
-    read_roles(r, row, texts);
+    read_roles(r, s->row, texts);
     uint32_t system = first_of(r, texts, database_systems);
-    if (kind == KIND_CLIENT && system) {
+    if (s->kind == KIND_CLIENT && system) {
         uint32_t peer = first_of(r, texts, (const uint8_t[]){ROLE_PEER_SERVICE, ROLE_NONE});
-        struct slot s = {resource, peer ? peer : first_of(r, texts, database_places), peer ? 0 : system, WHAT_DATABASE,
-                         0};
-        rollup_sink_add(r->out, key_of(r, s), call);
+        struct slot slot = {s->resource, peer ? peer : first_of(r, texts, database_places), peer ? 0 : system,
+                            WHAT_DATABASE, 0};
+        rollup_sink_add(r->out, key_of(r, slot), &s->call);
         return false;
     }
-    bool messaging = kind == KIND_PRODUCER || texts[ROLE_MESSAGING_SYSTEM];
-    add_half(r, sender,
-             &(struct rollup_half){.is_remembered = kind == KIND_PRODUCER,
+    bool messaging = s->kind == KIND_PRODUCER || texts[ROLE_MESSAGING_SYSTEM];
+    add_half(r, s,
+             &(struct rollup_half){.is_remembered = s->kind == KIND_PRODUCER,
                                    .connection = messaging ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
-                                   .client_span = call->span_id,
-                                   .peer = cut(batch_string(r->b, first_of(r, texts, peers))),
-                                   .call = *call});
+                                   .client_span = s->call.span_id,
+                                   .peer = cut(batch_string(r->b, first_of(r, texts, peers)))});
     return true;
 }
 
-static void add_called(struct rolling *r, uint32_t row, uint32_t resource, const struct sender *sender, uint32_t kind,
-                       const struct rollup_call *call) {
-    uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, row);
+static void add_called(struct rolling *r, const struct span *s) {
+    uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, s->row);
     if (parent) {
-        add_half(r, sender,
+        add_half(r, s,
                  &(struct rollup_half){.is_server = true,
-                                       .connection = kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
+                                       .connection = s->kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
                                        .client_span = parent,
-                                       .peer = STR(""),
-                                       .call = *call});
+                                       .peer = STR("")});
         return;
     }
-    struct slot s = {resource, 0, 0, WHAT_USER, 0};
-    if (kind == KIND_CONSUMER) {
+    struct slot slot = {s->resource, 0, 0, WHAT_USER, 0};
+    if (s->kind == KIND_CONSUMER) {
         uint32_t texts[ROLES];
-        read_roles(r, row, texts);
-        s.a = first_of(r, texts, destinations);
-        s.what = s.a ? WHAT_DESTINATION : WHAT_USER;
+        read_roles(r, s->row, texts);
+        slot.a = first_of(r, texts, destinations);
+        slot.what = slot.a ? WHAT_DESTINATION : WHAT_USER;
     }
-    rollup_sink_add(r->out, key_of(r, s), call);
+    rollup_sink_add(r->out, key_of(r, slot), &s->call);
 }
 
 static void add_span(struct rolling *r, uint32_t row) {
     const struct batch *b = r->b;
-    uint32_t resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), kind = batch_u32(b, SET_ROWS, FIELD_KIND, row),
-             status = batch_u32(b, SET_ROWS, FIELD_STATUS, row);
+    uint32_t kind = batch_u32(b, SET_ROWS, FIELD_KIND, row), status = batch_u32(b, SET_ROWS, FIELD_STATUS, row);
     if (kind >= KINDS) kind = 0;
     if (status >= STATUSES) status = 0;
-    struct rollup_call call = call_of(b, row, status);
-    struct slot s = {resource, batch_u32(b, SET_ROWS, FIELD_NAME, row), 0, WHAT_CALL | kind << 8 | status, 0};
-    rollup_sink_add(r->out, key_of(r, s), &call);
-    const struct sender *sender = sender_of(r, resource);
-    bool calls = (kind == KIND_CLIENT || kind == KIND_PRODUCER) && add_caller(r, row, resource, sender, kind, &call);
-    if (!calls) add_parent(r, sender, &call);
+    struct span s = {.row = row, .resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), .kind = kind};
+    s.call = call_of(b, row, status);
+    struct slot slot = {s.resource, batch_u32(b, SET_ROWS, FIELD_NAME, row), 0, WHAT_CALL | kind << 8 | status, 0};
+    rollup_sink_add(r->out, key_of(r, slot), &s.call);
+    s.sender = sender_of(r, s.resource);
+    bool calls = (kind == KIND_CLIENT || kind == KIND_PRODUCER) && add_caller(r, &s);
+    if (!calls) add_parent(r, &s);
     if (kind == KIND_SERVER || kind == KIND_CONSUMER)
-        add_called(r, row, resource, sender, kind, &call);
+        add_called(r, &s);
     else
-        add_plain(r, row, resource, sender, &call);
+        add_plain(r, &s);
 }
 
 static void run(void *context, const struct batch *b, const uint32_t *rows, uint32_t n, struct rollup_sink *out) {

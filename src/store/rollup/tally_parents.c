@@ -7,8 +7,6 @@
 
 /* ---- filters ---------------------------------------------------------------------------------------------------- */
 
-static uint32_t bit_of(const struct key_filter *f, uint64_t key) { return (uint32_t)(key >> 32) & f->mask; }
-
 void key_filter_init(struct key_filter *f, size_t keys) {
     uint32_t room = 64;
     while (room < (UINT32_C(1) << 31) && room / 16 < keys) room *= 2;
@@ -16,16 +14,6 @@ void key_filter_init(struct key_filter *f, size_t keys) {
 }
 
 void key_filter_done(struct key_filter *f) { mem_free(f->bits); }
-
-void key_filter_add(struct key_filter *f, uint64_t key) {
-    uint32_t bit = bit_of(f, key);
-    f->bits[bit / 64] |= UINT64_C(1) << bit % 64;
-}
-
-bool key_filter_has(const struct key_filter *f, uint64_t key) {
-    uint32_t bit = bit_of(f, key);
-    return f->bits[bit / 64] >> bit % 64 & 1;
-}
 
 const struct key_filter *tally_parent_filter(struct tally *t) {
     struct key_filter *f = &t->parent_filter;
@@ -85,13 +73,14 @@ static void search_done(struct search *x) {
     mem_free(x->found);
 }
 
-/* Of two spans with one id the first is the parent. */
+/* Of spans with one id the first is the parent of all children, and the others are not looked at: as many of both may have come. */
 static void find_parents(struct search *x, const struct tally *t, const struct tally *of, size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
         uint64_t key = of->parents.v[i].key;
         if (!key_filter_has(&x->filter, key)) continue;
-        for (uint32_t s = *slot_of(x, t, key); s; s = x->next[s - 1])
-            if (!x->found[s - 1]) x->found[s - 1] = (uint32_t)i + 1;
+        uint32_t first = *slot_of(x, t, key);
+        if (first && x->found[first - 1]) continue;
+        for (uint32_t s = first; s; s = x->next[s - 1]) x->found[s - 1] = (uint32_t)i + 1;
     }
 }
 

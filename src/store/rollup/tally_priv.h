@@ -188,8 +188,14 @@ uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_
 
 void key_filter_init(struct key_filter *f, size_t keys);
 void key_filter_done(struct key_filter *f);
-void key_filter_add(struct key_filter *f, uint64_t key);
-bool key_filter_has(const struct key_filter *f, uint64_t key);
+static inline void key_filter_add(struct key_filter *f, uint64_t key) {
+    uint32_t bit = (uint32_t)(key >> 32) & f->mask;
+    f->bits[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+static inline bool key_filter_has(const struct key_filter *f, uint64_t key) {
+    uint32_t bit = (uint32_t)(key >> 32) & f->mask;
+    return f->bits[bit / 64] >> bit % 64 & 1;
+}
 const struct key_filter *tally_parent_filter(struct tally *t); /* of all its parents, brought up to date */
 /* An edge, unless both are of one service. p: of the tally `of`. */
 void tally_pair_parent(struct tally *t, const struct tally *of, const struct tally_parent *p,
