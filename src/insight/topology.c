@@ -64,7 +64,8 @@ static void add_services(struct maker *m, const struct topology_input *in) {
     }
     for (size_t i = 0; i < in->edges.n; i++) { /* a caller is one, though its own spans be gone */
         const struct query_call_edge *e = &in->edges.edges[i];
-        if (e->as_client.spans) node(m, TOPOLOGY_SERVICE, e->environment, e->client_space, e->client);
+        bool has_client = e->as_client.spans || e->connection == ROLLUP_DIRECT; /* its span may be no client's */
+        if (has_client) node(m, TOPOLOGY_SERVICE, e->environment, e->client_space, e->client);
         if (e->as_server.spans) node(m, TOPOLOGY_SERVICE, e->environment, e->server_space, e->server);
     }
     for (size_t i = 0; i < in->facts.n; i++) { /* of what is not on the map, as it sends only logs, nothing is shown */

@@ -135,6 +135,21 @@ static void a_shop_is_a_map(void **state) {
     end(x);
 }
 
+/* A caller without a client span is a service all the same, though its own spans be gone; who only stands for a caller is none. */
+static void a_caller_that_was_not_measured_is_a_service(void **state) {
+    (void)state;
+    struct input *x = blank();
+    service(x, "prod", "b", 5);
+    edge(x, "prod", "a", "b", ROLLUP_DIRECT, "s", 5, 1);
+    edge(x, "prod", "user", "b", ROLLUP_TO_PEER, "s", 2, 0);
+    make(x, (struct topology_request){0});
+    assert_int_equal(x->t.n, 3);
+    assert_int_equal(x->t.nodes[at(x, "a", TOPOLOGY_SERVICE)].calls_out, 5);
+    assert_int_equal(x->t.nodes[at(x, "user", TOPOLOGY_PEER)].calls_out, 2);
+    assert_int_equal(x->t.nodes[at(x, "b", TOPOLOGY_SERVICE)].calls_in, 7);
+    end(x);
+}
+
 static void connections_of_a_pair_are_one_edge(void **state) {
     (void)state;
     struct input *x = blank();
@@ -340,6 +355,7 @@ int main(void) {
         cmocka_unit_test(a_shop_is_a_map),
         cmocka_unit_test(messages_go_by_way_of_their_destination),
         cmocka_unit_test(a_neighbourhood_ends_at_pseudo_nodes),
+        cmocka_unit_test(a_caller_that_was_not_measured_is_a_service),
         cmocka_unit_test(connections_of_a_pair_are_one_edge),
         cmocka_unit_test(a_database_may_be_called_as_a_service),
         cmocka_unit_test(environments_are_apart),

@@ -314,6 +314,111 @@ static void edges_have_both_sides(void **state) {
     drop();
 }
 
+/* Trees of random kinds over services that are not all instrumented alike, in batches and flushes of their own. A client has one child at most, as
+ * the second may come too late for it; rows come in any order. */
+static void grow_calls(uint32_t n) {
+    static const char *const names[] = {"web", "cart", "pay", "ship", NULL};
+    struct sample *rows = mem_new_array(struct sample, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t parent = i && world_below(&w, 8) ? world_below(&w, i) : 0;
+        rows[i] = (struct sample){.signal = SIGNAL_SPANS,
+                                  .span_id = i + 1,
+                                  .time = NOON + (int64_t)world_below(&w, 600) * 1000000000,
+                                  .duration = 1 + world_below(&w, 1000),
+                                  .kind = world_below(&w, 6),
+                                  .status = world_below(&w, 4) == 0 ? 2 : 0,
+                                  .code = -1,
+                                  .name = world_below(&w, 5) ? "work" : "select",
+                                  .service = names[world_below(&w, LENGTH(names))],
+                                  .space = world_below(&w, 4) ? NULL : "eu"};
+        rows[i].trace_id[0] = 1;
+        if (i == 0 || parent == i) continue;
+        bool is_taken = false;
+        for (uint32_t k = 0; k < i && rows[parent].kind == 3; k++) is_taken |= rows[k].parent_id == parent + 1;
+        rows[i].parent_id = is_taken ? 1000000 + i : parent + 1;
+    }
+    for (uint32_t i = n; i > 1; i--) {
+        uint32_t other = world_below(&w, i);
+        struct sample row = rows[i - 1];
+        rows[i - 1] = rows[other];
+        rows[other] = row;
+    }
+    for (uint32_t i = 0; i < n; i += 30) {
+        world_add(&w, rows + i, MIN(30, n - i));
+        world_shake(&w);
+    }
+    mem_free(rows);
+}
+
+static bool is_text(struct str a, const char *b) { return str_equal(a, str_of(b ? b : "")); }
+
+static bool is_half_that_calls(const struct sample *s) {
+    return s->kind == 4 || (s->kind == 3 && strcmp(s->name, "select") != 0);
+}
+
+/* What one span whose parent is there comes to, by the rule. */
+static bool is_call(const struct sample *parent, const struct sample *s) {
+    bool is_same = strcmp(sample_service(parent), sample_service(s)) == 0 &&
+                   is_text(str_of(parent->space ? parent->space : ""), s->space);
+    return !is_same || (is_half_that_calls(parent) && (s->kind == 2 || s->kind == 5));
+}
+
+struct naive_edge {
+    uint64_t calls, errors, as_client;
+    int64_t served_ns;
+};
+
+/* Calls from one service to another of which spans are there. */
+static void count_naively(const struct query_call_edge *e, struct naive_edge *out) {
+    *out = (struct naive_edge){0};
+    for (size_t i = 0; i < w.rows.n; i++)
+        for (size_t k = 0; k < w.rows.n; k++) {
+            const struct sample *p = &w.rows.v[k], *s = &w.rows.v[i];
+            if (s->parent_id != p->span_id || !is_call(p, s)) continue;
+            bool calls = is_half_that_calls(p), messages = s->kind == 5 || p->kind == 4;
+            if (!str_equal(e->client, str_of(sample_service(p))) || !str_equal(e->server, str_of(sample_service(s))) ||
+                !is_text(e->client_space, p->space) || !is_text(e->server_space, s->space) ||
+                messages != (e->connection == ROLLUP_MESSAGING))
+                continue;
+            out->calls++;
+            out->errors += s->status == 2 || (calls && p->status == 2);
+            out->as_client += calls;
+            out->served_ns += s->duration;
+        }
+}
+
+/* Whatever the kinds and wherever the flushes: each call once, as both ends saw it or as the called one did. */
+static void edges_are_those_of_a_count(void **state) {
+    (void)state;
+    const struct str any = {NULL, 0};
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct query_topology_answer found;
+        uint64_t calls = 0, all = 0, alone = 0;
+        world_open(&w, seed);
+        grow_calls(40 + 10 * (uint32_t)seed);
+        world_query(&w, &q);
+        ASSERT_OK(query_topology(&q, NOON, NOON + 20 * minute, any, any, &found));
+        for (size_t i = 0; i < found.n; i++) {
+            const struct query_call_edge *e = &found.edges[i];
+            struct naive_edge naive;
+            if (e->connection == ROLLUP_TO_PEER || e->connection == ROLLUP_DATABASE) continue;
+            count_naively(e, &naive);
+            assert_int_equal(e->as_server.spans, naive.calls);
+            assert_int_equal(e->as_client.spans, naive.as_client);
+            assert_int_equal(e->as_server.duration_sum, naive.served_ns);
+            assert_int_equal(e->errors, naive.errors);
+            calls += e->calls;
+            alone += e->calls - naive.as_client;
+        }
+        for (size_t i = 0; i < w.rows.n; i++)
+            for (size_t k = 0; k < w.rows.n; k++)
+                all += w.rows.v[i].parent_id == w.rows.v[k].span_id && is_call(&w.rows.v[k], &w.rows.v[i]);
+        assert_int_equal(calls, all);
+        assert_true(alone > 5);
+        drop();
+    }
+}
+
 static void what_is_folded_is_told(void **state) {
     (void)state;
     struct query_services_answer found;
@@ -345,6 +450,7 @@ int main(void) {
         cmocka_unit_test(operations_are_those_of_a_count),
         cmocka_unit_test(services_come_to_what_their_spans_do),
         cmocka_unit_test(edges_have_both_sides),
+        cmocka_unit_test(edges_are_those_of_a_count),
         cmocka_unit_test(what_is_folded_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,6 +79,32 @@ static void roll_edge(const struct rollup_half *half, enum rollup_view view, str
     rollup_sink_add(out, rollup_sink_key(out, &key), &half->call);
 }
 
+/* Ends of edges; parents of whom others may be children, and children whose kind does not say so. */
+static void roll_halves(struct rollup_half *half, uint8_t kind, struct str name, uint64_t parent,
+                        struct rollup_sink *out) {
+    bool is_database = kind == 3 && str_equal(name, STR("select")), is_client = kind == 3 || kind == 4;
+    half->is_server = kind == 2 || kind == 5;
+    half->is_remembered = kind == 4;
+    half->connection = kind >= 4 ? ROLLUP_MESSAGING : ROLLUP_DIRECT;
+    half->client_span = half->is_server ? parent : half->call.span_id;
+    if (!is_client || is_database)
+        rollup_sink_parent(out, &(struct rollup_parent){half->environment, half->space, half->service,
+                                                        half->call.trace_id, half->call.span_id, half->call.start_ns});
+    if (is_database)
+        roll_edge(half, ROLLUP_EDGE_CLIENT, STR("db"), out);
+    else if (half->is_server && !parent)
+        roll_edge(half, ROLLUP_EDGE_SERVER, STR("user"), out);
+    else if (kind >= 2)
+        rollup_sink_half(out, half);
+    if (half->is_server || !parent) return;
+    half->is_server = half->is_plain = true;
+    half->is_remembered = false;
+    half->connection = ROLLUP_DIRECT;
+    half->client_span = parent;
+    half->peer = STR("");
+    rollup_sink_half(out, half);
+}
+
 static void roll_row(const struct batch *b, uint32_t row, struct rollup_sink *out) {
     struct rollup_key key = {.view = ROLLUP_SPANS,
                              .kind = (uint8_t)batch_u32(b, SET_ROWS, FIELD_KIND, row),
@@ -103,13 +129,7 @@ static void roll_row(const struct batch *b, uint32_t row, struct rollup_sink *ou
     key.texts[ROLLUP_OPERATION] = name;
     key.texts[ROLLUP_UNUSED] = STR("");
     rollup_sink_add(out, rollup_sink_key(out, &key), &half.call);
-    half.is_server = key.kind == 2 || key.kind == 5;
-    half.is_remembered = key.kind == 4;
-    half.connection = key.kind >= 4 ? ROLLUP_MESSAGING : ROLLUP_DIRECT;
-    half.client_span = half.is_server ? parent : half.call.span_id;
-    if (key.kind == 3 && str_equal(name, STR("select"))) return roll_edge(&half, ROLLUP_EDGE_CLIENT, STR("db"), out);
-    if (half.is_server && !parent) return roll_edge(&half, ROLLUP_EDGE_SERVER, STR("user"), out);
-    if (key.kind >= 2) rollup_sink_half(out, &half);
+    roll_halves(&half, key.kind, name, parent, out);
 }
 
 static void roll(void *context, const struct batch *b, const uint32_t *rows, uint32_t n, struct rollup_sink *out) {

@@ -33,7 +33,7 @@ struct world {
 
 void world_open(struct world *w, uint64_t seed);
 /* What its spans come to: a call each; kinds 3 and 4 call whom `peer` names, kinds 2 and 5 are called, or are edges from "user" without a parent; a
- * span "select" of kind 3 is an edge to the database "db". world_rolled counts how often somebody asked. */
+ * span "select" of kind 3 is an edge to the database "db"; a child of any kind of another service's span is called by it. world_rolled counts how often somebody asked. */
 struct rollup_function world_rollup(void);
 extern uint64_t world_rolled;
 /* Moves rows about: flushes or merges, now and then; nothing over the naive store. */

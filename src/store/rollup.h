@@ -12,6 +12,8 @@
  * Edges: a half is a span that calls or is called. Halves of one trace that name the same client span make an edge: each server half with
  * such a client half counts once, in the minute in which the server's span began. A client half without a server counts as a call of its peer, if it names
  * one, in its own minute.
+ * A server half whose parent is no client half makes an edge as well, as servers saw it alone, if that span (rollup_parent) is of another service: another
+ * namespace or name. A plain server half is a span whose kind does not say that it is called: it makes edges with another service alone.
  *
  * Invariants: DESIGN.md §4, 8. A file of rollups joins the live ones in the manifest edit of the flush that made it, so replays
  * and merges double nothing. Rows say of which minute they are, so late spans go where they belong. A delete of spans counts the hours that it touches, and those
@@ -19,6 +21,7 @@
  * Limits: 1,000 operations a service, 10,000 edges and 10,000 services a tenant: those that come later are counted under the name `_other`. Halves wait for each
  * other for an hour of arrival; a second server half of a CLIENT span that is flushed apart from the first is not paired (PRODUCER spans are remembered
  * for the hour). At most 65,536 halves wait, the newest; those that waited in a file are no exemplars. Spans that were sent twice count twice.
+ * In what room those leave the newest 16,384 parents and the newest 16,384 plain halves wait.
  * Units: times ns since 1970, durations ns, at most ROLLUP_DURATION_MAX_NS each.
  * Threads: any. Errors: as store.h; ERR_LIMIT of the arena, ERR_CANCELLED.
  */
@@ -64,11 +67,20 @@ struct rollup_call {
 /* A span that calls (a client) or is called (a server). */
 struct rollup_half {
     bool is_server, is_remembered; /* remembered: other servers may come after the first */
+    bool is_plain; /* of a server: its kind does not say that it is called, but its parent may be of another service */
     uint8_t connection;
     uint64_t client_span; /* the span that calls: its own id, or a server's parent; with the trace it is what pairs */
     struct str environment, space, service;
     struct str peer; /* of a client: what it calls, if nothing else tells; empty: unknown */
     struct rollup_call call;
+};
+
+/* A span that is no half that calls, and may be the parent of a span of another service all the same. */
+struct rollup_parent {
+    struct str environment, space, service;
+    const unsigned char *trace_id; /* 16 bytes */
+    uint64_t span_id;
+    int64_t start_ns;
 };
 
 /* Where a rollup_function puts what it finds. Texts are copied. */
@@ -80,6 +92,7 @@ struct rollup_sink_functions {
     uint32_t (*key)(struct rollup_sink *s, const struct rollup_key *key);
     void (*add)(struct rollup_sink *s, uint32_t key, const struct rollup_call *call);
     void (*half)(struct rollup_sink *s, const struct rollup_half *half);
+    void (*parent)(struct rollup_sink *s, const struct rollup_parent *parent);
 };
 static inline uint32_t rollup_sink_key(struct rollup_sink *s, const struct rollup_key *key) {
     return s->f->key(s, key);
@@ -88,6 +101,7 @@ static inline void rollup_sink_add(struct rollup_sink *s, uint32_t key, const st
     s->f->add(s, key, call);
 }
 static inline void rollup_sink_half(struct rollup_sink *s, const struct rollup_half *half) { s->f->half(s, half); }
+static inline void rollup_sink_parent(struct rollup_sink *s, const struct rollup_parent *p) { s->f->parent(s, p); }
 
 /* Says what rows of a batch of spans come to; `rows` NULL: all n of them. The same rows must always come to the same. From any thread, several at once. */
 typedef void (*rollup_fn)(void *context, const struct batch *b, const uint32_t *rows, uint32_t n,

@@ -25,7 +25,18 @@ static void model_half(struct rollup_sink *sink, const struct rollup_half *half)
     h->peer = arena_copy(m->a, half->peer);
 }
 
-static const struct rollup_sink_functions model_sink = {model_key, model_add, model_half};
+static void model_parent(struct rollup_sink *sink, const struct rollup_parent *p) {
+    struct rollup_half h = {.is_plain = true,
+                            .client_span = p->span_id,
+                            .environment = p->environment,
+                            .space = p->space,
+                            .service = p->service,
+                            .call.start_ns = p->start_ns};
+    memcpy(h.call.trace_id, p->trace_id, sizeof h.call.trace_id);
+    model_half(sink, &h);
+}
+
+static const struct rollup_sink_functions model_sink = {model_key, model_add, model_half, model_parent};
 
 void rollup_model_init(struct rollup_model *m, struct arena *a) {
     *m = (struct rollup_model){.sink = {&model_sink}, .a = a};
@@ -39,13 +50,14 @@ void rollup_model_done(struct rollup_model *m) {
 
 /* ---- edges ------------------------------------------------------------------------------------------------------ */
 
-/* Halves of one client span together, the client that counts first, servers last. */
+/* Halves of one client span together, the client that counts first, then parents, servers last. */
 static int by_span(const void *x, const void *y) {
     const struct rollup_half *a = x, *b = y;
     int order = memcmp(a->call.trace_id, b->call.trace_id, 16);
     if (order) return order;
     if (a->client_span != b->client_span) return a->client_span < b->client_span ? -1 : 1;
     if (a->is_server != b->is_server) return a->is_server ? 1 : -1;
+    if (!a->is_server && a->is_plain != b->is_plain) return a->is_plain ? 1 : -1;
     if (a->call.start_ns != b->call.start_ns) return a->call.start_ns < b->call.start_ns ? -1 : 1;
     return a->call.duration_ns < b->call.duration_ns ? -1 : a->call.duration_ns > b->call.duration_ns;
 }
@@ -71,6 +83,17 @@ static void add_pair(struct rollup_model *m, const struct rollup_half *c, const 
     add_edge(m, ROLLUP_EDGE_CLIENT, c, s->space, s->service, s->environment, connection, client);
 }
 
+/* False: they do not belong together. */
+static bool pair(struct rollup_model *m, const struct rollup_half *c, const struct rollup_half *s) {
+    bool same_service = str_equal(c->space, s->space) && str_equal(c->service, s->service);
+    if ((c->is_plain || s->is_plain) && same_service) return false;
+    if (c->is_plain)
+        add_edge(m, ROLLUP_EDGE_SERVER, c, s->space, s->service, s->environment, s->connection, s->call);
+    else
+        add_pair(m, c, s);
+    return true;
+}
+
 static void pair_all(struct rollup_model *m, int64_t unmatched_before_ns) {
     struct rollup_half *v = m->halves.v;
     size_t n = m->halves.n;
@@ -79,10 +102,11 @@ static void pair_all(struct rollup_model *m, int64_t unmatched_before_ns) {
         for (end = i + 1; end < n && memcmp(v[i].call.trace_id, v[end].call.trace_id, 16) == 0 &&
                           v[i].client_span == v[end].client_span;)
             end++;
-        bool both = !v[i].is_server && v[end - 1].is_server;
-        for (size_t k = i; k < end; k++) {
-            if (both && v[k].is_server) add_pair(m, &v[i], &v[k]);
-            if (!both && !v[k].is_server && v[k].peer.n && v[k].call.start_ns < unmatched_before_ns)
+        bool paired = false;
+        for (size_t k = i; k < end && !v[i].is_server; k++)
+            if (v[k].is_server) paired |= pair(m, &v[i], &v[k]);
+        for (size_t k = i; k < end && !paired; k++) {
+            if (!v[k].is_server && v[k].peer.n && v[k].call.start_ns < unmatched_before_ns)
                 add_edge(m, ROLLUP_EDGE_CLIENT, &v[k], (struct str){0}, v[k].peer, v[k].environment,
                          MAX(v[k].connection, ROLLUP_TO_PEER), v[k].call);
         }

@@ -14,7 +14,7 @@ struct rollup_model {
     struct arena *a;
     VEC(struct rollup_key) keys;
     VEC(struct model_call) calls;
-    VEC(struct rollup_half) halves;
+    VEC(struct rollup_half) halves; /* a parent is a plain one that calls */
 };
 void rollup_model_init(struct rollup_model *m, struct arena *a);
 void rollup_model_done(struct rollup_model *m);

@@ -11,9 +11,29 @@
 
 /* ---- spans ------------------------------------------------------------------------------------------------------ */
 
-/* Ids come in groups of eight, which are a trace: 0 calls 2, 1 sends to 3, 4 and 5, 6 calls nobody that is known, 7 is called by one
- * that is not. */
-enum { GROUP = 8, CALLS = 0, SENDS = 1, IS_CALLED = 2, ALONE = 6, LOST = 7 };
+/* Ids come in groups of sixteen, which are a trace: 0 calls 2, 1 sends to 3, 4 and 5, 6 calls nobody that is known, 7 is called by one that is not. From 8 on
+ * kinds do not say who calls: 8 is the parent of servers 9 and 14 and of 10 and 11, 12 calls 13, which is no server, 15 is one of its own service's 9.
+ * Ids that are six apart are of one service: 14 of 8, 15 of 9, 6, whose parent is 0. */
+enum {
+    GROUP = 16,
+    CALLS = 0,
+    SENDS,
+    IS_CALLED,
+    ALONE = 6,
+    LOST,
+    PARENT,
+    SERVER_OF_PARENT,
+    CHILD_OF_PARENT,
+    GRANDCHILD,
+    CALLS_PLAIN,
+    CHILD_OF_CLIENT,
+    OWN_SERVER,
+    OWN_OF_SERVER
+};
+/* The parent of each, in its group; -1: none. */
+static const int8_t parents[GROUP] = {-1,    -1,          CALLS,  SENDS,           SENDS,  SENDS,
+                                      CALLS, -1,          -1,     PARENT,          PARENT, CHILD_OF_PARENT,
+                                      -1,    CALLS_PLAIN, PARENT, SERVER_OF_PARENT};
 
 /* One of the next 48 ids, so that those of a trace come in any order and in different batches. */
 static uint64_t next_id(struct world *w) {
@@ -29,14 +49,8 @@ static uint64_t next_id(struct world *w) {
 void world_rollup_row(struct world *w, struct batch_builder *b, uint32_t row) {
     uint64_t id = next_id(w), group = id / GROUP, parent = 0;
     unsigned char trace[16] = {0x5a, [15] = (unsigned char)(1 + group % 12)};
-    switch (id % GROUP) {
-    case CALLS:
-    case SENDS:
-    case ALONE: break;
-    case IS_CALLED: parent = group * GROUP + CALLS; break;
-    case LOST: parent = 77; break;
-    default: parent = group * GROUP + SENDS; break;
-    }
+    if (parents[id % GROUP] >= 0) parent = group * GROUP + (uint64_t)parents[id % GROUP];
+    if (id % GROUP == LOST) parent = 77;
     int64_t time = w->rollups_ns - (int64_t)(group % 3) * day_ns - (int64_t)(group % 60) * 60000000000 -
                    (int64_t)chance_below(&w->chance, 90000) * 1000000;
     batch_builder_set_u64(b, SET_ROWS, FIELD_SPAN_ID, row, id);
@@ -47,6 +61,31 @@ void world_rollup_row(struct world *w, struct batch_builder *b, uint32_t row) {
         b, SET_ROWS, FIELD_DURATION, row,
         chance_one_in(&w->chance, 9) ? 0 : chance_next(&w->chance) >> (24 + chance_below(&w->chance, 40)));
     batch_builder_set_u32(b, SET_ROWS, FIELD_STATUS, row, chance_below(&w->chance, 3));
+}
+
+static bool is_server(uint64_t kind) {
+    return (kind >= IS_CALLED && kind <= LOST && kind != ALONE) || kind == SERVER_OF_PARENT || kind == OWN_SERVER ||
+           kind == OWN_OF_SERVER;
+}
+
+static void roll_up_edges(struct rollup_half *half, uint64_t id, uint64_t parent, struct rollup_sink *out) {
+    uint64_t kind = id % GROUP;
+    bool is_client = kind == CALLS || kind == SENDS || kind == ALONE || kind == CALLS_PLAIN;
+    half->is_server = is_server(kind);
+    half->is_remembered = kind == SENDS;
+    half->connection = kind == SENDS ? ROLLUP_MESSAGING : ROLLUP_DIRECT;
+    half->client_span = half->is_server ? parent : id;
+    if (is_client || half->is_server) rollup_sink_half(out, half);
+    if (!is_client)
+        rollup_sink_parent(out, &(struct rollup_parent){half->environment, half->space, half->service,
+                                                        half->call.trace_id, id, half->call.start_ns});
+    if (half->is_server || !parent) return;
+    half->is_server = half->is_plain = true;
+    half->is_remembered = false;
+    half->connection = ROLLUP_DIRECT;
+    half->client_span = parent;
+    half->peer = STR("");
+    rollup_sink_half(out, half);
 }
 
 static void roll_up(const struct batch *b, uint32_t row, struct rollup_sink *out) {
@@ -68,12 +107,8 @@ static void roll_up(const struct batch *b, uint32_t row, struct rollup_sink *out
     key.texts[ROLLUP_OPERATION] = names[id % 5];
     rollup_sink_add(out, rollup_sink_key(out, &key), &call);
     half.call = call;
-    half.is_server = kind >= IS_CALLED && kind != ALONE;
-    half.is_remembered = kind == SENDS;
-    half.connection = kind == SENDS ? ROLLUP_MESSAGING : ROLLUP_DIRECT;
-    half.client_span = half.is_server ? batch_u64(b, SET_ROWS, FIELD_PARENT_ID, row) : id;
-    if (kind == ALONE || kind == CALLS) half.peer = names[id % 2];
-    rollup_sink_half(out, &half);
+    if (kind == ALONE || kind == CALLS || kind == CALLS_PLAIN) half.peer = names[id % 2];
+    roll_up_edges(&half, id, batch_u64(b, SET_ROWS, FIELD_PARENT_ID, row), out);
 }
 
 static void roll_up_all(void *context, const struct batch *b, const uint32_t *rows, uint32_t n,

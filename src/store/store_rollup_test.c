@@ -150,7 +150,7 @@ static void test_old_days_are_counted(void **state) {
         struct world w;
         begin_without_rollups(&w, seed);
         memset(w.ids, 0, sizeof w.ids); /* halves of old days do not wait */
-        w.next_id += 8;
+        w.next_id += 16;
         for (int i = 0; i < 8; i++) world_send(&w);
         pump_log(&w);
         if (seed % 2) assert_null(store_flush(w.real));

@@ -177,3 +177,59 @@ test('a topic shows all that is published to it and taken from it', async (t) =>
   const { edges } = await getJson(`${clew.api}/api/v1/topology/edges?${range}`);
   assert.deepEqual(edges.filter((e) => e.server.service === 'mail').map((e) => [e.client.service, e.call_count]).sort(), [['orders', 98], ['shop', 98]]);
 });
+
+/** A request without one client span: a proxy's span above the server span of who it passes it to, which has spans made by hand, one of them above another service's. */
+function bare(n, atMs) {
+  const traceId = hex(n + 1, 32), at = BigInt(atMs) * 1000000n;
+  const span = (id, parent, kind, ms, code = 0) => ({ traceId, spanId: hex(n * 8 + id, 16), ...(parent ? { parentSpanId: hex(n * 8 + parent, 16) } : {}), ...(kind ? { kind } : {}), name: `n${id}`,
+    startTimeUnixNano: `${at}`, endTimeUnixNano: `${at + BigInt(ms) * 1000000n}`, status: { code } });
+  return { proxy: [span(1, 0, 2, 90, n % 2 ? 2 : 0)], shop: [span(2, 1, 2, 80), span(3, 2, 1, 50)], stock: [span(4, 3, 1, 40, n % 3 ? 0 : 2), span(5, 4, 1, 30)], tool: [span(6, 3, 0, 20)] };
+}
+
+test('a call needs no client span to be an edge, before a flush, across it and after a kill', async (t) => {
+  let clew = await startClew(['--ollystack', '127.0.0.1:0']);
+  t.after(() => clew.stop());
+  const first = Math.floor(Date.now() / 60000) * 60000 - 20 * 60000, calls = 60;
+  const post = async (service, from, to) => {
+    const spans = Array.from({ length: to - from }, (_, i) => bare(from + i, first + (from + i) * 10000)).flatMap((r) => r[service]);
+    const answer = await fetch(`${clew.otlp}/v1/traces`, { method: 'POST', headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ resourceSpans: [{ resource: { attributes: attributes({ 'service.name': service }) }, scopeSpans: [{ spans }] }] }) });
+    assert.equal(answer.status, 200, await answer.text());
+  };
+  const flush = async () => assert.equal((await fetch(`${clew.api}/api/v1/admin/flush`, { method: 'POST' })).status, 200);
+  const range = `start=${first / 1000 - 60}&end=${first / 1000 + 1200}`;
+  const expected = (n) => [['proxy', 'shop', 'direct', n, 0], ['shop', 'stock', 'direct', n, Math.ceil(n / 3)], ['shop', 'tool', 'direct', n, 0], ['user', 'proxy', 'virtual_node', n, Math.floor(n / 2)]];
+  const check = async (n) => {
+    const { edges } = await getJson(`${clew.api}/api/v1/topology/edges?${range}`);
+    assert.deepEqual(edges.map((e) => [e.client.service, e.server.service, e.connection, e.call_count, e.error_count]).sort(), expected(n));
+    const stock = edges.find((e) => e.server.service === 'stock');
+    assert.equal(stock.client_duration, null);
+    near(stock.server_duration.mean_ns, 40e6);
+    const graph = await getJson(`${clew.api}/api/v1/topology/graph?${range}`);
+    assert.deepEqual(graph.nodes.map((x) => [x.name, x.kind]).sort(), [['proxy', 'service'], ['shop', 'service'], ['stock', 'service'], ['tool', 'service'], ['user', 'peer']]);
+    const counted = await getJson(`${clew.api}/jaeger/api/dependencies?endTs=${first + 1200000}&lookback=1260000`);
+    assert.deepEqual(counted.data.map((d) => [d.parent, d.child, d.callCount]).sort(), expected(n).filter(([from]) => from !== 'user').map(([from, to, , count]) => [from, to, count]));
+    const olly = await getJson(`${clew.ollystack}/api/v1/topology/graph`);
+    assert.deepEqual(Object.values(olly.edges).map((e) => [e.source, e.target, e.requestCount]).sort(), counted.data.map((d) => [d.parent, d.child, d.callCount]).sort());
+  };
+  for (const service of ['proxy', 'tool', 'stock', 'shop']) await post(service, 0, 20);
+  await check(20);
+  await post('shop', 20, 40); /* parents first, then children first, a flush between them */
+  await post('tool', 20, 40);
+  await post('stock', 20, 40);
+  await flush();
+  await post('proxy', 20, 40);
+  await check(40);
+  await post('stock', 40, 60);
+  await post('proxy', 40, 60);
+  await flush();
+  await clew.stop({ signal: 'SIGKILL', keep: true });
+  clew = await startClew(['--ollystack', '127.0.0.1:0'], clew.dir);
+  await post('shop', 40, 60);
+  await flush();
+  await post('tool', 40, 60);
+  await check(calls);
+  const seconds = Math.floor(Date.now() / 60000) * 60;
+  const total = await vector(clew, 'sum by (client, server) (increase(traces_service_graph_request_total{server="stock"}[1h]))', seconds);
+  assert.equal(total.length, 1);
+});

@@ -5,7 +5,7 @@
 
 enum { KIND_SERVER = 2, KIND_CLIENT, KIND_PRODUCER, KIND_CONSUMER, KINDS };
 enum { STATUS_ERROR = 2, STATUSES };
-enum { TEXTS_BYTES_MAX = 64 << 20, SLOTS_FIRST = 64, SLOTS_FIRST_MAX = 4096 };
+enum { TEXTS_BYTES_MAX = 64 << 20, SLOTS_FIRST = 64, SLOTS_FIRST_MAX = 4096, PROBES_MAX = 8 };
 
 /* What tells the other end of a call. Where two stand in one line of a list below the first that is there counts. */
 enum role {
@@ -74,6 +74,7 @@ struct rolling {
     uint8_t *roles;         /* by key of the batch; NULL: not asked for so far */
     struct slot *slots;
     uint32_t slot_mask, slot_count, slots_first;
+    uint32_t *by_id, id_shift; /* rows by span id: row + 1; NULL: not asked for so far */
     struct arena texts;
 };
 
@@ -250,68 +251,129 @@ static struct rollup_call call_of(const struct batch *b, uint32_t row, uint32_t 
     return call;
 }
 
-static void add_half(struct rolling *r, uint32_t resource, struct rollup_half *half) {
-    const struct sender *sender = sender_of(r, resource);
-    half->environment = sender->environment;
-    half->space = sender->space;
-    half->service = sender->service;
+struct span {
+    uint32_t row, resource, kind;
+    const struct sender *sender;
+    struct rollup_call call;
+};
+
+static uint32_t id_slot(const struct rolling *r, uint64_t id) {
+    return (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> r->id_shift);
+}
+
+/* Of all rows of the batch, whichever are asked for, so that any part of them says the same. Ids that somebody chose to stand in one place are left out. */
+static void index_ids(struct rolling *r) {
+    const struct batch *b = r->b;
+    uint32_t bits = 6;
+    while (bits < 31 && (UINT32_C(1) << bits) / 2 < b->rows) bits++;
+    r->id_shift = 64 - bits;
+    r->by_id = mem_new_array(uint32_t, (UINT32_C(1) << bits) + PROBES_MAX);
+    for (uint32_t row = 0; row < b->rows; row++) {
+        uint32_t *at = r->by_id + id_slot(r, batch_u64(b, SET_ROWS, FIELD_SPAN_ID, row)), *end = at + PROBES_MAX;
+        while (at < end && *at) at++;
+        if (at < end) *at = row + 1;
+    }
+}
+
+/* With the words of query.h: environments do not tell services apart. */
+static bool is_same_service(const struct sender *a, const struct sender *b) {
+    return a == b || (str_equal(a->service, b->service) && str_equal(a->space, b->space));
+}
+
+/* Most spans have a parent of their own service, and most of those in their own batch: nobody else need look for it. */
+static bool has_own_parent(struct rolling *r, const struct span *s, uint64_t parent) {
+    const struct batch *b = r->b;
+    if (!r->by_id) index_ids(r);
+    const uint32_t *at = r->by_id + id_slot(r, parent);
+    for (int i = 0; i < PROBES_MAX && at[i]; i++) {
+        uint32_t other = at[i] - 1;
+        if (batch_u64(b, SET_ROWS, FIELD_SPAN_ID, other) == parent &&
+            memcmp(batch_id16(b, SET_ROWS, FIELD_TRACE_ID, other), s->call.trace_id, sizeof s->call.trace_id) == 0)
+            return is_same_service(s->sender, sender_of(r, batch_u32(b, SET_ROWS, FIELD_RESOURCE, other)));
+    }
+    return false;
+}
+
+static void add_half(struct rolling *r, const struct span *s, struct rollup_half *half) {
+    half->environment = s->sender->environment;
+    half->space = s->sender->space;
+    half->service = s->sender->service;
+    half->call = s->call;
     rollup_sink_half(r->out, half);
 }
 
-static void add_caller(struct rolling *r, uint32_t row, uint32_t resource, uint32_t kind,
-                       const struct rollup_call *call) {
-    uint32_t texts[ROLES];
-    read_roles(r, row, texts);
-    uint32_t system = first_of(r, texts, database_systems);
-    if (kind == KIND_CLIENT && system) {
-        uint32_t peer = first_of(r, texts, (const uint8_t[]){ROLE_PEER_SERVICE, ROLE_NONE});
-        struct slot s = {resource, peer ? peer : first_of(r, texts, database_places), peer ? 0 : system, WHAT_DATABASE,
-                         0};
-        rollup_sink_add(r->out, key_of(r, s), call);
-        return;
-    }
-    bool messaging = kind == KIND_PRODUCER || texts[ROLE_MESSAGING_SYSTEM];
-    uint32_t to = messaging ? first_of(r, texts, kind == KIND_PRODUCER ? destinations : destination_names) : 0;
-    if (to) rollup_sink_add(r->out, key_of(r, (struct slot){resource, to, 0, WHAT_PUBLISHED, 0}), call);
-    add_half(r, resource,
-             &(struct rollup_half){.is_remembered = kind == KIND_PRODUCER,
-                                   .connection = messaging ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
-                                   .client_span = call->span_id,
-                                   .peer = to ? STR("") : cut(batch_string(r->b, first_of(r, texts, peers))),
-                                   .call = *call});
+static void add_parent(struct rolling *r, const struct span *s) {
+    rollup_sink_parent(r->out, &(struct rollup_parent){.environment = s->sender->environment,
+                                                       .space = s->sender->space,
+                                                       .service = s->sender->service,
+                                                       .trace_id = s->call.trace_id,
+                                                       .span_id = s->call.span_id,
+                                                       .start_ns = s->call.start_ns});
 }
 
-static void add_called(struct rolling *r, uint32_t row, uint32_t resource, uint32_t kind,
-                       const struct rollup_call *call) {
-    uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, row);
-    struct slot s = {resource, 0, 0, WHAT_USER, 0};
-    if (kind == KIND_CONSUMER) {
-        uint32_t texts[ROLES];
-        read_roles(r, row, texts);
-        s.a = first_of(r, texts, destinations);
-        s.what = s.a ? WHAT_DESTINATION : WHAT_USER;
+static void add_plain(struct rolling *r, const struct span *s) {
+    uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, s->row);
+    if (!parent || has_own_parent(r, s, parent)) return;
+    add_half(r, s, &(struct rollup_half){.is_server = true, .is_plain = true, .client_span = parent, .peer = STR("")});
+}
+
+/* False: a call of a database, which is no half. */
+static bool add_caller(struct rolling *r, const struct span *s) {
+    uint32_t texts[ROLES];
+    read_roles(r, s->row, texts);
+    uint32_t system = first_of(r, texts, database_systems);
+    if (s->kind == KIND_CLIENT && system) {
+        uint32_t peer = first_of(r, texts, (const uint8_t[]){ROLE_PEER_SERVICE, ROLE_NONE});
+        struct slot slot = {s->resource, peer ? peer : first_of(r, texts, database_places), peer ? 0 : system,
+                            WHAT_DATABASE, 0};
+        rollup_sink_add(r->out, key_of(r, slot), &s->call);
+        return false;
     }
-    if (!parent || s.a) rollup_sink_add(r->out, key_of(r, s), call);
-    if (parent)
-        add_half(r, resource,
-                 &(struct rollup_half){.is_server = true,
-                                       .connection = kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
-                                       .client_span = parent,
-                                       .peer = STR(""),
-                                       .call = *call});
+    bool messaging = s->kind == KIND_PRODUCER || texts[ROLE_MESSAGING_SYSTEM];
+    uint32_t to = messaging ? first_of(r, texts, s->kind == KIND_PRODUCER ? destinations : destination_names) : 0;
+    if (to) rollup_sink_add(r->out, key_of(r, (struct slot){s->resource, to, 0, WHAT_PUBLISHED, 0}), &s->call);
+    add_half(r, s,
+             &(struct rollup_half){.is_remembered = s->kind == KIND_PRODUCER,
+                                   .connection = messaging ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
+                                   .client_span = s->call.span_id,
+                                   .peer = to ? STR("") : cut(batch_string(r->b, first_of(r, texts, peers)))});
+    return true;
+}
+
+static void add_called(struct rolling *r, const struct span *s) {
+    uint64_t parent = batch_u64(r->b, SET_ROWS, FIELD_PARENT_ID, s->row);
+    struct slot slot = {s->resource, 0, 0, WHAT_USER, 0};
+    if (s->kind == KIND_CONSUMER) {
+        uint32_t texts[ROLES];
+        read_roles(r, s->row, texts);
+        slot.a = first_of(r, texts, destinations);
+        slot.what = slot.a ? WHAT_DESTINATION : WHAT_USER;
+    }
+    if (!parent || slot.a) rollup_sink_add(r->out, key_of(r, slot), &s->call);
+    if (!parent) return;
+    add_half(r, s,
+             &(struct rollup_half){.is_server = true,
+                                   .connection = s->kind == KIND_CONSUMER ? ROLLUP_MESSAGING : ROLLUP_DIRECT,
+                                   .client_span = parent,
+                                   .peer = STR("")});
 }
 
 static void add_span(struct rolling *r, uint32_t row) {
     const struct batch *b = r->b;
-    uint32_t resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), kind = batch_u32(b, SET_ROWS, FIELD_KIND, row),
-             status = batch_u32(b, SET_ROWS, FIELD_STATUS, row);
+    uint32_t kind = batch_u32(b, SET_ROWS, FIELD_KIND, row), status = batch_u32(b, SET_ROWS, FIELD_STATUS, row);
     if (kind >= KINDS) kind = 0;
     if (status >= STATUSES) status = 0;
-    struct rollup_call call = call_of(b, row, status);
-    struct slot s = {resource, batch_u32(b, SET_ROWS, FIELD_NAME, row), 0, WHAT_CALL | kind << 8 | status, 0};
-    rollup_sink_add(r->out, key_of(r, s), &call);
-    if (kind == KIND_CLIENT || kind == KIND_PRODUCER) add_caller(r, row, resource, kind, &call);
-    if (kind == KIND_SERVER || kind == KIND_CONSUMER) add_called(r, row, resource, kind, &call);
+    struct span s = {.row = row, .resource = batch_u32(b, SET_ROWS, FIELD_RESOURCE, row), .kind = kind};
+    s.call = call_of(b, row, status);
+    struct slot slot = {s.resource, batch_u32(b, SET_ROWS, FIELD_NAME, row), 0, WHAT_CALL | kind << 8 | status, 0};
+    rollup_sink_add(r->out, key_of(r, slot), &s.call);
+    s.sender = sender_of(r, s.resource);
+    bool calls = (kind == KIND_CLIENT || kind == KIND_PRODUCER) && add_caller(r, &s);
+    if (!calls) add_parent(r, &s);
+    if (kind == KIND_SERVER || kind == KIND_CONSUMER)
+        add_called(r, &s);
+    else
+        add_plain(r, &s);
 }
 
 static void run(void *context, const struct batch *b, const uint32_t *rows, uint32_t n, struct rollup_sink *out) {
@@ -326,6 +388,7 @@ static void run(void *context, const struct batch *b, const uint32_t *rows, uint
     mem_free(r.senders);
     mem_free(r.roles);
     mem_free(r.slots);
+    mem_free(r.by_id);
 }
 
 struct rollup_function rollup_of_spans(void) {

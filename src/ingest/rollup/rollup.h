@@ -3,7 +3,9 @@
  *
  *   span ─▶ environment, namespace, service, operation, kind, status ─▶ a call
  *        ├─ CLIENT, PRODUCER ──────────▶ a half that calls; to a database: an edge at once
- *        └─ SERVER, CONSUMER ──────────▶ a half that is called; without a parent: an edge from `user` or from the messaging system at once
+ *        ├─ SERVER, CONSUMER ──────────▶ a half that is called; without a parent: an edge from `user` or from the messaging system at once
+ *        ├─ no half that calls ────────▶ a parent: its children may be of another service
+ *        └─ no half that is called, its parent not of its service in its batch ▶ a plain half that is called
  *
  * Names of attributes, which of them tell the other end, and what is cut: README.md. The same rows always come to the same.
  * Limits: a text 512 bytes, longer ones are cut. Threads: any, several at once.

@@ -10,7 +10,7 @@ enum { BODIES = 32 };
 
 struct counting_sink {
     struct rollup_sink sink;
-    uint64_t keys, calls, halves, ns;
+    uint64_t keys, calls, halves, parents, ns;
 };
 static uint32_t count_key(struct rollup_sink *s, const struct rollup_key *key) {
     (void)key;
@@ -27,6 +27,12 @@ static void count_half(struct rollup_sink *s, const struct rollup_half *h) {
     x->ns += h->call.duration_ns;
 }
 
+static void count_parent(struct rollup_sink *s, const struct rollup_parent *p) {
+    struct counting_sink *x = (struct counting_sink *)s;
+    x->parents++;
+    x->ns += p->span_id & 1;
+}
+
 static double cpu_seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
@@ -34,7 +40,7 @@ static double cpu_seconds(void) {
 }
 
 int main(void) {
-    static const struct rollup_sink_functions functions = {count_key, count_call, count_half};
+    static const struct rollup_sink_functions functions = {count_key, count_call, count_half, count_parent};
     static const struct otlp_limits all_times = {INT64_MIN, INT64_MAX, 0};
     struct otlp_decoder *d = otlp_decoder_new();
     struct rollup_function f = rollup_of_spans();
@@ -63,9 +69,9 @@ int main(void) {
         best = ns < best ? ns : best;
         rows += round_rows;
     }
-    printf("rollup function: %.1f ns a span at best, %.1f on average; %.2f keys and %.2f halves a span\n", best,
-           (cpu_seconds() - started) * 1e9 / (double)rows, (double)sink.keys / (double)rows,
-           (double)sink.halves / (double)rows);
+    printf("rollup function: %.1f ns a span at best, %.1f on average; %.2f keys, %.2f halves and %.2f parents a span\n",
+           best, (cpu_seconds() - started) * 1e9 / (double)rows, (double)sink.keys / (double)rows,
+           (double)sink.halves / (double)rows, (double)sink.parents / (double)rows);
     for (int i = 0; i < BODIES; i++) batch_unref(r[i].blob);
     otlp_decoder_free(d);
     return sink.ns == 0;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "ingest/rollup/rollup_testing_priv.h"
+#include "os/clock.h"
 #include "signal/batch_build.h"
 #include "signal/otlp.h"
 #include "signal/testing.h"
@@ -81,27 +82,43 @@ static const char web[] = "service.name=web service.namespace=eu deployment.envi
 
 static void a_span_is_a_call_of_its_operation(void **state) {
     (void)state;
-    comes_to(web, (struct span){INTERNAL, 0, 1, 0, "work", NULL, 5}, "spans prod|eu|web|work| 1 0 100+5\n");
-    comes_to(web, (struct span){INTERNAL, 2, 1, 0, "work", NULL, 5}, "spans prod|eu|web|work| 1 2 100+5 failed\n");
-    comes_to("", (struct span){0, 1, 1, 0, "", NULL, 5}, "spans default||unknown_service|| 0 1 100+5\n");
+    comes_to(web, (struct span){INTERNAL, 0, 1, 0, "work", NULL, 5},
+             "spans prod|eu|web|work| 1 0 100+5\n"
+             "parent 1 prod|eu|web\n");
+    comes_to(web, (struct span){INTERNAL, 2, 1, 0, "work", NULL, 5},
+             "spans prod|eu|web|work| 1 2 100+5 failed\n"
+             "parent 1 prod|eu|web\n");
+    comes_to("", (struct span){0, 1, 1, 0, "", NULL, 5},
+             "spans default||unknown_service|| 0 1 100+5\n"
+             "parent 1 default||unknown_service\n");
     comes_to("deployment.environment=old service.name=", (struct span){0, 0, 1, 0, "x", NULL, 5},
-             "spans old||unknown_service|x| 0 0 100+5\n");
+             "spans old||unknown_service|x| 0 0 100+5\n"
+             "parent 1 old||unknown_service\n");
     comes_to("deployment.environment.name= deployment.environment=old service.name=#7",
-             (struct span){0, 0, 1, 0, "x", NULL, 5}, "spans old||7|x| 0 0 100+5\n");
+             (struct span){0, 0, 1, 0, "x", NULL, 5},
+             "spans old||7|x| 0 0 100+5\n"
+             "parent 1 old||7\n");
 }
 
 static void numbers_that_nobody_knows_are_none(void **state) {
     (void)state;
-    comes_to(web, (struct span){77, 9, 1, 0, "x", NULL, -1}, "spans prod|eu|web|x| 0 0 100+0\n");
-    comes_to(web, (struct span){1, 0, 1, 0, "x", NULL, INT64_MAX}, "spans prod|eu|web|x| 1 0 100+1125899906842624\n");
-    comes_to(web, (struct span){1, 0, 1, 0, "x", NULL, INT64_MIN}, "spans prod|eu|web|x| 1 0 100+0\n");
+    comes_to(web, (struct span){77, 9, 1, 0, "x", NULL, -1},
+             "spans prod|eu|web|x| 0 0 100+0\n"
+             "parent 1 prod|eu|web\n");
+    comes_to(web, (struct span){1, 0, 1, 0, "x", NULL, INT64_MAX},
+             "spans prod|eu|web|x| 1 0 100+1125899906842624\n"
+             "parent 1 prod|eu|web\n");
+    comes_to(web, (struct span){1, 0, 1, 0, "x", NULL, INT64_MIN},
+             "spans prod|eu|web|x| 1 0 100+0\n"
+             "parent 1 prod|eu|web\n");
 }
 
 static void calls_and_the_called_are_halves(void **state) {
     (void)state;
     comes_to(web, (struct span){CLIENT, 0, 0xa, 0xb, "get", "server.address=pay peer.service=payments", 5},
              "spans prod|eu|web|get| 3 0 100+5\n"
-             "caller prod|eu|web 0 of a peer=payments 100+5\n");
+             "caller prod|eu|web 0 of a peer=payments 100+5\n"
+             "plain called prod|eu|web 0 of b peer= 100+5\n");
     comes_to(web, (struct span){CLIENT, 2, 0xa, 0, "get", "net.peer.name=old rpc.service=Pay http.host=h", 5},
              "spans prod|eu|web|get| 3 2 100+5 failed\n"
              "caller prod|eu|web 0 of a peer=old 100+5 failed\n");
@@ -132,41 +149,126 @@ static void calls_and_the_called_are_halves(void **state) {
              "caller prod|eu|web 3 of a peer= 100+5\n");
     comes_to(web, (struct span){SERVER, 0, 0xa, 0xb, "GET", "peer.service=x", 5},
              "spans prod|eu|web|GET| 2 0 100+5\n"
+             "parent a prod|eu|web\n"
              "called prod|eu|web 0 of b peer= 100+5\n");
     comes_to(web, (struct span){CONSUMER, 0, 0xa, 0xb, "take", "messaging.system=kafka", 5},
              "spans prod|eu|web|take| 5 0 100+5\n"
+             "parent a prod|eu|web\n"
              "server prod||kafka|eu|web 3 0 100+5\n"
              "called prod|eu|web 3 of b peer= 100+5\n");
     comes_to(web, (struct span){CONSUMER, 0, 0xa, 0xb, "take", "server.address=broker", 5},
              "spans prod|eu|web|take| 5 0 100+5\n"
+             "parent a prod|eu|web\n"
              "called prod|eu|web 3 of b peer= 100+5\n");
+}
+
+/* Spans of two services, of which the first has two resources. */
+static struct batch_blob *mixed_batch(void) {
+    static const char *const resources[] = {"service.name=a", "service.name=b",
+                                            "service.name=a deployment.environment.name=prod"};
+    static const struct {
+        uint32_t resource, kind;
+        uint64_t id, parent;
+    } spans[] = {{0, SERVER, 1, 0}, {0, INTERNAL, 2, 1}, {2, INTERNAL, 3, 1}, {1, INTERNAL, 4, 2},
+                 {1, CLIENT, 5, 4}, {1, 0, 6, 9},        {1, PRODUCER, 7, 3}, {0, INTERNAL, 8, 5}};
+    struct batch_builder b;
+    batch_builder_init(&b, SIGNAL_SPANS);
+    uint32_t scope = batch_builder_row(&b, SET_SCOPES);
+    for (size_t i = 0; i < LENGTH(resources); i++)
+        add_attributes(&b, SET_RESOURCES, batch_builder_row(&b, SET_RESOURCES), resources[i]);
+    for (size_t i = 0; i < LENGTH(spans); i++) {
+        uint32_t row = batch_builder_row(&b, SET_ROWS);
+        batch_builder_set_id16(&b, SET_ROWS, FIELD_TRACE_ID, row, i == 7 ? "another trace.." : "0123456789abcdef");
+        batch_builder_set_u64(&b, SET_ROWS, FIELD_SPAN_ID, row, spans[i].id);
+        batch_builder_set_u64(&b, SET_ROWS, FIELD_PARENT_ID, row, spans[i].parent);
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_KIND, row, spans[i].kind);
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_RESOURCE, row, spans[i].resource);
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_SCOPE, row, scope);
+        batch_builder_set_u32(&b, SET_ROWS, FIELD_NAME, row, strings_intern(&b.strings, STR("n")));
+        add_attributes(&b, SET_ROWS, row, "");
+    }
+    struct batch_blob *blob = batch_builder_finish(&b);
+    batch_builder_done(&b);
+    return blob;
+}
+
+/* A span whose parent is of its own service and in its batch is nobody's half; whatever the resources, and only in its own trace. */
+static void children_of_their_own_service_look_for_nobody(void **state) {
+    (void)state;
+    AUTO_BUF struct buf text;
+    struct written_sink w;
+    struct batch b;
+    struct batch_blob *blob = mixed_batch();
+    buf_init(&text, MIB);
+    batch_view(blob, &b);
+    written_init(&w, &text);
+    run_on(&b, NULL, b.rows, &w);
+    assert_int_equal(w.plain, 4);
+    static const char *const called[] = {"plain called default||b 0 of 2 ", "plain called default||b 0 of 9 ",
+                                         "plain called default||b 0 of 3 ", "plain called default||a 0 of 5 "};
+    for (size_t i = 0; i < LENGTH(called); i++) assert_true(str_contains(buf_str(&text), str_of(called[i])));
+    assert_int_equal(w.parents, 6); /* all but CLIENT and PRODUCER */
+    written_done(&w);
+    batch_unref(blob);
+}
+
+/* A hundred thousand spans of one id, or of ids that stand in one place of the table, take no longer than others. */
+static void chosen_ids_take_no_time(void **state) {
+    (void)state;
+    enum { ROWS = 100000 };
+    AUTO_FREE struct span *spans = mem_new_array(struct span, ROWS);
+    for (int how = 0; how < 2; how++) {
+        struct written_sink w;
+        struct batch b;
+        for (uint64_t i = 0; i < ROWS; i++) /* times the inverse of the multiplier: the product's high bits are 0 */
+            spans[i] = (struct span){INTERNAL, 0, how ? (i + 1) * UINT64_C(0xf1de83e19937733d) : 7, 8, "n", NULL, 1};
+        struct batch_blob *blob = batch_of(web, spans, ROWS);
+        batch_view(blob, &b);
+        written_init(&w, NULL);
+        int64_t began = clock_process_cpu_ns();
+        run_on(&b, NULL, b.rows, &w);
+        assert_true(clock_process_cpu_ns() - began <
+                    (int64_t)5 * 1000000000); /* minutes, were all of them walked through */
+        assert_int_equal(w.plain, ROWS);
+        written_done(&w);
+        batch_unref(blob);
+    }
 }
 
 static void databases_and_roots_are_edges_at_once(void **state) {
     (void)state;
     comes_to(web, (struct span){CLIENT, 0, 0xa, 0xb, "select", "db.system.name=postgresql db.namespace=orders", 5},
              "spans prod|eu|web|select| 3 0 100+5\n"
-             "client prod|eu|web||postgresql:orders 2 0 100+5\n");
+             "client prod|eu|web||postgresql:orders 2 0 100+5\n"
+             "parent a prod|eu|web\n"
+             "plain called prod|eu|web 0 of b peer= 100+5\n");
     comes_to(web, (struct span){CLIENT, 2, 0xa, 0, "q", "db.system=mysql db.name=shop server.address=db1", 5},
              "spans prod|eu|web|q| 3 2 100+5 failed\n"
-             "client prod|eu|web||mysql:shop 2 0 100+5 failed\n");
+             "client prod|eu|web||mysql:shop 2 0 100+5 failed\n"
+             "parent a prod|eu|web\n");
     comes_to(web, (struct span){CLIENT, 0, 0xa, 0, "q", "db.system=redis server.address=cache", 5},
              "spans prod|eu|web|q| 3 0 100+5\n"
-             "client prod|eu|web||redis:cache 2 0 100+5\n");
+             "client prod|eu|web||redis:cache 2 0 100+5\n"
+             "parent a prod|eu|web\n");
     comes_to(web, (struct span){CLIENT, 0, 0xa, 0, "q", "db.system=redis", 5},
              "spans prod|eu|web|q| 3 0 100+5\n"
-             "client prod|eu|web||redis 2 0 100+5\n");
+             "client prod|eu|web||redis 2 0 100+5\n"
+             "parent a prod|eu|web\n");
     comes_to(web, (struct span){CLIENT, 0, 0xa, 0, "q", "db.system=redis peer.service=sessions db.name=0", 5},
              "spans prod|eu|web|q| 3 0 100+5\n"
-             "client prod|eu|web||sessions 2 0 100+5\n");
+             "client prod|eu|web||sessions 2 0 100+5\n"
+             "parent a prod|eu|web\n");
     comes_to(web, (struct span){SERVER, 0, 0xa, 0, "GET", NULL, 5},
              "spans prod|eu|web|GET| 2 0 100+5\n"
+             "parent a prod|eu|web\n"
              "server prod||user|eu|web 1 0 100+5\n");
     comes_to(web, (struct span){CONSUMER, 0, 0xa, 0, "take", "messaging.system=kafka messaging.destination=q", 5},
              "spans prod|eu|web|take| 5 0 100+5\n"
+             "parent a prod|eu|web\n"
              "server prod||q|eu|web 3 0 100+5\n");
     comes_to(web, (struct span){CONSUMER, 0, 0xa, 0, "take", NULL, 5},
              "spans prod|eu|web|take| 5 0 100+5\n"
+             "parent a prod|eu|web\n"
              "server prod||user|eu|web 1 0 100+5\n");
 }
 
@@ -266,6 +368,8 @@ int main(void) {
         cmocka_unit_test(a_span_is_a_call_of_its_operation),
         cmocka_unit_test(numbers_that_nobody_knows_are_none),
         cmocka_unit_test(calls_and_the_called_are_halves),
+        cmocka_unit_test(children_of_their_own_service_look_for_nobody),
+        cmocka_unit_test(chosen_ids_take_no_time),
         cmocka_unit_test(databases_and_roots_are_edges_at_once),
         cmocka_unit_test(long_texts_are_cut_between_characters),
         cmocka_unit_test(equal_spans_ask_once),

@@ -13,7 +13,7 @@ struct written_sink {
     struct buf keys;             /* their lines, one after the other */
     VEC(struct str_range) lines; /* of keys, by number */
     struct buf *out;             /* NULL: only counted */
-    uint64_t keys_asked, calls[ROLLUP_VIEWS], halves, failed, duration_ns;
+    uint64_t keys_asked, calls[ROLLUP_VIEWS], halves, plain, parents, failed, duration_ns;
     VEC(uint8_t) views; /* by number of key */
 };
 
@@ -51,16 +51,25 @@ static void written_add(struct rollup_sink *s, uint32_t key, const struct rollup
 
 static void written_half(struct rollup_sink *s, const struct rollup_half *h) {
     struct written_sink *w = (struct written_sink *)s;
-    w->halves++;
+    w->halves += !h->is_plain;
+    w->plain += h->is_plain;
     if (!w->out) return;
-    buf_add_fmt(w->out, "%s%s " STR_FMT "|" STR_FMT "|" STR_FMT " %u of %llx peer=" STR_FMT " %lld+%llu%s\n",
-                h->is_server ? "called" : "caller", h->is_remembered ? " remembered" : "", STR_ARG(h->environment),
-                STR_ARG(h->space), STR_ARG(h->service), h->connection, (unsigned long long)h->client_span,
-                STR_ARG(h->peer), (long long)h->call.start_ns, (unsigned long long)h->call.duration_ns,
-                h->call.failed ? " failed" : "");
+    buf_add_fmt(w->out, "%s%s%s " STR_FMT "|" STR_FMT "|" STR_FMT " %u of %llx peer=" STR_FMT " %lld+%llu%s\n",
+                h->is_plain ? "plain " : "", h->is_server ? "called" : "caller", h->is_remembered ? " remembered" : "",
+                STR_ARG(h->environment), STR_ARG(h->space), STR_ARG(h->service), h->connection,
+                (unsigned long long)h->client_span, STR_ARG(h->peer), (long long)h->call.start_ns,
+                (unsigned long long)h->call.duration_ns, h->call.failed ? " failed" : "");
 }
 
-static const struct rollup_sink_functions written_functions = {written_key, written_add, written_half};
+static void written_parent(struct rollup_sink *s, const struct rollup_parent *p) {
+    struct written_sink *w = (struct written_sink *)s;
+    w->parents++;
+    if (!w->out) return;
+    buf_add_fmt(w->out, "parent %llx " STR_FMT "|" STR_FMT "|" STR_FMT "\n", (unsigned long long)p->span_id,
+                STR_ARG(p->environment), STR_ARG(p->space), STR_ARG(p->service));
+}
+
+static const struct rollup_sink_functions written_functions = {written_key, written_add, written_half, written_parent};
 
 static inline void written_init(struct written_sink *w, struct buf *out) {
     *w = (struct written_sink){.sink = {&written_functions}, .out = out};

@@ -21,6 +21,8 @@ static inline bool rollup_is_halves(const struct part_entry *p) { return p->roll
 /* What a list comes to under these deletes, as of now. live.lock held. */
 void engine_live_update(struct engine *s, const char *tenant, struct memory_list *l, const struct delete_set *deletes,
                         struct rollup_names *names);
+/* Then its edges whose parents are no clients: only who reads edges pays for them. live.lock held. */
+void engine_live_pair(struct engine *s, struct memory_list *l);
 
 /* A file of rollups that is written and open, as an entry. ERR_NOT_FOUND: nothing was put. */
 err engine_rollup_finish(struct engine *s, struct rollup_writer *w, const char *path, struct part_entry *p);

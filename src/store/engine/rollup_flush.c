@@ -44,10 +44,13 @@ static err count_list(struct engine *s, struct table *spans, struct memory_list 
     TRY(take_halves(s, f, t));
     lock_take(&list->live.lock);
     engine_live_update(s, spans->tenant, list, deletes, f->table->names);
+    engine_live_pair(s, list);
     tally_add_all(t, &list->live.tally, INT64_MIN, INT64_MAX);
     tally_add_open_halves(t, &list->live.tally, now);
     tally_pair(t);
+    tally_pair_parents(t); /* those that waited */
     tally_pair_with(t, &list->live.tally);
+    tally_add_parents(t, &list->live.tally, now);
     lock_give(&list->live.lock);
     uint64_t cut = tally_expire(t, now - rollup_waits_ns, ROLLUP_HALVES_MAX);
     if (cut)
@@ -76,9 +79,11 @@ static err write_files(struct engine *s, struct rollup_flush *f, const struct ta
     err e = engine_sync_table_dir(s, f->table);
     for (size_t i = 0; i < t->rows.n; i++) day_list_add(&days, day_of(t->rows.v[i].time_ns), SIZE_MAX);
     for (size_t i = 0; i < days.n && !e; i++) e = write_file(s, f, t, days.v[i], false, applied);
-    if (!e && t->clients.n + t->servers.n) {
-        const struct tally_half *h = t->clients.n ? &t->clients.v[0] : &t->servers.v[0];
-        e = write_file(s, f, t, day_of(h->call.start_ns), true, applied);
+    if (!e && t->clients.n + t->servers.n + t->parents.n) {
+        struct tally_half h = t->clients.n   ? t->clients.v[0]
+                              : t->servers.n ? t->servers.v[0]
+                                             : tally_parent_half(&t->parents.v[0]);
+        e = write_file(s, f, t, day_of(h.call.start_ns), true, applied);
     }
     vec_done(&days);
     TRY(e);

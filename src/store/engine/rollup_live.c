@@ -67,6 +67,13 @@ static void forget_deleted(struct engine *s, const char *tenant, struct memory_l
         }
 }
 
+static void charge(struct engine *s, struct live_rollup *live) {
+    uint64_t bytes = tally_bytes(&live->tally);
+    if (bytes <= live->charged_bytes) return;
+    budget_take_always(s->o.budget, bytes - live->charged_bytes);
+    live->charged_bytes = bytes;
+}
+
 void engine_live_update(struct engine *s, const char *tenant, struct memory_list *l, const struct delete_set *deletes,
                         struct rollup_names *names) {
     struct live_rollup *live = &l->live;
@@ -79,8 +86,10 @@ void engine_live_update(struct engine *s, const char *tenant, struct memory_list
     for (size_t i = 0; i < n; i++) count_batch(s, tenant, v[i], deletes, &live->tally);
     live->batches += n;
     if (n) tally_pair(&live->tally);
-    uint64_t bytes = tally_bytes(&live->tally);
-    if (bytes <= live->charged_bytes) return;
-    budget_take_always(s->o.budget, bytes - live->charged_bytes);
-    live->charged_bytes = bytes;
+    charge(s, live);
+}
+
+void engine_live_pair(struct engine *s, struct memory_list *l) {
+    tally_pair_parents(&l->live.tally);
+    charge(s, &l->live);
 }

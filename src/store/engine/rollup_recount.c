@@ -246,6 +246,7 @@ static err count_rows(struct counting *c, const struct chunk *chunk) {
     }
     if (c->t->servers.n > c->pair_at) { /* servers that have their client go */
         tally_pair(c->t);
+        tally_pair_parents(c->t);
         c->pair_at = MAX(2 * c->t->servers.n, (size_t)PAIR_LEAST);
     }
     tally_draw_always(c->t);
@@ -277,8 +278,10 @@ static err count_hours(struct unit *u, size_t i, size_t end, struct tally *t) {
     err e = count_run(&c, u->touched.v[i], u->touched.v[end - 1]);
     snapshot_free(sn);
     if (!e && c.stats.bad_blocks) e = err_new(ERR_CORRUPT, "%s", c.stats.bad_text);
-    if (!e) tally_pair(t);
-    return e;
+    if (e) return e;
+    tally_pair(t);
+    tally_pair_parents(t);
+    return NULL;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */

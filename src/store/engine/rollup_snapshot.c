@@ -74,11 +74,14 @@ static void add_wanted(struct tally *t, const struct tally *from, const struct r
 }
 
 /* Lists grow, and are paired by whoever asks: until they are let go they stay as they are. */
-static void hold_lists(struct engine *s, struct rollup_view_of *v) {
+static void hold_lists(struct engine *s, struct rollup_view_of *v, bool edges) {
     for (int i = 0; i < 2; i++) {
         if (!v->lists[i]) continue;
         lock_take(&v->lists[i]->live.lock);
         engine_live_update(s, v->tenant, v->lists[i], v->deletes, v->names);
+        if (!edges) continue;
+        tally_parent_filter(&v->lists[i]->live.tally); /* which read_halves asks for: charged with the rest */
+        engine_live_pair(s, v->lists[i]);
     }
 }
 
@@ -116,6 +119,8 @@ static err pair_halves(const struct rollup_view_of *v, const struct rollup_reque
         tally_pair_with(edges, &v->lists[i]->live.tally);
         TRY(tally_draw(edges));
     }
+    tally_pair_parents(edges);
+    if (v->lists[0]) tally_pair_with_parents(edges, &v->lists[0]->live.tally); /* of children in the other */
     tally_count_unmatched(edges, r->unmatched_before_ns);
     return NULL;
 }
@@ -124,7 +129,7 @@ static err pair_halves(const struct rollup_view_of *v, const struct rollup_reque
 static err read_lists(struct engine *s, struct rollup_view_of *v, const struct rollup_request *r, struct tally *t,
                       struct tally *edges, struct scan_stats *stats) {
     err e = NULL;
-    hold_lists(s, v);
+    hold_lists(s, v, wants_edges(r));
     for (int i = 0; i < 2; i++)
         if (v->lists[i]) add_wanted(t, &v->lists[i]->live.tally, r);
     if (wants_edges(r)) e = pair_halves(v, r, edges, stats);

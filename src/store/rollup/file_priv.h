@@ -20,7 +20,8 @@
 enum {
     ROLLUP_VERSION = 1,
     ROLLUP_BY_SERVICE = 1,
-    ROLLUP_FEATURES = ROLLUP_BY_SERVICE,
+    ROLLUP_PLAIN_HALVES = 2, /* halves may be plain */
+    ROLLUP_FEATURES = ROLLUP_BY_SERVICE | ROLLUP_PLAIN_HALVES,
     ROLLUP_FRAME_BYTES_MAX = 64 << 20
 };
 static const int64_t rollup_hour_ns = (int64_t)3600 * 1000000000, rollup_day_ns = (int64_t)86400 * 1000000000;

@@ -415,7 +415,8 @@ static bool get_half(struct halves *d, struct cursor *c, struct tally_half *befo
     h.is_remembered = flags >> 1 & 1;
     h.is_matched = flags >> 2 & 1;
     h.call.failed = flags >> 3 & 1;
-    h.connection = flags >> 4;
+    h.connection = flags >> 4 & 3;
+    h.is_plain = flags >> 6 & 1;
     h.key = take_u64(c);
     uint64_t party = cursor_varint64(c), peer = cursor_varint64(c);
     h.call.start_ns = (int64_t)((uint64_t)before->call.start_ns + (uint64_t)cursor_signed(c));
@@ -502,7 +503,7 @@ static err check_halves(const struct rollup_file *f) {
     struct tally t;
     tally_init(&t, NULL, rollup_minute_ns);
     err e = rollup_file_read_halves(f, NULL, &t, &stats);
-    size_t halves = t.clients.n + t.servers.n;
+    size_t halves = t.clients.n + t.servers.n + t.parents.n;
     tally_done(&t);
     if (!e && stats.bad_blocks) e = CORRUPT("%s", stats.bad_text);
     return e || halves == f->info.halves ? e : CORRUPT("rollups %s: halves are missing", f->path);

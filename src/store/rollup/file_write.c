@@ -25,8 +25,18 @@ struct rollup_writer {
     uint32_t hour_rows;
     int64_t day_hour;                       /* the first of the day; -1: none yet */
     int64_t half_start_ns, half_arrived_ns; /* of the half before, in one frame */
+    bool has_plain_halves;
     struct rollup_info info;
 };
+
+static struct rollup_header header_of(const struct rollup_writer *w) {
+    struct rollup_header h = {.magic = ROLLUP_MAGIC,
+                              .version = ROLLUP_VERSION,
+                              .features = ROLLUP_BY_SERVICE | (w->has_plain_halves ? ROLLUP_PLAIN_HALVES : 0),
+                              .id = w->info.id};
+    h.checksum = hash_bytes(&h, offsetof(struct rollup_header, checksum));
+    return h;
+}
 
 err rollup_writer_new(const char *path, uint64_t id, struct rollup_writer **out) {
     struct file *f;
@@ -43,8 +53,7 @@ err rollup_writer_new(const char *path, uint64_t id, struct rollup_writer **out)
     w->day_hour = -1;
     strings_init(&w->keys);
     strings_init(&w->parties);
-    struct rollup_header h = {.magic = ROLLUP_MAGIC, .version = ROLLUP_VERSION, .features = ROLLUP_FEATURES, .id = id};
-    h.checksum = hash_bytes(&h, offsetof(struct rollup_header, checksum));
+    struct rollup_header h = header_of(w);
     buf_add(&w->out, &h, sizeof h);
     *out = w;
     return NULL;
@@ -284,12 +293,19 @@ err rollup_writer_put(struct rollup_writer *w, const struct tally *t, int64_t ti
 
 /* ---- halves ----------------------------------------------------------------------------------------------------- */
 
-static void put_half(struct rollup_writer *w, const struct tally *t, const struct tally_half *h) {
+/* numbers: of texts of t that were put, + 1. */
+static uint32_t party_number(struct rollup_writer *w, const struct tally *t, uint32_t *numbers, uint32_t text) {
+    if (!numbers[text]) numbers[text] = strings_intern(&w->parties, strings_get(&t->parties, text)) + 1;
+    return numbers[text] - 1;
+}
+
+static void put_half(struct rollup_writer *w, const struct tally *t, uint32_t *numbers, const struct tally_half *h) {
     buf_add_byte(&w->raw, (char)(h->is_server | h->is_remembered << 1 | h->is_matched << 2 | h->call.failed << 3 |
-                                 h->connection << 4));
+                                 h->connection << 4 | h->is_plain << 6));
+    w->has_plain_halves |= h->is_plain;
     buf_add(&w->raw, &h->key, sizeof h->key);
-    put_varint64(&w->raw, strings_intern(&w->parties, strings_get(&t->parties, h->party)));
-    put_varint64(&w->raw, h->peer ? strings_intern(&w->parties, strings_get(&t->parties, h->peer)) + 1 : 0);
+    put_varint64(&w->raw, party_number(w, t, numbers, h->party));
+    put_varint64(&w->raw, h->peer ? party_number(w, t, numbers, h->peer) + 1 : 0);
     put_signed(&w->raw, (int64_t)((uint64_t)h->call.start_ns - (uint64_t)w->half_start_ns));
     put_varint64(&w->raw, h->call.duration_ns);
     put_signed(&w->raw, (int64_t)((uint64_t)h->arrived_ns - (uint64_t)w->half_arrived_ns));
@@ -302,8 +318,13 @@ static void put_half(struct rollup_writer *w, const struct tally *t, const struc
 
 err rollup_writer_put_halves(struct rollup_writer *w, const struct tally *t) {
     uint32_t rows = 0;
-    for (size_t i = 0, n = t->clients.n + t->servers.n; i < n; i++) {
-        put_half(w, t, i < t->clients.n ? &t->clients.v[i] : &t->servers.v[i - t->clients.n]);
+    size_t halves = t->clients.n + t->servers.n;
+    AUTO_FREE uint32_t *numbers = mem_new_array(uint32_t, t->parties.n + 1);
+    for (size_t i = 0, n = halves + t->parents.n; i < n; i++) {
+        struct tally_half h = i < t->clients.n ? t->clients.v[i]
+                              : i < halves     ? t->servers.v[i - t->clients.n]
+                                               : tally_parent_half(&t->parents.v[i - halves]);
+        put_half(w, t, numbers, &h);
         rows++;
         if (w->raw.n < FRAME_RAW_BYTES && i + 1 < n) continue;
         TRY(put_frame(w, FRAME_HALVES, rows, 0));
@@ -350,6 +371,10 @@ static err finish(struct rollup_writer *w) {
     buf_add(&w->out, &f, sizeof f);
     if (w->out.full) return err_new(ERR_LIMIT, "the frame table is too large");
     TRY(write_out(w));
+    if (w->has_plain_halves) { /* which was not known when the file was begun */
+        struct rollup_header h = header_of(w);
+        TRY(file_write(w->file, &h, sizeof h, 0));
+    }
     TRY(file_sync(w->file));
     w->info.bytes = f.file_size;
     w->info.keys = w->keys.n;

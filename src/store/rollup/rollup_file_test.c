@@ -212,6 +212,169 @@ static void test_halves_of_deleted_spans_are_forgotten(void **state) {
     tally_done(&counted);
 }
 
+/* ---- plain halves and parents ----------------------------------------------------------------------------------- */
+
+static void add_plain(struct tally *t, uint64_t parent, struct str service) {
+    add_half(t, true, parent, service);
+    t->servers.v[t->servers.n - 1].is_plain = true;
+}
+
+static void add_parent(struct tally *t, uint64_t span, struct str service) {
+    struct rollup_parent p = {.environment = STR("default"),
+                              .space = STR(""),
+                              .service = service,
+                              .trace_id = (const unsigned char *)"0123456789abcdef",
+                              .span_id = span,
+                              .start_ns = first_ns};
+    rollup_sink_parent(&t->sink, &p);
+}
+
+static uint64_t all_calls(const struct tally *t) {
+    uint64_t calls = 0;
+    for (size_t i = 0; i < t->rows.n; i++) calls += t->rows.v[i].calls;
+    return calls;
+}
+
+static void test_a_parent_of_another_service_is_an_edge(void **state) {
+    (void)state;
+    struct tally t;
+    tally_init(&t, NULL, rollup_minute_ns);
+    add_parent(&t, 1, STR("web"));
+    add_parent(&t, 2, STR("cart"));
+    add_half(&t, true, 1, STR("cart")); /* by a span that is no client: as the server saw it */
+    add_half(&t, true, 2, STR("cart")); /* within a service */
+    add_half(&t, true, 3, STR("cart")); /* whose parent comes later */
+    add_plain(&t, 1, STR("pay"));
+    add_plain(&t, 4, STR("web")); /* of a client of its own service, which has called nobody by that */
+    add_half(&t, false, 4, STR("web"));
+    add_plain(&t, 5, STR("pay")); /* of a client of another: both saw it */
+    add_half(&t, false, 5, STR("web"));
+    tally_pair(&t);
+    tally_pair_parents(&t);
+    assert_int_equal(all_calls(&t), 1 + 1 + 2);
+    assert_int_equal(t.servers.n, 1);
+    assert_false(t.clients.v[0].is_matched);
+    assert_true(t.clients.v[1].is_matched);
+    add_parent(&t, 3, STR("web"));
+    tally_pair(&t);
+    tally_pair_parents(&t);
+    assert_int_equal(all_calls(&t), 5);
+    add_half(&t, true, 1, STR("ship")); /* whose parent came long before */
+    tally_pair(&t);
+    tally_pair_parents(&t);
+    assert_int_equal(all_calls(&t), 6);
+    assert_int_equal(t.servers.n, 0);
+    tally_done(&t);
+}
+
+/* A job whose span ends last: its children wait, all for one. */
+static void test_many_children_of_one_parent_are_found_soon(void **state) {
+    (void)state;
+    enum { CHILDREN = 300000 };
+    struct tally t;
+    tally_init(&t, NULL, rollup_minute_ns);
+    for (uint64_t i = 0; i < CHILDREN; i++) add_plain(&t, 7, STR("pay"));
+    int64_t began = clock_process_cpu_ns();
+    for (int turn = 0; turn < 20; turn++) {
+        add_parent(&t, 1000, STR("web"));
+        tally_pair(&t);
+        tally_pair_parents(&t);
+    }
+    for (uint64_t i = 0; i < CHILDREN; i++) add_parent(&t, 7, i ? STR("other") : STR("web")); /* sent again and again */
+    tally_pair_parents(&t);
+    assert_int_equal(all_calls(&t), CHILDREN);
+    assert_int_equal(t.rows.n, 1);
+    assert_int_equal(t.servers.n, 0);
+    assert_true(clock_process_cpu_ns() - began < (int64_t)20 * 1000000000); /* hours, were each compared with all */
+    tally_done(&t);
+}
+
+static void arrive_plain(struct tally *t, uint64_t first, uint64_t n, int64_t arrived_ns) {
+    for (uint64_t i = 0; i < n; i++) {
+        add_plain(t, first + i, STR("shop"));
+        t->servers.v[t->servers.n - 1].arrived_ns = arrived_ns;
+        add_parent(t, 1000000 + first + i, STR("shop"));
+        t->parents.v[t->parents.n - 1].arrived_ns = arrived_ns;
+    }
+}
+
+/* Plain halves and parents never take the place of others: they have what is left, and of that so many at most. */
+static void test_plain_halves_have_the_room_that_is_left(void **state) {
+    (void)state;
+    struct tally t;
+    tally_init(&t, NULL, rollup_minute_ns);
+    arrive_plain(&t, 0, WAITING_PLAIN_MAX + 100, 10);
+    arrive(&t, true, 5000000, 50, 10);
+    assert_int_equal(tally_expire(&t, 0, 65536), 0);
+    assert_int_equal(t.servers.n, 50 + WAITING_PLAIN_MAX);
+    assert_int_equal(t.parents.n, WAITING_PLAIN_MAX);
+    assert_true(t.servers.v[0].call.start_ns == first_ns + 100); /* the newest are left */
+    assert_int_equal(tally_expire(&t, 0, 80), 0);
+    assert_int_equal(t.servers.n, 50 + 30);
+    assert_int_equal(t.parents.n, 0);
+    arrive(&t, false, 6000000, 50, 20);
+    arrive_plain(&t, 7000000, 5, 20);
+    assert_int_equal(tally_expire(&t, 0, 80), 20); /* of those that are not plain: the oldest, which are servers */
+    assert_int_equal(t.clients.n, 50);
+    assert_int_equal(t.servers.n, 30);
+    assert_false(t.servers.v[0].is_plain);
+    assert_int_equal(t.parents.n, 0);
+    arrive_plain(&t, 8000000, 5, 30);
+    assert_int_equal(tally_expire(&t, 25, 80), 0); /* what has waited long enough goes, too */
+    assert_int_equal(t.servers.n, 5);
+    assert_int_equal(t.parents.n, 5);
+    tally_done(&t);
+}
+
+static uint32_t features_written(const struct tally *t, struct tally *out_read) {
+    struct rollup_writer *writer;
+    struct rollup_info info;
+    struct rollup_file *f;
+    struct scan_stats stats = {0};
+    uint64_t bad = 0;
+    AUTO_BUF struct buf said;
+    sim_reset(1);
+    buf_init(&said, MIB);
+    OK(rollup_writer_new("p", 7, &writer));
+    OK(rollup_writer_put_halves(writer, t));
+    OK(rollup_writer_finish(writer, &info));
+    rollup_writer_free(writer);
+    OK(rollup_file_check("p", &said, &bad));
+    assert_int_equal(bad, 0);
+    OK(rollup_file_open("p", &f));
+    tally_init(out_read, NULL, rollup_minute_ns);
+    OK(rollup_file_read_halves(f, NULL, out_read, &stats));
+    assert_int_equal(stats.bad_blocks, 0);
+    uint32_t features = ((const struct rollup_header *)(const void *)f->map.p)->features;
+    rollup_file_unref(f);
+    return features;
+}
+
+/* A file with plain halves has a bit that a clew of before does not know, and refuses; one without has not. */
+static void test_plain_halves_are_in_files(void **state) {
+    (void)state;
+    struct tally t, read;
+    tally_init(&t, NULL, rollup_minute_ns);
+    add_half(&t, true, 1, STR("shop"));
+    add_half(&t, false, 2, STR("shop"));
+    assert_int_equal(features_written(&t, &read), ROLLUP_BY_SERVICE);
+    tally_done(&read);
+    add_plain(&t, 3, STR("cart"));
+    t.servers.v[1].connection = ROLLUP_MESSAGING;
+    add_parent(&t, 4, STR("web"));
+    t.parents.v[0].arrived_ns = 77;
+    assert_int_equal(features_written(&t, &read), ROLLUP_BY_SERVICE | ROLLUP_PLAIN_HALVES);
+    assert_int_equal(read.clients.n, 1);
+    assert_int_equal(read.servers.n, 2);
+    assert_true(!read.servers.v[0].is_plain && read.servers.v[1].is_plain);
+    assert_int_equal(read.servers.v[1].connection, ROLLUP_MESSAGING);
+    assert_int_equal(read.parents.n, 1);
+    assert_true(read.parents.v[0].key == t.parents.v[0].key && read.parents.v[0].arrived_ns == 77 &&
+                read.parents.v[0].start_minute == t.parents.v[0].start_minute);
+    tally_done(&read);
+    tally_done(&t);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
 struct written {
@@ -521,6 +684,10 @@ int main(void) {
         cmocka_unit_test(test_halves_that_nobody_waits_for_are_counted_at_once),
         cmocka_unit_test(test_the_oldest_halves_go_first),
         cmocka_unit_test(test_halves_of_deleted_spans_are_forgotten),
+        cmocka_unit_test(test_a_parent_of_another_service_is_an_edge),
+        cmocka_unit_test(test_many_children_of_one_parent_are_found_soon),
+        cmocka_unit_test(test_plain_halves_have_the_room_that_is_left),
+        cmocka_unit_test(test_plain_halves_are_in_files),
         cmocka_unit_test(test_a_file_has_what_was_written),
         cmocka_unit_test(test_damage_is_named),
         cmocka_unit_test(test_services_are_their_operations),

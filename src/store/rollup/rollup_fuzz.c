@@ -28,6 +28,7 @@ static void read_file(struct str bytes) {
         err_free(rollup_file_read(f, &r, &t, &stats));
         err_free(rollup_file_read_halves(f, NULL, &t, &stats));
         tally_pair(&t);
+        tally_pair_parents(&t);
         tally_count_unmatched(&t, INT64_MAX);
         tally_done(&t);
     }

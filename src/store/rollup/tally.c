@@ -277,6 +277,7 @@ static void tally_half_in(struct rollup_sink *sink, const struct rollup_half *h)
     struct tally_half half = {.key = rollup_half_key(h->call.trace_id, h->client_span),
                               .is_server = h->is_server,
                               .is_remembered = h->is_remembered,
+                              .is_plain = h->is_plain,
                               .connection = h->connection,
                               .party = party_of(t, h->environment, h->space, h->service),
                               .peer = peer_of(t, h),
@@ -284,9 +285,16 @@ static void tally_half_in(struct rollup_sink *sink, const struct rollup_half *h)
     tally_put_half(t, &half);
 }
 
+static void tally_parent_in(struct rollup_sink *sink, const struct rollup_parent *p) {
+    struct tally *t = (struct tally *)sink;
+    *vec_push(&t->parents) = (struct tally_parent){.key = rollup_half_key(p->trace_id, p->span_id),
+                                                   .party = party_of(t, p->environment, p->space, p->service),
+                                                   .start_minute = (uint32_t)(p->start_ns / rollup_minute_ns)};
+}
+
 void tally_begin_batch(struct tally *t) { t->last_party = t->last_peer = 0; }
 
-static const struct rollup_sink_functions tally_sink = {tally_key, tally_add, tally_half_in};
+static const struct rollup_sink_functions tally_sink = {tally_key, tally_add, tally_half_in, tally_parent_in};
 
 void tally_init(struct tally *t, struct rollup_names *names, int64_t step_ns) {
     *t = (struct tally){.sink = {&tally_sink}, .names = names, .step_ns = step_ns, .buckets = true, .exemplars = true};
@@ -310,6 +318,8 @@ void tally_done(struct tally *t) {
     vec_done(&t->rows);
     vec_done(&t->clients);
     vec_done(&t->servers);
+    vec_done(&t->parents);
+    mem_free(t->parent_filter.bits);
     mem_free(t->slots);
     mem_free(t->client_slots);
     buf_done(&t->scratch);
@@ -321,6 +331,7 @@ uint64_t tally_bytes(const struct tally *t) {
     uint64_t slots = (t->slots ? t->slot_mask + 1 : 0) + (t->client_slots ? t->client_mask + 1 : 0);
     return t->memory.used_bytes + texts + slots * sizeof(uint32_t) + t->rows.capacity * sizeof *t->rows.v +
            (t->clients.capacity + t->servers.capacity) * sizeof(struct tally_half) +
+           t->parents.capacity * sizeof *t->parents.v + (t->parent_filter.bits ? t->parent_filter.mask / 8u + 1 : 0) +
            t->last.capacity * sizeof *t->last.v;
 }
 

@@ -4,7 +4,11 @@
 #include "base/hash.h"
 #include "store/rollup/tally_priv.h"
 
-enum { SLOTS_FIRST = 256, OF_PEER = 256 /* added to the connection: of a client alone and the peer that it names */ };
+enum {
+    SLOTS_FIRST = 256,
+    OF_PLAIN = 512,
+    OF_PEER = 256 /* added to the connection: of a client alone and the peer that it names */
+};
 
 uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span) {
     unsigned char bytes[24];
@@ -33,7 +37,13 @@ static void index_clients(struct tally *t) {
 }
 
 void tally_put_half(struct tally *t, const struct tally_half *h) {
-    *(h->is_server ? vec_push(&t->servers) : vec_push(&t->clients)) = *h;
+    if (h->is_plain && !h->is_server)
+        *vec_push(&t->parents) = (struct tally_parent){.key = h->key,
+                                                       .arrived_ns = h->arrived_ns,
+                                                       .party = h->party,
+                                                       .start_minute = (uint32_t)(h->call.start_ns / rollup_minute_ns)};
+    else
+        *(h->is_server ? vec_push(&t->servers) : vec_push(&t->clients)) = *h;
 }
 
 static uint32_t edge_key(struct tally *t, enum rollup_view view, uint8_t connection,
@@ -71,19 +81,55 @@ static struct tally_edge make_edge(struct tally *t, uint32_t client_party, uint3
         {edge_key(t, ROLLUP_EDGE_SERVER, connection, texts), edge_key(t, ROLLUP_EDGE_CLIENT, connection, texts)}};
 }
 
-static void pair(struct tally *t, const struct tally *of_client, const struct tally_half *c,
+/* The namespace and the name of a party: what stands behind the first text. */
+static struct str service_of(struct str party) {
+    const char *end = party.n ? memmem(party.p, party.n, "\0\0", 2) : NULL;
+    return end ? (struct str){end + 2, party.n - 2 - (size_t)(end - party.p)} : party;
+}
+
+static bool is_same_service(const struct tally *t, uint32_t a, uint32_t b) {
+    return a == b || str_equal(service_of(strings_get(&t->parties, a)), service_of(strings_get(&t->parties, b)));
+}
+
+/* The edge of two parties of t, made when it is asked for first. plain: has no keys if both are one service. */
+static struct tally_edge edge_of(struct tally *t, uint32_t client, uint32_t server, uint8_t connection, bool plain) {
+    uint32_t ids[3] = {client, server, connection + (plain ? OF_PLAIN : 0)};
+    struct tally_edge_asked *asked =
+        &t->edges_asked[hash_mix((uint64_t)client << 32 | server, ids[2]) % LENGTH(t->edges_asked)];
+    if (asked->is_known && memcmp(asked->ids, ids, sizeof ids) == 0) return asked->edge;
+    uint32_t known = t->pairs.n, edge = strings_intern(&t->pairs, (struct str){(const char *)ids, sizeof ids});
+    if (edge == known)
+        *vec_push(&t->edges) = plain && is_same_service(t, client, server)
+                                   ? (struct tally_edge){{TALLY_NO_KEY, TALLY_NO_KEY}}
+                                   : make_edge(t, client, server, connection);
+    *asked = (struct tally_edge_asked){.is_known = true, .edge = t->edges.v[edge]};
+    memcpy(asked->ids, ids, sizeof ids);
+    return asked->edge;
+}
+
+/* A party of `of` as one of t's. */
+static uint32_t party_in(struct tally *t, const struct tally *of, uint32_t party) {
+    return of == t ? party : strings_intern(&t->parties, strings_get(&of->parties, party));
+}
+
+/* False: a plain one that its own service calls. */
+static bool pair(struct tally *t, const struct tally *of_client, const struct tally_half *c,
                  const struct tally_half *s) {
     struct rollup_call server = s->call, client = c->call;
-    uint8_t connection = MAX(c->connection, s->connection);
-    uint32_t party =
-        of_client == t ? c->party : strings_intern(&t->parties, strings_get(&of_client->parties, c->party));
-    uint32_t known = t->pairs.n, ids[3] = {party, s->party, connection};
-    uint32_t edge = strings_intern(&t->pairs, (struct str){(const char *)ids, sizeof ids});
-    if (edge == known) *vec_push(&t->edges) = make_edge(t, party, s->party, connection);
+    struct tally_edge edge =
+        edge_of(t, party_in(t, of_client, c->party), s->party, MAX(c->connection, s->connection), s->is_plain);
+    if (edge.keys[0] == TALLY_NO_KEY) return false;
     server.failed = client.failed = server.failed || client.failed;
     client.start_ns = server.start_ns;
-    rollup_sink_add(&t->sink, t->edges.v[edge].keys[0], &server);
-    rollup_sink_add(&t->sink, t->edges.v[edge].keys[1], &client);
+    rollup_sink_add(&t->sink, edge.keys[0], &server);
+    rollup_sink_add(&t->sink, edge.keys[1], &client);
+    return true;
+}
+
+void tally_pair_parent(struct tally *t, const struct tally *of, const struct tally_parent *p,
+                       const struct tally_half *s) {
+    struct tally_edge edge = edge_of(t, party_in(t, of, p->party), s->party, s->connection, true);
+    if (edge.keys[0] != TALLY_NO_KEY) rollup_sink_add(&t->sink, edge.keys[0], &s->call);
 }
 
 /* The first client half of a server's span; all of that span are matched where they may be. */
@@ -108,14 +154,13 @@ static void mark_clients(struct tally *t, const struct tally_half *s) {
 static void pair_from(struct tally *t, const struct tally *clients) {
     size_t left = 0;
     for (size_t i = 0; i < t->servers.n; i++) {
-        struct tally_half s = t->servers.v[i];
-        const struct tally_half *c = find_client(clients, &s);
+        const struct tally_half *s = &t->servers.v[i], *c = find_client(clients, s);
         if (!c) {
-            t->servers.v[left++] = s;
+            if (left != i) t->servers.v[left] = *s;
+            left++;
             continue;
         }
-        pair(t, clients, c, &s);
-        if (clients == t) mark_clients(t, &s);
+        if (pair(t, clients, c, s) && clients == t) mark_clients(t, s);
     }
     t->servers.n = left;
 }
@@ -124,7 +169,11 @@ void tally_pair(struct tally *t) {
     index_clients(t);
     pair_from(t, t);
 }
-void tally_pair_with(struct tally *t, const struct tally *clients) { pair_from(t, clients); }
+
+void tally_pair_with(struct tally *t, const struct tally *clients) {
+    pair_from(t, clients);
+    tally_pair_with_parents(t, clients);
+}
 
 /* A number of `from` as one of t's; numbers: those that are known, + 1. */
 static uint32_t text_of(struct tally *t, const struct tally *from, uint32_t *numbers, uint32_t text) {
@@ -141,6 +190,7 @@ void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t ar
             struct tally_half h = v[i];
             if (h.is_matched && !h.is_remembered) continue;
             if (!h.arrived_ns) h.arrived_ns = arrived_ns;
+            h.is_looked_for = false;
             h.party = text_of(t, from, numbers, h.party);
             h.peer = h.peer ? text_of(t, from, numbers, h.peer) : 0;
             tally_put_half(t, &h);
@@ -175,30 +225,29 @@ static void count_unmatched(struct tally *t, const struct tally_half *c) {
 
 /* ---- halves of a file ------------------------------------------------------------------------------------------- */
 
-static uint32_t bit_of(const struct half_filter *f, uint64_t key) { return (uint32_t)(key >> 32) & f->mask; }
-
 void half_filter_init(struct half_filter *f, size_t halves, int64_t unmatched_before_ns) {
-    uint32_t room = 64;
-    while (room < (UINT32_C(1) << 31) && room / 16 < halves) room *= 2;
-    *f = (struct half_filter){mem_new_array(uint64_t, room / 64), room - 1, unmatched_before_ns};
+    *f = (struct half_filter){.unmatched_before_ns = unmatched_before_ns};
+    key_filter_init(&f->keys, halves);
 }
 
-void half_filter_done(struct half_filter *f) { mem_free(f->bits); }
+void half_filter_done(struct half_filter *f) { key_filter_done(&f->keys); }
 
-void half_filter_add(struct half_filter *f, const struct tally *t) {
-    for (size_t i = 0; i < t->clients.n; i++) {
-        uint32_t bit = bit_of(f, t->clients.v[i].key);
-        f->bits[bit / 64] |= UINT64_C(1) << bit % 64;
-    }
-    for (size_t i = 0; i < t->servers.n; i++) {
-        uint32_t bit = bit_of(f, t->servers.v[i].key);
-        f->bits[bit / 64] |= UINT64_C(1) << bit % 64;
-    }
+void half_filter_add(struct half_filter *f, struct tally *t) {
+    for (size_t i = 0; i < t->clients.n; i++) key_filter_add(&f->keys, t->clients.v[i].key);
+    for (size_t i = 0; i < t->servers.n; i++) key_filter_add(&f->keys, t->servers.v[i].key);
+    assert(!f->parents[1]);
+    f->parents[f->parents[0] != NULL] = tally_parent_filter(t);
+}
+
+static bool may_pair(const struct half_filter *f, const struct tally_half *h) {
+    if (key_filter_has(&f->keys, h->key)) return true;
+    for (size_t i = 0; i < LENGTH(f->parents) && f->parents[i] && h->is_server; i++)
+        if (key_filter_has(f->parents[i], h->key)) return true;
+    return false;
 }
 
 void tally_take_half(struct tally *t, const struct half_filter *f, const struct tally_half *h) {
-    uint32_t bit = f ? bit_of(f, h->key) : 0;
-    if (!f || f->bits[bit / 64] >> bit % 64 & 1)
+    if (!f || may_pair(f, h))
         tally_put_half(t, h);
     else if (!h->is_server && h->call.start_ns < f->unmatched_before_ns)
         count_unmatched(t, h);
@@ -251,15 +300,27 @@ void tally_keep_halves(struct tally *t, const struct tally *counted, bool (*is_c
                        void *context) {
     keep_side(t, counted, false, is_counted, context);
     keep_side(t, counted, true, is_counted, context);
+    tally_keep_parents(t, counted, is_counted, context);
 }
 
-/* How many of the first clients and servers are the oldest `over` of all. Each side came in order of arrival. */
+/* How many of the first clients and servers have the oldest `over` of all that are not plain. Each side came in order of arrival. */
 static void oldest_of(const struct tally *t, size_t over, size_t first[2]) {
     for (first[0] = first[1] = 0; over > 0; over--) {
+        while (first[1] < t->servers.n && t->servers.v[first[1]].is_plain) first[1]++;
         bool client = first[0] < t->clients.n, server = first[1] < t->servers.n;
         if (client && server) client = t->clients.v[first[0]].arrived_ns <= t->servers.v[first[1]].arrived_ns;
         first[client ? 0 : 1]++;
     }
+}
+
+/* Of the first servers those that are not plain, and the first plain ones. */
+static void drop_servers(struct tally *t, size_t first, size_t plain) {
+    size_t left = 0;
+    for (size_t i = 0, seen = 0; i < t->servers.n; i++) {
+        const struct tally_half s = t->servers.v[i];
+        if (s.is_plain ? seen++ >= plain : i >= first) t->servers.v[left++] = s;
+    }
+    t->servers.n = left;
 }
 
 uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_max) {
@@ -276,13 +337,17 @@ uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_
     for (size_t i = 0; i < t->servers.n; i++)
         if (t->servers.v[i].arrived_ns >= arrived_before_ns) t->servers.v[left++] = t->servers.v[i];
     t->servers.n = left;
-    size_t all = t->clients.n + t->servers.n, over = all > halves_max ? all - halves_max : 0;
+    size_t plain = 0;
+    for (size_t i = 0; i < t->servers.n; i++) plain += t->servers.v[i].is_plain;
+    size_t all = t->clients.n + t->servers.n - plain, over = all > halves_max ? all - halves_max : 0,
+           room = halves_max - (all - over);
     oldest_of(t, over, first);
     for (size_t i = 0; i < first[0]; i++) count_unmatched(t, &t->clients.v[i]);
     t->clients.n -= first[0];
-    t->servers.n -= first[1];
     if (first[0]) memmove(t->clients.v, t->clients.v + first[0], t->clients.n * sizeof *t->clients.v);
-    if (first[1]) memmove(t->servers.v, t->servers.v + first[1], t->servers.n * sizeof *t->servers.v);
+    size_t plain_max = MIN(room, (size_t)WAITING_PLAIN_MAX);
+    drop_servers(t, first[1], plain - MIN(plain, plain_max));
+    tally_expire_parents(t, arrived_before_ns, MIN(room - MIN(plain, plain_max), (size_t)WAITING_PLAIN_MAX));
     mem_free(t->client_slots);
     t->client_slots = NULL;
     t->client_mask = 0;

@@ -2,6 +2,7 @@
  *
  *   keys     bytes of a key, in its order → number         rows     (key, time) → sums, histogram, exemplar
  *   clients  (trace, client span) → halves that call        servers  halves that are called and have found no client yet
+ *   parents  (trace, span) of spans that are no clients, as they came
  *
  * Invariants: equal keys have one number, equal (key, time) one row. What stands in a tally twice over is added up, in any order, with the same
  * result; but for halves: of two client halves of one span the one that came first pairs.
@@ -17,7 +18,7 @@
 #include "store/rollup.h"
 #include "store/rollup/names_priv.h"
 
-enum { KEY_BYTES_MAX = 1 << 20 };
+enum { KEY_BYTES_MAX = 1 << 20, WAITING_PLAIN_MAX = 1 << 14 };
 
 struct tally_row {
     uint32_t key;
@@ -34,7 +35,8 @@ struct tally_row {
  * that come from files have no ids, and are no exemplars. */
 struct tally_half {
     uint64_t key;
-    bool is_server, is_remembered, is_matched;
+    bool is_server, is_remembered, is_matched, is_plain;
+    bool is_looked_for; /* among the parents of its tally that were there */
     uint8_t connection;
     uint32_t party; /* environment, namespace, service: a number of `parties` */
     uint32_t peer;  /* of `parties`, too, as a text alone; 0: none */
@@ -42,8 +44,28 @@ struct tally_half {
     int64_t arrived_ns; /* wall; 0: not yet set */
 };
 
+/* There is one for most spans: a minute is enough to tell the hours that a delete touches. */
+struct tally_parent {
+    uint64_t key;       /* as of a half */
+    int64_t arrived_ns; /* as of a half */
+    uint32_t party, start_minute;
+};
+
+/* What is known of a set of keys: false, it has none of a key; true, it may. */
+struct key_filter {
+    uint64_t *bits;
+    uint32_t mask;
+};
+
 struct tally_edge {
     uint32_t keys[2]; /* as servers and as clients saw it */
+};
+
+#define TALLY_NO_KEY UINT32_MAX
+struct tally_edge_asked {
+    uint32_t ids[3];
+    bool is_known;
+    struct tally_edge edge;
 };
 
 struct tally_asked {
@@ -73,10 +95,15 @@ struct tally {
     VEC(struct tally_half) clients, servers;
     uint32_t *client_slots, client_mask; /* of the first `indexed` clients: number + 1 */
     size_t indexed;
+    VEC(struct tally_parent) parents;
+    size_t parents_looked_at;        /* the first of them, by tally_pair */
+    struct key_filter parent_filter; /* of the first `parents_filtered` */
+    size_t parents_filtered;
     struct rollup_half last_half; /* whose texts are those of last_party and last_peer, while one batch is run */
     uint32_t last_party, last_peer;
-    struct strings pairs;         /* of parties, or of a party and a peer, with the connection */
-    VEC(struct tally_edge) edges; /* of those: the keys */
+    struct strings pairs;                    /* of parties, or of a party and a peer, with the connection */
+    VEC(struct tally_edge) edges;            /* of those: the keys */
+    struct tally_edge_asked edges_asked[64]; /* of those, as they were asked for last */
     struct buf scratch;
     struct budget *budget; /* what it takes is drawn from this, when tally_draw is called; NULL: none */
     uint64_t drawn_bytes, limit_bytes;
@@ -121,22 +148,29 @@ void tally_clear_rows(struct tally *t);
 
 /* Pairs servers with clients: those servers go, and the clients are matched. */
 void tally_pair(struct tally *t);
-/* The same with those of another, which are not marked: of them only those are left that are matched there. */
+/* Then what is left of them with parents. What was looked for before is looked for among new parents alone. */
+void tally_pair_parents(struct tally *t);
+/* Both with those of another, which are not marked: of its clients only those are left that are matched there. */
 void tally_pair_with(struct tally *t, const struct tally *clients);
+/* With another's parents alone. */
+void tally_pair_with_parents(struct tally *t, const struct tally *of);
 /* Those that may still find another, as they are, to the end of t's. arrived_ns: of those that have none. */
 void tally_add_open_halves(struct tally *t, const struct tally *from, int64_t arrived_ns);
-/* A half whose party and peer are numbers of t's. */
+/* The newest parents, as many as may wait. */
+void tally_add_parents(struct tally *t, const struct tally *from, int64_t arrived_ns);
+/* A half whose party and peer are numbers of t's. A plain one that calls is a parent. */
 void tally_put_half(struct tally *t, const struct tally_half *h); /* tally_pair looks at it */
+struct tally_half tally_parent_half(const struct tally_parent *p);
 /* Halves of a file have found what there is among themselves. Beside halves in memory only those matter whose key is one of theirs (or looks so:
  * one of sixteen does): others are done with at once, a client as tally_count_unmatched would. */
 struct half_filter {
-    uint64_t *bits;
-    uint32_t mask;
+    struct key_filter keys;
+    const struct key_filter *parents[2]; /* of the tallies that were added; NULL: none */
     int64_t unmatched_before_ns;
 };
 void half_filter_init(struct half_filter *f, size_t halves, int64_t unmatched_before_ns);
 void half_filter_done(struct half_filter *f);
-void half_filter_add(struct half_filter *f, const struct tally *t);                             /* all of its halves */
+void half_filter_add(struct half_filter *f, struct tally *t); /* all of its halves; two tallies at most */
 void tally_take_half(struct tally *t, const struct half_filter *f, const struct tally_half *h); /* f NULL: every one */
 uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span);
 /* Client halves that found nobody and began before that time, as calls of their peers. */
@@ -146,8 +180,28 @@ void tally_settle(struct tally *t, struct tally *waiting);
 /* Forgets halves of hours that were counted, but for those that `counted` has as well. */
 void tally_keep_halves(struct tally *t, const struct tally *counted, bool (*is_counted)(void *context, int64_t time_ns),
                        void *context);
-/* Halves that arrived before that time are done with: they are counted so, or forgotten. So are the oldest over the limit; returns how many those were.
- * Nothing pairs in t after this. */
+/* Halves that arrived before that time are done with: they are counted so, or forgotten. So are the oldest over the limit; returns how many those were,
+ * but for plain ones and parents, which have the room that is left, WAITING_PLAIN_MAX each at most. Nothing pairs in t after this. */
 uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_max);
+
+/* ---- between the files of this room ----------------------------------------------------------------------------- */
+
+void key_filter_init(struct key_filter *f, size_t keys);
+void key_filter_done(struct key_filter *f);
+static inline void key_filter_add(struct key_filter *f, uint64_t key) {
+    uint32_t bit = (uint32_t)(key >> 32) & f->mask;
+    f->bits[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+static inline bool key_filter_has(const struct key_filter *f, uint64_t key) {
+    uint32_t bit = (uint32_t)(key >> 32) & f->mask;
+    return f->bits[bit / 64] >> bit % 64 & 1;
+}
+const struct key_filter *tally_parent_filter(struct tally *t); /* of all its parents, brought up to date */
+/* An edge, unless both are of one service. p: of the tally `of`. */
+void tally_pair_parent(struct tally *t, const struct tally *of, const struct tally_parent *p,
+                       const struct tally_half *s);
+void tally_keep_parents(struct tally *t, const struct tally *counted,
+                        bool (*is_counted)(void *context, int64_t time_ns), void *context);
+void tally_expire_parents(struct tally *t, int64_t arrived_before_ns, size_t parents_max);
 
 static inline int64_t rollup_floor(int64_t t, int64_t step) { return t - ((t % step) + step) % step; }
