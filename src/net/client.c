@@ -105,6 +105,7 @@ struct reception {
     struct http_answer answer;
     int64_t heard_at; /* of a stream: when the last byte came */
     bool enough;      /* on_bytes wants no more */
+    bool in_head;     /* begun, and not over: libcurl says nothing of a connection that ends there */
 };
 
 static size_t on_body(char *p, size_t one, size_t n, void *context) {
@@ -140,10 +141,13 @@ static void on_grpc_field(struct http_answer *answer, struct str name, struct st
 }
 
 static size_t on_field(char *p, size_t one, size_t n, void *context) {
-    struct http_answer *answer = &((struct reception *)context)->answer;
+    struct reception *r = context;
+    struct http_answer *answer = &r->answer;
     struct str name, value;
     uint64_t number = 0;
     (void)one;
+    if (str_starts_with((struct str){p, n}, STR("HTTP/"))) r->in_head = true; /* trailers have no such line */
+    if (!str_trim((struct str){p, n}).n) r->in_head = false;
     if (!str_cut((struct str){p, n}, ':', &name, &value)) return n;
     bool retry = str_equal_nocase(name, STR("retry-after")), grpc = str_equal_nocase(name, STR("grpc-status"));
     if (str_starts_with(name, STR("grpc-"))) on_grpc_field(answer, name, str_trim(value));
@@ -253,6 +257,7 @@ static err call_outcome(struct http_client *c, CURLcode code, struct reception *
         return err_new(ERR_UNAVAILABLE, "%s %s: nothing came for %lld s", call->method, url,
                        (long long)(call->sink->quiet_ns / 1000000000));
     if (code != CURLE_OK && !r->enough) return call_failed(c, code, call);
+    if (r->in_head) return err_new(ERR_UNAVAILABLE, "%s %s: the answer ends in its head", call->method, url);
     long status = 0;
     char *type = NULL;
     curl.getinfo(c->handle, CURLINFO_RESPONSE_CODE, &status);

@@ -170,9 +170,22 @@ test('statuses: Retry-After is heeded, what is refused is dropped and counted, a
   await backend.stop();
 });
 
+test('an answer that is cut off is none, wherever it is cut', { timeout: 60000 }, async () => {
+  const whole = 'HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n';
+  const cuts = [whole.length - 2, 30, 17, 9]; // before the line that ends it; in a field; behind the status; in it
+  const backend = await startBackend({ answer: (r, i) => (i > cuts.length ? { status: 200 } : { raw: whole.slice(0, cuts[i - 1]) }) });
+  const collector = await startCollector(backend.url, ['--connections', '1']);
+  await send(collector, one(0));
+  await empty(collector);
+  assert.deepEqual([...counted(backend.taken).values()], [1]);
+  assert.match(collector.errors(), /the answer ends in its head/);
+  await collector.stop();
+  await backend.stop();
+});
+
 for (const protocol of ['http', 'grpc']) {
   test(`a wrong token or address loses nothing, ${protocol}: held, tried again, counted; dropped only once it is older than --hold`, { timeout: 60000 }, async () => {
-    const denials = protocol === 'grpc' ? [{ code: 16 }, { code: 7 }, { code: 5 }, { code: 12 }] : [{ status: 401 }, { status: 403 }, { status: 404 }];
+    const denials = protocol === 'grpc' ? [{ code: 16 }, { code: 7 }, { code: 5 }, { code: 12 }] : [{ status: 401 }, { status: 403 }, { status: 404 }, { status: 405 }, { status: 308, headers: { Location: 'https://elsewhere.example/' } }];
     const good = protocol === 'grpc' ? {} : { status: 200 };
     let denied = () => denials[backend.all.length % denials.length];
     const answer = () => (denied ? denied() : good), backend = await (protocol === 'grpc' ? startGrpcBackend : startBackend)({ answer });
@@ -181,7 +194,7 @@ for (const protocol of ['http', 'grpc']) {
     await until(() => collector.metric('denied_requests_total', 'traces'), (n) => n >= 3);
     assert.equal(await collector.metric('queue_rows', 'traces'), 5);
     assert.equal(await collector.metric('failed_rows_total'), 0);
-    assert.match(collector.errors(), protocol === 'grpc' ? /the target denies.*reason=grpc_/ : /the target denies.*reason=40[134]/);
+    assert.match(collector.errors(), protocol === 'grpc' ? /the target denies.*reason=grpc_/ : /the target denies.*reason=(40[1345]|308)/);
     denied = null;
     await empty(collector);
     assert.deepEqual([...counted(backend.taken).keys()].sort(), [1, 2, 3, 4, 5].map((i) => id(i, 8)));
