@@ -217,6 +217,9 @@ test('a token that is mended reaches the backend by SIGHUP, and what was held go
   const collector = await startCollector(clew.otlp, options);
   await send(collector, one(1));
   await until(() => collector.metric('denied_requests_total', 'traces'), (n) => n >= 1);
+  writeFileSync(token, '\n'); // half written: no reason to go on without one
+  process.kill(collector.pid, 'SIGHUP');
+  await until(async () => /all stays as it was.*there is no token in it/.test(collector.errors()), (x) => x);
   writeFileSync(token, `${clew.sends}\n`);
   process.kill(collector.pid, 'SIGHUP');
   await empty(collector);
