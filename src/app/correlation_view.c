@@ -177,8 +177,8 @@ err command_query_correlations(const struct arguments *a) {
 err command_query_correlation(const struct arguments *a) {
     AUTO_BUF struct buf path;
     struct str id = a->positions[0];
-    if (!id.n) return err_new(ERR_INVALID, "the ID is empty");
     buf_init(&path, 64 * KIB);
+    if (!id.n) return err_new(ERR_INVALID, "the ID is empty");
     buf_add_text(&path, "/api/v1/correlations/");
     if (str_equal(id, STR(".")) || str_contains(id, STR(".."))) { /* that may be what no path can hold */
         buf_add_byte(&path, '-');
