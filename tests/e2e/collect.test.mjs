@@ -1,6 +1,7 @@
 // clew collect: what it acknowledged reaches the backend, whatever happens to either of them.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import http2 from 'node:http2';
 import { execFile } from 'node:child_process';
 import { writeFileSync, mkdtempSync, readdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
@@ -210,6 +211,34 @@ for (const protocol of ['http', 'grpc']) {
     await backend.stop();
   });
 }
+
+test('gRPC out: what speaks HTTP alone at that address denies, and a connection that ends is begun anew', { timeout: 60000 }, async () => {
+  const server = http2.createServer(), sessions = new Set(), got = [];
+  let status = 405;
+  server.on('session', (s) => sessions.add(s));
+  server.on('stream', (stream) => {
+    if (status !== 200) return stream.respond({ ':status': status }, { endStream: true });
+    got.push(stream.session);
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0' }, { endStream: true });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const collector = await startCollector(`http://127.0.0.1:${server.address().port}`, ['--protocol', 'grpc', '--connections', '1']);
+  await send(collector, one(1));
+  await until(() => collector.metric('denied_requests_total', 'traces'), (n) => n >= 1);
+  assert.equal(await collector.metric('failed_rows_total'), 0);
+  status = 200;
+  await empty(collector);
+  const retries = await collector.metric('retries_total');
+  for (const s of sessions) s.destroy();
+  await send(collector, one(2));
+  await empty(collector);
+  assert.equal(await collector.metric('sent_rows_total', 'traces'), 2);
+  assert.equal(await collector.metric('retries_total'), retries);
+  assert.notEqual(got[0], got.at(-1));
+  await collector.stop();
+  for (const s of sessions) s.destroy();
+  server.close();
+});
 
 test('a token that is mended reaches the backend by SIGHUP, and what was held goes out', { timeout: 60000 }, async () => {
   const clew = await startSecured(), token = join(clew.dir, 'token'), options = ['--tls-ca', join(clew.dir, 'certificate.pem'), '--token-file', token];

@@ -130,7 +130,8 @@ static void note_grpc(const struct http_answer *answer, struct out_result *out) 
         int as_http = answer->status == 200 ? GRPC_UNAVAILABLE : (int)grpc_code_of_http(answer->status);
         code = as_http == GRPC_OK ? GRPC_UNKNOWN : as_http;
     }
-    out->outcome = outcome_of_grpc(code, answer->grpc_retry_ns >= 0);
+    bool denies = answer->grpc_status < 0 && status_denies(answer->status);
+    out->outcome = denies ? OUT_DENIED : outcome_of_grpc(code, answer->grpc_retry_ns >= 0);
     out->retry_ns = answer->grpc_retry_ns;
     if (out->outcome == OUT_DELIVERED) {
         bool plain = body.n >= GRPC_PREFIX && body.p[0] == 0;
