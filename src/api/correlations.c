@@ -400,9 +400,13 @@ static err read_one(struct api_call *c, struct answer *a, struct correlation_det
                                   .attribute = call_text(c, "attribute"),
                                   .prefix = c->api->options.correlation_prefix};
     TRY(correlation_read(a->q, &r, out));
-    if (out->rows.traces_cut || out->rows.spans_cut || out->rows.logs_cut)
+    if (out->rows.spans_cut || out->rows.logs_cut)
         a->partial_reason = "the id ties together more than 500 traces, 10000 spans or 10000 log records: the rest is "
                             "left out, and is in no count";
+    else if (out->rows.traces_cut)
+        a->partial_reason =
+            "the id ties together more than 500 traces: of those beyond, only the rows that carry the id "
+            "themselves are counted and shown, without their trace";
     return NULL;
 }
 

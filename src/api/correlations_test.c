@@ -349,6 +349,18 @@ static uint64_t number_after(const char *request, const char *name) {
     return strtoull(at + strlen(name), NULL, 10);
 }
 
+/* Of traces over the limit, rows that carry the id are there: the answer says just that. */
+static void more_traces_than_are_looked_at_are_told(void **state) {
+    (void)state;
+    open();
+    begin_spans("batch");
+    for (int i = 0; i < 510; i++) put_span(7000 + i, 7000 + i, 0, 2, "job", 900000 - i, 1, ID("wide"));
+    send_spans();
+    ANSWERS("GET /api/v1/correlations/wide", 200, "\"trace_count\":500,", "\"span_count\":510,", "\"partial\":true",
+            "of those beyond, only the rows that carry the id themselves are counted");
+    close();
+}
+
 /* Over the limit all answers leave the same out: traces as counted are those listed, log records in either API. */
 static void what_is_left_out_is_left_out_everywhere(void **state) {
     (void)state;
@@ -518,6 +530,7 @@ int main(void) {
         cmocka_unit_test(ids_of_any_kind_are_found_or_not),
         cmocka_unit_test(ids_that_no_path_or_json_can_hold_are_opened),
         cmocka_unit_test(one_id_may_be_everywhere),
+        cmocka_unit_test(more_traces_than_are_looked_at_are_told),
         cmocka_unit_test(what_is_left_out_is_left_out_everywhere),
         cmocka_unit_test(odd_requests_are_shown),
         cmocka_unit_test(metrics_are_those_of_its_services),

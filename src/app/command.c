@@ -69,6 +69,7 @@ err command_credentials(const struct arguments *a, struct command_credentials *o
     if (!token.n && a->given[OPTION_TOKEN_FILE]) {
         TRY_WRAP(command_read_file(argument_text(a, OPTION_TOKEN_FILE), 4 * KIB, &file), "--token-file");
         token = str_trim(buf_str(&file));
+        if (!token.n) return err_new(ERR_INVALID, "--token-file: there is no token in it"); /* half written, perhaps */
     }
     TRY(check_field(token, 400, "the token"));
     TRY(check_field(tenant, 63, "--tenant"));

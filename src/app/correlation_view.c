@@ -176,13 +176,16 @@ err command_query_correlations(const struct arguments *a) {
 
 err command_query_correlation(const struct arguments *a) {
     AUTO_BUF struct buf path;
+    struct str id = a->positions[0];
     buf_init(&path, 64 * KIB);
+    if (!id.n) return err_new(ERR_INVALID, "the ID is empty");
     buf_add_text(&path, "/api/v1/correlations/");
-    if (str_contains(a->positions[0], STR(".."))) { /* that may be what no path can hold */
+    if (str_equal(id, STR(".")) || str_contains(id, STR(".."))) { /* that may be what no path can hold */
         buf_add_byte(&path, '-');
-        command_add_param(&path, "id", a->positions[0]);
-    } else
-        command_add_encoded(&path, a->positions[0]);
+        command_add_param(&path, "id", id);
+    } else {
+        command_add_encoded(&path, id);
+    }
     command_add_param(&path, "details", STR("true"));
     add_options(&path, a);
     return command_ask_and_view_wait(a, &path, view_correlation);

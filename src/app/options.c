@@ -196,8 +196,9 @@ static const struct option_row rows[OPTIONS] = {
     [OPTION_QUEUE_DROP] = {"queue-drop", "WHAT", "none",
                            "none: a full queue refuses; oldest: it drops what has waited longest",
                            .choices = "none oldest"},
-    [OPTION_HOLD] = {"hold", "DURATION", "24h",
-                     "how long what the backend denies (401, 403, 404) is kept and tried again; 0: not at all"},
+    [OPTION_HOLD] =
+        {"hold", "DURATION", "24h",
+         "how long what the backend denies (401, 403, 404, 405, 3xx) is kept and tried again; 0: not at all"},
     [OPTION_TIMEOUT] = {"timeout", "DURATION", "10s", "of one call to the backend"},
     [OPTION_CALLS] = {"connections", "N", "4", "calls to the backend at once"},
     [OPTION_HELP] = {"help", NULL, NULL, "this text"},

@@ -48,6 +48,7 @@ static const struct {
     {{"query", "correlation", "a/b c?", "--environment", "prod"},
      "GET /api/v1/correlations/a%2Fb%20c%3F?details=true&environment=prod HTTP/1.1"},
     {{"query", "correlation", "../x"}, "GET /api/v1/correlations/-?id=..%2Fx&details=true HTTP/1.1"},
+    {{"query", "correlation", "."}, "GET /api/v1/correlations/-?id=.&details=true HTTP/1.1"},
     {{"query", "propagation", "--service", "web"}, "GET /api/v1/propagation?service=web HTTP/1.1"},
     {{"query", "logs", "--follow"}, "GET /api/v1/logs/tail?limit=100 HTTP/1.1"},
     {{"query", "logs", "--follow", "--service", "web", "--limit", "5", "--start", "now-1d"},

@@ -33,6 +33,7 @@ static const struct {
     {{"trace"}, "clew trace needs TRACE_ID"},
     {{"trace", "1", "2"}, "does not take \"2\""},
     {{"trace", ""}, "\"\" is no trace id"},
+    {{"query", "correlation", ""}, "the ID is empty"},
     {{"trace", "0af7651916cd43dd8448eb211c80319"}, "is no trace id"},
     {{"trace", "0af7651916cd43dd8448eb211c80319cc"}, "is no trace id"},
     {{"trace", "xaf7651916cd43dd8448eb211c80319c"}, "is no trace id"},

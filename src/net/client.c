@@ -105,6 +105,8 @@ struct reception {
     struct http_answer answer;
     int64_t heard_at; /* of a stream: when the last byte came */
     bool enough;      /* on_bytes wants no more */
+    bool in_head;     /* begun, and not over: libcurl says nothing of a connection that ends there */
+    bool went;        /* the connection that spoke HTTP/2; nothing was sent yet */
 };
 
 static size_t on_body(char *p, size_t one, size_t n, void *context) {
@@ -130,6 +132,16 @@ static int on_progress(void *context, curl_off_t down_all, curl_off_t down, curl
     return r->call->sink && clock_monotonic_ns() - r->heard_at > r->call->sink->quiet_ns;
 }
 
+/* Called by libcurl on a connection, before the request. */
+static int on_connected(void *context, char *ip, char *own_ip, int port, int own_port) {
+    struct reception *r = context;
+    long made = 0;
+    (void)ip, (void)own_ip, (void)port, (void)own_port;
+    curl.getinfo(r->handle, CURLINFO_NUM_CONNECTS, &made);
+    r->went = made > 0;
+    return r->went ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static void on_grpc_field(struct http_answer *answer, struct str name, struct str value) {
     int64_t ns;
     if (str_equal(name, STR("grpc-status-details-bin")) && grpc_retry_read(value, &ns)) answer->grpc_retry_ns = ns;
@@ -140,10 +152,13 @@ static void on_grpc_field(struct http_answer *answer, struct str name, struct st
 }
 
 static size_t on_field(char *p, size_t one, size_t n, void *context) {
-    struct http_answer *answer = &((struct reception *)context)->answer;
+    struct reception *r = context;
+    struct http_answer *answer = &r->answer;
     struct str name, value;
     uint64_t number = 0;
     (void)one;
+    if (str_starts_with((struct str){p, n}, STR("HTTP/"))) r->in_head = true; /* trailers have no such line */
+    if (!str_trim((struct str){p, n}).n) r->in_head = false;
     if (!str_cut((struct str){p, n}, ':', &name, &value)) return n;
     bool retry = str_equal_nocase(name, STR("retry-after")), grpc = str_equal_nocase(name, STR("grpc-status"));
     if (str_starts_with(name, STR("grpc-"))) on_grpc_field(answer, name, str_trim(value));
@@ -181,6 +196,21 @@ static void set_times(CURL *h, const struct call *call, struct reception *recept
     curl.setopt(h, CURLOPT_XFERINFODATA, reception);
 }
 
+/* On a connection that speaks it already, libcurl before 8.0 would begin HTTP/2 once more (curl issue 10634), so there it is asked for as on
+ * one that may: which a new one, if the old one went, would take for HTTP/1.1. */
+static void set_version(struct http_client *c, struct reception *reception) {
+    CURL *h = c->handle;
+    long version = !c->h2        ? CURL_HTTP_VERSION_1_1
+                   : c->h2_begun ? CURL_HTTP_VERSION_2_0
+                                 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    curl.setopt(h, CURLOPT_HTTP_VERSION, version);
+    if (!c->h2) return;
+    curl.setopt(h, CURLOPT_FRESH_CONNECT, c->h2_begun ? 0L : 1L);
+    if (!c->h2_begun) return;
+    curl.setopt(h, CURLOPT_PREREQFUNCTION, on_connected);
+    curl.setopt(h, CURLOPT_PREREQDATA, reception);
+}
+
 static void set_options(struct http_client *c, const struct call *call, struct curl_slist *list,
                         struct reception *reception) {
     CURL *h = c->handle;
@@ -189,11 +219,7 @@ static void set_options(struct http_client *c, const struct call *call, struct c
     curl.setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     set_tls(c);
     set_times(h, call, reception);
-    /* On a connection that speaks it already, libcurl before 8.0 would begin HTTP/2 once more (curl issue 10634). */
-    long version = !c->h2        ? CURL_HTTP_VERSION_1_1
-                   : c->h2_begun ? CURL_HTTP_VERSION_2_0
-                                 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-    curl.setopt(h, CURLOPT_HTTP_VERSION, version);
+    set_version(c, reception);
     curl.setopt(h, CURLOPT_ERRORBUFFER, c->error);
     curl.setopt(h, CURLOPT_HTTPHEADER, list);
     curl.setopt(h, CURLOPT_WRITEFUNCTION, on_body);
@@ -253,7 +279,11 @@ static err call_outcome(struct http_client *c, CURLcode code, struct reception *
         return err_new(ERR_UNAVAILABLE, "%s %s: nothing came for %lld s", call->method, url,
                        (long long)(call->sink->quiet_ns / 1000000000));
     if (code != CURLE_OK && !r->enough) return call_failed(c, code, call);
-    long status = 0;
+    if (r->in_head) return err_new(ERR_UNAVAILABLE, "%s %s: the answer ends in its head", call->method, url);
+    long status = 0, version = 0;
+    curl.getinfo(c->handle, CURLINFO_HTTP_VERSION, &version);
+    if (c->h2 && version != CURL_HTTP_VERSION_2_0)
+        return err_new(ERR_UNAVAILABLE, "%s %s: the answer is no HTTP/2", call->method, url);
     char *type = NULL;
     curl.getinfo(c->handle, CURLINFO_RESPONSE_CODE, &status);
     curl.getinfo(c->handle, CURLINFO_CONTENT_TYPE, &type);
@@ -275,7 +305,13 @@ static err perform(struct http_client *c, const struct call *call, size_t body_m
     TRY(field_list(call->fields, &list));
     c->error[0] = 0;
     set_options(c, call, list, &r);
-    err e = call_outcome(c, curl.perform(c->handle), &r);
+    CURLcode code = curl.perform(c->handle);
+    if (r.went) {
+        c->h2_begun = r.went = false;
+        set_options(c, call, list, &r);
+        code = curl.perform(c->handle);
+    }
+    err e = call_outcome(c, code, &r);
     curl.list_free(list);
     c->h2_begun = c->h2 && !e;
     if (e)

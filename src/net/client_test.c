@@ -57,22 +57,27 @@ static void run_loop(void *context) {
     loop_run(t.loop);
 }
 
+static int serve(const char *address) {
+    return loop_new(&t.loop) || http_server_new(t.loop, &(struct http_server_options){.handler = echo}, &t.server) ||
+           http_server_listen(t.server, address, NULL, t.address) || thread_start(&t.thread, "loop", 0, run_loop, NULL);
+}
+
+static void stop_serving(void) {
+    loop_stop(t.loop);
+    thread_join(t.thread);
+    http_server_free(t.server);
+    loop_free(t.loop);
+}
+
 static int begin(void **state) {
     (void)state;
-    if (loop_new(&t.loop) || http_server_new(t.loop, &(struct http_server_options){.handler = echo}, &t.server) ||
-        http_server_listen(t.server, "127.0.0.1:0", NULL, t.address) || http_client_new(&t.client) ||
-        thread_start(&t.thread, "loop", 0, run_loop, NULL))
-        return -1;
-    return 0;
+    return http_client_new(&t.client) || serve("127.0.0.1:0") ? -1 : 0;
 }
 
 static int end(void **state) {
     (void)state;
     http_client_free(t.client);
-    loop_stop(t.loop);
-    thread_join(t.thread);
-    http_server_free(t.server);
-    loop_free(t.loop);
+    stop_serving();
     return 0;
 }
 
@@ -115,6 +120,27 @@ static void the_connection_is_kept(void **state) {
     for (int i = 0; i < 10; i++) expect("GET", "/", STR(""), 200, "GET / type=a ");
     http_server_get_stats(t.server, &after);
     assert_true(after.accepted <= before.accepted + 1);
+}
+
+/* Another server at the same address, as after a restart that no call fell into. */
+static void a_connection_of_http2_that_went_is_begun_anew_as_one(void **state) {
+    (void)state;
+    struct http_client *before = t.client;
+    assert_null(http_client_new(&t.client));
+    http_client_use_h2(t.client);
+    for (int i = 0; i < 3; i++) {
+        char address[sizeof t.address];
+        struct http_server_stats stats;
+        expect("POST", "/a", STR("x"), 200, "POST /a type=a x");
+        expect("POST", "/busy", STR("x"), 429, "POST /busy type=a x");
+        http_server_get_stats(t.server, &stats);
+        if (i) assert_int_equal(stats.accepted, 2); /* one that is given up unused, and the one */
+        stop_serving();
+        memcpy(address, t.address, sizeof address);
+        assert_int_equal(serve(address), 0);
+    }
+    http_client_free(t.client);
+    t.client = before;
 }
 
 static void expect_failure(const char *url, size_t body_max, enum err_kind kind, const char *text) {
@@ -206,6 +232,7 @@ int main(void) {
         cmocka_unit_test(every_method_goes_out_as_it_is_named),
         cmocka_unit_test(a_status_is_no_error_and_tells_when_to_retry),
         cmocka_unit_test(the_connection_is_kept),
+        cmocka_unit_test(a_connection_of_http2_that_went_is_begun_anew_as_one),
         cmocka_unit_test(urls_are_shown_without_secrets),
         cmocka_unit_test(failures_name_the_url),
         cmocka_unit_test(a_stream_comes_as_it_is_written),

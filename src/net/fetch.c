@@ -23,6 +23,7 @@ struct fetch {
     struct http_fetch request;
     struct http_answer answer;
     size_t head_bytes;
+    bool in_head; /* begun, and not over: libcurl says nothing of a connection that ends there */
     uint64_t drawn_bytes;
     bool refused; /* by the budget */
     bool encoded; /* the answer said how its body is encoded: the first field counts */
@@ -119,7 +120,11 @@ static size_t on_field(char *p, size_t one, size_t n, void *context) {
     struct str line = {p, n}, name, value;
     (void)one;
     x->head_bytes += n;
-    if (str_starts_with(line, STR("HTTP/"))) x->encoded = x->gzip = false; /* the head before led elsewhere */
+    if (!str_trim(line).n) x->in_head = false;
+    if (str_starts_with(line, STR("HTTP/"))) { /* trailers have no such line; the head before led elsewhere */
+        x->in_head = true;
+        x->encoded = x->gzip = false;
+    }
     if (str_cut(line, ':', &name, &value) && str_equal_nocase(name, STR("Content-Encoding")) && !x->encoded &&
         !x->answer.body.n) { /* not in a trailer */
         x->encoded = true;
@@ -164,6 +169,7 @@ static err outcome(struct fetch *x, CURLcode code) {
         return err_new(ERR_INVALID, "%s: %s", url, why);
     if (code == CURLE_PEER_FAILED_VERIFICATION) return err_new(ERR_DENIED, "%s: %s", url, why);
     if (code != CURLE_OK) return err_new(ERR_UNAVAILABLE, "%s: %s", url, why);
+    if (x->in_head) return err_new(ERR_UNAVAILABLE, "%s: the answer ends in its head", url);
     long status = 0;
     char *type = NULL;
     curl.getinfo(x->handle, CURLINFO_RESPONSE_CODE, &status);

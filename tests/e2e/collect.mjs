@@ -86,7 +86,8 @@ export async function startCollector(to, options = [], dir = mkdtempSync(join(tm
   };
 }
 
-/** A backend by HTTP. `answer(request)` gives {status, headers, body}, or null to break the connection; requests answered with 200 are kept. */
+/** A backend by HTTP. `answer(request)` gives {status, headers, body}, null to break the connection, or {raw}: these bytes, and then it breaks;
+ *  requests answered with 200 are kept. */
 export async function startBackend({ port = 0, answer = () => ({ status: 200 }), taken = [] } = {}) {
   const all = [], sockets = new Set();
   const server = http.createServer((request, response) => {
@@ -98,6 +99,7 @@ export async function startBackend({ port = 0, answer = () => ({ status: 200 }),
       all.push(one);
       const a = answer(one, all.length);
       if (!a) return request.socket.destroy();
+      if (a.raw) return request.socket.end(a.raw);
       if (a.status === 200) taken.push(one);
       response.writeHead(a.status, { 'Content-Type': 'application/x-protobuf', ...a.headers }).end(a.body ?? '');
     });

@@ -1,6 +1,7 @@
 // clew collect: what it acknowledged reaches the backend, whatever happens to either of them.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import http2 from 'node:http2';
 import { execFile } from 'node:child_process';
 import { writeFileSync, mkdtempSync, readdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
@@ -170,9 +171,22 @@ test('statuses: Retry-After is heeded, what is refused is dropped and counted, a
   await backend.stop();
 });
 
+test('an answer that is cut off is none, wherever it is cut', { timeout: 60000 }, async () => {
+  const whole = 'HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n';
+  const cuts = [whole.length - 2, 30, 17, 9]; // before the line that ends it; in a field; behind the status; in it
+  const backend = await startBackend({ answer: (r, i) => (i > cuts.length ? { status: 200 } : { raw: whole.slice(0, cuts[i - 1]) }) });
+  const collector = await startCollector(backend.url, ['--connections', '1']);
+  await send(collector, one(0));
+  await empty(collector);
+  assert.deepEqual([...counted(backend.taken).values()], [1]);
+  assert.match(collector.errors(), /the answer ends in its head/);
+  await collector.stop();
+  await backend.stop();
+});
+
 for (const protocol of ['http', 'grpc']) {
   test(`a wrong token or address loses nothing, ${protocol}: held, tried again, counted; dropped only once it is older than --hold`, { timeout: 60000 }, async () => {
-    const denials = protocol === 'grpc' ? [{ code: 16 }, { code: 7 }, { code: 5 }, { code: 12 }] : [{ status: 401 }, { status: 403 }, { status: 404 }];
+    const denials = protocol === 'grpc' ? [{ code: 16 }, { code: 7 }, { code: 5 }, { code: 12 }] : [{ status: 401 }, { status: 403 }, { status: 404 }, { status: 405 }, { status: 308, headers: { Location: 'https://elsewhere.example/' } }];
     const good = protocol === 'grpc' ? {} : { status: 200 };
     let denied = () => denials[backend.all.length % denials.length];
     const answer = () => (denied ? denied() : good), backend = await (protocol === 'grpc' ? startGrpcBackend : startBackend)({ answer });
@@ -181,7 +195,7 @@ for (const protocol of ['http', 'grpc']) {
     await until(() => collector.metric('denied_requests_total', 'traces'), (n) => n >= 3);
     assert.equal(await collector.metric('queue_rows', 'traces'), 5);
     assert.equal(await collector.metric('failed_rows_total'), 0);
-    assert.match(collector.errors(), protocol === 'grpc' ? /the target denies.*reason=grpc_/ : /the target denies.*reason=40[134]/);
+    assert.match(collector.errors(), protocol === 'grpc' ? /the target denies.*reason=grpc_/ : /the target denies.*reason=(40[1345]|308)/);
     denied = null;
     await empty(collector);
     assert.deepEqual([...counted(backend.taken).keys()].sort(), [1, 2, 3, 4, 5].map((i) => id(i, 8)));
@@ -198,12 +212,43 @@ for (const protocol of ['http', 'grpc']) {
   });
 }
 
+test('gRPC out: what speaks HTTP alone at that address denies, and a connection that ends is begun anew', { timeout: 60000 }, async () => {
+  const server = http2.createServer(), sessions = new Set(), got = [];
+  let status = 405;
+  server.on('session', (s) => sessions.add(s));
+  server.on('stream', (stream) => {
+    if (status !== 200) return stream.respond({ ':status': status }, { endStream: true });
+    got.push(stream.session);
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0' }, { endStream: true });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const collector = await startCollector(`http://127.0.0.1:${server.address().port}`, ['--protocol', 'grpc', '--connections', '1']);
+  await send(collector, one(1));
+  await until(() => collector.metric('denied_requests_total', 'traces'), (n) => n >= 1);
+  assert.equal(await collector.metric('failed_rows_total'), 0);
+  status = 200;
+  await empty(collector);
+  const retries = await collector.metric('retries_total');
+  for (const s of sessions) s.destroy();
+  await send(collector, one(2));
+  await empty(collector);
+  assert.equal(await collector.metric('sent_rows_total', 'traces'), 2);
+  assert.equal(await collector.metric('retries_total'), retries);
+  assert.notEqual(got[0], got.at(-1));
+  await collector.stop();
+  for (const s of sessions) s.destroy();
+  server.close();
+});
+
 test('a token that is mended reaches the backend by SIGHUP, and what was held goes out', { timeout: 60000 }, async () => {
   const clew = await startSecured(), token = join(clew.dir, 'token'), options = ['--tls-ca', join(clew.dir, 'certificate.pem'), '--token-file', token];
   writeFileSync(token, 'clew_wrong\n');
   const collector = await startCollector(clew.otlp, options);
   await send(collector, one(1));
   await until(() => collector.metric('denied_requests_total', 'traces'), (n) => n >= 1);
+  writeFileSync(token, '\n'); // half written: no reason to go on without one
+  process.kill(collector.pid, 'SIGHUP');
+  await until(async () => /all stays as it was.*there is no token in it/.test(collector.errors()), (x) => x);
   writeFileSync(token, `${clew.sends}\n`);
   process.kill(collector.pid, 'SIGHUP');
   await empty(collector);

@@ -216,6 +216,7 @@ test('hostile targets hold nobody else, and no memory', { timeout: 120000 }, asy
       '/flood': () => { head(); flood(response); },
       '/gigabyte': () => { head({ 'Content-Length': 2 ** 30 }); flood(response); },
       '/lie': () => { head({ 'Content-Length': 100 }); response.write('a 1\n'); setTimeout(() => response.destroy(), 50); },
+      '/cut': () => { response.socket.end(`HTTP/1.1 200 OK\r\nContent-Type: ${TEXT}\r\nContent-Le`); },
       '/circle': () => { response.writeHead(302, { Location: '/circle' }); response.end(); },
       '/page': () => { response.writeHead(200, { 'Content-Type': 'text/html' }); response.end('<html>'); },
       '/many': () => { head(); for (let i = 0; i < 20000; i++) response.write(`many{i="${i}"} 1\n`); response.end(); },
@@ -223,7 +224,7 @@ test('hostile targets hold nobody else, and no memory', { timeout: 120000 }, asy
     manners[request.url]();
   });
   const good = await startTarget(() => ({ type: TEXT, body: 'good 1\n' }));
-  const paths = ['hang', 'half', 'flood', 'gigabyte', 'lie', 'circle', 'page', 'many'];
+  const paths = ['hang', 'half', 'flood', 'gigabyte', 'lie', 'cut', 'circle', 'page', 'many'];
   writeFileSync(file, `
 global: { scrape_interval: 1s, scrape_timeout: 1s, body_size_limit: 8MB, sample_limit: 1000 }
 scrape_configs:
@@ -241,6 +242,7 @@ ${paths.map((p) => `  - { job_name: ${p}, metrics_path: /${p}, static_configs: [
   const errors = Object.fromEntries((await targetsOf(ours)).activeTargets.map((t) => [t.scrapePool, t.lastError]));
   assert.match(errors.hang, /not done after 1000 ms/);
   assert.match(errors.flood, /over 8388608 bytes|not done/);
+  assert.match(errors.cut, /the answer ends in its head/);
   assert.match(errors.many, /sample limit exceeded/);
   assert.match(errors.page, /unsupported Content-Type/);
   await clew.stop();

@@ -88,6 +88,7 @@ struct str olly_text(const struct api_call *c, const char *name); /* "" if it is
 int64_t olly_hours(const struct api_call *c, int64_t otherwise);  /* `hours`, 1 .. 24 × 366 */
 /* RFC 3339; what is none is `otherwise`. */
 int64_t olly_time_or(struct str text, int64_t otherwise);
+int64_t olly_duration_or(struct str text, int64_t otherwise); /* as time.ParseDuration of Go, ns; otherwise what is none */
 /* The pattern of SQL's ILIKE '%text%', as a regular expression; p NULL if it is too long. */
 struct str olly_like(struct arena *a, struct str text);
 

@@ -517,6 +517,46 @@ static void like_is_a_pattern(void **state) {
 }
 
 /* FATAL, WARNING and TRACE are levels that the page would hide; a record without one is INFO; a JSON line says its own. */
+static void durations_are_read_as_go_does(void **state) {
+    static const struct {
+        const char *text;
+        int64_t ns; /* -7: none */
+    } all[] = {{"100ms", 100000000},
+               {"1.5s", 1500000000},
+               {".5s", 500000000},
+               {"1.s", 1000000000},
+               {"+2s", 2000000000},
+               {"-1s", -1000000000},
+               {"1h30m", 5400000000000},
+               {"1m0.5s", 60500000000},
+               {"2us", 2000},
+               {"2\u00b5s", 2000},
+               {"2\u03bcs", 2000},
+               {"7ns", 7},
+               {"0", 0},
+               {"-0", 0},
+               {"1ms1s", 1001000000},
+               {"", -7},
+               {"soon", -7},
+               {"1", -7},
+               {"1d", -7},
+               {"1w", -7},
+               {".s", -7},
+               {"s", -7},
+               {"1 s", -7},
+               {"1e3s", -7},
+               {"--1s", -7},
+               {"1.2.3s", -7},
+               {"9999999h", -7}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(all); i++)
+        if (olly_duration_or(str_of(all[i].text), -7) != all[i].ns) fail_msg("%s", all[i].text);
+    send_traces(SPANS(SPAN("0000000000000001", "", "01", ""))); /* 900 ms and a nanosecond */
+    assert_has(ask("/api/v1/traces?minDuration=.9s"), "\"total\":1");
+    assert_has(ask("/api/v1/traces?minDuration=.91s"), "\"total\":0");
+    assert_has(ask("/api/v1/traces?minDuration=1d"), "\"total\":3"); /* no unit of Go's */
+}
+
 static void levels_are_those_that_the_page_shows(void **state) {
     (void)state;
     static const struct {
@@ -604,6 +644,7 @@ int main(void) {
         STAGE_TEST(times_go_back_in_their_zone),
         STAGE_TEST(percentiles_are_by_index),
         STAGE_TEST(like_is_a_pattern),
+        STAGE_TEST(durations_are_read_as_go_does),
         STAGE_TEST(levels_are_those_that_the_page_shows),
         EMPTY_TEST(a_gauge_is_found_by_the_name_that_it_was_sent_with),
         STAGE_TEST(ids_of_requests_come_back_or_are_made),

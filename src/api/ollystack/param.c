@@ -48,6 +48,49 @@ int64_t olly_time_or(struct str text, int64_t otherwise) {
     return otherwise;
 }
 
+/* Cuts "12", "1.5" or ".5" off. */
+static bool cut_number(struct str *text, double *out) {
+    size_t i = 0, digits = 0;
+    double value = 0, place = 0;
+    for (; i < text->n && ((text->p[i] >= '0' && text->p[i] <= '9') || (text->p[i] == '.' && place == 0)); i++) {
+        if (text->p[i] == '.') {
+            place = 1;
+            continue;
+        }
+        digits++;
+        if (place > 0)
+            value += (place /= 10) * (text->p[i] - '0');
+        else
+            value = value * 10 + (text->p[i] - '0');
+    }
+    *text = (struct str){text->p + i, text->n - i};
+    *out = value;
+    return digits > 0;
+}
+
+int64_t olly_duration_or(struct str text, int64_t otherwise) {
+    static const struct {
+        struct str text;
+        double ns;
+    } units[] = {{STR("ns"), 1},   {STR("us"), 1e3}, {STR("\u00b5s"), 1e3}, {STR("\u03bcs"), 1e3},
+                 {STR("ms"), 1e6}, {STR("s"), 1e9},  {STR("m"), 60e9},      {STR("h"), 3600e9}};
+    double sum = 0, number;
+    bool negative = text.n && text.p[0] == '-';
+    if (text.n && (negative || text.p[0] == '+')) text = (struct str){text.p + 1, text.n - 1};
+    if (str_equal(text, STR("0"))) return 0;
+    if (!text.n) return otherwise;
+    while (text.n) {
+        size_t u = 0;
+        if (!cut_number(&text, &number)) return otherwise;
+        while (u < LENGTH(units) && !str_starts_with(text, units[u].text)) u++;
+        if (u == LENGTH(units)) return otherwise;
+        text = (struct str){text.p + units[u].text.n, text.n - units[u].text.n};
+        sum += number * units[u].ns;
+    }
+    if (sum >= 9.2e18) return otherwise;
+    return (int64_t)(negative ? -sum : sum);
+}
+
 struct str olly_like(struct arena *a, struct str text) {
     AUTO_BUF struct buf out;
     buf_init(&out, LIKE_MAX);

@@ -54,10 +54,10 @@ static enum olly_wanted wanted_of(struct str status) {
                                                   : OLLY_ANY;
 }
 
+/* None upstream is 0, which all have. */
 static void read_min_duration(const struct olly *o, struct query_filter *f) {
-    err e = parse_duration(olly_text(o->c, "minDuration"), &f->duration_min);
-    if (e || f->duration_min < 0) f->duration_min = INT64_MIN; /* unparsable upstream is 0, which all have */
-    err_free(e);
+    int64_t ns = olly_duration_or(olly_text(o->c, "minDuration"), 0);
+    f->duration_min = ns > 0 ? ns : INT64_MIN;
 }
 
 static err fill_traces(struct olly *o) {

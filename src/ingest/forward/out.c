@@ -87,13 +87,19 @@ static bool is_protobuf(const struct http_answer *answer) {
     return str_starts_with(str_of(answer->content_type), STR("application/x-protobuf"));
 }
 
+/* Answers to whoever has the wrong token or address: also of a server that only has files, or sends one elsewhere. */
+static bool status_denies(int status) {
+    return status == 401 || status == 403 || status == 404 || status == 405 || status / 100 == 3;
+}
+
 static void note_http(const struct http_answer *answer, struct out_result *out) {
     if (answer->status / 100 == 2) {
         note_partial(is_protobuf(answer) ? buf_str(&answer->body) : STR(""), out);
         return;
     }
-    bool denied = answer->status == 401 || answer->status == 403 || answer->status == 404;
-    out->outcome = http_status_passes(answer->status) ? OUT_AGAIN : denied ? OUT_DENIED : OUT_REFUSED;
+    out->outcome = http_status_passes(answer->status) ? OUT_AGAIN
+                   : status_denies(answer->status)    ? OUT_DENIED
+                                                      : OUT_REFUSED;
     if (answer->retry_after_s >= 0) out->retry_ns = answer->retry_after_s * 1000000000;
     snprintf(out->reason, sizeof out->reason, "%d", answer->status);
     snprintf(out->message, sizeof out->message, "status %d", answer->status);
@@ -124,7 +130,8 @@ static void note_grpc(const struct http_answer *answer, struct out_result *out) 
         int as_http = answer->status == 200 ? GRPC_UNAVAILABLE : (int)grpc_code_of_http(answer->status);
         code = as_http == GRPC_OK ? GRPC_UNKNOWN : as_http;
     }
-    out->outcome = outcome_of_grpc(code, answer->grpc_retry_ns >= 0);
+    bool denies = answer->grpc_status < 0 && status_denies(answer->status);
+    out->outcome = denies ? OUT_DENIED : outcome_of_grpc(code, answer->grpc_retry_ns >= 0);
     out->retry_ns = answer->grpc_retry_ns;
     if (out->outcome == OUT_DELIVERED) {
         bool plain = body.n >= GRPC_PREFIX && body.p[0] == 0;

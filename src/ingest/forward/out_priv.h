@@ -3,7 +3,7 @@
  *   delivered   2xx, or grpc-status 0; rows that a partial success rejects are counted, never sent again
  *   again       429, 502, 503, 504; CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS, and RESOURCE_EXHAUSTED with a
  *               RetryInfo; no answer, or none that is one. Not before Retry-After or RetryInfo say
- *   denied      401, 403, 404; UNAUTHENTICATED, PERMISSION_DENIED, NOT_FOUND, UNIMPLEMENTED: a wrong token or address, which someone mends
+ *   denied      401, 403, 404, 405, redirects; UNAUTHENTICATED, PERMISSION_DENIED, NOT_FOUND, UNIMPLEMENTED: a wrong token or address, which someone mends
  *   refused     every other status: sent again it would be refused again
  *
  * Limits: an answer's body 4 MiB, a longer one is no answer; FORWARD_FIELDS_MAX header fields.

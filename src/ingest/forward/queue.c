@@ -496,14 +496,11 @@ static void publish(struct disk_queue *q, const struct queue_record *records, si
     q->stats.syncs++;
 }
 
-err disk_queue_append(struct disk_queue *q, struct queue_record *records, size_t n) {
-    uint64_t bytes = 0;
+/* With room for them. *out_freed: nothing of the segment was to be kept, so it went, and its bytes with it. */
+static err append_to_current(struct disk_queue *q, struct queue_record *records, size_t n, uint64_t bytes,
+                             bool *out_freed) {
     bool unsure;
-    for (size_t i = 0; i < n; i++) {
-        if (records[i].body.n > QUEUE_BODY_MAX) return err_new(ERR_LIMIT, "a request of %zu bytes", records[i].body.n);
-        bytes += queue_record_size(records[i].body.n);
-    }
-    TRY(make_room(q, bytes, n));
+    *out_freed = false;
     if (!q->file) TRY_WRAP(begin_segment(q), "beginning a segment of the queue");
     for (size_t i = 0; i < n; i++) records[i].sequence = q->next_sequence++;
     err e = write_records(q, records, n, &unsure);
@@ -512,10 +509,27 @@ err disk_queue_append(struct disk_queue *q, struct queue_record *records, size_t
         publish(q, records, n, bytes);
     } else {
         err bad = file_resize(q->file, current(q)->used_bytes);
-        if (unsure || bad) end_current(q); /* (4) */
+        *out_freed = !current(q)->undone && current(q)->used_bytes > QUEUE_HEAD_BYTES;
+        if (unsure || bad || *out_freed) end_current(q); /* (4) */
         err_free(bad);
     }
     lock_give(&q->lock);
+    return e;
+}
+
+err disk_queue_append(struct disk_queue *q, struct queue_record *records, size_t n) {
+    uint64_t bytes = 0;
+    bool freed;
+    for (size_t i = 0; i < n; i++) {
+        if (records[i].body.n > QUEUE_BODY_MAX) return err_new(ERR_LIMIT, "a request of %zu bytes", records[i].body.n);
+        bytes += queue_record_size(records[i].body.n);
+    }
+    TRY(make_room(q, bytes, n));
+    err e = append_to_current(q, records, n, bytes, &freed);
+    if (e && freed && err_kind(e) == ERR_UNAVAILABLE) { /* the disk was full of what is done */
+        err_free(e);
+        e = append_to_current(q, records, n, bytes, &freed);
+    }
     return err_wrap(e, "writing to the queue");
 }
 

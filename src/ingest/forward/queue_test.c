@@ -265,6 +265,33 @@ static void a_full_disk_refuses_and_goes_on_afterwards(void **state) {
     disk_queue_close(q);
 }
 
+/* The disk is smaller than a segment: what is done in the one that is written is all there is to be freed. */
+static void a_disk_full_of_what_is_done_takes_again(void **state) {
+    const struct disk_queue_options wide = {.dir = "queue", .bytes_max = MIB, .segment_bytes = 512 * KIB};
+    (void)state;
+    uint8_t seen[IDS] = {0};
+    uint32_t next = 0;
+    struct disk_queue_stats stats;
+    sim_reset(6);
+    struct disk_queue *q = open_queue(&wide);
+    sim_disk_limit(sim_disk_used() + 9 * KIB);
+    for (int round = 0; round < 4; round++) {
+        uint32_t first = next;
+        err e = NULL;
+        while (!(e = append(q, next, 1))) next++;
+        assert_int_equal(err_kind(e), ERR_UNAVAILABLE);
+        err_free(e);
+        assert_true(next > first + 10);
+        drain(q, seen);
+    }
+    for (uint32_t i = 0; i < next; i++) assert_int_equal(seen[i], 1);
+    assert_null(append(q, next, 1)); /* nothing but this is left of the segment before */
+    disk_queue_get_stats(q, &stats);
+    assert_int_equal(stats.segments, 1);
+    assert_true(stats.bytes < KIB);
+    disk_queue_close(q);
+}
+
 /* ---- lives ------------------------------------------------------------------------------------------------------- */
 
 enum told { NOT_TOLD, ACKNOWLEDGED, RELEASED };
@@ -518,6 +545,7 @@ int main(void) {
         cmocka_unit_test(what_some_kinds_alone_keep_is_told),
         cmocka_unit_test(one_that_waits_does_not_fill_the_queue),
         cmocka_unit_test(a_full_disk_refuses_and_goes_on_afterwards),
+        cmocka_unit_test(a_disk_full_of_what_is_done_takes_again),
         cmocka_unit_test(acknowledged_records_survive_power_cuts_at_every_call),
         cmocka_unit_test(acknowledged_records_survive_each_failing_call),
         cmocka_unit_test(many_lives_with_any_end_lose_nothing),

@@ -23,12 +23,20 @@ struct trace {
 /* Times only grow: each line is in the order in which its traces are due. */
 enum { LINE_OPEN, LINE_ROOTED, LINES };
 
+/* Of a trace: in a ring, the oldest is written over; and in a chain of those whose hashes end alike, by places + 1. */
+struct decision {
+    uint64_t hash; /* its lowest bit: kept */
+    uint32_t next;
+};
+
 struct sampler {
     const struct forward_sampling *config;
     struct sampler_sink sink;
     struct trace **buckets, *oldest[LINES], *newest[LINES];
     uint64_t bucket_mask;
-    uint64_t *decisions, decision_mask; /* the hash of a trace, its lowest bit: kept. 0: none */
+    struct decision *decisions;
+    uint32_t *chains;
+    uint64_t decisions_max, chain_mask, decided;
     struct sampler_counts counts;
     /* of the request that is added */
     uint64_t record;
@@ -51,13 +59,14 @@ static uint64_t power_over(uint64_t n) {
 struct sampler *sampler_new(const struct forward_sampling *config, const struct sampler_sink *sink) {
     struct sampler *s = mem_new_of(struct sampler);
     uint64_t buckets = MIN(power_over(config->traces_max), (uint64_t)BUCKETS_MAX);
-    uint64_t decisions = power_over(4 * config->traces_max);
     s->config = config;
     s->sink = *sink;
     s->bucket_mask = buckets - 1;
     s->buckets = mem_new_array(struct trace *, buckets);
-    s->decision_mask = decisions - 1;
-    s->decisions = mem_new_array(uint64_t, decisions);
+    s->decisions_max = 4 * config->traces_max;
+    s->decisions = mem_new_array(struct decision, s->decisions_max);
+    s->chain_mask = power_over(s->decisions_max) - 1;
+    s->chains = mem_new_array(uint32_t, s->chain_mask + 1);
     return s;
 }
 
@@ -79,6 +88,7 @@ void sampler_free(struct sampler *s) {
     sampler_spans_done(&s->late);
     mem_free(s->buckets);
     mem_free(s->decisions);
+    mem_free(s->chains);
     mem_free(s);
 }
 
@@ -104,6 +114,27 @@ static bool decide(struct sampler *s, const struct trace *t) {
     s->counts.kept_rate += kept;
     s->counts.dropped += !kept;
     return kept;
+}
+
+static uint32_t *chain_of(const struct sampler *s, uint64_t hash) { return &s->chains[hash >> 1 & s->chain_mask]; }
+
+static const struct decision *find_decision(const struct sampler *s, uint64_t hash) {
+    uint32_t at = *chain_of(s, hash);
+    while (at && (s->decisions[at - 1].hash | 1) != (hash | 1)) at = s->decisions[at - 1].next;
+    return at ? &s->decisions[at - 1] : NULL;
+}
+
+static void remember(struct sampler *s, uint64_t hash, bool kept) {
+    uint32_t place = (uint32_t)(s->decided % s->decisions_max);
+    struct decision *d = &s->decisions[place];
+    if (s->decided++ >= s->decisions_max) { /* the oldest goes */
+        uint32_t *at = chain_of(s, d->hash);
+        while (*at != place + 1) at = &s->decisions[*at - 1].next;
+        *at = d->next;
+    }
+    uint32_t *chain = chain_of(s, hash);
+    *d = (struct decision){(hash & ~1ull) | kept, *chain};
+    *chain = place + 1;
 }
 
 static void join_line(struct sampler *s, struct trace *t, int line) {
@@ -133,7 +164,7 @@ static void end_trace(struct sampler *s, struct trace *t) {
     struct sampler_spans spans = {.request = t->request, .rows = t->rows};
     spans.records = t->records.v;
     spans.record_count = t->records.n;
-    s->decisions[(t->hash >> 1) & s->decision_mask] = (t->hash & ~1ull) | kept;
+    remember(s, t->hash, kept);
     unlink_trace(s, t);
     mem_free(t);
     *(kept ? &s->counts.rows_kept : &s->counts.rows_dropped) += spans.rows;
@@ -223,13 +254,13 @@ static bool on_span(void *context, const struct otlp_span_bytes *span) {
     struct sampler *s = context;
     if (span->trace_id.n != TRACE_ID_BYTES) return true; /* none: requests are checked when they come */
     uint64_t hash = hash_fast(span->trace_id.p, TRACE_ID_BYTES) | 1;
-    uint64_t decision = s->decisions[(hash >> 1) & s->decision_mask];
-    if ((decision | 1) != hash || !decision) {
+    const struct decision *decision = find_decision(s, hash);
+    if (!decision) {
         add_held(s, hash, span);
         return true;
     }
     s->counts.rows_late++;
-    if (decision & 1) {
+    if (decision->hash & 1) {
         otlp_put_span(span, &s->late.request);
         s->late.rows++;
         s->counts.rows_kept++;

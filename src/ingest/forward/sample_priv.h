@@ -8,7 +8,7 @@
  *
  * Invariants: (1) a trace that is held has holds of its own on the records that its spans came in; who is given its spans, or told that they
  * are dropped, releases them. (2) At most traces_max traces, and bytes_max of their spans, are held: the oldest is decided with what is there.
- * (3) A decision is remembered until its place, of four times the traces_max it was made with, is another's.
+ * (3) The last decisions are remembered, four times the traces_max it was made with.
  * Owner: the maker. Threads: one.
  */
 #pragma once

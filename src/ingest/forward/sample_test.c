@@ -178,6 +178,30 @@ static void late_spans_follow_the_decision(void **state) {
     end();
 }
 
+/* Each of the last 4 * traces_max, and none before them. */
+static void as_many_decisions_are_remembered_as_is_said(void **state) {
+    enum { TRACES = 5000, GROUP = 500 };
+    (void)state;
+    struct span group[GROUP];
+    struct sampler_counts counts;
+    struct forward_sampling c = none;
+    begin(&c);
+    for (uint64_t late = 0; late < 2; late++)
+        for (uint64_t i = late * 1000; i < TRACES; i += GROUP) {
+            for (uint64_t k = 0; k < GROUP; k++) /* every other has an error: it is kept, and so is what comes late */
+                group[k] = (struct span){.trace = i + k + 1, .child = true, .error = (i + k) % 2 == late};
+            add(0, group, GROUP);
+            sampler_run(world.s, INT64_MAX);
+        }
+    sampler_get_counts(world.s, &counts);
+    assert_int_equal(counts.rows_late, 4000);
+    assert_int_equal(counts.kept_error, TRACES / 2);
+    assert_int_equal(counts.rows_kept, TRACES / 2 + 2000);
+    ADD(0, {.trace = 1000, .child = true}); /* forgotten: decided anew */
+    end();
+    assert_int_equal(world.dropped_rows, TRACES / 2 + 1);
+}
+
 static void rates_are_met_by_trace_and_by_service(void **state) {
     (void)state;
     struct forward_sampling c = none;
@@ -264,6 +288,7 @@ int main(void) {
         cmocka_unit_test(errors_and_slow_traces_are_kept_whole),
         cmocka_unit_test(a_root_hastens_the_decision),
         cmocka_unit_test(late_spans_follow_the_decision),
+        cmocka_unit_test(as_many_decisions_are_remembered_as_is_said),
         cmocka_unit_test(rates_are_met_by_trace_and_by_service),
         cmocka_unit_test(a_decision_does_not_depend_on_who_decides),
         cmocka_unit_test(more_traces_than_fit_are_decided_early),
