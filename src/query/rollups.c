@@ -10,8 +10,10 @@
 static int64_t floor_minute(int64_t t) { return t - t % rollup_minute_ns; }
 
 void query_whole_minutes(int64_t *time_min, int64_t *time_max) {
+    /* one that ends as a minute begins has nothing of it: ranges side by side count each minute once */
+    int64_t last = MAX(*time_max - (*time_max > *time_min), 0);
     *time_min = floor_minute(MAX(*time_min, 0));
-    if (*time_max < INT64_MAX - rollup_minute_ns) *time_max = floor_minute(MAX(*time_max, 0)) + rollup_minute_ns - 1;
+    if (last < INT64_MAX - 2 * rollup_minute_ns) *time_max = floor_minute(last) + rollup_minute_ns - 1;
 }
 
 bool query_is_rolled(int64_t time_min, int64_t time_max) {

@@ -7,7 +7,7 @@
 /* A request as this query asks: deadline, cancellation, minutes that the range touches. Views, step, filters and wishes are the caller's. */
 struct rollup_request query_rollup_request(const struct query *q, int64_t time_min, int64_t time_max);
 err query_rollups(struct query *q, const struct rollup_request *r, struct rollup_rows *out);
-/* The whole minutes of a range, both ends included. */
+/* The whole minutes of a range, both ends included; the minute that begins with its last nanosecond is none of them. */
 void query_whole_minutes(int64_t *time_min, int64_t *time_max);
 /* Long enough to be answered by whole minutes. */
 bool query_is_rolled(int64_t time_min, int64_t time_max);

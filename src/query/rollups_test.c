@@ -288,7 +288,7 @@ static void edges_have_both_sides(void **state) {
                               .code = -1,
                               .environment = "prod"};
     world_add(&w, &database, 1);
-    ASSERT_OK(query_topology(&q, NOON + 1, NOON + 4 * minute, (struct str){NULL, 0}, (struct str){NULL, 0}, &found));
+    ASSERT_OK(query_topology(&q, NOON + 1, NOON + 4 * minute + 1, (struct str){NULL, 0}, (struct str){NULL, 0}, &found));
     assert_int_equal(found.n, 3);
     assert_int_equal(found.folded, 1);
     assert_int_equal(found.time_min, NOON);
