@@ -103,7 +103,7 @@ test('who sends no spans and is called by nobody is told by its calls, and is ne
 });
 
 test('the worst come first in the list, and keys lead from one that fails to the next', () => {
-  const g = graph([node('well', 0, 0, { span_count: 900 }), node('fails', 2, 0, { span_count: 10, error_count: 5 }), node('idle', 0, 1), node('fails much', 1, 0, { span_count: 100, error_count: 9 }), node('ails', 1, 1, { span_count: 100, error_count: 2 })], []);
+  const g = graph([node('well', 0, 0, { span_count: 900, error_status: 'healthy' }), node('fails', 2, 0, { span_count: 10, error_count: 5, error_status: 'critical' }), node('idle', 0, 1), node('fails much', 1, 0, { span_count: 100, error_count: 9, error_status: 'critical' }), node('ails', 1, 1, { span_count: 100, error_count: 2, error_status: 'degraded' })], []);
   assert.deepEqual(worstFirst(g).map((i) => g.nodes[i].name), ['fails much', 'fails', 'ails', 'well', 'idle']);
   assert.deepEqual(failingOf(g).map((i) => g.nodes[i].name), ['fails much', 'fails']);
 });
