@@ -3,15 +3,15 @@ import test, { before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { binary, startClew, until } from './clew.mjs';
 import { log, logs, post, span, traces } from './otlp.mjs';
+import { temporary } from './processes.mjs';
 
-const dir = mkdtempSync(join(tmpdir(), 'clew-access-'));
+const dir = temporary('access');
 const data = join(dir, 'data');
 const run = (args, env = {}) => {
   const r = spawnSync(binary, args, { encoding: 'utf8', timeout: 60000, env: { ...process.env, ...env } });

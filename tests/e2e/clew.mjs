@@ -1,17 +1,16 @@
 // Starts a real clew for a test and ends it by its pid.
 import https from 'node:https';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync } from 'node:fs';
 import { join, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { spawn } from './processes.mjs';
+import { spawn, temporary } from './processes.mjs';
 
 export const binary = join(dirname(fileURLToPath(import.meta.url)), '../../build/clew');
 
 /** A running clew on free ports and a fresh data folder: {api, otlp, dir, stop()}. It does not look at the machine by itself unless `options` say so.
  *  `around`: a command that turns into the one behind it. */
-export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), 'clew-e2e-')), around = []) {
+export async function startClew(options = [], dir = temporary('e2e'), around = []) {
   const args = ['serve', '--data', join(dir, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0', '--otlp-grpc', '127.0.0.1:0', '--json',
     ...(options.includes('--host-metrics') ? [] : ['--host-metrics', 'off']), ...options];
   const [command, ...rest] = [...around, binary, ...args];
@@ -48,7 +47,7 @@ export async function startClew(options = [], dir = mkdtempSync(join(tmpdir(), '
 
 /** The same with TLS by a certificate of its own, and tokens: {ca, sends, reads} are what a client of it needs. */
 export async function startSecured() {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-')), key = join(dir, 'key.pem'), certificate = join(dir, 'certificate.pem');
+  const dir = temporary('e2e'), key = join(dir, 'key.pem'), certificate = join(dir, 'certificate.pem');
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', certificate,
     '-subj', '/CN=clew', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'], { stdio: 'ignore' });
   const token = (name, role) => execFileSync(binary, ['token', 'new', name, '--role', role, '--tenant', 'shop', '--data', join(dir, 'data')],

@@ -2,13 +2,12 @@
 // down here from opentelemetry-proto.
 import http from 'node:http';
 import { gunzipSync } from 'node:zlib';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import { binary } from './clew.mjs';
-import { endLater, spawn } from './processes.mjs';
+import { endLater, spawn, temporary } from './processes.mjs';
 
 const definitions = protobuf.parse(`syntax = "proto3";
 message ArrayValue { repeated AnyValue values = 1; }
@@ -57,7 +56,7 @@ export const retryInfo = (code, seconds) => Buffer.from(type('RpcStatus').encode
   typeUrl: 'type.googleapis.com/google.rpc.RetryInfo', value: type('RetryInfo').encode({ retryDelay: { seconds } }).finish() }] }).finish());
 
 /** A running collector on free ports: {http, grpc, self, dir, metrics(), stop()}. */
-export async function startCollector(to, options = [], dir = mkdtempSync(join(tmpdir(), 'clew-collect-'))) {
+export async function startCollector(to, options = [], dir = temporary('collect')) {
   const child = spawn(binary, ['collect', '--to', to, '--data', join(dir, 'queue'), '--listen', '127.0.0.1:0', '--otlp-http', '127.0.0.1:0',
     '--otlp-grpc', '127.0.0.1:0', '--json', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   let errors = '';

@@ -3,15 +3,15 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import { execFile } from 'node:child_process';
-import { writeFileSync, mkdtempSync, readdirSync } from 'node:fs';
+import { writeFileSync, readdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { binary, getJson, startClew, startSecured, until } from './clew.mjs';
 import * as otlp from './otlp.mjs';
 import { encode } from './otlp-metrics.mjs';
 import { exemplarsOf, logsOf, partial, readTraces, retryInfo, spansOf, startBackend, startCollector, startGrpcBackend } from './collect.mjs';
+import { temporary } from './processes.mjs';
 
 const OUTAGE_MS = process.env.CLEW_LONG ? 60000 : 5000;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -71,7 +71,7 @@ test('JSON goes out as protobuf; rows that are none are told and left out', asyn
 for (const protocol of ['http', 'grpc']) {
   test(`into clew by ${protocol}: all three signals are what was sent`, { timeout: 120000 }, async () => {
     const clew = await startClew(['--retention', '0']), to = protocol === 'grpc' ? clew.grpc : clew.otlp;
-    const config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+    const config = join(temporary('collect'), 'c.yml');
     writeFileSync(config, 'batch: {delay: 0s}\n');
     const collector = await startCollector(to, ['--protocol', protocol, '--config', config]);
     const load = (signal, ...more) => promisify(execFile)(binary, ['load', '--otlp', signal === 'logs' ? collector.grpc : collector.http,
@@ -259,7 +259,7 @@ test('a token that is mended reaches the backend by SIGHUP, and what was held go
 });
 
 test('SIGHUP reads the file again: what comes then is treated by it; a bad file is named, and the old one stays', { timeout: 60000 }, async () => {
-  const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  const backend = await startBackend(), config = join(temporary('collect'), 'c.yml');
   const say = (rate, more = '') => writeFileSync(config, `resource: [{action: upsert, key: v, value: "${rate}"}]\nbatch: {delay: 0s}\ntail_sampling: {wait: 100ms, keep_errors: true, rate: ${rate}}\n${more}`);
   say(1);
   const collector = await startCollector(backend.url, ['--config', config]);
@@ -294,7 +294,7 @@ test('SIGHUP reads the file again: what comes then is treated by it; a bad file 
 });
 
 test('SIGHUP under load loses and doubles nothing', { timeout: 60000 }, async () => {
-  const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  const backend = await startBackend(), config = join(temporary('collect'), 'c.yml');
   writeFileSync(config, 'resource: [{action: upsert, key: v, value: a}]\ncorrelation: {derive: true}\n');
   const collector = await startCollector(backend.url, ['--config', config]);
   let n = 0, ended = false;
@@ -388,7 +388,7 @@ test('what waits at the end is there at the next start', { timeout: 60000 }, asy
 });
 
 test('resource attributes: insert, upsert, delete; a mistake in the file is named with its line', async () => {
-  const backend = await startBackend(), dir = mkdtempSync(join(tmpdir(), 'clew-collect-')), config = join(dir, 'c.yml');
+  const backend = await startBackend(), dir = temporary('collect'), config = join(dir, 'c.yml');
   writeFileSync(config, `resource:
   - {action: insert, key: service.name, value: other}
   - {action: insert, key: cluster, value: eu-1}
@@ -415,7 +415,7 @@ test('resource attributes: insert, upsert, delete; a mistake in the file is name
 });
 
 test('tail sampling: traces with errors, slow ones and those of a service are kept whole, late spans too; the others are counted', { timeout: 60000 }, async () => {
-  const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  const backend = await startBackend(), config = join(temporary('collect'), 'c.yml');
   writeFileSync(config, 'tail_sampling: {wait: 2s, rate: 0, keep_slower_than: 1s, services: {checkout: 1}}\n');
   const collector = await startCollector(backend.url, ['--config', config]);
   const failed = [otlp.message(15, otlp.number(3, 2))];
@@ -445,7 +445,7 @@ test('tail sampling: traces with errors, slow ones and those of a service are ke
 test('a signal that the backend does not take has half of the queue: the others go on', { timeout: 120000 }, async () => {
   let route = 404;
   const backend = await startBackend({ answer: (r) => ({ status: r.path === '/v1/metrics' ? route : 200 }) });
-  const config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'collect.yml');
+  const config = join(temporary('collect'), 'collect.yml');
   writeFileSync(config, 'batch: {delay: 0s}\n');
   const collector = await startCollector(backend.url, ['--queue-max', '1MiB', '--config', config]);
   const post = async (path, body) => (await fetch(collector.http + path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })).status;
@@ -481,7 +481,7 @@ test('a signal that the backend does not take has half of the queue: the others 
 });
 
 test('tail sampling holds what it has not decided on disk: kill -9 loses none of it', { timeout: 60000 }, async () => {
-  const backend = await startBackend(), config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  const backend = await startBackend(), config = join(temporary('collect'), 'c.yml');
   writeFileSync(config, 'tail_sampling: {wait: 30s, rate: 1}\n');
   const options = ['--config', config], collector = await startCollector(backend.url, options);
   for (let i = 0; i < 30; i++) await send(collector, one(i, { parent: 'aa'.repeat(8) }));
@@ -534,7 +534,7 @@ test('in by TLS; beyond loopback only with it, or in plain text by name', { time
 });
 
 test('correlation: ids that arrived are attributes of rows, and of resources where all rows share one; others are derived only if asked for', { timeout: 60000 }, async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-collect-')), config = join(dir, 'c.yml');
+  const dir = temporary('collect'), config = join(dir, 'c.yml');
   for (const derive of [false, true]) {
     const backend = await startBackend();
     writeFileSync(config, `correlation: {derive: ${derive}, prefix: shop}\nbatch: {delay: 0s}\n`);
@@ -563,7 +563,7 @@ test('correlation: ids that arrived are attributes of rows, and of resources whe
 });
 
 test('correlation: exemplars of metrics get the id of their resource, their own, or one that is derived', { timeout: 60000 }, async () => {
-  const config = join(mkdtempSync(join(tmpdir(), 'clew-collect-')), 'c.yml');
+  const config = join(temporary('collect'), 'c.yml');
   const text = (key, stringValue) => ({ key, value: { stringValue } });
   const exemplar = (n, ...filteredAttributes) => ({ filteredAttributes, timeUnixNano: otlp.now(), asDouble: 1, spanId: id(n, 8), traceId: trace(n) });
   const point = (...exemplars) => ({ timeUnixNano: otlp.now(), exemplars });

@@ -1,8 +1,7 @@
 // Ids that arrive with what the real OpenTelemetry JS SDK sends: wherever an application put one, the rows are found by it, and nothing else changed.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { writeFileSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TraceFlags, context, trace } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -14,6 +13,7 @@ import { OTLPTraceExporter as GrpcTraceExporter } from '@opentelemetry/exporter-
 import { OTLPLogExporter as GrpcLogExporter } from '@opentelemetry/exporter-logs-otlp-grpc';
 import { startClew, getJson, until } from './clew.mjs';
 import { log, sendLogs, sendSpans, span } from './correlation-data.mjs';
+import { temporary } from './processes.mjs';
 
 const enc = encodeURIComponent;
 const spansOf = (clew, where) => getJson(`${clew.api}/api/v1/traces?where=${enc(where)}`);
@@ -72,7 +72,7 @@ test('an id is found wherever the SDK put it, by gRPC and by HTTP', async (t) =>
 });
 
 test('ids are there after a restart, by the log and by parts, and rules say where to look', async (t) => {
-  const file = join(mkdtempSync(join(tmpdir(), 'clew-e2e-rules-')), 'correlation.yaml');
+  const file = join(temporary('e2e-rules'), 'correlation.yaml');
   writeFileSync(file, 'correlation:\n  attributes: [order.id]\n  body_keys: []\n');
   let clew = await startClew(['--correlation', file, '--flush-age', '1s']);
   t.after(() => clew.stop());
@@ -110,7 +110,7 @@ test('a log with a trace that comes before its spans, and an id that comes late'
 });
 
 test('a file that is wrong stops the start with its line', async () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'clew-e2e-rules-')), 'correlation.yaml');
+  const file = join(temporary('e2e-rules'), 'correlation.yaml');
   writeFileSync(file, 'correlation:\n  header: [x]\n');
   await assert.rejects(() => startClew(['--correlation', file]), /correlation\.yaml:2: expected enabled, attributes/);
 });

@@ -2,17 +2,17 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { binary, getJson, startClew, until } from './clew.mjs';
+import { temporary } from './processes.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..'), grafana = join(root, 'deploy/grafana');
 let clew, work;
 before(async () => {
   clew = await startClew(['--host-metrics', 'on', '--host-interval', '1s']);
-  work = mkdtempSync(join(tmpdir(), 'clew-boards-'));
+  work = temporary('boards');
 });
 after(async () => {
   await clew?.stop();

@@ -2,14 +2,13 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startClew, until } from './clew.mjs';
 import { freePort, prometheusOf, query as ask } from './prometheus.mjs';
 import { mayPostgres, startPostgres } from './postgres.mjs';
-import { endLater, spawn } from './processes.mjs';
+import { endLater, spawn, temporary } from './processes.mjs';
 
 const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
 const WATCHING = ['--host-metrics', 'off', '--host-interval', '1s'];
@@ -149,7 +148,7 @@ test('a group that goes takes its series with it by stale markers', { timeout: 6
 const values = (result) => Object.fromEntries(result.map(({ metric, value }) => [metric.__name__, Number(value[1])]));
 
 test('nginx by its stub_status', { timeout: 60000, skip: !has('nginx') && 'nginx is not installed' }, async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-nginx-')), port = await freePort();
+  const dir = temporary('e2e-nginx'), port = await freePort();
   writeFileSync(join(dir, 'nginx.conf'), `daemon off; master_process off; pid ${dir}/pid; error_log ${dir}/log; events {}
     http { access_log off; client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
     server { listen 127.0.0.1:${port}; location /status { stub_status; } location / { return 200 "hello"; } } }`);
@@ -177,7 +176,7 @@ test('nginx by its stub_status', { timeout: 60000, skip: !has('nginx') && 'nginx
 });
 
 test('Redis by INFO, with a password that is nowhere to be seen', { timeout: 60000, skip: !has('redis-server') && 'redis-server is not installed' }, async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-redis-')), port = await freePort(), secret = 'not for anybody';
+  const dir = temporary('e2e-redis'), port = await freePort(), secret = 'not for anybody';
   writeFileSync(join(dir, 'password'), `${secret}\n`);
   writeFileSync(join(dir, 'redis.conf'), `port ${port}\nbind 127.0.0.1\ndir ${dir}\nsave ""\nrequirepass "${secret}"\n`);
   const redis = spawn('redis-server', [join(dir, 'redis.conf')], { stdio: 'ignore' });

@@ -2,17 +2,17 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { binary, startClew, getJson, until } from './clew.mjs';
 import { log, logs, now, post, span, traces } from './otlp.mjs';
+import { temporary } from './processes.mjs';
 
 const run = (...args) => {
   const r = spawnSync(binary, args, { encoding: 'utf8', timeout: 120000 });
   return { code: r.status, out: r.stdout, err: r.stderr };
 };
-const folder = () => mkdtempSync(join(tmpdir(), 'clew-life-'));
+const folder = () => temporary('life');
 const files = (dir) => readdirSync(dir, { withFileTypes: true }).flatMap((e) => e.isDirectory() ? files(join(dir, e.name)) : [join(dir, e.name)]);
 const parts = (dir) => files(dir).filter((f) => f.endsWith('.part') && !f.includes('/rollups/'));
 const flush = (clew) => fetch(`${clew.api}/api/v1/admin/flush`, { method: 'POST' });

@@ -2,10 +2,10 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { binary } from './clew.mjs';
+import { temporary } from './processes.mjs';
 
 const clew = (...args) => spawnSync(binary, args, { encoding: 'utf8' }).stdout;
 const run = (program, args, input) => spawnSync(program, args, { encoding: 'utf8', input, timeout: 20000 });
@@ -34,7 +34,7 @@ test('bash completes commands, options, values, files', () => {
   assert.deepEqual(bash('check', 'r'), ['redact']);
   assert.deepEqual(bash('check', '--d'), ['--data']);
   assert.deepEqual(bash('check', 'redact', '--ru'), ['--rules']);
-  const dir = mkdtempSync(join(tmpdir(), 'clew-manual-'));
+  const dir = temporary('manual');
   writeFileSync(join(dir, 'a.part'), '');
   assert.deepEqual(bash('dump', `${dir}/`), [`${dir}/a.part`]);
   rmSync(dir, { recursive: true });
@@ -55,7 +55,7 @@ test('zsh takes its completion', () => {
   const r = run('zsh', ['-f', '-n'], text);
   assert.equal(r.error, undefined);
   assert.equal(r.stderr, '');
-  const dir = mkdtempSync(join(tmpdir(), 'clew-zsh-'));
+  const dir = temporary('zsh');
   writeFileSync(join(dir, '_clew'), text);
   // A terminal of zsh's own asks for a completion; each of these words has one only.
   for (const [typed, whole] of [['query tra', 'query traces'], ['token rev', 'token revoke'], ['check red', 'check redact'],

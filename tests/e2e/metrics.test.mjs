@@ -2,8 +2,7 @@
 import test, { before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
@@ -17,6 +16,7 @@ import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
 import { binary, startClew, startSecured, getJson } from './clew.mjs';
 import { bytes, fixed64, message, number, post, text } from './otlp.mjs';
 import { TYPE_2, exemplar1, prometheusOf, query, samplesOf, snappy, write, writeRequest, writeRequest2 } from './prometheus.mjs';
+import { temporary } from './processes.mjs';
 
 // ---- the SDK --------------------------------------------------------------------------------------------------------
 
@@ -328,7 +328,7 @@ test('new series in ten minutes, and late samples, as they are configured', asyn
 
 /** A clew with limits, and two tenants of it with tokens of their own: {write, otlp, count} each. */
 async function withTenants(limits, body) {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'));
+  const dir = temporary('e2e');
   const token = (tenant) => execFileSync(binary, ['token', 'new', tenant, '--role', 'admin', '--tenant', tenant, '--data', join(dir, 'data')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   const tokens = [token('a'), token('b')], shared = await startClew(limits, dir);
   try {

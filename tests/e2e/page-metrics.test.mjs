@@ -1,14 +1,13 @@
 // The metrics explorer and the cardinality view in Chromium against a real clew that was sent metrics by OTLP. Screenshots go to build/shots.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { address, burst, eventually, hasBrowser, idle, palette, shown, startBrowser, sweep, typeAt, visitor } from './browser.mjs';
 import { binary, getJson, startClew } from './clew.mjs';
-import { spawn } from './processes.mjs';
+import { spawn, temporary } from './processes.mjs';
 import { metrics, shop, spanId, traceId } from './page-data.mjs';
 import { freePort } from './prometheus.mjs';
 
@@ -421,7 +420,7 @@ test("getting started: with the snippet of any SDK the SDK's metrics come here",
 });
 
 test('getting started: the snippet for Prometheus makes it send here', async () => {
-  const empty = await startClew(), dir = mkdtempSync(join(tmpdir(), 'clew-page-')), port = await freePort();
+  const empty = await startClew(), dir = temporary('page'), port = await freePort();
   let prometheus;
   try {
     await at('/start', async (page) => {

@@ -1,12 +1,12 @@
 // The screen of rules in Chromium against a real clew: what fires, groups of files and rows, the editor, its test against the past.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { address, axe, eventually, hasBrowser, palette, shot, startBrowser, sweep, visitor } from './browser.mjs';
 import { startClew, until } from './clew.mjs';
 import { load } from './promql.mjs';
+import { temporary } from './processes.mjs';
 
 let clew, browser;
 const file = `groups:
@@ -33,7 +33,7 @@ const call = (method, path, body) => fetch(`${clew.api}${path}`, { method, heade
 
 before(async () => {
   if (!hasBrowser) throw new Error('no Chromium: ./dev setup');
-  const dir = mkdtempSync(join(tmpdir(), 'clew-page-rules-'));
+  const dir = temporary('page-rules');
   writeFileSync(join(dir, 'host.yml'), file);
   clew = await startClew(['--rules', join(dir, '*.yml')]);
   const now = Math.floor(Date.now() / 60000) * 60000;

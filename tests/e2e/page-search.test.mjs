@@ -2,12 +2,11 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { axe, burst, eventually, hasBrowser, palette, shot, startBrowser, visitor } from './browser.mjs';
 import { binary, startClew } from './clew.mjs';
 import { shop } from './page-data.mjs';
+import { temporary } from './processes.mjs';
 
 let clew, browser;
 before(async () => {
@@ -213,7 +212,7 @@ test('hostile names are shown as text or refused', async () => {
 });
 
 test('a token that only reads sees the searches and is told why it cannot change them', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'));
+  const dir = temporary('e2e');
   const token = (name, role) => execFileSync(binary, ['token', 'new', name, '--role', role, '--tenant', 'shop', '--data', join(dir, 'data')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   const reads = token('reads', 'read'), operates = token('operates', 'operate');
   const secured = await startClew([], dir);

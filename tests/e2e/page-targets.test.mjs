@@ -1,19 +1,19 @@
 // The screen of targets in Chromium against a real clew that scrapes: what is up, down, awaited and dropped, labels, and a file that is wrong.
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { address, axe, eventually, hasBrowser, palette, shot, startBrowser, sweep, visitor } from './browser.mjs';
 import { getJson, startClew, until } from './clew.mjs';
 import { freePort, startTarget } from './prometheus.mjs';
+import { temporary } from './processes.mjs';
 
 let clew, idle, other, browser, dir, file, good, wrongText, deadPort;
 const put = (text) => { writeFileSync(`${file}.new`, text); renameSync(`${file}.new`, file); };
 
 before(async () => {
   if (!hasBrowser) throw new Error('no Chromium: ./dev setup');
-  dir = mkdtempSync(join(tmpdir(), 'clew-page-targets-'));
+  dir = temporary('page-targets');
   file = join(dir, 'prometheus.yml');
   idle = await startClew(); // it scrapes nothing, and is scraped
   other = await startTarget(() => ({ type: 'text/plain; version=0.0.4', body: 'a 1\nb{x="1"} 2\nc 3\n' }));

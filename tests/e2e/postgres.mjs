@@ -1,11 +1,10 @@
 // A PostgreSQL of a test's own, from Debian's package, on loopback in a temporary folder.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './prometheus.mjs';
-import { spawn } from './processes.mjs';
+import { spawn, temporary } from './processes.mjs';
 
 const bin = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql').map((v) => `/usr/lib/postgresql/${v}/bin`).find((d) => existsSync(join(d, 'initdb'))) : undefined;
 const root = process.getuid() === 0;
@@ -13,7 +12,7 @@ export const mayPostgres = bin && (!root || spawnSync('id', ['postgres']).status
 
 /** A fresh one, whose host lines of pg_hba.conf say `method`; it does not run as root. {port, dir, child, kill(), start(), stop()}. */
 export async function startPostgres(method, secret) {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-pg-')), port = await freePort();
+  const dir = temporary('e2e-pg'), port = await freePort();
   const as = (command, args, options) => (root ? [`setpriv`, ['--reuid=postgres', '--regid=postgres', '--init-groups', command, ...args], options] : [command, args, options]);
   if (root) execFileSync('chown', ['postgres:', dir]);
   chmodSync(dir, 0o700);

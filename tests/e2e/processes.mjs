@@ -1,5 +1,8 @@
 // What tests start and a failure would leave behind: a child or a server that lives keeps its file from ending, and so its stage.
 import * as child from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after } from 'node:test';
 
 const ends = new Set();
@@ -8,6 +11,14 @@ const ends = new Set();
 export function endLater(end) {
   ends.add(end);
   return () => ends.delete(end);
+}
+
+const folders = [];
+process.on('exit', () => folders.forEach((dir) => rmSync(dir, { recursive: true, force: true, maxRetries: 3 })));
+/** A folder of its own, gone with the process. */
+export function temporary(name) {
+  folders.push(mkdtempSync(join(tmpdir(), `clew-${name}-`)));
+  return folders.at(-1);
 }
 
 /** As that of node:child_process, for a child that does not outlive the tests. */

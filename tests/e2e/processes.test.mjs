@@ -2,15 +2,15 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { temporary } from './processes.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
 test('a failure leaves no clew, no target and no hanging file behind', { timeout: 60000 }, () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-')), file = join(dir, 'fails.test.mjs'), pid = join(dir, 'pid');
+  const dir = temporary('e2e'), file = join(dir, 'fails.test.mjs'), pid = join(dir, 'pid');
   writeFileSync(file, `
 import test from 'node:test';
 import { writeFileSync } from 'node:fs';

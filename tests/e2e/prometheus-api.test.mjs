@@ -2,8 +2,7 @@
 // by every method that it has, rightly and wrongly, and every answer is held to the schema of its status.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -14,6 +13,7 @@ import { encode, ns, requestOf } from './otlp-metrics.mjs';
 import { bytes, message, number } from './otlp.mjs';
 import { snappy, writeRequest } from './prometheus.mjs';
 import { ask, form, remoteWrite, sendHistogram } from './promql.mjs';
+import { temporary } from './processes.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const file = process.env.CLEW_PROM_OPENAPI ?? join(here, '../../../shared/data/prom-openapi/web/api/v1/testdata/openapi_3.1_golden.yaml');
@@ -59,7 +59,7 @@ const rules = `groups:
 `;
 
 async function filled() {
-  const file = join(mkdtempSync(join(tmpdir(), 'clew-rules-')), 'r.yml');
+  const file = join(temporary('rules'), 'r.yml');
   writeFileSync(file, rules);
   const clew = await startClew(['--rules', file]);
   const samples = (slope) => Array.from({ length: 21 }, (_, i) => [i * slope, now - (20 - i) * 15000]);

@@ -1,11 +1,10 @@
 // Debian's Prometheus as a reader of clew: remote read, and federation.
 import test, { before, after } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startClew, until } from './clew.mjs';
-import { spawn } from './processes.mjs';
+import { spawn, temporary } from './processes.mjs';
 import { freePort } from './prometheus.mjs';
 import { ask, form, remoteWrite } from './promql.mjs';
 
@@ -16,7 +15,7 @@ before(async () => {
   const samples = (slope) => Array.from({ length: 241 }, (_, i) => [i * slope, (now - (240 - i) * 15) * 1000]);
   await remoteWrite(clew, ['/a', '/b', '/c'].map((route, i) => ({ labels: { __name__: 'hits_total', route, job: 'web' }, samples: samples(i + 1) })));
   await remoteWrite(clew, [{ labels: { __name__: 'heat', instance: 'one', room: 'a "quoted"\nü' }, samples: [[-0.5, now * 1000]] }]);
-  const dir = mkdtempSync(join(tmpdir(), 'clew-reader-')), port = await freePort(), target = clew.api.replace('http://', '');
+  const dir = temporary('reader'), port = await freePort(), target = clew.api.replace('http://', '');
   writeFileSync(join(dir, 'prometheus.yml'), `
 global: { scrape_interval: 500ms, scrape_timeout: 500ms }
 remote_read: [{ url: "${clew.api}/prometheus/api/v1/read", read_recent: true }]

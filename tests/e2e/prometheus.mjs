@@ -1,11 +1,10 @@
 // Remote write and remote read by hand, Prometheus and vmagent as senders, and the query API that says what arrived.
 import http from 'node:http';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytes, message, number } from './otlp.mjs';
 import { getJson, until } from './clew.mjs';
-import { endLater, spawn } from './processes.mjs';
+import { endLater, spawn, temporary } from './processes.mjs';
 
 // ---- remote write ---------------------------------------------------------------------------------------------------
 
@@ -169,7 +168,7 @@ const yamlAccess = (access) => (access ? `
 
 /** Debian's Prometheus: scrapes `targets` (host:port) each second and sends all of it to `url`. */
 export async function startPrometheus({ targets, url, port, access, scrape = '1s', features = 'exemplar-storage,native-histograms' }) {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-prometheus-'));
+  const dir = temporary('prometheus');
   writeFileSync(join(dir, 'prometheus.yml'), `
 global: { scrape_interval: ${scrape}, scrape_timeout: ${scrape} }
 scrape_configs:
@@ -190,7 +189,7 @@ remote_write:
 
 /** Debian's vmagent, which sends remote write of its own make. */
 export async function startVmagent({ targets, url, port, access }) {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-vmagent-'));
+  const dir = temporary('vmagent');
   writeFileSync(join(dir, 'scrape.yml'), `
 global: { scrape_interval: 1s }
 scrape_configs:

@@ -2,11 +2,11 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { binary, getJson, startClew, until } from './clew.mjs';
 import { mayPostgres, startPostgres } from './postgres.mjs';
+import { temporary } from './processes.mjs';
 
 const put = (clew, id, title) => fetch(`${clew.api}/api/v1/dashboards/${id}`, { method: 'PUT', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ title, panels: [] }) });
 const titles = async (clew) => (await getJson(`${clew.api}/api/v1/dashboards`)).dashboards.map((d) => d.name ?? d.title).filter((t) => t === 'One' || t === 'Two').sort();
@@ -14,7 +14,7 @@ const titles = async (clew) => (await getJson(`${clew.api}/api/v1/dashboards`)).
 test('records in PostgreSQL', { timeout: 180000, skip: !mayPostgres && 'PostgreSQL is not installed' }, async () => {
   const secret = 'päss:w@rd/1', postgres = await startPostgres('scram-sha-256', secret);
   const url = `postgresql://watcher:${encodeURIComponent(secret)}@127.0.0.1:${postgres.port}/postgres?sslmode=disable`;
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-')), other = mkdtempSync(join(tmpdir(), 'clew-e2e-'));
+  const dir = temporary('e2e'), other = temporary('e2e');
   let clew, errors = '';
   try {
     clew = await startClew(['--db', url], dir);
@@ -59,7 +59,7 @@ test('records in PostgreSQL', { timeout: 180000, skip: !mayPostgres && 'PostgreS
 });
 
 test('a --db that is none', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'));
+  const dir = temporary('e2e');
   const start = (db) => spawnSync(binary, ['serve', '--data', join(dir, 'data'), '--listen', '127.0.0.1:0', '--otlp-http', '', '--otlp-grpc', '', '--db', db], { encoding: 'utf8', timeout: 60000 });
   try {
     for (const [db, says] of [['records.db', /--db: a URL begins with postgresql:/], ['postgresql://u:s3cr3t@[::1/x', /--db: the URL of the records is as/],

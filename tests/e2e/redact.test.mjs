@@ -2,11 +2,11 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { binary, getJson, startClew } from './clew.mjs';
 import { prometheusOf, query } from './prometheus.mjs';
+import { temporary } from './processes.mjs';
 
 const rules = `redact:
 - {name: tokens, do: mask, match: 'tok_[a-z0-9]+'}
@@ -49,7 +49,7 @@ const send = async (url, body) => {
 };
 
 test('no byte of what rules take away reaches the disk or an answer', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'));
+  const dir = temporary('e2e');
   const file = join(dir, 'redact.yaml'), data = join(dir, 'data');
   writeFileSync(file, rules);
   const clew = await startClew(['--redact', file], dir);
@@ -83,7 +83,7 @@ test('no byte of what rules take away reaches the disk or an answer', async () =
 });
 
 test('a dry run shows what would change, and hides what it is about', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-'));
+  const dir = temporary('e2e');
   writeFileSync(join(dir, 'redact.yaml'), rules);
   writeFileSync(join(dir, 'spans.json'), JSON.stringify({ ...spans, ...metrics }));
   const run = (...more) => spawnSync(binary, ['check', 'redact', '--rules', join(dir, 'redact.yaml'), '--input', join(dir, 'spans.json'), ...more], { encoding: 'utf8' });

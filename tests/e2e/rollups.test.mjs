@@ -1,11 +1,11 @@
 // Spans that came by OTLP as rates, histograms, exemplars and a service graph in PromQL; the lists of services and edges beside a count of the spans.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getJson, startClew, until } from './clew.mjs';
 import { ask, load } from './promql.mjs';
+import { temporary } from './processes.mjs';
 
 const MINUTES = 12, EACH = 6; // whole minutes that have ended, and requests in each
 const hex = (n, size) => n.toString(16).padStart(size, '0');
@@ -39,7 +39,7 @@ const vector = async (clew, query, seconds) => {
 const near = (a, b, by = 1e-6) => assert.ok(Math.abs(a - b) <= by * Math.max(1, Math.abs(b)), `${a}, not ${b}`);
 
 test('spans are series, edges and services', async (t) => {
-  const rules = mkdtempSync(join(tmpdir(), 'clew-rollups-'));
+  const rules = temporary('rollups');
   mkdirSync(join(rules, 'rules'));
   writeFileSync(join(rules, 'rules/r.yml'), 'groups:\n  - name: g\n    interval: 1s\n    rules:\n      - record: service:calls:increase\n        expr: sum by (service) (increase(traces_spanmetrics_calls_total[1h]))\n');
   let clew = await startClew(['--rules', join(rules, 'rules/*.yml')]);

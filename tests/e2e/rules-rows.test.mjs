@@ -4,13 +4,13 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createServer as createHttpServer } from 'node:http';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { binary, startClew, until } from './clew.mjs';
 import { ask, load } from './promql.mjs';
+import { temporary } from './processes.mjs';
 
-const folder = () => mkdtempSync(join(tmpdir(), 'clew-rows-'));
+const folder = () => temporary('rows');
 const run = (...args) => spawnSync(binary, args, { encoding: 'utf8' });
 
 /** Asks the native API; as whom a token says. */

@@ -2,20 +2,19 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { binary, startClew, until } from './clew.mjs';
-import { spawn } from './processes.mjs';
+import { spawn, temporary } from './processes.mjs';
 import { ask, load } from './promql.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const shared = process.env.CLEW_SHARED ?? join(here, '../../../shared');
 const run = (program, ...args) => spawnSync(program, args, { encoding: 'utf8' });
-const folder = () => mkdtempSync(join(tmpdir(), 'clew-rules-'));
+const folder = () => temporary('rules');
 
 const freePort = () => new Promise((resolve) => {
   const server = createServer().listen(0, '127.0.0.1', () => { const { port } = server.address(); server.close(() => resolve(port)); });

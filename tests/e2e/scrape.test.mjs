@@ -4,12 +4,11 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import https from 'node:https';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants, createGzip, gzipSync } from 'node:zlib';
 import { binary, getJson, startClew, until } from './clew.mjs';
-import { endLater, spawn } from './processes.mjs';
+import { endLater, spawn, temporary } from './processes.mjs';
 import { freePort, labelsText, prometheusOf, query, startTarget } from './prometheus.mjs';
 
 const TEXT = 'text/plain; version=0.0.4';
@@ -36,7 +35,7 @@ async function startServer(handle) {
   return `127.0.0.1:${server.address().port}`;
 }
 
-const folder = () => { const dir = mkdtempSync(join(tmpdir(), 'clew-scrape-')); endLater(() => rmSync(dir, { recursive: true, force: true })); return dir; };
+const folder = () => temporary('scrape');
 const targetsOf = async (url) => (await getJson(`${url}/api/v1/targets`)).data;
 const seriesOf = async (url) => new Map((await query(url, '{job=~".+"}')).map((r) => [labelsText(r.metric), Number(r.value[1])]));
 

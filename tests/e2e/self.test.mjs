@@ -2,10 +2,10 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getJson, startClew, until } from './clew.mjs';
+import { temporary } from './processes.mjs';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 
@@ -23,7 +23,7 @@ const span = (id) => ({
 const send = (clew, id) => fetch(`${clew.otlp}/v1/traces`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(span(id)) });
 
 test('its requests, queries, flushes, rules and scrapes are spans; what brings telemetry in is not', { timeout: 60000 }, async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-self-'));
+  const dir = temporary('self');
   writeFileSync(join(dir, 'rules.yml'), 'groups: [{name: quick, interval: 1s, rules: [{record: one, expr: vector(1)}]}]\n');
   writeFileSync(join(dir, 'prometheus.yml'), "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: gone, static_configs: [{targets: ['127.0.0.1:1']}]}]\n");
   const clew = await startClew(['--self-telemetry', 'on', '--flush-age', '1s', '--rules', join(dir, 'rules.yml'), '--scrape-config', join(dir, 'prometheus.yml')]);

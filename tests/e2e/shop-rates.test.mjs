@@ -2,14 +2,13 @@
 // telemetry shows, the faults that are built in have their rates, and both shops have the same.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { getJson, startClew, until } from './clew.mjs';
 import { freePort } from './prometheus.mjs';
 import { mayPostgres, startPostgres } from './postgres.mjs';
-import { spawn } from './processes.mjs';
+import { spawn, temporary } from './processes.mjs';
 import { promValues, spanStats, startShop } from './shop.mjs';
 
 const ORDERS = 5700, LISTS = 5100, CUSTOMERS = 120, SIGMAS = 4.5; // by chance once in 150,000 comparisons
@@ -83,7 +82,7 @@ async function run(name, options) {
 
 const mayRedis = spawnSync('sh', ['-c', 'command -v redis-server']).status === 0;
 test('under PostgreSQL and Redis, and with neither: the same rates, the same answers, the same spans', { timeout: 900000, skip: !(mayPostgres && mayRedis) && 'PostgreSQL or Redis is not installed' }, async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-shop-'));
+  const dir = temporary('e2e-shop');
   const secret = 'of the shop', postgres = await startPostgres('scram-sha-256', secret), port = await freePort();
   const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
   const gone = new Promise((r) => redis.once('exit', r));

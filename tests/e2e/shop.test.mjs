@@ -1,18 +1,17 @@
 // The shop as processes, telling clew: one request through all services, faults while it runs, restarts of any part, PostgreSQL and Redis.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { getJson, startClew, until } from './clew.mjs';
 import { freePort } from './prometheus.mjs';
 import { mayPostgres, startPostgres } from './postgres.mjs';
-import { spawn } from './processes.mjs';
+import { spawn, temporary } from './processes.mjs';
 import { order, promValues, setFaults, shopBinary, spanStats, startShop, tracesOf } from './shop.mjs';
 
 test('one order through all services, by one id', { timeout: 120000 }, async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-shop-')), clew = await startClew();
+  const dir = temporary('e2e-shop'), clew = await startClew();
   const shop = await startShop(clew.otlp, { db: join(dir, 'orders.db'), more: ['--metrics-interval', '0.5'] });
   try {
     const parent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
@@ -49,7 +48,7 @@ test('one order through all services, by one id', { timeout: 120000 }, async () 
 });
 
 test('faults while it runs, and restarts of any part', { timeout: 180000 }, async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-shop-')), clew = await startClew();
+  const dir = temporary('e2e-shop'), clew = await startClew();
   const shop = await startShop(clew.otlp, { db: join(dir, 'orders.db') });
   try {
     assert.equal((await order(shop, 'good')).status, 201);
@@ -123,7 +122,7 @@ const matrix = [
 for (const f of matrix) {
   test(`fault ${f.name}: set while it runs and by flag, seen in telemetry, ended`, { timeout: 180000 }, async () => {
     for (const by_flag of [false, true]) {
-      const dir = mkdtempSync(join(tmpdir(), 'clew-e2e-shop-')), clew = await startClew();
+      const dir = temporary('e2e-shop'), clew = await startClew();
       try {
         const shop = await startShop(clew.otlp, { db: join(dir, `orders${by_flag}.db`), more: ['--metrics-interval', '0.3'], own: by_flag ? { [f.of]: ['--faults', f.flag] } : {} });
         if (!by_flag) {

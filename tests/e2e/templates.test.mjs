@@ -1,16 +1,16 @@
 // Templates of annotations: `clew rules test` and Debian's promtool over the same templates, each with the text that both must give.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { binary } from './clew.mjs';
+import { temporary } from './processes.mjs';
 
 const rows = JSON.parse(readFileSync(new URL('templates.json', import.meta.url), 'utf8')); // [template, text]
 
 test('templates become the texts that promtool says', (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'clew-templates-'));
+  const dir = temporary('templates');
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const rules = rows.map(([template], i) => ({ alert: `A${i}`, expr: 'vector(0.25)', annotations: { t: template } }));
   const tests = rows.map(([, text], i) => ({ eval_time: '0m', alertname: `A${i}`, exp_alerts: [{ exp_annotations: { t: text } }] }));

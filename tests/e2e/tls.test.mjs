@@ -4,16 +4,16 @@ import assert from 'node:assert/strict';
 import https from 'node:https';
 import tls from 'node:tls';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { context, trace } from '@opentelemetry/api';
 import { NodeTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { CompressionAlgorithm } from '@opentelemetry/otlp-exporter-base';
 import { binary, startClew, until } from './clew.mjs';
+import { temporary } from './processes.mjs';
 
-const dir = mkdtempSync(join(tmpdir(), 'clew-tls-'));
+const dir = temporary('tls');
 const at = (name) => join(dir, name);
 const run = (program, args, options = {}) => spawnSync(program, args, { encoding: 'utf8', timeout: 20000, ...options });
 function openssl(...args) {

@@ -2,11 +2,10 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getJson, startClew, until } from './clew.mjs';
-import { endLater } from './processes.mjs';
+import { endLater, temporary } from './processes.mjs';
 import { prometheusOf, query, startTarget } from './prometheus.mjs';
 
 const TEXT = 'text/plain; version=0.0.4';
@@ -18,7 +17,7 @@ async function startServer(handle) {
   endLater(() => new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); }));
   return `127.0.0.1:${server.address().port}`;
 }
-const folder = () => { const dir = mkdtempSync(join(tmpdir(), 'clew-yaml-')); endLater(() => rmSync(dir, { recursive: true, force: true })); return dir; };
+const folder = () => temporary('yaml');
 const many = (n, line) => Array.from({ length: n }, (_, i) => line(i)).join('');
 const within = (what, promise) => Promise.race([promise, new Promise((_, reject) => { setTimeout(() => reject(new Error(`${what}: no end in ${SECONDS_MAX} s`)), SECONDS_MAX * 1000).unref(); })]);
 const post = (clew, text) => fetch(`${clew.api}/api/v1/rules/check`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ text }) });
