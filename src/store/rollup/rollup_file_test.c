@@ -212,6 +212,64 @@ static void test_halves_of_deleted_spans_are_forgotten(void **state) {
     tally_done(&counted);
 }
 
+/* A hundred thousand of each side, of one client span or of keys that somebody chose to be alike where a table would look. */
+static void test_many_clients_of_one_span_take_no_time(void **state) {
+    (void)state;
+    enum { HALVES = 100000, TURNS = 10 };
+    for (int how = 0; how < 2; how++) {
+        struct tally t;
+        tally_init(&t, NULL, rollup_minute_ns);
+        int64_t began = clock_process_cpu_ns();
+        for (int turn = 0; turn < TURNS; turn++) {
+            for (uint64_t i = 0; i < HALVES / TURNS; i++) {
+                uint64_t n = (uint64_t)turn * (HALVES / TURNS) + i;
+                for (int side = 0; side < 2; side++) {
+                    add_half(&t, side == 1, 7, side ? STR("shop") : STR("web"));
+                    if (how && side) t.servers.v[t.servers.n - 1].key = n << 32;
+                    if (how && !side) t.clients.v[t.clients.n - 1].key = n << 32;
+                }
+            }
+            tally_pair(&t);
+        }
+        assert_true(clock_process_cpu_ns() - began <
+                    (int64_t)1000000000); /* minutes, were all of them walked through */
+        assert_int_equal(t.servers.n, 0);
+        assert_int_equal(t.clients.n, HALVES);
+        for (size_t i = 0; i < t.clients.n; i++) assert_true(t.clients.v[i].is_matched);
+        assert_int_equal(t.rows.n, 2);
+        assert_int_equal(t.rows.v[0].calls, HALVES);
+        tally_done(&t);
+    }
+}
+
+/* Whichever of them came before the server, and whichever was matched already where it comes from. */
+static void test_clients_of_one_span_are_matched_together(void **state) {
+    (void)state;
+    struct tally t, later;
+    tally_init(&t, NULL, rollup_minute_ns);
+    tally_init(&later, NULL, rollup_minute_ns);
+    for (int i = 0; i < 2; i++) {
+        add_half(&t, false, 1, STR("web"));
+        add_half(&t, false, 2, STR("web"));
+        if (i == 0) add_half(&t, true, 1, STR("shop"));
+        tally_pair(&t);
+    }
+    assert_true(t.clients.v[0].is_matched && t.clients.v[2].is_matched);
+    assert_false(t.clients.v[1].is_matched || t.clients.v[3].is_matched);
+    t.clients.v[0].is_remembered = true;
+    add_half(&later, false, 1, STR("web"));
+    tally_pair(&later);
+    assert_false(later.clients.v[0].is_matched);
+    tally_add_open_halves(&later, &t, 1);
+    assert_int_equal(later.clients.n, 1 + 3); /* one that is matched and not remembered stays behind */
+    tally_pair(&later);
+    assert_true(later.clients.v[0].is_matched);
+    tally_count_unmatched(&later, INT64_MAX);
+    assert_int_equal(later.rows.v[0].calls, 2);
+    tally_done(&t);
+    tally_done(&later);
+}
+
 /* ---- plain halves and parents ----------------------------------------------------------------------------------- */
 
 static void add_plain(struct tally *t, uint64_t parent, struct str service) {
@@ -684,6 +742,8 @@ int main(void) {
         cmocka_unit_test(test_halves_that_nobody_waits_for_are_counted_at_once),
         cmocka_unit_test(test_the_oldest_halves_go_first),
         cmocka_unit_test(test_halves_of_deleted_spans_are_forgotten),
+        cmocka_unit_test(test_many_clients_of_one_span_take_no_time),
+        cmocka_unit_test(test_clients_of_one_span_are_matched_together),
         cmocka_unit_test(test_a_parent_of_another_service_is_an_edge),
         cmocka_unit_test(test_many_children_of_one_parent_are_found_soon),
         cmocka_unit_test(test_plain_halves_have_the_room_that_is_left),

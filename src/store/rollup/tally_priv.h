@@ -93,7 +93,8 @@ struct tally {
     uint32_t *slots, slot_mask; /* of rows: number + 1 */
     struct strings parties;     /* 0: empty */
     VEC(struct tally_half) clients, servers;
-    uint32_t *client_slots, client_mask; /* of the first `indexed` clients: number + 1 */
+    uint32_t *client_slots, client_mask; /* of the first `indexed` clients, by key: number of its first + 1 */
+    uint32_t *client_next;               /* by number: the next of its key, + 1 */
     size_t indexed;
     VEC(struct tally_parent) parents;
     size_t parents_looked_at;        /* the first of them, by tally_pair */
