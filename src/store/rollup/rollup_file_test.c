@@ -212,6 +212,30 @@ static void test_halves_of_deleted_spans_are_forgotten(void **state) {
     tally_done(&counted);
 }
 
+/* Those of the time that is given, as many as there is room for; not those that wait already, and not those that found a server. */
+static void test_clients_wait_again_while_there_is_room(void **state) {
+    (void)state;
+    struct tally t, waiting;
+    const struct tally_again again = {first_ns + 10, first_ns + 30, 77, 8};
+    tally_init(&t, NULL, rollup_minute_ns);
+    tally_init(&waiting, NULL, rollup_minute_ns);
+    arrive(&waiting, true, 1000, 2, 1);
+    add_half(&waiting, false, 12, STR("web"));
+    for (uint64_t i = 5; i <= 35; i++) add_half(&t, false, i, STR("shop"));
+    for (uint64_t i = 14; i < 16; i++) add_half(&t, true, i, STR("pay"));
+    tally_pair(&t);
+    tally_clear_rows(&t);
+    assert_int_equal(tally_settle(&t, &waiting, &again), 5); /* 10, 11, 13, 16, 17 */
+    assert_int_equal(waiting.clients.n, 6);
+    assert_true(waiting.clients.v[5].call.start_ns == first_ns + 17 && waiting.clients.v[5].arrived_ns == 77);
+    assert_true(str_equal(strings_get(&waiting.parties, waiting.clients.v[5].peer), STR("peer")));
+    assert_int_equal(t.rows.n, 1);
+    assert_int_equal(t.rows.v[0].calls, 31 - 5 - 1 - 2);
+    assert_int_equal(tally_settle(&t, &waiting, &again), 0); /* they are known to wait now */
+    tally_done(&t);
+    tally_done(&waiting);
+}
+
 /* A hundred thousand of each side, of one client span or of keys that somebody chose to be alike where a table would look. */
 static void test_many_clients_of_one_span_take_no_time(void **state) {
     (void)state;
@@ -742,6 +766,7 @@ int main(void) {
         cmocka_unit_test(test_halves_that_nobody_waits_for_are_counted_at_once),
         cmocka_unit_test(test_the_oldest_halves_go_first),
         cmocka_unit_test(test_halves_of_deleted_spans_are_forgotten),
+        cmocka_unit_test(test_clients_wait_again_while_there_is_room),
         cmocka_unit_test(test_many_clients_of_one_span_take_no_time),
         cmocka_unit_test(test_clients_of_one_span_are_matched_together),
         cmocka_unit_test(test_a_parent_of_another_service_is_an_edge),

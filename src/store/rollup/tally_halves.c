@@ -278,10 +278,32 @@ void tally_count_unmatched(struct tally *t, int64_t before_ns) {
         if (t->clients.v[i].call.start_ns < before_ns) count_unmatched(t, &t->clients.v[i]);
 }
 
-void tally_settle(struct tally *t, struct tally *waiting) {
+/* Plain ones have the room that is left. */
+static size_t count_halves(const struct tally *t) {
+    size_t n = t->clients.n + t->servers.n;
+    for (size_t i = 0; i < t->servers.n; i++) n -= t->servers.v[i].is_plain;
+    return n;
+}
+
+/* A half that waits for its server again may pair with one that waits, too: the next flush looks. */
+size_t tally_settle(struct tally *t, struct tally *waiting, const struct tally_again *again) {
+    AUTO_FREE uint32_t *numbers = mem_new_array(uint32_t, t->parties.n + 1);
+    size_t n = 0, halves = count_halves(waiting), room = again->halves_max - MIN(halves, again->halves_max);
     index_clients(waiting);
-    for (size_t i = 0; i < t->clients.n; i++)
-        if (!find_client(waiting, t->clients.v[i].key)) count_unmatched(t, &t->clients.v[i]);
+    for (size_t i = 0; i < t->clients.n; i++) {
+        struct tally_half c = t->clients.v[i];
+        if (c.is_matched || find_client(waiting, c.key)) continue;
+        if (c.call.start_ns < again->from_ns || c.call.start_ns > again->to_ns || n == room) {
+            count_unmatched(t, &c);
+            continue;
+        }
+        c.arrived_ns = again->arrived_ns;
+        c.party = text_of(waiting, t, numbers, c.party);
+        c.peer = c.peer ? text_of(waiting, t, numbers, c.peer) : 0;
+        tally_put_half(waiting, &c);
+        n++;
+    }
+    return n;
 }
 
 /* Servers of one client have one key: which of them it is. */
@@ -355,10 +377,8 @@ uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_
     for (size_t i = 0; i < t->servers.n; i++)
         if (t->servers.v[i].arrived_ns >= arrived_before_ns) t->servers.v[left++] = t->servers.v[i];
     t->servers.n = left;
-    size_t plain = 0;
-    for (size_t i = 0; i < t->servers.n; i++) plain += t->servers.v[i].is_plain;
-    size_t all = t->clients.n + t->servers.n - plain, over = all > halves_max ? all - halves_max : 0,
-           room = halves_max - (all - over);
+    size_t all = count_halves(t), plain = t->clients.n + t->servers.n - all,
+           over = all > halves_max ? all - halves_max : 0, room = halves_max - (all - over);
     oldest_of(t, over, first);
     for (size_t i = 0; i < first[0]; i++) count_unmatched(t, &t->clients.v[i]);
     t->clients.n -= first[0];

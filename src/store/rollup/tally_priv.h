@@ -176,8 +176,13 @@ void tally_take_half(struct tally *t, const struct half_filter *f, const struct 
 uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span);
 /* Client halves that found nobody and began before that time, as calls of their peers. */
 void tally_count_unmatched(struct tally *t, int64_t before_ns);
-/* Client halves that found nobody and are not among those that wait, as calls of their peers. */
-void tally_settle(struct tally *t, struct tally *waiting);
+/* Client halves that found nobody and are not among those that wait, as calls of their peers; but those that began in this time, whose servers were
+ * deleted, wait again while there is room. Returns how many those are. */
+struct tally_again {
+    int64_t from_ns, to_ns, arrived_ns;
+    size_t halves_max;
+};
+size_t tally_settle(struct tally *t, struct tally *waiting, const struct tally_again *again);
 /* Forgets halves of hours that were counted, but for those that `counted` has as well. */
 void tally_keep_halves(struct tally *t, const struct tally *counted, bool (*is_counted)(void *context, int64_t time_ns),
                        void *context);
