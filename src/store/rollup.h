@@ -124,9 +124,9 @@ struct rollup_request {
     bool buckets, exemplars;   /* wanted */
     bool
         by_service; /* spans: operations, kinds and statuses of a service as one row, with none of them; `_other` apart */
-    int64_t
-        unmatched_before_ns; /* client halves that began later and still wait are not yet taken for calls of their peers */
-    int64_t deadline_ns;     /* as in scan_request */
+    /* Client halves that began later and still wait are not yet taken for calls of their peers. */
+    int64_t unmatched_before_ns;
+    int64_t deadline_ns; /* as in scan_request */
     bool (*is_cancelled)(const void *context);
     const void *cancel_context;
 };
