@@ -5,7 +5,7 @@
  *   parents  (trace, span) of spans that are no clients, as they came
  *
  * Invariants: equal keys have one number, equal (key, time) one row. What stands in a tally twice over is added up, in any order, with the same
- * result; but for halves: of two client halves of one span the one that came first pairs.
+ * result; but for halves: of client halves of one span the one that came first pairs, and all of them are matched.
  * Limits: rows and keys below 2^32. Names over the limits (names_priv.h) are counted as `_other`.
  * Owner: whoever called tally_init. Threads: one at a time.
  */
