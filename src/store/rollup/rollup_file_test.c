@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "os/clock.h"
 #include "os/sim/sim.h"
 #include "signal/testing.h"
 #include "store/rollup/file_priv.h"
@@ -190,28 +189,6 @@ static void test_the_oldest_halves_go_first(void **state) {
     tally_done(&t);
 }
 
-static bool always(void *context, int64_t time_ns) {
-    (void)context, (void)time_ns;
-    return true;
-}
-
-/* Of 65,536 that wait and 500,000 that were counted and wait for nobody: those whose spans are gone go, soon. */
-static void test_halves_of_deleted_spans_are_forgotten(void **state) {
-    (void)state;
-    struct tally waiting, counted;
-    tally_init(&waiting, NULL, rollup_minute_ns);
-    tally_init(&counted, NULL, rollup_minute_ns);
-    arrive(&counted, true, 0, 500000, 1);
-    arrive(&waiting, true, 499000, 65536, 1);
-    int64_t began = clock_process_cpu_ns();
-    tally_keep_halves(&waiting, &counted, always, NULL);
-    assert_int_equal(waiting.servers.n, 1000);
-    assert_true(clock_process_cpu_ns() - began <
-                (int64_t)20 * 1000000000); /* minutes, where each is looked for among all */
-    tally_done(&waiting);
-    tally_done(&counted);
-}
-
 /* Those of the time that is given, as many as there is room for; not those that wait already, and not those that found a server. */
 static void test_clients_wait_again_while_there_is_room(void **state) {
     (void)state;
@@ -234,36 +211,6 @@ static void test_clients_wait_again_while_there_is_room(void **state) {
     assert_int_equal(tally_settle(&t, &waiting, &again), 0); /* they are known to wait now */
     tally_done(&t);
     tally_done(&waiting);
-}
-
-/* A hundred thousand of each side, of one client span or of keys that somebody chose to be alike where a table would look. */
-static void test_many_clients_of_one_span_take_no_time(void **state) {
-    (void)state;
-    enum { HALVES = 100000, TURNS = 10 };
-    for (int how = 0; how < 2; how++) {
-        struct tally t;
-        tally_init(&t, NULL, rollup_minute_ns);
-        int64_t began = clock_process_cpu_ns();
-        for (int turn = 0; turn < TURNS; turn++) {
-            for (uint64_t i = 0; i < HALVES / TURNS; i++) {
-                uint64_t n = (uint64_t)turn * (HALVES / TURNS) + i;
-                for (int side = 0; side < 2; side++) {
-                    add_half(&t, side == 1, 7, side ? STR("shop") : STR("web"));
-                    if (how && side) t.servers.v[t.servers.n - 1].key = n << 32;
-                    if (how && !side) t.clients.v[t.clients.n - 1].key = n << 32;
-                }
-            }
-            tally_pair(&t);
-        }
-        assert_true(clock_process_cpu_ns() - began <
-                    (int64_t)1000000000); /* minutes, were all of them walked through */
-        assert_int_equal(t.servers.n, 0);
-        assert_int_equal(t.clients.n, HALVES);
-        for (size_t i = 0; i < t.clients.n; i++) assert_true(t.clients.v[i].is_matched);
-        assert_int_equal(t.rows.n, 2);
-        assert_int_equal(t.rows.v[0].calls, HALVES);
-        tally_done(&t);
-    }
 }
 
 /* Whichever of them came before the server, and whichever was matched already where it comes from. */
@@ -346,28 +293,6 @@ static void test_a_parent_of_another_service_is_an_edge(void **state) {
     tally_pair_parents(&t);
     assert_int_equal(all_calls(&t), 6);
     assert_int_equal(t.servers.n, 0);
-    tally_done(&t);
-}
-
-/* A job whose span ends last: its children wait, all for one. */
-static void test_many_children_of_one_parent_are_found_soon(void **state) {
-    (void)state;
-    enum { CHILDREN = 300000 };
-    struct tally t;
-    tally_init(&t, NULL, rollup_minute_ns);
-    for (uint64_t i = 0; i < CHILDREN; i++) add_plain(&t, 7, STR("pay"));
-    int64_t began = clock_process_cpu_ns();
-    for (int turn = 0; turn < 20; turn++) {
-        add_parent(&t, 1000, STR("web"));
-        tally_pair(&t);
-        tally_pair_parents(&t);
-    }
-    for (uint64_t i = 0; i < CHILDREN; i++) add_parent(&t, 7, i ? STR("other") : STR("web")); /* sent again and again */
-    tally_pair_parents(&t);
-    assert_int_equal(all_calls(&t), CHILDREN);
-    assert_int_equal(t.rows.n, 1);
-    assert_int_equal(t.servers.n, 0);
-    assert_true(clock_process_cpu_ns() - began < (int64_t)20 * 1000000000); /* hours, were each compared with all */
     tally_done(&t);
 }
 
@@ -765,12 +690,9 @@ int main(void) {
         cmocka_unit_test(test_edges_over_the_limit_are_other),
         cmocka_unit_test(test_halves_that_nobody_waits_for_are_counted_at_once),
         cmocka_unit_test(test_the_oldest_halves_go_first),
-        cmocka_unit_test(test_halves_of_deleted_spans_are_forgotten),
         cmocka_unit_test(test_clients_wait_again_while_there_is_room),
-        cmocka_unit_test(test_many_clients_of_one_span_take_no_time),
         cmocka_unit_test(test_clients_of_one_span_are_matched_together),
         cmocka_unit_test(test_a_parent_of_another_service_is_an_edge),
-        cmocka_unit_test(test_many_children_of_one_parent_are_found_soon),
         cmocka_unit_test(test_plain_halves_have_the_room_that_is_left),
         cmocka_unit_test(test_plain_halves_are_in_files),
         cmocka_unit_test(test_a_file_has_what_was_written),
