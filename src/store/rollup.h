@@ -21,7 +21,8 @@
  * Limits: 1,000 operations a service, 10,000 edges and 10,000 services a tenant: those that come later are counted under the name `_other`. Halves wait for each
  * other for an hour of arrival; a second server half of a CLIENT span that is flushed apart from the first is not paired (PRODUCER spans are remembered
  * for the hour). At most 65,536 halves wait, the newest; those that waited in a file are no exemplars. Spans that were sent twice count twice.
- * In what room those leave the newest 16,384 parents and the newest 16,384 plain halves wait.
+ * In what room those leave the newest 16,384 parents and the newest 16,384 plain halves wait. A client half whose servers are deleted waits again if it began
+ * in the last two hours, else it is a call of its peer at once.
  * Units: times ns since 1970, durations ns, at most ROLLUP_DURATION_MAX_NS each.
  * Threads: any. Errors: as store.h; ERR_LIMIT of the arena, ERR_CANCELLED.
  */
@@ -123,8 +124,9 @@ struct rollup_request {
     bool buckets, exemplars;   /* wanted */
     bool
         by_service; /* spans: operations, kinds and statuses of a service as one row, with none of them; `_other` apart */
-    int64_t unmatched_before_ns; /* client halves that began later are not yet taken for calls of their peers */
-    int64_t deadline_ns;         /* as in scan_request */
+    /* Client halves that began later and still wait are not yet taken for calls of their peers. */
+    int64_t unmatched_before_ns;
+    int64_t deadline_ns; /* as in scan_request */
     bool (*is_cancelled)(const void *context);
     const void *cancel_context;
 };

@@ -10,6 +10,8 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/sim/sim.h"
+#include "signal/batch_build.h"
+#include "signal/testing.h"
 #include "store/rollup/tally_priv.h"
 #include "store/store_testing_priv.h"
 
@@ -126,6 +128,154 @@ static void test_kills_and_power_cuts(void **state) {
         world_done(&w);
     }
 }
+
+/* ---- a server that is deleted ------------------------------------------------------------------------------------- */
+
+enum { CLIENT_SPAN = 1600000, SERVER_SPAN = CLIENT_SPAN + 2 }; /* as store_rollup_support_test.c numbers them */
+
+static void is_durable(void *context, err e) {
+    (void)context;
+    assert_null(e);
+}
+
+static void send_span(struct world *w, uint64_t id, uint64_t parent, int64_t time_ns) {
+    struct store *stores[2] = {w->real, w->model};
+    struct batch_builder b;
+    batch_builder_init(&b, SIGNAL_SPANS);
+    random_batch(&w->chance, &b, 1);
+    batch_builder_set_u64(&b, SET_ROWS, FIELD_SPAN_ID, 0, id);
+    batch_builder_set_u64(&b, SET_ROWS, FIELD_PARENT_ID, 0, parent);
+    batch_builder_set_id16(&b, SET_ROWS, FIELD_TRACE_ID, 0, (const unsigned char *)"0123456789abcdef");
+    batch_builder_set_u64(&b, SET_ROWS, FIELD_TIME, 0, (uint64_t)time_ns);
+    struct batch_blob *blob = batch_builder_finish(&b);
+    for (int i = 0; i < 2; i++) assert_null(store_append(stores[i], STR("default"), batch_ref(blob), is_durable, NULL));
+    batch_unref(blob);
+    batch_builder_done(&b);
+    pump_log(w);
+}
+
+static void delete_at(struct world *w, int64_t time_ns) {
+    struct delete_request r = {.signals = {true}, .time_min = time_ns, .time_max = time_ns};
+    uint64_t id;
+    assert_null(store_delete(w->real, STR("default"), &r, &id));
+    assert_null(store_delete(w->model, STR("default"), &r, &id));
+    settle_deletes(w);
+}
+
+/* Calls of edges as clients saw them: of peers, and of services; the model says the same. */
+static void edges_are(struct world *w, int64_t unmatched_before_ns, uint64_t to_peers, uint64_t to_services) {
+    struct rollup_request r = {
+        .views = {[ROLLUP_EDGE_CLIENT] = true}, .time_max = INT64_MAX, .unmatched_before_ns = unmatched_before_ns};
+    struct store *stores[2] = {w->real, w->model};
+    for (int i = 0; i < 2; i++) {
+        struct scan_stats stats = {0};
+        struct rollup_rows rows = {0};
+        uint64_t calls[2] = {0};
+        AUTO_ARENA struct arena a;
+        arena_init(&a, MIB);
+        assert_null(store_rollups(stores[i], STR("default"), &r, &a, &rows, &stats));
+        for (size_t k = 0; k < rows.n; k++) calls[rows.v[k].key->kind != ROLLUP_TO_PEER] += rows.v[k].calls;
+        assert_int_equal(calls[0], to_peers);
+        assert_int_equal(calls[1], to_services);
+    }
+}
+
+/* Its client waits again, as if no server had come, and another may come; in the file of halves that there was, or in one of its own. */
+static void test_a_client_waits_again(void **state) {
+    (void)state;
+    for (int other = 0; other < 2; other++) {
+        struct world w;
+        begin(&w, 5);
+        int64_t client_ns = w.rollups_ns - 600000000000, server_ns = client_ns + 1000000;
+        send_span(&w, CLIENT_SPAN, 0, client_ns);
+        assert_null(store_flush(w.real));
+        send_span(&w, SERVER_SPAN, CLIENT_SPAN, server_ns);
+        if (other) send_span(&w, CLIENT_SPAN + 16, 0, client_ns);
+        assert_null(store_flush(w.real));
+        edges_are(&w, client_ns, 0, 1);
+        edges_are(&w, INT64_MAX, (uint64_t)other, 1);
+        delete_at(&w, server_ns);
+        edges_are(&w, client_ns, 0, 0);
+        edges_are(&w, client_ns + 1, 1 + (uint64_t)other, 0);
+        store_abandon(w.real);
+        sim_reboot();
+        assert_null(world_reopen(&w));
+        edges_are(&w, client_ns, 0, 0);
+        send_span(&w, SERVER_SPAN, CLIENT_SPAN, server_ns + 1);
+        edges_are(&w, INT64_MAX, (uint64_t)other, 1);
+        assert_null(store_flush(w.real));
+        edges_are(&w, INT64_MAX, (uint64_t)other, 1);
+        delete_at(&w, client_ns); /* which is of both */
+        edges_are(&w, INT64_MAX, 0, 0);
+        close_clean(&w);
+        world_done(&w);
+    }
+}
+
+/* Every call of the recount fails once, or is the last one: the client is of the old edge or waits, and in the end it waits. */
+static bool wait_again_with_a_fault(uint64_t n, int how) {
+    struct world w;
+    begin(&w, 5);
+    int64_t client_ns = w.rollups_ns - 600000000000, server_ns = client_ns + 1000000;
+    struct delete_request r = {.signals = {true}, .time_min = server_ns, .time_max = server_ns};
+    uint64_t id;
+    send_span(&w, CLIENT_SPAN, 0, client_ns);
+    assert_null(store_flush(w.real));
+    send_span(&w, SERVER_SPAN, CLIENT_SPAN, server_ns);
+    send_span(&w, CLIENT_SPAN + 16, 0, client_ns);
+    assert_null(store_flush(w.real));
+    assert_null(store_delete(w.real, STR("default"), &r, &id));
+    assert_null(store_delete(w.model, STR("default"), &r, &id));
+    if (how == 0) sim_cut_at(n);
+    if (how > 0) sim_fail_at(n, how == 1 ? ERR_IO : ERR_UNAVAILABLE);
+    err_free(store_rewrite_now(w.real));
+    bool broke = sim_faults() > 0;
+    store_abandon(w.real);
+    sim_reboot();
+    assert_null(world_reopen(&w));
+    settle_deletes(&w);
+    edges_are(&w, client_ns, 0, 0);
+    edges_are(&w, INT64_MAX, 2, 0);
+    send_span(&w, SERVER_SPAN, CLIENT_SPAN, server_ns + 1);
+    edges_are(&w, INT64_MAX, 1, 1);
+    close_clean(&w);
+    world_done(&w);
+    return broke;
+}
+
+static void test_a_client_waits_again_whatever_fails(void **state) {
+    (void)state;
+    for (int how = 0; how < 3; how++)
+        for (uint64_t n = 1 + (uint64_t)how; wait_again_with_a_fault(n, how); n += rounds(3, 1)) {}
+}
+
+/* One that began long ago waits for nobody. */
+static void test_an_old_client_does_not_wait_again(void **state) {
+    (void)state;
+    struct world w;
+    begin(&w, 5);
+    int64_t client_ns = w.rollups_ns - 3 * (int64_t)3600 * 1000000000;
+    send_span(&w, CLIENT_SPAN, 0, client_ns);
+    assert_null(store_flush(w.real));
+    send_span(&w, SERVER_SPAN, CLIENT_SPAN, client_ns + 1);
+    assert_null(store_flush(w.real));
+    delete_at(&w, client_ns + 1);
+    edges_are(&w, INT64_MAX, 1, 0);
+    send_span(&w, SERVER_SPAN, CLIENT_SPAN, client_ns + 2);
+    struct rollup_request r = {
+        .views = {[ROLLUP_EDGE_CLIENT] = true}, .time_max = INT64_MAX, .unmatched_before_ns = INT64_MAX};
+    struct scan_stats stats = {0};
+    struct rollup_rows rows = {0};
+    AUTO_ARENA struct arena a;
+    arena_init(&a, MIB);
+    assert_null(store_rollups(w.real, STR("default"), &r, &a, &rows, &stats));
+    assert_int_equal(rows.n, 1);
+    assert_int_equal(rows.v[0].key->kind, ROLLUP_TO_PEER);
+    close_clean(&w);
+    world_done(&w);
+}
+
+/* ---- days that were never counted --------------------------------------------------------------------------------- */
 
 /* A folder of a clew that kept no rollups, opened by one that does. */
 static void begin_without_rollups(struct world *w, uint64_t seed) {
@@ -295,6 +445,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_agrees),
         cmocka_unit_test(test_kills_and_power_cuts),
+        cmocka_unit_test(test_a_client_waits_again),
+        cmocka_unit_test(test_a_client_waits_again_whatever_fails),
+        cmocka_unit_test(test_an_old_client_does_not_wait_again),
         cmocka_unit_test(test_old_days_are_counted),
         cmocka_unit_test(test_counting_that_fails_is_tried_again),
         cmocka_unit_test(test_a_question_draws_from_the_budget),

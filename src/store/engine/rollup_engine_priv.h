@@ -29,6 +29,9 @@ err engine_rollup_finish(struct engine *s, struct rollup_writer *w, const char *
 /* The bit of an edit that brings or takes files of rollups. */
 void engine_put_rollup(const struct table *t, const struct part_entry *p, struct buf *edit);
 
+/* The file of halves there is, counted, and its halves to `t`; no file: the entry is empty. */
+err engine_read_halves(struct engine *s, const struct table *rollups, struct tally *t, struct part_entry *out);
+
 /* Hours that files have rows of, ascending; and all of one of them to a new file. */
 void rollup_hours_of(const struct part_entry *const *files, size_t n, hour_list *out);
 err rollup_write_hour(const struct part_entry *const *files, size_t n, int64_t hour, struct rollup_writer *w);

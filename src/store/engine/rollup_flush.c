@@ -20,28 +20,28 @@ void engine_put_rollup(const struct table *t, const struct part_entry *p, struct
     edit_part_add(edit, &row);
 }
 
-/* The file of halves there is, counted; its halves to `t`. lock not held. */
-static err take_halves(struct engine *s, struct rollup_flush *f, struct tally *t) {
+err engine_read_halves(struct engine *s, const struct table *rollups, struct tally *t, struct part_entry *out) {
     struct scan_stats stats = {0};
+    *out = (struct part_entry){0};
     lock_take(&s->lock);
-    for (size_t i = 0; i < f->table->parts->n && !f->removed_count; i++) {
-        const struct part_entry *p = &f->table->parts->v[i];
+    for (size_t i = 0; i < rollups->parts->n && !out->rollup; i++) {
+        const struct part_entry *p = &rollups->parts->v[i];
         if (!rollup_is_halves(p)) continue;
-        f->old = *p;
-        part_entry_ref(&f->old);
-        f->removed[f->removed_count++] = p->id;
+        *out = *p;
+        part_entry_ref(out);
     }
     lock_give(&s->lock);
-    if (!f->removed_count) return NULL;
-    TRY(rollup_file_read_halves(f->old.rollup, NULL, t, &stats));
-    if (stats.bad_blocks) log_error("halves of edges are lost", F_TEXT("where", stats.bad_text));
+    if (!out->rollup) return NULL;
+    TRY(rollup_file_read_halves(out->rollup, NULL, t, &stats));
+    if (stats.bad_blocks) log_error("halves of edges cannot be read", F_TEXT("where", stats.bad_text));
     return NULL;
 }
 
 static err count_list(struct engine *s, struct table *spans, struct memory_list *list, const struct delete_set *deletes,
                       struct rollup_flush *f, struct tally *t) {
     int64_t now = s->o.wall_ns();
-    TRY(take_halves(s, f, t));
+    TRY(engine_read_halves(s, f->table, t, &f->old));
+    if (f->old.rollup) f->removed[f->removed_count++] = f->old.id;
     lock_take(&list->live.lock);
     engine_live_update(s, spans->tenant, list, deletes, f->table->names);
     engine_live_pair(s, list);

@@ -1,6 +1,7 @@
 /* Days of spans that were never counted are, all of their hours. After a delete of spans the hours it has touched are counted anew from what is left, and with them the hour before and the one after, as
  * edges have two ends. One unit at a time: the files of a day, in one edit, or the file of halves. Spans are written without the deleted ones only when
- * this is done, as they tell which hours are touched.
+ * this is done, as they tell which hours are touched. Clients whose servers are gone wait for others, as they did before those came: the file of halves is then
+ * replaced in the day's edit.
  *
  *   spans that the delete matches ─▶ hours ─▶ their spans that are left ─▶ tally ─┐
  *                                             hours of the day that are not touched ─┴▶ one file in place of the day's
@@ -15,6 +16,8 @@
 
 enum { SCAN_BYTES = 256 << 20, PIECE_ROWS = 512, GROUP_HOURS = 3, PAIR_LEAST = 1 << 16 };
 static const int64_t retry_ns = 60000000000;
+/* Clients that began before that are calls of their peers at once: when they arrived is not known any more, but spans come after they end. */
+static const int64_t again_ns = 2 * rollup_waits_ns;
 
 struct unit {
     struct engine *s;
@@ -28,7 +31,10 @@ struct unit {
     VEC(struct part_entry) files; /* the day's, or that of halves; counted */
     uint64_t applied;             /* the least of theirs */
     int64_t first_hour, last_hour;
-    hour_list touched; /* to be counted anew, ascending */
+    hour_list touched;         /* to be counted anew, ascending */
+    struct part_entry waiting; /* the file of halves, counted */
+    size_t again;              /* halves of the day that wait again */
+    VEC(struct part_entry) made;
 };
 
 static int64_t add_capped(int64_t a, int64_t b) {
@@ -127,6 +133,8 @@ static void unit_done(struct unit *u) {
     for (size_t i = 0; i < u->files.n; i++) part_entry_unref(&u->files.v[i]);
     vec_done(&u->files);
     vec_done(&u->touched);
+    part_entry_unref(&u->waiting);
+    vec_done(&u->made);
     part_set_unref(u->spans);
     delete_set_unref(u->deletes);
 }
@@ -286,18 +294,6 @@ static err count_hours(struct unit *u, size_t i, size_t end, struct tally *t) {
 
 /* ---- writing ---------------------------------------------------------------------------------------------------- */
 
-static err read_halves(struct unit *u, struct tally *t) {
-    struct scan_stats stats = {0};
-    struct rollup_file *f = NULL;
-    lock_take(&u->s->lock);
-    for (size_t i = 0; i < u->table->parts->n && !f; i++)
-        if (rollup_is_halves(&u->table->parts->v[i])) f = rollup_file_ref(u->table->parts->v[i].rollup);
-    lock_give(&u->s->lock);
-    err e = f ? rollup_file_read_halves(f, NULL, t, &stats) : NULL;
-    rollup_file_unref(f);
-    return e;
-}
-
 static err write_day(struct unit *u, const struct tally *t, struct rollup_writer *w) {
     AUTO_FREE const struct part_entry **files = mem_new_array(const struct part_entry *, u->files.n + 1);
     hour_list hours = {0};
@@ -335,7 +331,13 @@ static err count_group(struct unit *u, size_t i, size_t end, struct tally *halve
     if (!e && u->halves) {
         tally_keep_halves(halves, &counted, is_of_hours, &hours);
     } else if (!e) {
-        tally_settle(&counted, halves);
+        int64_t now = u->s->o.wall_ns();
+        struct tally_again again = {.from_ns = MAX(hour_from(hours.first), now - again_ns),
+                                    .to_ns = hour_last(hours.last),
+                                    .arrived_ns = now,
+                                    .halves_max = ROLLUP_HALVES_MAX};
+        u->again += tally_settle(&counted, halves, &again);
+        tally_draw_always(halves);
         tally_draw_always(&counted);
         tally_add_all(rows, &counted, hour_from(hours.first), hour_last(hours.last));
         tally_draw_always(rows);
@@ -344,13 +346,35 @@ static err count_group(struct unit *u, size_t i, size_t end, struct tally *halve
     return e;
 }
 
+/* Of the day, or of halves; none, if nothing is left. */
+static err write_file(struct unit *u, const struct tally *t, bool halves) {
+    bool replaces = halves && u->waiting.rollup;
+    struct part_entry p = {.id = engine_next_part_id(u->s),
+                           .day = replaces ? u->waiting.day : u->day,
+                           .deletes_applied = u->deletes->id_max};
+    struct path path = path_part(u->s->dir, u->table->tenant, TABLE_ROLLUPS, p.day, p.id);
+    struct rollup_writer *w;
+    if (replaces && !u->halves) p.deletes_applied = MIN(p.deletes_applied, u->waiting.deletes_applied);
+    TRY(rollup_writer_new(path.text, p.id, &w));
+    err e = halves ? rollup_writer_put_halves(w, t) : write_day(u, t, w);
+    if (!e) e = engine_rollup_finish(u->s, w, path.text, &p);
+    rollup_writer_free(w);
+    if (e && err_kind(e) == ERR_NOT_FOUND) {
+        err_free(e);
+        return NULL;
+    }
+    TRY(e);
+    *vec_push(&u->made) = p;
+    return NULL;
+}
+
 /* Few hours at a time, as the halves of all their spans are in memory. */
-static err write_unit(struct unit *u, struct rollup_writer *w) {
+static err write_unit(struct unit *u) {
     struct tally rows, halves;
     tally_init(&rows, NULL, rollup_minute_ns);
     tally_init(&halves, NULL, rollup_minute_ns);
     rows.budget = halves.budget = u->s->o.budget;
-    err e = read_halves(u, &halves);
+    err e = engine_read_halves(u->s, u->table, &halves, &u->waiting);
     tally_draw_always(&halves);
     for (size_t i = 0, end; i < u->touched.n && !e; i = end) {
         for (end = i + 1;
@@ -358,45 +382,38 @@ static err write_unit(struct unit *u, struct rollup_writer *w) {
             end++;
         e = count_group(u, i, end, &halves, &rows);
     }
-    if (!e) e = u->halves ? rollup_writer_put_halves(w, &halves) : write_day(u, &rows, w);
+    if (!e && !u->halves) e = write_file(u, &rows, false);
+    if (!e && (u->halves || u->again)) e = write_file(u, &halves, true);
     tally_done(&rows);
     tally_done(&halves);
     return e;
 }
 
 /* The unit's files out, and what is in their place, if anything is left. */
-static err commit(struct unit *u, struct part_entry *made) {
+static err commit(struct unit *u) {
     AUTO_BUF struct buf edit;
     AUTO_FREE uint64_t *removed = mem_new_array(uint64_t, u->files.n + 1);
     buf_init(&edit, 16 * MIB);
-    if (!made && u->files.n == 0) return NULL;
+    if (u->made.n == 0 && u->files.n == 0) return NULL;
     for (size_t i = 0; i < u->files.n; i++) edit_part_remove(&edit, removed[i] = u->files.v[i].id);
-    if (made) engine_put_rollup(u->table, made, &edit);
-    TRY(engine_edit_parts(u->s, u->table, buf_str(&edit), removed, u->files.n, made, made != NULL, false));
+    for (size_t i = 0; i < u->made.n; i++) engine_put_rollup(u->table, &u->made.v[i], &edit);
+    TRY(engine_edit_parts(u->s, u->table, buf_str(&edit), removed, u->files.n, u->made.v, u->made.n, false));
     for (size_t i = 0; i < u->files.n; i++) part_entry_doom(&u->files.v[i]);
     return NULL;
 }
 
 static err replace(struct unit *u) {
-    struct part_entry made = {.id = engine_next_part_id(u->s), .day = u->day, .deletes_applied = u->deletes->id_max};
-    struct path path = path_part(u->s->dir, u->table->tenant, TABLE_ROLLUPS, u->day, made.id);
     struct path dir = path_table(u->s->dir, u->table->tenant, TABLE_ROLLUPS);
-    struct rollup_writer *w;
     TRY(engine_sync_table_dir(u->s, u->table));
-    TRY(rollup_writer_new(path.text, made.id, &w));
-    err e = write_unit(u, w);
-    if (!e) e = engine_rollup_finish(u->s, w, path.text, &made);
-    rollup_writer_free(w);
-    bool none = e && err_kind(e) == ERR_NOT_FOUND;
-    if (none) {
-        err_free(e);
-        return commit(u, NULL);
+    err e = write_unit(u);
+    if (!e && u->again && u->waiting.rollup) {
+        *vec_push(&u->files) = u->waiting;
+        u->waiting = (struct part_entry){0};
     }
-    TRY(e);
-    e = path_sync_dir(dir.text);
-    if (!e) e = commit(u, &made);
+    if (!e && u->made.n) e = path_sync_dir(dir.text);
+    if (!e) e = commit(u);
     if (!e) return NULL;
-    engine_discard_parts(u->s, u->table, &made, 1);
+    engine_discard_parts(u->s, u->table, u->made.v, u->made.n);
     return e;
 }
 

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "os/clock.h"
 #include "os/sim/sim.h"
 #include "signal/testing.h"
 #include "store/rollup/file_priv.h"
@@ -190,26 +189,56 @@ static void test_the_oldest_halves_go_first(void **state) {
     tally_done(&t);
 }
 
-static bool always(void *context, int64_t time_ns) {
-    (void)context, (void)time_ns;
-    return true;
+/* Those of the time that is given, as many as there is room for; not those that wait already, and not those that found a server. */
+static void test_clients_wait_again_while_there_is_room(void **state) {
+    (void)state;
+    struct tally t, waiting;
+    const struct tally_again again = {first_ns + 10, first_ns + 30, 77, 8};
+    tally_init(&t, NULL, rollup_minute_ns);
+    tally_init(&waiting, NULL, rollup_minute_ns);
+    arrive(&waiting, true, 1000, 2, 1);
+    add_half(&waiting, false, 12, STR("web"));
+    for (uint64_t i = 5; i <= 35; i++) add_half(&t, false, i, STR("shop"));
+    for (uint64_t i = 14; i < 16; i++) add_half(&t, true, i, STR("pay"));
+    tally_pair(&t);
+    tally_clear_rows(&t);
+    assert_int_equal(tally_settle(&t, &waiting, &again), 5); /* 10, 11, 13, 16, 17 */
+    assert_int_equal(waiting.clients.n, 6);
+    assert_true(waiting.clients.v[5].call.start_ns == first_ns + 17 && waiting.clients.v[5].arrived_ns == 77);
+    assert_true(str_equal(strings_get(&waiting.parties, waiting.clients.v[5].peer), STR("peer")));
+    assert_int_equal(t.rows.n, 1);
+    assert_int_equal(t.rows.v[0].calls, 31 - 5 - 1 - 2);
+    assert_int_equal(tally_settle(&t, &waiting, &again), 0); /* they are known to wait now */
+    tally_done(&t);
+    tally_done(&waiting);
 }
 
-/* Of 65,536 that wait and 500,000 that were counted and wait for nobody: those whose spans are gone go, soon. */
-static void test_halves_of_deleted_spans_are_forgotten(void **state) {
+/* Whichever of them came before the server, and whichever was matched already where it comes from. */
+static void test_clients_of_one_span_are_matched_together(void **state) {
     (void)state;
-    struct tally waiting, counted;
-    tally_init(&waiting, NULL, rollup_minute_ns);
-    tally_init(&counted, NULL, rollup_minute_ns);
-    arrive(&counted, true, 0, 500000, 1);
-    arrive(&waiting, true, 499000, 65536, 1);
-    int64_t began = clock_process_cpu_ns();
-    tally_keep_halves(&waiting, &counted, always, NULL);
-    assert_int_equal(waiting.servers.n, 1000);
-    assert_true(clock_process_cpu_ns() - began <
-                (int64_t)20 * 1000000000); /* minutes, where each is looked for among all */
-    tally_done(&waiting);
-    tally_done(&counted);
+    struct tally t, later;
+    tally_init(&t, NULL, rollup_minute_ns);
+    tally_init(&later, NULL, rollup_minute_ns);
+    for (int i = 0; i < 2; i++) {
+        add_half(&t, false, 1, STR("web"));
+        add_half(&t, false, 2, STR("web"));
+        if (i == 0) add_half(&t, true, 1, STR("shop"));
+        tally_pair(&t);
+    }
+    assert_true(t.clients.v[0].is_matched && t.clients.v[2].is_matched);
+    assert_false(t.clients.v[1].is_matched || t.clients.v[3].is_matched);
+    t.clients.v[0].is_remembered = true;
+    add_half(&later, false, 1, STR("web"));
+    tally_pair(&later);
+    assert_false(later.clients.v[0].is_matched);
+    tally_add_open_halves(&later, &t, 1);
+    assert_int_equal(later.clients.n, 1 + 3); /* one that is matched and not remembered stays behind */
+    tally_pair(&later);
+    assert_true(later.clients.v[0].is_matched);
+    tally_count_unmatched(&later, INT64_MAX);
+    assert_int_equal(later.rows.v[0].calls, 2);
+    tally_done(&t);
+    tally_done(&later);
 }
 
 /* ---- plain halves and parents ----------------------------------------------------------------------------------- */
@@ -264,28 +293,6 @@ static void test_a_parent_of_another_service_is_an_edge(void **state) {
     tally_pair_parents(&t);
     assert_int_equal(all_calls(&t), 6);
     assert_int_equal(t.servers.n, 0);
-    tally_done(&t);
-}
-
-/* A job whose span ends last: its children wait, all for one. */
-static void test_many_children_of_one_parent_are_found_soon(void **state) {
-    (void)state;
-    enum { CHILDREN = 300000 };
-    struct tally t;
-    tally_init(&t, NULL, rollup_minute_ns);
-    for (uint64_t i = 0; i < CHILDREN; i++) add_plain(&t, 7, STR("pay"));
-    int64_t began = clock_process_cpu_ns();
-    for (int turn = 0; turn < 20; turn++) {
-        add_parent(&t, 1000, STR("web"));
-        tally_pair(&t);
-        tally_pair_parents(&t);
-    }
-    for (uint64_t i = 0; i < CHILDREN; i++) add_parent(&t, 7, i ? STR("other") : STR("web")); /* sent again and again */
-    tally_pair_parents(&t);
-    assert_int_equal(all_calls(&t), CHILDREN);
-    assert_int_equal(t.rows.n, 1);
-    assert_int_equal(t.servers.n, 0);
-    assert_true(clock_process_cpu_ns() - began < (int64_t)20 * 1000000000); /* hours, were each compared with all */
     tally_done(&t);
 }
 
@@ -683,9 +690,9 @@ int main(void) {
         cmocka_unit_test(test_edges_over_the_limit_are_other),
         cmocka_unit_test(test_halves_that_nobody_waits_for_are_counted_at_once),
         cmocka_unit_test(test_the_oldest_halves_go_first),
-        cmocka_unit_test(test_halves_of_deleted_spans_are_forgotten),
+        cmocka_unit_test(test_clients_wait_again_while_there_is_room),
+        cmocka_unit_test(test_clients_of_one_span_are_matched_together),
         cmocka_unit_test(test_a_parent_of_another_service_is_an_edge),
-        cmocka_unit_test(test_many_children_of_one_parent_are_found_soon),
         cmocka_unit_test(test_plain_halves_have_the_room_that_is_left),
         cmocka_unit_test(test_plain_halves_are_in_files),
         cmocka_unit_test(test_a_file_has_what_was_written),

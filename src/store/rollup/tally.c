@@ -322,13 +322,15 @@ void tally_done(struct tally *t) {
     mem_free(t->parent_filter.bits);
     mem_free(t->slots);
     mem_free(t->client_slots);
+    mem_free(t->client_next);
     buf_done(&t->scratch);
 }
 
 uint64_t tally_bytes(const struct tally *t) {
     uint64_t texts = t->keys.heap_capacity + t->parties.heap_capacity +
                      (t->asked ? ((uint64_t)t->asked_mask + 1) * sizeof *t->asked : 0);
-    uint64_t slots = (t->slots ? t->slot_mask + 1 : 0) + (t->client_slots ? t->client_mask + 1 : 0);
+    uint64_t slots =
+        (t->slots ? t->slot_mask + 1 : 0) + (t->client_slots ? t->client_mask + 1 + (t->client_mask + 1) / 2 : 0);
     return t->memory.used_bytes + texts + slots * sizeof(uint32_t) + t->rows.capacity * sizeof *t->rows.v +
            (t->clients.capacity + t->servers.capacity) * sizeof(struct tally_half) +
            t->parents.capacity * sizeof *t->parents.v + (t->parent_filter.bits ? t->parent_filter.mask / 8u + 1 : 0) +

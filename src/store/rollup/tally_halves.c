@@ -17,10 +17,40 @@ uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span)
     return hash_bytes(bytes, sizeof bytes);
 }
 
+/* That of a key; 0: it has no client. */
+static uint32_t *client_slot(const struct tally *t, uint64_t key) {
+    for (uint32_t at = (uint32_t)hash_keyed(key, 0);; at++) {
+        uint32_t *slot = &t->client_slots[at & t->client_mask];
+        if (!*slot || t->clients.v[*slot - 1].key == key) return slot;
+    }
+}
+
+/* Clients of one key are matched together: each is marked once, however many of both sides come. */
+static void match_clients(struct tally *t, uint32_t first) {
+    if (t->clients.v[first].is_matched) return;
+    for (uint32_t c = first + 1; c; c = t->client_next[c - 1]) t->clients.v[c - 1].is_matched = true;
+}
+
 static void place_client(struct tally *t, uint32_t number) {
-    uint32_t at = (uint32_t)t->clients.v[number].key & t->client_mask;
-    while (t->client_slots[at]) at = (at + 1) & t->client_mask;
-    t->client_slots[at] = number + 1;
+    struct tally_half *c = &t->clients.v[number];
+    uint32_t *slot = client_slot(t, c->key), first = *slot;
+    t->client_next[number] = 0;
+    if (!first) {
+        *slot = number + 1;
+        return;
+    }
+    if (c->is_matched) match_clients(t, first - 1);
+    c->is_matched = t->clients.v[first - 1].is_matched;
+    t->client_next[number] = t->client_next[first - 1];
+    t->client_next[first - 1] = number + 1;
+}
+
+static void forget_index(struct tally *t) {
+    mem_free(t->client_slots);
+    mem_free(t->client_next);
+    t->client_slots = t->client_next = NULL;
+    t->client_mask = 0;
+    t->indexed = 0;
 }
 
 /* Those that came since. */
@@ -28,10 +58,10 @@ static void index_clients(struct tally *t) {
     size_t room = t->client_slots ? (size_t)t->client_mask + 1 : 0;
     if (t->clients.n > room / 2) {
         for (room = SLOTS_FIRST; t->clients.n > room / 2;) room *= 2;
-        mem_free(t->client_slots);
+        forget_index(t);
         t->client_slots = mem_new_array(uint32_t, room);
+        t->client_next = mem_new_array(uint32_t, room / 2);
         t->client_mask = (uint32_t)room - 1;
-        t->indexed = 0;
     }
     while (t->indexed < t->clients.n) place_client(t, (uint32_t)t->indexed++);
 }
@@ -132,35 +162,23 @@ void tally_pair_parent(struct tally *t, const struct tally *of, const struct tal
     if (edge.keys[0] != TALLY_NO_KEY) rollup_sink_add(&t->sink, edge.keys[0], &s->call);
 }
 
-/* The first client half of a server's span; all of that span are matched where they may be. */
-static const struct tally_half *find_client(const struct tally *t, const struct tally_half *s) {
-    const struct tally_half *found = NULL;
-    if (!t->client_slots) return NULL;
-    for (uint32_t at = (uint32_t)s->key & t->client_mask; t->client_slots[at]; at = (at + 1) & t->client_mask) {
-        const struct tally_half *c = &t->clients.v[t->client_slots[at] - 1];
-        if (c->key == s->key && (!found || c < found)) found = c;
-    }
-    return found;
-}
-
-static void mark_clients(struct tally *t, const struct tally_half *s) {
-    for (uint32_t at = (uint32_t)s->key & t->client_mask; t->client_slots[at]; at = (at + 1) & t->client_mask) {
-        struct tally_half *c = &t->clients.v[t->client_slots[at] - 1];
-        if (c->key == s->key) c->is_matched = true;
-    }
+/* The first client half of a key. */
+static const struct tally_half *find_client(const struct tally *t, uint64_t key) {
+    uint32_t first = t->client_slots ? *client_slot(t, key) : 0;
+    return first ? &t->clients.v[first - 1] : NULL;
 }
 
 /* Servers that find a client go. */
 static void pair_from(struct tally *t, const struct tally *clients) {
     size_t left = 0;
     for (size_t i = 0; i < t->servers.n; i++) {
-        const struct tally_half *s = &t->servers.v[i], *c = find_client(clients, s);
+        const struct tally_half *s = &t->servers.v[i], *c = find_client(clients, s->key);
         if (!c) {
             if (left != i) t->servers.v[left] = *s;
             left++;
             continue;
         }
-        if (pair(t, clients, c, s) && clients == t) mark_clients(t, s);
+        if (pair(t, clients, c, s) && clients == t) match_clients(t, (uint32_t)(c - t->clients.v));
     }
     t->servers.n = left;
 }
@@ -260,10 +278,32 @@ void tally_count_unmatched(struct tally *t, int64_t before_ns) {
         if (t->clients.v[i].call.start_ns < before_ns) count_unmatched(t, &t->clients.v[i]);
 }
 
-void tally_settle(struct tally *t, struct tally *waiting) {
+/* Plain ones have the room that is left. */
+static size_t count_halves(const struct tally *t) {
+    size_t n = t->clients.n + t->servers.n;
+    for (size_t i = 0; i < t->servers.n; i++) n -= t->servers.v[i].is_plain;
+    return n;
+}
+
+/* A half that waits for its server again may pair with one that waits, too: the next flush looks. */
+size_t tally_settle(struct tally *t, struct tally *waiting, const struct tally_again *again) {
+    AUTO_FREE uint32_t *numbers = mem_new_array(uint32_t, t->parties.n + 1);
+    size_t n = 0, halves = count_halves(waiting), room = again->halves_max - MIN(halves, again->halves_max);
     index_clients(waiting);
-    for (size_t i = 0; i < t->clients.n; i++)
-        if (!find_client(waiting, &t->clients.v[i])) count_unmatched(t, &t->clients.v[i]);
+    for (size_t i = 0; i < t->clients.n; i++) {
+        struct tally_half c = t->clients.v[i];
+        if (c.is_matched || find_client(waiting, c.key)) continue;
+        if (c.call.start_ns < again->from_ns || c.call.start_ns > again->to_ns || n == room) {
+            count_unmatched(t, &c);
+            continue;
+        }
+        c.arrived_ns = again->arrived_ns;
+        c.party = text_of(waiting, t, numbers, c.party);
+        c.peer = c.peer ? text_of(waiting, t, numbers, c.peer) : 0;
+        tally_put_half(waiting, &c);
+        n++;
+    }
+    return n;
 }
 
 /* Servers of one client have one key: which of them it is. */
@@ -337,10 +377,8 @@ uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_
     for (size_t i = 0; i < t->servers.n; i++)
         if (t->servers.v[i].arrived_ns >= arrived_before_ns) t->servers.v[left++] = t->servers.v[i];
     t->servers.n = left;
-    size_t plain = 0;
-    for (size_t i = 0; i < t->servers.n; i++) plain += t->servers.v[i].is_plain;
-    size_t all = t->clients.n + t->servers.n - plain, over = all > halves_max ? all - halves_max : 0,
-           room = halves_max - (all - over);
+    size_t all = count_halves(t), plain = t->clients.n + t->servers.n - all,
+           over = all > halves_max ? all - halves_max : 0, room = halves_max - (all - over);
     oldest_of(t, over, first);
     for (size_t i = 0; i < first[0]; i++) count_unmatched(t, &t->clients.v[i]);
     t->clients.n -= first[0];
@@ -348,9 +386,6 @@ uint64_t tally_expire(struct tally *t, int64_t arrived_before_ns, size_t halves_
     size_t plain_max = MIN(room, (size_t)WAITING_PLAIN_MAX);
     drop_servers(t, first[1], plain - MIN(plain, plain_max));
     tally_expire_parents(t, arrived_before_ns, MIN(room - MIN(plain, plain_max), (size_t)WAITING_PLAIN_MAX));
-    mem_free(t->client_slots);
-    t->client_slots = NULL;
-    t->client_mask = 0;
-    t->indexed = 0;
+    forget_index(t);
     return over;
 }

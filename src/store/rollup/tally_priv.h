@@ -5,7 +5,7 @@
  *   parents  (trace, span) of spans that are no clients, as they came
  *
  * Invariants: equal keys have one number, equal (key, time) one row. What stands in a tally twice over is added up, in any order, with the same
- * result; but for halves: of two client halves of one span the one that came first pairs.
+ * result; but for halves: of client halves of one span the one that came first pairs, and all of them are matched.
  * Limits: rows and keys below 2^32. Names over the limits (names_priv.h) are counted as `_other`.
  * Owner: whoever called tally_init. Threads: one at a time.
  */
@@ -93,7 +93,8 @@ struct tally {
     uint32_t *slots, slot_mask; /* of rows: number + 1 */
     struct strings parties;     /* 0: empty */
     VEC(struct tally_half) clients, servers;
-    uint32_t *client_slots, client_mask; /* of the first `indexed` clients: number + 1 */
+    uint32_t *client_slots, client_mask; /* of the first `indexed` clients, by key: number of its first + 1 */
+    uint32_t *client_next;               /* by number: the next of its key, + 1 */
     size_t indexed;
     VEC(struct tally_parent) parents;
     size_t parents_looked_at;        /* the first of them, by tally_pair */
@@ -175,8 +176,13 @@ void tally_take_half(struct tally *t, const struct half_filter *f, const struct 
 uint64_t rollup_half_key(const unsigned char trace_id[16], uint64_t client_span);
 /* Client halves that found nobody and began before that time, as calls of their peers. */
 void tally_count_unmatched(struct tally *t, int64_t before_ns);
-/* Client halves that found nobody and are not among those that wait, as calls of their peers. */
-void tally_settle(struct tally *t, struct tally *waiting);
+/* Client halves that found nobody and are not among those that wait, as calls of their peers; but those that began in this time, whose servers were
+ * deleted, wait again while there is room. Returns how many those are. */
+struct tally_again {
+    int64_t from_ns, to_ns, arrived_ns;
+    size_t halves_max;
+};
+size_t tally_settle(struct tally *t, struct tally *waiting, const struct tally_again *again);
 /* Forgets halves of hours that were counted, but for those that `counted` has as well. */
 void tally_keep_halves(struct tally *t, const struct tally *counted, bool (*is_counted)(void *context, int64_t time_ns),
                        void *context);
