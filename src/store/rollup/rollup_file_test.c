@@ -10,14 +10,13 @@
 #include "os/sim/sim.h"
 #include "signal/testing.h"
 #include "store/rollup/file_priv.h"
+#include "store/rollup/tally_testing_priv.h"
 
 #define OK(call)                                                                                                       \
     do {                                                                                                               \
         err ok_ = (call);                                                                                              \
         if (ok_) fail_msg("%s", err_text(ok_));                                                                        \
     } while (0)
-
-static const int64_t first_ns = (int64_t)1767052800 * 1000000000; /* midnight */
 
 static struct rollup_key span_key(struct str service, struct str operation) {
     struct rollup_key key = {.view = ROLLUP_SPANS, .kind = 2};
@@ -34,16 +33,6 @@ static void add_call(struct tally *t, struct str service, struct str operation, 
         .start_ns = start_ns, .duration_ns = duration_ns, .failed = duration_ns % 3 == 0, .span_id = duration_ns};
     memcpy(call.trace_id, "0123456789abcdef", 16);
     rollup_sink_add(&t->sink, rollup_sink_key(&t->sink, &key), &call);
-}
-
-static void add_half(struct tally *t, bool is_server, uint64_t client_span, struct str service) {
-    struct rollup_half h = {
-        .is_server = is_server, .client_span = client_span, .environment = STR("default"), .service = service};
-    h.call.start_ns = first_ns + (int64_t)client_span;
-    h.call.duration_ns = 5 + client_span;
-    memcpy(h.call.trace_id, "0123456789abcdef", 16);
-    if (!is_server) h.peer = STR("peer");
-    rollup_sink_half(&t->sink, &h);
 }
 
 static void fill(struct tally *t, uint64_t seed, uint32_t calls, int64_t span_ns) {
@@ -162,14 +151,6 @@ static void test_edges_over_the_limit_are_other(void **state) {
 
 /* ---- halves that wait ------------------------------------------------------------------------------------------- */
 
-static void arrive(struct tally *t, bool is_server, uint64_t first, uint64_t n, int64_t arrived_ns) {
-    for (uint64_t i = 0; i < n; i++) {
-        add_half(t, is_server, first + i, STR("shop"));
-        struct tally_half *h = is_server ? &t->servers.v[t->servers.n - 1] : &t->clients.v[t->clients.n - 1];
-        h->arrived_ns = arrived_ns;
-    }
-}
-
 static void test_the_oldest_halves_go_first(void **state) {
     (void)state;
     struct tally t;
@@ -242,27 +223,6 @@ static void test_clients_of_one_span_are_matched_together(void **state) {
 }
 
 /* ---- plain halves and parents ----------------------------------------------------------------------------------- */
-
-static void add_plain(struct tally *t, uint64_t parent, struct str service) {
-    add_half(t, true, parent, service);
-    t->servers.v[t->servers.n - 1].is_plain = true;
-}
-
-static void add_parent(struct tally *t, uint64_t span, struct str service) {
-    struct rollup_parent p = {.environment = STR("default"),
-                              .space = STR(""),
-                              .service = service,
-                              .trace_id = (const unsigned char *)"0123456789abcdef",
-                              .span_id = span,
-                              .start_ns = first_ns};
-    rollup_sink_parent(&t->sink, &p);
-}
-
-static uint64_t all_calls(const struct tally *t) {
-    uint64_t calls = 0;
-    for (size_t i = 0; i < t->rows.n; i++) calls += t->rows.v[i].calls;
-    return calls;
-}
 
 static void test_a_parent_of_another_service_is_an_edge(void **state) {
     (void)state;
